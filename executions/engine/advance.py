@@ -1,0 +1,387 @@
+"""One advance: the tree of a root execution walked in memory, and written once.
+
+An advance begins with a start, a submit or a cancel, and goes on until every execution of
+the tree waits for something or has ended. Callers hold the locks of a runner.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any, cast
+
+from django.db import transaction
+
+from executions.engine.manager import WorkflowManager
+from executions.engine.nodes.behaviour import NotSubmittable
+from executions.models import LIVE, Entity, Execution, Pin, Status, Step, StepState
+from workflows.graph import Node
+
+STEP_BUDGET = 10_000
+
+
+class Run:
+    """One execution of the tree, in memory: its open steps, and how many visits are due."""
+
+    def __init__(self, execution: Execution, steps: Iterable[Step]) -> None:
+        self.execution = execution
+        self.manager = WorkflowManager(execution.version)
+        self.open_steps = list(steps)
+        self.due = 0
+        self.reached_end = False
+
+    @property
+    def is_live(self) -> bool:
+        return self.execution.status in LIVE
+
+
+class NodeVisit:
+    """What a behaviour acts through (``nodes.behaviour.Visit``)."""
+
+    def __init__(self, advance: Advance, run: Run, node: Node, step: Step) -> None:
+        self.advance = advance
+        self.run = run
+        self.node = node
+        self.step = step
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        fields: Mapping[str, Any] = self.advance.entity.fields
+        return fields
+
+    @property
+    def now(self) -> datetime:
+        return self.advance.now
+
+    def leave(self, handle: str | None = None, output: Mapping[str, Any] | None = None) -> None:
+        self.advance.close(self.run, self.step, output=output, handle=handle)
+        self.advance.enter(self.run, self.run.manager.follow(self.node.id, handle))
+
+    def wait(self, due: datetime | None = None) -> None:
+        self.step.due_at = due
+
+    def call(self, callee_cuid: str) -> None:
+        self.advance.call(self.run, self.step, callee_cuid)
+
+    def finish(self) -> None:
+        self.run.reached_end = True
+        self.advance.close(self.run, self.step)
+
+    def fail(self, message: str) -> None:
+        self.advance.close(self.run, self.step, output={"message": message})
+        self.advance.end(self.run, Status.FAILED, message)
+
+    def incident(self, code: str, detail: str) -> None:
+        self.step.state = StepState.INCIDENT
+        self.step.incident = {"code": code, "detail": detail, "at": self.now.isoformat()}
+        self.advance.touch(self.step)
+
+    def write(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
+        self.advance.write_fields(values, clear)
+
+
+class Advance:
+    """The work between two resting points of a tree of executions."""
+
+    def __init__(
+        self,
+        root: Execution,
+        entity: Entity,
+        *,
+        now: datetime,
+        by: Any = None,
+        pins: Iterable[Pin] | None = None,
+    ) -> None:
+        self.root = root
+        self.entity = entity
+        self.now = now
+        self.by = by
+        self._new_pins = [] if pins is None else list(pins)
+        if pins is not None:
+            self.pins = {pin.callee.cuid: pin for pin in self._new_pins}
+        self._runs: list[Run] = []
+        self._due: deque[tuple[Run, Node]] = deque()
+        self._new_executions: list[list[Execution]] = []
+        self._changed_executions: dict[int, Execution] = {}
+        self._new_steps: list[Step] = []
+        self._changed_steps: dict[int, Step] = {}
+        self._fields_changed = False
+        self._visits = 0
+
+    @cached_property
+    def pins(self) -> dict[str, Pin]:
+        """The pinned version of every callee of the closure, by the callee's cuid."""
+        rows = (
+            Pin.objects.filter(root=self.root)
+            .select_related("callee", "version")
+            .defer("version__source")
+        )
+        return {pin.callee.cuid: pin for pin in rows}
+
+    # What sets an advance going
+
+    def begin(self) -> None:
+        """Start the root at its start node."""
+        self._new_executions.append([self.root])
+        run = Run(self.root, ())
+        self._runs.append(run)
+        self.enter(run, run.manager.graph.start)
+
+    def submit(self, execution: Execution, step: Step, data: object) -> None:
+        """Give what a person has submitted to the open step of this execution."""
+        run = self.run_of(execution)
+        node = run.manager.node(step.node_id)
+        if step.state == StepState.INCIDENT:
+            raise NotSubmittable(f"Node “{node.label}” has an incident and takes no form.")
+        step.input = data
+        visit = NodeVisit(self, run, node, step)
+        run.manager.behaviour(node).submit(visit, data, self.by)
+
+    def cancel(self, execution: Execution, message: str) -> None:
+        """Cancel this execution and all that it has started."""
+        self.end(self.run_of(execution), Status.CANCELLED, message)
+
+    def run_of(self, execution: Execution) -> Run:
+        """The run of an execution; its open steps are read the first time."""
+        for run in self._runs:
+            if run.execution == execution:
+                return run
+        steps = list(Step.objects.filter(execution=execution).open())
+        run = Run(execution, steps)
+        self._runs.append(run)
+        return run
+
+    # What a visit can bring about
+
+    def enter(self, run: Run, node: Node) -> None:
+        """Let the execution come to this node in its turn."""
+        run.due += 1
+        self._due.append((run, node))
+
+    def close(
+        self,
+        run: Run,
+        step: Step,
+        *,
+        output: Mapping[str, Any] | None = None,
+        handle: str | None = None,
+        state: StepState = StepState.DONE,
+    ) -> None:
+        """Close an open step."""
+        step.state = state
+        step.closed_at = self.now
+        step.closed_by = self.by
+        step.output = None if output is None else dict(output)
+        step.handle = handle or ""
+        run.open_steps.remove(step)
+        self.touch(step)
+
+    def call(self, run: Run, step: Step, callee_cuid: str) -> None:
+        """Start a child on the pinned version of the callee."""
+        pin = self.pins[callee_cuid]
+        child = Execution(
+            workflow_id=pin.callee_id,
+            version=pin.version,
+            entity=self.entity,
+            parent=run.execution,
+            root=self.root,
+            status=Status.ACTIVE,
+            context_key=pin.context_key,
+            started_at=self.now,
+            started_by=self.by,
+        )
+        step.child = child
+        self.touch(step)
+        self._new_executions.append([child])
+        child_run = Run(child, ())
+        self._runs.append(child_run)
+        self.enter(child_run, child_run.manager.graph.start)
+
+    def write_fields(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
+        """Set fields of the entity, and take others away."""
+        fields = {**self.entity.fields, **values}
+        for name in clear:
+            fields.pop(name, None)
+        self._fields_changed |= fields != self.entity.fields
+        self.entity.fields = fields
+
+    def end(self, run: Run, status: Status, message: str = "") -> None:
+        """End an execution: what it left open, and all that it started, is cancelled."""
+        self._end_tree(run, status, message)
+        self._tell_parent(run)
+
+    # The walk
+
+    def run(self) -> None:
+        """Go on until every execution of the tree waits for something or has ended."""
+        while self._due:
+            run, node = self._due.popleft()
+            run.due -= 1
+            if not run.is_live:
+                continue
+            self._visits += 1
+            step = Step(
+                execution=run.execution,
+                node_id=node.id,
+                type=node.type,
+                label=node.label[:200],
+                state=StepState.OPEN,
+                opened_at=self.now,
+            )
+            self._new_steps.append(step)
+            run.open_steps.append(step)
+            visit = NodeVisit(self, run, node, step)
+            if self._visits > STEP_BUDGET:
+                visit.incident(
+                    "step_budget",
+                    f"The execution has passed {STEP_BUDGET} nodes without waiting for anything: "
+                    "a loop in its graph never waits.",
+                )
+            else:
+                run.manager.behaviour(node).enter(visit)
+            self._settle(run)
+
+    def _settle(self, run: Run) -> None:
+        if run.is_live and not run.due and not run.open_steps and run.reached_end:
+            run.execution.status = Status.COMPLETED
+            run.execution.ended_at = self.now
+            self._changed(run.execution)
+            self._tell_parent(run)
+
+    def _tell_parent(self, run: Run) -> None:
+        """A child that completed lets its parent go on; any other end is an incident there."""
+        execution = run.execution
+        if execution.parent_id is None and execution.parent is None:
+            return
+        parent_run = self.run_of(self._parent_of(execution))
+        step = next((step for step in parent_run.open_steps if _calls(step, execution)), None)
+        if step is None or not parent_run.is_live:
+            return
+        visit = NodeVisit(self, parent_run, parent_run.manager.node(step.node_id), step)
+        if execution.status == Status.COMPLETED:
+            visit.leave(output={"execution": execution.cuid})
+        else:
+            ending = f"The called execution {execution.cuid} {_ENDINGS[execution.status]}"
+            reason = f": {execution.message}" if execution.message else "."
+            visit.incident(f"child_{execution.status}", ending + reason)
+
+    def _parent_of(self, execution: Execution) -> Execution:
+        if execution.parent_id is None or execution.parent_id == self.root.pk:
+            return self.root if execution.parent_id else cast(Execution, execution.parent)
+        rows = Execution.objects.select_related("version").defer("version__source")
+        return rows.get(pk=execution.parent_id)
+
+    def _end_tree(self, run: Run, status: Status, message: str) -> None:
+        for below in self._live_below(run):
+            self._end_one(below, Status.CANCELLED, "The execution that called it has ended.")
+        self._end_one(run, status, message)
+
+    def _end_one(self, run: Run, status: Status, message: str) -> None:
+        for step in list(run.open_steps):
+            self.close(run, step, state=StepState.CANCELLED)
+        run.execution.status = status
+        run.execution.message = message
+        run.execution.ended_at = self.now
+        self._changed(run.execution)
+
+    def _live_below(self, run: Run) -> list[Run]:
+        """The runs of all that an execution has started and that is live, deepest last."""
+        known = [known for known in self._runs if known.is_live]
+        if run.execution.pk:
+            stored = list(
+                Execution.objects.filter(root_id=self.root.pk)
+                .live()
+                .exclude(pk__in=[other.execution.pk for other in known if other.execution.pk])
+                .select_related("version")
+                .defer("version__source")
+            )
+            steps = Step.objects.filter(execution__in=stored).open()
+            by_execution: dict[int, list[Step]] = {}
+            for step in steps:
+                by_execution.setdefault(step.execution_id, []).append(step)
+            for execution in stored:
+                other = Run(execution, by_execution.get(execution.pk, ()))
+                self._runs.append(other)
+                known.append(other)
+        found = [run]
+        for above in found:
+            found += [
+                other
+                for other in known
+                if _is_child(other.execution, above.execution) and other not in found
+            ]
+        return found[1:]
+
+    # What is written
+
+    def touch(self, step: Step) -> None:
+        """Note that a step that is stored already has changed."""
+        if step.pk:
+            self._changed_steps[step.pk] = step
+
+    def _changed(self, execution: Execution) -> None:
+        if execution.pk:
+            self._changed_executions[execution.pk] = execution
+
+    def write(self) -> None:
+        """Write what the advance brought about: a few statements, however far it walked."""
+        for run in self._runs:
+            if run.execution.status == Status.ACTIVE:
+                run.execution.status = Status.WAITING
+                self._changed(run.execution)
+        with transaction.atomic(savepoint=False):
+            for executions in self._new_executions:
+                Execution._base_manager.bulk_create(executions)
+            if self._new_pins:
+                for pin in self._new_pins:
+                    pin.live = self.root.status in LIVE
+                Pin._base_manager.bulk_create(self._new_pins)
+            if self._new_steps:
+                Step._base_manager.bulk_create(self._new_steps)
+            if self._changed_steps:
+                Step._base_manager.bulk_update(
+                    self._changed_steps.values(),
+                    [
+                        "state",
+                        "closed_at",
+                        "closed_by",
+                        "input",
+                        "output",
+                        "handle",
+                        "incident",
+                        "child",
+                    ],
+                )
+            if self._changed_executions:
+                self._update_executions()
+            if self._fields_changed:
+                Entity._base_manager.filter(pk=self.entity.pk).update(
+                    fields=self.entity.fields, updated_at=self.now
+                )
+
+    def _update_executions(self) -> None:
+        executions = list(self._changed_executions.values())
+        Execution._base_manager.bulk_update(executions, ["status", "message", "ended_at"])
+        for execution in executions:
+            # Generated by the database: read again when somebody asks.
+            execution.__dict__.pop("live", None)
+            execution.__dict__.pop("live_key", None)
+
+
+_ENDINGS: dict[str, str] = {Status.FAILED: "failed", Status.CANCELLED: "was cancelled"}
+
+
+def _calls(step: Step, execution: Execution) -> bool:
+    """Whether the step waits for this execution; either may not be stored yet."""
+    if execution.pk:
+        return step.child_id == execution.pk
+    return Step._meta.get_field("child").is_cached(step) and step.child is execution
+
+
+def _is_child(execution: Execution, parent: Execution) -> bool:
+    """Whether one called the other; either may not be stored yet."""
+    if parent.pk:
+        return execution.parent_id == parent.pk
+    return execution.parent_id is None and execution.parent is parent

@@ -1,0 +1,343 @@
+"""The form of a user action: what it may ask for, and what is accepted as an answer.
+
+Answers are JSON values, whichever way they came: ``clean`` judges them, ``build`` makes the
+Django form that asks for the same, and ``to_json`` leads from that form back to ``clean``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import EmailValidator, URLValidator
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from workflows.jsontext import below, kind, quoted, unstorable
+from workflows.refusals import Problem, Refusal
+
+MAX_NAME_LENGTH = 64
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATETIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*")
+_WEB = ("http", "https")
+
+
+@dataclass(frozen=True, slots=True)
+class _FieldType:
+    max_length: int = 0
+    has_choices: bool = False
+
+
+_TYPES: dict[str, _FieldType] = {
+    "text": _FieldType(max_length=10_000),
+    "long_text": _FieldType(max_length=100_000),
+    "number": _FieldType(),
+    "date": _FieldType(),
+    "datetime": _FieldType(),
+    "choice": _FieldType(has_choices=True),
+    "multiple_choice": _FieldType(has_choices=True),
+    "checkbox": _FieldType(),
+    "email": _FieldType(max_length=320),
+    "url": _FieldType(max_length=2_048),
+    "user": _FieldType(max_length=150),
+}
+FIELD_TYPES: tuple[str, ...] = tuple(_TYPES)
+"""The types that a form field may have; ``text`` where none is named."""
+_KEYS = ("name", "label", "type", "required", "help", "choices")
+
+
+class FormInvalid(Refusal):
+    """The form was not accepted."""
+
+    code = "invalid_form"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        details = [problem.detail for problem in problems]
+        if len(details) > 3:
+            details[3:] = [f"And {len(details) - 3} more."]
+        super().__init__(" ".join([self.__doc__ or "", *details]), problems=problems)
+
+
+def name_problem(name: object) -> str | None:
+    """Say why this cannot be the name of an entity's field, or None if it can."""
+    if not isinstance(name, str) or not name:
+        return f"A field name must be a text that is not empty, not {kind(name)}."
+    if len(name) > MAX_NAME_LENGTH:
+        return f"The field name {quoted(name)} has more than {MAX_NAME_LENGTH} characters."
+    if not _NAME.fullmatch(name):
+        return f"The field name {quoted(name)} may hold letters, digits and _ only, no digit first."
+    return None
+
+
+def problems(fields: object) -> Iterator[tuple[str, str]]:
+    """Yield a pointer relative to the list and a sentence for all that is wrong in a form."""
+    if not isinstance(fields, list):
+        yield "", f"The fields of a form must be a list, not {kind(fields)}."
+        return
+    seen: set[str] = set()
+    for index, field in enumerate(fields):
+        at = below("", index)
+        if not isinstance(field, dict):
+            yield at, f"A form field is an object, not {kind(field)}."
+            continue
+        name = field.get("name")
+        if reason := name_problem(name):
+            yield f"{at}/name", reason
+        elif isinstance(name, str):
+            if name in seen:
+                yield (f"{at}/name", f"The field name {quoted(name)} is used twice in this form.")
+            seen.add(name)
+        yield from _field_problems(field, at)
+
+
+def _field_problems(field: Mapping[str, Any], at: str) -> Iterator[tuple[str, str]]:
+    named = f"field {quoted(field['name'])}" if isinstance(field.get("name"), str) else "the field"
+    for key in field:
+        if key not in _KEYS:
+            detail = f"{quoted(key)} means nothing in {named}; it may hold: {', '.join(_KEYS)}."
+            yield below(at, key), detail
+    for key in ("label", "help"):
+        if not isinstance(field.get(key, ""), str):
+            yield (below(at, key), f"The '{key}' of {named} must be text, not {kind(field[key])}.")
+    if not isinstance(field.get("required", False), bool):
+        detail = f"The 'required' of {named} must be true or false, not {kind(field['required'])}."
+        yield f"{at}/required", detail
+    type_name = field.get("type", "text")
+    if not isinstance(type_name, str) or type_name not in _TYPES:
+        known = ", ".join(FIELD_TYPES)
+        detail = f"The type {quoted(type_name)} of {named} is unknown; known types are: {known}."
+        yield f"{at}/type", detail
+    elif _TYPES[type_name].has_choices:
+        yield from _choice_problems(field.get("choices"), f"{at}/choices", named)
+    elif "choices" in field:
+        yield (f"{at}/choices", f"The type of {named} is {quoted(type_name)}: it has no choices.")
+
+
+def _choice_problems(choices: object, at: str, named: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(choices, list) or not choices:
+        yield at, f"The choices of {named} must be a list that is not empty."
+        return
+    seen: set[str] = set()
+    for index, choice in enumerate(choices):
+        place = below(at, index)
+        value = choice
+        if isinstance(choice, dict):
+            value = choice.get("value")
+            for key in choice:
+                if key not in ("value", "label"):
+                    detail = f"{quoted(key)} means nothing in a choice of {named}."
+                    yield (below(place, key), f"{detail[:-1]}; it has a value and a label.")
+            if not isinstance(choice.get("label", ""), str):
+                yield (f"{place}/label", f"The label of a choice of {named} must be text.")
+            place = f"{place}/value"
+        if not isinstance(value, str) or not value:
+            yield place, f"A choice of {named} must be a text that is not empty."
+        elif value in seen:
+            yield place, f"The choice {quoted(value)} of {named} is given twice."
+        else:
+            seen.add(value)
+
+
+def _choices(field: Mapping[str, Any]) -> dict[str, str]:
+    pairs = (
+        (item["value"], item.get("label") or item["value"])
+        if isinstance(item, dict)
+        else (item, item)
+        for item in field["choices"]
+    )
+    return dict(pairs)
+
+
+def clean(fields: Sequence[Mapping[str, Any]], data: object) -> dict[str, Any]:
+    """Return the answers as JSON values to store, or raise FormInvalid with all problems."""
+    if not isinstance(data, dict):
+        detail = f"The data of a form are an object, not {kind(data)}."
+        raise FormInvalid([Problem("/data", "invalid", detail)])
+    values: dict[str, Any] = {}
+    wrong: list[Problem] = []
+    names = {field["name"] for field in fields}
+    for name in data:
+        if name not in names:
+            detail = f"The form has no field {quoted(name)}."
+            wrong.append(Problem(below("/data", name), "unknown_field", detail))
+    for field in fields:
+        name = field["name"]
+        try:
+            if name in data:
+                values[name] = _answer(field, data[name])
+            elif field.get("required", False):
+                raise _required(field)
+        except ValidationError as error:
+            code = error.code or "invalid"
+            wrong.append(Problem(below("/data", name), code, str(error.message)))
+    if wrong:
+        raise FormInvalid(wrong)
+    return values
+
+
+def _required(field: Mapping[str, Any]) -> ValidationError:
+    return ValidationError(f"The field {quoted(field['name'])} is required.", code="required")
+
+
+def _answer(field: Mapping[str, Any], value: object) -> Any:
+    """Return one answer as it is stored; its type is taken as JSON has it, strictly."""
+    type_name, named = field.get("type", "text"), f"The field {quoted(field['name'])}"
+    required = field.get("required", False)
+    empty = value is None or (isinstance(value, str) and not value.strip())
+    if required and (empty or value == [] or (type_name == "checkbox" and value is False)):
+        raise _required(field)
+    if empty:
+        return None
+    if isinstance(value, str) and (reason := unstorable(value)):
+        raise ValidationError(f"{named} {reason}.", code="invalid")
+    if type_name == "checkbox":
+        if not isinstance(value, bool):
+            raise ValidationError(f"{named} must be true or false.", code="invalid")
+        return value
+    if type_name == "number":
+        number = _number(value)
+        if number is None:
+            raise ValidationError(f"{named} must be a number.", code="invalid")
+        return number
+    if type_name == "multiple_choice":
+        if not isinstance(value, list):
+            raise ValidationError(f"{named} must be a list of choices.", code="invalid")
+        for index, item in enumerate(value):
+            _check_choice(field, item)
+            if item in value[:index]:
+                detail = f"{named} names the choice {quoted(item)} twice."
+                raise ValidationError(detail, code="invalid_choice")
+        return value
+    if not isinstance(value, str):
+        raise ValidationError(f"{named} must be text, not {kind(value)}.", code="invalid")
+    if type_name == "choice":
+        _check_choice(field, value)
+        return value
+    if type_name == "date":
+        return _date(named, value)
+    if type_name == "datetime":
+        return _datetime(named, value)
+    most = _TYPES[type_name].max_length
+    if len(value) > most:
+        raise ValidationError(f"{named} has more than {most} characters.", code="invalid")
+    try:
+        if type_name == "email":
+            EmailValidator()(value)
+        elif type_name == "url":
+            URLValidator(schemes=_WEB)(value)
+    except ValidationError:
+        what = "an e-mail address" if type_name == "email" else "a web address (http or https)"
+        raise ValidationError(f"{named} must be {what}.", code="invalid") from None
+    return value
+
+
+def _number(value: object) -> int | float | None:
+    number = value
+    if isinstance(value, str):
+        text = value.strip()
+        # Python refuses to read an integer of thousands of digits; JSON numbers end long before.
+        if len(text) > 400 or not _NUMBER.fullmatch(text):
+            return None
+        number = int(text) if text.lstrip("+-").isdigit() else float(text)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        return None
+    return None if unstorable(number) else number
+
+
+def _check_choice(field: Mapping[str, Any], value: object) -> None:
+    if not isinstance(value, str) or value not in _choices(field):
+        detail = f"The field {quoted(field['name'])} has no choice {quoted(value)}."
+        raise ValidationError(detail, code="invalid_choice")
+
+
+def _date(named: str, value: str) -> str:
+    try:
+        if _DATE.fullmatch(value):
+            return date.fromisoformat(value).isoformat()
+    except ValueError:
+        pass
+    raise ValidationError(f"{named} must be a date such as 2025-12-31.", code="invalid")
+
+
+def _datetime(named: str, value: str) -> str:
+    try:
+        moment = parse_datetime(value) if _DATETIME.fullmatch(value) else None
+        if moment is not None:
+            aware = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+            # Rules compare moments as text, which orders right in one time zone only.
+            return aware.astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        pass
+    detail = f"{named} must be a date with a time, such as 2025-12-31T17:30+01:00."
+    raise ValidationError(detail, code="invalid")
+
+
+class _NumberField(forms.Field):
+    widget = forms.NumberInput(attrs={"step": "any"})
+
+    def to_python(self, value: object) -> int | float | None:
+        if value in self.empty_values:
+            return None
+        number = _number(value)
+        if number is None:
+            raise ValidationError("Enter a number.", code="invalid")
+        return number
+
+
+def build(fields: Sequence[Mapping[str, Any]]) -> type[forms.Form]:
+    """Return the Django form that asks for these fields."""
+    made = {field["name"]: _form_field(field) for field in fields}
+    return type("SubmittedForm", (forms.Form,), dict(made))
+
+
+def _form_field(field: Mapping[str, Any]) -> forms.Field:
+    type_name = field.get("type", "text")
+    common: dict[str, Any] = {
+        "label": field.get("label") or field["name"].replace("_", " ").strip().capitalize(),
+        "required": field.get("required", False),
+        "help_text": field.get("help", ""),
+    }
+    match type_name:
+        case "number":
+            return _NumberField(**common)
+        case "checkbox":
+            return forms.BooleanField(**common)
+        case "date":
+            day = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+            return forms.DateField(widget=day, input_formats=["%Y-%m-%d"], **common)
+        case "datetime":
+            attrs = {"type": "datetime-local"}
+            moment = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs=attrs)
+            return forms.DateTimeField(widget=moment, **common)
+        case "choice":
+            return forms.ChoiceField(
+                choices=[("", "---------"), *_choices(field).items()], **common
+            )
+        case "multiple_choice":
+            boxes = forms.CheckboxSelectMultiple()
+            choices = list(_choices(field).items())
+            return forms.MultipleChoiceField(widget=boxes, choices=choices, **common)
+    common["max_length"] = _TYPES[type_name].max_length
+    match type_name:
+        case "email":
+            return forms.EmailField(**common)
+        case "url":
+            return forms.URLField(assume_scheme="https", **common)
+        case "long_text":
+            return forms.CharField(widget=forms.Textarea(), **common)
+    return forms.CharField(**common)
+
+
+def to_json(cleaned_data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a form made by ``build`` has cleaned, as the JSON values ``clean`` takes."""
+    return {
+        name: value.isoformat() if isinstance(value, date) else value
+        for name, value in cleaned_data.items()
+    }

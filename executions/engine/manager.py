@@ -1,0 +1,68 @@
+"""The workflow manager: the frozen graph of one version, and how it is walked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from executions.engine.nodes import behaviour
+from executions.engine.nodes.behaviour import Behaviour
+from workflows.graph import Graph, Node, parse
+from workflows.models import Context, Version
+
+CACHED_GRAPHS = 1_000
+
+_graphs: dict[tuple[int, str], Graph] = {}
+
+
+def graph_of(version: Version) -> Graph:
+    """The parsed graph of a version; a version is immutable, so it is parsed once.
+
+    The checksum stands in the key because SQLite gives the id of a row that was rolled back
+    to another one.
+    """
+    key = (version.pk, version.checksum)
+    graph = _graphs.get(key)
+    if graph is None:
+        graph = parse(version.source)
+        if len(_graphs) >= CACHED_GRAPHS:
+            _graphs.pop(next(iter(_graphs)), None)
+        _graphs[key] = graph
+    return graph
+
+
+class WorkflowManager:
+    """Answers for one version what its graph says. No live record is read for it.
+
+    Raises:
+        graph.WorkflowValidationError: the frozen source is damaged.
+    """
+
+    def __init__(self, version: Version) -> None:
+        self.version = version
+        self.graph = graph_of(version)
+
+    @property
+    def workflow(self) -> Any:
+        """The workflow, for its title; nothing is decided by it."""
+        return self.version.workflow
+
+    @property
+    def context(self) -> Context:
+        """The entity context that was frozen with the graph."""
+        return self.version.context
+
+    def validate_source(self) -> Graph:
+        """Judge the frozen source by its own frozen context (``Version.validate_source``)."""
+        return self.version.validate_source()
+
+    def node(self, node_id: str) -> Node:
+        """The node with this id. Raises ``KeyError`` when the graph has none."""
+        return self.graph.node(node_id)
+
+    def behaviour(self, node: Node) -> Behaviour:
+        """What a node of this type does."""
+        return behaviour(node.type)
+
+    def follow(self, node_id: str, handle: str | None = None) -> Node:
+        """The node that is reached by leaving this one by ``handle``."""
+        return self.graph.follow(node_id, handle)

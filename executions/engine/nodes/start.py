@@ -1,0 +1,16 @@
+"""The start: where every execution begins."""
+
+from __future__ import annotations
+
+from executions.engine.nodes.behaviour import Behaviour, Visit
+from workflows.graph import START
+
+
+class Start(Behaviour):
+    """Goes on at once."""
+
+    name = START
+
+    def enter(self, visit: Visit) -> None:
+        """Leave by the only exit."""
+        visit.leave()

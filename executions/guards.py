@@ -1,0 +1,214 @@
+"""What may not be done to what is running, and what cannot be started: each rule once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from workflows.guards import blocking_executions, refuse_context_shape
+from workflows.refusals import Blockers, BlockingWorkflow, Problem, Refusal, Remedy
+
+CONTEXT_ATTRIBUTES = ("entity_name", "entity_name_type_id", "primary_record_type_id")
+
+
+class EntityInUse(Refusal):
+    """Live executions work on this entity."""
+
+    code = "entity_in_use"
+
+
+class NotStartable(Refusal):
+    """The workflow cannot be started."""
+
+    code = "not_startable"
+
+
+class EntityTypeMismatch(Refusal):
+    """The entity is of another type than the workflow."""
+
+    code = "entity_type_mismatch"
+
+
+class NotOpen(Refusal):
+    """The step is not open."""
+
+    code = "not_open"
+
+
+class NotAssigned(Refusal):
+    """This step is assigned to others."""
+
+    code = "not_assigned"
+
+
+class Ended(Refusal):
+    """The execution has ended; nothing can be done to it any more."""
+
+    code = "execution_ended"
+
+
+class ExecutionFrozen(Refusal):
+    """What an execution started with is written once."""
+
+    code = "execution_frozen"
+
+
+class ExecutionLive(Refusal):
+    """A live execution cannot be deleted; cancel it first."""
+
+    code = "execution_live"
+
+
+def _stored(row: Any) -> Any:
+    return row._meta.concrete_model._base_manager.using(row._state.db).filter(pk=row.pk).first()
+
+
+def changes_context(entity: Any, update_fields: Iterable[str] | None = None) -> bool:
+    """Whether saving the entity would change its context."""
+    stored = _stored(entity)
+    if stored is None:
+        return False
+    written = None if update_fields is None else set(update_fields)
+    return any(
+        getattr(entity, name) != getattr(stored, name)
+        for name in CONTEXT_ATTRIBUTES
+        if written is None or {name, name.removesuffix("_id")} & written
+    )
+
+
+def refuse_entity_edit(entity: Any, update_fields: Iterable[str] | None = None) -> None:
+    """Raises ``EntityInUse`` when the context of an entity with live executions would change."""
+    if not changes_context(entity, update_fields):
+        return
+    refuse_context_shape(entity)
+    _refuse_if_worked_on(entity, "change the type of")
+
+
+def refuse_entity_deletion(entity: Any) -> None:
+    """Raises ``EntityInUse`` when any execution, live or not, is of this entity."""
+    _refuse_if_worked_on(entity, "delete")
+    rows, total = blocking_executions(entity.executions.all())
+    if rows:
+        raise EntityInUse(
+            f"Cannot delete “{entity}”: {total} execution{'' if total == 1 else 's'} ran on it.",
+            blockers=Blockers(rows, (), total),
+        )
+
+
+def _refuse_if_worked_on(entity: Any, edit: str) -> None:
+    rows, total = blocking_executions(entity.executions.live())
+    if rows:
+        number = f"{total} live execution{'' if total == 1 else 's'}"
+        raise EntityInUse(
+            f"Cannot {edit} “{entity}”: {number} {'works' if total == 1 else 'work'} on it.",
+            blockers=Blockers(rows, (), total),
+            remedies=[
+                Remedy(
+                    "finish_or_cancel",
+                    f"Finish or cancel {number} first.",
+                    sorted({row.workflow_cuid for row in rows}),
+                )
+            ],
+        )
+
+
+def explain_entity_edit(entity: Any) -> None:
+    """``refuse_entity_edit`` for a form: the refusal stands on the type."""
+    try:
+        refuse_entity_edit(entity)
+    except EntityInUse as refusal:
+        field = "entity_name_type" if entity.entity_name == "Finding" else "primary_record_type"
+        raise ValidationError({field: refusal}) from None
+
+
+def refuse_frozen(row: Any, frozen: Sequence[str], update_fields: Iterable[str] | None) -> None:
+    """Raises ``ExecutionFrozen`` when a field that is written once would change, or a status
+    that is final.
+    """
+    stored = _stored(row)
+    if stored is None:
+        return
+    written = None if update_fields is None else set(update_fields)
+
+    def changed(name: str) -> bool:
+        if written is not None and not {name, name.removesuffix("_id")} & written:
+            return False
+        return bool(getattr(row, name) != getattr(stored, name))
+
+    names = [name.removesuffix("_id") for name in frozen if changed(name)]
+    if names:
+        raise ExecutionFrozen(
+            f"The {row._meta.verbose_name} is written once: {', '.join(names)} cannot be changed."
+        )
+    final = hasattr(stored, "status") and not stored.live
+    if final and changed("status"):
+        raise Ended(f"Execution {row.cuid} is {stored.status}, which is final; start a new one.")
+
+
+def refuse_execution_deletion(execution: Any) -> None:
+    """Raises ``ExecutionLive`` for an execution that still has something to do."""
+    stored = _stored(execution)
+    if stored is not None and stored.live:
+        raise ExecutionLive(
+            f"Execution {execution.cuid} is {stored.status} and cannot be deleted; cancel it first."
+        )
+
+
+def refuse_pin_deletion(pin: Any, origin: Any) -> None:
+    """Raises ``ExecutionFrozen`` when a pin would go without its execution."""
+    deleted = getattr(origin, "model", None) or type(origin)
+    if deleted is type(pin):
+        raise ExecutionFrozen("A pin goes only with its execution.")
+
+
+def refuse_start(workflow: Any, entity: Any, closure: Sequence[Any]) -> None:
+    """Judge the start of a root: ``closure`` holds the latest version of all that it can call,
+    its own first, each with its workflow.
+
+    Raises:
+        NotStartable: one of the workflows is not active, or the versions do not agree.
+        EntityTypeMismatch: the entity has another context than the workflow.
+    """
+    inactive = [row.workflow for row in closure if row.workflow.state != "active"]
+    if inactive:
+        raise NotStartable(
+            "; ".join(
+                f"Workflow “{row.title}” is {'a draft' if row.state == 'draft' else row.state}"
+                for row in inactive
+            )
+            + ": only active workflows can be started or called by a start.",
+            blockers=Blockers(
+                (), [BlockingWorkflow(row.cuid, row.title) for row in inactive], len(inactive)
+            ),
+            remedies=[
+                Remedy("activate", "Make these workflows active.", [row.cuid for row in inactive])
+            ],
+        )
+    key = closure[0].context_key
+    torn = [row for row in closure if row.context_key != key or not row.in_force]
+    if torn:
+        raise NotStartable(
+            "The workflow and what it calls do not agree in their finding type: "
+            + ", ".join(str(row) for row in torn)
+            + ". Save their graphs again, or change their finding types together.",
+            blockers=Blockers(
+                (),
+                [BlockingWorkflow(row.workflow.cuid, row.workflow.title) for row in torn],
+                len(torn),
+            ),
+        )
+    if entity.context_key != key:
+        raise EntityTypeMismatch(
+            f"“{entity}” is of the type “{entity.context_type}”, but workflow "
+            f"“{workflow.title}” works on “{workflow.context_type}”.",
+            problems=[
+                Problem(
+                    "/entity",
+                    EntityTypeMismatch.code,
+                    f"The entity has type '{entity.described_context().type_cuid}', the workflow "
+                    f"'{workflow.described_context().type_cuid}'.",
+                )
+            ],
+        )

@@ -1,0 +1,19 @@
+"""What is running: entities, executions, their steps and pins."""
+
+from executions.models.entity import Entity, Finding, InventoryModel
+from executions.models.execution import LIVE, Execution, Status
+from executions.models.pin import Pin
+from executions.models.step import OPEN, Step, StepState
+
+__all__ = [
+    "LIVE",
+    "OPEN",
+    "Entity",
+    "Execution",
+    "Finding",
+    "InventoryModel",
+    "Pin",
+    "Status",
+    "Step",
+    "StepState",
+]

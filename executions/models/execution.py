@@ -1,0 +1,149 @@
+"""Executions: one run of one version on one entity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import BooleanField, Case, F, Q, TextField, Value, When
+
+from executions.models.entity import Entity
+from workflows.cuid import LENGTH, new_cuid
+from workflows.keys import CompositeForeignKey, KeyTarget
+from workflows.models import Version, Workflow
+
+if TYPE_CHECKING:
+    from executions.engine.manager import WorkflowManager
+
+
+class Status(models.TextChoices):
+    """Where an execution is in its life."""
+
+    SCHEDULED = "scheduled", "Scheduled"
+    ACTIVE = "active", "Active"
+    WAITING = "waiting", "Waiting"
+    COMPLETED = "completed", "Completed"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+LIVE: tuple[str, ...] = (Status.SCHEDULED.value, Status.ACTIVE.value, Status.WAITING.value)
+"""The statuses of an execution that still has something to do."""
+
+
+class ExecutionQuerySet(models.QuerySet["Execution"]):
+    """Executions, by whether they still have something to do."""
+
+    def live(self) -> ExecutionQuerySet:
+        """Only executions that are scheduled, active or waiting."""
+        return self.filter(live_key__isnull=False)
+
+
+class Execution(models.Model):
+    """One run. While it is live, its keys bind it to its version's and its entity's context."""
+
+    Status = Status
+    FROZEN: ClassVar = (
+        "workflow_id",
+        "version_id",
+        "entity_id",
+        "context_key",
+        "root_id",
+        "parent_id",
+    )
+
+    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    # The composite key below says the same; a deferred one beside it would lock at commit,
+    # out of order.
+    workflow = models.ForeignKey(
+        Workflow, models.DO_NOTHING, related_name="executions", db_constraint=False
+    )
+    version = models.ForeignKey(Version, models.DO_NOTHING, related_name="executions")
+    entity = models.ForeignKey(Entity, models.DO_NOTHING, related_name="executions")
+    parent = models.ForeignKey(
+        "self", models.CASCADE, null=True, blank=True, related_name="children"
+    )
+    root = models.ForeignKey(
+        "self",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="descendants",
+        help_text="The execution that the whole tree was started with; empty on that one.",
+    )
+    status = models.CharField(max_length=32, choices=Status.choices, default=Status.ACTIVE)
+    context_key = models.TextField(editable=False)
+    live = models.GeneratedField(
+        expression=Case(When(status__in=LIVE, then=Value(True)), default=Value(False)),
+        output_field=BooleanField(),
+        db_persist=True,
+    )
+    live_key = models.GeneratedField(
+        expression=Case(When(status__in=LIVE, then=F("context_key")), default=Value(None)),
+        output_field=TextField(null=True),
+        db_persist=True,
+    )
+    message = models.TextField(blank=True, help_text="Why it failed or was cancelled.")
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    objects = ExecutionQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-pk"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status__in=[*LIVE, "completed", "failed", "cancelled"]),
+                name="executions_execution_status",
+            ),
+            KeyTarget(fields=["id", "live"], name="executions_execution_live"),
+            CompositeForeignKey(
+                name="executions_execution_version_fk",
+                fields=["version", "workflow", "live_key"],
+                to_fields=["id", "workflow", "held_key"],
+            ),
+            CompositeForeignKey(
+                name="executions_execution_entity_fk",
+                fields=["entity", "live_key"],
+                to_fields=["id", "context_key"],
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["version", "workflow", "live_key"],
+                condition=Q(live_key__isnull=False),
+                name="executions_live_version",
+            ),
+            models.Index(
+                fields=["workflow"],
+                condition=Q(live_key__isnull=False),
+                name="executions_live_workflow",
+            ),
+            models.Index(
+                fields=["entity"],
+                condition=Q(live_key__isnull=False),
+                name="executions_live_entity",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.cuid
+
+    @property
+    def root_or_self_id(self) -> int:
+        """The id of the execution that the whole tree was started with."""
+        return self.root_id or self.pk
+
+    def get_workflow_manager(self) -> WorkflowManager:
+        """What walks this execution, on the graph and the context that it started with.
+
+        Raises:
+            graph.WorkflowValidationError: the frozen source itself is damaged.
+        """
+        from executions.engine.manager import WorkflowManager
+
+        return WorkflowManager(self.version)

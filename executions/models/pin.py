@@ -1,0 +1,76 @@
+"""Pins: which version of each callee an execution and its children use."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Case, F, Q, TextField, Value, When
+
+from executions.models.execution import Execution
+from workflows.keys import CompositeForeignKey
+from workflows.models import Version, Workflow
+
+
+class PinQuerySet(models.QuerySet["Pin"]):
+    """Pins, by whether their root is live."""
+
+    def live(self) -> PinQuerySet:
+        """Only the pins of roots that still have something to do."""
+        return self.filter(held_key__isnull=False)
+
+
+class Pin(models.Model):
+    """The version of one callee, fixed for the whole call closure when the root starts.
+
+    ``live`` follows the root's by the key's ON UPDATE CASCADE: pins let go by themselves.
+    """
+
+    FROZEN: ClassVar = ("root_id", "callee_id", "version_id", "context_key")
+
+    root = models.ForeignKey(Execution, models.CASCADE, related_name="pins")
+    callee = models.ForeignKey(
+        Workflow, models.DO_NOTHING, related_name="pins", db_constraint=False
+    )
+    version = models.ForeignKey(Version, models.DO_NOTHING, related_name="pins")
+    context_key = models.TextField(editable=False)
+    live = models.BooleanField(default=True, editable=False)
+    held_key = models.GeneratedField(
+        expression=Case(When(live=True, then=F("context_key")), default=Value(None)),
+        output_field=TextField(null=True),
+        db_persist=True,
+    )
+
+    objects = PinQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["root", "pk"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["root", "callee"], name="executions_pin_callee"),
+            CompositeForeignKey(
+                name="executions_pin_root_fk",
+                fields=["root", "live"],
+                to_fields=["id", "live"],
+                on_update="CASCADE",
+            ),
+            CompositeForeignKey(
+                name="executions_pin_version_fk",
+                fields=["version", "callee", "held_key"],
+                to_fields=["id", "workflow", "held_key"],
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["version", "callee", "held_key"],
+                condition=Q(held_key__isnull=False),
+                name="executions_live_pin_version",
+            ),
+            models.Index(
+                fields=["callee"],
+                condition=Q(held_key__isnull=False),
+                name="executions_live_pin_callee",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.root}: {self.version}"

@@ -1,0 +1,80 @@
+"""Steps: the visits of an execution to its nodes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from executions.models.execution import Execution
+from workflows.cuid import LENGTH, new_cuid
+
+
+class StepState(models.TextChoices):
+    """Where a visit is in its life."""
+
+    OPEN = "open", "Open"
+    INCIDENT = "incident", "Incident"
+    DONE = "done", "Done"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+OPEN: tuple[str, ...] = (StepState.OPEN.value, StepState.INCIDENT.value)
+"""The states of a step at which its execution stands."""
+
+
+class StepQuerySet(models.QuerySet["Step"]):
+    """Steps, by whether their execution stands there."""
+
+    def open(self) -> StepQuerySet:
+        """Only the steps at which an execution stands."""
+        return self.filter(state__in=OPEN)
+
+
+class Step(models.Model):
+    """One visit of an execution to a node: who, when, what went in and what came out."""
+
+    State = StepState
+
+    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    execution = models.ForeignKey(Execution, models.CASCADE, related_name="steps")
+    node_id = models.CharField(max_length=128)
+    type = models.CharField(max_length=64)
+    label = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=32, choices=StepState.choices, default=StepState.OPEN)
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    input = models.JSONField(null=True, blank=True)
+    output = models.JSONField(null=True, blank=True)
+    handle = models.CharField(max_length=64, blank=True, help_text="The way it was left by.")
+    incident = models.JSONField(null=True, blank=True)
+    child = models.OneToOneField(
+        Execution, models.CASCADE, null=True, blank=True, related_name="calling_step"
+    )
+
+    objects = StepQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(state__in=["open", "incident", "done", "cancelled"]),
+                name="executions_step_state",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["execution", "node_id"],
+                condition=Q(state__in=OPEN),
+                name="executions_open_step",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label or self.node_id} ({self.get_state_display()})"

@@ -1,0 +1,50 @@
+"""Where the models ask the guards: the connections, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models.signals import pre_delete, pre_save
+from django.dispatch import receiver
+
+from executions import guards
+from executions.models import Entity, Execution, Finding, InventoryModel, Pin
+
+
+@receiver(pre_save, sender=Entity)
+@receiver(pre_save, sender=Finding)
+@receiver(pre_save, sender=InventoryModel)
+def judge_entity(instance: Entity, raw: bool, update_fields: Any, **kwargs: Any) -> None:
+    """The context of an entity is not changed under a live execution."""
+    if not raw and instance.pk:
+        guards.refuse_entity_edit(instance, update_fields)
+
+
+@receiver(pre_delete, sender=Entity)
+@receiver(pre_delete, sender=Finding)
+@receiver(pre_delete, sender=InventoryModel)
+def judge_entity_deletion(instance: Entity, **kwargs: Any) -> None:
+    """An entity that an execution is of stays."""
+    guards.refuse_entity_deletion(instance)
+
+
+@receiver(pre_save, sender=Execution)
+@receiver(pre_save, sender=Pin)
+def keep_what_it_started_with(
+    sender: Any, instance: Execution | Pin, raw: bool, update_fields: Any, **kwargs: Any
+) -> None:
+    """What an execution started with is written once, and a terminal status is final."""
+    if not raw and instance.pk:
+        guards.refuse_frozen(instance, sender.FROZEN, update_fields)
+
+
+@receiver(pre_delete, sender=Execution)
+def judge_execution_deletion(instance: Execution, **kwargs: Any) -> None:
+    """A live execution is not deleted."""
+    guards.refuse_execution_deletion(instance)
+
+
+@receiver(pre_delete, sender=Pin)
+def judge_pin_deletion(instance: Pin, **kwargs: Any) -> None:
+    """A pin goes only with its execution."""
+    guards.refuse_pin_deletion(instance, kwargs.get("origin"))

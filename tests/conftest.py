@@ -1,0 +1,44 @@
+"""What the tests share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from django.db import connection
+
+from executions import services
+from executions.models import Execution, Finding
+from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, call, drawn, form
+from workflows.models import FindingType, Workflow
+
+
+@pytest.fixture
+def vendor() -> str:
+    """The database that the tests run on: ``sqlite`` or ``postgresql``."""
+    return connection.vendor
+
+
+@dataclass
+class Scenario:
+    """The report's: workflow 4 waits at a form and will then call workflow 3."""
+
+    limitation: FindingType
+    exception: FindingType
+    callee: Workflow
+    caller: Workflow
+    finding: Finding
+
+    def start(self) -> Execution:
+        return services.start(self.caller, self.finding)
+
+
+@pytest.fixture
+def scenario(db: None) -> Scenario:
+    limitation = FindingTypeFactory(name="Model Limitation")
+    exception = FindingTypeFactory(name="Policy Exception")
+    callee = WorkflowFactory(title="Workflow 3", entity_name_type=limitation)
+    caller = WorkflowFactory(title="Workflow 4", entity_name_type=limitation)
+    drawn(caller, form(), call(callee))
+    finding = FindingFactory(title="Finding 1", entity_name_type=limitation)
+    return Scenario(limitation, exception, callee, caller, finding)

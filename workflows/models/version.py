@@ -1,0 +1,300 @@
+"""Versions: a graph and the entity context it was drawn for, frozen together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import IntegrityError, models, transaction
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+
+from workflows import guards, locks
+from workflows.cuid import LENGTH, new_cuid
+from workflows.graph import Graph, NodesManager
+from workflows.jsontext import checksum
+from workflows.keys import CompositeForeignKey, KeyTarget
+from workflows.models.types import Context, EntityContext, context_key_expression
+from workflows.models.workflow import Workflow
+
+
+class VersionQuerySet(models.QuerySet["Version"]):
+    """Versions, by whether they are the latest and whether something has them."""
+
+    def latest_of_each(self) -> VersionQuerySet:
+        """Only versions that no later one of their workflow has replaced."""
+        return self.exclude(Exists(self._later()))
+
+    def superseded(self) -> VersionQuerySet:
+        """Only versions that a later one of their workflow has replaced."""
+        return self.filter(Exists(self._later()))
+
+    def _later(self) -> models.QuerySet[Version]:
+        return Version._base_manager.using(self.db).filter(
+            workflow_id=OuterRef("workflow_id"), number__gt=OuterRef("number")
+        )
+
+    def not_held(self) -> VersionQuerySet:
+        """Only versions that no live execution runs or has pinned."""
+        return self.exclude(Exists(_live("executions", self.db))).exclude(
+            Exists(_live("pins", self.db))
+        )
+
+
+def _live(relation: str, using: str) -> models.QuerySet[Any]:
+    model: Any = Version._meta.get_field(relation).related_model
+    rows: models.QuerySet[Any] = model.objects.using(using).live()
+    return rows.filter(version_id=OuterRef("pk"))
+
+
+class Version(EntityContext):
+    """One number of a workflow: ``source`` = ``{"nodes": [...], "edges": [...]}`` and context.
+
+    A row is never updated, but for ``in_force``: while it is true, the key ``held_key``
+    binds the version to its workflow's context.
+    """
+
+    FROZEN: ClassVar = (
+        "workflow_id",
+        "number",
+        "source",
+        "checksum",
+        "entity_name",
+        "entity_name_type_id",
+        "primary_record_type_id",
+    )
+
+    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    source = models.JSONField(default=dict)
+    checksum = models.CharField(max_length=64, editable=False)
+    in_force = models.BooleanField(default=True, editable=False)
+    held_key = models.GeneratedField(
+        expression=Case(When(in_force=True, then=context_key_expression()), default=Value(None)),
+        output_field=models.TextField(null=True),
+        db_persist=True,
+    )
+    notes = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+    )
+
+    objects = VersionQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["workflow", "-number"]
+        constraints: ClassVar = [
+            *EntityContext.Meta.constraints,
+            models.UniqueConstraint(fields=["workflow", "number"], name="workflows_version_number"),
+            KeyTarget(fields=["id", "workflow", "held_key"], name="workflows_version_held"),
+            KeyTarget(fields=["id", "in_force", "context_key"], name="workflows_version_force"),
+            CompositeForeignKey(
+                name="workflows_version_workflow_fk",
+                fields=["workflow", "held_key"],
+                to_fields=["id", "context_key"],
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["workflow", "number"],
+                condition=Q(in_force=True),
+                name="workflows_version_in_force",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow} v{self.number}"
+
+    def compute_checksum(self) -> str:
+        """sha256 over workflow, number, context and source: all that is frozen."""
+        return checksum(self.workflow_id, self.number, self.context.key, self.source)
+
+    def active_execution_count(self) -> int:
+        """How many live executions run this version."""
+        return int(self.executions.live().count())
+
+    def validate_source(self) -> Graph:
+        """Judge the source by this version's own frozen context; nothing live is read.
+
+        Raises:
+            graph.WorkflowValidationError: the source is not a valid graph, or calls across
+                contexts, or calls something that has no reference.
+        """
+        own = self.described_context()
+        callees = {
+            reference.callee.cuid: own
+            if reference.context_key == own.key
+            else Context("", None, None, reference.context_key)
+            for reference in self.references.select_related("callee")
+        }
+        source = self.source if isinstance(self.source, dict) else {}
+        return NodesManager.validate_nodes_data(
+            source.get("nodes"), edges=source.get("edges"), context=own, callees=callees
+        )
+
+
+class Reference(models.Model):
+    """One ``run_workflow`` node of a version, and the workflow that it calls."""
+
+    FROZEN: ClassVar = ("version_id", "node_id", "callee_id", "context_key")
+
+    version = models.ForeignKey(Version, models.CASCADE, related_name="references")
+    node_id = models.CharField(max_length=128)
+    callee = models.ForeignKey(Workflow, models.DO_NOTHING, related_name="callers")
+    context_key = models.TextField(editable=False)
+    in_force = models.BooleanField(default=True, editable=False)
+    held_key = models.GeneratedField(
+        expression=Case(When(in_force=True, then=F("context_key")), default=Value(None)),
+        output_field=models.TextField(null=True),
+        db_persist=True,
+    )
+
+    objects = models.Manager()
+
+    class Meta:
+        ordering: ClassVar = ["version", "node_id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["version", "node_id"], name="workflows_reference_node"),
+            CompositeForeignKey(
+                name="workflows_reference_version_fk",
+                fields=["version", "in_force", "context_key"],
+                to_fields=["id", "in_force", "context_key"],
+                on_update="CASCADE",
+            ),
+            CompositeForeignKey(
+                name="workflows_reference_callee_fk",
+                fields=["callee", "held_key"],
+                to_fields=["id", "context_key"],
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["callee", "held_key"], name="workflows_reference_held")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version}: {self.node_id} → {self.callee}"
+
+
+def append_version(
+    workflow: Workflow,
+    source: dict[str, Any],
+    *,
+    latest: Version | None = None,
+    by: Any = None,
+    notes: str = "",
+) -> tuple[Version, bool]:
+    """Give the workflow its next version; whether the number is a new one.
+
+    A latest version that no execution and no pin has is *replaced*: deleted and inserted
+    again under its number with a new id, never updated (a start that has read the row would
+    otherwise stand on a graph that it never walked). Callers hold the workflow's lock.
+    """
+    using = workflow._state.db or "default"
+    number, replaced = 1, False
+    if latest is not None:
+        replaced = _give_up(latest)
+        number = latest.number if replaced else latest.number + 1
+    version = Version(
+        workflow=workflow,
+        number=number,
+        source=source,
+        entity_name=workflow.entity_name,
+        entity_name_type_id=workflow.entity_name_type_id,
+        primary_record_type_id=workflow.primary_record_type_id,
+        in_force=workflow.state != Workflow.State.RETIRED,
+        created_by=by,
+        notes=notes,
+    )
+    version.checksum = version.compute_checksum()
+    version.save(using=using, force_insert=True)
+    calls = [node for node in source["nodes"] if node["type"] == "run_workflow"]
+    if calls:
+        ids = dict(
+            Workflow._base_manager.using(using)
+            .filter(cuid__in={node["data"]["workflow"] for node in calls})
+            .values_list("cuid", "pk")
+        )
+        Reference._base_manager.using(using).bulk_create(
+            [
+                Reference(
+                    version=version,
+                    node_id=node["id"],
+                    callee_id=ids[node["data"]["workflow"]],
+                    context_key=version.context.key,
+                    in_force=version.in_force,
+                )
+                for node in calls
+            ]
+        )
+    return version, not replaced
+
+
+def _give_up(latest: Version) -> bool:
+    """Delete the version if nothing has it; a start that is just taking it keeps it."""
+    using = latest._state.db or "default"
+    rows = Version._base_manager.using(using)
+    if not locks.lock_rows(rows.all(), [latest.pk], locks.Strength.UPDATE, skip_locked=True):
+        return False
+    try:
+        with transaction.atomic(using=using):
+            latest_id = latest.pk
+            latest.delete()
+            latest.pk = latest_id
+    except (guards.VersionInUse, IntegrityError):
+        return False
+    return True
+
+
+def release_superseded(workflow_ids: Iterable[int], using: str) -> int:
+    """Let go of the superseded versions of these workflows, and of their callers, that no live
+    execution holds; how many were let go. Rows that a runner is at are left for the next time.
+    """
+    ids = list(workflow_ids)
+    superseded = (
+        Version.objects.using(using)
+        .filter(
+            Q(workflow_id__in=ids)
+            | Q(
+                pk__in=Reference._base_manager.using(using)
+                .filter(callee_id__in=ids, in_force=True)
+                .values("version_id")
+            ),
+            in_force=True,
+        )
+        .superseded()
+        .not_held()
+    )
+    return _release(superseded.values_list("pk", flat=True), using, skip_locked=True)
+
+
+def release_retired(workflow: Workflow, using: str) -> int:
+    """Let go of every version of a retired workflow that no live execution holds."""
+    versions = Version.objects.using(using).filter(workflow=workflow, in_force=True).not_held()
+    return _release(versions.values_list("pk", flat=True), using, skip_locked=True)
+
+
+def _release(ids: Iterable[int], using: str, *, skip_locked: bool = False) -> int:
+    rows = Version.objects.using(using)
+    locked = locks.lock_rows(rows.all(), ids, locks.Strength.UPDATE, skip_locked=skip_locked)
+    if not locked:
+        return 0
+    # Judged again under the lock: what took the version since then keeps it.
+    return rows.filter(pk__in=locked).not_held().update(in_force=False)
+
+
+def release_all(workflow_ids: Iterable[int], using: str) -> None:
+    """Let go of all versions of these workflows, so that their context can change.
+
+    The keys refuse it when a live execution holds one of them.
+    """
+    rows = Version.objects.using(using).filter(workflow_id__in=list(workflow_ids), in_force=True)
+    ids = list(rows.values_list("pk", flat=True))
+    locks.lock_rows(Version._base_manager.using(using).all(), ids, locks.Strength.UPDATE)
+    Version._base_manager.using(using).filter(pk__in=ids).update(in_force=False)

@@ -1,0 +1,83 @@
+"""What a refusal carries: the sentence, its code, what stands in the way and what to do.
+
+A refusal is a Django ``ValidationError``, so forms, serializers and ``full_clean()``
+understand it without knowing more; a face that knows more finds the blockers and the
+remedies as data. The concrete refusals stand beside their rules, in ``graph.py`` and
+``guards.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from django.core.exceptions import ValidationError
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where (a JSON pointer, RFC 6901), its code, a sentence."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingExecution:
+    """A live execution that stands in the way of an edit."""
+
+    cuid: str
+    status: str
+    workflow_cuid: str
+    workflow_title: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingWorkflow:
+    """A workflow that stands in the way of an edit."""
+
+    cuid: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blockers:
+    """What an edit is refused for. ``total`` counts all, the lists may be cut."""
+
+    executions: Sequence[BlockingExecution] = ()
+    workflows: Sequence[BlockingWorkflow] = ()
+    total: int = 0
+
+    def __bool__(self) -> bool:
+        return self.total > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A way forward: its code, a sentence, and the cuids of the workflows it speaks of."""
+
+    code: str
+    detail: str
+    workflows: Sequence[str] = field(default=())
+
+
+class Refusal(ValidationError):
+    """The edit was refused."""
+
+    code: str = "refused"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        problems: Iterable[Problem] = (),
+        blockers: Blockers | None = None,
+        remedies: Iterable[Remedy] = (),
+    ) -> None:
+        text = message or " ".join((type(self).__doc__ or "").split())
+        super().__init__(text, code=code or type(self).code)
+        self.problems: list[Problem] = list(problems)
+        self.blockers: Blockers = blockers or Blockers()
+        self.remedies: list[Remedy] = list(remedies)

@@ -1,0 +1,11 @@
+"""The front door as an app: its system checks."""
+
+from django.apps import AppConfig
+
+
+class ProjectConfig(AppConfig):
+    name = "workflows_project"
+    label = "holdfast"
+
+    def ready(self) -> None:
+        from workflows_project import checks  # noqa: F401

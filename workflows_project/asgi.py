@@ -1,0 +1,12 @@
+"""The ASGI application."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+from workflows_project import environment
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflows_project.settings")
+
+application = get_asgi_application()
+environment.refuse_to_serve()

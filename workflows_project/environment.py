@@ -1,0 +1,145 @@
+"""Reads settings from the environment; a wrong value becomes a sentence, not a traceback.
+
+What is wrong is kept in ``problems`` for the system checks, and something harmless stands
+in its place until they have spoken.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.utils import get_random_secret_key
+
+T = TypeVar("T")
+
+problems: list[str] = []
+
+_TRUE = {"1", "true", "yes", "on", "y", "t"}
+_FALSE = {"0", "false", "no", "off", "n", "f", ""}
+
+
+def _read(name: str, default: T, convert: Callable[[str], T], expected: str) -> T:
+    value = os.environ.get(name)
+    if value is None:
+        return default
+    try:
+        return convert(value.strip())
+    except ValueError:
+        problems.append(f"{name}={value!r} is not {expected}.")
+        return default
+
+
+def _boolean(value: str) -> bool:
+    if value.lower() in _TRUE | _FALSE:
+        return value.lower() in _TRUE
+    raise ValueError(value)
+
+
+def _seconds(value: str) -> int:
+    number = int(value)
+    if number < 0:
+        raise ValueError(value)
+    return number
+
+
+def boolean(name: str, default: bool = False) -> bool:
+    """A yes or no."""
+    return _read(name, default, _boolean, "a yes or no (1, 0, true, false)")
+
+
+def seconds(name: str, default: int = 0) -> int:
+    """A whole number of seconds, not negative."""
+    return _read(name, default, _seconds, "a whole number of seconds")
+
+
+def names(name: str) -> list[str]:
+    """A list separated by commas."""
+    return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
+
+
+def secret_key(debug: bool) -> str:
+    """``SECRET_KEY``; in development a key that is no secret serves."""
+    value = os.environ.get("SECRET_KEY", "")
+    if value:
+        return value
+    if debug:
+        return "for-development-only-and-known-to-everybody-who-reads-this"
+    problems.append(
+        "SECRET_KEY is not set. Set it to a long random text, or DEBUG=1 for development."
+    )
+    # Nobody may guess it, should something be signed all the same.
+    return get_random_secret_key()
+
+
+def refuse_to_serve() -> None:
+    """Stop a server that was given a wrong value: servers run no system checks."""
+    if problems:
+        raise ImproperlyConfigured(" ".join(problems))
+
+
+def database(default_file: Path) -> dict[str, Any]:
+    """``DATABASE_URL`` as Django's settings: SQLite, or PostgreSQL by network or Unix socket.
+
+    What is not understood leaves an empty database in memory, so that nothing is written to a
+    wrong one, and the models' own checks have nothing to add to the sentence.
+    """
+    url = os.environ.get("DATABASE_URL", "")
+    if not url:
+        return _sqlite(str(default_file))
+    scheme = url.split(":", 1)[0] if ":" in url else ""
+    if scheme not in {"postgres", "postgresql", "sqlite"}:
+        shown = f"the scheme {scheme!r}" if scheme else "no scheme"
+        problems.append(f"DATABASE_URL has {shown}; it must begin with postgres:// or sqlite:///.")
+        return _nowhere()
+    try:
+        settings: dict[str, Any] = dict(environ.Env.db_url_config(url))
+        network = urlsplit(url).netloc
+    except (ValueError, environ.ImproperlyConfigured):
+        problems.append("DATABASE_URL cannot be read as postgres://user:password@host:port/name.")
+        return _nowhere()
+    if scheme == "sqlite":
+        return _sqlite_file(url, settings["NAME"])
+    if not settings.get("NAME"):
+        problems.append("DATABASE_URL names no database: postgres://user:password@host:port/name.")
+        return _nowhere()
+    settings["ENGINE"] = "django.db.backends.postgresql"
+    host = network.rpartition("@")[2].partition(":")[0]
+    if host.lower().startswith("%2f"):
+        # A parsed host name is in lower case; the path of a socket must stay as it was written.
+        settings["HOST"] = unquote(host)
+    settings["CONN_MAX_AGE"] = 60
+    settings["CONN_HEALTH_CHECKS"] = True
+    return settings
+
+
+def _sqlite_file(url: str, name: str) -> dict[str, Any]:
+    if url != "sqlite://:memory:" and urlsplit(url).netloc:
+        problems.append("DATABASE_URL names no file; a path follows three slashes: sqlite:///file.")
+        return _nowhere()
+    if name != ":memory:" and not Path(name).resolve().parent.is_dir():
+        problems.append(f"DATABASE_URL names {name!r}, but its directory does not exist.")
+        return _nowhere()
+    return _sqlite(name)
+
+
+def _nowhere() -> dict[str, Any]:
+    return _sqlite(":memory:")
+
+
+def _sqlite(name: str) -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": name,
+        "OPTIONS": {
+            # Without IMMEDIATE a transaction that reads first fails when it comes to write.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }

@@ -1,0 +1,16 @@
+"""Where the faces are."""
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+
+from workflows_project.api import no_such_route
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("workflows_project.api_urls")),
+    re_path("^api/", no_such_route),
+]
+
+handler500 = "workflows_project.api.server_error"

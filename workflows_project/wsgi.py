@@ -1,0 +1,12 @@
+"""The WSGI application."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+from workflows_project import environment
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflows_project.settings")
+
+application = get_wsgi_application()
+environment.refuse_to_serve()
