@@ -1,6 +1,9 @@
 """The app of what is running."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+from workflows.apps import install_seals
 
 
 class ExecutionsConfig(AppConfig):
@@ -9,3 +12,32 @@ class ExecutionsConfig(AppConfig):
     def ready(self) -> None:
         from executions import signals  # noqa: F401
         from executions.engine import nodes  # noqa: F401
+        from workflows import seals
+
+        seals.seal(
+            "executions_execution_sealed",
+            "executions_execution",
+            (
+                "cuid",
+                "workflow_id",
+                "version_id",
+                "entity_id",
+                "context_key",
+                "root_id",
+                "parent_id",
+                "started_at",
+            ),
+        )
+        seals.seal(
+            "executions_execution_final",
+            "executions_execution",
+            ("status",),
+            "OLD.status IN ('completed', 'failed', 'cancelled')",
+        )
+        seals.seal(
+            "executions_pin_sealed",
+            "executions_pin",
+            ("root_id", "callee_id", "version_id", "context_key"),
+        )
+        seals.attach("executions_pin_attached", "executions_pin", "root_id", "executions_execution")
+        post_migrate.connect(install_seals, sender=self)

@@ -7,7 +7,14 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from workflows.guards import blocking_executions, refuse_context_shape
+from workflows.guards import (
+    KEYS,
+    ActiveExecutions,
+    ContextShape,
+    DependentActiveExecutions,
+    blocking_executions,
+    refuse_context_shape,
+)
 from workflows.refusals import Blockers, BlockingWorkflow, Problem, Refusal, Remedy
 
 CONTEXT_ATTRIBUTES = ("entity_name", "entity_name_type_id", "primary_record_type_id")
@@ -59,6 +66,21 @@ class ExecutionLive(Refusal):
     """A live execution cannot be deleted; cancel it first."""
 
     code = "execution_live"
+
+
+KEYS.update(
+    {
+        "executions_execution_version_fk": ActiveExecutions,
+        "executions_execution_entity_fk": EntityInUse,
+        "executions_execution_sealed": ExecutionFrozen,
+        "executions_execution_final": Ended,
+        "executions_pin_version_fk": DependentActiveExecutions,
+        "executions_pin_root_fk": ExecutionFrozen,
+        "executions_pin_sealed": ExecutionFrozen,
+        "executions_pin_attached": ExecutionFrozen,
+        "executions_entity_shape": ContextShape,
+    }
+)
 
 
 def _stored(row: Any) -> Any:

@@ -374,16 +374,17 @@ def refuse_reference_deletion(reference: Any, origin: Any) -> None:
         )
 
 
-# The keys and checks of the schema, and the refusal that each of them stands behind.
+# The keys, checks and seals of the schema, and the refusal that stands before each of them;
+# the app of what is running adds its own.
 KEYS: dict[str, type[Refusal]] = {
     "workflows_version_workflow_fk": ActiveExecutions,
     "workflows_reference_callee_fk": IncompatibleEntityTypes,
     "workflows_reference_version_fk": VersionInUse,
-    "executions_execution_version_fk": ActiveExecutions,
-    "executions_pin_version_fk": DependentActiveExecutions,
+    "workflows_version_sealed": VersionInUse,
+    "workflows_reference_sealed": VersionInUse,
+    "workflows_reference_attached": VersionInUse,
     "workflows_workflow_shape": ContextShape,
     "workflows_version_shape": ContextShape,
-    "executions_entity_shape": ContextShape,
 }
 
 

@@ -199,7 +199,7 @@ class TestSubmit:
         assert fields_of(execution) == {"kept": 1}
 
     def test_a_node_that_is_not_open_is_refused_and_named(self, execution: Execution) -> None:
-        with pytest.raises(guards.NotOpen, match="“end” is not open.*“form”"):
+        with pytest.raises(guards.NotOpen, match=r"“end” is not open.*“form”"):
             services.submit(execution, node="end", data={})
 
     def test_an_ended_execution_is_refused(self, execution: Execution) -> None:

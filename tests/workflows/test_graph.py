@@ -562,7 +562,7 @@ def test_canonical_json_tells_true_from_one():
 
 
 def test_canonical_json_has_no_nan():
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         jsontext.canonical(float("nan"))
 
 

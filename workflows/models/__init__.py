@@ -3,6 +3,7 @@
 from workflows.models.types import CONTEXT_FIELDS, Context, EntityName, FindingType, RecordType
 
 from workflows.models.workflow import Workflow  # isort: skip
+from workflows.models.unsealed import Unsealed, unsealed
 from workflows.models.version import Reference, Version
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "FindingType",
     "RecordType",
     "Reference",
+    "Unsealed",
     "Version",
     "Workflow",
+    "unsealed",
 ]

@@ -112,7 +112,7 @@ class Command(BaseCommand):
         user = users._default_manager.filter(username=username).first()
         if user is None:
             password = password or secrets.token_urlsafe(12)
-            users._default_manager.create_superuser(username=username, password=password)  # type: ignore[attr-defined]
+            users._default_manager.create_superuser(username=username, password=password)
             self._say(
                 "account",
                 f"Operator account: {username}, password: {password}",

@@ -1,0 +1,234 @@
+"""Entities, executions and steps as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+
+from executions.engine.manager import graph_of
+from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step
+from workflows.api.strict import (
+    AnyField,
+    CuidField,
+    StrictCharField,
+    StrictModelSerializer,
+    StrictSerializer,
+)
+from workflows.models import FindingType, RecordType, Workflow
+from workflows.refusals import Refusal
+
+
+class FindingSerializer(StrictModelSerializer):
+    """A finding."""
+
+    entity_name_type = CuidField(queryset=FindingType.objects.all())
+    inventory_model = CuidField(
+        queryset=InventoryModel.objects.all(), allow_null=True, required=False
+    )
+
+    class Meta:
+        model = Finding
+        fields = ["cuid", "title", "entity_name_type", "inventory_model", "fields"]
+        read_only_fields = ["cuid"]
+
+
+class InventoryModelSerializer(StrictModelSerializer):
+    """An inventory model."""
+
+    record_type = CuidField(source="primary_record_type", queryset=RecordType.objects.all())
+
+    class Meta:
+        model = InventoryModel
+        fields = ["cuid", "title", "record_type", "fields"]
+        read_only_fields = ["cuid"]
+
+
+class NamedEntitySerializer(serializers.ModelSerializer):
+    """The entity that an execution works on, by name."""
+
+    class Meta:
+        model = Entity
+        fields = ["cuid", "title", "entity_name"]
+        read_only_fields = fields
+
+
+class WorkedOnEntitySerializer(NamedEntitySerializer):
+    """The entity that an execution works on, with its fields."""
+
+    class Meta(NamedEntitySerializer.Meta):
+        fields = [*NamedEntitySerializer.Meta.fields, "fields"]
+        read_only_fields = fields
+
+
+class ListedExecutionSerializer(serializers.ModelSerializer):
+    """An execution without its steps and pins."""
+
+    workflow = serializers.SlugRelatedField("cuid", read_only=True)
+    version = serializers.SlugRelatedField("number", read_only=True)
+    entity = NamedEntitySerializer()
+    parent = serializers.SlugRelatedField("cuid", read_only=True, allow_null=True)
+    root = serializers.SlugRelatedField("cuid", read_only=True, allow_null=True)
+    started_by = serializers.SlugRelatedField("username", read_only=True, allow_null=True)
+
+    class Meta:
+        model = Execution
+        fields = [
+            "cuid",
+            "status",
+            "workflow",
+            "version",
+            "entity",
+            "parent",
+            "root",
+            "message",
+            "started_at",
+            "ended_at",
+            "started_by",
+        ]
+        read_only_fields = fields
+
+
+class PinSerializer(serializers.ModelSerializer):
+    """The version of a callee that an execution was started with."""
+
+    workflow = serializers.SlugRelatedField("cuid", source="callee", read_only=True)
+    version = serializers.SlugRelatedField("number", read_only=True)
+
+    class Meta:
+        model = Pin
+        fields = ["workflow", "version"]
+
+
+class FormSerializer(serializers.Serializer):
+    """What an open user action asks for."""
+
+    title = serializers.CharField()
+    button_label = serializers.CharField()
+    fields = serializers.ListField(child=serializers.DictField())  # type: ignore[assignment]
+
+
+class IncidentSerializer(serializers.Serializer):
+    """Why a step could not go on."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
+class OpenStepSerializer(serializers.ModelSerializer):
+    """A step at which the execution stands."""
+
+    step = serializers.CharField(source="cuid")
+    node = serializers.CharField(source="node_id")
+    since = serializers.DateTimeField(source="opened_at")
+    due = serializers.DateTimeField(source="due_at")
+    form = serializers.SerializerMethodField()
+    incident = IncidentSerializer(allow_null=True)
+
+    class Meta:
+        model = Step
+        fields = ["step", "node", "type", "label", "since", "due", "form", "incident"]
+
+    @extend_schema_field(FormSerializer(allow_null=True))
+    def get_form(self, step: Step) -> dict[str, Any] | None:
+        """What a user action asks for, as it was when the execution started."""
+        if step.type != "user_action":
+            return None
+        try:
+            node = graph_of(self.context["version"]).node(step.node_id)
+        except (Refusal, KeyError):
+            # A damaged version is a finding of check_integrity; its execution is shown.
+            return None
+        return {
+            "title": node.data.get("title") or node.label,
+            "button_label": node.data.get("button_label") or "Submit",
+            "fields": node.data.get("fields", []),
+        }
+
+
+class ExecutionSerializer(ListedExecutionSerializer):
+    """An execution: where it stands, and on what it runs."""
+
+    entity = WorkedOnEntitySerializer()
+    children = serializers.SlugRelatedField("cuid", many=True, read_only=True)
+    pins = serializers.SerializerMethodField()
+    open_steps = serializers.SerializerMethodField()
+
+    class Meta(ListedExecutionSerializer.Meta):
+        fields = [*ListedExecutionSerializer.Meta.fields, "children", "pins", "open_steps"]
+        read_only_fields = fields
+
+    @extend_schema_field(PinSerializer(many=True))
+    def get_pins(self, execution: Execution) -> Any:
+        """The versions of callees, fixed when the root was started."""
+        pins = Pin.objects.filter(root_id=execution.root_or_self_id)
+        rows = pins.select_related("callee", "version").defer("version__source")
+        return PinSerializer(rows, many=True).data
+
+    @extend_schema_field(OpenStepSerializer(many=True))
+    def get_open_steps(self, execution: Execution) -> Any:
+        """The steps at which the execution stands."""
+        steps = Step.objects.filter(execution=execution).open()
+        context = {"version": execution.version}
+        return OpenStepSerializer(steps, many=True, context=context).data
+
+
+class StepSerializer(serializers.ModelSerializer):
+    """A visit to a node."""
+
+    step = serializers.CharField(source="cuid")
+    node = serializers.CharField(source="node_id")
+    state = serializers.CharField()
+    closed_by = serializers.SlugRelatedField("username", read_only=True, allow_null=True)
+    child = serializers.SlugRelatedField("cuid", read_only=True, allow_null=True)
+    incident = IncidentSerializer(allow_null=True)
+
+    class Meta:
+        model = Step
+        fields = [
+            "step",
+            "node",
+            "type",
+            "label",
+            "state",
+            "opened_at",
+            "closed_at",
+            "closed_by",
+            "input",
+            "output",
+            "handle",
+            "incident",
+            "child",
+        ]
+        read_only_fields = fields
+
+
+class StartSerializer(StrictSerializer):
+    """What to start, and on what."""
+
+    workflow = CuidField(queryset=Workflow.objects.all())
+    entity = CuidField(queryset=Entity.objects.all())
+
+
+class SubmitSerializer(StrictSerializer):
+    """The answers to an open step's form; the step is named by its node or by its cuid."""
+
+    node = StrictCharField(required=False)
+    step = StrictCharField(required=False)
+    data = AnyField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """One of the two names is needed."""
+        if "node" not in attrs and "step" not in attrs:
+            detail = "Name the step: by its node, or by its cuid as step."
+            raise serializers.ValidationError({"node": [ErrorDetail(detail, "required")]})
+        return attrs
+
+
+class CancelSerializer(StrictSerializer):
+    """Why an execution is cancelled."""
+
+    why = StrictCharField(default="", allow_blank=True)

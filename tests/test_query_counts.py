@@ -1,0 +1,63 @@
+"""How many statements the hot paths take, at any number of executions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from executions import services as running
+from executions.engine import manager
+from tests.conftest import Scenario
+from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, drawn, form
+from workflows import guards
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
+
+
+def statements(function: Callable[[], Any]) -> int:
+    """How many statements it takes, transaction control left out, with no graph cached."""
+    manager._graphs.clear()
+    with CaptureQueriesContext(connection) as captured:
+        function()
+    return sum(not query["sql"].startswith(CONTROL) for query in captured)
+
+
+@pytest.mark.parametrize("others", [0, 30])
+def test_start_and_submit_of_three_nodes_take_at_most_twelve(others: int) -> None:
+    workflow = WorkflowFactory()
+    drawn(workflow, form())
+    finding = FindingFactory(entity_name_type=workflow.entity_name_type)
+    for _ in range(others):
+        running.start(workflow, finding)
+    started = []
+    assert statements(lambda: started.append(running.start(workflow, finding))) <= 12
+    submit = statements(lambda: running.submit(started[0], node="form", data={"note": "n"}))
+    assert submit <= 12
+
+
+def test_submit_through_a_call_to_the_end_takes_at_most_thirteen(scenario: Scenario) -> None:
+    execution = scenario.start()
+    assert statements(lambda: running.submit(execution, node="form", data={"note": "n"})) <= 13
+
+
+@pytest.mark.parametrize("others", [0, 30])
+@pytest.mark.parametrize("who", ["caller", "callee"])
+def test_a_refused_change_takes_at_most_fourteen(scenario: Scenario, who: str, others: int) -> None:
+    for _ in range(others + 1):
+        scenario.start()
+    workflow = getattr(scenario, who)
+    kind = FindingTypeFactory()
+
+    def change() -> None:
+        workflow.refresh_from_db()
+        workflow.entity_name_type = kind
+        with pytest.raises(guards.Refusal):
+            workflow.save()
+
+    assert statements(change) <= 14

@@ -1,0 +1,192 @@
+"""What the resources of the API share: addressed by cuid, ordered for pages, guarded by ETags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.utils.http import parse_etags
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, status
+from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.filters import OrderingFilter, SearchFilter
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from workflows import locks
+from workflows.api.strict import StrictJSONParser
+from workflows.jsontext import checksum, quoted, unstorable
+
+DB = "default"
+
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    location=OpenApiParameter.HEADER,
+    description="The ETag of what the change is based on, or *.",
+    required=True,
+)
+MAY_IF_MATCH = OpenApiParameter(
+    "If-Match",
+    location=OpenApiParameter.HEADER,
+    description="The ETag of what the change is based on.",
+)
+
+
+class PreconditionRequired(APIException):
+    """The change must say what it is based on."""
+
+    status_code = 428
+    default_code = "precondition_required"
+    default_detail = "Send If-Match with the ETag that a GET answered."
+
+
+class PreconditionFailed(APIException):
+    """What the change is based on is not there any more."""
+
+    status_code = 412
+    default_code = "precondition_failed"
+    default_detail = "This has changed since it was read; read it again and repeat the change."
+
+
+def check_precondition(request: Request, etag: str, *, required: bool = False) -> None:
+    """Compare the request's ``If-Match`` with what is there now.
+
+    Raises:
+        PreconditionRequired: there is no such header, and there has to be one.
+        PreconditionFailed: it names something else.
+    """
+    header = request.headers.get("If-Match")
+    if header is None:
+        if required:
+            raise PreconditionRequired
+        return
+    accepted = parse_etags(header)
+    if "*" not in accepted and etag not in accepted:
+        raise PreconditionFailed
+
+
+class StableOrdering(OrderingFilter):
+    """Refuses names that it cannot order by, and lets no two rows tie across pages."""
+
+    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> Any:
+        """Return the names to order by, or None for the model's own order."""
+        ordering = super().get_ordering(request, queryset, view)
+        return (*ordering, "pk") if ordering else None
+
+    def remove_invalid_fields(
+        self, queryset: QuerySet[Any], fields: Any, view: Any, request: Request
+    ) -> list[str]:
+        """Refuse what is invalid rather than remove it."""
+        valid = super().remove_invalid_fields(queryset, fields, view, request)
+        if wrong := [name for name in fields if name not in valid]:
+            known = ", ".join(view.ordering_fields)
+            detail = f"Cannot order by {quoted(wrong[0])}, only by: {known}."
+            raise ValidationError({self.ordering_param: [detail]})
+        return list(valid)
+
+
+def find(rows: QuerySet[Any], cuid: str) -> Any:
+    """Return the row with this cuid. Raises ``NotFound``, which names it."""
+    row = None if unstorable(cuid) else rows.filter(cuid=cuid).first()
+    if row is None:
+        raise NotFound(f"No {rows.model._meta.verbose_name} has the cuid {quoted(cuid)}.")
+    return row
+
+
+class Resource(GenericViewSet):
+    """Rows of a model, each at its cuid."""
+
+    needs: str | None = None
+    """The permission that the request needs, where it is not the model's own."""
+    pointer_names: ClassVar[Mapping[str, str]] = {}
+    """What the names of the model's fields are in the representation, where they differ."""
+
+    lookup_field = "cuid"
+    lookup_value_regex = "[^/]+"
+    parser_classes = [StrictJSONParser]
+    filter_backends = [DjangoFilterBackend, SearchFilter, StableOrdering]
+
+    def get_object(self) -> Any:
+        """Return the row that the URL names; the filters of the list do not apply to it."""
+        row = find(self.get_queryset(), self.kwargs["cuid"])
+        self.check_object_permissions(self.request, row)
+        return row
+
+
+class EditableResource(mixins.ListModelMixin, Resource):
+    """Rows that are created, changed and deleted; changes say what they are based on.
+
+    Each write is one transaction, and ``If-Match`` is compared inside it with the row locked.
+    """
+
+    def etag(self, row: Model) -> str:
+        """Return the ETag of a row: over what an edit could change, nothing else."""
+        serializer: Any = self.get_serializer(row)
+        shown = serializer.data
+        editable = [name for name, field in serializer.fields.items() if not field.read_only]
+        return f'"{checksum({name: shown[name] for name in editable})}"'
+
+    def answer(self, row: Model, status_code: int = status.HTTP_200_OK) -> Response:
+        """Return the representation of a row with its ETag."""
+        data = self.get_serializer(row).data
+        return Response(data, status_code, headers={"ETag": self.etag(row)})
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Answer one row."""
+        return self.answer(self.get_object())
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Create a row."""
+        return self._create(request.data)
+
+    @locks.retrying
+    def _create(self, data: Any) -> Response:
+        with transaction.atomic():
+            serializer = self.get_serializer(data=data)
+            serializer.is_valid(raise_exception=True)
+            row = serializer.save()
+            return self.answer(self.get_queryset().get(pk=row.pk), status.HTTP_201_CREATED)
+
+    @extend_schema(parameters=[IF_MATCH])
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Replace a row."""
+        return self._update(request.data, partial=False)
+
+    @extend_schema(parameters=[IF_MATCH])
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Change some of a row."""
+        return self._update(request.data, partial=True)
+
+    @locks.retrying
+    def _update(self, data: Any, *, partial: bool) -> Response:
+        with transaction.atomic():
+            row = self._locked()
+            check_precondition(self.request, self.etag(row), required=True)
+            serializer = self.get_serializer(row, data=data, partial=partial)
+            serializer.is_valid(raise_exception=True)
+            serializer.save()
+            return self.answer(self.get_object())
+
+    @extend_schema(parameters=[MAY_IF_MATCH])
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Delete a row."""
+        return self._destroy()
+
+    @locks.retrying
+    def _destroy(self) -> Response:
+        with transaction.atomic():
+            row = self._locked()
+            check_precondition(self.request, self.etag(row))
+            row.delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _locked(self) -> Any:
+        """Lock the row, then read it."""
+        locks.limit_wait(DB)
+        rows = self.get_queryset().model._default_manager.select_for_update(no_key=True)
+        find(rows, self.kwargs["cuid"])
+        return self.get_object()

@@ -1,0 +1,204 @@
+"""Types, workflows and versions as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+
+from workflows.api.strict import (
+    AnyField,
+    CuidField,
+    StrictBooleanField,
+    StrictCharField,
+    StrictChoiceField,
+    StrictModelSerializer,
+    StrictSerializer,
+)
+from workflows.jsontext import quoted, unstorable
+from workflows.models import EntityName, FindingType, RecordType, Version, Workflow
+
+
+class FindingTypeSerializer(StrictModelSerializer):
+    """A finding type."""
+
+    class Meta:
+        model = FindingType
+        fields = ["cuid", "name", "description"]
+        read_only_fields = ["cuid"]
+
+
+class RecordTypeSerializer(StrictModelSerializer):
+    """A record type."""
+
+    class Meta:
+        model = RecordType
+        fields = ["cuid", "name", "description"]
+        read_only_fields = ["cuid"]
+
+
+class WorkflowSerializer(StrictModelSerializer):
+    """A workflow's settings, the number of its latest version and what runs on it."""
+
+    entity_name_type = CuidField(
+        queryset=FindingType.objects.all(), allow_null=True, required=False
+    )
+    primary_record_type_id = CuidField(
+        source="primary_record_type",
+        queryset=RecordType.objects.all(),
+        allow_null=True,
+        required=False,
+    )
+    latest_version = serializers.IntegerField(source="latest_number", read_only=True)
+    live_executions = serializers.IntegerField(source="live_count", read_only=True)
+
+    class Meta:
+        model = Workflow
+        fields = [
+            "cuid",
+            "title",
+            "description",
+            "entity_name",
+            "entity_name_type",
+            "primary_record_type_id",
+            "trigger",
+            "trigger_data",
+            "state",
+            "latest_version",
+            "live_executions",
+        ]
+        read_only_fields = ["cuid"]
+
+
+class VersionSerializer(serializers.ModelSerializer):
+    """A version without its drawing."""
+
+    workflow = serializers.SlugRelatedField("cuid", read_only=True)
+    created_by = serializers.SlugRelatedField("username", read_only=True, allow_null=True)
+    entity_name_type = serializers.SlugRelatedField("cuid", read_only=True, allow_null=True)
+    primary_record_type_id = serializers.SlugRelatedField(
+        "cuid", source="primary_record_type", read_only=True, allow_null=True
+    )
+    live_executions = serializers.IntegerField(source="live_count", read_only=True)
+
+    class Meta:
+        model = Version
+        fields = [
+            "workflow",
+            "number",
+            "notes",
+            "created_at",
+            "created_by",
+            "in_force",
+            "checksum",
+            "entity_name",
+            "entity_name_type",
+            "primary_record_type_id",
+            "live_executions",
+        ]
+        read_only_fields = fields
+
+
+class DrawnVersionSerializer(VersionSerializer):
+    """A version with its drawing."""
+
+    nodes = serializers.SerializerMethodField()
+    edges = serializers.SerializerMethodField()
+
+    class Meta(VersionSerializer.Meta):
+        fields = [*VersionSerializer.Meta.fields, "source", "nodes", "edges"]
+        read_only_fields = fields
+
+    @extend_schema_field({"type": "array", "items": {"type": "object"}})
+    def get_nodes(self, version: Version) -> Any:
+        """The nodes of the source."""
+        return version.source.get("nodes")
+
+    @extend_schema_field({"type": "array", "items": {"type": "object"}})
+    def get_edges(self, version: Version) -> Any:
+        """The edges of the source."""
+        return version.source.get("edges")
+
+
+class GraphSerializer(StrictSerializer):
+    """A drawing to save. What it must look like, the service says."""
+
+    nodes = AnyField(required=False)
+    edges = AnyField(required=False)
+    notes = StrictCharField(required=False, allow_blank=True, default="")
+
+
+class DependencySerializer(serializers.Serializer):
+    """A workflow that calls another, or is called by it."""
+
+    cuid = serializers.CharField()
+    title = serializers.CharField()
+    direct = serializers.BooleanField()
+    live_executions = serializers.IntegerField()
+    url = serializers.URLField()
+
+
+class DependenciesSerializer(serializers.Serializer):
+    """Who calls a workflow and whom it calls, directly or through others."""
+
+    dependent_workflows = DependencySerializer(many=True)
+    referenced_workflows = DependencySerializer(many=True)
+
+
+class WorkflowsField(serializers.ListField):
+    """Workflows by their cuids, read in one query."""
+
+    child = StrictCharField()
+
+    def to_internal_value(self, data: Any) -> list[Workflow]:
+        """Return the workflows in the order of the cuids."""
+        cuids = super().to_internal_value(data)
+        found = {
+            row.cuid: row
+            for row in Workflow.objects.filter(
+                cuid__in=[cuid for cuid in cuids if not unstorable(cuid)]
+            )
+        }
+        if missing := {
+            index: [ErrorDetail(f"No workflow has the cuid {quoted(cuid)}.", "does_not_exist")]
+            for index, cuid in enumerate(cuids)
+            if cuid not in found
+        }:
+            raise serializers.ValidationError(missing)  # type: ignore[arg-type]
+        return [found[cuid] for cuid in cuids]
+
+
+class ContextChangeSerializer(StrictSerializer):
+    """Another entity context for a group of workflows."""
+
+    workflows = WorkflowsField(allow_empty=False, max_length=1000)
+    entity_name = StrictChoiceField(EntityName.choices, required=False)
+    entity_name_type = CuidField(
+        queryset=FindingType.objects.all(), allow_null=True, required=False
+    )
+    primary_record_type_id = CuidField(
+        source="primary_record_type",
+        queryset=RecordType.objects.all(),
+        allow_null=True,
+        required=False,
+    )
+    when = StrictChoiceField(["now"], default="now")
+    dry_run = StrictBooleanField(default=False)
+    why = StrictCharField(default="", allow_blank=True)
+
+
+class GivenVersionSerializer(serializers.Serializer):
+    """A version that a change has given a workflow."""
+
+    workflow = serializers.CharField(source="workflow.cuid")
+    number = serializers.IntegerField()
+
+
+class ContextChangedSerializer(serializers.Serializer):
+    """What came of a change of entity context."""
+
+    workflows = WorkflowSerializer(many=True)
+    versions = GivenVersionSerializer(many=True)
+    dry_run = serializers.BooleanField()

@@ -1,0 +1,162 @@
+"""Input taken literally: no number for a text, and no name that means nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO, Any, ClassVar
+
+from django.db import models
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ParseError
+from rest_framework.parsers import JSONParser
+
+from workflows.jsontext import kind, quoted, unstorable, unstorable_in
+
+
+class StrictJSONParser(JSONParser):
+    """JSON; what is nested too deeply to be read is an error of the client."""
+
+    def parse(self, stream: IO[Any], media_type: Any = None, parser_context: Any = None) -> Any:
+        """Return the parsed body."""
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError:
+            raise ParseError("JSON parse error - the values are nested too deeply.") from None
+
+
+class StrictCharField(serializers.CharField):
+    """A text; numbers are refused, not converted."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the text."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class StrictIntegerField(serializers.IntegerField):
+    """A whole number; texts and booleans are refused, not converted."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number."""
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class StrictBooleanField(serializers.BooleanField):
+    """True or false; neither texts nor numbers are."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return the truth."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class StrictChoiceField(serializers.ChoiceField):
+    """One of the choices, as a text."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the choice."""
+        if not isinstance(data, str):
+            self.fail("invalid_choice", input=kind(data))
+        return super().to_internal_value(data)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {}})
+class ObjectField(serializers.JSONField):
+    """A JSON object that both databases can store."""
+
+    default_error_messages = {"not_an_object": "This must be an object, not {kind}."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the object."""
+        if not isinstance(data, dict):
+            self.fail("not_an_object", kind=kind(data))
+        if details := [detail for _, detail in unstorable_in(data)]:
+            raise serializers.ValidationError(details, code="invalid")
+        return data
+
+
+@extend_schema_field({})
+class AnyField(serializers.JSONField):
+    """Any JSON, left to the service that it is for."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_null=True, **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return what came."""
+        return data
+
+
+class CuidField(serializers.SlugRelatedField):
+    """A row by its public id."""
+
+    default_error_messages = {
+        "does_not_exist": "No {noun} has the cuid {cuid}.",
+        "not_text": "A cuid is a text, not {kind}.",
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(slug_field="cuid", **kwargs)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Return the row; an empty text is no cuid, and not the same as null."""
+        return super(serializers.RelatedField, self).run_validation(data)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the row."""
+        if not isinstance(data, str):
+            self.fail("not_text", kind=kind(data))
+        rows = self.get_queryset()
+        row = None if unstorable(data) else rows.filter(cuid=data).first()
+        if row is None:
+            noun = rows.model._meta.verbose_name
+            self.fail("does_not_exist", noun=noun, cuid=quoted(data))
+        return row
+
+
+class StrictSerializer(serializers.Serializer):
+    """Refuses names that it does not know; what is read-only may be sent back."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the validated values."""
+        errors: dict[Any, Any] = {}
+        if isinstance(data, Mapping):
+            known = ", ".join(self.fields)
+            errors = {
+                name: [
+                    ErrorDetail(
+                        f"{quoted(name)} is unknown here; known are: {known}.", "unknown_field"
+                    )
+                ]
+                for name in data
+                if name not in self.fields
+            }
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if not errors:
+                raise
+            raise serializers.ValidationError({**errors, **error.detail}) from None  # type: ignore[dict-item]
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
+
+
+class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer):
+    """A strict serializer whose fields follow a model's."""
+
+    serializer_field_mapping: ClassVar[dict[Any, Any]] = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.CharField: StrictCharField,
+        models.TextField: StrictCharField,
+        models.IntegerField: StrictIntegerField,
+        models.PositiveIntegerField: StrictIntegerField,
+        models.BooleanField: StrictBooleanField,
+        models.JSONField: ObjectField,
+    }
+    serializer_choice_field = StrictChoiceField

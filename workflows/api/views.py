@@ -1,0 +1,224 @@
+"""Types, workflows and versions: what can be asked of them and done to them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status
+from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+
+from workflows import services
+from workflows.api.filters import WorkflowFilter
+from workflows.api.resources import (
+    MAY_IF_MATCH,
+    EditableResource,
+    Resource,
+    check_precondition,
+    find,
+)
+from workflows.api.serializers import (
+    ContextChangedSerializer,
+    ContextChangeSerializer,
+    DependenciesSerializer,
+    DrawnVersionSerializer,
+    FindingTypeSerializer,
+    GraphSerializer,
+    RecordTypeSerializer,
+    VersionSerializer,
+    WorkflowSerializer,
+)
+from workflows.jsontext import checksum
+from workflows.models import FindingType, RecordType, Version, Workflow
+
+
+class FindingTypeViewSet(EditableResource):
+    """What operators call the type of a finding."""
+
+    queryset = FindingType.objects.all()
+    serializer_class = FindingTypeSerializer
+    search_fields = ["name", "description"]
+    ordering_fields = ["name"]
+
+
+class RecordTypeViewSet(EditableResource):
+    """The types of inventory models."""
+
+    queryset = RecordType.objects.all()
+    serializer_class = RecordTypeSerializer
+    search_fields = ["name", "description"]
+    ordering_fields = ["name"]
+
+
+def _live_count(relation: str) -> Coalesce:
+    """How many live executions have the row, counted by the index of what is live."""
+    executions: Any = Workflow._meta.get_field("executions").related_model
+    live = executions.objects.live().filter(**{relation: OuterRef("pk")}).order_by()
+    return Coalesce(Subquery(live.values(relation).annotate(n=Count("pk")).values("n")), 0)
+
+
+class WorkflowViewSet(EditableResource):
+    """Workflows: their settings, who depends on them, and changes of their entity context."""
+
+    queryset = Workflow.objects.all()
+    serializer_class = WorkflowSerializer
+    filterset_class = WorkflowFilter
+    search_fields = ["title", "description", "=cuid"]
+    ordering_fields = ["title", "state", "created_at", "updated_at"]
+    pointer_names: ClassVar = {"primary_record_type": "primary_record_type_id"}
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Workflows with all that their representation shows."""
+        latest = Version.objects.filter(workflow=OuterRef("pk")).order_by("-number")
+        return (
+            super()
+            .get_queryset()
+            .select_related("entity_name_type", "primary_record_type")
+            .annotate(
+                latest_number=Subquery(latest.values("number")[:1]),
+                live_count=_live_count("workflow"),
+            )
+        )
+
+    @extend_schema(responses=DependenciesSerializer)
+    @action(detail=True)
+    def dependencies(self, request: Request, cuid: str) -> Response:
+        """Who calls the workflow and whom it calls, directly or through others."""
+        found = self.get_object().get_workflow_dependencies()
+        shown = {
+            direction: [
+                {**row, "url": reverse("api:workflow-detail", [row["cuid"]], request=request)}
+                for row in rows
+            ]
+            for direction, rows in found.items()
+        }
+        return Response(DependenciesSerializer(shown).data)
+
+    @extend_schema(request=ContextChangeSerializer, responses=ContextChangedSerializer)
+    @action(
+        detail=False,
+        methods=["post"],
+        url_path="change-entity-context",
+        needs="workflows.change_workflow",
+    )
+    def change_entity_context(self, request: Request) -> Response:
+        """Give workflows another entity context together: all of them or none."""
+        asked = ContextChangeSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        values = asked.validated_data
+        changed = services.change_entity_context(
+            values["workflows"],
+            entity_name_type=values.get("entity_name_type"),
+            entity_name=values.get("entity_name"),
+            primary_record_type=values.get("primary_record_type"),
+            by=request.user,
+            why=values["why"],
+            dry_run=values["dry_run"],
+        )
+        workflows = self.get_queryset().filter(pk__in=[row.pk for row in changed.workflows])
+        shown = {
+            "workflows": workflows,
+            "versions": changed.versions,
+            "dry_run": values["dry_run"],
+        }
+        return Response(ContextChangedSerializer(shown).data)
+
+
+class VersionViewSet(mixins.ListModelMixin, Resource):
+    """The versions of a workflow."""
+
+    queryset = Version.objects.all()
+    serializer_class = DrawnVersionSerializer
+    ordering_fields = ["number", "created_at"]
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """The workflow's versions with all that their representation shows."""
+        versions = (
+            super()
+            .get_queryset()
+            .filter(workflow__cuid=self.kwargs.get("cuid"))
+            .select_related("workflow", "created_by", "entity_name_type", "primary_record_type")
+            .annotate(live_count=_live_count("version"))
+        )
+        return versions.defer("source") if self.action == "list" else versions
+
+    def get_object(self) -> Version:
+        """Return the version that the URL names."""
+        number = self.kwargs["version"]
+        version = self.get_queryset().filter(number=number).first()
+        if version is None:
+            workflow = self.workflow()
+            raise NotFound(f"Workflow “{workflow}” ({workflow.cuid}) has no version {number}.")
+        return version
+
+    def workflow(self) -> Workflow:
+        """Return the workflow that the URL names."""
+        workflow: Workflow = find(Workflow.objects.all(), self.kwargs["cuid"])
+        return workflow
+
+    def etag(self, version: Version) -> str:
+        """Return the ETag of a version; its checksum is over all of it but the notes."""
+        return f'"{checksum(version.checksum, version.notes)}"'
+
+    def answer(self, version: Version, status_code: int = status.HTTP_200_OK) -> Response:
+        """Return a version with its drawing and its ETag."""
+        data = self.get_serializer(version).data
+        return Response(data, status_code, headers={"ETag": self.etag(version)})
+
+    @extend_schema(responses=VersionSerializer(many=True))
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Answer the versions, latest first, without their drawings."""
+        self.workflow()
+        return super().list(request, *args, **kwargs)
+
+    def get_serializer_class(self) -> Any:
+        """The list leaves the drawings out."""
+        return VersionSerializer if self.action == "list" else DrawnVersionSerializer
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Answer one version with its drawing."""
+        return self.answer(self.get_object())
+
+    @extend_schema(
+        request=GraphSerializer,
+        parameters=[MAY_IF_MATCH],
+        responses={200: DrawnVersionSerializer, 201: DrawnVersionSerializer},
+    )
+    def save_graph(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Save a graph that was drawn from this version: 201 where it has a new number."""
+        version = self.get_object()
+        check_precondition(request, self.etag(version))
+        asked = GraphSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        notes = asked.validated_data["notes"]
+        source = {name: value for name, value in asked.validated_data.items() if name != "notes"}
+
+        def save(dry_run: bool = False) -> services.SavedGraph:
+            return services.save_graph(
+                version.workflow,
+                source,
+                based_on=version.number,
+                by=request.user,
+                notes=notes,
+                dry_run=dry_run,
+            )
+
+        if "If-Match" in request.headers:
+            with transaction.atomic():
+                # The dry run takes the save's own locks, in their order; under them the
+                # version is what the save will replace.
+                save(dry_run=True)
+                check_precondition(request, self.etag(self.get_object()))
+                saved = save()
+        else:
+            saved = save()
+        self.kwargs["version"] = saved.version.number if saved.version else version.number
+        created = status.HTTP_201_CREATED if saved.created else status.HTTP_200_OK
+        return self.answer(self.get_object(), created)

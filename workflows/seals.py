@@ -1,0 +1,142 @@
+"""What is written once is sealed in the database: small triggers, for what no key can say.
+
+A seal is declared beside its model's app and installed after every migration, on both
+vendors: SQLite drops the triggers of a table that it remakes. It is named like a constraint,
+so that one table says which refusal stands behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+_registered: dict[str, Seal] = {}
+_attached: dict[str, Attached] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """These columns of a table are written once, where ``condition`` holds of the old row."""
+
+    name: str
+    table: str
+    columns: tuple[str, ...]
+    condition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A row of this table is not deleted while its parent stays.
+
+    On PostgreSQL alone: triggers on DELETE break SQLite's ``flush``, which deletes tables in
+    random order. There ``pre_delete`` refuses, and the integrity check finds the rest.
+    """
+
+    name: str
+    table: str
+    parent_column: str
+    parent_table: str
+
+
+def seal(name: str, table: str, columns: tuple[str, ...], condition: str = "") -> None:
+    """Declare that these columns are written once."""
+    _registered[name] = Seal(name, table, columns, condition)
+
+
+def attach(name: str, table: str, parent_column: str, parent_table: str) -> None:
+    """Declare that a row goes only with its parent."""
+    _attached[name] = Attached(name, table, parent_column, parent_table)
+
+
+def install(connection: BaseDatabaseWrapper) -> None:
+    """Install every seal whose table is there; what is there already is replaced."""
+    with connection.cursor() as cursor:
+        tables = set(connection.introspection.table_names(cursor))
+        if "workflows_unsealed" not in tables:
+            return
+        statements: list[str] = []
+        if connection.vendor == "postgresql":
+            statements += _POSTGRESQL_FUNCTIONS
+            for row in _attached.values():
+                if row.table in tables:
+                    statements += _postgresql_attached(row)
+        write = _postgresql if connection.vendor == "postgresql" else _sqlite
+        for declared in _registered.values():
+            if declared.table in tables:
+                statements += write(declared)
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def remove(connection: BaseDatabaseWrapper) -> None:
+    """Take every seal away: PostgreSQL alters no column that a trigger looks at."""
+    with connection.cursor() as cursor:
+        tables = set(connection.introspection.table_names(cursor))
+        for row in (*_registered.values(), *_attached.values()):
+            if row.table in tables:
+                on = f" ON {row.table}" if connection.vendor == "postgresql" else ""
+                cursor.execute(f"DROP TRIGGER IF EXISTS {row.name}{on}")
+
+
+_POSTGRESQL_FUNCTIONS = [
+    """
+    CREATE OR REPLACE FUNCTION holdfast_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF EXISTS (SELECT 1 FROM workflows_unsealed u
+                   WHERE u.table_name = TG_TABLE_NAME AND u.row_id = OLD.id) THEN
+            RETURN NEW;
+        END IF;
+        RAISE EXCEPTION '% is written once', TG_TABLE_NAME
+            USING ERRCODE = '23514', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
+    END $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION holdfast_attached() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE parent_stays boolean;
+    BEGIN
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I WHERE id = ($1).%I)', TG_ARGV[0], TG_ARGV[1])
+            INTO parent_stays USING OLD;
+        IF parent_stays AND NOT EXISTS (SELECT 1 FROM workflows_unsealed u
+                WHERE u.table_name = TG_TABLE_NAME AND u.row_id = OLD.id) THEN
+            RAISE EXCEPTION 'a row of % goes only with its parent', TG_TABLE_NAME
+                USING ERRCODE = '23514', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+]
+
+
+def _postgresql(row: Seal) -> list[str]:
+    old = ", ".join(f"OLD.{column}" for column in row.columns)
+    new = ", ".join(f"NEW.{column}" for column in row.columns)
+    condition = f"ROW({old}) IS DISTINCT FROM ROW({new})"
+    if row.condition:
+        condition += f" AND {row.condition}"
+    return [
+        f"CREATE OR REPLACE TRIGGER {row.name} BEFORE UPDATE ON {row.table} FOR EACH ROW"
+        f" WHEN ({condition}) EXECUTE FUNCTION holdfast_sealed()"
+    ]
+
+
+def _postgresql_attached(row: Attached) -> list[str]:
+    # Judged at commit: Django deletes children before their parent.
+    return [
+        f"DROP TRIGGER IF EXISTS {row.name} ON {row.table}",
+        f"CREATE CONSTRAINT TRIGGER {row.name} AFTER DELETE ON {row.table}"
+        " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
+        f" EXECUTE FUNCTION holdfast_attached('{row.parent_table}', '{row.parent_column}')",
+    ]
+
+
+def _sqlite(row: Seal) -> list[str]:
+    changed = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in row.columns)
+    condition = f"({changed})" + (f" AND {row.condition}" if row.condition else "")
+    return [
+        f"DROP TRIGGER IF EXISTS {row.name}",
+        f"CREATE TRIGGER {row.name} BEFORE UPDATE ON {row.table} FOR EACH ROW"
+        f" WHEN {condition} AND NOT EXISTS (SELECT 1 FROM workflows_unsealed u"
+        f" WHERE u.table_name = '{row.table}' AND u.row_id = OLD.id)"
+        f" BEGIN SELECT RAISE(ABORT, '{row.name}'); END",
+    ]

@@ -1,0 +1,247 @@
+"""What every part of the API shares: errors as problems (RFC 9457), permissions, pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.settings import api_settings
+
+from executions.guards import Ended, NotAssigned, NotOpen
+from workflows import locks
+from workflows.jsontext import below, quoted
+from workflows.guards import StaleVersion, as_refusal
+from workflows.refusals import Problem, Refusal
+
+CONTENT_TYPE = "application/problem+json"
+
+STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
+    StaleVersion: 409,
+    Ended: 409,
+    NotOpen: 409,
+    NotAssigned: 403,
+}
+"""The status of a refusal that says more than 400."""
+
+
+def problem(
+    status: int, code: str, detail: str, errors: Iterable[Problem] = (), **more: Any
+) -> dict[str, Any]:
+    """The body of an error response; ``errors`` repeats the problem where there is one alone."""
+    listed = list(errors) or [Problem("", code, detail)]
+    return {
+        "type": f"/problems/{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": [
+            {"pointer": row.pointer, "code": row.code, "detail": row.detail} for row in listed
+        ],
+        **more,
+    }
+
+
+def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | None:
+    """Answer an exception of a view as a problem; None for a fault, which becomes a 500."""
+    described = _describe(exc, context)
+    if described is None:
+        return None
+    request = context.get("request")
+    if request is not None:
+        # A view may render HTML or YAML, and its problems are JSON all the same.
+        request.accepted_renderer = JSONRenderer()
+        request.accepted_media_type = CONTENT_TYPE
+    body, headers = described
+    return Response(body, body["status"], headers=headers, content_type=CONTENT_TYPE)
+
+
+_Described = tuple[dict[str, Any], dict[str, str]]
+
+
+def _describe(exc: Exception, context: Mapping[str, Any]) -> _Described | None:
+    if isinstance(exc, Http404):
+        exc = exceptions.NotFound(*exc.args)
+    elif isinstance(exc, DjangoPermissionDenied):
+        exc = exceptions.PermissionDenied(*exc.args)
+    if isinstance(exc, DatabaseError):
+        if locks.is_passing(exc):
+            exc = locks.Contention(locks.Contention.__doc__)
+        else:
+            exc = as_refusal(exc) or exc
+    if isinstance(exc, locks.Contention):
+        return problem(409, exc.code, str(exc)), {"Retry-After": "1"}
+    if isinstance(exc, ValidationError):
+        return _of_validation(exc, context), {}
+    if isinstance(exc, exceptions.APIException):
+        return _of_api_exception(exc), _headers(exc)
+    return None
+
+
+def _of_validation(exc: ValidationError, context: Mapping[str, Any]) -> dict[str, Any]:
+    problems = [
+        replace(row, pointer=_as_the_view_names_it(row.pointer, context))
+        for row in _problems_of(exc)
+    ]
+    refusal = next((row for row in _leaves(exc) if isinstance(row, Refusal)), None)
+    if refusal is None:
+        return problem(400, problems[0].code, problems[0].detail, problems)
+    status = next(
+        (number for kind, number in STATUS_OF_REFUSALS.items() if isinstance(refusal, kind)), 400
+    )
+    return problem(
+        status,
+        refusal.code,
+        str(refusal.message),
+        problems,
+        blockers=_blockers(refusal, context.get("request")),
+        remedies=[
+            {"code": row.code, "detail": row.detail, "workflows": list(row.workflows)}
+            for row in refusal.remedies
+        ],
+    )
+
+
+def _leaves(exc: ValidationError) -> list[ValidationError]:
+    if hasattr(exc, "error_dict"):
+        return [leaf for leaves in exc.error_dict.values() for leaf in leaves]
+    return list(exc.error_list)
+
+
+def _problems_of(exc: ValidationError) -> Iterator[Problem]:
+    by_field: Mapping[str, list[ValidationError]] = (
+        exc.error_dict if hasattr(exc, "error_dict") else {NON_FIELD_ERRORS: exc.error_list}
+    )
+    for name, leaves in by_field.items():
+        pointer = "" if name == NON_FIELD_ERRORS else below("", name)
+        for leaf in leaves:
+            if isinstance(leaf, Refusal) and leaf.problems:
+                yield from leaf.problems
+            else:
+                yield Problem(pointer, leaf.code or "invalid", " ".join(leaf.messages))
+
+
+def _as_the_view_names_it(pointer: str, context: Mapping[str, Any]) -> str:
+    """Models name their own fields; a view may show one of them under another name."""
+    names: Mapping[str, str] = getattr(context.get("view"), "pointer_names", {})
+    first, *rest = pointer[1:].split("/")
+    return "/".join(["", names[first], *rest]) if first in names else pointer
+
+
+def _blockers(refusal: Refusal, request: Request | None) -> dict[str, Any]:
+    def url(name: str, cuid: str) -> str:
+        return reverse(f"api:{name}-detail", args=[cuid], request=request)
+
+    return {
+        "executions": [
+            {
+                "cuid": row.cuid,
+                "status": row.status,
+                "workflow": row.workflow_cuid,
+                "url": url("execution", row.cuid),
+            }
+            for row in refusal.blockers.executions
+        ],
+        "workflows": [
+            {"cuid": row.cuid, "title": row.title, "url": url("workflow", row.cuid)}
+            for row in refusal.blockers.workflows
+        ],
+        "total": refusal.blockers.total,
+    }
+
+
+def _of_api_exception(exc: exceptions.APIException) -> dict[str, Any]:
+    problems = list(_flattened(exc.detail, ""))
+    if not problems:
+        return problem(exc.status_code, exc.default_code, str(exc.default_detail))
+    first = problems[0]
+    return problem(exc.status_code, first.code, first.detail, problems)
+
+
+def _flattened(detail: Any, pointer: str) -> Iterator[Problem]:
+    """The leaves of REST framework's nested details, each with its JSON pointer."""
+    if isinstance(detail, Mapping):
+        for key, value in detail.items():
+            whole = key == api_settings.NON_FIELD_ERRORS_KEY
+            yield from _flattened(value, pointer if whole else below(pointer, key))
+    elif isinstance(detail, list):
+        for index, value in enumerate(detail):
+            nested = isinstance(value, (Mapping, list))
+            yield from _flattened(value, below(pointer, index) if nested else pointer)
+    else:
+        yield Problem(pointer, getattr(detail, "code", None) or "invalid", str(detail))
+
+
+def _headers(exc: exceptions.APIException) -> dict[str, str]:
+    headers = {}
+    if auth_header := getattr(exc, "auth_header", None):
+        headers["WWW-Authenticate"] = str(auth_header)
+    if wait := getattr(exc, "wait", None):
+        headers["Retry-After"] = f"{wait:.0f}"
+    return headers
+
+
+def no_such_route(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Answer what no route of the API matches."""
+    detail = f"Nothing is at {quoted(request.path)}."
+    if not request.path.endswith("/"):
+        detail = f"{detail[:-1]}; the paths of this API end with a slash."
+    return JsonResponse(problem(404, "not_found", detail), status=404, content_type=CONTENT_TYPE)
+
+
+def server_error(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    """``handler500``: a problem under ``/api/``, Django's own page elsewhere."""
+    if not request.path.startswith("/api/"):
+        return defaults.server_error(request)
+    detail = "Something went wrong on the server."
+    return JsonResponse(problem(500, "server_error", detail), status=500, content_type=CONTENT_TYPE)
+
+
+class ModelPermissions(BasePermission):
+    """Django's model permissions, for reading too; a view's ``needs`` names another one."""
+
+    actions: ClassVar[dict[str, str]] = {
+        "GET": "view",
+        "HEAD": "view",
+        "POST": "add",
+        "PUT": "change",
+        "PATCH": "change",
+        "DELETE": "delete",
+    }
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Say whether the user is known, and may do this to the view's model."""
+        user: Any = request.user
+        if not (user and user.is_authenticated):
+            return False
+        action = self.actions.get(str(request.method))
+        if action is None:
+            return True
+        needed = getattr(view, "needs", None)
+        queryset = getattr(view, "queryset", None)
+        if needed is None and queryset is not None:
+            options = queryset.model._meta
+            needed = f"{options.app_label}.{action}_{options.model_name}"
+        return needed is None or bool(user.has_perm(needed))
+
+
+class Pages(PageNumberPagination):
+    """Numbered pages of 50, or as many as asked for, up to 500."""
+
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 500

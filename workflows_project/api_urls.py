@@ -1,0 +1,24 @@
+"""The routes of the API."""
+
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import DefaultRouter
+
+from executions.api import routes as executions_routes
+from workflows.api import routes as workflows_routes
+from workflows_project.api import no_such_route
+
+app_name = "api"
+
+router = DefaultRouter()
+router.include_format_suffixes = False
+workflows_routes.register(router)
+executions_routes.register(router)
+
+urlpatterns = [
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+    path("", include(workflows_routes.urlpatterns)),
+    path("", include(router.urls)),
+    re_path("", no_such_route),
+]
