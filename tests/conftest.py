@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 from django.db import connection
 
-from executions import services
+from executions import integrity, services
 from executions.models import Execution, Finding
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, call, drawn, form
 from workflows.models import FindingType, Workflow
@@ -42,3 +43,10 @@ def scenario(db: None) -> Scenario:
     drawn(caller, form(), call(callee))
     finding = FindingFactory(title="Finding 1", entity_name_type=limitation)
     return Scenario(limitation, exception, callee, caller, finding)
+
+
+@pytest.fixture
+def laws(transactional_db: None) -> Iterator[None]:
+    """Whatever the test does, every law holds when it has done it."""
+    yield
+    assert integrity.violations() == []

@@ -73,10 +73,24 @@ def remove(connection: BaseDatabaseWrapper) -> None:
     """Take every seal away: PostgreSQL alters no column that a trigger looks at."""
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
-        for row in (*_registered.values(), *_attached.values()):
+        declared: list[Seal | Attached] = [*_registered.values(), *_attached.values()]
+        for row in declared:
             if row.table in tables:
                 on = f" ON {row.table}" if connection.vendor == "postgresql" else ""
                 cursor.execute(f"DROP TRIGGER IF EXISTS {row.name}{on}")
+
+
+def missing(connection: BaseDatabaseWrapper) -> list[str]:
+    """The names of the seals that are not in the database."""
+    wanted = set(_registered)
+    if connection.vendor == "postgresql":
+        wanted |= set(_attached)
+        sql = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
+    else:
+        sql = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return sorted(wanted - {row[0] for row in cursor.fetchall()})
 
 
 _POSTGRESQL_FUNCTIONS = [

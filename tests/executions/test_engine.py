@@ -23,7 +23,7 @@ from tests.factories import (
 from workflows import services as drawing
 from workflows.models import Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
 
 def fields_of(execution: Execution) -> dict[str, Any]:

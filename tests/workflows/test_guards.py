@@ -22,7 +22,7 @@ from workflows import guards, services
 from workflows.graph import WorkflowValidationError
 from workflows.models import FindingType, Version, Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
 OWN = "Cannot change finding type while this workflow has active executions."
 DEPENDENT = "Cannot change finding type: workflows referencing this one have active executions."

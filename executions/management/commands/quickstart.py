@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from executions import demo, services
 from executions.models import Execution
 from workflows.locks import Contention
+from workflows.management.command import ExampleCommand
 from workflows.management.printing import refusal_data, refusal_lines
 from workflows.models import FindingType, Workflow
 from workflows.refusals import Refusal
@@ -24,22 +25,16 @@ from workflows.services import change_entity_context
 
 HOST = "127.0.0.1"
 
-EXAMPLES = """
-Examples:
+
+class Command(ExampleCommand):
+    """Migrate, make the demo data and an operator, play the report's scenario, and serve."""
+
+    help = "Set Holdfast up with demo data, play the scenario of the report, and serve the admin."
+    examples = """\
   manage.py quickstart                        set up, play the scenario, serve on port 8000
   manage.py quickstart --no-serve --json      set up and play; the story as JSON
   manage.py quickstart --port 8080 --username alice --password s3cret
 """
-
-
-class Command(BaseCommand):
-    """Migrate, make the demo data and an operator, play the report's scenario, and serve."""
-
-    help = "Set Holdfast up with demo data, play the scenario of the report, and serve the admin."
-
-    def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
-        kwargs.update(epilog=EXAMPLES, formatter_class=RawDescriptionHelpFormatter)
-        return super().create_parser(*args, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--no-serve", action="store_true", help="stop after the scenario")
