@@ -160,6 +160,15 @@ def refuse_context_shape(row: Any) -> None:
         )
 
 
+def refuse_bulk_write(names: Iterable[str]) -> None:
+    """Raises ``UseTheService`` when a bulk statement would write what only a service may."""
+    written = {name.removesuffix("_id") for name in names}
+    if written & {"entity_name", "entity_name_type", "primary_record_type"}:
+        raise UseTheService
+    if "state" in written:
+        raise UseTheService("Change the state of a workflow with workflows.services.set_state().")
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 

@@ -136,6 +136,26 @@ class ContextChange:
         return versions
 
 
+class AnyChange(ContextChange):
+    """Whatever other context a workflow might take: what refuses them all, who moves along."""
+
+    def __init__(self, workflow: Workflow, using: str) -> None:
+        super().__init__([workflow], Context("", None, None), using)
+        self.field = "entity_name_type"
+
+    def crossings(self) -> Sequence[guards.Crossing]:
+        """None: which calls would cross is not known before a context is chosen."""
+        return ()
+
+    def refusal(self) -> guards.Refusal | None:
+        """What the guard would answer to every change, or None."""
+        try:
+            self.judge()
+        except guards.Refusal as refusal:
+            return refusal
+        return None
+
+
 def _named(workflow: Workflow) -> BlockingWorkflow:
     return BlockingWorkflow(workflow.cuid, workflow.title)
 

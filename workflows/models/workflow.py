@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models, router, transaction
@@ -11,26 +12,36 @@ from workflows.cuid import LENGTH, new_cuid
 from workflows.graph import START_TO_END
 from workflows.keys import KeyTarget
 from workflows.models import calls
-from workflows.models.types import CONTEXT_FIELDS, EntityContext
+from workflows.models.types import EntityContext
 
 if TYPE_CHECKING:
     from workflows.models.edit import WorkflowEdit
 
-_CONTEXT_NAMES = {*CONTEXT_FIELDS, *(f"{name}_id" for name in CONTEXT_FIELDS)}
-
 
 class WorkflowQuerySet(models.QuerySet["Workflow"]):
-    """Workflows; their entity context does not change through bulk statements."""
+    """Workflows; neither their context nor their state changes through bulk statements."""
 
     def update(self, **kwargs: Any) -> int:
-        """Raises ``guards.UseTheService`` for the entity context and the state."""
-        if _CONTEXT_NAMES & set(kwargs):
-            raise guards.UseTheService
-        if "state" in kwargs:
-            raise guards.UseTheService(
-                "Change the state of a workflow with workflows.services.set_state()."
-            )
+        """Raises ``guards.UseTheService`` for the entity context and the state.
+
+        ``bulk_update`` and the asynchronous twins come through here.
+        """
+        guards.refuse_bulk_write(kwargs)
         return super().update(**kwargs)
+
+    def bulk_create(self, objs: Iterable[Workflow], *args: Any, **kwargs: Any) -> list[Workflow]:
+        """Create workflows, each with its version 1.
+
+        Raises ``guards.UseTheService`` when conflicts would update the context or the state.
+        """
+        from workflows.models.version import append_version
+
+        guards.refuse_bulk_write(kwargs.get("update_fields") or ())
+        with transaction.atomic(using=self.db):
+            created = super().bulk_create(objs, *args, **kwargs)
+            for workflow in self.filter(cuid__in=[row.cuid for row in created], versions=None):
+                append_version(workflow, START_TO_END)
+        return created
 
 
 class Workflow(EntityContext):
