@@ -36,7 +36,7 @@ def start(workflow: Workflow, entity: Entity, *, by: Any = None) -> Execution:
             closure = _lock_closure(workflow)
             guards.refuse_start(closure[0].workflow, locked, closure)
             return _begin(locked, closure, by)
-    except IntegrityError as error:
+    except (IntegrityError, Version.DoesNotExist) as error:
         # The version was replaced or released between its read and the insert; the keys
         # refuse the execution, and a start that begins anew reads the new one.
         raise locks.TryAgain from error
