@@ -34,6 +34,8 @@ def start(workflow: Workflow, entity: Entity, *, by: Any = None) -> Execution:
         with transaction.atomic():
             locked = Entity._base_manager.select_for_update(no_key=True).get(pk=entity.pk)
             closure = _lock_closure(workflow)
+            if not closure:
+                raise guards.NotStartable(f"Workflow “{workflow}” has been deleted.")
             guards.refuse_start(closure[0].workflow, locked, closure)
             return _begin(locked, closure, by)
     except (IntegrityError, Version.DoesNotExist) as error:

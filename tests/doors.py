@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.contrib.auth import get_user_model
 from django.core import serializers
 from django.core.management import call_command
 from django.db import connection
 from django.db.models import F, QuerySet, Value
+from django.test import Client
+from rest_framework.test import APIClient
 
 from workflows import services
 from workflows.models import FindingType, Workflow
@@ -31,6 +34,8 @@ class RefusedBy(Enum):
     GUARD = "the guard"
     SERVICE = "a sentence that names the service"
     KEY = "the key of the schema"
+    API = "the guard, as a problem"
+    ADMIN = "the guard, on the page"
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,14 @@ def door(refused_by: RefusedBy) -> Callable[[Callable[..., Any]], Callable[..., 
         return function
 
     return add
+
+
+def _awaited(make: Callable[[], Any]) -> None:
+    # On the test's own thread, and so on its connection.
+    async def wait() -> None:
+        await make()
+
+    async_to_sync(wait)()
 
 
 def _row(workflow: Workflow) -> Workflow:
@@ -100,7 +113,8 @@ def save_base(workflow: Workflow, kind: FindingType) -> None:
 
 @door(RefusedBy.GUARD)
 def asave(workflow: Workflow, kind: FindingType) -> None:
-    async_to_sync(_retyped(workflow, kind).asave)()
+    row = _retyped(workflow, kind)
+    _awaited(row.asave)
 
 
 @door(RefusedBy.GUARD)
@@ -110,8 +124,10 @@ def update_or_create(workflow: Workflow, kind: FindingType) -> None:
 
 @door(RefusedBy.GUARD)
 def aupdate_or_create(workflow: Workflow, kind: FindingType) -> None:
-    async_to_sync(Workflow.objects.aupdate_or_create)(
-        pk=workflow.pk, defaults={"entity_name_type": kind}
+    _awaited(
+        lambda: Workflow.objects.aupdate_or_create(
+            pk=workflow.pk, defaults={"entity_name_type": kind}
+        )
     )
 
 
@@ -145,7 +161,7 @@ def update_with_an_expression(workflow: Workflow, kind: FindingType) -> None:
 
 @door(RefusedBy.SERVICE)
 def aupdate(workflow: Workflow, kind: FindingType) -> None:
-    async_to_sync(Workflow.objects.filter(pk=workflow.pk).aupdate)(entity_name_type=kind)
+    _awaited(lambda: Workflow.objects.filter(pk=workflow.pk).aupdate(entity_name_type=kind))
 
 
 @door(RefusedBy.SERVICE)
@@ -156,7 +172,7 @@ def bulk_update(workflow: Workflow, kind: FindingType) -> None:
 @door(RefusedBy.SERVICE)
 def abulk_update(workflow: Workflow, kind: FindingType) -> None:
     row = _retyped(workflow, kind)
-    async_to_sync(Workflow.objects.abulk_update)([row], ["entity_name_type"])
+    _awaited(lambda: Workflow.objects.abulk_update([row], ["entity_name_type"]))
 
 
 @door(RefusedBy.SERVICE)
@@ -172,11 +188,13 @@ def bulk_create_with_conflicts(workflow: Workflow, kind: FindingType) -> None:
 @door(RefusedBy.SERVICE)
 def abulk_create_with_conflicts(workflow: Workflow, kind: FindingType) -> None:
     row = _retyped(workflow, kind)
-    async_to_sync(Workflow.objects.abulk_create)(
-        [row],
-        update_conflicts=True,
-        unique_fields=["cuid"],
-        update_fields=["entity_name_type"],
+    _awaited(
+        lambda: Workflow.objects.abulk_create(
+            [row],
+            update_conflicts=True,
+            unique_fields=["cuid"],
+            update_fields=["entity_name_type"],
+        )
     )
 
 
@@ -212,3 +230,50 @@ def loaddata(workflow: Workflow, kind: FindingType) -> None:
         fixture = Path(directory) / "fixture.json"
         fixture.write_text(json.dumps(data))
         call_command("loaddata", str(fixture), verbosity=0)
+
+
+def _superuser() -> Any:
+    users = get_user_model().objects
+    return users.filter(username="root").first() or users.create_superuser("root")
+
+
+def _api() -> APIClient:
+    client = APIClient(headers={"if-match": "*"})
+    client.force_authenticate(_superuser())
+    return client
+
+
+@door(RefusedBy.API)
+def patch(workflow: Workflow, kind: FindingType) -> Any:
+    url = f"/api/v1/workflows/{workflow.cuid}/"
+    return _api().patch(url, {"entity_name_type": kind.cuid})
+
+
+@door(RefusedBy.API)
+def put(workflow: Workflow, kind: FindingType) -> Any:
+    client, url = _api(), f"/api/v1/workflows/{workflow.cuid}/"
+    return client.put(url, {**client.get(url).json(), "entity_name_type": kind.cuid})
+
+
+@door(RefusedBy.API)
+def change_entity_context(workflow: Workflow, kind: FindingType) -> Any:
+    body = {"workflows": [workflow.cuid], "entity_name_type": kind.cuid}
+    return _api().post("/api/v1/workflows/change-entity-context/", body)
+
+
+@door(RefusedBy.ADMIN)
+def change_form(workflow: Workflow, kind: FindingType) -> Any:
+    client = Client()
+    client.force_login(_superuser())
+    row = _row(workflow)
+    fields = {
+        "title": row.title,
+        "description": row.description,
+        "state": row.state,
+        "entity_name": row.entity_name,
+        "entity_name_type": kind.pk,
+        "primary_record_type": "",
+        "trigger": row.trigger,
+        "trigger_data": "{}",
+    }
+    return client.post(f"/admin/workflows/workflow/{row.pk}/change/", fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from typing import Any
 
 import pytest
@@ -67,15 +68,26 @@ def house(scenario: Scenario) -> House:
 def test_every_door_is_shut(house: House, door: Door, target: str) -> None:
     before = house.state()
     own = target == "the workflow that runs"
+    sentence = OWN if own else DEPENDENT
     if door.refused_by is RefusedBy.KEY:
         with pytest.raises(IntegrityError):
             door.open(house.targets[target], house.kind)
+    elif door.refused_by is RefusedBy.API:
+        response = door.open(house.targets[target], house.kind)
+        assert response.status_code == 400
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.json()["detail"] == sentence
+        assert response.json()["blockers"]["executions"]
+    elif door.refused_by is RefusedBy.ADMIN:
+        response = door.open(house.targets[target], house.kind)
+        assert response.status_code == 200
+        assert sentence in unescape(response.content.decode())
     else:
         with pytest.raises(ValidationError) as refused:
             door.open(house.targets[target], house.kind)
         message = refused.value.message
         if door.refused_by is RefusedBy.GUARD:
-            assert message == (OWN if own else DEPENDENT)
+            assert message == sentence
             assert refused.value.blockers.executions  # type: ignore[attr-defined]
         else:
             assert "workflows.services.change_entity_context()" in message
@@ -94,7 +106,12 @@ def idle() -> Workflow:
 
 @pytest.mark.parametrize(
     "door",
-    [door for door in DOORS if door.refused_by is RefusedBy.GUARD and door.name != "save_base"],
+    [
+        door
+        for door in DOORS
+        if door.refused_by in (RefusedBy.GUARD, RefusedBy.API, RefusedBy.ADMIN)
+        and door.name != "save_base"
+    ],
     ids=lambda door: door.name,
 )
 def test_the_legal_twin_is_accepted_and_leaves_a_version(idle: Workflow, door: Door) -> None:

@@ -157,11 +157,15 @@ def torn_apart() -> bool:
     )
 
 
+def _accept(*args: Any, **kwargs: Any) -> None:
+    """A guard that refuses nothing."""
+
+
 @pytest.fixture
 def no_guards(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Python whose guards accept everything."""
     for name in ("refuse_context_change", "refuse_used", "refuse_referenced", "refuse_rewrite"):
-        monkeypatch.setattr(guards, name, lambda *args, **kwargs: None)
+        monkeypatch.setattr(guards, name, _accept)
 
 
 @pytest.mark.usefixtures("no_guards")

@@ -141,9 +141,11 @@ def test_an_opened_seal_lets_the_named_row_through_and_is_closed_again(world: Wo
 
 
 def test_a_seal_is_opened_inside_a_transaction_only(world: World) -> None:
-    with pytest.raises(transaction.TransactionManagementError):
-        with unsealed(world.live.version, why="x"):
-            pass
+    with (
+        pytest.raises(transaction.TransactionManagementError),
+        unsealed(world.live.version, why="x"),
+    ):
+        pass
 
 
 def test_flush_goes_through_and_the_seals_survive_it(scenario: Scenario) -> None:

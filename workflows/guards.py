@@ -89,6 +89,12 @@ class UseTheService(Refusal):
     code = "use_the_service"
 
 
+class NotUnique(Refusal):
+    """A record with the same name or number is there already."""
+
+    code = "not_unique"
+
+
 class Stranding(Refusal):
     """Refused by the database: the change would set a live record apart from what is running."""
 
@@ -413,6 +419,8 @@ def as_refusal(error: DatabaseError) -> Refusal | None:
         name = next((key for key in KEYS if key in str(error)), "")
     if name in KEYS:
         return KEYS[name]()
+    if getattr(error.__cause__, "pgcode", "") == "23505" or "UNIQUE constraint" in str(error):
+        return NotUnique()
     if name.endswith("_fk") or "FOREIGN KEY constraint failed" in str(error):
         return Stranding()
     return None

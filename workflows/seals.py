@@ -109,7 +109,8 @@ _POSTGRESQL_FUNCTIONS = [
     CREATE OR REPLACE FUNCTION holdfast_attached() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE parent_stays boolean;
     BEGIN
-        EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I WHERE id = ($1).%I)', TG_ARGV[0], TG_ARGV[1])
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I WHERE id = ($1).%I)',
+                       TG_ARGV[0], TG_ARGV[1])
             INTO parent_stays USING OLD;
         IF parent_stays AND NOT EXISTS (SELECT 1 FROM workflows_unsealed u
                 WHERE u.table_name = TG_TABLE_NAME AND u.row_id = OLD.id) THEN

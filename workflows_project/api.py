@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.permissions import BasePermission
@@ -23,8 +24,8 @@ from rest_framework.settings import api_settings
 
 from executions.guards import Ended, NotAssigned, NotOpen
 from workflows import locks
-from workflows.jsontext import below, quoted
 from workflows.guards import StaleVersion, as_refusal
+from workflows.jsontext import below, quoted
 from workflows.refusals import Problem, Refusal
 
 CONTENT_TYPE = "application/problem+json"
@@ -195,6 +196,7 @@ def _headers(exc: exceptions.APIException) -> dict[str, str]:
     return headers
 
 
+@csrf_exempt
 def no_such_route(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
     """Answer what no route of the API matches."""
     detail = f"Nothing is at {quoted(request.path)}."

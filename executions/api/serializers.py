@@ -13,6 +13,7 @@ from executions.models import Entity, Execution, Finding, InventoryModel, Pin, S
 from workflows.api.strict import (
     AnyField,
     CuidField,
+    ShownField,
     StrictCharField,
     StrictModelSerializer,
     StrictSerializer,
@@ -66,12 +67,12 @@ class WorkedOnEntitySerializer(NamedEntitySerializer):
 class ListedExecutionSerializer(serializers.ModelSerializer):
     """An execution without its steps and pins."""
 
-    workflow = serializers.SlugRelatedField("cuid", read_only=True)
-    version = serializers.SlugRelatedField("number", read_only=True)
+    workflow = ShownField("cuid")
+    version = ShownField("number")
     entity = NamedEntitySerializer()
-    parent = serializers.SlugRelatedField("cuid", read_only=True, allow_null=True)
-    root = serializers.SlugRelatedField("cuid", read_only=True, allow_null=True)
-    started_by = serializers.SlugRelatedField("username", read_only=True, allow_null=True)
+    parent = ShownField("cuid", allow_null=True)  # type: ignore[assignment]
+    root = ShownField("cuid", allow_null=True)  # type: ignore[assignment]
+    started_by = ShownField("username", allow_null=True)
 
     class Meta:
         model = Execution
@@ -94,8 +95,8 @@ class ListedExecutionSerializer(serializers.ModelSerializer):
 class PinSerializer(serializers.ModelSerializer):
     """The version of a callee that an execution was started with."""
 
-    workflow = serializers.SlugRelatedField("cuid", source="callee", read_only=True)
-    version = serializers.SlugRelatedField("number", read_only=True)
+    workflow = ShownField("cuid", source="callee")
+    version = ShownField("number")
 
     class Meta:
         model = Pin
@@ -153,7 +154,7 @@ class ExecutionSerializer(ListedExecutionSerializer):
     """An execution: where it stands, and on what it runs."""
 
     entity = WorkedOnEntitySerializer()
-    children = serializers.SlugRelatedField("cuid", many=True, read_only=True)
+    children = ShownField("cuid", many=True, read_only=True)
     pins = serializers.SerializerMethodField()
     open_steps = serializers.SerializerMethodField()
 
@@ -182,8 +183,8 @@ class StepSerializer(serializers.ModelSerializer):
     step = serializers.CharField(source="cuid")
     node = serializers.CharField(source="node_id")
     state = serializers.CharField()
-    closed_by = serializers.SlugRelatedField("username", read_only=True, allow_null=True)
-    child = serializers.SlugRelatedField("cuid", read_only=True, allow_null=True)
+    closed_by = ShownField("username", allow_null=True)
+    child = ShownField("cuid", allow_null=True)
     incident = IncidentSerializer(allow_null=True)
 
     class Meta:
@@ -218,7 +219,7 @@ class SubmitSerializer(StrictSerializer):
 
     node = StrictCharField(required=False)
     step = StrictCharField(required=False)
-    data = AnyField()
+    data = AnyField()  # type: ignore[assignment]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """One of the two names is needed."""

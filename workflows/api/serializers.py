@@ -11,6 +11,7 @@ from rest_framework.exceptions import ErrorDetail
 from workflows.api.strict import (
     AnyField,
     CuidField,
+    ShownField,
     StrictBooleanField,
     StrictCharField,
     StrictChoiceField,
@@ -75,12 +76,10 @@ class WorkflowSerializer(StrictModelSerializer):
 class VersionSerializer(serializers.ModelSerializer):
     """A version without its drawing."""
 
-    workflow = serializers.SlugRelatedField("cuid", read_only=True)
-    created_by = serializers.SlugRelatedField("username", read_only=True, allow_null=True)
-    entity_name_type = serializers.SlugRelatedField("cuid", read_only=True, allow_null=True)
-    primary_record_type_id = serializers.SlugRelatedField(
-        "cuid", source="primary_record_type", read_only=True, allow_null=True
-    )
+    workflow = ShownField("cuid")
+    created_by = ShownField("username", allow_null=True)
+    entity_name_type = ShownField("cuid", allow_null=True)
+    primary_record_type_id = ShownField("cuid", source="primary_record_type", allow_null=True)
     live_executions = serializers.IntegerField(source="live_count", read_only=True)
 
     class Meta:

@@ -58,11 +58,13 @@ class StrictBooleanField(serializers.BooleanField):
 class StrictChoiceField(serializers.ChoiceField):
     """One of the choices, as a text."""
 
+    default_error_messages = {"invalid_choice": "{value} is not a valid choice."}
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the choice."""
-        if not isinstance(data, str):
-            self.fail("invalid_choice", input=kind(data))
-        return super().to_internal_value(data)
+        if not isinstance(data, str) or data not in self.choices:
+            self.fail("invalid_choice", value=quoted(data))
+        return data
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})
@@ -92,7 +94,7 @@ class AnyField(serializers.JSONField):
         return data
 
 
-class CuidField(serializers.SlugRelatedField):
+class CuidField(serializers.SlugRelatedField[Any]):
     """A row by its public id."""
 
     default_error_messages = {
@@ -111,12 +113,19 @@ class CuidField(serializers.SlugRelatedField):
         """Return the row."""
         if not isinstance(data, str):
             self.fail("not_text", kind=kind(data))
-        rows = self.get_queryset()
+        rows: Any = self.get_queryset()
         row = None if unstorable(data) else rows.filter(cuid=data).first()
         if row is None:
             noun = rows.model._meta.verbose_name
             self.fail("does_not_exist", noun=noun, cuid=quoted(data))
         return row
+
+
+class ShownField(serializers.SlugRelatedField[Any]):
+    """A related row, shown by one of its values; null where there is none."""
+
+    def __init__(self, slug_field: str, **kwargs: Any) -> None:
+        super().__init__(slug_field, **{"read_only": True, **kwargs})
 
 
 class StrictSerializer(serializers.Serializer):

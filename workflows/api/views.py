@@ -77,15 +77,14 @@ class WorkflowViewSet(EditableResource):
     def get_queryset(self) -> QuerySet[Any]:
         """Workflows with all that their representation shows."""
         latest = Version.objects.filter(workflow=OuterRef("pk")).order_by("-number")
-        return (
-            super()
-            .get_queryset()
-            .select_related("entity_name_type", "primary_record_type")
-            .annotate(
-                latest_number=Subquery(latest.values("number")[:1]),
-                live_count=_live_count("workflow"),
-            )
+        workflows: QuerySet[Any] = super().get_queryset()
+        shown: QuerySet[Any] = workflows.select_related(
+            "entity_name_type", "primary_record_type"
+        ).annotate(
+            latest_number=Subquery(latest.values("number")[:1]),
+            live_count=_live_count("workflow"),
         )
+        return shown
 
     @extend_schema(responses=DependenciesSerializer)
     @action(detail=True)
@@ -140,10 +139,9 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
 
     def get_queryset(self) -> QuerySet[Any]:
         """The workflow's versions with all that their representation shows."""
-        versions = (
-            super()
-            .get_queryset()
-            .filter(workflow__cuid=self.kwargs.get("cuid"))
+        every: QuerySet[Any] = super().get_queryset()
+        versions: QuerySet[Any] = (
+            every.filter(workflow__cuid=self.kwargs.get("cuid"))
             .select_related("workflow", "created_by", "entity_name_type", "primary_record_type")
             .annotate(live_count=_live_count("version"))
         )
@@ -152,7 +150,7 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
     def get_object(self) -> Version:
         """Return the version that the URL names."""
         number = self.kwargs["version"]
-        version = self.get_queryset().filter(number=number).first()
+        version: Version | None = self.get_queryset().filter(number=number).first()
         if version is None:
             workflow = self.workflow()
             raise NotFound(f"Workflow “{workflow}” ({workflow.cuid}) has no version {number}.")
@@ -172,7 +170,7 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
         data = self.get_serializer(version).data
         return Response(data, status_code, headers={"ETag": self.etag(version)})
 
-    @extend_schema(responses=VersionSerializer(many=True))
+    @extend_schema(operation_id="workflow_versions_list", responses=VersionSerializer(many=True))
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Answer the versions, latest first, without their drawings."""
         self.workflow()
@@ -182,11 +180,13 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
         """The list leaves the drawings out."""
         return VersionSerializer if self.action == "list" else DrawnVersionSerializer
 
+    @extend_schema(operation_id="workflow_versions_retrieve")
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Answer one version with its drawing."""
         return self.answer(self.get_object())
 
     @extend_schema(
+        operation_id="workflow_versions_save_graph",
         request=GraphSerializer,
         parameters=[MAY_IF_MATCH],
         responses={200: DrawnVersionSerializer, 201: DrawnVersionSerializer},
@@ -220,5 +220,5 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
         else:
             saved = save()
         self.kwargs["version"] = saved.version.number if saved.version else version.number
-        created = status.HTTP_201_CREATED if saved.created else status.HTTP_200_OK
-        return self.answer(self.get_object(), created)
+        new = status.HTTP_201_CREATED if saved.created else status.HTTP_200_OK
+        return self.answer(self.get_object(), new)

@@ -115,7 +115,7 @@ def test_demo_data_that_was_changed_is_named() -> None:
     scenario, _ = demo.make()
     scenario.caller.state = "retired"
     scenario.caller.save()
-    with pytest.raises(CommandError, match="demo data as it is now.*retired"):
+    with pytest.raises(CommandError, match=r"demo data as it is now.*retired"):
         quickstart()
 
 

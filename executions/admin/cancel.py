@@ -1,0 +1,68 @@
+"""The page that asks why before an execution is cancelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
+
+from executions import services
+from executions.models import Execution
+from workflows.admin.refused import REFUSING, refusal_of
+from workflows.admin.shown import admin_url
+
+if TYPE_CHECKING:
+    from executions.admin.execution import ExecutionAdmin
+
+
+class CancelForm(forms.Form):
+    """Why."""
+
+    why = forms.CharField(
+        required=False,
+        label="Why",
+        max_length=2_000,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+        help_text="Stands on the execution from then on.",
+    )
+
+
+def cancel_page(
+    model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution
+) -> HttpResponse:
+    """GET asks, POST cancels."""
+    form = CancelForm(request.POST or None)
+    back = HttpResponseRedirect(admin_url(Execution, "change", execution.pk))
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.cancel(execution, by=request.user, why=form.cleaned_data["why"])
+        except REFUSING as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+            model_admin.message_refusal(request, refusal)
+            return back
+        model_admin.log_change(request, execution, "Cancelled.")
+        text = format_html("Execution {} is cancelled.", execution.cuid)
+        model_admin.message_user(request, text, messages.SUCCESS)
+        return back
+    if not execution.live:
+        ended = execution.get_status_display().lower()
+        text = format_html("Execution {} is {} already.", execution.cuid, ended)
+        model_admin.message_user(request, text, messages.WARNING)
+        return back
+    return model_admin.render_page(
+        request,
+        "executions/admin/cancel.html",
+        {
+            "title": "Cancel execution",
+            "form": form,
+            "execution": execution,
+            "children": execution.children.live().select_related("workflow"),
+            "back_url": admin_url(Execution, "change", execution.pk),
+        },
+        row=execution,
+    )

@@ -1,0 +1,171 @@
+"""The pages of executions: told, never edited; what can be done has pages of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.timezone import localtime
+
+from executions.admin.cancel import cancel_page
+from executions.admin.start import start_page
+from executions.admin.steps import submit_form
+from executions.admin.told import told
+from executions.models import Entity, Execution
+from workflows.admin.guarded import GuardedAdmin
+from workflows.admin.narrowed import narrowed
+from workflows.admin.shown import badge
+from workflows.models import Version, Workflow
+
+CHANGE = "executions.change_execution"
+
+
+class LiveFilter(SimpleListFilter):
+    """Whether an execution still has something to do."""
+
+    title = "live"
+    parameter_name = "live"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Live, or ended."""
+        return [("yes", "Live"), ("no", "Ended")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Only the live ones, or only the others."""
+        if self.value() not in ("yes", "no"):
+            return queryset
+        return queryset.filter(live_key__isnull=self.value() == "no")
+
+
+@admin.register(Execution)
+class ExecutionAdmin(GuardedAdmin):
+    """Executions: where they stand, and what can be done to them."""
+
+    list_display = ["cuid_code", "status_badge", "runs", "works_on", "started"]
+    list_filter = [
+        LiveFilter,
+        "status",
+        narrowed("workflow", Workflow),
+        narrowed("version", Version),
+        narrowed("entity", Entity),
+        "workflow__entity_name_type",
+        "started_at",
+    ]
+    list_select_related = ["workflow", "version", "entity"]
+    search_fields = ["=cuid", "workflow__title", "entity__title"]
+    show_full_result_count = False
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Execution]:
+        """Executions without what is large."""
+        return super().get_queryset(request).defer("version__source", "entity__fields")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """An execution is started, on the page of its workflow."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What an execution is, is told; what is done to it has pages of its own."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What ran stays readable."""
+        return False
+
+    @admin.display(description="status", ordering="status")
+    def status_badge(self, row: Execution) -> str:
+        """The status, coloured."""
+        return badge(row.status, row.get_status_display())
+
+    @admin.display(description="cuid", ordering="pk")
+    def cuid_code(self, row: Execution) -> str:
+        """The public id."""
+        return format_html('<span class="cuid">{}</span>', row.cuid)
+
+    @admin.display(description="workflow", ordering="workflow__title")
+    def runs(self, row: Execution) -> str:
+        """The workflow, and the version of it that runs."""
+        return f"{row.workflow} v{row.version.number}"
+
+    # Under its own name the column would not wrap, and push the others out of sight.
+    @admin.display(description="entity", ordering="entity__title")
+    def works_on(self, row: Execution) -> str:
+        """The finding or the model."""
+        return str(row.entity)
+
+    @admin.display(ordering="started_at")
+    def started(self, row: Execution) -> str:
+        """When it began."""
+        return f"{localtime(row.started_at):%Y-%m-%d %H:%M}"
+
+    def get_urls(self) -> list[URLPattern]:
+        """The pages of the project's own before the stock ones."""
+        wrap = self.admin_site.admin_view
+        own = [
+            path("start/<int:pk>/", wrap(self.start_view), name="executions_execution_start"),
+            path("<int:pk>/cancel/", wrap(self.cancel_view), name="executions_execution_cancel"),
+            path(
+                "<int:pk>/submit/<str:cuid>/",
+                wrap(self.submit_view),
+                name="executions_execution_submit",
+            ),
+        ]
+        return [*own, *super().get_urls()]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The page of one execution; nothing is posted to it."""
+        may_view = self.has_view_permission(request)
+        if object_id is None or request.method not in ("GET", "HEAD") or not may_view:
+            raise PermissionDenied
+        row = self.get_object(request, object_id)
+        if row is None:
+            # The stock page says what to say of a row that is not there.
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        return self.page(request, row.pk)
+
+    def page(
+        self, request: HttpRequest, pk: int, *, bound: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page of one execution; ``bound`` has the forms that were refused, by step."""
+        row = self.find(pk)
+        return self.render_page(
+            request,
+            "executions/admin/execution.html",
+            {"title": "Execution", "original": None, **told(request, row, bound or {})},
+            row=row,
+        )
+
+    def find(self, pk: int) -> Execution:
+        """The execution with all that its page names. Raises ``Http404``."""
+        related = ("workflow", "version", "entity", "parent", "root", "started_by")
+        row = Execution.objects.select_related(*related).filter(pk=pk).first()
+        if row is None:
+            raise Http404
+        return row
+
+    def start_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The page where an entity is chosen to start a workflow on."""
+        self.require(request, "executions.add_execution")
+        return start_page(self, request, pk)
+
+    def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The page that asks why before it cancels."""
+        self.require(request, CHANGE)
+        return cancel_page(self, request, self.find(pk))
+
+    def submit_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:
+        """Where the forms of open steps are posted to."""
+        self.require(request, CHANGE)
+        return submit_form(self, request, self.find(pk), cuid)

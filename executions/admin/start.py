@@ -1,0 +1,80 @@
+"""The page where an entity is chosen to start a workflow on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
+
+from executions import services
+from executions.models import Entity, Execution
+from workflows.admin.refused import REFUSING, as_html, refusal_of
+from workflows.admin.shown import admin_url
+from workflows.models import Workflow
+
+if TYPE_CHECKING:
+    from executions.admin.execution import ExecutionAdmin
+
+LISTED = 25
+
+
+def start_page(model_admin: ExecutionAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    """GET searches, POST starts."""
+    rows = Workflow.objects.select_related("entity_name_type", "primary_record_type")
+    workflow = rows.filter(pk=pk).first()
+    if workflow is None:
+        raise Http404
+    refused, chosen = None, ""
+    if request.method == "POST":
+        chosen = request.POST.get("entity", "")
+        entity = Entity.objects.filter(pk=chosen).first() if chosen.isdecimal() else None
+        if entity is None:
+            model_admin.message_user(request, "Choose an entity first.", messages.ERROR)
+        else:
+            try:
+                execution = services.start(workflow, entity, by=request.user)
+            except REFUSING as error:
+                refusal = refusal_of(error)
+                if refusal is None:
+                    raise
+                refused = as_html(refusal)
+            else:
+                return _started(model_admin, request, workflow, execution)
+    query = request.POST.get("q", request.GET.get("q", "")).strip()
+    found = _found(workflow, query)
+    return model_admin.render_page(
+        request,
+        "executions/admin/start.html",
+        {
+            "title": "Start execution",
+            "workflow": workflow,
+            "workflow_url": admin_url(Workflow, "change", workflow.pk),
+            "refused": refused,
+            "q": query,
+            "entities": list(found[:LISTED]),
+            "total": found.count(),
+            "chosen": chosen,
+        },
+    )
+
+
+def _found(workflow: Workflow, query: str) -> Any:
+    entities = Entity.objects.filter(context_key=workflow.context.key).defer("fields")
+    if "\0" in query:
+        return entities.none()
+    if query:
+        entities = entities.filter(Q(title__icontains=query) | Q(cuid=query))
+    return entities.order_by("title", "pk")
+
+
+def _started(
+    model_admin: ExecutionAdmin, request: HttpRequest, workflow: Workflow, execution: Execution
+) -> HttpResponse:
+    model_admin.log_addition(request, execution, f"Started “{workflow}”.")
+    status = execution.get_status_display().lower()
+    text = format_html("Started “{}”; the execution is {} now.", workflow, status)
+    model_admin.message_user(request, text, messages.SUCCESS)
+    return HttpResponseRedirect(admin_url(Execution, "change", execution.pk))

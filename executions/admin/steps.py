@@ -1,0 +1,134 @@
+"""The open steps of an execution: the forms they ask with, and what is posted to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django import forms as django_forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
+
+from executions import services
+from executions.engine import forms
+from executions.engine.nodes.user_action import may_submit
+from executions.guards import Ended, NotOpen
+from executions.models import OPEN, Execution, Step
+from workflows.admin.refused import REFUSING, as_html, refusal_of
+from workflows.admin.shown import admin_url
+from workflows.graph import Node
+from workflows.refusals import Refusal
+
+if TYPE_CHECKING:
+    from executions.admin.execution import ExecutionAdmin
+
+USER_ACTION = "user_action"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStep:
+    """One step at which an execution stands, as its page shows it."""
+
+    step: Step
+    title: str
+    form: django_forms.Form | None = None
+    url: str = ""
+    button: str = ""
+    note: str = ""
+    child: Execution | None = None
+
+
+def open_steps(
+    execution: Execution, user: Any, *, may_change: bool, bound: dict[str, Any]
+) -> list[OpenStep]:
+    """The open steps; ``bound`` has the forms that were refused, by the cuid of their step."""
+    steps = Step.objects.filter(execution=execution).open().select_related("child")
+    try:
+        manager = execution.get_workflow_manager()
+    except Refusal as refusal:
+        damage = f"The frozen graph is damaged: {refusal.message}"
+        return [OpenStep(step, step.label or step.node_id, note=damage) for step in steps]
+    return [
+        _open_step(execution, step, manager.node(step.node_id), user, may_change, bound)
+        for step in steps
+    ]
+
+
+def _open_step(
+    execution: Execution,
+    step: Step,
+    node: Node,
+    user: Any,
+    may_change: bool,
+    bound: dict[str, Any],
+) -> OpenStep:
+    title = node.data.get("title") or node.label
+    if step.state == Step.State.INCIDENT or node.type != USER_ACTION:
+        return OpenStep(step, title, child=step.child)
+    if not may_change:
+        return OpenStep(step, title, note="Waits for somebody who may change executions.")
+    if not may_submit(node.data, user):
+        return OpenStep(step, title, note=f"Assigned to {_assignees(node)}.")
+    return OpenStep(
+        step,
+        title,
+        form=bound.get(step.cuid) or _form(step, node),
+        url=admin_url(Execution, "submit", execution.pk, step.cuid),
+        button=node.data.get("button_label") or "Submit",
+    )
+
+
+def _assignees(node: Node) -> str:
+    assignees = node.data.get("assignees", {})
+    named = [f"group “{name}”" for name in assignees.get("groups", [])]
+    return ", ".join([*named, *(f"“{name}”" for name in assignees.get("users", []))])
+
+
+def _form(step: Step, node: Node, data: Any = None) -> django_forms.Form:
+    # The prefix keeps the names of two open steps, and Django's own, apart.
+    return forms.build(node.data.get("fields", []))(data, prefix=step.cuid)
+
+
+def submit_form(
+    model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution, cuid: str
+) -> HttpResponse:
+    """Submit what was posted; errors stand at their fields, with what was typed."""
+    step = Step.objects.filter(execution=execution, cuid=cuid, type=USER_ACTION).first()
+    if step is None:
+        raise Http404
+    back = HttpResponseRedirect(admin_url(Execution, "change", execution.pk))
+    if request.method != "POST":
+        return back
+    node = execution.get_workflow_manager().node(step.node_id)
+    form = _form(step, node, request.POST)
+    if not form.is_valid() and step.state in OPEN:
+        return model_admin.page(request, execution.pk, bound={cuid: form})
+    data = forms.to_json(form.cleaned_data)
+    try:
+        after = services.submit(execution, data=data, step=cuid, by=request.user)
+    except forms.FormInvalid as refusal:
+        _put_at_fields(form, refusal)
+        return model_admin.page(request, execution.pk, bound={cuid: form})
+    except (Ended, NotOpen) as refusal:
+        text = format_html("The step “{}” is no longer open. {}", node.label, refusal.message)
+        model_admin.message_user(request, text, messages.ERROR)
+        return back
+    except REFUSING as error:
+        other = refusal_of(error)
+        if other is None:
+            raise
+        form.add_error(None, as_html(other))
+        return model_admin.page(request, execution.pk, bound={cuid: form})
+    model_admin.log_change(request, execution, f"Submitted “{node.label}”.")
+    text = format_html(
+        "Submitted “{}”; the execution is {} now.", node.label, after.get_status_display().lower()
+    )
+    model_admin.message_user(request, text, messages.SUCCESS)
+    return back
+
+
+def _put_at_fields(form: django_forms.Form, refusal: forms.FormInvalid) -> None:
+    for problem in refusal.problems:
+        name = problem.pointer.split("/")[-1]
+        form.add_error(name if name in form.fields else None, problem.detail)

@@ -1,0 +1,67 @@
+"""What the page of an execution tells: the facts, where it stands, what has been."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from executions.admin.steps import OpenStep, open_steps
+from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step
+from workflows.admin.shown import admin_url, link, pretty
+from workflows.models import EntityName
+
+HISTORY = 200
+SHORT = 80
+
+
+def told(request: HttpRequest, row: Execution, bound: dict[str, Any]) -> dict[str, Any]:
+    """The context of the page; ``bound`` has the forms that were refused, by step."""
+    may_change = request.user.has_perm("executions.change_execution")
+    pins = Pin.objects.filter(root_id=row.root_or_self_id)
+    steps = Step.objects.filter(execution=row).select_related("closed_by", "child")
+    total = steps.count()
+    newest = list(steps.order_by("-pk")[:HISTORY])
+    standing: list[OpenStep] = open_steps(row, request.user, may_change=may_change, bound=bound)
+    return {
+        "execution": row,
+        "workflow_link": link(row.workflow),
+        "version_link": link(row.version, f"Version {row.version.number}"),
+        "entity_link": _entity_link(row.entity),
+        "entity_type": row.entity.context_type,
+        "entity_fields": [(name, in_short(value)) for name, value in row.entity.fields.items()],
+        "parent_link": link(row.parent),
+        "children": row.children.select_related("workflow", "version").defer("version__source"),
+        "pins": pins.select_related("callee", "version").defer("version__source"),
+        "open_steps": standing,
+        "history": [
+            {"step": step, "input": _shown(step.input), "output": _shown(step.output)}
+            for step in reversed(newest)
+        ],
+        "history_total": total,
+        "cancel_url": may_change and row.live and admin_url(Execution, "cancel", row.pk),
+    }
+
+
+def _entity_link(entity: Entity) -> str:
+    # Entities have pages as what they are, a finding or a model.
+    face = Finding if entity.entity_name == EntityName.FINDING else InventoryModel
+    return format_html('<a href="{}">{}</a>', admin_url(face, "change", entity.pk), entity)
+
+
+def in_short(value: Any) -> str:
+    """One value of an entity's fields, on one line where it fits."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else pretty(value)
+
+
+def _shown(value: Any) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    text = pretty(value)
+    flat = " ".join(text.split())
+    return {"text": text, "short": flat if len(flat) <= SHORT else None}

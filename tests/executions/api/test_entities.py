@@ -1,0 +1,151 @@
+"""Findings, inventory models and the types of both by the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from executions.models import Finding, InventoryModel
+from tests.conftest import Scenario
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    InventoryModelFactory,
+    RecordTypeFactory,
+    WorkflowFactory,
+)
+from tests.workflows.api.clients import Client, assert_problem, statements
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize("route", ["finding-types", "record-types"])
+def test_types(api: Client, route: str) -> None:
+    made = api.post(f"{route}/", {"name": "Model Limitation"})
+    assert made.status_code == 201
+    body = made.json()
+    assert set(body) == {"cuid", "name", "description"}
+    assert api.get(f"{route}/").json()["results"] == [body]
+    again = assert_problem(api.post(f"{route}/", {"name": "Model Limitation"}), 400, "unique")
+    assert again["errors"][0]["pointer"] == "/name"
+    renamed = api.edit(f"{route}/{body['cuid']}/", name="Other", description="of it")
+    assert renamed.json() == {"cuid": body["cuid"], "name": "Other", "description": "of it"}
+    assert api.delete(f"{route}/{body['cuid']}/").status_code == 204
+
+
+def test_a_type_in_use_stays(api: Client) -> None:
+    workflow = WorkflowFactory()
+    response = api.delete(f"finding-types/{workflow.entity_name_type.cuid}/")
+    body = assert_problem(response, 400, "type_in_use")
+    assert [row["cuid"] for row in body["blockers"]["workflows"]] == [workflow.cuid]
+    model = InventoryModelFactory()
+    assert_problem(
+        api.delete(f"record-types/{model.primary_record_type.cuid}/"), 400, "type_in_use"
+    )
+
+
+def test_a_finding(api: Client) -> None:
+    kind, model = FindingTypeFactory(), InventoryModelFactory()
+    asked: dict[str, Any] = {
+        "title": "F",
+        "entity_name_type": kind.cuid,
+        "inventory_model": model.cuid,
+        "fields": {"severity": 3, "tags": ["a", None, {"b": 1.5}]},
+    }
+    made = api.post("findings/", asked)
+    assert made.status_code == 201, made.json()
+    body = made.json()
+    assert body == {"cuid": body["cuid"], **asked}
+    assert Finding.objects.get().entity_name == "Finding"
+    path = f"findings/{body['cuid']}/"
+    assert api.edit(path, inventory_model=None).json() == {**body, "inventory_model": None}
+    assert api.edit(path, fields={"severity": 4}).json()["fields"] == {"severity": 4}
+    # A finding is not found among the inventory models.
+    assert api.get(f"inventory-models/{body['cuid']}/").status_code == 404
+
+
+def test_an_inventory_model(api: Client) -> None:
+    kind = RecordTypeFactory()
+    body = api.post("inventory-models/", {"title": "M", "record_type": kind.cuid}).json()
+    assert body == {"cuid": body["cuid"], "title": "M", "record_type": kind.cuid, "fields": {}}
+    assert InventoryModel.objects.get().entity_name == "InventoryModel"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("wrong", "pointer", "code"),
+    [
+        ({"title": None}, "/title", "null"),
+        ({"entity_name_type": None}, "/entity_name_type", "null"),
+        ({"entity_name_type": "x"}, "/entity_name_type", "does_not_exist"),
+        ({"inventory_model": "x"}, "/inventory_model", "does_not_exist"),
+        ({"fields": []}, "/fields", "not_an_object"),
+        ({"fields": None}, "/fields", "null"),
+        ({"fields": {"a": {"b": "\0"}}}, "/fields", "invalid"),
+        ({"fields": {"a\0": 1}}, "/fields", "invalid"),
+        ({"entity_name": "InventoryModel"}, "/entity_name", "unknown_field"),
+    ],
+)
+def test_malformed_findings(api: Client, wrong: dict[str, Any], pointer: str, code: str) -> None:
+    asked = {"title": "F", "entity_name_type": FindingTypeFactory().cuid, **wrong}
+    body = assert_problem(api.post("findings/", asked), 400, code)
+    assert [row["pointer"] for row in body["errors"]] == [pointer]
+    assert not Finding.objects.exists()
+
+
+def test_a_finding_cannot_belong_to_a_finding(api: Client) -> None:
+    finding = FindingFactory()
+    response = api.edit(f"findings/{finding.cuid}/", inventory_model=finding.cuid)
+    body = assert_problem(response, 400, "does_not_exist")
+    assert body["detail"] == f"No inventory model has the cuid '{finding.cuid}'."
+
+
+def test_numbers_that_json_has_and_databases_have_not(api: Client) -> None:
+    kind = FindingTypeFactory()
+    text = '{"title": "F", "entity_name_type": "%s", "fields": {"n": %s}}'
+    for number, code in (("1e999", "invalid"), ("NaN", "parse_error"), ("9" * 5000, "parse_error")):
+        response = api.post(
+            "findings/", text % (kind.cuid, number), content_type="application/json"
+        )
+        assert_problem(response, 400, code)
+
+
+def test_an_entity_in_use(api: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    path = f"findings/{scenario.finding.cuid}/"
+    for response in (
+        api.edit(path, entity_name_type=scenario.exception.cuid),
+        api.delete(path),
+    ):
+        body = assert_problem(response, 400, "entity_in_use")
+        assert [row["cuid"] for row in body["blockers"]["executions"]] == [execution.cuid]
+    assert api.edit(path, title="Renamed").json()["title"] == "Renamed"
+
+
+def test_filters(api: Client) -> None:
+    model = InventoryModelFactory(title="M")
+    one = FindingFactory(title="One", inventory_model=model)
+    FindingFactory(title="Two")
+
+    def titles(route: str, **query: str) -> list[str]:
+        return [row["title"] for row in api.get(f"{route}/", query).json()["results"]]
+
+    assert titles("findings") == ["One", "Two"]
+    assert titles("findings", entity_name_type=one.entity_name_type.cuid) == ["One"]
+    assert titles("findings", inventory_model=model.cuid) == ["One"]
+    assert titles("findings", search="tw") == ["Two"]
+    assert titles("findings", ordering="-created_at") == ["Two", "One"]
+    assert titles("inventory-models") == ["M"]
+    assert titles("inventory-models", record_type="x") == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("number", [3, 30])
+@pytest.mark.parametrize("route", ["findings", "inventory-models", "finding-types", "record-types"])
+def test_a_list_takes_four_statements(api: Client, route: str, number: int) -> None:
+    for _ in range(number):
+        FindingFactory(inventory_model=InventoryModelFactory())
+    body: list[Any] = []
+    assert statements(lambda: body.append(api.get(f"{route}/").json())) == 4
+    assert len(body[0]["results"]) == number

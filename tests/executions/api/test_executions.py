@@ -1,0 +1,280 @@
+"""Executions by the API: started, read, submitted to and cancelled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.utils.dateparse import parse_datetime
+
+from executions import services as running
+from executions.models import Execution
+from tests.conftest import Scenario
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    InventoryModelFactory,
+    WorkflowFactory,
+    call,
+    drawn,
+    form,
+)
+from tests.workflows.api.clients import Client, assert_problem, client_of, statements
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LISTED = {
+    "cuid",
+    "status",
+    "workflow",
+    "version",
+    "entity",
+    "parent",
+    "root",
+    "message",
+    "started_at",
+    "ended_at",
+    "started_by",
+}
+
+
+def test_an_execution_at_a_form(api: Client, scenario: Scenario) -> None:
+    fields = [{"name": "severity", "type": "number", "required": True}]
+    drawn(scenario.caller, form("rate", *fields, title="Rate it", deadline="P1D"))
+    response = api.post(
+        "executions/", {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
+    )
+    assert response.status_code == 201
+    body = response.json()
+    assert set(body) == {*LISTED, "children", "pins", "open_steps"}
+    assert (body["status"], body["version"]) == ("waiting", 1)
+    assert body["workflow"] == scenario.caller.cuid
+    assert body["entity"] == {
+        "cuid": scenario.finding.cuid,
+        "title": "Finding 1",
+        "entity_name": "Finding",
+        "fields": {},
+    }
+    assert (body["parent"], body["root"], body["children"], body["pins"]) == (None, None, [], [])
+    assert body["started_by"]
+    (step,) = body["open_steps"]
+    assert set(step) == {"step", "node", "type", "label", "since", "due", "form", "incident"}
+    assert step["form"] == {"title": "Rate it", "button_label": "Submit", "fields": fields}
+    assert parse_datetime(step["due"]) > parse_datetime(step["since"])
+    assert step["incident"] is None
+    assert api.get(f"executions/{body['cuid']}/").json() == body
+
+
+def test_the_form_is_the_one_it_started_with(api: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    drawn(scenario.caller, form("form", {"name": "other"}))
+    body = api.get(f"executions/{execution.cuid}/").json()
+    assert [row["name"] for row in body["open_steps"][0]["form"]["fields"]] == ["note"]
+
+
+def test_a_tree(api: Client, scenario: Scenario) -> None:
+    drawn(scenario.callee, form("inner"))
+    drawn(scenario.caller, call(scenario.callee))
+    root = api.get(f"executions/{scenario.start().cuid}/").json()
+    (child,) = root["children"]
+    assert root["pins"] == [{"workflow": scenario.callee.cuid, "version": 1}]
+    (step,) = root["open_steps"]
+    assert (step["type"], step["form"]) == ("run_workflow", None)
+    below = api.get(f"executions/{child}/").json()
+    assert (below["parent"], below["root"]) == (root["cuid"], root["cuid"])
+    assert below["pins"] == root["pins"]
+
+    cancelled = api.post(f"executions/{child}/cancel/", {"why": "no"}).json()
+    assert cancelled["status"] == "cancelled"
+    (step,) = api.get(f"executions/{root['cuid']}/").json()["open_steps"]
+    assert step["incident"]["code"] == "child_cancelled"
+    assert child in step["incident"]["detail"]
+
+
+def test_the_history(api: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    path = f"executions/{execution.cuid}/"
+    api.post(f"{path}submit/", {"node": "form", "data": {"note": "n"}})
+    body = api.get(f"{path}steps/").json()
+    assert [row["node"] for row in body["results"]] == ["start", "form", "call", "end"]
+    step = body["results"][1]
+    assert set(step) == {
+        "step",
+        "node",
+        "type",
+        "label",
+        "state",
+        "opened_at",
+        "closed_at",
+        "closed_by",
+        "input",
+        "output",
+        "handle",
+        "incident",
+        "child",
+    }
+    assert (step["state"], step["input"], step["output"]) == ("done", {"note": "n"}, {"note": "n"})
+    assert step["closed_by"]
+    assert body["results"][2]["child"] in api.get(path).json()["children"]
+    assert_problem(api.get("executions/nothing/steps/"), 404, "not_found")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("wrong", "pointer", "code"),
+    [
+        ({"workflow": "x"}, "/workflow", "does_not_exist"),
+        ({"workflow": None}, "/workflow", "null"),
+        ({"entity": "x"}, "/entity", "does_not_exist"),
+        ({"entity": ["x"]}, "/entity", "not_text"),
+        ({"version": 3}, "/version", "unknown_field"),
+    ],
+)
+def test_malformed_starts(
+    api: Client, scenario: Scenario, wrong: dict[str, Any], pointer: str, code: str
+) -> None:
+    asked = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid, **wrong}
+    body = assert_problem(api.post("executions/", asked), 400, code)
+    assert [row["pointer"] for row in body["errors"]] == [pointer]
+    if code == "does_not_exist":
+        assert body["detail"] == f"No {pointer[1:]} has the cuid 'x'."
+    assert not Execution.objects.exists()
+
+
+def test_refused_starts(api: Client, scenario: Scenario) -> None:
+    asked = {"workflow": scenario.caller.cuid, "entity": FindingFactory().cuid}
+    body = assert_problem(api.post("executions/", asked), 400, "entity_type_mismatch")
+    assert body["errors"][0]["pointer"] == "/entity"
+    asked["entity"] = InventoryModelFactory().cuid
+    assert_problem(api.post("executions/", asked), 400, "entity_type_mismatch")
+    api.edit(f"workflows/{scenario.callee.cuid}/", state="draft")
+    body = assert_problem(api.post("executions/", asked), 400, "not_startable")
+    assert [row["cuid"] for row in body["blockers"]["workflows"]] == [scenario.callee.cuid]
+    assert body["remedies"][0]["workflows"] == [scenario.callee.cuid]
+
+
+def test_a_step_may_be_named_by_its_cuid(api: Client, scenario: Scenario) -> None:
+    path = f"executions/{scenario.start().cuid}/"
+    step = api.get(path).json()["open_steps"][0]["step"]
+    body = api.post(f"{path}submit/", {"step": step, "data": {"note": "n"}}).json()
+    assert body["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "code", "pointer"),
+    [
+        ({"node": "form"}, 400, "required", "/data"),
+        ({"data": {"note": "n"}}, 400, "required", "/node"),
+        ({"node": 1, "data": {}}, 400, "invalid", "/node"),
+        ({"node": "form", "data": {}, "by": "me"}, 400, "unknown_field", "/by"),
+        ({"node": "form", "data": None}, 400, "invalid_form", "/data"),
+        ({"node": "form", "data": []}, 400, "invalid_form", "/data"),
+        ({"node": "form", "data": {}}, 400, "invalid_form", "/data/note"),
+        ({"node": "form", "data": {"note": 3}}, 400, "invalid_form", "/data/note"),
+        ({"node": "form", "data": {"note": "n", "x/y": 1}}, 400, "invalid_form", "/data/x~1y"),
+        ({"node": "end", "data": {}}, 409, "not_open", ""),
+        ({"step": "nothing", "data": {}}, 409, "not_open", ""),
+    ],
+)
+def test_refused_submits(
+    api: Client,
+    scenario: Scenario,
+    asked: dict[str, Any],
+    status: int,
+    code: str,
+    pointer: str,
+) -> None:
+    execution = scenario.start()
+    response = api.post(f"executions/{execution.cuid}/submit/", asked)
+    body = assert_problem(response, status, code)
+    assert [row["pointer"] for row in body["errors"]] == [pointer]
+    execution.refresh_from_db()
+    assert execution.status == "waiting"
+
+
+def test_what_has_ended_takes_nothing(api: Client, scenario: Scenario) -> None:
+    path = f"executions/{scenario.start().cuid}/"
+    assert api.post(f"{path}cancel/").status_code == 200
+    for response in (
+        api.post(f"{path}cancel/", {"why": "again"}),
+        api.post(f"{path}submit/", {"node": "form", "data": {"note": "n"}}),
+    ):
+        assert_problem(response, 409, "execution_ended")
+
+
+def test_a_form_that_is_for_others(scenario: Scenario) -> None:
+    drawn(scenario.caller, form(assignees={"users": ["alice"]}))
+    execution = scenario.start()
+    bob = client_of("executions.change_execution")
+    response = bob.post(
+        f"executions/{execution.cuid}/submit/", {"node": "form", "data": {"note": "n"}}
+    )
+    assert_problem(response, 403, "not_assigned")
+
+
+def test_a_damaged_version_is_shown_without_a_form(
+    api: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = scenario.start()
+
+    def damaged(version: Any) -> Any:
+        raise KeyError("form")
+
+    monkeypatch.setattr("executions.api.serializers.graph_of", damaged)
+    (step,) = api.get(f"executions/{execution.cuid}/").json()["open_steps"]
+    assert step["form"] is None
+
+
+def test_filters(api: Client, scenario: Scenario) -> None:
+    ended = scenario.start()
+    running.submit(ended, node="form", data={"note": "n"})
+    waiting = scenario.start()
+    child = ended.children.get()
+
+    def found(**query: str) -> list[str]:
+        response = api.get("executions/", query)
+        assert response.status_code == 200, response.json()
+        return [row["cuid"] for row in response.json()["results"]]
+
+    assert set(api.get("executions/").json()["results"][0]) == LISTED
+    assert sorted(found()) == sorted([ended.cuid, waiting.cuid, child.cuid])
+    assert found(status="waiting") == found(live="true") == [waiting.cuid]
+    assert found(live="false", workflow=scenario.caller.cuid) == [ended.cuid]
+    assert found(workflow=scenario.callee.cuid) == found(root=ended.cuid) == [child.cuid]
+    assert len(found(entity=scenario.finding.cuid)) == 3
+    assert found(entity="nothing") == []
+    assert found(search=waiting.cuid) == [waiting.cuid]
+    assert found(ordering="started_at")[-1] == waiting.cuid
+    for query in ({"status": "asleep"}, {"live": "maybe"}):
+        assert_problem(api.get("executions/", query), 400, "invalid_choice")
+    assert_problem(api.get("executions/", {"ordering": "x"}), 400, "invalid")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("number", [3, 30])
+def test_a_list_takes_four_statements(api: Client, scenario: Scenario, number: int) -> None:
+    for _ in range(number):
+        kind = FindingTypeFactory()
+        workflow = WorkflowFactory(entity_name_type=kind)
+        drawn(workflow, form())
+        running.start(workflow, FindingFactory(entity_name_type=kind))
+    body: list[Any] = []
+    assert statements(lambda: body.append(api.get("executions/").json())) == 4
+    assert len(body[0]["results"]) == number
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("number", [3, 30])
+def test_an_execution_takes_six_statements(api: Client, scenario: Scenario, number: int) -> None:
+    callees = [WorkflowFactory(entity_name_type=scenario.limitation) for _ in range(number)]
+    drawn(
+        scenario.caller,
+        *(call(callee, f"call{index}") for index, callee in enumerate(callees)),
+        form(),
+    )
+    path = f"executions/{scenario.start().cuid}/"
+    body: list[Any] = []
+    # Who asks (the session, the user), the execution, its children, pins and open steps.
+    assert statements(lambda: body.append(api.get(path).json())) == 6
+    assert len(body[0]["children"]) == len(body[0]["pins"]) == number
+    assert statements(lambda: body.append(api.get(f"{path}steps/").json())) <= 7

@@ -1,0 +1,72 @@
+"""Clients of the API, and what they are asked to do in most tests."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+API = "/api/v1/"
+_numbers = itertools.count()
+
+
+class Client(APIClient):
+    """Knows the way under ``/api/v1/``, and sends JSON."""
+
+    def generic(self, method: str, path: str, *args: Any, **kwargs: Any) -> Any:
+        if not path.startswith(("/", "http")):
+            path = API + path
+        return super().generic(method, path, *args, **kwargs)
+
+    def etag(self, path: str) -> str:
+        """What a GET answers as the ETag."""
+        return str(self.get(path)["ETag"])
+
+    def edit(self, path: str, **values: Any) -> Any:
+        """PATCH what was just read."""
+        return self.patch(path, values, headers={"If-Match": self.etag(path)})
+
+
+def client_of(*permissions: str, superuser: bool = False) -> Client:
+    """A client of a new user with these permissions (``app.codename``)."""
+    name = f"client{next(_numbers)}"
+    user: Any = get_user_model().objects.create(username=name, is_superuser=superuser)
+    for permission in permissions:
+        app, codename = permission.split(".")
+        user.user_permissions.add(
+            Permission.objects.get(content_type__app_label=app, codename=codename)
+        )
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def statements(function: Callable[[], Any]) -> int:
+    """How many statements it takes."""
+    with CaptureQueriesContext(connection) as captured:
+        function()
+    return len(captured)
+
+
+def assert_problem(response: Any, status: int, code: str) -> dict[str, Any]:
+    """Check that it is a problem of RFC 9457 in every member; the body."""
+    body: dict[str, Any] = response.json()
+    assert response["Content-Type"] == "application/problem+json"
+    assert response.status_code == body["status"] == status, body
+    assert body["code"] == code, body
+    assert body["type"] == f"/problems/{code}"
+    assert body["title"]
+    assert body["detail"]
+    assert body["errors"]
+    for error in body["errors"]:
+        assert set(error) == {"pointer", "code", "detail"}
+        assert error["pointer"] == "" or error["pointer"].startswith("/")
+        assert error["code"]
+        assert error["detail"]
+    return body

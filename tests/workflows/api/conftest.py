@@ -1,0 +1,13 @@
+"""The client that most tests of the API use."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.workflows.api.clients import Client, client_of
+
+
+@pytest.fixture
+def api(db: None) -> Client:
+    """A client that may do everything."""
+    return client_of(superuser=True)

@@ -1,0 +1,138 @@
+"""ETag and If-Match: no edit is lost, and none is made on what has changed since."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from executions.models import Entity
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    InventoryModelFactory,
+    RecordTypeFactory,
+    WorkflowFactory,
+    form,
+    line,
+)
+from tests.workflows.api.clients import Client, assert_problem
+from workflows.api.resources import EditableResource
+from workflows.models import Workflow
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+RESOURCES = [
+    ("workflows", WorkflowFactory, "title"),
+    ("finding-types", FindingTypeFactory, "name"),
+    ("record-types", RecordTypeFactory, "name"),
+    ("findings", FindingFactory, "title"),
+    ("inventory-models", InventoryModelFactory, "title"),
+]
+
+
+@pytest.mark.parametrize(("route", "factory", "name"), RESOURCES)
+def test_every_editable_resource(api: Client, route: str, factory: Any, name: str) -> None:
+    path = f"{route}/{factory().cuid}/"
+    read = api.get(path)
+    etag = read["ETag"]
+    for response in (api.patch(path, {name: "a"}), api.put(path, read.json())):
+        body = assert_problem(response, 428, "precondition_required")
+        assert "If-Match" in body["detail"]
+
+    first = api.patch(path, {name: "a"}, headers={"If-Match": f'"other", {etag}'})
+    assert (first.status_code, first.json()[name]) == (200, "a")
+    assert first["ETag"] == api.etag(path) != etag
+
+    for headers in ({"If-Match": etag}, {"If-Match": "nonsense"}, {"If-Match": f"W/{etag}"}):
+        for response in (
+            api.patch(path, {name: "b"}, headers=headers),
+            api.put(path, {**read.json(), name: "b"}, headers=headers),
+            api.delete(path, headers=headers),
+        ):
+            assert_problem(response, 412, "precondition_failed")
+    assert api.get(path).json()[name] == "a"
+
+    assert api.patch(path, {name: "c"}, headers={"If-Match": "*"}).status_code == 200
+    assert api.delete(path, headers={"If-Match": api.etag(path)}).status_code == 204
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("route", "factory", "name"), RESOURCES)
+def test_of_nothing(api: Client, route: str, factory: Any, name: str) -> None:
+    noun = factory._meta.model._meta.verbose_name
+    for method in (api.get, api.patch, api.put, api.delete):
+        body = assert_problem(method(f"{route}/nothing/"), 404, "not_found")
+        assert body["detail"] == f"No {noun} has the cuid 'nothing'."
+    assert_problem(api.get(f"{route}/a%00b/"), 404, "not_found")
+
+
+def test_what_runs_does_not_change_the_etag_of_the_settings(api: Client) -> None:
+    workflow = WorkflowFactory()
+    path = f"workflows/{workflow.cuid}/"
+    etag = api.etag(path)
+    finding = FindingFactory(entity_name_type=workflow.entity_name_type)
+    api.post("executions/", {"workflow": workflow.cuid, "entity": finding.cuid})
+    assert api.etag(path) == etag
+
+
+def test_an_edit_that_comes_between_the_read_and_the_lock(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow = WorkflowFactory()
+    path = f"workflows/{workflow.cuid}/"
+    etag = api.etag(path)
+    locked = EditableResource._locked
+
+    def late(view: Any) -> Any:
+        Workflow.objects.filter(pk=workflow.pk).update(title="theirs")
+        return locked(view)
+
+    monkeypatch.setattr(EditableResource, "_locked", late)
+    response = api.patch(path, {"title": "ours"}, headers={"If-Match": etag})
+    assert_problem(response, 412, "precondition_failed")
+
+
+def test_what_an_execution_writes_changes_the_etag_of_a_finding(api: Client) -> None:
+    finding = FindingFactory()
+    path = f"findings/{finding.cuid}/"
+    etag = api.etag(path)
+    Entity.objects.filter(pk=finding.pk).update(fields={"severity": 3})
+    assert_problem(
+        api.patch(path, {"fields": {}}, headers={"If-Match": etag}), 412, "precondition_failed"
+    )
+
+
+def test_a_refused_edit_leaves_the_etag(api: Client) -> None:
+    path = f"workflows/{WorkflowFactory().cuid}/"
+    etag = api.etag(path)
+    assert api.patch(path, {"title": ""}, headers={"If-Match": etag}).status_code == 400
+    assert api.etag(path) == etag
+
+
+@pytest.mark.parametrize("what", ["settings", "graph"])
+def test_of_many_at_once_one_is_taken(api: Client, vendor: str, what: str) -> None:
+    if vendor == "sqlite":
+        pytest.skip("The test database is in memory, and one thread's alone.")
+    workflow = WorkflowFactory()
+    path = f"workflows/{workflow.cuid}/" + ("1/" if what == "graph" else "")
+    headers = {"If-Match": api.etag(path)}
+    ready = threading.Barrier(8)
+
+    def edit(number: int) -> int:
+        client = Client()
+        client.cookies = api.cookies
+        ready.wait()
+        try:
+            if what == "graph":
+                return int(client.post(path, line(form(f"f{number}")), headers=headers).status_code)
+            return int(client.patch(path, {"title": str(number)}, headers=headers).status_code)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(edit, range(8)))
+    assert statuses == [200] + [412] * 7

@@ -1,0 +1,137 @@
+"""The page where a graph is edited as JSON, on top of the version that it was drawn from."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
+
+from workflows import services
+from workflows.admin.refused import REFUSING, as_html, refusal_of
+from workflows.admin.shown import admin_url, link, pretty
+from workflows.guards import StaleVersion
+from workflows.models import Version, Workflow
+from workflows.refusals import Problem, Refusal
+
+if TYPE_CHECKING:
+    from workflows.admin.guarded import GuardedAdmin
+
+CALLABLE = 50
+
+
+class GraphForm(forms.Form):
+    """The text of a graph; what is in it is judged by the service."""
+
+    source = forms.CharField(
+        strip=False,
+        label="Graph",
+        widget=forms.Textarea(attrs={"rows": 32, "class": "graph-source", "spellcheck": "false"}),
+    )
+    notes = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"}),
+        help_text="What this version changes, for whoever reads its history.",
+    )
+    based_on = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+
+    def clean_source(self) -> Any:
+        """The value that the text spells, where it spells one."""
+        text = self.cleaned_data["source"]
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise forms.ValidationError(
+                f"This is not JSON: line {error.lineno}, column {error.colno}: {error.msg}."
+            ) from None
+        except RecursionError:
+            raise forms.ValidationError("The values are nested too deeply.") from None
+        except ValueError as error:
+            raise forms.ValidationError(f"This is not JSON: {error}.") from None
+
+
+def graph_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    """GET shows the latest version's source, POST saves."""
+    model_admin.require(request, "workflows.add_version")
+    rows = Workflow.objects.select_related("entity_name_type", "primary_record_type")
+    workflow = rows.filter(pk=pk).first()
+    if workflow is None:
+        raise Http404
+    latest: Version = workflow.latest_version
+    refusal: Refusal | None = None
+    if request.method == "POST":
+        form = GraphForm(request.POST)
+        if form.is_valid():
+            try:
+                saved = services.save_graph(
+                    workflow,
+                    form.cleaned_data["source"],
+                    based_on=form.cleaned_data["based_on"],
+                    by=request.user,
+                    notes=form.cleaned_data["notes"],
+                )
+            except REFUSING as error:
+                refusal = refusal_of(error)
+                if refusal is None:
+                    raise
+            else:
+                return _saved(model_admin, request, workflow, saved)
+    else:
+        form = GraphForm(initial={"source": pretty(latest.source), "based_on": latest.number})
+    return model_admin.render_page(
+        request,
+        "workflows/admin/graph.html",
+        {
+            "title": "Edit graph",
+            "form": form,
+            "workflow": workflow,
+            "latest": workflow.latest_version,
+            "latest_url": admin_url(Version, "change", latest.pk),
+            "problems": _problems(refusal),
+            "refused": as_html(refusal) if refusal and not _problems(refusal) else None,
+            "is_stale": isinstance(refusal, StaleVersion),
+            **_callable(workflow),
+        },
+        row=workflow,
+    )
+
+
+def _problems(refusal: Refusal | None) -> list[Problem]:
+    if refusal is None or isinstance(refusal, StaleVersion):
+        return []
+    return refusal.problems
+
+
+def _callable(workflow: Workflow) -> dict[str, Any]:
+    rows = Workflow.objects.filter(context_key=workflow.context.key).exclude(pk=workflow.pk)
+    rows = rows.exclude(state=Workflow.State.RETIRED)
+    return {
+        "callable": [
+            {"row": row, "url": admin_url(row, "change", row.pk)}
+            for row in rows.order_by("title", "pk")[:CALLABLE]
+        ],
+        "callable_total": rows.count(),
+    }
+
+
+def _saved(
+    model_admin: GuardedAdmin,
+    request: HttpRequest,
+    workflow: Workflow,
+    saved: services.SavedGraph,
+) -> HttpResponse:
+    version = saved.version
+    assert version is not None
+    if saved.created:
+        change = f"Version {version.number} was added"
+        detail = "what runs on earlier versions goes on undisturbed"
+    else:
+        change = f"Version {version.number} was rewritten"
+        detail = "nothing has run on it"
+    model_admin.log_change(request, workflow, f"Graph saved. {change}.")
+    text = format_html("{}: {}. {}", change, detail, link(version, "Open it"))
+    model_admin.message_user(request, text, messages.SUCCESS)
+    return HttpResponseRedirect(admin_url(Workflow, "graph", workflow.pk))

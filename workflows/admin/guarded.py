@@ -1,0 +1,230 @@
+"""What every admin of a guarded model shares: it asks, translates, and never answers 500."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextareaWidget, RelatedFieldWidgetWrapper
+from django.contrib.messages.storage import default_storage
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
+from django.db import models, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+
+from workflows.admin.refused import REFUSING, RefusalList, as_html, refusal_of
+from workflows.admin.shown import pretty
+from workflows.jsontext import kind, unstorable_in
+from workflows.refusals import Refusal
+
+_REFUSED = "_refused_by_save"
+
+
+class ObjectField(forms.JSONField):
+    """A JSON object that both databases can store, indented for people."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["widget"] = forms.Textarea(attrs={"class": "vLargeTextField json", "rows": 6})
+        super().__init__(*args, **kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        """Return the object."""
+        try:
+            data = super().to_python(value)
+        except RecursionError:
+            raise ValidationError("The values are nested too deeply.", code="invalid") from None
+        if data in self.empty_values:
+            return {} if not isinstance(data, list) else self._refuse(data)
+        if not isinstance(data, dict):
+            return self._refuse(data)
+        if details := [detail for _, detail in unstorable_in(data)]:
+            raise ValidationError(details, code="invalid")
+        return data
+
+    def _refuse(self, data: object) -> Any:
+        raise ValidationError(f"This must be an object, not {kind(data)}.", code="invalid")
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return what stands in the textarea: what was typed, or the value indented."""
+        return pretty(value) if isinstance(value, dict) else super().prepare_value(value)
+
+
+class GuardedForm(forms.ModelForm):
+    """A form whose errors may be refusals, each shown where it belongs."""
+
+    refusal: ClassVar[Refusal | None] = None
+    """What ``save()`` was refused by although the form was clean."""
+    held: ClassVar[tuple[str, ...]] = ()
+    """The fields that every change of would be refused now."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("error_class", RefusalList)
+        super().__init__(*args, **kwargs)
+        for name in self.held:
+            # Only what was not sent is kept as it is: a page that was opened before the field
+            # was held sends it, and is answered rather than ignored.
+            if name in self.fields and not (self.is_bound and self.add_prefix(name) in self.data):
+                self.fields[name].disabled = True
+                _without_links(self.fields[name].widget)
+
+    def full_clean(self) -> None:
+        """Clean; what the save was refused by stands beside what was typed."""
+        super().full_clean()
+        if self.is_bound and self.refusal is not None and not self.errors:
+            self.add_error(None, ValidationError({NON_FIELD_ERRORS: [self.refusal]}))
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Put a refusal on the field that it points at, where the form has it."""
+        by_field = getattr(error, "error_dict", {}) if field is None else {}
+        for leaf in by_field.pop(NON_FIELD_ERRORS, []):
+            name = _pointed_at(leaf)
+            super().add_error(name if name in self.fields else None, leaf)
+        if by_field or not hasattr(error, "error_dict"):
+            super().add_error(field, error)
+
+    def validate_constraints(self) -> None:
+        """The constraints say less than a guard that has spoken already."""
+        if not self.errors:
+            super().validate_constraints()  # type: ignore[misc]
+
+
+def _without_links(widget: forms.Widget) -> None:
+    if isinstance(widget, RelatedFieldWidgetWrapper):
+        widget.can_add_related = widget.can_change_related = False
+        widget.can_delete_related = False
+
+
+def _pointed_at(error: object) -> str:
+    problems = error.problems if isinstance(error, Refusal) else []
+    return problems[0].pointer.split("/")[1] if problems and problems[0].pointer else ""
+
+
+class GuardedAdmin(admin.ModelAdmin):
+    """An admin over guarded rows. It holds no rule; it asks, and shows what is answered."""
+
+    form = GuardedForm
+    list_per_page = 50
+    delete_confirmation_template = "workflows/admin/delete_confirmation.html"
+    delete_selected_confirmation_template = "workflows/admin/delete_selected_confirmation.html"
+    formfield_overrides: ClassVar[Mapping[Any, Any]] = {
+        models.JSONField: {"form_class": ObjectField},
+        models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
+    }
+
+    class Media:
+        css: ClassVar = {"all": ["workflows/admin.css"]}
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """The form, which knows what its save was refused by."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        return type(form.__name__, (form,), {"refusal": getattr(request, _REFUSED, None)})
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The stock page; what ``save()`` or the commit refuses comes back as an error in it."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except REFUSING as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+        forget_new_messages(request)
+        setattr(request, _REFUSED, refusal)
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def refuse_deletion(self, row: Any) -> None:
+        """Ask the guard of the model; raises its refusal."""
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What would go along; the guard's refusals stand where Django lists protected rows."""
+        deleted, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        refused: list[Any] = []
+        for row in objs:
+            try:
+                with transaction.atomic():
+                    self.refuse_deletion(row)
+            except REFUSING as error:
+                refusal = refusal_of(error)
+                if refusal is None:
+                    raise
+                refused.append({"row": row, "refusal": as_html(refusal)})
+        return deleted, counts, lacking, [*protected, *refused]
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """The stock page; a deletion that is refused after all leads back to it."""
+        return self._or_refused(
+            request,
+            lambda: super(GuardedAdmin, self).delete_view(request, object_id, extra_context),
+        )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """The stock list; a deletion of several rows is made whole or not at all."""
+        # The stock action logs before it deletes.
+        deleting = request.method == "POST" and request.POST.get("action") == "delete_selected"
+
+        def view() -> Any:
+            with transaction.atomic() if deleting else nullcontext():
+                return super(GuardedAdmin, self).changelist_view(request, extra_context)
+
+        return self._or_refused(request, view) if request.method == "POST" else view()
+
+    def _or_refused(self, request: HttpRequest, view: Callable[[], Any]) -> Any:
+        try:
+            return view()
+        except REFUSING as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+        forget_new_messages(request)
+        self.message_refusal(request, refusal)
+        return HttpResponseRedirect(request.get_full_path())
+
+    def message_refusal(self, request: HttpRequest, refusal: Refusal) -> None:
+        """Say on the next page what was refused, with its links."""
+        self.message_user(request, as_html(refusal), messages.ERROR)
+
+    def require(self, request: HttpRequest, permission: str) -> None:
+        """Raises ``PermissionDenied`` unless the user has the permission."""
+        if not request.user.has_perm(permission):
+            raise PermissionDenied
+
+    def render_page(
+        self,
+        request: HttpRequest,
+        template: str,
+        context: dict[str, Any],
+        *,
+        row: Any = None,
+        status: int = 200,
+    ) -> HttpResponse:
+        """A page of the project's own, in the frame of the admin."""
+        request.current_app = self.admin_site.name
+        whole = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": row,
+            "subtitle": None if row is None else str(row),
+            "media": self.media,
+            "has_view_permission": self.has_view_permission(request, row),
+            **context,
+        }
+        return TemplateResponse(request, template, whole, status=status)
+
+
+def forget_new_messages(request: HttpRequest) -> None:
+    """Drop what this request has announced: it did not come about."""
+    request._messages = default_storage(request)  # type: ignore[attr-defined]

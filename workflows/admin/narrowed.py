@@ -1,0 +1,43 @@
+"""Filters that stand in the sidebar only while a link has set them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import ModelAdmin, SimpleListFilter
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+
+class NarrowedFilter(SimpleListFilter):
+    """One row of another model; thousands of them would make no useful list of choices."""
+
+    model: type[Model]
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        """The row that the address names, and nothing else."""
+        value = self.value()
+        if value is None:
+            return []
+        row = self.model._base_manager.filter(pk=value).first()
+        return [(value, str(row) if row else "none")]
+
+    def value(self) -> str | None:
+        """The id in the address, where it is one."""
+        value = super().value()
+        return value if value is not None and value.isdecimal() else None
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Only what belongs to the row."""
+        value = self.value()
+        return queryset if value is None else queryset.filter(**{str(self.parameter_name): value})
+
+
+def narrowed(name: str, model: type[Model]) -> type[NarrowedFilter]:
+    """The filter by this foreign key."""
+    title = str(model._meta.verbose_name)
+    return type(
+        f"{model.__name__}Filter",
+        (NarrowedFilter,),
+        {"title": title, "parameter_name": name, "model": model},
+    )

@@ -1,0 +1,139 @@
+"""A refusal as a page shows it: the sentence, what stands in the way as links, what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError
+from django.forms.utils import ErrorList
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from workflows import locks
+from workflows.admin.shown import admin_url, execution_model
+from workflows.guards import as_refusal
+from workflows.models import Workflow
+from workflows.refusals import Refusal
+
+REFUSING = (Refusal, locks.Contention, DatabaseError)
+"""What an edit can be refused by; ``refusal_of`` says whether it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """Something that stands in the way, with the address of its page if it still has one."""
+
+    text: str
+    url: str | None
+    status: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way forward: the sentence, and the page where it can be gone."""
+
+    detail: str
+    url: str | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A refusal with everything that its template shows."""
+
+    message: str
+    code: str
+    details: list[str] = field(default_factory=list)
+    executions: list[Blocker] = field(default_factory=list)
+    workflows: list[Blocker] = field(default_factory=list)
+    more: int = 0
+    ways: list[Way] = field(default_factory=list)
+
+
+def refusal_of(error: Exception) -> Refusal | None:
+    """The refusal that an exception stands for; None when it is a fault."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, DatabaseError) and not locks.is_passing(error):
+        return as_refusal(error)
+    if isinstance(error, (locks.Contention, DatabaseError)):
+        return Refusal(locks.Contention.__doc__, code=locks.Contention.code)
+    return None
+
+
+def _ids(model: Any, cuids: Iterable[str]) -> dict[str, int]:
+    wanted = set(cuids)
+    rows = model._base_manager.filter(cuid__in=wanted).values_list("cuid", "pk") if wanted else ()
+    return dict(rows)
+
+
+def describe(refusal: Refusal, *, kind: str | None = None) -> Described:
+    """Say all that a refusal knows; ``kind`` is the type that was asked for, where one was."""
+    blockers = refusal.blockers
+    executions = _ids(execution_model(), (row.cuid for row in blockers.executions))
+    named = {row.cuid for row in blockers.workflows}
+    named.update(cuid for remedy in refusal.remedies for cuid in remedy.workflows)
+    workflows = _ids(Workflow, named)
+
+    def page(model: Any, ids: dict[str, int], cuid: str) -> str | None:
+        return admin_url(model, "change", ids[cuid]) if cuid in ids else None
+
+    ways = []
+    for remedy in refusal.remedies:
+        group = [workflows[cuid] for cuid in remedy.workflows if cuid in workflows]
+        if remedy.code == "change_together" and group:
+            query = {"workflows": ",".join(map(str, group)), **({"type": kind} if kind else {})}
+            url = admin_url(Workflow, "change_type", **query)
+            ways.append(Way(remedy.detail, url, f"Choose these {len(group)}"))
+        else:
+            ways.append(Way(remedy.detail))
+    listed = len(blockers.executions) + len(blockers.workflows)
+    return Described(
+        message=str(refusal.message),
+        code=refusal.code,
+        details=list(
+            dict.fromkeys(row.detail for row in refusal.problems if row.detail != refusal.message)
+        ),
+        executions=[
+            Blocker(
+                row.cuid,
+                page(execution_model(), executions, row.cuid),
+                row.status,
+                row.workflow_title,
+            )
+            for row in blockers.executions
+        ],
+        workflows=[
+            Blocker(row.title, page(Workflow, workflows, row.cuid)) for row in blockers.workflows
+        ],
+        more=max(blockers.total - listed, 0),
+        ways=ways,
+    )
+
+
+def as_html(refusal: Refusal, *, kind: str | None = None) -> SafeString:
+    """The refusal as a block of a page or as a message."""
+    return render_to_string(
+        "workflows/admin/refusal.html", {"refusal": describe(refusal, kind=kind)}
+    )
+
+
+class RefusalList(ErrorList):
+    """The errors of a field; a refusal among them brings its blockers and remedies along."""
+
+    template_name = "workflows/admin/errors.html"
+    template_name_ul = "workflows/admin/errors.html"
+
+    def get_context(self) -> dict[str, Any]:
+        """The errors, a refusal described and any other as its sentences."""
+        rows = [
+            (describe(error), [])
+            if isinstance(error, Refusal)
+            else (None, ValidationError([error]).messages)
+            for error in self.as_data()
+        ]
+        return {**super().get_context(), "rows": rows}

@@ -1,0 +1,128 @@
+"""What stands below the settings of a workflow: what runs on it, its versions, its calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from workflows.admin.refused import describe
+from workflows.admin.shown import admin_url, execution_model
+from workflows.models import Version, Workflow
+from workflows.models.edit import AnyChange
+from workflows.refusals import Refusal
+
+LISTED = 20
+
+
+def live_count(relation: str) -> Coalesce:
+    """How many live executions have the row, counted by the index of what is live."""
+    live = execution_model().objects.live().filter(**{relation: OuterRef("pk")}).order_by()
+    counted = live.values(relation).annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Executions:
+    """The first executions of a list, how many there are, and where the rest is."""
+
+    rows: list[Any]
+    total: int
+    url: str
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there are more than are listed."""
+        return self.total > len(self.rows)
+
+
+def listed_executions(executions: Any, **query: Any) -> Executions:
+    """The newest of these executions; ``query`` is what their list is filtered by."""
+    rows = executions.select_related("workflow", "version", "entity").defer(
+        "version__source", "entity__fields"
+    )
+    return Executions(
+        list(rows.order_by("-pk")[:LISTED]),
+        executions.count(),
+        admin_url(execution_model(), "changelist", **query),
+    )
+
+
+def versions_of(workflow: Workflow) -> QuerySet[Version]:
+    """The newest versions, each with the number of its live executions."""
+    rows = workflow.versions.select_related("created_by").defer("source")
+    return rows.annotate(live_number=live_count("version")).order_by("-number")[:LISTED]
+
+
+def _linked(entries: list[dict[str, Any]], ids: dict[str, int]) -> list[dict[str, Any]]:
+    return [
+        {**entry, "url": admin_url(Workflow, "change", ids[entry["cuid"]])}
+        for entry in entries
+        if entry["cuid"] in ids
+    ]
+
+
+def sections(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
+    """What the page of a workflow shows below its settings, and which buttons it has."""
+    found = workflow.get_workflow_dependencies()
+    cuids = [entry["cuid"] for entries in found.values() for entry in entries]
+    ids = dict(Workflow.objects.filter(cuid__in=cuids).values_list("cuid", "pk"))
+    may = request.user.has_perm
+    execution = execution_model()
+    return {
+        "live": listed_executions(workflow.executions.live(), workflow=workflow.pk, live="yes"),
+        "all_executions_url": admin_url(execution, "changelist", workflow=workflow.pk),
+        "versions": versions_of(workflow),
+        "versions_total": workflow.versions.count(),
+        "versions_url": admin_url(Version, "changelist", workflow=workflow.pk),
+        "callers": _linked(found["dependent_workflows"], ids),
+        "callees": _linked(found["referenced_workflows"], ids),
+        "graph_url": may("workflows.add_version") and admin_url(Workflow, "graph", workflow.pk),
+        "change_type_url": may("workflows.change_workflow")
+        and admin_url(Workflow, "change_type", workflows=workflow.pk),
+        "start_url": may("executions.add_execution") and admin_url(execution, "start", workflow.pk),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What would come of a change of type, before anyone tries."""
+
+    refusal: Refusal | None
+    group: list[Any]
+
+    @property
+    def is_worth_saying(self) -> bool:
+        """Whether a change takes more than choosing another type."""
+        return self.refusal is not None or len(self.group) > 1
+
+
+def outlook(workflow: Workflow) -> Outlook:
+    """Ask what refuses every change of type now, and who would have to move along."""
+    change = AnyChange(workflow, workflow._state.db or "default")
+    cuids = [row.cuid for row in change.group()]
+    return Outlook(
+        change.refusal(), list(Workflow.objects.filter(cuid__in=cuids).order_by("title", "pk"))
+    )
+
+
+def outlook_html(workflow: Workflow, found: Outlook, *, may_change: bool) -> SafeString:
+    """The notice that stands beside the finding type."""
+    group = ",".join(str(row.pk) for row in found.group)
+    return render_to_string(
+        "workflows/admin/outlook.html",
+        {
+            "refusal": describe(found.refusal) if found.refusal else None,
+            "others": [
+                {"title": row.title, "url": admin_url(row, "change", row.pk)}
+                for row in found.group
+                if row.pk != workflow.pk
+            ],
+            "change_type_url": may_change and admin_url(Workflow, "change_type", workflows=group),
+        },
+    )

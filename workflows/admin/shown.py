@@ -1,0 +1,51 @@
+"""How single things are shown: addresses, links, badges, JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from workflows.models import Workflow
+
+NOTHING = "–"
+
+
+def execution_model() -> Any:
+    """The model of executions, known here by the relation alone."""
+    return Workflow._meta.get_field("executions").related_model
+
+
+def admin_url(model: type[Model] | Model, page: str, *args: Any, **query: Any) -> str:
+    """The address of a page of the model's admin, e.g. ``changelist``."""
+    options = model._meta
+    address = reverse(f"admin:{options.app_label}_{options.model_name}_{page}", args=args)
+    return f"{address}?{urlencode(query)}" if query else address
+
+
+def link(row: Model | None, text: object = None) -> SafeString | str:
+    """A link to the page of this row, or a dash where there is none."""
+    if row is None:
+        return NOTHING
+    shown = row if text is None else text
+    return format_html('<a href="{}">{}</a>', admin_url(row, "change", row.pk), shown)
+
+
+def badge(value: str, label: str) -> SafeString:
+    """A status or a state, coloured by its value."""
+    return format_html('<span class="badge badge-{}">{}</span>', value, label)
+
+
+def pretty(value: object) -> str:
+    """JSON for people to read and edit."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def preformatted(value: object) -> SafeString:
+    """JSON as a block of its own."""
+    return format_html('<pre class="json">{}</pre>', pretty(value))

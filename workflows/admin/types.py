@@ -1,0 +1,58 @@
+"""The pages of finding types and record types."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from workflows import guards
+from workflows.admin.guarded import GuardedAdmin
+from workflows.admin.shown import admin_url
+from workflows.models import FindingType, RecordType, Workflow
+
+
+class TypeAdmin(GuardedAdmin):
+    """Types of entities, and how many workflows work on them."""
+
+    list_display = ["name", "cuid", "workflows", "description"]
+    search_fields = ["name", "description", "=cuid"]
+    fields = ["name", "description", "cuid"]
+    readonly_fields = ["cuid"]
+    key: ClassVar[str]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The types with the number of their workflows."""
+        mine = Workflow.objects.filter(**{self.key: OuterRef("pk")}).order_by()
+        number = mine.values(self.key).annotate(number=Count("pk")).values("number")
+        rows = super().get_queryset(request)
+        types: QuerySet[Any] = rows.annotate(users=Coalesce(Subquery(number), 0))
+        return types
+
+    @admin.display(ordering="users")
+    def workflows(self, row: Any) -> str:
+        """How many workflows have the type, linked to them."""
+        url = admin_url(Workflow, "changelist", **{f"{self.key}__id__exact": row.pk})
+        return format_html('<a href="{}">{}</a>', url, row.users)
+
+    def refuse_deletion(self, row: Any) -> None:
+        """Ask whether anything uses the type."""
+        guards.refuse_type_deletion(row)
+
+
+@admin.register(FindingType)
+class FindingTypeAdmin(TypeAdmin):
+    """What operators call the type of a finding."""
+
+    key = "entity_name_type"
+
+
+@admin.register(RecordType)
+class RecordTypeAdmin(TypeAdmin):
+    """The types of inventory models."""
+
+    key = "primary_record_type"

@@ -1,0 +1,193 @@
+"""The pages of workflows: the list, the settings, and what stands below them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+
+from workflows import services
+from workflows.admin.graph import graph_page
+from workflows.admin.guarded import GuardedAdmin
+from workflows.admin.refused import REFUSING, as_html, refusal_of
+from workflows.admin.sections import Outlook, live_count, outlook, outlook_html, sections
+from workflows.admin.shown import admin_url, badge, execution_model
+from workflows.admin.together import change_type_page
+from workflows.models import CONTEXT_FIELDS, Version, Workflow
+
+_OUTLOOK = "_outlook"
+
+
+@admin.register(Workflow)
+class WorkflowAdmin(GuardedAdmin):
+    """Workflows, the settings that are live."""
+
+    list_display = ["title", "type", "state_badge", "trigger", "latest", "live_executions"]
+    list_filter = ["state", "trigger", "entity_name", "entity_name_type", "primary_record_type"]
+    list_select_related = ["entity_name_type", "primary_record_type"]
+    search_fields = ["title", "description", "=cuid"]
+    actions = ["change_type", "activate", "retire"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Workflow]:
+        """Workflows with the numbers that their list shows."""
+        latest = Version.objects.filter(workflow=OuterRef("pk")).order_by("-number")
+        workflows: QuerySet[Any] = (
+            super()
+            .get_queryset(request)
+            .annotate(
+                latest_number=Subquery(latest.values("number")[:1]),
+                live_number=live_count("workflow"),
+            )
+        )
+        return workflows
+
+    @admin.display(ordering="entity_name_type__name")
+    def type(self, row: Workflow) -> str:
+        """The finding type or the record type."""
+        return str(row.context_type)
+
+    @admin.display(description="state", ordering="state")
+    def state_badge(self, row: Workflow) -> str:
+        """The state, coloured."""
+        return badge(row.state, row.get_state_display())
+
+    @admin.display(description="version", ordering="latest_number")
+    def latest(self, row: Any) -> str:
+        """The number of the latest version."""
+        return f"v{row.latest_number}"
+
+    @admin.display(ordering="live_number")
+    def live_executions(self, row: Any) -> str:
+        """How many executions run, linked to them."""
+        url = admin_url(execution_model(), "changelist", workflow=row.pk, live="yes")
+        return format_html('<a href="{}">{}</a>', url, row.live_number)
+
+    # The settings
+
+    def _outlook(self, request: HttpRequest, obj: Workflow) -> Outlook:
+        # One request asks several times, and the form changes the instance in between.
+        known: dict[int, Outlook] = request.__dict__.setdefault(_OUTLOOK, {})
+        if obj.pk not in known:
+            known[obj.pk] = outlook(obj)
+        return known[obj.pk]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Workflow | None = None) -> Any:
+        """The settings; beside the type stands what a change of it would be refused for."""
+        context: list[str] = list(CONTEXT_FIELDS)
+        if obj is not None and self._outlook(request, obj).is_worth_saying:
+            context.insert(2, "change_of_type")
+        facts = ["cuid"] if obj is not None else []
+        return [
+            (None, {"fields": ["title", "description", "state", *facts]}),
+            ("Works on", {"fields": context}),
+            ("Starts", {"fields": ["trigger", "trigger_data"]}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Workflow | None = None) -> Any:
+        """What is only told."""
+        return ["cuid", "change_of_type"]
+
+    @admin.display(description="changing it")
+    def change_of_type(self, row: Workflow) -> str:
+        """The notice; the page puts in what it has found."""
+        notice: str = getattr(row, "outlook_notice", "")
+        return notice
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        """The workflow, with the notice that its page shows."""
+        row: Any = super().get_object(request, object_id, from_field)
+        if row is not None:
+            request.__dict__.pop(_OUTLOOK, None)
+            may_change = self.has_change_permission(request, row)
+            found = self._outlook(request, row)
+            row.outlook_notice = outlook_html(row, found, may_change=may_change)
+        return row
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """The form; the context is held while live executions refuse every change of it."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        if obj is not None and self._outlook(request, obj).refusal is not None:
+            form.held = CONTEXT_FIELDS
+        return form
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """The page of one workflow, with its sections."""
+        row = context.get("original")
+        shown = sections(request, row) if row is not None else {}
+        return super().render_change_form(request, {**context, **shown}, *args, **kwargs)
+
+    def refuse_deletion(self, row: Any) -> None:
+        """Ask who calls the workflow, and what ran on it."""
+        row.refuse_deletion()
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """A version goes with its workflow; nobody needs a permission for it of its own."""
+        deleted, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        return deleted, counts, lacking - {Version._meta.verbose_name}, protected
+
+    # What else can be done
+
+    def get_urls(self) -> list[URLPattern]:
+        """The pages of the project's own before the stock ones."""
+        wrap = self.admin_site.admin_view
+        return [
+            path(
+                "change-type/", wrap(self.change_type_view), name="workflows_workflow_change_type"
+            ),
+            path("<int:pk>/graph/", wrap(self.graph_view), name="workflows_workflow_graph"),
+            *super().get_urls(),
+        ]
+
+    def graph_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The page where the graph is edited."""
+        return graph_page(self, request, pk)
+
+    def change_type_view(self, request: HttpRequest) -> HttpResponse:
+        """The page where several workflows take another type together."""
+        return change_type_page(self, request)
+
+    @admin.action(description="Change finding type together…", permissions=["change"])
+    def change_type(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> HttpResponse:
+        """Go to the page where the type is chosen."""
+        ids = ",".join(str(pk) for pk in queryset.order_by("pk").values_list("pk", flat=True))
+        return HttpResponseRedirect(admin_url(Workflow, "change_type", workflows=ids))
+
+    @admin.action(description="Activate selected workflows", permissions=["change"])
+    def activate(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> None:
+        """Let executions start on them."""
+        self._set_states(request, queryset, Workflow.State.ACTIVE)
+
+    @admin.action(description="Retire selected workflows", permissions=["change"])
+    def retire(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> None:
+        """Let no new execution start on them."""
+        self._set_states(request, queryset, Workflow.State.RETIRED)
+
+    def _set_states(
+        self, request: HttpRequest, queryset: QuerySet[Workflow], state: Workflow.State
+    ) -> None:
+        for row in queryset.order_by("pk"):
+            if row.state == state:
+                text = format_html("“{}” is {} already.", row, state.label.lower())
+                self.message_user(request, text, messages.INFO)
+                continue
+            try:
+                services.set_state(row, state)
+            except REFUSING as error:
+                refusal = refusal_of(error)
+                if refusal is None:
+                    raise
+                text = format_html("“{}” stays {}. {}", row, row.state, as_html(refusal))
+                self.message_user(request, text, messages.ERROR)
+                continue
+            change = f"State changed from {row.state} to {state}."
+            self.log_change(request, row, change)
+            text = format_html("“{}” is {} now.", row, state.label.lower())
+            self.message_user(request, text, messages.SUCCESS)
