@@ -14,6 +14,7 @@ class ExecutionsConfig(AppConfig):
         from executions.engine import nodes  # noqa: F401
         from workflows import seals
 
+        seals.seal("executions_entity_sealed", "executions_entity", ("cuid",))
         seals.seal(
             "executions_execution_sealed",
             "executions_execution",

@@ -15,6 +15,7 @@ from workflows.guards import (
     blocking_executions,
     refuse_context_shape,
 )
+from workflows.jsontext import unstorable_in
 from workflows.refusals import Blockers, BlockingWorkflow, Problem, Refusal, Remedy
 
 CONTEXT_ATTRIBUTES = ("entity_name", "entity_name_type_id", "primary_record_type_id")
@@ -24,6 +25,12 @@ class EntityInUse(Refusal):
     """Live executions work on this entity."""
 
     code = "entity_in_use"
+
+
+class InvalidFields(Refusal):
+    """The fields of an entity are an object: names and their values."""
+
+    code = "invalid_fields"
 
 
 class NotStartable(Refusal):
@@ -79,6 +86,8 @@ KEYS.update(
         "executions_pin_sealed": ExecutionFrozen,
         "executions_pin_attached": ExecutionFrozen,
         "executions_entity_shape": ContextShape,
+        "executions_entity_fields": InvalidFields,
+        "executions_entity_sealed": ExecutionFrozen,
     }
 )
 
@@ -136,6 +145,18 @@ def _refuse_if_worked_on(entity: Any, edit: str) -> None:
         )
 
 
+def refuse_fields(entity: Any) -> None:
+    """Raises ``InvalidFields`` when the fields are no object, or hold what no database keeps."""
+    if not isinstance(entity.fields, dict):
+        raise InvalidFields(problems=[Problem("/fields", InvalidFields.code, "Not an object.")])
+    problems = [
+        Problem(f"/fields{pointer}", InvalidFields.code, detail)
+        for pointer, detail in unstorable_in(entity.fields)
+    ]
+    if problems:
+        raise InvalidFields(problems[0].detail, problems=problems)
+
+
 def explain_entity_edit(entity: Any) -> None:
     """``refuse_entity_edit`` for a form: the refusal stands on the type."""
     try:
@@ -170,12 +191,31 @@ def refuse_frozen(row: Any, frozen: Sequence[str], update_fields: Iterable[str] 
 
 
 def refuse_execution_deletion(execution: Any) -> None:
-    """Raises ``ExecutionLive`` for an execution that still has something to do."""
+    """Raises ``ExecutionLive`` for an execution whose tree still has something to do."""
     stored = _stored(execution)
-    if stored is not None and stored.live:
+    root = stored.root if stored is not None and stored.root_id else stored
+    if root is not None and (stored.live or root.live):
         raise ExecutionLive(
-            f"Execution {execution.cuid} is {stored.status} and cannot be deleted; cancel it first."
+            f"Execution {execution.cuid} belongs to one that is {root.status} and cannot be "
+            "deleted; cancel that one first."
         )
+
+
+def refuse_step_edit(step: Any) -> None:
+    """Raises ``ExecutionFrozen`` when an open step would be closed past the services."""
+    stored = _stored(step)
+    if stored is not None and stored.is_open and not step.is_open and stored.execution.live:
+        raise ExecutionFrozen(
+            f"Step “{stored.node_id}” is where execution {stored.execution} stands: it is closed "
+            "by submitting it or by cancelling the execution."
+        )
+
+
+def refuse_step_deletion(step: Any, origin: Any) -> None:
+    """Raises ``ExecutionFrozen`` when a step would go without its execution."""
+    deleted = getattr(origin, "model", None) or type(origin)
+    if deleted is type(step):
+        raise ExecutionFrozen("A step goes only with its execution: it is the history.")
 
 
 def refuse_pin_deletion(pin: Any, origin: Any) -> None:

@@ -16,11 +16,13 @@ from executions.engine.advance import Advance
 from executions.engine.nodes.user_action import may_submit
 from executions.models import Entity, Execution, Pin, Status, Step
 from workflows import locks
-from workflows.models import Version, Workflow, calls
+from workflows.guards import Gone, translated
+from workflows.models import Reference, Version, Workflow, calls
 
 DB = "default"
 
 
+@translated
 @locks.retrying
 def start(workflow: Workflow, entity: Entity, *, by: Any = None) -> Execution:
     """Start a root: freeze the version, pin the closure of calls, and walk to the first wait.
@@ -32,10 +34,10 @@ def start(workflow: Workflow, entity: Entity, *, by: Any = None) -> Execution:
     """
     try:
         with transaction.atomic():
-            locked = Entity._base_manager.select_for_update(no_key=True).get(pk=entity.pk)
+            locked = _lock_entity(entity.pk)
             closure = _lock_closure(workflow)
             if not closure:
-                raise guards.NotStartable(f"Workflow “{workflow}” has been deleted.")
+                raise Gone(f"The workflow “{workflow}” has been deleted.")
             guards.refuse_start(closure[0].workflow, locked, closure)
             return _begin(locked, closure, by)
     except (IntegrityError, Version.DoesNotExist) as error:
@@ -53,12 +55,23 @@ def _lock_closure(workflow: Workflow) -> list[Version]:
         if set(again) <= set(ids):
             break
         ids = again
+    latest = Version.objects.filter(workflow_id__in=again).latest_of_each()
+    ids = list(latest.values_list("pk", flat=True))
+    locked = locks.lock_rows(Version._base_manager.all(), ids, locks.Strength.KEY_SHARE)
     versions = list(
-        Version.objects.filter(workflow_id__in=again)
+        Version.objects.filter(pk__in=ids)
         .latest_of_each()
         .select_related("workflow")
         .defer("source")
     )
+    called = (
+        Reference._base_manager.filter(version__in=ids, version__in_force=True)
+        .exclude(version__workflow__state=Workflow.State.RETIRED)
+        .values_list("callee_id", flat=True)
+    )
+    if len(locked) != len(ids) or len(versions) != len(ids) or set(called) - set(again):
+        # A graph was saved between the two reads: what it calls is not shared yet.
+        raise locks.TryAgain
     return sorted(versions, key=lambda version: version.workflow_id != workflow.pk)
 
 
@@ -89,10 +102,20 @@ def _lock(execution: Execution) -> tuple[Execution, Execution]:
     """Lock the root and the execution itself; both as they are now."""
     rows = Execution._base_manager.select_for_update(of=("self",)).select_related("version")
     rows = rows.defer("version__source")
-    root = rows.get(pk=execution.root_or_self_id)
-    if execution.pk == root.pk:
-        return root, root
-    return root, rows.get(pk=execution.pk)
+    try:
+        root = rows.get(pk=execution.root_or_self_id)
+        current = root if execution.pk == root.pk else rows.get(pk=execution.pk)
+    except Execution.DoesNotExist:
+        raise Gone(f"The execution {execution.cuid} has been deleted.") from None
+    return root, current
+
+
+def _lock_entity(pk: int) -> Entity:
+    # Two executions on one entity must not lose each other's fields.
+    entity = Entity._base_manager.select_for_update(no_key=True).filter(pk=pk).first()
+    if entity is None:
+        raise Gone("The entity has been deleted.")
+    return entity
 
 
 def _advance(execution: Execution, by: Any) -> tuple[Advance, Execution]:
@@ -101,10 +124,10 @@ def _advance(execution: Execution, by: Any) -> tuple[Advance, Execution]:
         raise guards.Ended(
             f"Execution {current.cuid} is {current.status}: nothing can be done to it any more."
         )
-    entity = Entity._base_manager.select_for_update(no_key=True).get(pk=current.entity_id)
-    return Advance(root, entity, now=timezone.now(), by=by), current
+    return Advance(root, _lock_entity(current.entity_id), now=timezone.now(), by=by), current
 
 
+@translated
 @locks.retrying
 def submit(
     execution: Execution,
@@ -152,6 +175,7 @@ def _open_step(execution: Execution, steps: list[Step], node: str | None, step: 
     raise guards.NotOpen(f"{named} is not open in execution {execution.cuid}; open are: {is_open}.")
 
 
+@translated
 @locks.retrying
 def cancel(execution: Execution, *, by: Any = None, why: str = "") -> Execution:
     """Cancel an execution and all that it has started; the step that called it has an incident.

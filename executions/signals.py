@@ -8,7 +8,7 @@ from django.db.models.signals import pre_delete, pre_save
 from django.dispatch import receiver
 
 from executions import guards
-from executions.models import Entity, Execution, Finding, InventoryModel, Pin
+from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step
 
 
 @receiver(pre_save, sender=Entity)
@@ -42,6 +42,19 @@ def keep_what_it_started_with(
 def judge_execution_deletion(instance: Execution, **kwargs: Any) -> None:
     """A live execution is not deleted."""
     guards.refuse_execution_deletion(instance)
+
+
+@receiver(pre_save, sender=Step)
+def judge_step(instance: Step, raw: bool, **kwargs: Any) -> None:
+    """An open step is closed by the services."""
+    if not raw and instance.pk:
+        guards.refuse_step_edit(instance)
+
+
+@receiver(pre_delete, sender=Step)
+def judge_step_deletion(instance: Step, **kwargs: Any) -> None:
+    """A step goes only with its execution."""
+    guards.refuse_step_deletion(instance, kwargs.get("origin"))
 
 
 @receiver(pre_delete, sender=Pin)

@@ -28,6 +28,7 @@ class WorkflowsConfig(AppConfig):
     def ready(self) -> None:
         from workflows import seals, signals  # noqa: F401
 
+        seals.seal("workflows_workflow_sealed", "workflows_workflow", ("cuid",))
         seals.seal(
             "workflows_version_sealed",
             "workflows_version",

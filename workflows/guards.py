@@ -8,9 +8,10 @@ the keys of the schema hold whatever was decided without them.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from django.db import DatabaseError, IntegrityError
 from django.db.models import ProtectedError, QuerySet
@@ -24,6 +25,9 @@ from workflows.refusals import (
     Refusal,
     Remedy,
 )
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 LISTED = 20
 CALL_CYCLE = "call_cycle"
@@ -89,6 +93,30 @@ class UseTheService(Refusal):
     code = "use_the_service"
 
 
+class Gone(Refusal):
+    """What was to be changed has been deleted."""
+
+    code = "gone"
+
+
+class WrittenOnce(Refusal):
+    """This is written once and cannot be changed."""
+
+    code = "written_once"
+
+
+class NoSuchType(Refusal):
+    """There is no such finding type or record type."""
+
+    code = "no_such_type"
+
+
+class InvalidState(Refusal):
+    """A workflow is a draft, active or retired."""
+
+    code = "invalid_state"
+
+
 class NotUnique(Refusal):
     """A record with the same name or number is there already."""
 
@@ -128,6 +156,9 @@ class ContextChangeFacts(Protocol):
 
     def group(self) -> Sequence[BlockingWorkflow]:
         """The smallest set around this one that has no crossings."""
+
+    def group_executions(self) -> QuerySet[Any]:
+        """The live executions of that set, beside those of this one and its dependents."""
 
 
 def blocking_executions(executions: QuerySet[Any]) -> tuple[list[BlockingExecution], int]:
@@ -169,6 +200,8 @@ def refuse_context_shape(row: Any) -> None:
 def refuse_bulk_write(names: Iterable[str]) -> None:
     """Raises ``UseTheService`` when a bulk statement would write what only a service may."""
     written = {name.removesuffix("_id") for name in names}
+    if "cuid" in written:
+        raise WrittenOnce("The cuid of a workflow is written once: versions call it by that name.")
     if written & {"entity_name", "entity_name_type", "primary_record_type"}:
         raise UseTheService
     if "state" in written:
@@ -206,12 +239,14 @@ def refuse_context_change(change: ContextChangeFacts) -> None:
 
     remedies = []
     executions_total = own_total + dependent_total
-    if executions_total:
+    beside, beside_total = blocking_executions(change.group_executions()) if crossings else ([], 0)
+    if executions_total + beside_total:
         remedies.append(
             Remedy(
                 "finish_or_cancel",
-                f"Finish or cancel {_count(executions_total, 'live execution')} first.",
-                sorted({row.workflow_cuid for row in [*own, *dependent]}),
+                f"Finish or cancel {_count(executions_total + beside_total, 'live execution')}"
+                " first.",
+                sorted({row.workflow_cuid for row in [*own, *dependent, *beside]}),
             )
         )
     if crossings:
@@ -368,6 +403,16 @@ def refuse_version_deletion(version: Any, origin: Any) -> None:
     """
     if _deleted_model(origin) is not type(version):
         return
+    if not version.workflow.versions.filter(number__gt=version.number).exists():
+        raise VersionInUse(
+            f"Version {version.number} is the latest of its workflow and cannot be deleted: "
+            "save another graph instead."
+        )
+    refuse_version_in_use(version)
+
+
+def refuse_version_in_use(version: Any) -> None:
+    """Raises ``VersionInUse`` when an execution or a pin has the version."""
     rows, total = blocking_executions(version.executions.all())
     if not rows:
         pinned = version.executions.model._base_manager.filter(pins__version=version)
@@ -398,9 +443,27 @@ KEYS: dict[str, type[Refusal]] = {
     "workflows_version_sealed": VersionInUse,
     "workflows_reference_sealed": VersionInUse,
     "workflows_reference_attached": VersionInUse,
+    "workflows_workflow_sealed": WrittenOnce,
+    "workflows_workflow_state": InvalidState,
     "workflows_workflow_shape": ContextShape,
     "workflows_version_shape": ContextShape,
 }
+
+
+def translated(function: Callable[P, R]) -> Callable[P, R]:
+    """Let what a key of the schema refuses come out of ``function`` as the refusal before it."""
+
+    @functools.wraps(function)
+    def refusing(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except DatabaseError as error:
+            refusal = as_refusal(error)
+            if refusal is None:
+                raise
+            raise refusal from error
+
+    return refusing
 
 
 def as_refusal(error: DatabaseError) -> Refusal | None:

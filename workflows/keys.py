@@ -10,7 +10,20 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import BaseConstraint, Model, UniqueConstraint
+from django.db.models import BaseConstraint, Func, Model, TextField, UniqueConstraint
+
+
+class JSONKind(Func):
+    """``object``, ``array``, ``string`` … : what kind of JSON value a column holds."""
+
+    arity = 1
+    output_field = TextField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, function="JSON_TYPE", **context)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, function="JSONB_TYPEOF", **context)
 
 
 class KeyTarget(UniqueConstraint):

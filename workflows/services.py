@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Manager
+from django.utils import timezone
 
 from workflows import guards, locks
 from workflows.graph import Graph, parse
+from workflows.guards import translated
 from workflows.models import (
     Context,
     EntityName,
@@ -23,7 +26,7 @@ from workflows.models import (
     Workflow,
     calls,
 )
-from workflows.models.edit import ContextChange
+from workflows.models.edit import ContextChange, lock_for_edit
 from workflows.models.version import append_version, release_superseded
 from workflows.refusals import Problem
 
@@ -38,6 +41,7 @@ class SavedGraph:
     created: bool
 
 
+@translated
 @locks.retrying
 def save_graph(
     workflow: Workflow,
@@ -76,6 +80,8 @@ def save_graph(
             return SavedGraph(None, latest.executions.exists() or latest.pins.exists())
         version, created = append_version(own, source, latest=latest, by=by, notes=notes)
         release_superseded([own.pk], DB)
+        # Touched, so that whoever locks it in an older snapshot is told to begin anew.
+        Workflow._base_manager.using(DB).filter(pk=own.pk).update(updated_at=timezone.now())
         return SavedGraph(version, created)
 
 
@@ -91,7 +97,11 @@ def _lock_for_save(workflow: Workflow, graph: Graph) -> Workflow:
     locks.lock_rows(rows.all(), reached, locks.Strength.NO_KEY_UPDATE)
     if set(calls.walk(callees, "callees", DB)) - reached:
         raise locks.TryAgain
-    return rows.select_related("entity_name_type", "primary_record_type").get(pk=workflow.pk)
+    own = rows.select_related("entity_name_type", "primary_record_type").filter(pk=workflow.pk)
+    found = own.first()
+    if found is None:
+        raise guards.Gone(f"The workflow “{workflow}” has been deleted.")
+    return found
 
 
 def _judge_calls(workflow: Workflow, source: dict[str, Any], graph: Graph) -> None:
@@ -133,6 +143,7 @@ def resolve_context(
     return context
 
 
+@translated
 @locks.retrying
 def change_entity_context(
     workflows: Iterable[Workflow],
@@ -157,14 +168,14 @@ def change_entity_context(
         primary_record_type=primary_record_type,
     )
     ids = sorted({row.pk for row in workflows})
-    rows = Workflow._base_manager.using(DB)
+    rows = Workflow._base_manager.db_manager(DB)
     with transaction.atomic():
-        ContextChange(rows.filter(pk__in=ids), context, DB).judge()
+        first = ContextChange(_all_of(rows, ids), context, DB)
+        first.judge()
         if dry_run:
             return ContextChanged(list(rows.filter(pk__in=ids)), [])
-        locks.limit_wait(DB)
-        locks.lock_rows(rows.all(), ids, locks.Strength.UPDATE)
-        change = ContextChange(rows.filter(pk__in=ids), context, DB)
+        lock_for_edit(ids, DB)
+        change = ContextChange(_all_of(rows, ids), context, DB)
         change.judge()
         change.make_way()
         rows.filter(pk__in=change.ids).update(
@@ -176,6 +187,14 @@ def change_entity_context(
         return ContextChanged(list(rows.filter(pk__in=ids)), versions)
 
 
+def _all_of(rows: Manager[Workflow], ids: list[int]) -> list[Workflow]:
+    found = list(rows.filter(pk__in=ids))
+    if len(found) != len(ids):
+        raise guards.Gone("One of the workflows has been deleted.")
+    return found
+
+
+@translated
 def set_state(workflow: Workflow, state: str) -> Workflow:
     """Make a workflow a draft, active or retired.
 
@@ -184,7 +203,9 @@ def set_state(workflow: Workflow, state: str) -> Workflow:
         graph.WorkflowValidationError: it would come back with a call that is not possible
             any more.
     """
-    row = Workflow.objects.get(pk=workflow.pk)
+    row = Workflow.objects.filter(pk=workflow.pk).first()
+    if row is None:
+        raise guards.Gone(f"The workflow “{workflow}” has been deleted.")
     row.state = state
     row.save(update_fields=["state", "updated_at"])
     return row

@@ -34,7 +34,7 @@ def cancel_page(
     model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution
 ) -> HttpResponse:
     """GET asks, POST cancels."""
-    form = CancelForm(request.POST or None)
+    form = CancelForm(request.POST if request.method == "POST" else None)
     back = HttpResponseRedirect(admin_url(Execution, "change", execution.pk))
     if request.method == "POST" and form.is_valid():
         try:

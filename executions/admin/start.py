@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from executions import services
 from executions.models import Entity, Execution
 from workflows.admin.refused import REFUSING, as_html, refusal_of
-from workflows.admin.shown import admin_url
+from workflows.admin.shown import admin_url, row_id
 from workflows.models import Workflow
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def start_page(model_admin: ExecutionAdmin, request: HttpRequest, pk: int) -> Ht
     refused, chosen = None, ""
     if request.method == "POST":
         chosen = request.POST.get("entity", "")
-        entity = Entity.objects.filter(pk=chosen).first() if chosen.isdecimal() else None
+        pk_chosen = row_id(chosen)
+        entity = None if pk_chosen is None else Entity.objects.filter(pk=pk_chosen).first()
         if entity is None:
             model_admin.message_user(request, "Choose an entity first.", messages.ERROR)
         else:

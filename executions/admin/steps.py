@@ -15,7 +15,7 @@ from executions.engine import forms
 from executions.engine.nodes.user_action import may_submit
 from executions.guards import Ended, NotOpen
 from executions.models import OPEN, Execution, Step
-from workflows.admin.refused import REFUSING, as_html, refusal_of
+from workflows.admin.refused import REFUSING, refusal_of
 from workflows.admin.shown import admin_url
 from workflows.graph import Node
 from workflows.refusals import Refusal
@@ -118,7 +118,7 @@ def submit_form(
         other = refusal_of(error)
         if other is None:
             raise
-        form.add_error(None, as_html(other))
+        model_admin.message_refusal(request, other)
         return model_admin.page(request, execution.pk, bound={cuid: form})
     model_admin.log_change(request, execution, f"Submitted “{node.label}”.")
     text = format_html(

@@ -293,7 +293,7 @@ class Advance:
             stored = list(
                 Execution.objects.filter(root_id=self.root.pk)
                 .live()
-                .exclude(pk__in=[other.execution.pk for other in known if other.execution.pk])
+                .exclude(pk__in=[other.execution.pk for other in self._runs if other.execution.pk])
                 .select_related("version")
                 .defer("version__source")
             )

@@ -55,7 +55,7 @@ class Step(models.Model):
     handle = models.CharField(max_length=64, blank=True, help_text="The way it was left by.")
     incident = models.JSONField(null=True, blank=True)
     child = models.OneToOneField(
-        Execution, models.CASCADE, null=True, blank=True, related_name="calling_step"
+        Execution, models.SET_NULL, null=True, blank=True, related_name="calling_step"
     )
 
     objects = StepQuerySet.as_manager()
@@ -78,3 +78,8 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label or self.node_id} ({self.get_state_display()})"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the execution stands here."""
+        return self.state in OPEN

@@ -12,6 +12,7 @@ from django.contrib.admin.widgets import AdminTextareaWidget, RelatedFieldWidget
 from django.contrib.messages.storage import default_storage
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import models, transaction
+from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
@@ -36,6 +37,8 @@ class ObjectField(forms.JSONField):
             data = super().to_python(value)
         except RecursionError:
             raise ValidationError("The values are nested too deeply.", code="invalid") from None
+        except ValueError as error:
+            raise ValidationError(f"This is not JSON: {error}.", code="invalid") from None
         if data in self.empty_values:
             return {} if not isinstance(data, list) else self._refuse(data)
         if not isinstance(data, dict):
@@ -46,6 +49,10 @@ class ObjectField(forms.JSONField):
 
     def _refuse(self, data: object) -> Any:
         raise ValidationError(f"This must be an object, not {kind(data)}.", code="invalid")
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return what was typed, letter by letter."""
+        return initial if self.disabled or data is None else InvalidJSONInput(data)
 
     def prepare_value(self, value: Any) -> Any:
         """Return what stands in the textarea: what was typed, or the value indented."""
@@ -79,16 +86,14 @@ class GuardedForm(forms.ModelForm):
     def add_error(self, field: str | None, error: Any) -> None:
         """Put a refusal on the field that it points at, where the form has it."""
         by_field = getattr(error, "error_dict", {}) if field is None else {}
-        for leaf in by_field.pop(NON_FIELD_ERRORS, []):
+        leaves = by_field.pop(NON_FIELD_ERRORS, [])
+        refusals = [leaf for leaf in leaves if isinstance(leaf, Refusal)]
+        # Where a guard has spoken, the constraint beneath it says the same with less.
+        for leaf in refusals or leaves:
             name = _pointed_at(leaf)
             super().add_error(name if name in self.fields else None, leaf)
         if by_field or not hasattr(error, "error_dict"):
             super().add_error(field, error)
-
-    def validate_constraints(self) -> None:
-        """The constraints say less than a guard that has spoken already."""
-        if not self.errors:
-            super().validate_constraints()  # type: ignore[misc]
 
 
 def _without_links(widget: forms.Widget) -> None:

@@ -8,6 +8,8 @@ from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
+from workflows.admin.shown import row_id
+
 
 class NarrowedFilter(SimpleListFilter):
     """One row of another model; thousands of them would make no useful list of choices."""
@@ -25,7 +27,7 @@ class NarrowedFilter(SimpleListFilter):
     def value(self) -> str | None:
         """The id in the address, where it is one."""
         value = super().value()
-        return value if value is not None and value.isdecimal() else None
+        return value if value is not None and row_id(value) is not None else None
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Only what belongs to the row."""

@@ -96,7 +96,11 @@ def describe(refusal: Refusal, *, kind: str | None = None) -> Described:
         message=str(refusal.message),
         code=refusal.code,
         details=list(
-            dict.fromkeys(row.detail for row in refusal.problems if row.detail != refusal.message)
+            dict.fromkeys(
+                row.detail
+                for row in refusal.problems
+                if row.pointer and row.detail != refusal.message
+            )
         ),
         executions=[
             Blocker(

@@ -16,6 +16,11 @@ from workflows.models import Workflow
 NOTHING = "–"
 
 
+def row_id(text: str) -> int | None:
+    """The id that a text from an address spells; None when no row could have it."""
+    return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
 def execution_model() -> Any:
     """The model of executions, known here by the relation alone."""
     return Workflow._meta.get_field("executions").related_model

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from workflows import services
 from workflows.admin.refused import REFUSING, as_html, refusal_of
 from workflows.admin.sections import live_count
-from workflows.admin.shown import admin_url
+from workflows.admin.shown import admin_url, row_id
 from workflows.models import FindingType, RecordType, Workflow
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class ChangeTypeForm(forms.Form):
 
 
 def _chosen(data: QueryDict) -> list[Any]:
-    ids = [part for part in data.get("workflows", "").split(",") if part.isdecimal()]
-    rows = Workflow.objects.filter(pk__in=ids).select_related(
+    ids = [row_id(part) for part in data.get("workflows", "").split(",")]
+    rows = Workflow.objects.filter(pk__in=[pk for pk in ids if pk is not None]).select_related(
         "entity_name_type", "primary_record_type"
     )
     return list(rows.annotate(live_number=live_count("workflow")).order_by("title", "pk"))

@@ -19,6 +19,7 @@ from workflows.admin.shown import admin_url, badge, execution_model
 from workflows.admin.together import change_type_page
 from workflows.models import CONTEXT_FIELDS, Version, Workflow
 
+NOTICE = "change_of_type"
 _OUTLOOK = "_outlook"
 
 
@@ -79,7 +80,7 @@ class WorkflowAdmin(GuardedAdmin):
         """The settings; beside the type stands what a change of it would be refused for."""
         context: list[str] = list(CONTEXT_FIELDS)
         if obj is not None and self._outlook(request, obj).is_worth_saying:
-            context.insert(2, "change_of_type")
+            context.insert(2, NOTICE)
         facts = ["cuid"] if obj is not None else []
         return [
             (None, {"fields": ["title", "description", "state", *facts]}),
@@ -89,7 +90,7 @@ class WorkflowAdmin(GuardedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Workflow | None = None) -> Any:
         """What is only told."""
-        return ["cuid", "change_of_type"]
+        return ["cuid", NOTICE]
 
     @admin.display(description="changing it")
     def change_of_type(self, row: Workflow) -> str:
@@ -122,6 +123,11 @@ class WorkflowAdmin(GuardedAdmin):
         """The page of one workflow, with its sections."""
         row = context.get("original")
         shown = sections(request, row) if row is not None else {}
+        page = context["adminform"]
+        if set(CONTEXT_FIELDS) & set(page.form.errors):
+            # The refusal stands at its field; the notice would say it again.
+            for _, options in page.fieldsets:
+                options["fields"] = [name for name in options["fields"] if name != NOTICE]
         return super().render_change_form(request, {**context, **shown}, *args, **kwargs)
 
     def refuse_deletion(self, row: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db.models import QuerySet
 
 from workflows import guards, locks
@@ -20,7 +20,6 @@ from workflows.models.version import (
     Version,
     append_version,
     release_all,
-    release_retired,
     release_superseded,
 )
 from workflows.models.workflow import Workflow
@@ -111,6 +110,12 @@ class ContextChange:
         rows = Workflow._base_manager.using(self.using).filter(pk__in=ids).order_by("title", "pk")
         return [_named(row) for row in rows]
 
+    def group_executions(self) -> QuerySet[Any]:
+        """The live executions of that set, beside those of this one and its dependents."""
+        ids = set(calls.connected(self.ids, self.context.key, self.using)) - set(self.ids)
+        others: QuerySet[Any] = self._live().filter(workflow_id__in=ids)
+        return others.exclude(pk__in=self.dependent_executions().values("pk"))
+
     def _live(self) -> Any:
         model: Any = Workflow._meta.get_field("executions").related_model
         return model.objects.using(self.using).live()
@@ -156,6 +161,32 @@ class AnyChange(ContextChange):
         return None
 
 
+def lock_for_edit(
+    ids: Iterable[int], using: str, strength: locks.Strength = locks.Strength.UPDATE
+) -> None:
+    """Lock workflows for an edit, in the one order in which editors do.
+
+    What they call is locked too: a new version's references share it at commit, and editors
+    who meet there only would wait for each other.
+    """
+    own = sorted(set(ids))
+    rows = Workflow._base_manager.using(using)
+    callees = Reference._base_manager.using(using).filter(
+        version__workflow_id__in=own, in_force=True
+    )
+    retired = Reference._base_manager.using(using).filter(
+        version__in=Version.objects.using(using).filter(workflow_id__in=own).latest_of_each()
+    )
+    called = {
+        *callees.values_list("callee_id", flat=True),
+        *retired.values_list("callee_id", flat=True),
+    }
+    locks.limit_wait(using)
+    locks.lock_rows(rows.all(), {*own, *called}, locks.Strength.NO_KEY_UPDATE)
+    if strength == locks.Strength.UPDATE:
+        locks.lock_rows(rows.all(), own, strength)
+
+
 def _named(workflow: Workflow) -> BlockingWorkflow:
     return BlockingWorkflow(workflow.cuid, workflow.title)
 
@@ -179,8 +210,10 @@ class WorkflowEdit:
         self.change = ContextChange([stored], self.context, using)
 
     @staticmethod
-    def stored(pk: int, using: str) -> Workflow | None:
+    def stored(pk: int | None, using: str) -> Workflow | None:
         """The workflow as the database has it now."""
+        if pk is None:
+            return None
         return (
             Workflow._base_manager.using(using)
             .select_related("entity_name_type", "primary_record_type")
@@ -193,8 +226,11 @@ class WorkflowEdit:
 
     def _context_after(self) -> Context:
         rows = [self.workflow if self._writes(name) else self.stored_row for name in CONTEXT_FIELDS]
-        finding_type = rows[1].entity_name_type
-        record_type = rows[2].primary_record_type
+        try:
+            finding_type = rows[1].entity_name_type
+            record_type = rows[2].primary_record_type
+        except ObjectDoesNotExist:
+            raise guards.NoSuchType from None
         kind = finding_type if rows[0].entity_name == "Finding" else record_type
         return Context(
             rows[0].entity_name,
@@ -220,6 +256,8 @@ class WorkflowEdit:
 
     def judge(self) -> None:
         """Raises the refusal of the first rule that the edit would break."""
+        if self._writes("cuid") and self.workflow.cuid != self.stored_row.cuid:
+            guards.refuse_bulk_write(["cuid"])
         if self.change.workflows:
             guards.refuse_context_shape(self.workflow)
             self.change.judge()
@@ -255,19 +293,26 @@ class WorkflowEdit:
             raise ValidationError({field: refusal}) from None
 
     def under_lock(self) -> WorkflowEdit:
-        """Take the locks of an editor and look again."""
-        locks.limit_wait(self.using)
-        rows = Workflow._base_manager.using(self.using)
-        locks.lock_rows(rows.all(), [self.workflow.pk], locks.Strength.UPDATE)
+        """Take the locks of an editor and look again.
+
+        Raises ``guards.Gone`` when the workflow has been deleted meanwhile.
+        """
+        if self.is_judged:
+            lock_for_edit([self.workflow.pk], self.using)
+        else:
+            rows = Workflow._base_manager.using(self.using)
+            locks.lock_rows(rows.all(), [self.workflow.pk], locks.Strength.NO_KEY_UPDATE)
         stored = self.stored(self.workflow.pk, self.using)
-        return WorkflowEdit(
-            self.workflow, stored or self.stored_row, self.using, self.update_fields
-        )
+        if stored is None:
+            raise guards.Gone(f"The workflow “{self.workflow}” has been deleted.")
+        again = WorkflowEdit(self.workflow, stored, self.using, self.update_fields)
+        if again.is_judged and not self.is_judged:
+            # Others changed what this instance would now change back.
+            raise locks.TryAgain
+        return again
 
     def enforce(self) -> None:
         """Judge under the lock, and release what binds the workflow to its old context."""
-        if not self.is_judged:
-            return
         self.judge()
         if self.change.workflows:
             self.change.make_way()
@@ -277,7 +322,7 @@ class WorkflowEdit:
         if self.change.workflows:
             self.change.roll_forward()
         if self._retires:
-            release_retired(self.workflow, self.using)
+            release_superseded([self.workflow.pk], self.using)
         if self._returns:
             latest = self.workflow.latest_version
             Version._base_manager.using(self.using).filter(pk=latest.pk, in_force=False).update(

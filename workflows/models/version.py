@@ -26,8 +26,10 @@ class VersionQuerySet(models.QuerySet["Version"]):
         return self.exclude(Exists(self._later()))
 
     def superseded(self) -> VersionQuerySet:
-        """Only versions that a later one of their workflow has replaced."""
-        return self.filter(Exists(self._later()))
+        """Only versions that no new execution would run: a later one has replaced them, or
+        their workflow is retired.
+        """
+        return self.filter(Exists(self._later()) | Q(workflow__state=Workflow.State.RETIRED))
 
     def _later(self) -> models.QuerySet[Version]:
         return Version._base_manager.using(self.db).filter(
@@ -62,6 +64,7 @@ class Version(EntityContext):
         "entity_name",
         "entity_name_type_id",
         "primary_record_type_id",
+        "in_force",
     )
 
     cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
@@ -111,6 +114,11 @@ class Version(EntityContext):
 
     def __str__(self) -> str:
         return f"{self.workflow} v{self.number}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store the version; its checksum is computed when it has none."""
+        self.checksum = self.checksum or self.compute_checksum()
+        super().save(*args, **kwargs)
 
     def compute_checksum(self) -> str:
         """sha256 over workflow, number, context and source: all that is frozen."""
@@ -212,7 +220,6 @@ def append_version(
         created_by=by,
         notes=notes,
     )
-    version.checksum = version.compute_checksum()
     version.save(using=using, force_insert=True)
     calls = [node for node in source["nodes"] if node["type"] == "run_workflow"]
     if calls:
@@ -243,10 +250,11 @@ def _give_up(latest: Version) -> bool:
     if not locks.lock_rows(rows.all(), [latest.pk], locks.Strength.UPDATE, skip_locked=True):
         return False
     try:
+        guards.refuse_version_in_use(latest)
         with transaction.atomic(using=using):
-            latest_id = latest.pk
-            latest.delete()
-            latest.pk = latest_id
+            # Past the signals, which let no latest version go.
+            Reference._base_manager.using(using).filter(version=latest)._raw_delete(using)
+            rows.filter(pk=latest.pk)._raw_delete(using)
     except (guards.VersionInUse, IntegrityError):
         return False
     return True
@@ -272,12 +280,6 @@ def release_superseded(workflow_ids: Iterable[int], using: str) -> int:
         .not_held()
     )
     return _release(superseded.values_list("pk", flat=True), using, skip_locked=True)
-
-
-def release_retired(workflow: Workflow, using: str) -> int:
-    """Let go of every version of a retired workflow that no live execution holds."""
-    versions = Version.objects.using(using).filter(workflow=workflow, in_force=True).not_held()
-    return _release(versions.values_list("pk", flat=True), using, skip_locked=True)
 
 
 def _release(ids: Iterable[int], using: str, *, skip_locked: bool = False) -> int:

@@ -1,0 +1,328 @@
+"""Executions in the admin: told, started, submitted to, cancelled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+
+from executions import services as running
+from executions.models import Entity, Execution, Finding, InventoryModel, Status, Step
+from tests.conftest import Scenario
+from tests.factories import (
+    FindingFactory,
+    InventoryModelFactory,
+    RecordTypeFactory,
+    WorkflowFactory,
+    call,
+    drawn,
+    form,
+)
+from tests.workflows.admin.staff import VIEW, page, staff, statements, text, told
+from workflows import guards
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MAY = (*VIEW, "executions.change_execution")
+EVERY_TYPE: list[dict[str, Any]] = [
+    {"name": "text", "type": "text", "required": True},
+    {"name": "csrfmiddlewaretoken", "type": "long_text"},
+    {"name": "amount", "type": "number"},
+    {"name": "day", "type": "date"},
+    {"name": "moment", "type": "datetime"},
+    {"name": "kind", "type": "choice", "choices": ["a", {"value": "b", "label": "Bee"}]},
+    {"name": "kinds", "type": "multiple_choice", "choices": ["a", "b"]},
+    {"name": "sure", "type": "checkbox"},
+    {"name": "mail", "type": "email"},
+    {"name": "site", "type": "url"},
+]
+
+
+def url(model: Any, name: str = "changelist", *args: Any) -> str:
+    options = model._meta
+    return reverse(f"admin:{options.app_label}_{options.model_name}_{name}", args=args)
+
+
+def open_step(execution: Execution, node: str = "form") -> Step:
+    return execution.steps.open().get(node_id=node)
+
+
+def submit(client: Client, execution: Execution, step: Step, **answers: Any) -> Any:
+    sent = {f"{step.cuid}-{name}": value for name, value in answers.items()}
+    return client.post(url(Execution, "submit", execution.pk, step.cuid), sent)
+
+
+def started(*fields: dict[str, Any], **data: Any) -> Execution:
+    workflow = WorkflowFactory()
+    drawn(workflow, form("form", *fields, **data))
+    return running.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
+
+
+class TestLists:
+    @pytest.mark.parametrize("model", [Execution, Finding, InventoryModel])
+    def test_a_list_takes_as_many_statements_for_three_rows_as_for_thirty(
+        self, admin_client: Client, model: Any
+    ) -> None:
+        kind = RecordTypeFactory()
+
+        def fill(number: int) -> None:
+            for _ in range(number):
+                owner = InventoryModelFactory(primary_record_type=kind)
+                execution = started()
+                Finding.objects.filter(pk=execution.entity_id).update(inventory_model=owner)
+
+        fill(3)
+        few = statements(lambda: admin_client.get(url(model)))
+        fill(27)
+        assert statements(lambda: admin_client.get(url(model))) == few
+
+    def test_live_and_ended(self, admin_client: Client) -> None:
+        one, other = started(), started()
+        running.cancel(other)
+        for live, shown, hidden in (("yes", one, other), ("no", other, one)):
+            found = text(admin_client.get(url(Execution), {"live": live}))
+            assert shown.cuid in found
+            assert hidden.cuid not in found
+
+    @pytest.mark.parametrize("name", ["workflow", "version", "entity"])
+    def test_narrowed_to_one_row(self, admin_client: Client, name: str) -> None:
+        one, other = started(), started()
+        found = text(admin_client.get(url(Execution), {name: getattr(one, f"{name}_id")}))
+        assert one.cuid in found
+        assert other.cuid not in found
+
+    def test_search(self, admin_client: Client) -> None:
+        one, other = started(), started()
+        for query in (one.cuid, one.workflow.title, one.entity.title):
+            assert one.cuid in text(admin_client.get(url(Execution), {"q": query}))
+        assert other.cuid not in text(admin_client.get(url(Execution), {"q": one.cuid}))
+
+
+class TestThePage:
+    def test_it_tells_the_facts(self, admin_client: Client, scenario: Scenario) -> None:
+        scenario.finding.fields = {"severity": "high", "list": [1], "none": None}
+        scenario.finding.save()
+        execution = scenario.start()
+        running.submit(execution, node="form", data={"note": "A note that was typed"})
+        shown = text(admin_client.get(page(execution)))
+        for row in (
+            scenario.caller,
+            execution.version,
+            scenario.finding,
+            execution.children.get(),
+            scenario.callee,
+        ):
+            assert f'href="{page(row)}"' in shown
+        assert "severity" in shown
+        assert "A note that was typed" in shown
+        assert "badge-completed" in shown
+        child = execution.children.get()
+        assert f'href="{page(execution)}"' in text(admin_client.get(page(child)))
+
+    def test_an_incident_shows_its_cause(self, admin_client: Client) -> None:
+        callee = WorkflowFactory()
+        drawn(callee, form())
+        caller = WorkflowFactory(entity_name_type=callee.entity_name_type)
+        drawn(caller, call(callee))
+        execution = running.start(caller, FindingFactory(entity_name_type=callee.entity_name_type))
+        running.cancel(execution.children.get(), why="No evidence")
+        shown = text(admin_client.get(page(execution)))
+        assert "was cancelled: No evidence" in shown
+        assert "child_cancelled" in shown
+
+    def test_a_deep_history_takes_no_more_statements(self, admin_client: Client) -> None:
+        def waits(number: int) -> Execution:
+            workflow = WorkflowFactory()
+            drawn(workflow, *(form(f"n{index}") for index in range(number)))
+            kind = workflow.entity_name_type
+            execution = running.start(workflow, FindingFactory(entity_name_type=kind))
+            for index in range(number - 1):
+                running.submit(execution, node=f"n{index}", data={"note": "x"})
+            return execution
+
+        short, long = waits(3), waits(30)
+        few = statements(lambda: admin_client.get(page(short)))
+        assert statements(lambda: admin_client.get(page(long))) == few
+
+    def test_a_damaged_graph_is_said_not_a_fault(
+        self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        execution = started()
+
+        def damaged(self: Execution) -> Any:
+            raise guards.Refusal("It is damaged.")
+
+        monkeypatch.setattr(Execution, "get_workflow_manager", damaged)
+        assert "The frozen graph is damaged: It is damaged." in text(
+            admin_client.get(page(execution))
+        )
+
+    def test_it_is_told_never_edited(self, admin_client: Client) -> None:
+        execution = started()
+        running.cancel(execution)
+        assert admin_client.post(page(execution), {"status": "active"}).status_code == 403
+        assert admin_client.get(page(execution, "delete")).status_code == 403
+        assert admin_client.get(url(Execution, "add")).status_code == 403
+        shown = text(admin_client.get(url(Execution)))
+        assert "delete_selected" not in shown
+
+    @pytest.mark.parametrize("pk", ["999999", "abc"])
+    def test_one_that_is_not_there_leads_back(self, admin_client: Client, pk: str) -> None:
+        response = admin_client.get(url(Execution, "change", pk))
+        assert response.status_code == 302
+        assert "doesn’t exist" in told(response)[0]
+
+
+class TestSubmit:
+    def test_what_is_submitted_is_written_and_the_execution_goes_on(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        execution = scenario.start()
+        step = open_step(execution)
+        assert f"{step.cuid}-note" in text(admin_client.get(page(execution)))
+        response = submit(admin_client, execution, step, note="Looks right")
+        assert response.status_code == 302
+        assert told(response) == ["Submitted “form”; the execution is completed now."]
+        execution.refresh_from_db()
+        scenario.finding.refresh_from_db()
+        assert execution.status == Status.COMPLETED
+        assert scenario.finding.fields["note"] == "Looks right"
+        assert Step.objects.get(pk=step.pk).closed_by.username == "admin"
+
+    def test_every_type_of_field(self, admin_client: Client) -> None:
+        execution = started(*EVERY_TYPE)
+        step = open_step(execution)
+        response = submit(
+            admin_client,
+            execution,
+            step,
+            text="t",
+            csrfmiddlewaretoken="kept apart",
+            amount="1.5",
+            day="2026-01-31",
+            moment="2026-01-31T10:30",
+            kind="b",
+            kinds=["a", "b"],
+            sure="on",
+            mail="a@example.com",
+            site="https://example.com",
+        )
+        assert response.status_code == 302
+        fields = Entity.objects.get(pk=execution.entity_id).fields
+        assert fields.pop("moment").startswith("2026-01-31T10:30")
+        assert fields == {
+            "text": "t",
+            "csrfmiddlewaretoken": "kept apart",
+            "amount": 1.5,
+            "day": "2026-01-31",
+            "kind": "b",
+            "kinds": ["a", "b"],
+            "sure": True,
+            "mail": "a@example.com",
+            "site": "https://example.com",
+        }
+
+    def test_errors_stand_at_the_fields_and_values_are_kept(self, admin_client: Client) -> None:
+        execution = started(*EVERY_TYPE)
+        step = open_step(execution)
+        response = submit(admin_client, execution, step, amount="many", mail="Typed at random")
+        assert response.status_code == 200
+        shown = text(response)
+        assert "This field is required." in shown
+        assert "Enter a number." in shown
+        assert 'value="Typed at random"' in shown
+        assert open_step(execution) == step
+
+    def test_what_only_the_engine_refuses_stands_at_the_field(self, admin_client: Client) -> None:
+        execution = started({"name": "site", "type": "url"})
+        step = open_step(execution)
+        response = submit(admin_client, execution, step, site="ftp://example.com/a")
+        assert response.status_code == 200
+        assert "must be a web address (http or https)" in text(response)
+        assert 'value="ftp://example.com/a"' in text(response)
+        assert open_step(execution) == step
+
+    def test_the_second_of_two_tabs_is_told_that_the_step_is_closed(
+        self, admin_client: Client
+    ) -> None:
+        workflow = WorkflowFactory()
+        drawn(workflow, form("one"), form("two"))
+        execution = running.start(
+            workflow, FindingFactory(entity_name_type=workflow.entity_name_type)
+        )
+        step = open_step(execution, "one")
+        submit(admin_client, execution, step, note="first")
+        for answers in ({"note": "second"}, {}):
+            response = submit(admin_client, execution, step, **answers)
+            assert response.status_code == 302
+            assert "The step “one” is no longer open." in told(response)[-1]
+        submit(admin_client, execution, open_step(execution, "two"), note="last")
+        response = submit(admin_client, execution, step, note="third")
+        assert "The step “one” is no longer open." in told(response)[-1]
+        assert Entity.objects.get(pk=execution.entity_id).fields == {"note": "last"}
+
+    def test_a_step_that_is_assigned_to_others(self, scenario: Scenario) -> None:
+        Group.objects.create(name="Reviewers")
+        execution = started(assignees={"groups": ["Reviewers"], "users": ["alice"]})
+        client, step = staff(*MAY), open_step(execution)
+        shown = text(client.get(page(execution)))
+        assert "Assigned to group “Reviewers”, “alice”." in shown
+        assert f"{step.cuid}-note" not in shown
+        response = submit(client, execution, step, note="mine")
+        assert response.status_code == 200
+        assert "is assigned to others" in text(response)
+
+    def test_it_takes_the_permission(self) -> None:
+        execution = started()
+        step, viewer = open_step(execution), staff(*VIEW)
+        assert f"{step.cuid}-note" not in text(viewer.get(page(execution)))
+        assert submit(viewer, execution, step, note="x").status_code == 403
+        assert submit(staff(*MAY), execution, step, note="x").status_code == 302
+
+    def test_a_step_of_another_execution(self, admin_client: Client) -> None:
+        assert submit(admin_client, started(), open_step(started()), note="x").status_code == 404
+
+    def test_the_address_of_the_form_leads_to_the_page(self, admin_client: Client) -> None:
+        execution = started()
+        address = url(Execution, "submit", execution.pk, open_step(execution).cuid)
+        assert admin_client.get(address)["Location"] == page(execution)
+
+
+class TestCancel:
+    def test_it_asks_why_and_cancels(self, admin_client: Client) -> None:
+        execution = started()
+        assert page(execution, "cancel") in text(admin_client.get(page(execution)))
+        assert "This cannot be undone." in text(admin_client.get(page(execution, "cancel")))
+        execution.refresh_from_db()
+        assert execution.live
+        response = admin_client.post(page(execution, "cancel"), {"why": "Not needed"})
+        assert response["Location"] == page(execution)
+        execution.refresh_from_db()
+        assert (execution.status, execution.message) == (Status.CANCELLED, "Not needed")
+        assert "Not needed" in text(admin_client.get(page(execution)))
+
+    def test_without_a_reason(self, admin_client: Client) -> None:
+        execution = started()
+        assert admin_client.post(page(execution, "cancel")).status_code == 302
+        execution.refresh_from_db()
+        assert execution.status == Status.CANCELLED
+
+    def test_what_has_ended_is_said(self, admin_client: Client) -> None:
+        execution = started()
+        running.cancel(execution)
+        assert page(execution, "cancel") not in text(admin_client.get(page(execution)))
+        response = admin_client.get(page(execution, "cancel"))
+        assert told(response) == [f"Execution {execution.cuid} is cancelled already."]
+        response = admin_client.post(page(execution, "cancel"), {"why": "again"})
+        assert "nothing can be done to it any more" in told(response)[-1]
+
+    def test_it_takes_the_permission(self) -> None:
+        execution, viewer = started(), staff(*VIEW)
+        assert page(execution, "cancel") not in text(viewer.get(page(execution)))
+        assert viewer.get(page(execution, "cancel")).status_code == 403
+        assert viewer.post(page(execution, "cancel"), {"why": ""}).status_code == 403
+        execution.refresh_from_db()
+        assert execution.live

@@ -1,0 +1,74 @@
+"""Who comes to the admin in these tests, and how its pages are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.models import Permission
+from django.contrib.messages import get_messages
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from tests.factories import UserFactory
+
+VIEW = (
+    "workflows.view_workflow",
+    "workflows.view_version",
+    "workflows.view_findingtype",
+    "executions.view_execution",
+    "executions.view_finding",
+)
+
+
+def staff(*permissions: str) -> Client:
+    """A client that is logged in as staff with these permissions alone."""
+    user: Any = UserFactory(is_staff=True)
+    for name in permissions:
+        app, codename = name.split(".")
+        user.user_permissions.add(
+            Permission.objects.get(content_type__app_label=app, codename=codename)
+        )
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def page(row: Any, name: str = "change") -> str:
+    """The address of a page of this row."""
+    options = row._meta
+    return reverse(f"admin:{options.app_label}_{options.model_name}_{name}", args=[row.pk])
+
+
+def text(response: Any) -> str:
+    """What a page says, on one line."""
+    return " ".join(response.content.decode().split())
+
+
+def told(response: Any) -> list[str]:
+    """The messages that a response leaves for the next page."""
+    return [" ".join(str(message).split()) for message in get_messages(response.wsgi_request)]
+
+
+def settings_of(workflow: Any, **changed: Any) -> dict[str, Any]:
+    """What the form of a workflow sends when nothing else is changed."""
+    sent = {
+        "title": workflow.title,
+        "description": workflow.description,
+        "state": workflow.state,
+        "entity_name": workflow.entity_name,
+        "entity_name_type": workflow.entity_name_type_id or "",
+        "primary_record_type": workflow.primary_record_type_id or "",
+        "trigger": workflow.trigger,
+        "trigger_data": "{}",
+    }
+    return {**sent, **changed}
+
+
+def statements(view: Callable[[], Any]) -> int:
+    """How many statements a page takes."""
+    with CaptureQueriesContext(connection) as captured:
+        assert view().status_code == 200
+    return len(captured)

@@ -1,0 +1,301 @@
+"""The finding type in the admin: held, refused, changed, and changed together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import IntegrityError
+from django.test import Client
+from django.urls import reverse
+
+from executions import services as running
+from executions.models import Execution
+from tests.conftest import Scenario
+from tests.factories import FindingTypeFactory, RecordTypeFactory, WorkflowFactory
+from tests.workflows.admin.staff import VIEW, page, settings_of, staff, text, told
+from workflows import guards, locks
+from workflows.models import FindingType, Version, Workflow
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OWN = "Cannot change finding type while this workflow has active executions."
+DEPENDENT = "Cannot change finding type: workflows referencing this one have active executions."
+TOGETHER = "admin:workflows_workflow_change_type"
+
+
+def at_field(response: Any, name: str = "entity_name_type") -> str:
+    """The errors that stand at a field, as the page shows them."""
+    return " ".join(str(response.context["adminform"].form.errors[name]).split())
+
+
+def type_of(workflow: Workflow) -> FindingType | None:
+    return Workflow.objects.get(pk=workflow.pk).entity_name_type
+
+
+class TestTheForm:
+    @pytest.mark.parametrize(("who", "message"), [("caller", OWN), ("callee", DEPENDENT)])
+    def test_the_report_is_refused_at_the_field_with_links(
+        self, admin_client: Client, scenario: Scenario, who: str, message: str
+    ) -> None:
+        execution = scenario.start()
+        workflow = getattr(scenario, who)
+        sent = settings_of(workflow, entity_name_type=scenario.exception.pk, title="Typed")
+        response = admin_client.post(page(workflow), sent)
+        assert response.status_code == 200
+        shown = at_field(response)
+        assert message in shown
+        assert f'href="{page(execution)}"' in shown
+        assert "Finish or cancel 1 live execution first." in shown
+        assert 'value="Typed"' in text(response)
+        assert f'value="{scenario.exception.pk}" selected' in text(response)
+        assert type_of(workflow) == scenario.limitation
+        running.submit(execution, node="form", data={"note": "done"})
+        execution.refresh_from_db()
+        assert execution.status == "completed"
+
+    def test_alone_it_is_refused_with_the_way_to_change_together(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        sent = settings_of(scenario.caller, entity_name_type=scenario.exception.pk)
+        shown = at_field(admin_client.post(page(scenario.caller), sent))
+        assert "Run Workflow: Incompatible entity name types." in shown
+        assert scenario.exception.cuid in shown
+        assert f'href="{page(scenario.callee)}"' in shown
+        group = f"{reverse(TOGETHER)}?workflows="
+        assert group in shown
+
+    def test_a_legal_change_leaves_a_version(self, admin_client: Client) -> None:
+        workflow, other = WorkflowFactory(), FindingTypeFactory()
+        before = workflow.versions.get()
+        response = admin_client.post(
+            page(workflow), settings_of(workflow, entity_name_type=other.pk)
+        )
+        assert response.status_code == 302
+        assert type_of(workflow) == other
+        version = workflow.versions.get()
+        assert (version.number, version.entity_name_type) == (1, other)
+        assert version.pk != before.pk
+
+    def test_adding_a_workflow_gives_it_version_1(self, admin_client: Client) -> None:
+        kind = FindingTypeFactory()
+        sent = settings_of(Workflow(title="New", entity_name_type=kind))
+        response = admin_client.post(reverse("admin:workflows_workflow_add"), sent)
+        assert response.status_code == 302
+        assert Workflow.objects.get(title="New").versions.get().number == 1
+
+    def test_types_that_do_not_go_together_are_refused_at_the_field(
+        self, admin_client: Client
+    ) -> None:
+        sent = settings_of(Workflow(title="New"), primary_record_type=RecordTypeFactory().pk)
+        response = admin_client.post(reverse("admin:workflows_workflow_add"), sent)
+        assert "A Finding needs a finding type and no record type." in at_field(response)
+        assert "is violated" not in text(response)
+
+    @pytest.mark.parametrize(
+        ("typed", "answer"),
+        [
+            ("[]", "This must be an object, not a list."),
+            ('{"a": "\\u0000"}', "NUL character"),
+            ('{"a": NaN}', "is not a finite number"),
+            ("{", "Enter a valid JSON."),
+            ("[" * 100_000, "nested too deeply"),
+            ("1" * 5_000, "This is not JSON"),
+        ],
+    )
+    def test_trigger_data_that_cannot_be_stored(
+        self, admin_client: Client, typed: str, answer: str
+    ) -> None:
+        workflow = WorkflowFactory()
+        response = admin_client.post(page(workflow), settings_of(workflow, trigger_data=typed))
+        assert answer in at_field(response, "trigger_data")
+
+
+class TestTheNotice:
+    @pytest.mark.parametrize(("who", "message"), [("caller", OWN), ("callee", DEPENDENT)])
+    def test_the_page_says_before_anyone_tries_that_the_type_is_held(
+        self, admin_client: Client, scenario: Scenario, who: str, message: str
+    ) -> None:
+        execution = scenario.start()
+        response = admin_client.get(page(getattr(scenario, who)))
+        shown = text(response)
+        assert message in shown
+        assert f'href="{page(execution)}"' in shown
+        form = response.context["adminform"].form
+        held = ("entity_name", "entity_name_type", "primary_record_type")
+        assert all(form.fields[name].disabled for name in held)
+        assert not form.fields["title"].disabled
+
+    def test_other_settings_are_saved_while_the_type_is_held(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        scenario.start()
+        sent = settings_of(scenario.caller, title="Other title")
+        for name in ("entity_name", "entity_name_type", "primary_record_type"):
+            # A browser does not send what is disabled.
+            del sent[name]
+        assert admin_client.post(page(scenario.caller), sent).status_code == 302
+        scenario.caller.refresh_from_db()
+        assert scenario.caller.title == "Other title"
+        assert scenario.caller.entity_name_type == scenario.limitation
+
+    def test_where_only_calls_stand_in_the_way_the_field_stays_open(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        response = admin_client.get(page(scenario.caller))
+        assert "The type changes together with others" in text(response)
+        assert f'href="{page(scenario.callee)}"' in text(response)
+        assert not response.context["adminform"].form.fields["entity_name_type"].disabled
+
+    def test_where_nothing_stands_in_the_way_nothing_is_said(self, admin_client: Client) -> None:
+        shown = text(admin_client.get(page(WorkflowFactory())))
+        assert "outlook" not in shown
+
+    def test_a_viewer_is_told_too(self, scenario: Scenario) -> None:
+        scenario.start()
+        assert OWN in text(staff(*VIEW).get(page(scenario.caller)))
+
+
+class TestRefusedAfterACleanForm:
+    """What comes between the form's judgement and the save is a message, never a 500."""
+
+    def test_the_guard_at_the_save(
+        self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        execution = scenario.start()
+        monkeypatch.setattr(Workflow, "clean", lambda _: None)
+        sent = settings_of(scenario.caller, entity_name_type=scenario.exception.pk, title="Typed")
+        response = admin_client.post(page(scenario.caller), sent)
+        assert response.status_code == 200
+        assert OWN in at_field(response)
+        assert page(execution) in at_field(response)
+        assert 'value="Typed"' in text(response)
+        assert told(response) == []
+        scenario.caller.refresh_from_db()
+        assert scenario.caller.title != "Typed"
+
+    def test_the_keys_of_the_database(
+        self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scenario.start()
+        monkeypatch.setattr(guards, "refuse_context_change", lambda _: None)
+        sent = settings_of(scenario.caller, entity_name_type=scenario.exception.pk)
+        response = admin_client.post(page(scenario.caller), sent)
+        assert response.status_code == 200
+        [refusal] = [
+            error
+            for errors in response.context["adminform"].form.errors.as_data().values()
+            for error in errors
+        ]
+        assert isinstance(refusal, (guards.ActiveExecutions, guards.Stranding))
+        assert str(refusal.message) in text(response)
+        assert told(response) == []
+        assert type_of(scenario.caller) == scenario.limitation
+
+    def test_contention(self, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        workflow = WorkflowFactory()
+
+        def save(self: Workflow, **kwargs: Any) -> None:
+            raise locks.Contention
+
+        monkeypatch.setattr(Workflow, "save", save)
+        response = admin_client.post(page(workflow), settings_of(workflow, title="Typed"))
+        assert response.status_code == 200
+        assert "try again in a moment" in text(response)
+        assert 'value="Typed"' in text(response)
+
+    def test_a_fault_stays_a_fault(
+        self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        workflow = WorkflowFactory()
+
+        def save(self: Workflow, **kwargs: Any) -> None:
+            raise IntegrityError("something else")
+
+        monkeypatch.setattr(Workflow, "save", save)
+        with pytest.raises(IntegrityError):
+            admin_client.post(page(workflow), settings_of(workflow))
+
+
+class TestTogether:
+    def ids(self, *workflows: Workflow) -> str:
+        return ",".join(str(row.pk) for row in workflows)
+
+    def test_the_action_leads_to_the_page(self, admin_client: Client, scenario: Scenario) -> None:
+        sent = {"action": "change_type", "_selected_action": [scenario.caller.pk]}
+        response = admin_client.post(reverse("admin:workflows_workflow_changelist"), sent)
+        assert response.status_code == 302
+        assert response["Location"] == f"{reverse(TOGETHER)}?workflows={scenario.caller.pk}"
+        assert scenario.caller.title in text(admin_client.get(response["Location"]))
+
+    def test_a_refused_try_offers_the_group(self, admin_client: Client, scenario: Scenario) -> None:
+        asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.exception.pk}"}
+        shown = text(admin_client.get(reverse(TOGETHER), asked))
+        assert "Run Workflow: Incompatible entity name types." in shown
+        assert "Choose these 2" in shown
+        assert f"type=finding-{scenario.exception.pk}" in shown
+        assert "Change the type of" not in shown
+
+    def test_a_try_says_that_it_is_held(self, admin_client: Client, scenario: Scenario) -> None:
+        execution = scenario.start()
+        asked = {
+            "workflows": self.ids(scenario.caller, scenario.callee),
+            "type": f"finding-{scenario.exception.pk}",
+        }
+        for response in (
+            admin_client.get(reverse(TOGETHER), asked),
+            admin_client.post(reverse(TOGETHER), asked),
+        ):
+            assert response.status_code == 200
+            assert OWN in text(response)
+            assert f'href="{page(execution)}"' in text(response)
+        assert type_of(scenario.caller) == scenario.limitation
+
+    def test_a_try_changes_nothing_and_the_confirmation_changes_all(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        asked = {
+            "workflows": self.ids(scenario.caller, scenario.callee),
+            "type": f"finding-{scenario.exception.pk}",
+            "why": "Reclassified",
+        }
+        assert "Nothing stands in the way" in text(admin_client.get(reverse(TOGETHER), asked))
+        assert type_of(scenario.caller) == scenario.limitation
+        response = admin_client.post(reverse(TOGETHER), asked)
+        assert response.status_code == 302
+        assert "“Workflow 4” is of the type “Policy Exception” now" in " ".join(told(response))
+        assert type_of(scenario.caller) == type_of(scenario.callee) == scenario.exception
+        version: Version = scenario.caller.latest_version
+        assert version.notes == "Reclassified"
+        assert version.created_by is not None
+
+    def test_to_a_record_type(self, admin_client: Client) -> None:
+        workflow, kind = WorkflowFactory(), RecordTypeFactory()
+        asked = {"workflows": workflow.pk, "type": f"record-{kind.pk}"}
+        assert admin_client.post(reverse(TOGETHER), asked).status_code == 302
+        workflow.refresh_from_db()
+        assert (workflow.entity_name, workflow.primary_record_type) == ("InventoryModel", kind)
+
+    @pytest.mark.parametrize("ids", ["", "abc", "999999", "99999999999999999999"])
+    def test_without_workflows_there_is_nothing_to_do(self, admin_client: Client, ids: str) -> None:
+        response = admin_client.get(reverse(TOGETHER), {"workflows": ids})
+        assert told(response) == ["No workflow was chosen."]
+
+    def test_an_unknown_type_is_an_error_of_the_form(self, admin_client: Client) -> None:
+        asked = {"workflows": WorkflowFactory().pk, "type": "finding-999999"}
+        response = admin_client.post(reverse(TOGETHER), asked)
+        assert response.status_code == 200
+        assert "Select a valid choice" in text(response)
+
+    def test_it_takes_the_permission(self, scenario: Scenario) -> None:
+        asked = {"workflows": scenario.caller.pk}
+        assert staff(*VIEW).get(reverse(TOGETHER), asked).status_code == 403
+        assert "Change finding type together" not in text(staff(*VIEW).get(page(scenario.caller)))
+        allowed = staff(*VIEW, "workflows.change_workflow")
+        assert allowed.get(reverse(TOGETHER), asked).status_code == 200
+
+
+def test_a_terminal_execution_holds_nothing(admin_client: Client, scenario: Scenario) -> None:
+    execution: Execution = scenario.start()
+    running.cancel(execution)
+    assert OWN not in text(admin_client.get(page(scenario.caller)))

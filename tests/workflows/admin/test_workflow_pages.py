@@ -1,0 +1,290 @@
+"""Lists, sections, states, deletions and permissions of what is drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
+
+from executions import services as running
+from executions.models import Execution
+from tests.conftest import Scenario
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    WorkflowFactory,
+    call,
+    drawn,
+    form,
+)
+from tests.workflows.admin.staff import VIEW, page, settings_of, staff, statements, text, told
+from workflows import guards
+from workflows.admin.workflow import WorkflowAdmin
+from workflows.models import FindingType, Version, Workflow
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def url(model: Any, name: str = "changelist") -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}")
+
+
+def act(client: Client, action: str, *workflows: Workflow, **more: str) -> Any:
+    sent = {"action": action, "_selected_action": [row.pk for row in workflows], **more}
+    return client.post(url(Workflow), sent)
+
+
+class TestLists:
+    @pytest.mark.parametrize("model", [Workflow, Version, FindingType])
+    def test_a_list_takes_as_many_statements_for_three_rows_as_for_thirty(
+        self, admin_client: Client, model: Any
+    ) -> None:
+        kind = FindingTypeFactory()
+        finding = FindingFactory(entity_name_type=kind)
+
+        def fill(number: int) -> None:
+            for _ in range(number):
+                workflow = WorkflowFactory(entity_name_type=kind)
+                drawn(workflow, form())
+                running.start(workflow, finding)
+                FindingTypeFactory()
+
+        fill(3)
+        few = statements(lambda: admin_client.get(url(model)))
+        fill(27)
+        assert statements(lambda: admin_client.get(url(model))) == few
+
+    def test_search_and_filters(self, admin_client: Client, scenario: Scenario) -> None:
+        for query in ({"q": "Workflow 4"}, {"q": scenario.caller.cuid}):
+            shown = text(admin_client.get(url(Workflow), query))
+            assert page(scenario.caller) in shown
+            assert page(scenario.callee) not in shown
+        shown = text(admin_client.get(url(Version), {"workflow": scenario.callee.pk}))
+        assert page(scenario.callee.latest_version) in shown
+        assert page(scenario.caller.latest_version) not in shown
+
+    @pytest.mark.parametrize("value", ["abc", "999999", "-1"])
+    def test_a_filter_that_names_no_row(self, admin_client: Client, value: str) -> None:
+        assert admin_client.get(url(Version), {"workflow": value}).status_code == 200
+
+
+class TestSections:
+    def test_what_runs_the_versions_and_the_calls_are_linked(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        execution = scenario.start()
+        shown = text(admin_client.get(page(scenario.caller)))
+        assert "Live executions (1)" in shown
+        assert page(execution) in shown
+        assert page(scenario.caller.latest_version) in shown
+        assert page(scenario.callee) in shown
+        assert page(scenario.caller) in text(admin_client.get(page(scenario.callee)))
+
+    def test_more_than_twenty_are_counted_and_linked(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        for _ in range(23):
+            scenario.start()
+        shown = text(admin_client.get(page(scenario.caller)))
+        assert "The newest 20 of 23." in shown
+        rest = f"{url(Execution)}?workflow={scenario.caller.pk}&amp;live=yes"
+        assert f'<a href="{rest}">Show all 23</a>' in shown
+        assert "23 executions" in text(admin_client.get(rest.replace("&amp;", "&")))
+
+    def test_what_is_typed_is_escaped(self, admin_client: Client) -> None:
+        workflow = WorkflowFactory(title="<script>alert(1)</script>")
+        drawn(workflow, form(title="<b>bold</b>"))
+        for address in (
+            page(workflow),
+            page(workflow.latest_version),
+            page(workflow, "graph"),
+            reverse("admin:workflows_workflow_change_type") + f"?workflows={workflow.pk}",
+            url(Workflow),
+        ):
+            shown = text(admin_client.get(address))
+            assert "<script>alert" not in shown
+            assert "<b>bold" not in shown
+
+    def test_no_page_holds_scripts_or_styles_of_its_own(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        execution = scenario.start()
+        for address in (
+            page(scenario.caller),
+            page(scenario.caller, "graph"),
+            page(execution),
+            page(execution, "cancel"),
+            reverse("admin:executions_execution_start", args=[scenario.caller.pk]),
+        ):
+            shown = text(admin_client.get(address))
+            assert "<script>" not in shown
+            assert "<style" not in shown
+            assert ' style="' not in shown
+            assert " onclick=" not in shown
+
+
+class TestVersions:
+    def test_a_version_is_read_never_written(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        execution = scenario.start()
+        version = scenario.caller.latest_version
+        shown = text(admin_client.get(page(version)))
+        assert version.checksum in shown
+        assert "user_action" in shown
+        assert page(scenario.callee) in shown
+        assert page(execution) in shown
+        assert 'name="_save"' not in shown
+        assert admin_client.post(page(version), {}).status_code == 403
+        assert admin_client.get(page(version, "delete")).status_code == 403
+        assert admin_client.get(url(Version, "add")).status_code == 403
+
+    def test_one_that_is_gone_leads_back(self, admin_client: Client) -> None:
+        gone = reverse("admin:workflows_version_change", args=[999_999])
+        assert admin_client.get(gone).status_code == 302
+
+
+class TestStates:
+    def test_retire_and_activate(self, admin_client: Client, scenario: Scenario) -> None:
+        response = act(admin_client, "retire", scenario.caller, scenario.callee)
+        # The callee comes first, and the caller calls it then.
+        callee, caller = told(response)
+        assert "“Workflow 3” stays active." in callee
+        assert "Cannot retire this workflow: 1 other workflow calls it" in callee
+        assert f'href="{page(scenario.caller)}"' in callee
+        assert caller == "“Workflow 4” is retired now."
+        assert told(act(admin_client, "retire", scenario.callee))[-1] == (
+            "“Workflow 3” is retired now."
+        )
+        refused = told(act(admin_client, "activate", scenario.caller))[-1]
+        assert "is retired and cannot be called" in refused
+        scenario.caller.refresh_from_db()
+        assert scenario.caller.state == Workflow.State.RETIRED
+
+    def test_what_is_so_already_is_said(self, admin_client: Client) -> None:
+        workflow = WorkflowFactory(title="One")
+        assert told(act(admin_client, "activate", workflow)) == ["“One” is active already."]
+
+    def test_the_form_refuses_at_the_state(self, admin_client: Client, scenario: Scenario) -> None:
+        response = admin_client.post(
+            page(scenario.callee), settings_of(scenario.callee, state="retired")
+        )
+        shown = str(response.context["adminform"].form.errors["state"])
+        assert "Cannot retire this workflow" in shown
+        assert page(scenario.caller) in shown
+
+
+class TestDeletion:
+    def test_the_confirmation_says_what_stands_in_the_way(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        shown = text(admin_client.get(page(scenario.callee, "delete")))
+        assert "Cannot delete this workflow: 1 other workflow calls it" in shown
+        assert page(scenario.caller) in shown
+        assert 'name="post"' not in shown
+        admin_client.post(page(scenario.callee, "delete"), {"post": "yes"})
+        assert Workflow.objects.filter(pk=scenario.callee.pk).exists()
+
+    def test_executions_keep_a_workflow(self, admin_client: Client, scenario: Scenario) -> None:
+        execution = scenario.start()
+        shown = text(admin_client.get(page(scenario.caller, "delete")))
+        assert "Cannot delete this workflow: executions have run on it." in shown
+        assert page(execution) in shown
+
+    def test_use_keeps_a_type(self, admin_client: Client, scenario: Scenario) -> None:
+        shown = text(admin_client.get(page(scenario.limitation, "delete")))
+        assert "Cannot delete the finding type “Model Limitation”: it is in use by" in shown
+        assert page(scenario.caller) in shown
+
+    def test_what_nothing_needs_is_deleted(self, admin_client: Client) -> None:
+        workflow, kind = WorkflowFactory(), FindingTypeFactory()
+        for row in (workflow, kind):
+            assert admin_client.post(page(row, "delete"), {"post": "yes"}).status_code == 302
+            assert not type(row).objects.filter(pk=row.pk).exists()
+
+    def test_several_are_deleted_whole_or_not_at_all(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        free = WorkflowFactory()
+        asked = text(act(admin_client, "delete_selected", free, scenario.callee))
+        assert "Cannot delete this workflow: 1 other workflow calls it" in asked
+        act(admin_client, "delete_selected", free, scenario.callee, post="yes")
+        assert Workflow.objects.count() == 3
+        act(admin_client, "delete_selected", free, post="yes")
+        assert Workflow.objects.count() == 2
+
+    @pytest.mark.parametrize("selected", [False, True])
+    def test_what_comes_in_between_is_a_message(
+        self,
+        admin_client: Client,
+        scenario: Scenario,
+        monkeypatch: pytest.MonkeyPatch,
+        selected: bool,
+    ) -> None:
+        monkeypatch.setattr(WorkflowAdmin, "refuse_deletion", lambda *_: None)
+        response = (
+            act(admin_client, "delete_selected", scenario.callee, post="yes")
+            if selected
+            else admin_client.post(page(scenario.callee, "delete"), {"post": "yes"})
+        )
+        assert response.status_code == 302
+        [message] = told(response)
+        assert "Cannot delete this workflow: 1 other workflow calls it" in message
+        assert f'href="{page(scenario.caller)}"' in message
+        assert Workflow.objects.filter(pk=scenario.callee.pk).exists()
+        assert not LogEntry.objects.exists()
+
+    def test_the_database_has_the_last_word(
+        self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(guards, "refuse_referenced", lambda *_, **__: None)
+        response = admin_client.post(page(scenario.callee, "delete"), {"post": "yes"})
+        assert response.status_code == 302
+        assert len(told(response)) == 1
+        assert "successfully" not in told(response)[0]
+        assert Workflow.objects.filter(pk=scenario.callee.pk).exists()
+
+    def test_versions_need_no_permission_of_their_own(self) -> None:
+        workflow = WorkflowFactory()
+        client = staff(*VIEW, "workflows.delete_workflow")
+        assert client.post(page(workflow, "delete"), {"post": "yes"}).status_code == 302
+        assert not Workflow.objects.exists()
+
+
+class TestPermissions:
+    def test_a_viewer_sees_and_cannot_touch(self, scenario: Scenario) -> None:
+        viewer = staff(*VIEW)
+        shown = text(viewer.get(page(scenario.caller)))
+        assert "Called by" in shown
+        for button in ("Start execution", "Edit graph", 'name="_save"'):
+            assert button not in shown
+        assert viewer.post(page(scenario.caller), {}).status_code == 403
+        assert viewer.get(page(scenario.caller, "graph")).status_code == 403
+        assert viewer.post(page(scenario.caller, "graph"), {}).status_code == 403
+        assert viewer.get(page(scenario.caller, "delete")).status_code == 403
+        act(viewer, "retire", scenario.caller)
+        scenario.caller.refresh_from_db()
+        assert scenario.caller.state == Workflow.State.ACTIVE
+
+    def test_a_button_comes_with_its_permission(self, scenario: Scenario) -> None:
+        shown = text(staff(*VIEW, "workflows.add_version").get(page(scenario.caller)))
+        assert "Edit graph" in shown
+        assert "Start execution" not in shown
+
+    def test_nobody_sees_anything_without_permissions(self, scenario: Scenario) -> None:
+        assert staff().get(page(scenario.caller)).status_code == 403
+        assert staff().get(url(Workflow)).status_code == 403
+
+
+def test_calls_through_others_are_told_apart(admin_client: Client) -> None:
+    low = WorkflowFactory(title="Low")
+    middle = WorkflowFactory(title="Middle", entity_name_type=low.entity_name_type)
+    top = WorkflowFactory(title="Top", entity_name_type=low.entity_name_type)
+    drawn(middle, call(low))
+    drawn(top, call(middle))
+    shown = text(admin_client.get(page(low)))
+    assert "Called by (2)" in shown
+    assert "through others" in shown
