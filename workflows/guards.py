@@ -482,8 +482,9 @@ def as_refusal(error: DatabaseError) -> Refusal | None:
         name = next((key for key in KEYS if key in str(error)), "")
     if name in KEYS:
         return KEYS[name]()
-    if getattr(error.__cause__, "pgcode", "") == "23505" or "UNIQUE constraint" in str(error):
+    state = getattr(error.__cause__, "pgcode", "")
+    if state == "23505" or "UNIQUE constraint failed" in str(error):
         return NotUnique()
-    if name.endswith("_fk") or "FOREIGN KEY constraint failed" in str(error):
+    if state == "23503" or "FOREIGN KEY constraint failed" in str(error):
         return Stranding()
     return None

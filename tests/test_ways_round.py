@@ -1,0 +1,190 @@
+"""Ways round the rules that were tried, each shut: what was edited stays out of the run's way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from executions import guards as running_guards
+from executions import services as running
+from executions.models import Entity, Execution, Finding, Status, Step
+from tests.conftest import Scenario
+from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, call, drawn, form
+from tests.factories import line as source_of
+from workflows import guards, services
+from workflows.graph import WorkflowValidationError
+from workflows.models import Version, Workflow
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+
+def finish(execution: Execution) -> None:
+    running.submit(execution, node="form", data={"note": "n"})
+    execution.refresh_from_db()
+    assert execution.status == Status.COMPLETED
+
+
+def test_an_ended_child_is_not_deleted_while_its_root_is_live(scenario: Scenario) -> None:
+    drawn(scenario.callee, form("inner"))
+    execution = scenario.start()
+    running.submit(execution, node="form", data={"note": "n"})
+    child = execution.children.get()
+    running.cancel(child)
+    with pytest.raises(running_guards.ExecutionLive):
+        child.delete()
+    with pytest.raises(running_guards.ExecutionLive):
+        Execution.objects.filter(pk=child.pk).delete()
+    running.cancel(execution)
+    execution.delete()
+    assert not Execution.objects.exists()
+
+
+def test_the_cuid_by_which_versions_call_a_workflow_is_written_once(scenario: Scenario) -> None:
+    execution = scenario.start()
+    callee = Workflow.objects.get(pk=scenario.callee.pk)
+    callee.cuid = "x"
+    with pytest.raises(guards.WrittenOnce):
+        callee.save()
+    with pytest.raises(guards.WrittenOnce):
+        Workflow.objects.filter(pk=callee.pk).update(cuid="x")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Workflow._base_manager.filter(pk=callee.pk).update(cuid="x")
+    finish(execution)
+
+
+@pytest.mark.parametrize("fields", [["a"], "a", 1, None])
+def test_the_fields_of_an_entity_stay_an_object(scenario: Scenario, fields: Any) -> None:
+    execution = scenario.start()
+    scenario.finding.fields = fields
+    with pytest.raises(running_guards.InvalidFields):
+        scenario.finding.save()
+    with pytest.raises(ValidationError):
+        scenario.finding.full_clean()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Entity._base_manager.filter(pk=scenario.finding.pk).update(fields=fields)
+    finish(execution)
+
+
+def test_a_stale_entity_that_is_saved_keeps_what_executions_wrote(scenario: Scenario) -> None:
+    stale = Finding.objects.get(pk=scenario.finding.pk)
+    finish(scenario.start())
+    stale.title = "Renamed"
+    stale.save()
+    row = Finding.objects.get(pk=stale.pk)
+    assert (row.title, row.fields) == ("Renamed", {"note": "n"})
+    row.fields["more"] = 1
+    row.save()
+    assert Finding.objects.get(pk=stale.pk).fields == {"note": "n", "more": 1}
+
+
+def test_a_child_that_has_completed_stays_completed_when_its_parent_fails(
+    scenario: Scenario,
+) -> None:
+    drawn(scenario.callee, form("inner"))
+    caller = WorkflowFactory(entity_name_type=scenario.limitation)
+    services.save_graph(
+        caller, source_of(call(scenario.callee), last={"id": "bad", "type": "fail"}), based_on=1
+    )
+    execution = running.start(caller, scenario.finding)
+    child = execution.children.get()
+    running.submit(child, node="inner", data={"note": "kept"})
+    execution.refresh_from_db()
+    child.refresh_from_db()
+    assert (execution.status, child.status) == (Status.FAILED, Status.COMPLETED)
+    assert child.steps.get(node_id="inner").output == {"note": "kept"}
+
+
+def test_an_open_step_is_neither_closed_nor_deleted_past_the_services(scenario: Scenario) -> None:
+    execution = scenario.start()
+    step = execution.steps.open().get()
+    with pytest.raises(running_guards.ExecutionFrozen):
+        step.delete()
+    with pytest.raises(running_guards.ExecutionFrozen):
+        execution.steps.all().delete()
+    step.state = "done"
+    with pytest.raises(running_guards.ExecutionFrozen):
+        step.save()
+    assert Step.objects.open().count() == 1
+    finish(execution)
+
+
+def test_a_retired_caller_whose_last_execution_has_ended_binds_nobody(scenario: Scenario) -> None:
+    execution = scenario.start()
+    services.retire(scenario.caller)
+    finish(execution)
+    services.change_entity_context([scenario.callee], entity_name_type=scenario.exception)
+    assert not scenario.caller.latest_version.in_force
+
+
+def test_the_latest_version_is_not_deleted_and_not_let_go_by_hand(scenario: Scenario) -> None:
+    version: Version = scenario.caller.latest_version
+    with pytest.raises(guards.VersionInUse):
+        version.delete()
+    version.in_force = False
+    with pytest.raises(guards.VersionInUse):
+        version.save()
+    assert scenario.caller.latest_version.in_force
+
+
+def test_what_has_been_deleted_is_named(scenario: Scenario) -> None:
+    gone = WorkflowFactory(entity_name_type=scenario.limitation)
+    stale = Workflow.objects.get(pk=gone.pk)
+    gone.delete()
+    for edit in (
+        stale.save,
+        lambda: services.save_graph(stale, source_of(), based_on=1),
+        lambda: services.retire(stale),
+        lambda: services.change_entity_context([stale], entity_name_type=scenario.exception),
+        lambda: running.start(stale, scenario.finding),
+    ):
+        with pytest.raises(guards.Gone):
+            edit()
+    assert not Workflow.objects.filter(pk=stale.pk).exists()
+    finding = FindingFactory(entity_name_type=scenario.limitation)
+    other = Finding.objects.get(pk=finding.pk)
+    finding.delete()
+    with pytest.raises(guards.Gone):
+        running.start(scenario.caller, other)
+
+
+def test_a_type_that_does_not_exist_and_a_state_that_does_not_are_named() -> None:
+    workflow = WorkflowFactory()
+    row = Workflow.objects.get(pk=workflow.pk)
+    row.entity_name_type_id = 10**6
+    with pytest.raises(guards.NoSuchType):
+        row.save()
+    with pytest.raises(guards.InvalidState):
+        services.set_state(workflow, "bogus")
+    kind = FindingTypeFactory()
+    deleted = type(kind).objects.get(pk=kind.pk)
+    kind.delete()
+    with pytest.raises(guards.Refusal):
+        services.change_entity_context([workflow], entity_name_type=deleted)
+
+
+def test_the_remedy_counts_the_executions_of_the_whole_group(scenario: Scenario) -> None:
+    busy = WorkflowFactory(title="Busy", entity_name_type=scenario.limitation)
+    drawn(busy, form())
+    running.start(busy, scenario.finding)
+    top = WorkflowFactory(title="Top", entity_name_type=scenario.limitation)
+    drawn(top, call(busy), call(scenario.callee, "other"))
+    with pytest.raises(guards.IncompatibleEntityTypes) as refused:
+        services.change_entity_context([scenario.callee], entity_name_type=scenario.exception)
+    remedies = {remedy.code: remedy for remedy in refused.value.remedies}
+    assert remedies["finish_or_cancel"].workflows == [busy.cuid]
+    assert busy.cuid in remedies["change_together"].workflows
+
+
+def test_a_call_of_a_workflow_to_itself_and_a_longer_cycle_are_refused(scenario: Scenario) -> None:
+    for callee in (scenario.callee, scenario.caller):
+        with pytest.raises(WorkflowValidationError) as refused:
+            services.save_graph(
+                scenario.callee,
+                source_of(call(callee)),
+                based_on=scenario.callee.latest_version.number,
+            )
+        assert refused.value.code == "call_cycle"
+        assert refused.value.problems[0].pointer == "/nodes/1/data/workflow"
