@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from workflows.database_refusals import KEYS
 from workflows.guards import (
-    KEYS,
     ActiveExecutions,
     ContextShape,
     DependentActiveExecutions,

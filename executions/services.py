@@ -16,7 +16,8 @@ from executions.engine.advance import Advance
 from executions.engine.nodes.user_action import may_submit
 from executions.models import Entity, Execution, Pin, Status, Step
 from workflows import locks
-from workflows.guards import Gone, translated
+from workflows.database_refusals import translated
+from workflows.guards import Gone
 from workflows.models import Reference, Version, Workflow, calls
 
 DB = "default"

@@ -22,6 +22,7 @@ from tests.factories import (
 )
 from workflows import guards
 from workflows import services as drawing
+from workflows.database_refusals import as_refusal
 from workflows.models import Reference, Version, Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -197,7 +198,7 @@ def test_with_the_guards_removed_the_keys_still_refuse_the_service(scenario: Sce
 @pytest.mark.usefixtures("no_guards")
 def test_with_the_guards_removed_a_used_workflow_is_still_not_deleted(scenario: Scenario) -> None:
     scenario.start()
-    with pytest.raises(guards.Stranding):
+    with pytest.raises(guards.Refusal):
         scenario.caller.delete()
     assert Workflow.objects.filter(pk=scenario.caller.pk).exists()
 
@@ -205,7 +206,7 @@ def test_with_the_guards_removed_a_used_workflow_is_still_not_deleted(scenario: 
 def test_a_key_that_refuses_is_told_as_the_guards_refusal(world: World, vendor: str) -> None:
     with pytest.raises(IntegrityError) as refused, transaction.atomic():
         STRANDING["version let go"](world)
-    refusal = guards.as_refusal(refused.value)
+    refusal = as_refusal(refused.value)
     assert refusal is not None
     assert refusal.code == ("active_executions" if vendor == "postgresql" else "database_refused")
 

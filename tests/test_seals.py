@@ -15,7 +15,8 @@ from executions import services as running
 from executions.models import Execution, Pin
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, drawn, form
-from workflows import guards, seals
+from workflows import seals
+from workflows.database_refusals import as_refusal
 from workflows.models import Reference, Unsealed, Version, unsealed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -102,7 +103,7 @@ def test_what_is_written_once_is_sealed(world: World, name: str) -> None:
     code, change = SEALED[name]
     with pytest.raises(IntegrityError) as refused, transaction.atomic():
         change(world)
-    refusal = guards.as_refusal(refused.value)
+    refusal = as_refusal(refused.value)
     assert refusal is not None
     assert refusal.code == code
 
@@ -122,7 +123,7 @@ def test_a_row_goes_only_with_its_parent(world: World, vendor: str, what: str) -
     )
     with pytest.raises(IntegrityError) as refused:
         type(row)._base_manager.filter(pk=row.pk)._raw_delete("default")  # type: ignore[attr-defined]
-    assert guards.as_refusal(refused.value) is not None
+    assert as_refusal(refused.value) is not None
     world.other_live.version.references.all().delete()
     world.ended.delete()
 

@@ -8,13 +8,11 @@ the keys of the schema hold whatever was decided without them.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol
 
-from django.db import DatabaseError, IntegrityError
-from django.db.models import ProtectedError, QuerySet
+from django.db.models import QuerySet
 
 from workflows.graph import NodesManager, WorkflowValidationError, incompatible, parse
 from workflows.refusals import (
@@ -25,9 +23,6 @@ from workflows.refusals import (
     Refusal,
     Remedy,
 )
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 LISTED = 20
 CALL_CYCLE = "call_cycle"
@@ -117,18 +112,6 @@ class InvalidState(Refusal):
     code = "invalid_state"
 
 
-class NotUnique(Refusal):
-    """A record with the same name or number is there already."""
-
-    code = "not_unique"
-
-
-class Stranding(Refusal):
-    """Refused by the database: the change would set a live record apart from what is running."""
-
-    code = "database_refused"
-
-
 @dataclass(frozen=True, slots=True)
 class Crossing:
     """A call of a latest version that would join two contexts after a change."""
@@ -209,7 +192,8 @@ def refuse_bulk_write(names: Iterable[str]) -> None:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
 
 
 def refuse_context_change(change: ContextChangeFacts) -> None:
@@ -432,59 +416,3 @@ def refuse_reference_deletion(reference: Any, origin: Any) -> None:
             f"The reference of node “{reference.node_id}” goes only with its version: "
             "save a graph without the node instead."
         )
-
-
-# The keys, checks and seals of the schema, and the refusal that stands before each of them;
-# the app of what is running adds its own.
-KEYS: dict[str, type[Refusal]] = {
-    "workflows_version_workflow_fk": ActiveExecutions,
-    "workflows_reference_callee_fk": IncompatibleEntityTypes,
-    "workflows_reference_version_fk": VersionInUse,
-    "workflows_version_sealed": VersionInUse,
-    "workflows_reference_sealed": VersionInUse,
-    "workflows_reference_attached": VersionInUse,
-    "workflows_workflow_sealed": WrittenOnce,
-    "workflows_workflow_state": InvalidState,
-    "workflows_workflow_shape": ContextShape,
-    "workflows_version_shape": ContextShape,
-}
-
-
-def translated(function: Callable[P, R]) -> Callable[P, R]:
-    """Let what a key of the schema refuses come out of ``function`` as the refusal before it."""
-
-    @functools.wraps(function)
-    def refusing(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except DatabaseError as error:
-            refusal = as_refusal(error)
-            if refusal is None:
-                raise
-            raise refusal from error
-
-    return refusing
-
-
-def as_refusal(error: DatabaseError) -> Refusal | None:
-    """The refusal that a key of the schema stands behind; None for any other error.
-
-    SQLite does not name a foreign key that fails, so there it is ``Stranding``; whoever can
-    ask the guard first gives the better sentence.
-    """
-    if isinstance(error, ProtectedError):
-        return Stranding("Cannot delete this: other records still need it.")
-    if not isinstance(error, IntegrityError):
-        return None
-    diagnosis = getattr(error.__cause__, "diag", None)
-    name = getattr(diagnosis, "constraint_name", None) or ""
-    if not name:
-        name = next((key for key in KEYS if key in str(error)), "")
-    if name in KEYS:
-        return KEYS[name]()
-    state = getattr(error.__cause__, "pgcode", "")
-    if state == "23505" or "UNIQUE constraint failed" in str(error):
-        return NotUnique()
-    if state == "23503" or "FOREIGN KEY constraint failed" in str(error):
-        return Stranding()
-    return None

@@ -15,8 +15,8 @@ from django.db.models import Manager
 from django.utils import timezone
 
 from workflows import guards, locks
+from workflows.database_refusals import translated
 from workflows.graph import Graph, parse
-from workflows.guards import translated
 from workflows.models import (
     Context,
     EntityName,

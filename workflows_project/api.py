@@ -24,7 +24,8 @@ from rest_framework.settings import api_settings
 
 from executions.guards import Ended, NotAssigned, NotOpen
 from workflows import locks
-from workflows.guards import StaleVersion, as_refusal
+from workflows.database_refusals import as_refusal
+from workflows.guards import StaleVersion
 from workflows.jsontext import below, quoted
 from workflows.refusals import Problem, Refusal
 

@@ -13,7 +13,7 @@ from django.db.models.lookups import Exact
 from executions import guards
 from workflows import locks
 from workflows.cuid import LENGTH, new_cuid
-from workflows.guards import translated
+from workflows.database_refusals import translated
 from workflows.keys import JSONKind, KeyTarget
 from workflows.models import EntityName
 from workflows.models.types import EntityContext

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from workflows import locks
 from workflows.admin.shown import admin_url, execution_model
-from workflows.guards import as_refusal
+from workflows.database_refusals import as_refusal
 from workflows.models import Workflow
 from workflows.refusals import Refusal
 

@@ -9,6 +9,7 @@ from django.db import models, router, transaction
 
 from workflows import guards, locks
 from workflows.cuid import LENGTH, new_cuid
+from workflows.database_refusals import translated
 from workflows.graph import START_TO_END
 from workflows.keys import KeyTarget
 from workflows.models.types import EntityContext
@@ -170,7 +171,7 @@ class Workflow(EntityContext):
         guards.refuse_referenced(callers, edit="delete")
         guards.refuse_used(self.executions.all(), self.pins.all())
 
-    @guards.translated
+    @translated
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ``guards.Referenced`` or ``guards.HasExecutions``."""
         return super().delete(*args, **kwargs)

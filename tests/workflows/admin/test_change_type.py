@@ -15,6 +15,7 @@ from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, RecordTypeFactory, WorkflowFactory
 from tests.workflows.admin.staff import VIEW, page, settings_of, staff, text, told
 from workflows import guards, locks
+from workflows.database_refusals import Stranding
 from workflows.models import FindingType, Version, Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -187,7 +188,7 @@ class TestRefusedAfterACleanForm:
             for errors in response.context["adminform"].form.errors.as_data().values()
             for error in errors
         ]
-        assert isinstance(refusal, (guards.ActiveExecutions, guards.Stranding))
+        assert isinstance(refusal, (guards.ActiveExecutions, Stranding))
         assert str(refusal.message) in text(response)
         assert told(response) == []
         assert type_of(scenario.caller) == scenario.limitation

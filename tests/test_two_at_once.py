@@ -1,0 +1,329 @@
+"""Two people at the same instant, on PostgreSQL: one pauses while the other goes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from executions import guards as running_guards
+from executions import services as running
+from executions.engine.advance import Advance
+from executions.models import Entity, Execution, Status
+from tests.conftest import Scenario
+from tests.factories import WorkflowFactory, call, drawn, form, line
+from workflows import guards, locks, services
+from workflows.models import Workflow, calls
+from workflows.models.edit import ContextChange
+from workflows.refusals import Refusal
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("laws"),
+]
+
+PATIENCE = 15
+
+
+@pytest.fixture(autouse=True)
+def _postgresql_only(vendor: str) -> None:
+    if vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time; row locks are PostgreSQL's")
+
+
+class Other(threading.Thread):
+    """Somebody else, on a connection of their own."""
+
+    def __init__(self, action: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self.action = action
+        self.result: Any = None
+
+    def run(self) -> None:
+        try:
+            self.result = self.action()
+        except Exception as error:
+            self.result = error
+        finally:
+            connection.close()
+
+    def waits_for_a_lock(self) -> bool:
+        """Whether somebody is held up by a lock, or this one has come to its end instead."""
+        while self.is_alive():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                if cursor.fetchone()[0]:
+                    return True
+        return False
+
+    def outcome(self) -> Any:
+        self.join(PATIENCE)
+        assert not self.is_alive()
+        return self.result
+
+
+class Pause:
+    """Runs ``then`` once, on this thread, when ``name`` of ``owner`` is called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.monkeypatch = monkeypatch
+
+    def __call__(
+        self, owner: Any, name: str, then: Callable[[], Any], *, after: bool = True
+    ) -> None:
+        original = getattr(owner, name)
+        me, done = threading.current_thread(), threading.Event()
+
+        def paused(*args: Any, **kwargs: Any) -> Any:
+            mine = threading.current_thread() is me and not done.is_set()
+            if mine and not after:
+                done.set()
+                then()
+            result = original(*args, **kwargs)
+            if mine and after:
+                done.set()
+                then()
+            return result
+
+        self.monkeypatch.setattr(owner, name, paused)
+
+
+@pytest.fixture
+def pause(monkeypatch: pytest.MonkeyPatch) -> Pause:
+    return Pause(monkeypatch)
+
+
+def test_a_change_that_meets_a_start_waits_for_it_and_is_refused(
+    scenario: Scenario, pause: Pause
+) -> None:
+    both = [scenario.caller, scenario.callee]
+    other = Other(lambda: services.change_entity_context(both, entity_name_type=scenario.exception))
+
+    def go() -> None:
+        other.start()
+        assert other.waits_for_a_lock()
+
+    pause(Advance, "write", go)
+    execution = scenario.start()
+    assert isinstance(other.outcome(), guards.ActiveExecutions)
+    running.submit(execution, node="form", data={"note": "n"})
+
+
+def test_a_start_that_meets_a_change_waits_for_it_and_sees_the_new_type(
+    scenario: Scenario, pause: Pause
+) -> None:
+    other = Other(scenario.start)
+
+    def go() -> None:
+        other.start()
+        assert other.waits_for_a_lock()
+
+    pause(ContextChange, "roll_forward", go)
+    services.change_entity_context(
+        [scenario.caller, scenario.callee], entity_name_type=scenario.exception
+    )
+    assert isinstance(other.outcome(), running_guards.EntityTypeMismatch)
+    assert not Execution.objects.exists()
+
+
+def test_without_the_locks_the_key_alone_stops_a_change_that_meets_a_start(
+    scenario: Scenario, pause: Pause, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_lock(rows: Any, ids: Any, strength: Any, **options: Any) -> list[int]:
+        return sorted(set(ids))
+
+    monkeypatch.setattr(locks, "lock_rows", no_lock)
+    other = Other(
+        lambda: services.change_entity_context(
+            [scenario.caller, scenario.callee], entity_name_type=scenario.exception
+        )
+    )
+
+    def go() -> None:
+        other.start()
+        assert other.waits_for_a_lock()
+
+    pause(Advance, "write", go)
+    scenario.start()
+    # It has judged already and saw nothing: what refuses is the key.
+    outcome = other.outcome()
+    assert isinstance(outcome, Refusal)
+    assert isinstance(outcome.__cause__, Exception)
+
+
+def test_a_graph_that_is_saved_while_a_start_reads_is_either_walked_or_left(
+    pause: Pause, scenario: Scenario
+) -> None:
+    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+    other = Other(
+        lambda: services.save_graph(workflow, line(form(), call(scenario.callee)), based_on=1)
+    )
+
+    def go() -> None:
+        other.start()
+        other.outcome()
+
+    pause(calls, "walk", go)
+    execution = running.start(workflow, scenario.finding)
+    assert execution.status == Status.WAITING
+    assert execution.version == workflow.latest_version
+    assert [pin.callee for pin in execution.pins.all()] == [scenario.callee]
+    running.submit(execution, node="form", data={"note": "n"})
+    execution.refresh_from_db()
+    assert execution.status == Status.COMPLETED
+
+
+@pytest.mark.parametrize("length", [2, 4])
+def test_two_graphs_that_would_close_a_cycle_do_not_both_get_in(
+    scenario: Scenario, pause: Pause, length: int
+) -> None:
+    ring = [WorkflowFactory(entity_name_type=scenario.limitation) for _ in range(length)]
+    half = length // 2
+    for number, workflow in enumerate(ring):
+        if number % half:
+            drawn(workflow, call(ring[(number + 1) % length]))
+    first, second = ring[0], ring[half]
+    if half > 1:
+        drawn(ring[1], call(ring[2]))
+        drawn(ring[3], call(ring[0]))
+    other = Other(
+        lambda: services.save_graph(
+            second, line(call(ring[(half + 1) % length])), based_on=second.latest_version.number
+        )
+    )
+
+    def go() -> None:
+        other.start()
+        assert other.waits_for_a_lock()
+
+    pause(guards, "refuse_calls", go)
+    services.save_graph(first, line(call(ring[1])), based_on=first.latest_version.number)
+    outcome = other.outcome()
+    assert isinstance(outcome, Refusal)
+    assert outcome.code == "call_cycle"
+
+
+def test_two_executions_that_write_one_entity_lose_nothing(
+    scenario: Scenario, pause: Pause
+) -> None:
+    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawn(workflow, form("ask", {"name": "a", "type": "text"}, {"name": "b", "type": "text"}))
+    one = running.start(workflow, scenario.finding)
+    two = running.start(workflow, scenario.finding)
+    other = Other(lambda: running.submit(two, node="ask", data={"b": "2"}))
+
+    def go() -> None:
+        other.start()
+        assert other.waits_for_a_lock()
+
+    pause(Advance, "write", go)
+    running.submit(one, node="ask", data={"a": "1"})
+    assert isinstance(other.outcome(), Execution)
+    assert Entity.objects.get(pk=scenario.finding.pk).fields == {"a": "1", "b": "2"}
+
+
+def test_two_submits_of_one_step_are_one_submit(scenario: Scenario, pause: Pause) -> None:
+    execution = scenario.start()
+    other = Other(lambda: running.submit(execution, node="form", data={"note": "second"}))
+
+    def go() -> None:
+        other.start()
+        assert other.waits_for_a_lock()
+
+    pause(Advance, "write", go)
+    running.submit(execution, node="form", data={"note": "first"})
+    assert isinstance(other.outcome(), running_guards.Ended)
+    assert Entity.objects.get(pk=scenario.finding.pk).fields == {"note": "first"}
+    assert execution.children.count() == 1
+
+
+def test_a_submit_that_meets_a_cancel_finds_the_execution_ended(
+    scenario: Scenario, pause: Pause
+) -> None:
+    execution = scenario.start()
+    other = Other(lambda: running.submit(execution, node="form", data={"note": "n"}))
+
+    def go() -> None:
+        other.start()
+        assert other.waits_for_a_lock()
+
+    pause(Advance, "write", go)
+    running.cancel(execution)
+    assert isinstance(other.outcome(), running_guards.Ended)
+
+
+def test_a_retirement_that_meets_a_start_does_not_stop_it(scenario: Scenario, pause: Pause) -> None:
+    other = Other(lambda: services.retire(scenario.caller))
+
+    def go() -> None:
+        other.start()
+        assert other.waits_for_a_lock()
+
+    pause(Advance, "write", go)
+    execution = scenario.start()
+    assert isinstance(other.outcome(), Workflow)
+    running.submit(execution, node="form", data={"note": "n"})
+    with pytest.raises(running_guards.NotStartable):
+        scenario.start()
+
+
+def test_a_child_starts_while_somebody_wants_to_change_its_workflow(
+    scenario: Scenario, pause: Pause
+) -> None:
+    drawn(scenario.callee, form("inner"))
+    execution = scenario.start()
+    other = Other(
+        lambda: services.change_entity_context(
+            [scenario.callee], entity_name_type=scenario.exception
+        )
+    )
+
+    def go() -> None:
+        other.start()
+        other.outcome()
+
+    pause(Advance, "write", go)
+    running.submit(execution, node="form", data={"note": "n"})
+    assert isinstance(other.outcome(), guards.DependentActiveExecutions)
+    running.submit(execution.children.get(), node="inner", data={"note": "n"})
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_change_in_an_older_snapshot_does_not_strand_a_start(
+    scenario: Scenario, level: str
+) -> None:
+    other = Other(scenario.start)
+    both = [scenario.caller, scenario.callee]
+    with pytest.raises((Refusal, locks.Contention)), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
+        assert not Execution.objects.exists()
+        other.start()
+        assert isinstance(other.outcome(), Execution)
+        services.change_entity_context(both, entity_name_type=scenario.exception)
+    assert Execution.objects.live().count() == 1
+
+
+def test_group_changes_in_opposite_order_do_not_wait_for_each_other_for_ever(
+    scenario: Scenario, pause: Pause
+) -> None:
+    both = [scenario.caller, scenario.callee]
+    other = Other(
+        lambda: services.change_entity_context(
+            list(reversed(both)), entity_name_type=scenario.exception
+        )
+    )
+
+    def go() -> None:
+        other.start()
+        assert other.waits_for_a_lock()
+
+    pause(ContextChange, "make_way", go)
+    services.change_entity_context(both, entity_name_type=scenario.exception)
+    assert not isinstance(other.outcome(), Exception)
+    assert {row.latest_version.entity_name_type for row in Workflow.objects.all()} == {
+        scenario.exception
+    }

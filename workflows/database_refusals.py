@@ -1,0 +1,91 @@
+"""What the database refuses, told as the refusal that stands before it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from django.db import DatabaseError, IntegrityError
+from django.db.models import ProtectedError
+
+from workflows.guards import (
+    ActiveExecutions,
+    ContextShape,
+    IncompatibleEntityTypes,
+    InvalidState,
+    VersionInUse,
+    WrittenOnce,
+)
+from workflows.refusals import Refusal
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class NotUnique(Refusal):
+    """A record with the same name or number is there already."""
+
+    code = "not_unique"
+
+
+class Stranding(Refusal):
+    """Refused by the database: the change would set a live record apart from what is running."""
+
+    code = "database_refused"
+
+
+# The keys, checks and seals of the schema, and the refusal that stands before each of them;
+# the app of what is running adds its own.
+KEYS: dict[str, type[Refusal]] = {
+    "workflows_version_workflow_fk": ActiveExecutions,
+    "workflows_reference_callee_fk": IncompatibleEntityTypes,
+    "workflows_reference_version_fk": VersionInUse,
+    "workflows_version_sealed": VersionInUse,
+    "workflows_reference_sealed": VersionInUse,
+    "workflows_reference_attached": VersionInUse,
+    "workflows_workflow_sealed": WrittenOnce,
+    "workflows_workflow_state": InvalidState,
+    "workflows_workflow_shape": ContextShape,
+    "workflows_version_shape": ContextShape,
+}
+
+
+def translated(function: Callable[P, R]) -> Callable[P, R]:
+    """Let what a key of the schema refuses come out of ``function`` as the refusal before it."""
+
+    @functools.wraps(function)
+    def refusing(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except DatabaseError as error:
+            refusal = as_refusal(error)
+            if refusal is None:
+                raise
+            raise refusal from error
+
+    return refusing
+
+
+def as_refusal(error: DatabaseError) -> Refusal | None:
+    """The refusal that a key of the schema stands behind; None for any other error.
+
+    SQLite does not name a foreign key that fails, so there it is ``Stranding``; whoever can
+    ask the guard first gives the better sentence.
+    """
+    if isinstance(error, ProtectedError):
+        return Stranding("Cannot delete this: other records still need it.")
+    if not isinstance(error, IntegrityError):
+        return None
+    diagnosis = getattr(error.__cause__, "diag", None)
+    name = getattr(diagnosis, "constraint_name", None) or ""
+    if not name:
+        name = next((key for key in KEYS if key in str(error)), "")
+    if name in KEYS:
+        return KEYS[name]()
+    state = getattr(error.__cause__, "pgcode", "")
+    if state == "23505" or "UNIQUE constraint failed" in str(error):
+        return NotUnique()
+    if state == "23503" or "FOREIGN KEY constraint failed" in str(error):
+        return Stranding()
+    return None
