@@ -1,0 +1,52 @@
+"""JSON as it is stored and summed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from workflows import jsontext
+
+# Canonical JSON
+
+
+def test_canonical_json_does_not_depend_on_order_or_spaces():
+    assert jsontext.canonical({"b": [1, 2], "a": "é"}) == '{"a":"é","b":[1,2]}'
+
+
+@pytest.mark.parametrize(
+    ("value", "as_jsonb"),
+    [
+        (1.0, "1.0"),
+        (-0.0, "-0.0"),
+        (1e23, "100000000000000000000000"),
+        (1e308, "1" + "0" * 308),
+        (1.2345678901234568e17, "123456789012345680"),
+        (1e-7, "0.0000001"),
+        (0.1, "0.1"),
+        (True, "true"),
+        (None, "null"),
+    ],
+)
+def test_canonical_json_survives_a_round_trip_through_jsonb(value, as_jsonb):
+    again = json.loads(as_jsonb)
+    assert jsontext.canonical({"a": [value]}) == jsontext.canonical({"a": [again]})
+    assert jsontext.canonical(json.loads(jsontext.canonical([value]))) == jsontext.canonical(
+        [value]
+    )
+
+
+def test_canonical_json_tells_true_from_one():
+    assert jsontext.canonical([True, 1, 1.0]) == "[true,1,1]"
+
+
+def test_canonical_json_has_no_nan():
+    with pytest.raises(ValueError, match=r"."):
+        jsontext.canonical(float("nan"))
+
+
+def test_a_checksum_is_over_all_parts_and_their_borders():
+    assert jsontext.checksum({"a": 1.0}, "x") == jsontext.checksum({"a": 1}, "x")
+    assert jsontext.checksum("ab", "c") != jsontext.checksum("a", "bc")
+    assert len(jsontext.checksum()) == 64
