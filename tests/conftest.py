@@ -6,12 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from executions import integrity, services
 from executions.models import Execution, Finding
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, call, drawn, form
 from workflows.models import FindingType, Workflow
+
+
+def pytest_configure() -> None:
+    # Hashes that are hard to guess are slow to make, and no test tells one from another.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
