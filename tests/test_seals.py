@@ -32,6 +32,7 @@ class World:
         self.other = WorkflowFactory(entity_name_type=scenario.limitation)
         drawn(self.other, form())
         self.other_live = running.start(self.other, scenario.finding)
+        self.idle = WorkflowFactory(entity_name_type=scenario.limitation)
         self.other_finding = FindingFactory(entity_name_type=scenario.limitation)
 
 
@@ -55,7 +56,7 @@ SEALED: dict[str, tuple[str, Callable[[World], None]]] = {
     ),
     "workflow of a version": (
         "version_in_use",
-        lambda w: updated(Version, w.ended.version_id, workflow=w.other),
+        lambda w: updated(Version, w.idle.latest_version.pk, workflow=w.other, number=7),
     ),
     "checksum of a version": (
         "version_in_use",

@@ -66,26 +66,22 @@ class Other(threading.Thread):
 
 
 class Pause:
-    """Runs ``then`` once, on this thread, when ``name`` of ``owner`` is called."""
+    """Runs ``then`` once, on this thread, right after the ``nth`` call of ``name``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.monkeypatch = monkeypatch
 
-    def __call__(
-        self, owner: Any, name: str, then: Callable[[], Any], *, after: bool = True
-    ) -> None:
+    def __call__(self, owner: Any, name: str, then: Callable[[], Any], *, nth: int = 1) -> None:
         original = getattr(owner, name)
-        me, done = threading.current_thread(), threading.Event()
+        me = threading.current_thread()
+        calls_left = [nth]
 
         def paused(*args: Any, **kwargs: Any) -> Any:
-            mine = threading.current_thread() is me and not done.is_set()
-            if mine and not after:
-                done.set()
-                then()
             result = original(*args, **kwargs)
-            if mine and after:
-                done.set()
-                then()
+            if threading.current_thread() is me:
+                calls_left[0] -= 1
+                if calls_left[0] == 0:
+                    then()
             return result
 
         self.monkeypatch.setattr(owner, name, paused)
@@ -154,8 +150,9 @@ def test_without_the_locks_the_key_alone_stops_a_change_that_meets_a_start(
     assert isinstance(outcome.__cause__, Exception)
 
 
+@pytest.mark.parametrize("nth", [1, 2])
 def test_a_graph_that_is_saved_while_a_start_reads_is_either_walked_or_left(
-    pause: Pause, scenario: Scenario
+    pause: Pause, scenario: Scenario, nth: int
 ) -> None:
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
     other = Other(
@@ -166,7 +163,7 @@ def test_a_graph_that_is_saved_while_a_start_reads_is_either_walked_or_left(
         other.start()
         other.outcome()
 
-    pause(calls, "walk", go)
+    pause(calls, "walk", go, nth=nth)
     execution = running.start(workflow, scenario.finding)
     assert execution.status == Status.WAITING
     assert execution.version == workflow.latest_version

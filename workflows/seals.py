@@ -130,7 +130,9 @@ def _postgresql(row: Seal) -> list[str]:
     if row.condition:
         condition += f" AND {row.condition}"
     return [
-        f"CREATE OR REPLACE TRIGGER {row.name} BEFORE UPDATE ON {row.table} FOR EACH ROW"
+        # AFTER: a BEFORE trigger makes PostgreSQL count every generated column as updated, and
+        # an update of a mere title would lock out all who share the row's key.
+        f"CREATE OR REPLACE TRIGGER {row.name} AFTER UPDATE ON {row.table} FOR EACH ROW"
         f" WHEN ({condition}) EXECUTE FUNCTION holdfast_sealed()"
     ]
 
