@@ -50,12 +50,11 @@ def start(workflow: Workflow, entity: Entity, *, by: Any = None) -> Execution:
 def _lock_closure(workflow: Workflow) -> list[Version]:
     """Share the workflow and all that it reaches, then read their latest versions, own first."""
     ids = calls.walk([workflow.pk], "callees", DB)
-    while True:
-        locks.lock_rows(Workflow._base_manager.all(), ids, locks.Strength.KEY_SHARE)
-        again = calls.walk([workflow.pk], "callees", DB)
-        if set(again) <= set(ids):
-            break
-        ids = again
+    locks.lock_rows(Workflow._base_manager.all(), ids, locks.Strength.KEY_SHARE)
+    again = calls.walk([workflow.pk], "callees", DB)
+    if set(again) - set(ids):
+        # It grew. A further share taken now could come before one that is held already.
+        raise locks.TryAgain
     latest = Version.objects.filter(workflow_id__in=again).latest_of_each()
     ids = list(latest.values_list("pk", flat=True))
     locked = locks.lock_rows(Version._base_manager.all(), ids, locks.Strength.KEY_SHARE)

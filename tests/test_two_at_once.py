@@ -51,10 +51,13 @@ class Other(threading.Thread):
             connection.close()
 
     def waits_for_a_lock(self) -> bool:
-        """Whether somebody is held up by a lock, or this one has come to its end instead."""
+        """Whether this thread's locks hold somebody up; no when the other has come to its end."""
         while self.is_alive():
             with connection.cursor() as cursor:
-                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                cursor.execute(
+                    "SELECT count(*) FROM pg_locks WHERE NOT granted"
+                    " AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+                )
                 if cursor.fetchone()[0]:
                     return True
         return False

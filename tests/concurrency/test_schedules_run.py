@@ -1,0 +1,336 @@
+"""What is running, at once with edits and with itself: children, submits, cancels, ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from executions import services as running
+from executions.guards import Ended, NotOpen
+from executions.models import Entity, Execution, Status
+from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
+from tests.concurrency.schedule import (
+    CHANGED,
+    MARKS,
+    SAVED,
+    UNWRITTEN,
+    WRITTEN,
+    Schedule,
+    Stop,
+    save,
+    schedule_fixture,  # noqa: F401  the fixture that the tests ask for
+)
+from tests.conftest import Scenario
+from tests.factories import FindingFactory, WorkflowFactory, drawn, form
+from workflows import guards as drawing
+from workflows import services
+from workflows.guards import ActiveExecutions, DependentActiveExecutions
+from workflows.models import Workflow
+
+pytestmark = MARKS
+
+
+def submit(execution: Execution, node: str = "form", **data: str) -> Execution:
+    return running.submit(execution, node=node, data=data or {"note": "n"})
+
+
+def change(scenario: Scenario, *workflows: Workflow) -> Any:
+    return services.change_entity_context(workflows, entity_name_type=scenario.exception)
+
+
+# A child that starts
+
+
+class Calling:
+    """An execution that stands before its call; the caller's latest graph calls nobody now."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        drawn(scenario.callee, form("inner"))
+        self.scenario = scenario
+        self.root = scenario.start()
+        save(scenario.caller, form())
+
+    def submit(self) -> Execution:
+        return submit(self.root)
+
+    def change(self) -> Any:
+        return change(self.scenario, self.scenario.callee)
+
+    def save(self) -> Any:
+        return save(self.scenario.callee, form("other"))
+
+    def child_stands_at(self) -> tuple[str, int]:
+        child = self.root.children.get()
+        return child.steps.open().get().node_id, child.version.number
+
+
+@pytest.fixture
+def calling(scenario: Scenario) -> Calling:
+    return Calling(scenario)
+
+
+def test_a_change_of_the_callee_is_refused_before_while_and_after_the_child_starts(
+    schedule: Schedule, calling: Calling
+) -> None:
+    _, changed = schedule.overtaken(calling.submit, UNWRITTEN, calling.change, waits=False)
+    assert changed.refused is DependentActiveExecutions
+    with pytest.raises(ActiveExecutions):
+        calling.change()
+    assert calling.child_stands_at() == ("inner", 1)
+    assert_nothing_is_stranded()
+
+
+@pytest.mark.parametrize("locked", [True, False], ids=["keys and locks", "keys"])
+def test_the_keys_alone_hold_the_callee_of_a_child_that_is_starting(
+    schedule: Schedule, calling: Calling, monkeypatch: pytest.MonkeyPatch, locked: bool
+) -> None:
+    monkeypatch.setattr(drawing, "refuse_context_change", lambda _: None)
+    if not locked:
+        schedule.without_locks()
+    submitted, changed = schedule.overtaken(calling.submit, WRITTEN, calling.change, waits=True)
+    assert submitted.refused is None
+    assert changed.refused in (ActiveExecutions, DependentActiveExecutions)
+    assert calling.child_stands_at() == ("inner", 1)
+    assert_nothing_is_stranded()
+
+
+@pytest.mark.parametrize("at", [UNWRITTEN, WRITTEN], ids=["unwritten", "written"])
+def test_a_child_starts_on_its_pinned_version_though_the_callee_is_saved(
+    schedule: Schedule, calling: Calling, at: Stop
+) -> None:
+    submitted, saved = schedule.overtaken(calling.submit, at, calling.save, waits=False)
+    assert submitted.refused is None
+    assert saved.value.created
+    assert calling.child_stands_at() == ("inner", 1)
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+def test_a_child_may_wait_for_a_save_of_the_callee_and_starts_on_its_pinned_version(
+    schedule: Schedule, calling: Calling
+) -> None:
+    saved, submitted = schedule.overtaken(calling.save, SAVED, calling.submit, waits=True)
+    assert saved.value.created
+    assert submitted.refused is None
+    assert calling.child_stands_at() == ("inner", 1)
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+# Two executions of one entity
+
+
+class Shared:
+    """Two executions on one entity, each of which asks for a field of its own."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.finding = scenario.finding
+        self.executions = [self._started(scenario, name) for name in ("one", "other")]
+
+    def _started(self, scenario: Scenario, name: str) -> Execution:
+        workflow = WorkflowFactory(title=name, entity_name_type=scenario.limitation)
+        drawn(workflow, form("form", {"name": name, "type": "text", "required": True}))
+        return running.start(workflow, self.finding)
+
+    def one(self) -> Execution:
+        return submit(self.executions[0], one="1")
+
+    def other(self) -> Execution:
+        return submit(self.executions[1], other="2")
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        fields: dict[str, Any] = Entity.objects.get(pk=self.finding.pk).fields
+        return fields
+
+
+@pytest.fixture
+def shared(scenario: Scenario) -> Shared:
+    return Shared(scenario)
+
+
+@pytest.mark.parametrize("first", ["one", "other"])
+def test_two_executions_of_one_entity_lose_neithers_fields(
+    schedule: Schedule, shared: Shared, first: str
+) -> None:
+    second = {"one": "other", "other": "one"}[first]
+    schedule.overtaken(getattr(shared, first), WRITTEN, getattr(shared, second), waits=True)
+    assert shared.fields == {"one": "1", "other": "2"}
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+def test_a_start_that_writes_a_field_and_a_submit_on_the_same_entity_lose_neither(
+    schedule: Schedule, shared: Shared, scenario: Scenario
+) -> None:
+    setter = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawn(setter, {"id": "set", "type": "set_field", "data": {"values": {"set": True}}})
+    schedule.overtaken(
+        lambda: running.start(setter, scenario.finding), WRITTEN, shared.one, waits=True
+    )
+    schedule.overtaken(
+        shared.other, WRITTEN, lambda: running.start(setter, scenario.finding), waits=True
+    )
+    assert shared.fields == {"one": "1", "other": "2", "set": True}
+    assert_nothing_is_stranded()
+
+
+def test_without_the_entitys_lock_the_same_schedule_loses_a_field(
+    schedule: Schedule, shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "_lock_entity", lambda pk: Entity._base_manager.get(pk=pk))
+    schedule.overtaken(shared.one, UNWRITTEN, shared.other, waits=False)
+    assert shared.fields == {"one": "1"}
+    assert_laws()
+
+
+# Two at one execution
+
+
+@pytest.mark.parametrize("nodes", [["form"], ["form", "next"]], ids=["last form", "more forms"])
+def test_of_two_submits_of_one_step_the_later_one_is_refused(
+    schedule: Schedule, scenario: Scenario, nodes: list[str]
+) -> None:
+    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawn(workflow, *(form(node) for node in nodes))
+    execution = running.start(workflow, scenario.finding)
+    one, other = schedule.overtaken(
+        lambda: submit(execution, note="first"),
+        WRITTEN,
+        lambda: submit(execution, note="second"),
+        waits=True,
+    )
+    assert one.refused is None
+    assert other.refused is (Ended if nodes == ["form"] else NotOpen)
+    assert execution.steps.get(node_id="form").input == {"note": "first"}
+    scenario.finding.refresh_from_db()
+    assert scenario.finding.fields == {"note": "first"}
+    assert_nothing_is_stranded()
+
+
+@pytest.mark.parametrize("nodes", [["form"], ["form", "next"]], ids=["last form", "more forms"])
+def test_a_cancel_that_waited_for_a_submit_ends_what_is_left(
+    schedule: Schedule, scenario: Scenario, nodes: list[str]
+) -> None:
+    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawn(workflow, *(form(node) for node in nodes))
+    execution = running.start(workflow, scenario.finding)
+    submitted, cancelled = schedule.overtaken(
+        lambda: submit(execution), WRITTEN, lambda: running.cancel(execution), waits=True
+    )
+    execution.refresh_from_db()
+    assert submitted.refused is None
+    assert cancelled.refused is (Ended if nodes == ["form"] else None)
+    assert execution.status == (Status.COMPLETED if nodes == ["form"] else Status.CANCELLED)
+    assert_nothing_is_stranded()
+
+
+def test_a_submit_that_waited_for_a_cancel_is_refused(
+    schedule: Schedule, scenario: Scenario
+) -> None:
+    execution = scenario.start()
+    cancelled, submitted = schedule.overtaken(
+        lambda: running.cancel(execution), WRITTEN, lambda: submit(execution), waits=True
+    )
+    assert (cancelled.refused, submitted.refused) == (None, Ended)
+    assert not execution.children.exists()
+    scenario.finding.refresh_from_db()
+    assert scenario.finding.fields == {}
+    assert_nothing_is_stranded()
+
+
+class Family:
+    """A root that waits for its child, which waits at a form."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        drawn(scenario.callee, form("inner"))
+        self.root = scenario.start()
+        submit(self.root)
+        self.child: Execution = self.root.children.get()
+
+    def submit(self) -> Execution:
+        return submit(self.child, "inner")
+
+    def statuses(self) -> list[str]:
+        return list(Execution.objects.order_by("pk").values_list("status", flat=True))
+
+
+@pytest.fixture
+def family(scenario: Scenario) -> Family:
+    return Family(scenario)
+
+
+def test_a_cancel_of_the_root_and_a_submit_of_its_child_follow_one_another(
+    schedule: Schedule, family: Family
+) -> None:
+    cancelled, submitted = schedule.overtaken(
+        lambda: running.cancel(family.root), WRITTEN, family.submit, waits=True
+    )
+    assert (cancelled.refused, submitted.refused) == (None, Ended)
+    assert family.statuses() == ["cancelled", "cancelled"]
+    assert schedule.deadlocks == 0
+    assert_laws()
+
+
+def test_a_submit_of_the_child_that_ends_the_root_leaves_nothing_to_cancel(
+    schedule: Schedule, family: Family
+) -> None:
+    submitted, cancelled = schedule.overtaken(
+        family.submit, WRITTEN, lambda: running.cancel(family.root), waits=True
+    )
+    assert (submitted.refused, cancelled.refused) == (None, Ended)
+    assert family.statuses() == ["completed", "completed"]
+    assert schedule.deadlocks == 0
+    assert_laws()
+
+
+def test_a_cancel_of_the_child_is_an_incident_of_the_root_and_the_submit_is_refused(
+    schedule: Schedule, family: Family
+) -> None:
+    cancelled, submitted = schedule.overtaken(
+        lambda: running.cancel(family.child), WRITTEN, family.submit, waits=True
+    )
+    assert (cancelled.refused, submitted.refused) == (None, Ended)
+    assert family.statuses() == ["waiting", "cancelled"]
+    assert family.root.steps.open().get().state == "incident"
+    assert_nothing_is_stranded()
+
+
+# Two last ones end
+
+
+@pytest.mark.parametrize("end", ["submit", "cancel"])
+def test_a_change_waits_for_no_execution_and_is_accepted_once_both_last_ones_have_ended(
+    schedule: Schedule, scenario: Scenario, end: str
+) -> None:
+    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawn(workflow, form())
+    findings = [FindingFactory(entity_name_type=scenario.limitation) for _ in range(2)]
+    executions = [running.start(workflow, finding) for finding in findings]
+    finish = {"submit": submit, "cancel": running.cancel}[end]
+    ending = [
+        schedule.begin(lambda execution=execution: finish(execution), WRITTEN)
+        for execution in executions
+    ]
+    totals = []
+    for actor in ending:
+        refused = schedule.begin(lambda: change(scenario, workflow)).end()
+        assert refused.refused is ActiveExecutions
+        totals.append(refused.blockers)
+        assert actor.go().end().refused is None
+    assert totals == [2, 1]
+    assert schedule.begin(lambda: change(scenario, workflow)).end().refused is None
+    assert_nothing_is_stranded()
+
+
+def test_an_execution_that_ends_while_a_change_is_made_waits_for_nobody(
+    schedule: Schedule, scenario: Scenario
+) -> None:
+    other = WorkflowFactory(entity_name_type=scenario.limitation)
+    execution = scenario.start()
+    changed, ended = schedule.overtaken(
+        lambda: change(scenario, other), CHANGED, lambda: submit(execution), waits=False
+    )
+    assert (changed.refused, ended.refused) == (None, None)
+    assert_nothing_is_stranded()

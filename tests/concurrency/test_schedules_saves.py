@@ -1,0 +1,317 @@
+"""Graphs saved at once with starts, and with each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import IntegrityError
+
+from executions import services as running
+from executions.models import Execution
+from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded, breaches
+from tests.concurrency.schedule import (
+    GIVEN_UP,
+    JUDGED_CALLS,
+    LOCKED,
+    LOCKED_FOR_SAVE,
+    MARKS,
+    SAVED,
+    SHARED,
+    UNWRITTEN,
+    WALKED,
+    WRITTEN,
+    Schedule,
+    Stop,
+    after,
+    save,
+    schedule_fixture,  # noqa: F401  the fixture that the tests ask for
+)
+from tests.conftest import Scenario
+from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, line
+from workflows import services
+from workflows.graph import WorkflowValidationError
+from workflows.guards import StaleVersion
+from workflows.models import Version, Workflow
+
+pytestmark = MARKS
+
+WALKED_AGAIN = after(WALKED.path, 2)
+
+
+class Redrawn:
+    """A workflow with one form that nothing has run, and a save that gives it another."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+        self.finding = scenario.finding
+        drawn(self.workflow, form("old"))
+
+    def start(self) -> Execution:
+        return running.start(self.workflow, self.finding)
+
+    def save(self) -> Any:
+        return save(self.workflow, form("new"))
+
+    def stands_at(self, execution: Execution) -> tuple[str, int]:
+        return execution.steps.open().get().node_id, Version.objects.get(
+            pk=execution.version_id
+        ).number
+
+
+@pytest.fixture
+def redrawn(scenario: Scenario) -> Redrawn:
+    return Redrawn(scenario)
+
+
+@pytest.mark.parametrize("at", [LOCKED, WALKED_AGAIN], ids=["locked", "walked"])
+def test_a_start_overtaken_by_a_save_runs_the_version_that_replaced_the_one_it_saw(
+    schedule: Schedule, redrawn: Redrawn, at: Stop
+) -> None:
+    started, saved = schedule.overtaken(redrawn.start, at, redrawn.save, waits=False)
+    assert not saved.value.created
+    assert redrawn.stands_at(started.value) == ("new", 1)
+    assert_nothing_is_stranded()
+
+
+@pytest.mark.parametrize("at", [SHARED, WRITTEN], ids=["shared", "written"])
+def test_a_save_keeps_the_version_that_a_start_is_taking_and_waits_for_nobody(
+    schedule: Schedule, redrawn: Redrawn, at: Stop
+) -> None:
+    started, saved = schedule.overtaken(redrawn.start, at, redrawn.save, waits=False)
+    assert saved.value.created
+    assert redrawn.stands_at(started.value) == ("old", 1)
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+@pytest.mark.parametrize("at", [GIVEN_UP, SAVED], ids=["given up", "saved"])
+def test_a_start_waits_for_the_save_that_replaces_its_version_and_runs_the_new_one(
+    schedule: Schedule, redrawn: Redrawn, at: Stop
+) -> None:
+    saved, started = schedule.overtaken(redrawn.save, at, redrawn.start, waits=True)
+    assert not saved.value.created
+    assert redrawn.stands_at(started.value) == ("new", 1)
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+def test_a_save_overtaken_by_a_whole_start_appends(schedule: Schedule, redrawn: Redrawn) -> None:
+    saved, started = schedule.overtaken(redrawn.save, LOCKED_FOR_SAVE, redrawn.start, waits=False)
+    assert saved.value.created
+    assert redrawn.stands_at(started.value) == ("old", 1)
+    assert_nothing_is_stranded()
+
+
+def test_a_save_and_a_start_that_meet_at_version_and_workflow_do_not_wait_for_each_other(
+    schedule: Schedule, redrawn: Redrawn
+) -> None:
+    # The version stays, for something ran on it, and the save holds it until it commits.
+    running.submit(redrawn.start(), node="old", data={"note": "n"})
+    save_ = schedule.begin(redrawn.save, GIVEN_UP)
+    start = schedule.begin(redrawn.start)
+    start.waits_for(save_)
+    assert save_.go().end().value.created
+    assert redrawn.stands_at(start.end().value) == ("new", 2)
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+def test_the_locks_alone_keep_the_version_of_a_start(schedule: Schedule, redrawn: Redrawn) -> None:
+    schedule.without_keys()
+    started, saved = schedule.overtaken(redrawn.start, SHARED, redrawn.save, waits=False)
+    assert saved.value.created
+    assert redrawn.stands_at(started.value) == ("old", 1)
+    assert_nothing_is_stranded()
+
+
+def test_the_keys_alone_refuse_a_start_on_a_version_that_was_replaced(
+    schedule: Schedule, redrawn: Redrawn
+) -> None:
+    schedule.without_locks()
+    schedule.watch(WRITTEN.path)
+    started, saved = schedule.overtaken(redrawn.start, UNWRITTEN, redrawn.save, waits=False)
+    assert not saved.value.created
+    assert [type(error) for error in schedule.actors[0].raised] == [IntegrityError]
+    assert redrawn.stands_at(started.value) == ("new", 1)
+    assert_nothing_is_stranded()
+
+
+def test_without_locks_and_keys_a_start_stands_on_a_version_that_is_gone(
+    schedule: Schedule, redrawn: Redrawn
+) -> None:
+    schedule.without_locks()
+    schedule.without_keys()
+    started, saved = schedule.overtaken(redrawn.start, UNWRITTEN, redrawn.save, waits=False)
+    assert (started.refused, saved.refused) == (None, None)
+    assert not Version.objects.filter(pk=started.value.version_id).exists()
+    assert "L4" in breaches()
+
+
+def test_of_two_saves_of_one_graph_the_later_one_is_stale(
+    schedule: Schedule, redrawn: Redrawn
+) -> None:
+    redrawn.start()
+    one, other = schedule.overtaken(
+        redrawn.save,
+        SAVED,
+        lambda: services.save_graph(redrawn.workflow, line(form("other")), based_on=1),
+        waits=True,
+    )
+    assert (one.refused, other.refused) == (None, StaleVersion)
+    assert_nothing_is_stranded()
+
+
+# The closure grows
+
+
+def grow(scenario: Scenario) -> Workflow:
+    """Let the callee call a further workflow."""
+    leaf = WorkflowFactory(title="Leaf", entity_name_type=scenario.limitation)
+    drawn(leaf, form("leaf"))
+    return leaf
+
+
+def pinned(execution: Execution) -> dict[str, int]:
+    return {pin.callee.title: pin.version.number for pin in execution.pins.all()}
+
+
+@pytest.mark.parametrize("at", [WALKED, WALKED_AGAIN], ids=["walked", "walked again"])
+def test_a_start_pins_what_a_save_has_added_while_it_was_reading(
+    schedule: Schedule, scenario: Scenario, at: Stop
+) -> None:
+    leaf = grow(scenario)
+    started, saved = schedule.overtaken(
+        scenario.start, at, lambda: save(scenario.callee, call(leaf)), waits=False
+    )
+    assert saved.refused is None
+    assert pinned(started.value) == {"Workflow 3": 1, "Leaf": 1}
+    assert_nothing_is_stranded()
+
+
+def test_a_start_that_has_read_its_closure_keeps_it(schedule: Schedule, scenario: Scenario) -> None:
+    leaf = grow(scenario)
+    started, saved = schedule.overtaken(
+        scenario.start, SHARED, lambda: save(scenario.callee, call(leaf)), waits=False
+    )
+    assert saved.value.created
+    assert pinned(started.value) == {"Workflow 3": 1}
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+def test_a_start_waits_for_the_save_that_replaces_a_callees_version(
+    schedule: Schedule, scenario: Scenario
+) -> None:
+    leaf = grow(scenario)
+    _, started = schedule.overtaken(
+        lambda: save(scenario.callee, call(leaf)), SAVED, scenario.start, waits=True
+    )
+    assert pinned(started.value) == {"Workflow 3": 1, "Leaf": 1}
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+def test_a_start_whose_closure_grows_holds_no_share_while_it_takes_one_before_it(
+    schedule: Schedule, scenario: Scenario
+) -> None:
+    # An editor of both has the first and waits for the second; a start that holds the second
+    # and asks for the first would close the ring.
+    first = WorkflowFactory(title="First", entity_name_type=scenario.limitation)
+    second = WorkflowFactory(title="Second", entity_name_type=scenario.limitation)
+    start = schedule.begin(lambda: running.start(second, scenario.finding), LOCKED)
+    save(second, call(first))
+    change = schedule.begin(
+        lambda: services.change_entity_context([first, second], entity_name_type=scenario.exception)
+    )
+    change.waits_for(start)
+    outcomes = start.go().end(), change.end()
+    assert schedule.deadlocks == 0
+    assert sum(outcome.refused is None for outcome in outcomes) >= 1
+    assert_nothing_is_stranded()
+
+
+# Cycles
+
+
+@pytest.fixture
+def ring(scenario: Scenario) -> list[Workflow]:
+    """A, B, C, D, of which B calls C and D calls A."""
+    rows = [WorkflowFactory(title=title, entity_name_type=scenario.limitation) for title in "ABCD"]
+    drawn(rows[1], call(rows[2]))
+    drawn(rows[3], call(rows[0]))
+    return rows
+
+
+CLOSING = pytest.mark.parametrize(
+    "saves",
+    [((0, 1), (1, 0)), ((0, 1), (2, 3)), ((2, 3), (0, 1))],
+    ids=["of two", "of four", "of four, the other first"],
+)
+
+
+def closes(ring: list[Workflow], saves: Any, nth: int) -> Any:
+    caller, callee = (ring[at] for at in saves[nth])
+    if callee.pk == ring[0].pk and caller.pk == ring[1].pk:
+        return save(caller, call(ring[2], "further"), call(callee))
+    return save(caller, call(callee))
+
+
+@CLOSING
+def test_of_two_saves_that_together_close_a_cycle_the_later_one_is_refused(
+    schedule: Schedule, ring: list[Workflow], saves: Any
+) -> None:
+    one, other = schedule.overtaken(
+        lambda: closes(ring, saves, 0), JUDGED_CALLS, lambda: closes(ring, saves, 1), waits=True
+    )
+    assert one.refused is None
+    assert other.refused is WorkflowValidationError
+    assert other.refusal is not None and other.refusal.code == "call_cycle"
+    assert schedule.deadlocks == 0
+    assert_laws()
+
+
+@CLOSING
+def test_a_save_that_walked_before_the_other_was_saved_walks_again_under_its_locks(
+    schedule: Schedule, ring: list[Workflow], saves: Any
+) -> None:
+    one, other = schedule.overtaken(
+        lambda: closes(ring, saves, 0), WALKED, lambda: closes(ring, saves, 1), waits=False
+    )
+    assert other.refused is None
+    assert one.refused is WorkflowValidationError
+    assert one.refusal is not None and one.refusal.code == "call_cycle"
+    assert_laws()
+
+
+@CLOSING
+def test_without_the_locks_the_same_two_saves_close_the_cycle(
+    schedule: Schedule, ring: list[Workflow], saves: Any
+) -> None:
+    schedule.without_locks()
+    outcomes = schedule.overtaken(
+        lambda: closes(ring, saves, 0),
+        JUDGED_CALLS,
+        lambda: closes(ring, saves, 1),
+        waits=False,
+    )
+    assert [outcome.refused for outcome in outcomes] == [None, None]
+    assert breaches() == {"L7"}
+
+
+def test_a_started_execution_of_a_ring_that_was_kept_open_runs_to_its_end(
+    schedule: Schedule, ring: list[Workflow], scenario: Scenario
+) -> None:
+    started, saved = schedule.overtaken(
+        lambda: running.start(ring[3], scenario.finding),
+        WALKED,
+        lambda: save(ring[0], call(ring[1])),
+        waits=False,
+    )
+    assert saved.refused is None
+    assert sorted(pinned(started.value)) == ["A", "B", "C"]
+    started.value.refresh_from_db()
+    assert started.value.status == "completed"
+    finding = FindingFactory(entity_name_type=scenario.limitation)
+    assert running.start(ring[1], finding).status == "completed"
+    assert_laws()
