@@ -67,11 +67,11 @@ def lone(scenario: Scenario) -> Lone:
     return Lone(scenario)
 
 
-DOORS = pytest.mark.parametrize("door", ["service", "save"])
-
-
-@DOORS
-@pytest.mark.parametrize("at", [LOCKED, WRITTEN], ids=["locked", "written"])
+@pytest.mark.parametrize(
+    ("at", "door"),
+    [(LOCKED, "service"), (WRITTEN, "service"), (WRITTEN, "save")],
+    ids=["locked, service", "written, service", "written, save"],
+)
 def test_a_change_waits_for_a_start_and_is_refused(
     schedule: Schedule, lone: Lone, at: Stop, door: str
 ) -> None:
@@ -82,8 +82,11 @@ def test_a_change_waits_for_a_start_and_is_refused(
     assert_nothing_is_stranded()
 
 
-@DOORS
-@pytest.mark.parametrize("at", [MADE_WAY, CHANGED], ids=["made way", "changed"])
+@pytest.mark.parametrize(
+    ("at", "door"),
+    [(MADE_WAY, "save"), (CHANGED, "service"), (CHANGED, "save")],
+    ids=["made way, save", "changed, service", "changed, save"],
+)
 def test_a_start_waits_for_a_change_and_finds_the_new_type(
     schedule: Schedule, lone: Lone, at: Stop, door: str
 ) -> None:
@@ -146,8 +149,11 @@ def test_the_keys_alone_keep_a_start_off_a_version_that_is_being_let_go(
     assert_nothing_is_stranded()
 
 
-@pytest.mark.parametrize("first", ["start", "change"])
-@pytest.mark.parametrize("law", ["L1", "L4"])
+@pytest.mark.parametrize(
+    ("law", "first"),
+    [("L1", "start"), ("L1", "change"), ("L4", "start")],
+    ids=["start first", "change first", "start first, version replaced"],
+)
 def test_without_locks_and_keys_the_same_schedule_strands_the_start(
     schedule: Schedule, lone: Lone, law: str, first: str
 ) -> None:
@@ -171,13 +177,12 @@ def change_of(scenario: Scenario, *workflows: Workflow) -> Any:
     return services.change_entity_context(workflows, entity_name_type=scenario.exception)
 
 
-@pytest.mark.parametrize("at", [SHARED, WRITTEN], ids=["shared", "written"])
 def test_a_change_of_caller_and_callee_waits_for_a_start_and_is_refused(
-    schedule: Schedule, scenario: Scenario, at: Stop
+    schedule: Schedule, scenario: Scenario
 ) -> None:
     started, changed = schedule.overtaken(
         scenario.start,
-        at,
+        SHARED,
         lambda: change_of(scenario, scenario.caller, scenario.callee),
         waits=True,
     )
@@ -187,13 +192,12 @@ def test_a_change_of_caller_and_callee_waits_for_a_start_and_is_refused(
     assert_nothing_is_stranded()
 
 
-@pytest.mark.parametrize("at", [MADE_WAY, CHANGED], ids=["made way", "changed"])
 def test_a_start_waits_for_a_change_of_caller_and_callee(
-    schedule: Schedule, scenario: Scenario, at: Stop
+    schedule: Schedule, scenario: Scenario
 ) -> None:
     changed, started = schedule.overtaken(
         lambda: change_of(scenario, scenario.callee, scenario.caller),
-        at,
+        MADE_WAY,
         scenario.start,
         waits=True,
     )

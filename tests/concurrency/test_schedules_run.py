@@ -17,7 +17,6 @@ from tests.concurrency.schedule import (
     UNWRITTEN,
     WRITTEN,
     Schedule,
-    Stop,
     save,
     schedule_fixture,  # noqa: F401  the fixture that the tests ask for
 )
@@ -95,11 +94,10 @@ def test_the_keys_alone_hold_the_callee_of_a_child_that_is_starting(
     assert_nothing_is_stranded()
 
 
-@pytest.mark.parametrize("at", [UNWRITTEN, WRITTEN], ids=["unwritten", "written"])
 def test_a_child_starts_on_its_pinned_version_though_the_callee_is_saved(
-    schedule: Schedule, calling: Calling, at: Stop
+    schedule: Schedule, calling: Calling
 ) -> None:
-    submitted, saved = schedule.overtaken(calling.submit, at, calling.save, waits=False)
+    submitted, saved = schedule.overtaken(calling.submit, WRITTEN, calling.save, waits=False)
     assert submitted.refused is None
     assert saved.value.created
     assert calling.child_stands_at() == ("inner", 1)
@@ -300,18 +298,18 @@ def test_a_cancel_of_the_child_is_an_incident_of_the_root_and_the_submit_is_refu
 # Two last ones end
 
 
-@pytest.mark.parametrize("end", ["submit", "cancel"])
 def test_a_change_waits_for_no_execution_and_is_accepted_once_both_last_ones_have_ended(
-    schedule: Schedule, scenario: Scenario, end: str
+    schedule: Schedule, scenario: Scenario
 ) -> None:
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
     drawn(workflow, form())
-    findings = [FindingFactory(entity_name_type=scenario.limitation) for _ in range(2)]
-    executions = [running.start(workflow, finding) for finding in findings]
-    finish = {"submit": submit, "cancel": running.cancel}[end]
+    one, other = (
+        running.start(workflow, FindingFactory(entity_name_type=scenario.limitation))
+        for _ in range(2)
+    )
     ending = [
-        schedule.begin(lambda execution=execution: finish(execution), WRITTEN)
-        for execution in executions
+        schedule.begin(lambda: submit(one), WRITTEN),
+        schedule.begin(lambda: running.cancel(other), WRITTEN),
     ]
     totals = []
     for actor in ending:
