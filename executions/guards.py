@@ -14,6 +14,7 @@ from workflows.guards import (
     DependentActiveExecutions,
     blocking_executions,
     refuse_context_shape,
+    refuse_draining,
 )
 from workflows.jsontext import unstorable_in
 from workflows.refusals import Blockers, BlockingWorkflow, Problem, Refusal, Remedy
@@ -225,14 +226,22 @@ def refuse_pin_deletion(pin: Any, origin: Any) -> None:
         raise ExecutionFrozen("A pin goes only with its execution.")
 
 
-def refuse_start(workflow: Any, entity: Any, closure: Sequence[Any]) -> None:
-    """Judge the start of a root: ``closure`` holds the latest version of all that it can call,
-    its own first, each with its workflow.
+def refuse_start(
+    workflow: Any, entity: Any, closure: Sequence[Any], waiting: Sequence[Any] = ()
+) -> None:
+    """Judge the start of a root.
+
+    Args:
+        closure: the latest version of all that it can call, its own first, each with its
+            workflow.
+        waiting: the memberships of these workflows in changes on hold.
 
     Raises:
+        workflows.guards.Draining: a change of finding type waits until they are drained.
         NotStartable: one of the workflows is not active, or the versions do not agree.
         EntityTypeMismatch: the entity has another context than the workflow.
     """
+    refuse_draining(waiting)
     inactive = [row.workflow for row in closure if row.workflow.state != "active"]
     if inactive:
         raise NotStartable(

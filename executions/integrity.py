@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connections, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, Window
+from django.db.models.functions import Coalesce, Lag
 
 from executions.models import LIVE, OPEN, Execution, Pin, Step, StepState
 from workflows import seals
 from workflows.graph import RUN_WORKFLOW
-from workflows.models import Reference, Unsealed, Version, Workflow
+from workflows.models import AuditCounter, AuditEntry, Reference, Unsealed, Version, Workflow
 
 DB = "default"
 CHUNK = 500
@@ -303,6 +304,22 @@ def opened_seals() -> Iterator[Violation]:
         yield Violation("seal", "trigger", name, "The seal is missing; run migrate to restore it.")
 
 
+def audit_log() -> Iterator[Violation]:
+    """The entries of the audit log are numbered without gaps, up to its counter."""
+    entries = AuditEntry.objects.aggregate(number=Count("pk"), last=Max("pk"))
+    last = entries["last"] or 0
+    counted = AuditCounter.objects.values_list("last", flat=True).first() or 0
+    if counted != last:
+        detail = f"The last entry is {last}, but {counted} have been written."
+        yield Violation("audit", "audit entry", str(counted), detail)
+    if entries["number"] != last:
+        before = Coalesce(Window(Lag("pk"), order_by=F("pk").asc()), 0)
+        numbered = AuditEntry.objects.annotate(gap=F("pk") - before - 1).order_by("pk")
+        for number, gap in numbered.filter(gap__gt=0).values_list("pk", "gap"):
+            detail = f"{gap} before entry {number} {'is' if gap == 1 else 'are'} missing."
+            yield Violation("audit", "audit entry", str(number), detail)
+
+
 LAWS: tuple[Callable[[], Iterator[Violation]], ...] = (
     live_contexts,
     latest_contexts,
@@ -313,6 +330,7 @@ LAWS: tuple[Callable[[], Iterator[Violation]], ...] = (
     cycles,
     open_steps,
     opened_seals,
+    audit_log,
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from executions import guards
@@ -18,7 +19,9 @@ from executions.models import Entity, Execution, Pin, Status, Step
 from workflows import locks
 from workflows.database_refusals import translated
 from workflows.guards import Gone
-from workflows.models import Reference, Version, Workflow, calls
+from workflows.models import PendingWorkflow, Reference, Version, Workflow, calls
+from workflows.models.audit import Action, attempting, record, told
+from workflows.models.pending import draining
 
 DB = "default"
 
@@ -39,7 +42,9 @@ def start(workflow: Workflow, entity: Entity, *, by: Any = None) -> Execution:
             closure = _lock_closure(workflow)
             if not closure:
                 raise Gone(f"The workflow “{workflow}” has been deleted.")
-            guards.refuse_start(closure[0].workflow, locked, closure)
+            waits = [row.workflow_id for row in closure if getattr(row, "waits", False)]
+            waiting = list(draining(waits)) if waits else []
+            guards.refuse_start(closure[0].workflow, locked, closure, waiting)
             return _begin(locked, closure, by)
     except (IntegrityError, Version.DoesNotExist) as error:
         # The version was replaced or released between its read and the insert; the keys
@@ -61,6 +66,11 @@ def _lock_closure(workflow: Workflow) -> list[Version]:
     versions = list(
         Version.objects.filter(pk__in=ids)
         .latest_of_each()
+        .annotate(
+            waits=Exists(
+                PendingWorkflow.objects.filter(workflow_id=OuterRef("workflow_id"), waiting=True)
+            )
+        )
         .select_related("workflow")
         .defer("source")
     )
@@ -175,17 +185,33 @@ def _open_step(execution: Execution, steps: list[Step], node: str | None, step: 
     raise guards.NotOpen(f"{named} is not open in execution {execution.cuid}; open are: {is_open}.")
 
 
-@translated
-@locks.retrying
 def cancel(execution: Execution, *, by: Any = None, why: str = "") -> Execution:
     """Cancel an execution and all that it has started; the step that called it has an incident.
 
     Raises:
         guards.Ended: the execution has ended already.
     """
+    attempt = told(execution, Action.CANCELLED, why=why, by=by)
+    with attempting(lambda: [attempt], using=DB):
+        return _cancel(execution, by, why)
+
+
+@translated
+@locks.retrying
+def _cancel(execution: Execution, by: Any, why: str) -> Execution:
     with transaction.atomic():
         advance, current = _advance(execution, by)
+        before = current.status
         advance.cancel(current, why)
         advance.run()
         advance.write()
+        cancelled = told(
+            current,
+            Action.CANCELLED,
+            before={"status": before},
+            after={"status": current.status},
+            why=why,
+            by=by,
+        )
+        record([cancelled], using=DB)
         return current

@@ -1,14 +1,16 @@
-"""Where the models ask the guards: the connections, and nothing else."""
+"""Where the models ask the guards and tell the audit log: the connections, and nothing else."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db.models.signals import pre_delete, pre_save
+from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
 
 from executions import guards
 from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step
+from workflows.models.audit import attempting, record
+from workflows.models.audited import deleted
 
 
 @receiver(pre_save, sender=Entity)
@@ -23,9 +25,18 @@ def judge_entity(instance: Entity, raw: bool, update_fields: Any, **kwargs: Any)
 @receiver(pre_delete, sender=Entity)
 @receiver(pre_delete, sender=Finding)
 @receiver(pre_delete, sender=InventoryModel)
-def judge_entity_deletion(instance: Entity, **kwargs: Any) -> None:
+def judge_entity_deletion(instance: Entity, using: str, **kwargs: Any) -> None:
     """An entity that an execution is of stays."""
-    guards.refuse_entity_deletion(instance)
+    with attempting(lambda: [deleted(instance)], using=using):
+        guards.refuse_entity_deletion(instance)
+
+
+@receiver(post_delete, sender=Entity)
+@receiver(post_delete, sender=Finding)
+@receiver(post_delete, sender=InventoryModel)
+def record_entity_deletion(instance: Entity, using: str, **kwargs: Any) -> None:
+    """What is deleted is in the audit log, with all that it was."""
+    record([deleted(instance)], using=using)
 
 
 @receiver(pre_save, sender=Execution)

@@ -54,8 +54,9 @@ def test_a_refused_change_takes_at_most_fourteen(scenario: Scenario, who: str, o
     workflow = getattr(scenario, who)
     kind = FindingTypeFactory()
 
+    workflow.refresh_from_db()
+
     def change() -> None:
-        workflow.refresh_from_db()
         workflow.entity_name_type = kind
         with pytest.raises(guards.Refusal):
             workflow.save()

@@ -17,7 +17,7 @@ from tests.conftest import Scenario
 from tests.factories import WorkflowFactory, call, drawn, form, line
 from workflows import guards, locks, services
 from workflows.models import Workflow, calls
-from workflows.models.edit import ContextChange
+from workflows.models.context_change import ContextChange
 from workflows.refusals import Refusal
 
 pytestmark = [

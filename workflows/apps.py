@@ -53,5 +53,28 @@ class WorkflowsConfig(AppConfig):
         seals.attach(
             "workflows_reference_attached", "workflows_reference", "version_id", "workflows_version"
         )
+        seals.seal(
+            "workflows_auditentry_sealed",
+            "workflows_auditentry",
+            (
+                "id",
+                "at",
+                "who",
+                "user_id",
+                "face",
+                "request_id",
+                "action",
+                "kind",
+                "cuid",
+                "title",
+                "refused",
+                "code",
+                "detail",
+                "before",
+                "after",
+                "why",
+            ),
+        )
+        seals.keep("workflows_auditentry_kept", "workflows_auditentry")
         pre_migrate.connect(remove_seals, sender=self)
         post_migrate.connect(install_seals, sender=self)

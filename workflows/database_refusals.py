@@ -12,8 +12,10 @@ from django.db.models import ProtectedError
 from workflows.guards import (
     ActiveExecutions,
     ContextShape,
+    Draining,
     IncompatibleEntityTypes,
     InvalidState,
+    LogKept,
     VersionInUse,
     WrittenOnce,
 )
@@ -48,6 +50,10 @@ KEYS: dict[str, type[Refusal]] = {
     "workflows_workflow_state": InvalidState,
     "workflows_workflow_shape": ContextShape,
     "workflows_version_shape": ContextShape,
+    "workflows_pendingchange_shape": ContextShape,
+    "workflows_pending_once": Draining,
+    "workflows_auditentry_sealed": LogKept,
+    "workflows_auditentry_kept": LogKept,
 }
 
 

@@ -82,6 +82,30 @@ class VersionInUse(Refusal):
     code = "version_in_use"
 
 
+class Draining(Refusal):
+    """A change of finding type has been put on hold until what runs has ended."""
+
+    code = "draining"
+
+
+class StaleToken(Refusal):
+    """What the token was given for has changed since."""
+
+    code = "stale_token"
+
+
+class InvalidToken(Refusal):
+    """The token is not one that an impact of this change has answered."""
+
+    code = "invalid_token"
+
+
+class Settled(Refusal):
+    """The change is not on hold any more."""
+
+    code = "settled"
+
+
 class UseTheService(Refusal):
     """Change the entity context with workflows.services.change_entity_context()."""
 
@@ -98,6 +122,12 @@ class WrittenOnce(Refusal):
     """This is written once and cannot be changed."""
 
     code = "written_once"
+
+
+class LogKept(Refusal):
+    """The audit log is written once: its entries are neither changed nor deleted."""
+
+    code = "log_kept"
 
 
 class NoSuchType(Refusal):
@@ -136,6 +166,9 @@ class ContextChangeFacts(Protocol):
 
     def crossings(self) -> Sequence[Crossing]:
         """The calls of latest versions across the set's border into another context."""
+
+    def named(self) -> Sequence[BlockingWorkflow]:
+        """The set itself."""
 
     def group(self) -> Sequence[BlockingWorkflow]:
         """The smallest set around this one that has no crossings."""
@@ -196,8 +229,10 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else plural}"
 
 
-def refuse_context_change(change: ContextChangeFacts) -> None:
+def refuse_context_change(change: ContextChangeFacts, *, drained: bool = False) -> None:
     """Judge a change of entity context; the first rule that holds names it, the rest are added.
+
+    ``drained``: the change waits until what runs has ended, so only the graphs are judged.
 
     Raises:
         ActiveExecutions: the workflows have live executions.
@@ -207,12 +242,17 @@ def refuse_context_change(change: ContextChangeFacts) -> None:
             call across contexts.
     """
     found: list[tuple[type[Refusal], str]] = []
-    own, own_total = blocking_executions(change.own_executions())
-    if own:
-        found.append((ActiveExecutions, str(ActiveExecutions.__doc__)))
-    dependent, dependent_total = blocking_executions(change.dependent_executions())
-    if dependent:
-        found.append((DependentActiveExecutions, str(DependentActiveExecutions.__doc__)))
+    own: list[BlockingExecution] = []
+    dependent: list[BlockingExecution] = []
+    executions_total = 0
+    if not drained:
+        own, own_total = blocking_executions(change.own_executions())
+        if own:
+            found.append((ActiveExecutions, str(ActiveExecutions.__doc__)))
+        dependent, dependent_total = blocking_executions(change.dependent_executions())
+        if dependent:
+            found.append((DependentActiveExecutions, str(DependentActiveExecutions.__doc__)))
+        executions_total = own_total + dependent_total
     crossings = change.crossings()
     found += [
         (IncompatibleEntityTypes, incompatible(crossing.caller_context, crossing.callee_context))
@@ -220,29 +260,6 @@ def refuse_context_change(change: ContextChangeFacts) -> None:
     ]
     if not found:
         return
-
-    remedies = []
-    executions_total = own_total + dependent_total
-    beside, beside_total = blocking_executions(change.group_executions()) if crossings else ([], 0)
-    if executions_total + beside_total:
-        remedies.append(
-            Remedy(
-                "finish_or_cancel",
-                f"Finish or cancel {_count(executions_total + beside_total, 'live execution')}"
-                " first.",
-                sorted({row.workflow_cuid for row in [*own, *dependent, *beside]}),
-            )
-        )
-    if crossings:
-        group = change.group()
-        titles = ", ".join(f"“{workflow.title}”" for workflow in group[:LISTED])
-        remedies.append(
-            Remedy(
-                "change_together",
-                f"Change these workflows together: {titles}.",
-                [workflow.cuid for workflow in group],
-            )
-        )
     others = list(dict.fromkeys(crossing.other for crossing in crossings))
     refusal, message = found[0]
     raise refusal(
@@ -251,7 +268,69 @@ def refuse_context_change(change: ContextChangeFacts) -> None:
         blockers=Blockers(
             [*own, *dependent][:LISTED], others[:LISTED], executions_total + len(others)
         ),
-        remedies=remedies,
+        remedies=_ways_to_change(change, [*own, *dependent], executions_total, bool(crossings)),
+    )
+
+
+def _ways_to_change(
+    change: ContextChangeFacts,
+    executions: Sequence[BlockingExecution],
+    total: int,
+    together: bool,
+) -> Iterable[Remedy]:
+    """Finish what runs, or wait for it; change together what must move along."""
+    group = change.group() if together else change.named()
+    beside, beside_total = blocking_executions(change.group_executions()) if together else ([], 0)
+    cuids = [workflow.cuid for workflow in group]
+    if total + beside_total:
+        yield Remedy(
+            "finish_or_cancel",
+            f"Finish or cancel {_count(total + beside_total, 'live execution')} first.",
+            sorted({row.workflow_cuid for row in [*executions, *beside]}),
+        )
+    if together:
+        titles = ", ".join(f"“{workflow.title}”" for workflow in group[:LISTED])
+        yield Remedy("change_together", f"Change these workflows together: {titles}.", cuids)
+    if total + beside_total:
+        yield Remedy(
+            "when_drained",
+            "Put the change on hold: no new execution starts, and it is made as soon as these "
+            "have ended.",
+            cuids,
+        )
+
+
+def refuse_draining(waiting: Sequence[Any]) -> None:
+    """Raises ``Draining`` when a change waits for one of the workflows.
+
+    ``waiting``: the memberships of these workflows in changes on hold.
+    """
+    if not waiting:
+        return
+    sentences = []
+    for row in waiting:
+        change = row.change
+        who = change.asked_by.get_username() if change.asked_by else "somebody"
+        sentences.append(
+            f"Workflow “{row.title}” is draining: {who} asked on "
+            f"{change.asked_at:%Y-%m-%d at %H:%M} UTC to change its finding type to "
+            f"“{change.context_type}” once what runs has ended."
+        )
+    changes = sorted({row.change.cuid for row in waiting})
+    raise Draining(
+        " ".join(sentences),
+        blockers=Blockers(
+            (), [BlockingWorkflow(row.cuid, row.title) for row in waiting], len(waiting)
+        ),
+        remedies=[
+            Remedy(
+                "withdraw",
+                "Wait until the change has been made, or withdraw it: "
+                + ", ".join(f"pending change {cuid}" for cuid in changes)
+                + ".",
+                [row.cuid for row in waiting],
+            )
+        ],
     )
 
 

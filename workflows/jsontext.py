@@ -80,6 +80,22 @@ def unstorable_in(source: object) -> Iterator[tuple[str, str]]:
             stack.extend((item, (*path, key)) for key, item in reversed([*value.items()]))
 
 
+def storable(value: object, depth: int = 0) -> object:
+    """Return ``value`` with whatever no database can store replaced by what tells of it."""
+    if isinstance(value, (dict, list, tuple)) and depth >= MAX_DEPTH:
+        return "(nested too deeply)"
+    if isinstance(value, dict):
+        return {str(storable(str(key))): storable(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [storable(item, depth + 1) for item in value]
+    reason = unstorable(value)
+    if reason is None:
+        return value
+    if isinstance(value, str):
+        return value.replace("\0", "�").encode("utf-8", "replace").decode()
+    return f"({reason})"
+
+
 def _as_jsonb(value: object) -> object:
     if isinstance(value, float) and value.is_integer():
         # PostgreSQL keeps the decimal digits: 1e23 comes back as 10**23, which int(1e23) is not.

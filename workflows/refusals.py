@@ -8,8 +8,9 @@ remedies as data. The concrete refusals stand beside their rules, in ``graph.py`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.core.exceptions import ValidationError
 
@@ -62,6 +63,20 @@ class Remedy:
     workflows: Sequence[str] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An edit that was tried: of what kind of record, which one, what it would have changed."""
+
+    action: str
+    kind: str
+    cuid: str
+    title: str
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+    by: Any = None
+
+
 class Refusal(ValidationError):
     """The edit was refused."""
 
@@ -81,3 +96,5 @@ class Refusal(ValidationError):
         self.problems: list[Problem] = list(problems)
         self.blockers: Blockers = blockers or Blockers()
         self.remedies: list[Remedy] = list(remedies)
+        self.attempts: Sequence[Attempt] = ()
+        self.is_recorded = False

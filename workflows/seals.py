@@ -27,7 +27,7 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A row of this table is not deleted while its parent stays.
+    """A row of this table is not deleted while its parent stays; never, where it has none.
 
     On PostgreSQL alone: triggers on DELETE break SQLite's ``flush``, which deletes tables in
     random order. There ``pre_delete`` refuses, and the integrity check finds the rest.
@@ -47,6 +47,11 @@ def seal(name: str, table: str, columns: tuple[str, ...], condition: str = "") -
 def attach(name: str, table: str, parent_column: str, parent_table: str) -> None:
     """Declare that a row goes only with its parent."""
     _attached[name] = Attached(name, table, parent_column, parent_table)
+
+
+def keep(name: str, table: str) -> None:
+    """Declare that no row of this table is deleted."""
+    _attached[name] = Attached(name, table, "", "")
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
@@ -107,11 +112,13 @@ _POSTGRESQL_FUNCTIONS = [
     """,
     """
     CREATE OR REPLACE FUNCTION holdfast_attached() RETURNS trigger LANGUAGE plpgsql AS $$
-    DECLARE parent_stays boolean;
+    DECLARE parent_stays boolean := true;
     BEGIN
-        EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I WHERE id = ($1).%I)',
-                       TG_ARGV[0], TG_ARGV[1])
-            INTO parent_stays USING OLD;
+        IF TG_ARGV[0] <> '' THEN
+            EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I WHERE id = ($1).%I)',
+                           TG_ARGV[0], TG_ARGV[1])
+                INTO parent_stays USING OLD;
+        END IF;
         IF parent_stays AND NOT EXISTS (SELECT 1 FROM workflows_unsealed u
                 WHERE u.table_name = TG_TABLE_NAME AND u.row_id = OLD.id) THEN
             RAISE EXCEPTION 'a row of % goes only with its parent', TG_TABLE_NAME

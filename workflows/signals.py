@@ -1,14 +1,24 @@
-"""Where the models ask the guards: the connections, and nothing else."""
+"""Where the models ask the guards and tell the audit log: the connections, and nothing else."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db.models.signals import pre_delete, pre_save
+from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
 
 from workflows import guards
-from workflows.models import FindingType, RecordType, Reference, Version, Workflow
+from workflows.models import (
+    AuditCounter,
+    AuditEntry,
+    FindingType,
+    RecordType,
+    Reference,
+    Version,
+    Workflow,
+)
+from workflows.models.audit import attempting, record
+from workflows.models.audited import deleted
 from workflows.models.edit import WorkflowEdit
 
 
@@ -42,15 +52,17 @@ def keep_what_is_written_once(
 
 @receiver(pre_delete, sender=FindingType)
 @receiver(pre_delete, sender=RecordType)
-def judge_type_deletion(instance: FindingType | RecordType, **kwargs: Any) -> None:
+def judge_type_deletion(instance: FindingType | RecordType, using: str, **kwargs: Any) -> None:
     """A type that anything uses stays."""
-    guards.refuse_type_deletion(instance)
+    with attempting(lambda: [deleted(instance)], using=using):
+        guards.refuse_type_deletion(instance)
 
 
 @receiver(pre_delete, sender=Workflow)
-def judge_workflow_deletion(instance: Workflow, **kwargs: Any) -> None:
+def judge_workflow_deletion(instance: Workflow, using: str, **kwargs: Any) -> None:
     """A workflow that is called, or that something ran on, stays."""
-    instance.refuse_deletion()
+    with attempting(lambda: [deleted(instance)], using=using):
+        instance.refuse_deletion()
 
 
 @receiver(pre_delete, sender=Version)
@@ -63,3 +75,27 @@ def judge_version_deletion(instance: Version, **kwargs: Any) -> None:
 def judge_reference_deletion(instance: Reference, **kwargs: Any) -> None:
     """A reference goes only with its version."""
     guards.refuse_reference_deletion(instance, kwargs.get("origin"))
+
+
+@receiver(post_delete, sender=FindingType)
+@receiver(post_delete, sender=RecordType)
+@receiver(post_delete, sender=Workflow)
+def record_deletion(
+    instance: FindingType | RecordType | Workflow, using: str, **kwargs: Any
+) -> None:
+    """What is deleted is in the audit log, with all that it was."""
+    record([deleted(instance)], using=using)
+
+
+@receiver(pre_save, sender=AuditEntry)
+def keep_the_log(instance: AuditEntry, raw: bool, using: str, **kwargs: Any) -> None:
+    """An entry is written once."""
+    if not raw and AuditEntry.objects.using(using).filter(pk=instance.pk).exists():
+        raise guards.LogKept
+
+
+@receiver(pre_delete, sender=AuditEntry)
+@receiver(pre_delete, sender=AuditCounter)
+def keep_the_entries(**kwargs: Any) -> None:
+    """The log only grows."""
+    raise guards.LogKept

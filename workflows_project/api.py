@@ -19,20 +19,23 @@ from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 from rest_framework.settings import api_settings
 
 from executions.guards import Ended, NotAssigned, NotOpen
 from workflows import locks
+from workflows.api.refused import blockers_data, problem_data, remedies_data
 from workflows.database_refusals import as_refusal
-from workflows.guards import StaleVersion
+from workflows.guards import Settled, StaleToken, StaleVersion
 from workflows.jsontext import below, quoted
+from workflows.models.audit import record_refusal
 from workflows.refusals import Problem, Refusal
 
 CONTENT_TYPE = "application/problem+json"
 
 STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
     StaleVersion: 409,
+    StaleToken: 409,
+    Settled: 409,
     Ended: 409,
     NotOpen: 409,
     NotAssigned: 403,
@@ -51,15 +54,17 @@ def problem(
         "status": status,
         "detail": detail,
         "code": code,
-        "errors": [
-            {"pointer": row.pointer, "code": row.code, "detail": row.detail} for row in listed
-        ],
+        "errors": [problem_data(row) for row in listed],
         **more,
     }
 
 
 def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     """Answer an exception of a view as a problem; None for a fault, which becomes a 500."""
+    if isinstance(exc, ValidationError):
+        for leaf in _leaves(exc):
+            if isinstance(leaf, Refusal):
+                record_refusal(leaf)
     described = _describe(exc, context)
     if described is None:
         return None
@@ -110,11 +115,8 @@ def _of_validation(exc: ValidationError, context: Mapping[str, Any]) -> dict[str
         refusal.code,
         str(refusal.message),
         problems,
-        blockers=_blockers(refusal, context.get("request")),
-        remedies=[
-            {"code": row.code, "detail": row.detail, "workflows": list(row.workflows)}
-            for row in refusal.remedies
-        ],
+        blockers=blockers_data(refusal, context.get("request")),
+        remedies=remedies_data(refusal),
     )
 
 
@@ -142,28 +144,6 @@ def _as_the_view_names_it(pointer: str, context: Mapping[str, Any]) -> str:
     names: Mapping[str, str] = getattr(context.get("view"), "pointer_names", {})
     first, *rest = pointer[1:].split("/")
     return "/".join(["", names[first], *rest]) if first in names else pointer
-
-
-def _blockers(refusal: Refusal, request: Request | None) -> dict[str, Any]:
-    def url(name: str, cuid: str) -> str:
-        return reverse(f"api:{name}-detail", args=[cuid], request=request)
-
-    return {
-        "executions": [
-            {
-                "cuid": row.cuid,
-                "status": row.status,
-                "workflow": row.workflow_cuid,
-                "url": url("execution", row.cuid),
-            }
-            for row in refusal.blockers.executions
-        ],
-        "workflows": [
-            {"cuid": row.cuid, "title": row.title, "url": url("workflow", row.cuid)}
-            for row in refusal.blockers.workflows
-        ],
-        "total": refusal.blockers.total,
-    }
 
 
 def _of_api_exception(exc: exceptions.APIException) -> dict[str, Any]:

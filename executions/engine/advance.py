@@ -18,6 +18,7 @@ from executions.engine.manager import WorkflowManager
 from executions.engine.nodes.behaviour import NotSubmittable
 from executions.models import LIVE, Entity, Execution, Pin, Status, Step, StepState
 from workflows.graph import Node
+from workflows.services import ended
 
 STEP_BUDGET = 10_000
 
@@ -356,6 +357,9 @@ class Advance:
                 )
             if self._changed_executions:
                 self._update_executions()
+                # A change on hold may have waited for one of them.
+                changed = self._changed_executions.values()
+                ended(row.context_key for row in changed if row.status not in LIVE)
             if self._fields_changed:
                 Entity._base_manager.filter(pk=self.entity.pk).update(
                     fields=self.entity.fields, updated_at=self.now

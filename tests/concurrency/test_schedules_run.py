@@ -84,7 +84,7 @@ def test_a_change_of_the_callee_is_refused_before_while_and_after_the_child_star
 def test_the_keys_alone_hold_the_callee_of_a_child_that_is_starting(
     schedule: Schedule, calling: Calling, monkeypatch: pytest.MonkeyPatch, locked: bool
 ) -> None:
-    monkeypatch.setattr(drawing, "refuse_context_change", lambda _: None)
+    monkeypatch.setattr(drawing, "refuse_context_change", lambda *_, **__: None)
     if not locked:
         schedule.without_locks()
     submitted, changed = schedule.overtaken(calling.submit, WRITTEN, calling.change, waits=True)

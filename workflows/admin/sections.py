@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from workflows.admin.refused import describe
 from workflows.admin.shown import admin_url, execution_model
 from workflows.models import Version, Workflow
-from workflows.models.edit import AnyChange
+from workflows.models.context_change import AnyChange
 from workflows.refusals import Refusal
 
 LISTED = 20

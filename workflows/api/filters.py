@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django_filters import rest_framework as filters
 
-from workflows.models import Workflow
+from workflows.models import AuditEntry, PendingChange, Workflow
 
 
 class WorkflowFilter(filters.FilterSet):
@@ -17,3 +17,24 @@ class WorkflowFilter(filters.FilterSet):
     class Meta:
         model = Workflow
         fields = ["state", "entity_name", "trigger"]
+
+
+class PendingChangeFilter(filters.FilterSet):
+    """Changes on hold by state, and by a workflow of theirs."""
+
+    workflow = filters.CharFilter(field_name="members__cuid", distinct=True)
+
+    class Meta:
+        model = PendingChange
+        fields = ["state"]
+
+
+class AuditFilter(filters.FilterSet):
+    """Entries by record, action, who, face, request, time, and whether they were refused."""
+
+    since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
+    until = filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
+
+    class Meta:
+        model = AuditEntry
+        fields = ["cuid", "kind", "action", "refused", "code", "who", "face", "request_id"]

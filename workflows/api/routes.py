@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import path
 from rest_framework.routers import BaseRouter
 
+from workflows.api.audit import AuditViewSet
+from workflows.api.contexts import PendingChangeViewSet
 from workflows.api.views import (
     FindingTypeViewSet,
     RecordTypeViewSet,
@@ -31,3 +33,5 @@ def register(router: BaseRouter) -> None:
     router.register("finding-types", FindingTypeViewSet, "finding-type")
     router.register("record-types", RecordTypeViewSet, "record-type")
     router.register("workflows", WorkflowViewSet, "workflow")
+    router.register("pending-changes", PendingChangeViewSet, "pending-change")
+    router.register("audit", AuditViewSet, "audit")

@@ -8,18 +8,17 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
+from workflows.api.refused import url_of
 from workflows.api.strict import (
     AnyField,
     CuidField,
     ShownField,
-    StrictBooleanField,
     StrictCharField,
-    StrictChoiceField,
     StrictModelSerializer,
     StrictSerializer,
 )
 from workflows.jsontext import quoted, unstorable
-from workflows.models import EntityName, FindingType, RecordType, Version, Workflow
+from workflows.models import FindingType, RecordType, Version, Workflow
 
 
 class FindingTypeSerializer(StrictModelSerializer):
@@ -40,6 +39,19 @@ class RecordTypeSerializer(StrictModelSerializer):
         read_only_fields = ["cuid"]
 
 
+class DrainingSerializer(serializers.Serializer):
+    """The change on hold that a workflow drains for."""
+
+    change = serializers.CharField(source="change.cuid")
+    url = serializers.SerializerMethodField()
+    asked_at = serializers.DateTimeField(source="change.asked_at")
+    asked_by = serializers.CharField(source="change.asked_by.username", allow_null=True)
+
+    def get_url(self, row: Any) -> str:
+        """The address of the change."""
+        return url_of("pending-change", row.change.cuid, self.context.get("request"))
+
+
 class WorkflowSerializer(StrictModelSerializer):
     """A workflow's settings, the number of its latest version and what runs on it."""
 
@@ -54,6 +66,7 @@ class WorkflowSerializer(StrictModelSerializer):
     )
     latest_version = serializers.IntegerField(source="latest_number", read_only=True)
     live_executions = serializers.IntegerField(source="live_count", read_only=True)
+    draining = serializers.SerializerMethodField()
 
     class Meta:
         model = Workflow
@@ -69,8 +82,16 @@ class WorkflowSerializer(StrictModelSerializer):
             "state",
             "latest_version",
             "live_executions",
+            "draining",
         ]
         read_only_fields = ["cuid"]
+
+    @extend_schema_field(DrainingSerializer(allow_null=True))
+    def get_draining(self, row: Any) -> Any:
+        """The change that waits until what runs on the workflow has ended."""
+        return (
+            DrainingSerializer(row.waiting[0], context=self.context).data if row.waiting else None
+        )
 
 
 class VersionSerializer(serializers.ModelSerializer):
@@ -169,35 +190,8 @@ class WorkflowsField(serializers.ListField):
         return [found[cuid] for cuid in cuids]
 
 
-class ContextChangeSerializer(StrictSerializer):
-    """Another entity context for a group of workflows."""
-
-    workflows = WorkflowsField(allow_empty=False, max_length=1000)
-    entity_name = StrictChoiceField(EntityName.choices, required=False)
-    entity_name_type = CuidField(
-        queryset=FindingType.objects.all(), allow_null=True, required=False
-    )
-    primary_record_type_id = CuidField(
-        source="primary_record_type",
-        queryset=RecordType.objects.all(),
-        allow_null=True,
-        required=False,
-    )
-    when = StrictChoiceField(["now"], default="now")
-    dry_run = StrictBooleanField(default=False)
-    why = StrictCharField(default="", allow_blank=True)
-
-
 class GivenVersionSerializer(serializers.Serializer):
     """A version that a change has given a workflow."""
 
     workflow = serializers.CharField(source="workflow.cuid")
     number = serializers.IntegerField()
-
-
-class ContextChangedSerializer(serializers.Serializer):
-    """What came of a change of entity context."""
-
-    workflows = WorkflowSerializer(many=True)
-    versions = GivenVersionSerializer(many=True)
-    dry_run = serializers.BooleanField()

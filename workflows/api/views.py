@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.db import transaction
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from workflows import services
+from workflows.api.contexts import ContextActions
 from workflows.api.filters import WorkflowFilter
 from workflows.api.resources import (
     MAY_IF_MATCH,
@@ -25,8 +26,6 @@ from workflows.api.resources import (
     find,
 )
 from workflows.api.serializers import (
-    ContextChangedSerializer,
-    ContextChangeSerializer,
     DependenciesSerializer,
     DrawnVersionSerializer,
     FindingTypeSerializer,
@@ -36,7 +35,7 @@ from workflows.api.serializers import (
     WorkflowSerializer,
 )
 from workflows.jsontext import checksum
-from workflows.models import FindingType, RecordType, Version, Workflow
+from workflows.models import FindingType, PendingWorkflow, RecordType, Version, Workflow
 
 
 class FindingTypeViewSet(EditableResource):
@@ -64,7 +63,7 @@ def _live_count(relation: str) -> Coalesce:
     return Coalesce(Subquery(live.values(relation).annotate(n=Count("pk")).values("n")), 0)
 
 
-class WorkflowViewSet(EditableResource):
+class WorkflowViewSet(ContextActions, EditableResource):
     """Workflows: their settings, who depends on them, and changes of their entity context."""
 
     queryset = Workflow.objects.all()
@@ -84,7 +83,8 @@ class WorkflowViewSet(EditableResource):
             latest_number=Subquery(latest.values("number")[:1]),
             live_count=_live_count("workflow"),
         )
-        return shown
+        waiting = PendingWorkflow.objects.filter(waiting=True).select_related("change__asked_by")
+        return shown.prefetch_related(Prefetch("pending", waiting, to_attr="waiting"))
 
     @extend_schema(responses=DependenciesSerializer)
     @action(detail=True)
@@ -99,35 +99,6 @@ class WorkflowViewSet(EditableResource):
             for direction, rows in found.items()
         }
         return Response(DependenciesSerializer(shown).data)
-
-    @extend_schema(request=ContextChangeSerializer, responses=ContextChangedSerializer)
-    @action(
-        detail=False,
-        methods=["post"],
-        url_path="change-entity-context",
-        needs="workflows.change_workflow",
-    )
-    def change_entity_context(self, request: Request) -> Response:
-        """Give workflows another entity context together: all of them or none."""
-        asked = ContextChangeSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        values = asked.validated_data
-        changed = services.change_entity_context(
-            values["workflows"],
-            entity_name_type=values.get("entity_name_type"),
-            entity_name=values.get("entity_name"),
-            primary_record_type=values.get("primary_record_type"),
-            by=request.user,
-            why=values["why"],
-            dry_run=values["dry_run"],
-        )
-        workflows = self.get_queryset().filter(pk__in=[row.pk for row in changed.workflows])
-        shown = {
-            "workflows": workflows,
-            "versions": changed.versions,
-            "dry_run": values["dry_run"],
-        }
-        return Response(ContextChangedSerializer(shown).data)
 
 
 class VersionViewSet(mixins.ListModelMixin, Resource):

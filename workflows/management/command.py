@@ -1,11 +1,15 @@
-"""What Holdfast's commands have in common: help with examples, kept as it is written."""
+"""What Holdfast's commands have in common: help with examples, and a word on who runs them."""
 
 from __future__ import annotations
 
+import getpass
+import uuid
 from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+
+from workflows.acting import Acting, Face, acting
 
 
 class ExampleCommand(BaseCommand):
@@ -18,3 +22,16 @@ class ExampleCommand(BaseCommand):
             epilog=f"Examples:\n{self.examples}", formatter_class=RawDescriptionHelpFormatter
         )
         return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command; the audit log names the system's account that runs it."""
+        with acting(Acting(Face.COMMAND, uuid.uuid4().hex, account=_account())):
+            return super().execute(*args, **options)
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that has no name.
+        return ""

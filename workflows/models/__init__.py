@@ -1,16 +1,22 @@
 """What is drawn: types, workflows, versions and the references between them."""
 
+from workflows.models.audit import AuditCounter, AuditEntry
 from workflows.models.types import CONTEXT_FIELDS, Context, EntityName, FindingType, RecordType
 
 from workflows.models.workflow import Workflow  # isort: skip
+from workflows.models.pending import PendingChange, PendingWorkflow
 from workflows.models.unsealed import Unsealed, unsealed
 from workflows.models.version import Reference, Version
 
 __all__ = [
     "CONTEXT_FIELDS",
+    "AuditCounter",
+    "AuditEntry",
     "Context",
     "EntityName",
     "FindingType",
+    "PendingChange",
+    "PendingWorkflow",
     "RecordType",
     "Reference",
     "Unsealed",

@@ -1,194 +1,19 @@
-"""Edits of settings that executions stand on: judged, made way for, followed up.
-
-One workflow saved and a group changed together take the same steps in the same order:
-judge by plain reads, lock, read again, judge, release the versions, write, append.
-"""
+"""One save of a workflow: judged, locked, judged again, written, followed up."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db.models import QuerySet
 
 from workflows import guards, locks
-from workflows.models import calls
+from workflows.models.audit import record, values_of
+from workflows.models.audited import changed
+from workflows.models.context_change import ContextChange, lock_for_edit
 from workflows.models.types import CONTEXT_FIELDS, Context
-from workflows.models.version import (
-    Reference,
-    Version,
-    append_version,
-    release_all,
-    release_superseded,
-)
+from workflows.models.version import Version, release_superseded
 from workflows.models.workflow import Workflow
-from workflows.refusals import BlockingWorkflow
-
-
-class ContextChange:
-    """A set of workflows that is to take another entity context together."""
-
-    def __init__(self, workflows: Iterable[Workflow], context: Context, using: str) -> None:
-        self.workflows = [row for row in workflows if row.context != context]
-        self.ids = sorted(row.pk for row in self.workflows)
-        self.context = context
-        self.using = using
-        self.field = next(
-            (
-                name
-                for name, attname in zip(
-                    CONTEXT_FIELDS,
-                    ("entity_name", "entity_name_type_id", "primary_record_type_id"),
-                    strict=True,
-                )
-                for row in self.workflows
-                if getattr(row.context, attname) != getattr(context, attname)
-            ),
-            CONTEXT_FIELDS[0],
-        )
-
-    def own_executions(self) -> QuerySet[Any]:
-        """The live executions of the set."""
-        own: QuerySet[Any] = self._live().filter(workflow_id__in=self.ids)
-        return own
-
-    def dependent_executions(self) -> QuerySet[Any]:
-        """The live executions outside the set that can reach it."""
-        dependents = set(calls.walk(self.ids, "callers", self.using)) - set(self.ids)
-        live = self._live().order_by().values("pk")
-        reaching = live.filter(workflow_id__in=dependents).union(
-            live.filter(pins__callee_id__in=self.ids, pins__live=True),
-            live.filter(version__references__callee_id__in=self.ids),
-        )
-        dependent: QuerySet[Any] = self._live().filter(pk__in=reaching)
-        return dependent.exclude(workflow_id__in=self.ids)
-
-    def crossings(self) -> Sequence[guards.Crossing]:
-        """The calls of latest versions across the set's border into another context."""
-        latest = Version.objects.using(self.using).filter(in_force=True).latest_of_each()
-        calls_now = (
-            Reference._base_manager.using(self.using)
-            .filter(in_force=True, version__in=latest)
-            .exclude(version__workflow__state=Workflow.State.RETIRED)
-            .select_related(
-                "callee__entity_name_type",
-                "callee__primary_record_type",
-                "version__workflow__entity_name_type",
-                "version__workflow__primary_record_type",
-            )
-            .defer("version__source")
-            .order_by("pk")
-        )
-        key = self.context.key
-        into = calls_now.filter(callee_id__in=self.ids).exclude(version__workflow_id__in=self.ids)
-        out_of = calls_now.filter(version__workflow_id__in=self.ids).exclude(callee_id__in=self.ids)
-        found = []
-        for reference in out_of.exclude(callee__context_key=key):
-            callee = reference.callee
-            found.append(self._crossing(reference, callee, own_type_is_callers=True))
-        for reference in into.exclude(version__workflow__context_key=key):
-            caller = reference.version.workflow
-            found.append(self._crossing(reference, caller, own_type_is_callers=False))
-        return found
-
-    def _crossing(
-        self, reference: Reference, other: Workflow, *, own_type_is_callers: bool
-    ) -> guards.Crossing:
-        new, kept = self.context, other.described_context()
-        return guards.Crossing(
-            caller=_named(reference.version.workflow),
-            callee=_named(reference.callee),
-            caller_context=new if own_type_is_callers else kept,
-            callee_context=kept if own_type_is_callers else new,
-            other=_named(other),
-        )
-
-    def group(self) -> Sequence[BlockingWorkflow]:
-        """The smallest set around this one that has no crossings."""
-        ids = calls.connected(self.ids, self.context.key, self.using)
-        rows = Workflow._base_manager.using(self.using).filter(pk__in=ids).order_by("title", "pk")
-        return [_named(row) for row in rows]
-
-    def group_executions(self) -> QuerySet[Any]:
-        """The live executions of that set, beside those of this one and its dependents."""
-        ids = set(calls.connected(self.ids, self.context.key, self.using)) - set(self.ids)
-        others: QuerySet[Any] = self._live().filter(workflow_id__in=ids)
-        return others.exclude(pk__in=self.dependent_executions().values("pk"))
-
-    def _live(self) -> Any:
-        model: Any = Workflow._meta.get_field("executions").related_model
-        return model.objects.using(self.using).live()
-
-    def judge(self) -> None:
-        """Raises the guard's refusal when the change would strand or break something."""
-        if self.workflows:
-            guards.refuse_context_change(self)
-
-    def make_way(self) -> None:
-        """Release the versions that bind these workflows to their old context."""
-        release_superseded(self.ids, self.using)
-        release_all(self.ids, self.using)
-
-    def roll_forward(self, *, by: Any = None, notes: str = "") -> list[Version]:
-        """Give each workflow, which has its new context by now, a version with it."""
-        versions = []
-        for workflow in Workflow._base_manager.using(self.using).filter(pk__in=self.ids):
-            latest = workflow.latest_version
-            versions.append(
-                append_version(workflow, latest.source, latest=latest, by=by, notes=notes)[0]
-            )
-        return versions
-
-
-class AnyChange(ContextChange):
-    """Whatever other context a workflow might take: what refuses them all, who moves along."""
-
-    def __init__(self, workflow: Workflow, using: str) -> None:
-        super().__init__([workflow], Context("", None, None), using)
-        self.field = "entity_name_type"
-
-    def crossings(self) -> Sequence[guards.Crossing]:
-        """None: which calls would cross is not known before a context is chosen."""
-        return ()
-
-    def refusal(self) -> guards.Refusal | None:
-        """What the guard would answer to every change, or None."""
-        try:
-            self.judge()
-        except guards.Refusal as refusal:
-            return refusal
-        return None
-
-
-def lock_for_edit(
-    ids: Iterable[int], using: str, strength: locks.Strength = locks.Strength.UPDATE
-) -> None:
-    """Lock workflows for an edit, in the one order in which editors do.
-
-    What they call is locked too: a new version's references share it at commit, and editors
-    who meet there only would wait for each other.
-    """
-    own = sorted(set(ids))
-    rows = Workflow._base_manager.using(using)
-    callees = Reference._base_manager.using(using).filter(
-        version__workflow_id__in=own, in_force=True
-    )
-    retired = Reference._base_manager.using(using).filter(
-        version__in=Version.objects.using(using).filter(workflow_id__in=own).latest_of_each()
-    )
-    called = {
-        *callees.values_list("callee_id", flat=True),
-        *retired.values_list("callee_id", flat=True),
-    }
-    locks.limit_wait(using)
-    locks.lock_rows(rows.all(), {*own, *called}, locks.Strength.NO_KEY_UPDATE)
-    if strength == locks.Strength.UPDATE:
-        locks.lock_rows(rows.all(), own, strength)
-
-
-def _named(workflow: Workflow) -> BlockingWorkflow:
-    return BlockingWorkflow(workflow.cuid, workflow.title)
+from workflows.refusals import Attempt
 
 
 class WorkflowEdit:
@@ -255,7 +80,14 @@ class WorkflowEdit:
         return self.state != retired and self.stored_row.state == retired
 
     def judge(self) -> None:
-        """Raises the refusal of the first rule that the edit would break."""
+        """Raises the refusal of the first rule that the edit would break; it knows the edit."""
+        try:
+            self._judge()
+        except guards.Refusal as refusal:
+            refusal.attempts = self.changes()
+            raise
+
+    def _judge(self) -> None:
         if self._writes("cuid") and self.workflow.cuid != self.stored_row.cuid:
             guards.refuse_bulk_write(["cuid"])
         if self.change.workflows:
@@ -317,8 +149,15 @@ class WorkflowEdit:
         if self.change.workflows:
             self.change.make_way()
 
+    def changes(self) -> list[Attempt]:
+        """What the save changes, or would, for the audit log."""
+        before = values_of(self.stored_row)
+        return changed(self.workflow, before, values_of(self.workflow, self.update_fields))
+
     def follow_up(self) -> None:
-        """After the write: the version with the new context, and what a change of state takes."""
+        """After the write: the version with the new context, what a change of state takes, and
+        the entry in the audit log.
+        """
         if self.change.workflows:
             self.change.roll_forward()
         if self._retires:
@@ -328,3 +167,4 @@ class WorkflowEdit:
             Version._base_manager.using(self.using).filter(pk=latest.pk, in_force=False).update(
                 in_force=True
             )
+        record(self.changes(), using=self.using)

@@ -11,16 +11,17 @@ from django.db.models.functions import Cast, Coalesce, Concat
 
 from workflows import guards
 from workflows.cuid import LENGTH, new_cuid
+from workflows.models.audited import Audited, AuditedManager
 
 
-class TypeOfEntity(models.Model):
+class TypeOfEntity(Audited):
     """What finding types and record types have in common."""
 
     cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     name = models.CharField(max_length=200, unique=True)
     description = models.TextField(blank=True)
 
-    objects = models.Manager()
+    objects: ClassVar[models.Manager[Any]]
 
     class Meta:
         abstract = True
@@ -33,9 +34,13 @@ class TypeOfEntity(models.Model):
 class FindingType(TypeOfEntity):
     """What operators call the type of a finding: Model Limitation, Policy Exception …"""
 
+    objects: ClassVar[models.Manager[Any]] = AuditedManager()
+
 
 class RecordType(TypeOfEntity):
     """The type of an inventory model."""
+
+    objects: ClassVar[models.Manager[Any]] = AuditedManager()
 
 
 class EntityName(models.TextChoices):
@@ -63,6 +68,16 @@ class Context:
         return (
             f"{self.entity_name}:{self.entity_name_type_id or ''}"
             f":{self.primary_record_type_id or ''}"
+        )
+
+    @property
+    def described(self) -> tuple[str, str | None, str | None]:
+        """Entity name, cuid of the finding type, cuid of the record type."""
+        cuid = self.type_cuid or None
+        return (
+            self.entity_name,
+            cuid if self.entity_name_type_id else None,
+            cuid if self.primary_record_type_id else None,
         )
 
 

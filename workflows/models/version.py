@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 
-from workflows import guards, locks
+from workflows import acting, guards, locks
 from workflows.cuid import LENGTH, new_cuid
 from workflows.graph import Graph, NodesManager
 from workflows.jsontext import checksum
@@ -217,7 +217,7 @@ def append_version(
         entity_name_type_id=workflow.entity_name_type_id,
         primary_record_type_id=workflow.primary_record_type_id,
         in_force=workflow.state != Workflow.State.RETIRED,
-        created_by=by,
+        created_by=by or acting.user(),
         notes=notes,
     )
     version.save(using=using, force_insert=True)

@@ -12,13 +12,16 @@ from workflows.cuid import LENGTH, new_cuid
 from workflows.database_refusals import translated
 from workflows.graph import START_TO_END
 from workflows.keys import KeyTarget
+from workflows.models.audit import Action, attempting, record, told, values_of
+from workflows.models.audited import AuditedQuerySet, changed, deleted
 from workflows.models.types import EntityContext
+from workflows.refusals import Attempt
 
 if TYPE_CHECKING:
     from workflows.models.edit import WorkflowEdit
 
 
-class WorkflowQuerySet(models.QuerySet["Workflow"]):
+class WorkflowQuerySet(AuditedQuerySet):
     """Workflows; neither their context nor their state changes through bulk statements."""
 
     def update(self, **kwargs: Any) -> int:
@@ -26,7 +29,8 @@ class WorkflowQuerySet(models.QuerySet["Workflow"]):
 
         ``bulk_update`` and the asynchronous twins come through here.
         """
-        guards.refuse_bulk_write(kwargs)
+        with attempting(lambda: _tried(self, kwargs), using=self.db):
+            guards.refuse_bulk_write(kwargs)
         return super().update(**kwargs)
 
     def bulk_create(self, objs: Iterable[Workflow], *args: Any, **kwargs: Any) -> list[Workflow]:
@@ -36,12 +40,21 @@ class WorkflowQuerySet(models.QuerySet["Workflow"]):
         """
         from workflows.models.version import append_version
 
-        guards.refuse_bulk_write(kwargs.get("update_fields") or ())
+        rows = list(objs)
+        names = kwargs.get("update_fields") or ()
+        with attempting(lambda: _tried(rows, dict.fromkeys(names)), using=self.db):
+            guards.refuse_bulk_write(names)
         with transaction.atomic(using=self.db):
-            created = super().bulk_create(objs, *args, **kwargs)
+            created = super().bulk_create(rows, *args, **kwargs)
             for workflow in self.filter(cuid__in=[row.cuid for row in created], versions=None):
                 append_version(workflow, START_TO_END)
         return created
+
+
+def _tried(rows: Iterable[Workflow], values: dict[str, Any]) -> list[Attempt]:
+    """What a bulk statement would have written; expressions are told as they are written."""
+    written = {name: value if value is None else str(value) for name, value in values.items()}
+    return [told(row, Action.CHANGED, after=written) for row in rows]
 
 
 class Workflow(EntityContext):
@@ -130,17 +143,32 @@ class Workflow(EntityContext):
         Raises:
             guards.Refusal: what the edit would break, with its blockers.
         """
+        using = kwargs.get("using") or router.db_for_write(Workflow, instance=self)
+        with attempting(lambda: self._tried(using, kwargs.get("update_fields")), using=using):
+            from workflows.models.edit import WorkflowEdit
+
+            if self._state.adding and not WorkflowEdit.stored(self.pk, using):
+                self._save_new(using, *args, **kwargs)
+            else:
+                self._save_edit(using, *args, **kwargs)
+
+    def _tried(self, database: str, update_fields: Iterable[str] | None) -> list[Attempt]:
         from workflows.models.edit import WorkflowEdit
+
+        stored = WorkflowEdit.stored(self.pk, database)
+        after = values_of(self, update_fields)
+        if stored is None:
+            return [told(self, Action.CREATED, after=after)]
+        return changed(self, values_of(stored), after)
+
+    def _save_new(self, database: str, *args: Any, **kwargs: Any) -> None:
         from workflows.models.version import append_version
 
-        using = kwargs.get("using") or router.db_for_write(Workflow, instance=self)
-        if self._state.adding and not WorkflowEdit.stored(self.pk, using):
-            with transaction.atomic(using=using):
-                guards.refuse_context_shape(self)
-                super().save(*args, **kwargs)
-                append_version(self, START_TO_END)
-        else:
-            self._save_edit(using, *args, **kwargs)
+        with transaction.atomic(using=database):
+            guards.refuse_context_shape(self)
+            super().save(*args, **kwargs)
+            append_version(self, START_TO_END)
+            record([told(self, Action.CREATED, after=values_of(self))], using=database)
 
     @locks.retrying
     def _save_edit(self, database: str, *args: Any, **kwargs: Any) -> None:
@@ -171,7 +199,12 @@ class Workflow(EntityContext):
         guards.refuse_referenced(callers, edit="delete")
         guards.refuse_used(self.executions.all(), self.pins.all())
 
-    @translated
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ``guards.Referenced`` or ``guards.HasExecutions``."""
+        using = kwargs.get("using") or router.db_for_write(Workflow, instance=self)
+        with attempting(lambda: [deleted(self)], using=using):
+            return self._delete(*args, **kwargs)
+
+    @translated
+    def _delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         return super().delete(*args, **kwargs)

@@ -179,7 +179,7 @@ class TestRefusedAfterACleanForm:
         self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         scenario.start()
-        monkeypatch.setattr(guards, "refuse_context_change", lambda _: None)
+        monkeypatch.setattr(guards, "refuse_context_change", lambda *_, **__: None)
         sent = settings_of(scenario.caller, entity_name_type=scenario.exception.pk)
         response = admin_client.post(page(scenario.caller), sent)
         assert response.status_code == 200

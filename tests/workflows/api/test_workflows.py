@@ -35,6 +35,7 @@ SHAPE = {
     "state",
     "latest_version",
     "live_executions",
+    "draining",
 }
 
 
@@ -239,15 +240,15 @@ def test_pages(api: Client) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("number", [3, 30])
-def test_a_list_takes_four_statements(api: Client, number: int) -> None:
+def test_a_list_takes_five_statements(api: Client, number: int) -> None:
     for _ in range(number):
         workflow = WorkflowFactory()
         drawn(workflow, form())
         finding = FindingFactory(entity_name_type=workflow.entity_name_type)
         running.start(workflow, finding)
     body: list[Any] = []
-    # Who asks (the session, the user), how many, and the page.
-    assert statements(lambda: body.append(api.get("workflows/").json())) == 4
+    # Who asks (the session, the user), how many, the page, and what drains.
+    assert statements(lambda: body.append(api.get("workflows/").json())) == 5
     assert {row["live_executions"] for row in body[0]["results"]} == {1}
     assert len(body[0]["results"]) == number
 
@@ -292,7 +293,7 @@ def test_to_another_entity_name(api: Client) -> None:
         ({"workflows": "x"}, "/workflows", "not_a_list"),
         ({"workflows": None}, "/workflows", "null"),
         ({"workflows": [3]}, "/workflows/0", "invalid"),
-        ({"when": "drained"}, "/when", "invalid_choice"),
+        ({"when": "later"}, "/when", "invalid_choice"),
         ({"dry_run": "yes"}, "/dry_run", "invalid"),
         ({"dry_run": 1}, "/dry_run", "invalid"),
         ({"why": 1}, "/why", "invalid"),

@@ -1,0 +1,370 @@
+"""Changes on hold: nothing new starts, and they are made when the last blocker has ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from executions import services as running
+from executions.models import Execution
+from tests.conftest import Scenario
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    UserFactory,
+    WorkflowFactory,
+    call,
+    drawn,
+    form,
+)
+from workflows import guards, services
+from workflows.locks import Contention
+from workflows.models import AuditEntry, PendingChange, Workflow
+from workflows.services import draining
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+
+def hold(scenario: Scenario, *workflows: Workflow, **asked: Any) -> services.ContextChanged:
+    return services.change_entity_context(
+        workflows or [scenario.caller, scenario.callee],
+        entity_name_type=scenario.exception,
+        when="drained",
+        **asked,
+    )
+
+
+def submit(execution: Execution) -> None:
+    running.submit(execution, node="form", data={"note": "n"})
+
+
+def types(scenario: Scenario) -> set[str]:
+    rows = Workflow.objects.filter(pk__in=[scenario.caller.pk, scenario.callee.pk])
+    return set(rows.values_list("entity_name_type__name", flat=True))
+
+
+@pytest.fixture
+def pending(scenario: Scenario) -> PendingChange:
+    scenario.start()
+    user = UserFactory(username="ada")
+    found = hold(scenario, by=user, why="reorganized").pending
+    assert found is not None
+    return found
+
+
+def test_where_nothing_runs_it_is_made_at_once(scenario: Scenario) -> None:
+    changed = hold(scenario)
+    assert changed.pending is None
+    assert [version.workflow_id for version in changed.versions]
+    assert types(scenario) == {"Policy Exception"}
+
+
+def test_where_something_runs_it_waits_and_says_who_asked(pending: PendingChange) -> None:
+    assert pending.state == PendingChange.State.WAITING
+    assert pending.asked_by is not None
+    assert pending.asked_by.get_username() == "ada"
+    assert str(pending) == "“Workflow 3”, “Workflow 4” to Policy Exception"
+
+
+def test_nothing_changes_while_it_waits(scenario: Scenario, pending: PendingChange) -> None:
+    assert types(scenario) == {"Model Limitation"}
+
+
+@pytest.mark.parametrize("who", ["caller", "callee", "dependent"])
+def test_no_new_root_starts_on_what_is_draining(
+    scenario: Scenario, pending: PendingChange, who: str
+) -> None:
+    if who == "dependent":
+        workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+        drawn(workflow, call(scenario.callee))
+    else:
+        workflow = getattr(scenario, who)
+    with pytest.raises(guards.Draining) as refused:
+        running.start(workflow, scenario.finding)
+    assert "ada asked on" in refused.value.message
+    assert "“Policy Exception” once what runs has ended" in refused.value.message
+    assert pending.cuid in refused.value.remedies[0].detail
+
+
+def test_a_root_on_something_else_starts(scenario: Scenario, pending: PendingChange) -> None:
+    other = WorkflowFactory(entity_name_type=scenario.limitation)
+    assert running.start(other, scenario.finding).status == "completed"
+
+
+def test_calls_that_a_live_root_has_pinned_go_ahead_and_the_end_makes_the_change(
+    scenario: Scenario, pending: PendingChange
+) -> None:
+    drawn(scenario.callee, form("inner"))
+    execution = Execution.objects.get()
+    submit(execution)
+    assert execution.children.get().status == "completed", "it runs what it has pinned"
+    pending.refresh_from_db()
+    assert pending.state == PendingChange.State.APPLIED
+    assert pending.settled_at is not None
+    assert types(scenario) == {"Policy Exception"}
+    version = Workflow.objects.get(pk=scenario.caller.pk).latest_version
+    assert (version.notes, version.created_by) == ("reorganized", pending.asked_by)
+
+
+def test_it_waits_for_the_last_of_several(scenario: Scenario, pending: PendingChange) -> None:
+    services.withdraw(pending)
+    executions = [Execution.objects.get(), scenario.start()]
+    again = hold(scenario).pending
+    assert again is not None
+    submit(executions[0])
+    assert PendingChange.objects.get().state == "waiting"
+    running.cancel(executions[1])
+    assert PendingChange.objects.get().state == "applied"
+    assert types(scenario) == {"Policy Exception"}
+
+
+def test_starts_go_on_once_it_is_made(scenario: Scenario, pending: PendingChange) -> None:
+    running.cancel(Execution.objects.get())
+    finding = FindingFactory(entity_name_type=scenario.exception)
+    assert running.start(scenario.caller, finding).status == "waiting"
+
+
+def test_an_end_that_is_rolled_back_makes_nothing(
+    scenario: Scenario, pending: PendingChange
+) -> None:
+    with transaction.atomic():
+        submit(Execution.objects.get())
+        transaction.set_rollback(True)
+    assert PendingChange.objects.get().state == "waiting"
+    assert types(scenario) == {"Model Limitation"}
+
+
+class TestWithdrawn:
+    def test_starts_go_on_and_the_log_tells(
+        self, scenario: Scenario, pending: PendingChange
+    ) -> None:
+        services.withdraw(pending)
+        assert not PendingChange.objects.exists()
+        assert scenario.start().status == "waiting"
+        told = list(AuditEntry.objects.filter(cuid=pending.cuid).values_list("action", flat=True))
+        assert told == ["withdrawn", "put_on_hold"]
+
+    def test_nothing_is_made_afterwards(self, scenario: Scenario, pending: PendingChange) -> None:
+        services.withdraw(pending)
+        submit(Execution.objects.get())
+        assert types(scenario) == {"Model Limitation"}
+
+    def test_not_twice(self, pending: PendingChange) -> None:
+        services.withdraw(pending)
+        with pytest.raises(guards.Gone):
+            services.withdraw(pending)
+
+    def test_not_what_has_been_made(self, scenario: Scenario, pending: PendingChange) -> None:
+        submit(Execution.objects.get())
+        with pytest.raises(guards.Settled):
+            services.withdraw(pending)
+
+
+class TestRefused:
+    def test_what_could_not_be_made_when_drained_is_not_put_on_hold(
+        self, scenario: Scenario
+    ) -> None:
+        scenario.start()
+        with pytest.raises(guards.IncompatibleEntityTypes) as refused:
+            hold(scenario, scenario.caller)
+        assert [row.code for row in refused.value.remedies] == ["change_together"]
+        assert not PendingChange.objects.exists()
+
+    def test_one_change_at_a_time(self, scenario: Scenario, pending: PendingChange) -> None:
+        with pytest.raises(guards.Draining):
+            hold(scenario)
+        assert PendingChange.objects.count() == 1
+
+    def test_a_dry_run_puts_nothing_on_hold(self, scenario: Scenario) -> None:
+        scenario.start()
+        assert hold(scenario, dry_run=True).on_hold is True
+        assert not PendingChange.objects.exists()
+        with pytest.raises(guards.IncompatibleEntityTypes):
+            hold(scenario, scenario.caller, dry_run=True)
+
+    def test_its_type_is_in_use(self, scenario: Scenario, pending: PendingChange) -> None:
+        with pytest.raises(guards.TypeInUse, match="1 pending change"):
+            scenario.exception.delete()
+
+
+class TestCannotBeMade:
+    def test_the_graph_changed_meanwhile_so_it_is_kept_with_its_reason(
+        self, scenario: Scenario, pending: PendingChange
+    ) -> None:
+        other = WorkflowFactory(title="Other", entity_name_type=scenario.limitation)
+        drawn(scenario.callee, call(other))
+        submit(Execution.objects.get())
+        pending.refresh_from_db()
+        assert (pending.state, pending.code) == ("not_applied", "incompatible_entity_types")
+        assert pending.reason.startswith("Run Workflow: Incompatible entity name types.")
+        assert types(scenario) == {"Model Limitation"}
+        assert scenario.start().status == "waiting", "what could not be made holds nothing"
+        entry = AuditEntry.objects.filter(cuid=pending.cuid).first()
+        assert entry is not None
+        assert entry.action == "not_applied"
+
+    def test_a_workflow_was_deleted_meanwhile(self, scenario: Scenario) -> None:
+        scenario.start()
+        extra = WorkflowFactory(entity_name_type=scenario.limitation)
+        found = hold(scenario, scenario.caller, scenario.callee, extra).pending
+        assert found is not None
+        extra.delete()
+        submit(Execution.objects.get())
+        found.refresh_from_db()
+        assert (found.state, found.code) == ("not_applied", "gone")
+
+    def test_it_can_be_put_away_and_asked_for_again(
+        self, scenario: Scenario, pending: PendingChange
+    ) -> None:
+        other = WorkflowFactory(entity_name_type=scenario.limitation)
+        drawn(scenario.callee, call(other))
+        submit(Execution.objects.get())
+        services.withdraw(pending)
+        changed = hold(scenario, scenario.caller, scenario.callee, other)
+        assert changed.pending is None
+        assert types(scenario) == {"Policy Exception"}
+
+
+class TestWhatNobodyAskedAfter:
+    """An execution that ended behind Python's back, or in a process that was killed."""
+
+    def end_behind_pythons_back(self) -> None:
+        with transaction.atomic():
+            execution = Execution.objects.get()
+            execution.steps.update(state="cancelled")
+            Execution._base_manager.filter(pk=execution.pk).update(status="cancelled")
+
+    def test_the_sweep_makes_it(self, scenario: Scenario, pending: PendingChange) -> None:
+        self.end_behind_pythons_back()
+        assert types(scenario) == {"Model Limitation"}
+        assert [row.pk for row in services.apply_all_drained()] == [pending.pk]
+        assert types(scenario) == {"Policy Exception"}
+        assert services.apply_all_drained() == []
+
+    def test_the_sweep_leaves_what_is_still_blocked(self, pending: PendingChange) -> None:
+        assert services.apply_all_drained() == []
+        assert PendingChange.objects.get().state == "waiting"
+
+    def test_contention_leaves_it_to_the_sweep_and_the_end_stands(
+        self, scenario: Scenario, pending: PendingChange, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def busy(pk: int) -> None:
+            raise Contention
+
+        with monkeypatch.context() as patched:
+            patched.setattr(draining, "_apply", busy)
+            submit(Execution.objects.get())
+        assert Execution.objects.filter(parent=None).get().status == "completed"
+        assert PendingChange.objects.get().state == "waiting"
+        services.apply_all_drained()
+        assert types(scenario) == {"Policy Exception"}
+
+    def test_what_ends_between_the_judgement_and_the_hold_is_not_missed(
+        self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        execution = scenario.start()
+        judge = draining.judge_hold
+
+        def judge_and_end(*args: Any) -> None:
+            judge(*args)
+            with transaction.atomic():
+                execution.steps.update(state="cancelled")
+                Execution._base_manager.filter(pk=execution.pk).update(status="cancelled")
+
+        monkeypatch.setattr(draining, "judge_hold", judge_and_end)
+        found = hold(scenario).pending
+        assert found is not None
+        found.refresh_from_db()
+        assert found.state == "applied"
+
+
+class TestTokens:
+    def asked(self, scenario: Scenario, *workflows: Workflow) -> services.Impact:
+        context = services.resolve_context(entity_name_type=scenario.exception)
+        return services.impact(workflows or [scenario.caller, scenario.callee], context)
+
+    def change(self, scenario: Scenario, token: str, **how: Any) -> services.ContextChanged:
+        return services.change_entity_context(
+            [scenario.caller, scenario.callee],
+            entity_name_type=scenario.exception,
+            token=token,
+            **how,
+        )
+
+    def test_an_impact_tells_what_would_be(self, scenario: Scenario) -> None:
+        found = self.asked(scenario)
+        assert found.allowed
+        assert {(row.workflow.title, row.number, row.replaces) for row in found.versions} == {
+            ("Workflow 3", 1, True),
+            ("Workflow 4", 1, True),
+        }
+        running.cancel(scenario.start())
+        assert {(row.number, row.replaces) for row in self.asked(scenario).versions} == {(2, False)}
+        assert types(scenario) == {"Model Limitation"}
+
+    def test_an_impact_tells_what_refuses_and_who_would_move_along(
+        self, scenario: Scenario
+    ) -> None:
+        found = self.asked(scenario, scenario.callee)
+        assert not found.allowed
+        assert found.refusal is not None
+        assert found.refusal.code == "incompatible_entity_types"
+        assert [row.title for row in found.group] == ["Workflow 3", "Workflow 4"]
+        execution = scenario.start()
+        found = self.asked(scenario, scenario.callee)
+        assert found.refusal is not None
+        assert found.refusal.code == "dependent_active_executions"
+        assert [row.cuid for row in found.refusal.blockers.executions] == [execution.cuid]
+
+    def test_a_fresh_token_is_accepted(self, scenario: Scenario) -> None:
+        assert self.change(scenario, self.asked(scenario).token).versions
+
+    def test_an_execution_that_has_come_since_is_named(self, scenario: Scenario) -> None:
+        token = self.asked(scenario).token
+        execution = scenario.start()
+        with pytest.raises(guards.StaleToken, match="Execution") as refused:
+            self.change(scenario, token, when="drained")
+        assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
+        assert refused.value.problems[0].code == "new_execution"
+        assert not PendingChange.objects.exists()
+
+    def test_an_execution_that_has_ended_since_is_no_reason(self, scenario: Scenario) -> None:
+        first, second = scenario.start(), scenario.start()
+        token = self.asked(scenario).token
+        running.cancel(first)
+        assert self.change(scenario, token, when="drained").on_hold
+        running.cancel(second)
+        assert types(scenario) == {"Policy Exception"}
+
+    def test_another_version_is_named(self, scenario: Scenario) -> None:
+        token = self.asked(scenario).token
+        drawn(scenario.callee, form())
+        with pytest.raises(guards.StaleToken, match=r"“Workflow 3” .* has another version"):
+            self.change(scenario, token)
+
+    def test_another_type_is_named(self, scenario: Scenario) -> None:
+        token = self.asked(scenario).token
+        both = [scenario.caller, scenario.callee]
+        services.change_entity_context(both, entity_name_type=FindingTypeFactory())
+        with pytest.raises(guards.StaleToken, match="has another finding type"):
+            self.change(scenario, token)
+
+    def test_a_new_caller_is_named(self, scenario: Scenario) -> None:
+        token = self.asked(scenario).token
+        caller = WorkflowFactory(title="New caller", entity_name_type=scenario.limitation)
+        drawn(caller, call(scenario.callee))
+        with pytest.raises(guards.StaleToken, match=r"“New caller” .* is concerned now"):
+            self.change(scenario, token)
+
+    def test_a_token_for_another_change_is_none(self, scenario: Scenario) -> None:
+        for token in (self.asked(scenario, scenario.caller).token, "nonsense", ""):
+            with pytest.raises(guards.InvalidToken):
+                self.change(scenario, token)
+
+    def test_a_dry_run_judges_the_token_too(self, scenario: Scenario) -> None:
+        token = self.asked(scenario).token
+        scenario.start()
+        with pytest.raises(guards.StaleToken):
+            self.change(scenario, token, dry_run=True)

@@ -1,0 +1,59 @@
+"""The audit log, to read."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rest_framework import mixins, serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.viewsets import GenericViewSet
+
+from workflows.api.filters import AuditFilter
+from workflows.api.resources import Resource
+from workflows.models import AuditEntry
+
+
+class AuditEntrySerializer(serializers.ModelSerializer):
+    """Who did what, when, through which face; before and after; what was refused and why."""
+
+    class Meta:
+        model = AuditEntry
+        fields = [
+            "id",
+            "at",
+            "who",
+            "face",
+            "request_id",
+            "action",
+            "kind",
+            "cuid",
+            "title",
+            "refused",
+            "code",
+            "detail",
+            "before",
+            "after",
+            "why",
+        ]
+        read_only_fields = fields
+
+
+class AuditViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet):
+    """What was changed and what was refused, newest first. Numbered without gaps."""
+
+    queryset = AuditEntry.objects.all()
+    serializer_class = AuditEntrySerializer
+    filterset_class = AuditFilter
+    filter_backends = Resource.filter_backends
+    search_fields: ClassVar = ["=cuid", "title", "who", "why"]
+    ordering_fields: ClassVar = ["id"]
+    lookup_value_regex = "[^/]+"
+
+    def get_object(self) -> Any:
+        """Return the entry with the number that the URL names."""
+        number = self.kwargs["pk"]
+        wanted = int(number) if number.isdecimal() and len(number) < 19 else 0
+        row = self.get_queryset().filter(pk=wanted).first()
+        if row is None:
+            raise NotFound(f"The audit log has no entry {number}.")
+        return row

@@ -1,0 +1,53 @@
+"""What a refusal knows, as JSON: what stands in the way, with its address, and what helps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.reverse import reverse
+
+from workflows.refusals import BlockingWorkflow, Problem, Refusal
+
+
+def url_of(name: str, cuid: str, request: Request | None) -> str:
+    """The address of a record."""
+    return str(reverse(f"api:{name}-detail", args=[cuid], request=request))
+
+
+def problem_data(problem: Problem) -> dict[str, str]:
+    """One thing that is wrong."""
+    return {"pointer": problem.pointer, "code": problem.code, "detail": problem.detail}
+
+
+def workflow_data(workflow: BlockingWorkflow, request: Request | None) -> dict[str, str]:
+    """A workflow by its name."""
+    url = url_of("workflow", workflow.cuid, request)
+    return {"cuid": workflow.cuid, "title": workflow.title, "url": url}
+
+
+def blockers_data(refusal: Refusal | None, request: Request | None) -> dict[str, Any]:
+    """What stands in the way; empty lists where nothing does."""
+    if refusal is None:
+        return {"executions": [], "workflows": [], "total": 0}
+    return {
+        "executions": [
+            {
+                "cuid": row.cuid,
+                "status": row.status,
+                "workflow": row.workflow_cuid,
+                "url": url_of("execution", row.cuid, request),
+            }
+            for row in refusal.blockers.executions
+        ],
+        "workflows": [workflow_data(row, request) for row in refusal.blockers.workflows],
+        "total": refusal.blockers.total,
+    }
+
+
+def remedies_data(refusal: Refusal | None) -> list[dict[str, Any]]:
+    """What helps."""
+    return [
+        {"code": row.code, "detail": row.detail, "workflows": list(row.workflows)}
+        for row in (refusal.remedies if refusal is not None else ())
+    ]

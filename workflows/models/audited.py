@@ -1,0 +1,139 @@
+"""Records whose every save, update and deletion leaves an entry in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import models, router, transaction
+
+from workflows.models.audit import (
+    Action,
+    attempting,
+    difference,
+    record,
+    told,
+    values_of,
+)
+from workflows.refusals import Attempt
+
+
+def changed(
+    row: Any,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    *,
+    action: str = Action.CHANGED,
+    why: str = "",
+    by: Any = None,
+) -> list[Attempt]:
+    """What there is to record of a change: nothing where nothing differs."""
+    was, becomes = difference(before, after)
+    if not becomes:
+        return []
+    return [told(row, action, before=was, after=becomes, why=why, by=by)]
+
+
+def deleted(row: Any) -> Attempt:
+    """What there is to record of a deletion."""
+    return told(row, Action.DELETED, before=values_of(row))
+
+
+class AuditedQuerySet(models.QuerySet[Any]):
+    """Bulk statements are recorded too, row by row."""
+
+    def update(self, **kwargs: Any) -> int:
+        """Update, and record what has changed in each row."""
+        with transaction.atomic(using=self.db):
+            before = {row.pk: values_of(row, kwargs) for row in self._whole(self.all())}
+            written = super().update(**kwargs)
+            after = self._whole(self.model._base_manager.using(self.db).filter(pk__in=before))
+            record(
+                [
+                    attempt
+                    for row in after
+                    for attempt in changed(row, before[row.pk], values_of(row, kwargs))
+                ],
+                using=self.db,
+            )
+            return written
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """Create, and record each row; one that was there already has changed."""
+        rows = list(objs)
+        named = self._whole(
+            self.model._base_manager.using(self.db).filter(cuid__in=[row.cuid for row in rows])
+        )
+        with transaction.atomic(using=self.db):
+            before = {row.cuid: values_of(row) for row in named}
+            created = super().bulk_create(rows, *args, **kwargs)
+            attempts: list[Attempt] = []
+            for row in named.all():
+                after = values_of(row)
+                attempts += (
+                    changed(row, before[row.cuid], after)
+                    if row.cuid in before
+                    else [told(row, Action.CREATED, after=after)]
+                )
+            record(attempts, using=self.db)
+            return created
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete; signals record each row, and what refuses one of them."""
+        with attempting(list, using=self.db):
+            return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def _whole(self, rows: Any) -> Any:
+        related = [field.name for field in self.model._meta.concrete_fields if field.is_relation]
+        return rows.order_by().select_related(None).select_related(*related)
+
+
+# Any: the type checker does not follow a manager that is made of a query set.
+AuditedManager: Any = models.Manager.from_queryset(AuditedQuerySet)
+
+
+class Audited(models.Model):
+    """A record whose saves and deletions are recorded, and the refused ones too.
+
+    Its ``objects`` are an ``AuditedQuerySet``'s.
+    """
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save, and record what has changed."""
+        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        before: dict[str, Any] | None = None
+
+        def attempt() -> list[Attempt]:
+            after = values_of(self, kwargs.get("update_fields"))
+            if before is None:
+                return [told(self, Action.CREATED, after=after)]
+            return changed(self, before, after)
+
+        with attempting(attempt, using=using), transaction.atomic(using=using):
+            stored = self._stored(using)
+            before = None if stored is None else values_of(stored)
+            self._write(using, *args, **kwargs)
+            record(attempt(), using=using)
+
+    def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
+        """Write the row, inside the transaction of the save."""
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete; the signal records it."""
+        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        with attempting(lambda: [deleted(self)], using=using):
+            return super().delete(*args, **kwargs)
+
+    def _stored(self, using: str) -> Any:
+        if self.pk is None:
+            return None
+        return type(self)._base_manager.using(using).filter(pk=self.pk).first()

@@ -1,0 +1,32 @@
+"""What can be done to workflows: each a transaction, with the locks of an editor.
+
+The order of the locks: changes on hold, workflows by id, then versions by id, exclusively, and
+last the counter of the audit log. Every edit can be asked for without being made: a dry run is
+the same code, returning before the first write.
+"""
+
+from workflows.services.contexts import (
+    ContextChanged,
+    change_entity_context,
+    resolve_context,
+)
+from workflows.services.draining import apply_all_drained, apply_drained, ended, withdraw
+from workflows.services.graphs import SavedGraph, save_graph
+from workflows.services.impacts import Impact, impact
+from workflows.services.states import retire, set_state
+
+__all__ = [
+    "ContextChanged",
+    "Impact",
+    "SavedGraph",
+    "apply_all_drained",
+    "apply_drained",
+    "change_entity_context",
+    "ended",
+    "impact",
+    "resolve_context",
+    "retire",
+    "save_graph",
+    "set_state",
+    "withdraw",
+]

@@ -1,0 +1,129 @@
+"""Saving a graph: judged as a whole, on top of the version that it was drawn from."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from workflows import guards, locks
+from workflows.database_refusals import translated
+from workflows.graph import Graph, parse
+from workflows.models import Version, Workflow, calls
+from workflows.models.audit import Action, attempting, record, told
+from workflows.models.version import append_version, release_superseded
+from workflows.refusals import Attempt, Problem
+
+DB = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedGraph:
+    """What came of saving a graph: the version, and whether its number is a new one."""
+
+    version: Version | None
+    created: bool
+
+
+def save_graph(
+    workflow: Workflow,
+    source: object,
+    *,
+    based_on: int,
+    by: Any = None,
+    notes: str = "",
+    dry_run: bool = False,
+) -> SavedGraph:
+    """Give the workflow a version with this graph; the latest one is replaced if nothing has it.
+
+    Args:
+        source: ``{"nodes": [...], "edges": [...]}``.
+        based_on: the number of the version that the graph was drawn from.
+
+    Raises:
+        graph.WorkflowValidationError: the graph is malformed, a callee is missing, retired
+            or of another context, or the calls would have a cycle; all problems at once.
+        guards.StaleVersion: another version has been saved since ``based_on``.
+    """
+
+    def attempt() -> list[Attempt]:
+        asked = {"based_on": based_on, "notes": notes}
+        return [told(workflow, Action.GRAPH_SAVED, after=asked, why=notes, by=by)]
+
+    with nullcontext() if dry_run else attempting(attempt, using=DB):
+        return _save_graph(workflow, source, based_on, by, notes, dry_run)
+
+
+@translated
+@locks.retrying
+def _save_graph(
+    workflow: Workflow, source: object, based_on: int, by: Any, notes: str, dry_run: bool
+) -> SavedGraph:
+    graph = parse(source)
+    assert isinstance(source, dict)
+    source = {"nodes": source["nodes"], "edges": source["edges"]}
+    with transaction.atomic():
+        own = _lock_for_save(workflow, graph)
+        _judge_calls(own, source, graph)
+        latest = own.latest_version
+        if latest.number != based_on:
+            raise guards.StaleVersion(
+                f"The graph is based on version {based_on}, but the latest is {latest.number}: "
+                "load that one and make the change again.",
+                problems=[Problem("", guards.StaleVersion.code, f"Latest: {latest.number}.")],
+            )
+        if dry_run:
+            return SavedGraph(None, latest.executions.exists() or latest.pins.exists())
+        before = _state_of(latest)
+        version, created = append_version(own, source, latest=latest, by=by, notes=notes)
+        release_superseded([own.pk], DB)
+        # Touched, so that whoever locks it in an older snapshot is told to begin anew.
+        Workflow._base_manager.using(DB).filter(pk=own.pk).update(updated_at=timezone.now())
+        if not created:
+            # The one that is replaced is gone: only the log still has it.
+            before["source"] = latest.source
+        after = _state_of(version)
+        saved = told(own, Action.GRAPH_SAVED, before=before, after=after, why=notes, by=by)
+        record([saved], using=DB)
+        return SavedGraph(version, created)
+
+
+def _state_of(version: Version) -> dict[str, Any]:
+    return {
+        "version": version.number,
+        "checksum": version.checksum,
+        "notes": version.notes,
+    }
+
+
+def _lock_for_save(workflow: Workflow, graph: Graph) -> Workflow:
+    """Lock the workflow and all that its new graph would reach.
+
+    Not the callees alone: two saves that together close a longer cycle of calls would not
+    meet there.
+    """
+    rows = Workflow._base_manager.using(DB)
+    callees = list(rows.filter(cuid__in=graph.callee_cuids()).values_list("pk", flat=True))
+    reached = {workflow.pk, *calls.walk(callees, "callees", DB)}
+    locks.lock_rows(rows.all(), reached, locks.Strength.NO_KEY_UPDATE)
+    if set(calls.walk(callees, "callees", DB)) - reached:
+        raise locks.TryAgain
+    own = rows.select_related("entity_name_type", "primary_record_type").filter(pk=workflow.pk)
+    found = own.first()
+    if found is None:
+        raise guards.Gone(f"The workflow “{workflow}” has been deleted.")
+    return found
+
+
+def _judge_calls(workflow: Workflow, source: dict[str, Any], graph: Graph) -> None:
+    callees = {
+        row.cuid: row
+        for row in Workflow._base_manager.using(DB)
+        .filter(cuid__in=graph.callee_cuids())
+        .select_related("entity_name_type", "primary_record_type")
+    }
+    cyclic = set(calls.walk([workflow.pk], "callers", DB)) if callees else set()
+    guards.refuse_calls(source, workflow.described_context(), callees, cyclic)
