@@ -17,7 +17,7 @@ from workflows.database_refusals import translated
 from workflows.keys import JSONKind, KeyTarget
 from workflows.models import EntityName
 from workflows.models.audit import attempting
-from workflows.models.audited import Audited, AuditedManager, AuditedQuerySet, deleted
+from workflows.models.audited import Audited, AuditedManager, deleted
 from workflows.models.types import EntityContext
 
 
@@ -41,7 +41,7 @@ class Entity(Audited, EntityContext):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects: ClassVar[models.Manager[Any]] = AuditedManager()
+    objects: ClassVar[AuditedManager] = AuditedManager()
 
     _read_fields: Any = None
 
@@ -119,14 +119,13 @@ class Entity(Audited, EntityContext):
         return super().delete(*args, **kwargs)
 
 
-class _FaceManager(models.Manager[Any]):
+class _FaceManager(AuditedManager):
     def __init__(self, entity_name: str) -> None:
         super().__init__()
         self.entity_name = entity_name
 
     def get_queryset(self) -> models.QuerySet[Any]:
-        rows = AuditedQuerySet(self.model, using=self._db)
-        return rows.filter(entity_name=self.entity_name)
+        return super().get_queryset().filter(entity_name=self.entity_name)
 
 
 class Finding(Entity):

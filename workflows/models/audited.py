@@ -93,14 +93,18 @@ class AuditedQuerySet(models.QuerySet[Any]):
         return rows.order_by().select_related(None).select_related(*related)
 
 
-# Any: the type checker does not follow a manager that is made of a query set.
-AuditedManager: Any = models.Manager.from_queryset(AuditedQuerySet)
+class AuditedManager(models.Manager[Any]):
+    """Every statement is an ``AuditedQuerySet``'s."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        """Return all rows."""
+        return AuditedQuerySet(self.model, using=self._db)
 
 
 class Audited(models.Model):
     """A record whose saves and deletions are recorded, and the refused ones too.
 
-    Its ``objects`` are an ``AuditedQuerySet``'s.
+    Its ``objects`` are an ``AuditedManager``.
     """
 
     class Meta:

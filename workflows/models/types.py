@@ -21,7 +21,7 @@ class TypeOfEntity(Audited):
     name = models.CharField(max_length=200, unique=True)
     description = models.TextField(blank=True)
 
-    objects: ClassVar[models.Manager[Any]]
+    objects: ClassVar[AuditedManager]
 
     class Meta:
         abstract = True
@@ -34,13 +34,13 @@ class TypeOfEntity(Audited):
 class FindingType(TypeOfEntity):
     """What operators call the type of a finding: Model Limitation, Policy Exception …"""
 
-    objects: ClassVar[models.Manager[Any]] = AuditedManager()
+    objects: ClassVar[AuditedManager] = AuditedManager()
 
 
 class RecordType(TypeOfEntity):
     """The type of an inventory model."""
 
-    objects: ClassVar[models.Manager[Any]] = AuditedManager()
+    objects: ClassVar[AuditedManager] = AuditedManager()
 
 
 class EntityName(models.TextChoices):
