@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.db import transaction
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from drf_spectacular.utils import extend_schema
@@ -171,25 +170,15 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
         notes = asked.validated_data["notes"]
         source = {name: value for name, value in asked.validated_data.items() if name != "notes"}
 
-        def save(dry_run: bool = False) -> services.SavedGraph:
-            return services.save_graph(
-                version.workflow,
-                source,
-                based_on=version.number,
-                by=request.user,
-                notes=notes,
-                dry_run=dry_run,
-            )
-
-        if "If-Match" in request.headers:
-            with transaction.atomic():
-                # The dry run takes the save's own locks, in their order; under them the
-                # version is what the save will replace.
-                save(dry_run=True)
-                check_precondition(request, self.etag(self.get_object()))
-                saved = save()
-        else:
-            saved = save()
+        saved = services.save_graph(
+            version.workflow,
+            source,
+            based_on=version.number,
+            by=request.user,
+            notes=notes,
+            # Under the locks the version is what the save will replace.
+            check=lambda: check_precondition(request, self.etag(self.get_object())),
+        )
         self.kwargs["version"] = saved.version.number if saved.version else version.number
         new = status.HTTP_201_CREATED if saved.created else status.HTTP_200_OK
         return self.answer(self.get_object(), new)

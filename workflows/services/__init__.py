@@ -10,7 +10,13 @@ from workflows.services.contexts import (
     change_entity_context,
     resolve_context,
 )
-from workflows.services.draining import apply_all_drained, apply_drained, ended, withdraw
+from workflows.services.draining import (
+    apply_all_drained,
+    apply_drained,
+    drained,
+    ended,
+    withdraw,
+)
 from workflows.services.graphs import SavedGraph, save_graph
 from workflows.services.impacts import Impact, impact
 from workflows.services.states import retire, set_state
@@ -22,6 +28,7 @@ __all__ = [
     "apply_all_drained",
     "apply_drained",
     "change_entity_context",
+    "drained",
     "ended",
     "impact",
     "resolve_context",

@@ -156,6 +156,12 @@ def apply_drained(pk: int) -> PendingChange | None:
     return _apply(pk)
 
 
+def drained() -> list[PendingChange]:
+    """The changes on hold that nothing blocks any more."""
+    waiting = PendingChange.objects.filter(state=PendingChange.State.WAITING)
+    return [pending for pending in waiting.order_by("pk") if not _is_blocked(pending)]
+
+
 def apply_all_drained() -> list[PendingChange]:
     """Make every change on hold that nothing blocks any more; those that are settled now.
 

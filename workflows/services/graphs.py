@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -36,12 +37,14 @@ def save_graph(
     by: Any = None,
     notes: str = "",
     dry_run: bool = False,
+    check: Callable[[], None] | None = None,
 ) -> SavedGraph:
     """Give the workflow a version with this graph; the latest one is replaced if nothing has it.
 
     Args:
         source: ``{"nodes": [...], "edges": [...]}``.
         based_on: the number of the version that the graph was drawn from.
+        check: asked under the locks, before the first write.
 
     Raises:
         graph.WorkflowValidationError: the graph is malformed, a callee is missing, retired
@@ -54,13 +57,19 @@ def save_graph(
         return [told(workflow, Action.GRAPH_SAVED, after=asked, why=notes, by=by)]
 
     with nullcontext() if dry_run else attempting(attempt, using=DB):
-        return _save_graph(workflow, source, based_on, by, notes, dry_run)
+        return _save_graph(workflow, source, based_on, by, notes, dry_run, check)
 
 
 @translated
 @locks.retrying
 def _save_graph(
-    workflow: Workflow, source: object, based_on: int, by: Any, notes: str, dry_run: bool
+    workflow: Workflow,
+    source: object,
+    based_on: int,
+    by: Any,
+    notes: str,
+    dry_run: bool,
+    check: Callable[[], None] | None,
 ) -> SavedGraph:
     graph = parse(source)
     assert isinstance(source, dict)
@@ -75,6 +84,8 @@ def _save_graph(
                 "load that one and make the change again.",
                 problems=[Problem("", guards.StaleVersion.code, f"Latest: {latest.number}.")],
             )
+        if check is not None:
+            check()
         if dry_run:
             return SavedGraph(None, latest.executions.exists() or latest.pins.exists())
         before = _state_of(latest)

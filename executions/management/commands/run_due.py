@@ -1,0 +1,60 @@
+"""``manage.py run_due``: one round over what is due."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from executions.due import Served, run_due
+from workflows.management.command import ExampleCommand
+from workflows.models import PendingChange
+
+
+class Command(ExampleCommand):
+    """Serve what is due once, and end: for cron, or after a process was killed."""
+
+    help = "Serve once what is due: changes on hold whose last execution has ended."
+    examples = """\
+  manage.py run_due
+  manage.py run_due --dry-run --json
+"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="only say what is due")
+        parser.add_argument("--json", action="store_true", help="print what was served as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        served = run_due(dry_run=options["dry_run"])
+        if options["json"]:
+            data = {"dry_run": options["dry_run"], **served_data(served)}
+            self.stdout.write(json.dumps(data, indent=2, ensure_ascii=False))
+            return
+        for line in served_lines(served, dry_run=options["dry_run"]):
+            self.stdout.write(line)
+        if not served:
+            self.stdout.write("Nothing is due.")
+
+
+def served_data(served: Served) -> dict[str, Any]:
+    """What was served, as data."""
+    return {
+        "pending_changes": [
+            {"cuid": row.cuid, "state": row.state, "code": row.code, "reason": row.reason}
+            for row in served.pending_changes
+        ]
+    }
+
+
+def served_lines(served: Served, *, dry_run: bool = False) -> list[str]:
+    """What was served, a line each."""
+    lines = []
+    for row in served.pending_changes:
+        if dry_run:
+            lines.append(f"Due: {row} ({row.cuid}).")
+        elif row.state == PendingChange.State.APPLIED:
+            lines.append(f"Made: {row} ({row.cuid}).")
+        else:
+            lines.append(f"Could not be made: {row} ({row.cuid}): {row.reason} [{row.code}]")
+    return lines

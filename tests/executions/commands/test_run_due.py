@@ -1,0 +1,141 @@
+"""``manage.py run_due`` and ``work``: what nobody came back to is served."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, transaction
+
+from executions import due
+from executions.management.commands import work
+from executions.models import Execution
+from tests.conftest import Scenario
+from tests.factories import WorkflowFactory, call, drawn
+from workflows import services
+from workflows.models import PendingChange, Workflow
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+
+def run(name: str, **options: Any) -> str:
+    out = StringIO()
+    call_command(name, stdout=out, **options)
+    return out.getvalue()
+
+
+@pytest.fixture
+def drained(scenario: Scenario) -> PendingChange:
+    """A change on hold whose last blocker ended where nobody could tell."""
+    execution = scenario.start()
+    both = [scenario.caller, scenario.callee]
+    pending = services.change_entity_context(
+        both, entity_name_type=scenario.exception, when="drained"
+    ).pending
+    assert pending is not None
+    with transaction.atomic():
+        execution.steps.update(state="cancelled")
+        Execution._base_manager.filter(pk=execution.pk).update(status="cancelled")
+    return pending
+
+
+def types() -> set[str]:
+    return set(Workflow.objects.values_list("entity_name_type__name", flat=True))
+
+
+@pytest.mark.parametrize("name", ["run_due", "work"])
+def test_a_drained_change_is_made(drained: PendingChange, name: str) -> None:
+    out = run(name, **({"once": True} if name == "work" else {}))
+    assert f"Made: “Workflow 3”, “Workflow 4” to Policy Exception ({drained.cuid})." in out
+    assert types() == {"Policy Exception"}
+
+
+def test_nothing_is_due_twice(drained: PendingChange) -> None:
+    assert json.loads(run("run_due", json=True))["pending_changes"][0]["state"] == "applied"
+    assert run("run_due") == "Nothing is due.\n"
+
+
+def test_a_dry_run_serves_nothing(drained: PendingChange) -> None:
+    assert "Due: “Workflow 3”" in run("run_due", dry_run=True)
+    told = json.loads(run("run_due", dry_run=True, json=True))
+    assert told["pending_changes"][0]["state"] == "waiting"
+    assert types() == {"Model Limitation"}
+
+
+def test_what_cannot_be_made_is_told(scenario: Scenario, drained: PendingChange) -> None:
+    other = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawn(scenario.callee, call(other))
+    assert "Could not be made: " in run("run_due")
+
+
+def test_work_outlives_a_database_that_is_away(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rounds: list[int] = []
+    command = work.Command(stdout=StringIO())
+
+    def serve() -> due.Served:
+        rounds.append(len(rounds))
+        if len(rounds) == 3:
+            command.stopped.set()
+        if len(rounds) == 1:
+            raise OperationalError("the server is away")
+        return due.Served([])
+
+    monkeypatch.setattr(work, "run_due", serve)
+    call_command(command, interval=0.001)
+    assert len(rounds) == 3
+    assert "A round could not be served." in caplog.text
+
+
+def test_once_tells_of_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def serve() -> due.Served:
+        raise OperationalError("the server is away")
+
+    monkeypatch.setattr(work, "run_due", serve)
+    with pytest.raises(OperationalError):
+        run("work", once=True)
+
+
+@pytest.mark.parametrize("interval", ["0", "-1", "often", "nan", "4000"])
+def test_an_interval_that_is_none(interval: str) -> None:
+    with pytest.raises(CommandError):
+        call_command("work", "--interval", interval)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_work_ends_when_it_is_told_to(number: signal.Signals, tmp_path: Any) -> None:
+    environment = {
+        **os.environ,
+        "DEBUG": "1",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+        "PYTHONUNBUFFERED": "1",
+    }
+    manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+    subprocess.run([*manage, "migrate", "-v0"], env=environment, check=True)
+    process = subprocess.Popen(
+        [*manage, "work", "--interval", "0.05"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    timer = threading.Timer(60, process.kill)
+    timer.start()
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "Serving; SIGTERM or Ctrl-C ends.\n"
+        process.send_signal(number)
+        out, err = process.communicate()
+    finally:
+        timer.cancel()
+    assert (process.returncode, out, err) == (0, "Ended.\n", "")

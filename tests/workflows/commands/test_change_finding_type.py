@@ -1,0 +1,156 @@
+"""``manage.py change_finding_type``: the guard's rules, from a command line."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from executions import services as running
+from tests.conftest import Scenario
+from tests.factories import FindingTypeFactory, RecordTypeFactory, UserFactory, WorkflowFactory
+from workflows.models import AuditEntry, PendingChange, Workflow
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+
+def run(*arguments: str, **options: Any) -> str:
+    out = StringIO()
+    call_command("change_finding_type", *arguments, stdout=out, **options)
+    return out.getvalue()
+
+
+def types() -> set[str]:
+    return set(Workflow.objects.values_list("entity_name_type__name", flat=True))
+
+
+def test_a_group_is_changed_together_by_title_and_name(scenario: Scenario) -> None:
+    user = UserFactory(username="ada")
+    out = run("Workflow 3", "Workflow 4", "Policy Exception", by="ada", why="reorganized")
+    assert "“Workflow 3”" in out
+    assert "has the type “Policy Exception”, as of version 1." in out
+    assert types() == {"Policy Exception"}
+    entry = AuditEntry.objects.first()
+    assert entry is not None
+    assert (entry.face, entry.who, entry.why) == ("command", "ada", "reorganized")
+    assert scenario.caller.latest_version.created_by == user
+
+
+def test_by_cuid_and_twice_the_same_is_once(scenario: Scenario) -> None:
+    cuids = [scenario.caller.cuid, scenario.callee.cuid, scenario.caller.cuid]
+    told = json.loads(run(*cuids, scenario.exception.cuid, json=True))
+    assert told["workflows"] == cuids[:2]
+    assert {row["workflow"] for row in told["versions"]} == set(cuids)
+    assert (told["on_hold"], told["pending_change"], told["dry_run"]) == (False, None, False)
+
+
+def test_a_record_type(scenario: Scenario) -> None:
+    workflow = WorkflowFactory(title="Alone")
+    run("Alone", RecordTypeFactory(name="Model").name)
+    workflow.refresh_from_db()
+    assert workflow.entity_name == "InventoryModel"
+
+
+def test_what_has_the_type_already_says_so(scenario: Scenario) -> None:
+    out = run("Workflow 3", "Workflow 4", "Model Limitation")
+    assert "has the type “Model Limitation” already" in out
+
+
+class TestRefused:
+    def test_the_message_blockers_and_remedies_are_told(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        with pytest.raises(CommandError) as refused:
+            run("Workflow 4", "Policy Exception")
+        told = str(refused.value)
+        assert told.startswith(
+            "Cannot change finding type while this workflow has active executions. "
+            "[active_executions]"
+        )
+        assert f"blocked by execution {execution.cuid} (waiting)" in told
+        assert "what helps: Finish or cancel 1 live execution first." in told
+        assert refused.value.returncode == 1
+        assert types() == {"Model Limitation"}
+
+    def test_as_json(self, scenario: Scenario) -> None:
+        scenario.start()
+        out = StringIO()
+        with pytest.raises(CommandError):
+            call_command(
+                "change_finding_type", "Workflow 3", "Policy Exception", json=True, stdout=out
+            )
+        told = json.loads(out.getvalue())
+        assert told["refused"]["code"] == "dependent_active_executions"
+        assert told["refused"]["blockers"]["total"] == 2
+
+    def test_the_attempt_is_in_the_log_and_a_dry_run_is_none(self, scenario: Scenario) -> None:
+        scenario.start()
+        before = AuditEntry.objects.count()
+        with pytest.raises(CommandError):
+            run("Workflow 4", "Policy Exception", dry_run=True)
+        assert AuditEntry.objects.count() == before
+        with pytest.raises(CommandError):
+            run("Workflow 4", "Policy Exception")
+        entry = AuditEntry.objects.first()
+        assert entry is not None
+        assert (entry.refused, entry.face) == (True, "command")
+
+
+def test_a_dry_run_tells_the_versions_and_changes_nothing(scenario: Scenario) -> None:
+    running.cancel(scenario.start())
+    out = run("Workflow 3", "Workflow 4", "Policy Exception", dry_run=True)
+    assert "would take the type “Policy Exception”, as of version 2." in out
+    assert types() == {"Model Limitation"}
+
+
+class TestWhenDrained:
+    def test_it_is_put_on_hold_and_made_when_the_last_has_ended(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        out = run("Workflow 3", "Workflow 4", "Policy Exception", when_drained=True)
+        pending = PendingChange.objects.get()
+        assert f"The change {pending.cuid} is on hold" in out
+        running.cancel(execution)
+        assert types() == {"Policy Exception"}
+
+    def test_a_dry_run_puts_nothing_on_hold(self, scenario: Scenario) -> None:
+        scenario.start()
+        group = ("Workflow 3", "Workflow 4", "Policy Exception")
+        assert "would be on hold" in run(*group, when_drained=True, dry_run=True)
+        told = json.loads(run(*group, when_drained=True, dry_run=True, json=True))
+        assert (told["on_hold"], told["pending_change"], told["versions"]) == (True, None, [])
+        assert not PendingChange.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("Nothing", "Policy Exception"), "No workflow has the cuid or title 'Nothing'."),
+        (("Workflow 4", "Nothing"), "No finding type or record type has the cuid or name"),
+        (("Workflow 4", "\0"), "No finding type or record type has the cuid or name"),
+        (("\0", "Policy Exception"), "No workflow has the cuid or title"),
+        (("Twice", "Policy Exception"), "Several have the title 'Twice'; name one by its cuid"),
+        (("Workflow 4", "Both"), "A finding type .* have the name 'Both'; name one by its cuid"),
+    ],
+)
+def test_what_is_not_there_or_not_unique(
+    scenario: Scenario, arguments: tuple[str, ...], sentence: str
+) -> None:
+    WorkflowFactory.create_batch(2, title="Twice", entity_name_type=scenario.limitation)
+    FindingTypeFactory(name="Both")
+    RecordTypeFactory(name="Both")
+    with pytest.raises(CommandError, match=f"^{sentence}") as refused:
+        run(*arguments)
+    assert refused.value.returncode == 1
+
+
+def test_an_unknown_user(scenario: Scenario) -> None:
+    with pytest.raises(CommandError, match="No user has the name 'nobody'"):
+        run("Workflow 3", "Policy Exception", by="nobody")
+
+
+@pytest.mark.parametrize("arguments", [[], ["Workflow 4"], ["--nonsense"]])
+def test_wrong_arguments_are_argparses(arguments: list[str]) -> None:
+    with pytest.raises(CommandError):
+        run(*arguments)

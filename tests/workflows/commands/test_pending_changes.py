@@ -1,0 +1,126 @@
+"""``manage.py pending_changes`` and ``audit_log``: what is on hold, what has been."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from executions import services as running
+from executions.models import Execution
+from tests.conftest import Scenario
+from tests.factories import UserFactory, WorkflowFactory, call, drawn
+from workflows import guards, services
+from workflows.models import AuditEntry, PendingChange
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+
+def run(name: str, **options: Any) -> str:
+    out = StringIO()
+    call_command(name, stdout=out, **options)
+    return out.getvalue()
+
+
+@pytest.fixture
+def pending(scenario: Scenario) -> PendingChange:
+    scenario.start()
+    found = services.change_entity_context(
+        [scenario.caller, scenario.callee],
+        entity_name_type=scenario.exception,
+        when="drained",
+        by=UserFactory(username="ada"),
+        why="reorganized",
+    ).pending
+    assert found is not None
+    return found
+
+
+def test_nothing_is_on_hold(db: None) -> None:
+    assert run("pending_changes") == "Nothing is on hold.\n"
+    assert json.loads(run("pending_changes", json=True)) == []
+
+
+def test_what_waits(pending: PendingChange) -> None:
+    out = run("pending_changes")
+    assert f"{pending.cuid}  waiting: “Workflow 3”, “Workflow 4” to Policy Exception" in out
+    assert "asked by ada on " in out
+    assert "why: reorganized" in out
+    (told,) = json.loads(run("pending_changes", json=True))
+    assert (told["cuid"], told["state"], told["asked_by"]) == (pending.cuid, "waiting", "ada")
+
+
+def test_what_has_been_made_is_told_when_asked_for(pending: PendingChange) -> None:
+    running.cancel(Execution.objects.get())
+    assert "Nothing" in run("pending_changes")
+    assert "applied: " in run("pending_changes", all=True)
+
+
+def test_what_could_not_be_made_is_told_with_its_reason(
+    scenario: Scenario, pending: PendingChange
+) -> None:
+    other = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawn(scenario.callee, call(other))
+    running.cancel(Execution.objects.get())
+    assert "could not be made: Run Workflow: Incompatible entity name types." in run(
+        "pending_changes"
+    )
+
+
+def test_withdrawn(pending: PendingChange) -> None:
+    assert "Would withdraw" in run("pending_changes", withdraw=pending.cuid, dry_run=True)
+    assert PendingChange.objects.exists()
+    assert run("pending_changes", withdraw=pending.cuid, by="ada").startswith("Withdrew “Workf")
+    assert not PendingChange.objects.exists()
+    entry = AuditEntry.objects.first()
+    assert entry is not None
+    assert (entry.action, entry.who, entry.face) == ("withdrawn", "ada", "command")
+
+
+@pytest.mark.parametrize("cuid", ["nothing", "\0"])
+def test_none_has_this_cuid(cuid: str, db: None) -> None:
+    with pytest.raises(CommandError, match="No change on hold has the cuid"):
+        run("pending_changes", withdraw=cuid)
+
+
+def test_one_that_has_been_made_is_not_withdrawn(pending: PendingChange) -> None:
+    running.cancel(Execution.objects.get())
+    with pytest.raises(CommandError, match=r"has been made already. \[settled\]"):
+        run("pending_changes", withdraw=pending.cuid)
+
+
+def test_the_log_a_line_each_oldest_first(pending: PendingChange) -> None:
+    lines = run("audit_log").splitlines()
+    assert [int(line.split()[0]) for line in lines] == list(range(1, len(lines) + 1))
+    assert "put on hold" in lines[-1]
+    assert run("audit_log", limit=1).splitlines() == lines[-1:]
+    assert json.loads(run("audit_log", cuid=pending.cuid, json=True))["action"] == "put_on_hold"
+    assert run("audit_log", refused=True) == ""
+    assert run("audit_log", who="nobody") == ""
+
+
+def test_the_log_by_time_and_by_refusal(scenario: Scenario) -> None:
+    scenario.start()
+    scenario.caller.entity_name_type = scenario.exception
+    with pytest.raises(guards.ActiveExecutions):
+        scenario.caller.save()
+    (line,) = run("audit_log", refused=True).splitlines()
+    assert "refused, changed: Cannot change finding type while" in line
+    out = StringIO()
+    call_command("audit_log", "--until", "2020-01-01", stdout=out)
+    assert out.getvalue() == ""
+    out = StringIO()
+    call_command("audit_log", "--since", "2020-01-01T12:00:00Z", stdout=out)
+    assert out.getvalue() == run("audit_log")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--since", "yesterday"], ["--since", "2026-02-31"], ["--limit", "0"], ["--cuid", "\0"]],
+)
+def test_wrong_arguments(arguments: list[str], db: None) -> None:
+    with pytest.raises(CommandError):
+        call_command("audit_log", *arguments)

@@ -1,0 +1,93 @@
+"""``manage.py audit_log``: who changed what, and what was refused."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentTypeError
+from datetime import datetime, time
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.forms.models import model_to_dict
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from workflows.jsontext import unstorable
+from workflows.management.command import ExampleCommand
+from workflows.models import AuditEntry
+
+
+class Command(ExampleCommand):
+    """Print the audit log, oldest first."""
+
+    help = "Print the audit log: who changed what, when, through which face, and what was refused."
+    examples = """\
+  manage.py audit_log --limit 20              the newest twenty entries
+  manage.py audit_log --cuid CUID             what happened to one record
+  manage.py audit_log --refused --since 2026-01-01 --json | jq -r .who
+"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--cuid", type=_text, help="of the record")
+        parser.add_argument("--who", type=_text, help="the user or the system's account")
+        parser.add_argument("--request", type=_text, metavar="ID", help="the request id")
+        parser.add_argument("--refused", action="store_true", help="only what was refused")
+        parser.add_argument("--since", type=_moment, help="date, or date and time (UTC)")
+        parser.add_argument("--until", type=_moment, help="date, or date and time (UTC)")
+        parser.add_argument("--limit", type=_number, help="only the newest of them")
+        parser.add_argument("--json", action="store_true", help="an entry a line, as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        wanted = {
+            "cuid": options["cuid"],
+            "who": options["who"],
+            "request_id": options["request"],
+            "refused": options["refused"] or None,
+            "at__gte": options["since"],
+            "at__lt": options["until"],
+        }
+        rows = AuditEntry.objects.filter(**{k: v for k, v in wanted.items() if v is not None})
+        if options["limit"] is not None:
+            rows = rows.filter(pk__in=list(rows.values_list("pk", flat=True)[: options["limit"]]))
+        for row in rows.order_by("pk").iterator(500):
+            self.stdout.write(_as_json(row) if options["json"] else _as_line(row))
+
+
+def _as_json(row: AuditEntry) -> str:
+    data = {"id": row.pk, **model_to_dict(row), "at": row.at.isoformat()}
+    return json.dumps(data, ensure_ascii=False)
+
+
+def _as_line(row: AuditEntry) -> str:
+    who = row.who or "–"
+    what = row.get_action_display().lower()
+    line = f"{row.pk}  {row.at:%Y-%m-%d %H:%M:%S}  {who} ({row.face})  {row.kind} {row.cuid}"
+    line += f" “{row.title}”: " if row.title else ": "
+    if row.refused:
+        return f"{line}refused, {what}: {row.detail} [{row.code}]"
+    names = ", ".join(row.after) or ", ".join(row.before)
+    return line + what + (f" ({names})" if names else "") + (f"; {row.why}" if row.why else "")
+
+
+def _text(text: str) -> str:
+    if unstorable(text):
+        raise ArgumentTypeError("this holds what no database can store")
+    return text
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 1_000_000:
+        raise ArgumentTypeError("a number from 1 to 1000000")
+    return int(text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = parse_datetime(text) or parse_date(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    if found is None:
+        raise ArgumentTypeError("a date, e.g. 2026-01-31, or a date and time, 2026-01-31T12:00")
+    if not isinstance(found, datetime):
+        found = datetime.combine(found, time())
+    return timezone.make_aware(found) if timezone.is_naive(found) else found
