@@ -1,0 +1,220 @@
+"""Changes on hold, at once with what ends, starts, asks for another, or withdraws them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from executions import services as running
+from executions.guards import EntityTypeMismatch
+from executions.models import Execution
+from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
+from tests.concurrency.schedule import (
+    CHANGED,
+    MARKS,
+    UNWRITTEN,
+    WRITTEN,
+    Schedule,
+    after,
+    before,
+    schedule_fixture,  # noqa: F401  the fixture that the tests ask for
+)
+from tests.conftest import Scenario
+from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory
+from workflows import services
+from workflows.guards import Draining, Gone, Settled
+from workflows.models import AuditEntry, PendingChange, Workflow
+from workflows.services import draining
+
+pytestmark = MARKS
+
+CLAIMED = before("workflows.services.draining._make")
+BLOCKED = before("workflows.guards._ways_to_change")
+HELD = after("workflows.services.draining.judge_hold")
+RECORDED = after("workflows.models.audit._next_numbers")
+
+
+class Waiting:
+    """A change on hold for two executions of the caller."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        # On two findings: executions on one take turns at its fields.
+        findings = FindingFactory.create_batch(2, entity_name_type=scenario.limitation)
+        self.executions = [running.start(scenario.caller, finding) for finding in findings]
+        self.pending = self.hold()
+
+    def hold(self) -> PendingChange:
+        done = services.change_entity_context(
+            [self.scenario.caller, self.scenario.callee],
+            entity_name_type=self.scenario.exception,
+            when="drained",
+        )
+        assert done.pending is not None
+        return done.pending
+
+    def end(self, number: int) -> Callable[[], Execution]:
+        return lambda: running.cancel(self.executions[number])
+
+    def withdraw(self) -> None:
+        services.withdraw(self.pending)
+
+    def start(self) -> Execution:
+        return running.start(self.scenario.caller, self.scenario.finding)
+
+    def assert_made_once(self) -> None:
+        for workflow in (self.scenario.caller, self.scenario.callee):
+            row = Workflow.objects.get(pk=workflow.pk)
+            assert row.entity_name_type == self.scenario.exception
+        made = AuditEntry.objects.filter(cuid=self.pending.cuid, action="applied")
+        assert made.count() == 1
+        assert self.scenario.caller.versions.count() == 2, "the one that ran, and the new one"
+        self.pending.refresh_from_db()
+        assert self.pending.state == "applied"
+        assert_laws()
+
+
+@pytest.fixture
+def waiting(scenario: Scenario) -> Waiting:
+    return Waiting(scenario)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_last_blockers_that_end_together_the_later_commit_makes_the_change(
+    schedule: Schedule, waiting: Waiting, first: int
+) -> None:
+    schedule.overtaken(waiting.end(first), WRITTEN, waiting.end(1 - first), waits=False)
+    waiting.assert_made_once()
+
+
+def test_two_that_both_see_it_drained_make_it_once(schedule: Schedule, waiting: Waiting) -> None:
+    running.cancel(waiting.executions[0])
+    one = schedule.begin(waiting.end(1), CLAIMED)
+    other = schedule.begin(services.apply_all_drained)
+    other.waits_for(one)
+    one.go().end()
+    assert other.end().value == []
+    waiting.assert_made_once()
+
+
+def test_who_ends_while_another_has_claimed_and_judged_is_not_missed(
+    schedule: Schedule, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first looks under the claim while the second has not committed yet: were the claim
+    # skipped by the second, nobody would look again.
+    monkeypatch.setattr(draining, "_is_blocked", lambda _: False)
+    one = schedule.begin(waiting.end(0), BLOCKED)
+    other = schedule.begin(waiting.end(1))
+    other.waits_for(one)
+    one.go().end()
+    other.end()
+    waiting.assert_made_once()
+
+
+def test_a_start_that_read_before_the_hold_is_waited_for(
+    schedule: Schedule, scenario: Scenario
+) -> None:
+    execution = scenario.start()
+    started, held = schedule.overtaken(
+        scenario.start,
+        UNWRITTEN,
+        lambda: services.change_entity_context(
+            [scenario.caller, scenario.callee],
+            entity_name_type=scenario.exception,
+            when="drained",
+        ),
+        waits=False,
+    )
+    assert started.refused is None
+    assert held.refused is None
+    running.cancel(execution)
+    assert PendingChange.objects.get().state == "waiting"
+    running.cancel(started.value)
+    assert PendingChange.objects.get().state == "applied"
+    assert_laws()
+
+
+def test_a_start_during_the_making_waits_and_finds_the_new_type(
+    schedule: Schedule, waiting: Waiting
+) -> None:
+    running.cancel(waiting.executions[0])
+    ended, started = schedule.overtaken(waiting.end(1), CHANGED, waiting.start, waits=True)
+    assert ended.refused is None
+    assert started.refused is EntityTypeMismatch
+    waiting.assert_made_once()
+
+
+def test_of_two_holds_of_one_workflow_one_is_refused(
+    schedule: Schedule, scenario: Scenario
+) -> None:
+    scenario.start()
+    other = FindingTypeFactory()
+
+    def hold(kind: Any) -> Callable[[], Any]:
+        return lambda: services.change_entity_context(
+            [scenario.caller, scenario.callee], entity_name_type=kind, when="drained"
+        )
+
+    first, second = schedule.overtaken(hold(scenario.exception), HELD, hold(other), waits=False)
+    assert first.refused is Draining
+    assert second.refused is None
+    assert PendingChange.objects.get().entity_name_type == other
+    assert_nothing_is_stranded()
+
+
+def test_a_withdrawal_waits_for_the_making_and_comes_too_late(
+    schedule: Schedule, waiting: Waiting
+) -> None:
+    running.cancel(waiting.executions[0])
+    _, withdrawn = schedule.overtaken(waiting.end(1), CHANGED, waiting.withdraw, waits=True)
+    assert withdrawn.refused is Settled
+    waiting.assert_made_once()
+
+
+def test_what_is_withdrawn_meanwhile_is_not_made(schedule: Schedule, waiting: Waiting) -> None:
+    running.cancel(waiting.executions[0])
+    one = schedule.begin(waiting.end(1), before("workflows.services.draining._apply"))
+    assert schedule.begin(waiting.withdraw).end().refused is None
+    one.go().end()
+    assert not PendingChange.objects.exists()
+    row = Workflow.objects.get(pk=waiting.scenario.caller.pk)
+    assert row.entity_name_type == waiting.scenario.limitation
+    assert_laws()
+
+
+def test_two_withdrawals(schedule: Schedule, waiting: Waiting) -> None:
+    first, second = schedule.overtaken(waiting.withdraw, RECORDED, waiting.withdraw, waits=True)
+    assert first.refused is None
+    assert second.refused is Gone
+
+
+def test_two_edits_at_once_are_numbered_without_a_gap(schedule: Schedule, db: None) -> None:
+    rows = [WorkflowFactory(), WorkflowFactory()]
+    before_both = AuditEntry.objects.count()
+
+    def rename(row: Workflow) -> Callable[[], None]:
+        row.title = "renamed"
+        return row.save
+
+    schedule.overtaken(rename(rows[0]), RECORDED, rename(rows[1]), waits=True)
+    numbers = list(AuditEntry.objects.order_by("pk").values_list("pk", flat=True))
+    assert numbers == list(range(1, before_both + 3))
+    assert schedule.deadlocks == 0
+
+
+def test_an_edit_that_refers_to_what_another_deletes_does_not_deadlock_at_the_counter(
+    schedule: Schedule, scenario: Scenario
+) -> None:
+    kind = FindingTypeFactory()
+    workflow = WorkflowFactory(entity_name_type=scenario.exception)
+
+    def change() -> Any:
+        return services.change_entity_context([workflow], entity_name_type=kind)
+
+    changed, deleted = schedule.overtaken(change, RECORDED, kind.delete, waits=True)
+    assert changed.refused is None
+    assert deleted.refused is not None
+    assert schedule.deadlocks == 0
+    assert_laws()
