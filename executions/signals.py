@@ -25,7 +25,7 @@ def judge_entity(instance: Entity, raw: bool, update_fields: Any, **kwargs: Any)
 @receiver(pre_delete, sender=InventoryModel)
 def judge_entity_deletion(instance: Entity, **kwargs: Any) -> None:
     """An entity that an execution is of stays."""
-    guards.refuse_entity_deletion(instance)
+    instance.refuse_deletion()
 
 
 @receiver(pre_save, sender=Execution)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.db import models, router, transaction
+from django.db import DatabaseError, models, router, transaction
 
 from workflows import guards, locks
 from workflows.cuid import LENGTH, new_cuid
-from workflows.database_refusals import translated
+from workflows.database_refusals import translated, translated_deletion
 from workflows.graph import START_TO_END
 from workflows.keys import KeyTarget
 from workflows.models.types import EntityContext
@@ -42,6 +42,18 @@ class WorkflowQuerySet(models.QuerySet["Workflow"]):
             for workflow in self.filter(cuid__in=[row.cuid for row in created], versions=None):
                 append_version(workflow, START_TO_END)
         return created
+
+    @translated_deletion
+    @locks.retrying
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Raises ``guards.Referenced`` or ``guards.HasExecutions``; all of them go, or none."""
+        with transaction.atomic(using=self.db):
+            lock_for_deletion(list(self.values_list("pk", flat=True)), self.db)
+            return super().delete()
+
+    # As on Django's own: not on the manager, where it would mean every row.
+    delete.queryset_only = True  # type: ignore[attr-defined]
+    delete.alters_data = True  # type: ignore[attr-defined]
 
 
 class Workflow(EntityContext):
@@ -142,6 +154,7 @@ class Workflow(EntityContext):
         else:
             self._save_edit(using, *args, **kwargs)
 
+    @translated
     @locks.retrying
     def _save_edit(self, database: str, *args: Any, **kwargs: Any) -> None:
         from workflows.models.edit import WorkflowEdit
@@ -166,12 +179,31 @@ class Workflow(EntityContext):
         """Raises ``guards.Referenced`` or ``guards.HasExecutions``; takes the workflow's lock."""
         using = self._state.db or "default"
         rows = Workflow._base_manager.using(using)
-        locks.lock_rows(rows.all(), [self.pk], locks.Strength.UPDATE)
+        lock_for_deletion([self.pk], using)
         callers = rows.filter(versions__references__callee=self).exclude(pk=self.pk).distinct()
         guards.refuse_referenced(callers, edit="delete")
         guards.refuse_used(self.executions.all(), self.pins.all())
 
-    @translated
+    @translated_deletion
+    @locks.retrying
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ``guards.Referenced`` or ``guards.HasExecutions``."""
-        return super().delete(*args, **kwargs)
+        using = kwargs.get("using") or router.db_for_write(Workflow, instance=self)
+        pk = self.pk
+        try:
+            with transaction.atomic(using=using):
+                lock_for_deletion([pk] if pk else [], using)
+                return super().delete(*args, **kwargs)
+        except DatabaseError:
+            # Django took it away before the commit.
+            self.pk = pk
+            raise
+
+
+def lock_for_deletion(ids: Iterable[int], using: str) -> None:
+    """Lock workflows that are to go, before their versions are collected: what was saved
+    meanwhile goes with them.
+    """
+    locks.limit_wait(using)
+    rows = Workflow._base_manager.using(using)
+    locks.lock_rows(rows.all(), ids, locks.Strength.UPDATE)
