@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import DatabaseError, OperationalError, connections, transaction
-from django.db.models import Model, QuerySet
+from django.db.models import F, Model, QuerySet
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,6 +72,15 @@ def lock_rows(
             [wanted],
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+def outdate(queryset: QuerySet[Any], column: str) -> None:
+    """Write these rows as they are: whoever locks one in an older snapshot has to begin anew.
+
+    A row that is only locked tells such a reader nothing. Callers hold the locks; ``column``
+    is one that no key uses.
+    """
+    queryset.update(**{column: F(column)})
 
 
 def limit_wait(using: str) -> None:

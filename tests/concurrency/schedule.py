@@ -75,6 +75,7 @@ WRITTEN = after("executions.engine.advance.Advance.write")
 # Editors; the last of each stands before the commit.
 LOCKED = after("workflows.locks.lock_rows")
 JUDGED = after("workflows.models.edit.ContextChange.judge")
+JUDGED_EDIT = after("workflows.models.edit.WorkflowEdit.judge")
 MADE_WAY = after("workflows.models.edit.ContextChange.make_way")
 CHANGED = after("workflows.models.edit.ContextChange.roll_forward")
 LOCKED_FOR_SAVE = after("workflows.services._lock_for_save")

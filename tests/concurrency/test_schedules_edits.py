@@ -15,6 +15,7 @@ from tests.concurrency.schedule import (
     CHANGED,
     FOLLOWED_UP,
     HERE,
+    JUDGED_EDIT,
     LOCKED,
     MARKS,
     SAVED,
@@ -40,8 +41,6 @@ from workflows.guards import (
 from workflows.models import Workflow
 
 pytestmark = MARKS
-
-JUDGED_RETIRE = after("workflows.models.edit.WorkflowEdit.judge")
 
 
 @pytest.fixture
@@ -117,7 +116,7 @@ def test_a_retirement_that_judged_before_the_call_was_saved_judges_again(
 ) -> None:
     retired, saved = schedule.overtaken(
         lambda: services.retire(free),
-        JUDGED_RETIRE,
+        JUDGED_EDIT,
         lambda: save(scenario.caller, form(), call(free)),
         waits=False,
     )
