@@ -43,7 +43,7 @@ from workflows.guards import (
     HasExecutions,
     Referenced,
 )
-from workflows.locks import Contention
+from workflows.locks import Contention, retrying
 from workflows.models import Version, Workflow
 
 pytestmark = MARKS
@@ -168,6 +168,22 @@ def test_a_change_that_sees_neither_call_nor_start_does_not_tear_the_callee_away
 def test_a_start_that_does_not_see_a_change_begins_anew(old: Old, mode: str, level: str) -> None:
     started = old.either(mode, old.start, WALKED, old.change, level)
     assert started.refused is (Contention if mode == "client" else EntityTypeMismatch)
+    assert_nothing_is_stranded()
+
+
+def test_a_clients_transaction_that_is_retried_begins_anew_with_what_it_asked_for(
+    old: Old,
+) -> None:
+    def within() -> Any:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            assert Workflow.objects.exists()
+            here()
+            return old.start()
+
+    started, changed = old.schedule.overtaken(retrying(within), HERE, old.change, waits=False)
+    assert (started.refused, changed.refused) == (EntityTypeMismatch, None)
     assert_nothing_is_stranded()
 
 
