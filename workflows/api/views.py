@@ -15,9 +15,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from workflows import services
+from workflows import locks, services
 from workflows.api.filters import WorkflowFilter
 from workflows.api.resources import (
+    DB,
     MAY_IF_MATCH,
     EditableResource,
     Resource,
@@ -37,6 +38,7 @@ from workflows.api.serializers import (
 )
 from workflows.jsontext import checksum
 from workflows.models import FindingType, RecordType, Version, Workflow
+from workflows.models.edit import lock_for_edit
 
 
 class FindingTypeViewSet(EditableResource):
@@ -85,6 +87,11 @@ class WorkflowViewSet(EditableResource):
             live_count=_live_count("workflow"),
         )
         return shown
+
+    def _locked(self) -> Any:
+        # In the order of every editor, before its own row: the edit locks what it calls too.
+        lock_for_edit([self.get_object().pk], DB, locks.Strength.NO_KEY_UPDATE)
+        return super()._locked()
 
     @extend_schema(responses=DependenciesSerializer)
     @action(detail=True)
