@@ -1,40 +1,34 @@
-"""Retiring, deleting and changing groups, at once with starts, saves and each other."""
+"""Retiring and changing groups, at once with starts, saves and each other."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
 
 from executions import services as running
-from executions.guards import EntityInUse, EntityTypeMismatch, NotStartable
-from executions.models import Execution, Finding, Status
+from executions.guards import NotStartable
 from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
 from tests.concurrency.schedule import (
     CHANGED,
     FOLLOWED_UP,
-    HERE,
     JUDGED_EDIT,
     LOCKED,
     MARKS,
     SAVED,
-    WALKED,
     WRITTEN,
     Schedule,
     Stop,
     after,
-    here,
     save,
     schedule_fixture,  # noqa: F401  the fixture that the tests ask for
 )
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form
+from tests.workflows.api.clients import client_of
 from workflows import services
 from workflows.graph import WorkflowValidationError
 from workflows.guards import (
-    Gone,
-    HasExecutions,
     IncompatibleEntityTypes,
     Referenced,
 )
@@ -153,171 +147,6 @@ def test_a_workflow_that_returns_and_an_edit_of_its_callee_follow_one_another(
     assert_nothing_is_stranded()
 
 
-# Delete
-
-
-def test_a_deletion_waits_for_a_start_and_is_refused(
-    schedule: Schedule, scenario: Scenario, free: Workflow
-) -> None:
-    started, deleted = schedule.overtaken(
-        lambda: running.start(free, scenario.finding), LOCKED, free.delete, waits=True
-    )
-    assert (started.refused, deleted.refused) == (None, HasExecutions)
-    assert deleted.blockers == 1
-    assert schedule.deadlocks == 0
-    assert_nothing_is_stranded()
-
-
-def held_after(work: Any) -> Any:
-    """The work in a transaction that is held before its commit."""
-
-    def within() -> Any:
-        with transaction.atomic():
-            value = work()
-            here()
-            return value
-
-    return within
-
-
-def test_a_start_waits_for_a_deletion_and_finds_nothing(
-    schedule: Schedule, scenario: Scenario, free: Workflow
-) -> None:
-    deleted, started = schedule.overtaken(
-        held_after(Workflow.objects.get(pk=free.pk).delete),
-        HERE,
-        lambda: running.start(free, scenario.finding),
-        waits=True,
-    )
-    assert (deleted.refused, started.refused) == (None, Gone)
-    assert schedule.deadlocks == 0
-    assert_nothing_is_stranded()
-
-
-def test_a_start_that_walked_before_a_deletion_finds_nothing(
-    schedule: Schedule, scenario: Scenario, free: Workflow
-) -> None:
-    started, deleted = schedule.overtaken(
-        lambda: running.start(free, scenario.finding),
-        WALKED,
-        Workflow.objects.get(pk=free.pk).delete,
-        waits=False,
-    )
-    assert (started.refused, deleted.refused) == (Gone, None)
-    assert_nothing_is_stranded()
-
-
-@pytest.mark.parametrize("deletes_first", [True, False], ids=["delete first", "save first"])
-def test_a_deletion_and_the_save_that_adds_a_call_follow_one_another(
-    schedule: Schedule, scenario: Scenario, free: Workflow, deletes_first: bool
-) -> None:
-    def add() -> Any:
-        return save(scenario.caller, form(), call(free))
-
-    delete = Workflow.objects.get(pk=free.pk).delete
-    if deletes_first:
-        deleted, saved = schedule.overtaken(held_after(delete), HERE, add, waits=True)
-        assert (deleted.refused, saved.refused) == (None, WorkflowValidationError)
-    else:
-        saved, deleted = schedule.overtaken(add, SAVED, delete, waits=True)
-        assert (saved.refused, deleted.refused) == (None, Referenced)
-    assert schedule.deadlocks == 0
-    assert_nothing_is_stranded()
-
-
-def test_a_deletion_that_waited_for_a_save_of_the_same_workflow_deletes_what_was_saved(
-    schedule: Schedule, free: Workflow
-) -> None:
-    saved, deleted = schedule.overtaken(
-        lambda: save(free, form("new")), SAVED, free.delete, waits=True
-    )
-    assert (saved.refused, deleted.refused) == (None, None)
-    assert not Workflow.objects.filter(title="Free").exists()
-    assert_laws()
-
-
-# The entity
-
-
-def retyped(scenario: Scenario) -> None:
-    row = Finding.objects.get(pk=scenario.finding.pk)
-    row.entity_name_type = scenario.exception
-    row.save()
-
-
-def test_a_change_of_the_entitys_type_waits_for_a_start_and_is_refused(
-    schedule: Schedule, scenario: Scenario
-) -> None:
-    started, changed = schedule.overtaken(
-        scenario.start, WRITTEN, lambda: retyped(scenario), waits=True
-    )
-    assert (started.refused, changed.refused) == (None, EntityInUse)
-    assert changed.blockers == 1
-    assert schedule.deadlocks == 0
-    assert_nothing_is_stranded()
-
-
-def test_a_start_waits_for_a_change_of_the_entitys_type_and_finds_the_new_one(
-    schedule: Schedule, scenario: Scenario
-) -> None:
-    changed, started = schedule.overtaken(
-        held_after(lambda: retyped(scenario)), HERE, scenario.start, waits=True
-    )
-    assert (changed.refused, started.refused) == (None, EntityTypeMismatch)
-    assert_nothing_is_stranded()
-
-
-def test_a_change_of_the_entitys_type_that_judged_before_a_start_is_refused_by_the_key(
-    schedule: Schedule, scenario: Scenario
-) -> None:
-    schedule.without_locks()
-    change = schedule.begin(
-        lambda: retyped(scenario), after("executions.guards.refuse_entity_edit")
-    )
-    assert scenario.start().status == Status.WAITING
-    changed = change.go().end()
-    assert changed.refused is EntityInUse
-    assert changed.refusal is not None
-    assert isinstance(changed.refusal.__cause__, IntegrityError)
-    assert_nothing_is_stranded()
-
-
-def test_a_deletion_of_the_entity_waits_for_a_start_and_is_refused(
-    schedule: Schedule, scenario: Scenario
-) -> None:
-    started, deleted = schedule.overtaken(
-        scenario.start, WRITTEN, Finding.objects.get(pk=scenario.finding.pk).delete, waits=True
-    )
-    assert (started.refused, deleted.refused) == (None, EntityInUse)
-    assert deleted.blockers == 1
-    assert schedule.deadlocks == 0
-    assert_nothing_is_stranded()
-
-
-def test_a_deletion_of_the_entity_that_waited_for_a_whole_run_is_refused(
-    schedule: Schedule, scenario: Scenario
-) -> None:
-    drawn(scenario.caller)
-    started, deleted = schedule.overtaken(
-        scenario.start, WRITTEN, Finding.objects.get(pk=scenario.finding.pk).delete, waits=True
-    )
-    assert (started.refused, deleted.refused) == (None, EntityInUse)
-    assert deleted.blockers == 1
-    assert Execution.objects.get().status == Status.COMPLETED
-    assert_laws()
-
-
-def test_a_start_waits_for_a_deletion_of_the_entity_and_finds_nothing(
-    schedule: Schedule, scenario: Scenario
-) -> None:
-    entity = Finding.objects.get(pk=scenario.finding.pk)
-    deleted, started = schedule.overtaken(
-        held_after(entity.delete), HERE, scenario.start, waits=True
-    )
-    assert (deleted.refused, started.refused) == (None, Gone)
-    assert_nothing_is_stranded()
-
-
 # Groups
 
 
@@ -356,5 +185,32 @@ def test_a_change_of_caller_and_callee_and_a_save_of_the_caller_do_not_deadlock(
         waits=True,
     )
     assert (one.refused, other.refused) == (None, None)
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+@pytest.mark.parametrize("change_first", [True, False], ids=["change first", "settings first"])
+def test_a_change_of_caller_and_callee_and_an_edit_of_the_callers_settings_do_not_deadlock(
+    schedule: Schedule, scenario: Scenario, change_first: bool
+) -> None:
+    client = client_of(superuser=True)
+    path = f"workflows/{scenario.caller.cuid}/"
+    headers = {"If-Match": client.etag(path)}
+
+    def retire() -> Any:
+        return client.patch(path, {"state": "retired"}, headers=headers).status_code
+
+    def change() -> Any:
+        return services.change_entity_context(
+            [scenario.callee, scenario.caller], entity_name_type=scenario.exception
+        )
+
+    if change_first:
+        changed, retired = schedule.overtaken(change, LOCKED, retire, waits=True)
+    else:
+        held = after("workflows.api.resources.EditableResource._locked")
+        retired, changed = schedule.overtaken(retire, held, change, waits=True)
+    assert changed.refused is None
+    assert retired.value == (412 if change_first else 200)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
