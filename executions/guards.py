@@ -7,11 +7,13 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from workflows.database_refusals import KEYS
+from workflows.database_refusals import DELETION_KEYS, KEYS
 from workflows.guards import (
     ActiveExecutions,
     ContextShape,
     DependentActiveExecutions,
+    HasExecutions,
+    TypeInUse,
     blocking_executions,
     refuse_context_shape,
     refuse_draining,
@@ -89,6 +91,15 @@ KEYS.update(
         "executions_entity_shape": ContextShape,
         "executions_entity_fields": InvalidFields,
         "executions_entity_sealed": ExecutionFrozen,
+    }
+)
+DELETION_KEYS.update(
+    {
+        "executions_execution_version_": HasExecutions,
+        "executions_pin_version_": HasExecutions,
+        "executions_execution_entity_": EntityInUse,
+        "executions_entity_entity_name_type_": TypeInUse,
+        "executions_entity_primary_record_type_": TypeInUse,
     }
 )
 

@@ -28,7 +28,7 @@ def judge_entity(instance: Entity, raw: bool, update_fields: Any, **kwargs: Any)
 def judge_entity_deletion(instance: Entity, using: str, **kwargs: Any) -> None:
     """An entity that an execution is of stays."""
     with attempting(lambda: [deleted(instance)], using=using):
-        guards.refuse_entity_deletion(instance)
+        instance.refuse_deletion()
 
 
 @receiver(post_delete, sender=Entity)

@@ -175,8 +175,9 @@ def test_with_the_guards_removed_the_keys_still_refuse_a_save(scenario: Scenario
     execution = scenario.start()
     workflow = Workflow.objects.get(pk=getattr(scenario, who).pk)
     workflow.entity_name_type = scenario.exception
-    with pytest.raises(IntegrityError):
+    with pytest.raises(guards.Refusal) as refused:
         workflow.save()
+    assert isinstance(refused.value.__cause__, IntegrityError)
     workflow.refresh_from_db()
     assert workflow.entity_name_type == scenario.limitation
     running.submit(execution, node="form", data={"note": "n"})

@@ -16,6 +16,8 @@ from workflows.guards import (
     IncompatibleEntityTypes,
     InvalidState,
     LogKept,
+    Referenced,
+    TypeInUse,
     VersionInUse,
     WrittenOnce,
 )
@@ -57,6 +59,19 @@ KEYS: dict[str, type[Refusal]] = {
 }
 
 
+# What keeps a row from being deleted, by how the names of its keys begin: Django's own, which
+# hold also what has ended, begin like those of the schema.
+DELETION_KEYS: dict[str, type[Refusal]] = {
+    "workflows_reference_callee_": Referenced,
+    "workflows_workflow_entity_name_type_": TypeInUse,
+    "workflows_workflow_primary_record_type_": TypeInUse,
+    "workflows_version_entity_name_type_": TypeInUse,
+    "workflows_version_primary_record_type_": TypeInUse,
+    "workflows_pendingchange_entity_name_type_": TypeInUse,
+    "workflows_pendingchange_primary_record_type_": TypeInUse,
+}
+
+
 def translated(function: Callable[P, R]) -> Callable[P, R]:
     """Let what a key of the schema refuses come out of ``function`` as the refusal before it."""
 
@@ -73,6 +88,30 @@ def translated(function: Callable[P, R]) -> Callable[P, R]:
     return refusing
 
 
+def translated_deletion(function: Callable[P, R]) -> Callable[P, R]:
+    """``translated`` for a deletion: the same keys stand behind other refusals there."""
+
+    @functools.wraps(function)
+    def refusing(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except DatabaseError as error:
+            name = _constraint_of(error)
+            kinds = (kind for start, kind in DELETION_KEYS.items() if name.startswith(start))
+            kind = next(kinds, None)
+            refusal = kind() if kind is not None else as_refusal(error)
+            if refusal is None:
+                raise
+            raise refusal from error
+
+    return refusing
+
+
+def _constraint_of(error: DatabaseError) -> str:
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return getattr(diagnosis, "constraint_name", None) or ""
+
+
 def as_refusal(error: DatabaseError) -> Refusal | None:
     """The refusal that a key of the schema stands behind; None for any other error.
 
@@ -83,8 +122,7 @@ def as_refusal(error: DatabaseError) -> Refusal | None:
         return Stranding("Cannot delete this: other records still need it.")
     if not isinstance(error, IntegrityError):
         return None
-    diagnosis = getattr(error.__cause__, "diag", None)
-    name = getattr(diagnosis, "constraint_name", None) or ""
+    name = _constraint_of(error)
     if not name:
         name = next((key for key in KEYS if key in str(error)), "")
     if name in KEYS:

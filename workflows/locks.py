@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import DatabaseError, OperationalError, connections, transaction
-from django.db.models import Model, QuerySet
+from django.db.models import F, Model, QuerySet
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +38,8 @@ class Contention(Exception):
     """The row is being changed by others; try again in a moment."""
 
     code = "contention"
+    # Raised inside a transaction that the caller holds, and can begin anew.
+    within_transaction = False
 
 
 class TryAgain(Exception):
@@ -74,6 +76,15 @@ def lock_rows(
         return [row[0] for row in cursor.fetchall()]
 
 
+def outdate(queryset: QuerySet[Any], column: str) -> None:
+    """Write these rows as they are: whoever locks one in an older snapshot has to begin anew.
+
+    A row that is only locked tells such a reader nothing. Callers hold the locks; ``column``
+    is one that no key uses.
+    """
+    queryset.update(**{column: F(column)})
+
+
 def limit_wait(using: str) -> None:
     """Let no lock of this transaction be waited for longer than ``LOCK_TIMEOUT_MS``."""
     _require_transaction(using)
@@ -99,7 +110,7 @@ def retrying(function: Callable[P, R]) -> Callable[P, R]:
     """Run ``function`` again when the database gave up on contention, a few times.
 
     Only the outermost transaction can be begun anew: inside one that the caller holds, the
-    first failure goes up.
+    first failure goes up, to be tried again by the outermost function that is ``retrying``.
 
     Raises:
         Contention: when it still fails after ``ATTEMPTS`` attempts.
@@ -110,13 +121,16 @@ def retrying(function: Callable[P, R]) -> Callable[P, R]:
         for number in range(1, ATTEMPTS + 1):
             try:
                 return function(*args, **kwargs)
-            except (DatabaseError, TryAgain) as error:
+            except (DatabaseError, TryAgain, Contention) as error:
                 if isinstance(error, DatabaseError) and not is_passing(error):
                     raise
-                if transaction.get_connection().in_atomic_block:
-                    raise Contention(Contention.__doc__) from error
-                if number == ATTEMPTS:
-                    raise Contention(Contention.__doc__) from error
+                if isinstance(error, Contention) and not error.within_transaction:
+                    raise
+                within = transaction.get_connection().in_atomic_block
+                if within or number == ATTEMPTS:
+                    contention = Contention(Contention.__doc__)
+                    contention.within_transaction = within
+                    raise contention from error
                 time.sleep(random.uniform(0, 0.02 * number))
         raise AssertionError("unreachable")
 

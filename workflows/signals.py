@@ -68,7 +68,7 @@ def judge_workflow_deletion(instance: Workflow, using: str, **kwargs: Any) -> No
 @receiver(pre_delete, sender=Version)
 def judge_version_deletion(instance: Version, **kwargs: Any) -> None:
     """A version that an execution or a pin has stays."""
-    guards.refuse_version_deletion(instance, kwargs.get("origin"))
+    instance.refuse_deletion(kwargs.get("origin"))
 
 
 @receiver(pre_delete, sender=Reference)

@@ -6,18 +6,16 @@ from copy import deepcopy
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
-from django.db import models, router
+from django.db import models
 from django.db.models import Value
 from django.db.models.lookups import Exact
 
 from executions import guards
 from workflows import locks
 from workflows.cuid import LENGTH, new_cuid
-from workflows.database_refusals import translated
 from workflows.keys import JSONKind, KeyTarget
 from workflows.models import EntityName
-from workflows.models.audit import attempting
-from workflows.models.audited import Audited, AuditedManager, deleted
+from workflows.models.audited import Audited, AuditedManager
 from workflows.models.types import EntityContext
 
 
@@ -104,19 +102,18 @@ class Entity(Audited, EntityContext):
     def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
         guards.refuse_fields(self)
         if self.pk and guards.changes_context(self, kwargs.get("update_fields")):
-            rows = Entity._base_manager.using(database)
-            locks.lock_rows(rows.all(), [self.pk], locks.Strength.UPDATE)
+            self._lock_exclusively(database)
         super()._write(database, *args, **kwargs)
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Raises ``guards.EntityInUse`` when an execution is of it."""
-        using = kwargs.get("using") or router.db_for_write(Entity, instance=self)
-        with attempting(lambda: [deleted(self)], using=using):
-            return self._delete(*args, **kwargs)
+    def refuse_deletion(self) -> None:
+        """Raises ``guards.EntityInUse`` when an execution is of it; takes the entity's lock."""
+        self._lock_exclusively(self._state.db or "default")
+        guards.refuse_entity_deletion(self)
 
-    @translated
-    def _delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        return super().delete(*args, **kwargs)
+    def _lock_exclusively(self, database: str) -> None:
+        locks.limit_wait(database)
+        rows = Entity._base_manager.using(database)
+        locks.lock_rows(rows.all(), [self.pk], locks.Strength.UPDATE)
 
 
 class _FaceManager(AuditedManager):

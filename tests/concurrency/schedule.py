@@ -75,6 +75,8 @@ WRITTEN = after("executions.engine.advance.Advance.write")
 # Editors; the last of each stands before the commit.
 LOCKED = after("workflows.locks.lock_rows")
 JUDGED = after("workflows.models.context_change.ContextChange.judge")
+JUDGED_EDIT = after("workflows.models.edit.WorkflowEdit.judge")
+EXCLUSIVE = after("workflows.models.context_change.lock_for_edit")
 MADE_WAY = after("workflows.models.context_change.ContextChange.make_way")
 CHANGED = after("workflows.models.context_change.ContextChange.roll_forward")
 LOCKED_FOR_SAVE = after("workflows.services.graphs._lock_for_save")

@@ -1,4 +1,4 @@
-"""What is running, at once with edits and with itself: children, submits, cancels, ends."""
+"""What is running, at once with edits and with itself: submits, cancels, ends."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
 from tests.concurrency.schedule import (
     CHANGED,
     MARKS,
-    SAVED,
     UNWRITTEN,
     WRITTEN,
     Schedule,
-    save,
     schedule_fixture,  # noqa: F401  the fixture that the tests ask for
 )
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, drawn, form
-from workflows import guards as drawing
 from workflows import services
-from workflows.guards import ActiveExecutions, DependentActiveExecutions
+from workflows.guards import ActiveExecutions
 from workflows.models import Workflow
 
 pytestmark = MARKS
@@ -36,84 +33,6 @@ def submit(execution: Execution, node: str = "form", **data: str) -> Execution:
 
 def change(scenario: Scenario, *workflows: Workflow) -> Any:
     return services.change_entity_context(workflows, entity_name_type=scenario.exception)
-
-
-# A child that starts
-
-
-class Calling:
-    """An execution that stands before its call; the caller's latest graph calls nobody now."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        drawn(scenario.callee, form("inner"))
-        self.scenario = scenario
-        self.root = scenario.start()
-        save(scenario.caller, form())
-
-    def submit(self) -> Execution:
-        return submit(self.root)
-
-    def change(self) -> Any:
-        return change(self.scenario, self.scenario.callee)
-
-    def save(self) -> Any:
-        return save(self.scenario.callee, form("other"))
-
-    def child_stands_at(self) -> tuple[str, int]:
-        child = self.root.children.get()
-        return child.steps.open().get().node_id, child.version.number
-
-
-@pytest.fixture
-def calling(scenario: Scenario) -> Calling:
-    return Calling(scenario)
-
-
-def test_a_change_of_the_callee_is_refused_before_while_and_after_the_child_starts(
-    schedule: Schedule, calling: Calling
-) -> None:
-    _, changed = schedule.overtaken(calling.submit, UNWRITTEN, calling.change, waits=False)
-    assert changed.refused is DependentActiveExecutions
-    with pytest.raises(ActiveExecutions):
-        calling.change()
-    assert calling.child_stands_at() == ("inner", 1)
-    assert_nothing_is_stranded()
-
-
-@pytest.mark.parametrize("locked", [True, False], ids=["keys and locks", "keys"])
-def test_the_keys_alone_hold_the_callee_of_a_child_that_is_starting(
-    schedule: Schedule, calling: Calling, monkeypatch: pytest.MonkeyPatch, locked: bool
-) -> None:
-    monkeypatch.setattr(drawing, "refuse_context_change", lambda *_, **__: None)
-    if not locked:
-        schedule.without_locks()
-    submitted, changed = schedule.overtaken(calling.submit, WRITTEN, calling.change, waits=True)
-    assert submitted.refused is None
-    assert changed.refused in (ActiveExecutions, DependentActiveExecutions)
-    assert calling.child_stands_at() == ("inner", 1)
-    assert_nothing_is_stranded()
-
-
-def test_a_child_starts_on_its_pinned_version_though_the_callee_is_saved(
-    schedule: Schedule, calling: Calling
-) -> None:
-    submitted, saved = schedule.overtaken(calling.submit, WRITTEN, calling.save, waits=False)
-    assert submitted.refused is None
-    assert saved.value.created
-    assert calling.child_stands_at() == ("inner", 1)
-    assert schedule.deadlocks == 0
-    assert_nothing_is_stranded()
-
-
-def test_a_child_may_wait_for_a_save_of_the_callee_and_starts_on_its_pinned_version(
-    schedule: Schedule, calling: Calling
-) -> None:
-    saved, submitted = schedule.overtaken(calling.save, SAVED, calling.submit, waits=True)
-    assert saved.value.created
-    assert submitted.refused is None
-    assert calling.child_stands_at() == ("inner", 1)
-    assert schedule.deadlocks == 0
-    assert_nothing_is_stranded()
 
 
 # Two executions of one entity

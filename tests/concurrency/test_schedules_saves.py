@@ -245,8 +245,8 @@ def ring(scenario: Scenario) -> list[Workflow]:
 
 CLOSING = pytest.mark.parametrize(
     "saves",
-    [((0, 1), (1, 0)), ((0, 1), (2, 3))],
-    ids=["of two", "of four"],
+    [((0, 1), (1, 0)), ((1, 0), (0, 1)), ((0, 1), (2, 3)), ((2, 3), (0, 1))],
+    ids=["of two", "of two, other order", "of four", "of four, other order"],
 )
 
 

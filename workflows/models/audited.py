@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import models, router, transaction
+from django.db import DatabaseError, models, router, transaction
 
+from workflows import locks
+from workflows.database_refusals import translated, translated_deletion
 from workflows.models.audit import (
     Action,
     attempting,
@@ -81,12 +83,23 @@ class AuditedQuerySet(models.QuerySet[Any]):
             return created
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Delete; signals record each row, and what refuses one of them."""
+        """Delete all of them or none; signals record each row, and what refuses one of them."""
         with attempting(list, using=self.db):
-            return super().delete()
+            return self._delete_all()
 
+    # As on Django's own: not on the manager, where it would mean every row.
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
+
+    @translated_deletion
+    @locks.retrying
+    def _delete_all(self) -> tuple[int, dict[str, int]]:
+        with transaction.atomic(using=self.db):
+            self._lock_for_deletion()
+            return super().delete()
+
+    def _lock_for_deletion(self) -> None:
+        """Lock what has to be locked before what goes along is collected."""
 
     def _whole(self, rows: Any) -> Any:
         related = [field.name for field in self.model._meta.concrete_fields if field.is_relation]
@@ -113,31 +126,56 @@ class Audited(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save, and record what has changed."""
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
-        before: dict[str, Any] | None = None
+        # What is created may race with another of its name: get_or_create looks for that error.
+        save = self._save if self._state.adding else translated(self._save)
+        with attempting(lambda: self._tried(using, kwargs.get("update_fields")), using=using):
+            save(using, *args, **kwargs)
 
-        def attempt() -> list[Attempt]:
-            after = values_of(self, kwargs.get("update_fields"))
-            if before is None:
-                return [told(self, Action.CREATED, after=after)]
-            return changed(self, before, after)
-
-        with attempting(attempt, using=using), transaction.atomic(using=using):
-            stored = self._stored(using)
+    @locks.retrying
+    def _save(self, database: str, *args: Any, **kwargs: Any) -> None:
+        with transaction.atomic(using=database):
+            stored = self._stored(database)
             before = None if stored is None else values_of(stored)
-            self._write(using, *args, **kwargs)
-            record(attempt(), using=using)
+            self._write(database, *args, **kwargs)
+            record(self._changes(before, kwargs.get("update_fields")), using=database)
 
     def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
         """Write the row, inside the transaction of the save."""
         super().save(*args, **kwargs)
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Delete; the signal records it."""
-        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
-        with attempting(lambda: [deleted(self)], using=using):
-            return super().delete(*args, **kwargs)
+    def _tried(self, database: str, names: Iterable[str] | None) -> list[Attempt]:
+        stored = self._stored(database)
+        return self._changes(None if stored is None else values_of(stored), names)
+
+    def _changes(self, before: dict[str, Any] | None, names: Iterable[str] | None) -> list[Attempt]:
+        after = values_of(self, names)
+        if before is None:
+            return [told(self, Action.CREATED, after=after)]
+        return changed(self, before, after)
 
     def _stored(self, using: str) -> Any:
         if self.pk is None:
             return None
         return type(self)._base_manager.using(using).filter(pk=self.pk).first()
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete; the signal records it."""
+        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        with attempting(lambda: [deleted(self)], using=using):
+            return self._delete(using, *args, **kwargs)
+
+    @translated_deletion
+    @locks.retrying
+    def _delete(self, database: str, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        pk = self.pk
+        try:
+            with transaction.atomic(using=database):
+                self._lock_for_deletion(database)
+                return super().delete(*args, **kwargs)
+        except DatabaseError:
+            # Django took it away before the commit.
+            self.pk = pk
+            raise
+
+    def _lock_for_deletion(self, database: str) -> None:
+        """Lock what has to be locked before what goes along is collected."""

@@ -167,4 +167,7 @@ class WorkflowEdit:
             Version._base_manager.using(self.using).filter(pk=latest.pk, in_force=False).update(
                 in_force=True
             )
+            # Whoever retires or deletes one in an older snapshot does not see that it is called.
+            callees = Workflow._base_manager.using(self.using).filter(callers__version=latest)
+            locks.outdate(callees, "updated_at")
         record(self.changes(), using=self.using)

@@ -9,11 +9,10 @@ from django.db import models, router, transaction
 
 from workflows import guards, locks
 from workflows.cuid import LENGTH, new_cuid
-from workflows.database_refusals import translated
 from workflows.graph import START_TO_END
 from workflows.keys import KeyTarget
-from workflows.models.audit import Action, attempting, record, told, values_of
-from workflows.models.audited import AuditedQuerySet, changed, deleted
+from workflows.models.audit import Action, attempting, record, told
+from workflows.models.audited import Audited, AuditedQuerySet
 from workflows.models.types import EntityContext
 from workflows.refusals import Attempt
 
@@ -29,7 +28,7 @@ class WorkflowQuerySet(AuditedQuerySet):
 
         ``bulk_update`` and the asynchronous twins come through here.
         """
-        with attempting(lambda: _tried(self, kwargs), using=self.db):
+        with attempting(lambda: _bulk(self, kwargs), using=self.db):
             guards.refuse_bulk_write(kwargs)
         return super().update(**kwargs)
 
@@ -42,7 +41,7 @@ class WorkflowQuerySet(AuditedQuerySet):
 
         rows = list(objs)
         names = kwargs.get("update_fields") or ()
-        with attempting(lambda: _tried(rows, dict.fromkeys(names)), using=self.db):
+        with attempting(lambda: _bulk(rows, dict.fromkeys(names)), using=self.db):
             guards.refuse_bulk_write(names)
         with transaction.atomic(using=self.db):
             created = super().bulk_create(rows, *args, **kwargs)
@@ -50,14 +49,17 @@ class WorkflowQuerySet(AuditedQuerySet):
                 append_version(workflow, START_TO_END)
         return created
 
+    def _lock_for_deletion(self) -> None:
+        lock_for_deletion(list(self.values_list("pk", flat=True)), self.db)
 
-def _tried(rows: Iterable[Workflow], values: dict[str, Any]) -> list[Attempt]:
+
+def _bulk(rows: Iterable[Workflow], values: dict[str, Any]) -> list[Attempt]:
     """What a bulk statement would have written; expressions are told as they are written."""
     written = {name: value if value is None else str(value) for name, value in values.items()}
     return [told(row, Action.CHANGED, after=written) for row in rows]
 
 
-class Workflow(EntityContext):
+class Workflow(Audited, EntityContext):
     """What operators draw and run. What executions need of it is frozen into versions."""
 
     class Trigger(models.TextChoices):
@@ -143,34 +145,26 @@ class Workflow(EntityContext):
         Raises:
             guards.Refusal: what the edit would break, with its blockers.
         """
-        using = kwargs.get("using") or router.db_for_write(Workflow, instance=self)
-        with attempting(lambda: self._tried(using, kwargs.get("update_fields")), using=using):
-            from workflows.models.edit import WorkflowEdit
+        super().save(*args, **kwargs)
 
-            if self._state.adding and not WorkflowEdit.stored(self.pk, using):
-                self._save_new(using, *args, **kwargs)
-            else:
-                self._save_edit(using, *args, **kwargs)
-
-    def _tried(self, database: str, update_fields: Iterable[str] | None) -> list[Attempt]:
+    @locks.retrying
+    def _save(self, database: str, *args: Any, **kwargs: Any) -> None:
         from workflows.models.edit import WorkflowEdit
 
-        stored = WorkflowEdit.stored(self.pk, database)
-        after = values_of(self, update_fields)
-        if stored is None:
-            return [told(self, Action.CREATED, after=after)]
-        return changed(self, values_of(stored), after)
+        if self._state.adding and not WorkflowEdit.stored(self.pk, database):
+            self._save_new(database, *args, **kwargs)
+        else:
+            self._save_edit(database, *args, **kwargs)
 
     def _save_new(self, database: str, *args: Any, **kwargs: Any) -> None:
         from workflows.models.version import append_version
 
         with transaction.atomic(using=database):
             guards.refuse_context_shape(self)
-            super().save(*args, **kwargs)
+            self._write(database, *args, **kwargs)
             append_version(self, START_TO_END)
-            record([told(self, Action.CREATED, after=values_of(self))], using=database)
+            record(self._changes(None, None), using=database)
 
-    @locks.retrying
     def _save_edit(self, database: str, *args: Any, **kwargs: Any) -> None:
         from workflows.models.edit import WorkflowEdit
 
@@ -183,7 +177,7 @@ class Workflow(EntityContext):
             edit = edit.under_lock()
             self._edit = edit
             try:
-                super().save(*args, **kwargs)
+                self._write(database, *args, **kwargs)
             finally:
                 self._edit = None
             edit.follow_up()
@@ -194,17 +188,23 @@ class Workflow(EntityContext):
         """Raises ``guards.Referenced`` or ``guards.HasExecutions``; takes the workflow's lock."""
         using = self._state.db or "default"
         rows = Workflow._base_manager.using(using)
-        locks.lock_rows(rows.all(), [self.pk], locks.Strength.UPDATE)
+        lock_for_deletion([self.pk], using)
         callers = rows.filter(versions__references__callee=self).exclude(pk=self.pk).distinct()
         guards.refuse_referenced(callers, edit="delete")
         guards.refuse_used(self.executions.all(), self.pins.all())
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ``guards.Referenced`` or ``guards.HasExecutions``."""
-        using = kwargs.get("using") or router.db_for_write(Workflow, instance=self)
-        with attempting(lambda: [deleted(self)], using=using):
-            return self._delete(*args, **kwargs)
-
-    @translated
-    def _delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         return super().delete(*args, **kwargs)
+
+    def _lock_for_deletion(self, database: str) -> None:
+        lock_for_deletion([self.pk] if self.pk else [], database)
+
+
+def lock_for_deletion(ids: Iterable[int], using: str) -> None:
+    """Lock workflows that are to go, before their versions are collected: what was saved
+    meanwhile goes with them.
+    """
+    locks.limit_wait(using)
+    rows = Workflow._base_manager.using(using)
+    locks.lock_rows(rows.all(), ids, locks.Strength.UPDATE)

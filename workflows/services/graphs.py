@@ -92,7 +92,9 @@ def _save_graph(
         version, created = append_version(own, source, latest=latest, by=by, notes=notes)
         release_superseded([own.pk], DB)
         # Touched, so that whoever locks it in an older snapshot is told to begin anew.
-        Workflow._base_manager.using(DB).filter(pk=own.pk).update(updated_at=timezone.now())
+        rows = Workflow._base_manager.using(DB)
+        rows.filter(pk=own.pk).update(updated_at=timezone.now())
+        locks.outdate(rows.filter(cuid__in=graph.callee_cuids()), "updated_at")
         if not created:
             # The one that is replaced is gone: only the log still has it.
             before["source"] = latest.source

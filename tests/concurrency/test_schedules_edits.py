@@ -1,0 +1,216 @@
+"""Retiring and changing groups, at once with starts, saves and each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from executions import services as running
+from executions.guards import NotStartable
+from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
+from tests.concurrency.schedule import (
+    CHANGED,
+    FOLLOWED_UP,
+    JUDGED_EDIT,
+    LOCKED,
+    MARKS,
+    SAVED,
+    WRITTEN,
+    Schedule,
+    Stop,
+    after,
+    save,
+    schedule_fixture,  # noqa: F401  the fixture that the tests ask for
+)
+from tests.conftest import Scenario
+from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form
+from tests.workflows.api.clients import client_of
+from workflows import services
+from workflows.graph import WorkflowValidationError
+from workflows.guards import (
+    IncompatibleEntityTypes,
+    Referenced,
+)
+from workflows.models import Workflow
+
+pytestmark = MARKS
+
+
+@pytest.fixture
+def free(scenario: Scenario) -> Workflow:
+    """An active workflow that nobody calls."""
+    workflow: Workflow = WorkflowFactory(title="Free", entity_name_type=scenario.limitation)
+    drawn(workflow, form())
+    return workflow
+
+
+# Retire
+
+
+def test_what_was_started_before_its_workflow_retired_goes_on(
+    schedule: Schedule, scenario: Scenario, free: Workflow
+) -> None:
+    started, retired = schedule.overtaken(
+        lambda: running.start(free, scenario.finding),
+        WRITTEN,
+        lambda: services.retire(free),
+        waits=True,
+    )
+    assert (started.refused, retired.refused) == (None, None)
+    assert schedule.deadlocks == 0
+    assert free.latest_version.in_force
+    assert_nothing_is_stranded()
+
+
+def test_a_start_waits_for_a_retirement_and_is_refused(
+    schedule: Schedule, scenario: Scenario, free: Workflow
+) -> None:
+    retired, started = schedule.overtaken(
+        lambda: services.retire(free),
+        FOLLOWED_UP,
+        lambda: running.start(free, scenario.finding),
+        waits=True,
+    )
+    assert (retired.refused, started.refused) == (None, NotStartable)
+    assert not free.latest_version.in_force
+    assert_nothing_is_stranded()
+
+
+def test_a_retirement_waits_for_the_save_that_adds_a_call_and_is_refused(
+    schedule: Schedule, scenario: Scenario, free: Workflow
+) -> None:
+    saved, retired = schedule.overtaken(
+        lambda: save(scenario.caller, form(), call(free)),
+        SAVED,
+        lambda: services.retire(free),
+        waits=True,
+    )
+    assert (saved.refused, retired.refused) == (None, Referenced)
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+def test_a_save_that_adds_a_call_waits_for_the_callees_retirement_and_is_refused(
+    schedule: Schedule, scenario: Scenario, free: Workflow
+) -> None:
+    retired, saved = schedule.overtaken(
+        lambda: services.retire(free),
+        FOLLOWED_UP,
+        lambda: save(scenario.caller, form(), call(free)),
+        waits=True,
+    )
+    assert (retired.refused, saved.refused) == (None, WorkflowValidationError)
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+def test_a_retirement_that_judged_before_the_call_was_saved_judges_again(
+    schedule: Schedule, scenario: Scenario, free: Workflow
+) -> None:
+    retired, saved = schedule.overtaken(
+        lambda: services.retire(free),
+        JUDGED_EDIT,
+        lambda: save(scenario.caller, form(), call(free)),
+        waits=False,
+    )
+    assert (retired.refused, saved.refused) == (Referenced, None)
+    assert_nothing_is_stranded()
+
+
+@pytest.mark.parametrize("edit", ["retire", "change"])
+@pytest.mark.parametrize("returns_first", [True, False], ids=["return first", "edit first"])
+def test_a_workflow_that_returns_and_an_edit_of_its_callee_follow_one_another(
+    schedule: Schedule, scenario: Scenario, edit: str, returns_first: bool
+) -> None:
+    services.retire(scenario.caller)
+
+    def back() -> Workflow:
+        return services.set_state(scenario.caller, Workflow.State.ACTIVE)
+
+    def edit_callee() -> Any:
+        if edit == "retire":
+            return services.retire(scenario.callee)
+        return services.change_entity_context(
+            [scenario.callee], entity_name_type=scenario.exception
+        )
+
+    first, second = (back, edit_callee) if returns_first else (edit_callee, back)
+    at = FOLLOWED_UP if returns_first or edit == "retire" else CHANGED
+    one, other = schedule.overtaken(first, at, second, waits=True)
+    assert one.refused is None
+    if not returns_first:
+        assert other.refused is WorkflowValidationError
+    else:
+        assert other.refused is (Referenced if edit == "retire" else IncompatibleEntityTypes)
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+# Groups
+
+
+@pytest.mark.parametrize("at", [LOCKED, CHANGED], ids=["locked", "changed"])
+@pytest.mark.parametrize("target", ["the same type", "another type"])
+def test_two_changes_of_overlapping_groups_named_in_opposite_order_do_not_deadlock(
+    schedule: Schedule, scenario: Scenario, at: Stop, target: str
+) -> None:
+    rows = [WorkflowFactory(title=title, entity_name_type=scenario.limitation) for title in "ABC"]
+    second = scenario.exception
+    if target == "another type":
+        second = FindingFactory().entity_name_type
+    one, other = schedule.overtaken(
+        lambda: services.change_entity_context(rows[:2], entity_name_type=scenario.exception),
+        at,
+        lambda: services.change_entity_context(rows[:0:-1], entity_name_type=second),
+        waits=True,
+    )
+    assert (one.refused, other.refused) == (None, None)
+    assert schedule.deadlocks == 0
+    types = list(
+        Workflow.objects.filter(title__in="ABC").values_list("entity_name_type", flat=True)
+    )
+    assert types == [scenario.exception.pk, second.pk, second.pk]
+    assert_laws()
+
+
+def test_a_change_of_caller_and_callee_and_a_save_of_the_caller_do_not_deadlock(
+    schedule: Schedule, scenario: Scenario
+) -> None:
+    both = [scenario.caller, scenario.callee]
+    one, other = schedule.overtaken(
+        lambda: services.change_entity_context(both, entity_name_type=scenario.exception),
+        LOCKED,
+        lambda: save(scenario.caller, form(), call(scenario.callee)),
+        waits=True,
+    )
+    assert (one.refused, other.refused) == (None, None)
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+@pytest.mark.parametrize("change_first", [True, False], ids=["change first", "settings first"])
+def test_a_change_of_caller_and_callee_and_an_edit_of_the_callers_settings_do_not_deadlock(
+    schedule: Schedule, scenario: Scenario, change_first: bool
+) -> None:
+    client = client_of(superuser=True)
+    path = f"workflows/{scenario.caller.cuid}/"
+    headers = {"If-Match": client.etag(path)}
+
+    def retire() -> Any:
+        return client.patch(path, {"state": "retired"}, headers=headers).status_code
+
+    def change() -> Any:
+        return services.change_entity_context(
+            [scenario.callee, scenario.caller], entity_name_type=scenario.exception
+        )
+
+    if change_first:
+        changed, retired = schedule.overtaken(change, LOCKED, retire, waits=True)
+    else:
+        held = after("workflows.api.resources.EditableResource._locked")
+        retired, changed = schedule.overtaken(retire, held, change, waits=True)
+    assert changed.refused is None
+    assert retired.value == (412 if change_first else 200)
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()

@@ -1,0 +1,323 @@
+"""Clients that look at an older snapshot: what was committed since then still binds them.
+
+A service inside a transaction that the client holds cannot begin anew, so it says that the
+row is being changed; in a transaction of its own it does, however the connection isolates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from executions import services as running
+from executions.guards import EntityInUse, EntityTypeMismatch
+from executions.models import Execution, Finding
+from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
+from tests.concurrency.schedule import (
+    CHANGED,
+    HERE,
+    JUDGED,
+    JUDGED_EDIT,
+    MARKS,
+    WALKED,
+    WRITTEN,
+    Outcome,
+    Schedule,
+    Stop,
+    after,
+    here,
+    save,
+    schedule_fixture,  # noqa: F401  the fixture that the tests ask for
+)
+from tests.conftest import Scenario
+from tests.factories import WorkflowFactory, call, drawn, form
+from workflows import services
+from workflows.graph import WorkflowValidationError
+from workflows.guards import (
+    ActiveExecutions,
+    DependentActiveExecutions,
+    HasExecutions,
+    Referenced,
+)
+from workflows.locks import Contention, retrying
+from workflows.models import Version, Workflow
+
+pytestmark = MARKS
+
+Work = Callable[[], Any]
+
+
+class Old:
+    """Two workflows that do not call each other, and clients of a stricter isolation."""
+
+    def __init__(self, schedule: Schedule, scenario: Scenario) -> None:
+        self.schedule = schedule
+        self.scenario = scenario
+        self.one, self.other = (
+            WorkflowFactory(title=title, entity_name_type=scenario.limitation)
+            for title in ("One", "Other")
+        )
+        drawn(self.one, form())
+        drawn(self.other, form())
+
+    def start(self) -> Execution:
+        return running.start(self.one, self.scenario.finding)
+
+    def change(self) -> Any:
+        return services.change_entity_context([self.one], entity_name_type=self.scenario.exception)
+
+    def client(self, level: str, work: Work, since: Work) -> Outcome:
+        """``work`` in a client's transaction whose snapshot is older than ``since``."""
+
+        def within() -> Any:
+            with transaction.atomic():
+                with connection.cursor() as cursor:
+                    cursor.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
+                assert Workflow.objects.exists()
+                here()
+                return work()
+
+        return self.schedule.overtaken(within, HERE, since, waits=False)[0]
+
+    def either(
+        self, mode: str, work: Work, at: Stop, since: Work, level: str = "REPEATABLE READ"
+    ) -> Outcome:
+        """The same in the client's transaction, or in that of the service."""
+        if mode == "client":
+            return self.client(level, work, since)
+        return self.schedule.overtaken(isolated(level, work), at, since, waits=False)[0]
+
+
+def isolated(level: str, work: Work) -> Work:
+    """``work`` on a connection whose transactions isolate so."""
+
+    def within() -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {level}")
+        return work()
+
+    return within
+
+
+@pytest.fixture
+def old(schedule: Schedule, scenario: Scenario) -> Old:
+    return Old(schedule, scenario)
+
+
+LEVELS = pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+EVERY_LEVEL = pytest.mark.parametrize(
+    "level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+)
+MODES = pytest.mark.parametrize("mode", ["client", "default"])
+
+
+@LEVELS
+def test_a_change_by_a_client_that_does_not_see_a_start_is_refused_by_the_keys(
+    old: Old, level: str
+) -> None:
+    changed = old.client(level, old.change, old.start)
+    assert changed.refusal is not None
+    assert isinstance(changed.refusal.__cause__, IntegrityError)
+    assert changed.refused is ActiveExecutions
+    assert_nothing_is_stranded()
+
+
+@EVERY_LEVEL
+def test_a_change_that_judged_before_a_start_is_refused(old: Old, level: str) -> None:
+    changed = old.either("default", old.change, JUDGED, old.start, level)
+    assert changed.refused is ActiveExecutions
+    assert_nothing_is_stranded()
+
+
+@EVERY_LEVEL
+def test_a_change_waits_for_a_start_and_is_refused(old: Old, level: str) -> None:
+    started, changed = old.schedule.overtaken(
+        isolated(level, old.start), WRITTEN, isolated(level, old.change), waits=True
+    )
+    assert (started.refused, changed.refused) == (None, ActiveExecutions)
+    assert old.schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+@EVERY_LEVEL
+def test_a_start_waits_for_a_change_and_finds_the_new_type(old: Old, level: str) -> None:
+    changed, started = old.schedule.overtaken(
+        isolated(level, old.change), CHANGED, isolated(level, old.start), waits=True
+    )
+    assert (changed.refused, started.refused) == (None, EntityTypeMismatch)
+    assert old.schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+def test_a_change_that_sees_neither_call_nor_start_does_not_tear_the_callee_away(old: Old) -> None:
+    def call_and_start() -> None:
+        save(old.other, form(), call(old.one))
+        running.start(old.other, old.scenario.finding)
+
+    changed = old.client("REPEATABLE READ", old.change, call_and_start)
+    assert changed.refused in (DependentActiveExecutions, Contention)
+    assert_nothing_is_stranded()
+
+
+@LEVELS
+@MODES
+def test_a_start_that_does_not_see_a_change_begins_anew(old: Old, mode: str, level: str) -> None:
+    started = old.either(mode, old.start, WALKED, old.change, level)
+    assert started.refused is (Contention if mode == "client" else EntityTypeMismatch)
+    assert_nothing_is_stranded()
+
+
+def test_a_clients_transaction_that_is_retried_begins_anew_with_what_it_asked_for(
+    old: Old,
+) -> None:
+    def within() -> Any:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            assert Workflow.objects.exists()
+            here()
+            return old.start()
+
+    started, changed = old.schedule.overtaken(retrying(within), HERE, old.change, waits=False)
+    assert (started.refused, changed.refused) == (EntityTypeMismatch, None)
+    assert_nothing_is_stranded()
+
+
+@MODES
+def test_a_start_that_does_not_see_a_saved_graph_begins_anew(old: Old, mode: str) -> None:
+    started = old.either(mode, old.start, WALKED, lambda: save(old.one, form("new")))
+    if mode == "client":
+        assert started.refused is Contention
+    else:
+        assert started.value.steps.open().get().node_id == "new"
+    assert_nothing_is_stranded()
+
+
+@MODES
+def test_a_save_that_does_not_see_the_other_half_of_a_cycle_begins_anew(
+    old: Old, mode: str
+) -> None:
+    saved = old.either(
+        mode,
+        lambda: save(old.one, call(old.other)),
+        WALKED,
+        lambda: save(old.other, call(old.one)),
+    )
+    assert saved.refused is (Contention if mode == "client" else WorkflowValidationError)
+    assert_nothing_is_stranded()
+
+
+def test_a_save_that_does_not_see_a_start_leaves_its_version_alone(old: Old) -> None:
+    saved = old.client("REPEATABLE READ", lambda: save(old.one, form("new")), old.start)
+    assert saved.refused is None
+    assert list(Version.objects.filter(workflow=old.one).values_list("number", flat=True)) == [2, 1]
+    assert_nothing_is_stranded()
+
+
+@MODES
+def test_a_retirement_that_does_not_see_a_saved_call_is_not_made(old: Old, mode: str) -> None:
+    retired = old.either(
+        mode,
+        lambda: services.retire(old.one),
+        JUDGED_EDIT,
+        lambda: save(old.other, form(), call(old.one)),
+    )
+    assert retired.refused is (Contention if mode == "client" else Referenced)
+    assert_nothing_is_stranded()
+
+
+@MODES
+def test_a_retirement_that_does_not_see_a_caller_return_is_not_made(old: Old, mode: str) -> None:
+    drawn(old.other, form(), call(old.one))
+    services.retire(old.other)
+    retired = old.either(
+        mode,
+        lambda: services.retire(old.one),
+        JUDGED_EDIT,
+        lambda: services.set_state(old.other, Workflow.State.ACTIVE),
+    )
+    assert retired.refused is (Contention if mode == "client" else Referenced)
+    assert_nothing_is_stranded()
+
+
+def test_a_deletion_that_does_not_see_a_start_is_refused_by_the_keys(old: Old) -> None:
+    deleted = old.client("REPEATABLE READ", Workflow.objects.get(pk=old.one.pk).delete, old.start)
+    assert deleted.refused is HasExecutions
+    assert_nothing_is_stranded()
+
+
+def test_a_deletion_that_does_not_see_a_whole_run_is_refused_before_it_is_recorded(
+    old: Old,
+) -> None:
+    drawn(old.one)
+    deleted = old.client("REPEATABLE READ", Workflow.objects.get(pk=old.one.pk).delete, old.start)
+    assert deleted.refused is HasExecutions
+    assert Execution.objects.get().version.workflow == old.one
+    assert_laws()
+
+
+def test_a_deletion_that_does_not_see_a_saved_call_is_not_made(old: Old) -> None:
+    deleted = old.client(
+        "REPEATABLE READ",
+        Workflow.objects.get(pk=old.one.pk).delete,
+        lambda: save(old.other, form(), call(old.one)),
+    )
+    assert deleted.refused is Contention
+    assert_nothing_is_stranded()
+
+
+def test_a_deletion_of_an_entity_that_does_not_see_a_start_is_refused_by_the_key(old: Old) -> None:
+    finding = Finding.objects.get(pk=old.scenario.finding.pk)
+    deleted = old.client("REPEATABLE READ", finding.delete, old.start)
+    assert deleted.refused is EntityInUse
+    assert_nothing_is_stranded()
+
+
+def test_a_change_of_an_entitys_type_that_does_not_see_a_start_is_refused_by_the_key(
+    old: Old,
+) -> None:
+    def retyped() -> None:
+        row = Finding.objects.get(pk=old.scenario.finding.pk)
+        row.entity_name_type = old.scenario.exception
+        row.save()
+
+    changed = old.client("REPEATABLE READ", retyped, old.start)
+    assert changed.refused is EntityInUse
+    assert changed.refusal is not None
+    assert isinstance(changed.refusal.__cause__, IntegrityError)
+    assert_nothing_is_stranded()
+
+
+def test_a_save_of_an_entity_that_does_not_see_what_a_form_wrote_begins_anew(old: Old) -> None:
+    execution = old.start()
+    row = Finding.objects.get(pk=old.scenario.finding.pk)
+    row.title = "new"
+    saved = old.either(
+        "default",
+        row.save,
+        after("executions.guards.changes_context"),
+        lambda: running.submit(execution, node="form", data={"note": "n"}),
+    )
+    assert saved.refused is None
+    row.refresh_from_db()
+    assert (row.title, row.fields) == ("new", {"note": "n"})
+    assert_laws()
+
+
+@pytest.mark.parametrize("nodes", [["form"], ["form", "next"]], ids=["last form", "more forms"])
+def test_a_submit_that_does_not_see_the_other_submit_is_not_made(
+    old: Old, nodes: list[str]
+) -> None:
+    drawn(old.one, *(form(node) for node in nodes))
+    execution = old.start()
+
+    def submit(note: str) -> Any:
+        return running.submit(execution, node="form", data={"note": note})
+
+    submitted = old.client("REPEATABLE READ", lambda: submit("old"), lambda: submit("new"))
+    assert submitted.refused is Contention
+    assert execution.steps.get(node_id="form").input == {"note": "new"}
+    assert_nothing_is_stranded()
