@@ -7,10 +7,11 @@ judge by plain reads, lock, read again, judge, release the versions, write, appe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db.models import QuerySet
+from django.db.models import Exists, QuerySet
 
 from workflows import guards, locks
 from workflows.models import calls
@@ -19,6 +20,7 @@ from workflows.models.version import (
     Reference,
     Version,
     append_version,
+    later,
     release_all,
     release_superseded,
 )
@@ -48,6 +50,16 @@ class ContextChange:
             CONTEXT_FIELDS[0],
         )
 
+    # Judged by one reading of who calls whom; after the locks, another instance reads again.
+
+    @cached_property
+    def _dependents(self) -> set[int]:
+        return set(calls.walk(self.ids, "callers", self.using)) - set(self.ids)
+
+    @cached_property
+    def _connected(self) -> list[int]:
+        return calls.connected(self.ids, self.context.key, self.using)
+
     def own_executions(self) -> QuerySet[Any]:
         """The live executions of the set."""
         own: QuerySet[Any] = self._live().filter(workflow_id__in=self.ids)
@@ -55,10 +67,11 @@ class ContextChange:
 
     def dependent_executions(self) -> QuerySet[Any]:
         """The live executions outside the set that can reach it."""
-        dependents = set(calls.walk(self.ids, "callers", self.using)) - set(self.ids)
         live = self._live().order_by().values("pk")
-        reaching = live.filter(workflow_id__in=dependents).union(
-            live.filter(pins__callee_id__in=self.ids, pins__live=True),
+        pin: Any = Workflow._meta.get_field("pins").related_model
+        pins = pin.objects.using(self.using).live().order_by()
+        reaching = live.filter(workflow_id__in=self._dependents).union(
+            pins.filter(callee_id__in=self.ids).values("root_id"),
             live.filter(version__references__callee_id__in=self.ids),
         )
         dependent: QuerySet[Any] = self._live().filter(pk__in=reaching)
@@ -66,10 +79,10 @@ class ContextChange:
 
     def crossings(self) -> Sequence[guards.Crossing]:
         """The calls of latest versions across the set's border into another context."""
-        latest = Version.objects.using(self.using).filter(in_force=True).latest_of_each()
         calls_now = (
             Reference._base_manager.using(self.using)
-            .filter(in_force=True, version__in=latest)
+            .filter(in_force=True, version__in_force=True)
+            .exclude(Exists(later(self.using, "version__")))
             .exclude(version__workflow__state=Workflow.State.RETIRED)
             .select_related(
                 "callee__entity_name_type",
@@ -106,14 +119,15 @@ class ContextChange:
 
     def group(self) -> Sequence[BlockingWorkflow]:
         """The smallest set around this one that has no crossings."""
-        ids = calls.connected(self.ids, self.context.key, self.using)
-        rows = Workflow._base_manager.using(self.using).filter(pk__in=ids).order_by("title", "pk")
+        rows = Workflow._base_manager.using(self.using).filter(pk__in=self._connected)
+        rows = rows.order_by("title", "pk")
         return [_named(row) for row in rows]
 
     def group_executions(self) -> QuerySet[Any]:
         """The live executions of that set, beside those of this one and its dependents."""
-        ids = set(calls.connected(self.ids, self.context.key, self.using)) - set(self.ids)
-        others: QuerySet[Any] = self._live().filter(workflow_id__in=ids)
+        # All that is live on a dependent is among the dependents' already.
+        beside = set(self._connected) - set(self.ids) - self._dependents
+        others: QuerySet[Any] = self._live().filter(workflow_id__in=beside)
         return others.exclude(pk__in=self.dependent_executions().values("pk"))
 
     def _live(self) -> Any:
