@@ -220,17 +220,17 @@ def _strip(naive: bool) -> None:
 
     from workflows import locks
 
-    locks.lock_rows = _no_lock
+    locks.lock_rows = no_lock
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA foreign_keys = OFF")
 
 
-def _no_lock(queryset: Any, ids: Any, strength: Any, *, skip_locked: bool = False) -> list[int]:
+def no_lock(queryset: Any, ids: Any, strength: Any, *, skip_locked: bool = False) -> list[int]:
     return sorted(set(ids))
 
 
-def _drop_keys() -> None:
+def drop_keys() -> None:
     from django.apps import apps
     from django.db import connection
 
@@ -290,7 +290,7 @@ def main() -> int:
         _setup()
         build()
         if options.naive:
-            _drop_keys()
+            drop_keys()
         from django.db import connection
 
         connection.close()

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from workflows.graph import NodesManager, WorkflowValidationError, incompatible, parse
 from workflows.refusals import (
@@ -179,9 +179,14 @@ class ContextChangeFacts(Protocol):
 
 def blocking_executions(executions: QuerySet[Any]) -> tuple[list[BlockingExecution], int]:
     """The first ``LISTED`` of these executions, and how many there are in all."""
+    # By workflow first: ordered by id alone, PostgreSQL would walk the primary key past all that
+    # have ended, in the hope of soon meeting the first few that have not. Nor is the workflow
+    # joined, which it would do before it knows which few are listed.
+    workflow: Any = executions.model._meta.get_field("workflow").related_model
+    named = workflow._base_manager.order_by().filter(pk=OuterRef("workflow_id"))
     rows = list(
-        executions.order_by("pk").values_list(
-            "cuid", "status", "workflow__cuid", "workflow__title"
+        executions.order_by("workflow_id", "pk").values_list(
+            "cuid", "status", Subquery(named.values("cuid")), Subquery(named.values("title"))
         )[: LISTED + 1]
     )
     total = len(rows) if len(rows) <= LISTED else executions.count()

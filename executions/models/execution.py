@@ -119,7 +119,7 @@ class Execution(models.Model):
                 name="executions_live_version",
             ),
             models.Index(
-                fields=["workflow"],
+                fields=["workflow", "id"],
                 condition=Q(live_key__isnull=False),
                 name="executions_live_workflow",
             ),

@@ -14,27 +14,32 @@ from django.db import connections
 
 Direction = Literal["callees", "callers"]
 
+# A planner that believes a walk to be long would rather read a whole table once: PostgreSQL to
+# hash it, SQLite for a Bloom filter. What a step looks up is therefore asked for by a value that
+# the row before gives (CASE, a scalar subquery); that leaves nothing but an index to answer.
 _LATEST = """
     v.in_force AND NOT EXISTS (
         SELECT 1 FROM {version} n WHERE n.workflow_id = v.workflow_id AND n.number > v.number)
-    AND EXISTS (SELECT 1 FROM {workflow} o WHERE o.id = v.workflow_id AND o.state <> 'retired')
+    AND (SELECT o.state FROM {workflow} o WHERE o.id = v.workflow_id) <> 'retired'
 """
 _HELD = """
     EXISTS (SELECT 1 FROM {execution} e WHERE e.version_id = v.id AND e.live_key IS NOT NULL)
     OR EXISTS (SELECT 1 FROM {pin} p WHERE p.version_id = v.id AND p.held_key IS NOT NULL)
 """
-_STEP = {
-    "callees": """
-        SELECT r.callee_id FROM walk
-        JOIN {version} v ON v.workflow_id = walk.id AND v.in_force
-        JOIN {reference} r ON r.version_id = v.id
-        WHERE """,
-    "callers": """
-        SELECT v.workflow_id FROM walk
-        JOIN {reference} r ON r.callee_id = walk.id AND r.held_key IS NOT NULL
-        JOIN {version} v ON v.id = r.version_id
-        WHERE """,
-}
+_CALLER = "JOIN {version} v ON v.id = CASE WHEN r.in_force THEN r.version_id END"
+
+
+def _step(direction: Direction, condition: str) -> str:
+    if direction == "callees":
+        return (
+            "SELECT r.callee_id FROM walk JOIN {version} v ON v.workflow_id = walk.id"
+            " JOIN {reference} r"
+            f" ON r.version_id = CASE WHEN v.in_force AND ({condition}) THEN v.id END"
+        )
+    return (
+        f"SELECT CASE WHEN {condition} THEN v.workflow_id END"
+        f" FROM walk JOIN {{reference}} r ON r.callee_id = walk.id {_CALLER}"
+    )
 
 
 def _tables() -> dict[str, str]:
@@ -61,15 +66,8 @@ def walk(
     start = sorted(set(ids))
     if not start:
         return []
-    condition = f"(({_LATEST}) OR {_HELD})" if in_use else _LATEST
-    marks = ", ".join(["%s"] * len(start))
-    return _ids(
-        "WITH RECURSIVE walk(id) AS ("
-        f" SELECT id FROM {{workflow}} WHERE id IN ({marks}) UNION {_STEP[direction]}{condition}"
-        ") SELECT id FROM walk ORDER BY id",
-        start,
-        using,
-    )
+    condition = f"({_LATEST}) OR {_HELD}" if in_use else _LATEST
+    return _walked(start, _step(direction, condition), [], using)
 
 
 def connected(ids: Iterable[int], key: str, using: str) -> list[int]:
@@ -77,22 +75,23 @@ def connected(ids: Iterable[int], key: str, using: str) -> list[int]:
 
     Callers and callees by latest versions, and theirs, as far as their context is another.
     """
-    start = sorted(set(ids))
-    marks = ", ".join(["%s"] * len(start))
-    edges = (
-        "SELECT r.callee_id AS here, v.workflow_id AS there"
-        " FROM {reference} r JOIN {version} v ON v.id = r.version_id"
-        f" WHERE r.held_key IS NOT NULL AND {_LATEST}"
-        " UNION ALL SELECT v.workflow_id, r.callee_id"
-        " FROM {reference} r JOIN {version} v ON v.id = r.version_id"
-        f" WHERE r.held_key IS NOT NULL AND {_LATEST}"
+    step = (
+        "SELECT (SELECT w.id FROM {workflow} w WHERE w.context_key <> %s AND w.id ="
+        f" CASE WHEN {_LATEST} THEN"
+        " CASE WHEN r.callee_id = walk.id THEN v.workflow_id ELSE r.callee_id END END)"
+        " FROM walk JOIN {reference} r ON r.callee_id = walk.id OR r.version_id ="
+        " (SELECT l.id FROM {version} l WHERE l.workflow_id = walk.id"
+        f" ORDER BY l.number DESC LIMIT 1) {_CALLER}"
     )
+    return _walked(sorted(set(ids)), step, [key], using)
+
+
+def _walked(start: list[int], step: str, parameters: list[Any], using: str) -> list[int]:
+    marks = ", ".join(["%s"] * len(start))
     return _ids(
         "WITH RECURSIVE walk(id) AS ("
-        f" SELECT id FROM {{workflow}} WHERE id IN ({marks})"
-        f" UNION SELECT w.id FROM walk JOIN ({edges}) calls ON calls.here = walk.id"
-        " JOIN {workflow} w ON w.id = calls.there WHERE w.context_key <> %s"
-        ") SELECT id FROM walk ORDER BY id",
-        [*start, key],
+        f" SELECT id FROM {{workflow}} WHERE id IN ({marks}) UNION {step}"
+        ") SELECT id FROM walk WHERE id IS NOT NULL ORDER BY id",
+        [*start, *parameters],
         using,
     )

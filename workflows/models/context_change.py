@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, QuerySet
 
 from workflows import guards, locks
 from workflows.models import calls
@@ -21,6 +21,7 @@ from workflows.models.version import (
     Reference,
     Version,
     append_version,
+    later,
     release_all,
     release_superseded,
 )
@@ -50,11 +51,11 @@ class ContextChange:
             CONTEXT_FIELDS[0],
         )
 
-    # One instance judges one moment: after the locks another one looks again.
+    # Judged by one reading of who calls whom; after the locks, another instance reads again.
 
     @cached_property
-    def _callers(self) -> set[int]:
-        return set(calls.walk(self.ids, "callers", self.using))
+    def _dependents(self) -> set[int]:
+        return set(calls.walk(self.ids, "callers", self.using)) - set(self.ids)
 
     @cached_property
     def _connected(self) -> set[int]:
@@ -67,10 +68,11 @@ class ContextChange:
 
     def dependent_executions(self) -> QuerySet[Any]:
         """The live executions outside the set that can reach it."""
-        dependents = self._callers - set(self.ids)
         live = self._live().order_by().values("pk")
-        reaching = live.filter(workflow_id__in=dependents).union(
-            live.filter(pins__callee_id__in=self.ids, pins__live=True),
+        pin: Any = Workflow._meta.get_field("pins").related_model
+        pins = pin.objects.using(self.using).live().order_by()
+        reaching = live.filter(workflow_id__in=self._dependents).union(
+            pins.filter(callee_id__in=self.ids).values("root_id"),
             live.filter(version__references__callee_id__in=self.ids),
         )
         dependent: QuerySet[Any] = self._live().filter(pk__in=reaching)
@@ -78,10 +80,10 @@ class ContextChange:
 
     def crossings(self) -> Sequence[guards.Crossing]:
         """The calls of latest versions across the set's border into another context."""
-        latest = Version.objects.using(self.using).filter(in_force=True).latest_of_each()
         calls_now = (
             Reference._base_manager.using(self.using)
-            .filter(in_force=True, version__in=latest)
+            .filter(in_force=True, version__in_force=True)
+            .exclude(Exists(later(self.using, "version__")))
             .exclude(version__workflow__state=Workflow.State.RETIRED)
             .select_related(
                 "callee__entity_name_type",
@@ -131,8 +133,9 @@ class ContextChange:
 
     def group_executions(self) -> QuerySet[Any]:
         """The live executions of that set, beside those of this one and its dependents."""
-        ids = self._connected - set(self.ids)
-        others: QuerySet[Any] = self._live().filter(workflow_id__in=ids)
+        # All that is live on a dependent is among the dependents' already.
+        beside = self._connected - set(self.ids) - self._dependents
+        others: QuerySet[Any] = self._live().filter(workflow_id__in=beside)
         return others.exclude(pk__in=self.dependent_executions().values("pk"))
 
     def _live(self) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core import signing
+from django.db.models import Max
 
 from workflows import guards
 from workflows.models import Reference, Version, Workflow, calls
@@ -48,10 +49,8 @@ def seen(ids: Iterable[int], change: ContextChange) -> dict[str, Any]:
 
 
 def _newest(change: ContextChange) -> int:
-    newest = 0
-    for executions in (change.own_executions(), change.dependent_executions()):
-        newest = max(newest, *executions.order_by("-pk").values_list("pk", flat=True)[:1], 0)
-    return newest
+    blocking = (change.own_executions(), change.dependent_executions())
+    return max(rows.aggregate(newest=Max("pk"))["newest"] or 0 for rows in blocking)
 
 
 def token_of(ids: Iterable[int], change: ContextChange) -> str:

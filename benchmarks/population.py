@@ -1,0 +1,312 @@
+"""A database full of workflows and executions, written in bulk: few statements, any size.
+
+Workflows come in families of ten, which share a finding type:
+
+    0 → 1 → 3 → 5,  0 → 2 → 4      a caller, its callees, and theirs
+    6 → 7                          a pair
+    8, 9                           alone
+
+Each has three versions, the last in force. One execution in twenty is live: at the form of a 0
+or an 8, or at the form of the 7 that a 6 has called. The live ones are the newest, after all
+that have ended, and one family in ten has none. Families 0 to 9 are for what is measured, and
+look alike in every size.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+FAMILY = 10
+TYPES = 20
+CALLS = {0: (1, 2), 1: (3,), 2: (4,), 3: (5,), 6: (7,)}
+CLOSURE_OF_0 = (1, 2, 3, 4, 5)
+
+BUSY, STILL, IDLE, STARTS, HOT, PAIR, ENDED = range(7)
+"""Families: a few live executions of 0; none; an idle 8; a 0 to start; a hot 0; an idle pair; an
+8 on whose latest version much has ended."""
+
+LIVE_OF_BUSY = 5
+SPREAD = "(10 + ({n} / 9 % {decades}) * 10 + {n} % 9)"
+SERIES = (
+    "WITH RECURSIVE s(n) AS"
+    " (SELECT CAST(0 AS bigint) UNION ALL SELECT n + 1 FROM s WHERE n < {last})"
+)
+
+
+def workflow_id(family: int, member: int) -> int:
+    """The id of this member of this family."""
+    return family * FAMILY + member + 1
+
+
+def version_id(workflow: int, number: int = 3) -> int:
+    """The id of this version of the workflow."""
+    return 3 * (workflow - 1) + number
+
+
+def workflow_cuid(workflow: int) -> str:
+    return f"w{workflow:024d}"
+
+
+def source(callees: list[int]) -> dict[str, Any]:
+    """A form, and the calls one after the other."""
+    fields = [{"name": "n", "type": "number"}]
+    nodes: list[dict[str, Any]] = [
+        {"id": "start", "type": "start"},
+        {"id": "form", "type": "user_action", "data": {"fields": fields}},
+    ]
+    for callee in callees:
+        data = {"workflow": workflow_cuid(callee)}
+        nodes.append({"id": f"call{callee}", "type": "run_workflow", "data": data})
+    nodes.append({"id": "end", "type": "end"})
+    edges = [{"source": a["id"], "target": b["id"]} for a, b in pairwise(nodes)]
+    return {"nodes": nodes, "edges": edges}
+
+
+class Population:
+    """Fills the database that is in use: as many families, executions and entities a type."""
+
+    def __init__(self, families: int, executions: int, entities: int, hot: int = 0) -> None:
+        self.families = families
+        self.executions = executions
+        self.entities = entities
+        self.hot = hot
+        self.roots = executions * 3 // 80
+        self.decades = families // 10 - 1
+
+    def fill(self) -> None:
+        """Write everything, and let the planner look at it."""
+        from django.db import connection, transaction
+
+        with transaction.atomic():
+            if connection.vendor == "postgresql":
+                # What the keys would refuse is not written; the laws are checked afterwards.
+                self._execute("SET LOCAL session_replication_role = replica")
+            self._types_and_entities()
+            self._workflows()
+            self._executions()
+            self._steps()
+            self._reset_sequences()
+        # The visibility map too, which a server keeps up by itself.
+        self._execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
+
+    def _execute(self, sql: str) -> None:
+        from django.db import connection
+
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+
+    def _insert(
+        self, table: str, values: dict[str, str], rows: str, last: int | None = None
+    ) -> None:
+        """Insert one row for each of ``rows`` (a FROM clause), or of the numbers 0 … ``last``."""
+        columns, expressions = ", ".join(values), ", ".join(values.values())
+        series = SERIES.format(last=last) if last is not None else ""
+        if last != -1:
+            self._execute(f"INSERT INTO {table} ({columns}) {series} SELECT {expressions} {rows}")
+
+    def _types_and_entities(self) -> None:
+        from workflows.models import FindingType
+
+        FindingType.objects.bulk_create(
+            FindingType(pk=number + 1, name=f"Type {number}") for number in range(TYPES)
+        )
+        self._insert(
+            "executions_entity",
+            {
+                "id": "n + 1",
+                "cuid": _cuid("e", "n + 1"),
+                "title": "'Finding ' || n",
+                "entity_name": "'Finding'",
+                "entity_name_type_id": f"n % {TYPES} + 1",
+                "fields": "'{}'",
+                "created_at": "CURRENT_TIMESTAMP",
+                "updated_at": "CURRENT_TIMESTAMP",
+            },
+            "FROM s",
+            self.entities * TYPES - 1,
+        )
+
+    def _workflows(self) -> None:
+        from workflows.models import Reference, Version, Workflow
+
+        workflows, versions, references = [], [], []
+        for family in range(self.families):
+            kind = family % TYPES + 1
+            for member in range(FAMILY):
+                pk = workflow_id(family, member)
+                callees = [workflow_id(family, callee) for callee in CALLS.get(member, ())]
+                workflows.append(
+                    Workflow(
+                        pk=pk,
+                        cuid=workflow_cuid(pk),
+                        title=f"{family}-{member}",
+                        entity_name_type_id=kind,
+                        state="active",
+                    )
+                )
+                for number in (1, 2, 3):
+                    row = Version(
+                        pk=version_id(pk, number),
+                        workflow_id=pk,
+                        number=number,
+                        source=source(callees),
+                        entity_name_type_id=kind,
+                        in_force=number == 3,
+                    )
+                    row.checksum = row.compute_checksum()
+                    versions.append(row)
+                    references += [
+                        Reference(
+                            version_id=row.pk,
+                            node_id=f"call{callee}",
+                            callee_id=callee,
+                            context_key=row.context.key,
+                            in_force=row.in_force,
+                        )
+                        for callee in callees
+                    ]
+        # Past the querysets that would give each workflow its versions one by one.
+        Workflow._base_manager.bulk_create(workflows, batch_size=1000)
+        Version._base_manager.bulk_create(versions, batch_size=1000)
+        Reference._base_manager.bulk_create(references, batch_size=1000)
+
+    def _executions(self) -> None:
+        total, workflows = self.executions, self.families * FAMILY
+        children = len(range(2, self.roots, 3))
+        ended = total - LIVE_OF_BUSY - self.roots - children
+        # 7919 is prime, so every workflow has its share before any has two.
+        self._runs(
+            f"((n * 7919 + n / {workflows}) % {workflows})",
+            "n + 1",
+            ended - 1,
+            number="(1 + n % 3)",
+            status="CASE n % 10 WHEN 0 THEN 'failed' WHEN 1 THEN 'cancelled' ELSE 'completed' END",
+        )
+        first_live = ended + 1
+        self._runs(str(workflow_id(BUSY, 0) - 1), f"n + {first_live}", LIVE_OF_BUSY - 1)
+        first_root = first_live + LIVE_OF_BUSY
+        family = SPREAD.format(n="n", decades=self.decades)
+        member = "CASE n % 3 WHEN 0 THEN 0 WHEN 1 THEN 8 ELSE 6 END"
+        self._runs(f"({family} * 10 + {member})", f"n + {first_root}", self.roots - 1)
+        first_child = first_root + self.roots
+        family = SPREAD.format(n="(3 * n + 2)", decades=self.decades)
+        parent = f"3 * n + 2 + {first_root}"
+        self._runs(f"({family} * 10 + 7)", f"n + {first_child}", children - 1, parent_id=parent)
+        first_hot = first_child + children
+        self._runs(str(workflow_id(HOT, 0) - 1), f"n + {first_hot}", self.hot - 1)
+        self._runs(
+            str(workflow_id(ENDED, 8) - 1),
+            f"n + {first_hot + self.hot}",
+            self.hot - 1,
+            status="'completed'",
+        )
+        self._pins()
+
+    def _runs(
+        self,
+        place: str,
+        pk: str,
+        last: int,
+        *,
+        number: str = "3",
+        status: str = "'waiting'",
+        parent_id: str = "NULL",
+    ) -> None:
+        """Executions 0 … ``last``; ``place`` is the id of the workflow less one."""
+        kind = f"({place} / {FAMILY} % {TYPES} + 1)"
+        # A child works on what its parent works on.
+        entity = f"({kind} + {TYPES} * (n % {self.entities}))"
+        if parent_id != "NULL":
+            entity = f"({kind} + {TYPES} * ((3 * n + 2) % {self.entities}))"
+        self._insert(
+            "executions_execution",
+            {
+                "id": pk,
+                "cuid": _cuid("x", pk),
+                "workflow_id": f"{place} + 1",
+                "version_id": f"3 * {place} + {number}",
+                "entity_id": entity,
+                "parent_id": parent_id,
+                "root_id": parent_id,
+                "status": status,
+                "context_key": f"'Finding:' || {kind} || ':'",
+                "message": "''",
+                "started_at": "CURRENT_TIMESTAMP",
+            },
+            "FROM s",
+            last,
+        )
+
+    def _pins(self) -> None:
+        callees = " UNION ALL ".join(
+            f"SELECT {caller} AS caller, {callee} AS callee"
+            for caller, closure in ((0, CLOSURE_OF_0), (6, (7,)))
+            for callee in closure
+        )
+        callee = "(e.workflow_id - e.caller + c.callee)"
+        self._insert(
+            "executions_pin",
+            {
+                "root_id": "e.id",
+                "callee_id": callee,
+                "version_id": f"3 * ({callee} - 1) + 3",
+                "context_key": "e.context_key",
+                "live": "e.live",
+            },
+            "FROM (SELECT x.*, (workflow_id - 1) % 10 AS caller FROM executions_execution x"
+            " WHERE parent_id IS NULL) e"
+            f" JOIN ({callees}) c ON c.caller = e.caller",
+        )
+
+    def _steps(self) -> None:
+        """Start and form of all that is live, and of every fourth that has ended; live calls."""
+        step = {
+            "node_id": "p.node_id",
+            "type": "p.type",
+            "label": "''",
+            "handle": "''",
+            "opened_at": "CURRENT_TIMESTAMP",
+        }
+        passed = (
+            "SELECT 1 AS place, 'start' AS node_id, 'start' AS type"
+            " UNION ALL SELECT 2, 'form', 'user_action'"
+        )
+        calling = "((e.workflow_id - 1) % 10 = 6)"
+        self._insert(
+            "executions_step",
+            {
+                **step,
+                "execution_id": "e.id",
+                "cuid": _cuid("s", "(e.id * 4 + p.place)"),
+                "state": f"CASE WHEN p.place = 2 AND e.live AND NOT {calling}"
+                " THEN 'open' ELSE 'done' END",
+            },
+            f"FROM executions_execution e CROSS JOIN ({passed}) p WHERE e.live OR e.id % 4 = 0",
+        )
+        self._insert(
+            "executions_step",
+            {
+                **step,
+                "node_id": "'call' || e.workflow_id",
+                "type": "'run_workflow'",
+                "execution_id": "e.parent_id",
+                "cuid": _cuid("s", "(e.parent_id * 4 + 3)"),
+                "state": "'open'",
+                "child_id": "e.id",
+            },
+            "FROM executions_execution e WHERE e.parent_id IS NOT NULL",
+        )
+
+    def _reset_sequences(self) -> None:
+        from django.apps import apps
+        from django.core.management.color import no_style
+        from django.db import connection
+
+        for sql in connection.ops.sequence_reset_sql(no_style(), apps.get_models()):
+            self._execute(sql)
+
+
+def _cuid(letter: str, number: str) -> str:
+    # Added to a power of ten, a number has as many digits on both databases.
+    return f"'{letter}00000000' || CAST(1000000000000000 + {number} AS text)"

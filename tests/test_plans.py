@@ -1,0 +1,111 @@
+"""An index answers every statement that judges a change, and there are as many of them however
+much has grown around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from benchmarks import plans
+from executions import services as running
+from tests.conftest import Scenario
+from tests.factories import FindingTypeFactory, WorkflowFactory, call, drawn, form
+from tests.test_query_counts import statements
+from workflows import guards, services
+from workflows.models import Workflow
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def grown(scenario: Scenario, executions: int, workflows: int) -> None:
+    """More of what has nothing to do with it, and more that has ended."""
+    others = WorkflowFactory.create_batch(workflows, entity_name_type=scenario.limitation)
+    caller = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawn(caller, form(), call(others[0]))
+    for _ in range(executions):
+        running.start(caller, scenario.finding)
+    for _ in range(1 + executions // 10):
+        running.cancel(scenario.start())
+
+
+def scans_of(function: Callable[[], Any]) -> list[str]:
+    """What of the executions, steps and pins would be read in full.
+
+    SQLite, which has not looked at the data, takes every table for a large one; PostgreSQL is
+    told that to read one in full is dear.
+    """
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                # What is read in full all the same has no index that could serve.
+                cursor.execute("SET LOCAL enable_seqscan = off")
+        with plans.planned() as found:
+            function()
+        transaction.set_rollback(True)
+    assert len(found) > 3
+    return [
+        f"{scan}: {plan.sql}"
+        for plan in found
+        for scan in plan.scans
+        if scan.startswith("executions_")
+    ]
+
+
+def changed(*workflows: Workflow, refused: str = "") -> Callable[[], None]:
+    """The change of these workflows to another type, with the refusal that it meets."""
+    kind = FindingTypeFactory()
+
+    def change() -> None:
+        code = ""
+        try:
+            services.change_entity_context(workflows, entity_name_type=kind)
+        except guards.Refusal as refusal:
+            code = refusal.code
+        assert code == refused
+
+    return change
+
+
+@pytest.fixture(params=["caller", "callee", "mismatch", "accepted"])
+def change(request: pytest.FixtureRequest, scenario: Scenario) -> Callable[[], None]:
+    """A refused change for each reason, and one that is made."""
+    caller, callee = scenario.caller, scenario.callee
+    if request.param in ("caller", "callee"):
+        scenario.start()
+    if request.param == "caller":
+        return changed(caller, refused="active_executions")
+    if request.param == "callee":
+        return changed(callee, refused="dependent_active_executions")
+    if request.param == "mismatch":
+        return changed(callee, refused="incompatible_entity_types")
+    return changed(caller, callee)
+
+
+def test_no_judgement_reads_what_is_running_in_full(
+    scenario: Scenario, change: Callable[[], None]
+) -> None:
+    grown(scenario, executions=8, workflows=8)
+    assert scans_of(change) == []
+
+
+def test_no_start_reads_what_is_running_in_full(scenario: Scenario) -> None:
+    grown(scenario, executions=8, workflows=8)
+    assert scans_of(scenario.start) == []
+
+
+def test_what_surrounds_a_change_costs_no_statement(
+    scenario: Scenario, change: Callable[[], None]
+) -> None:
+    def taken_back() -> None:
+        with transaction.atomic():
+            change()
+            transaction.set_rollback(True)
+
+    grown(scenario, executions=1, workflows=1)
+    few = statements(taken_back)
+    grown(scenario, executions=49, workflows=48)
+    assert statements(taken_back) == few
