@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from executions import services as running
 from executions.guards import NotStartable
@@ -12,6 +14,7 @@ from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
 from tests.concurrency.schedule import (
     CHANGED,
     FOLLOWED_UP,
+    HERE,
     JUDGED_EDIT,
     LOCKED,
     MARKS,
@@ -20,13 +23,14 @@ from tests.concurrency.schedule import (
     Schedule,
     Stop,
     after,
+    here,
     save,
     schedule_fixture,  # noqa: F401  the fixture that the tests ask for
 )
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form
 from tests.workflows.api.clients import client_of
-from workflows import services
+from workflows import locks, services
 from workflows.graph import WorkflowValidationError
 from workflows.guards import (
     IncompatibleEntityTypes,
@@ -118,6 +122,24 @@ def test_a_retirement_that_judged_before_the_call_was_saved_judges_again(
     assert_nothing_is_stranded()
 
 
+def test_a_retirement_waits_for_a_save_of_the_title_which_does_not_undo_it(
+    schedule: Schedule, free: Workflow
+) -> None:
+    row = Workflow.objects.get(pk=free.pk)
+    row.title = "Renamed"
+    saved, retired = schedule.overtaken(
+        row.save,
+        after("workflows.models.edit.WorkflowEdit.under_lock"),
+        lambda: services.retire(free),
+        waits=True,
+    )
+    assert (saved.refused, retired.refused) == (None, None)
+    row.refresh_from_db()
+    assert row.state == Workflow.State.RETIRED
+    assert schedule.deadlocks == 0
+    assert_laws()
+
+
 @pytest.mark.parametrize("edit", ["retire", "change"])
 @pytest.mark.parametrize("returns_first", [True, False], ids=["return first", "edit first"])
 def test_a_workflow_that_returns_and_an_edit_of_its_callee_follow_one_another(
@@ -174,6 +196,28 @@ def test_two_changes_of_overlapping_groups_named_in_opposite_order_do_not_deadlo
     assert_laws()
 
 
+def test_two_changes_that_wait_for_one_row_take_the_others_in_one_order(
+    schedule: Schedule, scenario: Scenario
+) -> None:
+    rows = [WorkflowFactory(title=title, entity_name_type=scenario.limitation) for title in "AB"]
+
+    def hold_the_first() -> None:
+        with transaction.atomic():
+            locks.lock_rows(Workflow._base_manager.all(), [rows[0].pk], locks.Strength.UPDATE)
+            here()
+
+    holder = schedule.begin(hold_the_first, HERE)
+    editors = []
+    for group in (rows, rows[::-1]):
+        work = partial(services.change_entity_context, group, entity_name_type=scenario.exception)
+        editors.append(schedule.begin(work))
+        editors[-1].waits_for(holder, *editors[:-1])
+    holder.go().end()
+    assert [editor.end().refused for editor in editors] == [None, None]
+    assert schedule.deadlocks == 0
+    assert_laws()
+
+
 def test_a_change_of_caller_and_callee_and_a_save_of_the_caller_do_not_deadlock(
     schedule: Schedule, scenario: Scenario
 ) -> None:
@@ -213,4 +257,70 @@ def test_a_change_of_caller_and_callee_and_an_edit_of_the_callers_settings_do_no
     assert changed.refused is None
     assert retired.value == (412 if change_first else 200)
     assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+# A call that is added, and its callee that changes
+
+
+class Adding:
+    """A save that comes to call a workflow, and a change of that one's type."""
+
+    def __init__(self, scenario: Scenario, free: Workflow) -> None:
+        self.scenario = scenario
+        self.free = free
+
+    def save(self) -> Any:
+        return save(self.scenario.caller, form(), call(self.free))
+
+    def change(self) -> Any:
+        return services.change_entity_context([self.free], entity_name_type=self.scenario.exception)
+
+
+@pytest.fixture
+def adding(scenario: Scenario, free: Workflow) -> Adding:
+    return Adding(scenario, free)
+
+
+def test_a_change_waits_for_the_save_that_adds_a_call_and_is_refused(
+    schedule: Schedule, adding: Adding
+) -> None:
+    saved, changed = schedule.overtaken(adding.save, SAVED, adding.change, waits=True)
+    assert (saved.refused, changed.refused) == (None, IncompatibleEntityTypes)
+    assert changed.blockers == 1
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+def test_a_save_that_adds_a_call_waits_for_the_change_of_its_callee_and_is_refused(
+    schedule: Schedule, adding: Adding
+) -> None:
+    changed, saved = schedule.overtaken(adding.change, CHANGED, adding.save, waits=True)
+    assert (changed.refused, saved.refused) == (None, WorkflowValidationError)
+    assert saved.refusal is not None and saved.refusal.code == IncompatibleEntityTypes.code
+    assert schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+def test_the_keys_alone_keep_a_call_that_is_being_added_to_one_type(
+    schedule: Schedule, adding: Adding
+) -> None:
+    schedule.without_locks()
+    saved, changed = schedule.overtaken(adding.save, SAVED, adding.change, waits=True)
+    assert (saved.refused, changed.refused) == (None, IncompatibleEntityTypes)
+    assert changed.refusal is not None
+    assert isinstance(changed.refusal.__cause__, IntegrityError)
+    assert_nothing_is_stranded()
+
+
+def test_the_keys_alone_keep_a_version_that_is_being_saved_to_its_workflows_type(
+    schedule: Schedule, scenario: Scenario, adding: Adding
+) -> None:
+    schedule.without_locks()
+    saved, changed = schedule.overtaken(
+        lambda: save(adding.free, form("new")), SAVED, adding.change, waits=True
+    )
+    assert saved.refused is None
+    assert changed.refusal is not None
+    assert isinstance(changed.refusal.__cause__, IntegrityError)
     assert_nothing_is_stranded()

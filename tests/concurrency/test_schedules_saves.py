@@ -200,6 +200,22 @@ def test_a_start_that_has_read_its_closure_keeps_it(schedule: Schedule, scenario
     assert_nothing_is_stranded()
 
 
+def test_the_keys_alone_keep_a_start_from_pinning_a_version_that_was_let_go(
+    schedule: Schedule, scenario: Scenario
+) -> None:
+    # It stays, superseded: something ran on it.
+    running.start(scenario.callee, scenario.finding)
+    schedule.without_locks()
+    schedule.watch(WRITTEN.path)
+    started, saved = schedule.overtaken(
+        scenario.start, UNWRITTEN, lambda: save(scenario.callee, form("new")), waits=False
+    )
+    assert saved.value.created
+    assert [type(error) for error in schedule.actors[0].raised] == [IntegrityError]
+    assert pinned(started.value) == {"Workflow 3": 2}
+    assert_nothing_is_stranded()
+
+
 def test_a_start_waits_for_the_save_that_replaces_a_callees_version(
     schedule: Schedule, scenario: Scenario
 ) -> None:
