@@ -122,6 +122,24 @@ def test_a_retirement_that_judged_before_the_call_was_saved_judges_again(
     assert_nothing_is_stranded()
 
 
+def test_a_retirement_waits_for_a_save_of_the_title_which_does_not_undo_it(
+    schedule: Schedule, free: Workflow
+) -> None:
+    row = Workflow.objects.get(pk=free.pk)
+    row.title = "Renamed"
+    saved, retired = schedule.overtaken(
+        row.save,
+        after("workflows.models.edit.WorkflowEdit.under_lock"),
+        lambda: services.retire(free),
+        waits=True,
+    )
+    assert (saved.refused, retired.refused) == (None, None)
+    row.refresh_from_db()
+    assert row.state == Workflow.State.RETIRED
+    assert schedule.deadlocks == 0
+    assert_laws()
+
+
 @pytest.mark.parametrize("edit", ["retire", "change"])
 @pytest.mark.parametrize("returns_first", [True, False], ids=["return first", "edit first"])
 def test_a_workflow_that_returns_and_an_edit_of_its_callee_follow_one_another(
