@@ -6,9 +6,9 @@
                                                               without locks and keys, strands
 
 Every process starts, submits (and so starts children), cancels, changes types alone and in
-groups, now and when drained, saves graphs and retires, through the services. At the end the laws are checked, and
-whatever still waits is submitted to its end. Exit 1 when the shipped guards strand anything or
-let a deadlock through.
+groups, now and when drained, saves graphs and retires, through the services. At the end the
+laws are checked, and whatever still waits is submitted to its end. Exit 1 when the shipped
+guards strand anything or let a deadlock through.
 """
 
 from __future__ import annotations
