@@ -90,7 +90,9 @@ def unlocked() -> tuple[Any, ...]:
 
     return (
         mock.patch("workflows.locks.lock_rows", no_lock),
-        mock.patch("executions.services._lock_entity", lambda pk: Entity._base_manager.get(pk=pk)),
+        mock.patch(
+            "executions.services.starting.lock_entity", lambda pk: Entity._base_manager.get(pk=pk)
+        ),
     )
 
 

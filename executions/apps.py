@@ -27,6 +27,7 @@ class ExecutionsConfig(AppConfig):
                 "root_id",
                 "parent_id",
                 "started_at",
+                "scheduled_for",
             ),
         )
         seals.seal(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from executions import background
 from workflows import services
 from workflows.models import PendingChange
 
@@ -17,13 +18,15 @@ class Served:
     """What a round has served."""
 
     pending_changes: list[PendingChange]
+    jobs: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.pending_changes)
+        return bool(self.pending_changes or self.jobs)
 
 
 def run_due(*, dry_run: bool = False) -> Served:
-    """Serve once what is due: the changes on hold whose workflows are drained."""
+    """Serve once what is due: timers and deadlines, then changes on hold that are drained."""
     if dry_run:
-        return Served(services.drained())
-    return Served(services.apply_all_drained())
+        return Served(services.drained(), background.due())
+    jobs = background.serve_due()
+    return Served(services.apply_all_drained(), jobs)

@@ -78,6 +78,30 @@ class ExecutionLive(Refusal):
     code = "execution_live"
 
 
+class NotARoot(Refusal):
+    """The execution was started by another one."""
+
+    code = "not_a_root"
+
+
+class NoIncident(Refusal):
+    """The step is not in the state that this needs."""
+
+    code = "no_incident"
+
+
+class NoSuchHandle(Refusal):
+    """The node has no such exit."""
+
+    code = "no_such_handle"
+
+
+class InvalidDraft(Refusal):
+    """A draft is an object: the names of fields and what they hold so far."""
+
+    code = "invalid_draft"
+
+
 KEYS.update(
     {
         "executions_execution_version_fk": ActiveExecutions,

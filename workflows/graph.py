@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -81,6 +81,9 @@ class Graph:
     calls: list[Node]
     exits: Mapping[str, Mapping[str | None, str]]
     """By node id, the target of each named exit; a single exit stands under None."""
+    forks: Mapping[str, Sequence[str]]
+    """By node id, all targets of a node that takes every way at once."""
+    _sources: dict[str, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
 
     def node(self, node_id: str) -> Node:
         """Return the node with this id (KeyError if there is none)."""
@@ -98,6 +101,14 @@ class Graph:
             raise LookupError(f"Node {quoted(node_id)} has no way out by {handle!r}.")
         return self.nodes[target]
 
+    def sources_of(self, node_id: str) -> frozenset[str]:
+        """Return the ids of all nodes from which this one can be reached; worked out once."""
+        if node_id not in self._sources:
+            # What lies behind the node is reached through it: no arrival of its own.
+            pairs = ((edge.target, edge.source) for edge in self.edges if edge.source != node_id)
+            self._sources[node_id] = frozenset(_reach([node_id], pairs) - {node_id})
+        return self._sources[node_id]
+
 
 class NodeType:
     """The static half of a node type: which data it takes, and by which exits it is left."""
@@ -105,6 +116,8 @@ class NodeType:
     name: str
     ends: bool = False
     """Nothing follows a node of this type."""
+    forks: bool = False
+    """All ways out are taken at once."""
     keys: frozenset[str] = frozenset()
     """What ``data`` may hold beside the keys that every node may have."""
 
@@ -186,12 +199,17 @@ class _Parse:
             self.read_edge(index, raw, edge_ids)
         starts = self.check_terminals()
         exits = {node.id: self.check_exits(node) for node in self.nodes.values()}
+        forks = {
+            node.id: tuple(edge.target for edge in self.outgoing[node.id])
+            for node in self.nodes.values()
+            if node.type in _NODE_TYPES and _NODE_TYPES[node.type].forks
+        }
         if self.sound:
             self.check_reach(starts[0])
         if self.problems:
             return None
         calls = [node for node in self.nodes.values() if node.type == RUN_WORKFLOW]
-        return Graph(self.nodes, self.edges, starts[0], calls, exits)
+        return Graph(self.nodes, self.edges, starts[0], calls, exits, forks)
 
     def read_shape(self, source: object) -> bool:
         if not isinstance(source, dict):
@@ -314,7 +332,7 @@ class _Parse:
         if handles is None:
             if not edges and "source" not in self.lost:
                 self.flaw(at, f"Node {name} has no way out.")
-            if len(edges) > 1:
+            if len(edges) > 1 and not node_type.forks:
                 detail = "only a node with named exits may have more than one."
                 self.flaw(at, f"Node {name} has {len(edges)} ways out; {detail}")
             return {None: edges[0].target} if edges else {}

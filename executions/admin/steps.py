@@ -12,7 +12,7 @@ from django.utils.html import format_html
 
 from executions import services
 from executions.engine import forms
-from executions.engine.nodes.user_action import may_submit
+from executions.engine.nodes.assignees import may_submit
 from executions.guards import Ended, NotOpen
 from executions.models import OPEN, Execution, Step
 from workflows.admin.refused import REFUSING, refusal_of

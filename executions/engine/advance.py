@@ -16,11 +16,12 @@ from django.db import transaction
 
 from executions.engine.manager import WorkflowManager
 from executions.engine.nodes.behaviour import NotSubmittable
-from executions.models import LIVE, Entity, Execution, Pin, Status, Step, StepState
+from executions.models import LIVE, Entity, Execution, Job, Pin, Status, Step, StepState
 from workflows.graph import Node
 from workflows.services import ended
 
 STEP_BUDGET = 10_000
+JOIN = "join"
 
 
 class Run:
@@ -60,8 +61,22 @@ class NodeVisit:
         self.advance.close(self.run, self.step, output=output, handle=handle)
         self.advance.enter(self.run, self.run.manager.follow(self.node.id, handle))
 
+    def fork(self) -> None:
+        self.advance.close(self.run, self.step)
+        for node in self.run.manager.ways(self.node.id):
+            self.advance.enter(self.run, node)
+
+    def join(self) -> None:
+        self.advance.arrive(self.run, self.step)
+
     def wait(self, due: datetime | None = None) -> None:
         self.step.due_at = due
+
+    def later(self, kind: str, at: datetime) -> None:
+        self.advance.later(self.step, kind, at)
+
+    def stage(self, state: str, progress: float | None) -> None:
+        self.advance.tell_stage(self.run.execution, state, progress)
 
     def call(self, callee_cuid: str) -> None:
         self.advance.call(self.run, self.step, callee_cuid)
@@ -76,7 +91,19 @@ class NodeVisit:
 
     def incident(self, code: str, detail: str) -> None:
         self.step.state = StepState.INCIDENT
-        self.step.incident = {"code": code, "detail": detail, "at": self.now.isoformat()}
+        self.step.incident = {
+            "code": code,
+            "detail": detail,
+            "at": self.now.isoformat(),
+            "attempt": self.step.attempt,
+        }
+        self.advance.touch(self.step)
+
+    def reopen(self) -> None:
+        """Forget the incident; the node is entered once more."""
+        self.step.state = StepState.OPEN
+        self.step.incident = None
+        self.step.attempt += 1
         self.advance.touch(self.step)
 
     def write(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
@@ -108,6 +135,7 @@ class Advance:
         self._changed_executions: dict[int, Execution] = {}
         self._new_steps: list[Step] = []
         self._changed_steps: dict[int, Step] = {}
+        self._new_jobs: list[Job] = []
         self._fields_changed = False
         self._visits = 0
 
@@ -128,7 +156,16 @@ class Advance:
         self._new_executions.append([self.root])
         run = Run(self.root, ())
         self._runs.append(run)
-        self.enter(run, run.manager.graph.start)
+        if self.root.status == Status.SCHEDULED:
+            self._sleep_at_start(run)
+        else:
+            self.enter(run, run.manager.graph.start)
+
+    def _sleep_at_start(self, run: Run) -> None:
+        step = self._open(run, run.manager.graph.start)
+        step.due_at = self.root.scheduled_for
+        assert step.due_at is not None
+        self.later(step, "timer", step.due_at)
 
     def submit(self, execution: Execution, step: Step, data: object) -> None:
         """Give what a person has submitted to the open step of this execution."""
@@ -158,6 +195,9 @@ class Advance:
 
     def enter(self, run: Run, node: Node) -> None:
         """Let the execution come to this node in its turn."""
+        if run.execution.status == Status.SCHEDULED:
+            run.execution.status = Status.ACTIVE
+            self._changed(run.execution)
         run.due += 1
         self._due.append((run, node))
 
@@ -177,6 +217,7 @@ class Advance:
         step.output = None if output is None else dict(output)
         step.handle = handle or ""
         run.open_steps.remove(step)
+        self._new_jobs = [job for job in self._new_jobs if job.step is not step]
         self.touch(step)
 
     def call(self, run: Run, step: Step, callee_cuid: str) -> None:
@@ -200,6 +241,24 @@ class Advance:
         self._runs.append(child_run)
         self.enter(child_run, child_run.manager.graph.start)
 
+    def arrive(self, run: Run, step: Step) -> None:
+        """Let a branch wait at its join, with those that have arrived there before."""
+        for other in run.open_steps:
+            if other is not step and other.node_id == step.node_id:
+                self.close(run, step, output={"joined": other.cuid})
+                return
+
+    def later(self, step: Step, kind: str, at: datetime) -> None:
+        """Have the background come back to an open step."""
+        self._new_jobs.append(Job(step=step, kind=kind, due_at=at))
+
+    def tell_stage(self, execution: Execution, state: str, progress: float | None) -> None:
+        """Set what operators see as the stage of an execution."""
+        execution.stage = state
+        if progress is not None:
+            execution.progress = progress
+        self._changed(execution)
+
     def write_fields(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
         """Set fields of the entity, and take others away."""
         fields = {**self.entity.fields, **values}
@@ -217,22 +276,42 @@ class Advance:
 
     def run(self) -> None:
         """Go on until every execution of the tree waits for something or has ended."""
+        self._walk()
+        while self._join_one():
+            self._walk()
+
+    def _join_one(self) -> bool:
+        """Let the first join go on whose branches have all arrived or cannot arrive any more."""
+        for run in self._runs:
+            joins = [step for step in run.open_steps if _is_waiting_join(step)]
+            if not joins or not run.is_live:
+                continue
+            ready = next((step for step in joins if not self._is_awaited(run, step)), None)
+            if ready is None and len(joins) == len(run.open_steps):
+                # Each waits for another: nobody else can end that.
+                ready = joins[0]
+            if ready is not None:
+                visit = NodeVisit(self, run, run.manager.node(ready.node_id), ready)
+                visit.leave()
+                self._settle(run)
+                return True
+        return False
+
+    def _is_awaited(self, run: Run, join: Step) -> bool:
+        return any(
+            run.manager.can_reach(step.node_id, join.node_id)
+            for step in run.open_steps
+            if step is not join
+        )
+
+    def _walk(self) -> None:
         while self._due:
             run, node = self._due.popleft()
             run.due -= 1
             if not run.is_live:
                 continue
             self._visits += 1
-            step = Step(
-                execution=run.execution,
-                node_id=node.id,
-                type=node.type,
-                label=node.label[:200],
-                state=StepState.OPEN,
-                opened_at=self.now,
-            )
-            self._new_steps.append(step)
-            run.open_steps.append(step)
+            step = self._open(run, node)
             visit = NodeVisit(self, run, node, step)
             if self._visits > STEP_BUDGET:
                 visit.incident(
@@ -243,6 +322,19 @@ class Advance:
             else:
                 run.manager.behaviour(node).enter(visit)
             self._settle(run)
+
+    def _open(self, run: Run, node: Node) -> Step:
+        step = Step(
+            execution=run.execution,
+            node_id=node.id,
+            type=node.type,
+            label=node.label[:200],
+            state=StepState.OPEN,
+            opened_at=self.now,
+        )
+        self._new_steps.append(step)
+        run.open_steps.append(step)
+        return step
 
     def _settle(self, run: Run) -> None:
         if run.is_live and not run.due and not run.open_steps and run.reached_end:
@@ -341,6 +433,8 @@ class Advance:
                 Pin._base_manager.bulk_create(self._new_pins)
             if self._new_steps:
                 Step._base_manager.bulk_create(self._new_steps)
+            if self._new_jobs:
+                Job._base_manager.bulk_create(self._new_jobs)
             if self._changed_steps:
                 Step._base_manager.bulk_update(
                     self._changed_steps.values(),
@@ -353,8 +447,12 @@ class Advance:
                         "handle",
                         "incident",
                         "child",
+                        "due_at",
+                        "overdue",
+                        "attempt",
                     ],
                 )
+                self._drop_jobs()
             if self._changed_executions:
                 self._update_executions()
                 # A change on hold may have waited for one of them.
@@ -365,9 +463,20 @@ class Advance:
                     fields=self.entity.fields, updated_at=self.now
                 )
 
+    def _drop_jobs(self) -> None:
+        """Nobody comes back to a step that is closed. Only those that had a time have a job."""
+        closed = [
+            step.pk
+            for step in self._changed_steps.values()
+            if step.due_at is not None and not (step.is_open and step.state != StepState.INCIDENT)
+        ]
+        if closed:
+            Job._base_manager.filter(step_id__in=closed).delete()
+
     def _update_executions(self) -> None:
         executions = list(self._changed_executions.values())
-        Execution._base_manager.bulk_update(executions, ["status", "message", "ended_at"])
+        names = ["status", "message", "ended_at", "stage", "progress"]
+        Execution._base_manager.bulk_update(executions, names)
         for execution in executions:
             # Generated by the database: read again when somebody asks.
             execution.__dict__.pop("live", None)
@@ -375,6 +484,10 @@ class Advance:
 
 
 _ENDINGS: dict[str, str] = {Status.FAILED: "failed", Status.CANCELLED: "was cancelled"}
+
+
+def _is_waiting_join(step: Step) -> bool:
+    return step.type == JOIN and step.state == StepState.OPEN
 
 
 def _calls(step: Step, execution: Execution) -> bool:

@@ -63,6 +63,14 @@ class WorkflowManager:
         """What a node of this type does."""
         return behaviour(node.type)
 
+    def ways(self, node_id: str) -> list[Node]:
+        """The nodes that are reached by taking every way out of a fork."""
+        return [self.graph.node(target) for target in self.graph.forks[node_id]]
+
+    def can_reach(self, node_id: str, target: str) -> bool:
+        """Whether an execution that stands at one node could still come to another."""
+        return node_id in self.graph.sources_of(target)
+
     def follow(self, node_id: str, handle: str | None = None) -> Node:
         """The node that is reached by leaving this one by ``handle``."""
         return self.graph.follow(node_id, handle)

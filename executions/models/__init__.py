@@ -2,8 +2,10 @@
 
 from executions.models.entity import Entity, Finding, InventoryModel
 from executions.models.execution import LIVE, Execution, Status
+from executions.models.job import Job, JobKind
 from executions.models.pin import Pin
 from executions.models.step import OPEN, Step, StepState
+from executions.models.vote import Vote
 
 __all__ = [
     "LIVE",
@@ -12,8 +14,11 @@ __all__ = [
     "Execution",
     "Finding",
     "InventoryModel",
+    "Job",
+    "JobKind",
     "Pin",
     "Status",
     "Step",
     "StepState",
+    "Vote",
 ]

@@ -84,8 +84,13 @@ class Execution(models.Model):
         output_field=TextField(null=True),
         db_persist=True,
     )
+    stage = models.CharField(
+        max_length=200, blank=True, help_text="How far it has come, as the workflow tells it."
+    )
+    progress = models.FloatField(null=True, blank=True, help_text="In percent.")
     message = models.TextField(blank=True, help_text="Why it failed or was cancelled.")
     started_at = models.DateTimeField()
+    scheduled_for = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"

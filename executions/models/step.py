@@ -47,6 +47,9 @@ class Step(models.Model):
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
     due_at = models.DateTimeField(null=True, blank=True)
+    overdue = models.BooleanField(default=False)
+    attempt = models.PositiveIntegerField(default=1)
+    draft = models.JSONField(null=True, blank=True, help_text="What a form holds so far.")
     closed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )

@@ -69,7 +69,7 @@ def here() -> None:
 
 # Runners.
 WALKED = after("workflows.models.calls.walk")
-SHARED = after("executions.services._lock_closure")
+SHARED = after("executions.services.starting._lock_closure")
 UNWRITTEN = before("executions.engine.advance.Advance.write")
 WRITTEN = after("executions.engine.advance.Advance.write")
 # Editors; the last of each stands before the commit.

@@ -9,6 +9,7 @@ import pytest
 from executions import services as running
 from executions.guards import Ended, NotOpen
 from executions.models import Entity, Execution, Status
+from executions.services import advancing
 from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
 from tests.concurrency.schedule import (
     CHANGED,
@@ -96,7 +97,7 @@ def test_a_start_that_writes_a_field_and_a_submit_on_the_same_entity_lose_neithe
 def test_without_the_entitys_lock_the_same_schedule_loses_a_field(
     schedule: Schedule, shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "_lock_entity", lambda pk: Entity._base_manager.get(pk=pk))
+    monkeypatch.setattr(advancing, "lock_entity", lambda pk: Entity._base_manager.get(pk=pk))
     schedule.overtaken(shared.one, UNWRITTEN, shared.other, waits=False)
     assert shared.fields == {"one": "1"}
     assert_laws()

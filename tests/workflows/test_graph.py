@@ -157,7 +157,7 @@ def test_an_unknown_type_is_named_with_the_known_ones():
     pointer, detail = only(line(node("review", "usr_action")))
     assert pointer == "/nodes/1/type"
     assert detail.startswith(
-        "Node 'review' has the unknown type 'usr_action'; known types are: condition, end, fail, "
+        "Node 'review' has the unknown type 'usr_action'; known types are: approval, condition, "
     )
 
 

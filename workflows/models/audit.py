@@ -44,6 +44,10 @@ class Action(models.TextChoices):
     APPLIED = "applied", "Applied when drained"
     NOT_APPLIED = "not_applied", "Not applied when drained"
     CANCELLED = "cancelled", "Cancelled"
+    RESTARTED = "restarted", "Restarted"
+    RETRIED = "retried", "Retried"
+    SKIPPED = "skipped", "Skipped"
+    WOKEN = "woken", "Woken early"
 
 
 class AuditEntry(models.Model):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.behaviour import Behaviour
 from executions.engine.nodes.condition import Condition
 from executions.engine.nodes.end import End
 from executions.engine.nodes.fail import Fail
+from executions.engine.nodes.join import Join
+from executions.engine.nodes.parallel import Parallel
 from executions.engine.nodes.run_workflow import RunWorkflow
 from executions.engine.nodes.set_field import SetField
+from executions.engine.nodes.set_state import SetState
 from executions.engine.nodes.start import Start
 from executions.engine.nodes.user_action import UserAction
+from executions.engine.nodes.wait import Wait
 from workflows.graph import node_types, register
 from workflows.jsontext import quoted
 
@@ -20,6 +25,11 @@ _BEHAVIOURS: tuple[type[Behaviour], ...] = (
     UserAction,
     Condition,
     SetField,
+    SetState,
+    Approval,
+    Wait,
+    Parallel,
+    Join,
     RunWorkflow,
     End,
     Fail,

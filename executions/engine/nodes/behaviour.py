@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -39,8 +39,20 @@ class Visit(Protocol):
     def leave(self, handle: str | None = None, output: Mapping[str, Any] | None = None) -> None:
         """Close the step and go on by this exit."""
 
+    def fork(self) -> None:
+        """Close the step and take every way out at once."""
+
+    def join(self) -> None:
+        """Wait until no branch can arrive any more; what has arrived before waits here already."""
+
     def wait(self, due: datetime | None = None) -> None:
         """Keep the step open; ``due`` says by when something is expected."""
+
+    def later(self, kind: str, at: datetime) -> None:
+        """Have the background come back to the open step at this time."""
+
+    def stage(self, state: str, progress: float | None) -> None:
+        """Tell how far the execution has come."""
 
     def call(self, callee_cuid: str) -> None:
         """Run the pinned version of this workflow, and go on when it has completed."""
@@ -64,6 +76,19 @@ class NotSubmittable(Refusal):
     code = "not_submittable"
 
 
+class NotAwaited(Refusal):
+    """This node does not wait for that."""
+
+    code = "not_awaited"
+
+
+class Vote(Protocol):
+    """What a node needs to know of a vote."""
+
+    @property
+    def approves(self) -> bool: ...
+
+
 class Behaviour(NodeType):
     """A node type that can run. An instance holds no state: it serves every execution."""
 
@@ -74,3 +99,11 @@ class Behaviour(NodeType):
     def submit(self, visit: Visit, data: object, user: Person | None) -> None:
         """Take what a person has submitted; refused unless the node waits for a person."""
         raise NotSubmittable(f"Node {quoted(visit.node.id)} does not take a form.")
+
+    def wake(self, visit: Visit) -> None:
+        """Go on before, or when, the time has come; refused unless the node sleeps."""
+        raise NotAwaited(f"Node {quoted(visit.node.id)} does not sleep.")
+
+    def decide(self, visit: Visit, votes: Sequence[Vote], eligible: int) -> None:
+        """Take the votes so far; refused unless the node waits for votes."""
+        raise NotAwaited(f"Node {quoted(visit.node.id)} does not wait for votes.")

@@ -15,7 +15,7 @@ from workflows.models import PendingChange
 class Command(ExampleCommand):
     """Serve what is due once, and end: for cron, or after a process was killed."""
 
-    help = "Serve once what is due: changes on hold whose last execution has ended."
+    help = "Serve once what is due: timers, deadlines, and changes on hold that are drained."
     examples = """\
   manage.py run_due
   manage.py run_due --dry-run --json
@@ -40,16 +40,20 @@ class Command(ExampleCommand):
 def served_data(served: Served) -> dict[str, Any]:
     """What was served, as data."""
     return {
+        "jobs": served.jobs,
         "pending_changes": [
             {"cuid": row.cuid, "state": row.state, "code": row.code, "reason": row.reason}
             for row in served.pending_changes
-        ]
+        ],
     }
 
 
 def served_lines(served: Served, *, dry_run: bool = False) -> list[str]:
     """What was served, a line each."""
     lines = []
+    if served.jobs:
+        noun = "timer or deadline" if served.jobs == 1 else "timers and deadlines"
+        lines.append(f"{'Due' if dry_run else 'Served'}: {served.jobs} {noun}.")
     for row in served.pending_changes:
         if dry_run:
             lines.append(f"Due: {row} ({row.cuid}).")

@@ -11,12 +11,25 @@ import pytest
 
 from executions.engine import nodes
 from executions.engine.forms import FormInvalid
+from executions.engine.nodes.assignees import may_submit
 from executions.engine.nodes.behaviour import Behaviour, NotSubmittable, Visit
-from executions.engine.nodes.user_action import may_submit
 from workflows.graph import Node, node_types
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
-TYPES = ("start", "user_action", "condition", "set_field", "run_workflow", "end", "fail")
+TYPES = (
+    "start",
+    "user_action",
+    "approval",
+    "condition",
+    "set_field",
+    "set_state",
+    "wait",
+    "parallel",
+    "join",
+    "run_workflow",
+    "end",
+    "fail",
+)
 
 
 class Recorder:
@@ -33,6 +46,18 @@ class Recorder:
 
     def wait(self, due: datetime | None = None) -> None:
         self.told.append(("wait", due))
+
+    def later(self, kind: str, at: datetime) -> None:
+        self.told.append(("later", kind, at))
+
+    def fork(self) -> None:
+        self.told.append(("fork",))
+
+    def join(self) -> None:
+        self.told.append(("join",))
+
+    def stage(self, state: str, progress: float | None) -> None:
+        self.told.append(("stage", state, progress))
 
     def call(self, callee_cuid: str) -> None:
         self.told.append(("call", callee_cuid))
@@ -226,7 +251,9 @@ def test_run_workflow_must_name_a_workflow(data):
 )
 def test_a_user_action_waits_until_its_deadline(data, due):
     assert pointers("user_action", data) == []
-    assert enter("user_action", data) == [("wait", due)]
+    waits = [("wait", due)]
+    comes_back = [] if due is None else [("later", "deadline", due)]
+    assert enter("user_action", data) == waits + comes_back
 
 
 def test_a_submitted_form_is_written_and_passed_on():

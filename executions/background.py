@@ -1,0 +1,65 @@
+"""Background work: claimed, served, and left to the next one when whoever served it is gone.
+
+A claim is a lease: when it has run out, another may claim the job. What is done is done under
+the root's lock, and only by whoever claimed last.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from executions import services
+from executions.models import Job
+from workflows.locks import Contention
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=2)
+BATCH = 20
+
+
+def claim(limit: int = BATCH, lease: timedelta = LEASE) -> list[Job]:
+    """Claim jobs that are due and that nobody serves, the longest due first."""
+    with transaction.atomic():
+        now = timezone.now()
+        free = Q(leased_until=None) | Q(leased_until__lt=now)
+        due = Job.objects.filter(free, due_at__lte=now).order_by("due_at", "pk")
+        if connection.vendor == "postgresql":
+            due = due.select_for_update(skip_locked=True)
+        ids = list(due.values_list("pk", flat=True)[:limit])
+        if not ids:
+            return []
+        claimed = Job.objects.filter(pk__in=ids)
+        claimed.update(leased_until=now + lease, fence=F("fence") + 1)
+        return list(claimed.order_by("due_at", "pk"))
+
+
+def due() -> int:
+    """How many jobs are due now, served or not."""
+    return Job.objects.filter(due_at__lte=timezone.now()).count()
+
+
+def serve(job: Job) -> bool:
+    """Do one job; whether it was done. What fails is put off, or becomes an incident."""
+    try:
+        return services.come_back(job)
+    except Contention:
+        # The lease runs out, and it is due again.
+        logger.info("Job %s met others at the same rows.", job.pk)
+    except Exception as error:
+        logger.exception("Job %s failed.", job.pk)
+        services.put_off(job, f"{type(error).__name__}: {error}"[:500])
+    return False
+
+
+def serve_due() -> int:
+    """Serve what is due until nothing is; how many jobs were done."""
+    done = 0
+    while jobs := claim():
+        done += sum(serve(job) for job in jobs)
+    return done

@@ -1,0 +1,38 @@
+"""Lengths of time in a drawing: ISO 8601 durations, or numbers of seconds."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+from django.utils.dateparse import parse_duration
+
+from workflows.jsontext import quoted
+
+LONGEST = timedelta(days=36_525)
+
+
+def parse(value: object) -> timedelta | None:
+    """The length that a text such as ``P3D`` or a number of seconds spells, or None."""
+    try:
+        if isinstance(value, str):
+            spelled = value.removeprefix("-")
+            return parse_duration(value) if spelled.startswith("P") else None
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return timedelta(seconds=value) if math.isfinite(value) else None
+    except (OverflowError, ValueError):
+        return timedelta.max
+    return None
+
+
+def problem(what: str, value: object, *, back: bool = False) -> str | None:
+    """Say why this is no length to wait for, or None if it is; ``back``: it may be negative."""
+    length = parse(value)
+    if length is None:
+        wanted = "a duration such as 'P3D' or 'PT12H', or a number of seconds"
+        return f"The {what} {quoted(value)} must be {wanted}."
+    if abs(length) > LONGEST:
+        return f"The {what} must be no more than 100 years."
+    if not back and length <= timedelta(0):
+        return f"The {what} must lie ahead, and no more than 100 years."
+    return None

@@ -1,0 +1,42 @@
+"""Who is meant: users and groups by their names, as a drawing has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from executions.engine.nodes.behaviour import Person
+from workflows.jsontext import below, kind, quoted
+
+
+def is_among(named: Mapping[str, Any], user: Person) -> bool:
+    """Say whether this user is named, alone or with a group."""
+    users, groups = named.get("users", []), named.get("groups", [])
+    if user.get_username() in users:
+        return True
+    return bool(groups) and bool(user.groups.filter(name__in=groups).exists())
+
+
+def may_submit(data: Mapping[str, Any], user: Person) -> bool:
+    """Say whether this user may fill in a form; everybody may where nobody is named."""
+    assignees = data.get("assignees", {})
+    if not (assignees.get("users") or assignees.get("groups")) or user.is_superuser:
+        return True
+    return is_among(assignees, user)
+
+
+def assignee_problems(assignees: object) -> Iterator[tuple[str, str]]:
+    """Yield a pointer and a sentence for all that is wrong with ``{groups, users}``."""
+    if not isinstance(assignees, dict):
+        yield "", f"The assignees must be an object, not {kind(assignees)}."
+        return
+    for key, names in assignees.items():
+        at = below("", key)
+        if key not in ("groups", "users"):
+            yield (at, f"{quoted(key)} means nothing here; assignees are groups and users.")
+        elif not isinstance(names, list):
+            yield at, f"The {key} must be a list of names, not {kind(names)}."
+        else:
+            for index, name in enumerate(names):
+                if not isinstance(name, str) or not name:
+                    yield (below(at, index), f"Each of the {key} must be a name that is not empty.")

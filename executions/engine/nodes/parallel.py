@@ -1,0 +1,16 @@
+"""The fork: an execution goes every way at once."""
+
+from __future__ import annotations
+
+from executions.engine.nodes.behaviour import Behaviour, Visit
+
+
+class Parallel(Behaviour):
+    """Takes all its ways out; each is a branch of its own."""
+
+    name = "parallel"
+    forks = True
+
+    def enter(self, visit: Visit) -> None:
+        """Go every way."""
+        visit.fork()

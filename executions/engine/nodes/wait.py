@@ -1,0 +1,99 @@
+"""The node that sleeps: for a while, until a date, or until a date that a field holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from executions.engine import durations, forms
+from executions.engine.nodes.behaviour import Behaviour, Visit
+from workflows.jsontext import kind, quoted
+
+TIMER = "timer"
+_WAYS = ("interval", "at", "at_field")
+
+
+class Wait(Behaviour):
+    """Sleeps until its time; a time that has passed, or that nobody has named, is now.
+
+    ``interval``: a duration from now. ``at``: a date or a date with time. ``at_field``: the name
+    of a field that holds one; ``delta`` is added to it, and may be negative.
+    """
+
+    name = "wait"
+    keys = frozenset({*_WAYS, "delta"})
+
+    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Check that it names one time, in one way."""
+        named = [way for way in _WAYS if way in data]
+        if len(named) != 1:
+            yield "", f"A wait names one of {', '.join(_WAYS)}; this one has {len(named)} of them."
+        if "interval" in data and (reason := durations.problem("interval", data["interval"])):
+            yield "/interval", reason
+        if "at" in data and data["at"] is not None and _moment(data["at"]) is None:
+            wanted = "a date such as 2026-12-31, or one with a time"
+            yield "/at", f"The time {quoted(data['at'])} must be {wanted}."
+        if "at_field" in data and (reason := forms.name_problem(data["at_field"])):
+            yield "/at_field", reason
+        if "delta" in data:
+            if "at_field" not in data:
+                yield "/delta", "A delta is added to the date of a field, which is not named."
+            if reason := durations.problem("delta", data["delta"], back=True):
+                yield "/delta", reason
+
+    def enter(self, visit: Visit) -> None:
+        """Sleep, or go on at once."""
+        data = visit.node.data
+        if "interval" in data:
+            due: datetime | None = visit.now + _length(data["interval"])
+        elif "at" in data:
+            due = _moment(data["at"])
+        else:
+            value = visit.fields.get(data["at_field"])
+            due = None if value in (None, "") else _moment(value)
+            if due is None and value not in (None, ""):
+                shown = quoted(value) if isinstance(value, str) else kind(value)
+                visit.incident(
+                    "no_date", f"The field “{data['at_field']}” holds {shown}, which is no date."
+                )
+                return
+            if due is not None:
+                due = _moved(due, _length(data.get("delta", 0)))
+        if due is None or due <= visit.now:
+            visit.leave(output={"waited_for": due.isoformat() if due else None})
+            return
+        visit.wait(due=due)
+        visit.later(TIMER, due)
+
+    def wake(self, visit: Visit) -> None:
+        """Go on, whether the time has come or not."""
+        visit.leave(output={"woken_at": visit.now.isoformat()})
+
+
+def _length(value: object) -> timedelta:
+    return durations.parse(value) or timedelta(0)
+
+
+def _moved(due: datetime, delta: timedelta) -> datetime:
+    try:
+        return due + delta
+    except OverflowError:
+        # Beyond the calendar: as far as it goes.
+        return (datetime.max if delta > timedelta(0) else datetime.min).replace(tzinfo=UTC)
+
+
+def _moment(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        day: date | None = parse_date(value)
+        moment = datetime.combine(day, time()) if day else parse_datetime(value)
+        if moment is None:
+            return None
+        return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+    except (ValueError, OverflowError):
+        return None

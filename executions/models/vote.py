@@ -1,0 +1,32 @@
+"""Votes: what people have said to an approval."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+from executions.models.step import Step
+
+
+class Vote(models.Model):
+    """One person's vote at one approval; changed by voting again until it is decided."""
+
+    step = models.ForeignKey(Step, models.CASCADE, related_name="votes")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    username = models.CharField(max_length=150)
+    approves = models.BooleanField()
+    notes = models.TextField(blank=True)
+    at = models.DateTimeField()
+
+    objects = models.Manager()
+
+    class Meta:
+        ordering: ClassVar = ["at", "pk"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["step", "username"], name="executions_vote_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.username} {'approves' if self.approves else 'rejects'}"

@@ -1,0 +1,24 @@
+"""What can be done to executions: each a transaction, with the locks of a runner.
+
+The order of the locks: the root's row, the child's, the entity's, then shares on workflows
+by id, then versions. A runner takes no exclusive lock on a workflow.
+"""
+
+from executions.services.ending import cancel
+from executions.services.jobs import come_back, put_off
+from executions.services.starting import restart, start
+from executions.services.steps import retry, save_draft, skip, submit, vote, wake
+
+__all__ = [
+    "cancel",
+    "come_back",
+    "put_off",
+    "restart",
+    "retry",
+    "save_draft",
+    "skip",
+    "start",
+    "submit",
+    "vote",
+    "wake",
+]

@@ -1,0 +1,62 @@
+"""What every service on an execution begins with: its locks, and its open steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+
+from executions import guards
+from executions.engine.advance import Advance
+from executions.models import LIVE, Entity, Execution, Step
+from workflows.guards import Gone
+
+
+def lock_execution(execution: Execution) -> tuple[Execution, Execution]:
+    """Lock the root and the execution itself; both as they are now."""
+    rows = Execution._base_manager.select_for_update(of=("self",)).select_related("version")
+    rows = rows.defer("version__source")
+    try:
+        root = rows.get(pk=execution.root_or_self_id)
+        current = root if execution.pk == root.pk else rows.get(pk=execution.pk)
+    except Execution.DoesNotExist:
+        raise Gone(f"The execution {execution.cuid} has been deleted.") from None
+    return root, current
+
+
+def lock_entity(pk: int) -> Entity:
+    """Lock the entity. Raises ``Gone`` when it has been deleted."""
+    # Two executions on one entity must not lose each other's fields.
+    entity = Entity._base_manager.select_for_update(no_key=True).filter(pk=pk).first()
+    if entity is None:
+        raise Gone("The entity has been deleted.")
+    return entity
+
+
+def locked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]:
+    """Take the locks of a runner; an advance, and the execution as it is now.
+
+    Raises ``guards.Ended`` when the execution has ended.
+    """
+    root, current = lock_execution(execution)
+    if current.status not in LIVE:
+        raise guards.Ended(
+            f"Execution {current.cuid} is {current.status}: nothing can be done to it any more."
+        )
+    return Advance(root, lock_entity(current.entity_id), now=timezone.now(), by=by), current
+
+
+def open_step(execution: Execution, steps: list[Step], node: str | None, step: str | None) -> Step:
+    """The open step with this node or cuid. Raises ``guards.NotOpen`` where there is not one."""
+    matching = [
+        row
+        for row in steps
+        if (step is None or row.cuid == step) and (node is None or row.node_id == node)
+    ]
+    if len(matching) == 1:
+        return matching[0]
+    is_open = ", ".join(f"“{row.node_id}” (step {row.cuid})" for row in steps) or "none"
+    if matching:
+        raise guards.NotOpen(f"Say which step is meant; open are: {is_open}.")
+    named = f"Step “{step}”" if step is not None else f"Node “{node}”"
+    raise guards.NotOpen(f"{named} is not open in execution {execution.cuid}; open are: {is_open}.")

@@ -1,0 +1,168 @@
+"""Starting: by hand, at a later time, and again from the beginning."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from executions import guards
+from executions.engine.advance import Advance
+from executions.models import LIVE, Entity, Execution, Pin, Status
+from executions.services.advancing import lock_entity, lock_execution
+from workflows import locks
+from workflows.database_refusals import translated
+from workflows.guards import Gone
+from workflows.models import PendingWorkflow, Reference, Version, Workflow, calls
+from workflows.models.audit import Action, attempting, record, told
+from workflows.models.pending import draining
+
+DB = "default"
+
+
+@translated
+@locks.retrying
+def start(
+    workflow: Workflow,
+    entity: Entity,
+    *,
+    by: Any = None,
+    scheduled_for: datetime | None = None,
+) -> Execution:
+    """Start a root: freeze the version, pin the closure of calls, and walk to the first wait.
+
+    Args:
+        scheduled_for: begin then. What it runs is frozen now; a time that has passed is now.
+
+    Raises:
+        workflows.guards.Draining: a change of finding type waits until they are drained.
+        guards.NotStartable: a workflow of the closure is not active.
+        guards.EntityTypeMismatch: the entity has another context.
+        locks.Contention: an editor was at the same workflows, again and again.
+    """
+    try:
+        with transaction.atomic():
+            return _start(workflow, entity.pk, by, scheduled_for)
+    except (IntegrityError, Version.DoesNotExist) as error:
+        # The version was replaced or released between its read and the insert; the keys
+        # refuse the execution, and a start that begins anew reads the new one.
+        raise locks.TryAgain from error
+
+
+def restart(execution: Execution, *, by: Any = None, why: str = "") -> Execution:
+    """Start anew from the beginning, on the latest version; what is live is cancelled first.
+
+    Raises:
+        guards.NotARoot: it was started by another execution.
+        What ``start`` raises.
+    """
+    attempt = told(execution, Action.RESTARTED, why=why, by=by)
+    with attempting(lambda: [attempt], using=DB):
+        return _restart(execution, by, why)
+
+
+@translated
+@locks.retrying
+def _restart(execution: Execution, by: Any, why: str) -> Execution:
+    try:
+        with transaction.atomic():
+            root, current = lock_execution(execution)
+            if current.pk != root.pk:
+                raise guards.NotARoot(
+                    f"Execution {current.cuid} was started by another: restart {root.cuid}."
+                )
+            before = current.status
+            if before in LIVE:
+                entity = lock_entity(current.entity_id)
+                advance = Advance(root, entity, now=timezone.now(), by=by)
+                advance.cancel(current, why or "It was restarted.")
+                advance.run()
+                advance.write()
+            again = _start(current.workflow, current.entity_id, by, None)
+            made = told(
+                current,
+                Action.RESTARTED,
+                before={"status": before},
+                after={"status": current.status, "execution": again.cuid},
+                why=why,
+                by=by,
+            )
+            record([made], using=DB)
+            return again
+    except (IntegrityError, Version.DoesNotExist) as error:
+        raise locks.TryAgain from error
+
+
+def _start(
+    workflow: Workflow, entity_id: int, by: Any, scheduled_for: datetime | None
+) -> Execution:
+    locked = lock_entity(entity_id)
+    closure = _lock_closure(workflow)
+    if not closure:
+        raise Gone(f"The workflow “{workflow}” has been deleted.")
+    waits = [row.workflow_id for row in closure if getattr(row, "waits", False)]
+    waiting = list(draining(waits)) if waits else []
+    guards.refuse_start(closure[0].workflow, locked, closure, waiting)
+    return _begin(locked, closure, by, scheduled_for)
+
+
+def _lock_closure(workflow: Workflow) -> list[Version]:
+    """Share the workflow and all that it reaches, then read their latest versions, own first."""
+    ids = calls.walk([workflow.pk], "callees", DB)
+    locks.lock_rows(Workflow._base_manager.all(), ids, locks.Strength.KEY_SHARE)
+    again = calls.walk([workflow.pk], "callees", DB)
+    if set(again) - set(ids):
+        # It grew. A further share taken now could come before one that is held already.
+        raise locks.TryAgain
+    latest = Version.objects.filter(workflow_id__in=again).latest_of_each()
+    ids = list(latest.values_list("pk", flat=True))
+    locked = locks.lock_rows(Version._base_manager.all(), ids, locks.Strength.KEY_SHARE)
+    versions = list(
+        Version.objects.filter(pk__in=ids)
+        .latest_of_each()
+        .annotate(
+            waits=Exists(
+                PendingWorkflow.objects.filter(workflow_id=OuterRef("workflow_id"), waiting=True)
+            )
+        )
+        .select_related("workflow")
+        .defer("source")
+    )
+    called = (
+        Reference._base_manager.filter(version__in=ids, version__in_force=True)
+        .exclude(version__workflow__state=Workflow.State.RETIRED)
+        .values_list("callee_id", flat=True)
+    )
+    if len(locked) != len(ids) or len(versions) != len(ids) or set(called) - set(again):
+        # A graph was saved between the two reads: what it calls is not shared yet.
+        raise locks.TryAgain
+    return sorted(versions, key=lambda version: version.workflow_id != workflow.pk)
+
+
+def _begin(
+    entity: Entity, closure: list[Version], by: Any, scheduled_for: datetime | None
+) -> Execution:
+    version, *callees = closure
+    now = timezone.now()
+    root = Execution(
+        workflow=version.workflow,
+        version=version,
+        entity=entity,
+        status=Status.SCHEDULED if scheduled_for and scheduled_for > now else Status.ACTIVE,
+        context_key=version.context_key,
+        started_at=now,
+        scheduled_for=scheduled_for,
+        started_by=by,
+    )
+    pins = [
+        Pin(root=root, callee=callee.workflow, version=callee, context_key=callee.context_key)
+        for callee in callees
+    ]
+    advance = Advance(root, entity, now=now, by=by, pins=pins)
+    advance.begin()
+    advance.run()
+    advance.write()
+    return root

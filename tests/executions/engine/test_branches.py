@@ -1,0 +1,256 @@
+"""Parallel branches and joins: what is waited for, and what is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from executions import services
+from executions.models import Execution, Status
+from tests.factories import FindingFactory, WorkflowFactory, call
+from workflows import services as drawing
+from workflows.models import Workflow
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+NOTE = {"fields": [{"name": "note", "type": "text"}]}
+
+
+def source(nodes: dict[str, str | dict[str, Any]], *edges: str) -> dict[str, Any]:
+    """``nodes``: type or whole node by id; ``edges``: ``a>b`` or ``a.handle>b``."""
+    drawn = []
+    for name, kind in nodes.items():
+        node = {"id": name, "type": kind} if isinstance(kind, str) else {"id": name, **kind}
+        if node["type"] == "user_action":
+            node.setdefault("data", NOTE)
+        drawn.append(node)
+    lines = []
+    for edge in edges:
+        left, target = edge.split(">")
+        name, _, handle = left.partition(".")
+        lines.append({"source": name, "target": target, "sourceHandle": handle or None})
+    return {"nodes": drawn, "edges": lines}
+
+
+def started(
+    drawing_of: dict[str, Any], workflow: Workflow | None = None, **fields: Any
+) -> Execution:
+    row = workflow or WorkflowFactory()
+    drawing.save_graph(row, drawing_of, based_on=row.latest_version.number)
+    return services.start(row, FindingFactory(entity_name_type=row.entity_name_type, fields=fields))
+
+
+def standing(execution: Execution) -> set[str]:
+    return set(execution.steps.open().values_list("node_id", flat=True))
+
+
+def submit(execution: Execution, *nodes: str) -> Execution:
+    for node in nodes:
+        execution = services.submit(execution, node=node, data={"note": node})
+    return execution
+
+
+FORK: dict[str, str | dict[str, Any]] = {
+    "start": "start",
+    "fork": "parallel",
+    "a": "user_action",
+    "b": "user_action",
+    "join": "join",
+    "end": "end",
+}
+DIAMOND = source(FORK, "start>fork", "fork>a", "fork>b", "a>join", "b>join", "join>end")
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_a_join_waits_for_every_branch(order: tuple[str, str]) -> None:
+    execution = started(DIAMOND)
+    assert standing(execution) == {"a", "b"}
+    assert submit(execution, order[0]).status == Status.WAITING
+    assert standing(execution) == {order[1], "join"}
+    assert submit(execution, order[1]).status == Status.COMPLETED
+    joined = execution.steps.filter(node_id="join")
+    assert [step.state for step in joined] == ["done", "done"], "a visit for each branch"
+
+
+def test_branches_without_a_join_complete_when_the_last_has_ended() -> None:
+    nodes = {**FORK, "end2": "end"}
+    del nodes["join"]
+    execution = started(source(nodes, "start>fork", "fork>a", "fork>b", "a>end", "b>end2"))
+    assert submit(execution, "a").status == Status.WAITING
+    assert submit(execution, "b").status == Status.COMPLETED
+
+
+def test_branches_that_wait_for_nothing_join_in_the_same_advance() -> None:
+    nodes = {
+        **FORK,
+        "a": {"type": "set_field", "data": {"values": {"x": 1}}},
+        "b": {"type": "set_field", "data": {"values": {"y": 2}}},
+    }
+    drawn = source(nodes, "start>fork", "fork>a", "fork>b", "a>join", "b>join", "join>end")
+    execution = started(drawn)
+    assert execution.status == Status.COMPLETED
+    execution.entity.refresh_from_db()
+    assert execution.entity.fields == {"x": 1, "y": 2}
+
+
+def condition(handle: str, field: str) -> dict[str, Any]:
+    rule = {"field": field, "op": "exists"}
+    return {"type": "condition", "data": {"branches": [{"handle": handle, "rule": rule}]}}
+
+
+@pytest.mark.parametrize("fields", [{}, {"out": 1}])
+def test_a_branch_that_took_another_way_out_is_not_waited_for(fields: dict[str, Any]) -> None:
+    nodes = {**FORK, "way": condition("out", "out"), "other": "end"}
+    execution = started(
+        source(
+            nodes,
+            "start>fork",
+            "fork>a",
+            "fork>b",
+            "a>join",
+            "b>way",
+            "way.out>other",
+            "way.default>join",
+            "join>end",
+        ),
+        **fields,
+    )
+    submit(execution, "a")
+    assert standing(execution) == {"b", "join"}
+    assert submit(execution, "b").status == Status.COMPLETED
+    assert execution.steps.filter(node_id="join").count() == (1 if fields else 2)
+
+
+def test_joins_nest() -> None:
+    nodes: dict[str, str | dict[str, Any]] = {
+        **FORK,
+        "inner": "parallel",
+        "c": "user_action",
+        "d": "user_action",
+        "inner_join": "join",
+    }
+    execution = started(
+        source(
+            nodes,
+            "start>fork",
+            "fork>a",
+            "fork>b",
+            "a>join",
+            "b>inner",
+            "inner>c",
+            "inner>d",
+            "c>inner_join",
+            "d>inner_join",
+            "inner_join>join",
+            "join>end",
+        )
+    )
+    submit(execution, "b", "a", "c")
+    assert standing(execution) == {"d", "join", "inner_join"}
+    assert submit(execution, "d").status == Status.COMPLETED
+
+
+def test_a_fork_in_a_loop_joins_each_time() -> None:
+    nodes: dict[str, str | dict[str, Any]] = {
+        **FORK,
+        "again": "user_action",
+        "way": condition("stop", "stop"),
+    }
+    nodes["again"] = {
+        "type": "user_action",
+        "data": {"fields": [{"name": "stop", "type": "checkbox"}]},
+    }
+    execution = started(
+        source(
+            nodes,
+            "start>fork",
+            "fork>a",
+            "fork>b",
+            "a>join",
+            "b>join",
+            "join>again",
+            "again>way",
+            "way.stop>end",
+            "way.default>fork",
+        )
+    )
+    for _ in range(3):
+        submit(execution, "a")
+        assert standing(execution) == {"b", "join"}
+        submit(execution, "b")
+        assert standing(execution) == {"again"}
+        services.submit(execution, node="again", data={})
+    submit(execution, "b", "a")
+    done = services.submit(execution, node="again", data={"stop": True})
+    assert done.status == Status.COMPLETED
+
+
+def test_two_joins_that_wait_for_each_other_do_not_wait_for_ever() -> None:
+    nodes: dict[str, str | dict[str, Any]] = {
+        "start": "start",
+        "fork": "parallel",
+        "one": "join",
+        "two": "join",
+        "w1": condition("on", "never"),
+        "w2": condition("on", "never"),
+        "end": "end",
+    }
+    execution = started(
+        source(
+            nodes,
+            "start>fork",
+            "fork>one",
+            "fork>two",
+            "one>w1",
+            "w1.on>two",
+            "w1.default>end",
+            "two>w2",
+            "w2.on>one",
+            "w2.default>end",
+        )
+    )
+    assert execution.status == Status.COMPLETED
+
+
+def test_fail_in_one_branch_cancels_the_others() -> None:
+    nodes: dict[str, str | dict[str, Any]] = {**FORK, "bad": "fail"}
+    execution = started(
+        source(nodes, "start>fork", "fork>a", "fork>b", "a>bad", "b>join", "join>end")
+    )
+    assert submit(execution, "a").status == Status.FAILED
+    assert standing(execution) == set()
+
+
+def test_a_join_waits_for_a_child_and_for_its_incident() -> None:
+    workflow = WorkflowFactory()
+    callee = WorkflowFactory(entity_name_type=workflow.entity_name_type)
+    drawing.save_graph(
+        callee,
+        source({"start": "start", "f": "user_action", "end": "end"}, "start>f", "f>end"),
+        based_on=1,
+    )
+    calling = {**call(callee)}
+    calling.pop("id")
+    execution = started(
+        source(
+            {**FORK, "a": calling},
+            "start>fork",
+            "fork>a",
+            "fork>b",
+            "a>join",
+            "b>join",
+            "join>end",
+        ),
+        workflow,
+    )
+    submit(execution, "b")
+    child = execution.children.get()
+    services.cancel(child)
+    assert standing(execution) == {"a", "join"}
+    services.retry(execution, node="a")
+    assert execution.children.count() == 2
+    again = execution.children.live().get()
+    submit(again, "f")
+    execution.refresh_from_db()
+    assert execution.status == Status.COMPLETED

@@ -1,0 +1,397 @@
+"""Votes, sleeps, incidents: what people and the clock decide, and what the log says of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.utils import timezone
+
+from executions import background, guards, services
+from executions.engine.nodes.behaviour import NotAwaited
+from executions.models import Execution, Job, Status, Step, Vote
+from tests.conftest import Scenario
+from tests.executions.engine.test_branches import source, standing, started
+from tests.factories import FindingFactory, UserFactory, WorkflowFactory, call, drawn, form
+from workflows import services as drawing
+from workflows.models import AuditEntry
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+
+def later(**length: float) -> None:
+    """Let this much time pass for whatever is due."""
+    for job in Job.objects.all():
+        job.due_at -= timedelta(**length)
+        job.save()
+
+
+def last() -> AuditEntry:
+    entry = AuditEntry.objects.first()
+    assert entry is not None
+    return entry
+
+
+def approving(**data: Any) -> dict[str, Any]:
+    return source(
+        {
+            "start": "start",
+            "vote": {"type": "approval", "data": data},
+            "yes": {"type": "set_field", "data": {"values": {"approved": True}}},
+            "end": "end",
+            "no": "fail",
+        },
+        "start>vote",
+        "vote.approved>yes",
+        "vote.rejected>no",
+        "yes>end",
+    )
+
+
+class TestApproval:
+    @pytest.fixture
+    def people(self) -> list[Any]:
+        return [UserFactory(username=name) for name in ("ada", "grace", "linus")]
+
+    def vote(self, execution: Execution, user: Any, approves: bool, **more: Any) -> Execution:
+        return services.vote(execution, node="vote", approves=approves, by=user, **more)
+
+    def test_one_approval_is_enough_where_nothing_is_said(self, people: list[Any]) -> None:
+        execution = started(approving(users=["ada", "grace"]))
+        assert self.vote(execution, people[0], True).status == Status.COMPLETED
+        step = execution.steps.get(node_id="vote")
+        assert (step.handle, step.output["approvals"]) == ("approved", 1)
+
+    def test_all(self, people: list[Any]) -> None:
+        execution = started(approving(users=["ada", "grace"], needed="all"))
+        assert self.vote(execution, people[0], True).status == Status.WAITING
+        assert self.vote(execution, people[1], True).status == Status.COMPLETED
+
+    def test_rejected_when_too_few_are_left(self, people: list[Any]) -> None:
+        execution = started(approving(users=["ada", "grace", "linus"], needed=2))
+        assert self.vote(execution, people[0], False).status == Status.WAITING
+        assert self.vote(execution, people[1], False).status == Status.FAILED
+
+    def test_a_change_of_mind_counts_once(self, people: list[Any]) -> None:
+        execution = started(approving(users=["ada", "grace", "linus"], needed=2))
+        self.vote(execution, people[0], False, notes="not yet")
+        self.vote(execution, people[0], True, notes="now")
+        assert list(Vote.objects.values_list("username", "approves", "notes")) == [
+            ("ada", True, "now")
+        ]
+        assert self.vote(execution, people[1], True).status == Status.COMPLETED
+
+    def test_a_group_votes_and_who_has_left_does_not_count(self, people: list[Any]) -> None:
+        group = Group.objects.create(name="risk")
+        for user in people:
+            user.groups.add(group)
+        execution = started(approving(groups=["risk"], needed=2))
+        self.vote(execution, people[0], True)
+        people[0].groups.clear()
+        assert self.vote(execution, people[1], True).status == Status.WAITING
+        assert self.vote(execution, people[2], True).status == Status.COMPLETED
+
+    def test_others_do_not_vote(self, people: list[Any]) -> None:
+        execution = started(approving(users=["ada"]))
+        with pytest.raises(guards.NotAssigned):
+            self.vote(execution, people[1], True)
+        assert not Vote.objects.exists()
+
+    def test_a_form_is_not_voted_on(self, people: list[Any], scenario: Scenario) -> None:
+        with pytest.raises(NotAwaited):
+            services.vote(scenario.start(), node="form", approves=True, by=people[0])
+
+
+def waiting(**data: Any) -> dict[str, Any]:
+    nodes = {"start": "start", "sleep": {"type": "wait", "data": data}, "end": "end"}
+    return source(nodes, "start>sleep", "sleep>end")
+
+
+class TestWait:
+    def test_it_sleeps_until_its_time_and_goes_on_by_itself(self) -> None:
+        execution = started(waiting(interval="PT1H"))
+        assert standing(execution) == {"sleep"}
+        assert background.serve_due() == 0
+        later(hours=1)
+        assert background.serve_due() == 1
+        execution.refresh_from_db()
+        assert execution.status == Status.COMPLETED
+        assert not Job.objects.exists()
+
+    def test_it_is_woken_early_and_the_log_tells(self) -> None:
+        execution = started(waiting(interval="P30D"))
+        user = UserFactory(username="ada")
+        woken = services.wake(execution, node="sleep", by=user, why="the audit is over")
+        assert woken.status == Status.COMPLETED
+        assert not Job.objects.exists()
+        assert (last().action, last().who, last().why) == ("woken", "ada", "the audit is over")
+        later(days=30)
+        assert background.serve_due() == 0
+
+    @pytest.mark.parametrize(
+        ("data", "fields"),
+        [
+            ({"at": "2020-01-01"}, {}),
+            ({"at": None}, {}),
+            ({"at_field": "due"}, {}),
+            ({"at_field": "due"}, {"due": ""}),
+            ({"at_field": "due"}, {"due": "2020-01-01T10:00:00Z"}),
+            ({"at_field": "due", "delta": "-P3650000D"}, {"due": "2999-01-01"}),
+        ],
+    )
+    def test_a_past_or_empty_date_goes_on_at_once(
+        self, data: dict[str, Any], fields: dict[str, Any]
+    ) -> None:
+        if data.get("delta") == "-P3650000D":
+            data = {**data, "delta": "-P36500D"}
+            fields = {"due": timezone.now().date().isoformat()}
+        assert started(waiting(**data), **fields).status == Status.COMPLETED
+
+    def test_a_date_of_a_field_and_a_delta(self) -> None:
+        day = (timezone.now() + timedelta(days=10)).date()
+        execution = started(waiting(at_field="due", delta="-P3D"), due=day.isoformat())
+        due = execution.steps.open().get().due_at
+        assert due is not None
+        assert due.date() == day - timedelta(days=3)
+
+    def test_a_field_that_holds_no_date_is_an_incident_and_is_looked_at_again(self) -> None:
+        execution = started(waiting(at_field="due"), due="soon")
+        step = execution.steps.open().get()
+        assert step.incident["code"] == "no_date"
+        assert "'soon'" in step.incident["detail"]
+        with pytest.raises(guards.NoIncident):
+            services.wake(execution, node="sleep")
+        entity = execution.entity
+        entity.refresh_from_db()
+        entity.fields = {"due": "2020-01-01"}
+        entity.save()
+        assert services.retry(execution, node="sleep").status == Status.COMPLETED
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            {},
+            {"interval": "soon"},
+            {"interval": 0},
+            {"interval": "P1D", "at": "2020-01-01"},
+            {"at": "soon"},
+            {"at_field": "1"},
+            {"interval": "P1D", "delta": "P1D"},
+            {"at_field": "due", "delta": "x"},
+        ],
+    )
+    def test_what_a_wait_is_not_drawn_with(self, data: dict[str, Any]) -> None:
+        with pytest.raises(drawing.graphs.guards.Refusal):
+            started(waiting(**data))
+
+
+class TestIncident:
+    def failing(self, scenario: Scenario) -> tuple[Execution, Execution]:
+        drawn(scenario.callee, form("inner"))
+        execution = scenario.start()
+        services.submit(execution, node="form", data={"note": "n"})
+        child = execution.children.get()
+        services.cancel(child)
+        return execution, child
+
+    def test_retry_runs_a_new_child_on_the_same_pin(self, scenario: Scenario) -> None:
+        execution, child = self.failing(scenario)
+        drawn(scenario.callee, form("newer"))
+        services.retry(execution, node="call", why="again")
+        again = execution.children.exclude(pk=child.pk).get()
+        assert again.version_id == child.version_id
+        assert standing(again) == {"inner"}
+        assert execution.steps.get(node_id="call").attempt == 2
+        assert (last().action, last().before["incident"]["code"]) == (
+            "retried",
+            "child_cancelled",
+        )
+
+    def test_skip_leaves_by_the_only_exit(self, scenario: Scenario) -> None:
+        execution, _ = self.failing(scenario)
+        assert services.skip(execution, node="call").status == Status.COMPLETED
+        assert last().action == "skipped"
+
+    def test_skip_leaves_by_the_exit_that_is_named(self) -> None:
+        execution = started(waiting(at_field="due"), due="soon")
+        with pytest.raises(guards.NoSuchHandle, match="has no named exits"):
+            services.skip(execution, node="sleep", handle="x")
+        assert services.skip(execution, node="sleep").status == Status.COMPLETED
+
+    def test_skip_of_a_node_with_named_exits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("executions.engine.advance.STEP_BUDGET", 1)
+        rule = {"field": "x", "op": "exists"}
+        nodes: dict[str, str | dict[str, Any]] = {
+            "start": "start",
+            "way": {"type": "condition", "data": {"branches": [{"handle": "on", "rule": rule}]}},
+            "end": "end",
+            "bad": "fail",
+        }
+        execution = started(source(nodes, "start>way", "way.on>end", "way.default>bad"))
+        with pytest.raises(guards.NoSuchHandle, match="Name the exit to leave by: 'on', 'default'"):
+            services.skip(execution, node="way")
+        assert services.skip(execution, node="way", handle="on").status == Status.COMPLETED
+
+    def test_what_has_no_incident_is_neither_retried_nor_skipped(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        for service in (services.retry, services.skip):
+            with pytest.raises(guards.NoIncident):
+                service(execution, node="form")
+        assert (last().refused, last().code) == (True, "no_incident")
+
+
+class TestRestart:
+    def test_a_live_one_is_cancelled_and_begins_anew_on_the_latest_version(
+        self, scenario: Scenario
+    ) -> None:
+        execution = scenario.start()
+        drawn(scenario.caller, form("other"), call(scenario.callee))
+        again = services.restart(execution, why="wrong entity data")
+        execution.refresh_from_db()
+        assert (execution.status, execution.message) == ("cancelled", "wrong entity data")
+        assert standing(again) == {"other"}
+        assert (last().action, last().after["execution"]) == ("restarted", again.cuid)
+
+    def test_one_that_has_ended(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        services.submit(execution, node="form", data={"note": "n"})
+        assert services.restart(execution).status == Status.WAITING
+
+    def test_a_child_is_not(self, scenario: Scenario) -> None:
+        drawn(scenario.callee, form("inner"))
+        execution = scenario.start()
+        services.submit(execution, node="form", data={"note": "n"})
+        with pytest.raises(guards.NotARoot):
+            services.restart(execution.children.get())
+
+    def test_what_cannot_start_leaves_the_old_one_as_it_was(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        drawing.retire(scenario.caller)
+        with pytest.raises(guards.NotStartable):
+            services.restart(execution)
+        execution.refresh_from_db()
+        assert execution.status == Status.WAITING
+
+
+class TestScheduled:
+    def test_it_begins_at_its_time_with_what_was_frozen(self, scenario: Scenario) -> None:
+        at = timezone.now() + timedelta(hours=1)
+        execution = services.start(scenario.caller, scenario.finding, scheduled_for=at)
+        assert execution.status == Status.SCHEDULED
+        assert standing(execution) == {"start"}
+        drawn(scenario.caller, form("newer"), call(scenario.callee))
+        later(hours=1)
+        assert background.serve_due() == 1
+        execution.refresh_from_db()
+        assert execution.status == Status.WAITING
+        assert standing(execution) == {"form"}
+
+    def test_it_holds_its_workflow_and_can_be_cancelled(self, scenario: Scenario) -> None:
+        at = timezone.now() + timedelta(hours=1)
+        execution = services.start(scenario.caller, scenario.finding, scheduled_for=at)
+        scenario.caller.entity_name_type = scenario.exception
+        with pytest.raises(drawing.graphs.guards.ActiveExecutions):
+            scenario.caller.save()
+        assert services.cancel(execution).status == Status.CANCELLED
+        assert not Job.objects.exists()
+
+    def test_a_time_that_has_passed_is_now(self, scenario: Scenario) -> None:
+        at = timezone.now() - timedelta(hours=1)
+        execution = services.start(scenario.caller, scenario.finding, scheduled_for=at)
+        assert execution.status == Status.WAITING
+
+    def test_it_is_begun_early_by_waking_its_start(self, scenario: Scenario) -> None:
+        at = timezone.now() + timedelta(hours=1)
+        execution = services.start(scenario.caller, scenario.finding, scheduled_for=at)
+        assert services.wake(execution, node="start").status == Status.WAITING
+        assert standing(execution) == {"form"}
+
+
+class TestDeadline:
+    def test_a_step_that_passes_it_is_overdue_and_stays_open(self) -> None:
+        workflow = WorkflowFactory()
+        drawn(workflow, form(deadline="PT1H"))
+        finding = FindingFactory(entity_name_type=workflow.entity_name_type)
+        execution = services.start(workflow, finding)
+        later(hours=1)
+        assert background.serve_due() == 1
+        step = execution.steps.open().get()
+        assert (step.overdue, step.state) == (True, "open")
+        assert not Job.objects.exists()
+        services.submit(execution, node="form", data={"note": "n"})
+
+    def test_a_step_that_was_in_time_leaves_no_job(self) -> None:
+        workflow = WorkflowFactory()
+        drawn(workflow, form(deadline="PT1H"))
+        finding = FindingFactory(entity_name_type=workflow.entity_name_type)
+        services.submit(services.start(workflow, finding), node="form", data={"note": "n"})
+        assert not Job.objects.exists()
+
+
+class TestDraft:
+    def test_it_is_kept_and_judged_only_when_it_is_submitted(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        services.save_draft(execution, node="form", data={"note": "", "odd": 1})
+        assert execution.steps.open().get().draft == {"note": "", "odd": 1}
+        services.submit(execution, node="form", data={"note": "n"})
+
+    @pytest.mark.parametrize("data", [[], {"a": "\0"}, None])
+    def test_what_is_no_draft(self, scenario: Scenario, data: object) -> None:
+        with pytest.raises(guards.InvalidDraft):
+            services.save_draft(scenario.start(), node="form", data=data)
+
+
+def test_a_stage_is_told() -> None:
+    nodes: dict[str, str | dict[str, Any]] = {
+        "start": "start",
+        "far": {"type": "set_state", "data": {"state": "In review", "progress": 40}},
+        "f": "user_action",
+        "further": {"type": "set_state", "data": {"state": "Done"}},
+        "end": "end",
+    }
+    execution = started(source(nodes, "start>far", "far>f", "f>further", "further>end"))
+    execution.refresh_from_db()
+    assert (execution.stage, execution.progress) == ("In review", 40)
+    services.submit(execution, node="f", data={})
+    execution.refresh_from_db()
+    assert (execution.stage, execution.progress) == ("Done", 40)
+
+
+class TestJobs:
+    def test_a_claim_is_a_lease_and_the_later_claim_wins(self) -> None:
+        execution = started(waiting(interval="PT1H"))
+        later(hours=1)
+        (first,) = background.claim(lease=timedelta(seconds=-1))
+        (second,) = background.claim()
+        assert background.claim() == []
+        assert background.serve(first) is False
+        assert standing(execution) == {"sleep"}
+        assert background.serve(second) is True
+        assert standing(execution) == set()
+        assert background.serve(second) is False
+
+    def test_what_fails_is_tried_again_later_and_at_last_is_an_incident(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(*args: Any) -> None:
+            raise RuntimeError("no luck")
+
+        execution = started(waiting(interval="PT1H"))
+        monkeypatch.setattr("executions.engine.nodes.wait.Wait.wake", fail)
+        for attempt in range(1, 5):
+            later(hours=3)
+            assert background.serve_due() == 0
+            assert Job.objects.get().attempt == attempt
+            assert Job.objects.get().due_at > timezone.now()
+        later(hours=3)
+        background.serve_due()
+        step = Step.objects.open().get()
+        assert step.incident["code"] == "background"
+        assert "It failed 5 times, at last with: RuntimeError: no luck" in step.incident["detail"]
+        assert not Job.objects.exists()
+        assert "no luck" in caplog.text
+        monkeypatch.undo()
+        services.retry(execution, node="sleep")
+        assert Job.objects.count() == 1
