@@ -11,7 +11,8 @@ from django.utils.html import format_html
 
 from executions import services
 from executions.models import Execution
-from workflows.admin.refused import REFUSING, refusal_of
+from workflows.admin.recorded import recorded
+from workflows.admin.refused import REFUSING
 from workflows.admin.shown import admin_url
 
 if TYPE_CHECKING:
@@ -40,9 +41,7 @@ def cancel_page(
         try:
             services.cancel(execution, by=request.user, why=form.cleaned_data["why"])
         except REFUSING as error:
-            refusal = refusal_of(error)
-            if refusal is None:
-                raise
+            refusal = recorded(error)
             model_admin.message_refusal(request, refusal)
             return back
         model_admin.log_change(request, execution, "Cancelled.")

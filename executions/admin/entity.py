@@ -8,9 +8,27 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from executions import guards
-from executions.models import Finding, InventoryModel
+from executions.models import Entity, Execution, Finding, InventoryModel
 from workflows.admin.guarded import GuardedAdmin
+from workflows.admin.history import log_url
+from workflows.admin.records import KINDS, Kind
 from workflows.admin.sections import listed_executions
+from workflows.admin.shown import admin_url
+from workflows.models import EntityName
+
+
+def entity_page(entity: Any) -> str:
+    """The address of an entity's page: it has one as what it is, a finding or a model."""
+    face = Finding if entity.entity_name == EntityName.FINDING else InventoryModel
+    return admin_url(face, "change", entity.pk)
+
+
+KINDS.update(
+    {
+        "entity": Kind(Entity, "title", entity_page, ("entity_name",)),
+        "execution": Kind(Execution),
+    }
+)
 
 
 class EntityAdmin(GuardedAdmin):
@@ -35,7 +53,12 @@ class EntityAdmin(GuardedAdmin):
         """The page of one entity, with what ran on it."""
         row = context.get("original")
         shown = (
-            {} if row is None else {"ran": listed_executions(row.executions.all(), entity=row.pk)}
+            {}
+            if row is None
+            else {
+                "ran": listed_executions(row.executions.all(), entity=row.pk),
+                "log_url": log_url(request, row.cuid),
+            }
         )
         return super().render_change_form(request, {**context, **shown}, *args, **kwargs)
 

@@ -8,12 +8,16 @@ from django.contrib import messages
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from executions import services
 from executions.models import Entity, Execution
-from workflows.admin.refused import REFUSING, as_html, refusal_of
+from workflows import guards
+from workflows.admin.recorded import recorded
+from workflows.admin.refused import REFUSING, as_html
 from workflows.admin.shown import admin_url, row_id
-from workflows.models import Workflow
+from workflows.models import Workflow, calls
+from workflows.models.pending import draining
 
 if TYPE_CHECKING:
     from executions.admin.execution import ExecutionAdmin
@@ -38,12 +42,12 @@ def start_page(model_admin: ExecutionAdmin, request: HttpRequest, pk: int) -> Ht
             try:
                 execution = services.start(workflow, entity, by=request.user)
             except REFUSING as error:
-                refusal = refusal_of(error)
-                if refusal is None:
-                    raise
+                refusal = recorded(error)
                 refused = as_html(refusal)
             else:
                 return _started(model_admin, request, workflow, execution)
+    else:
+        refused = _draining(workflow)
     query = request.POST.get("q", request.GET.get("q", "")).strip()
     found = _found(workflow, query)
     return model_admin.render_page(
@@ -60,6 +64,16 @@ def start_page(model_admin: ExecutionAdmin, request: HttpRequest, pk: int) -> Ht
             "chosen": chosen,
         },
     )
+
+
+def _draining(workflow: Workflow) -> SafeString | None:
+    """What every start would be refused by now, before anybody has chosen an entity."""
+    reached = calls.walk([workflow.pk], "callees", "default")
+    try:
+        guards.refuse_draining(list(draining(reached)))
+    except guards.Draining as refusal:
+        return as_html(refusal)
+    return None
 
 
 def _found(workflow: Workflow, query: str) -> Any:

@@ -7,10 +7,11 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.html import format_html
 
+from executions.admin.entity import entity_page
 from executions.admin.steps import OpenStep, open_steps
-from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step
+from executions.models import Entity, Execution, Pin, Step
+from workflows.admin.history import log_url
 from workflows.admin.shown import admin_url, link, pretty
-from workflows.models import EntityName
 
 HISTORY = 200
 SHORT = 80
@@ -40,14 +41,13 @@ def told(request: HttpRequest, row: Execution, bound: dict[str, Any]) -> dict[st
             for step in reversed(newest)
         ],
         "history_total": total,
+        "log_url": log_url(request, row.cuid),
         "cancel_url": may_change and row.live and admin_url(Execution, "cancel", row.pk),
     }
 
 
 def _entity_link(entity: Entity) -> str:
-    # Entities have pages as what they are, a finding or a model.
-    face = Finding if entity.entity_name == EntityName.FINDING else InventoryModel
-    return format_html('<a href="{}">{}</a>', admin_url(face, "change", entity.pk), entity)
+    return format_html('<a href="{}">{}</a>', entity_page(entity), entity)
 
 
 def in_short(value: Any) -> str:

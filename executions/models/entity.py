@@ -70,13 +70,14 @@ class Entity(Audited, EntityContext):
 
     def clean(self) -> None:
         """Raises a ``ValidationError`` with the guard's refusal on the field that changed."""
-        super().clean()
-        try:
-            guards.refuse_fields(self)
-        except guards.InvalidFields as refusal:
-            raise ValidationError({"fields": refusal}) from None
-        if self.pk:
-            guards.explain_entity_edit(self)
+        with self._explaining():
+            super().clean()
+            try:
+                guards.refuse_fields(self)
+            except guards.InvalidFields as refusal:
+                raise ValidationError({"fields": refusal}) from None
+            if self.pk:
+                guards.explain_entity_edit(self)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; ``fields`` only where this instance changed them, for executions write them too.

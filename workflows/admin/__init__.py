@@ -1,3 +1,3 @@
 """The admin of what is drawn: one module a page."""
 
-from workflows.admin import types, version, workflow  # noqa: F401
+from workflows.admin import audit, pending, types, version, workflow  # noqa: F401

@@ -11,7 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 
 from workflows import services
-from workflows.admin.refused import REFUSING, as_html, refusal_of
+from workflows.admin.recorded import recorded
+from workflows.admin.refused import REFUSING, as_html
 from workflows.admin.shown import admin_url, link, pretty
 from workflows.guards import StaleVersion
 from workflows.models import Version, Workflow
@@ -74,9 +75,7 @@ def graph_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Http
                     notes=form.cleaned_data["notes"],
                 )
             except REFUSING as error:
-                refusal = refusal_of(error)
-                if refusal is None:
-                    raise
+                refusal = recorded(error)
             else:
                 return _saved(model_admin, request, workflow, saved)
     else:

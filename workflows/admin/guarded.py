@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from django import forms
@@ -16,12 +17,16 @@ from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
+from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, RefusalList, as_html, refusal_of
 from workflows.admin.shown import pretty
 from workflows.jsontext import kind, unstorable_in
+from workflows.models.audited import deleted, tried
 from workflows.refusals import Refusal
 
+DELETE_SELECTED = "delete_selected"
 _REFUSED = "_refused_by_save"
+_DELETION = "_deletion"
 
 
 class ObjectField(forms.JSONField):
@@ -107,6 +112,36 @@ def _pointed_at(error: object) -> str:
     return problems[0].pointer.split("/")[1] if problems and problems[0].pointer else ""
 
 
+@dataclass(slots=True)
+class _Deletion:
+    """A deletion that was confirmed: of what, and what refuses it before it is tried."""
+
+    rows: list[Any] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+def _asked(request: HttpRequest) -> _Deletion:
+    known: _Deletion = request.__dict__.setdefault(_DELETION, _Deletion())
+    return known
+
+
+def _is_confirmed(request: HttpRequest) -> bool:
+    # The list asks first, by a POST too; the page of one row asks by a GET.
+    asks = request.POST.get("action") == DELETE_SELECTED and not request.POST.get("post")
+    return request.method == "POST" and not asks
+
+
+def _record_form(response: Any, refusal: Refusal | None) -> None:
+    page = (getattr(response, "context_data", None) or {}).get("adminform")
+    if page is None:
+        return
+    shown = [error for errors in page.form.errors.as_data().values() for error in errors]
+    # One attempt, one entry, although the second look may be refused for another reason.
+    first = refusal or next((error for error in shown if isinstance(error, Refusal)), None)
+    if first is not None:
+        recorded(first, lambda: tried(page.form.instance))
+
+
 class GuardedAdmin(admin.ModelAdmin):
     """An admin over guarded rows. It holds no rule; it asks, and shows what is answered."""
 
@@ -137,22 +172,26 @@ class GuardedAdmin(admin.ModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
         """The stock page; what ``save()`` or the commit refuses comes back as an error in it."""
+        refusal = None
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            response = super().changeform_view(request, object_id, form_url, extra_context)
         except REFUSING as error:
             refusal = refusal_of(error)
             if refusal is None:
                 raise
-        forget_new_messages(request)
-        setattr(request, _REFUSED, refusal)
-        return super().changeform_view(request, object_id, form_url, extra_context)
+            forget_new_messages(request)
+            setattr(request, _REFUSED, refusal)
+            response = super().changeform_view(request, object_id, form_url, extra_context)
+        if request.method == "POST":
+            _record_form(response, refusal)
+        return response
 
     def refuse_deletion(self, row: Any) -> None:
         """Ask the guard of the model; raises its refusal."""
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """What would go along; the guard's refusals stand where Django lists protected rows."""
-        deleted, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        gone, counts, lacking, protected = super().get_deleted_objects(objs, request)
         refused: list[Any] = []
         for row in objs:
             try:
@@ -163,7 +202,12 @@ class GuardedAdmin(admin.ModelAdmin):
                 if refusal is None:
                     raise
                 refused.append({"row": row, "refusal": as_html(refusal)})
-        return deleted, counts, lacking, [*protected, *refused]
+                if _is_confirmed(request):
+                    refusal.attempts = refusal.attempts or [deleted(row)]
+                    _asked(request).refusals.append(refusal)
+        if _is_confirmed(request):
+            _asked(request).rows = list(objs)
+        return gone, counts, lacking, [*protected, *refused]
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -179,7 +223,7 @@ class GuardedAdmin(admin.ModelAdmin):
     ) -> Any:
         """The stock list; a deletion of several rows is made whole or not at all."""
         # The stock action logs before it deletes.
-        deleting = request.method == "POST" and request.POST.get("action") == "delete_selected"
+        deleting = request.method == "POST" and request.POST.get("action") == DELETE_SELECTED
 
         def view() -> Any:
             with transaction.atomic() if deleting else nullcontext():
@@ -188,12 +232,15 @@ class GuardedAdmin(admin.ModelAdmin):
         return self._or_refused(request, view) if request.method == "POST" else view()
 
     def _or_refused(self, request: HttpRequest, view: Callable[[], Any]) -> Any:
+        asked = _asked(request)
         try:
-            return view()
+            response = view()
         except REFUSING as error:
-            refusal = refusal_of(error)
-            if refusal is None:
-                raise
+            refusal = recorded(error, lambda: [deleted(row) for row in asked.rows])
+        else:
+            for known in asked.refusals:
+                recorded(known)
+            return response
         forget_new_messages(request)
         self.message_refusal(request, refusal)
         return HttpResponseRedirect(request.get_full_path())

@@ -35,6 +35,30 @@ class NarrowedFilter(SimpleListFilter):
         return queryset if value is None else queryset.filter(**{str(self.parameter_name): value})
 
 
+class ExactFilter(SimpleListFilter):
+    """One value of a text; there are too many of them to choose from."""
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        """The value that the address names, and nothing else."""
+        value = self.value()
+        return [] if value is None else [(value, value)]
+
+    def value(self) -> str | None:
+        """The value in the address, where a database could hold it."""
+        value = super().value()
+        return value if value and "\0" not in value else None
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Only what has the value."""
+        value = self.value()
+        return queryset if value is None else queryset.filter(**{str(self.parameter_name): value})
+
+
+def exactly(name: str, title: str) -> type[ExactFilter]:
+    """The filter by this text."""
+    return type(f"{name}_filter", (ExactFilter,), {"title": title, "parameter_name": name})
+
+
 def narrowed(name: str, model: type[Model]) -> type[NarrowedFilter]:
     """The filter by this foreign key."""
     title = str(model._meta.verbose_name)

@@ -16,6 +16,7 @@ from workflows import locks
 from workflows.admin.shown import admin_url, execution_model
 from workflows.database_refusals import as_refusal
 from workflows.models import Workflow
+from workflows.models.pending import draining
 from workflows.refusals import Refusal
 
 REFUSING = (Refusal, locks.Contention, DatabaseError)
@@ -71,8 +72,34 @@ def _ids(model: Any, cuids: Iterable[str]) -> dict[str, int]:
     return dict(rows)
 
 
-def describe(refusal: Refusal, *, kind: str | None = None) -> Described:
-    """Say all that a refusal knows; ``kind`` is the type that was asked for, where one was."""
+LEADS_TO_GROUP = {"change_together": "Choose these {}", "when_drained": "Change when drained"}
+
+
+def _ways(refusal: Refusal, ids: dict[str, int], kind: str | None, here: str) -> Iterable[Way]:
+    for remedy in refusal.remedies:
+        group = [ids[cuid] for cuid in remedy.workflows if cuid in ids]
+        if remedy.code in LEADS_TO_GROUP and group:
+            query = {"workflows": ",".join(map(str, group)), **({"type": kind} if kind else {})}
+            url = admin_url(Workflow, "change_type", **query)
+            label = LEADS_TO_GROUP[remedy.code].format(len(group))
+            yield Way(remedy.detail, None if url == here else url, label)
+        elif remedy.code == "withdraw" and group:
+            changes = {row.change_id: row.change for row in draining(group)}
+            yield Way(remedy.detail)
+            for change in changes.values():
+                url = admin_url(change, "change", change.pk)
+                yield Way(f"To “{change.context_type}”:", url, "Open the change on hold")
+        else:
+            yield Way(remedy.detail)
+
+
+def describe(refusal: Refusal, *, kind: str | None = None, here: str = "") -> Described:
+    """Say all that a refusal knows.
+
+    Args:
+        kind: the type that was asked for, where one was.
+        here: the address of the page that shows it, which it need not link.
+    """
     blockers = refusal.blockers
     executions = _ids(execution_model(), (row.cuid for row in blockers.executions))
     named = {row.cuid for row in blockers.workflows}
@@ -82,15 +109,6 @@ def describe(refusal: Refusal, *, kind: str | None = None) -> Described:
     def page(model: Any, ids: dict[str, int], cuid: str) -> str | None:
         return admin_url(model, "change", ids[cuid]) if cuid in ids else None
 
-    ways = []
-    for remedy in refusal.remedies:
-        group = [workflows[cuid] for cuid in remedy.workflows if cuid in workflows]
-        if remedy.code == "change_together" and group:
-            query = {"workflows": ",".join(map(str, group)), **({"type": kind} if kind else {})}
-            url = admin_url(Workflow, "change_type", **query)
-            ways.append(Way(remedy.detail, url, f"Choose these {len(group)}"))
-        else:
-            ways.append(Way(remedy.detail))
     listed = len(blockers.executions) + len(blockers.workflows)
     return Described(
         message=str(refusal.message),
@@ -115,14 +133,14 @@ def describe(refusal: Refusal, *, kind: str | None = None) -> Described:
             Blocker(row.title, page(Workflow, workflows, row.cuid)) for row in blockers.workflows
         ],
         more=max(blockers.total - listed, 0),
-        ways=ways,
+        ways=list(_ways(refusal, workflows, kind, here)),
     )
 
 
-def as_html(refusal: Refusal, *, kind: str | None = None) -> SafeString:
+def as_html(refusal: Refusal, *, kind: str | None = None, here: str = "") -> SafeString:
     """The refusal as a block of a page or as a message."""
     return render_to_string(
-        "workflows/admin/refusal.html", {"refusal": describe(refusal, kind=kind)}
+        "workflows/admin/refusal.html", {"refusal": describe(refusal, kind=kind, here=here)}
     )
 
 

@@ -11,10 +11,12 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from workflows.admin.history import history
 from workflows.admin.refused import describe
 from workflows.admin.shown import admin_url, execution_model
 from workflows.models import Version, Workflow
 from workflows.models.context_change import AnyChange
+from workflows.models.pending import draining
 from workflows.refusals import Refusal
 
 LISTED = 20
@@ -85,8 +87,23 @@ def sections(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
         "graph_url": may("workflows.add_version") and admin_url(Workflow, "graph", workflow.pk),
         "change_type_url": may("workflows.change_workflow")
         and admin_url(Workflow, "change_type", workflows=workflow.pk),
+        "draining": draining_html(request, workflow),
+        **history(request, workflow.cuid),
         "start_url": may("executions.add_execution") and admin_url(execution, "start", workflow.pk),
     }
+
+
+def draining_html(request: HttpRequest, workflow: Workflow) -> SafeString | None:
+    """The notice that a change of this workflow's type waits, where one does."""
+    waiting = draining([workflow.pk]).first()
+    if waiting is None:
+        return None
+    may_view = request.user.has_perm("workflows.view_pendingchange")
+    change = waiting.change
+    return render_to_string(
+        "workflows/admin/draining.html",
+        {"change": change, "url": may_view and admin_url(change, "change", change.pk)},
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -13,11 +14,13 @@ from django.utils.html import format_html
 from workflows import services
 from workflows.admin.graph import graph_page
 from workflows.admin.guarded import GuardedAdmin
-from workflows.admin.refused import REFUSING, as_html, refusal_of
+from workflows.admin.recorded import recorded
+from workflows.admin.refused import REFUSING, as_html
 from workflows.admin.sections import Outlook, live_count, outlook, outlook_html, sections
 from workflows.admin.shown import admin_url, badge, execution_model
 from workflows.admin.together import change_type_page
-from workflows.models import CONTEXT_FIELDS, Version, Workflow
+from workflows.models import CONTEXT_FIELDS, PendingWorkflow, Version, Workflow
+from workflows.models.audited import changed
 
 NOTICE = "change_of_type"
 _OUTLOOK = "_outlook"
@@ -36,12 +39,14 @@ class WorkflowAdmin(GuardedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workflow]:
         """Workflows with the numbers that their list shows."""
         latest = Version.objects.filter(workflow=OuterRef("pk")).order_by("-number")
+        waiting = PendingWorkflow.objects.filter(workflow=OuterRef("pk"), waiting=True)
         workflows: QuerySet[Any] = (
             super()
             .get_queryset(request)
             .annotate(
                 latest_number=Subquery(latest.values("number")[:1]),
                 live_number=live_count("workflow"),
+                is_draining=Exists(waiting),
             )
         )
         return workflows
@@ -52,9 +57,12 @@ class WorkflowAdmin(GuardedAdmin):
         return str(row.context_type)
 
     @admin.display(description="state", ordering="state")
-    def state_badge(self, row: Workflow) -> str:
-        """The state, coloured."""
-        return badge(row.state, row.get_state_display())
+    def state_badge(self, row: Any) -> str:
+        """The state, coloured; beside it, whether a change of type waits."""
+        state = badge(row.state, row.get_state_display())
+        if not row.is_draining:
+            return state
+        return format_html("{} {}", state, badge("draining", "Draining"))
 
     @admin.display(description="version", ordering="latest_number")
     def latest(self, row: Any) -> str:
@@ -187,9 +195,8 @@ class WorkflowAdmin(GuardedAdmin):
             try:
                 services.set_state(row, state)
             except REFUSING as error:
-                refusal = refusal_of(error)
-                if refusal is None:
-                    raise
+                wanted = {"state": state.value}
+                refusal = recorded(error, partial(changed, row, {"state": row.state}, wanted))
                 text = format_html("“{}” stays {}. {}", row, row.state, as_html(refusal))
                 self.message_user(request, text, messages.ERROR)
                 continue

@@ -181,12 +181,13 @@ def _entry(
 def attempting(attempts: Callable[[], Iterable[Attempt]], *, using: str = DB) -> Iterator[None]:
     """Let whatever is refused inside tell what was attempted, and record it.
 
-    ``attempts`` is asked only then. Stands outside the transaction of the edit.
+    ``attempts`` is asked only then, and not while a transaction that a caller holds open is
+    broken: no query runs in that one. Stands outside the transaction of the edit.
     """
     try:
         yield
     except Refusal as refusal:
-        if not refusal.attempts:
+        if not refusal.attempts and not connections[using].needs_rollback:
             refusal.attempts = list(attempts())
         faces = (acting.Face.ADMIN, acting.Face.API)
         if acting.current().face not in faces or not connections[using].in_atomic_block:

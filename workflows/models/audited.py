@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError, models, router, transaction
 
 from workflows import locks
@@ -17,7 +19,7 @@ from workflows.models.audit import (
     told,
     values_of,
 )
-from workflows.refusals import Attempt
+from workflows.refusals import Attempt, refusals_in
 
 
 def changed(
@@ -142,6 +144,23 @@ class Audited(models.Model):
     def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
         """Write the row, inside the transaction of the save."""
         super().save(*args, **kwargs)
+
+    def tried(self) -> list[Attempt]:
+        """What a save of this instance would change now."""
+        return self._tried(self._state.db or router.db_for_read(type(self), instance=self), None)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Let what refuses a form tell what its save would have changed.
+
+        Nothing is recorded: only the face knows whether anybody asked to save.
+        """
+        try:
+            yield
+        except ValidationError as error:
+            for refusal in refusals_in(error):
+                refusal.attempts = refusal.attempts or self.tried()
+            raise
 
     def _tried(self, database: str, names: Iterable[str] | None) -> list[Attempt]:
         stored = self._stored(database)

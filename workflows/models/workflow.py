@@ -130,14 +130,15 @@ class Workflow(Audited, EntityContext):
 
     def clean(self) -> None:
         """Raises a ``ValidationError`` with the guard's refusal on the field that changed."""
-        super().clean()
-        if self.pk:
-            from workflows.models.edit import WorkflowEdit
+        with self._explaining():
+            super().clean()
+            if self.pk:
+                from workflows.models.edit import WorkflowEdit
 
-            using = self._state.db or router.db_for_read(Workflow, instance=self)
-            stored = WorkflowEdit.stored(self.pk, using)
-            if stored is not None:
-                WorkflowEdit(self, stored, using).explain()
+                using = self._state.db or router.db_for_read(Workflow, instance=self)
+                stored = WorkflowEdit.stored(self.pk, using)
+                if stored is not None:
+                    WorkflowEdit(self, stored, using).explain()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; a legal change of context leaves a new version with it, a new workflow has one.

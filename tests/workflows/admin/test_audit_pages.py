@@ -1,0 +1,234 @@
+"""The pages of the audit log: read by whoever may, fast however long it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from executions import services as running
+from tests.conftest import Scenario
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    InventoryModelFactory,
+    WorkflowFactory,
+    drawn,
+    form,
+)
+from tests.workflows.admin.staff import VIEW, page, staff, statements, text
+from workflows import guards, services
+from workflows.acting import Acting, Face, acting
+from workflows.admin import audit
+from workflows.models import AuditEntry, Workflow
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LOG = "/admin/workflows/auditentry/"
+
+
+def last() -> AuditEntry:
+    return AuditEntry.objects.latest("pk")
+
+
+def shown_in(response: Any) -> list[int]:
+    return [row.pk for row in response.context["cl"].result_list]
+
+
+def refused(scenario: Scenario, **how: Any) -> AuditEntry:
+    scenario.start()
+    with acting(Acting(Face.API, "request-1")), pytest.raises(guards.ActiveExecutions):
+        services.change_entity_context(
+            [scenario.caller], entity_name_type=scenario.exception, why="Reclassified", **how
+        )
+    return last()
+
+
+class TestTheList:
+    def test_it_tells_what_was_refused_and_links_what_exists(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        refused(scenario)
+        gone = FindingTypeFactory(name="Gone")
+        address = page(gone)
+        gone.delete()
+        shown = text(admin_client.get(LOG))
+        assert '<span class="badge badge-refused">refused</span>' in shown
+        assert "active_executions" in shown
+        assert "Reclassified" in shown
+        assert f'<a href="{page(scenario.caller)}">Workflow 4</a>' in shown
+        assert f'<a href="{page(scenario.finding)}">Finding 1</a>' in shown
+        assert "Gone" in shown
+        assert address not in shown
+
+    def test_it_takes_as_many_statements_for_three_entries_as_for_thirty(
+        self, admin_client: Client
+    ) -> None:
+        def fill(number: int) -> None:
+            for _ in range(number):
+                workflow = WorkflowFactory()
+                finding = FindingFactory(entity_name_type=workflow.entity_name_type)
+                InventoryModelFactory()
+                drawn(workflow, form())
+                running.cancel(running.start(workflow, finding))
+
+        fill(1)
+        few = statements(lambda: admin_client.get(LOG))
+        fill(9)
+        assert statements(lambda: admin_client.get(LOG)) == few
+
+    def test_the_whole_log_is_neither_counted_nor_skipped_through(
+        self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for _ in range(7):
+            FindingTypeFactory()
+        monkeypatch.setattr(audit.AuditEntryAdmin, "list_per_page", 3)
+        with CaptureQueriesContext(connection) as captured:
+            pages = [shown_in(admin_client.get(LOG, {"p": number})) for number in (1, 2, 3)]
+        assert pages == [[7, 6, 5], [4, 3, 2], [1]]
+        ours = [row["sql"] for row in captured if "workflows_auditentry" in row["sql"]]
+        assert ours
+        assert not [sql for sql in ours if "COUNT(" in sql or "OFFSET" in sql]
+
+    def test_of_what_a_filter_leaves_only_the_newest_are_counted(
+        self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for _ in range(7):
+            FindingTypeFactory()
+        monkeypatch.setattr(audit, "COUNTED", 5)
+        response = admin_client.get(LOG, {"action__exact": "created"})
+        assert "The newest 5 that match." in text(response)
+        assert "The newest 5" not in text(admin_client.get(LOG))
+
+    def test_filters(self, admin_client: Client, scenario: Scenario) -> None:
+        entry = refused(scenario)
+        everything = shown_in(admin_client.get(LOG))
+        for query in (
+            {"refused__exact": "1"},
+            {"face__exact": "api"},
+            {"code": "active_executions"},
+            {"request_id": "request-1"},
+        ):
+            assert shown_in(admin_client.get(LOG, query)) == [entry.pk], query
+        kinds = shown_in(admin_client.get(LOG, {"kind": "finding type"}))
+        assert len(kinds) == 2
+        assert shown_in(admin_client.get(LOG, {"cuid": scenario.finding.cuid}))
+        assert shown_in(admin_client.get(LOG, {"kind": "nonsense"})) == everything
+        assert shown_in(admin_client.get(LOG, {"request_id": "\0"})) == everything
+
+    def test_search_by_id_by_name_and_by_words(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        entry = refused(scenario)
+        admin = get_user_model().objects.get(username="admin")
+        running.cancel(scenario.caller.executions.get(), by=admin)
+        assert entry.pk in shown_in(admin_client.get(LOG, {"q": scenario.caller.cuid}))
+        assert shown_in(admin_client.get(LOG, {"q": "nobody"})) == []
+        assert shown_in(admin_client.get(LOG, {"q": "admin"})) == [entry.pk + 1]
+        assert shown_in(admin_client.get(LOG, {"q": "policy exc"}))
+        assert shown_in(admin_client.get(LOG, {"q": "c" * 25})) == []
+
+    def test_the_id_of_a_request_is_searched_for(self, admin_client: Client) -> None:
+        request_id = "0123456789abcdef0123456789abcdef"
+        with acting(Acting(Face.API, request_id)):
+            FindingTypeFactory()
+        FindingTypeFactory()
+        assert shown_in(admin_client.get(LOG, {"q": request_id})) == [1]
+
+
+class TestAnEntry:
+    def test_types_are_named_rather_than_by_their_cuids(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        entry = refused(scenario)
+        shown = text(admin_client.get(page(entry)))
+        assert f'<td><a href="{page(scenario.limitation)}">Model Limitation</a></td>' in shown
+        assert f'<td><a href="{page(scenario.exception)}">Policy Exception</a></td>' in shown
+        assert scenario.exception.cuid not in shown
+        assert "Cannot change finding type while this workflow has active executions." in shown
+        assert "What it would have changed" in shown
+        assert f'href="{LOG}?request_id=request-1"' in shown
+        assert f'href="{LOG}?cuid={scenario.caller.cuid}"' in shown
+
+    def test_a_type_that_is_gone_is_told_by_its_cuid(self, admin_client: Client) -> None:
+        workflow, kind = WorkflowFactory(), FindingTypeFactory()
+        services.change_entity_context([workflow], entity_name_type=kind)
+        entry = last()
+        services.change_entity_context([workflow], entity_name_type=FindingTypeFactory())
+        kind.delete()
+        shown = text(admin_client.get(page(entry)))
+        assert f"<td>{entry.after['entity_name_type']}</td>" in shown
+
+    def test_what_is_deleted_is_said_to_be(self, admin_client: Client) -> None:
+        FindingTypeFactory(name="Gone").delete()
+        shown = text(admin_client.get(page(last())))
+        assert "Gone" in shown
+        assert "(does not exist any more)" in shown
+
+    def test_values_of_every_kind_are_shown_and_escaped(self, admin_client: Client) -> None:
+        finding = FindingFactory(title="<script>alert(1)</script>")
+        finding.fields = {"a": ["<b>", {"c": None}]}
+        finding.save()
+        for entry in AuditEntry.objects.all():
+            shown = text(admin_client.get(page(entry)))
+            assert "<script>alert" not in shown
+            assert '"<b>"' not in shown
+        assert "<script>alert" not in text(admin_client.get(LOG))
+
+    def test_a_graph_that_was_replaced_is_kept_to_read(self, admin_client: Client) -> None:
+        workflow = WorkflowFactory()
+        drawn(workflow, form())
+        shown = text(admin_client.get(page(last())))
+        assert "Graph saved" in shown
+        assert '<pre class="json">' in shown
+
+    @pytest.mark.parametrize("number", ["999999", "abc"])
+    def test_one_that_is_not_there_leads_back(self, admin_client: Client, number: str) -> None:
+        assert admin_client.get(f"{LOG}{number}/change/").status_code == 302
+
+
+class TestWhoMay:
+    def test_it_is_read_never_written(self, admin_client: Client) -> None:
+        FindingTypeFactory()
+        entry = last()
+        assert admin_client.get(f"{LOG}add/").status_code == 403
+        assert admin_client.post(page(entry), {}).status_code == 403
+        assert admin_client.get(page(entry, "delete")).status_code == 403
+        assert admin_client.post(page(entry, "delete"), {"post": "yes"}).status_code == 403
+        sent = {"action": "delete_selected", "_selected_action": [entry.pk], "post": "yes"}
+        admin_client.post(LOG, sent)
+        assert AuditEntry.objects.filter(pk=entry.pk).exists()
+
+    def test_it_takes_the_permission(self, scenario: Scenario) -> None:
+        scenario.start()
+        viewer, auditor = staff(*VIEW), staff(*VIEW, "workflows.view_auditentry")
+        for address in (LOG, page(last())):
+            assert viewer.get(address).status_code == 403
+            assert auditor.get(address).status_code == 200
+        for row in (scenario.caller, scenario.finding, scenario.caller.executions.get()):
+            assert LOG not in text(viewer.get(page(row)))
+            assert f'href="{LOG}?cuid={row.cuid}"' in text(auditor.get(page(row)))
+
+
+class TestHistoryOnThePages:
+    def test_the_newest_ten_of_a_workflow_and_a_link_to_all(self, admin_client: Client) -> None:
+        workflow = WorkflowFactory(title="T0")
+        for number in range(1, 13):
+            Workflow.objects.filter(pk=workflow.pk).update(title=f"T{number}")
+        other = WorkflowFactory()
+        shown = text(admin_client.get(page(workflow)))
+        entries = AuditEntry.objects.filter(cuid=workflow.cuid)
+        assert all(page(entry) in shown for entry in entries[:10])
+        assert not any(page(entry) in shown for entry in entries[10:])
+        assert page(AuditEntry.objects.filter(cuid=other.cuid)[0]) not in shown
+        assert f'href="{LOG}?cuid={workflow.cuid}"' in shown
+
+    def test_an_inventory_model_links_its_entries(self, admin_client: Client) -> None:
+        model = InventoryModelFactory()
+        assert f'href="{LOG}?cuid={model.cuid}"' in text(admin_client.get(page(model)))
+        shown = text(admin_client.get(LOG))
+        assert f'href="{page(model)}"' in shown

@@ -1,0 +1,252 @@
+"""What the admin refuses is in the audit log: one entry for each attempt, none for a look."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.test import Client
+from django.urls import reverse
+
+from executions import services as running
+from tests.conftest import Scenario
+from tests.factories import FindingFactory, RecordTypeFactory, WorkflowFactory
+from tests.workflows.admin.staff import page, settings_of
+from workflows import guards, locks
+from workflows.admin.workflow import WorkflowAdmin
+from workflows.models import AuditEntry, Workflow
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+TOGETHER = "admin:workflows_workflow_change_type"
+LIST = "admin:workflows_workflow_changelist"
+
+
+def numbers() -> list[int]:
+    return list(AuditEntry.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def refused_once(send: Callable[[], Any], code: str, cuid: str) -> AuditEntry:
+    """The one entry that this leaves."""
+    before = numbers()
+    send()
+    assert len(numbers()) == len(before) + 1, "one attempt, one entry"
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.refused, entry.code, entry.cuid) == (True, code, cuid)
+    assert (entry.who, entry.face) == ("admin", "admin")
+    assert entry.detail
+    assert entry.request_id
+    return entry
+
+
+def leaves_nothing(look: Callable[[], Any]) -> None:
+    before = numbers()
+    look()
+    assert numbers() == before
+
+
+class TestForms:
+    def test_a_change_of_type_under_a_live_execution(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        scenario.start()
+        leaves_nothing(lambda: admin_client.get(page(scenario.caller)))
+        sent = settings_of(scenario.caller, entity_name_type=scenario.exception.pk)
+        entry = refused_once(
+            lambda: admin_client.post(page(scenario.caller), sent),
+            "active_executions",
+            scenario.caller.cuid,
+        )
+        assert entry.action == "changed"
+        assert entry.before == {"entity_name_type": scenario.limitation.cuid}
+        assert entry.after == {"entity_name_type": scenario.exception.cuid}
+
+    def test_what_the_guard_refuses_at_the_save(
+        self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scenario.start()
+        monkeypatch.setattr(Workflow, "clean", lambda _: None)
+        sent = settings_of(scenario.caller, entity_name_type=scenario.exception.pk, title="T")
+        entry = refused_once(
+            lambda: admin_client.post(page(scenario.caller), sent),
+            "active_executions",
+            scenario.caller.cuid,
+        )
+        assert entry.after["title"] == "T"
+
+    def test_what_only_the_database_refuses(
+        self,
+        admin_client: Client,
+        scenario: Scenario,
+        monkeypatch: pytest.MonkeyPatch,
+        vendor: str,
+    ) -> None:
+        scenario.start()
+        monkeypatch.setattr(guards, "refuse_context_change", lambda *_, **__: None)
+        sent = settings_of(scenario.caller, entity_name_type=scenario.exception.pk)
+        code = "active_executions" if vendor == "postgresql" else "database_refused"
+        entry = refused_once(
+            lambda: admin_client.post(page(scenario.caller), sent), code, scenario.caller.cuid
+        )
+        assert entry.after == {"entity_name_type": scenario.exception.cuid}
+
+    def test_a_new_workflow_whose_types_do_not_go_together(self, admin_client: Client) -> None:
+        sent = settings_of(Workflow(title="New"), primary_record_type=RecordTypeFactory().pk)
+        before = numbers()
+        admin_client.post(reverse("admin:workflows_workflow_add"), sent)
+        entry = AuditEntry.objects.latest("pk")
+        assert len(numbers()) == len(before) + 1
+        assert (entry.action, entry.refused, entry.title) == ("created", True, "New")
+
+    def test_the_type_of_a_finding_that_is_worked_on(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        scenario.start()
+        sent = {
+            "title": scenario.finding.title,
+            "entity_name_type": scenario.exception.pk,
+            "inventory_model": "",
+            "fields": "{}",
+        }
+        entry = refused_once(
+            lambda: admin_client.post(page(scenario.finding), sent),
+            "entity_in_use",
+            scenario.finding.cuid,
+        )
+        assert entry.before == {"entity_name_type": scenario.limitation.cuid}
+        assert entry.after == {"entity_name_type": scenario.exception.cuid}
+
+    def test_what_is_no_refusal_is_not_recorded(
+        self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        workflow = WorkflowFactory()
+        leaves_nothing(lambda: admin_client.post(page(workflow), settings_of(workflow, title="")))
+
+        def save(self: Workflow, **kwargs: Any) -> None:
+            raise locks.Contention
+
+        monkeypatch.setattr(Workflow, "save", save)
+        leaves_nothing(lambda: admin_client.post(page(workflow), settings_of(workflow, title="T")))
+
+    def test_a_form_that_is_only_checked_from_python_leaves_nothing(
+        self, scenario: Scenario
+    ) -> None:
+        scenario.start()
+        scenario.caller.entity_name_type = scenario.exception
+        scenario.finding.entity_name_type = scenario.exception
+        for row in (scenario.caller, scenario.finding):
+            before = numbers()
+            with pytest.raises(ValidationError):
+                row.full_clean()
+            assert numbers() == before
+
+
+class TestDeletions:
+    @pytest.mark.parametrize(
+        ("who", "code"),
+        [("callee", "referenced"), ("limitation", "type_in_use"), ("finding", "entity_in_use")],
+    )
+    def test_asking_leaves_nothing_and_confirming_one_entry(
+        self, admin_client: Client, scenario: Scenario, who: str, code: str
+    ) -> None:
+        scenario.start()
+        row = getattr(scenario, who)
+        leaves_nothing(lambda: admin_client.get(page(row, "delete")))
+        entry = refused_once(
+            lambda: admin_client.post(page(row, "delete"), {"post": "yes"}), code, row.cuid
+        )
+        assert entry.action == "deleted"
+        assert entry.before
+
+    def test_of_several_the_one_that_refuses_is_told(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        free = WorkflowFactory()
+        sent = {"action": "delete_selected", "_selected_action": [free.pk, scenario.callee.pk]}
+        leaves_nothing(lambda: admin_client.post(reverse(LIST), sent))
+        refused_once(
+            lambda: admin_client.post(reverse(LIST), {**sent, "post": "yes"}),
+            "referenced",
+            scenario.callee.cuid,
+        )
+
+    @pytest.mark.parametrize("selected", [False, True])
+    def test_what_comes_in_between_leaves_one_entry(
+        self,
+        admin_client: Client,
+        scenario: Scenario,
+        monkeypatch: pytest.MonkeyPatch,
+        selected: bool,
+    ) -> None:
+        monkeypatch.setattr(WorkflowAdmin, "refuse_deletion", lambda *_: None)
+        sent = {
+            "action": "delete_selected",
+            "_selected_action": [scenario.callee.pk],
+            "post": "yes",
+        }
+        address = reverse(LIST) if selected else page(scenario.callee, "delete")
+        refused_once(
+            lambda: admin_client.post(address, sent if selected else {"post": "yes"}),
+            "referenced",
+            scenario.callee.cuid,
+        )
+
+    def test_the_last_word_of_the_database_is_recorded(
+        self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(guards, "refuse_referenced", lambda *_, **__: None)
+        before = numbers()
+        admin_client.post(page(scenario.callee, "delete"), {"post": "yes"})
+        entry = AuditEntry.objects.latest("pk")
+        assert len(numbers()) == len(before) + 1
+        assert (entry.refused, entry.action, entry.cuid) == (True, "deleted", scenario.callee.cuid)
+
+
+class TestPages:
+    def test_a_state(self, admin_client: Client, scenario: Scenario) -> None:
+        sent = {"action": "retire", "_selected_action": [scenario.callee.pk]}
+        entry = refused_once(
+            lambda: admin_client.post(reverse(LIST), sent), "referenced", scenario.callee.cuid
+        )
+        assert entry.after == {"state": "retired"}
+
+    def test_a_graph(self, admin_client: Client, scenario: Scenario) -> None:
+        address = page(scenario.caller, "graph")
+        leaves_nothing(lambda: admin_client.get(address))
+        sent = {"source": json.dumps({"nodes": []}), "based_on": 1, "notes": "Tidy"}
+        entry = refused_once(
+            lambda: admin_client.post(address, sent), "invalid_graph", scenario.caller.cuid
+        )
+        assert (entry.action, entry.why) == ("graph_saved", "Tidy")
+
+    def test_a_change_together(self, admin_client: Client, scenario: Scenario) -> None:
+        scenario.start()
+        asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.exception.pk}"}
+        leaves_nothing(lambda: admin_client.get(reverse(TOGETHER), asked))
+        entry = refused_once(
+            lambda: admin_client.post(reverse(TOGETHER), {**asked, "why": "Reclassified"}),
+            "active_executions",
+            scenario.caller.cuid,
+        )
+        assert entry.why == "Reclassified"
+
+    def test_cancelling_what_has_ended(self, admin_client: Client, scenario: Scenario) -> None:
+        execution = scenario.start()
+        running.cancel(execution)
+        address = page(execution, "cancel")
+        leaves_nothing(lambda: admin_client.get(address))
+        refused_once(
+            lambda: admin_client.post(address, {"why": "again"}), "execution_ended", execution.cuid
+        )
+
+    def test_what_is_accepted_is_recorded_once_and_as_done(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        finding = FindingFactory()
+        before = numbers()
+        admin_client.post(page(finding, "delete"), {"post": "yes"})
+        assert len(numbers()) == len(before) + 1
+        assert AuditEntry.objects.latest("pk").refused is False
