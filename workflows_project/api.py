@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
-from executions.guards import Ended, NotAssigned, NotOpen
+from executions.guards import Ended, NoIncident, NotAssigned, NotOpen
 from workflows import locks
 from workflows.api.refused import blockers_data, problem_data, remedies_data
 from workflows.database_refusals import as_refusal
@@ -38,6 +38,7 @@ STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
     Settled: 409,
     Ended: 409,
     NotOpen: 409,
+    NoIncident: 409,
     NotAssigned: 403,
 }
 """The status of a refusal that says more than 400."""

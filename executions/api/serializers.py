@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from executions.engine.manager import graph_of
-from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step
+from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step, Vote
 from workflows.api.strict import (
     AnyField,
     CuidField,
@@ -84,7 +84,10 @@ class ListedExecutionSerializer(serializers.ModelSerializer):
             "entity",
             "parent",
             "root",
+            "stage",
+            "progress",
             "message",
+            "scheduled_for",
             "started_at",
             "ended_at",
             "started_by",
@@ -112,11 +115,22 @@ class FormSerializer(serializers.Serializer):
 
 
 class IncidentSerializer(serializers.Serializer):
-    """Why a step could not go on."""
+    """Why a step could not go on, when, and at which attempt."""
 
     code = serializers.CharField()
     detail = serializers.CharField()
     at = serializers.DateTimeField()
+    attempt = serializers.IntegerField(default=1)
+
+
+class VoteSerializer(serializers.ModelSerializer):
+    """What somebody has said to an approval."""
+
+    user = serializers.CharField(source="username")
+
+    class Meta:
+        model = Vote
+        fields = ["user", "approves", "notes", "at"]
 
 
 class OpenStepSerializer(serializers.ModelSerializer):
@@ -128,10 +142,23 @@ class OpenStepSerializer(serializers.ModelSerializer):
     due = serializers.DateTimeField(source="due_at")
     form = serializers.SerializerMethodField()
     incident = IncidentSerializer(allow_null=True)
+    votes = VoteSerializer(many=True)
 
     class Meta:
         model = Step
-        fields = ["step", "node", "type", "label", "since", "due", "form", "incident"]
+        fields = [
+            "step",
+            "node",
+            "type",
+            "label",
+            "since",
+            "due",
+            "overdue",
+            "form",
+            "draft",
+            "votes",
+            "incident",
+        ]
 
     @extend_schema_field(FormSerializer(allow_null=True))
     def get_form(self, step: Step) -> dict[str, Any] | None:
@@ -172,7 +199,7 @@ class ExecutionSerializer(ListedExecutionSerializer):
     @extend_schema_field(OpenStepSerializer(many=True))
     def get_open_steps(self, execution: Execution) -> Any:
         """The steps at which the execution stands."""
-        steps = Step.objects.filter(execution=execution).open()
+        steps = Step.objects.filter(execution=execution).open().prefetch_related("votes")
         context = {"version": execution.version}
         return OpenStepSerializer(steps, many=True, context=context).data
 
@@ -212,14 +239,14 @@ class StartSerializer(StrictSerializer):
 
     workflow = CuidField(queryset=Workflow.objects.all())
     entity = CuidField(queryset=Entity.objects.all())
+    scheduled_for = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 
-class SubmitSerializer(StrictSerializer):
-    """The answers to an open step's form; the step is named by its node or by its cuid."""
+class NamedStepSerializer(StrictSerializer):
+    """An open step, named by its node or by its cuid."""
 
     node = StrictCharField(required=False)
     step = StrictCharField(required=False)
-    data = AnyField()  # type: ignore[assignment]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """One of the two names is needed."""
@@ -227,6 +254,30 @@ class SubmitSerializer(StrictSerializer):
             detail = "Name the step: by its node, or by its cuid as step."
             raise serializers.ValidationError({"node": [ErrorDetail(detail, "required")]})
         return attrs
+
+
+class SubmitSerializer(NamedStepSerializer):
+    """The answers to an open step's form."""
+
+    data = AnyField()  # type: ignore[assignment]
+
+
+class VotingSerializer(NamedStepSerializer):
+    """A vote, and what is to be said of it."""
+
+    notes = StrictCharField(default="", allow_blank=True)
+
+
+class DecisionSerializer(NamedStepSerializer):
+    """What an operator decides of a step, and why."""
+
+    why = StrictCharField(default="", allow_blank=True)
+
+
+class SkipSerializer(DecisionSerializer):
+    """Which exit a step is left by."""
+
+    handle = StrictCharField(required=False, allow_null=True, default=None)
 
 
 class CancelSerializer(StrictSerializer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -15,14 +16,18 @@ from executions import services
 from executions.api.filters import ExecutionFilter, FindingFilter, InventoryModelFilter
 from executions.api.serializers import (
     CancelSerializer,
+    DecisionSerializer,
     ExecutionSerializer,
     FindingSerializer,
     InventoryModelSerializer,
     ListedExecutionSerializer,
+    SkipSerializer,
     StartSerializer,
     StepSerializer,
     SubmitSerializer,
+    VotingSerializer,
 )
+from executions.inbox import inbox
 from executions.models import Execution, Finding, InventoryModel, Step
 from workflows.api.resources import EditableResource, Resource
 
@@ -65,7 +70,7 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resourc
             .select_related("workflow", "version", "entity", "parent", "root", "started_by")
             .defer("version__source")
         )
-        if self.action == "list":
+        if self.action in ("list", "mine"):
             return executions.defer("version__source", "entity__fields")
         return executions.prefetch_related("children")
 
@@ -84,28 +89,88 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resourc
         asked = StartSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         values = asked.validated_data
-        execution = services.start(values["workflow"], values["entity"], by=request.user)
+        execution = services.start(
+            values["workflow"],
+            values["entity"],
+            by=request.user,
+            scheduled_for=values["scheduled_for"],
+        )
         return self.answer(execution, status.HTTP_201_CREATED)
 
     @extend_schema(request=SubmitSerializer, responses=ExecutionSerializer)
     @action(detail=True, methods=["post"], needs="executions.change_execution")
     def submit(self, request: Request, cuid: str) -> Response:
         """Submit the form of an open step; answers what stands after all that follows."""
+        return self._do(request, SubmitSerializer, services.submit)
+
+    @extend_schema(request=SubmitSerializer, responses=ExecutionSerializer)
+    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    def draft(self, request: Request, cuid: str) -> Response:
+        """Keep what a form holds so far; it is judged when it is submitted."""
+        return self._do(request, SubmitSerializer, services.save_draft)
+
+    @extend_schema(request=VotingSerializer, responses=ExecutionSerializer)
+    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    def approve(self, request: Request, cuid: str) -> Response:
+        """Vote for it; who has voted already changes their mind."""
+        return self._do(request, VotingSerializer, services.vote, approves=True)
+
+    @extend_schema(request=VotingSerializer, responses=ExecutionSerializer)
+    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    def reject(self, request: Request, cuid: str) -> Response:
+        """Vote against it."""
+        return self._do(request, VotingSerializer, services.vote, approves=False)
+
+    @extend_schema(request=DecisionSerializer, responses=ExecutionSerializer)
+    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    def wake(self, request: Request, cuid: str) -> Response:
+        """Let a step that sleeps go on before its time."""
+        return self._do(request, DecisionSerializer, services.wake)
+
+    @extend_schema(request=DecisionSerializer, responses=ExecutionSerializer)
+    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    def retry(self, request: Request, cuid: str) -> Response:
+        """Let a step that has an incident try again."""
+        return self._do(request, DecisionSerializer, services.retry)
+
+    @extend_schema(request=SkipSerializer, responses=ExecutionSerializer)
+    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    def skip(self, request: Request, cuid: str) -> Response:
+        """Leave a step that has an incident by the exit that is named."""
+        return self._do(request, SkipSerializer, services.skip)
+
+    @extend_schema(request=CancelSerializer, responses={201: ExecutionSerializer})
+    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    def restart(self, request: Request, cuid: str) -> Response:
+        """Start anew from the beginning; what is live is cancelled. Answers the new one."""
+        asked = CancelSerializer(data=request.data)
         execution = self.get_object()
-        asked = SubmitSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        services.submit(execution, by=request.user, **asked.validated_data)
+        again = services.restart(execution, by=request.user, **asked.validated_data)
+        return self.answer(again, status.HTTP_201_CREATED)
+
+    def _do(
+        self, request: Request, serializer: Any, service: Callable[..., Execution], **how: Any
+    ) -> Response:
+        execution = self.get_object()
+        asked = serializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        service(execution, by=request.user, **how, **asked.validated_data)
         return self.answer(execution)
+
+    @extend_schema(responses=ListedExecutionSerializer(many=True))
+    @action(detail=False)
+    def mine(self, request: Request) -> Response:
+        """The inbox: executions that wait for something that this user may do."""
+        executions = self.filter_queryset(self.get_queryset().filter(pk__in=inbox(request.user)))
+        page = self.paginate_queryset(executions)
+        return self.get_paginated_response(ListedExecutionSerializer(page, many=True).data)
 
     @extend_schema(request=CancelSerializer, responses=ExecutionSerializer)
     @action(detail=True, methods=["post"], needs="executions.change_execution")
     def cancel(self, request: Request, cuid: str) -> Response:
         """Cancel an execution and all that it has started."""
-        execution = self.get_object()
-        asked = CancelSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        services.cancel(execution, by=request.user, **asked.validated_data)
-        return self.answer(execution)
+        return self._do(request, CancelSerializer, services.cancel)
 
     @extend_schema(responses=StepSerializer(many=True))
     @action(detail=True, filter_backends=[], filterset_class=None)
