@@ -21,7 +21,7 @@ from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, RefusalList, as_html, refusal_of
 from workflows.admin.shown import pretty
 from workflows.jsontext import kind, unstorable_in
-from workflows.models.audited import deleted, tried
+from workflows.models.audited import deleted
 from workflows.refusals import Refusal
 
 DELETE_SELECTED = "delete_selected"
@@ -139,7 +139,7 @@ def _record_form(response: Any, refusal: Refusal | None) -> None:
     # One attempt, one entry, although the second look may be refused for another reason.
     first = refusal or next((error for error in shown if isinstance(error, Refusal)), None)
     if first is not None:
-        recorded(first, lambda: tried(page.form.instance))
+        recorded(first, page.form.instance.tried)
 
 
 class GuardedAdmin(admin.ModelAdmin):
