@@ -80,6 +80,9 @@ class AuditEntry(models.Model):
         verbose_name_plural = "audit entries"
         indexes: ClassVar = [
             models.Index(fields=["cuid", "id"], name="workflows_auditentry_cuid"),
+            models.Index(
+                fields=["id"], condition=models.Q(refused=True), name="workflows_auditentry_no"
+            ),
         ]
 
     def __str__(self) -> str:

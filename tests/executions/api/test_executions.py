@@ -31,7 +31,10 @@ LISTED = {
     "entity",
     "parent",
     "root",
+    "stage",
+    "progress",
     "message",
+    "scheduled_for",
     "started_at",
     "ended_at",
     "started_by",
@@ -58,7 +61,10 @@ def test_an_execution_at_a_form(api: Client, scenario: Scenario) -> None:
     assert (body["parent"], body["root"], body["children"], body["pins"]) == (None, None, [], [])
     assert body["started_by"]
     (step,) = body["open_steps"]
-    assert set(step) == {"step", "node", "type", "label", "since", "due", "form", "incident"}
+    assert set(step) == {
+        *("step", "node", "type", "label", "since", "due", "overdue"),
+        *("form", "draft", "votes", "incident"),
+    }
     assert step["form"] == {"title": "Rate it", "button_label": "Submit", "fields": fields}
     assert parse_datetime(step["due"]) > parse_datetime(step["since"])
     assert step["incident"] is None
@@ -265,7 +271,7 @@ def test_a_list_takes_four_statements(api: Client, scenario: Scenario, number: i
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("number", [3, 30])
-def test_an_execution_takes_six_statements(api: Client, scenario: Scenario, number: int) -> None:
+def test_an_execution_takes_seven_statements(api: Client, scenario: Scenario, number: int) -> None:
     callees = [WorkflowFactory(entity_name_type=scenario.limitation) for _ in range(number)]
     drawn(
         scenario.caller,
@@ -274,7 +280,7 @@ def test_an_execution_takes_six_statements(api: Client, scenario: Scenario, numb
     )
     path = f"executions/{scenario.start().cuid}/"
     body: list[Any] = []
-    # Who asks (the session, the user), the execution, its children, pins and open steps.
-    assert statements(lambda: body.append(api.get(path).json())) == 6
+    # Who asks (the session, the user), the execution, its children, pins, open steps and votes.
+    assert statements(lambda: body.append(api.get(path).json())) == 7
     assert len(body[0]["children"]) == len(body[0]["pins"]) == number
     assert statements(lambda: body.append(api.get(f"{path}steps/").json())) <= 7
