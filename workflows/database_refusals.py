@@ -16,6 +16,7 @@ from workflows.guards import (
     IncompatibleEntityTypes,
     InvalidState,
     LogKept,
+    Referenced,
     VersionInUse,
     WrittenOnce,
 )
@@ -46,7 +47,9 @@ KEYS: dict[str, type[Refusal]] = {
     "workflows_version_sealed": VersionInUse,
     "workflows_reference_sealed": VersionInUse,
     "workflows_reference_attached": VersionInUse,
+    "workflows_reference_drawn": VersionInUse,
     "workflows_workflow_sealed": WrittenOnce,
+    "workflows_workflow_called": Referenced,
     "workflows_workflow_state": InvalidState,
     "workflows_workflow_shape": ContextShape,
     "workflows_version_shape": ContextShape,
