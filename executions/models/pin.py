@@ -33,7 +33,7 @@ class Pin(models.Model):
     ``live`` follows the root's by the key's ON UPDATE CASCADE: pins let go by themselves.
     """
 
-    FROZEN: ClassVar = ("root_id", "callee_id", "version_id", "context_key")
+    FROZEN: ClassVar = ("root_id", "callee_id", "version_id", "context_key", "live")
 
     root = models.ForeignKey(Execution, models.CASCADE, related_name="pins")
     callee = models.ForeignKey(
