@@ -164,6 +164,23 @@ def refuse_entity_deletion(entity: Any) -> None:
         )
 
 
+def refuse_entities_edit(names: Iterable[str], executions: Any) -> None:
+    """Raises ``EntityInUse`` when a bulk statement would change the type of entities that
+    ``executions``, the live ones, work on.
+    """
+    types = {name.removesuffix("_id") for name in CONTEXT_ATTRIBUTES}
+    if not types & {name.removesuffix("_id") for name in names}:
+        return
+    rows, total = blocking_executions(executions)
+    if rows:
+        raise EntityInUse(
+            f"Cannot change the type of these entities: {total} live "
+            f"execution{' works' if total == 1 else 's work'} on them. Finish these first, or "
+            "cancel them with executions.services.cancel().",
+            blockers=Blockers(rows, (), total),
+        )
+
+
 def _refuse_if_worked_on(entity: Any, edit: str) -> None:
     rows, total = blocking_executions(entity.executions.live())
     if rows:
@@ -224,6 +241,19 @@ def refuse_frozen(row: Any, frozen: Sequence[str], update_fields: Iterable[str] 
     final = hasattr(stored, "status") and not stored.live
     if final and changed("status"):
         raise Ended(f"Execution {row.cuid} is {stored.status}, which is final; start a new one.")
+
+
+def refuse_bulk_rewrite(row_model: Any, names: Iterable[str]) -> None:
+    """Raises ``ExecutionFrozen`` when a bulk statement would write what is written once, or a
+    status: only the services open and close steps along with it.
+    """
+    by_services = {name.removesuffix("_id") for name in row_model.FROZEN} | {"status", "live"}
+    written = sorted({name.removesuffix("_id") for name in names} & by_services)
+    if written:
+        raise ExecutionFrozen(
+            f"{', '.join(written)} of the {row_model._meta.verbose_name} cannot be changed in "
+            "bulk: start, submit and cancel executions with executions.services."
+        )
 
 
 def refuse_execution_deletion(execution: Any) -> None:

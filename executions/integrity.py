@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce, Lag
 
 from executions.models import LIVE, OPEN, Execution, Pin, Step, StepState
 from workflows import seals
-from workflows.graph import RUN_WORKFLOW
+from workflows.graph import calls_in
 from workflows.models import AuditCounter, AuditEntry, Reference, Unsealed, Version, Workflow
 
 DB = "default"
@@ -209,7 +209,7 @@ def references() -> Iterator[Violation]:
     for version_id, node, cuid in rows.iterator(CHUNK):
         stored.setdefault(version_id, set()).add((node, cuid))
     for version in Version.objects.select_related("workflow").iterator(CHUNK):
-        drawn = set(_calls(version.source))
+        drawn = set(calls_in(version.source))
         kept = stored.get(version.pk, set())
         for node, cuid in sorted(drawn - kept):
             detail = f"Node “{node}” of {version} calls {cuid} and has no reference."
@@ -219,14 +219,6 @@ def references() -> Iterator[Violation]:
                 f"{version} has a reference of node “{node}” to {cuid} that its source has not."
             )
             yield Violation("L6", "version", version.cuid, detail)
-
-
-def _calls(source: Any) -> Iterator[tuple[str, str]]:
-    nodes = source.get("nodes") if isinstance(source, dict) else None
-    for node in nodes if isinstance(nodes, list) else ():
-        if isinstance(node, dict) and node.get("type") == RUN_WORKFLOW:
-            data = node.get("data")
-            yield str(node.get("id")), str(data.get("workflow") if isinstance(data, dict) else None)
 
 
 def cycles() -> Iterator[Violation]:

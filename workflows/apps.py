@@ -6,6 +6,38 @@ from django.apps import AppConfig
 from django.db import connections
 from django.db.models.signals import post_migrate, pre_migrate
 
+# A reference that its version's graph does not make.
+NOT_DRAWN_ON_SQLITE = """
+    EXISTS (SELECT 1 FROM workflows_version WHERE id = NEW.version_id)
+    AND NOT EXISTS (
+        SELECT 1 FROM workflows_version v
+        JOIN json_each(v.source, '$.nodes') node
+        JOIN workflows_workflow callee ON callee.id = NEW.callee_id
+        WHERE v.id = NEW.version_id
+        AND json_extract(v.source, node.fullkey || '.type') = 'run_workflow'
+        AND json_extract(v.source, node.fullkey || '.id') = NEW.node_id
+        AND json_extract(v.source, node.fullkey || '.data.workflow') = callee.cuid)
+"""
+NOT_DRAWN_ON_POSTGRESQL = """
+    EXISTS (SELECT 1 FROM workflows_version WHERE id = NEW.version_id)
+    AND NOT EXISTS (
+        SELECT 1 FROM workflows_version v
+        JOIN workflows_workflow callee ON callee.id = NEW.callee_id
+        WHERE v.id = NEW.version_id
+        AND v.source @> jsonb_build_object('nodes', jsonb_build_array(jsonb_build_object(
+            'type', 'run_workflow', 'id', NEW.node_id,
+            'data', jsonb_build_object('workflow', callee.cuid)))))
+"""
+RETIRES_THOUGH_CALLED = """
+    NEW.state = 'retired' AND OLD.state <> 'retired' AND EXISTS (
+        SELECT 1 FROM workflows_reference r
+        JOIN workflows_version v ON v.id = r.version_id AND v.in_force
+        JOIN workflows_workflow caller ON caller.id = v.workflow_id
+        WHERE r.callee_id = NEW.id AND caller.id <> NEW.id AND caller.state <> 'retired'
+        AND NOT EXISTS (SELECT 1 FROM workflows_version n
+            WHERE n.workflow_id = v.workflow_id AND n.number > v.number))
+"""
+
 
 def install_seals(using: str, **kwargs: Any) -> None:
     """SQLite drops the triggers of a table that a migration remakes."""
@@ -52,6 +84,20 @@ class WorkflowsConfig(AppConfig):
         )
         seals.attach(
             "workflows_reference_attached", "workflows_reference", "version_id", "workflows_version"
+        )
+        seals.refuse(
+            "workflows_reference_drawn",
+            "workflows_reference",
+            "INSERT",
+            sqlite=NOT_DRAWN_ON_SQLITE,
+            postgresql=NOT_DRAWN_ON_POSTGRESQL,
+        )
+        seals.refuse(
+            "workflows_workflow_called",
+            "workflows_workflow",
+            "UPDATE",
+            sqlite=RETIRES_THOUGH_CALLED,
+            postgresql=RETIRES_THOUGH_CALLED,
         )
         seals.seal(
             "workflows_auditentry_sealed",

@@ -441,3 +441,12 @@ class NodesManager:
         if missing or foreign:
             raise WorkflowValidationError(_capped(missing + foreign))
         return graph
+
+
+def calls_in(source: Any) -> Iterator[tuple[str, str]]:
+    """The id and the callee's cuid of every ``run_workflow`` node, however damaged the source."""
+    nodes = source.get("nodes") if isinstance(source, dict) else None
+    for node in nodes if isinstance(nodes, list) else ():
+        if isinstance(node, dict) and node.get("type") == RUN_WORKFLOW:
+            data = node.get("data")
+            yield str(node.get("id")), str(data.get("workflow") if isinstance(data, dict) else None)

@@ -14,7 +14,13 @@ from typing import Any, Protocol
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from workflows.graph import NodesManager, WorkflowValidationError, incompatible, parse
+from workflows.graph import (
+    NodesManager,
+    WorkflowValidationError,
+    calls_in,
+    incompatible,
+    parse,
+)
 from workflows.refusals import (
     Blockers,
     BlockingExecution,
@@ -453,11 +459,45 @@ def refuse_type_deletion(row: Any) -> None:
 
 def refuse_rewrite(row: Any, stored: Any, frozen: Sequence[str]) -> None:
     """Raises ``VersionInUse`` when a field that is written once differs from what is stored."""
+    if stored is None:
+        return
     changed = [name for name in frozen if getattr(row, name) != getattr(stored, name)]
     if changed:
         raise VersionInUse(
             f"The {row._meta.verbose_name} is written once: {', '.join(changed)} cannot be changed."
         )
+
+
+def refuse_bulk_rewrite(row_model: Any, names: Iterable[str]) -> None:
+    """Raises ``VersionInUse`` when a bulk statement would write what is written once.
+
+    Releasing a version is no rewrite: the keys say whether it may be let go.
+    """
+    frozen = {name.removesuffix("_id") for name in row_model.FROZEN} - {"in_force"}
+    written = sorted({name.removesuffix("_id") for name in names} & frozen)
+    if written:
+        raise VersionInUse(
+            f"The {row_model._meta.verbose_name} is written once: {', '.join(written)} cannot be "
+            "changed. Save another graph with workflows.services.save_graph()."
+        )
+
+
+def refuse_reference_addition(reference: Any) -> None:
+    """Raises ``VersionInUse`` when the version's graph does not make this call."""
+    callee = reference.callee.cuid
+    if (reference.node_id, callee) not in set(calls_in(reference.version.source)):
+        raise VersionInUse(
+            f"{reference.version} has no node “{reference.node_id}” that calls {callee}: save a "
+            "graph that has one with workflows.services.save_graph()."
+        )
+
+
+def refuse_bulk_references() -> None:
+    """Raises ``VersionInUse``: references come with their version."""
+    raise VersionInUse(
+        "References come with their version: save a graph that makes the calls with "
+        "workflows.services.save_graph()."
+    )
 
 
 def _deleted_model(origin: Any) -> Any:

@@ -13,6 +13,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 _registered: dict[str, Seal] = {}
 _attached: dict[str, Attached] = {}
+_refused: dict[str, Refused] = {}
+
+# Where SQLite notes that a row went without its parent. The key of a note points at nothing, so
+# no transaction commits while one stands there; the deletion of the parent takes it away.
+_DETACHED = "holdfast_detached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +34,26 @@ class Seal:
 class Attached:
     """A row of this table is not deleted while its parent stays; never, where it has none.
 
-    On PostgreSQL alone: triggers on DELETE break SQLite's ``flush``, which deletes tables in
-    random order. There ``pre_delete`` refuses, and the integrity check finds the rest.
+    Judged at commit on both vendors: SQLite's ``flush`` deletes tables in random order. What
+    has no parent is kept on PostgreSQL alone, for ``flush`` empties its table too; there
+    ``pre_delete`` refuses, and the integrity check finds the rest.
     """
 
     name: str
     table: str
     parent_column: str
     parent_table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """``event`` on this table is refused where the condition of the vendor holds of ``NEW``."""
+
+    name: str
+    table: str
+    event: str
+    sqlite: str
+    postgresql: str
 
 
 def seal(name: str, table: str, columns: tuple[str, ...], condition: str = "") -> None:
@@ -47,6 +64,11 @@ def seal(name: str, table: str, columns: tuple[str, ...], condition: str = "") -
 def attach(name: str, table: str, parent_column: str, parent_table: str) -> None:
     """Declare that a row goes only with its parent."""
     _attached[name] = Attached(name, table, parent_column, parent_table)
+
+
+def refuse(name: str, table: str, event: str, *, sqlite: str, postgresql: str) -> None:
+    """Declare that ``event`` (INSERT or UPDATE) is refused where the condition holds."""
+    _refused[name] = Refused(name, table, event, sqlite, postgresql)
 
 
 def keep(name: str, table: str) -> None:
@@ -63,13 +85,11 @@ def install(connection: BaseDatabaseWrapper) -> None:
         statements: list[str] = []
         if connection.vendor == "postgresql":
             statements += _POSTGRESQL_FUNCTIONS
-            for row in _attached.values():
-                if row.table in tables:
-                    statements += _postgresql_attached(row)
-        write = _postgresql if connection.vendor == "postgresql" else _sqlite
-        for declared in _registered.values():
+        else:
+            statements += _SQLITE_DETACHED
+        for declared in _all():
             if declared.table in tables:
-                statements += write(declared)
+                statements += _written(declared, connection.vendor)
         for statement in statements:
             cursor.execute(statement)
 
@@ -78,24 +98,40 @@ def remove(connection: BaseDatabaseWrapper) -> None:
     """Take every seal away: PostgreSQL alters no column that a trigger looks at."""
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
-        declared: list[Seal | Attached] = [*_registered.values(), *_attached.values()]
-        for row in declared:
+        for row in _all():
             if row.table in tables:
                 on = f" ON {row.table}" if connection.vendor == "postgresql" else ""
                 cursor.execute(f"DROP TRIGGER IF EXISTS {row.name}{on}")
+        if connection.vendor == "sqlite":
+            for attached in _attached.values():
+                cursor.execute(f"DROP TRIGGER IF EXISTS {attached.name}_parent")
+            cursor.execute(f"DROP TABLE IF EXISTS {_DETACHED}")
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
     """The names of the seals that are not in the database."""
-    wanted = set(_registered)
+    wanted = {row.name for row in _all()}
     if connection.vendor == "postgresql":
-        wanted |= set(_attached)
         sql = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
     else:
+        wanted -= {row.name for row in _attached.values() if not row.parent_table}
         sql = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return sorted(wanted - {row[0] for row in cursor.fetchall()})
+
+
+def _all() -> list[Seal | Attached | Refused]:
+    return [*_registered.values(), *_attached.values(), *_refused.values()]
+
+
+def _written(row: Seal | Attached | Refused, vendor: str) -> list[str]:
+    postgresql = vendor == "postgresql"
+    if isinstance(row, Seal):
+        return _postgresql(row) if postgresql else _sqlite(row)
+    if isinstance(row, Refused):
+        return _postgresql_refused(row) if postgresql else _sqlite_refused(row)
+    return _postgresql_attached(row) if postgresql else _sqlite_attached(row)
 
 
 _POSTGRESQL_FUNCTIONS = [
@@ -163,4 +199,57 @@ def _sqlite(row: Seal) -> list[str]:
         f" WHEN {condition} AND NOT EXISTS (SELECT 1 FROM workflows_unsealed u"
         f" WHERE u.table_name = '{row.table}' AND u.row_id = OLD.id)"
         f" BEGIN SELECT RAISE(ABORT, '{row.name}'); END",
+    ]
+
+
+def _postgresql_refused(row: Refused) -> list[str]:
+    return [
+        f"""
+        CREATE OR REPLACE FUNCTION {row.name}() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF {row.postgresql} AND NOT EXISTS (SELECT 1 FROM workflows_unsealed u
+                    WHERE u.table_name = TG_TABLE_NAME AND u.row_id = NEW.id) THEN
+                RAISE EXCEPTION 'refused by %', TG_NAME
+                    USING ERRCODE = '23514', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
+            END IF;
+            RETURN NULL;
+        END $$
+        """,
+        f"CREATE OR REPLACE TRIGGER {row.name} AFTER {row.event} ON {row.table} FOR EACH ROW"
+        f" EXECUTE FUNCTION {row.name}()",
+    ]
+
+
+def _sqlite_refused(row: Refused) -> list[str]:
+    return [
+        f"DROP TRIGGER IF EXISTS {row.name}",
+        f"CREATE TRIGGER {row.name} AFTER {row.event} ON {row.table} FOR EACH ROW"
+        f" WHEN {row.sqlite} AND NOT EXISTS (SELECT 1 FROM workflows_unsealed u"
+        f" WHERE u.table_name = '{row.table}' AND u.row_id = NEW.id)"
+        f" BEGIN SELECT RAISE(ABORT, '{row.name}'); END",
+    ]
+
+
+_SQLITE_DETACHED = [
+    f"CREATE TABLE IF NOT EXISTS {_DETACHED} (id INTEGER PRIMARY KEY, parent_table TEXT NOT NULL,"
+    " parent_id INTEGER NOT NULL, nowhere INTEGER NOT NULL DEFAULT -1"
+    f" REFERENCES {_DETACHED} (id) DEFERRABLE INITIALLY DEFERRED)"
+]
+
+
+def _sqlite_attached(row: Attached) -> list[str]:
+    if not row.parent_table:
+        return []
+    return [
+        f"DROP TRIGGER IF EXISTS {row.name}",
+        f"CREATE TRIGGER {row.name} AFTER DELETE ON {row.table} FOR EACH ROW"
+        f" WHEN EXISTS (SELECT 1 FROM {row.parent_table} WHERE id = OLD.{row.parent_column})"
+        " AND NOT EXISTS (SELECT 1 FROM workflows_unsealed u"
+        f" WHERE u.table_name = '{row.table}' AND u.row_id = OLD.id)"
+        f" BEGIN INSERT INTO {_DETACHED} (parent_table, parent_id)"
+        f" VALUES ('{row.parent_table}', OLD.{row.parent_column}); END",
+        f"DROP TRIGGER IF EXISTS {row.name}_parent",
+        f"CREATE TRIGGER {row.name}_parent AFTER DELETE ON {row.parent_table} FOR EACH ROW"
+        f" BEGIN DELETE FROM {_DETACHED}"
+        f" WHERE parent_table = '{row.parent_table}' AND parent_id = OLD.id; END",
     ]

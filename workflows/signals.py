@@ -20,6 +20,7 @@ from workflows.models import (
 from workflows.models.audit import attempting, record
 from workflows.models.audited import deleted
 from workflows.models.edit import WorkflowEdit
+from workflows.models.version import stored
 
 
 @receiver(pre_save, sender=Workflow)
@@ -38,16 +39,17 @@ def judge_workflow(
 
 
 @receiver(pre_save, sender=Version)
+def keep_what_is_written_once(instance: Version, raw: bool, using: str, **kwargs: Any) -> None:
+    """A version is written once."""
+    if not raw:
+        guards.refuse_rewrite(instance, stored(instance, using), Version.FROZEN)
+
+
 @receiver(pre_save, sender=Reference)
-def keep_what_is_written_once(
-    sender: Any, instance: Version | Reference, raw: bool, using: str, **kwargs: Any
-) -> None:
-    """A version and its references are written once."""
-    if raw or not instance.pk:
-        return
-    stored = sender._base_manager.using(using).filter(pk=instance.pk).first()
-    if stored is not None:
-        guards.refuse_rewrite(instance, stored, sender.FROZEN)
+def judge_reference(instance: Reference, raw: bool, using: str, **kwargs: Any) -> None:
+    """A reference is written once, for a call that its version's graph makes."""
+    if not raw:
+        instance.refuse_writing(using)
 
 
 @receiver(pre_delete, sender=FindingType)

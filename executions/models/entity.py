@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Value
+from django.db.models import Q, Value
 from django.db.models.lookups import Exact
 
 from executions import guards
@@ -15,8 +16,52 @@ from workflows import locks
 from workflows.cuid import LENGTH, new_cuid
 from workflows.keys import JSONKind, KeyTarget
 from workflows.models import EntityName
-from workflows.models.audited import Audited, AuditedManager
+from workflows.models.audit import attempting
+from workflows.models.audited import Audited, AuditedManager, AuditedQuerySet
 from workflows.models.types import EntityContext
+
+
+class EntityQuerySet(AuditedQuerySet):
+    """Entities; bulk statements do not change the type of one that an execution works on."""
+
+    def update(self, **kwargs: Any) -> int:
+        """Raises ``guards.EntityInUse``; ``bulk_update`` and the async twins come through here."""
+        self._refuse(kwargs, self)
+        return super().update(**kwargs)
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def bulk_create(
+        self,
+        objs: Iterable[Any],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Any = None,
+        unique_fields: Any = None,
+    ) -> list[Any]:
+        """Raises ``guards.EntityInUse`` when a conflict would change the type."""
+        rows = list(objs)
+        same = Q(pk__in=[row.pk for row in rows]) | Q(cuid__in=[row.cuid for row in rows])
+        self._refuse(update_fields or (), Entity._base_manager.using(self.db).filter(same))
+        return super().bulk_create(
+            rows, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
+        )
+
+    def _refuse(self, names: Iterable[str], entities: models.QuerySet[Any]) -> None:
+        executions: Any = Entity._meta.get_field("executions").related_model
+        live = executions.objects.using(self.db).live()
+        touched = entities.order_by().values("pk")
+        with attempting(list, using=self.db):
+            guards.refuse_entities_edit(names, live.filter(entity__in=touched))
+
+
+class EntityManager(AuditedManager):
+    """Every statement is an ``EntityQuerySet``'s."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        """Return all rows."""
+        return EntityQuerySet(self.model, using=self._db)
 
 
 class Entity(Audited, EntityContext):
@@ -39,7 +84,7 @@ class Entity(Audited, EntityContext):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects: ClassVar[AuditedManager] = AuditedManager()
+    objects: ClassVar[EntityManager] = EntityManager()
 
     _read_fields: Any = None
 
@@ -117,7 +162,7 @@ class Entity(Audited, EntityContext):
         locks.lock_rows(rows.all(), [self.pk], locks.Strength.UPDATE)
 
 
-class _FaceManager(AuditedManager):
+class _FaceManager(EntityManager):
     def __init__(self, entity_name: str) -> None:
         super().__init__()
         self.entity_name = entity_name

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.db.models import BooleanField, Case, F, Q, TextField, Value, When
 
+from executions import guards
 from executions.models.entity import Entity
 from workflows.cuid import LENGTH, new_cuid
 from workflows.keys import CompositeForeignKey, KeyTarget
 from workflows.models import Version, Workflow
+from workflows.models.written_once import WrittenOnceQuerySet
 
 if TYPE_CHECKING:
     from executions.engine.manager import WorkflowManager
@@ -32,8 +35,12 @@ LIVE: tuple[str, ...] = (Status.SCHEDULED.value, Status.ACTIVE.value, Status.WAI
 """The statuses of an execution that still has something to do."""
 
 
-class ExecutionQuerySet(models.QuerySet["Execution"]):
+class ExecutionQuerySet(WrittenOnceQuerySet["Execution"]):
     """Executions, by whether they still have something to do."""
+
+    def refuse_writing(self, names: Iterable[str]) -> None:
+        """Raises ``guards.ExecutionFrozen`` for what it started with, and for its status."""
+        guards.refuse_bulk_rewrite(self.model, names)
 
     def live(self) -> ExecutionQuerySet:
         """Only executions that are scheduled, active or waiting."""
@@ -137,6 +144,12 @@ class Execution(models.Model):
 
     def __str__(self) -> str:
         return self.cuid
+
+    def clean(self) -> None:
+        """Raises ``guards.ExecutionFrozen`` or ``guards.Ended`` for what cannot be changed."""
+        super().clean()
+        if self.pk:
+            guards.refuse_frozen(self, self.FROZEN, None)
 
     @property
     def root_or_self_id(self) -> int:

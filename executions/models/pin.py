@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import Case, F, Q, TextField, Value, When
 
+from executions import guards
 from executions.models.execution import Execution
 from workflows.keys import CompositeForeignKey
 from workflows.models import Version, Workflow
+from workflows.models.written_once import WrittenOnceQuerySet
 
 
-class PinQuerySet(models.QuerySet["Pin"]):
+class PinQuerySet(WrittenOnceQuerySet["Pin"]):
     """Pins, by whether their root is live."""
+
+    def refuse_writing(self, names: Iterable[str]) -> None:
+        """Raises ``guards.ExecutionFrozen``: a pin is written when its root starts."""
+        guards.refuse_bulk_rewrite(self.model, names)
 
     def live(self) -> PinQuerySet:
         """Only the pins of roots that still have something to do."""
@@ -26,7 +33,7 @@ class Pin(models.Model):
     ``live`` follows the root's by the key's ON UPDATE CASCADE: pins let go by themselves.
     """
 
-    FROZEN: ClassVar = ("root_id", "callee_id", "version_id", "context_key")
+    FROZEN: ClassVar = ("root_id", "callee_id", "version_id", "context_key", "live")
 
     root = models.ForeignKey(Execution, models.CASCADE, related_name="pins")
     callee = models.ForeignKey(
@@ -74,3 +81,9 @@ class Pin(models.Model):
 
     def __str__(self) -> str:
         return f"{self.root}: {self.version}"
+
+    def clean(self) -> None:
+        """Raises ``guards.ExecutionFrozen`` when it would be written anew."""
+        super().clean()
+        if self.pk:
+            guards.refuse_frozen(self, self.FROZEN, None)

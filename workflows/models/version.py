@@ -16,10 +16,15 @@ from workflows.jsontext import checksum
 from workflows.keys import CompositeForeignKey, KeyTarget
 from workflows.models.types import Context, EntityContext, context_key_expression
 from workflows.models.workflow import Workflow
+from workflows.models.written_once import WrittenOnceQuerySet
 
 
-class VersionQuerySet(models.QuerySet["Version"]):
+class VersionQuerySet(WrittenOnceQuerySet["Version"]):
     """Versions, by whether they are the latest and whether something has them."""
+
+    def refuse_writing(self, names: Iterable[str]) -> None:
+        """Raises ``guards.VersionInUse`` for all that is frozen."""
+        guards.refuse_bulk_rewrite(self.model, names)
 
     def latest_of_each(self) -> VersionQuerySet:
         """Only versions that no later one of their workflow has replaced."""
@@ -127,6 +132,11 @@ class Version(EntityContext):
         self.checksum = self.checksum or self.compute_checksum()
         super().save(*args, **kwargs)
 
+    def clean(self) -> None:
+        """Raises ``guards.VersionInUse`` when what is written once would be written anew."""
+        super().clean()
+        guards.refuse_rewrite(self, stored(self), self.FROZEN)
+
     def refuse_deletion(self, origin: Any) -> None:
         """Raises ``guards.VersionInUse``; takes the version's lock where it goes by itself."""
         if getattr(origin, "model", type(origin)) is Version:
@@ -164,6 +174,19 @@ class Version(EntityContext):
         )
 
 
+class ReferenceQuerySet(WrittenOnceQuerySet["Reference"]):
+    """References, which come and go with their version."""
+
+    def refuse_writing(self, names: Iterable[str]) -> None:
+        """Raises ``guards.VersionInUse`` for all that is frozen."""
+        guards.refuse_bulk_rewrite(self.model, names)
+
+    def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Raises ``guards.VersionInUse``: no version gets references after it was saved."""
+        guards.refuse_bulk_references()
+        return []
+
+
 class Reference(models.Model):
     """One ``run_workflow`` node of a version, and the workflow that it calls."""
 
@@ -180,7 +203,7 @@ class Reference(models.Model):
         db_persist=True,
     )
 
-    objects = models.Manager()
+    objects = ReferenceQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["version", "node_id"]
@@ -204,6 +227,24 @@ class Reference(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version}: {self.node_id} → {self.callee}"
+
+    def clean(self) -> None:
+        """Raises ``guards.VersionInUse`` when it would be written anew, or added."""
+        super().clean()
+        self.refuse_writing()
+
+    def refuse_writing(self, using: str | None = None) -> None:
+        """Raises ``guards.VersionInUse`` for another call than the version's graph makes."""
+        before = stored(self, using)
+        if before is None:
+            guards.refuse_reference_addition(self)
+        guards.refuse_rewrite(self, before, self.FROZEN)
+
+
+def stored(row: models.Model, using: str | None = None) -> Any:
+    """The row as the database has it now; None when it is new."""
+    rows = type(row)._base_manager.using(using or row._state.db)
+    return rows.filter(pk=row.pk).first() if row.pk else None
 
 
 def append_version(

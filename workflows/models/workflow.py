@@ -32,7 +32,15 @@ class WorkflowQuerySet(AuditedQuerySet):
             guards.refuse_bulk_write(kwargs)
         return super().update(**kwargs)
 
-    def bulk_create(self, objs: Iterable[Workflow], *args: Any, **kwargs: Any) -> list[Workflow]:
+    def bulk_create(
+        self,
+        objs: Iterable[Workflow],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Any = None,
+        unique_fields: Any = None,
+    ) -> list[Workflow]:
         """Create workflows, each with its version 1.
 
         Raises ``guards.UseTheService`` when conflicts would update the context or the state.
@@ -40,11 +48,13 @@ class WorkflowQuerySet(AuditedQuerySet):
         from workflows.models.version import append_version
 
         rows = list(objs)
-        names = kwargs.get("update_fields") or ()
+        names = update_fields or ()
         with attempting(lambda: _bulk(rows, dict.fromkeys(names)), using=self.db):
             guards.refuse_bulk_write(names)
         with transaction.atomic(using=self.db):
-            created = super().bulk_create(rows, *args, **kwargs)
+            created = super().bulk_create(
+                rows, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
+            )
             for workflow in self.filter(cuid__in=[row.cuid for row in created], versions=None):
                 append_version(workflow, START_TO_END)
         return created

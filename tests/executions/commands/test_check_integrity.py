@@ -54,6 +54,12 @@ class World:
     def change(self, model: Any, pk: int, **values: Any) -> None:
         model._base_manager.filter(pk=pk).update(**values)
 
+    def add_reference(self, version: Version, callee: Workflow) -> None:
+        row = Reference(
+            version=version, node_id="x", callee=callee, context_key=version.context_key
+        )
+        Reference._base_manager.bulk_create([row])
+
 
 @pytest.fixture
 def world(scenario: Scenario) -> World:
@@ -101,20 +107,13 @@ def reference_deleted(world: World) -> str:
 
 def reference_added(world: World) -> str:
     version = world.scenario.callee.latest_version
-    Reference._base_manager.create(
-        version=version, node_id="x", callee=WorkflowFactory(), context_key=version.context_key
-    )
+    world.add_reference(version, WorkflowFactory())
     return str(version.cuid)
 
 
 def cycle(world: World) -> str:
     version = world.scenario.callee.latest_version
-    Reference._base_manager.create(
-        version=version,
-        node_id="x",
-        callee=world.scenario.caller,
-        context_key=version.context_key,
-    )
+    world.add_reference(version, world.scenario.caller)
     return world.scenario.caller.cuid
 
 

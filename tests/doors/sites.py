@@ -1,0 +1,52 @@
+"""Admin sites to throw away: every guarded field editable, in the form and in the list.
+
+One is Django's own through and through and knows nothing of refusals; the other has the pages
+of the product, with ``list_editable`` added.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.urls import path
+
+from executions.admin.entity import FindingAdmin, InventoryModelAdmin
+from executions.models import Entity, Execution, Finding, InventoryModel, Pin
+from workflows.admin.guarded import GuardedAdmin
+from workflows.admin.workflow import WorkflowAdmin
+from workflows.models import CONTEXT_FIELDS, Reference, Version, Workflow
+from workflows_project import urls
+
+EDITABLE: dict[Any, tuple[str, ...]] = {
+    Workflow: (*CONTEXT_FIELDS, "state"),
+    Version: ("workflow", "number", "source", *CONTEXT_FIELDS),
+    Reference: ("version", "node_id", "callee"),
+    Entity: CONTEXT_FIELDS,
+    Finding: CONTEXT_FIELDS,
+    InventoryModel: CONTEXT_FIELDS,
+    Execution: ("workflow", "version", "entity", "status"),
+    Pin: ("root", "callee", "version"),
+}
+OWN: dict[Any, Any] = {
+    Workflow: WorkflowAdmin,
+    Finding: FindingAdmin,
+    InventoryModel: InventoryModelAdmin,
+}
+
+
+def _site(name: str, admins: dict[Any, Any], otherwise: Any) -> AdminSite:
+    site = AdminSite(name=name)
+    for model, fields in EDITABLE.items():
+        base = admins.get(model, otherwise)
+        lists = {"list_display": ["__str__", *fields], "list_editable": fields}
+        form = {} if model in admins else {"fields": fields}
+        site.register(model, type(f"{model.__name__}Admin", (base,), {**lists, **form}))
+    return site
+
+
+STOCK = _site("stock", {}, ModelAdmin)
+OURS = _site("ours", OWN, GuardedAdmin)
+
+urlpatterns = [path("stock/", STOCK.urls), path("ours/", OURS.urls), *urls.urlpatterns]
+handler500 = urls.handler500

@@ -1,0 +1,99 @@
+"""A workflow deleted, a workflow retired that others call, and a type deleted."""
+
+from __future__ import annotations
+
+from tests.doors.faces import (
+    ADMIN_DELETIONS,
+    ADMIN_WRITES,
+    API_DELETIONS,
+    API_WRITES,
+    action,
+)
+from tests.doors.house import CALLEE, OLDER, RUNS, TRANSITIVE, House
+from tests.doors.subject import Subject, accepting
+from tests.doors.ways import DELETIONS, WRITES, Behind, Edit, Way
+from tests.factories import FindingTypeFactory
+from workflows import guards, services
+from workflows.models import EntityName
+
+DELETED = [*DELETIONS, *API_DELETIONS, *ADMIN_DELETIONS]
+CALLED = "Cannot delete this workflow: 1 other workflow calls it"
+
+
+def _retire(house: House, edit: Edit) -> None:
+    services.retire(edit.row)
+
+
+def _set_state(house: House, edit: Edit) -> None:
+    services.set_state(edit.row, "retired")
+
+
+RETIRED = [
+    *WRITES,
+    Way("retire", _retire, Behind.GUARD),
+    Way("set_state", _set_state, Behind.GUARD),
+    *API_WRITES,
+    *ADMIN_WRITES,
+    Way("retire_action", action("retire"), Behind.PAGE),
+]
+
+
+def _called_by_latest(house: House) -> dict[str, Edit]:
+    # Whom only an older running version calls may retire: what has pinned it goes on.
+    return {
+        target: Edit(house.workflows[target], {"state": "retired"}, house.workflows[target])
+        for target in (CALLEE, TRANSITIVE)
+    }
+
+
+def _unused_type(house: House) -> Edit:
+    return Edit(FindingTypeFactory())
+
+
+SUBJECTS = [
+    Subject(
+        "workflow deleted",
+        lambda house: {target: Edit(row) for target, row in house.workflows.items()},
+        DELETED,
+        refusal=(guards.HasExecutions, guards.Referenced),
+        says={
+            RUNS: "Cannot delete this workflow: executions have run on it.",
+            CALLEE: CALLED,
+            TRANSITIVE: CALLED,
+            OLDER: CALLED,
+        },
+        twin=lambda house: Edit(house.workflow("Idle", house.kind)),
+        legal=accepting(DELETED),
+        has_blockers=True,
+    ),
+    Subject(
+        "called workflow retired",
+        _called_by_latest,
+        RETIRED,
+        refusal=guards.Referenced,
+        says="Cannot retire this workflow: 1 other workflow calls it",
+        service="workflows.services.set_state()",
+        twin=lambda house: Edit(house.workflow("Idle", house.kind), {"state": "retired"}),
+        legal=accepting(RETIRED, "save_base"),
+        has_blockers=True,
+    ),
+    Subject(
+        "finding type deleted",
+        lambda house: {"the type that all have": Edit(house.kind)},
+        DELETED,
+        refusal=guards.TypeInUse,
+        says="it is in use by",
+        twin=_unused_type,
+        legal=accepting(DELETED),
+        has_blockers=True,
+    ),
+    Subject(
+        "record type deleted",
+        lambda house: {"the type that all have": Edit(house.kind)},
+        DELETED,
+        refusal=guards.TypeInUse,
+        says="it is in use by",
+        entity_name=EntityName.INVENTORY_MODEL,
+        has_blockers=True,
+    ),
+]
