@@ -1,4 +1,4 @@
-"""The page that asks why before an execution is cancelled."""
+"""The pages that ask why before an execution is cancelled, or begins anew."""
 
 from __future__ import annotations
 
@@ -61,6 +61,38 @@ def cancel_page(
             "form": form,
             "execution": execution,
             "children": execution.children.live().select_related("workflow"),
+            "button": "Cancel the execution",
+            "back_url": admin_url(Execution, "change", execution.pk),
+        },
+        row=execution,
+    )
+
+
+def restart_page(
+    model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution
+) -> HttpResponse:
+    """GET asks, POST cancels what is live and starts anew on the latest version."""
+    form = CancelForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            again = services.restart(execution, by=request.user, why=form.cleaned_data["why"])
+        except REFUSING as error:
+            model_admin.message_refusal(request, recorded(error))
+            return HttpResponseRedirect(admin_url(Execution, "change", execution.pk))
+        model_admin.log_change(request, execution, f"Restarted as {again.cuid}.")
+        text = format_html("Execution {} began anew as this one.", execution.cuid)
+        model_admin.message_user(request, text, messages.SUCCESS)
+        return HttpResponseRedirect(admin_url(Execution, "change", again.pk))
+    return model_admin.render_page(
+        request,
+        "executions/admin/cancel.html",
+        {
+            "title": "Restart execution",
+            "form": form,
+            "execution": execution,
+            "children": execution.children.live().select_related("workflow"),
+            "restarts": True,
+            "button": "Restart from the beginning",
             "back_url": admin_url(Execution, "change", execution.pk),
         },
         row=execution,

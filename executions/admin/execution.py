@@ -13,10 +13,12 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.timezone import localtime
 
-from executions.admin.cancel import cancel_page
+from executions.admin.cancel import cancel_page, restart_page
+from executions.admin.decisions import decide
 from executions.admin.start import start_page
 from executions.admin.steps import submit_form
 from executions.admin.told import told
+from executions.inbox import inbox
 from executions.models import Entity, Execution
 from workflows.admin.guarded import GuardedAdmin
 from workflows.admin.narrowed import narrowed
@@ -43,12 +45,28 @@ class LiveFilter(SimpleListFilter):
         return queryset.filter(live_key__isnull=self.value() == "no")
 
 
+class InboxFilter(SimpleListFilter):
+    """What waits for the user who looks."""
+
+    title = "waits for me"
+    parameter_name = "mine"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Only those."""
+        return [("yes", "Yes")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Only executions with a step that this user may do."""
+        return queryset.filter(pk__in=inbox(request.user)) if self.value() == "yes" else queryset
+
+
 @admin.register(Execution)
 class ExecutionAdmin(GuardedAdmin):
     """Executions: where they stand, and what can be done to them."""
 
     list_display = ["cuid_code", "status_badge", "runs", "works_on", "started"]
     list_filter = [
+        InboxFilter,
         LiveFilter,
         "status",
         narrowed("workflow", Workflow),
@@ -116,6 +134,14 @@ class ExecutionAdmin(GuardedAdmin):
                 name="executions_execution_submit",
             ),
         ]
+        own += [
+            path("<int:pk>/restart/", wrap(self.restart_view), name="executions_execution_restart"),
+            path(
+                "<int:pk>/step/<str:cuid>/<str:name>/",
+                wrap(self.decide_view),
+                name="executions_execution_decide",
+            ),
+        ]
         return [*own, *super().get_urls()]
 
     def changeform_view(
@@ -164,6 +190,17 @@ class ExecutionAdmin(GuardedAdmin):
         """The page that asks why before it cancels."""
         self.require(request, CHANGE)
         return cancel_page(self, request, self.find(pk))
+
+    def restart_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The page that asks why before it begins anew."""
+        self.require(request, CHANGE)
+        self.require(request, "executions.add_execution")
+        return restart_page(self, request, self.find(pk))
+
+    def decide_view(self, request: HttpRequest, pk: int, cuid: str, name: str) -> HttpResponse:
+        """Where the buttons of open steps post to."""
+        self.require(request, CHANGE)
+        return decide(self, request, self.find(pk), cuid, name)
 
     def submit_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:
         """Where the forms of open steps are posted to."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import messages
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -25,6 +26,17 @@ if TYPE_CHECKING:
 LISTED = 25
 
 
+class ScheduleForm(forms.Form):
+    """When it is to begin."""
+
+    scheduled_for = forms.DateTimeField(
+        required=False,
+        label="Begin at",
+        widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
+        help_text="Empty: now. What it runs is frozen now either way.",
+    )
+
+
 def start_page(model_admin: ExecutionAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """GET searches, POST starts."""
     rows = Workflow.objects.select_related("entity_name_type", "primary_record_type")
@@ -32,15 +44,21 @@ def start_page(model_admin: ExecutionAdmin, request: HttpRequest, pk: int) -> Ht
     if workflow is None:
         raise Http404
     refused, chosen = None, ""
+    form = ScheduleForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
         chosen = request.POST.get("entity", "")
         pk_chosen = row_id(chosen)
         entity = None if pk_chosen is None else Entity.objects.filter(pk=pk_chosen).first()
         if entity is None:
             model_admin.message_user(request, "Choose an entity first.", messages.ERROR)
-        else:
+        elif form.is_valid():
             try:
-                execution = services.start(workflow, entity, by=request.user)
+                execution = services.start(
+                    workflow,
+                    entity,
+                    by=request.user,
+                    scheduled_for=form.cleaned_data["scheduled_for"],
+                )
             except REFUSING as error:
                 refusal = recorded(error)
                 refused = as_html(refusal)
@@ -62,6 +80,7 @@ def start_page(model_admin: ExecutionAdmin, request: HttpRequest, pk: int) -> Ht
             "entities": list(found[:LISTED]),
             "total": found.count(),
             "chosen": chosen,
+            "form": form,
         },
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django import forms as django_forms
@@ -11,10 +11,11 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 
 from executions import services
+from executions.admin.decisions import Decisions, decisions
 from executions.engine import forms
 from executions.engine.nodes.assignees import may_submit
 from executions.guards import Ended, NotOpen
-from executions.models import OPEN, Execution, Step
+from executions.models import OPEN, Execution, Step, Vote
 from workflows.admin.refused import REFUSING, refusal_of
 from workflows.admin.shown import admin_url
 from workflows.graph import Node
@@ -37,13 +38,20 @@ class OpenStep:
     button: str = ""
     note: str = ""
     child: Execution | None = None
+    decisions: Decisions = field(default_factory=Decisions)
+    votes: list[Vote] = field(default_factory=list)
 
 
 def open_steps(
     execution: Execution, user: Any, *, may_change: bool, bound: dict[str, Any]
 ) -> list[OpenStep]:
     """The open steps; ``bound`` has the forms that were refused, by the cuid of their step."""
-    steps = Step.objects.filter(execution=execution).open().select_related("child")
+    steps = (
+        Step.objects.filter(execution=execution)
+        .open()
+        .select_related("child")
+        .prefetch_related("votes")
+    )
     try:
         manager = execution.get_workflow_manager()
     except Refusal as refusal:
@@ -64,12 +72,17 @@ def _open_step(
     bound: dict[str, Any],
 ) -> OpenStep:
     title = node.data.get("title") or node.label
+    votes = list(step.votes.all())
     if step.state == Step.State.INCIDENT or node.type != USER_ACTION:
-        return OpenStep(step, title, child=step.child)
+        found = decisions(execution, step, node, user) if may_change else Decisions()
+        note = "" if found or node.type != "approval" else f"Waits for {_assignees(node.data)}."
+        return OpenStep(step, title, note=note, child=step.child, decisions=found, votes=votes)
     if not may_change:
         return OpenStep(step, title, note="Waits for somebody who may change executions.")
     if not may_submit(node.data, user):
-        return OpenStep(step, title, note=f"Assigned to {_assignees(node)}.")
+        return OpenStep(
+            step, title, note=f"Assigned to {_assignees(node.data.get('assignees', {}))}."
+        )
     return OpenStep(
         step,
         title,
@@ -79,15 +92,17 @@ def _open_step(
     )
 
 
-def _assignees(node: Node) -> str:
-    assignees = node.data.get("assignees", {})
+def _assignees(assignees: Any) -> str:
     named = [f"group “{name}”" for name in assignees.get("groups", [])]
     return ", ".join([*named, *(f"“{name}”" for name in assignees.get("users", []))])
 
 
 def _form(step: Step, node: Node, data: Any = None) -> django_forms.Form:
     # The prefix keeps the names of two open steps, and Django's own, apart.
-    return forms.build(node.data.get("fields", []))(data, prefix=step.cuid)
+    asked = node.data.get("fields", [])
+    draft = step.draft or {}
+    known = {field["name"]: draft[field["name"]] for field in asked if field["name"] in draft}
+    return forms.build(asked)(data, prefix=step.cuid, initial=known)
 
 
 def submit_form(

@@ -42,6 +42,10 @@ def told(request: HttpRequest, row: Execution, bound: dict[str, Any]) -> dict[st
         ],
         "history_total": total,
         "log_url": log_url(request, row.cuid),
+        "restart_url": may_change
+        and request.user.has_perm("executions.add_execution")
+        and row.parent_id is None
+        and admin_url(Execution, "restart", row.pk),
         "cancel_url": may_change and row.live and admin_url(Execution, "cancel", row.pk),
     }
 

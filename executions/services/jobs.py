@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from executions import guards
-from executions.engine.advance import NodeVisit
+from executions.engine.run import NodeVisit
 from executions.models import Job, JobKind, Step, StepState
 from executions.services.advancing import locked_advance
 from workflows import locks

@@ -10,8 +10,9 @@ from django.db import transaction
 from django.db.models import Q
 
 from executions import guards
-from executions.engine.advance import Advance, NodeVisit
+from executions.engine.advance import Advance
 from executions.engine.nodes.assignees import is_among, may_submit
+from executions.engine.run import NodeVisit
 from executions.models import Execution, Step, StepState, Vote
 from executions.services.advancing import locked_advance, open_step
 from workflows import locks

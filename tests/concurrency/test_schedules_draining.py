@@ -31,7 +31,7 @@ from workflows.services import draining
 pytestmark = MARKS
 
 CLAIMED = before("workflows.services.draining._make")
-BLOCKED = before("workflows.guards._ways_to_change")
+BLOCKED = before("workflows.guards.contexts._ways_to_change")
 HELD = after("workflows.services.draining.judge_hold")
 RECORDED = after("workflows.models.audit._next_numbers")
 

@@ -1,0 +1,105 @@
+"""What can be decided at an open step: votes, an early waking, and how an incident ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
+
+from executions import services
+from executions.engine.nodes import behaviour
+from executions.engine.nodes.assignees import is_among
+from executions.models import Execution, Step
+from workflows.admin.recorded import recorded
+from workflows.admin.refused import REFUSING
+from workflows.admin.shown import admin_url
+from workflows.graph import Node
+
+if TYPE_CHECKING:
+    from executions.admin.execution import ExecutionAdmin
+
+SLEEPING = ("wait", "start")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A button: where it posts to, and what it says."""
+
+    name: str
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """The buttons of a step, what a note is for, and the exits that a skip can leave by."""
+
+    buttons: list[Decision] = field(default_factory=list)
+    note: str = "Why"
+    handles: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.buttons)
+
+
+_LABELS = {
+    "approve": "Approve",
+    "reject": "Reject",
+    "wake": "Go on now",
+    "retry": "Try again",
+    "skip": "Skip it",
+}
+
+
+def decisions(execution: Execution, step: Step, node: Node, user: Any) -> Decisions:
+    """What this user, who may change executions, can decide at this step."""
+
+    def buttons(*names: str) -> list[Decision]:
+        return [Decision(name, _LABELS[name], _url(execution, step.cuid, name)) for name in names]
+
+    if step.state == Step.State.INCIDENT:
+        handles = behaviour(node.type).handles(node.data) or ()
+        return Decisions(buttons("retry", "skip"), handles=handles)
+    if node.type == "approval":
+        if not is_among(node.data, user):
+            return Decisions()
+        return Decisions(buttons("approve", "reject"), note="Notes")
+    return Decisions(buttons("wake")) if node.type in SLEEPING else Decisions()
+
+
+def _url(execution: Execution, cuid: str, name: str) -> str:
+    return admin_url(Execution, "decide", execution.pk, cuid, name)
+
+
+def decide(
+    model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution, cuid: str, name: str
+) -> HttpResponse:
+    """Do what a button of a step says; whatever is refused is told on the page of the execution."""
+    back = HttpResponseRedirect(admin_url(Execution, "change", execution.pk))
+    if request.method != "POST":
+        return back
+    note = request.POST.get("note", "").strip()
+    handle = request.POST.get("handle") or None
+    services_by_name: dict[str, Callable[..., Execution]] = {
+        "approve": lambda **how: services.vote(execution, approves=True, notes=note, **how),
+        "reject": lambda **how: services.vote(execution, approves=False, notes=note, **how),
+        "wake": lambda **how: services.wake(execution, why=note, **how),
+        "retry": lambda **how: services.retry(execution, why=note, **how),
+        "skip": lambda **how: services.skip(execution, why=note, handle=handle, **how),
+    }
+    if name not in services_by_name:
+        raise Http404
+    try:
+        after = services_by_name[name](step=cuid, by=request.user)
+    except REFUSING as error:
+        model_admin.message_refusal(request, recorded(error))
+        return back
+    model_admin.log_change(request, execution, f"{_LABELS[name]}: {cuid}.")
+    status = after.get_status_display().lower()
+    text = format_html("Done: {}. The execution is {} now.", _LABELS[name].lower(), status)
+    model_admin.message_user(request, text, messages.SUCCESS)
+    return back

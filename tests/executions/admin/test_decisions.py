@@ -1,0 +1,158 @@
+"""What people and operators decide at open steps, in the admin."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from executions import services
+from executions.models import Execution, Status
+from tests.conftest import Scenario
+from tests.executions.engine.test_branches import source, started
+from tests.executions.test_interventions import approving, waiting
+from tests.factories import UserFactory
+from tests.workflows.admin.staff import VIEW, page, staff, text, told
+from workflows.models import AuditEntry
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+MAY = (*VIEW, "executions.change_execution", "executions.add_execution")
+
+
+def decide(client: Client, execution: Execution, name: str, **sent: str) -> Any:
+    step = execution.steps.open().get()
+    args = [execution.pk, step.cuid, name]
+    return client.post(reverse("admin:executions_execution_decide", args=args), sent)
+
+
+def status(execution: Execution) -> str:
+    return str(Execution.objects.get(pk=execution.pk).status)
+
+
+@pytest.fixture
+def operator() -> Client:
+    return staff(*MAY)
+
+
+def test_who_may_vote_has_two_buttons_and_the_votes_are_shown(operator: Client) -> None:
+    ada: Any = UserFactory(username="ada", is_staff=True, is_superuser=True)
+    execution = started(approving(users=["ada", "grace"], needed=2))
+    assert "Waits for “ada”, “grace”." in text(operator.get(page(execution)))
+    operator.force_login(ada)
+    shown = text(operator.get(page(execution)))
+    assert 'value="Approve"' in shown
+    assert 'value="Reject"' in shown
+    response = decide(operator, execution, "approve", note="looks right")
+    assert told(response) == ["Done: approve. The execution is waiting now."]
+    shown = text(operator.get(page(execution)))
+    assert "looks right" in shown
+    assert "Approves" in shown
+
+
+def test_who_may_not_vote_is_told_so(operator: Client) -> None:
+    execution = started(approving(users=["ada"]))
+    response = decide(operator, execution, "approve")
+    assert "Others vote on" in told(response)[0]
+    assert status(execution) == Status.WAITING
+
+
+def test_a_sleeping_step_is_woken(operator: Client) -> None:
+    execution = started(waiting(interval="P1D"))
+    assert "Go on now" in text(operator.get(page(execution)))
+    decide(operator, execution, "wake", note="early")
+    assert status(execution) == Status.COMPLETED
+    entry = AuditEntry.objects.first()
+    assert entry is not None
+    assert (entry.action, entry.face, entry.why) == ("woken", "admin", "early")
+
+
+def test_an_incident_is_retried_or_skipped(operator: Client) -> None:
+    execution = started(waiting(at_field="due"), due="soon")
+    shown = text(operator.get(page(execution)))
+    assert "holds &#x27;soon&#x27;, which is no date" in shown
+    decide(operator, execution, "retry")
+    assert "attempt 2" in text(operator.get(page(execution)))
+    decide(operator, execution, "skip")
+    assert status(execution) == Status.COMPLETED
+
+
+def test_a_skip_names_one_of_the_exits(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("executions.engine.advance.STEP_BUDGET", 1)
+    rule = {"field": "x", "op": "exists"}
+    nodes: dict[str, Any] = {
+        "start": "start",
+        "way": {"type": "condition", "data": {"branches": [{"handle": "on", "rule": rule}]}},
+        "end": "end",
+        "bad": "fail",
+    }
+    execution = started(source(nodes, "start>way", "way.on>end", "way.default>bad"))
+    assert "<option>on</option><option>default</option>" in text(operator.get(page(execution)))
+    assert "Name the exit to leave by" in told(decide(operator, execution, "skip"))[0]
+    decide(operator, execution, "skip", handle="on")
+    assert status(execution) == Status.COMPLETED
+
+
+def test_a_decision_that_is_none(operator: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    assert decide(operator, execution, "explode").status_code == 404
+    assert "has no incident" in told(decide(operator, execution, "retry"))[0]
+    address = reverse("admin:executions_execution_decide", args=[execution.pk, "x", "wake"])
+    assert operator.get(address).status_code == 302
+
+
+def test_who_may_only_look_has_no_buttons(scenario: Scenario) -> None:
+    execution = started(waiting(interval="P1D"))
+    watcher = staff(*VIEW)
+    assert "Go on now" not in text(watcher.get(page(execution)))
+    assert decide(watcher, execution, "wake").status_code == 403
+
+
+def test_an_execution_begins_anew(operator: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    address = reverse("admin:executions_execution_restart", args=[execution.pk])
+    assert address in text(operator.get(page(execution)))
+    assert "begins anew" in text(operator.get(address))
+    response = operator.post(address, {"why": "wrong data"})
+    again = Execution.objects.get(status="waiting")
+    assert response.url == page(again)
+    assert status(execution) == Status.CANCELLED
+
+
+def test_a_restart_that_is_refused_leaves_the_old_one(operator: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    scenario.caller.state = "retired"
+    scenario.caller.save()
+    address = reverse("admin:executions_execution_restart", args=[execution.pk])
+    assert "is retired" in told(operator.post(address))[0]
+    assert status(execution) == Status.WAITING
+
+
+def test_an_execution_is_scheduled(operator: Client, scenario: Scenario) -> None:
+    address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
+    at = timezone.now() + timedelta(days=1)
+    sent = {"entity": scenario.finding.pk, "scheduled_for": at.strftime("%Y-%m-%dT%H:%M")}
+    operator.post(address, sent)
+    execution = Execution.objects.get()
+    assert execution.status == Status.SCHEDULED
+    assert "Scheduled for" in text(operator.get(page(execution)))
+    shown = text(operator.post(address, {**sent, "scheduled_for": "soon"}))
+    assert "Enter a valid date/time." in shown
+
+
+def test_a_draft_stands_in_the_form(operator: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    services.save_draft(execution, node="form", data={"note": "half of it", "gone": 1})
+    assert 'value="half of it"' in text(operator.get(page(execution)))
+
+
+def test_the_list_can_show_only_what_waits_for_me(operator: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    other = started(approving(users=["ada"]))
+    shown = text(operator.get(reverse("admin:executions_execution_changelist"), {"mine": "yes"}))
+    assert execution.cuid in shown
+    assert other.cuid not in shown

@@ -1,0 +1,63 @@
+"""Calls: what a graph may call, and on top of which version it is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+from workflows.graph import NodesManager, WorkflowValidationError, parse
+from workflows.guards.contexts import IncompatibleEntityTypes
+from workflows.refusals import Problem, Refusal
+
+CALL_CYCLE = "call_cycle"
+
+
+class StaleVersion(Refusal):
+    """The graph is based on a version that is no longer the latest."""
+
+    code = "stale_version"
+
+
+def refuse_calls(
+    source: dict[str, Any],
+    context: Any,
+    callees: Mapping[str, Any],
+    cyclic: Container[int] = (),
+) -> None:
+    """Judge every call of a graph by the workflows that it names, as they are now.
+
+    Args:
+        context: the entity context that the graph is for.
+        callees: the workflows that there are, by cuid.
+        cyclic: the ids of those from which the caller is reached already.
+
+    Raises:
+        graph.WorkflowValidationError: a callee is missing, retired or of another context, or
+            would close a cycle; all problems at once, each with its JSON pointer.
+    """
+    problems: list[Problem] = []
+    try:
+        graph = NodesManager.validate_nodes_data(
+            source["nodes"],
+            edges=source["edges"],
+            context=context,
+            callees={cuid: row.described_context() for cuid, row in callees.items()},
+        )
+    except WorkflowValidationError as refusal:
+        problems += refusal.problems
+        graph = parse(source)
+    for node in graph.calls:
+        pointer = f"/nodes/{node.index}/data/workflow"
+        callee = callees.get(node.data["workflow"])
+        if callee is not None and callee.state == "retired":
+            detail = f"Workflow “{callee.title}” ({callee.cuid}) is retired and cannot be called."
+            problems.append(Problem(pointer, WorkflowValidationError.code, detail))
+        if callee is not None and callee.pk in cyclic:
+            detail = (
+                f"The workflow would call itself through “{callee.title}” ({callee.cuid}), "
+                "which is the workflow itself or calls it, directly or through others."
+            )
+            problems.append(Problem(pointer, CALL_CYCLE, detail))
+    if problems:
+        order = [WorkflowValidationError.code, IncompatibleEntityTypes.code, CALL_CYCLE]
+        raise WorkflowValidationError(sorted(problems, key=lambda row: order.index(row.code)))

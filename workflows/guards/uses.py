@@ -1,0 +1,96 @@
+"""What is used by something else is neither deleted nor retired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import QuerySet
+
+from workflows.guards.blocking import blocking_executions, blocking_workflows, count
+from workflows.refusals import Blockers, Refusal, Remedy
+
+
+class Referenced(Refusal):
+    """Other workflows call this one."""
+
+    code = "referenced"
+
+
+class HasExecutions(Refusal):
+    """Cannot delete this workflow: executions have run on it."""
+
+    code = "has_executions"
+
+
+class TypeInUse(Refusal):
+    """Cannot delete this type: it is in use."""
+
+    code = "type_in_use"
+
+
+def refuse_referenced(callers: QuerySet[Any], *, edit: str) -> None:
+    """Raises ``Referenced`` when one of ``callers`` is there. ``edit``: "retire", "delete"."""
+    rows, total = blocking_workflows(callers)
+    if rows:
+        titles = ", ".join(f"“{row.title}”" for row in rows)
+        raise Referenced(
+            f"Cannot {edit} this workflow: {count(total, 'other workflow')} "
+            f"{'calls' if total == 1 else 'call'} it ({titles}).",
+            blockers=Blockers((), rows, total),
+            remedies=[
+                Remedy(
+                    "remove_calls",
+                    "Remove the run_workflow nodes that call it from these workflows"
+                    + (", or delete those workflows." if edit == "delete" else ", or retire them."),
+                    [row.cuid for row in rows],
+                )
+            ],
+        )
+
+
+def refuse_used(executions: QuerySet[Any], pins: QuerySet[Any]) -> None:
+    """Raises ``HasExecutions`` when a workflow has executions or is pinned by some."""
+    rows, total = blocking_executions(executions)
+    if not rows and pins.exists():
+        rows, total = blocking_executions(
+            executions.model._base_manager.filter(pins__in=pins).distinct()
+        )
+    if rows:
+        raise HasExecutions(
+            blockers=Blockers(rows, (), total),
+            remedies=[Remedy("retire", "Retire the workflow instead; what ran stays readable.")],
+        )
+
+
+def users_of_type(row: Any) -> Iterable[tuple[str, QuerySet[Any]]]:
+    """What has a foreign key to this type: the name of the model, and the rows."""
+    for relation in row._meta.get_fields(include_hidden=True):
+        if (
+            relation.auto_created
+            and relation.one_to_many
+            and not relation.related_model._meta.proxy
+        ):
+            yield (
+                str(relation.related_model._meta.verbose_name),
+                relation.related_model._base_manager.using(row._state.db).filter(
+                    **{relation.field.name: row}
+                ),
+            )
+
+
+def refuse_type_deletion(row: Any) -> None:
+    """Raises ``TypeInUse`` when anything uses this finding type or record type."""
+    uses = [(name, users.count(), users) for name, users in users_of_type(row)]
+    used = [(name, number, users) for name, number, users in uses if number]
+    if not used:
+        return
+    workflows = next((users for name, _, users in used if name == "workflow"), None)
+    rows, _ = blocking_workflows(workflows) if workflows is not None else ([], 0)
+    raise TypeInUse(
+        f"Cannot delete the {row._meta.verbose_name} “{row}”: it is in use by "
+        + ", ".join(count(number, name) for name, number, _ in used)
+        + ".",
+        blockers=Blockers((), rows, sum(number for _, number, _ in used)),
+        remedies=[Remedy("change_type", "Give what uses it another type first.")],
+    )
