@@ -232,6 +232,7 @@ class Population:
                 "status": status,
                 "context_key": f"'Finding:' || {kind} || ':'",
                 "message": "''",
+                "stage": "''",
                 "started_at": "CURRENT_TIMESTAMP",
             },
             "FROM s",
@@ -266,6 +267,8 @@ class Population:
             "type": "p.type",
             "label": "''",
             "handle": "''",
+            "overdue": "false",
+            "attempt": "1",
             "opened_at": "CURRENT_TIMESTAMP",
         }
         passed = (

@@ -160,6 +160,8 @@ class Client:
         if self.naive:
             # The count is one transaction, the write another, and nothing judges again.
             change_entity_context(workflows, entity_name_type=kind, dry_run=True)
+            # As long as a request takes from its form to its save.
+            time.sleep(self.random.uniform(0, 0.03))
             with mock.patch("workflows.guards.refuse_context_change"):
                 changed = change_entity_context(workflows, entity_name_type=kind)
         else:

@@ -210,7 +210,10 @@ def test_nothing_is_half_written(api: Client, monkeypatch: pytest.MonkeyPatch) -
 # Who may do what
 
 
-READ = ("workflows", "executions", "findings", "inventory-models", "finding-types", "record-types")
+READ = (
+    *("workflows", "executions", "findings", "inventory-models", "finding-types", "record-types"),
+    *("pending-changes", "audit"),
+)
 
 
 def test_nobody_may_do_anything(scenario: Scenario) -> None:
