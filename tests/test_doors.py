@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import CommandError
 from django.db import IntegrityError
 
 from executions.models import Execution
@@ -45,6 +46,11 @@ def answer(subject: Subject, target: str, way: Way, house: House, edit: Edit) ->
         response = way.open(house, edit)
         assert response.status_code == 200
         assert words in unescape(response.content.decode())
+    elif way.behind is Behind.COMMAND:
+        with pytest.raises(CommandError) as stopped:
+            way.open(house, edit)
+        assert str(stopped.value).startswith(words)
+        assert stopped.value.returncode == 1
     elif way.behind is Behind.WALL:
         assert way.open(house, edit).status_code in (403, 405)
     else:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
+
+from django.core.management import call_command
 
 from tests.doors.faces import ADMIN_WRITES, API_WRITES
 from tests.doors.house import CALLEE, OLDER, RUNS, TRANSITIVE, House
@@ -48,6 +51,11 @@ def _together_page(house: House, edit: Edit) -> Any:
     return house.staff.post("/admin/workflows/workflow/change-type/", sent, follow=True)
 
 
+def _command(house: House, edit: Edit) -> None:
+    [kind] = [value for name, value in _given(edit).items() if name in TYPES]
+    call_command("change_finding_type", edit.row.cuid, kind.cuid, stdout=StringIO())
+
+
 WAYS = [
     *WRITES,
     Way("service", _service, Behind.GUARD, _whole),
@@ -55,6 +63,7 @@ WAYS = [
     Way("change_entity_context", _together, Behind.API, _whole),
     *ADMIN_WRITES,
     Way("change_type_page", _together_page, Behind.PAGE, _whole),
+    Way("change_finding_type", _command, Behind.COMMAND, _whole),
 ]
 
 

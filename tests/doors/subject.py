@@ -11,7 +11,7 @@ from workflows.models import EntityName
 from workflows.refusals import Refusal
 
 Edits = Callable[[House], Mapping[str, Edit]]
-ACCEPTING = (Behind.GUARD, Behind.API, Behind.PAGE)
+ACCEPTING = (Behind.GUARD, Behind.API, Behind.PAGE, Behind.COMMAND)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class Behind(Enum):
     KEY = "a key or a seal of the schema"
     API = "the guard's refusal, as a problem"
     PAGE = "the guard's refusal, on the page"
+    COMMAND = "the guard's refusal, as the error of a command"
     WALL = "nothing: no such method, or no permission for anybody"
 
 
