@@ -18,7 +18,16 @@ from django.db.models.functions import Coalesce, Lag
 from executions.models import LIVE, OPEN, Execution, Pin, Step, StepState
 from workflows import seals
 from workflows.graph import calls_in
-from workflows.models import AuditCounter, AuditEntry, Reference, Unsealed, Version, Workflow
+from workflows.models import (
+    AuditCounter,
+    AuditEntry,
+    PendingChange,
+    PendingWorkflow,
+    Reference,
+    Unsealed,
+    Version,
+    Workflow,
+)
 
 DB = "default"
 CHUNK = 500
@@ -296,6 +305,19 @@ def opened_seals() -> Iterator[Violation]:
         yield Violation("seal", "trigger", name, "The seal is missing; run migrate to restore it.")
 
 
+def changes_on_hold() -> Iterator[Violation]:
+    """A workflow drains exactly while the change that it drains for waits."""
+    waiting = PendingChange.State.WAITING
+    held = PendingWorkflow.objects.filter(waiting=True).exclude(change__state=waiting)
+    let_go = PendingWorkflow.objects.filter(waiting=False, change__state=waiting)
+    for row in held.select_related("change"):
+        detail = f"“{row.title}” drains for it, but it is {row.change.state}."
+        yield Violation("hold", "pending change", row.change.cuid, detail)
+    for row in let_go.select_related("change"):
+        detail = f"It waits, but “{row.title}” does not drain for it."
+        yield Violation("hold", "pending change", row.change.cuid, detail)
+
+
 def audit_log() -> Iterator[Violation]:
     """The entries of the audit log are numbered without gaps, up to its counter."""
     entries = AuditEntry.objects.aggregate(number=Count("pk"), last=Max("pk"))
@@ -322,6 +344,7 @@ LAWS: tuple[Callable[[], Iterator[Violation]], ...] = (
     cycles,
     open_steps,
     opened_seals,
+    changes_on_hold,
     audit_log,
 )
 

@@ -39,6 +39,13 @@ def record_entity_deletion(instance: Entity, using: str, **kwargs: Any) -> None:
     record([deleted(instance)], using=using)
 
 
+@receiver(post_delete, sender=Execution)
+def record_execution_deletion(instance: Execution, using: str, **kwargs: Any) -> None:
+    """History that is taken away is told of, once for a whole tree."""
+    if instance.root_id is None:
+        record([deleted(instance)], using=using)
+
+
 @receiver(pre_save, sender=Execution)
 @receiver(pre_save, sender=Pin)
 def keep_what_it_started_with(

@@ -89,6 +89,13 @@ def record_deletion(
     record([deleted(instance)], using=using)
 
 
+@receiver(post_delete, sender=Version)
+def record_version_deletion(instance: Version, using: str, origin: Any, **kwargs: Any) -> None:
+    """A version that goes by itself is told of; with its workflow, the workflow is."""
+    if (getattr(origin, "model", None) or type(origin)) is Version:
+        record([deleted(instance)], using=using)
+
+
 @receiver(pre_save, sender=AuditEntry)
 def keep_the_log(instance: AuditEntry, raw: bool, using: str, **kwargs: Any) -> None:
     """An entry is written once."""

@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 
 from executions import integrity
 from executions import services as running
-from executions.models import Finding
+from executions.models import Execution, Finding
 from tests.conftest import Scenario
 from tests.factories import (
     FindingFactory,
@@ -134,6 +134,19 @@ class TestWhatIsDone:
         assert (last().action, last().cuid) == ("deleted", finding.cuid)
         kind.delete()
         assert (last().action, last().kind) == ("deleted", "finding type")
+
+    def test_a_version_that_goes_by_itself(self, idle: Workflow) -> None:
+        running.start(idle, FindingFactory(entity_name_type=idle.entity_name_type))
+        drawn(idle, form())
+        Execution.objects.all().delete()
+        assert (last().action, last().kind, last().before["status"]) == (
+            "deleted",
+            "execution",
+            "completed",
+        )
+        version = idle.versions.get(number=1)
+        version.delete()
+        assert (last().kind, last().before["number"]) == ("version", 1)
 
     def test_a_cancelled_execution(self, scenario: Scenario) -> None:
         execution = scenario.start()

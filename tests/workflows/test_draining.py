@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from executions import integrity
 from executions import services as running
 from executions.models import Execution
 from tests.conftest import Scenario
@@ -187,6 +188,17 @@ class TestRefused:
     def test_its_type_is_in_use(self, scenario: Scenario, pending: PendingChange) -> None:
         with pytest.raises(guards.TypeInUse, match="1 pending change"):
             scenario.exception.delete()
+
+
+@pytest.mark.parametrize("torn", ["member", "change"])
+def test_a_hold_that_is_torn_apart_is_found(pending: PendingChange, torn: str) -> None:
+    if torn == "member":
+        pending.members.update(waiting=False)
+    else:
+        PendingChange.objects.update(state="applied")
+    found = [row for row in integrity.violations() if row.law == "hold"]
+    assert {row.cuid for row in found} == {pending.cuid}
+    PendingChange.objects.all().delete()
 
 
 class TestCannotBeMade:

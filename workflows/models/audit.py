@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -210,7 +211,8 @@ def values_of(row: models.Model, names: Iterable[str] | None = None) -> dict[str
         if isinstance(field, models.ForeignKey):
             found[field.name] = _cuid_of(row, field)
         else:
-            found[field.name] = getattr(row, field.attname)
+            value = getattr(row, field.attname)
+            found[field.name] = value.isoformat() if isinstance(value, datetime) else value
     return found
 
 
@@ -249,7 +251,7 @@ def told(
         action,
         kind=str(row._meta.concrete_model._meta.verbose_name),
         cuid=row.cuid,
-        title=str(getattr(row, "title", "") or getattr(row, "name", "")),
+        title=str(getattr(row, "title", "") or getattr(row, "name", "") or row),
         before=before or {},
         after=after or {},
         why=why,
