@@ -48,6 +48,8 @@ def stable_snapshot(using: str = DB) -> Iterator[None]:
     """A transaction that sees one state of the database and keeps no writer waiting."""
     connection: Any = connections[using]
     if connection.vendor == "sqlite":
+        # Django reads the mode from the settings when it connects.
+        connection.ensure_connection()
         mode, connection.transaction_mode = connection.transaction_mode, "DEFERRED"
         try:
             with transaction.atomic(using=using):

@@ -11,6 +11,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 
 from workflows import acting, guards, locks
 from workflows.cuid import LENGTH, new_cuid
+from workflows.database_refusals import translated_deletion
 from workflows.graph import Graph, NodesManager
 from workflows.jsontext import checksum
 from workflows.keys import CompositeForeignKey, KeyTarget
@@ -145,6 +146,11 @@ class Version(EntityContext):
             locks.limit_wait(using)
             locks.lock_rows(rows.all(), [self.pk], locks.Strength.UPDATE)
         guards.refuse_version_deletion(self, origin)
+
+    @translated_deletion
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Raises ``guards.VersionInUse`` when it is the latest, or something has it."""
+        return super().delete(*args, **kwargs)
 
     def compute_checksum(self) -> str:
         """sha256 over workflow, number, context and source: all that is frozen."""

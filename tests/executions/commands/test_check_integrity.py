@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
@@ -218,3 +222,11 @@ def test_it_keeps_no_writer_waiting_and_takes_a_constant_number_of_queries(
         )
     with django_assert_max_num_queries(40):
         assert violations() == []
+
+
+def test_it_is_the_first_to_connect(tmp_path: Any) -> None:
+    environment = {**os.environ, "DEBUG": "1", "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+    subprocess.run([*manage, "migrate", "-v0"], env=environment, check=True)
+    checked = subprocess.run([*manage, "check_integrity"], env=environment, capture_output=True)
+    assert (checked.returncode, checked.stdout) == (0, b"Every law holds.\n"), checked.stderr

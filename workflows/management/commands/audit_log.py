@@ -62,7 +62,8 @@ def _as_line(row: AuditEntry) -> str:
     who = row.who or "–"
     what = row.get_action_display().lower()
     line = f"{row.pk}  {row.at:%Y-%m-%d %H:%M:%S}  {who} ({row.face})  {row.kind} {row.cuid}"
-    line += f" “{row.title}”: " if row.title else ": "
+    title = row.title if row.title.startswith("“") else f"“{row.title}”"
+    line += f" {title}: " if row.title not in ("", row.cuid) else ": "
     if row.refused:
         return f"{line}refused, {what}: {row.detail} [{row.code}]"
     names = ", ".join(row.after) or ", ".join(row.before)
