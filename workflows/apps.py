@@ -1,9 +1,11 @@
 """The app of what is drawn."""
 
+import sqlite3
 from typing import Any
 
 from django.apps import AppConfig
 from django.db import connections
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
 # A reference that its version's graph does not make.
@@ -52,6 +54,13 @@ def remove_seals(using: str, plan: list[Any], **kwargs: Any) -> None:
 
     if plan:
         seals.remove(connections[using])
+
+
+def take_more_at_once(connection: Any, **kwargs: Any) -> None:
+    """Django 5.2 keeps to the 999 parameters of old SQLites: 55 steps in a statement."""
+    if connection.vendor == "sqlite":
+        limit = connection.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        connection.features.max_query_params = limit
 
 
 class WorkflowsConfig(AppConfig):
@@ -122,5 +131,6 @@ class WorkflowsConfig(AppConfig):
             ),
         )
         seals.keep("workflows_auditentry_kept", "workflows_auditentry")
+        connection_created.connect(take_more_at_once)
         pre_migrate.connect(remove_seals, sender=self)
         post_migrate.connect(install_seals, sender=self)

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from django.db import transaction
 
+from executions.engine import joins
 from executions.engine.nodes.behaviour import NotSubmittable
 from executions.engine.run import NodeVisit, Run
 from executions.models import LIVE, Entity, Execution, Job, Pin, Status, Step, StepState
@@ -21,7 +22,6 @@ from workflows.graph import Node
 from workflows.services import ended
 
 STEP_BUDGET = 10_000
-JOIN = "join"
 
 
 class Advance:
@@ -45,7 +45,7 @@ class Advance:
             self.pins = {pin.callee.cuid: pin for pin in self._new_pins}
         self._runs: list[Run] = []
         self._due: deque[tuple[Run, Node]] = deque()
-        self._new_executions: list[list[Execution]] = []
+        self._new_executions: dict[int, list[Execution]] = {}
         self._changed_executions: dict[int, Execution] = {}
         self._new_steps: list[Step] = []
         self._changed_steps: dict[int, Step] = {}
@@ -67,9 +67,7 @@ class Advance:
 
     def begin(self) -> None:
         """Start the root at its start node."""
-        self._new_executions.append([self.root])
-        run = Run(self.root, ())
-        self._runs.append(run)
+        run = self._add(self.root, 1)
         if self.root.status == Status.SCHEDULED:
             self._sleep_at_start(run)
         else:
@@ -150,10 +148,14 @@ class Advance:
         )
         step.child = child
         self.touch(step)
-        self._new_executions.append([child])
-        child_run = Run(child, ())
-        self._runs.append(child_run)
+        child_run = self._add(child, run.level + 1)
         self.enter(child_run, child_run.manager.graph.start)
+
+    def _add(self, execution: Execution, level: int) -> Run:
+        self._new_executions.setdefault(level, []).append(execution)
+        run = Run(execution, (), level)
+        self._runs.append(run)
+        return run
 
     def arrive(self, run: Run, step: Step) -> None:
         """Let a branch wait at its join, with those that have arrived there before."""
@@ -178,7 +180,8 @@ class Advance:
         fields = {**self.entity.fields, **values}
         for name in clear:
             fields.pop(name, None)
-        self._fields_changed |= fields != self.entity.fields
+        # As text: to Python, true equals 1.
+        self._fields_changed |= repr(fields) != repr(self.entity.fields)
         self.entity.fields = fields
 
     def end(self, run: Run, status: Status, message: str = "") -> None:
@@ -190,33 +193,21 @@ class Advance:
 
     def run(self) -> None:
         """Go on until every execution of the tree waits for something or has ended."""
+        for run in list(self._runs):
+            # Retrying or skipping an end closes the last step without a walk.
+            self._settle(run)
         self._walk()
         while self._join_one():
             self._walk()
 
     def _join_one(self) -> bool:
-        """Let the first join go on whose branches have all arrived or cannot arrive any more."""
+        """Let one join go on at which nobody can arrive any more; whether there was one."""
         for run in self._runs:
-            joins = [step for step in run.open_steps if _is_waiting_join(step)]
-            if not joins or not run.is_live:
-                continue
-            ready = next((step for step in joins if not self._is_awaited(run, step)), None)
-            if ready is None and len(joins) == len(run.open_steps):
-                # Each waits for another: nobody else can end that.
-                ready = joins[0]
+            ready = joins.ready(run) if run.is_live else None
             if ready is not None:
-                visit = NodeVisit(self, run, run.manager.node(ready.node_id), ready)
-                visit.leave()
-                self._settle(run)
+                NodeVisit(self, run, run.manager.node(ready.node_id), ready).leave()
                 return True
         return False
-
-    def _is_awaited(self, run: Run, join: Step) -> bool:
-        return any(
-            run.manager.can_reach(step.node_id, join.node_id)
-            for step in run.open_steps
-            if step is not join
-        )
 
     def _walk(self) -> None:
         while self._due:
@@ -339,7 +330,7 @@ class Advance:
                 run.execution.status = Status.WAITING
                 self._changed(run.execution)
         with transaction.atomic(savepoint=False):
-            for executions in self._new_executions:
+            for executions in self._new_executions.values():
                 Execution._base_manager.bulk_create(executions)
             if self._new_pins:
                 for pin in self._new_pins:
@@ -398,10 +389,6 @@ class Advance:
 
 
 _ENDINGS: dict[str, str] = {Status.FAILED: "failed", Status.CANCELLED: "was cancelled"}
-
-
-def _is_waiting_join(step: Step) -> bool:
-    return step.type == JOIN and step.state == StepState.OPEN
 
 
 def _calls(step: Step, execution: Execution) -> bool:

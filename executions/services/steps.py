@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from executions import guards
 from executions.engine.advance import Advance
+from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import is_among, may_submit
 from executions.engine.run import NodeVisit
 from executions.models import Execution, Step, StepState, Vote
@@ -193,6 +194,8 @@ def skip(
 ) -> Execution:
     """Leave a step that has an incident by the exit that the operator names.
 
+    So too an approval for which too few are left who may vote: nobody else could end it.
+
     Raises:
         guards.NotOpen, guards.Ended: as ``submit``.
         guards.NoIncident: the step has none.
@@ -200,8 +203,11 @@ def skip(
     """
 
     def go_on(advance: Advance, visit: NodeVisit) -> None:
-        _require(visit.step, StepState.INCIDENT)
         behaviour = visit.run.manager.behaviour(visit.node)
+        if not isinstance(behaviour, Approval) or behaviour.can_be_approved(
+            visit.node.data, len(_voters(visit.node.data))
+        ):
+            _require(visit.step, StepState.INCIDENT)
         handles = behaviour.handles(visit.node.data)
         if handles is not None and handle not in handles:
             known = ", ".join(quoted(name) for name in handles)

@@ -52,14 +52,22 @@ class Approval(Behaviour):
         """Wait for votes."""
         wait_until_deadline(visit)
 
+    def can_be_approved(self, data: Mapping[str, Any], eligible: int) -> bool:
+        """Whether those who may vote are enough; people leave while an execution waits."""
+        return 0 < _wanted(data, eligible) <= eligible
+
     def decide(self, visit: Visit, votes: Sequence[Vote], eligible: int) -> None:
         """Leave if the votes so far decide it."""
         approvals = sum(vote.approves for vote in votes)
         rejections = len(votes) - approvals
-        needed = visit.node.data.get("needed", 1)
-        wanted = eligible if needed == ALL else needed
+        wanted = _wanted(visit.node.data, eligible)
         output = {"approvals": approvals, "rejections": rejections, "needed": wanted}
         if approvals >= wanted:
             visit.leave(APPROVED, output=output)
         elif rejections and eligible - rejections < wanted:
             visit.leave(REJECTED, output=output)
+
+
+def _wanted(data: Mapping[str, Any], eligible: int) -> int:
+    needed = data.get("needed", 1)
+    return eligible if needed == ALL else int(needed)

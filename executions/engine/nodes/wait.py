@@ -94,6 +94,14 @@ def _moment(value: object) -> datetime | None:
         moment = datetime.combine(day, time()) if day else parse_datetime(value)
         if moment is None:
             return None
-        return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+        return _in_utc(timezone.make_aware(moment) if timezone.is_naive(moment) else moment)
     except (ValueError, OverflowError):
         return None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # No database can hand out a time whose year is 0 or 10000.
+        return (datetime.max if moment.year > 1 else datetime.min).replace(tzinfo=UTC)

@@ -1,0 +1,151 @@
+"""What once left an execution with nobody who could end it, or with a field unwritten."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from executions import guards, services
+from executions.models import Status
+from tests.executions.engine.test_branches import condition, source, standing, started, submit
+from tests.factories import UserFactory
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+Nodes = dict[str, str | dict[str, Any]]
+
+
+@pytest.mark.parametrize("way", [services.retry, services.skip])
+def test_an_end_that_had_an_incident_completes_when_it_is_retried_or_skipped(
+    way: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("executions.engine.advance.STEP_BUDGET", 1)
+    execution = started(source({"start": "start", "end": "end"}, "start>end"))
+    assert execution.steps.open().get().incident["code"] == "step_budget"
+    assert way(execution, node="end").status == Status.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        ("9999-12-31T23:59:59-12:00", datetime.max.replace(tzinfo=UTC)),
+        ("9999-12-31T23:59:59+12:00", datetime(9999, 12, 31, 11, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_a_wait_until_the_end_of_the_calendar_can_be_read_and_woken(
+    date: str, expected: datetime
+) -> None:
+    nodes: Nodes = {
+        "start": "start",
+        "wait": {"type": "wait", "data": {"at_field": "due"}},
+        "end": "end",
+    }
+    execution = started(source(nodes, "start>wait", "wait>end"), due=date)
+    assert execution.steps.open().get().due_at == expected
+    assert services.wake(execution, node="wait").status == Status.COMPLETED
+
+
+def test_a_wait_until_before_the_calendar_is_over() -> None:
+    nodes: Nodes = {
+        "start": "start",
+        "wait": {"type": "wait", "data": {"at": "0001-01-01T00:00:00+14:00"}},
+        "end": "end",
+    }
+    assert started(source(nodes, "start>wait", "wait>end")).status == Status.COMPLETED
+
+
+def test_true_is_written_over_one() -> None:
+    values = {"type": "set_field", "data": {"values": {"x": True}}}
+    nodes: Nodes = {"start": "start", "set": values, "end": "end"}
+    execution = started(source(nodes, "start>set", "set>end"), x=1)
+    execution.entity.refresh_from_db()
+    assert execution.entity.fields["x"] is True
+
+
+def test_joins_that_wait_for_each_other_are_not_held_up_by_a_branch_far_away() -> None:
+    nodes: Nodes = {
+        "start": "start",
+        "fork": "parallel",
+        "one": "join",
+        "two": "join",
+        "behind": "join",
+        "w1": condition("on", "never"),
+        "w2": condition("on", "never"),
+        "far": "user_action",
+        "end": "end",
+    }
+    execution = started(
+        source(
+            nodes,
+            "start>fork",
+            "fork>behind",
+            "fork>one",
+            "fork>two",
+            "fork>far",
+            "far>end",
+            "one>w1",
+            "w1.on>two",
+            "w1.default>behind",
+            "two>w2",
+            "w2.on>one",
+            "w2.default>behind",
+            "behind>end",
+        )
+    )
+    assert standing(execution) == {"far"}
+    passed = execution.steps.filter(node_id="end").count()
+    assert passed == 1, "the join behind the two waits for both"
+    assert submit(execution, "far").status == Status.COMPLETED
+
+
+def test_a_join_waits_for_a_branch_that_has_an_incident_at_the_join_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nodes: Nodes = {
+        "start": "start",
+        "fork": "parallel",
+        "a": {"type": "set_state", "data": {"state": "on"}},
+        "join": "join",
+        "end": "end",
+    }
+    # start, fork, the join by the short way, the long way, and the join again.
+    monkeypatch.setattr("executions.engine.advance.STEP_BUDGET", 4)
+    execution = started(source(nodes, "start>fork", "fork>join", "fork>a", "a>join", "join>end"))
+    assert sorted(execution.steps.open().values_list("node_id", "state")) == [
+        ("join", "incident"),
+        ("join", "open"),
+    ]
+    step = execution.steps.get(node_id="join", state="incident")
+    assert services.retry(execution, step=step.cuid).status == Status.COMPLETED
+    assert execution.steps.filter(node_id="end").count() == 1
+
+
+class TestAnApprovalThatTooFewCanGive:
+    def drawn(self, **data: Any) -> dict[str, Any]:
+        nodes: Nodes = {
+            "start": "start",
+            "vote": {"type": "approval", "data": data},
+            "end": "end",
+            "no": "fail",
+        }
+        return source(nodes, "start>vote", "vote.approved>end", "vote.rejected>no")
+
+    @pytest.mark.parametrize(
+        ("needed", "leave"), [(1, ["ada", "grace"]), ("all", ["ada", "grace"]), (2, ["ada"])]
+    )
+    def test_is_skipped_by_an_exit_that_an_operator_names(
+        self, needed: object, leave: list[str]
+    ) -> None:
+        people = {name: UserFactory(username=name) for name in ("ada", "grace")}
+        execution = started(self.drawn(users=["ada", "grace"], needed=needed))
+        with pytest.raises(guards.NoIncident):
+            services.skip(execution, node="vote", handle="approved")
+        for name in leave:
+            people[name].is_active = False
+            people[name].save()
+        with pytest.raises(guards.NoSuchHandle):
+            services.skip(execution, node="vote")
+        done = services.skip(execution, node="vote", handle="approved", why="They have left.")
+        assert done.status == Status.COMPLETED

@@ -1,0 +1,277 @@
+"""The patterns of several instances, of states and of cancelling (``test_patterns.py``)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from executions import background, services
+from executions.models import Job, Status
+from tests.executions.engine.test_branches import condition, source, standing, started, submit
+from tests.executions.engine.test_patterns import (
+    BOTH,
+    FORM,
+    Nodes,
+    ask,
+    calling,
+    holding,
+    passed,
+    setting,
+    with_callee,
+)
+from tests.factories import FindingFactory, UserFactory, WorkflowFactory
+from workflows import services as drawing
+from workflows.graph import WorkflowValidationError
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+
+class TestSeveralInstances:
+    def test_12_multiple_instances_without_synchronization(self) -> None:
+        """A loop that forks one instance and goes on asking for more."""
+        nodes: Nodes = {
+            "start": "start",
+            "more": ask("another"),
+            "way": holding("another"),
+            "fork": "parallel",
+            "work": FORM,
+            "end": "end",
+        }
+        execution = started(
+            source(
+                nodes,
+                "start>more",
+                "more>way",
+                "way.yes>fork",
+                "fork>work",
+                "fork>more",
+                "work>end",
+                "way.default>end",
+            )
+        )
+        for _ in range(3):
+            services.submit(execution, node="more", data={"another": True})
+        services.submit(execution, node="more", data={"another": False})
+        steps = list(execution.steps.open())
+        assert [step.node_id for step in steps] == ["work"] * 3
+        for step in steps:
+            execution.refresh_from_db()
+            assert execution.status == Status.WAITING
+            services.submit(execution, step=step.cuid, data={})
+        execution.refresh_from_db()
+        assert execution.status == Status.COMPLETED
+
+    def test_13_multiple_instances_known_when_drawn(self) -> None:
+        """As many calls of one workflow as are drawn, and a join."""
+        caller, callee = with_callee("start>work", "work>end", work=FORM)
+        nodes: Nodes = {"start": "start", "fork": "parallel", "join": "join", "end": "end"}
+        edges = ["start>fork", "join>end"]
+        for name in ("one", "two", "three"):
+            nodes[name] = calling(callee)
+            edges += [f"fork>{name}", f"{name}>join"]
+        execution = started(source(nodes, *edges), caller)
+        children = list(execution.children.live())
+        assert len(children) == 3
+        for child in children:
+            execution.refresh_from_db()
+            assert execution.status == Status.WAITING
+            submit(child, "work")
+        execution.refresh_from_db()
+        assert execution.status == Status.COMPLETED
+
+    @pytest.mark.parametrize("number", [0, 1, 2, 3])
+    def test_14_multiple_instances_known_at_run_time(self, number: int) -> None:
+        """Up to a number that is drawn: each branch asks whether it is wanted."""
+        nodes: Nodes = {"start": "start", "fork": "parallel", "join": "join", "end": "end"}
+        edges = ["start>fork", "join>end"]
+        for place in (1, 2, 3):
+            rule = {"field": "number", "op": "gte", "value": place}
+            nodes[f"if{place}"] = {
+                "type": "condition",
+                "data": {"branches": [{"handle": "on", "rule": rule}]},
+            }
+            nodes[f"work{place}"] = FORM
+            edges += [
+                f"fork>if{place}",
+                f"if{place}.on>work{place}",
+                f"if{place}.default>join",
+                f"work{place}>join",
+            ]
+        execution = started(source(nodes, *edges), number=number)
+        wanted = {f"work{place}" for place in range(1, number + 1)}
+        assert standing(execution) - {"join"} == wanted
+        submit(execution, *sorted(wanted))
+        execution.refresh_from_db()
+        assert execution.status == Status.COMPLETED
+
+    def test_15_multiple_instances_not_known_before(self) -> None:
+        """As 12, and a join behind: it waits while another can still be asked for."""
+        nodes: Nodes = {
+            "start": "start",
+            "more": ask("another"),
+            "way": holding("another"),
+            "fork": "parallel",
+            "work": FORM,
+            "join": "join",
+            "after": FORM,
+            "end": "end",
+        }
+        execution = started(
+            source(
+                nodes,
+                "start>more",
+                "more>way",
+                "way.yes>fork",
+                "fork>work",
+                "fork>more",
+                "work>join",
+                "way.default>join",
+                "join>after",
+                "after>end",
+            )
+        )
+        services.submit(execution, node="more", data={"another": True})
+        submit(execution, "work")
+        assert standing(execution) == {"join", "more"}, "one is done; more may come"
+        services.submit(execution, node="more", data={"another": True})
+        services.submit(execution, node="more", data={"another": False})
+        assert standing(execution) == {"join", "work"}
+        submit(execution, "work")
+        assert standing(execution) == {"after"}
+        assert submit(execution, "after").status == Status.COMPLETED
+        assert (passed(execution, "work"), passed(execution, "after")) == (2, 1)
+
+
+class TestState:
+    @pytest.mark.parametrize(("approves", "taken"), [(True, "a"), (False, "b")])
+    def test_16_deferred_choice(self, approves: bool, taken: str) -> None:
+        """Approximated: the choice is made by whoever votes first, not by the first event."""
+        nodes: Nodes = {
+            "start": "start",
+            "vote": {"type": "approval", "data": {"users": ["ada"]}},
+            "a": FORM,
+            "b": FORM,
+            "end": "end",
+        }
+        drawn = source(nodes, "start>vote", "vote.approved>a", "vote.rejected>b", "a>end", "b>end")
+        execution = started(drawn)
+        assert standing(execution) == {"vote"}, "nothing is decided by data"
+        ada = UserFactory(username="ada")
+        services.vote(execution, node="vote", approves=approves, by=ada)
+        assert standing(execution) == {taken}
+
+    @pytest.mark.parametrize(("first", "order"), [("a", ["a", "b"]), ("b", ["b", "a"])])
+    def test_17_interleaved_parallel_routing(self, first: str, order: list[str]) -> None:
+        """Approximated: each order is drawn, and one is chosen when the first is due."""
+        rule = {"field": "first", "op": "eq", "value": "a"}
+        nodes: Nodes = {
+            "start": "start",
+            "way": {"type": "condition", "data": {"branches": [{"handle": "a", "rule": rule}]}},
+            **dict.fromkeys(("a1", "b1", "a2", "b2"), FORM),
+            "end": "end",
+        }
+        drawn = source(
+            nodes, "start>way", "way.a>a1", "a1>b2", "b2>end", "way.default>b1", "b1>a2", "a2>end"
+        )
+        execution = started(drawn, first=first)
+        for place, name in enumerate(order, start=1):
+            assert standing(execution) == {f"{name}{place}"}, "never both at once"
+            submit(execution, f"{name}{place}")
+        execution.refresh_from_db()
+        assert execution.status == Status.COMPLETED
+
+    def test_18_milestone(self) -> None:
+        """Approximated: asked when the activity is due, not withdrawn when it passes later."""
+        nodes: Nodes = {
+            **BOTH,
+            "reached": setting(open_for_objections=True),
+            "passed": {"type": "set_field", "data": {"clear": ["open_for_objections"]}},
+            "c": FORM,
+            "if": condition("on", "open_for_objections"),
+            "object": FORM,
+        }
+        drawn = source(
+            nodes,
+            "start>fork",
+            "fork>a",
+            "a>reached",
+            "reached>c",
+            "c>passed",
+            "passed>end",
+            "fork>b",
+            "b>if",
+            "if.on>object",
+            "if.default>b",
+            "object>end",
+        )
+        execution = started(drawn)
+        submit(execution, "b")
+        assert standing(execution) == {"a", "b"}, "not reached yet"
+        submit(execution, "a", "b")
+        assert standing(execution) == {"c", "object"}
+        early = started(drawn)
+        submit(early, "a", "c", "b")
+        assert standing(early) == {"b"}, "it has passed"
+
+
+class TestCancellation:
+    def test_19_cancel_activity_is_left_to_operators(self) -> None:
+        """Approximated: an activity of its own workflow is cancelled, and its caller goes on."""
+        caller, callee = with_callee("start>work", "work>end", work=FORM)
+        nodes: Nodes = {**BOTH, "a": calling(callee), "after": FORM}
+        execution = started(
+            source(nodes, "start>fork", "fork>a", "fork>b", "a>after", "after>end", "b>end"),
+            caller,
+        )
+        services.cancel(execution.children.get())
+        services.skip(execution, node="a")
+        assert standing(execution) == {"b", "after"}
+
+    def test_20_cancel_case_by_a_branch(self) -> None:
+        caller, callee = with_callee("start>work", "work>end", work=FORM)
+        nodes: Nodes = {**BOTH, "bad": "fail", "called": calling(callee)}
+        nodes["wait"] = {"type": "wait", "data": {"interval": "P1D"}}
+        drawn = source(
+            nodes,
+            "start>fork",
+            "fork>a",
+            "fork>b",
+            "fork>called",
+            "fork>wait",
+            "a>bad",
+            "b>end",
+            "called>end",
+            "wait>end",
+        )
+        execution = started(drawn, caller)
+        assert submit(execution, "a").status == Status.FAILED
+        assert standing(execution) == set()
+        assert execution.children.get().status == Status.CANCELLED
+        assert not Job.objects.exists()
+
+    def test_20_cancel_case_by_an_operator(self) -> None:
+        drawn = source(BOTH, "start>fork", "fork>a", "fork>b", "a>end", "b>end")
+        execution = started(drawn)
+        assert services.cancel(execution).status == Status.CANCELLED
+        assert standing(execution) == set()
+
+
+def test_a_deadline_does_not_take_a_step_away() -> None:
+    """Why neither 16 with a timer nor 19 can be drawn: a passed deadline only marks the step."""
+    node = {"type": FORM, "data": {"fields": [], "deadline": "PT1H"}}
+    execution = started(source({"start": "start", "a": node, "end": "end"}, "start>a", "a>end"))
+    Job.objects.update(due_at=execution.started_at - timedelta(hours=1))
+    background.serve_due()
+    assert standing(execution) == {"a"}
+    assert execution.steps.open().get().overdue
+
+
+def test_a_person_s_step_has_one_exit() -> None:
+    """Why 16 is drawn with an approval: a form is not left by several exits."""
+    nodes: Nodes = {"start": "start", "a": FORM, "end": "end", "end2": "end"}
+    workflow = WorkflowFactory()
+    drawn = source(nodes, "start>a", "a.one>end", "a.two>end2")
+    with pytest.raises(WorkflowValidationError):
+        drawing.save_graph(workflow, drawn, based_on=1)
+    assert services.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
