@@ -17,6 +17,7 @@ from executions.engine.nodes.set_state import SetState
 from executions.engine.nodes.start import Start
 from executions.engine.nodes.user_action import UserAction
 from executions.engine.nodes.wait import Wait
+from executions.engine.nodes.webhook import Webhook
 from workflows.graph import node_types, register
 from workflows.jsontext import quoted
 
@@ -35,6 +36,7 @@ _BEHAVIOURS: tuple[type[Behaviour], ...] = (
     RunWorkflow,
     HttpRequest,
     Notify,
+    Webhook,
     End,
     Fail,
 )

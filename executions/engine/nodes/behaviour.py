@@ -116,7 +116,7 @@ class Behaviour(NodeType):
         raise NotAwaited("Nothing is performed here.")
 
     def resume(self, visit: Visit, result: Any) -> None:
-        """Take the result of ``perform``, under the locks of a runner."""
+        """Take the result of ``perform``, or what was delivered, under the locks of a runner."""
         raise NotAwaited(f"Node {quoted(visit.node.id)} performs nothing.")
 
     def decide(self, visit: Visit, votes: Sequence[Vote], eligible: int) -> None:
