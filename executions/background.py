@@ -14,7 +14,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from executions import services
-from executions.models import Job
+from executions.engine.nodes.performed import GiveUp, TryAgain
+from executions.models import PERFORMED, Job
 from workflows.locks import Contention
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ def due() -> int:
 def serve(job: Job) -> bool:
     """Do one job; whether it was done. What fails is put off, or becomes an incident."""
     try:
+        if job.kind in PERFORMED:
+            return _perform(job)
         return services.come_back(job)
     except Contention:
         # The lease runs out, and it is due again.
@@ -54,6 +57,21 @@ def serve(job: Job) -> bool:
     except Exception as error:
         logger.exception("Job %s failed.", job.pk)
         services.put_off(job, f"{type(error).__name__}: {error}"[:500])
+    return False
+
+
+def _perform(job: Job) -> bool:
+    held = services.hold(job, LEASE)
+    if held is None:
+        return False
+    try:
+        result = held.perform()
+    except GiveUp as failure:
+        services.give_up(job, failure.code, failure.detail)
+    except TryAgain as failure:
+        services.put_off(job, failure.detail, code=failure.code, after=failure.after)
+    else:
+        return services.come_back(job, result)
     return False
 
 

@@ -25,7 +25,7 @@ class Served:
 
 
 def run_due(*, dry_run: bool = False) -> Served:
-    """Serve once what is due: timers and deadlines, then changes on hold that are drained."""
+    """Serve once what is due: jobs, then changes on hold that are drained."""
     if dry_run:
         return Served(services.drained(), background.due())
     jobs = background.serve_due()

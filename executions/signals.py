@@ -8,7 +8,7 @@ from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
 
 from executions import guards
-from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step
+from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Secret, Step
 from workflows.models.audit import attempting, record
 from workflows.models.audited import deleted
 
@@ -34,7 +34,8 @@ def judge_entity_deletion(instance: Entity, using: str, **kwargs: Any) -> None:
 @receiver(post_delete, sender=Entity)
 @receiver(post_delete, sender=Finding)
 @receiver(post_delete, sender=InventoryModel)
-def record_entity_deletion(instance: Entity, using: str, **kwargs: Any) -> None:
+@receiver(post_delete, sender=Secret)
+def record_deletion(instance: Entity | Secret, using: str, **kwargs: Any) -> None:
     """What is deleted is in the audit log, with all that it was."""
     record([deleted(instance)], using=using)
 

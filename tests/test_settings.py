@@ -17,8 +17,12 @@ VARIABLES = (
     "CSRF_TRUSTED_ORIGINS",
     "DATABASE_URL",
     "DEBUG",
+    "EMAIL_HOST",
+    "EMAIL_PORT",
+    "HTTP_REQUEST_HOSTS",
     "SECRET_KEY",
     "SECURE_HSTS_SECONDS",
+    "SECRETS_KEY",
     "SECURE_SSL_REDIRECT",
 )
 SHOW = """
@@ -173,3 +177,18 @@ def test_postgresql_over_a_socket(suffix: str, port: str | int) -> None:
 
     assert (default["HOST"], default["PORT"]) == ("/var/Run/pg", port)
     assert (default["USER"], default["NAME"]) == ("user", "name")
+
+
+def test_a_secrets_key_that_is_none_is_refused_and_not_shown() -> None:
+    done = manage("check", DEBUG="1", SECRETS_KEY="hunter2")
+
+    assert done.returncode == 1
+    assert "(workflows_project.E001) SECRETS_KEY holds what is no key" in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_a_port_that_is_none_is_refused() -> None:
+    done = manage("check", DEBUG="1", EMAIL_PORT="70000")
+
+    assert done.returncode == 1
+    assert "EMAIL_PORT='70000' is not the number of a port." in done.stderr

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import environ
+from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
@@ -58,6 +59,23 @@ def seconds(name: str, default: int = 0) -> int:
     return _read(name, default, _seconds, "a whole number of seconds")
 
 
+def text(name: str, default: str = "") -> str:
+    """Any text."""
+    return os.environ.get(name, "").strip() or default
+
+
+def _port(value: str) -> int:
+    number = int(value)
+    if not 0 < number < 65536:
+        raise ValueError(value)
+    return number
+
+
+def port(name: str, default: int) -> int:
+    """The number of a port."""
+    return _read(name, default, _port, "the number of a port")
+
+
 def names(name: str) -> list[str]:
     """A list separated by commas."""
     return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
@@ -75,6 +93,22 @@ def secret_key(debug: bool) -> str:
     )
     # Nobody may guess it, should something be signed all the same.
     return get_random_secret_key()
+
+
+def secrets_keys(name: str = "SECRETS_KEY") -> list[str]:
+    """The keys of the secrets: the first encrypts, each decrypts."""
+    keys = names(name)
+    for key in keys:
+        try:
+            Fernet(key)
+        except ValueError:
+            # The value is not shown: a key with a slip is nearly a key.
+            problems.append(
+                f"{name} holds what is no key: each is 32 bytes in URL-safe base64"
+                " (Fernet.generate_key() of Python's cryptography makes one)."
+            )
+            return []
+    return keys
 
 
 def refuse_to_serve() -> None:

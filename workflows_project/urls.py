@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from executions.hooks import hook
 from workflows_project.api import no_such_route
 
 admin.site.site_header = "Holdfast"
@@ -15,6 +16,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("workflows_project.api_urls")),
     re_path("^api/", no_such_route),
+    path("hooks/<str:cuid>/", hook),
 ]
 
 handler500 = "workflows_project.api.server_error"

@@ -1,3 +1,3 @@
 """The admin of what is running: one module a page."""
 
-from executions.admin import entity, execution  # noqa: F401
+from executions.admin import entity, execution, secret  # noqa: F401

@@ -69,6 +69,14 @@ class NodeVisit:
     def later(self, kind: str, at: datetime) -> None:
         self.advance.later(self.step, kind, at)
 
+    def perform(self, kind: str, fields: Iterable[str]) -> None:
+        # Whoever is asked twice with one key must be asked the same.
+        known = {name: self.fields[name] for name in sorted(fields) if name in self.fields}
+        self.step.input = {"fields": known}
+        self.advance.touch(self.step)
+        self.wait(due=self.now)
+        self.later(kind, self.now)
+
     def stage(self, state: str, progress: float | None) -> None:
         self.advance.tell_stage(self.run.execution, state, progress)
 

@@ -1,15 +1,17 @@
-"""What is running: entities, executions, their steps and pins."""
+"""What is running: entities, executions, their steps and pins; and the secrets they use."""
 
 from executions.models.entity import Entity, Finding, InventoryModel
 from executions.models.execution import LIVE, Execution, Status
-from executions.models.job import Job, JobKind
+from executions.models.job import PERFORMED, Job, JobKind
 from executions.models.pin import Pin
+from executions.models.secret import Secret, SecretUnreadable
 from executions.models.step import OPEN, Step, StepState
 from executions.models.vote import Vote
 
 __all__ = [
     "LIVE",
     "OPEN",
+    "PERFORMED",
     "Entity",
     "Execution",
     "Finding",
@@ -17,6 +19,8 @@ __all__ = [
     "Job",
     "JobKind",
     "Pin",
+    "Secret",
+    "SecretUnreadable",
     "Status",
     "Step",
     "StepState",

@@ -15,6 +15,12 @@ class JobKind(models.TextChoices):
 
     TIMER = "timer", "Wake the step"
     DEADLINE = "deadline", "Mark the step as overdue"
+    MAIL = "mail", "Send the mail"
+    CALL = "call", "Make the call"
+
+
+PERFORMED: tuple[str, ...] = (JobKind.MAIL.value, JobKind.CALL.value)
+"""What reaches outside: performed without a lock, and only its result is taken under one."""
 
 
 class Job(models.Model):
@@ -40,7 +46,8 @@ class Job(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["step", "kind"], name="executions_job_once"),
             models.CheckConstraint(
-                condition=Q(kind__in=["timer", "deadline"]), name="executions_job_kind"
+                condition=Q(kind__in=["timer", "deadline", "mail", "call"]),
+                name="executions_job_kind",
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["due_at"], name="executions_job_due")]

@@ -5,13 +5,15 @@ by id, then versions. A runner takes no exclusive lock on a workflow.
 """
 
 from executions.services.ending import cancel
-from executions.services.jobs import come_back, put_off
+from executions.services.jobs import come_back, give_up, hold, put_off
 from executions.services.starting import restart, start
 from executions.services.steps import retry, save_draft, skip, submit, vote, wake
 
 __all__ = [
     "cancel",
     "come_back",
+    "give_up",
+    "hold",
     "put_off",
     "restart",
     "retry",

@@ -7,7 +7,9 @@ from executions.engine.nodes.behaviour import Behaviour
 from executions.engine.nodes.condition import Condition
 from executions.engine.nodes.end import End
 from executions.engine.nodes.fail import Fail
+from executions.engine.nodes.http_request import HttpRequest
 from executions.engine.nodes.join import Join
+from executions.engine.nodes.notify import Notify
 from executions.engine.nodes.parallel import Parallel
 from executions.engine.nodes.run_workflow import RunWorkflow
 from executions.engine.nodes.set_field import SetField
@@ -15,6 +17,7 @@ from executions.engine.nodes.set_state import SetState
 from executions.engine.nodes.start import Start
 from executions.engine.nodes.user_action import UserAction
 from executions.engine.nodes.wait import Wait
+from executions.engine.nodes.webhook import Webhook
 from workflows.graph import node_types, register
 from workflows.jsontext import quoted
 
@@ -31,6 +34,9 @@ _BEHAVIOURS: tuple[type[Behaviour], ...] = (
     Parallel,
     Join,
     RunWorkflow,
+    HttpRequest,
+    Notify,
+    Webhook,
     End,
     Fail,
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from executions.engine.nodes.performed import Task
 from workflows.graph import Node, NodeType
 from workflows.jsontext import quoted
 from workflows.refusals import Refusal
@@ -50,6 +51,9 @@ class Visit(Protocol):
 
     def later(self, kind: str, at: datetime) -> None:
         """Have the background come back to the open step at this time."""
+
+    def perform(self, kind: str, fields: Iterable[str]) -> None:
+        """Have the background perform the open step, with these fields as they are now."""
 
     def stage(self, state: str, progress: float | None) -> None:
         """Tell how far the execution has come."""
@@ -103,6 +107,17 @@ class Behaviour(NodeType):
     def wake(self, visit: Visit) -> None:
         """Go on before, or when, the time has come; refused unless the node sleeps."""
         raise NotAwaited(f"Node {quoted(visit.node.id)} does not sleep.")
+
+    def perform(self, task: Task) -> Any:
+        """Do what reaches outside; no transaction is open, and nothing is locked.
+
+        Raises ``TryAgain`` and ``GiveUp``. It may be done more than once.
+        """
+        raise NotAwaited("Nothing is performed here.")
+
+    def resume(self, visit: Visit, result: Any) -> None:
+        """Take the result of ``perform``, or what was delivered, under the locks of a runner."""
+        raise NotAwaited(f"Node {quoted(visit.node.id)} performs nothing.")
 
     def decide(self, visit: Visit, votes: Sequence[Vote], eligible: int) -> None:
         """Take the votes so far; refused unless the node waits for votes."""

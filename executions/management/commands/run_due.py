@@ -15,7 +15,7 @@ from workflows.models import PendingChange
 class Command(ExampleCommand):
     """Serve what is due once, and end: for cron, or after a process was killed."""
 
-    help = "Serve once what is due: timers, deadlines, and changes on hold that are drained."
+    help = "Serve once what is due: timers, deadlines, mail, calls, drained changes on hold."
     examples = """\
   manage.py run_due
   manage.py run_due --dry-run --json
@@ -52,7 +52,7 @@ def served_lines(served: Served, *, dry_run: bool = False) -> list[str]:
     """What was served, a line each."""
     lines = []
     if served.jobs:
-        noun = "timer or deadline" if served.jobs == 1 else "timers and deadlines"
+        noun = "job" if served.jobs == 1 else "jobs"
         lines.append(f"{'Due' if dry_run else 'Served'}: {served.jobs} {noun}.")
     for row in served.pending_changes:
         if dry_run:

@@ -1,0 +1,209 @@
+"""The node that calls out by HTTP."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from django.utils import timezone
+
+from executions.engine import forms, outgoing, placeholders
+from executions.engine.nodes.behaviour import Behaviour, Visit
+from executions.engine.nodes.performed import GiveUp, Task, TryAgain
+from workflows.jsontext import below, kind, quoted, storable, unstorable_in
+
+CALL = "call"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+TIMEOUT, LONGEST_TIMEOUT = 10, 60
+SHOWN = 2000
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_OWN_HEADERS = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "idempotency-key",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+class HttpRequest(Behaviour):
+    """Calls ``url`` in the background, with retries; the answer may be saved to a field.
+
+    A process that ends between the call and its commit calls again, with the same
+    ``Idempotency-Key``: the cuid of the step.
+    """
+
+    name = "http_request"
+    keys = frozenset({"method", "url", "headers", "body", "timeout", "save_to"})
+
+    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Check what is called with what; which hosts may be called is the settings' to say."""
+        method = data.get("method", "GET")
+        if method not in METHODS:
+            yield "/method", f"The method is one of {', '.join(METHODS)}."
+        if reason := _url_problem(data.get("url")):
+            yield "/url", reason
+        yield from _header_problems(data.get("headers", {}))
+        if "body" in data:
+            if method in ("GET", "HEAD"):
+                yield "/body", f"A {method} has no body."
+            yield from placeholders.problems_in(data["body"], "/body", secrets=True)
+        timeout = data.get("timeout", TIMEOUT)
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+            yield "/timeout", f"The timeout is a number of seconds, not {kind(timeout)}."
+        elif not 0 < timeout <= LONGEST_TIMEOUT:
+            yield "/timeout", f"The timeout is more than 0 and up to {LONGEST_TIMEOUT} seconds."
+        if "save_to" in data and (reason := forms.name_problem(data["save_to"])):
+            yield "/save_to", reason
+
+    def enter(self, visit: Visit) -> None:
+        """Leave the call to the background."""
+        data = visit.node.data
+        texts = [data["url"], data.get("headers", {}), data.get("body")]
+        visit.perform(CALL, placeholders.names_in(texts))
+
+    def perform(self, task: Task) -> Any:
+        """Make the call; what the answer is good for."""
+        request = _request(task)
+        try:
+            answer = outgoing.call(request, timeout=task.data.get("timeout", TIMEOUT))
+        except outgoing.Refused as refused:
+            raise GiveUp(refused.code, task.redacted(refused.detail)) from None
+        except outgoing.Failed as failed:
+            raise TryAgain("call_failed", str(failed)) from None
+        if answer.status == 429 or answer.status >= 500:
+            raise TryAgain(
+                "call_failed", f"The answer was {answer.status}.", _retry_after(answer.headers)
+            )
+        if not 200 <= answer.status < 300:
+            raise GiveUp("call_refused", f"The answer was {answer.status}.")
+        text, value = _read(answer, is_saved="save_to" in task.data)
+        output = {
+            "status": answer.status,
+            "body": storable(task.redacted(text)[:SHOWN]),
+            "attempts": task.attempt,
+        }
+        return {"output": output, "value": task.redacted(value)}
+
+    def resume(self, visit: Visit, result: Any) -> None:
+        """Save the answer, and go on."""
+        if name := visit.node.data.get("save_to"):
+            visit.write({name: result["value"]})
+        visit.leave(output=result["output"])
+
+
+def _url_problem(url: object) -> str | None:
+    if reason := placeholders.problem(url, empty=False):
+        return reason
+    assert isinstance(url, str)
+    if not url.isascii() or not url.isprintable():
+        return "The address holds characters that must be written as %XX, or xn-- in a host."
+    try:
+        parts = urlsplit(url)
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return f"The address {quoted(url)} cannot be read."
+    if parts.scheme not in ("https", "http") or not parts.hostname or not has_port:
+        return f"The address {quoted(url)} must begin with https:// and a host."
+    if "{" in parts.netloc:
+        return "Placeholders stand in the path and the query, not in the host."
+    if "@" in parts.netloc:
+        return "What proves who calls stands in a header, as a secret, not in the address."
+    if parts.fragment or " " in placeholders.fill(url, {}):
+        return f"The address {quoted(url)} holds a space, or a part that is never sent."
+    return None
+
+
+def _header_problems(headers: object) -> Iterator[tuple[str, str]]:
+    if not isinstance(headers, dict):
+        yield "/headers", f"The headers must be an object, not {kind(headers)}."
+        return
+    for name, value in headers.items():
+        at = below("/headers", name)
+        if not _TOKEN.fullmatch(name):
+            yield at, f"{quoted(name)} cannot be the name of a header."
+        elif name.lower() in _OWN_HEADERS:
+            yield at, f"The header {quoted(name)} is set by the call itself."
+        elif reason := placeholders.problem(value, secrets=True):
+            yield at, reason
+
+
+def _request(task: Task) -> outgoing.Request:
+    data = task.data
+    url = placeholders.fill(data["url"], task.fields, quote=lambda text: quote(text, safe=""))
+    segments = urlsplit(url).path.split("/")
+    if any(unquote(segment) in (".", "..") for segment in segments):
+        raise GiveUp("invalid_url", "The address that the fields make leads to another path.")
+    if any("\\" in unquote(segment) or "/" in unquote(segment) for segment in segments):
+        # Servers disagree on where a path ends that holds an encoded slash.
+        raise GiveUp("invalid_url", "A field in the path of the address holds a slash.")
+    headers = {}
+    for name, text in data.get("headers", {}).items():
+        value = placeholders.fill(text, task.fields, secret=task.secret).strip()
+        if not value.isprintable() or not _is_latin(value):
+            raise GiveUp("invalid_header", f"The header {quoted(name)} would hold a line break.")
+        headers[name] = value
+    body = None
+    if "body" in data:
+        filled = placeholders.fill_in(data["body"], task.fields, task.secret)
+        is_text = isinstance(data["body"], str)
+        text = placeholders.as_text(filled) if is_text else json.dumps(filled, ensure_ascii=False)
+        body = text.encode("utf-8", "replace")
+        if not any(name.lower() == "content-type" for name in headers):
+            usual = "text/plain; charset=utf-8" if is_text else "application/json"
+            headers["Content-Type"] = usual
+    return outgoing.Request(data.get("method", "GET"), url, headers, body, task.step)
+
+
+def _is_latin(text: str) -> bool:
+    return all(char <= "\xff" for char in text)
+
+
+def _read(answer: outgoing.Answer, *, is_saved: bool) -> tuple[str, Any]:
+    """The answer as text, and as the value to save."""
+    media, _, parameters = answer.headers.get("content-type", "").partition(";")
+    charset = re.search(r"charset=\"?([\w.:-]+)", parameters)
+    try:
+        text = answer.body.decode(charset[1] if charset else "utf-8", "replace")
+    except LookupError:
+        text = answer.body.decode("utf-8", "replace")
+    media = media.strip().lower()
+    if not is_saved:
+        return text, None
+    if not text.strip() or not (media == "application/json" or media.endswith("+json")):
+        return text, storable(text)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise GiveUp("invalid_answer", "The answer says that it is JSON, and is not.") from None
+    for _, detail in unstorable_in(value):
+        raise GiveUp("invalid_answer", f"The answer cannot be saved. {detail}")
+    return text, value
+
+
+def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    text = headers.get("retry-after", "").strip()
+    try:
+        if text.isdecimal():
+            seconds = float(text)
+        else:
+            moment = parsedate_to_datetime(text)
+            if timezone.is_naive(moment):
+                moment = timezone.make_aware(moment)
+            seconds = (moment - timezone.now()).total_seconds()
+    except (ValueError, OverflowError):
+        return None
+    return timedelta(seconds=min(max(seconds, 0), 86_400)) if math.isfinite(seconds) else None

@@ -1,0 +1,60 @@
+"""What nodes do outside any transaction: the task, and the two ways in which it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be performed for an open step, frozen when the step was entered."""
+
+    step: str
+    """The cuid of the step: the same on every attempt."""
+    data: Mapping[str, Any]
+    fields: Mapping[str, Any]
+    attempt: int = 1
+    read_secret: Callable[[str], str] | None = None
+    _revealed: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def secret(self, name: str) -> str:
+        """Return the value of a secret. Raises ``GiveUp`` when it cannot be read."""
+        if name not in self._revealed:
+            try:
+                if self.read_secret is None:
+                    raise LookupError("Secrets cannot be read here.")
+                self._revealed[name] = self.read_secret(name)
+            except LookupError as error:
+                raise GiveUp("no_secret", str(error)) from None
+        return self._revealed[name]
+
+    def redacted(self, value: Any) -> Any:
+        """Return a JSON value with every secret that was read replaced by its name."""
+        if isinstance(value, str):
+            for name, secret in sorted(self._revealed.items(), key=lambda item: -len(item[1])):
+                value = value.replace(secret, f"{{{{secret:{name}}}}}") if secret else value
+            return value
+        if isinstance(value, list):
+            return [self.redacted(item) for item in value]
+        if isinstance(value, dict):
+            return {self.redacted(key): self.redacted(item) for key, item in value.items()}
+        return value
+
+
+class TryAgain(Exception):
+    """It failed, and may succeed later; ``after``: not before this time has passed."""
+
+    def __init__(self, code: str, detail: str, after: timedelta | None = None) -> None:
+        super().__init__(detail)
+        self.code, self.detail, self.after = code, detail, after
+
+
+class GiveUp(Exception):
+    """It failed, and would fail again: an incident at once."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code, self.detail = code, detail

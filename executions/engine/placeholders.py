@@ -1,0 +1,97 @@
+"""Placeholders in texts of a drawing: ``{{field}}`` and ``{{secret:NAME}}``. Nothing is run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from executions.engine import forms
+from executions.models.secret import NAME
+from workflows.jsontext import below, kind, quoted
+
+_ANY = re.compile(r"\{\{([^{}]*)\}\}")
+_SECRET = re.compile(rf"secret:({NAME})")
+
+
+def problem(text: object, *, secrets: bool = False, empty: bool = True) -> str | None:
+    """Say why a text cannot be filled, or None if it can."""
+    if not isinstance(text, str) or (not empty and not text.strip()):
+        return f"It must be text{'' if empty else ' that is not empty'}, not {_shown(text)}."
+    for match in _ANY.finditer(text):
+        name = match[1].strip()
+        if not name.startswith("secret:"):
+            if reason := forms.name_problem(name):
+                return reason
+        elif not _SECRET.fullmatch(name):
+            return f"The placeholder {quoted(match[0])} names no secret."
+        elif not secrets:
+            return f"The placeholder {quoted(match[0])}: a secret stands in headers and body only."
+    return None
+
+
+def problems_in(value: object, at: str = "", *, secrets: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield pointer and sentence of every text inside a JSON value that cannot be filled."""
+    if isinstance(value, str):
+        if reason := problem(value, secrets=secrets):
+            yield at, reason
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from problems_in(item, below(at, index), secrets=secrets)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from problems_in(item, below(at, key), secrets=secrets)
+
+
+def names_in(value: object) -> set[str]:
+    """The fields that the texts inside a JSON value name."""
+    if isinstance(value, str):
+        named = {match[1].strip() for match in _ANY.finditer(value)}
+        return {name for name in named if not name.startswith("secret:")}
+    items = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    return {name for item in items for name in names_in(item)}
+
+
+def fill(
+    text: str,
+    fields: Mapping[str, Any],
+    *,
+    secret: Callable[[str], str] | None = None,
+    quote: Callable[[str], str] | None = None,
+) -> str:
+    """Put the values in, once: what a value holds is not looked through again."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1].strip()
+        if secret is not None and name.startswith("secret:"):
+            return secret(name.removeprefix("secret:"))
+        shown = as_text(fields.get(name))
+        return shown if quote is None else quote(shown)
+
+    return _ANY.sub(value, text)
+
+
+def fill_in(value: Any, fields: Mapping[str, Any], secret: Callable[[str], str]) -> Any:
+    """Fill every text inside a JSON value; one that is a field and no more takes it as it is."""
+    if isinstance(value, str):
+        whole = _ANY.fullmatch(value)
+        if whole and not whole[1].strip().startswith("secret:"):
+            return fields.get(whole[1].strip())
+        return fill(value, fields, secret=secret)
+    if isinstance(value, list):
+        return [fill_in(item, fields, secret) for item in value]
+    if isinstance(value, dict):
+        return {key: fill_in(item, fields, secret) for key, item in value.items()}
+    return value
+
+
+def as_text(value: Any) -> str:
+    """What a field's value looks like inside a text; a field that is missing is empty."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _shown(value: object) -> str:
+    return "an empty text" if isinstance(value, str) else kind(value)

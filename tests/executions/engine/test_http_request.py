@@ -1,0 +1,374 @@
+"""Calls to the outside: what is sent, what is taken, and what is not done at all."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from executions import background, services
+from executions.engine import outgoing
+from executions.models import Execution, Job, Status, Step
+from tests.executions.engine.server import Reply, Server, certified, serving
+from tests.executions.engine.test_branches import source, started
+from workflows.graph import node_types
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def server(settings: Any) -> Iterator[Server]:
+    with serving() as known:
+        settings.HTTP_REQUEST_HOSTS = [known.host]
+        settings.HTTP_REQUEST_ALLOW_HTTP = True
+        settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
+        yield known
+
+
+def calling(url: str, **data: Any) -> dict[str, Any]:
+    nodes: dict[str, Any] = {
+        "start": "start",
+        "call": {"type": "http_request", "data": {"url": url, **data}},
+        "end": "end",
+    }
+    return source(nodes, "start>call", "call>end")
+
+
+def called(url: str, fields: dict[str, Any] | None = None, **data: Any) -> tuple[Execution, Step]:
+    execution = started(calling(url, **data), **(fields or {}))
+    assert execution.status == Status.WAITING
+    background.serve_due()
+    return seen(execution)
+
+
+def seen(execution: Execution) -> tuple[Execution, Step]:
+    execution.refresh_from_db()
+    execution.entity.refresh_from_db()
+    return execution, execution.steps.get(node_id="call")
+
+
+def make_due() -> None:
+    Job.objects.update(due_at=timezone.now() - timedelta(seconds=1), leased_until=None)
+
+
+def incident(step: Step) -> tuple[str, str]:
+    assert step.incident is not None and step.incident["at"]
+    return step.incident["code"], step.incident["detail"]
+
+
+class TestAnswer:
+    def test_json_is_saved_and_the_execution_goes_on(self, server: Server) -> None:
+        server.replies = [Reply(201, b'{"score": 3}', JSON)]
+        execution, step = called(
+            server.url("/risks/{{name}}?q={{query}}"),
+            {"name": "a b", "query": "x&y=1", "amount": 5},
+            method="POST",
+            headers={"X-Name": "<{{name}}>"},
+            body={"amount": "{{amount}}", "text": "{{amount}} {{missing}}"},
+            save_to="risk",
+        )
+        assert execution.status == Status.COMPLETED
+        assert execution.entity.fields["risk"] == {"score": 3}
+        assert step.output == {"status": 201, "body": '{"score": 3}', "attempts": 1}
+        (request,) = server.received
+        assert (request.method, request.path) == ("POST", "/risks/a%20b?q=x%26y%3D1")
+        assert json.loads(request.body) == {"amount": 5, "text": "5 "}
+        assert request.headers["idempotency-key"] == step.cuid
+        assert request.headers["x-name"] == "<a b>"
+        assert not Job.objects.exists()
+
+    def test_text_is_saved_as_text(self, server: Server) -> None:
+        server.replies = [Reply(200, "süß\0".encode(), {"Content-Type": "text/plain"})]
+        execution, _ = called(server.url(), save_to="answer")
+        assert execution.entity.fields["answer"] == "süß�"
+
+    @pytest.mark.parametrize("body", [b"{", b'{"a": NaN}', b'{"a": "\\u0000"}', b"[" * 9999])
+    def test_what_cannot_be_saved_is_an_incident(self, server: Server, body: bytes) -> None:
+        server.replies = [Reply(200, body, JSON)]
+        _, step = called(server.url(), save_to="answer")
+        assert incident(step)[0] == "invalid_answer"
+
+    def test_what_was_asked_is_what_the_fields_were_on_arrival(self, server: Server) -> None:
+        server.replies = [Reply(500), Reply(200)]
+        execution, _ = called(server.url("/{{name}}"), {"name": "before"})
+        execution.entity.fields = {"name": "after"}
+        execution.entity.save()
+        make_due()
+        background.serve_due()
+        assert [request.path for request in server.received] == ["/before", "/before"]
+
+
+class TestFailure:
+    def test_a_500_is_tried_again(self, server: Server) -> None:
+        server.replies = [Reply(500), Reply(200)]
+        execution, step = called(server.url())
+        assert execution.status == Status.WAITING
+        assert Job.objects.get().due_at > timezone.now()
+        make_due()
+        background.serve_due()
+        execution, step = seen(execution)
+        assert execution.status == Status.COMPLETED
+        assert step.output["attempts"] == 2
+        assert {request.headers["idempotency-key"] for request in server.received} == {step.cuid}
+
+    def test_the_last_attempt_is_an_incident_that_can_be_retried(self, server: Server) -> None:
+        server.replies = [Reply(503)] * services.jobs.ATTEMPTS + [Reply(200)]
+        execution, _ = called(server.url())
+        for _ in range(services.jobs.ATTEMPTS - 1):
+            make_due()
+            background.serve_due()
+        execution, step = seen(execution)
+        assert incident(step) == (
+            "call_failed",
+            "It failed 5 times, at last with: The answer was 503.",
+        )
+        assert not Job.objects.exists()
+        services.retry(execution, node="call")
+        background.serve_due()
+        assert seen(execution)[0].status == Status.COMPLETED
+
+    def test_retry_after_is_respected(self, server: Server) -> None:
+        server.replies = [Reply(429, headers={"Retry-After": "7200"})]
+        called(server.url())
+        assert Job.objects.get().due_at > timezone.now() + timedelta(seconds=7100)
+
+    def test_a_404_is_an_incident_at_once(self, server: Server) -> None:
+        server.replies = [Reply(404, b"no such thing")]
+        execution, step = called(server.url())
+        assert execution.status == Status.WAITING
+        assert incident(step) == (
+            "call_refused",
+            "The answer was 404. That was attempt 1.",
+        )
+        assert len(server.received) == 1 and not Job.objects.exists()
+
+    @pytest.mark.parametrize("reply", [Reply(200, b"x" * 50, pace=0.1), Reply(200, length=9)])
+    def test_half_an_answer_or_a_slow_one_is_tried_again(
+        self, server: Server, reply: Reply
+    ) -> None:
+        server.replies = [reply]
+        execution, _ = called(server.url(), timeout=0.4)
+        assert execution.status == Status.WAITING
+        assert Job.objects.get().attempt == 1
+
+    def test_nobody_listens(self, server: Server, settings: Any) -> None:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            host = f"127.0.0.1:{unused.getsockname()[1]}"
+            settings.HTTP_REQUEST_HOSTS = [host]
+            called(f"http://{host}/")
+        assert Job.objects.get().attempt == 1
+
+    @pytest.mark.parametrize("length", [None, -1])
+    def test_too_large(self, server: Server, length: int | None) -> None:
+        server.replies = [Reply(200, b"x" * (outgoing.MAX_BYTES + 1), length=length)]
+        _, step = called(server.url())
+        assert incident(step)[0] == "too_large"
+
+
+class TestRefused:
+    def test_a_host_that_is_not_allowed(self, server: Server, settings: Any) -> None:
+        settings.HTTP_REQUEST_HOSTS = []
+        _, step = called(server.url())
+        code, detail = incident(step)
+        assert code == "host_refused" and "HTTP_REQUEST_HOSTS" in detail
+        assert not server.received
+
+    def test_http_where_no_setting_allows_it(self, server: Server, settings: Any) -> None:
+        settings.HTTP_REQUEST_ALLOW_HTTP = False
+        code, detail = incident(called(server.url())[1])
+        assert code == "http_refused" and "HTTP_REQUEST_ALLOW_HTTP" in detail
+
+    def test_a_loopback_address(self, server: Server, settings: Any) -> None:
+        settings.HTTP_REQUEST_ALLOW_LOOPBACK = False
+        assert incident(called(server.url())[1])[0] == "address_refused"
+        assert not server.received
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "10.0.0.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "192.168.1.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "240.0.0.1",
+            "::",
+            "fe80::1%eth0",
+            "fc00::1",
+            "ff02::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:0a00:0001::",
+        ],
+    )
+    def test_addresses_that_are_not_public(self, address: str, settings: Any) -> None:
+        settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
+        assert not outgoing.is_allowed_address(address)
+
+    @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1"])
+    def test_addresses_that_are(self, address: str) -> None:
+        assert outgoing.is_allowed_address(address)
+
+    def test_a_name_that_answers_differently_the_next_time(
+        self, server: Server, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.HTTP_REQUEST_HOSTS = ["rebinding.example"]
+        answers = ["93.184.216.34", "10.0.0.1"]
+        reached: list[Any] = []
+
+        def resolve(host: str, port: int, **how: Any) -> list[Any]:
+            address = answers.pop(0)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+        def connect(self: socket.socket, address: Any) -> None:
+            reached.append(address)
+            raise ConnectionRefusedError(111, "Connection refused")
+
+        execution = started(calling("http://rebinding.example/"))
+        with monkeypatch.context() as patched:
+            patched.setattr(outgoing.socket, "getaddrinfo", resolve)
+            patched.setattr(outgoing.socket.socket, "connect", connect)
+            background.serve(background.claim()[0])
+            assert reached == [("93.184.216.34", 80)], "resolved once, and that is called"
+            make_due()
+            background.serve(background.claim()[0])
+        assert len(reached) == 1
+        assert incident(seen(execution)[1])[0] == "address_refused"
+
+    @pytest.mark.parametrize("value", ["..", "../admin", "a/b"])
+    def test_a_field_that_leads_to_another_path(self, server: Server, value: str) -> None:
+        _, step = called(server.url("/risks/{{name}}"), {"name": value})
+        assert incident(step)[0] == "invalid_url"
+
+    def test_a_field_that_begins_another_header(self, server: Server) -> None:
+        _, step = called(server.url(), {"name": "a\r\nX-B: c"}, headers={"X-A": "{{name}}"})
+        assert incident(step)[0] == "invalid_header"
+
+
+class TestCertificates:
+    def test_who_cannot_prove_the_name_is_not_called(
+        self, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
+        with serving(certified(tmp_path)) as known:
+            settings.HTTP_REQUEST_HOSTS = [known.host]
+            execution, _ = called(f"https://{known.host}/")
+            assert execution.status == Status.WAITING and not known.received
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+            make_due()
+            background.serve_due()
+            assert seen(execution)[0].status == Status.COMPLETED
+            assert len(known.received) == 1
+
+
+class TestRedirects:
+    def test_a_few_are_followed(self, server: Server) -> None:
+        server.replies = [Reply(303, headers={"Location": "/b"}), Reply(200)]
+        execution, _ = called(server.url("/a"), method="POST", body="x", headers={"X-A": "1"})
+        assert execution.status == Status.COMPLETED
+        last = server.received[-1]
+        assert (last.method, last.path, last.body) == ("GET", "/b", b"")
+        assert last.headers["x-a"] == "1"
+
+    def test_not_without_end(self, server: Server) -> None:
+        server.replies = [Reply(302, headers={"Location": "/again"})]
+        assert incident(called(server.url())[1])[0] == "redirects"
+        assert len(server.received) == 1 + outgoing.MAX_REDIRECTS
+
+    def test_not_to_a_private_address(self, server: Server, settings: Any) -> None:
+        settings.HTTP_REQUEST_HOSTS += ["10.0.0.1"]
+        server.replies = [Reply(302, headers={"Location": "http://10.0.0.1/"})]
+        assert incident(called(server.url())[1])[0] == "address_refused"
+
+    def test_not_to_a_host_that_is_not_allowed(self, server: Server) -> None:
+        server.replies = [Reply(302, headers={"Location": "http://other.example/"})]
+        assert incident(called(server.url())[1])[0] == "host_refused"
+
+    def test_another_host_gets_neither_headers_nor_body(
+        self, server: Server, settings: Any
+    ) -> None:
+        with serving() as other:
+            settings.HTTP_REQUEST_HOSTS += [other.host]
+            server.replies = [Reply(302, headers={"Location": other.url()})]
+            called(server.url(), headers={"Authorization": "Bearer x"})
+            assert "authorization" in server.received[0].headers
+            assert "authorization" not in other.received[0].headers
+            server.replies = [Reply(307, headers={"Location": other.url()})]
+            _, step = called(server.url(), method="POST", body="x")
+            assert incident(step)[0] == "redirects"
+            assert len(other.received) == 1
+
+    def test_not_from_https_to_http(self, server: Server) -> None:
+        request = outgoing.Request("GET", f"https://{server.host}/", {}, None, "key")
+        target = outgoing.allowed(request.url)
+        with pytest.raises(outgoing.Refused, match="from https to http"):
+            outgoing._redirected(request, target, 302, server.url())
+
+
+class TestWhoIsServed:
+    def test_the_result_of_a_lost_lease_is_not_taken(self, server: Server) -> None:
+        execution = started(calling(server.url()))
+        (job,) = background.claim()
+        held = services.hold(job, background.LEASE)
+        assert held is not None
+        result = held.perform()
+        make_due()
+        (other,) = background.claim()
+        assert services.come_back(job, result) is False
+        assert services.give_up(job, "late", "Too late.") is False
+        assert services.hold(job, background.LEASE) is None
+        assert seen(execution)[0].status == Status.WAITING
+        assert background.serve(other)
+        assert seen(execution)[0].status == Status.COMPLETED
+
+    def test_nothing_is_called_once_the_execution_has_ended(self, server: Server) -> None:
+        execution = started(calling(server.url()))
+        (job,) = background.claim()
+        services.cancel(execution)
+        assert background.serve(job) is False
+        assert not server.received and not Job.objects.exists()
+
+    def test_what_came_back_too_late_is_dropped(self, server: Server) -> None:
+        execution = started(calling(server.url(), save_to="answer"))
+        (job,) = background.claim()
+        held = services.hold(job, background.LEASE)
+        assert held is not None
+        result = held.perform()
+        services.cancel(execution)
+        assert services.come_back(job, result) is False
+        assert "answer" not in seen(execution)[0].entity.fields
+
+
+@pytest.mark.parametrize(
+    ("data", "pointer"),
+    [
+        ({}, "/url"),
+        ({"url": "ftp://a.example/"}, "/url"),
+        ({"url": "https://{{host}}/"}, "/url"),
+        ({"url": "https://a:b@c.example/"}, "/url"),
+        ({"url": "https://a.example/{{secret:X}}"}, "/url"),
+        ({"url": "https://a.example/ b"}, "/url"),
+        ({"url": "https://a.example:99999/"}, "/url"),
+        ({"url": "https://a.example/", "method": "TRACE"}, "/method"),
+        ({"url": "https://a.example/", "body": "x"}, "/body"),
+        ({"url": "https://a.example/", "method": "POST", "body": ["{{1}}"]}, "/body/0"),
+        ({"url": "https://a.example/", "headers": {"Host": "x"}}, "/headers/Host"),
+        ({"url": "https://a.example/", "headers": {"A B": "x"}}, "/headers/A B"),
+        ({"url": "https://a.example/", "headers": {"A": 1}}, "/headers/A"),
+        ({"url": "https://a.example/", "timeout": 61}, "/timeout"),
+        ({"url": "https://a.example/", "timeout": True}, "/timeout"),
+        ({"url": "https://a.example/", "save_to": "1"}, "/save_to"),
+    ],
+)
+def test_a_drawing_that_is_wrong(data: dict[str, Any], pointer: str) -> None:
+    assert [at for at, _ in node_types()["http_request"].problems(data)] == [pointer]

@@ -1,0 +1,164 @@
+"""Deliveries to steps that wait to be called."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.test import Client
+
+from executions import background, services
+from executions.models import Execution, Job, Secret, Status
+from executions.services.hooks import signature
+from tests.executions.engine.test_branches import source, started
+from workflows.graph import node_types
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+SECRET = "hunter2-and-more"
+BODY = b'{"score": 3}'
+
+
+@pytest.fixture(autouse=True)
+def secret(settings: Any, db: None) -> Secret:
+    settings.SECRETS_KEY = [Fernet.generate_key().decode()]
+    row = Secret(name="HOOK")
+    row.keep(SECRET)
+    row.save()
+    return row
+
+
+def waiting(**data: Any) -> Execution:
+    nodes: dict[str, Any] = {
+        "start": "start",
+        "hook": {"type": "webhook", "data": {"secret": "HOOK", "save_to": "risk", **data}},
+        "form": "user_action",
+        "end": "end",
+    }
+    return started(source(nodes, "start>hook", "hook>form", "form>end"))
+
+
+def deliver(
+    execution: Execution,
+    body: bytes = BODY,
+    *,
+    secret: str = SECRET,
+    age: int = 0,
+    cuid: str | None = None,
+    **headers: str,
+) -> Any:
+    step = execution.steps.get(node_id="hook").cuid
+    at = str(int(time.time()) - age)
+    sent = {
+        "X-Holdfast-Timestamp": at,
+        "X-Holdfast-Signature": signature(secret, step, at, body),
+        **headers,
+    }
+    client = Client(enforce_csrf_checks=True)
+    return client.post(
+        f"/hooks/{cuid or step}/", body, content_type="application/json", headers=sent
+    )
+
+
+def state(execution: Execution) -> str:
+    execution.refresh_from_db()
+    execution.entity.refresh_from_db()
+    return execution.steps.get(node_id="hook").state
+
+
+def test_what_is_delivered_is_saved_and_a_second_time_does_nothing() -> None:
+    execution = waiting()
+    response = deliver(execution)
+    assert (response.status_code, response.json()) == (200, {"taken": True})
+    assert state(execution) == "done"
+    assert execution.entity.fields == {"risk": {"score": 3}}
+    response = deliver(execution)
+    assert (response.status_code, response.json()) == (200, {"taken": False})
+    assert deliver(execution, b'{"score": 4}').status_code == 410
+    assert state(execution) == "done" and execution.entity.fields == {"risk": {"score": 3}}
+    services.submit(execution, node="form", data={"note": "x"})
+    assert deliver(execution).json() == {"taken": False}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"secret": "another"},
+        {"age": 301},
+        {"age": -301},
+        {"X-Holdfast-Signature": ""},
+        {"X-Holdfast-Signature": "sha256=é"},
+        {"X-Holdfast-Timestamp": "0"},
+        {"X-Holdfast-Timestamp": "now"},
+    ],
+)
+def test_a_wrong_signature(wrong: dict[str, Any]) -> None:
+    execution = waiting()
+    assert deliver(execution, **wrong).status_code == 401
+    assert state(execution) == "open"
+
+
+def test_a_delivery_is_good_for_one_step() -> None:
+    execution, other = waiting(), waiting()
+    cuid = other.steps.get(node_id="hook").cuid
+    assert deliver(execution, cuid=cuid).status_code == 401
+    assert state(other) == "open"
+
+
+def test_unknown_and_closed() -> None:
+    execution = waiting()
+    assert deliver(execution, cuid="nothing").status_code == 404
+    form = execution.steps.get(node_id="start").cuid
+    assert deliver(execution, cuid=form).status_code == 404
+    services.cancel(execution)
+    assert deliver(execution).status_code == 410
+    assert "risk" not in execution.entity.fields
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"a": NaN}', b'{"a": "\\u0000"}', b"\xff"])
+def test_what_is_no_json(body: bytes) -> None:
+    execution = waiting()
+    assert deliver(execution, body).status_code == 400
+    assert state(execution) == "open"
+
+
+def test_too_much() -> None:
+    assert deliver(waiting(), b"[" + b" " * 1024 * 1024 + b"]").status_code == 413
+
+
+def test_only_posts() -> None:
+    assert Client().get("/hooks/nothing/").status_code == 405
+
+
+def test_a_secret_that_is_gone(secret: Secret) -> None:
+    execution = waiting()
+    secret.delete()
+    assert deliver(execution).status_code == 503
+    assert state(execution) == "open"
+
+
+def test_a_deadline_marks_it() -> None:
+    execution = waiting(deadline="PT1H")
+    job = Job.objects.get()
+    job.due_at -= timedelta(hours=2)
+    job.save()
+    background.serve_due()
+    assert execution.steps.get(node_id="hook").overdue
+    assert deliver(execution).status_code == 200
+    assert execution.status == Status.WAITING
+
+
+@pytest.mark.parametrize(
+    ("data", "pointer"),
+    [
+        ({}, "/secret"),
+        ({"secret": "a b"}, "/secret"),
+        ({"secret": "A", "save_to": "1"}, "/save_to"),
+        ({"secret": "A", "deadline": "x"}, "/deadline"),
+    ],
+)
+def test_a_drawing_that_is_wrong(data: dict[str, Any], pointer: str) -> None:
+    assert [at for at, _ in node_types()["webhook"].problems(data)] == [pointer]

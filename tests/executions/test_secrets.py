@@ -1,0 +1,201 @@
+"""Secrets: they are used, and nobody sees them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core import checks
+from django.core.exceptions import ValidationError
+from django.core.serializers import serialize
+from django.test import Client
+from django.urls import reverse
+
+from executions import background, services
+from executions.engine import outgoing
+from executions.models import Job, Secret, SecretUnreadable, Status, Step
+from tests.executions.engine.server import Reply, Server, serving
+from tests.executions.engine.test_branches import started
+from tests.executions.engine.test_http_request import JSON, called, calling, make_due
+from workflows.models import AuditEntry, Version
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+VALUE = "hunter2-and-more"
+HEADERS = {"Authorization": "Bearer {{secret:TOKEN}}"}
+
+
+@pytest.fixture(autouse=True)
+def key(settings: Any) -> str:
+    made = Fernet.generate_key().decode()
+    settings.SECRETS_KEY = [made]
+    return made
+
+
+@pytest.fixture
+def server(settings: Any) -> Iterator[Server]:
+    with serving() as known:
+        settings.HTTP_REQUEST_HOSTS = [known.host]
+        settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
+        yield known
+
+
+def stored(name: str = "TOKEN", value: str = VALUE) -> Secret:
+    secret = Secret(name=name)
+    secret.keep(value)
+    secret.save()
+    return secret
+
+
+def everything() -> str:
+    rows = [
+        serialize("json", model._base_manager.all())
+        for model in (Secret, Step, Version, AuditEntry, Job)
+    ]
+    return "\n".join(rows)
+
+
+def test_it_is_kept_encrypted_and_read_again() -> None:
+    secret = stored()
+    assert VALUE not in secret.encrypted
+    assert Secret.value_of("TOKEN") == VALUE
+
+
+def test_the_audit_log_has_the_name_alone() -> None:
+    secret = stored()
+    secret.keep("another value")
+    secret.save()
+    secret.delete()
+    entries = list(AuditEntry.objects.filter(kind="secret").order_by("id"))
+    assert [entry.action for entry in entries] == ["created", "changed", "deleted"]
+    assert entries[1].after == {"times_set": 2}
+    assert entries[2].before == {"name": "TOKEN", "times_set": 2}
+
+
+def test_a_new_key_stands_before_the_old_one(settings: Any, key: str) -> None:
+    stored()
+    settings.SECRETS_KEY = [Fernet.generate_key().decode(), key]
+    assert Secret.value_of("TOKEN") == VALUE
+    settings.SECRETS_KEY = settings.SECRETS_KEY[:1]
+    with pytest.raises(SecretUnreadable, match="SECRETS_KEY does not have"):
+        Secret.value_of("TOKEN")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "1", "a}}"])
+def test_names(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Secret(name=name, encrypted="x").full_clean()
+
+
+class TestInACall:
+    def test_it_is_sent_and_shown_nowhere(
+        self, server: Server, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        stored()
+        caplog.set_level(logging.DEBUG)
+        echo = json.dumps({"you": f"Bearer {VALUE}", VALUE: [VALUE]}).encode()
+        server.replies = [Reply(500, echo, JSON), Reply(200, echo, JSON)]
+        execution, _ = called(
+            server.url(),
+            method="POST",
+            headers=HEADERS,
+            body={"token": "{{secret:TOKEN}}"},
+            save_to="answer",
+        )
+        make_due()
+        background.serve_due()
+        execution.refresh_from_db()
+        assert execution.status == Status.COMPLETED
+        assert server.received[0].headers["authorization"] == f"Bearer {VALUE}"
+        assert json.loads(server.received[0].body) == {"token": VALUE}
+        execution.entity.refresh_from_db()
+        shown = "{{secret:TOKEN}}"
+        assert execution.entity.fields["answer"] == {"you": f"Bearer {shown}", shown: [shown]}
+        assert VALUE not in everything() + caplog.text
+
+    def test_whatever_goes_wrong(
+        self, server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(request: outgoing.Request, *, timeout: float) -> None:
+            raise RuntimeError(f"cannot send {request.headers}")
+
+        stored()
+        caplog.set_level(logging.DEBUG)
+        monkeypatch.setattr(outgoing, "call", fail)
+        _, step = called(server.url(), headers=HEADERS)
+        for _ in range(services.jobs.ATTEMPTS - 1):
+            make_due()
+            background.serve_due()
+        step.refresh_from_db()
+        assert step.incident is not None and "{{secret:TOKEN}}" in step.incident["detail"]
+        assert VALUE not in everything() + caplog.text
+
+    def test_one_that_is_not_there_is_an_incident_at_once(self, server: Server) -> None:
+        _, step = called(server.url(), headers=HEADERS)
+        assert step.incident is not None and step.incident["code"] == "no_secret"
+        assert "“TOKEN”" in step.incident["detail"] and not server.received
+
+    def test_without_a_key_the_setting_is_named(self, server: Server, settings: Any) -> None:
+        stored()
+        settings.SECRETS_KEY = []
+        _, step = called(server.url(), headers=HEADERS)
+        assert step.incident is not None and "SECRETS_KEY" in step.incident["detail"]
+
+    def test_a_field_cannot_ask_for_one(self, server: Server) -> None:
+        stored()
+        execution = started(
+            calling(server.url(), method="POST", body="{{note}}"), note="{{secret:TOKEN}}"
+        )
+        background.serve_due()
+        execution.refresh_from_db()
+        assert execution.status == Status.COMPLETED
+        assert server.received[0].body == b"{{secret:TOKEN}}"
+
+
+class TestAdmin:
+    def test_a_value_goes_in_and_never_comes_out(self, admin_client: Client) -> None:
+        add = reverse("admin:executions_secret_add")
+        assert admin_client.post(add, {"name": "TOKEN", "value": VALUE}).status_code == 302
+        secret = Secret.objects.get()
+        assert secret.reveal() == VALUE
+        change = reverse("admin:executions_secret_change", args=[secret.pk])
+        page = admin_client.get(change).content.decode()
+        assert VALUE not in page and secret.encrypted not in page
+        assert admin_client.post(change, {"name": "TOKEN_2", "value": ""}).status_code == 302
+        assert Secret.value_of("TOKEN_2") == VALUE
+        assert (
+            admin_client.post(change, {"name": "TOKEN_2", "value": "another1"}).status_code == 302
+        )
+        assert Secret.value_of("TOKEN_2") == "another1"
+        delete = reverse("admin:executions_secret_delete", args=[secret.pk])
+        assert admin_client.post(delete, {"post": "yes"}).status_code == 302
+        assert not Secret.objects.exists()
+
+    def test_what_is_refused_is_not_shown_either(self, admin_client: Client) -> None:
+        add = reverse("admin:executions_secret_add")
+        response = admin_client.post(add, {"name": "not a name", "value": VALUE})
+        assert response.status_code == 200 and VALUE not in response.content.decode()
+        assert admin_client.post(add, {"name": "A", "value": ""}).context is not None
+        assert not Secret.objects.exists()
+        assert VALUE not in everything()
+
+    def test_without_a_key_it_says_so(self, admin_client: Client, settings: Any) -> None:
+        settings.SECRETS_KEY = []
+        add = reverse("admin:executions_secret_add")
+        response = admin_client.post(add, {"name": "TOKEN", "value": VALUE})
+        assert "Set SECRETS_KEY first" in response.content.decode()
+
+
+def test_secrets_without_a_key_are_an_error(settings: Any) -> None:
+    def found() -> list[str]:
+        messages = checks.run_checks(databases=["default"])
+        return [message.msg for message in messages if message.id == "executions.E001"]
+
+    stored()
+    assert found() == []
+    settings.SECRETS_KEY = []
+    assert found() == ["SECRETS_KEY is not set, but 1 secret is stored that only it can read."]
