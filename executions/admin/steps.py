@@ -75,7 +75,7 @@ def _open_step(
     votes = list(step.votes.all())
     if step.state == Step.State.INCIDENT or node.type != USER_ACTION:
         found = decisions(execution, step, node, user) if may_change else Decisions()
-        note = "" if found or node.type != "approval" else f"Waits for {_assignees(node.data)}."
+        note = "" if found else _note(step, node)
         return OpenStep(step, title, note=note, child=step.child, decisions=found, votes=votes)
     if not may_change:
         return OpenStep(step, title, note="Waits for somebody who may change executions.")
@@ -90,6 +90,14 @@ def _open_step(
         url=admin_url(Execution, "submit", execution.pk, step.cuid),
         button=node.data.get("button_label") or "Submit",
     )
+
+
+def _note(step: Step, node: Node) -> str:
+    if node.type == "approval":
+        return f"Waits for {_assignees(node.data)}."
+    if node.type == "webhook":
+        return f"Waits for a delivery to /hooks/{step.cuid}/."
+    return "Is done in the background." if node.type in ("notify", "http_request") else ""
 
 
 def _assignees(assignees: Any) -> str:

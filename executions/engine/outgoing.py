@@ -137,7 +137,10 @@ def is_allowed_address(text: str) -> bool:
 
 
 def _redirected(request: Request, target: SplitResult, status: int, location: str) -> Request:
-    url = urljoin(request.url, location).partition("#")[0]
+    try:
+        url = urljoin(request.url, location).partition("#")[0]
+    except ValueError:
+        url = ""
     if not url.isascii() or not url.isprintable() or " " in url:
         raise Refused("invalid_url", "It was redirected to an address that cannot be read.")
     following = allowed(url)

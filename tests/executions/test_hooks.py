@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from django.db import connection
 from django.test import Client
 
 from executions import background, services
@@ -81,6 +83,30 @@ def test_what_is_delivered_is_saved_and_a_second_time_does_nothing() -> None:
     assert state(execution) == "done" and execution.entity.fields == {"risk": {"score": 3}}
     services.submit(execution, node="form", data={"note": "x"})
     assert deliver(execution).json() == {"taken": False}
+
+
+def test_two_of_the_same_at_once(vendor: str) -> None:
+    if vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time; row locks are PostgreSQL's")
+    execution = waiting()
+    answers: list[tuple[int, bool]] = []
+    begin = threading.Barrier(2)
+
+    def send() -> None:
+        try:
+            begin.wait(10)
+            response = deliver(execution)
+            answers.append((response.status_code, response.json()["taken"]))
+        finally:
+            connection.close()
+
+    both = [threading.Thread(target=send) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert sorted(answers) == [(200, False), (200, True)]
+    assert execution.steps.filter(node_id="form").count() == 1
 
 
 @pytest.mark.parametrize(

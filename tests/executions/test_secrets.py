@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from cryptography.fernet import Fernet
@@ -17,6 +18,7 @@ from django.urls import reverse
 
 from executions import background, services
 from executions.engine import outgoing
+from executions.engine.nodes.performed import Task
 from executions.models import Job, Secret, SecretUnreadable, Status, Step
 from tests.executions.engine.server import Reply, Server, serving
 from tests.executions.engine.test_branches import started
@@ -116,6 +118,27 @@ class TestInACall:
         shown = "{{secret:TOKEN}}"
         assert execution.entity.fields["answer"] == {"you": f"Bearer {shown}", shown: [shown]}
         assert VALUE not in everything() + caplog.text
+
+    @pytest.mark.parametrize(
+        "spelled",
+        [
+            lambda value: value,
+            json.dumps,
+            lambda value: json.dumps(value, ensure_ascii=False),
+            lambda value: json.dumps(value).replace("/", "\\/"),
+            quote,
+            lambda value: quote(value, safe=""),
+            quote_plus,
+            repr,
+        ],
+    )
+    def test_however_an_answer_spells_it(self, spelled: Callable[[str], str]) -> None:
+        value = 'quo"te/ü \\ and+more'
+        task = Task("step", {}, {}, read_secret={"A": "quo", "B": value}.__getitem__)
+        assert task.redacted(value) == value, "nothing was read, nothing can have been sent"
+        task.secret("A"), task.secret("B")
+        shown = task.redacted(f"<{spelled(value)}>")
+        assert shown.strip("<>\"'") == "{{secret:B}}"
 
     def test_whatever_goes_wrong(
         self, server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from executions import background, services
@@ -316,6 +317,27 @@ class TestRedirects:
 
 
 class TestWhoIsServed:
+    def test_nothing_is_locked_while_it_calls(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        inside: list[bool] = []
+        call = outgoing.call
+
+        def watched(request: outgoing.Request, *, timeout: float) -> outgoing.Answer:
+            inside.append(connection.in_atomic_block)
+            return call(request, timeout=timeout)
+
+        monkeypatch.setattr(outgoing, "call", watched)
+        execution, _ = called(server.url())
+        assert execution.status == Status.COMPLETED
+        assert inside == [False]
+
+    def test_the_lease_begins_anew_before_each_call(self, server: Server) -> None:
+        started(calling(server.url()))
+        (job,) = background.claim(lease=timedelta(seconds=1))
+        assert services.hold(job, background.LEASE) is not None
+        assert Job.objects.get().leased_until > timezone.now() + timedelta(seconds=100)
+
     def test_the_result_of_a_lost_lease_is_not_taken(self, server: Server) -> None:
         execution = started(calling(server.url()))
         (job,) = background.claim()
