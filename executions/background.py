@@ -7,6 +7,7 @@ the root's lock, and only by whoever claimed last.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import connection, transaction
@@ -75,9 +76,19 @@ def _perform(job: Job) -> bool:
     return False
 
 
-def serve_due() -> int:
-    """Serve what is due until nothing is; how many jobs were done."""
+def serve_due(stop: Callable[[], bool] = lambda: False) -> int:
+    """Serve what is due until nothing is, or ``stop`` says so; how many jobs were done."""
     done = 0
-    while jobs := claim():
-        done += sum(serve(job) for job in jobs)
+    while not stop() and (jobs := claim()):
+        for number, job in enumerate(jobs):
+            if stop():
+                _let_go(jobs[number:])
+                break
+            done += serve(job)
     return done
+
+
+def _let_go(jobs: list[Job]) -> None:
+    """Leave what was claimed and not begun to the next one, without its lease."""
+    for job in jobs:
+        Job.objects.filter(pk=job.pk, fence=job.fence).update(leased_until=None)

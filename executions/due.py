@@ -6,6 +6,7 @@ the same things due.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from executions import background
@@ -24,9 +25,9 @@ class Served:
         return bool(self.pending_changes or self.jobs)
 
 
-def run_due(*, dry_run: bool = False) -> Served:
+def run_due(*, dry_run: bool = False, stop: Callable[[], bool] = lambda: False) -> Served:
     """Serve once what is due: jobs, then changes on hold that are drained."""
     if dry_run:
         return Served(services.drained(), background.due())
-    jobs = background.serve_due()
+    jobs = background.serve_due(stop)
     return Served(services.apply_all_drained(), jobs)

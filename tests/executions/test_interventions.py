@@ -372,6 +372,20 @@ class TestJobs:
         assert standing(execution) == set()
         assert background.serve(second) is False
 
+    def test_who_is_told_to_stop_ends_what_is_begun_and_lets_go_of_the_rest(self) -> None:
+        for _ in range(3):
+            started(waiting(interval="PT1H"))
+        later(hours=1)
+        asked: list[int] = []
+
+        def stop() -> bool:
+            asked.append(1)
+            return len(asked) > 2
+
+        assert background.serve_due(stop) == 1
+        assert Job.objects.filter(leased_until=None).count() == 2
+        assert background.serve_due() == 2
+
     def test_what_fails_is_tried_again_later_and_at_last_is_an_incident(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:

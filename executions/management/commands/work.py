@@ -51,7 +51,7 @@ class Command(ExampleCommand):
 
     def _round(self, once: bool) -> None:
         try:
-            for line in served_lines(run_due()):
+            for line in served_lines(run_due(stop=self.stopped.is_set)):
                 self.stdout.write(line)
             self.stdout.flush()
         except DatabaseError:

@@ -83,7 +83,7 @@ def test_work_outlives_a_database_that_is_away(
     rounds: list[int] = []
     command = work.Command(stdout=StringIO())
 
-    def serve() -> due.Served:
+    def serve(**how: Any) -> due.Served:
         rounds.append(len(rounds))
         if len(rounds) == 3:
             command.stopped.set()
@@ -98,7 +98,7 @@ def test_work_outlives_a_database_that_is_away(
 
 
 def test_once_tells_of_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    def serve() -> due.Served:
+    def serve(**how: Any) -> due.Served:
         raise OperationalError("the server is away")
 
     monkeypatch.setattr(work, "run_due", serve)
