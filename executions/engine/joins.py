@@ -15,7 +15,8 @@ def ready(run: Run) -> Step | None:
     What else is open far away from them does not hold them up, and a join that lies behind
     them waits for them.
     """
-    joins, others = [], []
+    joins: list[Step] = []
+    others: list[Step] = []
     for step in run.open_steps:
         waits = step.type == JOIN and step.state == StepState.OPEN
         (joins if waits else others).append(step)
