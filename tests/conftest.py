@@ -8,14 +8,21 @@ from dataclasses import dataclass
 import pytest
 from django.conf import settings
 from django.db import connection
+from hypothesis import settings as properties
 
 from executions import integrity, services
 from executions.models import Execution, Finding
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, call, drawn, form
 from workflows.models import FindingType, Workflow
 
+properties.register_profile("quick", max_examples=8, derandomize=True, database=None)
+properties.register_profile("long", max_examples=500, database=None, print_blob=True)
 
-def pytest_configure() -> None:
+
+def pytest_configure(config: pytest.Config) -> None:
+    # The same examples each time; ``--hypothesis-profile=long`` looks for others.
+    if not config.getoption("--hypothesis-profile", None):
+        properties.load_profile("quick")
     # Hashes that are hard to guess are slow to make, and no test tells one from another.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

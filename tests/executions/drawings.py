@@ -1,0 +1,109 @@
+"""Graphs of all node types, made from blocks that hypothesis can draw and shrink."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+Exit = tuple[str, str | None]
+Block = tuple[Any, ...]
+
+LEAVES = ("form", "sleep", "no_date", "vote", "set", "stage", "call", "jump", "fail")
+VOTER = "voter"
+
+_leaf = st.tuples(st.sampled_from(LEAVES), st.integers(0, 30))
+
+
+def _around(blocks: st.SearchStrategy[Block]) -> st.SearchStrategy[Block]:
+    several = st.lists(blocks, min_size=2, max_size=3)
+    return st.one_of(
+        st.tuples(st.just("row"), several),
+        st.tuples(st.just("fork"), several, st.booleans()),
+        st.tuples(st.just("either"), several),
+    )
+
+
+blocks: st.SearchStrategy[Block] = st.recursive(_leaf, _around, max_leaves=9)
+
+
+class Drawn:
+    """One graph: every node is reached from the start and reaches the end by its defaults."""
+
+    def __init__(self, block: Block, callees: list[str]) -> None:
+        self.callees = callees
+        self.nodes: list[dict[str, Any]] = []
+        self.edges: list[dict[str, Any]] = []
+        self.jumps: list[tuple[str, int]] = []
+        exits = self.block(block, self.node("start", []))
+        self.node("end", exits)
+        # Not to another jump: two could lead to one another and to nothing else.
+        landings = {node["id"] for node in self.nodes[1:]} - {jump for jump, _ in self.jumps}
+        targets = sorted(landings)
+        for jump, number in self.jumps:
+            self.edge((jump, None), targets[number % len(targets)])
+
+    @property
+    def source(self) -> dict[str, Any]:
+        return {"nodes": self.nodes, "edges": self.edges}
+
+    def edge(self, exit_: Exit, target: str) -> None:
+        self.edges.append({"source": exit_[0], "sourceHandle": exit_[1], "target": target})
+
+    def node(self, kind: str, exits: list[Exit], **data: Any) -> list[Exit]:
+        name = f"{kind}{len(self.nodes)}"
+        self.nodes.append({"id": name, "type": kind, "data": data})
+        for exit_ in exits:
+            self.edge(exit_, name)
+        return [(name, None)]
+
+    def condition(self, exits: list[Exit], rule: dict[str, Any]) -> str:
+        branches = [{"handle": "yes", "rule": rule}]
+        return self.node("condition", exits, branches=branches)[0][0]
+
+    def block(self, block: Block, exits: list[Exit]) -> list[Exit]:
+        kind, *more = block
+        if kind in LEAVES:
+            return self.leaf(kind, more[0], exits)
+        if kind == "row":
+            for each in more[0]:
+                exits = self.block(each, exits)
+            return exits
+        if kind == "either":
+            way = self.condition(exits, {"field": "again", "op": "eq", "value": True})
+            first, *others = more[0]
+            left = self.block(first, [(way, "yes")])
+            right: list[Exit] = [(way, "default")]
+            for each in others:
+                right = self.block(each, right)
+            return left + right
+        fork = self.node("parallel", exits)
+        left = [exit_ for each in more[0] for exit_ in self.block(each, fork)]
+        return self.node("join", left) if more[1] else left
+
+    def leaf(self, kind: str, number: int, exits: list[Exit]) -> list[Exit]:
+        if kind == "form":
+            fields = [{"name": "again", "type": "checkbox"}]
+            return self.node("user_action", exits, fields=fields)
+        if kind == "sleep":
+            return self.node("wait", exits, interval="P1D")
+        if kind == "no_date":
+            return self.node("wait", exits, at_field="date")
+        if kind == "vote":
+            ((vote, _),) = self.node("approval", exits, users=[VOTER])
+            return [(vote, "approved"), (vote, "rejected")]
+        if kind == "call" and self.callees:
+            callee = self.callees[number % len(self.callees)]
+            return self.node("run_workflow", exits, workflow=callee)
+        if kind == "set":
+            return self.node("set_field", exits, values={f"field{number}": len(self.nodes)})
+        if kind in ("jump", "fail"):
+            way = self.condition(exits, {"field": "again", "op": "eq", "value": True})
+            if kind == "fail":
+                self.node("fail", [(way, "yes")])
+            else:
+                # Each jump uses up what a form has set, so that no loop feeds itself.
+                ((back, _),) = self.node("set_field", [(way, "yes")], values={"again": False})
+                self.jumps.append((back, number))
+            return [(way, "default")]
+        return self.node("set_state", exits, state=f"stage {number}")

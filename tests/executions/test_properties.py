@@ -1,0 +1,174 @@
+"""What holds of every graph, whatever is done to its executions and whatever is edited."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from executions import background, integrity, services
+from executions.models import LIVE, Execution, Job, Step, StepState
+from tests.executions.drawings import VOTER, Block, Drawn, blocks
+from tests.factories import FindingFactory, FindingTypeFactory, UserFactory, WorkflowFactory
+from workflows import services as drawing
+from workflows.models import Workflow
+from workflows.refusals import Refusal
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ACTIONS, PATIENCE = 12, 400
+History = list[tuple[int, str, str, str]]
+
+
+class World:
+    """Three workflows that call one another, and an execution of the first."""
+
+    def __init__(self, drawn: list[Block]) -> None:
+        kind = FindingTypeFactory()
+        self.workflows: list[Workflow] = []
+        for block in drawn:
+            workflow = WorkflowFactory(entity_name_type=kind)
+            self.save(workflow, block)
+            self.workflows.append(workflow)
+        self.voter = get_user_model().objects.filter(username=VOTER).first()
+        self.voter = self.voter or UserFactory(username=VOTER)
+        self.root = self.start(self.workflows[-1])
+        self.others: list[Execution] = []
+
+    def save(self, workflow: Workflow, block: Block) -> None:
+        below = self.workflows
+        if workflow in below:
+            below = below[: below.index(workflow)]
+        source = Drawn(block, [callee.cuid for callee in below]).source
+        drawing.save_graph(workflow, source, based_on=workflow.latest_version.number)
+
+    def start(self, workflow: Workflow) -> Execution:
+        workflow.refresh_from_db()
+        finding = FindingFactory(
+            entity_name_type=workflow.entity_name_type, fields={"date": "soon"}
+        )
+        return services.start(workflow, finding)
+
+    def act(self, root: Execution, choose: Random, *, carry_on: bool) -> bool:
+        """Do something at an open step; False once the root has ended."""
+        root.refresh_from_db()
+        if root.status not in LIVE:
+            return False
+        steps = Step.objects.open().select_related("execution").order_by("pk")
+        tree = steps.filter(execution__root=root) | steps.filter(execution=root)
+        decidable = [step for step in tree if _is_decidable(step)]
+        assert decidable, f"stranded: {[(step.node_id, step.state) for step in tree]}"
+        calls = [] if carry_on else [step for step in tree if step.type == "run_workflow"]
+        step = choose.choice(decidable + [call for call in calls if call not in decidable])
+        self.decide(step, choose, carry_on=carry_on)
+        return True
+
+    def decide(self, step: Step, choose: Random, *, carry_on: bool) -> None:
+        execution, at = step.execution, step.cuid
+        luck = choose.random() < 0.5
+        if step.state == StepState.INCIDENT:
+            if luck and not carry_on:
+                services.retry(execution, step=at)
+            else:
+                handles = {"condition": "default", "approval": "approved"}
+                services.skip(execution, step=at, handle=handles.get(step.type))
+        elif step.type == "user_action":
+            services.submit(execution, step=at, data={"again": luck and not carry_on})
+        elif step.type == "approval":
+            services.vote(execution, step=at, approves=luck, by=self.voter)
+        elif step.type == "run_workflow":
+            assert step.child is not None
+            services.cancel(step.child)
+        elif luck:
+            services.wake(execution, step=at)
+        else:
+            job = Job.objects.get(step=step)
+            Job.objects.filter(pk=job.pk).update(due_at=job.due_at - timedelta(days=2))
+            assert background.serve_due() == 1
+
+    def carry_to_the_end(self, root: Execution, choose: Random) -> None:
+        for _ in range(PATIENCE):
+            if not self.act(root, choose, carry_on=True):
+                return
+        raise AssertionError(f"{root} has not ended after {PATIENCE} decisions.")
+
+    def history(self) -> History:
+        root = self.root
+        steps = Step.objects.filter(execution__root=root) | Step.objects.filter(execution=root)
+        number: dict[int, int] = {}
+        return [
+            (number.setdefault(step.execution_id, len(number)), step.node_id, step.state)
+            + (step.handle,)
+            for step in steps.order_by("pk")
+        ]
+
+    def edit(self, choose: Random, drawn: list[Block]) -> None:
+        """Any edit, through its service; what is refused is refused."""
+        ids = [workflow.pk for workflow in self.workflows if workflow.pk]
+        self.workflows = list(Workflow.objects.filter(pk__in=ids).order_by("pk"))
+        workflow = choose.choice(self.workflows)
+        edits: list[Callable[[], Any]] = [
+            lambda: self.save(workflow, choose.choice(drawn)),
+            lambda: drawing.set_state(workflow, choose.choice(["active", "draft", "retired"])),
+            lambda: drawing.change_entity_context(
+                choose.choice([[workflow], self.workflows]), entity_name_type=FindingTypeFactory()
+            ),
+            lambda: workflow.delete(),
+            lambda: self.others.append(self.start(workflow)),
+            lambda: self.root.entity.delete(),
+        ]
+        with contextlib.suppress(Refusal):
+            choose.choice(edits)()
+
+
+def _is_decidable(step: Step) -> bool:
+    if step.state == StepState.INCIDENT:
+        return True
+    return step.type in ("user_action", "approval", "wait")
+
+
+def lived(drawn: list[Block], seed: int, edited: tuple[int, list[Block]] | None) -> World:
+    world, choose = World(drawn), Random(seed)
+    editing = Random(edited[0]) if edited else None
+    for number in range(ACTIONS):
+        if not world.act(world.root, choose, carry_on=False):
+            break
+        if editing and edited:
+            world.edit(editing, edited[1])
+        if number % 4 == 0:
+            assert integrity.violations() == []
+    world.carry_to_the_end(world.root, choose)
+    for other in world.others:
+        world.carry_to_the_end(other, choose)
+    assert integrity.violations() == []
+    return world
+
+
+three = st.lists(blocks, min_size=3, max_size=3)
+
+
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
+@given(drawn=three, seed=st.integers(0, 10**6), edits=st.integers(0, 10**6), redrawn=three)
+def test_no_edit_strands_an_execution_nor_changes_what_it_does(
+    drawn: list[Block],
+    seed: int,
+    edits: int,
+    redrawn: list[Block],
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        # So low that some graphs pass it, and have incidents at nodes of every type.
+        patched.setattr("executions.engine.advance.STEP_BUDGET", 25)
+        alone = lived(drawn, seed, None)
+        edited = lived(drawn, seed, (edits, redrawn))
+    assert edited.history() == alone.history()
+    assert edited.root.status == alone.root.status
+    edited.root.entity.refresh_from_db()
+    alone.root.entity.refresh_from_db()
+    assert edited.root.entity.fields == alone.root.entity.fields
