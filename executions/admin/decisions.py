@@ -12,7 +12,8 @@ from django.utils.html import format_html
 
 from executions import services
 from executions.engine.nodes import behaviour
-from executions.engine.nodes.assignees import is_among
+from executions.engine.nodes.approval import Approval
+from executions.engine.nodes.assignees import is_among, voters
 from executions.models import Execution, Step
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING
@@ -64,7 +65,11 @@ def decisions(execution: Execution, step: Step, node: Node, user: Any) -> Decisi
     if step.state == Step.State.INCIDENT:
         handles = behaviour(node.type).handles(node.data) or ()
         return Decisions(buttons("retry", "skip"), handles=handles)
-    if node.type == "approval":
+    kind = behaviour(node.type)
+    if isinstance(kind, Approval):
+        if not kind.can_be_approved(node.data, len(voters(node.data))):
+            # Too few are left who may vote: an operator ends it.
+            return Decisions(buttons("skip"), handles=kind.handles(node.data))
         if not is_among(node.data, user):
             return Decisions()
         return Decisions(buttons("approve", "reject"), note="Notes")

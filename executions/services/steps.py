@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Q
 
 from executions import guards
 from executions.engine.advance import Advance
 from executions.engine.nodes.approval import Approval
-from executions.engine.nodes.assignees import is_among, may_submit
+from executions.engine.nodes.assignees import is_among, may_submit, voters
 from executions.engine.run import NodeVisit
 from executions.models import Execution, Step, StepState, Vote
 from executions.services.advancing import locked_advance, open_step
@@ -123,19 +121,12 @@ def vote(
                 username=by.get_username(),
                 defaults={"user": by, "approves": approves, "notes": notes, "at": advance.now},
             )
-        voters = _voters(frozen.data)
-        votes = list(Vote.objects.filter(step=found, username__in=voters))
-        behaviour.decide(visit, votes, len(voters))
+        may_vote = voters(frozen.data)
+        votes = list(Vote.objects.filter(step=found, username__in=may_vote))
+        behaviour.decide(visit, votes, len(may_vote))
         advance.run()
         advance.write()
         return current
-
-
-def _voters(data: Any) -> set[str]:
-    """Who may vote now: those who are named and can still log in."""
-    users = get_user_model()._default_manager.filter(is_active=True)
-    named = Q(username__in=data.get("users", [])) | Q(groups__name__in=data.get("groups", []))
-    return set(users.filter(named).values_list("username", flat=True))
 
 
 def wake(
@@ -205,7 +196,7 @@ def skip(
     def go_on(advance: Advance, visit: NodeVisit) -> None:
         behaviour = visit.run.manager.behaviour(visit.node)
         if not isinstance(behaviour, Approval) or behaviour.can_be_approved(
-            visit.node.data, len(_voters(visit.node.data))
+            visit.node.data, len(voters(visit.node.data))
         ):
             _require(visit.step, StepState.INCIDENT)
         handles = behaviour.handles(visit.node.data)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.db.models import Q
+
 from executions.engine.nodes.behaviour import Person
 from workflows.jsontext import below, kind, quoted
 
@@ -15,6 +18,13 @@ def is_among(named: Mapping[str, Any], user: Person) -> bool:
     if user.get_username() in users:
         return True
     return bool(groups) and bool(user.groups.filter(name__in=groups).exists())
+
+
+def voters(named: Mapping[str, Any]) -> set[str]:
+    """Who may vote now: those who are named and can still log in."""
+    users = get_user_model()._default_manager.filter(is_active=True)
+    among = Q(username__in=named.get("users", [])) | Q(groups__name__in=named.get("groups", []))
+    return set(users.filter(among).values_list("username", flat=True))
 
 
 def may_submit(data: Mapping[str, Any], user: Person) -> bool:

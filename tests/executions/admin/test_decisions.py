@@ -41,6 +41,7 @@ def operator() -> Client:
 
 def test_who_may_vote_has_two_buttons_and_the_votes_are_shown(operator: Client) -> None:
     ada: Any = UserFactory(username="ada", is_staff=True, is_superuser=True)
+    UserFactory(username="grace")
     execution = started(approving(users=["ada", "grace"], needed=2))
     assert "Waits for “ada”, “grace”." in text(operator.get(page(execution)))
     operator.force_login(ada)
@@ -55,10 +56,19 @@ def test_who_may_vote_has_two_buttons_and_the_votes_are_shown(operator: Client) 
 
 
 def test_who_may_not_vote_is_told_so(operator: Client) -> None:
+    UserFactory(username="ada")
     execution = started(approving(users=["ada"]))
     response = decide(operator, execution, "approve")
     assert "Others vote on" in told(response)[0]
     assert status(execution) == Status.WAITING
+
+
+def test_an_approval_that_nobody_can_give_is_skipped_by_a_named_exit(operator: Client) -> None:
+    execution = started(approving(users=["nobody"]))
+    shown = text(operator.get(page(execution)))
+    assert "<option>approved</option><option>rejected</option>" in shown
+    decide(operator, execution, "skip", handle="approved", note="the committee is gone")
+    assert status(execution) == Status.COMPLETED
 
 
 def test_a_sleeping_step_is_woken(operator: Client) -> None:
