@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -10,12 +11,12 @@ from django.db import models
 Row = TypeVar("Row", bound=models.Model)
 
 
-class WrittenOnceQuerySet(models.QuerySet[Row]):
+class WrittenOnceQuerySet(models.QuerySet[Row], ABC):
     """A seal would refuse the statement too, but could not say what to do instead."""
 
+    @abstractmethod
     def refuse_writing(self, names: Iterable[str]) -> None:
         """Raises the guard's refusal when one of these fields is written once."""
-        raise NotImplementedError
 
     def update(self, **kwargs: Any) -> int:
         """Update what may be; ``bulk_update`` and the asynchronous twins come through here."""

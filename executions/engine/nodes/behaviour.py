@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -93,12 +94,12 @@ class Vote(Protocol):
     def approves(self) -> bool: ...
 
 
-class Behaviour(NodeType):
+class Behaviour(NodeType, ABC):
     """A node type that can run. An instance holds no state: it serves every execution."""
 
+    @abstractmethod
     def enter(self, visit: Visit) -> None:
         """Do what the node does when an execution arrives."""
-        raise NotImplementedError
 
     def submit(self, visit: Visit, data: object, user: Person | None) -> None:
         """Take what a person has submitted; refused unless the node waits for a person."""
