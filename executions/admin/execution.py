@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
@@ -20,9 +19,9 @@ from executions.admin.steps import submit_form
 from executions.admin.told import told
 from executions.inbox import inbox
 from executions.models import Entity, Execution
-from workflows.admin.guarded import GuardedAdmin
 from workflows.admin.narrowed import narrowed
 from workflows.admin.shown import badge
+from workflows.admin.told import ToldAdmin
 from workflows.models import Version, Workflow
 
 CHANGE = "executions.change_execution"
@@ -61,7 +60,7 @@ class InboxFilter(SimpleListFilter):
 
 
 @admin.register(Execution)
-class ExecutionAdmin(GuardedAdmin):
+class ExecutionAdmin(ToldAdmin):
     """Executions: where they stand, and what can be done to them."""
 
     list_display = ["cuid_code", "status_badge", "runs", "works_on", "started"]
@@ -78,23 +77,11 @@ class ExecutionAdmin(GuardedAdmin):
     list_select_related = ["workflow", "version", "entity"]
     search_fields = ["=cuid", "workflow__title", "entity__title"]
     show_full_result_count = False
-    actions = None
+    page_template = "executions/admin/execution.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Execution]:
         """Executions without what is large."""
         return super().get_queryset(request).defer("version__source", "entity__fields")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """An execution is started, on the page of its workflow."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What an execution is, is told; what is done to it has pages of its own."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What ran stays readable."""
-        return False
 
     @admin.display(description="status", ordering="status")
     def status_badge(self, row: Execution) -> str:
@@ -144,34 +131,10 @@ class ExecutionAdmin(GuardedAdmin):
         ]
         return [*own, *super().get_urls()]
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """The page of one execution; nothing is posted to it."""
-        may_view = self.has_view_permission(request)
-        if object_id is None or request.method not in ("GET", "HEAD") or not may_view:
-            raise PermissionDenied
-        row = self.get_object(request, object_id)
-        if row is None:
-            # The stock page says what to say of a row that is not there.
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        return self.page(request, row.pk)
-
-    def page(
-        self, request: HttpRequest, pk: int, *, bound: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The page of one execution; ``bound`` has the forms that were refused, by step."""
-        row = self.find(pk)
-        return self.render_page(
-            request,
-            "executions/admin/execution.html",
-            {"title": "Execution", "original": None, **told(request, row, bound or {})},
-            row=row,
-        )
+    def told(self, request: HttpRequest, row: Execution, **given: Any) -> dict[str, Any]:
+        """Where it stands; ``bound`` has the forms that were refused, by step."""
+        whole = told(request, self.find(row.pk), given.get("bound", {}))
+        return {"title": "Execution", "original": None, **whole}
 
     def find(self, pk: int) -> Execution:
         """The execution with all that its page names. Raises ``Http404``."""

@@ -126,13 +126,13 @@ def submit_form(
     node = execution.get_workflow_manager().node(step.node_id)
     form = _form(step, node, request.POST)
     if not form.is_valid() and step.state in OPEN:
-        return model_admin.page(request, execution.pk, bound={cuid: form})
+        return model_admin.page(request, execution, bound={cuid: form})
     data = forms.to_json(form.cleaned_data)
     try:
         after = services.submit(execution, data=data, step=cuid, by=request.user)
     except forms.FormInvalid as refusal:
         _put_at_fields(form, refusal)
-        return model_admin.page(request, execution.pk, bound={cuid: form})
+        return model_admin.page(request, execution, bound={cuid: form})
     except (Ended, NotOpen) as refusal:
         text = format_html("The step “{}” is no longer open. {}", node.label, refusal.message)
         model_admin.message_user(request, text, messages.ERROR)
@@ -142,7 +142,7 @@ def submit_form(
         if other is None:
             raise
         model_admin.message_refusal(request, other)
-        return model_admin.page(request, execution.pk, bound={cuid: form})
+        return model_admin.page(request, execution, bound={cuid: form})
     model_admin.log_change(request, execution, f"Submitted “{node.label}”.")
     text = format_html(
         "Submitted “{}”; the execution is {} now.", node.label, after.get_status_display().lower()

@@ -7,19 +7,18 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import ShowFacets, SimpleListFilter
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.text import Truncator, capfirst
 from django.utils.timezone import localtime
 
 from workflows.admin.differences import differences
-from workflows.admin.guarded import GuardedAdmin
 from workflows.admin.narrowed import exactly
 from workflows.admin.records import KINDS, records_of
 from workflows.admin.shown import NOTHING, admin_url, badge
+from workflows.admin.told import ToldAdmin
 from workflows.models import AuditEntry
 
 COUNTED = 10_000
@@ -79,7 +78,7 @@ class KindFilter(SimpleListFilter):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(GuardedAdmin):
+class AuditEntryAdmin(ToldAdmin):
     """The log, to read."""
 
     list_display = ["number", "when", "by", "done", "record", "why_short"]
@@ -102,19 +101,7 @@ class AuditEntryAdmin(GuardedAdmin):
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     list_max_show_all = 0
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """An entry is written by what it tells of."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """An entry is written once."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The log only grows."""
-        return False
+    page_template = "workflows/admin/audit_entry.html"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -174,41 +161,20 @@ class AuditEntryAdmin(GuardedAdmin):
         """The beginning of the reason."""
         return Truncator(row.why).chars(SHORT) or NOTHING
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """The page of one entry; nothing is posted to it."""
-        may_view = self.has_view_permission(request)
-        if object_id is None or request.method not in ("GET", "HEAD") or not may_view:
-            raise PermissionDenied
-        row = self.get_object(request, object_id)
-        if row is None:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        return self.page(request, row)
-
-    def page(self, request: HttpRequest, row: AuditEntry) -> HttpResponse:
+    def told(self, request: HttpRequest, row: AuditEntry, **given: Any) -> dict[str, Any]:
         """All that one entry tells."""
-        return self.render_page(
-            request,
-            "workflows/admin/audit_entry.html",
-            {
-                "title": f"Audit entry {row.pk}",
-                "original": None,
-                "subtitle": None,
-                "entry": row,
-                "what": row.get_action_display(),
-                "record": records_of([row]).get((row.kind, row.cuid)),
-                "differences": differences(row),
-                "request_url": row.request_id
-                and admin_url(AuditEntry, "changelist", request_id=row.request_id),
-                "record_url": admin_url(AuditEntry, "changelist", cuid=row.cuid),
-            },
-            row=row,
-        )
+        return {
+            "title": f"Audit entry {row.pk}",
+            "original": None,
+            "subtitle": None,
+            "entry": row,
+            "what": row.get_action_display(),
+            "record": records_of([row]).get((row.kind, row.cuid)),
+            "differences": differences(row),
+            "request_url": row.request_id
+            and admin_url(AuditEntry, "changelist", request_id=row.request_id),
+            "record_url": admin_url(AuditEntry, "changelist", cuid=row.cuid),
+        }
 
 
 def _two_lines(first: str, second: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
@@ -14,12 +13,12 @@ from django.utils.text import Truncator
 from django.utils.timezone import localtime
 
 from workflows import guards, services
-from workflows.admin.guarded import GuardedAdmin
 from workflows.admin.history import history
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, as_html
 from workflows.admin.sections import Executions, live_count
 from workflows.admin.shown import NOTHING, admin_url, badge, execution_model, link
+from workflows.admin.told import ToldAdmin
 from workflows.models import PendingChange, PendingWorkflow, Workflow
 from workflows.models.context_change import ContextChange
 
@@ -30,7 +29,7 @@ WAITING = PendingChange.State.WAITING
 
 
 @admin.register(PendingChange)
-class PendingChangeAdmin(GuardedAdmin):
+class PendingChangeAdmin(ToldAdmin):
     """Changes of type that wait until what runs has ended, and what came of them."""
 
     list_display = ["change", "state_badge", "workflows", "asked", "by", "why_short", "settled"]
@@ -38,25 +37,13 @@ class PendingChangeAdmin(GuardedAdmin):
     list_filter = ["state", "entity_name_type", "asked_at"]
     list_select_related = ["asked_by", "entity_name_type", "primary_record_type"]
     search_fields = ["=cuid", "members__title", "=members__cuid", "why", "asked_by__username"]
-    actions = None
+    page_template = "workflows/admin/pending.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PendingChange]:
         """The changes with their workflows."""
         members = PendingWorkflow.objects.select_related("workflow")
         changes: QuerySet[Any] = super().get_queryset(request)
         return changes.prefetch_related(Prefetch("members", members))
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """A change is put on hold where it is tried."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What was asked for is told; what can be done has pages of its own."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """It is withdrawn."""
-        return False
 
     @admin.display(description="new type")
     def change(self, row: PendingChange) -> str:
@@ -104,35 +91,18 @@ class PendingChangeAdmin(GuardedAdmin):
             *super().get_urls(),
         ]
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """The page of one change; nothing is posted to it."""
-        may_view = self.has_view_permission(request)
-        if object_id is None or request.method not in ("GET", "HEAD") or not may_view:
-            raise PermissionDenied
-        row = self.get_object(request, object_id)
-        if row is None:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        return self.render_page(
-            request,
-            "workflows/admin/pending.html",
-            {
-                "title": "Change on hold" if row.state == WAITING else "Change when drained",
-                "change": row,
-                "workflows": _workflows(row),
-                "waits": row.state == WAITING and _what_it_waits_for(row),
-                "may_change": request.user.has_perm(CHANGE),
-                "withdraw_url": admin_url(row, "withdraw", row.pk),
-                "try_url": admin_url(row, "try", row.pk),
-                **history(request, row.cuid),
-            },
-            row=row,
-        )
+    def told(self, request: HttpRequest, row: PendingChange, **given: Any) -> dict[str, Any]:
+        """What the change waits for, and what came of it."""
+        return {
+            "title": "Change on hold" if row.state == WAITING else "Change when drained",
+            "change": row,
+            "workflows": _workflows(row),
+            "waits": row.state == WAITING and _what_it_waits_for(row),
+            "may_change": request.user.has_perm(CHANGE),
+            "withdraw_url": admin_url(row, "withdraw", row.pk),
+            "try_url": admin_url(row, "try", row.pk),
+            **history(request, row.cuid),
+        }
 
     def _find(self, request: HttpRequest, pk: int) -> PendingChange:
         self.require(request, CHANGE)
