@@ -79,15 +79,12 @@ class Advance:
         assert step.due_at is not None
         self.later(step, "timer", step.due_at)
 
-    def submit(self, execution: Execution, step: Step, data: object) -> None:
-        """Give what a person has submitted to the open step of this execution."""
-        run = self.run_of(execution)
-        node = run.manager.node(step.node_id)
-        if step.state == StepState.INCIDENT:
-            raise NotSubmittable(f"Node “{node.label}” has an incident and takes no form.")
-        step.input = data
-        visit = NodeVisit(self, run, node, step)
-        run.manager.behaviour(node).submit(visit, data, self.by)
+    def submit(self, visit: NodeVisit, data: object) -> None:
+        """Give what a person has submitted to an open step."""
+        if visit.step.state == StepState.INCIDENT:
+            raise NotSubmittable(f"Node “{visit.node.label}” has an incident and takes no form.")
+        visit.step.input = data
+        visit.behaviour.submit(visit, data, self.by)
 
     def cancel(self, execution: Execution, message: str) -> None:
         """Cancel this execution and all that it has started."""
@@ -102,6 +99,10 @@ class Advance:
         run = Run(execution, steps)
         self._runs.append(run)
         return run
+
+    def visit(self, run: Run, step: Step) -> NodeVisit:
+        """The visit of an execution to the node of this step."""
+        return NodeVisit(self, run, run.manager.node(step.node_id), step)
 
     # What a visit can bring about
 
@@ -191,6 +192,11 @@ class Advance:
 
     # The walk
 
+    def finish(self) -> None:
+        """Go on as far as it goes, and write what came of it."""
+        self.run()
+        self.write()
+
     def run(self) -> None:
         """Go on until every execution of the tree waits for something or has ended."""
         for run in list(self._runs):
@@ -205,7 +211,7 @@ class Advance:
         for run in self._runs:
             ready = joins.ready(run) if run.is_live else None
             if ready is not None:
-                NodeVisit(self, run, run.manager.node(ready.node_id), ready).leave()
+                self.visit(run, ready).leave()
                 return True
         return False
 
@@ -225,7 +231,7 @@ class Advance:
                     "a loop in its graph never waits.",
                 )
             else:
-                run.manager.behaviour(node).enter(visit)
+                visit.behaviour.enter(visit)
             self._settle(run)
 
     def _open(self, run: Run, node: Node) -> Step:
@@ -257,7 +263,7 @@ class Advance:
         step = next((step for step in parent_run.open_steps if _calls(step, execution)), None)
         if step is None or not parent_run.is_live:
             return
-        visit = NodeVisit(self, parent_run, parent_run.manager.node(step.node_id), step)
+        visit = self.visit(parent_run, step)
         if execution.status == Status.COMPLETED:
             visit.leave(output={"execution": execution.cuid})
         else:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from executions.engine.manager import WorkflowManager
+from executions.engine.nodes import Behaviour
 from executions.models import LIVE, Execution, Status, Step, StepState
 from workflows.graph import Node
 
@@ -41,6 +42,10 @@ class NodeVisit:
         self.run = run
         self.node = node
         self.step = step
+
+    @property
+    def behaviour(self) -> Behaviour:
+        return self.run.manager.behaviour(self.node)
 
     @property
     def fields(self) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from executions import guards
 from executions.engine.advance import Advance
+from executions.engine.run import NodeVisit
 from executions.models import LIVE, Entity, Execution, Step
 from workflows.guards import Gone
 
@@ -46,8 +47,17 @@ def locked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]:
     return Advance(root, lock_entity(current.entity_id), now=timezone.now(), by=by), current
 
 
-def open_step(execution: Execution, steps: list[Step], node: str | None, step: str | None) -> Step:
-    """The open step with this node or cuid. Raises ``guards.NotOpen`` where there is not one."""
+def locked_visit(execution: Execution, by: Any, node: str | None, step: str | None) -> NodeVisit:
+    """Take the locks of a runner; the visit to the open step with this node or cuid.
+
+    Raises ``guards.Ended``, and ``guards.NotOpen`` where there is not one such step.
+    """
+    advance, current = locked_advance(execution, by)
+    run = advance.run_of(current)
+    return advance.visit(run, _open_step(current, run.open_steps, node, step))
+
+
+def _open_step(execution: Execution, steps: list[Step], node: str | None, step: str | None) -> Step:
     matching = [
         row
         for row in steps

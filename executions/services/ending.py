@@ -33,8 +33,7 @@ def _cancel(execution: Execution, by: Any, why: str) -> Execution:
         advance, current = locked_advance(execution, by)
         before = current.status
         advance.cancel(current, why)
-        advance.run()
-        advance.write()
+        advance.finish()
         cancelled = told(
             current,
             Action.CANCELLED,

@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from executions import guards
 from executions.engine.nodes.webhook import WEBHOOK
-from executions.engine.run import NodeVisit
 from executions.models import OPEN, Secret, SecretUnreadable, Step, StepState
 from executions.services.advancing import locked_advance
 from workflows import locks
@@ -105,10 +104,9 @@ def _take(step: Step, result: dict[str, Any]) -> bool:
             return _delivered_before(Step.objects.get(pk=step.pk), result["sha256"])
         if found.state != StepState.OPEN:
             raise HookUnready("An operator has to decide about the step first.")
-        node = run.manager.node(found.node_id)
-        run.manager.behaviour(node).resume(NodeVisit(advance, run, node, found), result)
-        advance.run()
-        advance.write()
+        visit = advance.visit(run, found)
+        visit.behaviour.resume(visit, result)
+        advance.finish()
         return True
 
 

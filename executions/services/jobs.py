@@ -87,7 +87,7 @@ def come_back(job: Job, result: Any = None) -> bool:
     """
 
     def go_on(visit: NodeVisit) -> None:
-        behaviour = visit.run.manager.behaviour(visit.node)
+        behaviour = visit.behaviour
         if job.kind == JobKind.DEADLINE:
             visit.step.overdue = True
             visit.advance.touch(visit.step)
@@ -124,9 +124,8 @@ def _done(job: Job, go_on: Callable[[NodeVisit], None]) -> bool:
         found = next((row for row in run.open_steps if row.pk == step.pk), None)
         if found is None or found.state != StepState.OPEN:
             return False
-        go_on(NodeVisit(advance, run, run.manager.node(found.node_id), found))
-        advance.run()
-        advance.write()
+        go_on(advance.visit(run, found))
+        advance.finish()
         return True
 
 
@@ -152,10 +151,10 @@ def put_off(
             return
         if not mine.delete()[0]:
             return
-        found = next((row for row in advance.run_of(current).open_steps if row.pk == step.pk), None)
+        run = advance.run_of(current)
+        found = next((row for row in run.open_steps if row.pk == step.pk), None)
         if found is not None:
-            run = advance.run_of(current)
-            visit = NodeVisit(advance, run, run.manager.node(found.node_id), found)
+            visit = advance.visit(run, found)
             visit.incident(code, f"It failed {attempt} times, at last with: {error}")
             advance.write()
 

@@ -79,8 +79,7 @@ def _restart(execution: Execution, by: Any, why: str) -> Execution:
                 entity = lock_entity(current.entity_id)
                 advance = Advance(root, entity, now=timezone.now(), by=by)
                 advance.cancel(current, why or "It was restarted.")
-                advance.run()
-                advance.write()
+                advance.finish()
             again = _start(current.workflow, current.entity_id, by, None)
             made = told(
                 current,
@@ -163,6 +162,5 @@ def _begin(
     ]
     advance = Advance(root, entity, now=now, by=by, pins=pins)
     advance.begin()
-    advance.run()
-    advance.write()
+    advance.finish()
     return root

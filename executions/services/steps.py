@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 
 from executions import guards
-from executions.engine.advance import Advance
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import is_among, may_submit, voters
 from executions.engine.run import NodeVisit
 from executions.models import Execution, Step, StepState, Vote
-from executions.services.advancing import locked_advance, open_step
+from executions.services.advancing import locked_visit
 from workflows import locks
 from workflows.database_refusals import translated
+from workflows.graph import Node
 from workflows.jsontext import quoted, unstorable_in
 from workflows.models.audit import Action, attempting, record, told
-from workflows.refusals import Problem
+from workflows.refusals import Attempt, Problem
 
 DB = "default"
 
@@ -44,16 +45,11 @@ def submit(
         forms.FormInvalid: what was submitted does not fit the form.
     """
     with transaction.atomic():
-        advance, current = locked_advance(execution, by)
-        run = advance.run_of(current)
-        found = open_step(current, run.open_steps, node, step)
-        frozen = run.manager.node(found.node_id)
-        if by is not None and not may_submit(frozen.data, by):
-            raise guards.NotAssigned(f"Step “{frozen.label}” is assigned to others.")
-        advance.submit(current, found, data)
-        advance.run()
-        advance.write()
-        return current
+        visit = locked_visit(execution, by, node, step)
+        _require_assigned(visit.node, by)
+        visit.advance.submit(visit, data)
+        visit.advance.finish()
+        return visit.run.execution
 
 
 @translated
@@ -76,16 +72,17 @@ def save_draft(
     if not isinstance(data, dict) or problems:
         raise guards.InvalidDraft(problems=problems or [Problem("/data", "invalid", "No object.")])
     with transaction.atomic():
-        advance, current = locked_advance(execution, by)
-        run = advance.run_of(current)
-        found = open_step(current, run.open_steps, node, step)
-        frozen = run.manager.node(found.node_id)
-        if frozen.type != "user_action":
-            raise guards.NotOpen(f"Node {quoted(frozen.id)} takes no form.")
-        if by is not None and not may_submit(frozen.data, by):
-            raise guards.NotAssigned(f"Step “{frozen.label}” is assigned to others.")
-        Step._base_manager.filter(pk=found.pk).update(draft=data)
-        return current
+        visit = locked_visit(execution, by, node, step)
+        if visit.node.type != "user_action":
+            raise guards.NotOpen(f"Node {quoted(visit.node.id)} takes no form.")
+        _require_assigned(visit.node, by)
+        Step._base_manager.filter(pk=visit.step.pk).update(draft=data)
+        return visit.run.execution
+
+
+def _require_assigned(node: Node, by: Any) -> None:
+    if by is not None and not may_submit(node.data, by):
+        raise guards.NotAssigned(f"Step “{node.label}” is assigned to others.")
 
 
 @translated
@@ -107,26 +104,20 @@ def vote(
         behaviour.NotAwaited: the step is no approval.
     """
     with transaction.atomic():
-        advance, current = locked_advance(execution, by)
-        run = advance.run_of(current)
-        found = open_step(current, run.open_steps, node, step)
-        frozen = run.manager.node(found.node_id)
-        visit = NodeVisit(advance, run, frozen, found)
-        behaviour = run.manager.behaviour(frozen)
-        if frozen.type == "approval":
-            if not is_among(frozen.data, by):
-                raise guards.NotAssigned(f"Others vote on “{frozen.label}”.")
+        visit = locked_visit(execution, by, node, step)
+        if visit.node.type == "approval":
+            if not is_among(visit.node.data, by):
+                raise guards.NotAssigned(f"Others vote on “{visit.node.label}”.")
             Vote.objects.update_or_create(
-                step=found,
+                step=visit.step,
                 username=by.get_username(),
-                defaults={"user": by, "approves": approves, "notes": notes, "at": advance.now},
+                defaults={"user": by, "approves": approves, "notes": notes, "at": visit.now},
             )
-        may_vote = voters(frozen.data)
-        votes = list(Vote.objects.filter(step=found, username__in=may_vote))
-        behaviour.decide(visit, votes, len(may_vote))
-        advance.run()
-        advance.write()
-        return current
+        may_vote = voters(visit.node.data)
+        votes = list(Vote.objects.filter(step=visit.step, username__in=may_vote))
+        visit.behaviour.decide(visit, votes, len(may_vote))
+        visit.advance.finish()
+        return visit.run.execution
 
 
 def wake(
@@ -144,11 +135,11 @@ def wake(
         behaviour.NotAwaited: the step does not sleep.
     """
 
-    def go_on(advance: Advance, visit: NodeVisit) -> None:
+    def go_on(visit: NodeVisit) -> None:
         _require(visit.step, StepState.OPEN)
-        visit.run.manager.behaviour(visit.node).wake(visit)
+        visit.behaviour.wake(visit)
 
-    return _decided(execution, Action.WOKEN, go_on, node, step, by, why)
+    return _Decision(execution, Action.WOKEN, node, step, by, why).make(go_on)
 
 
 def retry(
@@ -166,12 +157,12 @@ def retry(
         guards.NoIncident: the step has none.
     """
 
-    def go_on(advance: Advance, visit: NodeVisit) -> None:
+    def go_on(visit: NodeVisit) -> None:
         _require(visit.step, StepState.INCIDENT)
         visit.reopen()
-        visit.run.manager.behaviour(visit.node).enter(visit)
+        visit.behaviour.enter(visit)
 
-    return _decided(execution, Action.RETRIED, go_on, node, step, by, why)
+    return _Decision(execution, Action.RETRIED, node, step, by, why).make(go_on)
 
 
 def skip(
@@ -193,8 +184,8 @@ def skip(
         guards.NoSuchHandle: the node has no such exit, or has several and none was named.
     """
 
-    def go_on(advance: Advance, visit: NodeVisit) -> None:
-        behaviour = visit.run.manager.behaviour(visit.node)
+    def go_on(visit: NodeVisit) -> None:
+        behaviour = visit.behaviour
         if not isinstance(behaviour, Approval) or behaviour.can_be_approved(
             visit.node.data, len(voters(visit.node.data))
         ):
@@ -215,7 +206,7 @@ def skip(
         else:
             visit.leave(handle, output={"skipped": True})
 
-    return _decided(execution, Action.SKIPPED, go_on, node, step, by, why)
+    return _Decision(execution, Action.SKIPPED, node, step, by, why).make(go_on)
 
 
 def _require(step: Step, state: StepState) -> None:
@@ -226,47 +217,34 @@ def _require(step: Step, state: StepState) -> None:
     raise guards.NoIncident(f"Step “{step.label}” has an incident: retry it or skip it.")
 
 
-def _decided(
-    execution: Execution,
-    action: Action,
-    go_on: Callable[[Advance, NodeVisit], None],
-    node: str | None,
-    step: str | None,
-    by: Any,
-    why: str,
-) -> Execution:
-    attempt = told(execution, action, after={"node": node or step}, why=why, by=by)
-    with attempting(lambda: [attempt], using=DB):
-        return _decide(execution, action, go_on, node, step, by, why)
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """What an operator decides at an open step: in the log, whether it is refused or made."""
 
+    execution: Execution
+    action: Action
+    node: str | None
+    step: str | None
+    by: Any
+    why: str
 
-@translated
-@locks.retrying
-def _decide(
-    execution: Execution,
-    action: Action,
-    go_on: Callable[[Advance, NodeVisit], None],
-    node: str | None,
-    step: str | None,
-    by: Any,
-    why: str,
-) -> Execution:
-    with transaction.atomic():
-        advance, current = locked_advance(execution, by)
-        before = current.status
-        run = advance.run_of(current)
-        found = open_step(current, run.open_steps, node, step)
-        incident = found.incident
-        go_on(advance, NodeVisit(advance, run, run.manager.node(found.node_id), found))
-        advance.run()
-        advance.write()
-        done = told(
-            current,
-            action,
-            before={"status": before, "incident": incident},
-            after={"status": current.status, "node": found.node_id},
-            why=why,
-            by=by,
-        )
-        record([done], using=DB)
-        return current
+    def make(self, go_on: Callable[[NodeVisit], None]) -> Execution:
+        attempt = self._told(self.execution, after={"node": self.node or self.step})
+        with attempting(lambda: [attempt], using=DB):
+            return self._made(go_on)
+
+    @translated
+    @locks.retrying
+    def _made(self, go_on: Callable[[NodeVisit], None]) -> Execution:
+        with transaction.atomic():
+            visit = locked_visit(self.execution, self.by, self.node, self.step)
+            current = visit.run.execution
+            before = {"status": current.status, "incident": visit.step.incident}
+            go_on(visit)
+            visit.advance.finish()
+            after = {"status": current.status, "node": visit.node.id}
+            record([self._told(current, before=before, after=after)], using=DB)
+            return current
+
+    def _told(self, execution: Execution, **values: Any) -> Attempt:
+        return told(execution, self.action, why=self.why, by=self.by, **values)
