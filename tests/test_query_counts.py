@@ -17,7 +17,7 @@ from workflows import guards
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
+CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PREPARE")
 
 
 def statements(function: Callable[[], Any]) -> int:

@@ -9,12 +9,15 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 LENGTH = 25
 
 
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
+
+
 def _base36(number: int, width: int) -> str:
-    digits = []
-    for _ in range(width):
-        number, rest = divmod(number, 36)
-        digits.append(_DIGITS[rest])
-    return "".join(reversed(digits))
+    pairs = []
+    for _ in range(width // 2):
+        number, rest = divmod(number, 36 * 36)
+        pairs.append(_PAIRS[rest])
+    return "".join(reversed(pairs))
 
 
 def new_cuid() -> str:

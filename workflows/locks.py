@@ -13,11 +13,14 @@ import functools
 import random
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import DatabaseError, OperationalError, connections, transaction
 from django.db.models import F, Model, QuerySet
+
+from workflows.prepared import ON_POSTGRESQL
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,6 +86,13 @@ def outdate(queryset: QuerySet[Any], column: str) -> None:
     is one that no key uses.
     """
     queryset.update(**{column: F(column)})
+
+
+def one_writer() -> AbstractContextManager[Any]:
+    """What is read first and written last, without a lock between, is read and written in one
+    transaction where the database has one writer. PostgreSQL judges again as it writes.
+    """
+    return nullcontext() if ON_POSTGRESQL else transaction.atomic()
 
 
 def limit_wait(using: str) -> None:

@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
-from django.db import transaction
-
-from executions.engine import joins
+from executions.engine import joins, stored, writing
 from executions.engine.nodes.behaviour import NotSubmittable
 from executions.engine.run import NodeVisit, Run
+from executions.engine.writing import Basis, Changes, Ids
 from executions.models import LIVE, Entity, Execution, Job, Pin, Status, Step, StepState
+from workflows import instances
 from workflows.graph import Node
 from workflows.services import ended
 
@@ -25,7 +25,11 @@ STEP_BUDGET = 10_000
 
 
 class Advance:
-    """The work between two resting points of a tree of executions."""
+    """The work between two resting points of a tree of executions.
+
+    ``basis``: what it was read from, where nothing is locked; ``pins``: of a new root;
+    ``ids``: drawn before for new executions.
+    """
 
     def __init__(
         self,
@@ -35,39 +39,36 @@ class Advance:
         now: datetime,
         by: Any = None,
         pins: Iterable[Pin] | None = None,
+        basis: Basis | None = None,
+        ids: Ids | None = None,
     ) -> None:
         self.root = root
         self.entity = entity
         self.now = now
         self.by = by
-        self._new_pins = [] if pins is None else list(pins)
+        self._by_id = None if by is None else by.pk
+        self._basis = basis
+        self._ids = ids or Ids()
+        self._changes = Changes()
         if pins is not None:
-            self.pins = {pin.callee.cuid: pin for pin in self._new_pins}
+            self._changes.pins = list(pins)
+            self.pins = {pin.callee.cuid: pin for pin in self._changes.pins}
         self._runs: list[Run] = []
         self._due: deque[tuple[Run, Node]] = deque()
-        self._new_executions: dict[int, list[Execution]] = {}
-        self._changed_executions: dict[int, Execution] = {}
-        self._new_steps: list[Step] = []
-        self._changed_steps: dict[int, Step] = {}
-        self._new_jobs: list[Job] = []
-        self._fields_changed = False
         self._visits = 0
 
     @cached_property
     def pins(self) -> dict[str, Pin]:
         """The pinned version of every callee of the closure, by the callee's cuid."""
-        rows = (
-            Pin.objects.filter(root=self.root)
-            .select_related("callee", "version")
-            .defer("version__source")
-        )
-        return {pin.callee.cuid: pin for pin in rows}
+        # Pins are asked for when something is called: an execution of it is about to be new.
+        pins, self._ids = stored.pins(self.root)
+        return pins
 
     # What sets an advance going
 
     def begin(self) -> None:
         """Start the root at its start node."""
-        run = self._add(self.root, 1)
+        run = self._add(self.root)
         if self.root.status == Status.SCHEDULED:
             self._sleep_at_start(run)
         else:
@@ -95,8 +96,11 @@ class Advance:
         for run in self._runs:
             if run.execution == execution:
                 return run
-        steps = list(Step.objects.filter(execution=execution).open())
-        run = Run(execution, steps)
+        return self.know(execution, stored.open_steps(execution))
+
+    def know(self, execution: Execution, open_steps: list[Step]) -> Run:
+        """The run of an execution whose open steps have been read."""
+        run = Run(execution, open_steps)
         self._runs.append(run)
         return run
 
@@ -126,35 +130,40 @@ class Advance:
         """Close an open step."""
         step.state = state
         step.closed_at = self.now
-        step.closed_by = self.by
+        step.closed_by_id = self._by_id
         step.output = None if output is None else dict(output)
         step.handle = handle or ""
         run.open_steps.remove(step)
-        self._new_jobs = [job for job in self._new_jobs if job.step is not step]
+        if self._changes.jobs:
+            self._changes.jobs = [job for job in self._changes.jobs if job.step is not step]
         self.touch(step)
 
     def call(self, run: Run, step: Step, callee_cuid: str) -> None:
         """Start a child on the pinned version of the callee."""
         pin = self.pins[callee_cuid]
-        child = Execution(
+        child = instances.new(
+            Execution,
+            id=self._ids.take(),
             workflow_id=pin.callee_id,
-            version=pin.version,
-            entity=self.entity,
-            parent=run.execution,
-            root=self.root,
+            version_id=pin.version_id,
+            entity_id=self.entity.pk,
+            parent_id=run.execution.pk,
+            root_id=self.root.pk,
             status=Status.ACTIVE,
             context_key=pin.context_key,
             started_at=self.now,
-            started_by=self.by,
+            updated_at=self.now,
+            started_by_id=self._by_id,
         )
-        step.child = child
+        child.version = pin.version
+        step.child_id = child.pk
         self.touch(step)
-        child_run = self._add(child, run.level + 1)
+        child_run = self._add(child)
         self.enter(child_run, child_run.manager.graph.start)
 
-    def _add(self, execution: Execution, level: int) -> Run:
-        self._new_executions.setdefault(level, []).append(execution)
-        run = Run(execution, (), level)
+    def _add(self, execution: Execution) -> Run:
+        self._changes.executions.append(execution)
+        run = Run(execution, ())
         self._runs.append(run)
         return run
 
@@ -167,7 +176,7 @@ class Advance:
 
     def later(self, step: Step, kind: str, at: datetime) -> None:
         """Have the background come back to an open step."""
-        self._new_jobs.append(Job(step=step, kind=kind, due_at=at))
+        self._changes.jobs.append(Job(step=step, kind=kind, due_at=at))
 
     def tell_stage(self, execution: Execution, state: str, progress: float | None) -> None:
         """Set what operators see as the stage of an execution."""
@@ -182,8 +191,10 @@ class Advance:
         for name in clear:
             fields.pop(name, None)
         # As text: to Python, true equals 1.
-        self._fields_changed |= repr(fields) != repr(self.entity.fields)
-        self.entity.fields = fields
+        if repr(fields) != repr(self.entity.fields):
+            self.entity.fields = fields
+            self.entity.updated_at = self.now
+            self._changes.entity = self.entity
 
     def end(self, run: Run, status: Status, message: str = "") -> None:
         """End an execution: what it left open, and all that it started, is cancelled."""
@@ -192,10 +203,10 @@ class Advance:
 
     # The walk
 
-    def finish(self) -> None:
-        """Go on as far as it goes, and write what came of it."""
+    def finish(self) -> bool:
+        """Go on as far as it goes, and write what came of it, as ``write`` does."""
         self.run()
-        self.write()
+        return self.write()
 
     def run(self) -> None:
         """Go on until every execution of the tree waits for something or has ended."""
@@ -235,15 +246,16 @@ class Advance:
             self._settle(run)
 
     def _open(self, run: Run, node: Node) -> Step:
-        step = Step(
-            execution=run.execution,
+        step = instances.new(
+            Step,
+            execution_id=run.execution.pk,
             node_id=node.id,
             type=node.type,
             label=node.label[:200],
             state=StepState.OPEN,
             opened_at=self.now,
         )
-        self._new_steps.append(step)
+        self._changes.steps.append(step)
         run.open_steps.append(step)
         return step
 
@@ -257,10 +269,10 @@ class Advance:
     def _tell_parent(self, run: Run) -> None:
         """A child that completed lets its parent go on; any other end is an incident there."""
         execution = run.execution
-        if execution.parent_id is None and execution.parent is None:
+        if execution.parent_id is None:
             return
         parent_run = self.run_of(self._parent_of(execution))
-        step = next((step for step in parent_run.open_steps if _calls(step, execution)), None)
+        step = next((step for step in parent_run.open_steps if step.child_id == execution.pk), None)
         if step is None or not parent_run.is_live:
             return
         visit = self.visit(parent_run, step)
@@ -272,10 +284,14 @@ class Advance:
             visit.incident(f"child_{execution.status}", ending + reason)
 
     def _parent_of(self, execution: Execution) -> Execution:
-        if execution.parent_id is None or execution.parent_id == self.root.pk:
-            return self.root if execution.parent_id else cast(Execution, execution.parent)
+        if execution.parent_id == self.root.pk:
+            return self.root
+        for run in self._runs:
+            if run.execution.pk == execution.parent_id:
+                return run.execution
         rows = Execution.objects.select_related("version").defer("version__source")
-        return rows.get(pk=execution.parent_id)
+        parent: Any = execution.parent_id
+        return rows.get(pk=parent)
 
     def _end_tree(self, run: Run, status: Status, message: str) -> None:
         for below in self._live_below(run):
@@ -293,119 +309,68 @@ class Advance:
     def _live_below(self, run: Run) -> list[Run]:
         """The runs of all that an execution has started and that is live, deepest last."""
         known = [known for known in self._runs if known.is_live]
-        if run.execution.pk:
-            stored = list(
-                Execution.objects.filter(root_id=self.root.pk)
-                .live()
-                .exclude(pk__in=[other.execution.pk for other in self._runs if other.execution.pk])
-                .select_related("version")
-                .defer("version__source")
-            )
-            steps = Step.objects.filter(execution__in=stored).open()
-            by_execution: dict[int, list[Step]] = {}
-            for step in steps:
-                by_execution.setdefault(step.execution_id, []).append(step)
-            for execution in stored:
-                other = Run(execution, by_execution.get(execution.pk, ()))
-                self._runs.append(other)
-                known.append(other)
+        if not run.execution._state.adding:
+            known += self._stored_live()
         found = [run]
         for above in found:
             found += [
                 other
                 for other in known
-                if _is_child(other.execution, above.execution) and other not in found
+                if other.execution.parent_id == above.execution.pk and other not in found
             ]
         return found[1:]
+
+    def _stored_live(self) -> list[Run]:
+        """The runs of what is live in this tree and has not been read yet."""
+        known: list[Any] = [run.execution.pk for run in self._runs]
+        executions = list(
+            Execution.objects.filter(root_id=self.root.pk)
+            .live()
+            .exclude(pk__in=known)
+            .select_related("version")
+            .defer("version__source")
+        )
+        by_execution: dict[int, list[Step]] = {}
+        for step in Step.objects.filter(execution__in=executions).open():
+            by_execution.setdefault(step.execution_id, []).append(step)
+        found = [Run(execution, by_execution.get(execution.pk, ())) for execution in executions]
+        self._runs += found
+        return found
 
     # What is written
 
     def touch(self, step: Step) -> None:
         """Note that a step that is stored already has changed."""
         if step.pk:
-            self._changed_steps[step.pk] = step
+            self._changes.changed_steps[step.pk] = step
 
     def _changed(self, execution: Execution) -> None:
-        if execution.pk:
-            self._changed_executions[execution.pk] = execution
+        execution.updated_at = self.now
+        if not execution._state.adding:
+            self._changes.changed_executions[execution.pk] = execution
 
-    def write(self) -> None:
-        """Write what the advance brought about: a few statements, however far it walked."""
+    def write(self) -> bool:
+        """Write what the advance brought about; False, and nothing is written, when what it was
+        read from is no longer so.
+        """
         for run in self._runs:
             if run.execution.status == Status.ACTIVE:
                 run.execution.status = Status.WAITING
                 self._changed(run.execution)
-        with transaction.atomic(savepoint=False):
-            for executions in self._new_executions.values():
-                Execution._base_manager.bulk_create(executions)
-            if self._new_pins:
-                for pin in self._new_pins:
-                    pin.live = self.root.status in LIVE
-                Pin._base_manager.bulk_create(self._new_pins)
-            if self._new_steps:
-                Step._base_manager.bulk_create(self._new_steps)
-            if self._new_jobs:
-                Job._base_manager.bulk_create(self._new_jobs)
-            if self._changed_steps:
-                Step._base_manager.bulk_update(
-                    self._changed_steps.values(),
-                    [
-                        "state",
-                        "closed_at",
-                        "closed_by",
-                        "input",
-                        "output",
-                        "handle",
-                        "incident",
-                        "child",
-                        "due_at",
-                        "overdue",
-                        "attempt",
-                    ],
-                )
-                self._drop_jobs()
-            if self._changed_executions:
-                self._update_executions()
-                # A change on hold may have waited for one of them.
-                changed = self._changed_executions.values()
-                ended(row.context_key for row in changed if row.status not in LIVE)
-            if self._fields_changed:
-                Entity._base_manager.filter(pk=self.entity.pk).update(
-                    fields=self.entity.fields, updated_at=self.now
-                )
-
-    def _drop_jobs(self) -> None:
-        """Nobody comes back to a step that is closed. Only those that had a time have a job."""
-        closed = [
-            step.pk
-            for step in self._changed_steps.values()
-            if step.due_at is not None and not (step.is_open and step.state != StepState.INCIDENT)
-        ]
-        if closed:
-            Job._base_manager.filter(step_id__in=closed).delete()
-
-    def _update_executions(self) -> None:
-        executions = list(self._changed_executions.values())
-        names = ["status", "message", "ended_at", "stage", "progress"]
-        Execution._base_manager.bulk_update(executions, names)
-        for execution in executions:
+        # Whoever has read the tree without a lock sees by its root that it has gone on.
+        self._changed(self.root)
+        for pin in self._changes.pins:
+            pin.live = self.root.status in LIVE
+        if not writing.write(self._changes, self._basis):
+            return False
+        changed = self._changes.changed_executions.values()
+        for execution in changed:
             # Generated by the database: read again when somebody asks.
             execution.__dict__.pop("live", None)
             execution.__dict__.pop("live_key", None)
+        # A change on hold may have waited for one of them.
+        ended(row.context_key for row in changed if row.status not in LIVE)
+        return True
 
 
 _ENDINGS: dict[str, str] = {Status.FAILED: "failed", Status.CANCELLED: "was cancelled"}
-
-
-def _calls(step: Step, execution: Execution) -> bool:
-    """Whether the step waits for this execution; either may not be stored yet."""
-    if execution.pk:
-        return step.child_id == execution.pk
-    return Step._meta.get_field("child").is_cached(step) and step.child is execution
-
-
-def _is_child(execution: Execution, parent: Execution) -> bool:
-    """Whether one called the other; either may not be stored yet."""
-    if parent.pk:
-        return execution.parent_id == parent.pk
-    return execution.parent_id is None and execution.parent is parent

@@ -16,16 +16,12 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """One execution of the tree, in memory: its open steps, and how many visits are due.
+    """One execution of the tree, in memory: its open steps, and how many visits are due."""
 
-    ``level``: how deep among those that are new it was called; a parent is written before.
-    """
-
-    def __init__(self, execution: Execution, steps: Iterable[Step], level: int = 0) -> None:
+    def __init__(self, execution: Execution, steps: Iterable[Step]) -> None:
         self.execution = execution
         self.manager = WorkflowManager(execution.version)
         self.open_steps = list(steps)
-        self.level = level
         self.due = 0
         self.reached_end = False
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import BooleanField, Case, F, Q, TextField, Value, When
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from executions import guards
 from executions.models.entity import Entity
@@ -97,6 +99,11 @@ class Execution(models.Model):
     progress = models.FloatField(null=True, blank=True, help_text="In percent.")
     message = models.TextField(blank=True, help_text="Why it failed or was cancelled.")
     started_at = models.DateTimeField()
+    updated_at = models.DateTimeField(
+        default=timezone.now,
+        db_default=Now(),
+        help_text="When it, or of a root anything that it has started, went on last.",
+    )
     scheduled_for = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     started_by = models.ForeignKey(

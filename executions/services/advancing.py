@@ -7,8 +7,10 @@ from typing import Any
 from django.utils import timezone
 
 from executions import guards
+from executions.engine import stored
 from executions.engine.advance import Advance
 from executions.engine.run import NodeVisit
+from executions.engine.writing import Basis
 from executions.models import LIVE, Entity, Execution, Step
 from workflows.guards import Gone
 
@@ -21,8 +23,19 @@ def lock_execution(execution: Execution) -> tuple[Execution, Execution]:
         root = rows.get(pk=execution.root_or_self_id)
         current = root if execution.pk == root.pk else rows.get(pk=execution.pk)
     except Execution.DoesNotExist:
-        raise Gone(f"The execution {execution.cuid} has been deleted.") from None
+        raise _gone(execution) from None
     return root, current
+
+
+def _gone(execution: Execution) -> Gone:
+    return Gone(f"The execution {execution.cuid} has been deleted.")
+
+
+def _require_live(execution: Execution) -> None:
+    if execution.status not in LIVE:
+        raise guards.Ended(
+            f"Execution {execution.cuid} is {execution.status}: nothing can be done to it any more."
+        )
 
 
 def lock_entity(pk: int) -> Entity:
@@ -40,19 +53,33 @@ def locked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]:
     Raises ``guards.Ended`` when the execution has ended.
     """
     root, current = lock_execution(execution)
-    if current.status not in LIVE:
-        raise guards.Ended(
-            f"Execution {current.cuid} is {current.status}: nothing can be done to it any more."
-        )
+    _require_live(current)
     return Advance(root, lock_entity(current.entity_id), now=timezone.now(), by=by), current
 
 
-def locked_visit(execution: Execution, by: Any, node: str | None, step: str | None) -> NodeVisit:
-    """Take the locks of a runner; the visit to the open step with this node or cuid.
+def unlocked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]:
+    """An advance that locks nothing until it writes, and then only writes what still holds.
 
-    Raises ``guards.Ended``, and ``guards.NotOpen`` where there is not one such step.
+    Raises ``Gone``, and ``guards.Ended`` when the execution has ended.
     """
-    advance, current = locked_advance(execution, by)
+    root = stored.execution(execution.root_or_self_id)
+    # Read after the root: whatever goes on with the tree writes the root, and is noticed.
+    current = root if execution.root_id is None else stored.execution(execution.pk)
+    if root is None or current is None:
+        raise _gone(execution)
+    _require_live(current.execution)
+    basis = Basis(current.entity.pk, current.entity_xmin, root.execution.pk, root.xmin)
+    advance = Advance(root.execution, current.entity, now=timezone.now(), by=by, basis=basis)
+    advance.know(current.execution, current.open_steps)
+    return advance, current.execution
+
+
+def visit_to(begun: tuple[Advance, Execution], node: str | None, step: str | None) -> NodeVisit:
+    """The visit to the open step with this node or cuid; ``begun`` is an advance.
+
+    Raises ``guards.NotOpen`` where there is not one such step.
+    """
+    advance, current = begun
     run = advance.run_of(current)
     return advance.visit(run, _open_step(current, run.open_steps, node, step))
 

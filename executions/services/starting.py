@@ -10,15 +10,19 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from executions import guards
+from executions.engine import closures, stored
 from executions.engine.advance import Advance
-from executions.models import LIVE, Entity, Execution, Pin, Status
+from executions.engine.closures import Closure
+from executions.engine.writing import Basis, Ids
+from executions.models import LIVE, Entity, Execution, Status
 from executions.services.advancing import lock_entity, lock_execution
-from workflows import locks
+from workflows import instances, locks
 from workflows.database_refusals import translated
 from workflows.guards import Gone
 from workflows.models import PendingWorkflow, Reference, Version, Workflow, calls
 from workflows.models.audit import Action, attempting, record, told
 from workflows.models.pending import draining
+from workflows.prepared import ON_POSTGRESQL
 
 DB = "default"
 
@@ -44,8 +48,9 @@ def start(
         locks.Contention: an editor was at the same workflows, again and again.
     """
     try:
-        with transaction.atomic():
-            return _start(workflow, entity.pk, by, scheduled_for)
+        return _start_as_before(workflow, entity.pk, by, scheduled_for) or _start_anew(
+            workflow, entity.pk, by, scheduled_for
+        )
     except (IntegrityError, Version.DoesNotExist) as error:
         # The version was replaced or released between its read and the insert; the keys
         # refuse the execution, and a start that begins anew reads the new one.
@@ -80,7 +85,7 @@ def _restart(execution: Execution, by: Any, why: str) -> Execution:
                 advance = Advance(root, entity, now=timezone.now(), by=by)
                 advance.cancel(current, why or "It was restarted.")
                 advance.finish()
-            again = _start(current.workflow, current.entity_id, by, None)
+            again = _start_anew(current.workflow, current.entity_id, by, None)
             made = told(
                 current,
                 Action.RESTARTED,
@@ -95,17 +100,46 @@ def _restart(execution: Execution, by: Any, why: str) -> Execution:
         raise locks.TryAgain from error
 
 
-def _start(
+def _start_as_before(
+    workflow: Workflow, entity_id: int, by: Any, scheduled_for: datetime | None
+) -> Execution | None:
+    """Start on the closure of an earlier start; None when there is none, or it holds no more.
+
+    On PostgreSQL nothing is locked before the one statement that writes: it takes the locks of
+    a runner, and looks again at the rows that everything was decided by.
+    """
+    closure = closures.remembered(workflow.pk)
+    if closure is None:
+        return None
+    with locks.one_writer():
+        known = stored.entity(entity_id)
+        if known is None or known.entity.context.key != closure.context_key:
+            return None
+        basis = Basis(entity_id, known.xmin, closure=closure)
+        started = None
+        if ON_POSTGRESQL or closures.holds(closure):
+            started = _begin(known.entity, closure, by, scheduled_for, known.ids, basis)
+    if started is None:
+        closures.forget(workflow.pk)
+    return started
+
+
+def _start_anew(
     workflow: Workflow, entity_id: int, by: Any, scheduled_for: datetime | None
 ) -> Execution:
-    locked = lock_entity(entity_id)
-    closure = _lock_closure(workflow)
-    if not closure:
-        raise Gone(f"The workflow “{workflow}” has been deleted.")
-    waits = [row.workflow_id for row in closure if getattr(row, "waits", False)]
-    waiting = list(draining(waits)) if waits else []
-    guards.refuse_start(closure[0].workflow, locked, closure, waiting)
-    return _begin(locked, closure, by, scheduled_for)
+    """Find and judge the closure under locks, and start on it."""
+    with transaction.atomic():
+        locked = lock_entity(entity_id)
+        versions = _lock_closure(workflow)
+        if not versions:
+            raise Gone(f"The workflow “{workflow}” has been deleted.")
+        waits = [row.workflow_id for row in versions if getattr(row, "waits", False)]
+        waiting = list(draining(waits)) if waits else []
+        guards.refuse_start(versions[0].workflow, locked, versions, waiting)
+        closure = closures.remember(workflow.pk, versions)
+        started = _begin(locked, closure, by, scheduled_for, Ids(), None)
+        assert started is not None
+        return started
 
 
 def _lock_closure(workflow: Workflow) -> list[Version]:
@@ -142,25 +176,31 @@ def _lock_closure(workflow: Workflow) -> list[Version]:
 
 
 def _begin(
-    entity: Entity, closure: list[Version], by: Any, scheduled_for: datetime | None
-) -> Execution:
-    version, *callees = closure
+    entity: Entity,
+    closure: Closure,
+    by: Any,
+    scheduled_for: datetime | None,
+    ids: Ids,
+    basis: Basis | None,
+) -> Execution | None:
+    """Walk from the start and write; None when what it was read from is no longer so."""
+    version = closure.version()
     now = timezone.now()
-    root = Execution(
-        workflow=version.workflow,
-        version=version,
-        entity=entity,
+    root = instances.new(
+        Execution,
+        id=ids.take(),
+        workflow_id=version.workflow_id,
+        version_id=version.pk,
+        entity_id=entity.pk,
         status=Status.SCHEDULED if scheduled_for and scheduled_for > now else Status.ACTIVE,
-        context_key=version.context_key,
+        context_key=closure.context_key,
         started_at=now,
+        updated_at=now,
         scheduled_for=scheduled_for,
-        started_by=by,
+        started_by_id=None if by is None else by.pk,
     )
-    pins = [
-        Pin(root=root, callee=callee.workflow, version=callee, context_key=callee.context_key)
-        for callee in callees
-    ]
-    advance = Advance(root, entity, now=now, by=by, pins=pins)
+    root.workflow, root.version, root.entity = version.workflow, version, entity
+    pins = closure.pins(root)
+    advance = Advance(root, entity, now=now, by=by, pins=pins, basis=basis, ids=ids)
     advance.begin()
-    advance.finish()
-    return root
+    return root if advance.finish() else None

@@ -9,11 +9,12 @@ from typing import Any
 from django.db import transaction
 
 from executions import guards
+from executions.engine.advance import Advance
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import is_among, may_submit, voters
 from executions.engine.run import NodeVisit
 from executions.models import Execution, Step, StepState, Vote
-from executions.services.advancing import locked_visit
+from executions.services.advancing import locked_advance, unlocked_advance, visit_to
 from workflows import locks
 from workflows.database_refusals import translated
 from workflows.graph import Node
@@ -44,12 +45,24 @@ def submit(
         guards.NotAssigned: the step is assigned to others than ``by``.
         forms.FormInvalid: what was submitted does not fit the form.
     """
+    with locks.one_writer():
+        begun = unlocked_advance(execution, by)
+        if _submit(begun, data, node, step, by):
+            return begun[1]
+    # Others were at the same tree or entity: they are waited for.
     with transaction.atomic():
-        visit = locked_visit(execution, by, node, step)
-        _require_assigned(visit.node, by)
-        visit.advance.submit(visit, data)
-        visit.advance.finish()
-        return visit.run.execution
+        begun = locked_advance(execution, by)
+        _submit(begun, data, node, step, by)
+        return begun[1]
+
+
+def _submit(
+    begun: tuple[Advance, Execution], data: object, node: str | None, step: str | None, by: Any
+) -> bool:
+    visit = visit_to(begun, node, step)
+    _require_assigned(visit.node, by)
+    visit.advance.submit(visit, data)
+    return visit.advance.finish()
 
 
 @translated
@@ -72,7 +85,7 @@ def save_draft(
     if not isinstance(data, dict) or problems:
         raise guards.InvalidDraft(problems=problems or [Problem("/data", "invalid", "No object.")])
     with transaction.atomic():
-        visit = locked_visit(execution, by, node, step)
+        visit = visit_to(locked_advance(execution, by), node, step)
         if visit.node.type != "user_action":
             raise guards.NotOpen(f"Node {quoted(visit.node.id)} takes no form.")
         _require_assigned(visit.node, by)
@@ -104,7 +117,7 @@ def vote(
         behaviour.NotAwaited: the step is no approval.
     """
     with transaction.atomic():
-        visit = locked_visit(execution, by, node, step)
+        visit = visit_to(locked_advance(execution, by), node, step)
         if visit.node.type == "approval":
             if not is_among(visit.node.data, by):
                 raise guards.NotAssigned(f"Others vote on “{visit.node.label}”.")
@@ -237,7 +250,7 @@ class _Decision:
     @locks.retrying
     def _made(self, go_on: Callable[[NodeVisit], None]) -> Execution:
         with transaction.atomic():
-            visit = locked_visit(self.execution, self.by, self.node, self.step)
+            visit = visit_to(locked_advance(self.execution, self.by), self.node, self.step)
             current = visit.run.execution
             before = {"status": current.status, "incident": visit.step.incident}
             go_on(visit)

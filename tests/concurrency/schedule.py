@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, connection, connections, transaction
 
+from executions.engine import closures
+from executions.services import advancing, steps
 from tests.factories import line
 from workflows import locks, services
 from workflows.models import Workflow
@@ -284,6 +286,12 @@ class Schedule:
     def deadlocks(self) -> int:
         return sum(actor.passing.count("40P01") for actor in self.actors)
 
+    def under_locks(self) -> None:
+        """Let starts and submits lock before they read, as they do when others were there."""
+        self.patch.setattr(closures, "remembered", lambda workflow_id: None)
+        self.patch.setattr(locks, "one_writer", transaction.atomic)
+        self.patch.setattr(steps, "unlocked_advance", advancing.locked_advance)
+
     # What proves that a test can fail
 
     def without_locks(self) -> None:
@@ -324,6 +332,7 @@ class Schedule:
 @pytest.fixture(name="schedule")
 def schedule_fixture(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Schedule]:
     schedule = Schedule(monkeypatch)
+    schedule.under_locks()
     try:
         yield schedule
     finally:

@@ -20,6 +20,7 @@ from workflows.models import Context, PendingChange, PendingWorkflow
 from workflows.models.audit import Action, attempting, record
 from workflows.models.context_change import ContextChange, change_together, workflows_of
 from workflows.models.pending import draining
+from workflows.prepared import Statement
 from workflows.refusals import Attempt, Refusal
 from workflows.services.tokens import refuse_stale
 
@@ -129,7 +130,13 @@ def ended(context_keys: Iterable[str]) -> None:
         transaction.on_commit(lambda: _try_waiting(keys), robust=True)
 
 
+_WAITS = Statement("SELECT 1 FROM workflows_pendingchange WHERE state = 'waiting' LIMIT 1")
+
+
 def _try_waiting(keys: list[str]) -> None:
+    # Asked by everybody who ends an execution; most often nothing waits.
+    if not _WAITS.execute():
+        return
     waiting = PendingChange.objects.filter(state=PendingChange.State.WAITING)
     # A blocker works on what the workflows of the change work on now.
     concerned = waiting.filter(members__workflow__context_key__in=keys).distinct()

@@ -1,0 +1,121 @@
+"""What a start freezes, remembered: the workflow and all that it can call, each with its version.
+
+A closure is found and judged under locks once (``services.starting``). Later starts take it as it
+was, and ask in one look whether it still holds; what they may not start on is never remembered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from executions.models import Pin
+from workflows import instances
+from workflows.models import Version, Workflow
+from workflows.prepared import ON_POSTGRESQL, Statement
+
+REMEMBERED = 1_000
+
+HOLDS = (
+    "SELECT count(*) FROM workflows_version v JOIN workflows_workflow w ON w.id = v.workflow_id"
+    " WHERE {these} AND v.in_force AND w.state = 'active'"
+    " AND NOT EXISTS (SELECT 1 FROM workflows_version l"
+    " WHERE l.workflow_id = v.workflow_id AND l.number > v.number)"
+    " AND NOT EXISTS (SELECT 1 FROM workflows_pendingworkflow p"
+    " WHERE p.workflow_id = w.id AND p.waiting)"
+)
+"""How many of these versions are what a start would run: the latest of an active workflow that
+no change waits for."""
+
+# SQLite gives the id of a row that was rolled back to another one.
+_HOLDS_ON_SQLITE = Statement(
+    HOLDS.format(these="v.id || ':' || v.checksum IN (SELECT value FROM json_each(%s))")
+)
+_WRITTEN = Statement(
+    "SELECT w.id || ':' || w.xmin FROM workflows_workflow w WHERE w.id = ANY(%s)", ("bigint[]",)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """The versions that a start of a workflow runs and pins.
+
+    ``written``: id and ``xmin`` of each workflow, on PostgreSQL; every edit writes the row.
+    """
+
+    context_key: str
+    versions: tuple[dict[str, Any], ...]
+    workflows: tuple[dict[str, Any], ...]
+    written: tuple[str, ...]
+
+    @property
+    def workflow_ids(self) -> list[int]:
+        return [values["id"] for values in self.workflows]
+
+    @property
+    def version_ids(self) -> list[int]:
+        return [values["id"] for values in self.versions]
+
+    def version(self, place: int = 0) -> Version:
+        """One of the versions, the workflow's own first; an instance of the caller's own."""
+        version = instances.stored(Version, self.versions[place])
+        version.workflow = instances.stored(Workflow, self.workflows[place])
+        return version
+
+    def pins(self, root: Any) -> list[Pin]:
+        """The pins of a new root."""
+        callees = [self.version(place) for place in range(1, len(self.versions))]
+        return [
+            Pin(root=root, callee=callee.workflow, version=callee, context_key=self.context_key)
+            for callee in callees
+        ]
+
+
+_remembered: dict[int, Closure] = {}
+
+
+def remember(workflow_id: int, versions: Sequence[Version]) -> Closure:
+    """Keep the closure of a workflow, its own version first; its workflows are locked."""
+    closure = Closure(
+        versions[0].context_key,
+        tuple(_values(version) for version in versions),
+        tuple(_values(version.workflow) for version in versions),
+        _written([version.workflow_id for version in versions]),
+    )
+    if len(_remembered) >= REMEMBERED:
+        _remembered.pop(next(iter(_remembered)), None)
+    _remembered[workflow_id] = closure
+    return closure
+
+
+def remembered(workflow_id: int) -> Closure | None:
+    """The closure as it was at an earlier start; whether it holds is asked later."""
+    return _remembered.get(workflow_id)
+
+
+def forget(workflow_id: int) -> None:
+    """Find it anew at the next start."""
+    _remembered.pop(workflow_id, None)
+
+
+def holds(closure: Closure) -> bool:
+    """Whether a start would run just these versions now; on SQLite, whose writer is alone."""
+    keys = [f"{values['id']}:{values['checksum']}" for values in closure.versions]
+    found = _HOLDS_ON_SQLITE.execute([json.dumps(keys)])
+    return bool(found[0][0] == len(keys))
+
+
+def _values(row: Any) -> dict[str, Any]:
+    return {
+        field.attname: row.__dict__[field.attname]
+        for field in row._meta.concrete_fields
+        if field.attname in row.__dict__
+    }
+
+
+def _written(ids: list[int]) -> tuple[str, ...]:
+    if not ON_POSTGRESQL:
+        return ()
+    return tuple(row[0] for row in _WRITTEN.execute([ids]))
