@@ -288,7 +288,7 @@ class Schedule:
 
     def under_locks(self) -> None:
         """Let starts and submits lock before they read, as they do when others were there."""
-        self.patch.setattr(closures, "remembered", lambda workflow_id: None)
+        self.patch.setattr(closures, "remembered", lambda _: None)
         self.patch.setattr(locks, "one_writer", transaction.atomic)
         self.patch.setattr(steps, "unlocked_advance", advancing.locked_advance)
 
