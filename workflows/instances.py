@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from django.db import models
 from django.db.models.base import ModelState
 
+from workflows.prepared import Statement
+
 Row = TypeVar("Row", bound=models.Model)
 
 
@@ -50,3 +52,15 @@ def new(model: type[Row], **values: Any) -> Row:
             row.__dict__[name] = default()
     row._state = ModelState()
     return row
+
+
+@cache
+def _by_cuid(model: type[models.Model], names: tuple[str, ...]) -> Statement:
+    columns = ", ".join(f"t.{name}" for name in names)
+    return Statement(f"SELECT {columns} FROM {model._meta.db_table} t WHERE t.cuid = %s", ("text",))
+
+
+def by_cuid(model: type[Row], cuid: str, names: tuple[str, ...]) -> Row | None:
+    """The row with this cuid, with these attributes read; none that needs to be converted."""
+    rows = _by_cuid(model, names).execute([cuid])
+    return stored(model, dict(zip(names, rows[0], strict=True))) if rows else None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail
+from rest_framework.exceptions import ErrorDetail, NotFound
 
-from executions.engine.manager import graph_of
+from executions.api.shown import shown
 from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step, Vote
 from workflows.api.strict import (
     AnyField,
@@ -19,7 +18,6 @@ from workflows.api.strict import (
     StrictSerializer,
 )
 from workflows.models import FindingType, RecordType, Workflow
-from workflows.refusals import Refusal
 
 
 class FindingSerializer(StrictModelSerializer):
@@ -140,7 +138,7 @@ class OpenStepSerializer(serializers.ModelSerializer):
     node = serializers.CharField(source="node_id")
     since = serializers.DateTimeField(source="opened_at")
     due = serializers.DateTimeField(source="due_at")
-    form = serializers.SerializerMethodField()
+    form = FormSerializer(allow_null=True)
     incident = IncidentSerializer(allow_null=True)
     votes = VoteSerializer(many=True)
 
@@ -160,48 +158,28 @@ class OpenStepSerializer(serializers.ModelSerializer):
             "incident",
         ]
 
-    @extend_schema_field(FormSerializer(allow_null=True))
-    def get_form(self, step: Step) -> dict[str, Any] | None:
-        """What a user action asks for, as it was when the execution started."""
-        if step.type != "user_action":
-            return None
-        try:
-            node = graph_of(self.context["version"]).node(step.node_id)
-        except (Refusal, KeyError):
-            # A damaged version is a finding of check_integrity; its execution is shown.
-            return None
-        return {
-            "title": node.data.get("title") or node.label,
-            "button_label": node.data.get("button_label") or "Submit",
-            "fields": node.data.get("fields", []),
-        }
-
 
 class ExecutionSerializer(ListedExecutionSerializer):
-    """An execution: where it stands, and on what it runs."""
+    """An execution: where it stands, and on what it runs.
+
+    The shape alone; ``shown`` reads all of it at once.
+    """
 
     entity = WorkedOnEntitySerializer()
-    children = ShownField("cuid", many=True, read_only=True)
-    pins = serializers.SerializerMethodField()
-    open_steps = serializers.SerializerMethodField()
+    children = serializers.ListField(child=serializers.CharField(), read_only=True)
+    pins = PinSerializer(many=True, read_only=True)
+    open_steps = OpenStepSerializer(many=True, read_only=True)
 
     class Meta(ListedExecutionSerializer.Meta):
         fields = [*ListedExecutionSerializer.Meta.fields, "children", "pins", "open_steps"]
         read_only_fields = fields
 
-    @extend_schema_field(PinSerializer(many=True))
-    def get_pins(self, execution: Execution) -> Any:
-        """The versions of callees, fixed when the root was started."""
-        pins = Pin.objects.filter(root_id=execution.root_or_self_id)
-        rows = pins.select_related("callee", "version").defer("version__source")
-        return PinSerializer(rows, many=True).data
-
-    @extend_schema_field(OpenStepSerializer(many=True))
-    def get_open_steps(self, execution: Execution) -> Any:
-        """The steps at which the execution stands."""
-        steps = Step.objects.filter(execution=execution).open().prefetch_related("votes")
-        context = {"version": execution.version}
-        return OpenStepSerializer(steps, many=True, context=context).data
+    def to_representation(self, instance: Execution) -> Any:
+        """The execution as it is now. Raises ``NotFound`` when it is gone."""
+        found = shown(instance)
+        if found is None:
+            raise NotFound(f"The execution {instance.cuid} has been deleted.")
+        return found
 
 
 class StepSerializer(serializers.ModelSerializer):
@@ -237,8 +215,8 @@ class StepSerializer(serializers.ModelSerializer):
 class StartSerializer(StrictSerializer):
     """What to start, and on what."""
 
-    workflow = CuidField(queryset=Workflow.objects.all())
-    entity = CuidField(queryset=Entity.objects.all())
+    workflow = CuidField(queryset=Workflow.objects.all(), only=("id", "cuid", "title"))
+    entity = CuidField(queryset=Entity.objects.all(), only=("id", "cuid", "title"))
     scheduled_for = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 

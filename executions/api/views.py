@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -29,7 +30,9 @@ from executions.api.serializers import (
 )
 from executions.inbox import inbox
 from executions.models import Execution, Finding, InventoryModel, Step
+from workflows import instances
 from workflows.api.resources import EditableResource, Resource
+from workflows.jsontext import quoted, unstorable
 
 
 class FindingViewSet(EditableResource):
@@ -63,16 +66,20 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resourc
     ordering_fields = ["status", "started_at", "ended_at"]
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Executions with what their representation shows; the list's leaves the fields out."""
-        executions = (
-            super()
-            .get_queryset()
-            .select_related("workflow", "version", "entity", "parent", "root", "started_by")
-            .defer("version__source")
-        )
-        if self.action in ("list", "mine"):
-            return executions.defer("version__source", "entity__fields")
-        return executions.prefetch_related("children")
+        """Executions with what a list shows of them."""
+        related = ("workflow", "version", "entity", "parent", "root", "started_by")
+        executions = super().get_queryset().select_related(*related)
+        return executions.defer("version__source", "entity__fields")
+
+    def get_object(self) -> Any:
+        """The execution that the URL names; what is not needed to act on it is read when asked."""
+        cuid = self.kwargs["cuid"]
+        names = ("id", "cuid", "status", "workflow_id", "root_id", "parent_id")
+        row = None if unstorable(cuid) else instances.by_cuid(Execution, cuid, names)
+        if row is None:
+            raise NotFound(f"No execution has the cuid {quoted(cuid)}.")
+        self.check_object_permissions(self.request, row)
+        return row
 
     def get_serializer_class(self) -> Any:
         """The list leaves steps and pins out."""
@@ -80,8 +87,7 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resourc
 
     def answer(self, execution: Execution, status_code: int = status.HTTP_200_OK) -> Response:
         """Return an execution as the database has it now."""
-        row = self.get_queryset().get(pk=execution.pk)
-        return Response(self.get_serializer(row).data, status_code)
+        return Response(self.get_serializer(execution).data, status_code)
 
     @extend_schema(request=StartSerializer, responses={201: ExecutionSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:

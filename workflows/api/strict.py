@@ -11,6 +11,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ParseError
 from rest_framework.parsers import JSONParser
 
+from workflows import instances
 from workflows.jsontext import kind, quoted, unstorable, unstorable_in
 
 
@@ -95,15 +96,16 @@ class AnyField(serializers.JSONField):
 
 
 class CuidField(serializers.SlugRelatedField[Any]):
-    """A row by its public id."""
+    """A row by its public id; ``only`` names the attributes that are read at once."""
 
     default_error_messages = {
         "does_not_exist": "No {noun} has the cuid {cuid}.",
         "not_text": "A cuid is a text, not {kind}.",
     }
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, only: tuple[str, ...] = (), **kwargs: Any) -> None:
         super().__init__(slug_field="cuid", **kwargs)
+        self.only = only
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Return the row; an empty text is no cuid, and not the same as null."""
@@ -114,7 +116,14 @@ class CuidField(serializers.SlugRelatedField[Any]):
         if not isinstance(data, str):
             self.fail("not_text", kind=kind(data))
         rows: Any = self.get_queryset()
-        row = None if unstorable(data) else rows.filter(cuid=data).first()
+        row = None
+        if not unstorable(data):
+            # Any row of the model will do where only some of it is read.
+            row = (
+                instances.by_cuid(rows.model, data, self.only)
+                if self.only
+                else rows.filter(cuid=data).first()
+            )
         if row is None:
             noun = rows.model._meta.verbose_name
             self.fail("does_not_exist", noun=noun, cuid=quoted(data))

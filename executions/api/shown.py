@@ -1,0 +1,181 @@
+"""An execution as the API shows it, read in one statement.
+
+``serializers.ExecutionSerializer`` declares its shape. What it holds is put together here, for
+every start and every submit answers with it.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.auth import get_user_model
+
+from executions.engine.manager import graph_of
+from executions.models import OPEN, Execution
+from workflows import instances
+from workflows.models import Version
+from workflows.prepared import ON_POSTGRESQL, Statement
+from workflows.refusals import Refusal
+
+USER = get_user_model()
+USER_ACTION = "user_action"
+
+
+def _listed(columns: str, rows: str) -> str:
+    """A subquery whose rows come as one JSON list, each of them a list of these columns."""
+    lists, row = (
+        ("json_agg", "json_build_array") if ON_POSTGRESQL else ("json_group_array", "json_array")
+    )
+    return f"(SELECT {lists}({row}({columns})) FROM ({rows}) r)"
+
+
+def _json(column: str) -> str:
+    return column if ON_POSTGRESQL else f"json({column})"
+
+
+_VOTES = _listed(
+    "r.username, r.approves, r.notes, r.at",
+    "SELECT * FROM executions_vote v WHERE v.step_id = s.id ORDER BY v.id",
+)
+_STEPS = _listed(
+    "r.cuid, r.node_id, r.type, r.label, r.opened_at, r.due_at, r.overdue,"
+    f" {_json('r.draft')}, {_json('r.incident')}, {_json('r.votes')}",
+    f"SELECT s.*, {_VOTES} AS votes FROM executions_step s WHERE s.execution_id = x.id"
+    f" AND s.state IN {OPEN} ORDER BY s.id",
+)
+_CHILDREN = _listed(
+    "r.cuid", "SELECT cuid FROM executions_execution c WHERE c.parent_id = x.id ORDER BY c.id DESC"
+)
+_PINS = _listed(
+    "r.cuid, r.number",
+    "SELECT w.cuid, v.number FROM executions_pin p"
+    " JOIN workflows_workflow w ON w.id = p.callee_id"
+    " JOIN workflows_version v ON v.id = p.version_id"
+    " WHERE p.root_id = COALESCE(x.root_id, x.id) ORDER BY p.id",
+)
+_COLUMNS = {
+    "cuid": "x.cuid",
+    "status": "x.status",
+    "workflow": "w.cuid",
+    "version": "v.number",
+    "parent": "parent.cuid",
+    "root": "root.cuid",
+    "stage": "x.stage",
+    "progress": "x.progress",
+    "message": "x.message",
+    "scheduled_for": "x.scheduled_for",
+    "started_at": "x.started_at",
+    "ended_at": "x.ended_at",
+    "started_by": f"u.{USER.USERNAME_FIELD}",
+    "version_id": "v.id",
+    "checksum": "v.checksum",
+    "entity_cuid": "e.cuid",
+    "entity_title": "e.title",
+    "entity_name": "e.entity_name",
+    "entity_fields": "e.fields",
+    "children": _CHILDREN,
+    "pins": _PINS,
+    "open_steps": _STEPS,
+}
+_SHOWN = Statement(
+    f"SELECT {', '.join(_COLUMNS.values())} FROM executions_execution x"
+    " JOIN workflows_workflow w ON w.id = x.workflow_id"
+    " JOIN workflows_version v ON v.id = x.version_id"
+    " JOIN executions_entity e ON e.id = x.entity_id"
+    " LEFT JOIN executions_execution parent ON parent.id = x.parent_id"
+    " LEFT JOIN executions_execution root ON root.id = x.root_id"
+    f" LEFT JOIN {USER._meta.db_table} u ON u.id = x.started_by_id WHERE x.id = %s",
+    ("bigint",),
+)
+
+
+def shown(execution: Execution) -> dict[str, Any] | None:
+    """The execution as the API shows it now; None when it is gone."""
+    rows = _SHOWN.execute([execution.pk])
+    if not rows:
+        return None
+    row = dict(zip(_COLUMNS, rows[0], strict=True))
+    frozen = {"id": row["version_id"], "number": row["version"], "checksum": row["checksum"]}
+    version = instances.stored(Version, frozen)
+    return {
+        "cuid": row["cuid"],
+        "status": row["status"],
+        "workflow": row["workflow"],
+        "version": row["version"],
+        "entity": {
+            "cuid": row["entity_cuid"],
+            "title": row["entity_title"],
+            "entity_name": row["entity_name"],
+            "fields": _parsed(row["entity_fields"]),
+        },
+        "parent": row["parent"],
+        "root": row["root"],
+        "stage": row["stage"],
+        "progress": row["progress"],
+        "message": row["message"],
+        "scheduled_for": _instant(row["scheduled_for"]),
+        "started_at": _instant(row["started_at"]),
+        "ended_at": _instant(row["ended_at"]),
+        "started_by": row["started_by"],
+        "children": [cuid for (cuid,) in _parsed(row["children"]) or []],
+        "pins": [
+            {"workflow": cuid, "version": number} for cuid, number in _parsed(row["pins"]) or []
+        ],
+        "open_steps": [_open_step(step, version) for step in _parsed(row["open_steps"]) or []],
+    }
+
+
+def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
+    cuid, node, kind, label, opened_at, due_at, overdue, draft, incident, votes = values
+    return {
+        "step": cuid,
+        "node": node,
+        "type": kind,
+        "label": label,
+        "since": _instant(opened_at),
+        "due": _instant(due_at),
+        "overdue": bool(overdue),
+        "form": _form(version, node) if kind == USER_ACTION else None,
+        "draft": draft,
+        "votes": [
+            {"user": user, "approves": bool(approves), "notes": notes, "at": _instant(at)}
+            for user, approves, notes, at in votes or []
+        ],
+        "incident": incident
+        and {
+            "code": incident["code"],
+            "detail": incident["detail"],
+            "at": _instant(incident["at"]),
+            "attempt": incident.get("attempt", 1),
+        },
+    }
+
+
+def _form(version: Version, node_id: str) -> dict[str, Any] | None:
+    """What a user action asks for, as it was when the execution started."""
+    try:
+        node = graph_of(version).node(node_id)
+    except (Refusal, KeyError):
+        # A damaged version is a finding of check_integrity; its execution is shown.
+        return None
+    return {
+        "title": node.data.get("title") or node.label,
+        "button_label": node.data.get("button_label") or "Submit",
+        "fields": node.data.get("fields", []),
+    }
+
+
+def _parsed(value: Any) -> Any:
+    # A column of text, or what the driver has parsed already.
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _instant(value: datetime | str | None) -> str | None:
+    if value is None:
+        return None
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.isoformat().replace("+00:00", "Z")
