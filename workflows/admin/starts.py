@@ -29,7 +29,8 @@ def starts(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
     found: dict[str, Any] = {"told": kind.told(data)}
     is_by_hand = workflow.trigger == Workflow.Trigger.MANUAL
     if workflow.state != Workflow.State.ACTIVE and not is_by_hand:
-        found["waits"] = f"It is {workflow.state}: nothing starts it until it is active."
+        state = "a draft" if workflow.state == Workflow.State.DRAFT else workflow.state
+        found["waits"] = f"It is {state}: nothing does until it is active."
     if workflow.trigger == Workflow.Trigger.WEBHOOK:
         url = request.build_absolute_uri(reverse("api:workflow-hook", args=[workflow.cuid]))
         found["url"] = url
