@@ -14,9 +14,11 @@ _EXAMPLE = """\
 SECRET='the value of {secret}'
 BODY='{{"delivery": "an id of your own", "entity": "the cuid of an entity"}}'
 AT=$(date +%s)
-SIGNED=$(printf '%s' "$AT.{cuid}.$BODY" | openssl dgst -sha256 -hmac "$SECRET" -r | cut -d' ' -f1)
-curl -X POST '{url}' -H 'Content-Type: application/json' \\
-  -H "X-Holdfast-Timestamp: $AT" -H "X-Holdfast-Signature: sha256=$SIGNED" -d "$BODY"
+SIGNED=$(printf '%s' "$AT.{cuid}.$BODY" |
+  openssl dgst -sha256 -hmac "$SECRET" -r | cut -d' ' -f1)
+curl -X POST -d "$BODY" -H 'Content-Type: application/json' \\
+  -H "X-Holdfast-Timestamp: $AT" -H "X-Holdfast-Signature: sha256=$SIGNED" \\
+  '{url}'
 """
 
 
