@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from executions.engine.triggers import CHANGED
@@ -129,8 +129,8 @@ def serve_start(pk: int) -> bool:
     """Make one start, or tell what refuses it; False when another has, or it is left for later."""
     try:
         return _serve(pk)
-    except (locks.Contention, DatabaseError):
-        logger.warning("The triggered start %s is left to run_due.", pk, exc_info=True)
+    except locks.Contention:
+        logger.info("The triggered start %s met others at the same rows.", pk)
     except Exception as error:
         logger.exception("The triggered start %s failed.", pk)
         _put_off(pk, f"{type(error).__name__}: {error}"[:500])

@@ -293,6 +293,16 @@ def test_two_new_ones_at_once_in_bulk_are_refused(kind: FindingType) -> None:
     assert not Workflow.objects.exists()
 
 
+def test_a_bulk_statement_may_come_upon_the_first_itself(first: Workflow) -> None:
+    row = Workflow.objects.get(pk=first.pk)
+    row.pk, row.title = None, "Renamed"
+    Workflow.objects.bulk_create(
+        [row], update_conflicts=True, unique_fields=["cuid"], update_fields=["title"]
+    )
+    first.refresh_from_db()
+    assert (first.title, first.trigger) == ("Renamed", "created")
+
+
 def test_a_change_on_hold_is_judged_when_it_is_asked_for_and_when_it_is_made(
     kind: FindingType,
 ) -> None:

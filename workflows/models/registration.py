@@ -38,7 +38,9 @@ def refuse_new(rows: Sequence[Workflow], using: str) -> None:
         guards.refuse_trigger(row)
     keys = [row.context.key for row in rows if row.starts_on_creation]
     if keys:
-        guards.refuse_taken(takers(using, keys, []))
+        # A bulk statement may update what is there by that name already.
+        again = [row.cuid for row in rows]
+        guards.refuse_taken(takers(using, keys, []).exclude(cuid__in=again))
     if len(set(keys)) < len(keys):
         raise guards.TriggerTaken("Two of these workflows would start when an entity is created.")
 
