@@ -26,7 +26,7 @@ def judge_entity(instance: Entity, raw: bool, update_fields: Any, **kwargs: Any)
 @receiver(entities_written)
 def note_what_it_sets_off(written: Any, using: str, **kwargs: Any) -> None:
     """An entity that is created, or whose fields change, starts what waits for that."""
-    services.note(written, using)
+    services.set_off(written, using)
 
 
 @receiver(pre_delete, sender=Entity)

@@ -9,7 +9,7 @@ from executions.services.hook_starts import start_by_delivery
 from executions.services.jobs import come_back, give_up, hold, put_off
 from executions.services.starting import restart, start
 from executions.services.steps import retry, save_draft, skip, submit, vote, wake
-from executions.services.triggering import due_starts, note, serve_due_starts, serve_start
+from executions.services.triggering import due_starts, serve_due_starts, serve_start, set_off
 
 __all__ = [
     "cancel",
@@ -17,13 +17,13 @@ __all__ = [
     "due_starts",
     "give_up",
     "hold",
-    "note",
     "put_off",
     "restart",
     "retry",
     "save_draft",
     "serve_due_starts",
     "serve_start",
+    "set_off",
     "skip",
     "start",
     "start_by_delivery",

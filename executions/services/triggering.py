@@ -39,7 +39,7 @@ Written = tuple[Entity, Mapping[str, Any] | None]
 """An entity that was written, and the values that it had before; None where it is new."""
 
 
-def note(written: Iterable[Written], using: str) -> None:
+def set_off(written: Iterable[Written], using: str) -> None:
     """Write down what these edits set off, in their transaction, and start it after the commit."""
     edits = [(row, before) for row, before in written if _may_set_off(row, before)]
     if not edits or using != DB:

@@ -29,7 +29,7 @@ from workflows.models import FindingType, Workflow
 pytestmark = MARKS
 
 APPENDED = after("workflows.models.version.append_version")
-NOTED = after("executions.services.note")
+NOTED = after("executions.services.set_off")
 SERVED = before("executions.services.triggering.start_within")
 
 

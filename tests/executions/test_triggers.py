@@ -374,6 +374,26 @@ def test_an_edit_that_sets_nothing_off_takes_one_statement_more_at_the_most(
         return [create, statements(change), statements(retitle)]
 
     with monkeypatch.context() as patch:
-        patch.setattr(services, "note", lambda *_: None)
+        patch.setattr(services, "set_off", lambda *_: None)
         create, change, retitle = costs()
     assert costs() == [create + 1, change + 1, retitle]
+
+
+def test_an_edit_that_sets_something_off_takes_as_many_however_much_else_there_is(
+    kind: FindingType,
+) -> None:
+    waiting(kind, "created")
+    waiting(kind, "changed", {"fields": ["a"]})
+
+    def edit() -> None:
+        finding = FindingFactory(entity_name_type=kind)
+        finding.fields = {"a": 1}
+        finding.save()
+
+    few = statements(edit)
+    for _ in range(10):
+        waiting(FindingTypeFactory(), "created")
+        waiting(FindingTypeFactory(), "changed")
+        edit()
+    assert statements(edit) == few
+    assert Execution.objects.count() == 24

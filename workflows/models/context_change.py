@@ -41,7 +41,7 @@ class ContextChange:
         *,
         starting: bool | None = None,
     ) -> None:
-        """``starting``: whether they start on creation after the change, where it says so too."""
+        """``starting``: whether they start on creation then, where the same edit changes that."""
         self.workflows = [row for row in workflows if row.context != context]
         self.starting = [
             row
