@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 from django.db import connection
 from django.test import Client
 
+from executions import services
 from executions.models import Delivery, Execution, Finding, Secret
 from executions.services.hooks import signature
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, drawn, form
@@ -214,6 +215,15 @@ def test_what_cannot_start_is_refused_told_and_may_be_delivered_again(
 def test_an_entity_of_another_type_is_refused(workflow: Workflow) -> None:
     other = FindingFactory(entity_name_type=FindingTypeFactory())
     assert_problem(post(workflow, asked(other)), 400, "entity_type_mismatch")
+
+
+def test_a_delivery_goes_with_its_execution(workflow: Workflow, finding: Finding) -> None:
+    post(workflow, asked(finding))
+    execution = Execution.objects.get()
+    services.cancel(execution)
+    assert post(workflow, asked(finding)).status_code == 200
+    Execution.objects.get().delete()
+    assert not Delivery.objects.exists()
 
 
 def test_only_posts(workflow: Workflow) -> None:
