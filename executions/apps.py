@@ -11,7 +11,7 @@ class ExecutionsConfig(AppConfig):
 
     def ready(self) -> None:
         from executions import checks, signals  # noqa: F401
-        from executions.engine import nodes  # noqa: F401
+        from executions.engine import nodes, triggers  # noqa: F401
         from workflows import seals
 
         seals.seal("executions_entity_sealed", "executions_entity", ("cuid",))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from executions import background
+from executions.services import due_starts, serve_due_starts
 from workflows import services
 from workflows.models import PendingChange
 
@@ -20,14 +21,16 @@ class Served:
 
     pending_changes: list[PendingChange]
     jobs: int = 0
+    starts: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.pending_changes or self.jobs)
+        return bool(self.pending_changes or self.jobs or self.starts)
 
 
 def run_due(*, dry_run: bool = False, stop: Callable[[], bool] = lambda: False) -> Served:
-    """Serve once what is due: jobs, then changes on hold that are drained."""
+    """Serve once what is due: triggered starts, jobs, then changes on hold that are drained."""
     if dry_run:
-        return Served(services.drained(), background.due())
+        return Served(services.drained(), background.due(), len(due_starts()))
+    starts = serve_due_starts(stop)
     jobs = background.serve_due(stop)
-    return Served(services.apply_all_drained(), jobs)
+    return Served(services.apply_all_drained(), jobs, starts)

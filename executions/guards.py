@@ -122,6 +122,7 @@ DELETION_KEYS.update(
         "executions_execution_version_": HasExecutions,
         "executions_pin_version_": HasExecutions,
         "executions_execution_entity_": EntityInUse,
+        "executions_triggeredstart_entity_": EntityInUse,
         "executions_entity_entity_name_type_": TypeInUse,
         "executions_entity_primary_record_type_": TypeInUse,
     }

@@ -1,6 +1,10 @@
-"""The address of a step that waits to be called: ``POST /hooks/<step cuid>/``."""
+"""What is delivered from outside, signed; and where a step waits: ``POST /hooks/<step cuid>/``."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -8,6 +12,8 @@ from django.views.decorators.http import require_POST
 
 from executions.services import hooks
 from workflows.locks import Contention
+
+R = TypeVar("R")
 
 MAX_BYTES = 1024 * 1024
 _STATUSES: dict[type[Exception], int] = {
@@ -24,28 +30,39 @@ _STATUSES: dict[type[Exception], int] = {
 def hook(request: HttpRequest, cuid: str) -> JsonResponse:
     """Take a delivery. Who delivers is known by the signature alone."""
     try:
+        is_new = taken(request, partial(hooks.deliver, cuid))
+    except NotTaken as error:
+        return JsonResponse(
+            {"status": error.status, "detail": str(error)},
+            status=error.status,
+            content_type="application/problem+json",
+        )
+    return JsonResponse({"taken": is_new})
+
+
+class NotTaken(Exception):
+    """A delivery is not taken; the status that answers it."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+def taken(request: Any, deliver: Callable[..., R]) -> R:
+    """Give a request's body, signature and time to ``deliver``. Raises ``NotTaken``."""
+    try:
         length = int(request.headers.get("Content-Length") or 0)
     except ValueError:
         length = 0
     if length > MAX_BYTES:
-        return _problem(413, f"No more than {MAX_BYTES} bytes are taken.")
+        raise NotTaken(413, f"No more than {MAX_BYTES} bytes are taken.")
     try:
-        is_new = hooks.deliver(
-            cuid,
+        return deliver(
             request.body,
             signed=request.headers.get("X-Holdfast-Signature", ""),
             timestamp=request.headers.get("X-Holdfast-Timestamp", ""),
         )
     except tuple(_STATUSES) as error:
-        return _problem(_STATUSES[type(error)], str(error))
-    except Contention:
-        return _problem(503, "Others are at the same execution; deliver it again.")
-    return JsonResponse({"taken": is_new})
-
-
-def _problem(status: int, detail: str) -> JsonResponse:
-    return JsonResponse(
-        {"status": status, "detail": detail},
-        status=status,
-        content_type="application/problem+json",
-    )
+        raise NotTaken(_STATUSES[type(error)], str(error)) from error
+    except Contention as error:
+        raise NotTaken(503, "Others are at the same rows; deliver it again.") from error

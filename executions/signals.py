@@ -7,8 +7,9 @@ from typing import Any
 from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
 
-from executions import guards
+from executions import guards, services
 from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Secret, Step
+from executions.models.entity import entities_written
 from workflows.models.audit import attempting, record
 from workflows.models.audited import deleted
 
@@ -20,6 +21,12 @@ def judge_entity(instance: Entity, raw: bool, update_fields: Any, **kwargs: Any)
     """The context of an entity is not changed under a live execution."""
     if not raw and instance.pk:
         guards.refuse_entity_edit(instance, update_fields)
+
+
+@receiver(entities_written)
+def note_what_it_sets_off(written: Any, using: str, **kwargs: Any) -> None:
+    """An entity that is created, or whose fields change, starts what waits for that."""
+    services.set_off(written, using)
 
 
 @receiver(pre_delete, sender=Entity)

@@ -15,8 +15,10 @@ from workflows.guards import (
     Draining,
     IncompatibleEntityTypes,
     InvalidState,
+    InvalidTrigger,
     LogKept,
     Referenced,
+    TriggerTaken,
     TypeInUse,
     VersionInUse,
     WrittenOnce,
@@ -52,12 +54,19 @@ KEYS: dict[str, type[Refusal]] = {
     "workflows_workflow_sealed": WrittenOnce,
     "workflows_workflow_called": Referenced,
     "workflows_workflow_state": InvalidState,
+    "workflows_workflow_trigger": InvalidTrigger,
+    "workflows_workflow_created": TriggerTaken,
     "workflows_workflow_shape": ContextShape,
     "workflows_version_shape": ContextShape,
     "workflows_pendingchange_shape": ContextShape,
     "workflows_pending_once": Draining,
     "workflows_auditentry_sealed": LogKept,
     "workflows_auditentry_kept": LogKept,
+}
+
+# SQLite tells the columns of a unique index, not its name.
+UNIQUE_ON_SQLITE = {
+    "UNIQUE constraint failed: workflows_workflow.context_key": "workflows_workflow_created"
 }
 
 
@@ -126,7 +135,8 @@ def as_refusal(error: DatabaseError) -> Refusal | None:
         return None
     name = _constraint_of(error)
     if not name:
-        name = next((key for key in KEYS if key in str(error)), "")
+        told = UNIQUE_ON_SQLITE.get(str(error), str(error))
+        name = next((key for key in KEYS if key in told), "")
     if name in KEYS:
         return KEYS[name]()
     state = getattr(error.__cause__, "pgcode", "")

@@ -19,6 +19,7 @@ urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
     path("", include(workflows_routes.urlpatterns)),
+    path("", include(executions_routes.urlpatterns)),
     path("", include(router.urls)),
     re_path("", no_such_route),
 ]

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from django.urls import path
 from rest_framework.routers import BaseRouter
 
+from executions.api.hooks import WorkflowHookView
 from executions.api.views import ExecutionViewSet, FindingViewSet, InventoryModelViewSet
+
+urlpatterns = [
+    path("workflows/<str:cuid>/hook/", WorkflowHookView.as_view(), name="workflow-hook"),
+]
 
 
 def register(router: BaseRouter) -> None:

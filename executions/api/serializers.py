@@ -220,6 +220,20 @@ class StartSerializer(StrictSerializer):
     scheduled_for = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 
+class DeliverySerializer(serializers.Serializer):
+    """What a signed POST asks to start: its own id, which starts once, and the entity's cuid."""
+
+    delivery = serializers.CharField(max_length=128)
+    entity = serializers.CharField()
+
+
+class TakenDeliverySerializer(serializers.Serializer):
+    """Whether a delivery has started something now, and what it has started."""
+
+    taken = serializers.BooleanField()
+    execution = serializers.CharField()
+
+
 class NamedStepSerializer(StrictSerializer):
     """An open step, named by its node or by its cuid."""
 

@@ -87,6 +87,15 @@ def holds(rule: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
     return name in fields and _COMPARISONS[op](fields[name], rule["value"])
 
 
+def names(rule: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the name of every field that a rule compares."""
+    negated = [rule["not"]] if "not" in rule else []
+    for part in [*rule.get("all", ()), *rule.get("any", ()), *negated]:
+        yield from names(part)
+    if "field" in rule:
+        yield rule["field"]
+
+
 def problems(rule: object, pointer: str = "", *, depth: int = 1) -> Iterator[tuple[str, str]]:
     """Yield a pointer and a sentence for everything in a rule that has no meaning."""
     if depth > MAX_DEPTH:

@@ -6,12 +6,14 @@ from executions.models.job import PERFORMED, Job, JobKind
 from executions.models.pin import Pin
 from executions.models.secret import Secret, SecretUnreadable
 from executions.models.step import OPEN, Step, StepState
+from executions.models.triggered import Delivery, TriggeredStart
 from executions.models.vote import Vote
 
 __all__ = [
     "LIVE",
     "OPEN",
     "PERFORMED",
+    "Delivery",
     "Entity",
     "Execution",
     "Finding",
@@ -24,5 +26,6 @@ __all__ = [
     "Status",
     "Step",
     "StepState",
+    "TriggeredStart",
     "Vote",
 ]

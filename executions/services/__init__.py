@@ -5,21 +5,28 @@ by id, then versions. A runner takes no exclusive lock on a workflow.
 """
 
 from executions.services.ending import cancel
+from executions.services.hook_starts import start_by_delivery
 from executions.services.jobs import come_back, give_up, hold, put_off
 from executions.services.starting import restart, start
 from executions.services.steps import retry, save_draft, skip, submit, vote, wake
+from executions.services.triggering import due_starts, serve_due_starts, serve_start, set_off
 
 __all__ = [
     "cancel",
     "come_back",
+    "due_starts",
     "give_up",
     "hold",
     "put_off",
     "restart",
     "retry",
     "save_draft",
+    "serve_due_starts",
+    "serve_start",
+    "set_off",
     "skip",
     "start",
+    "start_by_delivery",
     "submit",
     "vote",
     "wake",

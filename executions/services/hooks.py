@@ -1,4 +1,4 @@
-"""What is delivered to a step that waits to be called."""
+"""What is delivered to a step that waits to be called, and to a workflow that a call starts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FRESH = 300
 
 
 class NoSuchHook(Exception):
-    """No step has this address."""
+    """No step, and no workflow, has this address."""
 
 
 class HookClosed(Exception):
@@ -61,27 +61,35 @@ def deliver(cuid: str, body: bytes, *, signed: str, timestamp: str) -> bool:
     found = step.select_related("execution__version").first()
     if found is None:
         raise NoSuchHook("Nothing waits here.")
-    _judge(found, body, signed, timestamp)
+    node = found.execution.get_workflow_manager().node(found.node_id)
+    judge_delivery(node.data["secret"], found.cuid, body, signed=signed, timestamp=timestamp)
     digest = hashlib.sha256(body).hexdigest()
     if found.state not in OPEN:
         return _delivered_before(found, digest)
+    return _take(found, {"value": parsed(body), "sha256": digest})
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON that was delivered. Raises ``NotDeliverable``."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
         raise NotDeliverable("The body is no JSON.") from None
     for _, detail in unstorable_in(value):
         raise NotDeliverable(detail)
-    return _take(found, {"value": value, "sha256": digest})
+    return value
 
 
-def _judge(step: Step, body: bytes, signed: str, timestamp: str) -> None:
-    node = step.execution.get_workflow_manager().node(step.node_id)
+def judge_delivery(
+    secret_name: str, cuid: str, body: bytes, *, signed: str, timestamp: str
+) -> None:
+    """Raises ``NotSigned``, or ``HookUnready`` where the secret cannot be read."""
     try:
-        secret = Secret.value_of(node.data["secret"])
+        secret = Secret.value_of(secret_name)
     except SecretUnreadable as error:
-        logger.error("A delivery to step %s cannot be judged: %s", step.cuid, error)
+        logger.error("A delivery to %s cannot be judged: %s", cuid, error)
         raise HookUnready("The delivery cannot be judged now.") from None
-    expected = signature(secret, step.cuid, timestamp, body)
+    expected = signature(secret, cuid, timestamp, body)
     is_signed = hmac.compare_digest(expected.encode(), signed.encode())
     # Digits of any script are decimal too; a time is written in these.
     is_time = timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12

@@ -48,7 +48,7 @@ def start(
         locks.Contention: an editor was at the same workflows, again and again.
     """
     try:
-        return _start_as_before(workflow, entity.pk, by, scheduled_for) or _start_anew(
+        return _start_as_before(workflow, entity.pk, by, scheduled_for) or start_within(
             workflow, entity.pk, by, scheduled_for
         )
     except (IntegrityError, Version.DoesNotExist) as error:
@@ -85,7 +85,7 @@ def _restart(execution: Execution, by: Any, why: str) -> Execution:
                 advance = Advance(root, entity, now=timezone.now(), by=by)
                 advance.cancel(current, why or "It was restarted.")
                 advance.finish()
-            again = _start_anew(current.workflow, current.entity_id, by, None)
+            again = start_within(current.workflow, current.entity_id, by, None)
             made = told(
                 current,
                 Action.RESTARTED,
@@ -124,10 +124,10 @@ def _start_as_before(
     return started
 
 
-def _start_anew(
+def start_within(
     workflow: Workflow, entity_id: int, by: Any, scheduled_for: datetime | None
 ) -> Execution:
-    """Find and judge the closure under locks, and start on it."""
+    """Find and judge the closure under locks, and start on it. Whoever calls it retries."""
     with transaction.atomic():
         locked = lock_entity(entity_id)
         versions = _lock_closure(workflow)

@@ -3,9 +3,10 @@
 ==================  ============================================================================
 subject             ``contexts`` a workflow's type, record type, entity name · ``workflows``
                     deleted, retired while called, a type deleted · ``entities`` the type, the
-                    deletion · ``versions`` source, number, context, workflow, deleted;
-                    references retargeted, deleted, added · ``executions`` version, workflow,
-                    entity, revived, deleted; pins changed, deleted
+                    deletion · ``registrations`` a second workflow of a type that starts on
+                    creation, by trigger, state or type · ``versions`` source, number, context,
+                    workflow, deleted; references retargeted, deleted, added · ``executions``
+                    version, workflow, entity, revived, deleted; pins changed, deleted
 target              the workflow that runs, its callee, its transitive callee, a callee of an
                     older running version; their versions, calls and pins (``house``)
 way                 ``ways``: save, update, bulk statements, async twins, plain managers, raw
@@ -16,13 +17,14 @@ answer              ``Behind``: the guard where Python is in the path, a sentenc
 ==================  ============================================================================
 """
 
-from tests.doors import contexts, entities, executions, versions, workflows
+from tests.doors import contexts, entities, executions, registrations, versions, workflows
 from tests.doors.subject import Subject
 
 SUBJECTS: list[Subject] = [
     *contexts.SUBJECTS,
     *workflows.SUBJECTS,
     *entities.SUBJECTS,
+    *registrations.SUBJECTS,
     *versions.SUBJECTS,
     *executions.SUBJECTS,
 ]

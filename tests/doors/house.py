@@ -77,6 +77,10 @@ class House:
         self.waiting = running.start(caller, self.entity)
         self.ended = running.start(dropped, self.entity)
 
+        # Drafts: their registration holds, and starts nothing here.
+        self.registered = self.workflow("Registered", self.kind, trigger="created", state="draft")
+        self.moving = self.workflow("Moving", self.other_kind, trigger="created", state="draft")
+        self.let_go = self.workflow("Let go", self.kind, trigger="created", state="retired")
         self.spare = self.workflow("Spare", self.kind)
         self.spare_version: Version = drawn(self.spare, form())
         self.spare_entity = self.new_entity(self.kind)
@@ -100,9 +104,9 @@ class House:
             "primary_record_type": None,
         }
 
-    def workflow(self, title: str, kind: Any) -> Workflow:
+    def workflow(self, title: str, kind: Any, **values: Any) -> Workflow:
         """An active workflow with version 1."""
-        workflow: Workflow = WorkflowFactory(title=title, **self.context(kind))
+        workflow: Workflow = WorkflowFactory(title=title, **self.context(kind), **values)
         return workflow
 
     def new_entity(self, kind: Any) -> Entity:

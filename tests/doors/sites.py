@@ -19,7 +19,7 @@ from workflows.models import CONTEXT_FIELDS, Reference, Version, Workflow
 from workflows_project import urls
 
 EDITABLE: dict[Any, tuple[str, ...]] = {
-    Workflow: (*CONTEXT_FIELDS, "state"),
+    Workflow: (*CONTEXT_FIELDS, "state", "trigger"),
     Version: ("workflow", "number", "source", *CONTEXT_FIELDS),
     Reference: ("version", "node_id", "callee"),
     Entity: CONTEXT_FIELDS,

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from workflows.admin.history import history
 from workflows.admin.refused import describe
 from workflows.admin.shown import admin_url, execution_model
+from workflows.admin.starts import starts
 from workflows.models import Version, Workflow
 from workflows.models.context_change import AnyChange
 from workflows.models.pending import draining
@@ -88,6 +89,8 @@ def sections(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
         "change_type_url": may("workflows.change_workflow")
         and admin_url(Workflow, "change_type", workflows=workflow.pk),
         "draining": draining_html(request, workflow),
+        # What is stored: the form may show what was refused.
+        "starts": starts(request, Workflow.objects.get(pk=workflow.pk)),
         **history(request, workflow.cuid),
         "start_url": may("executions.add_execution") and admin_url(execution, "start", workflow.pk),
     }

@@ -33,6 +33,12 @@ from workflows.guards.contexts import (
     refuse_context_shape,
     refuse_draining,
 )
+from workflows.guards.triggers import (
+    InvalidTrigger,
+    TriggerTaken,
+    refuse_taken,
+    refuse_trigger,
+)
 from workflows.guards.uses import (
     HasExecutions,
     Referenced,
@@ -74,6 +80,7 @@ __all__ = [
     "IncompatibleEntityTypes",
     "InvalidState",
     "InvalidToken",
+    "InvalidTrigger",
     "LogKept",
     "NoSuchType",
     "Referenced",
@@ -81,6 +88,7 @@ __all__ = [
     "Settled",
     "StaleToken",
     "StaleVersion",
+    "TriggerTaken",
     "TypeInUse",
     "UseTheService",
     "VersionInUse",
@@ -99,6 +107,8 @@ __all__ = [
     "refuse_reference_deletion",
     "refuse_referenced",
     "refuse_rewrite",
+    "refuse_taken",
+    "refuse_trigger",
     "refuse_type_deletion",
     "refuse_used",
     "refuse_version_deletion",

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from workflows.graph import incompatible
 from workflows.guards.blocking import LISTED, blocking_executions, count
+from workflows.guards.triggers import TriggerTaken, taken, way_to_take
 from workflows.refusals import (
     Blockers,
     BlockingExecution,
@@ -99,6 +100,9 @@ class ContextChangeFacts(Protocol):
     def crossings(self) -> Sequence[Crossing]:
         """The calls of latest versions across the set's border into another context."""
 
+    def takers(self) -> Sequence[BlockingWorkflow]:
+        """The workflows that would start on creation beside another one, after a change."""
+
     def named(self) -> Sequence[BlockingWorkflow]:
         """The set itself."""
 
@@ -138,6 +142,7 @@ def refuse_context_change(change: ContextChangeFacts, *, drained: bool = False) 
             through the version they run, their pins, or its latest version.
         IncompatibleEntityTypes: the latest graph of one of them, or of a dependent, would
             call across contexts.
+        TriggerTaken: two workflows would start when an entity of the new context is created.
     """
     found: list[tuple[type[Refusal], str]] = []
     own: list[BlockingExecution] = []
@@ -156,17 +161,24 @@ def refuse_context_change(change: ContextChangeFacts, *, drained: bool = False) 
         (IncompatibleEntityTypes, incompatible(crossing.caller_context, crossing.callee_context))
         for crossing in crossings
     ]
+    takers = change.takers()
+    if takers:
+        found.append((TriggerTaken, taken(takers)))
     if not found:
         return
-    others = list(dict.fromkeys(crossing.other for crossing in crossings))
+    others = list(dict.fromkeys([*(crossing.other for crossing in crossings), *takers]))
     refusal, message = found[0]
+    ways = list(_ways_to_change(change, [*own, *dependent], executions_total, bool(crossings)))
     raise refusal(
         message,
-        problems=[Problem(f"/{change.field}", kind.code, text) for kind, text in found],
+        problems=[
+            Problem("/trigger" if kind is TriggerTaken else f"/{change.field}", kind.code, text)
+            for kind, text in found
+        ],
         blockers=Blockers(
             [*own, *dependent][:LISTED], others[:LISTED], executions_total + len(others)
         ),
-        remedies=_ways_to_change(change, [*own, *dependent], executions_total, bool(crossings)),
+        remedies=[*ways, way_to_take(takers)] if takers else ways,
     )
 
 

@@ -57,6 +57,8 @@ def refuse_bulk_write(names: Iterable[str]) -> None:
         raise UseTheService
     if "state" in written:
         raise UseTheService("Change the state of a workflow with workflows.services.set_state().")
+    if written & {"trigger", "trigger_data"}:
+        raise UseTheService("Change what starts a workflow by saving each, with Workflow.save().")
 
 
 def refuse_rewrite(row: Any, stored: Any, frozen: Sequence[str]) -> None:

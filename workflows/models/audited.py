@@ -51,7 +51,8 @@ class AuditedQuerySet(models.QuerySet[Any]):
         with transaction.atomic(using=self.db):
             before = {row.pk: values_of(row, kwargs) for row in self._whole(self.all())}
             written = super().update(**kwargs)
-            after = self._whole(self.model._base_manager.using(self.db).filter(pk__in=before))
+            after = list(self._whole(self.model._base_manager.using(self.db).filter(pk__in=before)))
+            self.model._written([(row, before[row.pk]) for row in after], self.db)
             record(
                 [
                     attempt
@@ -74,7 +75,9 @@ class AuditedQuerySet(models.QuerySet[Any]):
             before = {row.cuid: values_of(row) for row in named}
             created = super().bulk_create(rows, *args, **kwargs)
             attempts: list[Attempt] = []
-            for row in named.all():
+            stored = list(named.all())
+            self.model._written([(row, before.get(row.cuid)) for row in stored], self.db)
+            for row in stored:
                 after = values_of(row)
                 attempts += (
                     changed(row, before[row.cuid], after)
@@ -136,14 +139,22 @@ class Audited(models.Model):
     @locks.retrying
     def _save(self, database: str, *args: Any, **kwargs: Any) -> None:
         with transaction.atomic(using=database):
-            stored = self._stored(database)
-            before = None if stored is None else values_of(stored)
+            names = kwargs.get("update_fields")
+            stored = self._stored_for_save(database, names)
+            before = None if stored is None else values_of(stored, names)
             self._write(database, *args, **kwargs)
-            record(self._changes(before, kwargs.get("update_fields")), using=database)
+            self._written([(self, before)], database)
+            record(self._changes(before, names), using=database)
 
     def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
         """Write the row, inside the transaction of the save."""
         super().save(*args, **kwargs)
+
+    @classmethod
+    def _written(cls, rows: Iterable[tuple[Any, dict[str, Any] | None]], database: str) -> None:
+        """What follows from the writing of these rows, each with what it had in the fields that
+        were written, None where it is new; inside the transaction, before it is recorded.
+        """
 
     def tried(self) -> list[Attempt]:
         """What a save of this instance would change now."""
@@ -171,6 +182,10 @@ class Audited(models.Model):
         if before is None:
             return [told(self, Action.CREATED, after=after)]
         return changed(self, before, after)
+
+    def _stored_for_save(self, database: str, names: Iterable[str] | None) -> Any:
+        """What is stored, read in the transaction that will write these fields, or all."""
+        return self._stored(database)
 
     def _stored(self, using: str) -> Any:
         if self.pk is None:

@@ -16,6 +16,7 @@ from workflows import guards, locks
 from workflows.models import calls
 from workflows.models.audit import record, values_of
 from workflows.models.audited import changed
+from workflows.models.registration import takers
 from workflows.models.types import CONTEXT_FIELDS, Context
 from workflows.models.version import (
     Reference,
@@ -32,8 +33,21 @@ from workflows.refusals import Attempt, BlockingWorkflow
 class ContextChange:
     """A set of workflows that is to take another entity context together."""
 
-    def __init__(self, workflows: Iterable[Workflow], context: Context, using: str) -> None:
+    def __init__(
+        self,
+        workflows: Iterable[Workflow],
+        context: Context,
+        using: str,
+        *,
+        starting: bool | None = None,
+    ) -> None:
+        """``starting``: whether they start on creation then, where the same edit changes that."""
         self.workflows = [row for row in workflows if row.context != context]
+        self.starting = [
+            row
+            for row in self.workflows
+            if (row.starts_on_creation if starting is None else starting)
+        ]
         self.ids = sorted(row.pk for row in self.workflows)
         self.context = context
         self.using = using
@@ -117,6 +131,14 @@ class ContextChange:
             callee_context=kept if own_type_is_callers else new,
             other=_named(other),
         )
+
+    def takers(self) -> Sequence[BlockingWorkflow]:
+        """The workflows that would start on creation beside another one, after the change."""
+        if not self.starting:
+            return ()
+        inside = self.starting if len(self.starting) > 1 else []
+        outside = takers(self.using, [self.context.key], self.ids)
+        return [_named(row) for row in [*inside, *outside]]
 
     def named(self) -> Sequence[BlockingWorkflow]:
         """The set itself."""
@@ -238,6 +260,10 @@ class AnyChange(ContextChange):
 
     def crossings(self) -> Sequence[guards.Crossing]:
         """None: which calls would cross is not known before a context is chosen."""
+        return ()
+
+    def takers(self) -> Sequence[BlockingWorkflow]:
+        """None: who starts on creation there is not known before a context is chosen."""
         return ()
 
     def refusal(self) -> guards.Refusal | None:

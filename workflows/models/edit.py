@@ -10,6 +10,7 @@ from workflows import guards, locks
 from workflows.models.audit import record, values_of
 from workflows.models.audited import changed
 from workflows.models.context_change import ContextChange, lock_for_edit
+from workflows.models.registration import on_field, takers
 from workflows.models.types import CONTEXT_FIELDS, Context
 from workflows.models.version import Version, release_superseded
 from workflows.models.workflow import Workflow
@@ -32,7 +33,11 @@ class WorkflowEdit:
         self.update_fields = None if update_fields is None else set(update_fields)
         self.context = self._context_after()
         self.state = workflow.state if self._writes("state") else stored.state
-        self.change = ContextChange([stored], self.context, using)
+        self.trigger = workflow.trigger if self._writes("trigger") else stored.trigger
+        self.trigger_data = (
+            workflow.trigger_data if self._writes("trigger_data") else stored.trigger_data
+        )
+        self.change = ContextChange([stored], self.context, using, starting=self._starts)
 
     @staticmethod
     def stored(pk: int | None, using: str) -> Workflow | None:
@@ -70,6 +75,11 @@ class WorkflowEdit:
         return bool(self.change.workflows) or self.state != self.stored_row.state
 
     @property
+    def _starts(self) -> bool:
+        created = self.trigger == Workflow.Trigger.CREATED
+        return created and self.state != Workflow.State.RETIRED
+
+    @property
     def _retires(self) -> bool:
         retired = Workflow.State.RETIRED
         return self.state == retired and self.stored_row.state != retired
@@ -104,6 +114,15 @@ class WorkflowEdit:
             guards.refuse_referenced(callers, edit="retire")
         if self._returns:
             self._judge_return()
+        self._judge_trigger()
+
+    def _judge_trigger(self) -> None:
+        stored = self.stored_row
+        # As text: to Python, true equals 1.
+        if (self.trigger, repr(self.trigger_data)) != (stored.trigger, repr(stored.trigger_data)):
+            guards.refuse_trigger(self)
+        if self._starts and not stored.starts_on_creation:
+            guards.refuse_taken(takers(self.using, [self.context.key], [stored.pk]))
 
     def _judge_return(self) -> None:
         """A retired workflow's callees may have changed or retired since it was let go."""
@@ -119,7 +138,8 @@ class WorkflowEdit:
     def explain(self) -> None:
         """``judge()`` for a form: the refusal stands on the field that was changed."""
         try:
-            self.judge()
+            with on_field():
+                self.judge()
         except guards.Refusal as refusal:
             field = self.change.field if self.change.workflows else "state"
             raise ValidationError({field: refusal}) from None

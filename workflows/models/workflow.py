@@ -13,6 +13,7 @@ from workflows.graph import START_TO_END
 from workflows.keys import KeyTarget
 from workflows.models.audit import Action, attempting, record, told
 from workflows.models.audited import Audited, AuditedQuerySet
+from workflows.models.registration import explaining_taken, on_field, refuse_new
 from workflows.models.types import EntityContext
 from workflows.refusals import Attempt
 
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class WorkflowQuerySet(AuditedQuerySet):
-    """Workflows; neither their context nor their state changes through bulk statements."""
+    """Workflows; context, state and trigger do not change through bulk statements."""
 
     def update(self, **kwargs: Any) -> int:
-        """Raises ``guards.UseTheService`` for the entity context and the state.
+        """Raises ``guards.UseTheService`` for the entity context, the state and the trigger.
 
         ``bulk_update`` and the asynchronous twins come through here.
         """
@@ -43,7 +44,8 @@ class WorkflowQuerySet(AuditedQuerySet):
     ) -> list[Workflow]:
         """Create workflows, each with its version 1.
 
-        Raises ``guards.UseTheService`` when conflicts would update the context or the state.
+        Raises ``guards.UseTheService`` when conflicts would update what a bulk statement may
+        not write, ``guards.InvalidTrigger`` and ``guards.TriggerTaken`` for what starts them.
         """
         from workflows.models.version import append_version
 
@@ -51,6 +53,7 @@ class WorkflowQuerySet(AuditedQuerySet):
         names = update_fields or ()
         with attempting(lambda: _bulk(rows, dict.fromkeys(names)), using=self.db):
             guards.refuse_bulk_write(names)
+            refuse_new(rows, self.db)
         with transaction.atomic(using=self.db):
             created = super().bulk_create(
                 rows, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
@@ -86,8 +89,19 @@ class Workflow(Audited, EntityContext):
     cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     title = models.CharField(max_length=200)
     description = models.TextField(blank=True)
-    trigger = models.CharField(max_length=32, choices=Trigger.choices, default=Trigger.MANUAL)
-    trigger_data = models.JSONField(default=dict, blank=True)
+    trigger = models.CharField(
+        max_length=32,
+        choices=Trigger.choices,
+        default=Trigger.MANUAL,
+        help_text="What starts it while it is active. A person may start it whatever stands here.",
+    )
+    trigger_data = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='When a field changes: {"fields": ["severity"], "rule": {"field": "severity", '
+        '"op": "gte", "value": 3}}, both may be left out; a rule is what a condition has. By a '
+        'signed webhook: {"secret": "NAME"}. Otherwise {}.',
+    )
     state = models.CharField(
         max_length=32, choices=State.choices, default=State.DRAFT, db_index=True
     )
@@ -111,10 +125,27 @@ class Workflow(Audited, EntityContext):
                 condition=models.Q(trigger__in=["manual", "created", "changed", "webhook"]),
                 name="workflows_workflow_trigger",
             ),
+            models.UniqueConstraint(
+                fields=["context_key"],
+                condition=models.Q(trigger="created") & ~models.Q(state="retired"),
+                name="workflows_workflow_created",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["context_key"],
+                condition=models.Q(trigger="changed", state="active"),
+                name="workflows_workflow_changed",
+            )
         ]
 
     def __str__(self) -> str:
         return self.title or self.cuid
+
+    @property
+    def starts_on_creation(self) -> bool:
+        """Whether it has its type's only registration for what is created."""
+        return self.trigger == self.Trigger.CREATED and self.state != self.State.RETIRED
 
     @property
     def latest_version(self) -> Any:
@@ -140,15 +171,17 @@ class Workflow(Audited, EntityContext):
 
     def clean(self) -> None:
         """Raises a ``ValidationError`` with the guard's refusal on the field that changed."""
+        from workflows.models.edit import WorkflowEdit
+
         with self._explaining():
             super().clean()
-            if self.pk:
-                from workflows.models.edit import WorkflowEdit
-
-                using = self._state.db or router.db_for_read(Workflow, instance=self)
-                stored = WorkflowEdit.stored(self.pk, using)
-                if stored is not None:
-                    WorkflowEdit(self, stored, using).explain()
+            using = self._state.db or router.db_for_read(Workflow, instance=self)
+            stored = WorkflowEdit.stored(self.pk, using)
+            if stored is not None:
+                WorkflowEdit(self, stored, using).explain()
+            else:
+                with on_field():
+                    refuse_new([self], using)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; a legal change of context leaves a new version with it, a new workflow has one.
@@ -170,8 +203,9 @@ class Workflow(Audited, EntityContext):
     def _save_new(self, database: str, *args: Any, **kwargs: Any) -> None:
         from workflows.models.version import append_version
 
-        with transaction.atomic(using=database):
+        with explaining_taken(lambda: refuse_new([self], database)), transaction.atomic(database):
             guards.refuse_context_shape(self)
+            refuse_new([self], database)
             self._write(database, *args, **kwargs)
             append_version(self, START_TO_END)
             record(self._changes(None, None), using=database)
@@ -179,13 +213,16 @@ class Workflow(Audited, EntityContext):
     def _save_edit(self, database: str, *args: Any, **kwargs: Any) -> None:
         from workflows.models.edit import WorkflowEdit
 
-        with transaction.atomic(using=database):
+        def edited() -> WorkflowEdit:
             stored = WorkflowEdit.stored(self.pk, database)
             if stored is None:
                 raise guards.Gone(f"The workflow “{self}” has been deleted.")
             edit = WorkflowEdit(self, stored, database, kwargs.get("update_fields"))
             edit.judge()
-            edit = edit.under_lock()
+            return edit
+
+        with explaining_taken(edited), transaction.atomic(using=database):
+            edit = edited().under_lock()
             self._edit = edit
             try:
                 self._write(database, *args, **kwargs)

@@ -22,6 +22,7 @@ from workflows.models import (
 )
 from workflows.models.audit import attempting
 from workflows.models.context_change import ContextChange, change_together, workflows_of
+from workflows.models.registration import explaining_taken
 from workflows.services.draining import judge_hold, put_on_hold
 from workflows.services.tokens import refuse_stale
 
@@ -84,6 +85,7 @@ def change_entity_context(
         guards.ActiveExecutions, guards.DependentActiveExecutions,
         guards.IncompatibleEntityTypes: what it would strand or break, with the blockers and
             the smallest group that could change together.
+        guards.TriggerTaken: two workflows would start when an entity of that type is created.
         guards.StaleToken: what has changed since the token was given.
         guards.Draining: another change of one of the workflows is on hold.
     """
@@ -133,6 +135,9 @@ def _change_now(
         if token is not None:
             refuse_stale(token, ids, change)
 
-    with transaction.atomic():
+    def judge() -> None:
+        ContextChange(workflows_of(ids, DB), context, DB).judge()
+
+    with explaining_taken(judge), transaction.atomic():
         versions = change_together(ids, context, DB, by=by, why=why, check=check)
         return ContextChanged(workflows_of(ids, DB), versions)

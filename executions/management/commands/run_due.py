@@ -15,7 +15,9 @@ from workflows.models import PendingChange
 class Command(ExampleCommand):
     """Serve what is due once, and end: for cron, or after a process was killed."""
 
-    help = "Serve once what is due: timers, deadlines, mail, calls, drained changes on hold."
+    help = (
+        "Serve once what is due: starts, timers, deadlines, mail, calls, drained changes on hold."
+    )
     examples = """\
   manage.py run_due
   manage.py run_due --dry-run --json
@@ -40,6 +42,7 @@ class Command(ExampleCommand):
 def served_data(served: Served) -> dict[str, Any]:
     """What was served, as data."""
     return {
+        "starts": served.starts,
         "jobs": served.jobs,
         "pending_changes": [
             {"cuid": row.cuid, "state": row.state, "code": row.code, "reason": row.reason}
@@ -51,6 +54,9 @@ def served_data(served: Served) -> dict[str, Any]:
 def served_lines(served: Served, *, dry_run: bool = False) -> list[str]:
     """What was served, a line each."""
     lines = []
+    if served.starts:
+        noun = "triggered start" if served.starts == 1 else "triggered starts"
+        lines.append(f"{'Due' if dry_run else 'Served'}: {served.starts} {noun}.")
     if served.jobs:
         noun = "job" if served.jobs == 1 else "jobs"
         lines.append(f"{'Due' if dry_run else 'Served'}: {served.jobs} {noun}.")

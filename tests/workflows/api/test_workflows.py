@@ -61,8 +61,8 @@ def test_a_new_workflow_on_inventory_models(api: Client) -> None:
         "entity_name": "InventoryModel",
         "primary_record_type_id": kind.cuid,
         "state": "active",
-        "trigger": "created",
-        "trigger_data": {"only": ["new"]},
+        "trigger": "changed",
+        "trigger_data": {"fields": ["tier"]},
     }
     body = api.post("workflows/", asked).json()
     assert {**body, **asked} == body

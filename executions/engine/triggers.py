@@ -1,0 +1,136 @@
+"""The kinds of triggers: what their details may say, and when they set a workflow off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from executions.engine import rules
+from executions.models.secret import NAME
+from workflows.jsontext import below, canonical, kind, quoted
+from workflows.triggers import TriggerKind, register
+
+
+def _unknown(data: Mapping[str, Any], known: Iterable[str]) -> Iterator[tuple[str, str]]:
+    names = ", ".join(known)
+    says = f"known are: {names}" if names else "it takes none"
+    for key in data:
+        if key not in known:
+            yield below("", key), f"{quoted(key)} means nothing in the details of it; {says}."
+
+
+class Manual:
+    """A person starts it."""
+
+    name = "manual"
+
+    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """It takes no details."""
+        return _unknown(data, ())
+
+    def told(self, data: Mapping[str, Any]) -> str:
+        """Nothing but a person."""
+        return "Nothing starts it but a person, here or by the API."
+
+
+class Created:
+    """An entity of the workflow's context is created."""
+
+    name = "created"
+
+    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """It takes no details."""
+        return _unknown(data, ())
+
+    def told(self, data: Mapping[str, Any]) -> str:
+        """Whatever is created."""
+        return "Each entity of its type that is created starts it."
+
+
+class Changed:
+    """Fields of an entity of the workflow's context change.
+
+    ``fields`` and ``rule`` name what is looked at; without both, every field is. The rule is
+    judged on the fields after the change.
+    """
+
+    name = "changed"
+
+    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Check the names and the rule."""
+        yield from _unknown(data, ("fields", "rule"))
+        if "fields" in data:
+            yield from self._fields_problems(data["fields"])
+        if "rule" in data:
+            yield from rules.problems(data["rule"], "/rule")
+
+    def _fields_problems(self, fields: object) -> Iterator[tuple[str, str]]:
+        if not isinstance(fields, list):
+            yield "/fields", f"'fields' takes a list of names, not {kind(fields)}."
+        elif not fields:
+            yield "/fields", "'fields' names at least one field; without it, every field counts."
+        else:
+            for index, name in enumerate(fields):
+                if not isinstance(name, str) or not name:
+                    yield below("/fields", index), "The name of a field is a non-empty text."
+
+    def told(self, data: Mapping[str, Any]) -> str:
+        """Which changes."""
+        looked_at = self.looked_at(data)
+        what = ", ".join(f"“{name}”" for name in sorted(looked_at)) if looked_at else "its fields"
+        when = " and its rule holds then" if "rule" in data else ""
+        return f"An edit of an entity of its type that changes {what} starts it{when}."
+
+    def looked_at(self, data: Mapping[str, Any]) -> set[str]:
+        """The names of the fields that it looks at; empty for all."""
+        return {*data.get("fields", ()), *rules.names(data.get("rule", {}))}
+
+    def is_set_off(
+        self, data: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
+    ) -> bool:
+        """Whether a change of the fields from ``before`` to ``after`` starts the workflow."""
+        changed = changed_names(before, after)
+        looked_at = self.looked_at(data)
+        seen = changed & looked_at if looked_at else changed
+        return bool(seen) and ("rule" not in data or rules.holds(data["rule"], after))
+
+
+class Webhook:
+    """A POST that is signed with ``secret``."""
+
+    name = "webhook"
+
+    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Check the name; whether the secret exists is not known here."""
+        yield from _unknown(data, ("secret",))
+        secret = data.get("secret")
+        if not isinstance(secret, str) or not re.fullmatch(NAME, secret):
+            detail = f"'secret' must name the secret that signs, not {kind(secret)}."
+            yield ("/secret" if "secret" in data else ""), detail
+
+    def told(self, data: Mapping[str, Any]) -> str:
+        """Whose POST."""
+        return f"A POST that is signed with the secret “{data.get('secret', '')}” starts it."
+
+
+def changed_names(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
+    """The names of the fields that differ, those that came and went among them."""
+    missing = object()
+    return {
+        name
+        for name in {*before, *after}
+        if not _is_same(before.get(name, missing), after.get(name, missing), missing)
+    }
+
+
+def _is_same(left: object, right: object, missing: object) -> bool:
+    if left is missing or right is missing:
+        return left is right
+    return canonical(left) == canonical(right)
+
+
+CHANGED = Changed()
+_kinds: tuple[TriggerKind, ...] = (Manual(), Created(), CHANGED, Webhook())
+for _kind in _kinds:
+    register(_kind)

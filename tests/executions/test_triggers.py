@@ -1,0 +1,399 @@
+"""What edits of entities set off: which start, when, once, and what is told of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.db import transaction
+from django.utils import timezone
+
+from executions import due, services
+from executions.models import Entity, Execution, Finding, InventoryModel, TriggeredStart
+from executions.services import triggering
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    InventoryModelFactory,
+    RecordTypeFactory,
+    UserFactory,
+    WorkflowFactory,
+    call,
+    drawn,
+    form,
+)
+from tests.test_query_counts import statements
+from workflows import services as drawing
+from workflows.acting import Acting, Face, acting
+from workflows.models import AuditEntry, FindingType, Workflow
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+HIGH = {"field": "severity", "op": "eq", "value": "high"}
+
+
+@pytest.fixture
+def kind(db: None) -> FindingType:
+    row: FindingType = FindingTypeFactory(name="Policy Exception")
+    return row
+
+
+def waiting(kind: FindingType, trigger: str, data: Any = None, **values: Any) -> Workflow:
+    """A workflow with one form that this trigger starts."""
+    workflow = WorkflowFactory(
+        entity_name_type=kind, trigger=trigger, trigger_data=data or {}, **values
+    )
+    drawn(workflow, form())
+    return workflow
+
+
+def ran(workflow: Workflow) -> int:
+    return int(workflow.executions.count())
+
+
+def last_entry() -> AuditEntry:
+    return AuditEntry.objects.order_by("-id")[0]
+
+
+# Creation
+
+CREATIONS: dict[str, Callable[[FindingType], Any]] = {
+    "save": lambda kind: Finding(title="New", entity_name_type=kind).save(),
+    "create": lambda kind: Finding.objects.create(title="New", entity_name_type=kind),
+    "get_or_create": lambda kind: Finding.objects.get_or_create(title="New", entity_name_type=kind),
+    "as an entity": lambda kind: Entity.objects.create(
+        title="New", entity_name="Finding", entity_name_type=kind
+    ),
+    "bulk_create": lambda kind: Finding.objects.bulk_create(
+        [Finding(title="New", entity_name_type=kind)]
+    ),
+}
+
+
+@pytest.mark.parametrize("way", CREATIONS)
+def test_a_new_entity_starts_the_workflow_of_its_type_once(kind: FindingType, way: str) -> None:
+    workflow = waiting(kind, "created")
+    others = [
+        waiting(FindingTypeFactory(), "created"),
+        waiting(kind, "created", state="retired"),
+        waiting(kind, "changed"),
+        waiting(kind, "manual"),
+    ]
+    CREATIONS[way](kind)
+    execution = Execution.objects.get()
+    assert execution.workflow == workflow
+    assert execution.entity.title == "New"
+    assert execution.steps.open().get().node_id == "form"
+    assert not TriggeredStart.objects.exists()
+    assert [ran(other) for other in others] == [0, 0, 0, 0]
+    execution.entity.save()
+    assert ran(workflow) == 1
+
+
+def test_a_draft_is_not_started(kind: FindingType) -> None:
+    waiting(kind, "created", state="draft")
+    FindingFactory(entity_name_type=kind)
+    assert not Execution.objects.exists() and not TriggeredStart.objects.exists()
+
+
+def test_a_new_inventory_model_starts_the_workflow_of_its_record_type() -> None:
+    kind = RecordTypeFactory()
+    workflow = WorkflowFactory(
+        entity_name="InventoryModel",
+        entity_name_type=None,
+        primary_record_type=kind,
+        trigger="created",
+    )
+    InventoryModelFactory()
+    assert ran(workflow) == 0
+    InventoryModel.objects.create(title="Scoring", primary_record_type=kind)
+    assert ran(workflow) == 1
+
+
+def test_what_is_undone_starts_nothing(kind: FindingType) -> None:
+    workflow = waiting(kind, "created")
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        FindingFactory(entity_name_type=kind)
+        raise ZeroDivisionError
+    assert ran(workflow) == 0 and not TriggeredStart.objects.exists()
+
+
+def test_it_is_started_by_whoever_made_the_edit_and_the_log_tells_what_set_it_off(
+    kind: FindingType,
+) -> None:
+    workflow = waiting(kind, "created")
+    user = UserFactory(username="erin")
+    with acting(Acting(Face.API, "r-1", lambda: user)):
+        finding = FindingFactory(entity_name_type=kind)
+    execution = Execution.objects.get()
+    assert execution.started_by == user
+    entry = last_entry()
+    assert (entry.action, entry.cuid, entry.who) == ("started", workflow.cuid, "erin")
+    assert entry.after == {
+        "trigger": "created",
+        "entity": finding.cuid,
+        "execution": execution.cuid,
+    }
+    with acting(Acting(Face.API, "r-2", AnonymousUser)):
+        FindingFactory(entity_name_type=kind)
+    assert ran(workflow) == 2
+
+
+# Changes
+
+
+@pytest.mark.parametrize(
+    ("data", "before", "after", "starts"),
+    [
+        ({}, {"a": 1}, {"a": 2}, True),
+        ({}, {"a": 1}, {"a": 1}, False),
+        ({}, {"a": 1}, {"a": True}, True),
+        ({}, {"a": 1}, {}, True),
+        ({}, {}, {"a": None}, True),
+        ({}, {"a": {"b": 1, "c": 2}}, {"a": {"c": 2, "b": 1}}, False),
+        ({"fields": ["a"]}, {"a": 1}, {"a": 2}, True),
+        ({"fields": ["a"]}, {"a": 1}, {"a": 1, "b": 1}, False),
+        ({"rule": HIGH}, {"severity": "low"}, {"severity": "high"}, True),
+        ({"rule": HIGH}, {"severity": "high"}, {"severity": "low"}, False),
+        ({"rule": HIGH}, {"severity": "high"}, {"severity": "high", "b": 1}, False),
+        ({"rule": {"not": {"any": [HIGH]}}}, {"severity": "high"}, {}, True),
+        ({"rule": HIGH, "fields": ["b"]}, {"severity": "high"}, {"severity": "high", "b": 1}, True),
+        ({"rule": HIGH, "fields": ["b"]}, {"severity": "low"}, {"severity": "low", "b": 1}, False),
+    ],
+)
+@pytest.mark.parametrize("way", ["save", "update", "bulk_update"])
+def test_a_change_starts_it_where_what_it_looks_at_has_changed(
+    kind: FindingType, data: Any, before: Any, after: Any, starts: bool, way: str
+) -> None:
+    workflow = waiting(kind, "changed", data)
+    finding = FindingFactory(entity_name_type=kind, fields=before)
+    assert ran(workflow) == 0
+    if way == "update":
+        Finding.objects.filter(pk=finding.pk).update(fields=after)
+    else:
+        finding.fields = after
+        finding.save() if way == "save" else Finding.objects.bulk_update([finding], ["fields"])
+    assert ran(workflow) == starts
+
+
+def test_what_is_not_written_has_not_changed(kind: FindingType) -> None:
+    workflow = waiting(kind, "changed")
+    finding = FindingFactory(entity_name_type=kind)
+    finding.fields = {"a": 1}
+    finding.title = "Another"
+    finding.save(update_fields=["title"])
+    Finding.objects.update(title="A third")
+    assert ran(workflow) == 0
+    finding.save()
+    assert ran(workflow) == 1
+
+
+def test_every_workflow_that_looks_at_it_starts_and_one_edit_starts_each_once(
+    kind: FindingType,
+) -> None:
+    both = [waiting(kind, "changed"), waiting(kind, "changed", {"fields": ["a"]})]
+    finding = FindingFactory(entity_name_type=kind)
+    with transaction.atomic():
+        finding.fields = {"a": 1}
+        finding.save()
+        finding.save()
+    assert [ran(row) for row in both] == [1, 1]
+
+
+def test_what_an_execution_writes_starts_nothing_not_even_itself(kind: FindingType) -> None:
+    workflow = WorkflowFactory(entity_name_type=kind, trigger="changed")
+    setting = {"id": "set", "type": "set_field", "data": {"values": {"a": 9}}}
+    drawn(workflow, setting, form())
+    finding = FindingFactory(entity_name_type=kind)
+    finding.fields = {"a": 1}
+    finding.save()
+    execution = Execution.objects.get()
+    finding.refresh_from_db()
+    assert finding.fields == {"a": 9}
+    services.submit(execution, node="form", data={"note": "changed by a form"})
+    assert ran(workflow) == 1 and not TriggeredStart.objects.exists()
+
+
+# What cannot start
+
+
+def hold(workflow: Workflow) -> None:
+    finding = Finding.objects.create(title="Old", entity_name_type=workflow.entity_name_type)
+    Execution.objects.exists() or services.start(workflow, finding)
+    drawing.change_entity_context([workflow], entity_name_type=FindingTypeFactory(), when="drained")
+
+
+def call_a_draft(workflow: Workflow) -> None:
+    drawn(
+        workflow, call(WorkflowFactory(entity_name_type=workflow.entity_name_type, state="draft"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"), [(hold, "draining"), (call_a_draft, "not_startable")], ids=["held", "draft"]
+)
+@pytest.mark.parametrize("trigger", ["created", "changed"])
+def test_what_cannot_start_is_told_and_the_edit_stands(
+    kind: FindingType, trigger: str, spoil: Callable[[Workflow], None], code: str
+) -> None:
+    workflow = waiting(kind, trigger)
+    spoil(workflow)
+    before = ran(workflow)
+    finding = Finding.objects.create(title="New", entity_name_type=kind)
+    if trigger == "changed":
+        finding.fields = {"a": 1}
+        finding.save()
+    stored = Finding.objects.get(title="New")
+    assert stored.fields == finding.fields
+    assert ran(workflow) == before and not TriggeredStart.objects.exists()
+    entry = last_entry()
+    assert (entry.refused, entry.code, entry.action) == (True, code, "started")
+    assert (entry.cuid, entry.after) == (
+        workflow.cuid,
+        {"trigger": trigger, "entity": finding.cuid},
+    )
+
+
+def test_a_trigger_without_meaning_breaks_no_edit(kind: FindingType) -> None:
+    workflow = waiting(kind, "changed")
+    Workflow._base_manager.filter(pk=workflow.pk).update(trigger_data={"rule": 7})
+    finding = FindingFactory(entity_name_type=kind)
+    finding.fields = {"a": 1}
+    finding.save()
+    assert ran(workflow) == 0
+    assert Finding.objects.get().fields == {"a": 1}
+    # What was stored before is no reason to refuse an edit of something else.
+    workflow.refresh_from_db()
+    workflow.title = "Renamed"
+    workflow.save()
+
+
+# Killed between the commit and the start
+
+
+@pytest.fixture
+def killed(kind: FindingType, monkeypatch: pytest.MonkeyPatch) -> Workflow:
+    """A workflow whose start is due: who set it off was killed right after the commit."""
+    workflow = waiting(kind, "created")
+    with monkeypatch.context() as patch:
+        patch.setattr(triggering, "_serve_all", lambda _: None)
+        FindingFactory(entity_name_type=kind, title="Left behind")
+    assert ran(workflow) == 0 and TriggeredStart.objects.count() == 1
+    return workflow
+
+
+def test_what_a_killed_process_left_is_started_by_the_next_once(killed: Workflow) -> None:
+    assert due.run_due(dry_run=True).starts == 1
+    assert due.run_due().starts == 1
+    assert due.run_due().starts == 0
+    assert ran(killed) == 1 and not TriggeredStart.objects.exists()
+
+
+def test_one_that_is_served_twice_starts_once(killed: Workflow) -> None:
+    pk = TriggeredStart.objects.get().pk
+    assert services.serve_start(pk) is True
+    assert services.serve_start(pk) is False
+    assert ran(killed) == 1
+
+
+def test_its_entity_may_be_deleted_meanwhile(killed: Workflow) -> None:
+    Finding.objects.get(title="Left behind").delete()
+    assert due.run_due().starts == 0 and not TriggeredStart.objects.exists()
+
+
+def test_its_workflow_may_be_deleted_meanwhile(killed: Workflow) -> None:
+    killed.delete()
+    finding = Finding.objects.get(title="Left behind")
+    assert due.run_due().starts == 1
+    entry = last_entry()
+    assert (entry.refused, entry.code, entry.cuid) == (True, "gone", finding.cuid)
+
+
+def test_its_workflow_may_be_retired_meanwhile(killed: Workflow) -> None:
+    drawing.retire(killed)
+    assert due.run_due().starts == 1
+    entry = last_entry()
+    assert (entry.code, entry.cuid) == ("not_startable", killed.cuid)
+    assert ran(killed) == 0
+
+
+def test_one_that_fails_is_tried_again_later_and_told_at_last(
+    killed: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any) -> None:
+        raise ZeroDivisionError("boom")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(triggering, "start_within", fail)
+        for attempt in range(1, 5):
+            assert due.run_due().starts == 0
+            row = TriggeredStart.objects.get()
+            assert row.attempt == attempt and row.due_at > timezone.now()
+            TriggeredStart.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+        due.run_due()
+    assert not TriggeredStart.objects.exists() and ran(killed) == 0
+    entry = last_entry()
+    assert (entry.refused, entry.cuid) == (True, killed.cuid)
+    assert entry.detail == "It failed 5 times, at last with: ZeroDivisionError: boom"
+
+
+def test_more_than_an_edit_waits_for_is_left_to_the_background(kind: FindingType) -> None:
+    workflow = waiting(kind, "created")
+    number = triggering.AT_ONCE + 5
+    Finding.objects.bulk_create(Finding(title=f"{n}", entity_name_type=kind) for n in range(number))
+    assert ran(workflow) == triggering.AT_ONCE
+    assert due.run_due().starts == 5
+    assert ran(workflow) == number
+
+
+# What it costs
+
+
+def test_an_edit_that_sets_nothing_off_takes_one_statement_more_at_the_most(
+    kind: FindingType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        waiting(FindingTypeFactory(), "changed")
+        waiting(FindingTypeFactory(), "created")
+        waiting(kind, "webhook", {"secret": "HOOK"})
+    finding = FindingFactory(entity_name_type=kind)
+
+    def costs() -> list[int]:
+        def change() -> None:
+            finding.fields = {"a": finding.fields.get("a", 0) + 1}
+            finding.save()
+
+        def retitle() -> None:
+            finding.title += "x"
+            finding.save()
+
+        create = statements(lambda: FindingFactory(entity_name_type=kind))
+        return [create, statements(change), statements(retitle)]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "set_off", lambda *_: None)
+        create, change, retitle = costs()
+    assert costs() == [create + 1, change + 1, retitle]
+
+
+def test_an_edit_that_sets_something_off_takes_as_many_however_much_else_there_is(
+    kind: FindingType,
+) -> None:
+    waiting(kind, "created")
+    waiting(kind, "changed", {"fields": ["a"]})
+
+    def edit() -> None:
+        finding = FindingFactory(entity_name_type=kind)
+        finding.fields = {"a": 1}
+        finding.save()
+
+    few = statements(edit)
+    for _ in range(10):
+        waiting(FindingTypeFactory(), "created")
+        waiting(FindingTypeFactory(), "changed")
+        edit()
+    assert statements(edit) == few
+    assert Execution.objects.count() == 24

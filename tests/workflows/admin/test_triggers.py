@@ -1,0 +1,100 @@
+"""What starts a workflow, on its page."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from html import unescape
+from typing import Any
+
+import pytest
+
+from tests.factories import FindingTypeFactory, WorkflowFactory
+from tests.workflows.admin.staff import page, settings_of, text
+from workflows.models import Workflow
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("trigger", "data", "says"),
+    [
+        ("manual", {}, "Nothing starts it but a person"),
+        ("created", {}, "Each entity of its type that is created starts it."),
+        ("changed", {}, "changes its fields starts it."),
+        ("changed", {"fields": ["b", "a"]}, "changes “a”, “b” starts it."),
+        (
+            "changed",
+            {"rule": {"field": "a", "op": "exists"}},
+            "changes “a” starts it and its rule holds then.",
+        ),
+        ("webhook", {"secret": "HOOK"}, "signed with the secret “HOOK” starts it."),
+    ],
+)
+def test_the_page_tells_what_starts_it(
+    admin_client: Any, trigger: str, data: dict[str, Any], says: str
+) -> None:
+    workflow = WorkflowFactory(trigger=trigger, trigger_data=data)
+    shown = text(admin_client.get(page(workflow)))
+    assert says in shown
+    assert "until it is active" not in shown
+    assert ("/hook/" in shown) is (trigger == "webhook")
+
+
+def test_a_draft_says_that_nothing_starts_it_yet(admin_client: Any) -> None:
+    workflow = WorkflowFactory(trigger="created", state="draft")
+    assert "It is a draft: nothing does until it is active." in text(
+        admin_client.get(page(workflow))
+    )
+
+
+def test_details_without_meaning_are_told_and_shown(admin_client: Any) -> None:
+    workflow = WorkflowFactory(trigger="changed")
+    Workflow._base_manager.update(trigger_data={"rule": 7})
+    assert "have no meaning" in text(admin_client.get(page(workflow)))
+
+
+def test_the_example_signs_what_it_posts(admin_client: Any) -> None:
+    from executions.services.hooks import signature
+
+    workflow = WorkflowFactory(trigger="webhook", trigger_data={"secret": "HOOK"})
+    content = admin_client.get(page(workflow)).content.decode()
+    (example,) = re.findall(r'<pre class="json example">(.*?)</pre>', content, re.DOTALL)
+    script = unescape(example)
+    assert f"http://testserver/api/v1/workflows/{workflow.cuid}/hook/" in script
+    # Without the last line it only says what it would send.
+    script = script[: script.index("curl ")] + 'echo "$AT $SIGNED $BODY"'
+    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    at, signed, body = said.strip().split(" ", 2)
+    secret = "the value of HOOK"
+    assert f"sha256={signed}" == signature(secret, workflow.cuid, at, body.encode())
+
+
+def test_the_form_explains_its_refusals_at_their_fields(admin_client: Any) -> None:
+    first = WorkflowFactory(title="First", trigger="created")
+    kind = first.entity_name_type
+    workflow = WorkflowFactory(entity_name_type=kind)
+    form = page(workflow)
+    sent = settings_of(workflow, trigger="created")
+    shown = admin_client.post(form, sent).context["adminform"].form.errors
+    assert list(shown) == ["trigger"]
+    assert "“First”" in str(shown["trigger"]) and page(first) in str(shown["trigger"])
+
+    sent = settings_of(workflow, trigger="changed", trigger_data='{"field": "a"}')
+    shown = admin_client.post(form, sent).context["adminform"].form.errors
+    assert list(shown) == ["trigger_data"]
+
+    new = {**settings_of(workflow, trigger="created"), "title": "New"}
+    response = admin_client.post("/admin/workflows/workflow/add/", new)
+    assert list(response.context["adminform"].form.errors) == ["trigger"]
+    new["entity_name_type"] = FindingTypeFactory().pk
+    assert admin_client.post("/admin/workflows/workflow/add/", new).status_code == 302
+    sent = settings_of(workflow, trigger="changed", trigger_data='{"fields": ["a"]}')
+    assert admin_client.post(form, sent).status_code == 302
+    workflow.refresh_from_db()
+    assert (workflow.trigger, workflow.trigger_data) == ("changed", {"fields": ["a"]})
+
+
+def test_the_form_tells_the_shapes(admin_client: Any) -> None:
+    shown = unescape(text(admin_client.get("/admin/workflows/workflow/add/")))
+    assert '{"secret": "NAME"}' in shown and '"rule"' in shown

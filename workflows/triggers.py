@@ -1,0 +1,37 @@
+"""What can start a workflow: the kinds of triggers, and what their details may say.
+
+Nothing here knows of the database. The kinds are registered by the package that acts on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
+
+
+class TriggerKind(Protocol):
+    """One value of ``Workflow.trigger``."""
+
+    name: str
+
+    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield a pointer, below ``trigger_data``, and a sentence for what has no meaning."""
+
+    def told(self, data: Mapping[str, Any]) -> str:
+        """What starts the workflow, as a sentence for whoever looks at it."""
+
+
+_kinds: dict[str, TriggerKind] = {}
+
+
+def register(kind: TriggerKind) -> None:
+    """Make a kind known. Raises ``ValueError`` when its name is taken."""
+    if kind.name in _kinds:
+        raise ValueError(f"The trigger '{kind.name}' is registered already.")
+    _kinds[kind.name] = kind
+
+
+def trigger_kinds() -> Mapping[str, TriggerKind]:
+    """Return the registered kinds by name."""
+    return MappingProxyType(_kinds)
