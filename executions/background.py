@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from executions import services
@@ -21,7 +22,7 @@ from workflows.locks import Contention
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=2)
+LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
 BATCH = 20
 
 
@@ -29,8 +30,7 @@ def claim(limit: int = BATCH, lease: timedelta = LEASE) -> list[Job]:
     """Claim jobs that are due and that nobody serves, the longest due first."""
     with transaction.atomic():
         now = timezone.now()
-        free = Q(leased_until=None) | Q(leased_until__lt=now)
-        due = Job.objects.filter(free, due_at__lte=now).order_by("due_at", "pk")
+        due = _free(now).order_by("due_at", "pk")
         if connection.vendor == "postgresql":
             due = due.select_for_update(skip_locked=True)
         ids = list(due.values_list("pk", flat=True)[:limit])
@@ -39,6 +39,16 @@ def claim(limit: int = BATCH, lease: timedelta = LEASE) -> list[Job]:
         claimed = Job.objects.filter(pk__in=ids)
         claimed.update(leased_until=now + lease, fence=F("fence") + 1)
         return list(claimed.order_by("due_at", "pk"))
+
+
+def _free(now: datetime) -> QuerySet[Job]:
+    leaseless = Q(leased_until=None) | Q(leased_until__lt=now)
+    return Job.objects.filter(leaseless, due_at__lte=now)
+
+
+def free() -> int:
+    """How many jobs are due now that nobody serves."""
+    return _free(timezone.now()).count()
 
 
 def due() -> int:
@@ -76,10 +86,10 @@ def _perform(job: Job) -> bool:
     return False
 
 
-def serve_due(stop: Callable[[], bool] = lambda: False) -> int:
+def serve_due(stop: Callable[[], bool] = lambda: False, *, batch: int = BATCH) -> int:
     """Serve what is due until nothing is, or ``stop`` says so; how many jobs were done."""
     done = 0
-    while not stop() and (jobs := claim()):
+    while not stop() and (jobs := claim(batch)):
         for number, job in enumerate(jobs):
             if stop():
                 _let_go(jobs[number:])

@@ -28,6 +28,8 @@ autovacuum = off
 _server: Any = None
 
 os.environ.setdefault("DEBUG", "1")
+# No test sends anything to a broker that it has not started itself.
+os.environ.pop("CELERY_BROKER_URL", None)
 
 
 def _start() -> None:

@@ -14,16 +14,19 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 VARIABLES = (
     "ALLOWED_HOSTS",
+    "CELERY_BROKER_URL",
     "CSRF_TRUSTED_ORIGINS",
     "DATABASE_URL",
     "DEBUG",
     "EMAIL_HOST",
     "EMAIL_PORT",
     "HTTP_REQUEST_HOSTS",
+    "JOB_LEASE_SECONDS",
     "SECRET_KEY",
     "SECURE_HSTS_SECONDS",
     "SECRETS_KEY",
     "SECURE_SSL_REDIRECT",
+    "SWEEP_SECONDS",
 )
 SHOW = """
 import json
@@ -93,6 +96,8 @@ def test_a_wrong_database_url_stops_every_command_with_a_sentence(command: str, 
         ("SECURE_SSL_REDIRECT", "perhaps"),
         ("SECURE_HSTS_SECONDS", "abc"),
         ("SECURE_HSTS_SECONDS", "-1"),
+        ("JOB_LEASE_SECONDS", "0"),
+        ("SWEEP_SECONDS", "0.5"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(name: str, value: str) -> None:
@@ -192,3 +197,68 @@ def test_a_port_that_is_none_is_refused() -> None:
 
     assert done.returncode == 1
     assert "EMAIL_PORT='70000' is not the number of a port." in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "garbage",
+        "amqp://:hunter2@host//",
+        "redis://",
+        "redis://:hunter2@host:port/0",
+        "redis+socket://",
+        "redis+socket://host/path",
+    ],
+)
+def test_a_broker_that_is_none_is_refused_and_not_shown(url: str) -> None:
+    done = manage("check", DEBUG="1", CELERY_BROKER_URL=url)
+
+    assert done.returncode == 1
+    assert "(workflows_project.E001) CELERY_BROKER_URL cannot be read as redis://" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["", "redis://host", "rediss://user:pass@host:6380/2", "redis+socket:///a/redis.sock"]
+)
+def test_a_broker_that_can_be_read_is_taken(url: str) -> None:
+    assert setting("CELERY_BROKER_URL", DEBUG="1", CELERY_BROKER_URL=url) == url
+
+
+@pytest.mark.parametrize("part", ["worker", "beat"])
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, "CELERY_BROKER_URL is not set: without a broker, manage.py work serves"),
+        ({"CELERY_BROKER_URL": "garbage"}, "CELERY_BROKER_URL cannot be read as redis://"),
+        ({"CELERY_BROKER_URL": "redis://host", "EMAIL_PORT": "0"}, "EMAIL_PORT='0' is not"),
+    ],
+)
+def test_celery_does_not_begin_with_a_wrong_value(
+    part: str, values: dict[str, str], told: str, tmp_path: Path
+) -> None:
+    done = python(
+        "-m", "celery", "-A", "workflows_project", part, cwd=tmp_path, DEBUG="1", **values
+    )
+
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_broker_nothing_of_celery_is_loaded() -> None:
+    seen = "import django, sys; django.setup(); print('celery' in sys.modules)"
+    settings = {"DEBUG": "1", "DJANGO_SETTINGS_MODULE": "workflows_project.settings"}
+
+    assert python("-c", seen, **settings).stdout == "False\n"
+    assert python("-c", seen, CELERY_BROKER_URL="redis://host", **settings).stdout == "True\n"
+
+
+def test_a_broker_is_asked_for_its_certificate() -> None:
+    asked = "from workflows_project.celery import app; print(app.conf.broker_use_ssl)"
+    settings = {"DEBUG": "1", "DJANGO_SETTINGS_MODULE": "workflows_project.settings"}
+
+    assert (
+        "CERT_REQUIRED" in python("-c", asked, CELERY_BROKER_URL="rediss://host", **settings).stdout
+    )

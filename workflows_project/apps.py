@@ -8,4 +8,9 @@ class ProjectConfig(AppConfig):
     label = "holdfast"
 
     def ready(self) -> None:
+        from django.conf import settings
+
         from workflows_project import checks  # noqa: F401
+
+        if settings.CELERY_BROKER_URL:
+            from workflows_project import celery  # noqa: F401

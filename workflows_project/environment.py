@@ -42,21 +42,21 @@ def _boolean(value: str) -> bool:
     raise ValueError(value)
 
 
-def _seconds(value: str) -> int:
-    number = int(value)
-    if number < 0:
-        raise ValueError(value)
-    return number
-
-
 def boolean(name: str, default: bool = False) -> bool:
     """A yes or no."""
     return _read(name, default, _boolean, "a yes or no (1, 0, true, false)")
 
 
-def seconds(name: str, default: int = 0) -> int:
-    """A whole number of seconds, not negative."""
-    return _read(name, default, _seconds, "a whole number of seconds")
+def seconds(name: str, default: int = 0, *, least: int = 0) -> int:
+    """A whole number of seconds, not less than ``least``."""
+
+    def convert(value: str) -> int:
+        if (number := int(value)) < least:
+            raise ValueError(value)
+        return number
+
+    expected = "a whole number of seconds" + (f", {least} or more" if least else "")
+    return _read(name, default, convert, expected)
 
 
 def text(name: str, default: str = "") -> str:
@@ -115,6 +115,34 @@ def refuse_to_serve() -> None:
     """Stop a server that was given a wrong value: servers run no system checks."""
     if problems:
         raise ImproperlyConfigured(" ".join(problems))
+
+
+def broker(name: str = "CELERY_BROKER_URL") -> str:
+    """The address of a Redis; empty, there is no broker. What is not understood is none."""
+    url = text(name)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if not url or (parts.scheme in ("redis", "rediss") and parts.hostname and port != 0):
+        return url
+    if parts.scheme == "redis+socket" and not parts.netloc and len(parts.path) > 1:
+        return url
+    # The value is not shown: it may hold a password.
+    problems.append(
+        f"{name} cannot be read as redis://:password@host:port/number, rediss://… (with TLS)"
+        " or redis+socket:///path."
+    )
+    return ""
+
+
+def refuse_without_broker(url: str) -> None:
+    """Stop a worker of Celery that nobody could send anything."""
+    if not url:
+        raise ImproperlyConfigured(
+            "CELERY_BROKER_URL is not set: without a broker, manage.py work serves the background."
+        )
 
 
 def database(default_file: Path) -> dict[str, Any]:

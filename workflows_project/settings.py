@@ -92,6 +92,10 @@ HTTP_REQUEST_ALLOW_HTTP = environment.boolean("HTTP_REQUEST_ALLOW_HTTP")
 HTTP_REQUEST_ALLOW_LOOPBACK = environment.boolean("HTTP_REQUEST_ALLOW_LOOPBACK")
 SECRETS_KEY = environment.secrets_keys()
 
+CELERY_BROKER_URL = environment.broker()
+SWEEP_SECONDS = environment.seconds("SWEEP_SECONDS", 5, least=1)
+JOB_LEASE_SECONDS = environment.seconds("JOB_LEASE_SECONDS", 120, least=1)
+
 EMAIL_HOST = environment.text("EMAIL_HOST", "localhost")
 EMAIL_PORT = environment.port("EMAIL_PORT", 25)
 EMAIL_HOST_USER = environment.text("EMAIL_HOST_USER")

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from executions import wakeups
 from executions.engine import joins, stored, writing
 from executions.engine.nodes.behaviour import NotSubmittable
 from executions.engine.run import NodeVisit, Run
@@ -370,6 +371,7 @@ class Advance:
             execution.__dict__.pop("live_key", None)
         # A change on hold may have waited for one of them.
         ended(row.context_key for row in changed if row.status not in LIVE)
+        wakeups.on_commit(sum(job.due_at <= self.now for job in self._changes.jobs))
         return True
 
 

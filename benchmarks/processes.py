@@ -1,0 +1,133 @@
+"""A broker and Celery's processes, to be killed and started again; gone when it ends."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 60.0
+
+
+def until(holds: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:
+    """Wait until it holds. Raises ``TimeoutError``, which says what was waited for."""
+    end = time.monotonic() + patience
+    while not holds():
+        if time.monotonic() > end:
+            raise TimeoutError(f"After {patience:g} seconds still waiting for {what}.")
+        time.sleep(0.02)
+
+
+class Broker:
+    """A Redis in memory, at a socket in a directory whose path is short."""
+
+    def __init__(self, directory: Path) -> None:
+        import redis
+
+        self.directory = directory
+        self.path = directory / "redis.sock"
+        self.client = redis.Redis(unix_socket_path=str(self.path))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def is_installed() -> bool:
+        return shutil.which("redis-server") is not None
+
+    @property
+    def url(self) -> str:
+        return f"redis+socket://{self.path}"
+
+    def start(self) -> None:
+        address = ["--port", "0", "--unixsocket", str(self.path), "--dir", str(self.directory)]
+        self._process = subprocess.Popen(
+            ["redis-server", *address, "--save", "", "--appendonly", "no"],
+            stdout=subprocess.DEVNULL,
+        )
+        until(self._answers, "the broker")
+
+    def _answers(self) -> bool:
+        import redis
+
+        try:
+            return bool(self.client.ping())
+        except redis.RedisError:
+            return False
+
+    def kill(self) -> None:
+        """What it held is lost."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        self.path.unlink(missing_ok=True)
+
+    def waiting(self, queue: str = "holdfast") -> int:
+        """How many messages nobody has taken yet."""
+        return int(self.client.llen(queue))
+
+    def taken(self) -> int:
+        """How many messages somebody has taken and not done with."""
+        return int(self.client.hlen("unacked"))
+
+
+class CeleryProcess:
+    """``celery -A workflows_project …`` and all its children."""
+
+    def __init__(self, log: Path, environment: Mapping[str, str], *arguments: str) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self._seen = log.stat().st_size
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "workflows_project", *arguments],
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def said(self) -> str:
+        """What it has written since it was started."""
+        with self.log.open("rb") as output:
+            output.seek(self._seen)
+            return output.read().decode(errors="replace")
+
+    def wait_until_ready(self) -> None:
+        until(lambda: " ready." in self.said() or self._has_ended(), "a worker")
+        if self._has_ended():
+            raise RuntimeError(f"The worker has ended:\n{self.said()}")
+
+    def _has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """Kill it and its children, at once."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def kill_one(self) -> bool:
+        """Kill one of its children, which it replaces; whether it had any."""
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        found = children.read_text().split() if children.exists() else []
+        if found:
+            os.kill(int(random.choice(found)), signal.SIGKILL)
+        return bool(found)
+
+    def end(self) -> None:
+        """Tell it to end, and see to it that it does."""
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            if not self._has_ended():
+                self.kill()

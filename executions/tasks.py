@@ -1,0 +1,32 @@
+"""What Celery's workers are woken for. They take no arguments: the rows say what is to be done."""
+
+from __future__ import annotations
+
+import time
+
+from celery import shared_task
+from django.conf import settings
+
+from executions import background, wakeups
+from workflows.services import apply_all_drained
+
+SWEEP = "executions.sweep"
+# Those who are woken go on until nothing is due: there is no need for one message a job.
+MOST_WOKEN = 50
+
+
+@shared_task(name=wakeups.SERVE)
+def serve() -> None:
+    """Serve what is due, one job at a time, so that others who are woken share in it.
+
+    After a few seconds it lets a worker that was told to end do so; the sweep wakes again.
+    """
+    end = time.monotonic() + settings.SWEEP_SECONDS
+    background.serve_due(lambda: time.monotonic() > end, batch=1)
+
+
+@shared_task(name=SWEEP)
+def sweep() -> None:
+    """Wake workers for what is due, and make the changes on hold that are drained."""
+    wakeups.send(min(background.free(), MOST_WOKEN))
+    apply_all_drained()

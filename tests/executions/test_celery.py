@@ -1,0 +1,278 @@
+"""Celery delivers the background; its messages only wake, and the rows are the truth."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.utils import timezone
+
+from benchmarks.processes import Broker, CeleryProcess, until
+from executions import background, tasks, wakeups
+from executions.models import Execution, Job, Status, Step
+from tests.conftest import Scenario
+from tests.executions.engine.server import Reply, Server, serving
+from tests.executions.engine.test_branches import source, started
+from workflows.models import PendingChange
+from workflows.services import change_entity_context
+from workflows_project.celery import app
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("laws"),
+    pytest.mark.skipif(not Broker.is_installed(), reason="redis-server is not installed"),
+]
+
+LEASE = 2
+SLOW = Reply(200, b"x" * 30, pace=0.1)
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[Broker]:
+    # A socket's path must be short.
+    with tempfile.TemporaryDirectory(prefix="redis-") as directory:
+        broker = Broker(Path(directory))
+        broker.start()
+        yield broker
+        broker.client.close()
+        broker.kill()
+
+
+@pytest.fixture
+def broker(redis: Broker, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
+    settings.CELERY_BROKER_URL = redis.url
+    monkeypatch.setattr(app.conf, "broker_url", redis.url)
+    monkeypatch.setattr(wakeups, "_silent_until", 0.0)
+    redis.client.flushall()
+    yield redis
+    app.close()
+
+
+@pytest.fixture(scope="module")
+def known_server() -> Iterator[Server]:
+    with serving() as known:
+        yield known
+
+
+@pytest.fixture
+def server(known_server: Server, settings: Any) -> Server:
+    settings.HTTP_REQUEST_HOSTS = [known_server.host]
+    settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
+    known_server.replies = [Reply()]
+    known_server.received.clear()
+    return known_server
+
+
+@pytest.fixture(scope="module")
+def environment(redis: Broker, known_server: Server, django_db_setup: None) -> dict[str, str]:
+    """What tells another process of this database, this broker and this server."""
+    if connection.vendor != "postgresql":
+        pytest.skip("a database in memory is seen by one process alone: pytest --postgres")
+    name = connection.settings_dict["NAME"]
+    host = str(connection.settings_dict["HOST"]).replace("/", "%2F")
+    return {
+        "DATABASE_URL": f"postgres://postgres:@{host}/{name}",
+        "CELERY_BROKER_URL": redis.url,
+        "HTTP_REQUEST_HOSTS": known_server.host,
+        "HTTP_REQUEST_ALLOW_HTTP": "1",
+        "HTTP_REQUEST_ALLOW_LOOPBACK": "1",
+        "JOB_LEASE_SECONDS": str(LEASE),
+        "SWEEP_SECONDS": "1",
+    }
+
+
+@contextmanager
+def working(environment: dict[str, str], processes: int = 2) -> Iterator[CeleryProcess]:
+    with tempfile.TemporaryDirectory() as directory:
+        log = Path(directory) / "worker.log"
+        worker = CeleryProcess(
+            log, environment, "worker", "-c", str(processes), "-l", "INFO", "--without-mingle"
+        )
+        try:
+            worker.wait_until_ready()
+            yield worker
+        finally:
+            worker.end()
+
+
+@contextmanager
+def sweeping(environment: dict[str, str], directory: Path) -> Iterator[None]:
+    beat = CeleryProcess(
+        directory / "beat.log", environment, "beat", "-s", str(directory / "schedule")
+    )
+    try:
+        yield
+    finally:
+        beat.end()
+
+
+@pytest.fixture(scope="module")
+def one_worker(environment: dict[str, str]) -> Iterator[CeleryProcess]:
+    with working(environment) as process:
+        yield process
+
+
+@pytest.fixture
+def worker(one_worker: CeleryProcess, broker: Broker) -> Iterator[CeleryProcess]:
+    """It is left idle, so that nothing of this test is served in the next one."""
+    yield one_worker
+    until(lambda: not (broker.waiting() or broker.taken()), "the worker to be idle")
+
+
+def calling(server: Server, *, interval: float | None = None) -> dict[str, Any]:
+    nodes: dict[str, Any] = {
+        "start": "start",
+        "call": {"type": "http_request", "data": {"url": server.url(), "method": "POST"}},
+        "end": "end",
+    }
+    if interval is None:
+        return source(nodes, "start>call", "call>end")
+    nodes["sleep"] = {"type": "wait", "data": {"interval": interval}}
+    return source(nodes, "start>sleep", "sleep>call", "call>end")
+
+
+def has_completed(execution: Execution) -> bool:
+    execution.refresh_from_db()
+    return execution.status == Status.COMPLETED
+
+
+def keys(server: Server) -> list[str]:
+    return [request.headers["idempotency-key"] for request in server.received]
+
+
+class TestSending:
+    def test_what_is_due_wakes_on_commit(self, broker: Broker, server: Server) -> None:
+        with transaction.atomic():
+            started(calling(server))
+            assert broker.waiting() == 0
+        assert broker.waiting() == 1
+        (message,) = broker.client.lrange("holdfast", 0, -1)
+        arguments, named, _ = json.loads(base64.b64decode(json.loads(message)["body"]))
+        assert (arguments, named) == ([], {}), "it only wakes"
+
+    def test_what_is_rolled_back_wakes_nobody(self, broker: Broker, server: Server) -> None:
+        with transaction.atomic():
+            started(calling(server))
+            transaction.set_rollback(True)
+        assert broker.waiting() == 0
+
+    def test_a_timer_is_left_to_the_sweep(self, broker: Broker, server: Server) -> None:
+        started(calling(server, interval=60))
+        assert broker.waiting() == 0
+        tasks.sweep()
+        assert broker.waiting() == 0, "it is not due"
+        Job.objects.update(due_at=timezone.now())
+        tasks.sweep()
+        assert broker.waiting() == 1
+        background.claim()
+        tasks.sweep()
+        assert broker.waiting() == 1, "somebody has claimed it"
+
+    def test_without_a_broker_nobody_is_asked(
+        self, broker: Broker, server: Server, settings: Any
+    ) -> None:
+        settings.CELERY_BROKER_URL = ""
+        started(calling(server))
+        assert broker.waiting() == 0
+
+    def test_a_broker_that_is_away_breaks_nothing(
+        self, broker: Broker, server: Server, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        broker.kill()
+        try:
+            with caplog.at_level(logging.WARNING):
+                executions = [started(calling(server)) for _ in range(3)]
+        finally:
+            broker.start()
+        (told,) = caplog.records
+        assert told.getMessage().startswith("No wake-up could be sent; the sweep finds what is due")
+        assert {execution.status for execution in executions} == {Status.WAITING}
+        call_command("work", once=True, stdout=StringIO())
+        assert all(has_completed(execution) for execution in executions)
+
+    def test_the_sweep_wakes_for_what_a_broker_that_was_away_did_not(
+        self, broker: Broker, server: Server
+    ) -> None:
+        broker.kill()
+        try:
+            execution = started(calling(server))
+        finally:
+            broker.start()
+        tasks.sweep()
+        assert broker.waiting() == 1
+        tasks.serve()
+        assert has_completed(execution)
+
+
+class TestTasks:
+    def test_who_is_woken_serves_all_that_is_due(self, broker: Broker, server: Server) -> None:
+        executions = [started(calling(server)) for _ in range(3)]
+        tasks.serve()
+        assert all(has_completed(execution) for execution in executions)
+
+    def test_the_sweep_makes_what_is_drained(self, broker: Broker, scenario: Scenario) -> None:
+        execution = scenario.start()
+        change_entity_context(
+            [scenario.caller, scenario.callee], entity_name_type=scenario.exception, when="drained"
+        )
+        with transaction.atomic():
+            execution.steps.update(state="cancelled")
+            Execution._base_manager.filter(pk=execution.pk).update(status="cancelled")
+        tasks.sweep()
+        assert PendingChange.objects.get().state == PendingChange.State.APPLIED
+
+
+class TestWorkers:
+    def test_a_worker_does_what_is_committed(
+        self, worker: CeleryProcess, broker: Broker, server: Server
+    ) -> None:
+        execution = started(calling(server))
+        until(lambda: has_completed(execution), "the worker")
+        assert keys(server) == [execution.steps.get(node_id="call").cuid]
+
+    def test_a_doubled_message_does_nothing_twice(
+        self, worker: CeleryProcess, broker: Broker, server: Server
+    ) -> None:
+        server.replies = [Reply(200, b"x" * 5, pace=0.1)]
+        execution = started(calling(server))
+        wakeups.send(10)
+        until(lambda: has_completed(execution), "the worker")
+        until(lambda: not (broker.waiting() or broker.taken()), "every message")
+        assert len(server.received) == 1
+        assert execution.steps.count() == 3
+
+    def test_slow_calls_are_made_at_once(
+        self, worker: CeleryProcess, broker: Broker, server: Server
+    ) -> None:
+        server.replies = [SLOW]
+        executions = [started(calling(server)) for _ in range(2)]
+        until(lambda: len(server.received) == 2, "both calls")
+        assert Job.objects.count() == 2, "neither has been answered yet"
+        server.replies = [Reply()]
+        until(lambda: all(has_completed(execution) for execution in executions), "both answers")
+
+    def test_a_worker_that_was_killed_leaves_its_call_to_another(
+        self, environment: dict[str, str], broker: Broker, server: Server, tmp_path: Path
+    ) -> None:
+        server.replies = [SLOW]
+        with working(environment, 1) as first:
+            execution = started(calling(server))
+            until(lambda: server.received, "the call")
+            first.kill()
+        assert Job.objects.get().leased_until > timezone.now()
+        server.replies = [Reply()]
+        with sweeping(environment, tmp_path), working(environment, 1):
+            until(lambda: has_completed(execution), "another worker")
+        step = execution.steps.get(node_id="call")
+        assert set(keys(server)) == {step.cuid} and len(server.received) == 2
+        assert Step.objects.filter(execution=execution).count() == 3
