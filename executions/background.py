@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -96,6 +98,21 @@ def serve_due(stop: Callable[[], bool] = lambda: False, *, batch: int = BATCH) -
                 break
             done += serve(job)
     return done
+
+
+def serve_at_once(threads: int, stop: Callable[[], bool]) -> int:
+    """``serve_due`` in several threads, so that one slow call keeps no other waiting."""
+
+    def serve_here() -> int:
+        try:
+            return serve_due(stop, batch=1)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(threads) as pool:
+        # Whoever acts here acts there too.
+        served = [pool.submit(copy_context().run, serve_here) for _ in range(threads)]
+    return sum(one.result() for one in served)
 
 
 def _let_go(jobs: list[Job]) -> None:

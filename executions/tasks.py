@@ -8,6 +8,7 @@ from celery import shared_task
 from django.conf import settings
 
 from executions import background, wakeups
+from workflows.management.command import as_command
 from workflows.services import apply_all_drained
 
 SWEEP = "executions.sweep"
@@ -22,11 +23,18 @@ def serve() -> None:
     After a few seconds it lets a worker that was told to end do so; the sweep wakes again.
     """
     end = time.monotonic() + settings.SWEEP_SECONDS
-    background.serve_due(lambda: time.monotonic() > end, batch=1)
+    with as_command():
+        background.serve_due(lambda: time.monotonic() > end, batch=1)
 
 
 @shared_task(name=SWEEP)
 def sweep() -> None:
-    """Wake workers for what is due, and make the changes on hold that are drained."""
-    wakeups.send(min(background.free(), MOST_WOKEN))
-    apply_all_drained()
+    """Wake workers for what is due, and make the changes on hold that are drained.
+
+    Where many are about to be woken already, no more are sent: a row of messages that grows while
+    the workers are busy would keep them busy afterwards.
+    """
+    if wanted := min(background.free(), MOST_WOKEN):
+        wakeups.send(wanted - wakeups.waiting())
+    with as_command():
+        apply_all_drained()

@@ -5,11 +5,20 @@ from __future__ import annotations
 import getpass
 import uuid
 from argparse import RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from workflows.acting import Acting, Face, acting
+
+
+@contextmanager
+def as_command() -> Iterator[None]:
+    """Let the audit log name the system's account that runs this."""
+    with acting(Acting(Face.COMMAND, uuid.uuid4().hex, account=_account())):
+        yield
 
 
 class ExampleCommand(BaseCommand):
@@ -25,7 +34,7 @@ class ExampleCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command; the audit log names the system's account that runs it."""
-        with acting(Acting(Face.COMMAND, uuid.uuid4().hex, account=_account())):
+        with as_command():
             return super().execute(*args, **options)
 
 

@@ -8,8 +8,9 @@ import threading
 from argparse import ArgumentTypeError
 from typing import Any
 
+from django.core.management import CommandError
 from django.core.management.base import CommandParser
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connection
 
 from executions.due import run_due
 from executions.management.commands.run_due import served_lines
@@ -25,6 +26,7 @@ class Command(ExampleCommand):
     examples = """\
   manage.py work                              a round every five seconds
   manage.py work --interval 0.5
+  manage.py work --threads 4                  four jobs at once (PostgreSQL)
   manage.py work --once                       one round, like run_due
 """
 
@@ -32,10 +34,16 @@ class Command(ExampleCommand):
         parser.add_argument(
             "--interval", type=_seconds, default=5.0, help="seconds between two rounds (5)"
         )
+        parser.add_argument(
+            "--threads", type=_threads, default=1, help="how many jobs are served at once (1)"
+        )
         parser.add_argument("--once", action="store_true", help="one round, and end")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stopped = threading.Event()
+        self.threads = options["threads"]
+        if self.threads > 1 and connection.vendor == "sqlite":
+            raise CommandError("SQLite has one writer: --threads needs PostgreSQL.")
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self.stopped.set())
@@ -51,7 +59,7 @@ class Command(ExampleCommand):
 
     def _round(self, once: bool) -> None:
         try:
-            for line in served_lines(run_due(stop=self.stopped.is_set)):
+            for line in served_lines(run_due(stop=self.stopped.is_set, threads=self.threads)):
                 self.stdout.write(line)
             self.stdout.flush()
         except DatabaseError:
@@ -71,3 +79,10 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= 3600:
         raise ArgumentTypeError("seconds, more than 0 and up to 3600")
     return seconds
+
+
+def _threads(text: str) -> int:
+    threads = int(text) if text.isdecimal() else 0
+    if not 0 < threads <= 64:
+        raise ArgumentTypeError("a number of threads, from 1 to 64")
+    return threads

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from io import StringIO
 from typing import Any
 
@@ -18,8 +19,11 @@ from django.db import OperationalError, transaction
 
 from executions import due
 from executions.management.commands import work
-from executions.models import Execution
+from executions.models import Execution, Status
 from tests.conftest import Scenario
+from tests.executions.engine.server import Reply, serving
+from tests.executions.engine.test_branches import started
+from tests.executions.engine.test_http_request import calling
 from tests.factories import WorkflowFactory, call, drawn
 from workflows import services
 from workflows.models import PendingChange, Workflow
@@ -110,6 +114,31 @@ def test_once_tells_of_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) 
 def test_an_interval_that_is_none(interval: str) -> None:
     with pytest.raises(CommandError):
         call_command("work", "--interval", interval)
+
+
+def test_threads_make_slow_calls_at_once(settings: Any, vendor: str) -> None:
+    with serving() as server:
+        settings.HTTP_REQUEST_HOSTS = [server.host]
+        settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
+        server.replies = [Reply(200, b"x" * 20, pace=0.1)]
+        executions = [started(calling(server.url())) for _ in range(3)]
+        if vendor == "sqlite":
+            with pytest.raises(CommandError, match="SQLite has one writer"):
+                run("work", once=True, threads=3)
+            return
+        begun = time.monotonic()
+        out = run("work", once=True, threads=3)
+    assert time.monotonic() - begun < 5, "one after the other takes six"
+    assert out == "Served: 3 jobs.\n"
+    for execution in executions:
+        execution.refresh_from_db()
+        assert execution.status == Status.COMPLETED
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "many", "65"])
+def test_a_number_of_threads_that_is_none(threads: str) -> None:
+    with pytest.raises(CommandError):
+        call_command("work", "--threads", threads)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,0 +1,298 @@
+"""Celery's workers are killed while they serve: is anything lost, is anything done twice?
+
+    python -m benchmarks.kill_workers
+    python -m benchmarks.kill_workers --executions 100 --seconds 8
+
+Executions sleep for seconds, call a server that counts, sleep and call again, while every second
+a process of a worker is killed with -9, every fifth time the whole worker (which is started
+again: that takes a while), and the broker, which keeps nothing, is killed in between and stays
+away for a while. Exit 1 unless every execution completes, every node
+was visited exactly once, every call carried the key of its step (only the same key is repeated),
+and every law holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import secrets
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from benchmarks import databases
+from benchmarks.processes import Broker, CeleryProcess, until
+
+INTERVALS = (1, 2, 4, 8, 16)
+PAUSE = 0.2
+AWAY = 3.0
+WHOLE = 5
+
+
+@dataclass
+class Counting:
+    """A server that takes its time, and counts the calls by their ``Idempotency-Key``."""
+
+    port: int = 0
+    calls: Counter[str] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        counting = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                with counting.lock:
+                    counting.calls[self.headers["Idempotency-Key"]] += 1
+                time.sleep(PAUSE)
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 128
+
+            def handle_error(self, *args: object) -> None:
+                """Those who called are killed now and then."""
+
+        with Server(("127.0.0.1", 0), Handler) as server:
+            self.port = server.server_address[1]
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            yield
+            server.shutdown()
+            thread.join()
+
+
+def _drawing(interval: int, url: str) -> dict[str, Any]:
+    call = {"method": "POST", "url": url, "body": "{{title}}", "timeout": 5}
+    nodes: list[dict[str, Any]] = [
+        {"id": "start", "type": "start"},
+        {"id": "sleep", "type": "wait", "data": {"interval": interval}},
+        {"id": "call", "type": "http_request", "data": call},
+        {"id": "nap", "type": "wait", "data": {"interval": 1}},
+        {"id": "again", "type": "http_request", "data": call},
+        {"id": "done", "type": "set_field", "data": {"values": {"done": True}}},
+        {"id": "end", "type": "end"},
+    ]
+    edges = [{"source": a["id"], "target": b["id"]} for a, b in pairwise(nodes)]
+    return {"nodes": nodes, "edges": edges}
+
+
+def build(url: str) -> None:
+    """One workflow for each interval."""
+    from django.core.management import call_command
+
+    from workflows.models import FindingType, Workflow
+    from workflows.services import save_graph
+
+    call_command("migrate", verbosity=0)
+    kind = FindingType.objects.create(name="Counted")
+    for interval in INTERVALS:
+        workflow = Workflow.objects.create(
+            title=f"Sleeps {interval}", entity_name_type=kind, state="active"
+        )
+        save_graph(workflow, _drawing(interval, url), based_on=1)
+
+
+def start_all(number: int) -> int:
+    """Start executions, each on a finding of its own; how many could not be started."""
+    databases.django(os.environ["DATABASE_URL"])
+    from executions.models import Finding
+    from executions.services import start
+    from workflows.models import Workflow
+
+    workflows = list(Workflow.objects.select_related("entity_name_type").order_by("pk"))
+    failed = 0
+    for index in range(number):
+        workflow = workflows[index % len(workflows)]
+        finding = Finding.objects.create(
+            title=f"{index}", entity_name_type=workflow.entity_name_type
+        )
+        try:
+            start(workflow, finding)
+        except Exception as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            failed += 1
+    return failed
+
+
+class Chaos:
+    """Kills something every second, and starts it again at once."""
+
+    def __init__(self, workers: int, processes: int, directory: Path, broker: Broker) -> None:
+        self.counts: Counter[str] = Counter()
+        self.processes, self.directory, self.broker = processes, directory, broker
+        self._away_until: float | None = None
+        self.workers = [self._worker(number) for number in range(workers)]
+        self.beat = CeleryProcess(
+            directory / "beat.log", {}, "beat", "-s", str(directory / "schedule")
+        )
+
+    def _worker(self, number: int) -> CeleryProcess:
+        name = f"w{number}@local"
+        how = ["-n", name, "-c", str(self.processes), "-l", "INFO"]
+        return CeleryProcess(self.directory / f"worker{number}.log", {}, "worker", *how)
+
+    def run(self, seconds: float) -> None:
+        """A process of a worker, now and then a whole one; the broker once in the middle."""
+        for worker in self.workers:
+            worker.wait_until_ready()
+        for turn in range(int(seconds)):
+            time.sleep(1)
+            if self._away_until is not None and time.monotonic() > self._away_until:
+                self._away_until = None
+                self.broker.start()
+            elif turn == int(seconds) // 2:
+                self.broker.kill()
+                self.counts["brokers killed"] += 1
+                self._away_until = time.monotonic() + AWAY
+            number = turn // WHOLE % len(self.workers)
+            if turn % WHOLE:
+                # Not of the one that was killed before and is still about to begin.
+                self.counts["processes killed"] += self.workers[number - 1].kill_one()
+                continue
+            self.workers[number].kill()
+            self.counts["workers killed"] += 1
+            self.workers[number] = self._worker(number)
+        if self._away_until is not None:
+            self.broker.start()
+
+    def end(self) -> None:
+        self.beat.end()
+        for worker in self.workers:
+            worker.end()
+
+
+def completed() -> int:
+    from executions.models import Execution, Status
+
+    return Execution.objects.filter(status=Status.COMPLETED).count()
+
+
+def closed() -> int:
+    from executions.models import Step
+
+    return Step.objects.filter(state="done").count()
+
+
+def judge(number: int, calls: Counter[str]) -> dict[str, int]:
+    """What is not as it should be, by its name; 0 each where nothing was lost or done twice."""
+    from django.db.models import Count
+
+    from executions import integrity
+    from executions.models import Execution, Finding, Job, Step
+
+    nodes = len(_drawing(1, "")["nodes"])
+    steps = Step.objects.filter(state="done")
+    visits = Step.objects.values("execution_id", "node_id").annotate(times=Count("pk"))
+    keys = set(Step.objects.filter(type="http_request").values_list("cuid", flat=True))
+    return {
+        "executions not completed": number - completed(),
+        "executions missing": number - Execution.objects.count(),
+        "steps missing": number * nodes - steps.count(),
+        "nodes visited twice": visits.filter(times__gt=1).count(),
+        "findings not written": number - Finding.objects.filter(fields={"done": True}).count(),
+        "jobs left": Job.objects.count(),
+        "steps without their call": len(keys - set(calls)),
+        "calls with a key of their own": len(set(calls) - keys),
+        "violations": len(integrity.violations()),
+    }
+
+
+def main() -> int:
+    """Run it and print what came of it; 1 when something was lost or done twice."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--executions", type=int, default=2000)
+    parser.add_argument("--seconds", type=float, default=30, help="of killing (30)")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=4, help="of each worker (4)")
+    parser.add_argument("--lease", type=int, default=6, help="JOB_LEASE_SECONDS (6)")
+    parser.add_argument("--patience", type=float, default=600, help="seconds for the rest (600)")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if not Broker.is_installed():
+        parser.error("redis-server is not installed")
+    counting = Counting()
+    with tempfile.TemporaryDirectory(prefix="kill-", ignore_cleanup_errors=True) as place:
+        broker = Broker(Path(place))
+        os.environ.update(
+            DEBUG="0",
+            SECRET_KEY=secrets.token_hex(),
+            CELERY_BROKER_URL=broker.url,
+            HTTP_REQUEST_ALLOW_HTTP="1",
+            HTTP_REQUEST_ALLOW_LOOPBACK="1",
+            JOB_LEASE_SECONDS=str(options.lease),
+            SWEEP_SECONDS="1",
+        )
+        with counting.serving(), databases.served("postgresql", "max_connections = 200") as server:
+            os.environ["HTTP_REQUEST_HOSTS"] = f"127.0.0.1:{counting.port}"
+            databases.django(server.url("postgres"))
+            try:
+                result = _run(options, broker, Path(place), counting)
+            finally:
+                broker.kill()
+                from django.db import connection
+
+                connection.close()
+    bad = result.pop("bad")
+    if options.json:
+        print(json.dumps({**result, **bad}, indent=2))
+    else:
+        print("\n".join(f"{name:40} {value}" for name, value in {**result, **bad}.items()))
+    return 1 if any(bad.values()) else 0
+
+
+def _run(
+    options: argparse.Namespace, broker: Broker, place: Path, counting: Counting
+) -> dict[str, Any]:
+    build(f"http://127.0.0.1:{counting.port}/")
+    broker.start()
+    begun = time.monotonic()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        starts = pool.apply_async(start_all, [options.executions])
+        chaos = Chaos(options.workers, options.processes, place, broker)
+        try:
+            chaos.run(options.seconds)
+            meanwhile = {
+                "steps closed meanwhile": closed(),
+                "calls made meanwhile": sum(counting.calls.values()),
+            }
+            failed = starts.get(options.patience)
+            try:
+                until(lambda: completed() >= options.executions, "the rest", options.patience)
+            except TimeoutError as error:
+                print(error, file=sys.stderr)
+            seconds = time.monotonic() - begun
+        finally:
+            chaos.end()
+    calls = counting.calls
+    return {
+        "executions": options.executions,
+        **chaos.counts,
+        **meanwhile,
+        "seconds in all": round(seconds),
+        "calls": sum(calls.values()),
+        "calls repeated with the same key": sum(calls.values()) - len(calls),
+        "bad": {"starts that failed": failed, **judge(options.executions, calls)},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
