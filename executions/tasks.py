@@ -11,7 +11,6 @@ from executions import background, wakeups
 from workflows.management.command import as_command
 from workflows.services import apply_all_drained
 
-SWEEP = "executions.sweep"
 # Those who are woken go on until nothing is due: there is no need for one message a job.
 MOST_WOKEN = 50
 
@@ -20,14 +19,20 @@ MOST_WOKEN = 50
 def serve() -> None:
     """Serve what is due, one job at a time, so that others who are woken share in it.
 
-    After a few seconds it lets a worker that was told to end do so; the sweep wakes again.
+    After a few seconds another takes over, for this worker may have been told to end.
     """
     end = time.monotonic() + settings.SWEEP_SECONDS
+
+    def has_served_enough() -> bool:
+        return time.monotonic() > end
+
     with as_command():
-        background.serve_due(lambda: time.monotonic() > end, batch=1)
+        background.serve_due(has_served_enough, batch=1)
+    if has_served_enough():
+        wakeups.wake(1)
 
 
-@shared_task(name=SWEEP)
+@shared_task(name=wakeups.SWEEP)
 def sweep() -> None:
     """Wake workers for what is due, and make the changes on hold that are drained.
 

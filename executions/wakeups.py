@@ -15,6 +15,7 @@ from django.db import transaction
 logger = logging.getLogger(__name__)
 
 SERVE = "executions.serve"
+SWEEP = "executions.sweep"
 # Long enough for clocks that disagree; no shorter, however often the sweep comes.
 EXPIRES = 60
 SILENCE = 30.0
@@ -25,10 +26,11 @@ _silent_until = 0.0
 def on_commit(number: int) -> None:
     """Wake workers for so many jobs when the transaction commits; without a broker, nobody."""
     if number and settings.CELERY_BROKER_URL:
-        transaction.on_commit(lambda: _wake(number), robust=True)
+        transaction.on_commit(lambda: wake(number), robust=True)
 
 
-def _wake(number: int) -> None:
+def wake(number: int) -> None:
+    """Wake workers for so many jobs, unless the broker is away."""
     global _silent_until
     if time.monotonic() < _silent_until:
         return

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
+from executions import wakeups
 from workflows_project import environment
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflows_project.settings")
@@ -26,7 +27,9 @@ app = Celery("workflows_project")
 app.set_default()
 app.conf.update(
     broker_url=settings.CELERY_BROKER_URL,
+    # However long it is away.
     broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
     broker_transport_options={
         # Those who publish are told at once that the broker is away; workers wait for it.
         "max_retries": 0,
@@ -47,12 +50,12 @@ app.conf.update(
     # Redis is asked for the queues in turn: no row of wake-ups keeps a sweep waiting.
     task_queues=[Queue(WAKE_UPS), Queue(SWEEPS)],
     task_default_queue=WAKE_UPS,
-    task_routes={"executions.sweep": {"queue": SWEEPS}},
+    task_routes={wakeups.SWEEP: {"queue": SWEEPS}},
     beat_schedule={
         "sweep": {
-            "task": "executions.sweep",
+            "task": wakeups.SWEEP,
             "schedule": settings.SWEEP_SECONDS,
-            "options": {"expires": max(settings.SWEEP_SECONDS, 60)},
+            "options": {"expires": max(settings.SWEEP_SECONDS, wakeups.EXPIRES)},
         }
     },
 )
