@@ -12,24 +12,18 @@ from workflows.management.command import as_command
 from workflows.services import apply_all_drained
 
 # Those who are woken go on until nothing is due: there is no need for one message a job.
-MOST_WOKEN = 50
+MOST_WOKEN = 200
 
 
 @shared_task(name=wakeups.SERVE)
 def serve() -> None:
     """Serve what is due, one job at a time, so that others who are woken share in it.
 
-    After a few seconds another takes over, for this worker may have been told to end.
+    After a few seconds it lets a worker that was told to end do so; the sweep wakes again.
     """
     end = time.monotonic() + settings.SWEEP_SECONDS
-
-    def has_served_enough() -> bool:
-        return time.monotonic() > end
-
     with as_command():
-        background.serve_due(has_served_enough, batch=1)
-    if has_served_enough():
-        wakeups.wake(1)
+        background.serve_due(lambda: time.monotonic() > end, batch=1)
 
 
 @shared_task(name=wakeups.SWEEP)

@@ -26,11 +26,10 @@ _silent_until = 0.0
 def on_commit(number: int) -> None:
     """Wake workers for so many jobs when the transaction commits; without a broker, nobody."""
     if number and settings.CELERY_BROKER_URL:
-        transaction.on_commit(lambda: wake(number), robust=True)
+        transaction.on_commit(lambda: _wake(number), robust=True)
 
 
-def wake(number: int) -> None:
-    """Wake workers for so many jobs, unless the broker is away."""
+def _wake(number: int) -> None:
     global _silent_until
     if time.monotonic() < _silent_until:
         return
