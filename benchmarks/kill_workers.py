@@ -3,12 +3,12 @@
     python -m benchmarks.kill_workers
     python -m benchmarks.kill_workers --executions 100 --seconds 8
 
-Executions sleep for seconds, call a server that counts, sleep and call again. When the
-first calls have been made, every second a process of a worker is killed with -9, every fifth time the whole worker
-(which is started again: that takes a while), and the broker, which keeps nothing, is killed in
-between and stays away for a while. Exit 1 unless every execution completes, every node was
-visited exactly once, every call carried the key of its step (only the same key is repeated), and
-every law holds.
+Executions sleep for seconds, call a server that counts, sleep and call again. When the first
+calls have been made, every second a process of a worker is killed with -9, every fifth time the
+whole worker (which is started again: that takes a while), and the broker, which keeps nothing, is
+killed in between and stays away for a while. Exit 1 unless every execution completes, every node
+was visited exactly once, every call carried the key of its step (only the same key is repeated),
+and every law holds.
 """
 
 from __future__ import annotations

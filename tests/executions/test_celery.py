@@ -117,7 +117,7 @@ def sweeping(environment: dict[str, str], directory: Path) -> Iterator[None]:
         beat.end()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def one_worker(environment: dict[str, str]) -> Iterator[CeleryProcess]:
     with working(environment) as process:
         yield process
@@ -275,6 +275,10 @@ class TestWorkers:
         assert Job.objects.count() == 2, "neither has been answered yet"
         server.replies = [Reply()]
         until(lambda: all(has_completed(execution) for execution in executions), "both answers")
+
+
+class TestKilled:
+    """No other worker is there to be woken."""
 
     def test_a_worker_that_was_killed_leaves_its_call_to_another(
         self, environment: dict[str, str], broker: Broker, server: Server, tmp_path: Path
