@@ -8,6 +8,7 @@ from celery import shared_task
 from django.conf import settings
 
 from executions import background, wakeups
+from executions.services import serve_due_starts
 from workflows.management.command import as_command
 from workflows.services import apply_all_drained
 
@@ -28,7 +29,7 @@ def serve() -> None:
 
 @shared_task(name=wakeups.SWEEP)
 def sweep() -> None:
-    """Wake workers for what is due, and make the changes on hold that are drained.
+    """Wake workers for what is due; make triggered starts and the changes on hold that are drained.
 
     Where many are about to be woken already, no more are sent: a row of messages that grows while
     the workers are busy would keep them busy afterwards.
@@ -36,4 +37,5 @@ def sweep() -> None:
     if wanted := min(background.free(), MOST_WOKEN):
         wakeups.send(wanted - wakeups.waiting())
     with as_command():
+        serve_due_starts()
         apply_all_drained()
