@@ -62,7 +62,8 @@ class Execution(models.Model):
         "parent_id",
     )
 
-    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    # Unique by a constraint: ``unique=True`` has PostgreSQL keep a second index for LIKE.
+    cuid = models.CharField(max_length=LENGTH, default=new_cuid, editable=False)
     # The composite key below says the same; a deferred one beside it would lock at commit,
     # out of order.
     workflow = models.ForeignKey(
@@ -119,6 +120,7 @@ class Execution(models.Model):
                 condition=Q(status__in=[*LIVE, "completed", "failed", "cancelled"]),
                 name="executions_execution_status",
             ),
+            models.UniqueConstraint(fields=["cuid"], name="executions_execution_cuid"),
             KeyTarget(fields=["id", "live"], name="executions_execution_live"),
             CompositeForeignKey(
                 name="executions_execution_version_fk",

@@ -35,7 +35,8 @@ class Pin(models.Model):
 
     FROZEN: ClassVar = ("root_id", "callee_id", "version_id", "context_key", "live")
 
-    root = models.ForeignKey(Execution, models.CASCADE, related_name="pins")
+    # The unique pair below begins with it.
+    root = models.ForeignKey(Execution, models.CASCADE, related_name="pins", db_index=False)
     callee = models.ForeignKey(
         Workflow, models.DO_NOTHING, related_name="pins", db_constraint=False
     )

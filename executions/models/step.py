@@ -38,7 +38,8 @@ class Step(models.Model):
 
     State = StepState
 
-    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    # Unique by a constraint: ``unique=True`` has PostgreSQL keep a second index for LIKE.
+    cuid = models.CharField(max_length=LENGTH, default=new_cuid, editable=False)
     execution = models.ForeignKey(Execution, models.CASCADE, related_name="steps")
     node_id = models.CharField(max_length=128)
     type = models.CharField(max_length=64)
@@ -51,7 +52,12 @@ class Step(models.Model):
     attempt = models.PositiveIntegerField(default=1)
     draft = models.JSONField(null=True, blank=True, help_text="What a form holds so far.")
     closed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
     )
     input = models.JSONField(null=True, blank=True)
     output = models.JSONField(null=True, blank=True)
@@ -66,17 +72,24 @@ class Step(models.Model):
     class Meta:
         ordering: ClassVar = ["pk"]
         constraints: ClassVar = [
+            models.UniqueConstraint(fields=["cuid"], name="executions_step_cuid"),
             models.CheckConstraint(
                 condition=Q(state__in=["open", "incident", "done", "cancelled"]),
                 name="executions_step_state",
-            )
+            ),
         ]
         indexes: ClassVar = [
             models.Index(
                 fields=["execution", "node_id"],
                 condition=Q(state__in=OPEN),
                 name="executions_open_step",
-            )
+            ),
+            # For the deletion of a user; most steps are closed by nobody.
+            models.Index(
+                fields=["closed_by"],
+                condition=Q(closed_by__isnull=False),
+                name="executions_step_closed_by",
+            ),
         ]
 
     def __str__(self) -> str:
