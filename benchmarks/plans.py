@@ -17,7 +17,7 @@ TABLES = (
     "workflows_reference",
     "workflows_workflow",
 )
-_PLANNED = ("SELECT", "UPDATE", "DELETE", "INSERT", "WITH")
+_PLANNED = ("SELECT", "UPDATE", "DELETE", "INSERT", "WITH", "EXECUTE")
 _NAMED = re.compile(r'(?:FROM|JOIN|UPDATE|,)\s+"?(\w+)"?(?:\s+(?:AS\s+)?"?(\w+)"?)?', re.IGNORECASE)
 
 

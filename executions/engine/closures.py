@@ -31,7 +31,10 @@ no change waits for."""
 
 # SQLite gives the id of a row that was rolled back to another one.
 _HOLDS_ON_SQLITE = Statement(
-    HOLDS.format(these="v.id || ':' || v.checksum IN (SELECT value FROM json_each(%s))")
+    HOLDS.format(
+        these="v.id IN (SELECT value FROM json_each(%s))"
+        " AND v.checksum IN (SELECT value FROM json_each(%s))"
+    )
 )
 _WRITTEN = Statement(
     "SELECT w.id || ':' || w.xmin FROM workflows_workflow w WHERE w.id = ANY(%s)", ("bigint[]",)
@@ -102,9 +105,9 @@ def forget(workflow_id: int) -> None:
 
 def holds(closure: Closure) -> bool:
     """Whether a start would run just these versions now; on SQLite, whose writer is alone."""
-    keys = [f"{values['id']}:{values['checksum']}" for values in closure.versions]
-    found = _HOLDS_ON_SQLITE.execute([json.dumps(keys)])
-    return bool(found[0][0] == len(keys))
+    checksums = [values["checksum"] for values in closure.versions]
+    found = _HOLDS_ON_SQLITE.execute([json.dumps(closure.version_ids), json.dumps(checksums)])
+    return bool(found[0][0] == len(checksums))
 
 
 def _values(row: Any) -> dict[str, Any]:
