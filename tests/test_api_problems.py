@@ -41,6 +41,14 @@ def test_a_body_that_is_no_object(api: Client) -> None:
         assert response["Content-Type"] == "application/problem+json"
 
 
+def test_a_body_that_is_too_large(api: Client, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 60
+    response = api.post("finding-types/", {"name": "x", "description": "y" * 60})
+    body = assert_problem(response, 413, "too_large")
+    assert "60 bytes" in body["detail"]
+    assert api.post("finding-types/", {"name": "x"}).status_code == 201
+
+
 def test_another_media_type(api: Client) -> None:
     response = api.post("workflows/", "<x/>", content_type="application/xml")
     assert_problem(response, 415, "unsupported_media_type")

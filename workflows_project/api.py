@@ -7,7 +7,8 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.conf import settings
+from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -93,6 +94,9 @@ def _describe(exc: Exception, context: Mapping[str, Any]) -> _Described | None:
             exc = as_refusal(exc) or exc
     if isinstance(exc, locks.Contention):
         return problem(409, exc.code, str(exc)), {"Retry-After": "1"}
+    if isinstance(exc, RequestDataTooBig):
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        return problem(413, "too_large", f"No more than {limit} bytes are taken."), {}
     if isinstance(exc, ValidationError):
         return _of_validation(exc, context), {}
     if isinstance(exc, exceptions.APIException):

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
 
 from executions.models import Execution, Finding, InventoryModel
-
-
-@extend_schema_field(OpenApiTypes.BOOL)
-class TruthFilter(filters.TypedChoiceFilter):
-    """``true`` or ``false``; anything else is refused, not ignored."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        choices = [("true", "true"), ("false", "false")]
-        super().__init__(choices=choices, coerce=lambda value: value == "true", **kwargs)
+from workflows.api.filters import TruthFilter
 
 
 class ExecutionFilter(filters.FilterSet):

@@ -17,7 +17,7 @@ from executions.models import OPEN, Secret, SecretUnreadable, Step, StepState
 from executions.services.advancing import locked_advance
 from workflows import locks
 from workflows.database_refusals import translated
-from workflows.jsontext import unstorable_in
+from workflows.jsontext import unstorable, unstorable_in
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def deliver(cuid: str, body: bytes, *, signed: str, timestamp: str) -> bool:
     Raises ``NoSuchHook``, ``NotSigned``, ``HookClosed``, ``NotDeliverable``, ``HookUnready``.
     """
     step = Step.objects.filter(cuid=cuid, type=WEBHOOK)
-    found = step.select_related("execution__version").first()
+    found = None if unstorable(cuid) else step.select_related("execution__version").first()
     if found is None:
         raise NoSuchHook("Nothing waits here.")
     node = found.execution.get_workflow_manager().node(found.node_id)

@@ -155,6 +155,11 @@ def test_too_much() -> None:
     assert deliver(waiting(), b"[" + b" " * 1024 * 1024 + b"]").status_code == 413
 
 
+def test_an_address_that_no_database_could_store() -> None:
+    for cuid in ("%00", "x%00y"):
+        assert Client().post(f"/hooks/{cuid}/", b"{}", "application/json").status_code == 404
+
+
 def test_only_posts() -> None:
     assert Client().get("/hooks/nothing/").status_code == 405
 

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 
 from workflows.models import AuditEntry, PendingChange, Workflow
+
+
+@extend_schema_field(OpenApiTypes.BOOL)
+class TruthFilter(filters.TypedChoiceFilter):
+    """``true`` or ``false``; anything else is refused, not ignored."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        choices = [("true", "true"), ("false", "false")]
+        super().__init__(choices=choices, coerce=lambda value: value == "true", **kwargs)
 
 
 class WorkflowFilter(filters.FilterSet):
@@ -32,9 +45,10 @@ class PendingChangeFilter(filters.FilterSet):
 class AuditFilter(filters.FilterSet):
     """Entries by record, action, who, face, request, time, and whether they were refused."""
 
+    refused = TruthFilter()
     since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
     until = filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
 
     class Meta:
         model = AuditEntry
-        fields = ["cuid", "kind", "action", "refused", "code", "who", "face", "request_id"]
+        fields = ["cuid", "kind", "action", "code", "who", "face", "request_id"]

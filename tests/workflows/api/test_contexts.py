@@ -304,6 +304,7 @@ class TestAudit:
         assert found(until="2020-01-01T00:00:00Z") == 0
         assert found(since="2020-01-01T00:00:00Z") == everything
         assert api.get("audit/", {"since": "yesterday"}).status_code == 400
+        assert_problem(api.get("audit/", {"refused": "yes"}), 400, "invalid_choice")
 
     def test_only_who_may_view_it(self) -> None:
         assert client_of().get("audit/").status_code == 403
