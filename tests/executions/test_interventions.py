@@ -83,6 +83,22 @@ class TestApproval:
         ]
         assert self.vote(execution, people[1], True).status == Status.COMPLETED
 
+    def test_nobody_changes_their_mind_once_it_is_decided(self, people: list[Any]) -> None:
+        drawing = approving(users=["ada"])
+        drawing["nodes"].append({"id": "after", "type": "user_action", "data": {}})
+        for edge in drawing["edges"]:
+            if (edge["source"], edge["target"]) == ("yes", "end"):
+                edge["target"] = "after"
+        drawing["edges"].append({"source": "after", "target": "end"})
+        execution = started(drawing)
+        assert self.vote(execution, people[0], True).status == Status.WAITING
+        with pytest.raises(guards.NotOpen):
+            self.vote(execution, people[0], False)
+        assert Vote.objects.get().approves
+        services.submit(execution, node="after", data={})
+        with pytest.raises(guards.Ended):
+            self.vote(execution, people[0], False)
+
     def test_a_group_votes_and_who_has_left_does_not_count(self, people: list[Any]) -> None:
         group = Group.objects.create(name="risk")
         for user in people:
@@ -385,6 +401,36 @@ class TestJobs:
         assert background.serve_due(stop) == 1
         assert Job.objects.filter(leased_until=None).count() == 2
         assert background.serve_due() == 2
+
+    def test_who_is_told_to_stop_leaves_what_another_has_claimed(self) -> None:
+        for _ in range(2):
+            started(waiting(interval="PT1H"))
+        later(hours=1)
+        others: list[Job] = []
+
+        def stop() -> bool:
+            if Job.objects.count() == 1 and not others:
+                Job.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+                others.extend(background.claim())
+            return bool(others)
+
+        assert background.serve_due(stop) == 1
+        (other,) = others
+        assert Job.objects.get().leased_until == other.leased_until
+        assert background.serve(other) is True
+
+    def test_a_lost_lease_puts_nothing_off(self) -> None:
+        execution = started(waiting(interval="PT1H"))
+        later(hours=1)
+        (first,) = background.claim(lease=timedelta(seconds=-1))
+        (second,) = background.claim()
+        for attempt in (0, services.jobs.ATTEMPTS - 1):
+            first.attempt = attempt
+            services.put_off(first, "no luck")
+            (job,) = Job.objects.all()
+            assert (job.attempt, job.leased_until) == (0, second.leased_until)
+            assert execution.steps.open().get().incident is None
+        assert background.serve(second) is True
 
     def test_what_fails_is_tried_again_later_and_at_last_is_an_incident(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

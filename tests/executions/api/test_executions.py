@@ -212,10 +212,12 @@ def test_a_form_that_is_for_others(scenario: Scenario) -> None:
     drawn(scenario.caller, form(assignees={"users": ["alice"]}))
     execution = scenario.start()
     bob = client_of("executions.change_execution")
-    response = bob.post(
-        f"executions/{execution.cuid}/submit/", {"node": "form", "data": {"note": "n"}}
-    )
-    assert_problem(response, 403, "not_assigned")
+    filled_in = {"node": "form", "data": {"note": "n"}}
+    for name in ("draft", "submit"):
+        response = bob.post(f"executions/{execution.cuid}/{name}/", filled_in)
+        assert_problem(response, 403, "not_assigned")
+    step = execution.steps.open().get()
+    assert step.draft is None
 
 
 def test_a_damaged_version_is_shown_without_a_form(
