@@ -23,7 +23,7 @@ from tests.factories import (
 from workflows import guards, services
 from workflows.locks import Contention
 from workflows.models import AuditEntry, PendingChange, Workflow
-from workflows.services import draining
+from workflows.services import contexts, draining
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
@@ -341,6 +341,24 @@ class TestTokens:
         assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
         assert refused.value.problems[0].code == "new_execution"
         assert not PendingChange.objects.exists()
+
+    def test_an_execution_that_comes_before_the_hold_is_named_too(
+        self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scenario.start()
+        token = self.asked(scenario).token
+        put_on_hold = contexts.put_on_hold
+
+        def start_first(*args: Any, **how: Any) -> PendingChange:
+            scenario.start()
+            return put_on_hold(*args, **how)
+
+        monkeypatch.setattr(contexts, "put_on_hold", start_first)
+        with pytest.raises(guards.StaleToken):
+            self.change(scenario, token, when="drained")
+        assert not PendingChange.objects.exists()
+        monkeypatch.undo()
+        assert self.change(scenario, self.asked(scenario).token, when="drained").on_hold
 
     def test_an_execution_that_has_ended_since_is_no_reason(self, scenario: Scenario) -> None:
         first, second = scenario.start(), scenario.start()
