@@ -54,6 +54,11 @@ def new(model: type[Row], **values: Any) -> Row:
     return row
 
 
+def relate(row: models.Model, **rows: models.Model) -> None:
+    """Keep these rows where the row's relations look for them; their ids are set already."""
+    row._state.fields_cache.update(rows)
+
+
 @cache
 def _by_cuid(model: type[models.Model], names: tuple[str, ...]) -> Statement:
     columns = ", ".join(f"t.{name}" for name in names)

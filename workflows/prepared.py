@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +19,28 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 ON_POSTGRESQL = connection.vendor == "postgresql"
 _PLACEHOLDER = re.compile("%s")
-_prepared: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
 _numbers = itertools.count(1)
+_KEPT = "_holdfast_session"
+
+
+@dataclass(slots=True)
+class _Session:
+    """What is kept with a connection: a cursor, for making one takes as long as a small
+    statement, and the names of what has been prepared.
+    """
+
+    connection: Any
+    cursor: Any
+    names: set[str] = field(default_factory=set)
+
+
+def _session(wrapper: BaseDatabaseWrapper) -> _Session:
+    # With Django's wrapper, which lives as long as its thread; a new connection has a new one.
+    kept: _Session | None = wrapper.__dict__.get(_KEPT)
+    if kept is None or wrapper.connection is None or kept.connection is not wrapper.connection:
+        cursor = wrapper.cursor()
+        kept = wrapper.__dict__[_KEPT] = _Session(wrapper.connection, cursor)
+    return kept
 
 
 @dataclass(frozen=True)
@@ -35,20 +54,21 @@ class Statement:
     def execute(self, params: Sequence[Any] = (), using: str = "default") -> list[Any]:
         """Run it with these parameters; the rows that it returns, none if it returns none."""
         wrapper = connections[using]
-        with wrapper.cursor() as cursor:
-            cursor.execute(self._ready(wrapper, cursor), params)
-            return cursor.fetchall() if cursor.description else []
+        session = _session(wrapper)
+        # A connection that logs its statements has cursors that do.
+        cursor = wrapper.cursor() if wrapper.queries_logged else session.cursor
+        cursor.execute(self._ready(wrapper, session, cursor), params)
+        return cursor.fetchall() if cursor.description else []
 
-    def _ready(self, wrapper: BaseDatabaseWrapper, cursor: Any) -> str:
+    def _ready(self, wrapper: BaseDatabaseWrapper, session: _Session, cursor: Any) -> str:
         pooled = wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
         if not ON_POSTGRESQL or pooled:
             return self.sql
-        known = _prepared.setdefault(wrapper.connection, set())
-        if self.name not in known:
+        if self.name not in session.names:
             numbers = itertools.count(1)
             text = _PLACEHOLDER.sub(lambda _: f"${next(numbers)}", self.sql).replace("%%", "%")
             types = f"({', '.join(self.types)})" if self.types else ""
             cursor.execute(f"PREPARE {self.name}{types} AS {text}")
-            known.add(self.name)
+            session.names.add(self.name)
         places = ", ".join(["%s"] * len(self.types))
         return f"EXECUTE {self.name}" + (f"({places})" if places else "")

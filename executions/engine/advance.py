@@ -95,7 +95,7 @@ class Advance:
     def run_of(self, execution: Execution) -> Run:
         """The run of an execution; its open steps are read the first time."""
         for run in self._runs:
-            if run.execution == execution:
+            if run.execution.id == execution.id:
                 return run
         return self.know(execution, stored.open_steps(execution))
 
@@ -148,16 +148,16 @@ class Advance:
             workflow_id=pin.callee_id,
             version_id=pin.version_id,
             entity_id=self.entity.pk,
-            parent_id=run.execution.pk,
-            root_id=self.root.pk,
+            parent_id=run.execution.id,
+            root_id=self.root.id,
             status=Status.ACTIVE,
             context_key=pin.context_key,
             started_at=self.now,
             updated_at=self.now,
             started_by_id=self._by_id,
         )
-        child.version = pin.version
-        step.child_id = child.pk
+        instances.relate(child, version=pin.version)
+        step.child_id = child.id
         self.touch(step)
         child_run = self._add(child)
         self.enter(child_run, child_run.manager.graph.start)
@@ -249,7 +249,7 @@ class Advance:
     def _open(self, run: Run, node: Node) -> Step:
         step = instances.new(
             Step,
-            execution_id=run.execution.pk,
+            execution_id=run.execution.id,
             node_id=node.id,
             type=node.type,
             label=node.label[:200],
@@ -273,7 +273,7 @@ class Advance:
         if execution.parent_id is None:
             return
         parent_run = self.run_of(self._parent_of(execution))
-        step = next((step for step in parent_run.open_steps if step.child_id == execution.pk), None)
+        step = next((step for step in parent_run.open_steps if step.child_id == execution.id), None)
         if step is None or not parent_run.is_live:
             return
         visit = self.visit(parent_run, step)
@@ -342,13 +342,13 @@ class Advance:
 
     def touch(self, step: Step) -> None:
         """Note that a step that is stored already has changed."""
-        if step.pk:
-            self._changes.changed_steps[step.pk] = step
+        if step.id:
+            self._changes.changed_steps[step.id] = step
 
     def _changed(self, execution: Execution) -> None:
         execution.updated_at = self.now
         if not execution._state.adding:
-            self._changes.changed_executions[execution.pk] = execution
+            self._changes.changed_executions[execution.id] = execution
 
     def write(self) -> bool:
         """Write what the advance brought about; False, and nothing is written, when what it was

@@ -64,16 +64,24 @@ class Closure:
     def version(self, place: int = 0) -> Version:
         """One of the versions, the workflow's own first; an instance of the caller's own."""
         version = instances.stored(Version, self.versions[place])
-        version.workflow = instances.stored(Workflow, self.workflows[place])
+        instances.relate(version, workflow=instances.stored(Workflow, self.workflows[place]))
         return version
 
     def pins(self, root: Any) -> list[Pin]:
-        """The pins of a new root."""
-        callees = [self.version(place) for place in range(1, len(self.versions))]
-        return [
-            Pin(root=root, callee=callee.workflow, version=callee, context_key=self.context_key)
-            for callee in callees
-        ]
+        """The pins of a new root, whose id is known."""
+        pins = []
+        for place in range(1, len(self.versions)):
+            version = self.version(place)
+            pin = instances.new(
+                Pin,
+                root_id=root.pk,
+                callee_id=version.workflow_id,
+                version_id=version.pk,
+                context_key=self.context_key,
+            )
+            instances.relate(pin, version=version, callee=version.workflow)
+            pins.append(pin)
+        return pins
 
 
 _remembered: dict[int, Closure] = {}

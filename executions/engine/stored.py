@@ -70,11 +70,14 @@ class Columns:
 
 
 _EXECUTION = Columns(Execution)
-_ENTITY = Columns(Entity)
+_ENTITY = Columns(
+    Entity,
+    ["id", "entity_name", "entity_name_type", "primary_record_type", "fields", "updated_at"],
+)
 _STEP = Columns(Step)
-_PIN = Columns(Pin)
-_VERSION = Columns(Version, ["id", "cuid", "workflow", "number", "checksum", "in_force"])
-_CALLEE = Columns(Workflow, ["id", "cuid", "title"])
+_PIN = Columns(Pin, ["id", "callee", "version", "context_key"])
+_VERSION = Columns(Version, ["id", "workflow", "number", "checksum"])
+_CALLEE = Columns(Workflow, ["id", "cuid"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +144,10 @@ def execution(pk: int) -> Known | None:
     b = a + len(_VERSION)
     c = b + len(_ENTITY)
     found = _EXECUTION.instance(row[:a])
-    found.version = _VERSION.instance(row[a:b])
-    found.entity = _ENTITY.instance(row[b:c])
+    worked_on = _ENTITY.instance(row[b:c])
+    instances.relate(found, version=_VERSION.instance(row[a:b]), entity=worked_on)
     steps = [_STEP.instance(row[c:-2]) for row in rows if row[c] is not None]
-    return Known(found, steps, found.entity, row[-2], row[-1])
+    return Known(found, steps, worked_on, row[-2], row[-1])
 
 
 def entity(pk: int) -> KnownEntity | None:
@@ -171,8 +174,8 @@ def pins(root: Execution) -> tuple[dict[str, Pin], Ids]:
     a, b, c = len(_PIN), len(_PIN) + len(_VERSION), len(_PIN) + len(_VERSION) + len(_CALLEE)
     for row in _PINS.execute([root.pk]):
         pin = _PIN.instance(row[:a])
-        pin.version = _VERSION.instance(row[a:b])
-        pin.callee = _CALLEE.instance(row[b:c])
-        found[pin.callee.cuid] = pin
+        callee = _CALLEE.instance(row[b:c])
+        instances.relate(pin, version=_VERSION.instance(row[a:b]), callee=callee)
+        found[callee.cuid] = pin
         drawn += row[c:]
     return found, Ids(drawn)

@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+import orjson
 from django.db import connections, models, transaction
 
 from executions.engine.closures import HOLDS, Closure
@@ -250,7 +251,7 @@ def _at_once(changes: Changes, basis: Basis | None) -> bool:
         "entity": changes.entity and _row(changes.entity, ("id", *ENTITY_CHANGES)),
     }
     given = {name: found for name, found in rows.items() if found}
-    text = json.dumps(given, default=datetime.isoformat, ensure_ascii=False)
+    text = _text(given)
     # Of what is inserted any number takes the same statement.
     counts = tuple(
         (name, min(len(found), MOST_PARTS + 1) if name.startswith("changed") else 1)
@@ -258,6 +259,14 @@ def _at_once(changes: Changes, basis: Basis | None) -> bool:
     )
     kind, params = _params(basis)
     return bool(_statement(kind, counts).execute([text, *params])[0][0])
+
+
+def _text(given: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(given).decode()
+    except orjson.JSONEncodeError:
+        # It writes no whole number of more than 64 bits.
+        return json.dumps(given, default=datetime.isoformat, ensure_ascii=False)
 
 
 def _params(basis: Basis | None) -> tuple[str, list[Any]]:

@@ -199,7 +199,7 @@ def _begin(
         scheduled_for=scheduled_for,
         started_by_id=None if by is None else by.pk,
     )
-    root.workflow, root.version, root.entity = version.workflow, version, entity
+    instances.relate(root, workflow=version.workflow, version=version, entity=entity)
     pins = closure.pins(root)
     advance = Advance(root, entity, now=now, by=by, pins=pins, basis=basis, ids=ids)
     advance.begin()
