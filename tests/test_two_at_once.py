@@ -220,7 +220,8 @@ def test_two_executions_that_write_one_entity_lose_nothing(
         assert other.waits_for_a_lock()
 
     pause(Advance, "write", go)
-    running.submit(one, node="ask", data={"a": "1"})
+    with transaction.atomic():
+        running.submit(one, node="ask", data={"a": "1"})
     assert isinstance(other.outcome(), Execution)
     assert Entity.objects.get(pk=scenario.finding.pk).fields == {"a": "1", "b": "2"}
 
@@ -234,7 +235,8 @@ def test_two_submits_of_one_step_are_one_submit(scenario: Scenario, pause: Pause
         assert other.waits_for_a_lock()
 
     pause(Advance, "write", go)
-    running.submit(execution, node="form", data={"note": "first"})
+    with transaction.atomic():
+        running.submit(execution, node="form", data={"note": "first"})
     assert isinstance(other.outcome(), running_guards.Ended)
     assert Entity.objects.get(pk=scenario.finding.pk).fields == {"note": "first"}
     assert execution.children.count() == 1
@@ -286,7 +288,8 @@ def test_a_child_starts_while_somebody_wants_to_change_its_workflow(
         other.outcome()
 
     pause(Advance, "write", go)
-    running.submit(execution, node="form", data={"note": "n"})
+    with transaction.atomic():
+        running.submit(execution, node="form", data={"note": "n"})
     assert isinstance(other.outcome(), guards.DependentActiveExecutions)
     running.submit(execution.children.get(), node="inner", data={"note": "n"})
 

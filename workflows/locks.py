@@ -90,9 +90,11 @@ def outdate(queryset: QuerySet[Any], column: str) -> None:
 
 def one_writer() -> AbstractContextManager[Any]:
     """What is read first and written last, without a lock between, is read and written in one
-    transaction where the database has one writer. PostgreSQL judges again as it writes.
+    transaction where the database has one writer. PostgreSQL judges again as it writes; inside a
+    transaction that the caller holds, a statement that it refuses there undoes no more than itself.
     """
-    return nullcontext() if ON_POSTGRESQL else transaction.atomic()
+    within = transaction.get_connection().in_atomic_block
+    return nullcontext() if ON_POSTGRESQL and not within else transaction.atomic()
 
 
 def limit_wait(using: str) -> None:

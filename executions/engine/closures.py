@@ -7,7 +7,7 @@ was, and ask in one look whether it still holds; what they may not start on is n
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +29,8 @@ HOLDS = (
 """How many of these versions are what a start would run: the latest of an active workflow that
 no change waits for."""
 
-# SQLite gives the id of a row that was rolled back to another one.
-_HOLDS_ON_SQLITE = Statement(
-    HOLDS.format(
-        these="v.id IN (SELECT value FROM json_each(%s))"
-        " AND v.checksum IN (SELECT value FROM json_each(%s))"
-    )
-)
+# SQLite gives the id of a row that was rolled back to another one; a cuid is given once.
+_HOLDS_ON_SQLITE = Statement(HOLDS.format(these="v.cuid IN (SELECT value FROM json_each(%s))"))
 _WRITTEN = Statement(
     "SELECT w.id || ':' || w.xmin FROM workflows_workflow w WHERE w.id = ANY(%s)", ("bigint[]",)
 )
@@ -60,6 +55,10 @@ class Closure:
     @property
     def version_ids(self) -> list[int]:
         return [values["id"] for values in self.versions]
+
+    @property
+    def checksums(self) -> list[str]:
+        return [values["checksum"] for values in self.versions]
 
     def version(self, place: int = 0) -> Version:
         """One of the versions, the workflow's own first; an instance of the caller's own."""
@@ -91,8 +90,8 @@ def remember(workflow_id: int, versions: Sequence[Version]) -> Closure:
     """Keep the closure of a workflow, its own version first; its workflows are locked."""
     closure = Closure(
         versions[0].context_key,
-        tuple(_values(version) for version in versions),
-        tuple(_values(version.workflow) for version in versions),
+        tuple(_values(version, _OF_A_VERSION) for version in versions),
+        tuple(_values(version.workflow, _OF_A_WORKFLOW) for version in versions),
         _written([version.workflow_id for version in versions]),
     )
     if len(_remembered) >= REMEMBERED:
@@ -113,17 +112,18 @@ def forget(workflow_id: int) -> None:
 
 def holds(closure: Closure) -> bool:
     """Whether a start would run just these versions now; on SQLite, whose writer is alone."""
-    checksums = [values["checksum"] for values in closure.versions]
-    found = _HOLDS_ON_SQLITE.execute([json.dumps(closure.version_ids), json.dumps(checksums)])
-    return bool(found[0][0] == len(checksums))
+    cuids = [values["cuid"] for values in closure.versions]
+    found = _HOLDS_ON_SQLITE.execute([json.dumps(cuids)])
+    return bool(found[0][0] == len(cuids))
 
 
-def _values(row: Any) -> dict[str, Any]:
-    return {
-        field.attname: row.__dict__[field.attname]
-        for field in row._meta.concrete_fields
-        if field.attname in row.__dict__
-    }
+# What is written once; all else is read when somebody asks.
+_OF_A_VERSION = ("id", "cuid", "workflow_id", "number", "checksum")
+_OF_A_WORKFLOW = ("id", "cuid")
+
+
+def _values(row: Any, names: Iterable[str]) -> dict[str, Any]:
+    return {name: row.__dict__[name] for name in names}
 
 
 def _written(ids: list[int]) -> tuple[str, ...]:

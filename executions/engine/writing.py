@@ -137,8 +137,17 @@ shared AS MATERIALIZED (
     WHERE w.id = ANY(%s) AND w.id || ':' || w.xmin = ANY(%s) ORDER BY w.id FOR KEY SHARE) w),
 ok AS MATERIALIZED (
   SELECT 1 WHERE (SELECT count(*) FROM shared) = %s
-  AND ({HOLDS.format(these="v.id = ANY(%s)")}) = %s)"""
-_SAME_CLOSURE_TYPES = ("bigint", "text", "bigint[]", "text[]", "bigint", "bigint[]", "bigint")
+  AND ({HOLDS.format(these="v.id = ANY(%s) AND v.checksum = ANY(%s)")}) = %s)"""
+_SAME_CLOSURE_TYPES = (
+    "bigint",
+    "text",
+    "bigint[]",
+    "text[]",
+    "bigint",
+    "bigint[]",
+    "text[]",
+    "bigint",
+)
 
 _JOBS = """
 jobs AS (
@@ -282,6 +291,7 @@ def _params(basis: Basis | None) -> tuple[str, list[Any]]:
         list(basis.closure.written),
         count,
         basis.closure.version_ids,
+        basis.closure.checksums,
         count,
     ]
 

@@ -54,6 +54,7 @@ def start(
     except (IntegrityError, Version.DoesNotExist) as error:
         # The version was replaced or released between its read and the insert; the keys
         # refuse the execution, and a start that begins anew reads the new one.
+        closures.forget(workflow.pk)
         raise locks.TryAgain from error
 
 

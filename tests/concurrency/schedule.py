@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
 
-from executions.engine import closures
+from executions.engine import closures, writing
 from executions.services import advancing, steps
 from tests.factories import line
 from workflows import locks, services
@@ -33,6 +33,11 @@ MARKS = [
         "database refuses a second one at once instead of letting it wait",
     ),
 ]
+
+LEVELS = pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+EVERY_LEVEL = pytest.mark.parametrize(
+    "level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+)
 
 WAIT = 5.0
 POLL = 0.002
@@ -294,6 +299,10 @@ class Schedule:
 
     # What proves that a test can fail
 
+    def without_looking_again(self) -> None:
+        """Let what was read without a lock be written, whatever has become of it."""
+        self.patch.setattr(writing, "_params", lambda _: ("locked", []))
+
     def without_locks(self) -> None:
         """Let ``lock_rows`` answer as always, and lock nothing."""
 
@@ -329,14 +338,36 @@ class Schedule:
                     cursor.execute(f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {definition}')
 
 
+@pytest.fixture(name="unlocked")
+def unlocked_fixture(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Schedule]:
+    """A schedule whose starts and submits read without locks."""
+    schedule = Schedule(monkeypatch)
+    try:
+        yield schedule
+    finally:
+        schedule.close()
+
+
 @pytest.fixture(name="schedule")
 def schedule_fixture(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Schedule]:
+    """A schedule whose starts and submits lock before they read."""
     schedule = Schedule(monkeypatch)
     schedule.under_locks()
     try:
         yield schedule
     finally:
         schedule.close()
+
+
+def isolated(level: str, work: Callable[[], Any]) -> Callable[[], Any]:
+    """``work`` on a connection whose transactions isolate so."""
+
+    def within() -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {level}")
+        return work()
+
+    return within
 
 
 def save(workflow: Workflow, *nodes: dict[str, Any]) -> services.SavedGraph:

@@ -125,7 +125,7 @@ def test_a_start_that_read_before_the_hold_is_waited_for(
             entity_name_type=scenario.exception,
             when="drained",
         ),
-        waits=False,
+        waits=True,
     )
     assert started.refused is None
     assert held.refused is None

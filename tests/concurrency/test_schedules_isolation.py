@@ -18,9 +18,11 @@ from executions.models import Execution, Finding
 from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
 from tests.concurrency.schedule import (
     CHANGED,
+    EVERY_LEVEL,
     HERE,
     JUDGED,
     JUDGED_EDIT,
+    LEVELS,
     MARKS,
     WALKED,
     WRITTEN,
@@ -29,6 +31,7 @@ from tests.concurrency.schedule import (
     Stop,
     after,
     here,
+    isolated,
     save,
     schedule_fixture,  # noqa: F401  the fixture that the tests ask for
 )
@@ -91,26 +94,11 @@ class Old:
         return self.schedule.overtaken(isolated(level, work), at, since, waits=False)[0]
 
 
-def isolated(level: str, work: Work) -> Work:
-    """``work`` on a connection whose transactions isolate so."""
-
-    def within() -> Any:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {level}")
-        return work()
-
-    return within
-
-
 @pytest.fixture
 def old(schedule: Schedule, scenario: Scenario) -> Old:
     return Old(schedule, scenario)
 
 
-LEVELS = pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
-EVERY_LEVEL = pytest.mark.parametrize(
-    "level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
-)
 MODES = pytest.mark.parametrize("mode", ["client", "default"])
 
 

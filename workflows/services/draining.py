@@ -16,9 +16,14 @@ from django.utils import timezone
 
 from workflows import guards, locks
 from workflows.database_refusals import as_refusal, translated
-from workflows.models import Context, PendingChange, PendingWorkflow
+from workflows.models import Context, PendingChange, PendingWorkflow, Workflow
 from workflows.models.audit import Action, attempting, record
-from workflows.models.context_change import ContextChange, change_together, workflows_of
+from workflows.models.context_change import (
+    ContextChange,
+    change_together,
+    lock_for_edit,
+    workflows_of,
+)
 from workflows.models.pending import draining
 from workflows.prepared import Statement
 from workflows.refusals import Attempt, Refusal
@@ -47,14 +52,23 @@ def put_on_hold(
 ) -> PendingChange:
     """Let no new root start on these workflows until they can take this context.
 
-    Raises what ``judge_hold`` raises.
+    Starts that are under way are waited for. Raises what ``judge_hold`` raises.
     """
-    with transaction.atomic():
+
+    def judge() -> list[Workflow]:
         workflows = workflows_of(ids, DB)
         change = ContextChange(workflows, context, DB)
         if token is not None:
             refuse_stale(token, ids, change)
         judge_hold(ids, change)
+        return workflows
+
+    with transaction.atomic():
+        judge()
+        lock_for_edit(ids, DB)
+        workflows = judge()
+        # A start that read before, and writes later, sees by them that it is to look again.
+        locks.outdate(Workflow._base_manager.using(DB).filter(pk__in=ids), "updated_at")
         pending = PendingChange.objects.create(
             entity_name=context.entity_name,
             entity_name_type_id=context.entity_name_type_id,

@@ -1,0 +1,177 @@
+"""A workflow whose closure a start has found before, and the edits that come between its
+reading and its writing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from executions import guards as running_guards
+from executions import services as running
+from executions.models import Execution, Finding
+from tests.concurrency.laws import assert_nothing_is_stranded
+from tests.concurrency.schedule import Outcome, Schedule, save
+from tests.conftest import Scenario
+from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, line
+from workflows import guards, services
+from workflows.models import Version, Workflow
+
+
+class Remembered:
+    """A caller that asks who is severe and calls another; its closure was found before."""
+
+    def __init__(self, schedule: Schedule, scenario: Scenario) -> None:
+        self.schedule = schedule
+        self.scenario = scenario
+        self.caller, self.callee = scenario.caller, scenario.callee
+        self.finding = scenario.finding
+        drawn(self.callee, form("inner"))
+        latest = self.caller.latest_version.number
+        services.save_graph(self.caller, self._by_severity(), based_on=latest)
+        with transaction.atomic():
+            # It leaves nothing that would keep an edit from being made.
+            self.start()
+            transaction.set_rollback(True)
+
+    def _by_severity(self) -> dict[str, Any]:
+        rule = {"field": "severity", "op": "eq", "value": "high"}
+        source = line(form("low"), call(self.callee))
+        source["nodes"][1:1] = [
+            {
+                "id": "if",
+                "type": "condition",
+                "data": {"branches": [{"handle": "h", "rule": rule}]},
+            },
+            form("high"),
+        ]
+        source["edges"][0] = {"source": "start", "target": "if"}
+        source["edges"] += [
+            {"source": "if", "sourceHandle": "h", "target": "high"},
+            {"source": "if", "sourceHandle": "default", "target": "low"},
+            {"source": "high", "target": "call"},
+        ]
+        return source
+
+    def start(self) -> Execution:
+        return running.start(self.caller, Finding.objects.get(pk=self.finding.pk))
+
+    def running_already(self) -> Execution:
+        other = FindingFactory(entity_name_type=self.scenario.limitation)
+        return running.start(self.caller, other)
+
+    # Edits
+
+    def change_type(self) -> None:
+        services.change_entity_context(
+            [self.caller, self.callee], entity_name_type=self.scenario.exception
+        )
+
+    def replace(self) -> None:
+        save(self.caller, form("new"), call(self.callee))
+
+    def append(self) -> None:
+        assert save(self.caller, form("new"), call(self.callee)).created
+
+    def replace_the_callees(self) -> None:
+        save(self.callee, form("new"))
+
+    def call_another(self) -> None:
+        third = WorkflowFactory(title="Third", entity_name_type=self.scenario.limitation)
+        save(self.callee, call(third))
+
+    def retire(self) -> None:
+        services.retire(self.caller)
+
+    def make_the_callee_a_draft(self) -> None:
+        services.set_state(self.callee, Workflow.State.DRAFT)
+
+    def retire_and_return(self) -> None:
+        services.retire(self.caller)
+        services.set_state(self.caller, Workflow.State.ACTIVE)
+
+    def delete(self) -> None:
+        Workflow.objects.get(pk=self.caller.pk).delete()
+
+    def hold(self) -> None:
+        services.change_entity_context(
+            [self.caller, self.callee], entity_name_type=self.scenario.exception, when="drained"
+        )
+
+    def hold_the_callee(self) -> None:
+        # A group that the caller is not of, but reaches.
+        save(self.caller, form("new"))
+        services.change_entity_context(
+            [self.callee], entity_name_type=self.scenario.exception, when="drained"
+        )
+
+    def change_the_entitys_type(self) -> None:
+        row = Finding.objects.get(pk=self.finding.pk)
+        row.entity_name_type = self.scenario.exception
+        row.save()
+
+    def make_severe(self) -> None:
+        row = Finding.objects.get(pk=self.finding.pk)
+        row.fields = {"severity": "high"}
+        row.save()
+
+    def delete_the_entity(self) -> None:
+        Finding.objects.get(pk=self.finding.pk).delete()
+
+    def by_raw_sql(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE workflows_workflow SET state = 'draft' WHERE id = %s", [self.caller.pk]
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """An edit, and what becomes of a start that comes after it."""
+
+    make: Callable[[Remembered], None]
+    refused: type[Exception] | None = None
+    stands_at: str = "low"
+
+
+EDITS = {
+    "type": Edit(Remembered.change_type, running_guards.EntityTypeMismatch),
+    "graph replaced": Edit(Remembered.replace, stands_at="new"),
+    "callee's graph replaced": Edit(Remembered.replace_the_callees),
+    "callee calls another": Edit(Remembered.call_another),
+    "retired": Edit(Remembered.retire, running_guards.NotStartable),
+    "callee is a draft": Edit(Remembered.make_the_callee_a_draft, running_guards.NotStartable),
+    "retired and returned": Edit(Remembered.retire_and_return),
+    "deleted": Edit(Remembered.delete, guards.Gone),
+    "entity's type": Edit(Remembered.change_the_entitys_type, running_guards.EntityTypeMismatch),
+    "entity's field": Edit(Remembered.make_severe, stands_at="high"),
+    "entity deleted": Edit(Remembered.delete_the_entity, guards.Gone),
+    "raw SQL": Edit(Remembered.by_raw_sql, running_guards.NotStartable),
+}
+
+
+def assert_as_after(edit: Edit, remembered: Remembered, started: Outcome) -> None:
+    """Refused, or standing where the latest versions of all lead it."""
+    assert started.refused is edit.refused
+    if edit.refused is None:
+        execution = started.value
+        latest = Version.objects.latest_of_each()
+        assert execution.steps.open().get().node_id == edit.stands_at
+        assert execution.version == remembered.caller.latest_version
+        reached = {
+            remembered.callee.pk,
+            *Workflow.objects.filter(title="Third").values_list("pk", flat=True),
+        }
+        pinned = {pin.version for pin in execution.pins.all()}
+        assert pinned == set(latest.filter(workflow__in=reached))
+    assert remembered.schedule.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+@pytest.fixture(name="remembered")
+def remembered_fixture(unlocked: Schedule, scenario: Scenario) -> Remembered:
+    return Remembered(unlocked, scenario)

@@ -1,0 +1,374 @@
+"""Submits that read without locks: whatever goes on with the tree or the entity meanwhile, they
+look again before they write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from executions import services as running
+from executions.guards import Ended, NotOpen
+from executions.models import Entity, Execution, Job, Status
+from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
+from tests.concurrency.schedule import (
+    EVERY_LEVEL,
+    HERE,
+    LEVELS,
+    MARKS,
+    UNWRITTEN,
+    WRITTEN,
+    Schedule,
+    here,
+    isolated,
+    unlocked_fixture,  # noqa: F401  the fixture that the tests ask for
+)
+from tests.conftest import Scenario
+from tests.factories import UserFactory, WorkflowFactory, drawn, form
+from workflows import services
+from workflows.locks import Contention
+from workflows.models import PendingChange, Workflow
+
+pytestmark = MARKS
+
+Work = Callable[[], Any]
+
+
+def submit(execution: Execution, node: str = "form", **data: str) -> Execution:
+    return running.submit(execution, node=node, data=data or {"note": "n"})
+
+
+def uncommitted(work: Work) -> Work:
+    """``work`` in a transaction that is held before its commit."""
+
+    def within() -> Any:
+        with transaction.atomic():
+            value = work()
+            here()
+            return value
+
+    return within
+
+
+class Forked:
+    """An execution with a form on one branch, three other things on others, a form behind all."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.voter = UserFactory(username="voter")
+        workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+        branches = [
+            form("a", {"name": "a", "type": "text"}),
+            form("b", {"name": "b", "type": "text"}),
+            {"id": "vote", "type": "approval", "data": {"users": ["voter"]}},
+            {"id": "sleep", "type": "wait", "data": {"interval": "P1D"}},
+        ]
+        edges = [{"source": "start", "target": "fork"}]
+        for node in branches:
+            edges.append({"source": "fork", "target": node["id"]})
+            handles = ["approved", "rejected"] if node["id"] == "vote" else [None]
+            edges += [
+                {"source": node["id"], "target": "join"}
+                | ({"sourceHandle": handle} if handle else {})
+                for handle in handles
+            ]
+        edges += [{"source": "join", "target": "after"}, {"source": "after", "target": "end"}]
+        nodes = [
+            {"id": "start", "type": "start"},
+            {"id": "fork", "type": "parallel"},
+            *branches,
+            {"id": "join", "type": "join"},
+            form("after"),
+            {"id": "end", "type": "end"},
+        ]
+        services.save_graph(workflow, {"nodes": nodes, "edges": edges}, based_on=1)
+        self.finding = scenario.finding
+        self.execution = running.start(workflow, self.finding)
+        self.steps = {
+            "b": lambda: submit(self.execution, "b", b="2"),
+            "vote": lambda: running.vote(self.execution, node="vote", approves=True, by=self.voter),
+            "wake": lambda: running.wake(self.execution, node="sleep"),
+            "timer": lambda: running.come_back(Job.objects.get(kind="timer")),
+        }
+
+    def a(self) -> Execution:
+        return submit(self.execution, "a", a="1")
+
+    def all_but(self, *names: str) -> None:
+        for name in {"b", "vote", "wake"} - {*names, *(["wake"] if "timer" in names else [])}:
+            self.steps[name]()
+
+    def passed(self) -> dict[str, int]:
+        """How often each node that is open, or was joined, is there."""
+        found: dict[str, int] = {}
+        for step in self.execution.steps.open():
+            found[step.node_id] = found.get(step.node_id, 0) + 1
+        return found
+
+
+@pytest.fixture
+def forked(scenario: Scenario) -> Forked:
+    return Forked(scenario)
+
+
+OTHERS = pytest.mark.parametrize("other", ["b", "vote", "wake", "timer"])
+
+
+@OTHERS
+def test_the_last_two_branches_join_once(unlocked: Schedule, forked: Forked, other: str) -> None:
+    forked.all_but(other)
+    first, second = unlocked.overtaken(forked.a, UNWRITTEN, forked.steps[other], waits=False)
+    assert (first.refused, second.refused) == (None, None)
+    assert forked.passed() == {"after": 1}
+    forked.finding.refresh_from_db()
+    assert forked.finding.fields == {"a": "1", "b": "2"}
+    assert_nothing_is_stranded()
+
+
+@EVERY_LEVEL
+@OTHERS
+def test_a_submit_waits_for_another_branch_that_is_not_committed(
+    unlocked: Schedule, forked: Forked, other: str, level: str
+) -> None:
+    forked.all_but(other)
+    unlocked.overtaken(
+        uncommitted(forked.steps[other]), HERE, isolated(level, forked.a), waits=True
+    )
+    assert forked.passed() == {"after": 1}
+    assert unlocked.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+def test_without_the_look_again_the_branches_never_join(unlocked: Schedule, forked: Forked) -> None:
+    forked.all_but("b")
+    unlocked.without_looking_again()
+    unlocked.overtaken(forked.a, UNWRITTEN, forked.steps["b"], waits=False)
+    assert forked.passed() == {"join": 1}, "everybody has arrived, and nobody goes on"
+
+
+# One step
+
+
+@pytest.fixture
+def execution(scenario: Scenario) -> Execution:
+    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawn(workflow, form(), form("next"))
+    return running.start(workflow, scenario.finding)
+
+
+@EVERY_LEVEL
+def test_of_two_submits_of_one_step_the_later_one_is_refused(
+    unlocked: Schedule, execution: Execution, level: str
+) -> None:
+    late, early = unlocked.overtaken(
+        isolated(level, lambda: submit(execution, note="late")),
+        UNWRITTEN,
+        lambda: submit(execution, note="early"),
+        waits=False,
+    )
+    assert (late.refused, early.refused) == (NotOpen, None)
+    assert execution.steps.get(node_id="form").input == {"note": "early"}
+    assert execution.steps.filter(node_id="next").count() == 1
+    assert Entity.objects.get().fields == {"note": "early"}
+    assert_nothing_is_stranded()
+
+
+@EVERY_LEVEL
+def test_a_submit_waits_for_one_that_is_not_committed_and_is_refused(
+    unlocked: Schedule, execution: Execution, level: str
+) -> None:
+    _, late = unlocked.overtaken(
+        uncommitted(lambda: submit(execution, note="early")),
+        HERE,
+        isolated(level, lambda: submit(execution, note="late")),
+        waits=True,
+    )
+    assert late.refused is NotOpen
+    assert execution.steps.filter(node_id="next").count() == 1
+    assert_nothing_is_stranded()
+
+
+def test_a_submit_waits_for_one_that_is_rolled_back_and_is_made(
+    unlocked: Schedule, execution: Execution
+) -> None:
+    def rolled_back() -> None:
+        with transaction.atomic():
+            submit(execution, note="early")
+            here()
+            transaction.set_rollback(True)
+
+    _, late = unlocked.overtaken(
+        rolled_back, HERE, lambda: submit(execution, note="late"), waits=True
+    )
+    assert late.refused is None
+    assert execution.steps.get(node_id="form").input == {"note": "late"}
+    assert_nothing_is_stranded()
+
+
+def test_without_the_look_again_one_step_is_submitted_twice(
+    unlocked: Schedule, execution: Execution
+) -> None:
+    unlocked.without_looking_again()
+    unlocked.overtaken(lambda: submit(execution), UNWRITTEN, lambda: submit(execution), waits=False)
+    assert execution.steps.filter(node_id="next").count() == 2
+
+
+@LEVELS
+def test_a_client_that_does_not_see_a_submit_begins_anew(
+    unlocked: Schedule, execution: Execution, level: str
+) -> None:
+    def within() -> Any:
+        with transaction.atomic():
+            assert Workflow.objects.exists()
+            here()
+            try:
+                return submit(execution)
+            finally:
+                # Whatever came of it, the client can go on.
+                assert Workflow.objects.exists()
+
+    late, _ = unlocked.overtaken(
+        isolated(level, within), HERE, lambda: submit(execution), waits=False
+    )
+    assert late.refused is Contention
+    assert execution.steps.filter(node_id="next").count() == 1
+
+
+def test_a_draft_that_is_saved_meanwhile_is_kept(unlocked: Schedule, execution: Execution) -> None:
+    def save() -> None:
+        running.save_draft(execution, node="form", data={"note": "draft"})
+
+    _, submitted = unlocked.overtaken(
+        uncommitted(save), HERE, lambda: submit(execution), waits=True
+    )
+    assert submitted.refused is None
+    assert execution.steps.get(node_id="form").draft == {"note": "draft"}
+
+
+# What ends it
+
+
+@EVERY_LEVEL
+@pytest.mark.parametrize("before_commit", [False, True])
+def test_a_submit_of_what_is_cancelled_meanwhile_is_refused(
+    unlocked: Schedule, execution: Execution, level: str, before_commit: bool
+) -> None:
+    def cancel() -> Execution:
+        return running.cancel(execution)
+
+    work = isolated(level, lambda: submit(execution))
+    if before_commit:
+        _, submitted = unlocked.overtaken(cancel, WRITTEN, work, waits=True)
+    else:
+        submitted, _ = unlocked.overtaken(work, UNWRITTEN, cancel, waits=False)
+    assert submitted.refused is Ended
+    assert Entity.objects.get().fields == {}
+    assert_laws()
+
+
+@pytest.mark.parametrize("before_commit", [False, True])
+def test_a_childs_submit_is_refused_when_its_root_is_cancelled_meanwhile(
+    unlocked: Schedule, scenario: Scenario, before_commit: bool
+) -> None:
+    drawn(scenario.callee, form("inner"))
+    root = scenario.start()
+    submit(root)
+    child = root.children.get()
+    work: Work = lambda: submit(child, "inner")  # noqa: E731
+    cancel: Work = lambda: running.cancel(root)  # noqa: E731
+    if before_commit:
+        _, submitted = unlocked.overtaken(cancel, WRITTEN, work, waits=True)
+    else:
+        submitted, _ = unlocked.overtaken(work, UNWRITTEN, cancel, waits=False)
+    assert submitted.refused is Ended
+    assert set(Execution.objects.values_list("status", flat=True)) == {Status.CANCELLED}
+    assert unlocked.deadlocks == 0
+    assert_laws()
+
+
+# The entity, and the workflows
+
+
+class Shared:
+    """Two executions on one entity, each of which asks for a field of its own."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.one, self.other = (
+            running.start(self._asking(scenario, name), scenario.finding)
+            for name in ("one", "other")
+        )
+
+    def _asking(self, scenario: Scenario, name: str) -> Workflow:
+        workflow = WorkflowFactory(title=name, entity_name_type=scenario.limitation)
+        drawn(workflow, form("form", {"name": name, "type": "text", "required": True}))
+        return workflow
+
+    def works(self) -> tuple[Work, Work]:
+        return lambda: submit(self.one, one="1"), lambda: submit(self.other, other="2")
+
+
+@pytest.fixture
+def shared(scenario: Scenario) -> Shared:
+    return Shared(scenario)
+
+
+@EVERY_LEVEL
+def test_two_executions_of_one_entity_lose_neithers_fields(
+    unlocked: Schedule, shared: Shared, level: str
+) -> None:
+    one, other = shared.works()
+    unlocked.overtaken(isolated(level, one), UNWRITTEN, other, waits=False)
+    assert Entity.objects.get().fields == {"one": "1", "other": "2"}
+    assert_nothing_is_stranded()
+
+
+@EVERY_LEVEL
+def test_nor_when_the_first_is_not_committed(
+    unlocked: Schedule, shared: Shared, level: str
+) -> None:
+    one, other = shared.works()
+    unlocked.overtaken(uncommitted(one), HERE, isolated(level, other), waits=True)
+    assert Entity.objects.get().fields == {"one": "1", "other": "2"}
+    assert unlocked.deadlocks == 0
+    assert_nothing_is_stranded()
+
+
+def test_without_the_look_again_a_field_is_lost(unlocked: Schedule, shared: Shared) -> None:
+    one, other = shared.works()
+    unlocked.without_looking_again()
+    unlocked.overtaken(one, UNWRITTEN, other, waits=False)
+    assert Entity.objects.get().fields == {"one": "1"}
+
+
+def hold(scenario: Scenario) -> Work:
+    return lambda: services.change_entity_context(
+        [scenario.caller, scenario.callee], entity_name_type=scenario.exception, when="drained"
+    )
+
+
+@EVERY_LEVEL
+def test_a_change_that_is_put_on_hold_while_the_last_blocker_ends_is_made(
+    unlocked: Schedule, scenario: Scenario, level: str
+) -> None:
+    root = scenario.start()
+    submitted, held = unlocked.overtaken(
+        isolated(level, lambda: submit(root)), UNWRITTEN, hold(scenario), waits=False
+    )
+    assert (submitted.refused, held.refused) == (None, None)
+    assert PendingChange.objects.get().state == "applied"
+    assert_laws()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_last_blockers_that_end_together_one_makes_the_change(
+    unlocked: Schedule, scenario: Scenario, first: int
+) -> None:
+    roots = [scenario.start(), scenario.start()]
+    hold(scenario)()
+    unlocked.overtaken(
+        lambda: submit(roots[first]), UNWRITTEN, lambda: submit(roots[1 - first]), waits=False
+    )
+    assert PendingChange.objects.get().state == "applied"
+    assert_laws()

@@ -1,0 +1,114 @@
+"""Statements that are prepared once for each connection, through the doors that use them."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from executions import services as running
+from executions.models import Execution
+from tests.conftest import Scenario
+from tests.factories import FindingFactory
+from workflows.prepared import ON_POSTGRESQL, Statement
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite's driver keeps its statements itself"),
+]
+
+
+def prepared() -> int:
+    """How many statements this connection has prepared."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'holdfast_%'")
+        return int(cursor.fetchone()[0])
+
+
+def run_once(scenario: Scenario) -> Execution:
+    execution = scenario.start()
+    return running.submit(execution, node="form", data={"note": "n"})
+
+
+def said(scenario: Scenario) -> list[str]:
+    """How the statements of a start and a submit begin."""
+    with CaptureQueriesContext(connection) as captured:
+        assert run_once(scenario).status == "completed"
+    return [query["sql"].split()[0] for query in captured]
+
+
+def test_a_connection_prepares_once(scenario: Scenario) -> None:
+    run_once(scenario)
+    run_once(scenario)
+    again = said(scenario)
+    assert "EXECUTE" in again
+    assert "PREPARE" not in again
+
+
+def test_a_connection_that_was_closed_and_opened_again_prepares_again(scenario: Scenario) -> None:
+    run_once(scenario)
+    run_once(scenario)
+    assert prepared() > 0
+    connection.close()
+    assert prepared() == 0
+    again = said(scenario)
+    assert "PREPARE" in again
+    assert prepared() > 0
+
+
+def test_behind_a_pooler_nothing_is_prepared(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
+    for _ in range(2):
+        assert not {"PREPARE", "EXECUTE"} & set(said(scenario))
+    assert prepared() == 0
+
+
+def test_what_was_prepared_in_a_transaction_that_is_rolled_back_stays(scenario: Scenario) -> None:
+    connection.close()
+    with transaction.atomic():
+        run_once(scenario)
+        transaction.set_rollback(True)
+    assert run_once(scenario).status == "completed"
+
+
+def test_an_error_in_a_statement_leaves_the_connection_usable(scenario: Scenario) -> None:
+    divide = Statement("SELECT 1 / %s", ("int",))
+    for _ in range(2):
+        with pytest.raises(DatabaseError):
+            divide.execute([0])
+        assert divide.execute([1]) == [(1,)]
+    with transaction.atomic():
+        with pytest.raises(DatabaseError), transaction.atomic():
+            divide.execute([0])
+        assert divide.execute([1]) == [(1,)]
+        assert run_once(scenario).status == "completed"
+
+
+def test_a_statement_that_cannot_be_prepared_is_not_taken_for_prepared() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS not_yet")
+    late = Statement("SELECT count(*) FROM not_yet")
+    with pytest.raises(DatabaseError):
+        late.execute()
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE not_yet (id int)")
+    assert late.execute() == [(0,)]
+
+
+def test_a_refusal_of_the_key_inside_a_transaction_undoes_no_more_than_the_start(
+    scenario: Scenario,
+) -> None:
+    run_once(scenario)
+    with transaction.atomic():
+        kept = FindingFactory(entity_name_type=scenario.limitation)
+        with pytest.raises(DatabaseError), transaction.atomic():
+            # The entity is bound by a key to what runs on it.
+            running.start(scenario.caller, kept)
+            with connection.cursor() as cursor:
+                cursor.execute("DELETE FROM executions_entity WHERE id = %s", [kept.pk])
+        assert not kept.executions.exists()
+    assert scenario.start().status == "waiting"
+    kept.refresh_from_db()

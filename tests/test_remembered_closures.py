@@ -1,0 +1,233 @@
+"""What a start found is remembered; what does not hold any more is found anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from executions import guards as running_guards
+from executions import services as running
+from executions.engine import closures, manager
+from executions.models import Execution
+from tests.conftest import Scenario
+from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, call, drawn, form
+from workflows import guards, services
+from workflows.models import Version, Workflow
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+
+class Started:
+    """A workflow, with another that it calls, on which an execution was started and ended."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.caller, self.callee = scenario.caller, scenario.callee
+        running.cancel(self.start())
+        assert closures.remembered(self.caller.pk) is not None
+
+    def start(self) -> Execution:
+        return running.start(self.caller, self.scenario.finding)
+
+    def change_type(self) -> None:
+        services.change_entity_context(
+            [self.caller, self.callee], entity_name_type=self.scenario.exception
+        )
+
+    def change_type_and_back(self) -> None:
+        self.change_type()
+        services.change_entity_context(
+            [self.caller, self.callee], entity_name_type=self.scenario.limitation
+        )
+
+    def append(self) -> None:
+        drawn(self.caller, form("new"), call(self.callee))
+
+    def append_twice(self) -> None:
+        # The second replaces what nothing has run.
+        self.append()
+        drawn(self.caller, form("newer"), call(self.callee))
+
+    def append_to_the_callee(self) -> None:
+        drawn(self.callee, form("inner"))
+
+    def call_another(self) -> None:
+        drawn(self.callee, call(WorkflowFactory(entity_name_type=self.scenario.limitation)))
+
+    def call_nobody(self) -> None:
+        drawn(self.caller, form())
+
+    def retire(self) -> None:
+        services.retire(self.caller)
+
+    def make_the_callee_a_draft(self) -> None:
+        services.set_state(self.callee, Workflow.State.DRAFT)
+
+    def hold(self) -> None:
+        self.start()
+        services.change_entity_context(
+            [self.caller, self.callee], entity_name_type=self.scenario.exception, when="drained"
+        )
+
+    def by_raw_sql(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE workflows_workflow SET state = 'draft' WHERE id = %s", [self.callee.pk]
+            )
+
+
+@pytest.fixture
+def started(scenario: Scenario) -> Started:
+    return Started(scenario)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        Started.change_type_and_back,
+        Started.append,
+        Started.append_twice,
+        Started.append_to_the_callee,
+        Started.call_another,
+        Started.call_nobody,
+    ],
+)
+def test_a_start_after_an_edit_runs_and_pins_the_latest_versions(
+    started: Started, edit: Callable[[Started], None]
+) -> None:
+    edit(started)
+    for _ in range(2):
+        execution = started.start()
+        assert execution.version == started.caller.latest_version
+        reached = {row.pk for row in Workflow.objects.all()} - {started.caller.pk}
+        if edit is Started.call_nobody:
+            reached = set()
+        latest = Version.objects.latest_of_each().filter(workflow__in=reached)
+        assert {pin.version for pin in execution.pins.all()} == set(latest)
+
+
+@pytest.mark.parametrize(
+    ("edit", "refusal"),
+    [
+        (Started.change_type, running_guards.EntityTypeMismatch),
+        (Started.retire, running_guards.NotStartable),
+        (Started.make_the_callee_a_draft, running_guards.NotStartable),
+        (Started.by_raw_sql, running_guards.NotStartable),
+        (Started.hold, guards.Draining),
+    ],
+)
+def test_a_start_after_an_edit_is_refused(
+    started: Started, edit: Callable[[Started], None], refusal: type[Exception]
+) -> None:
+    edit(started)
+    for _ in range(2):
+        with pytest.raises(refusal):
+            started.start()
+
+
+def test_a_start_after_a_change_was_withdrawn_is_accepted(started: Started) -> None:
+    first = started.start()
+    done = services.change_entity_context(
+        [started.caller, started.callee],
+        entity_name_type=started.scenario.exception,
+        when="drained",
+    )
+    with pytest.raises(guards.Draining):
+        started.start()
+    assert done.pending is not None
+    services.withdraw(done.pending)
+    assert started.start().version == first.version
+
+
+def test_an_entity_of_another_type_is_refused_and_the_next_of_the_right_one_accepted(
+    started: Started,
+) -> None:
+    with pytest.raises(running_guards.EntityTypeMismatch):
+        running.start(started.caller, FindingFactory())
+    assert started.start().status == "waiting"
+
+
+def test_a_start_tells_the_workflow_as_it_is_now(started: Started) -> None:
+    started.caller.title = "Renamed"
+    started.caller.save()
+    assert started.start().workflow.title == "Renamed"
+    Workflow.objects.filter(pk=started.caller.pk).update(title="Renamed again")
+    assert started.start().workflow.title == "Renamed again"
+
+
+def test_what_was_rolled_back_is_not_remembered_for_what_is_given_its_ids(
+    scenario: Scenario,
+) -> None:
+    kind = scenario.limitation
+
+    def made(title: str) -> tuple[Workflow, Execution]:
+        workflow = WorkflowFactory(title=title, entity_name_type=kind)
+        return workflow, running.start(workflow, FindingFactory(entity_name_type=kind))
+
+    with transaction.atomic():
+        lost, _ = made("Rolled back")
+        transaction.set_rollback(True)
+    workflow, execution = made("Kept")
+    if connection.vendor == "sqlite":
+        assert workflow.pk == lost.pk, "SQLite gives the id again"
+    assert execution.workflow.cuid == workflow.cuid
+    assert execution.workflow.title == "Kept"
+    assert execution.version.cuid == workflow.latest_version.cuid
+
+
+def test_a_graph_that_was_rolled_back_is_not_walked(started: Started) -> None:
+    with transaction.atomic():
+        drawn(started.caller, form("lost"))
+        started.start()
+        transaction.set_rollback(True)
+    drawn(started.caller, form("kept"))
+    assert started.start().steps.open().get().node_id == "kept"
+
+
+def test_a_version_that_is_gone_and_whose_graph_is_not_cached_is_found_anew(
+    started: Started,
+) -> None:
+    drawn(started.caller, form("first"))
+    with transaction.atomic():
+        started.start()
+        transaction.set_rollback(True)
+    drawn(started.caller, form("second"))
+    manager._graphs.clear()
+    assert started.start().steps.open().get().node_id == "second"
+
+
+def test_a_version_that_raw_sql_puts_in_its_place_is_walked_as_it_is(started: Started) -> None:
+    drawn(started.caller, form("first"))
+    with transaction.atomic():
+        started.start()
+        transaction.set_rollback(True)
+    latest = started.caller.latest_version
+    pk, source = latest.pk, latest.source
+    source["nodes"][1]["id"] = source["edges"][0]["target"] = source["edges"][1]["source"] = "raw"
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM workflows_version WHERE id = %s", [pk])
+        row = Version(
+            pk=pk,
+            workflow=started.caller,
+            number=latest.number,
+            source=source,
+            entity_name_type=started.scenario.limitation,
+        )
+        row.save(force_insert=True)
+    assert started.start().steps.open().get().node_id == "raw"
+
+
+def test_more_workflows_than_are_remembered_are_started(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closures, "REMEMBERED", 2)
+    monkeypatch.setattr(closures, "_remembered", {})
+    kind = FindingTypeFactory()
+    workflows: list[Any] = WorkflowFactory.create_batch(3, entity_name_type=kind)
+    finding = FindingFactory(entity_name_type=kind)
+    for workflow in [*workflows, *workflows]:
+        assert running.start(workflow, finding).version == workflow.latest_version
+        assert len(closures._remembered) <= 2
