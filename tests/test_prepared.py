@@ -75,7 +75,7 @@ def test_what_was_prepared_in_a_transaction_that_is_rolled_back_stays(scenario: 
 
 
 def test_an_error_in_a_statement_leaves_the_connection_usable(scenario: Scenario) -> None:
-    divide = Statement("SELECT 1 / %s", ("int",))
+    divide = Statement("SELECT 1 / $1", ("int",))
     for _ in range(2):
         with pytest.raises(DatabaseError):
             divide.execute([0])

@@ -62,7 +62,7 @@ def relate(row: models.Model, **rows: models.Model) -> None:
 @cache
 def _by_cuid(model: type[models.Model], names: tuple[str, ...]) -> Statement:
     columns = ", ".join(f"t.{name}" for name in names)
-    return Statement(f"SELECT {columns} FROM {model._meta.db_table} t WHERE t.cuid = %s", ("text",))
+    return Statement(f"SELECT {columns} FROM {model._meta.db_table} t WHERE t.cuid = $1", ("text",))
 
 
 def by_cuid(model: type[Row], cuid: str, names: tuple[str, ...]) -> Row | None:

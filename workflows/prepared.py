@@ -12,13 +12,14 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 ON_POSTGRESQL = connection.vendor == "postgresql"
-_PLACEHOLDER = re.compile("%s")
+_PLACE = re.compile(r"\$(\d+)")
 _numbers = itertools.count(1)
 _KEPT = "_holdfast_session"
 
@@ -45,7 +46,7 @@ def _session(wrapper: BaseDatabaseWrapper) -> _Session:
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement with ``%s`` for each parameter; ``types`` are their types on PostgreSQL."""
+    """A statement with ``$1``, ``$2`` … for its parameters; ``types`` are theirs on PostgreSQL."""
 
     sql: str
     types: tuple[str, ...] = ()
@@ -57,18 +58,30 @@ class Statement:
         session = _session(wrapper)
         # A connection that logs its statements has cursors that do.
         cursor = wrapper.cursor() if wrapper.queries_logged else session.cursor
-        cursor.execute(self._ready(wrapper, session, cursor), params)
+        if ON_POSTGRESQL and not wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+            self._prepare(session, cursor)
+            cursor.execute(self._executed, params)
+        else:
+            cursor.execute(self._planned, {f"p{n}": value for n, value in enumerate(params, 1)})
         return cursor.fetchall() if cursor.description else []
 
-    def _ready(self, wrapper: BaseDatabaseWrapper, session: _Session, cursor: Any) -> str:
-        pooled = wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
-        if not ON_POSTGRESQL or pooled:
-            return self.sql
+    def _prepare(self, session: _Session, cursor: Any) -> None:
         if self.name not in session.names:
-            numbers = itertools.count(1)
-            text = _PLACEHOLDER.sub(lambda _: f"${next(numbers)}", self.sql).replace("%%", "%")
             types = f"({', '.join(self.types)})" if self.types else ""
-            cursor.execute(f"PREPARE {self.name}{types} AS {text}")
+            cursor.execute(f"PREPARE {self.name}{types} AS {self.sql}")
             session.names.add(self.name)
+
+    @cached_property
+    def _executed(self) -> str:
         places = ", ".join(["%s"] * len(self.types))
         return f"EXECUTE {self.name}" + (f"({places})" if places else "")
+
+    @cached_property
+    def _planned(self) -> str:
+        kinds = dict(enumerate(self.types, 1)) if ON_POSTGRESQL else {}
+
+        def place(found: re.Match[str]) -> str:
+            kind = kinds.get(int(found[1]))
+            return f"%(p{found[1]})s" + (f"::{kind}" if kind else "")
+
+        return _PLACE.sub(place, self.sql)

@@ -175,7 +175,9 @@ def _postgresql(row: Seal) -> list[str]:
     return [
         # AFTER: a BEFORE trigger makes PostgreSQL count every generated column as updated, and
         # an update of a mere title would lock out all who share the row's key.
-        f"CREATE OR REPLACE TRIGGER {row.name} AFTER UPDATE ON {row.table} FOR EACH ROW"
+        # OF: a statement that names none of the columns does not even look at the condition.
+        f"CREATE OR REPLACE TRIGGER {row.name} AFTER UPDATE OF {', '.join(row.columns)}"
+        f" ON {row.table} FOR EACH ROW"
         f" WHEN ({condition}) EXECUTE FUNCTION holdfast_sealed()"
     ]
 

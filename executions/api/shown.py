@@ -86,7 +86,7 @@ _SHOWN = Statement(
     " JOIN executions_entity e ON e.id = x.entity_id"
     " LEFT JOIN executions_execution parent ON parent.id = x.parent_id"
     " LEFT JOIN executions_execution root ON root.id = x.root_id"
-    f" LEFT JOIN {USER._meta.db_table} u ON u.id = x.started_by_id WHERE x.id = %s",
+    f" LEFT JOIN {USER._meta.db_table} u ON u.id = x.started_by_id WHERE x.id = $1",
     ("bigint",),
 )
 

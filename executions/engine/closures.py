@@ -11,6 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Value
+from django.db.models.expressions import RawSQL
+
 from executions.models import Pin
 from workflows import instances
 from workflows.models import Version, Workflow
@@ -30,10 +33,13 @@ HOLDS = (
 no change waits for."""
 
 # SQLite gives the id of a row that was rolled back to another one; a cuid is given once.
-_HOLDS_ON_SQLITE = Statement(HOLDS.format(these="v.cuid IN (SELECT value FROM json_each(%s))"))
-_WRITTEN = Statement(
-    "SELECT w.id || ':' || w.xmin FROM workflows_workflow w WHERE w.id = ANY(%s)", ("bigint[]",)
+_HOLDS_ON_SQLITE = Statement(HOLDS.format(these="v.cuid IN (SELECT value FROM json_each($1))"))
+WRITTEN: Any = (
+    RawSQL("workflows_workflow.id || ':' || workflows_workflow.xmin", [])
+    if ON_POSTGRESQL
+    else Value("")
 )
+"""What ``remember`` asks of versions that are read with their workflows, as ``written``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ def remember(workflow_id: int, versions: Sequence[Version]) -> Closure:
         versions[0].context_key,
         tuple(_values(version, _OF_A_VERSION) for version in versions),
         tuple(_values(version.workflow, _OF_A_WORKFLOW) for version in versions),
-        _written([version.workflow_id for version in versions]),
+        tuple(getattr(version, "written", "") for version in versions),
     )
     if len(_remembered) >= REMEMBERED:
         _remembered.pop(next(iter(_remembered)), None)
@@ -124,9 +130,3 @@ _OF_A_WORKFLOW = ("id", "cuid")
 
 def _values(row: Any, names: Iterable[str]) -> dict[str, Any]:
     return {name: row.__dict__[name] for name in names}
-
-
-def _written(ids: list[int]) -> tuple[str, ...]:
-    if not ON_POSTGRESQL:
-        return ()
-    return tuple(row[0] for row in _WRITTEN.execute([ids]))

@@ -109,19 +109,19 @@ _ONE = Statement(
     + " FROM executions_execution x JOIN workflows_version v ON v.id = x.version_id"
     " JOIN executions_entity e ON e.id = x.entity_id"
     f" LEFT JOIN executions_step s ON s.execution_id = x.id AND s.state IN {OPEN}"
-    " WHERE x.id = %s ORDER BY s.id",
+    " WHERE x.id = $1 ORDER BY s.id",
     ("bigint",),
 )
 _ENTITY_ALONE = Statement(
     f"SELECT {_ENTITY.of('e')}"
     + _XMIN.format("e")
     + (f", {NEXT_ID}" if ON_POSTGRESQL else "")
-    + " FROM executions_entity e WHERE e.id = %s",
+    + " FROM executions_entity e WHERE e.id = $1",
     ("bigint",),
 )
 _OPEN_STEPS = Statement(
     f"SELECT {_STEP.of('s')} FROM executions_step s"
-    f" WHERE s.execution_id = %s AND s.state IN {OPEN} ORDER BY s.id",
+    f" WHERE s.execution_id = $1 AND s.state IN {OPEN} ORDER BY s.id",
     ("bigint",),
 )
 _PINS = Statement(
@@ -129,7 +129,7 @@ _PINS = Statement(
     + (f", {NEXT_ID}" if ON_POSTGRESQL else "")
     + " FROM executions_pin p"
     " JOIN workflows_version v ON v.id = p.version_id"
-    " JOIN workflows_workflow w ON w.id = p.callee_id WHERE p.root_id = %s",
+    " JOIN workflows_workflow w ON w.id = p.callee_id WHERE p.root_id = $1",
     ("bigint",),
 )
 

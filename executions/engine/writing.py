@@ -115,29 +115,27 @@ def _last() -> int:
 
 # PostgreSQL
 
-_GIVEN = "j AS MATERIALIZED (SELECT %s::jsonb AS j)"
-
 _LOCKED = "ok AS (SELECT 1)"
 
 _SAME_TREE = """
 root AS MATERIALIZED (
-  SELECT x.id FROM executions_execution x WHERE x.id = %s AND x.xmin::text = %s FOR UPDATE),
+  SELECT x.id FROM executions_execution x WHERE x.id = $2 AND x.xmin::text = $3 FOR UPDATE),
 ok AS MATERIALIZED (
   SELECT e.id FROM root, LATERAL (
     SELECT e.id FROM executions_entity e
-    WHERE e.id = %s AND e.xmin::text = %s FOR NO KEY UPDATE) e)"""
+    WHERE e.id = $4 AND e.xmin::text = $5 FOR NO KEY UPDATE) e)"""
 _SAME_TREE_TYPES = ("bigint", "text", "bigint", "text")
 
 _SAME_CLOSURE = f"""
 entity AS MATERIALIZED (
-  SELECT e.id FROM executions_entity e WHERE e.id = %s AND e.xmin::text = %s FOR NO KEY UPDATE),
+  SELECT e.id FROM executions_entity e WHERE e.id = $2 AND e.xmin::text = $3 FOR NO KEY UPDATE),
 shared AS MATERIALIZED (
   SELECT w.id FROM entity, LATERAL (
     SELECT w.id FROM workflows_workflow w
-    WHERE w.id = ANY(%s) AND w.id || ':' || w.xmin = ANY(%s) ORDER BY w.id FOR KEY SHARE) w),
+    WHERE w.id = ANY($4) AND w.id || ':' || w.xmin = ANY($5) ORDER BY w.id FOR KEY SHARE) w),
 ok AS MATERIALIZED (
-  SELECT 1 WHERE (SELECT count(*) FROM shared) = %s
-  AND ({HOLDS.format(these="v.id = ANY(%s) AND v.checksum = ANY(%s)")}) = %s)"""
+  SELECT 1 WHERE (SELECT count(*) FROM shared) = $6
+  AND ({HOLDS.format(these="v.id = ANY($7) AND v.checksum = ANY($8)")}) = $6)"""
 _SAME_CLOSURE_TYPES = (
     "bigint",
     "text",
@@ -146,26 +144,25 @@ _SAME_CLOSURE_TYPES = (
     "bigint",
     "bigint[]",
     "text[]",
-    "bigint",
 )
 
 _JOBS = """
 jobs AS (
   INSERT INTO executions_job (step_id, kind, due_at, attempt, fence)
   SELECT {step}, r.kind, r.due_at, 0, 0
-  FROM ok, j, jsonb_to_recordset(j.j -> 'jobs')
+  FROM ok, jsonb_to_recordset($1 -> 'jobs')
     AS r(step_id bigint, cuid text, kind text, due_at timestamptz){new})"""
 
 _WITHOUT_JOB = """
 without_job AS (
-  DELETE FROM executions_job t USING ok, j
-  WHERE t.step_id IN (SELECT v::bigint FROM jsonb_array_elements_text(j.j -> 'without_job') v))"""
+  DELETE FROM executions_job t USING ok
+  WHERE t.step_id IN (SELECT v::bigint FROM jsonb_array_elements_text($1 -> 'without_job') v))"""
 
 _ENTITY = """
 entity_written AS (
   UPDATE executions_entity t
   SET fields = r.fields, updated_at = r.updated_at
-  FROM ok, j, jsonb_populate_record(NULL::executions_entity, j.j -> 'entity') r
+  FROM ok, jsonb_populate_record(NULL::executions_entity, $1 -> 'entity') r
   WHERE t.id = r.id)"""
 
 
@@ -184,7 +181,7 @@ def _insert(name: str, model: type[models.Model], returning: str = "") -> str:
     return (
         f"{name} AS (INSERT INTO {table} ({', '.join(columns)})"
         f" SELECT {', '.join(f'r.{column}' for column in columns)}"
-        f" FROM ok, j, jsonb_populate_recordset(NULL::{table}, j.j -> '{name}') r{returning})"
+        f" FROM ok, jsonb_populate_recordset(NULL::{table}, $1 -> '{name}') r{returning})"
     )
 
 
@@ -192,14 +189,14 @@ def _updates(name: str, model: type[models.Model], columns: Sequence[str], count
     """A part for each row: the planner expects a hundred of a set, and reads the table for it."""
     table = model._meta.db_table
     sources = [
-        (f"{name}_{place}", f"jsonb_populate_record(NULL::{table}, j.j -> '{name}' -> {place})")
+        (f"{name}_{place}", f"jsonb_populate_record(NULL::{table}, $1 -> '{name}' -> {place})")
         for place in range(count)
     ]
     if count > MOST_PARTS:
-        sources = [(name, f"jsonb_populate_recordset(NULL::{table}, j.j -> '{name}')")]
+        sources = [(name, f"jsonb_populate_recordset(NULL::{table}, $1 -> '{name}')")]
     assignments = ", ".join(f"{column} = r.{column}" for column in columns)
     return [
-        f"{part} AS (UPDATE {table} t SET {assignments} FROM ok, j, {source} r WHERE t.id = r.id)"
+        f"{part} AS (UPDATE {table} t SET {assignments} FROM ok, {source} r WHERE t.id = r.id)"
         for part, source in sources
     ]
 
@@ -237,7 +234,7 @@ def _statement(basis: str, counts: tuple[tuple[str, int], ...]) -> Statement:
         "entity": [_ENTITY],
     }
     written = [text for name in texts if name in count for text in texts[name]]
-    sql = f"WITH {', '.join([_GIVEN, head, *written])} SELECT count(*) FROM ok"
+    sql = f"WITH {', '.join([head, *written])} SELECT count(*) FROM ok"
     return Statement(sql, ("jsonb", *types))
 
 
@@ -292,7 +289,6 @@ def _params(basis: Basis | None) -> tuple[str, list[Any]]:
         count,
         basis.closure.version_ids,
         basis.closure.checksums,
-        count,
     ]
 
 

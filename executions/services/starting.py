@@ -158,9 +158,10 @@ def _lock_closure(workflow: Workflow) -> list[Version]:
         Version.objects.filter(pk__in=ids)
         .latest_of_each()
         .annotate(
+            written=closures.WRITTEN,
             waits=Exists(
                 PendingWorkflow.objects.filter(workflow_id=OuterRef("workflow_id"), waiting=True)
-            )
+            ),
         )
         .select_related("workflow")
         .defer("source")
