@@ -136,13 +136,26 @@ class ThroughServices:
             raise RuntimeError(f"It is {execution.status}.")
 
     def fill(self, n: int) -> list[Any]:
-        """More executions that wait, made in bulk from one that was started."""
-        from benchmarks.population import multiply
+        """More executions that wait, copied in bulk from one on each finding."""
+        from benchmarks.copies import multiply
+        from executions.models import Execution
 
-        return multiply(self.w1(0), n)
+        if not n:
+            return []
+        copies = multiply([self.started(number) for number in range(FINDINGS)], n)
+        rows = Execution.objects.only("id", "cuid", "root").in_bulk(copies)
+        return [self.handle(row) for row in rows.values()]
+
+    def started(self, number: int) -> Any:
+        """An execution that waits on this worker's finding of this number."""
+        return ThroughServices.w1(self, number)
+
+    def handle(self, execution: Any) -> Any:
+        """What ``w2`` is given of an execution."""
+        return execution
 
     def ended(self, handle: Any) -> bool:
-        """Whether it, exactly one child and their eight and three steps are done."""
+        """Whether it, exactly one child, and their six and three steps are done."""
         from executions.models import Execution, Step
 
         execution = Execution.objects.get(pk=handle.pk)
@@ -230,6 +243,10 @@ class ThroughAPI(ThroughServices):
         after = self.post(f"/api/v1/executions/{handle}/submit/", body)
         if after["status"] != "completed":
             raise RuntimeError(f"It is {after['status']}.")
+
+    def handle(self, execution: Any) -> Any:
+        """The cuid, which the address has."""
+        return execution.cuid
 
     def ended(self, handle: Any) -> bool:
         """Whether it, exactly one child and their steps are done."""

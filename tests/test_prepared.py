@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from executions import services as running
@@ -54,6 +54,17 @@ def test_a_connection_that_was_closed_and_opened_again_prepares_again(scenario: 
     again = said(scenario)
     assert "PREPARE" in again
     assert prepared() > 0
+
+
+def test_a_connection_that_died_between_two_requests_is_opened_again(scenario: Scenario) -> None:
+    execution = scenario.start()
+    pid = connection.connection.info.backend_pid
+    with connections["default"].copy().cursor() as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    # As at the beginning of a request: whether the connection lives is asked once.
+    connection.health_check_enabled = True
+    connection.health_check_done = False
+    assert running.submit(execution, node="form", data={"note": "n"}).status == "completed"
 
 
 def test_behind_a_pooler_nothing_is_prepared(

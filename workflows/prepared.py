@@ -37,6 +37,7 @@ class _Session:
 
 def _session(wrapper: BaseDatabaseWrapper) -> _Session:
     # With Django's wrapper, which lives as long as its thread; a new connection has a new one.
+    wrapper.close_if_health_check_failed()
     kept: _Session | None = wrapper.__dict__.get(_KEPT)
     if kept is None or wrapper.connection is None or kept.connection is not wrapper.connection:
         cursor = wrapper.cursor()

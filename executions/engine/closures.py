@@ -101,7 +101,9 @@ def remember(workflow_id: int, versions: Sequence[Version]) -> Closure:
         tuple(getattr(version, "written", "") for version in versions),
     )
     if len(_remembered) >= REMEMBERED:
-        _remembered.pop(next(iter(_remembered)), None)
+        # The oldest; a list is taken at once, whatever other threads do to the rest.
+        for oldest in list(_remembered)[:1]:
+            _remembered.pop(oldest, None)
     _remembered[workflow_id] = closure
     return closure
 

@@ -25,7 +25,9 @@ def graph_of(version: Version) -> Graph:
     if graph is None:
         graph = parse(version.source)
         if len(_graphs) >= CACHED_GRAPHS:
-            _graphs.pop(next(iter(_graphs)), None)
+            # A list is taken at once, whatever other threads do to the rest.
+            for oldest in list(_graphs)[:1]:
+                _graphs.pop(oldest, None)
         _graphs[key] = graph
     return graph
 

@@ -69,12 +69,25 @@ class Columns:
         return self.model.from_db(DB, self._names, row)
 
 
-_EXECUTION = Columns(Execution)
+_EXECUTION = Columns(
+    Execution,
+    [
+        *("id", "cuid", "workflow", "version", "entity", "parent", "root", "status"),
+        *("context_key", "stage", "progress", "message", "ended_at"),
+    ],
+)
 _ENTITY = Columns(
     Entity,
     ["id", "entity_name", "entity_name_type", "primary_record_type", "fields", "updated_at"],
 )
-_STEP = Columns(Step)
+_STEP = Columns(
+    Step,
+    [
+        *("id", "cuid", "execution", "node_id", "type", "label", "state", "closed_at"),
+        *("closed_by", "due_at", "overdue", "attempt", "input", "output", "handle"),
+        *("incident", "child"),
+    ],
+)
 _PIN = Columns(Pin, ["id", "callee", "version", "context_key"])
 _VERSION = Columns(Version, ["id", "workflow", "number", "checksum"])
 _CALLEE = Columns(Workflow, ["id", "cuid"])

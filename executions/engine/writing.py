@@ -219,7 +219,7 @@ def _statement(basis: str, counts: tuple[tuple[str, int], ...]) -> Statement:
     texts = {
         "executions": [_insert("executions", Execution)],
         "pins": [_insert("pins", Pin)],
-        "steps": [_insert("steps", Step, " RETURNING id, cuid")],
+        "steps": [_insert("steps", Step, " RETURNING id, cuid" if "jobs" in count else "")],
         "jobs": [jobs],
         "changed_steps": _updates(
             "changed_steps", Step, STEP_CHANGES, count.get("changed_steps", 0)
