@@ -19,7 +19,6 @@ from tests.concurrency.schedule import (
     Schedule,
     after,
     before,
-    schedule_fixture,  # noqa: F401  the fixture that the tests ask for
 )
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory
