@@ -7,6 +7,7 @@ from typing import Any
 
 import factory
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.db import transaction
 from factory.django import DjangoModelFactory
 
@@ -63,6 +64,17 @@ class UserFactory(DjangoModelFactory):
 
     username = factory.Sequence(lambda n: f"user{n}")
     password = factory.django.Password("secret")
+
+
+def user_with(*permissions: str, **fields: Any) -> Any:
+    """A new user with these permissions alone (``app.codename``)."""
+    user: Any = UserFactory(**fields)
+    for permission in permissions:
+        app, codename = permission.split(".")
+        user.user_permissions.add(
+            Permission.objects.get(content_type__app_label=app, codename=codename)
+        )
+    return user
 
 
 def form(node_id: str = "form", *fields: dict[str, Any], **data: Any) -> dict[str, Any]:
