@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -12,8 +13,17 @@ from hypothesis import settings as properties
 
 from executions import integrity, services
 from executions.models import Execution, Finding
-from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, call, drawn, form
-from workflows.models import FindingType, Workflow
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    UserFactory,
+    WorkflowFactory,
+    call,
+    drawn,
+    form,
+)
+from workflows import services as drawing
+from workflows.models import FindingType, PendingChange, Workflow
 
 properties.register_profile("quick", max_examples=8, derandomize=True, database=None)
 properties.register_profile("long", max_examples=500, database=None, print_blob=True)
@@ -46,6 +56,13 @@ class Scenario:
     def start(self) -> Execution:
         return services.start(self.caller, self.finding)
 
+    def hold(self, *workflows: Workflow, **asked: Any) -> drawing.ContextChanged:
+        """Ask for the other type of both workflows, or of these, once what runs has ended."""
+        return drawing.change_entity_context(
+            workflows or [self.caller, self.callee],
+            **{"entity_name_type": self.exception, "when": "drained", **asked},
+        )
+
 
 @pytest.fixture
 def scenario(db: None) -> Scenario:
@@ -56,6 +73,15 @@ def scenario(db: None) -> Scenario:
     drawn(caller, form(), call(callee))
     finding = FindingFactory(title="Finding 1", entity_name_type=limitation)
     return Scenario(limitation, exception, callee, caller, finding)
+
+
+@pytest.fixture
+def pending(scenario: Scenario) -> PendingChange:
+    """A change of both workflows on hold, for one execution of the caller."""
+    scenario.start()
+    found = scenario.hold(by=UserFactory(username="ada"), why="Reclassified").pending
+    assert found is not None
+    return found
 
 
 @pytest.fixture

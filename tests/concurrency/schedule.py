@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 
 from executions.engine import closures, writing
 from executions.services import advancing, steps
@@ -111,6 +111,16 @@ class Outcome:
     def blockers(self) -> int:
         """How many blockers the refusal names."""
         return self.refusal.blockers.total if isinstance(self.refusal, Refusal) else 0
+
+    @property
+    def code(self) -> str:
+        """The code of the refusal; nothing when the work was accepted or has to be repeated."""
+        return self.refusal.code if isinstance(self.refusal, Refusal) else ""
+
+    @property
+    def by_database(self) -> bool:
+        """Whether it was refused by a key of the database, and so past every guard."""
+        return self.refusal is not None and isinstance(self.refusal.__cause__, IntegrityError)
 
 
 class Actor:

@@ -19,24 +19,14 @@ from tests.concurrency.schedule import (
     WRITTEN,
     Schedule,
     save,
-    schedule_fixture,  # noqa: F401  the fixture that the tests ask for
 )
+from tests.concurrency.works import change, submit
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form
 from workflows import guards as drawing
-from workflows import services
 from workflows.guards import ActiveExecutions, DependentActiveExecutions
-from workflows.models import Workflow
 
 pytestmark = MARKS
-
-
-def submit(execution: Execution, node: str = "form", **data: str) -> Execution:
-    return running.submit(execution, node=node, data=data or {"note": "n"})
-
-
-def change(scenario: Scenario, *workflows: Workflow) -> Any:
-    return services.change_entity_context(workflows, entity_name_type=scenario.exception)
 
 
 class Calling:

@@ -19,7 +19,6 @@ from tests.concurrency.schedule import (
     Schedule,
     after,
     before,
-    schedule_fixture,  # noqa: F401  the fixture that the tests ask for
 )
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory
@@ -44,16 +43,9 @@ class Waiting:
         # On two findings: executions on one take turns at its fields.
         findings = FindingFactory.create_batch(2, entity_name_type=scenario.limitation)
         self.executions = [running.start(scenario.caller, finding) for finding in findings]
-        self.pending = self.hold()
-
-    def hold(self) -> PendingChange:
-        done = services.change_entity_context(
-            [self.scenario.caller, self.scenario.callee],
-            entity_name_type=self.scenario.exception,
-            when="drained",
-        )
-        assert done.pending is not None
-        return done.pending
+        pending = scenario.hold().pending
+        assert pending is not None
+        self.pending = pending
 
     def end(self, number: int) -> Callable[[], Execution]:
         return lambda: running.cancel(self.executions[number])
@@ -120,11 +112,7 @@ def test_a_start_that_read_before_the_hold_is_waited_for(
     started, held = schedule.overtaken(
         scenario.start,
         UNWRITTEN,
-        lambda: services.change_entity_context(
-            [scenario.caller, scenario.callee],
-            entity_name_type=scenario.exception,
-            when="drained",
-        ),
+        scenario.hold,
         waits=True,
     )
     assert started.refused is None
@@ -151,13 +139,9 @@ def test_of_two_holds_of_one_workflow_one_is_refused(
 ) -> None:
     scenario.start()
     other = FindingTypeFactory()
-
-    def hold(kind: Any) -> Callable[[], Any]:
-        return lambda: services.change_entity_context(
-            [scenario.caller, scenario.callee], entity_name_type=kind, when="drained"
-        )
-
-    first, second = schedule.overtaken(hold(scenario.exception), HELD, hold(other), waits=False)
+    first, second = schedule.overtaken(
+        scenario.hold, HELD, lambda: scenario.hold(entity_name_type=other), waits=False
+    )
     assert first.refused is Draining
     assert second.refused is None
     assert PendingChange.objects.get().entity_name_type == other

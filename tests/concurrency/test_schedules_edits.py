@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from executions import services as running
 from executions.guards import NotStartable
@@ -25,10 +25,10 @@ from tests.concurrency.schedule import (
     after,
     here,
     save,
-    schedule_fixture,  # noqa: F401  the fixture that the tests ask for
 )
+from tests.concurrency.works import change
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form
+from tests.factories import FindingFactory, WorkflowFactory, call, form
 from tests.workflows.api.clients import client_of
 from workflows import locks, services
 from workflows.graph import WorkflowValidationError
@@ -41,12 +41,26 @@ from workflows.models import Workflow
 pytestmark = MARKS
 
 
+class Adding:
+    """A save that comes to call a workflow, and edits of that one."""
+
+    def __init__(self, scenario: Scenario, free: Workflow) -> None:
+        self.scenario = scenario
+        self.free = free
+
+    def save(self) -> Any:
+        return save(self.scenario.caller, form(), call(self.free))
+
+    def retire(self) -> Any:
+        return services.retire(self.free)
+
+    def change(self) -> Any:
+        return change(self.scenario, self.free)
+
+
 @pytest.fixture
-def free(scenario: Scenario) -> Workflow:
-    """An active workflow that nobody calls."""
-    workflow: Workflow = WorkflowFactory(title="Free", entity_name_type=scenario.limitation)
-    drawn(workflow, form())
-    return workflow
+def adding(scenario: Scenario, free: Workflow) -> Adding:
+    return Adding(scenario, free)
 
 
 # Retire
@@ -82,42 +96,27 @@ def test_a_start_waits_for_a_retirement_and_is_refused(
 
 
 def test_a_retirement_waits_for_the_save_that_adds_a_call_and_is_refused(
-    schedule: Schedule, scenario: Scenario, free: Workflow
+    schedule: Schedule, adding: Adding
 ) -> None:
-    saved, retired = schedule.overtaken(
-        lambda: save(scenario.caller, form(), call(free)),
-        SAVED,
-        lambda: services.retire(free),
-        waits=True,
-    )
+    saved, retired = schedule.overtaken(adding.save, SAVED, adding.retire, waits=True)
     assert (saved.refused, retired.refused) == (None, Referenced)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
 
 def test_a_save_that_adds_a_call_waits_for_the_callees_retirement_and_is_refused(
-    schedule: Schedule, scenario: Scenario, free: Workflow
+    schedule: Schedule, adding: Adding
 ) -> None:
-    retired, saved = schedule.overtaken(
-        lambda: services.retire(free),
-        FOLLOWED_UP,
-        lambda: save(scenario.caller, form(), call(free)),
-        waits=True,
-    )
+    retired, saved = schedule.overtaken(adding.retire, FOLLOWED_UP, adding.save, waits=True)
     assert (retired.refused, saved.refused) == (None, WorkflowValidationError)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
 
 def test_a_retirement_that_judged_before_the_call_was_saved_judges_again(
-    schedule: Schedule, scenario: Scenario, free: Workflow
+    schedule: Schedule, adding: Adding
 ) -> None:
-    retired, saved = schedule.overtaken(
-        lambda: services.retire(free),
-        JUDGED_EDIT,
-        lambda: save(scenario.caller, form(), call(free)),
-        waits=False,
-    )
+    retired, saved = schedule.overtaken(adding.retire, JUDGED_EDIT, adding.save, waits=False)
     assert (retired.refused, saved.refused) == (Referenced, None)
     assert_nothing_is_stranded()
 
@@ -153,9 +152,7 @@ def test_a_workflow_that_returns_and_an_edit_of_its_callee_follow_one_another(
     def edit_callee() -> Any:
         if edit == "retire":
             return services.retire(scenario.callee)
-        return services.change_entity_context(
-            [scenario.callee], entity_name_type=scenario.exception
-        )
+        return change(scenario, scenario.callee)
 
     first, second = (back, edit_callee) if returns_first else (edit_callee, back)
     at = FOLLOWED_UP if returns_first or edit == "retire" else CHANGED
@@ -182,7 +179,7 @@ def test_two_changes_of_overlapping_groups_named_in_opposite_order_do_not_deadlo
     if target == "another type":
         second = FindingFactory().entity_name_type
     one, other = schedule.overtaken(
-        lambda: services.change_entity_context(rows[:2], entity_name_type=scenario.exception),
+        lambda: change(scenario, *rows[:2]),
         at,
         lambda: services.change_entity_context(rows[:0:-1], entity_name_type=second),
         waits=True,
@@ -209,8 +206,7 @@ def test_two_changes_that_wait_for_one_row_take_the_others_in_one_order(
     holder = schedule.begin(hold_the_first, HERE)
     editors = []
     for group in (rows, rows[::-1]):
-        work = partial(services.change_entity_context, group, entity_name_type=scenario.exception)
-        editors.append(schedule.begin(work))
+        editors.append(schedule.begin(partial(change, scenario, *group)))
         editors[-1].waits_for(holder, *editors[:-1])
     holder.go().end()
     assert [editor.end().refused for editor in editors] == [None, None]
@@ -221,9 +217,8 @@ def test_two_changes_that_wait_for_one_row_take_the_others_in_one_order(
 def test_a_change_of_caller_and_callee_and_a_save_of_the_caller_do_not_deadlock(
     schedule: Schedule, scenario: Scenario
 ) -> None:
-    both = [scenario.caller, scenario.callee]
     one, other = schedule.overtaken(
-        lambda: services.change_entity_context(both, entity_name_type=scenario.exception),
+        lambda: change(scenario, scenario.caller, scenario.callee),
         LOCKED,
         lambda: save(scenario.caller, form(), call(scenario.callee)),
         waits=True,
@@ -244,16 +239,14 @@ def test_a_change_of_caller_and_callee_and_an_edit_of_the_callers_settings_do_no
     def retire() -> Any:
         return client.patch(path, {"state": "retired"}, headers=headers).status_code
 
-    def change() -> Any:
-        return services.change_entity_context(
-            [scenario.callee, scenario.caller], entity_name_type=scenario.exception
-        )
+    def retype() -> Any:
+        return change(scenario, scenario.callee, scenario.caller)
 
     if change_first:
-        changed, retired = schedule.overtaken(change, LOCKED, retire, waits=True)
+        changed, retired = schedule.overtaken(retype, LOCKED, retire, waits=True)
     else:
         held = after("workflows.api.resources.EditableResource._locked")
-        retired, changed = schedule.overtaken(retire, held, change, waits=True)
+        retired, changed = schedule.overtaken(retire, held, retype, waits=True)
     assert changed.refused is None
     assert retired.value == (412 if change_first else 200)
     assert schedule.deadlocks == 0
@@ -261,25 +254,6 @@ def test_a_change_of_caller_and_callee_and_an_edit_of_the_callers_settings_do_no
 
 
 # A call that is added, and its callee that changes
-
-
-class Adding:
-    """A save that comes to call a workflow, and a change of that one's type."""
-
-    def __init__(self, scenario: Scenario, free: Workflow) -> None:
-        self.scenario = scenario
-        self.free = free
-
-    def save(self) -> Any:
-        return save(self.scenario.caller, form(), call(self.free))
-
-    def change(self) -> Any:
-        return services.change_entity_context([self.free], entity_name_type=self.scenario.exception)
-
-
-@pytest.fixture
-def adding(scenario: Scenario, free: Workflow) -> Adding:
-    return Adding(scenario, free)
 
 
 def test_a_change_waits_for_the_save_that_adds_a_call_and_is_refused(
@@ -297,7 +271,7 @@ def test_a_save_that_adds_a_call_waits_for_the_change_of_its_callee_and_is_refus
 ) -> None:
     changed, saved = schedule.overtaken(adding.change, CHANGED, adding.save, waits=True)
     assert (changed.refused, saved.refused) == (None, WorkflowValidationError)
-    assert saved.refusal is not None and saved.refusal.code == IncompatibleEntityTypes.code
+    assert saved.code == IncompatibleEntityTypes.code
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
@@ -308,8 +282,7 @@ def test_the_keys_alone_keep_a_call_that_is_being_added_to_one_type(
     schedule.without_locks()
     saved, changed = schedule.overtaken(adding.save, SAVED, adding.change, waits=True)
     assert (saved.refused, changed.refused) == (None, IncompatibleEntityTypes)
-    assert changed.refusal is not None
-    assert isinstance(changed.refusal.__cause__, IntegrityError)
+    assert changed.by_database
     assert_nothing_is_stranded()
 
 
@@ -321,6 +294,5 @@ def test_the_keys_alone_keep_a_version_that_is_being_saved_to_its_workflows_type
         lambda: save(adding.free, form("new")), SAVED, adding.change, waits=True
     )
     assert saved.refused is None
-    assert changed.refusal is not None
-    assert isinstance(changed.refusal.__cause__, IntegrityError)
+    assert changed.by_database
     assert_nothing_is_stranded()

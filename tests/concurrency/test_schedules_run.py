@@ -17,23 +17,13 @@ from tests.concurrency.schedule import (
     UNWRITTEN,
     WRITTEN,
     Schedule,
-    schedule_fixture,  # noqa: F401  the fixture that the tests ask for
 )
+from tests.concurrency.works import change, submit
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, drawn, form
-from workflows import services
 from workflows.guards import ActiveExecutions
-from workflows.models import Workflow
 
 pytestmark = MARKS
-
-
-def submit(execution: Execution, node: str = "form", **data: str) -> Execution:
-    return running.submit(execution, node=node, data=data or {"note": "n"})
-
-
-def change(scenario: Scenario, *workflows: Workflow) -> Any:
-    return services.change_entity_context(workflows, entity_name_type=scenario.exception)
 
 
 # Two executions of one entity
@@ -106,13 +96,23 @@ def test_without_the_entitys_lock_the_same_schedule_loses_a_field(
 # Two at one execution
 
 
-@pytest.mark.parametrize("nodes", [["form"], ["form", "next"]], ids=["last form", "more forms"])
+FORMS = pytest.mark.parametrize(
+    "nodes", [["form"], ["form", "next"]], ids=["last form", "more forms"]
+)
+
+
+def at_first(nodes: list[str], scenario: Scenario) -> Execution:
+    """An execution that waits at the first of these forms."""
+    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawn(workflow, *(form(node) for node in nodes))
+    return running.start(workflow, scenario.finding)
+
+
+@FORMS
 def test_of_two_submits_of_one_step_the_later_one_is_refused(
     schedule: Schedule, scenario: Scenario, nodes: list[str]
 ) -> None:
-    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(workflow, *(form(node) for node in nodes))
-    execution = running.start(workflow, scenario.finding)
+    execution = at_first(nodes, scenario)
     one, other = schedule.overtaken(
         lambda: submit(execution, note="first"),
         WRITTEN,
@@ -127,13 +127,11 @@ def test_of_two_submits_of_one_step_the_later_one_is_refused(
     assert_nothing_is_stranded()
 
 
-@pytest.mark.parametrize("nodes", [["form"], ["form", "next"]], ids=["last form", "more forms"])
+@FORMS
 def test_a_cancel_that_waited_for_a_submit_ends_what_is_left(
     schedule: Schedule, scenario: Scenario, nodes: list[str]
 ) -> None:
-    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(workflow, *(form(node) for node in nodes))
-    execution = running.start(workflow, scenario.finding)
+    execution = at_first(nodes, scenario)
     submitted, cancelled = schedule.overtaken(
         lambda: submit(execution), WRITTEN, lambda: running.cancel(execution), waits=True
     )

@@ -25,8 +25,8 @@ from tests.concurrency.schedule import (
     Stop,
     after,
     save,
-    schedule_fixture,  # noqa: F401  the fixture that the tests ask for
 )
+from tests.concurrency.works import change
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, line
 from workflows import services
@@ -237,11 +237,9 @@ def test_a_start_whose_closure_grows_holds_no_share_while_it_takes_one_before_it
     second = WorkflowFactory(title="Second", entity_name_type=scenario.limitation)
     start = schedule.begin(lambda: running.start(second, scenario.finding), LOCKED)
     save(second, call(first))
-    change = schedule.begin(
-        lambda: services.change_entity_context([first, second], entity_name_type=scenario.exception)
-    )
-    change.waits_for(start)
-    outcomes = start.go().end(), change.end()
+    changed = schedule.begin(lambda: change(scenario, first, second))
+    changed.waits_for(start)
+    outcomes = start.go().end(), changed.end()
     assert schedule.deadlocks == 0
     assert sum(outcome.refused is None for outcome in outcomes) >= 1
     assert_nothing_is_stranded()
@@ -259,58 +257,57 @@ def ring(scenario: Scenario) -> list[Workflow]:
     return rows
 
 
-CLOSING = pytest.mark.parametrize(
-    "saves",
-    [((0, 1), (1, 0)), ((1, 0), (0, 1)), ((0, 1), (2, 3)), ((2, 3), (0, 1))],
+class Closing:
+    """Two saves of a ring that close it together, and neither alone."""
+
+    def __init__(self, ring: list[Workflow], calls: Any) -> None:
+        self.ring = ring
+        self.calls = calls
+
+    def one(self) -> Any:
+        return self._save(*self.calls[0])
+
+    def other(self) -> Any:
+        return self._save(*self.calls[1])
+
+    def _save(self, caller: int, callee: int) -> Any:
+        # A save of B keeps the call that the ring of four is closed by.
+        kept = [call(self.ring[2], "further")] if (caller, callee) == (1, 0) else []
+        return save(self.ring[caller], *kept, call(self.ring[callee]))
+
+
+@pytest.fixture(
+    params=[((0, 1), (1, 0)), ((1, 0), (0, 1)), ((0, 1), (2, 3)), ((2, 3), (0, 1))],
     ids=["of two", "of two, other order", "of four", "of four, other order"],
 )
+def closing(ring: list[Workflow], request: pytest.FixtureRequest) -> Closing:
+    return Closing(ring, request.param)
 
 
-def closes(ring: list[Workflow], saves: Any, nth: int) -> Any:
-    caller, callee = (ring[at] for at in saves[nth])
-    if callee.pk == ring[0].pk and caller.pk == ring[1].pk:
-        return save(caller, call(ring[2], "further"), call(callee))
-    return save(caller, call(callee))
-
-
-@CLOSING
 def test_of_two_saves_that_together_close_a_cycle_the_later_one_is_refused(
-    schedule: Schedule, ring: list[Workflow], saves: Any
+    schedule: Schedule, closing: Closing
 ) -> None:
-    one, other = schedule.overtaken(
-        lambda: closes(ring, saves, 0), JUDGED_CALLS, lambda: closes(ring, saves, 1), waits=True
-    )
+    one, other = schedule.overtaken(closing.one, JUDGED_CALLS, closing.other, waits=True)
     assert one.refused is None
-    assert other.refused is WorkflowValidationError
-    assert other.refusal is not None and other.refusal.code == "call_cycle"
+    assert (other.refused, other.code) == (WorkflowValidationError, "call_cycle")
     assert schedule.deadlocks == 0
     assert_laws()
 
 
-@CLOSING
 def test_a_save_that_walked_before_the_other_was_saved_walks_again_under_its_locks(
-    schedule: Schedule, ring: list[Workflow], saves: Any
+    schedule: Schedule, closing: Closing
 ) -> None:
-    one, other = schedule.overtaken(
-        lambda: closes(ring, saves, 0), WALKED, lambda: closes(ring, saves, 1), waits=False
-    )
+    one, other = schedule.overtaken(closing.one, WALKED, closing.other, waits=False)
     assert other.refused is None
-    assert one.refused is WorkflowValidationError
-    assert one.refusal is not None and one.refusal.code == "call_cycle"
+    assert (one.refused, one.code) == (WorkflowValidationError, "call_cycle")
     assert_laws()
 
 
-@CLOSING
 def test_without_the_locks_the_same_two_saves_close_the_cycle(
-    schedule: Schedule, ring: list[Workflow], saves: Any
+    schedule: Schedule, closing: Closing
 ) -> None:
     schedule.without_locks()
-    outcomes = schedule.overtaken(
-        lambda: closes(ring, saves, 0),
-        JUDGED_CALLS,
-        lambda: closes(ring, saves, 1),
-        waits=False,
-    )
+    outcomes = schedule.overtaken(closing.one, JUDGED_CALLS, closing.other, waits=False)
     assert [outcome.refused for outcome in outcomes] == [None, None]
     assert breaches() == {"L7"}
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from executions import guards
 from executions import services as running
 from executions.models import Execution, Pin
-from tests.doors.faces import ADMIN_WRITES, WALLED, walled_api
+from tests.doors.faces import STOCK_ADMIN, WALLED, walled_api
 from tests.doors.house import CALLEE, OLDER, TRANSITIVE, House
-from tests.doors.subject import Subject, accepting
+from tests.doors.subject import Subject, Values, accepting, on, written_once
 from tests.doors.ways import DELETIONS, WRITES, Edit
 from tests.factories import drawn, form
 
-STOCK_ADMIN = [way for way in ADMIN_WRITES if way.name != "change_form"]
+SERVICE = "executions.services"
 
 
 def _live(house: House) -> dict[str, Execution]:
@@ -26,31 +25,8 @@ def _live(house: House) -> dict[str, Execution]:
     }
 
 
-def _on(
-    rows: Callable[[House], dict[str, Any]], values: Callable[[House], dict[str, Any]]
-) -> Callable[[House], dict[str, Edit]]:
-    return lambda house: {
-        target: Edit(row, values(house), row) for target, row in rows(house).items()
-    }
-
-
-def _frozen(
-    name: str,
-    rows: Callable[[House], dict[str, Any]],
-    values: Callable[[House], dict[str, Any]],
-) -> Subject:
-    return Subject(
-        name,
-        _on(rows, values),
-        [*WRITES, *STOCK_ADMIN],
-        refusal=guards.ExecutionFrozen,
-        says="is written once",
-        service="executions.services",
-    )
-
-
-def _execution(name: str, values: Callable[[House], dict[str, Any]]) -> Subject:
-    return _frozen(f"{name} of an execution", _live, values)
+def _execution(name: str, values: Values) -> Subject:
+    return written_once(f"{name} of an execution", _live, values, guards.ExecutionFrozen, SERVICE)
 
 
 def _pins(house: House) -> dict[str, Pin]:
@@ -64,8 +40,8 @@ def _pins(house: House) -> dict[str, Pin]:
     }
 
 
-def _pin(name: str, values: Callable[[House], dict[str, Any]]) -> Subject:
-    return _frozen(f"{name} of a pin", _pins, values)
+def _pin(name: str, values: Values) -> Subject:
+    return written_once(f"{name} of a pin", _pins, values, guards.ExecutionFrozen, SERVICE)
 
 
 def _spare_workflow(house: House) -> dict[str, Any]:
@@ -92,22 +68,22 @@ SUBJECTS = [
     _execution("parent", lambda house: {"parent": house.ended}),
     Subject(
         "terminal execution revived",
-        _on(lambda house: {"one that has completed": house.ended}, lambda _: {"status": "waiting"}),
+        on(lambda house: {"one that has completed": house.ended}, lambda _: {"status": "waiting"}),
         [*WRITES, *STOCK_ADMIN],
         refusal=guards.Ended,
         says="which is final",
-        service="executions.services",
+        service=SERVICE,
     ),
     Subject(
         "execution, through its own faces",
-        lambda house: {target: Edit(row) for target, row in _live(house).items()},
+        on(_live),
         [*WALLED, *walled_api(lambda edit: f"executions/{edit.row.cuid}/")],
         refusal=guards.ExecutionFrozen,
         says="",
     ),
     Subject(
         "execution deleted",
-        lambda house: {target: Edit(row) for target, row in _live(house).items()},
+        on(_live),
         DELETIONS,
         refusal=guards.ExecutionLive,
         says="cannot be deleted; cancel that one first",
@@ -122,7 +98,7 @@ SUBJECTS = [
     _pin("hold", lambda _: {"live": False}),
     Subject(
         "pin deleted",
-        lambda house: {target: Edit(row) for target, row in _pins(house).items()},
+        on(_pins),
         DELETIONS,
         refusal=guards.ExecutionFrozen,
         says="A pin goes only with its execution.",

@@ -130,6 +130,7 @@ ADMIN_WRITES = [
     Way("list_editable", _list("ours"), Behind.PAGE, _is_editable),
     Way("stock_list_editable", _list("stock"), Behind.PAGE, _is_editable),
 ]
+STOCK_ADMIN = [way for way in ADMIN_WRITES if way.name != "change_form"]
 
 
 def _delete_page(house: House, edit: Edit) -> Any:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from tests.doors.faces import STOCK_ADMIN
 from tests.doors.house import House
-from tests.doors.ways import Behind, Edit, Way
+from tests.doors.ways import WRITES, Behind, Edit, Way
 from workflows.models import EntityName
 from workflows.refusals import Refusal
 
 Edits = Callable[[House], Mapping[str, Edit]]
+Rows = Callable[[House], Mapping[str, Any]]
+Values = Callable[[House], dict[str, Any]]
 ACCEPTING = (Behind.GUARD, Behind.API, Behind.PAGE, Behind.COMMAND)
 
 
@@ -41,6 +45,32 @@ class Subject:
     def words(self, target: str) -> str:
         """What the refusal says of this target."""
         return self.says if isinstance(self.says, str) else self.says[target]
+
+
+def on(rows: Rows, values: Values | None = None) -> Edits:
+    """Each of these rows as it is, or, with values, written to from a stale copy as well."""
+
+    def edits(house: House) -> dict[str, Edit]:
+        found = rows(house).items()
+        if values is None:
+            return {target: Edit(row) for target, row in found}
+        return {target: Edit(row, values(house), row) for target, row in found}
+
+    return edits
+
+
+def written_once(
+    name: str, rows: Rows, values: Values, refusal: type[Refusal], service: str
+) -> Subject:
+    """Rows of which nothing is written after they were made."""
+    return Subject(
+        name,
+        on(rows, values),
+        [*WRITES, *STOCK_ADMIN],
+        refusal=refusal,
+        says="is written once",
+        service=service,
+    )
 
 
 def accepting(ways: Sequence[Way], *but: str) -> list[Way]:

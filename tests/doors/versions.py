@@ -9,16 +9,15 @@ from typing import Any
 from django.db import connection
 from django.db.models import QuerySet
 
-from tests.doors.faces import ADMIN_WRITES, WALLED, walled_api
+from tests.doors.faces import WALLED, walled_api
 from tests.doors.house import CALLEE, TRANSITIVE, House
-from tests.doors.subject import Subject, accepting
-from tests.doors.ways import DELETIONS, WRITES, Behind, Edit, Way, awaited, load
+from tests.doors.subject import Subject, Values, accepting, on, written_once
+from tests.doors.ways import DELETIONS, Behind, Edit, Way, awaited, load
 from tests.factories import drawn, form, line
 from workflows import guards
 from workflows.models import Reference, Version
 
 SAVE_GRAPH = "workflows.services.save_graph()"
-STOCK_ADMIN = [way for way in ADMIN_WRITES if way.name != "change_form"]
 
 
 def _route(edit: Edit) -> str:
@@ -36,17 +35,8 @@ def _held(house: House) -> dict[str, Version]:
     }
 
 
-def _version(name: str, values: Callable[[House], dict[str, Any]]) -> Subject:
-    return Subject(
-        f"{name} of a version",
-        lambda house: {
-            target: Edit(row, values(house), row) for target, row in _held(house).items()
-        },
-        [*WRITES, *STOCK_ADMIN],
-        refusal=guards.VersionInUse,
-        says="is written once",
-        service=SAVE_GRAPH,
-    )
+def _version(name: str, values: Values) -> Subject:
+    return written_once(f"{name} of a version", _held, values, guards.VersionInUse, SAVE_GRAPH)
 
 
 def _superseded(house: House) -> Edit:
@@ -75,17 +65,9 @@ def _references(house: House) -> dict[str, Reference]:
     }
 
 
-def _reference(name: str, values: Callable[[House], dict[str, Any]]) -> Subject:
-    return Subject(
-        f"{name} of a reference",
-        lambda house: {
-            target: Edit(row, values(house), row) for target, row in _references(house).items()
-        },
-        [*WRITES, *STOCK_ADMIN],
-        refusal=guards.VersionInUse,
-        says="is written once",
-        service=SAVE_GRAPH,
-    )
+def _reference(name: str, values: Values) -> Subject:
+    name = f"{name} of a reference"
+    return written_once(name, _references, values, guards.VersionInUse, SAVE_GRAPH)
 
 
 def _added(house: House) -> dict[str, Edit]:
@@ -200,14 +182,14 @@ SUBJECTS = [
     _version("workflow", lambda house: {"workflow": house.spare, "number": 50}),
     Subject(
         "version, through its own faces",
-        lambda house: {target: Edit(row) for target, row in _held(house).items()},
+        on(_held),
         [*WALLED, *walled_api(_route)],
         refusal=guards.VersionInUse,
         says="",
     ),
     Subject(
         "version deleted",
-        lambda house: {target: Edit(row) for target, row in _held(house).items()},
+        on(_held),
         DELETIONS,
         refusal=guards.VersionInUse,
         says="cannot be deleted",
@@ -219,7 +201,7 @@ SUBJECTS = [
     _reference("version", lambda house: {"version": house.spare_version}),
     Subject(
         "reference deleted",
-        lambda house: {target: Edit(row) for target, row in _references(house).items()},
+        on(_references),
         DELETIONS,
         refusal=guards.VersionInUse,
         says="goes only with its version",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.doors.faces import (
     ADMIN_DELETIONS,
     ADMIN_WRITES,
@@ -10,7 +12,7 @@ from tests.doors.faces import (
     action,
 )
 from tests.doors.house import CALLEE, OLDER, RUNS, TRANSITIVE, House
-from tests.doors.subject import Subject, accepting
+from tests.doors.subject import Subject, accepting, on
 from tests.doors.ways import DELETIONS, WRITES, Behind, Edit, Way
 from tests.factories import FindingTypeFactory
 from workflows import guards, services
@@ -46,6 +48,18 @@ def _called_by_latest(house: House) -> dict[str, Edit]:
     }
 
 
+def _type_deleted(name: str, **more: Any) -> Subject:
+    return Subject(
+        name,
+        lambda house: {"the type that all have": Edit(house.kind)},
+        DELETED,
+        refusal=guards.TypeInUse,
+        says="it is in use by",
+        has_blockers=True,
+        **more,
+    )
+
+
 def _unused_type(house: House) -> Edit:
     return Edit(FindingTypeFactory())
 
@@ -53,7 +67,7 @@ def _unused_type(house: House) -> Edit:
 SUBJECTS = [
     Subject(
         "workflow deleted",
-        lambda house: {target: Edit(row) for target, row in house.workflows.items()},
+        on(lambda house: house.workflows),
         DELETED,
         refusal=(guards.HasExecutions, guards.Referenced),
         says={
@@ -77,23 +91,6 @@ SUBJECTS = [
         legal=accepting(RETIRED, "save_base"),
         has_blockers=True,
     ),
-    Subject(
-        "finding type deleted",
-        lambda house: {"the type that all have": Edit(house.kind)},
-        DELETED,
-        refusal=guards.TypeInUse,
-        says="it is in use by",
-        twin=_unused_type,
-        legal=accepting(DELETED),
-        has_blockers=True,
-    ),
-    Subject(
-        "record type deleted",
-        lambda house: {"the type that all have": Edit(house.kind)},
-        DELETED,
-        refusal=guards.TypeInUse,
-        says="it is in use by",
-        entity_name=EntityName.INVENTORY_MODEL,
-        has_blockers=True,
-    ),
+    _type_deleted("finding type deleted", twin=_unused_type, legal=accepting(DELETED)),
+    _type_deleted("record type deleted", entity_name=EntityName.INVENTORY_MODEL),
 ]

@@ -14,10 +14,10 @@ from tests.conftest import Scenario
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
-    UserFactory,
     WorkflowFactory,
     call,
     drawn,
+    end_unseen,
     form,
 )
 from workflows import guards, services
@@ -26,15 +26,6 @@ from workflows.models import AuditEntry, PendingChange, Workflow
 from workflows.services import contexts, draining
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
-
-
-def hold(scenario: Scenario, *workflows: Workflow, **asked: Any) -> services.ContextChanged:
-    return services.change_entity_context(
-        workflows or [scenario.caller, scenario.callee],
-        entity_name_type=scenario.exception,
-        when="drained",
-        **asked,
-    )
 
 
 def submit(execution: Execution) -> None:
@@ -46,17 +37,8 @@ def types(scenario: Scenario) -> set[str]:
     return set(rows.values_list("entity_name_type__name", flat=True))
 
 
-@pytest.fixture
-def pending(scenario: Scenario) -> PendingChange:
-    scenario.start()
-    user = UserFactory(username="ada")
-    found = hold(scenario, by=user, why="reorganized").pending
-    assert found is not None
-    return found
-
-
 def test_where_nothing_runs_it_is_made_at_once(scenario: Scenario) -> None:
-    changed = hold(scenario)
+    changed = scenario.hold()
     assert changed.pending is None
     assert [version.workflow_id for version in changed.versions]
     assert types(scenario) == {"Policy Exception"}
@@ -106,13 +88,13 @@ def test_calls_that_a_live_root_has_pinned_go_ahead_and_the_end_makes_the_change
     assert pending.settled_at is not None
     assert types(scenario) == {"Policy Exception"}
     version = Workflow.objects.get(pk=scenario.caller.pk).latest_version
-    assert (version.notes, version.created_by) == ("reorganized", pending.asked_by)
+    assert (version.notes, version.created_by) == ("Reclassified", pending.asked_by)
 
 
 def test_it_waits_for_the_last_of_several(scenario: Scenario, pending: PendingChange) -> None:
     services.withdraw(pending)
     executions = [Execution.objects.get(), scenario.start()]
-    again = hold(scenario).pending
+    again = scenario.hold().pending
     assert again is not None
     submit(executions[0])
     assert PendingChange.objects.get().state == "waiting"
@@ -169,21 +151,21 @@ class TestRefused:
     ) -> None:
         scenario.start()
         with pytest.raises(guards.IncompatibleEntityTypes) as refused:
-            hold(scenario, scenario.caller)
+            scenario.hold(scenario.caller)
         assert [row.code for row in refused.value.remedies] == ["change_together"]
         assert not PendingChange.objects.exists()
 
     def test_one_change_at_a_time(self, scenario: Scenario, pending: PendingChange) -> None:
         with pytest.raises(guards.Draining):
-            hold(scenario)
+            scenario.hold()
         assert PendingChange.objects.count() == 1
 
     def test_a_dry_run_puts_nothing_on_hold(self, scenario: Scenario) -> None:
         scenario.start()
-        assert hold(scenario, dry_run=True).on_hold is True
+        assert scenario.hold(dry_run=True).on_hold is True
         assert not PendingChange.objects.exists()
         with pytest.raises(guards.IncompatibleEntityTypes):
-            hold(scenario, scenario.caller, dry_run=True)
+            scenario.hold(scenario.caller, dry_run=True)
 
     def test_its_type_is_in_use(self, scenario: Scenario, pending: PendingChange) -> None:
         with pytest.raises(guards.TypeInUse, match="1 pending change"):
@@ -220,7 +202,7 @@ class TestCannotBeMade:
     def test_a_workflow_was_deleted_meanwhile(self, scenario: Scenario) -> None:
         scenario.start()
         extra = WorkflowFactory(entity_name_type=scenario.limitation)
-        found = hold(scenario, scenario.caller, scenario.callee, extra).pending
+        found = scenario.hold(scenario.caller, scenario.callee, extra).pending
         assert found is not None
         extra.delete()
         submit(Execution.objects.get())
@@ -234,7 +216,7 @@ class TestCannotBeMade:
         drawn(scenario.callee, call(other))
         submit(Execution.objects.get())
         services.withdraw(pending)
-        changed = hold(scenario, scenario.caller, scenario.callee, other)
+        changed = scenario.hold(scenario.caller, scenario.callee, other)
         assert changed.pending is None
         assert types(scenario) == {"Policy Exception"}
 
@@ -242,14 +224,8 @@ class TestCannotBeMade:
 class TestWhatNobodyAskedAfter:
     """An execution that ended behind Python's back, or in a process that was killed."""
 
-    def end_behind_pythons_back(self) -> None:
-        with transaction.atomic():
-            execution = Execution.objects.get()
-            execution.steps.update(state="cancelled")
-            Execution._base_manager.filter(pk=execution.pk).update(status="cancelled")
-
     def test_the_sweep_makes_it(self, scenario: Scenario, pending: PendingChange) -> None:
-        self.end_behind_pythons_back()
+        end_unseen(Execution.objects.get())
         assert types(scenario) == {"Model Limitation"}
         assert [row.pk for row in services.apply_all_drained()] == [pending.pk]
         assert types(scenario) == {"Policy Exception"}
@@ -281,12 +257,10 @@ class TestWhatNobodyAskedAfter:
 
         def judge_and_end(*args: Any) -> None:
             judge(*args)
-            with transaction.atomic():
-                execution.steps.update(state="cancelled")
-                Execution._base_manager.filter(pk=execution.pk).update(status="cancelled")
+            end_unseen(execution)
 
         monkeypatch.setattr(draining, "judge_hold", judge_and_end)
-        found = hold(scenario).pending
+        found = scenario.hold().pending
         assert found is not None
         found.refresh_from_db()
         assert found.state == "applied"

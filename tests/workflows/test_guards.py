@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from executions import services as running
-from executions.models import Execution, Finding, Status
+from executions.models import Execution, Status
 from tests.conftest import Scenario
 from tests.factories import (
     FindingFactory,
@@ -336,78 +336,3 @@ class TestLegalChanges:
             workflow.save()
         with pytest.raises(guards.ContextShape):
             Workflow(title="x", entity_name="InventoryModel").save()
-
-
-class TestOtherEdits:
-    def test_a_called_workflow_is_not_deleted_and_an_idle_one_is(self, scenario: Scenario) -> None:
-        with pytest.raises(guards.Referenced) as refused:
-            scenario.callee.delete()
-        assert [row.cuid for row in refused.value.blockers.workflows] == [scenario.caller.cuid]
-        scenario.caller.delete()
-        scenario.callee.delete()
-        assert not Workflow.objects.exists()
-
-    def test_a_workflow_with_executions_is_not_deleted(self, scenario: Scenario) -> None:
-        execution = scenario.start()
-        running.cancel(execution)
-        with pytest.raises(guards.HasExecutions) as refused:
-            scenario.caller.delete()
-        assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
-        with pytest.raises(guards.HasExecutions):
-            Workflow.objects.filter(pk=scenario.caller.pk).delete()
-
-    def test_a_called_workflow_does_not_retire_until_its_callers_have(
-        self, scenario: Scenario
-    ) -> None:
-        with pytest.raises(guards.Referenced, match="Workflow 4"):
-            services.retire(scenario.callee)
-        services.retire(scenario.caller)
-        services.retire(scenario.callee)
-        with pytest.raises(WorkflowValidationError, match="retired"):
-            services.set_state(scenario.caller, "active")
-        services.set_state(scenario.callee, "active")
-        services.set_state(scenario.caller, "active")
-        assert scenario.caller.latest_version.in_force
-
-    def test_what_runs_on_a_retired_workflow_goes_on(self, scenario: Scenario) -> None:
-        execution = scenario.start()
-        services.retire(scenario.caller)
-        services.retire(scenario.callee)
-        running.submit(execution, node="form", data={"note": "x"})
-        execution.refresh_from_db()
-        assert execution.status == Status.COMPLETED
-
-    def test_a_used_type_is_not_deleted_and_an_unused_one_is(self, scenario: Scenario) -> None:
-        with pytest.raises(guards.TypeInUse, match="2 workflows"):
-            scenario.limitation.delete()
-        with pytest.raises(guards.TypeInUse):
-            FindingType.objects.filter(pk=scenario.limitation.pk).delete()
-        scenario.exception.delete()
-        assert FindingType.objects.count() == 1
-
-    def test_an_entity_keeps_its_type_while_executions_work_on_it(self, scenario: Scenario) -> None:
-        execution = scenario.start()
-        finding = Finding.objects.get(pk=scenario.finding.pk)
-        finding.entity_name_type = scenario.exception
-        with pytest.raises(ValidationError) as refused:
-            finding.save()
-        assert refused.value.code == "entity_in_use"
-        running.cancel(execution)
-        finding.save()
-        finding.refresh_from_db()
-        assert finding.entity_name_type == scenario.exception
-        with pytest.raises(ValidationError) as refused_too:
-            finding.delete()
-        assert refused_too.value.code == "entity_in_use"
-
-    def test_a_version_that_something_has_is_neither_rewritten_nor_deleted(
-        self, scenario: Scenario
-    ) -> None:
-        version = scenario.start().version
-        version.source = {"nodes": [], "edges": []}
-        with pytest.raises(guards.VersionInUse):
-            version.save()
-        with pytest.raises(guards.VersionInUse):
-            version.delete()
-        with pytest.raises(guards.VersionInUse):
-            version.references.get().delete()

@@ -14,7 +14,8 @@ from executions import services
 from executions.models import Execution, Status
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import source, started
-from tests.executions.test_interventions import approving, waiting
+from tests.executions.test_clock import waiting
+from tests.executions.test_interventions import approving
 from tests.factories import UserFactory
 from tests.workflows.admin.staff import VIEW, page, staff, text, told
 from workflows.models import AuditEntry

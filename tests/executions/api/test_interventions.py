@@ -11,7 +11,8 @@ from django.utils import timezone
 from executions import services
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import started
-from tests.executions.test_interventions import approving, waiting
+from tests.executions.test_clock import waiting
+from tests.executions.test_interventions import approving
 from tests.factories import FindingFactory, UserFactory, WorkflowFactory, drawn, form
 from tests.workflows.api.clients import Client, assert_problem, client_of
 

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command, load_command_clas
 
 from executions import demo, services
 from executions.models import Execution, Finding
+from tests.commands import run
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory
 from workflows.models import FindingType, Workflow
 
@@ -23,9 +24,7 @@ DEPENDENT = "Cannot change finding type: workflows referencing this one have act
 
 
 def quickstart(**options: Any) -> str:
-    out = StringIO()
-    call_command("quickstart", no_serve=True, stdout=out, **options)
-    return out.getvalue()
+    return run("quickstart", no_serve=True, **options)
 
 
 def test_it_plays_the_report_two_refusals_and_the_end() -> None:

@@ -15,40 +15,29 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 
 from executions import due
 from executions.management.commands import work
-from executions.models import Execution, Status
+from executions.models import Status
+from tests.commands import run
 from tests.conftest import Scenario
 from tests.executions.engine.server import Reply, serving
 from tests.executions.engine.test_branches import started
 from tests.executions.engine.test_http_request import calling
-from tests.factories import WorkflowFactory, call, drawn
-from workflows import services
+from tests.factories import WorkflowFactory, call, drawn, end_unseen
 from workflows.models import PendingChange, Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
-
-
-def run(name: str, **options: Any) -> str:
-    out = StringIO()
-    call_command(name, stdout=out, **options)
-    return out.getvalue()
 
 
 @pytest.fixture
 def drained(scenario: Scenario) -> PendingChange:
     """A change on hold whose last blocker ended where nobody could tell."""
     execution = scenario.start()
-    both = [scenario.caller, scenario.callee]
-    pending = services.change_entity_context(
-        both, entity_name_type=scenario.exception, when="drained"
-    ).pending
+    pending = scenario.hold().pending
     assert pending is not None
-    with transaction.atomic():
-        execution.steps.update(state="cancelled")
-        Execution._base_manager.filter(pk=execution.pk).update(status="cancelled")
+    end_unseen(execution)
     return pending
 
 

@@ -59,7 +59,9 @@ FORK: dict[str, str | dict[str, Any]] = {
     "join": "join",
     "end": "end",
 }
-DIAMOND = source(FORK, "start>fork", "fork>a", "fork>b", "a>join", "b>join", "join>end")
+FORKED = ("start>fork", "fork>a", "fork>b")
+JOINED = (*FORKED, "a>join", "b>join", "join>end")
+DIAMOND = source(FORK, *JOINED)
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
@@ -76,7 +78,7 @@ def test_a_join_waits_for_every_branch(order: tuple[str, str]) -> None:
 def test_branches_without_a_join_complete_when_the_last_has_ended() -> None:
     nodes = {**FORK, "end2": "end"}
     del nodes["join"]
-    execution = started(source(nodes, "start>fork", "fork>a", "fork>b", "a>end", "b>end2"))
+    execution = started(source(nodes, *FORKED, "a>end", "b>end2"))
     assert submit(execution, "a").status == Status.WAITING
     assert submit(execution, "b").status == Status.COMPLETED
 
@@ -87,7 +89,7 @@ def test_branches_that_wait_for_nothing_join_in_the_same_advance() -> None:
         "a": {"type": "set_field", "data": {"values": {"x": 1}}},
         "b": {"type": "set_field", "data": {"values": {"y": 2}}},
     }
-    drawn = source(nodes, "start>fork", "fork>a", "fork>b", "a>join", "b>join", "join>end")
+    drawn = source(nodes, *JOINED)
     execution = started(drawn)
     assert execution.status == Status.COMPLETED
     execution.entity.refresh_from_db()
@@ -105,9 +107,7 @@ def test_a_branch_that_took_another_way_out_is_not_waited_for(fields: dict[str, 
     execution = started(
         source(
             nodes,
-            "start>fork",
-            "fork>a",
-            "fork>b",
+            *FORKED,
             "a>join",
             "b>way",
             "way.out>other",
@@ -133,9 +133,7 @@ def test_joins_nest() -> None:
     execution = started(
         source(
             nodes,
-            "start>fork",
-            "fork>a",
-            "fork>b",
+            *FORKED,
             "a>join",
             "b>inner",
             "inner>c",
@@ -164,9 +162,7 @@ def test_a_fork_in_a_loop_joins_each_time() -> None:
     execution = started(
         source(
             nodes,
-            "start>fork",
-            "fork>a",
-            "fork>b",
+            *FORKED,
             "a>join",
             "b>join",
             "join>again",
@@ -215,9 +211,7 @@ def test_two_joins_that_wait_for_each_other_do_not_wait_for_ever() -> None:
 
 def test_fail_in_one_branch_cancels_the_others() -> None:
     nodes: dict[str, str | dict[str, Any]] = {**FORK, "bad": "fail"}
-    execution = started(
-        source(nodes, "start>fork", "fork>a", "fork>b", "a>bad", "b>join", "join>end")
-    )
+    execution = started(source(nodes, *FORKED, "a>bad", "b>join", "join>end"))
     assert submit(execution, "a").status == Status.FAILED
     assert standing(execution) == set()
 
@@ -233,15 +227,7 @@ def test_a_join_waits_for_a_child_and_for_its_incident() -> None:
     calling = {**call(callee)}
     calling.pop("id")
     execution = started(
-        source(
-            {**FORK, "a": calling},
-            "start>fork",
-            "fork>a",
-            "fork>b",
-            "a>join",
-            "b>join",
-            "join>end",
-        ),
+        source({**FORK, "a": calling}, *JOINED),
         workflow,
     )
     submit(execution, "b")

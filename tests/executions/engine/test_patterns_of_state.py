@@ -26,30 +26,22 @@ from workflows.graph import WorkflowValidationError
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
+# Forks an instance of the work each time that another is asked for.
+ASKING: Nodes = {
+    "start": "start",
+    "more": ask("another"),
+    "way": holding("another"),
+    "fork": "parallel",
+    "work": FORM,
+    "end": "end",
+}
+ASKED = ("start>more", "more>way", "way.yes>fork", "fork>work", "fork>more")
+
 
 class TestSeveralInstances:
     def test_12_multiple_instances_without_synchronization(self) -> None:
         """A loop that forks one instance and goes on asking for more."""
-        nodes: Nodes = {
-            "start": "start",
-            "more": ask("another"),
-            "way": holding("another"),
-            "fork": "parallel",
-            "work": FORM,
-            "end": "end",
-        }
-        execution = started(
-            source(
-                nodes,
-                "start>more",
-                "more>way",
-                "way.yes>fork",
-                "fork>work",
-                "fork>more",
-                "work>end",
-                "way.default>end",
-            )
-        )
+        execution = started(source(ASKING, *ASKED, "work>end", "way.default>end"))
         for _ in range(3):
             services.submit(execution, node="more", data={"another": True})
         services.submit(execution, node="more", data={"another": False})
@@ -107,30 +99,9 @@ class TestSeveralInstances:
 
     def test_15_multiple_instances_not_known_before(self) -> None:
         """As 12, and a join behind: it waits while another can still be asked for."""
-        nodes: Nodes = {
-            "start": "start",
-            "more": ask("another"),
-            "way": holding("another"),
-            "fork": "parallel",
-            "work": FORM,
-            "join": "join",
-            "after": FORM,
-            "end": "end",
-        }
-        execution = started(
-            source(
-                nodes,
-                "start>more",
-                "more>way",
-                "way.yes>fork",
-                "fork>work",
-                "fork>more",
-                "work>join",
-                "way.default>join",
-                "join>after",
-                "after>end",
-            )
-        )
+        nodes: Nodes = {**ASKING, "join": "join", "after": FORM}
+        behind = ("work>join", "way.default>join", "join>after", "after>end")
+        execution = started(source(nodes, *ASKED, *behind))
         services.submit(execution, node="more", data={"another": True})
         submit(execution, "work")
         assert standing(execution) == {"join", "more"}, "one is done; more may come"

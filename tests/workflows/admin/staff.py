@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from tests.factories import UserFactory
+from tests.factories import user_with
+from workflows.models import FindingType, Workflow
+
+LIST = "admin:workflows_workflow_changelist"
+TOGETHER = "admin:workflows_workflow_change_type"
+OWN = "Cannot change finding type while this workflow has active executions."
+DEPENDENT = "Cannot change finding type: workflows referencing this one have active executions."
 
 VIEW = (
     "workflows.view_workflow",
@@ -25,15 +30,22 @@ VIEW = (
 
 def staff(*permissions: str) -> Client:
     """A client that is logged in as staff with these permissions alone."""
-    user: Any = UserFactory(is_staff=True)
-    for name in permissions:
-        app, codename = name.split(".")
-        user.user_permissions.add(
-            Permission.objects.get(content_type__app_label=app, codename=codename)
-        )
     client = Client()
-    client.force_login(user)
+    client.force_login(user_with(*permissions, is_staff=True))
     return client
+
+
+def act(client: Client, action: str, *workflows: Workflow, **more: str) -> Any:
+    """Take an action of the list on these workflows."""
+    sent = {"action": action, "_selected_action": [row.pk for row in workflows], **more}
+    return client.post(reverse(LIST), sent)
+
+
+def delete(client: Client, workflow: Workflow, *, selected: bool) -> Any:
+    """Confirm a deletion, on the list of those selected or on the workflow's own page."""
+    if selected:
+        return act(client, "delete_selected", workflow, post="yes")
+    return client.post(page(workflow, "delete"), {"post": "yes"})
 
 
 def page(row: Any, name: str = "change") -> str:
@@ -65,6 +77,11 @@ def settings_of(workflow: Any, **changed: Any) -> dict[str, Any]:
         "trigger_data": "{}",
     }
     return {**sent, **changed}
+
+
+def type_of(workflow: Workflow) -> FindingType | None:
+    """The finding type that is stored."""
+    return Workflow.objects.get(pk=workflow.pk).entity_name_type
 
 
 def statements(view: Callable[[], Any]) -> int:

@@ -1,4 +1,4 @@
-"""The finding type in the admin: held, refused, changed, and changed together."""
+"""The finding type in the form of a workflow: held, refused, changed."""
 
 from __future__ import annotations
 
@@ -12,26 +12,29 @@ from django.urls import reverse
 from executions import services as running
 from executions.models import Execution
 from tests.conftest import Scenario
-from tests.factories import FindingTypeFactory, RecordTypeFactory, WorkflowFactory, drawn, form
-from tests.workflows.admin.staff import VIEW, page, settings_of, staff, text, told
+from tests.factories import FindingTypeFactory, RecordTypeFactory, WorkflowFactory
+from tests.workflows.admin.staff import (
+    DEPENDENT,
+    OWN,
+    TOGETHER,
+    VIEW,
+    page,
+    settings_of,
+    staff,
+    text,
+    told,
+    type_of,
+)
 from workflows import guards, locks
 from workflows.database_refusals import Stranding
-from workflows.models import AuditEntry, FindingType, PendingChange, Version, Workflow
+from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-OWN = "Cannot change finding type while this workflow has active executions."
-DEPENDENT = "Cannot change finding type: workflows referencing this one have active executions."
-TOGETHER = "admin:workflows_workflow_change_type"
 
 
 def at_field(response: Any, name: str = "entity_name_type") -> str:
     """The errors that stand at a field, as the page shows them."""
     return " ".join(str(response.context["adminform"].form.errors[name]).split())
-
-
-def type_of(workflow: Workflow) -> FindingType | None:
-    return Workflow.objects.get(pk=workflow.pk).entity_name_type
 
 
 class TestTheForm:
@@ -216,211 +219,6 @@ class TestRefusedAfterACleanForm:
         monkeypatch.setattr(Workflow, "save", save)
         with pytest.raises(IntegrityError):
             admin_client.post(page(workflow), settings_of(workflow))
-
-
-class TestTogether:
-    def ids(self, *workflows: Workflow) -> str:
-        return ",".join(str(row.pk) for row in workflows)
-
-    def test_the_action_leads_to_the_page(self, admin_client: Client, scenario: Scenario) -> None:
-        sent = {"action": "change_type", "_selected_action": [scenario.caller.pk]}
-        response = admin_client.post(reverse("admin:workflows_workflow_changelist"), sent)
-        assert response.status_code == 302
-        assert response["Location"] == f"{reverse(TOGETHER)}?workflows={scenario.caller.pk}"
-        assert scenario.caller.title in text(admin_client.get(response["Location"]))
-
-    def test_a_refused_try_offers_the_group(self, admin_client: Client, scenario: Scenario) -> None:
-        asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.exception.pk}"}
-        shown = text(admin_client.get(reverse(TOGETHER), asked))
-        assert "Run Workflow: Incompatible entity name types." in shown
-        assert "Choose these 2" in shown
-        assert f"type=finding-{scenario.exception.pk}" in shown
-        assert "Change the type of" not in shown
-
-    def test_a_try_says_that_it_is_held(self, admin_client: Client, scenario: Scenario) -> None:
-        execution = scenario.start()
-        asked = {
-            "workflows": self.ids(scenario.caller, scenario.callee),
-            "type": f"finding-{scenario.exception.pk}",
-        }
-        for response in (
-            admin_client.get(reverse(TOGETHER), asked),
-            admin_client.post(reverse(TOGETHER), asked),
-        ):
-            assert response.status_code == 200
-            assert OWN in text(response)
-            assert f'href="{page(execution)}"' in text(response)
-        assert type_of(scenario.caller) == scenario.limitation
-
-    def test_a_try_changes_nothing_and_the_confirmation_changes_all(
-        self, admin_client: Client, scenario: Scenario
-    ) -> None:
-        asked = {
-            "workflows": self.ids(scenario.caller, scenario.callee),
-            "type": f"finding-{scenario.exception.pk}",
-            "why": "Reclassified",
-        }
-        assert "Nothing stands in the way" in text(admin_client.get(reverse(TOGETHER), asked))
-        assert type_of(scenario.caller) == scenario.limitation
-        response = admin_client.post(reverse(TOGETHER), asked)
-        assert response.status_code == 302
-        assert "“Workflow 4” is of the type “Policy Exception” now" in " ".join(told(response))
-        assert type_of(scenario.caller) == type_of(scenario.callee) == scenario.exception
-        version: Version = scenario.caller.latest_version
-        assert version.notes == "Reclassified"
-        assert version.created_by is not None
-
-    def test_to_a_record_type(self, admin_client: Client) -> None:
-        workflow, kind = WorkflowFactory(), RecordTypeFactory()
-        asked = {"workflows": workflow.pk, "type": f"record-{kind.pk}"}
-        assert admin_client.post(reverse(TOGETHER), asked).status_code == 302
-        workflow.refresh_from_db()
-        assert (workflow.entity_name, workflow.primary_record_type) == ("InventoryModel", kind)
-
-    @pytest.mark.parametrize("ids", ["", "abc", "999999", "99999999999999999999"])
-    def test_without_workflows_there_is_nothing_to_do(self, admin_client: Client, ids: str) -> None:
-        response = admin_client.get(reverse(TOGETHER), {"workflows": ids})
-        assert told(response) == ["No workflow was chosen."]
-
-    def test_an_unknown_type_is_an_error_of_the_form(self, admin_client: Client) -> None:
-        asked = {"workflows": WorkflowFactory().pk, "type": "finding-999999"}
-        response = admin_client.post(reverse(TOGETHER), asked)
-        assert response.status_code == 200
-        assert "Select a valid choice" in text(response)
-
-    def test_it_takes_the_permission(self, scenario: Scenario) -> None:
-        asked = {"workflows": scenario.caller.pk}
-        assert staff(*VIEW).get(reverse(TOGETHER), asked).status_code == 403
-        assert "Change finding type together" not in text(staff(*VIEW).get(page(scenario.caller)))
-        allowed = staff(*VIEW, "workflows.change_workflow")
-        assert allowed.get(reverse(TOGETHER), asked).status_code == 200
-
-
-class TestWhenDrained:
-    def asked(self, scenario: Scenario, **more: Any) -> dict[str, Any]:
-        return {
-            "workflows": f"{scenario.callee.pk},{scenario.caller.pk}",
-            "type": f"finding-{scenario.exception.pk}",
-            **more,
-        }
-
-    def token(self, client: Client, scenario: Scenario) -> str:
-        response = client.get(reverse(TOGETHER), self.asked(scenario))
-        token: str = response.context["token"]
-        assert f'name="token" value="{token}"' in text(response)
-        return token
-
-    def test_a_try_shows_the_versions_that_would_be_made(
-        self, admin_client: Client, scenario: Scenario
-    ) -> None:
-        running.cancel(scenario.start())
-        drawn(scenario.callee, form())
-        shown = text(admin_client.get(reverse(TOGETHER), self.asked(scenario)))
-        row = "<tr><td>{}</td><td>Version 2, {}</td></tr>"
-        assert row.format("Workflow 4", "a new one") in shown
-        assert row.format("Workflow 3", "in place of the one that nothing has run on") in shown
-
-    def test_where_executions_alone_stand_in_the_way_it_can_wait_for_them(
-        self, admin_client: Client, scenario: Scenario
-    ) -> None:
-        executions = [scenario.start(), scenario.start()]
-        response = admin_client.get(reverse(TOGETHER), self.asked(scenario))
-        assert "Finish or cancel 2 live executions first." in text(response)
-        assert "It waits for 2 live executions" in text(response)
-        assert "Change when drained" in text(response)
-        sent = self.asked(
-            scenario, token=response.context["token"], when="drained", why="Reclassified"
-        )
-        response = admin_client.post(reverse(TOGETHER), sent)
-        pending = PendingChange.objects.get()
-        assert response["Location"] == page(pending)
-        assert f'<a href="{page(pending)}">Open the change on hold</a>' in told(response)[0]
-        assert (pending.why, pending.asked_by.username) == ("Reclassified", "admin")
-        assert type_of(scenario.caller) == scenario.limitation
-        for execution in executions:
-            running.cancel(execution)
-        assert type_of(scenario.caller) == type_of(scenario.callee) == scenario.exception
-
-    def test_where_the_graphs_do_not_agree_waiting_is_not_offered(
-        self, admin_client: Client, scenario: Scenario
-    ) -> None:
-        scenario.start()
-        asked = self.asked(scenario, workflows=scenario.caller.pk)
-        response = admin_client.get(reverse(TOGETHER), asked)
-        assert not response.context["could_wait"]
-        assert 'name="when"' not in text(response)
-        # The remedy leads to the whole group, where it is.
-        group = f"{reverse(TOGETHER)}?workflows="
-        assert text(response).count(f'href="{group}') == 2
-
-    def test_a_refusal_shown_elsewhere_leads_here(
-        self, admin_client: Client, scenario: Scenario
-    ) -> None:
-        scenario.start()
-        shown = text(admin_client.get(page(scenario.caller)))
-        assert (
-            f'<a class="small-button" href="{reverse(TOGETHER)}?workflows={scenario.caller.pk}">'
-            "Change when drained</a>" in shown
-        )
-
-    def test_while_another_change_waits_the_page_says_which(
-        self, admin_client: Client, scenario: Scenario
-    ) -> None:
-        scenario.start()
-        admin_client.post(reverse(TOGETHER), self.asked(scenario, when="drained"))
-        shown = text(admin_client.get(reverse(TOGETHER), self.asked(scenario)))
-        assert "It cannot be put on hold either" in shown
-        assert f'href="{page(PendingChange.objects.get())}"' in shown
-        assert 'name="when"' not in shown
-
-    def test_what_was_drained_meanwhile_is_changed_at_once(
-        self, admin_client: Client, scenario: Scenario
-    ) -> None:
-        execution = scenario.start()
-        token = self.token(admin_client, scenario)
-        running.cancel(execution)
-        sent = self.asked(scenario, token=token, when="drained")
-        response = admin_client.post(reverse(TOGETHER), sent)
-        assert "is of the type “Policy Exception” now" in " ".join(told(response))
-        assert not PendingChange.objects.exists()
-
-    @pytest.mark.parametrize("when", ["now", "drained"])
-    def test_a_stale_token_is_refused_with_what_has_changed_and_a_fresh_try(
-        self, admin_client: Client, scenario: Scenario, when: str
-    ) -> None:
-        token = self.token(admin_client, scenario)
-        execution = scenario.start()
-        sent = self.asked(scenario, token=token, when=when, why="Kept")
-        response = admin_client.post(reverse(TOGETHER), sent)
-        shown = text(response)
-        assert "Nothing was changed" in shown
-        assert f"Execution {execution.cuid} of “Workflow 4” stands in the way now." in shown
-        assert "It waits for 1 live execution " in shown
-        assert "Kept</textarea>" in shown
-        assert type_of(scenario.caller) == scenario.limitation
-        assert not PendingChange.objects.exists()
-        assert AuditEntry.objects.filter(refused=True, code="stale_token").count() == 2
-        fresh = {**sent, "token": response.context["token"], "when": "drained"}
-        assert admin_client.post(reverse(TOGETHER), fresh).status_code == 302
-        assert PendingChange.objects.exists()
-
-    def test_a_token_of_another_change_is_refused(
-        self, admin_client: Client, scenario: Scenario
-    ) -> None:
-        sent = self.asked(scenario, token="nonsense")
-        shown = text(admin_client.post(reverse(TOGETHER), sent))
-        assert "The token is not one that an impact of this change has answered." in shown
-        assert "Allowed as things are now" in shown
-        assert type_of(scenario.caller) == scenario.limitation
-
-    def test_who_may_not_see_changes_on_hold_may_still_ask_for_one(
-        self, scenario: Scenario
-    ) -> None:
-        scenario.start()
-        client = staff(*VIEW, "workflows.change_workflow")
-        response = client.post(reverse(TOGETHER), self.asked(scenario, when="drained"))
-        assert response["Location"] == reverse("admin:workflows_workflow_changelist")
-        assert PendingChange.objects.exists()
 
 
 def test_a_terminal_execution_holds_nothing(admin_client: Client, scenario: Scenario) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -19,6 +18,7 @@ from tests.factories import (
     WorkflowFactory,
     call,
     drawn,
+    end_unseen,
     form,
 )
 from tests.workflows.admin.staff import VIEW, page, staff, statements, text, told
@@ -31,30 +31,9 @@ LIST = "/admin/workflows/pendingchange/"
 MAY = (*VIEW, "workflows.view_pendingchange")
 
 
-@pytest.fixture
-def pending(scenario: Scenario) -> PendingChange:
-    scenario.start()
-    found = services.change_entity_context(
-        [scenario.caller, scenario.callee],
-        entity_name_type=scenario.exception,
-        when="drained",
-        by=UserFactory(username="ada"),
-        why="Reclassified",
-    ).pending
-    assert found is not None
-    return found
-
-
 def make_impossible(scenario: Scenario) -> None:
     other = WorkflowFactory(title="Other", entity_name_type=scenario.limitation)
     drawn(scenario.callee, call(other))
-
-
-def end_behind_pythons_back() -> None:
-    with transaction.atomic():
-        execution = Execution.objects.get()
-        execution.steps.update(state="cancelled")
-        Execution._base_manager.filter(pk=execution.pk).update(status="cancelled")
 
 
 class TestTheList:
@@ -120,9 +99,7 @@ class TestOneChange:
     ) -> None:
         scenario.start()
         drawn(scenario.caller, form())
-        found = services.change_entity_context(
-            [scenario.callee], entity_name_type=scenario.exception, when="drained"
-        ).pending
+        found = scenario.hold(scenario.callee).pending
         assert found is not None
         shown = text(admin_client.get(page(found)))
         assert "Waits for (1)" in shown
@@ -164,11 +141,7 @@ class TestOneChange:
     ) -> None:
         services.withdraw(pending)
         extra = WorkflowFactory(title="Extra", entity_name_type=scenario.limitation)
-        found = services.change_entity_context(
-            [scenario.caller, scenario.callee, extra],
-            entity_name_type=scenario.exception,
-            when="drained",
-        ).pending
+        found = scenario.hold(scenario.caller, scenario.callee, extra).pending
         assert found is not None
         extra.delete()
         shown = text(admin_client.get(page(found)))
@@ -238,7 +211,7 @@ class TestTryNow:
     def test_what_ended_behind_pythons_back_is_waited_for_no_longer(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
-        end_behind_pythons_back()
+        end_unseen(Execution.objects.get())
         assert "No execution stands in the way any more." in text(admin_client.get(page(pending)))
         response = admin_client.post(page(pending, "try"))
         assert told(response)[0].startswith("Made: ")
@@ -248,14 +221,14 @@ class TestTryNow:
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         make_impossible(scenario)
-        end_behind_pythons_back()
+        end_unseen(Execution.objects.get())
         response = admin_client.post(page(pending, "try"))
         assert "It could not be made: Run Workflow: Incompatible" in told(response)[0]
 
     def test_a_look_at_its_address_changes_nothing(
         self, admin_client: Client, pending: PendingChange
     ) -> None:
-        end_behind_pythons_back()
+        end_unseen(Execution.objects.get())
         assert admin_client.get(page(pending, "try"))["Location"] == page(pending)
         assert PendingChange.objects.get().state == "waiting"
 

@@ -14,15 +14,12 @@ from django.urls import reverse
 from executions import services as running
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, RecordTypeFactory, WorkflowFactory
-from tests.workflows.admin.staff import page, settings_of
+from tests.workflows.admin.staff import TOGETHER, act, delete, page, settings_of
 from workflows import guards, locks
 from workflows.admin.workflow import WorkflowAdmin
 from workflows.models import AuditEntry, Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
-
-TOGETHER = "admin:workflows_workflow_change_type"
-LIST = "admin:workflows_workflow_changelist"
 
 
 def numbers() -> list[int]:
@@ -165,10 +162,10 @@ class TestDeletions:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         free = WorkflowFactory()
-        sent = {"action": "delete_selected", "_selected_action": [free.pk, scenario.callee.pk]}
-        leaves_nothing(lambda: admin_client.post(reverse(LIST), sent))
+        both = free, scenario.callee
+        leaves_nothing(lambda: act(admin_client, "delete_selected", *both))
         refused_once(
-            lambda: admin_client.post(reverse(LIST), {**sent, "post": "yes"}),
+            lambda: act(admin_client, "delete_selected", *both, post="yes"),
             "referenced",
             scenario.callee.cuid,
         )
@@ -182,14 +179,8 @@ class TestDeletions:
         selected: bool,
     ) -> None:
         monkeypatch.setattr(WorkflowAdmin, "refuse_deletion", lambda *_: None)
-        sent = {
-            "action": "delete_selected",
-            "_selected_action": [scenario.callee.pk],
-            "post": "yes",
-        }
-        address = reverse(LIST) if selected else page(scenario.callee, "delete")
         refused_once(
-            lambda: admin_client.post(address, sent if selected else {"post": "yes"}),
+            lambda: delete(admin_client, scenario.callee, selected=selected),
             "referenced",
             scenario.callee.cuid,
         )
@@ -207,9 +198,10 @@ class TestDeletions:
 
 class TestPages:
     def test_a_state(self, admin_client: Client, scenario: Scenario) -> None:
-        sent = {"action": "retire", "_selected_action": [scenario.callee.pk]}
         entry = refused_once(
-            lambda: admin_client.post(reverse(LIST), sent), "referenced", scenario.callee.cuid
+            lambda: act(admin_client, "retire", scenario.callee),
+            "referenced",
+            scenario.callee.cuid,
         )
         assert entry.after == {"state": "retired"}
 

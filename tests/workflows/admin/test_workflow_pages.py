@@ -20,7 +20,18 @@ from tests.factories import (
     drawn,
     form,
 )
-from tests.workflows.admin.staff import VIEW, page, settings_of, staff, statements, text, told
+from tests.workflows.admin.staff import (
+    TOGETHER,
+    VIEW,
+    act,
+    delete,
+    page,
+    settings_of,
+    staff,
+    statements,
+    text,
+    told,
+)
 from workflows import guards
 from workflows.admin.workflow import WorkflowAdmin
 from workflows.models import FindingType, Version, Workflow
@@ -30,11 +41,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def url(model: Any, name: str = "changelist") -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}")
-
-
-def act(client: Client, action: str, *workflows: Workflow, **more: str) -> Any:
-    sent = {"action": action, "_selected_action": [row.pk for row in workflows], **more}
-    return client.post(url(Workflow), sent)
 
 
 class TestLists:
@@ -101,7 +107,7 @@ class TestSections:
             page(workflow),
             page(workflow.latest_version),
             page(workflow, "graph"),
-            reverse("admin:workflows_workflow_change_type") + f"?workflows={workflow.pk}",
+            reverse(TOGETHER) + f"?workflows={workflow.pk}",
             url(Workflow),
         ):
             shown = text(admin_client.get(address))
@@ -225,11 +231,7 @@ class TestDeletion:
         selected: bool,
     ) -> None:
         monkeypatch.setattr(WorkflowAdmin, "refuse_deletion", lambda *_: None)
-        response = (
-            act(admin_client, "delete_selected", scenario.callee, post="yes")
-            if selected
-            else admin_client.post(page(scenario.callee, "delete"), {"post": "yes"})
-        )
+        response = delete(admin_client, scenario.callee, selected=selected)
         assert response.status_code == 302
         [message] = told(response)
         assert "Cannot delete this workflow: 1 other workflow calls it" in message

@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
+
+from tests.factories import user_with
 
 API = "/api/v1/"
 _numbers = itertools.count()
@@ -36,14 +36,8 @@ class Client(APIClient):
 def client_of(*permissions: str, superuser: bool = False) -> Client:
     """A client of a new user with these permissions (``app.codename``)."""
     name = f"client{next(_numbers)}"
-    user: Any = get_user_model().objects.create(username=name, is_superuser=superuser)
-    for permission in permissions:
-        app, codename = permission.split(".")
-        user.user_permissions.add(
-            Permission.objects.get(content_type__app_label=app, codename=codename)
-        )
     client = Client()
-    client.force_login(user)
+    client.force_login(user_with(*permissions, username=name, is_superuser=superuser))
     return client
 
 

@@ -10,6 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from executions import services as running
+from tests.commands import run
 from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, RecordTypeFactory, UserFactory, WorkflowFactory
 from workflows.models import AuditEntry, PendingChange, Workflow
@@ -17,10 +18,8 @@ from workflows.models import AuditEntry, PendingChange, Workflow
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
 
-def run(*arguments: str, **options: Any) -> str:
-    out = StringIO()
-    call_command("change_finding_type", *arguments, stdout=out, **options)
-    return out.getvalue()
+def change(*arguments: str, **options: Any) -> str:
+    return run("change_finding_type", *arguments, **options)
 
 
 def types() -> set[str]:
@@ -29,7 +28,7 @@ def types() -> set[str]:
 
 def test_a_group_is_changed_together_by_title_and_name(scenario: Scenario) -> None:
     user = UserFactory(username="ada")
-    out = run("Workflow 3", "Workflow 4", "Policy Exception", by="ada", why="reorganized")
+    out = change("Workflow 3", "Workflow 4", "Policy Exception", by="ada", why="reorganized")
     assert "“Workflow 3”" in out
     assert "has the type “Policy Exception”, as of version 1." in out
     assert types() == {"Policy Exception"}
@@ -41,7 +40,7 @@ def test_a_group_is_changed_together_by_title_and_name(scenario: Scenario) -> No
 
 def test_by_cuid_and_twice_the_same_is_once(scenario: Scenario) -> None:
     cuids = [scenario.caller.cuid, scenario.callee.cuid, scenario.caller.cuid]
-    told = json.loads(run(*cuids, scenario.exception.cuid, json=True))
+    told = json.loads(change(*cuids, scenario.exception.cuid, json=True))
     assert told["workflows"] == cuids[:2]
     assert {row["workflow"] for row in told["versions"]} == set(cuids)
     assert (told["on_hold"], told["pending_change"], told["dry_run"]) == (False, None, False)
@@ -49,13 +48,13 @@ def test_by_cuid_and_twice_the_same_is_once(scenario: Scenario) -> None:
 
 def test_a_record_type(scenario: Scenario) -> None:
     workflow = WorkflowFactory(title="Alone")
-    run("Alone", RecordTypeFactory(name="Model").name)
+    change("Alone", RecordTypeFactory(name="Model").name)
     workflow.refresh_from_db()
     assert workflow.entity_name == "InventoryModel"
 
 
 def test_what_has_the_type_already_says_so(scenario: Scenario) -> None:
-    out = run("Workflow 3", "Workflow 4", "Model Limitation")
+    out = change("Workflow 3", "Workflow 4", "Model Limitation")
     assert "has the type “Model Limitation” already" in out
 
 
@@ -63,7 +62,7 @@ class TestRefused:
     def test_the_message_blockers_and_remedies_are_told(self, scenario: Scenario) -> None:
         execution = scenario.start()
         with pytest.raises(CommandError) as refused:
-            run("Workflow 4", "Policy Exception")
+            change("Workflow 4", "Policy Exception")
         told = str(refused.value)
         assert told.startswith(
             "Cannot change finding type while this workflow has active executions. "
@@ -89,10 +88,10 @@ class TestRefused:
         scenario.start()
         before = AuditEntry.objects.count()
         with pytest.raises(CommandError):
-            run("Workflow 4", "Policy Exception", dry_run=True)
+            change("Workflow 4", "Policy Exception", dry_run=True)
         assert AuditEntry.objects.count() == before
         with pytest.raises(CommandError):
-            run("Workflow 4", "Policy Exception")
+            change("Workflow 4", "Policy Exception")
         entry = AuditEntry.objects.first()
         assert entry is not None
         assert (entry.refused, entry.face) == (True, "command")
@@ -100,7 +99,7 @@ class TestRefused:
 
 def test_a_dry_run_tells_the_versions_and_changes_nothing(scenario: Scenario) -> None:
     running.cancel(scenario.start())
-    out = run("Workflow 3", "Workflow 4", "Policy Exception", dry_run=True)
+    out = change("Workflow 3", "Workflow 4", "Policy Exception", dry_run=True)
     assert "would take the type “Policy Exception”, as of version 2." in out
     assert types() == {"Model Limitation"}
 
@@ -108,7 +107,7 @@ def test_a_dry_run_tells_the_versions_and_changes_nothing(scenario: Scenario) ->
 class TestWhenDrained:
     def test_it_is_put_on_hold_and_made_when_the_last_has_ended(self, scenario: Scenario) -> None:
         execution = scenario.start()
-        out = run("Workflow 3", "Workflow 4", "Policy Exception", when_drained=True)
+        out = change("Workflow 3", "Workflow 4", "Policy Exception", when_drained=True)
         pending = PendingChange.objects.get()
         assert f"The change {pending.cuid} is on hold" in out
         running.cancel(execution)
@@ -117,8 +116,8 @@ class TestWhenDrained:
     def test_a_dry_run_puts_nothing_on_hold(self, scenario: Scenario) -> None:
         scenario.start()
         group = ("Workflow 3", "Workflow 4", "Policy Exception")
-        assert "would be on hold" in run(*group, when_drained=True, dry_run=True)
-        told = json.loads(run(*group, when_drained=True, dry_run=True, json=True))
+        assert "would be on hold" in change(*group, when_drained=True, dry_run=True)
+        told = json.loads(change(*group, when_drained=True, dry_run=True, json=True))
         assert (told["on_hold"], told["pending_change"], told["versions"]) == (True, None, [])
         assert not PendingChange.objects.exists()
 
@@ -141,16 +140,16 @@ def test_what_is_not_there_or_not_unique(
     FindingTypeFactory(name="Both")
     RecordTypeFactory(name="Both")
     with pytest.raises(CommandError, match=f"^{sentence}") as refused:
-        run(*arguments)
+        change(*arguments)
     assert refused.value.returncode == 1
 
 
 def test_an_unknown_user(scenario: Scenario) -> None:
     with pytest.raises(CommandError, match="No user has the name 'nobody'"):
-        run("Workflow 3", "Policy Exception", by="nobody")
+        change("Workflow 3", "Policy Exception", by="nobody")
 
 
 @pytest.mark.parametrize("arguments", [[], ["Workflow 4"], ["--nonsense"]])
 def test_wrong_arguments_are_argparses(arguments: list[str]) -> None:
     with pytest.raises(CommandError):
-        run(*arguments)
+        change(*arguments)

@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from executions import services as running
 from executions.models import Execution
+from tests.commands import run
 from tests.conftest import Scenario
-from tests.factories import UserFactory, WorkflowFactory, call, drawn
-from workflows import guards, services
+from tests.factories import WorkflowFactory, call, drawn
+from workflows import guards
 from workflows.models import AuditEntry, PendingChange
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
-
-
-def run(name: str, **options: Any) -> str:
-    out = StringIO()
-    call_command(name, stdout=out, **options)
-    return out.getvalue()
-
-
-@pytest.fixture
-def pending(scenario: Scenario) -> PendingChange:
-    scenario.start()
-    found = services.change_entity_context(
-        [scenario.caller, scenario.callee],
-        entity_name_type=scenario.exception,
-        when="drained",
-        by=UserFactory(username="ada"),
-        why="reorganized",
-    ).pending
-    assert found is not None
-    return found
 
 
 def test_nothing_is_on_hold(db: None) -> None:
@@ -48,7 +27,7 @@ def test_what_waits(pending: PendingChange) -> None:
     out = run("pending_changes")
     assert f"{pending.cuid}  waiting: “Workflow 3”, “Workflow 4” to Policy Exception" in out
     assert "asked by ada on " in out
-    assert "why: reorganized" in out
+    assert "why: Reclassified" in out
     (told,) = json.loads(run("pending_changes", json=True))
     assert (told["cuid"], told["state"], told["asked_by"]) == (pending.cuid, "waiting", "ada")
 
@@ -109,12 +88,8 @@ def test_the_log_by_time_and_by_refusal(scenario: Scenario) -> None:
         scenario.caller.save()
     (line,) = run("audit_log", refused=True).splitlines()
     assert "refused, changed: Cannot change finding type while" in line
-    out = StringIO()
-    call_command("audit_log", "--until", "2020-01-01", stdout=out)
-    assert out.getvalue() == ""
-    out = StringIO()
-    call_command("audit_log", "--since", "2020-01-01T12:00:00Z", stdout=out)
-    assert out.getvalue() == run("audit_log")
+    assert run("audit_log", "--until", "2020-01-01") == ""
+    assert run("audit_log", "--since", "2020-01-01T12:00:00Z") == run("audit_log")
 
 
 @pytest.mark.parametrize(

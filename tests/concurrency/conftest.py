@@ -1,0 +1,18 @@
+"""The schedule, and a workflow that stands alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.concurrency.schedule import schedule_fixture  # noqa: F401  every module asks for it
+from tests.conftest import Scenario
+from tests.factories import WorkflowFactory, drawn, form
+from workflows.models import Workflow
+
+
+@pytest.fixture
+def free(scenario: Scenario) -> Workflow:
+    """An active workflow that nobody calls."""
+    workflow: Workflow = WorkflowFactory(title="Free", entity_name_type=scenario.limitation)
+    drawn(workflow, form())
+    return workflow

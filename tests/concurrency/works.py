@@ -1,0 +1,36 @@
+"""What the actors of most schedules do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import transaction
+
+from executions import services as running
+from executions.models import Execution
+from tests.concurrency.schedule import here
+from tests.conftest import Scenario
+from workflows import services
+from workflows.models import Workflow
+
+
+def submit(execution: Execution, node: str = "form", **data: str) -> Execution:
+    return running.submit(execution, node=node, data=data or {"note": "n"})
+
+
+def change(scenario: Scenario, *workflows: Workflow) -> Any:
+    """Change the finding type of all of these together."""
+    return services.change_entity_context(workflows, entity_name_type=scenario.exception)
+
+
+def held_after(work: Callable[[], Any]) -> Callable[[], Any]:
+    """The work in a transaction that is held before its commit."""
+
+    def within() -> Any:
+        with transaction.atomic():
+            value = work()
+            here()
+            return value
+
+    return within

@@ -1,0 +1,252 @@
+"""Sleeps, starts at a time, deadlines, and the jobs behind them: what the clock decides."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from executions import background, guards, services
+from executions.models import Job, Status, Step
+from tests.conftest import Scenario
+from tests.executions.engine.test_branches import source, standing, started
+from tests.factories import FindingFactory, UserFactory, WorkflowFactory, call, drawn, form
+from workflows import services as drawing
+from workflows.models import AuditEntry
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+
+def later(**length: float) -> None:
+    """Let this much time pass for whatever is due."""
+    for job in Job.objects.all():
+        job.due_at -= timedelta(**length)
+        job.save()
+
+
+def last() -> AuditEntry:
+    entry = AuditEntry.objects.first()
+    assert entry is not None
+    return entry
+
+
+def waiting(**data: Any) -> dict[str, Any]:
+    nodes = {"start": "start", "sleep": {"type": "wait", "data": data}, "end": "end"}
+    return source(nodes, "start>sleep", "sleep>end")
+
+
+class TestWait:
+    def test_it_sleeps_until_its_time_and_goes_on_by_itself(self) -> None:
+        execution = started(waiting(interval="PT1H"))
+        assert standing(execution) == {"sleep"}
+        assert background.serve_due() == 0
+        later(hours=1)
+        assert background.serve_due() == 1
+        execution.refresh_from_db()
+        assert execution.status == Status.COMPLETED
+        assert not Job.objects.exists()
+
+    def test_it_is_woken_early_and_the_log_tells(self) -> None:
+        execution = started(waiting(interval="P30D"))
+        user = UserFactory(username="ada")
+        woken = services.wake(execution, node="sleep", by=user, why="the audit is over")
+        assert woken.status == Status.COMPLETED
+        assert not Job.objects.exists()
+        assert (last().action, last().who, last().why) == ("woken", "ada", "the audit is over")
+        later(days=30)
+        assert background.serve_due() == 0
+
+    @pytest.mark.parametrize(
+        ("data", "fields"),
+        [
+            ({"at": "2020-01-01"}, {}),
+            ({"at": None}, {}),
+            ({"at_field": "due"}, {}),
+            ({"at_field": "due"}, {"due": ""}),
+            ({"at_field": "due"}, {"due": "2020-01-01T10:00:00Z"}),
+            ({"at_field": "due", "delta": "-P3650000D"}, {"due": "2999-01-01"}),
+        ],
+    )
+    def test_a_past_or_empty_date_goes_on_at_once(
+        self, data: dict[str, Any], fields: dict[str, Any]
+    ) -> None:
+        if data.get("delta") == "-P3650000D":
+            data = {**data, "delta": "-P36500D"}
+            fields = {"due": timezone.now().date().isoformat()}
+        assert started(waiting(**data), **fields).status == Status.COMPLETED
+
+    def test_a_date_of_a_field_and_a_delta(self) -> None:
+        day = (timezone.now() + timedelta(days=10)).date()
+        execution = started(waiting(at_field="due", delta="-P3D"), due=day.isoformat())
+        due = execution.steps.open().get().due_at
+        assert due is not None
+        assert due.date() == day - timedelta(days=3)
+
+    def test_a_field_that_holds_no_date_is_an_incident_and_is_looked_at_again(self) -> None:
+        execution = started(waiting(at_field="due"), due="soon")
+        step = execution.steps.open().get()
+        assert step.incident["code"] == "no_date"
+        assert "'soon'" in step.incident["detail"]
+        with pytest.raises(guards.NoIncident):
+            services.wake(execution, node="sleep")
+        entity = execution.entity
+        entity.refresh_from_db()
+        entity.fields = {"due": "2020-01-01"}
+        entity.save()
+        assert services.retry(execution, node="sleep").status == Status.COMPLETED
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            {},
+            {"interval": "soon"},
+            {"interval": 0},
+            {"interval": "P1D", "at": "2020-01-01"},
+            {"at": "soon"},
+            {"at_field": "1"},
+            {"interval": "P1D", "delta": "P1D"},
+            {"at_field": "due", "delta": "x"},
+        ],
+    )
+    def test_what_a_wait_is_not_drawn_with(self, data: dict[str, Any]) -> None:
+        with pytest.raises(drawing.graphs.guards.Refusal):
+            started(waiting(**data))
+
+
+class TestScheduled:
+    def test_it_begins_at_its_time_with_what_was_frozen(self, scenario: Scenario) -> None:
+        at = timezone.now() + timedelta(hours=1)
+        execution = services.start(scenario.caller, scenario.finding, scheduled_for=at)
+        assert execution.status == Status.SCHEDULED
+        assert standing(execution) == {"start"}
+        drawn(scenario.caller, form("newer"), call(scenario.callee))
+        later(hours=1)
+        assert background.serve_due() == 1
+        execution.refresh_from_db()
+        assert execution.status == Status.WAITING
+        assert standing(execution) == {"form"}
+
+    def test_it_holds_its_workflow_and_can_be_cancelled(self, scenario: Scenario) -> None:
+        at = timezone.now() + timedelta(hours=1)
+        execution = services.start(scenario.caller, scenario.finding, scheduled_for=at)
+        scenario.caller.entity_name_type = scenario.exception
+        with pytest.raises(drawing.graphs.guards.ActiveExecutions):
+            scenario.caller.save()
+        assert services.cancel(execution).status == Status.CANCELLED
+        assert not Job.objects.exists()
+
+    def test_a_time_that_has_passed_is_now(self, scenario: Scenario) -> None:
+        at = timezone.now() - timedelta(hours=1)
+        execution = services.start(scenario.caller, scenario.finding, scheduled_for=at)
+        assert execution.status == Status.WAITING
+
+    def test_it_is_begun_early_by_waking_its_start(self, scenario: Scenario) -> None:
+        at = timezone.now() + timedelta(hours=1)
+        execution = services.start(scenario.caller, scenario.finding, scheduled_for=at)
+        assert services.wake(execution, node="start").status == Status.WAITING
+        assert standing(execution) == {"form"}
+
+
+class TestDeadline:
+    def test_a_step_that_passes_it_is_overdue_and_stays_open(self) -> None:
+        workflow = WorkflowFactory()
+        drawn(workflow, form(deadline="PT1H"))
+        finding = FindingFactory(entity_name_type=workflow.entity_name_type)
+        execution = services.start(workflow, finding)
+        later(hours=1)
+        assert background.serve_due() == 1
+        step = execution.steps.open().get()
+        assert (step.overdue, step.state) == (True, "open")
+        assert not Job.objects.exists()
+        services.submit(execution, node="form", data={"note": "n"})
+
+    def test_a_step_that_was_in_time_leaves_no_job(self) -> None:
+        workflow = WorkflowFactory()
+        drawn(workflow, form(deadline="PT1H"))
+        finding = FindingFactory(entity_name_type=workflow.entity_name_type)
+        services.submit(services.start(workflow, finding), node="form", data={"note": "n"})
+        assert not Job.objects.exists()
+
+
+class TestJobs:
+    def test_a_claim_is_a_lease_and_the_later_claim_wins(self) -> None:
+        execution = started(waiting(interval="PT1H"))
+        later(hours=1)
+        (first,) = background.claim(lease=timedelta(seconds=-1))
+        (second,) = background.claim()
+        assert background.claim() == []
+        assert background.serve(first) is False
+        assert standing(execution) == {"sleep"}
+        assert background.serve(second) is True
+        assert standing(execution) == set()
+        assert background.serve(second) is False
+
+    def test_who_is_told_to_stop_ends_what_is_begun_and_lets_go_of_the_rest(self) -> None:
+        for _ in range(3):
+            started(waiting(interval="PT1H"))
+        later(hours=1)
+        asked: list[int] = []
+
+        def stop() -> bool:
+            asked.append(1)
+            return len(asked) > 2
+
+        assert background.serve_due(stop) == 1
+        assert Job.objects.filter(leased_until=None).count() == 2
+        assert background.serve_due() == 2
+
+    def test_who_is_told_to_stop_leaves_what_another_has_claimed(self) -> None:
+        for _ in range(2):
+            started(waiting(interval="PT1H"))
+        later(hours=1)
+        others: list[Job] = []
+
+        def stop() -> bool:
+            if Job.objects.count() == 1 and not others:
+                Job.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+                others.extend(background.claim())
+            return bool(others)
+
+        assert background.serve_due(stop) == 1
+        (other,) = others
+        assert Job.objects.get().leased_until == other.leased_until
+        assert background.serve(other) is True
+
+    def test_a_lost_lease_puts_nothing_off(self) -> None:
+        execution = started(waiting(interval="PT1H"))
+        later(hours=1)
+        (first,) = background.claim(lease=timedelta(seconds=-1))
+        (second,) = background.claim()
+        for attempt in (0, services.jobs.ATTEMPTS - 1):
+            first.attempt = attempt
+            services.put_off(first, "no luck")
+            (job,) = Job.objects.all()
+            assert (job.attempt, job.leased_until) == (0, second.leased_until)
+            assert execution.steps.open().get().incident is None
+        assert background.serve(second) is True
+
+    def test_what_fails_is_tried_again_later_and_at_last_is_an_incident(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(*args: Any) -> None:
+            raise RuntimeError("no luck")
+
+        execution = started(waiting(interval="PT1H"))
+        monkeypatch.setattr("executions.engine.nodes.wait.Wait.wake", fail)
+        for attempt in range(1, 5):
+            later(hours=3)
+            assert background.serve_due() == 0
+            assert Job.objects.get().attempt == attempt
+            assert Job.objects.get().due_at > timezone.now()
+        later(hours=3)
+        background.serve_due()
+        step = Step.objects.open().get()
+        assert step.incident["code"] == "background"
+        assert "It failed 5 times, at last with: RuntimeError: no luck" in step.incident["detail"]
+        assert not Job.objects.exists()
+        assert "no luck" in caplog.text
+        monkeypatch.undo()
+        services.retry(execution, node="sleep")
+        assert Job.objects.count() == 1
