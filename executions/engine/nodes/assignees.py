@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -25,6 +25,13 @@ def voters(named: Mapping[str, Any]) -> set[str]:
     users = get_user_model()._default_manager.filter(is_active=True)
     among = Q(username__in=named.get("users", [])) | Q(groups__name__in=named.get("groups", []))
     return set(users.filter(among).values_list("username", flat=True))
+
+
+def unknown_among(usernames: Iterable[str]) -> set[str]:
+    """Those of these names that nobody has who can still log in; one look for all of them."""
+    wanted = set(usernames)
+    users = get_user_model()._default_manager.filter(is_active=True, username__in=wanted)
+    return wanted - set(users.values_list("username", flat=True))
 
 
 def may_submit(data: Mapping[str, Any], user: Person) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from executions.engine import durations, forms
-from executions.engine.nodes.assignees import assignee_problems
+from executions.engine.nodes.assignees import assignee_problems, unknown_among
 from executions.engine.nodes.behaviour import Behaviour, Person, Visit
 from executions.engine.nodes.deadline import wait_until_deadline
-from workflows.jsontext import below, kind
+from workflows.jsontext import below, kind, quoted
+from workflows.refusals import Problem
 
 
 class UserAction(Behaviour):
@@ -36,6 +37,24 @@ class UserAction(Behaviour):
 
     def submit(self, visit: Visit, data: object, user: Person | None) -> None:
         """Write the answers and go on; who may submit is asked with ``may_submit``."""
-        values = forms.clean(visit.node.data.get("fields", []), data)
+        fields = visit.node.data.get("fields", [])
+        values = forms.clean(fields, data)
+        _require_users(fields, values)
         visit.write(values)
         visit.leave(output=values)
+
+
+def _require_users(fields: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> None:
+    named = {
+        field["name"]: values[field["name"]]
+        for field in fields
+        if field.get("type") == "user" and values.get(field["name"])
+    }
+    unknown = unknown_among(named.values()) if named else set()
+    problems = [
+        Problem(below("/data", name), "unknown_user", f"No active user is called {quoted(who)}.")
+        for name, who in named.items()
+        if who in unknown
+    ]
+    if problems:
+        raise forms.FormInvalid(problems)

@@ -1,0 +1,74 @@
+"""A form's field for a user takes somebody who is there and can log in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from executions.models import Execution
+from tests.conftest import Scenario
+from tests.factories import WorkflowFactory, drawn, form
+from tests.workflows.api.clients import assert_problem
+from workflows.admin.shown import admin_url
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OWNER = {"name": "owner", "type": "user", "required": True}
+DEPUTY = {"name": "deputy", "type": "user"}
+
+
+@pytest.fixture
+def asked(scenario: Scenario) -> Execution:
+    """An execution that asks for two users, the second of them not necessarily."""
+    from executions import services
+
+    users = get_user_model().objects
+    users.create_user("ada")
+    users.create_user("gone", is_active=False)
+    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawn(workflow, form("form", OWNER, DEPUTY))
+    return services.start(workflow, scenario.finding)
+
+
+def submitted(admin_client: Client, execution: Execution, **data: Any) -> Any:
+    path = f"/api/v1/executions/{execution.cuid}/submit/"
+    body = {"node": "form", "data": data}
+    return admin_client.post(path, body, content_type="application/json")
+
+
+@pytest.mark.parametrize("who", ["nobody", "gone", "Ada"])
+def test_a_user_who_is_not_there_or_cannot_log_in_is_refused_at_the_field(
+    admin_client: Client, asked: Execution, who: str
+) -> None:
+    body = assert_problem(
+        submitted(admin_client, asked, owner="ada", deputy=who), 400, "invalid_form"
+    )
+    assert [error["pointer"] for error in body["errors"]] == ["/data/deputy"]
+    assert who in body["errors"][0]["detail"]
+    asked.entity.refresh_from_db()
+    assert asked.entity.fields == {}
+
+
+@pytest.mark.parametrize("answers", [{"owner": "ada"}, {"owner": "ada", "deputy": "admin"}])
+def test_users_who_are_there_are_written(
+    admin_client: Client, asked: Execution, answers: dict[str, str]
+) -> None:
+    assert submitted(admin_client, asked, **answers).json()["status"] == "completed"
+    asked.entity.refresh_from_db()
+    assert asked.entity.fields == answers
+
+
+def test_the_admin_says_it_at_the_field_and_keeps_what_was_typed(
+    admin_client: Client, asked: Execution
+) -> None:
+    step = asked.steps.get(node_id="form")
+    url = admin_url(asked, "submit", asked.pk, step.cuid)
+    page = admin_client.post(url, {f"{step.cuid}-owner": "nobody"}).content.decode()
+    assert "No active user is called" in page
+    assert 'value="nobody"' in page
+    admin_client.post(url, {f"{step.cuid}-owner": "ada"})
+    asked.refresh_from_db()
+    assert asked.status == "completed"
