@@ -1,16 +1,19 @@
 """Deadlines: by when a person is expected to act, and whom to tell when nobody has.
 
-Passing one marks the step, and sends the mail that the drawing names; the step stays open.
+Passing one marks the step, and sends the mail that the drawing names. The step stays open, and can
+be done whatever became of the mail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from executions.engine import durations
 from executions.engine.nodes import mail
 from executions.engine.nodes.behaviour import Visit
+from executions.engine.nodes.performed import Task
+from workflows.graph import Node
 
 DEADLINE = "deadline"
 
@@ -46,7 +49,6 @@ DEADLINE_PROPERTY: dict[str, Any] = {
 }
 """The schema of ``deadline``; it refers to ``DEADLINE_DEFS``."""
 DEADLINE_DEFS: dict[str, Any] = {**mail.DEFS, "duration": durations.DURATION}
-_SUBJECT = "Overdue: {label}"
 
 
 def deadline_problems(deadline: Any) -> Iterator[tuple[str, str]]:
@@ -72,8 +74,15 @@ def wait_until_deadline(visit: Visit) -> None:
         visit.later(DEADLINE, due)
 
 
-def mail_of(data: Mapping[str, Any], label: str) -> dict[str, Any] | None:
-    """The mail that is sent when the deadline of a node has passed, or None."""
-    deadline = data.get(DEADLINE)
+def mail_of(node: Node) -> dict[str, Any] | None:
+    """The mail that is sent when the deadline of this node has passed, or None."""
+    deadline = node.data.get(DEADLINE)
     told = deadline.get("notify") if isinstance(deadline, dict) else None
-    return told and {"subject": _SUBJECT.format(label=label), **told}
+    if told is None:
+        return None
+    return {"subject": f"Overdue: {node.label}", "body": f"“{node.label}” is overdue.", **told}
+
+
+def tell(node: Node, task: Task) -> dict[str, Any]:
+    """Send it. Raises ``GiveUp`` and ``TryAgain``."""
+    return mail.send(mail_of(node) or {}, task)
