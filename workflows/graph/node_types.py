@@ -66,7 +66,8 @@ class NodeType:
     @property
     def description(self) -> str:
         """What a node of this type does."""
-        return " ".join((inspect.getdoc(type(self)) or "").split())
+        text = inspect.getdoc(type(self)) or ""
+        return " ".join(text.replace("``", "'").split())
 
     @cached_property
     def data_schema(self) -> Schema:
