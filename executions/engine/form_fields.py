@@ -140,7 +140,7 @@ def _choice_problems(field: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "", f"The type of {named} is {quoted(type_name)}: it has no choices."
         return
     if "choices" not in field:
-        yield "", f"The choices of {named} must be a list that is not empty."
+        yield "", f"The {named} needs 'choices': what can be chosen."
         return
     seen: set[str] = set()
     for index, choice in enumerate(field["choices"]):

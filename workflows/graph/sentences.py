@@ -113,7 +113,7 @@ def _judged(keyword: str, said: Any, value: Any, schema: Mapping[str, Any]) -> s
         case "minItems":
             return "must be a list that is not empty"
         case "maxItems":
-            return f"must be a list of at most {said}"
+            return f"must be a list of no more than {said}"
         case "uniqueItems":
             return "must be a list that names each but once"
         case "minimum":
