@@ -69,7 +69,7 @@ def decisions(execution: Execution, step: Step, node: Node, user: Any) -> Decisi
     if isinstance(kind, Approval):
         if not kind.can_be_approved(node.data, len(voters(node.data))):
             # Too few are left who may vote: an operator ends it.
-            return Decisions(buttons("skip"), handles=kind.handles(node.data))
+            return Decisions(buttons("skip"), handles=kind.exits)
         if not is_among(node.data, user):
             return Decisions()
         return Decisions(buttons("approve", "reject"), note="Notes")

@@ -121,6 +121,17 @@ class IncidentSerializer(serializers.Serializer):
     attempt = serializers.IntegerField(default=1)
 
 
+class NoticeSerializer(serializers.Serializer):
+    """Whom the passing of a deadline was told, or why it could not be."""
+
+    state = serializers.ChoiceField(choices=["pending", "sent", "failed"])
+    at = serializers.DateTimeField()
+    to = serializers.ListField(child=serializers.CharField(), default=None, allow_null=True)
+    subject = serializers.CharField(default=None, allow_null=True)
+    code = serializers.CharField(default=None, allow_null=True)
+    detail = serializers.CharField(default=None, allow_null=True)
+
+
 class VoteSerializer(serializers.ModelSerializer):
     """What somebody has said to an approval."""
 
@@ -138,6 +149,7 @@ class OpenStepSerializer(serializers.ModelSerializer):
     node = serializers.CharField(source="node_id")
     since = serializers.DateTimeField(source="opened_at")
     due = serializers.DateTimeField(source="due_at")
+    notice = NoticeSerializer(allow_null=True)
     form = FormSerializer(allow_null=True)
     incident = IncidentSerializer(allow_null=True)
     votes = VoteSerializer(many=True)
@@ -152,6 +164,7 @@ class OpenStepSerializer(serializers.ModelSerializer):
             "since",
             "due",
             "overdue",
+            "notice",
             "form",
             "draft",
             "votes",
@@ -190,6 +203,7 @@ class StepSerializer(serializers.ModelSerializer):
     state = serializers.CharField()
     closed_by = ShownField("username", allow_null=True)
     child = ShownField("cuid", allow_null=True)
+    notice = NoticeSerializer(allow_null=True)
     incident = IncidentSerializer(allow_null=True)
 
     class Meta:
@@ -206,6 +220,8 @@ class StepSerializer(serializers.ModelSerializer):
             "input",
             "output",
             "handle",
+            "overdue",
+            "notice",
             "incident",
             "child",
         ]

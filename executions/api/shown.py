@@ -41,6 +41,7 @@ _VOTES = _listed(
 )
 _STEPS = _listed(
     "r.cuid, r.node_id, r.type, r.label, r.opened_at, r.due_at, r.overdue,"
+    f" {_json('r.notice')},"
     f" {_json('r.draft')}, {_json('r.incident')}, {_json('r.votes')}",
     f"SELECT s.*, {_VOTES} AS votes FROM executions_step s WHERE s.execution_id = x.id"
     f" AND s.state IN {OPEN} ORDER BY s.id",
@@ -128,7 +129,7 @@ def shown(execution: Execution) -> dict[str, Any] | None:
 
 
 def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
-    cuid, node, kind, label, opened_at, due_at, overdue, draft, incident, votes = values
+    cuid, node, kind, label, opened_at, due_at, overdue, notice, draft, incident, votes = values
     return {
         "step": cuid,
         "node": node,
@@ -137,6 +138,12 @@ def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
         "since": _instant(opened_at),
         "due": _instant(due_at),
         "overdue": bool(overdue),
+        "notice": notice
+        and {
+            "state": notice["state"],
+            "at": _instant(notice["at"]),
+            **{name: notice.get(name) for name in ("to", "subject", "code", "detail")},
+        },
         "form": _form(version, node) if kind == USER_ACTION else None,
         "draft": draft,
         "votes": [

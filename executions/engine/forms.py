@@ -1,4 +1,4 @@
-"""The form of a user action: what it may ask for, and what is accepted as an answer.
+"""The form of a user action: what is accepted as an answer.
 
 Answers are JSON values, whichever way they came: ``clean`` judges them, ``build`` makes the
 Django form that asks for the same, and ``to_json`` leads from that form back to ``clean``.
@@ -7,8 +7,7 @@ Django form that asks for the same, and ``to_json`` leads from that form back to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date
 from typing import Any
 
@@ -18,39 +17,14 @@ from django.core.validators import EmailValidator, URLValidator
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from executions.engine.form_fields import MAX_LENGTHS, choices_of
 from workflows.jsontext import below, kind, quoted, unstorable
 from workflows.refusals import Problem, Refusal
 
-MAX_NAME_LENGTH = 64
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATETIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*")
 _WEB = ("http", "https")
-
-
-@dataclass(frozen=True, slots=True)
-class _FieldType:
-    max_length: int = 0
-    has_choices: bool = False
-
-
-_TYPES: dict[str, _FieldType] = {
-    "text": _FieldType(max_length=10_000),
-    "long_text": _FieldType(max_length=100_000),
-    "number": _FieldType(),
-    "date": _FieldType(),
-    "datetime": _FieldType(),
-    "choice": _FieldType(has_choices=True),
-    "multiple_choice": _FieldType(has_choices=True),
-    "checkbox": _FieldType(),
-    "email": _FieldType(max_length=320),
-    "url": _FieldType(max_length=2_048),
-    "user": _FieldType(max_length=150),
-}
-FIELD_TYPES: tuple[str, ...] = tuple(_TYPES)
-"""The types that a form field may have; ``text`` where none is named."""
-_KEYS = ("name", "label", "type", "required", "help", "choices")
 
 
 class FormInvalid(Refusal):
@@ -63,96 +37,6 @@ class FormInvalid(Refusal):
         if len(details) > 3:
             details[3:] = [f"And {len(details) - 3} more."]
         super().__init__(" ".join([self.__doc__ or "", *details]), problems=problems)
-
-
-def name_problem(name: object) -> str | None:
-    """Say why this cannot be the name of an entity's field, or None if it can."""
-    if not isinstance(name, str) or not name:
-        return f"A field name must be a text that is not empty, not {kind(name)}."
-    if len(name) > MAX_NAME_LENGTH:
-        return f"The field name {quoted(name)} has more than {MAX_NAME_LENGTH} characters."
-    if not _NAME.fullmatch(name):
-        return f"The field name {quoted(name)} may hold letters, digits and _ only, no digit first."
-    return None
-
-
-def problems(fields: object) -> Iterator[tuple[str, str]]:
-    """Yield a pointer relative to the list and a sentence for all that is wrong in a form."""
-    if not isinstance(fields, list):
-        yield "", f"The fields of a form must be a list, not {kind(fields)}."
-        return
-    seen: set[str] = set()
-    for index, field in enumerate(fields):
-        at = below("", index)
-        if not isinstance(field, dict):
-            yield at, f"A form field is an object, not {kind(field)}."
-            continue
-        name = field.get("name")
-        if reason := name_problem(name):
-            yield f"{at}/name", reason
-        elif isinstance(name, str):
-            if name in seen:
-                yield (f"{at}/name", f"The field name {quoted(name)} is used twice in this form.")
-            seen.add(name)
-        yield from _field_problems(field, at)
-
-
-def _field_problems(field: Mapping[str, Any], at: str) -> Iterator[tuple[str, str]]:
-    named = f"field {quoted(field['name'])}" if isinstance(field.get("name"), str) else "the field"
-    for key in field:
-        if key not in _KEYS:
-            detail = f"{quoted(key)} means nothing in {named}; it may hold: {', '.join(_KEYS)}."
-            yield below(at, key), detail
-    for key in ("label", "help"):
-        if not isinstance(field.get(key, ""), str):
-            yield (below(at, key), f"The '{key}' of {named} must be text, not {kind(field[key])}.")
-    if not isinstance(field.get("required", False), bool):
-        detail = f"The 'required' of {named} must be true or false, not {kind(field['required'])}."
-        yield f"{at}/required", detail
-    type_name = field.get("type", "text")
-    if not isinstance(type_name, str) or type_name not in _TYPES:
-        known = ", ".join(FIELD_TYPES)
-        detail = f"The type {quoted(type_name)} of {named} is unknown; known types are: {known}."
-        yield f"{at}/type", detail
-    elif _TYPES[type_name].has_choices:
-        yield from _choice_problems(field.get("choices"), f"{at}/choices", named)
-    elif "choices" in field:
-        yield (f"{at}/choices", f"The type of {named} is {quoted(type_name)}: it has no choices.")
-
-
-def _choice_problems(choices: object, at: str, named: str) -> Iterator[tuple[str, str]]:
-    if not isinstance(choices, list) or not choices:
-        yield at, f"The choices of {named} must be a list that is not empty."
-        return
-    seen: set[str] = set()
-    for index, choice in enumerate(choices):
-        place = below(at, index)
-        value = choice
-        if isinstance(choice, dict):
-            value = choice.get("value")
-            for key in choice:
-                if key not in ("value", "label"):
-                    detail = f"{quoted(key)} means nothing in a choice of {named}."
-                    yield (below(place, key), f"{detail[:-1]}; it has a value and a label.")
-            if not isinstance(choice.get("label", ""), str):
-                yield (f"{place}/label", f"The label of a choice of {named} must be text.")
-            place = f"{place}/value"
-        if not isinstance(value, str) or not value:
-            yield place, f"A choice of {named} must be a text that is not empty."
-        elif value in seen:
-            yield place, f"The choice {quoted(value)} of {named} is given twice."
-        else:
-            seen.add(value)
-
-
-def _choices(field: Mapping[str, Any]) -> dict[str, str]:
-    pairs = (
-        (item["value"], item.get("label") or item["value"])
-        if isinstance(item, dict)
-        else (item, item)
-        for item in field["choices"]
-    )
-    return dict(pairs)
 
 
 def clean(fields: Sequence[Mapping[str, Any]], data: object) -> dict[str, Any]:
@@ -224,7 +108,7 @@ def _answer(field: Mapping[str, Any], value: object) -> Any:
         return _date(named, value)
     if type_name == "datetime":
         return _datetime(named, value)
-    most = _TYPES[type_name].max_length
+    most = MAX_LENGTHS[type_name]
     if len(value) > most:
         raise ValidationError(f"{named} has more than {most} characters.", code="invalid")
     try:
@@ -252,7 +136,7 @@ def _number(value: object) -> int | float | None:
 
 
 def _check_choice(field: Mapping[str, Any], value: object) -> None:
-    if not isinstance(value, str) or value not in _choices(field):
+    if not isinstance(value, str) or value not in choices_of(field):
         detail = f"The field {quoted(field['name'])} has no choice {quoted(value)}."
         raise ValidationError(detail, code="invalid_choice")
 
@@ -318,13 +202,13 @@ def _form_field(field: Mapping[str, Any]) -> forms.Field:
             return forms.DateTimeField(widget=moment, **common)
         case "choice":
             return forms.ChoiceField(
-                choices=[("", "---------"), *_choices(field).items()], **common
+                choices=[("", "---------"), *choices_of(field).items()], **common
             )
         case "multiple_choice":
             boxes = forms.CheckboxSelectMultiple()
-            choices = list(_choices(field).items())
+            choices = list(choices_of(field).items())
             return forms.MultipleChoiceField(widget=boxes, choices=choices, **common)
-    common["max_length"] = _TYPES[type_name].max_length
+    common["max_length"] = MAX_LENGTHS[type_name]
     match type_name:
         case "email":
             return forms.EmailField(**common)

@@ -7,22 +7,20 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from executions.engine import forms
+from executions.engine import form_fields
 from executions.models.secret import NAME
-from workflows.jsontext import below, kind, quoted
+from workflows.jsontext import below, quoted
 
 _ANY = re.compile(r"\{\{([^{}]*)\}\}")
 _SECRET = re.compile(rf"secret:({NAME})")
 
 
-def problem(text: object, *, secrets: bool = False, empty: bool = True) -> str | None:
+def problem(text: str, *, secrets: bool = False) -> str | None:
     """Say why a text cannot be filled, or None if it can."""
-    if not isinstance(text, str) or (not empty and not text.strip()):
-        return f"It must be text{'' if empty else ' that is not empty'}, not {_shown(text)}."
     for match in _ANY.finditer(text):
         name = match[1].strip()
         if not name.startswith("secret:"):
-            if reason := forms.name_problem(name):
+            if reason := form_fields.name_problem(name):
                 return reason
         elif not _SECRET.fullmatch(name):
             return f"The placeholder {quoted(match[0])} names no secret."
@@ -91,7 +89,3 @@ def as_text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _shown(value: object) -> str:
-    return "an empty text" if isinstance(value, str) else kind(value)

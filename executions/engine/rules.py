@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from workflows.graph import Schema
 from workflows.jsontext import below, canonical, kind, quoted
 
 MAX_DEPTH = 32
 _PRESENCE = ("exists", "missing")
-_FORMS = "a rule is {all: […]}, {any: […]}, {not: …} or {field, op, value}"
 
 
 def _is_number(value: object) -> bool:
@@ -96,51 +96,93 @@ def names(rule: Mapping[str, Any]) -> Iterator[str]:
         yield rule["field"]
 
 
-def problems(rule: object, pointer: str = "", *, depth: int = 1) -> Iterator[tuple[str, str]]:
+_PARTS = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/rule"}}
+RULE: dict[str, Any] = {
+    "title": "Rule",
+    "description": "One of {all: […]}, {any: […]}, {not: …} and {field, op, value}.",
+    "type": "object",
+    "properties": {
+        "all": {"title": "All", "description": "Rules that must all hold.", **_PARTS},
+        "any": {"title": "Any", "description": "Rules of which one must hold.", **_PARTS},
+        "not": {
+            "title": "Not",
+            "description": "The rule that must not hold.",
+            "$ref": "#/$defs/rule",
+        },
+        "field": {
+            "title": "Field",
+            "description": "The name of the field that is compared.",
+            "type": "string",
+            "minLength": 1,
+        },
+        "op": {
+            "title": "Op",
+            "description": "How it is compared; where the field is missing, only 'missing' holds.",
+            "type": "string",
+            "enum": list(OPS),
+        },
+        "value": {
+            "title": "Value",
+            "description": "What it is compared with; 'exists' and 'missing' take none.",
+        },
+    },
+    "additionalProperties": False,
+    "examples": [
+        {"field": "severity", "op": "gte", "value": 3},
+        {"all": [{"field": "owner", "op": "exists"}, {"not": {"field": "closed", "op": "exists"}}]},
+    ],
+}
+"""The schema of a rule, for the ``$defs`` of another; which parts go together is more."""
+_SCHEMA = Schema({"$ref": "#/$defs/rule", "$defs": {"rule": RULE}})
+
+
+def problems(rule: object, pointer: str = "") -> Iterator[tuple[str, str]]:
     """Yield a pointer and a sentence for everything in a rule that has no meaning."""
+    deep = list(_too_deep(rule, pointer, 1))
+    flaws = deep or [(pointer + at, detail) for at, detail in _SCHEMA.problems(rule)]
+    yield from flaws or meaningless(rule, pointer)
+
+
+def _too_deep(rule: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
     if depth > MAX_DEPTH:
         yield pointer, f"The rule is nested more than {MAX_DEPTH} levels deep."
-        return
-    if not isinstance(rule, dict):
-        yield pointer, f"A rule is an object, not {kind(rule)}: {_FORMS}."
+    elif isinstance(rule, dict):
+        for at, part in _parts(rule):
+            yield from _too_deep(part, pointer + at, depth + 1)
+
+
+def _parts(rule: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for head in ("all", "any"):
+        parts = rule.get(head)
+        for index, part in enumerate(parts if isinstance(parts, list) else ()):
+            yield below("", head, index), part
+    if "not" in rule:
+        yield "/not", rule["not"]
+
+
+def meaningless(rule: Any, pointer: str = "", *, depth: int = 1) -> Iterator[tuple[str, str]]:
+    """Yield what has no meaning in a rule that ``RULE`` holds for: parts that do not fit."""
+    if depth > MAX_DEPTH:
+        yield from _too_deep(rule, pointer, depth)
         return
     heads = [key for key in ("all", "any", "not") if key in rule]
     if not heads:
         yield from _comparison_problems(rule, pointer)
         return
-    head = heads[0]
     for key in rule:
-        if key != head:
-            detail = f"{quoted(key)} cannot stand beside {quoted(head)} in one rule."
+        if key != heads[0]:
+            detail = f"{quoted(key)} cannot stand beside {quoted(heads[0])} in one rule."
             yield below(pointer, key), detail
-    if head == "not":
-        yield from problems(rule["not"], below(pointer, "not"), depth=depth + 1)
-        return
-    parts, place = rule[head], below(pointer, head)
-    if not isinstance(parts, list):
-        yield place, f"{quoted(head)} takes a list of rules, not {kind(parts)}."
-    elif not parts:
-        yield (place, f"{quoted(head)} takes at least one rule; an empty list is likely a mistake.")
-    else:
-        for index, part in enumerate(parts):
-            yield from problems(part, below(place, index), depth=depth + 1)
+    for at, part in _parts({heads[0]: rule[heads[0]]}):
+        yield from meaningless(part, pointer + at, depth=depth + 1)
 
 
 def _comparison_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str]]:
-    for key in rule:
-        if key not in ("field", "op", "value"):
-            yield (below(pointer, key), f"{quoted(key)} means nothing in a rule; {_FORMS}.")
-    if "field" not in rule:
-        yield pointer, "The comparison does not name its 'field'."
-    elif not isinstance(rule["field"], str) or not rule["field"]:
-        yield (below(pointer, "field"), "The 'field' of a comparison must be a non-empty text.")
-    if "op" not in rule:
-        yield pointer, "The comparison does not name its 'op'."
-        return
-    op = rule["op"]
-    if not isinstance(op, str) or op not in OPS:
-        detail = f"The op {quoted(op)} is unknown; known ones are: {', '.join(OPS)}."
-        yield below(pointer, "op"), detail
+    for key in ("field", "op"):
+        if key not in rule:
+            yield pointer, f"The comparison does not name its '{key}'."
+    op = rule.get("op")
+    if op is None:
         return
     if op in _PRESENCE:
         if "value" in rule:

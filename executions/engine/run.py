@@ -72,11 +72,14 @@ class NodeVisit:
 
     def perform(self, kind: str, fields: Iterable[str]) -> None:
         # Whoever is asked twice with one key must be asked the same.
-        known = {name: self.fields[name] for name in sorted(fields) if name in self.fields}
-        self.step.input = {"fields": known}
+        self.step.input = {"fields": self.known(fields)}
         self.advance.touch(self.step)
         self.wait(due=self.now)
         self.later(kind, self.now)
+
+    def known(self, fields: Iterable[str]) -> dict[str, Any]:
+        """Those of these fields that the entity has, as they are now."""
+        return {name: self.fields[name] for name in sorted(fields) if name in self.fields}
 
     def stage(self, state: str, progress: float | None) -> None:
         self.advance.tell_stage(self.run.execution, state, progress)

@@ -17,9 +17,14 @@ class JobKind(models.TextChoices):
     DEADLINE = "deadline", "Mark the step as overdue"
     MAIL = "mail", "Send the mail"
     CALL = "call", "Make the call"
+    OVERDUE = "overdue", "Tell that the step is overdue"
 
 
-PERFORMED: tuple[str, ...] = (JobKind.MAIL.value, JobKind.CALL.value)
+PERFORMED: tuple[str, ...] = (
+    JobKind.MAIL.value,
+    JobKind.CALL.value,
+    JobKind.OVERDUE.value,
+)
 """What reaches outside: performed without a lock, and only its result is taken under one."""
 
 
@@ -46,7 +51,7 @@ class Job(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["step", "kind"], name="executions_job_once"),
             models.CheckConstraint(
-                condition=Q(kind__in=["timer", "deadline", "mail", "call"]),
+                condition=Q(kind__in=["timer", "deadline", "mail", "call", "overdue"]),
                 name="executions_job_kind",
             ),
         ]

@@ -49,6 +49,11 @@ class Step(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     due_at = models.DateTimeField(null=True, blank=True)
     overdue = models.BooleanField(default=False)
+    notice = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Whom the passing of the deadline was told, or why it could not be.",
+    )
     attempt = models.PositiveIntegerField(default=1)
     draft = models.JSONField(null=True, blank=True, help_text="What a form holds so far.")
     closed_by = models.ForeignKey(

@@ -7,13 +7,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from executions import guards
-from executions.engine.nodes import Behaviour
+from executions.engine.nodes import deadline, mail
 from executions.engine.nodes.performed import GiveUp, Task, TryAgain
 from executions.engine.run import NodeVisit
 from executions.models import LIVE, PERFORMED, Job, JobKind, Secret, Step, StepState
@@ -32,13 +33,13 @@ LONGEST_BACKOFF = timedelta(hours=1)
 class Held:
     """A job that reaches outside, and what it takes to perform it."""
 
-    behaviour: Behaviour
+    performed: Callable[[Task], Any]
     task: Task
 
     def perform(self) -> Any:
         """Perform it. Raises ``TryAgain`` and ``GiveUp``, which tell no secret."""
         try:
-            return self.behaviour.perform(self.task)
+            return self.performed(self.task)
         except GiveUp as failure:
             raise GiveUp(failure.code, self.task.redacted(failure.detail)) from None
         except TryAgain as failure:
@@ -67,14 +68,17 @@ def hold(job: Job, lease: timedelta) -> Held | None:
         return None
     manager = step.execution.get_workflow_manager()
     node = manager.node(step.node_id)
+    is_notice = job.kind == JobKind.OVERDUE
+    frozen = (step.notice if is_notice else step.input) or {}
     task = Task(
         step=step.cuid,
         data=node.data,
-        fields=(step.input or {}).get("fields", {}),
+        fields=frozen.get("fields", {}),
         attempt=job.attempt + 1,
         read_secret=Secret.value_of,
     )
-    return Held(manager.behaviour(node), task)
+    performed = partial(deadline.tell, node) if is_notice else manager.behaviour(node).perform
+    return Held(performed, task)
 
 
 @translated
@@ -89,8 +93,9 @@ def come_back(job: Job, result: Any = None) -> bool:
     def go_on(visit: NodeVisit) -> None:
         behaviour = visit.behaviour
         if job.kind == JobKind.DEADLINE:
-            visit.step.overdue = True
-            visit.advance.touch(visit.step)
+            _pass_deadline(visit)
+        elif job.kind == JobKind.OVERDUE:
+            _note(visit, state="sent", **result)
         elif job.kind in PERFORMED:
             behaviour.resume(visit, result)
         else:
@@ -104,7 +109,30 @@ def come_back(job: Job, result: Any = None) -> bool:
 def give_up(job: Job, code: str, detail: str) -> bool:
     """Make an incident of a job that would fail again, unless another has served it."""
     sentence = f"{detail} That was attempt {job.attempt + 1}."
-    return _done(job, lambda visit: visit.incident(code, sentence))
+    return _done(job, lambda visit: _fail(visit, job, code, sentence))
+
+
+def _pass_deadline(visit: NodeVisit) -> None:
+    visit.step.overdue = True
+    visit.advance.touch(visit.step)
+    told = deadline.mail_of(visit.node)
+    if told is not None:
+        _note(visit, state="pending", fields=visit.known(mail.names_in(told)))
+        visit.later(JobKind.OVERDUE, visit.now)
+
+
+def _fail(visit: NodeVisit, job: Job, code: str, sentence: str) -> None:
+    """What could not be performed is an incident; what could not be told keeps nobody waiting."""
+    if job.kind == JobKind.OVERDUE:
+        _note(visit, state="failed", code=code, detail=sentence)
+    else:
+        visit.incident(code, sentence)
+
+
+def _note(visit: NodeVisit, **notice: Any) -> None:
+    # Beside the advance, as a draft is: no walk reads it.
+    told = {"at": visit.now.isoformat().replace("+00:00", "Z"), **notice}
+    Step._base_manager.filter(pk=visit.step.pk).update(notice=told)
 
 
 def _done(job: Job, go_on: Callable[[NodeVisit], None]) -> bool:
@@ -155,7 +183,7 @@ def put_off(
         found = next((row for row in run.open_steps if row.pk == step.pk), None)
         if found is not None:
             visit = advance.visit(run, found)
-            visit.incident(code, f"It failed {attempt} times, at last with: {error}")
+            _fail(visit, job, code, f"It failed {attempt} times, at last with: {error}")
             advance.write()
 
 

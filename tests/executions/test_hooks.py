@@ -16,7 +16,7 @@ from executions import background, services
 from executions.models import Execution, Job, Secret, Status
 from executions.services.hooks import signature
 from tests.executions.engine.test_branches import source, started
-from workflows.graph import node_types
+from workflows.graph import data_problems, node_types
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
@@ -192,4 +192,4 @@ def test_a_deadline_marks_it() -> None:
     ],
 )
 def test_a_drawing_that_is_wrong(data: dict[str, Any], pointer: str) -> None:
-    assert [at for at, _ in node_types()["webhook"].problems(data)] == [pointer]
+    assert [at for at, _ in data_problems(node_types()["webhook"], data)] == [pointer]

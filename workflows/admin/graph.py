@@ -11,9 +11,11 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 
 from workflows import services
+from workflows.admin.node_types import reference
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, as_html
 from workflows.admin.shown import admin_url, link, pretty
+from workflows.graph import COMMON_KEYS
 from workflows.guards import StaleVersion
 from workflows.models import Version, Workflow
 from workflows.refusals import Problem, Refusal
@@ -92,6 +94,8 @@ def graph_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Http
             "problems": _problems(refusal),
             "refused": as_html(refusal) if refusal and not _problems(refusal) else None,
             "is_stale": isinstance(refusal, StaleVersion),
+            "node_types": reference(),
+            "common_keys": COMMON_KEYS,
             **_callable(workflow),
         },
         row=workflow,

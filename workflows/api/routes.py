@@ -7,6 +7,7 @@ from rest_framework.routers import BaseRouter
 
 from workflows.api.audit import AuditViewSet
 from workflows.api.contexts import PendingChangeViewSet
+from workflows.api.node_types import NodeTypeViewSet
 from workflows.api.views import (
     FindingTypeViewSet,
     RecordTypeViewSet,
@@ -24,6 +25,12 @@ urlpatterns = [
         "workflows/<str:cuid>/<int:version>/",
         VersionViewSet.as_view({"get": "retrieve", "post": "save_graph"}),
         name="version-detail",
+    ),
+    path("node-types/", NodeTypeViewSet.as_view({"get": "list"}), name="node-type-list"),
+    path(
+        "node-types/<str:name>/",
+        NodeTypeViewSet.as_view({"get": "retrieve"}),
+        name="node-type-detail",
     ),
 ]
 

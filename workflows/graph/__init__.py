@@ -10,7 +10,14 @@ from workflows.graph.drawing import (
     Node,
     calls_in,
 )
-from workflows.graph.node_types import COMMON_KEYS, NodeType, node_types, register
+from workflows.graph.node_types import (
+    COMMON_KEYS,
+    NodeType,
+    Problems,
+    data_problems,
+    node_types,
+    register,
+)
 from workflows.graph.parsing import (
     MAX_EDGES,
     MAX_ID_LENGTH,
@@ -19,6 +26,8 @@ from workflows.graph.parsing import (
     WorkflowValidationError,
     parse,
 )
+from workflows.graph.schemas import NOT_BLANK, Schema
+from workflows.graph.sentences import type_words
 
 __all__ = [
     "COMMON_KEYS",
@@ -26,6 +35,7 @@ __all__ = [
     "MAX_ID_LENGTH",
     "MAX_NODES",
     "MAX_PROBLEMS",
+    "NOT_BLANK",
     "RUN_WORKFLOW",
     "START",
     "START_TO_END",
@@ -35,10 +45,14 @@ __all__ = [
     "Node",
     "NodeType",
     "NodesManager",
+    "Problems",
+    "Schema",
     "WorkflowValidationError",
     "calls_in",
+    "data_problems",
     "incompatible",
     "node_types",
     "parse",
     "register",
+    "type_words",
 ]

@@ -5,36 +5,98 @@ The package that makes them run registers them; this is their static half only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
-from workflows.jsontext import below, kind, quoted
+from workflows.graph.schemas import DIALECT, Schema
+from workflows.jsontext import below, quoted
 
-COMMON_KEYS = ("label", "description", "notes")
+Problems = Iterator[tuple[str, str]]
+"""Pointers, relative to what was looked at, each with a sentence."""
+
+_COMMON: dict[str, Any] = {
+    "label": {
+        "title": "Label",
+        "description": "What people call this node.",
+        "type": "string",
+        "examples": ["Review the finding"],
+    },
+    "description": {
+        "title": "Description",
+        "description": "What this node is there for.",
+        "type": "string",
+    },
+    "notes": {
+        "title": "Notes",
+        "description": "What else is to be known of this node; nothing is done with it.",
+        "type": "string",
+    },
+}
+COMMON_KEYS: tuple[str, ...] = tuple(_COMMON)
+"""What the data of every node may hold."""
 
 
 class NodeType:
-    """The static half of a node type: which data it takes, and by which exits it is left."""
+    """The static half of a node type: which data it takes, and by which exits it is left.
+
+    The docstring of a node type is its description, as people read it who draw with it.
+    """
 
     name: str
     ends: bool = False
     """Nothing follows a node of this type."""
     forks: bool = False
     """All ways out are taken at once."""
-    keys: frozenset[str] = frozenset()
-    """What ``data`` may hold beside the keys that every node may have."""
+    exits: tuple[str, ...] | None = ()
+    """The names of the exits: none for the one exit without a name, None if the data name them."""
+    schema: ClassVar[Mapping[str, Any]] = {}
+    """The JSON Schema of ``data``: ``properties`` and, where there are any, ``required``,
+    ``$defs`` and ``examples``. What holds of all nodes is added in ``data_schema``."""
+    parts: ClassVar[Mapping[str, Callable[[Any], Problems]]] = {}
+    """By key of ``data``, what a schema cannot say of its value; asked where the schema holds."""
 
-    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield a pointer relative to ``data`` and a sentence for everything that is wrong."""
+    @property
+    def title(self) -> str:
+        """What people call nodes of this type."""
+        return self.name.replace("_", " ").capitalize()
+
+    @property
+    def description(self) -> str:
+        """What a node of this type does."""
+        text = inspect.getdoc(type(self)) or ""
+        return " ".join(text.replace("``", "'").split())
+
+    @cached_property
+    def data_schema(self) -> Schema:
+        """The whole schema of ``data``, compiled."""
+        own = {"properties": {}, **self.schema}
+        whole: dict[str, Any] = {
+            "$schema": DIALECT,
+            "title": "Data",
+            "type": "object",
+            **own,
+            "additionalProperties": False,
+        }
+        whole["properties"] = {**own["properties"], **_COMMON}
+        return Schema(whole)
+
+    def problems(self, data: Mapping[str, Any]) -> Problems:
+        """Yield what neither the schema nor ``parts`` can say: how keys of ``data`` fit together.
+
+        Asked only where all of these hold.
+        """
         return iter(())
 
     def handles(self, data: Mapping[str, Any]) -> tuple[str, ...] | None:
         """Return the named exits, or None for the one exit; asked of unsound data too."""
-        return None
+        return self.exits or None
 
 
 _NODE_TYPES: dict[str, NodeType] = {}
+_ANY_NODE = Schema({"title": "Data", "type": "object", "properties": _COMMON})
 
 
 def register(node_type: NodeType) -> None:
@@ -50,21 +112,18 @@ def node_types() -> Mapping[str, NodeType]:
     return MappingProxyType(_NODE_TYPES)
 
 
-def data_problems(node_type: NodeType | None, data: object) -> Iterator[tuple[str, str]]:
+def data_problems(node_type: NodeType | None, data: Any) -> Problems:
     """Yield what is wrong with the data of a node; of an unknown type, what holds of all."""
-    if not isinstance(data, dict):
-        yield "", f"Its 'data' must be an object, not {kind(data)}."
+    schema = _ANY_NODE if node_type is None else node_type.data_schema
+    flaws = schema.problems(data)
+    yield from flaws
+    if node_type is None or not isinstance(data, dict):
         return
-    for key in COMMON_KEYS:
-        if not isinstance(data.get(key, ""), str):
-            yield f"/{key}", f"Its '{key}' must be text, not {kind(data[key])}."
-    if node_type is None:
-        return
-    for key in data:
-        if key not in node_type.keys and key not in COMMON_KEYS:
-            allowed = ", ".join((*sorted(node_type.keys), *COMMON_KEYS))
-            yield (
-                below("", key),
-                f"{quoted(key)} means nothing here; its data may hold: {allowed}.",
-            )
-    yield from node_type.problems(data)
+    flawed = {pointer.split("/")[1] if pointer else None for pointer, _ in flaws}
+    for key, problems in node_type.parts.items():
+        if key in data and not flawed & {None, below("", key)[1:]}:
+            for pointer, detail in problems(data[key]):
+                flawed.add(key)
+                yield f"{below('', key)}{pointer}", detail
+    if not flawed:
+        yield from node_type.problems(data)

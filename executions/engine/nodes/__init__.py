@@ -1,48 +1,30 @@
-"""The node types that can run. Importing this package makes them known to the graph."""
+"""The node types that can run. Importing this package makes them known to the graph.
+
+Each module here that has a ``Behaviour`` is a node type: adding one is adding a module.
+"""
 
 from __future__ import annotations
 
-from executions.engine.nodes.approval import Approval
+import pkgutil
+from importlib import import_module
+from inspect import isabstract
+
 from executions.engine.nodes.behaviour import Behaviour
-from executions.engine.nodes.condition import Condition
-from executions.engine.nodes.end import End
-from executions.engine.nodes.fail import Fail
-from executions.engine.nodes.http_request import HttpRequest
-from executions.engine.nodes.join import Join
-from executions.engine.nodes.notify import Notify
-from executions.engine.nodes.parallel import Parallel
-from executions.engine.nodes.run_workflow import RunWorkflow
-from executions.engine.nodes.set_field import SetField
-from executions.engine.nodes.set_state import SetState
-from executions.engine.nodes.start import Start
-from executions.engine.nodes.user_action import UserAction
-from executions.engine.nodes.wait import Wait
-from executions.engine.nodes.webhook import Webhook
 from workflows.graph import node_types, register
 from workflows.jsontext import quoted
 
 __all__ = ["Behaviour", "behaviour"]
 
-_BEHAVIOURS: tuple[type[Behaviour], ...] = (
-    Start,
-    UserAction,
-    Condition,
-    SetField,
-    SetState,
-    Approval,
-    Wait,
-    Parallel,
-    Join,
-    RunWorkflow,
-    HttpRequest,
-    Notify,
-    Webhook,
-    End,
-    Fail,
-)
 
-for _behaviour in _BEHAVIOURS:
-    register(_behaviour())
+def discover() -> None:
+    """Register the node types of all modules here; those that are known stay as they are."""
+    for found in pkgutil.iter_modules(__path__):
+        for value in vars(import_module(f"{__name__}.{found.name}")).values():
+            if isinstance(value, type) and issubclass(value, Behaviour) and not isabstract(value):
+                register(value())
+
+
+discover()
 
 
 def behaviour(type_name: str) -> Behaviour:

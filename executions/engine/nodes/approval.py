@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-from executions.engine import durations
-from executions.engine.nodes.assignees import assignee_problems
-from executions.engine.nodes.behaviour import Behaviour, Visit, Vote
-from executions.engine.nodes.deadline import wait_until_deadline
-from workflows.jsontext import kind
+from executions.engine.nodes.assignees import NAMED
+from executions.engine.nodes.behaviour import TITLE, Behaviour, Visit, Vote
+from executions.engine.nodes.deadline import (
+    DEADLINE,
+    DEADLINE_DEFS,
+    DEADLINE_PROPERTY,
+    deadline_problems,
+    wait_until_deadline,
+)
+from workflows.graph import Problems
 
 APPROVED, REJECTED = "approved", "rejected"
 ALL = "all"
@@ -23,30 +28,38 @@ class Approval(Behaviour):
     """
 
     name = "approval"
-    keys = frozenset({"title", "groups", "users", "needed", "deadline"})
+    exits: tuple[str, ...] = (APPROVED, REJECTED)
+    schema: ClassVar = {
+        "properties": {
+            "title": TITLE,
+            **NAMED,
+            "needed": {
+                "title": "Approvals needed",
+                "description": "How many approvals it takes: a number, or 'all' of those who may"
+                " vote.",
+                "anyOf": [
+                    {"title": "Number of approvals", "type": "integer", "minimum": 1},
+                    {"title": "Word", "type": "string", "enum": [ALL]},
+                ],
+                "default": 1,
+            },
+            DEADLINE: DEADLINE_PROPERTY,
+        },
+        "$defs": DEADLINE_DEFS,
+        "examples": [
+            {"label": "Approve it", "groups": ["risk"], "needed": 2, "deadline": "P5D"},
+            {"users": ["ada", "grace"], "needed": "all"},
+        ],
+    }
+    parts: ClassVar = {DEADLINE: deadline_problems}
 
-    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Check who may vote, and how many are needed."""
-        if not isinstance(data.get("title", ""), str):
-            yield "/title", f"Its 'title' must be text, not {kind(data['title'])}."
-        yield from assignee_problems({key: data[key] for key in ("groups", "users") if key in data})
+    def problems(self, data: Mapping[str, Any]) -> Problems:
+        """Somebody may vote, and enough of them."""
         if not data.get("groups") and not data.get("users"):
             yield "", "An approval names who may vote: groups, users or both."
-        needed = data.get("needed", 1)
-        if needed != ALL and (isinstance(needed, bool) or not isinstance(needed, int)):
-            yield "/needed", f"How many are needed is a number or '{ALL}', not {kind(needed)}."
-        elif needed != ALL and needed < 1:
-            yield "/needed", "At least one approval is needed."
-        elif needed != ALL and not data.get("groups"):
-            users = data.get("users")
-            if isinstance(users, list) and needed > len(users):
-                yield "/needed", f"{needed} are needed, but only {len(users)} may vote."
-        if "deadline" in data and (reason := durations.problem("deadline", data["deadline"])):
-            yield "/deadline", reason
-
-    def handles(self, data: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return its two exits."""
-        return (APPROVED, REJECTED)
+        needed, users = data.get("needed", 1), data.get("users", [])
+        if needed != ALL and users and not data.get("groups") and needed > len(users):
+            yield "/needed", f"{needed} are needed, but only {len(users)} may vote."
 
     def enter(self, visit: Visit) -> None:
         """Wait for votes."""

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 
 from executions.engine.nodes.behaviour import Person
-from workflows.jsontext import below, kind, quoted
+
+_NAMES: dict[str, Any] = {
+    "type": "array",
+    "items": {"title": "Name", "type": "string", "minLength": 1},
+}
+NAMED: dict[str, Any] = {
+    "groups": {
+        "title": "Groups",
+        "description": "The names of groups; everybody in one of them is meant.",
+        **_NAMES,
+        "examples": [["risk"]],
+    },
+    "users": {
+        "title": "Users",
+        "description": "The names that users log in with.",
+        **_NAMES,
+        "examples": [["ada"]],
+    },
+}
+"""The schemas of ``groups`` and ``users``."""
 
 
 def is_among(named: Mapping[str, Any], user: Person) -> bool:
@@ -40,20 +59,3 @@ def may_submit(data: Mapping[str, Any], user: Person) -> bool:
     if not (assignees.get("users") or assignees.get("groups")) or user.is_superuser:
         return True
     return is_among(assignees, user)
-
-
-def assignee_problems(assignees: object) -> Iterator[tuple[str, str]]:
-    """Yield a pointer and a sentence for all that is wrong with ``{groups, users}``."""
-    if not isinstance(assignees, dict):
-        yield "", f"The assignees must be an object, not {kind(assignees)}."
-        return
-    for key, names in assignees.items():
-        at = below("", key)
-        if key not in ("groups", "users"):
-            yield (at, f"{quoted(key)} means nothing here; assignees are groups and users.")
-        elif not isinstance(names, list):
-            yield at, f"The {key} must be a list of names, not {kind(names)}."
-        else:
-            for index, name in enumerate(names):
-                if not isinstance(name, str) or not name:
-                    yield (below(at, index), f"Each of the {key} must be a name that is not empty.")

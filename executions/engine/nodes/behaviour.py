@@ -12,6 +12,19 @@ from workflows.graph import Node, NodeType
 from workflows.jsontext import quoted
 from workflows.refusals import Refusal
 
+TITLE: dict[str, Any] = {
+    "title": "Title",
+    "description": "The heading under which people find the step; the label where it is left out.",
+    "type": "string",
+}
+"""The schema of ``title``, which nodes have that wait for people."""
+SAVE_TO: dict[str, Any] = {
+    "title": "Save to",
+    "description": "The name of the field that the answer is written to.",
+    "$ref": "#/$defs/field_name",
+}
+"""The schema of ``save_to``, which nodes have that are answered from outside."""
+
 
 class Person(Protocol):
     """What a node needs to know of a user."""

@@ -2,55 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 from executions.engine import rules
 from executions.engine.nodes.behaviour import Behaviour, Visit
-from workflows.jsontext import below, kind, quoted
+from workflows.jsontext import quoted
 
 DEFAULT = "default"
-MAX_HANDLE_LENGTH = 64
+
+
+def _branch_problems(branches: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for index, branch in enumerate(branches):
+        handle = branch["handle"]
+        if handle == DEFAULT:
+            yield f"/{index}/handle", f"'{DEFAULT}' is the exit for when no rule holds."
+        elif handle in seen:
+            yield f"/{index}/handle", f"The handle {quoted(handle)} is used by two branches."
+        seen.add(handle)
+        yield from rules.meaningless(branch["rule"], f"/{index}/rule")
 
 
 class Condition(Behaviour):
     """Leaves by the first branch whose rule holds, else by ``default``."""
 
     name = "condition"
-    keys = frozenset({"branches"})
-
-    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Check the branches: a handle of its own and a rule for each."""
-        branches = data.get("branches")
-        if not isinstance(branches, list) or not branches:
-            yield "/branches", "A condition needs branches: a list that is not empty."
-            return
-        seen: set[str] = set()
-        for index, branch in enumerate(branches):
-            at = below("/branches", index)
-            if not isinstance(branch, dict):
-                yield (at, f"A branch is an object with a handle and a rule, not {kind(branch)}.")
-                continue
-            for key in branch:
-                if key not in ("handle", "rule"):
-                    detail = f"{quoted(key)} means nothing in a branch; it has a handle and a rule."
-                    yield below(at, key), detail
-            handle = branch.get("handle")
-            if not isinstance(handle, str) or not handle:
-                yield (f"{at}/handle", "A branch needs a handle, a text that is not empty.")
-            elif len(handle) > MAX_HANDLE_LENGTH:
-                detail = f"has more than {MAX_HANDLE_LENGTH} characters."
-                yield f"{at}/handle", f"The handle {quoted(handle)} {detail}"
-            elif handle == DEFAULT:
-                yield f"{at}/handle", f"'{DEFAULT}' is the exit for when no rule holds."
-            elif handle in seen:
-                yield (f"{at}/handle", f"The handle {quoted(handle)} is used by two branches.")
-            else:
-                seen.add(handle)
-            if "rule" not in branch:
-                yield at, "A branch needs a rule."
-            else:
-                yield from rules.problems(branch["rule"], f"{at}/rule")
+    exits = None
+    schema: ClassVar = {
+        "properties": {
+            "branches": {
+                "title": "Branches",
+                "description": "The ways out, tried in this order; 'default' is the way out when no"
+                " rule holds.",
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "title": "Branch",
+                    "type": "object",
+                    "properties": {
+                        "handle": {
+                            "title": "Handle",
+                            "description": "The name of the exit, which an edge leaves by.",
+                            "type": "string",
+                            "minLength": 1,
+                            "maxLength": 64,
+                        },
+                        "rule": {
+                            "title": "Rule",
+                            "description": "What has to hold for the exit to be taken.",
+                            "$ref": "#/$defs/rule",
+                        },
+                    },
+                    "required": ["handle", "rule"],
+                    "additionalProperties": False,
+                },
+            }
+        },
+        "required": ["branches"],
+        "$defs": {"rule": rules.RULE},
+        "examples": [
+            {
+                "branches": [
+                    {
+                        "handle": "severe",
+                        "rule": {"field": "severity", "op": "gte", "value": 3},
+                    }
+                ]
+            }
+        ],
+    }
+    parts: ClassVar = {"branches": _branch_problems}
 
     def handles(self, data: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the handle of each branch, and ``default``."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import ClassVar
 
 from executions.engine.nodes.behaviour import Behaviour, Visit
-from workflows.jsontext import kind, quoted
-
-MAX_MESSAGE_LENGTH = 500
+from workflows.jsontext import quoted
 
 
 class Fail(Behaviour):
@@ -16,15 +13,17 @@ class Fail(Behaviour):
 
     name = "fail"
     ends = True
-    keys = frozenset({"message"})
-
-    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Check the message, which may be missing."""
-        message = data.get("message", "")
-        if not isinstance(message, str):
-            yield "/message", f"The message must be text, not {kind(message)}."
-        elif len(message) > MAX_MESSAGE_LENGTH:
-            yield ("/message", f"The message has more than {MAX_MESSAGE_LENGTH} characters.")
+    schema: ClassVar = {
+        "properties": {
+            "message": {
+                "title": "Message",
+                "description": "Why it failed, for whoever looks at the execution.",
+                "type": "string",
+                "maxLength": 500,
+            }
+        },
+        "examples": [{"message": "The exception was not granted."}],
+    }
 
     def enter(self, visit: Visit) -> None:
         """Fail with the message of the node, or one that names the node."""

@@ -8,21 +8,22 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 from urllib.parse import quote, unquote, urlsplit
 
 from django.utils import timezone
 
-from executions.engine import forms, outgoing, placeholders
-from executions.engine.nodes.behaviour import Behaviour, Visit
+from executions.engine import outgoing, placeholders
+from executions.engine.form_fields import FIELD_NAME
+from executions.engine.nodes.behaviour import SAVE_TO, Behaviour, Visit
 from executions.engine.nodes.performed import GiveUp, Task, TryAgain
-from workflows.jsontext import below, kind, quoted, storable, unstorable_in
+from workflows.graph import Problems
+from workflows.jsontext import below, quoted, storable, unstorable_in
 
 CALL = "call"
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-TIMEOUT, LONGEST_TIMEOUT = 10, 60
+TIMEOUT = 10
 SHOWN = 2000
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = frozenset(
     {
         "accept-encoding",
@@ -39,6 +40,38 @@ _OWN_HEADERS = frozenset(
 )
 
 
+def _url_problems(url: str) -> Iterator[tuple[str, str]]:
+    if reason := placeholders.problem(url) or _url_problem(url):
+        yield "", reason
+
+
+def _url_problem(url: str) -> str | None:
+    if not url.isascii() or not url.isprintable():
+        return "The address holds characters that must be written as %XX, or xn-- in a host."
+    try:
+        parts = urlsplit(url)
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return f"The address {quoted(url)} cannot be read."
+    if parts.scheme not in ("https", "http") or not parts.hostname or not has_port:
+        return f"The address {quoted(url)} must begin with https:// and a host."
+    if "{" in parts.netloc:
+        return "Placeholders stand in the path and the query, not in the host."
+    if "@" in parts.netloc:
+        return "What proves who calls stands in a header, as a secret, not in the address."
+    if parts.fragment or " " in placeholders.fill(url, {}):
+        return f"The address {quoted(url)} holds a space, or a part that is never sent."
+    return None
+
+
+def _header_problems(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, value in headers.items():
+        if name.lower() in _OWN_HEADERS:
+            yield below("", name), f"The header {quoted(name)} is set by the call itself."
+        elif reason := placeholders.problem(value, secrets=True):
+            yield below("", name), reason
+
+
 class HttpRequest(Behaviour):
     """Calls ``url`` in the background, with retries; the answer may be saved to a field.
 
@@ -47,27 +80,73 @@ class HttpRequest(Behaviour):
     """
 
     name = "http_request"
-    keys = frozenset({"method", "url", "headers", "body", "timeout", "save_to"})
+    title = "HTTP request"
+    schema: ClassVar = {
+        "properties": {
+            "method": {
+                "title": "Method",
+                "description": "What is asked for; GET and HEAD have no body.",
+                "type": "string",
+                "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+                "default": "GET",
+            },
+            "url": {
+                "title": "URL",
+                "description": "The address, which begins with https:// and a host that the"
+                " settings allow; {{name}} in its path or query stands for what a field holds.",
+                "type": "string",
+                "minLength": 1,
+            },
+            "headers": {
+                "title": "Headers",
+                "description": "Texts by their names; {{secret:NAME}} stands for a secret.",
+                "type": "object",
+                "propertyNames": {
+                    "title": "Header name",
+                    "description": "Letters, digits and !#$%&'*+.^_`|~- only.",
+                    "pattern": r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$(?!\n)",
+                },
+                "additionalProperties": {"title": "Header", "type": "string"},
+            },
+            "body": {
+                "title": "Body",
+                "description": "A text, or JSON whose texts are filled in; one that is {{name}} and"
+                " no more becomes what the field holds.",
+            },
+            "timeout": {
+                "title": "Timeout",
+                "description": "How many seconds the answer may take.",
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": 60,
+                "default": TIMEOUT,
+            },
+            "save_to": SAVE_TO,
+        },
+        "required": ["url"],
+        "$defs": {"field_name": FIELD_NAME},
+        "examples": [
+            {
+                "method": "POST",
+                "url": "https://example.com/risks/{{id}}",
+                "headers": {"Authorization": "Bearer {{secret:risks}}"},
+                "body": {"severity": "{{severity}}"},
+                "timeout": 20,
+                "save_to": "risk",
+            }
+        ],
+    }
+    parts: ClassVar = {
+        "url": _url_problems,
+        "headers": _header_problems,
+        "body": partial(placeholders.problems_in, secrets=True),
+    }
 
-    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Check what is called with what; which hosts may be called is the settings' to say."""
+    def problems(self, data: Mapping[str, Any]) -> Problems:
+        """What is not sent has no place; which hosts may be called is the settings' to say."""
         method = data.get("method", "GET")
-        if method not in METHODS:
-            yield "/method", f"The method is one of {', '.join(METHODS)}."
-        if reason := _url_problem(data.get("url")):
-            yield "/url", reason
-        yield from _header_problems(data.get("headers", {}))
-        if "body" in data:
-            if method in ("GET", "HEAD"):
-                yield "/body", f"A {method} has no body."
-            yield from placeholders.problems_in(data["body"], "/body", secrets=True)
-        timeout = data.get("timeout", TIMEOUT)
-        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-            yield "/timeout", f"The timeout is a number of seconds, not {kind(timeout)}."
-        elif not 0 < timeout <= LONGEST_TIMEOUT:
-            yield "/timeout", f"The timeout is more than 0 and up to {LONGEST_TIMEOUT} seconds."
-        if "save_to" in data and (reason := forms.name_problem(data["save_to"])):
-            yield "/save_to", reason
+        if "body" in data and method in ("GET", "HEAD"):
+            yield "/body", f"A {method} has no body."
 
     def enter(self, visit: Visit) -> None:
         """Leave the call to the background."""
@@ -103,42 +182,6 @@ class HttpRequest(Behaviour):
         if name := visit.node.data.get("save_to"):
             visit.write({name: result["value"]})
         visit.leave(output=result["output"])
-
-
-def _url_problem(url: object) -> str | None:
-    if reason := placeholders.problem(url, empty=False):
-        return reason
-    assert isinstance(url, str)
-    if not url.isascii() or not url.isprintable():
-        return "The address holds characters that must be written as %XX, or xn-- in a host."
-    try:
-        parts = urlsplit(url)
-        has_port = parts.port is None or parts.port > 0
-    except ValueError:
-        return f"The address {quoted(url)} cannot be read."
-    if parts.scheme not in ("https", "http") or not parts.hostname or not has_port:
-        return f"The address {quoted(url)} must begin with https:// and a host."
-    if "{" in parts.netloc:
-        return "Placeholders stand in the path and the query, not in the host."
-    if "@" in parts.netloc:
-        return "What proves who calls stands in a header, as a secret, not in the address."
-    if parts.fragment or " " in placeholders.fill(url, {}):
-        return f"The address {quoted(url)} holds a space, or a part that is never sent."
-    return None
-
-
-def _header_problems(headers: object) -> Iterator[tuple[str, str]]:
-    if not isinstance(headers, dict):
-        yield "/headers", f"The headers must be an object, not {kind(headers)}."
-        return
-    for name, value in headers.items():
-        at = below("/headers", name)
-        if not _TOKEN.fullmatch(name):
-            yield at, f"{quoted(name)} cannot be the name of a header."
-        elif name.lower() in _OWN_HEADERS:
-            yield at, f"The header {quoted(name)} is set by the call itself."
-        elif reason := placeholders.problem(value, secrets=True):
-            yield at, reason
 
 
 def _request(task: Task) -> outgoing.Request:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import ClassVar
 
 from executions.engine.nodes.behaviour import Behaviour, Visit
 from workflows.graph import RUN_WORKFLOW
@@ -13,13 +12,19 @@ class RunWorkflow(Behaviour):
     """Calls a workflow; the execution goes on when the child has completed."""
 
     name = RUN_WORKFLOW
-    keys = frozenset({"workflow"})
-
-    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Check that a workflow is named; whether it exists is not known here."""
-        workflow = data.get("workflow")
-        if not isinstance(workflow, str) or not workflow:
-            yield "/workflow", "It must name the workflow to run by its cuid."
+    schema: ClassVar = {
+        "properties": {
+            "workflow": {
+                "title": "Workflow",
+                "description": "The cuid of the workflow to run, which is of the same type.",
+                "type": "string",
+                "minLength": 1,
+                "format": "workflow-cuid",
+            }
+        },
+        "required": ["workflow"],
+        "examples": [{"workflow": "cmwsm6w2s79sqmh6s281qm3vd"}],
+    }
 
     def enter(self, visit: Visit) -> None:
         """Call the workflow."""

@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from executions.engine import forms
+from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.behaviour import Behaviour, Visit
-from workflows.jsontext import below, kind, quoted
+from workflows.graph import Problems
+from workflows.jsontext import below, quoted
 
 
 class SetField(Behaviour):
     """Writes the values that it names, and takes the fields away that it clears."""
 
     name = "set_field"
-    keys = frozenset({"values", "clear"})
+    schema: ClassVar = {
+        "properties": {
+            "values": {
+                "title": "Values",
+                "description": "What is written, by the names of the fields; any JSON.",
+                "type": "object",
+                "propertyNames": {"$ref": "#/$defs/field_name"},
+                "default": {},
+            },
+            "clear": {
+                "title": "Fields to clear",
+                "description": "The names of the fields that are taken away.",
+                "type": "array",
+                "items": {"$ref": "#/$defs/field_name"},
+                "uniqueItems": True,
+                "default": [],
+            },
+        },
+        "$defs": {"field_name": FIELD_NAME},
+        "examples": [{"values": {"reviewed": True}, "clear": ["reviewer"]}],
+    }
 
-    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Check the names; the values may be any JSON."""
+    def problems(self, data: Mapping[str, Any]) -> Problems:
+        """It does something, and does not undo it."""
         values, clear = data.get("values", {}), data.get("clear", [])
-        sound = True
-        if not isinstance(values, dict):
-            sound = False
-            yield "/values", f"The values must be an object, not {kind(values)}."
-        if not isinstance(clear, list):
-            sound = False
-            yield ("/clear", f"What is cleared must be a list of field names, not {kind(clear)}.")
-        if not sound:
-            return
         if not values and not clear:
             yield "", "It neither sets nor clears a field."
-        for name in values:
-            if reason := forms.name_problem(name):
-                yield below("/values", name), reason
         for index, name in enumerate(clear):
-            place = below("/clear", index)
-            if reason := forms.name_problem(name):
-                yield place, reason
-            elif name in values:
-                yield place, f"The field {quoted(name)} cannot be both set and cleared."
-            elif name in clear[:index]:
-                yield place, f"The field {quoted(name)} is cleared twice."
+            if name in values:
+                detail = f"The field {quoted(name)} cannot be both set and cleared."
+                yield below("/clear", index), detail
 
     def enter(self, visit: Visit) -> None:
         """Write and go on."""

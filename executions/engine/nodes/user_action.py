@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-from executions.engine import durations, forms
-from executions.engine.nodes.assignees import assignee_problems, unknown_among
-from executions.engine.nodes.behaviour import Behaviour, Person, Visit
-from executions.engine.nodes.deadline import wait_until_deadline
-from workflows.jsontext import below, kind, quoted
+from executions.engine import form_fields, forms
+from executions.engine.nodes.assignees import NAMED, unknown_among
+from executions.engine.nodes.behaviour import TITLE, Behaviour, Person, Visit
+from executions.engine.nodes.deadline import (
+    DEADLINE,
+    DEADLINE_DEFS,
+    DEADLINE_PROPERTY,
+    deadline_problems,
+    wait_until_deadline,
+)
+from workflows.jsontext import below, quoted
 from workflows.refusals import Problem
 
 
@@ -17,19 +23,54 @@ class UserAction(Behaviour):
     """Waits for a person's form; the answers are written to the entity's fields."""
 
     name = "user_action"
-    keys = frozenset({"title", "button_label", "fields", "assignees", "deadline"})
-
-    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Check the texts, the form, the assignees and the deadline."""
-        for key in ("title", "button_label"):
-            if not isinstance(data.get(key, ""), str):
-                yield (below("", key), f"Its '{key}' must be text, not {kind(data[key])}.")
-        for pointer, detail in forms.problems(data.get("fields", [])):
-            yield f"/fields{pointer}", detail
-        for pointer, detail in assignee_problems(data.get("assignees", {})):
-            yield f"/assignees{pointer}", detail
-        if "deadline" in data and (reason := durations.problem("deadline", data["deadline"])):
-            yield "/deadline", reason
+    schema: ClassVar = {
+        "properties": {
+            "title": TITLE,
+            "button_label": {
+                "title": "Button label",
+                "description": "What stands on the button of the form.",
+                "type": "string",
+                "default": "Submit",
+            },
+            "fields": {
+                "title": "Fields",
+                "description": "What the form asks for; each answer is written to the field of"
+                " the entity that has the name.",
+                "type": "array",
+                "items": form_fields.FIELD,
+                "default": [],
+            },
+            "assignees": {
+                "title": "Assignees",
+                "description": "Who may submit it; everybody where nobody is named.",
+                "type": "object",
+                "properties": NAMED,
+                "additionalProperties": False,
+            },
+            DEADLINE: DEADLINE_PROPERTY,
+        },
+        "$defs": DEADLINE_DEFS,
+        "examples": [
+            {
+                "title": "Review the finding",
+                "fields": [
+                    {"name": "severity", "label": "Severity", "type": "number", "required": True},
+                    {"name": "reviewer", "type": "user"},
+                    {
+                        "name": "outcome",
+                        "type": "choice",
+                        "choices": ["keep", {"value": "close", "label": "Close it"}],
+                    },
+                ],
+                "assignees": {"groups": ["risk"]},
+                "deadline": {
+                    "after": "P3D",
+                    "notify": {"to": [{"field": "owner_email"}], "subject": "{{name}} waits"},
+                },
+            }
+        ],
+    }
+    parts: ClassVar = {"fields": form_fields.problems, DEADLINE: deadline_problems}
 
     def enter(self, visit: Visit) -> None:
         """Wait for the form, until the deadline if there is one."""

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from executions.engine import durations, forms
+from executions.engine import durations
+from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.behaviour import Behaviour, Visit
+from workflows.graph import Problems
 from workflows.jsontext import kind, quoted
 
 TIMER = "timer"
 _WAYS = ("interval", "at", "at_field")
+
+
+def _length_problems(what: str, length: Any, *, back: bool = False) -> Iterator[tuple[str, str]]:
+    if reason := durations.problem(what, length, back=back):
+        yield "", reason
+
+
+def _moment_problems(value: Any) -> Iterator[tuple[str, str]]:
+    if value is not None and _moment(value) is None:
+        wanted = "a date such as 2026-12-31, or one with a time"
+        yield "", f"The time {quoted(value)} must be {wanted}."
 
 
 class Wait(Behaviour):
@@ -25,25 +39,55 @@ class Wait(Behaviour):
     """
 
     name = "wait"
-    keys = frozenset({*_WAYS, "delta"})
+    schema: ClassVar = {
+        "properties": {
+            "interval": {
+                "title": "Interval",
+                "description": "How long it sleeps from when it is entered.",
+                "$ref": "#/$defs/duration",
+            },
+            "at": {
+                "title": "Time",
+                "description": "Until when it sleeps: a date such as 2026-12-31, or one with a"
+                " time.",
+                "type": ["string", "null"],
+                "format": "date-time",
+            },
+            "at_field": {
+                "title": "Field of the time",
+                "description": "The name of the field that holds the date.",
+                "$ref": "#/$defs/field_name",
+            },
+            "delta": {
+                "title": "Delta",
+                "description": "What is added to the date of the field; it may be negative.",
+                "$ref": "#/$defs/delta",
+            },
+        },
+        "$defs": {
+            "duration": durations.DURATION,
+            "delta": durations.DELTA,
+            "field_name": FIELD_NAME,
+        },
+        "examples": [
+            {"interval": "P1D"},
+            {"at": "2026-12-31T17:00:00+01:00"},
+            {"at_field": "expires_on", "delta": "-P14D"},
+        ],
+    }
+    parts: ClassVar = {
+        "interval": partial(_length_problems, "interval"),
+        "at": _moment_problems,
+        "delta": partial(_length_problems, "delta", back=True),
+    }
 
-    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Check that it names one time, in one way."""
+    def problems(self, data: Mapping[str, Any]) -> Problems:
+        """It names one time, in one way."""
         named = [way for way in _WAYS if way in data]
         if len(named) != 1:
             yield "", f"A wait names one of {', '.join(_WAYS)}; this one has {len(named)} of them."
-        if "interval" in data and (reason := durations.problem("interval", data["interval"])):
-            yield "/interval", reason
-        if "at" in data and data["at"] is not None and _moment(data["at"]) is None:
-            wanted = "a date such as 2026-12-31, or one with a time"
-            yield "/at", f"The time {quoted(data['at'])} must be {wanted}."
-        if "at_field" in data and (reason := forms.name_problem(data["at_field"])):
-            yield "/at_field", reason
-        if "delta" in data:
-            if "at_field" not in data:
-                yield "/delta", "A delta is added to the date of a field, which is not named."
-            if reason := durations.problem("delta", data["delta"], back=True):
-                yield "/delta", reason
+        if "delta" in data and "at_field" not in data:
+            yield "/delta", "A delta is added to the date of a field, which is not named."
 
     def enter(self, visit: Visit) -> None:
         """Sleep, or go on at once."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from executions.engine import durations, forms
-from executions.engine.nodes.behaviour import Behaviour, Visit
-from executions.engine.nodes.deadline import wait_until_deadline
+from executions.engine.nodes.behaviour import SAVE_TO, Behaviour, Visit
+from executions.engine.nodes.deadline import (
+    DEADLINE,
+    DEADLINE_DEFS,
+    DEADLINE_PROPERTY,
+    deadline_problems,
+    wait_until_deadline,
+)
 from executions.models.secret import NAME
-from workflows.jsontext import kind
 
 WEBHOOK = "webhook"
 
@@ -19,17 +21,24 @@ class Webhook(Behaviour):
     """Waits for a POST that is signed with ``secret``; its JSON may be saved to a field."""
 
     name = WEBHOOK
-    keys = frozenset({"secret", "save_to", "deadline"})
-
-    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Check the names; whether the secret exists is not known here."""
-        secret = data.get("secret")
-        if not isinstance(secret, str) or not re.fullmatch(NAME, secret):
-            yield "/secret", f"It must name the secret that signs, not {kind(secret)}."
-        if "save_to" in data and (reason := forms.name_problem(data["save_to"])):
-            yield "/save_to", reason
-        if "deadline" in data and (reason := durations.problem("deadline", data["deadline"])):
-            yield "/deadline", reason
+    schema: ClassVar = {
+        "properties": {
+            "secret": {
+                "title": "Secret",
+                "description": "Names the secret that signs, in letters, digits, '_', '.' and '-',"
+                " beginning with a letter or '_'.",
+                "type": "string",
+                # To Python, $ comes before a last line break too.
+                "pattern": rf"^{NAME}$(?!\n)",
+            },
+            "save_to": SAVE_TO,
+            DEADLINE: DEADLINE_PROPERTY,
+        },
+        "required": ["secret"],
+        "$defs": DEADLINE_DEFS,
+        "examples": [{"secret": "crm", "save_to": "answer", "deadline": "P7D"}],
+    }
+    parts: ClassVar = {DEADLINE: deadline_problems}
 
     def enter(self, visit: Visit) -> None:
         """Wait for the call."""

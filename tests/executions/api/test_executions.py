@@ -62,7 +62,7 @@ def test_an_execution_at_a_form(api: Client, scenario: Scenario) -> None:
     assert body["started_by"]
     (step,) = body["open_steps"]
     assert set(step) == {
-        *("step", "node", "type", "label", "since", "due", "overdue"),
+        *("step", "node", "type", "label", "since", "due", "overdue", "notice"),
         *("form", "draft", "votes", "incident"),
     }
     assert step["form"] == {"title": "Rate it", "button_label": "Submit", "fields": fields}
@@ -116,6 +116,8 @@ def test_the_history(api: Client, scenario: Scenario) -> None:
         "input",
         "output",
         "handle",
+        "overdue",
+        "notice",
         "incident",
         "child",
     }

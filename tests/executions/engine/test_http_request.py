@@ -18,7 +18,7 @@ from executions.engine import outgoing
 from executions.models import Execution, Job, Status, Step
 from tests.executions.engine.server import Reply, Server, certified, serving
 from tests.executions.engine.test_branches import source, started
-from workflows.graph import node_types
+from workflows.graph import data_problems, node_types
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
@@ -393,4 +393,4 @@ class TestWhoIsServed:
     ],
 )
 def test_a_drawing_that_is_wrong(data: dict[str, Any], pointer: str) -> None:
-    assert [at for at, _ in node_types()["http_request"].problems(data)] == [pointer]
+    assert [at for at, _ in data_problems(node_types()["http_request"], data)] == [pointer]

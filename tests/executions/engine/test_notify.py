@@ -14,7 +14,7 @@ from django.utils import timezone
 from executions import background, services
 from executions.models import Execution, Job, Status, Step
 from tests.executions.engine.test_branches import source, started
-from workflows.graph import node_types
+from workflows.graph import data_problems, node_types
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
@@ -104,8 +104,9 @@ def test_nothing_is_sent_once_the_execution_has_ended() -> None:
         ({}, "/to"),
         ({"to": []}, "/to"),
         ({"to": ["nobody"]}, "/to/0"),
-        ({"to": [{"name": "x"}]}, "/to/0"),
-        ({"to": [{"field": "a b"}]}, "/to/0"),
+        ({"to": [{}]}, "/to/0/field"),
+        ({"to": [{"field": "x", "name": "x"}]}, "/to/0/name"),
+        ({"to": [{"field": "a b"}]}, "/to/0/field"),
         ({"to": [1]}, "/to/0"),
         ({"to": ["a@example.com"] * 101}, "/to"),
         ({"to": ["a@example.com"], "subject": " "}, "/subject"),
@@ -115,5 +116,5 @@ def test_nothing_is_sent_once_the_execution_has_ended() -> None:
     ],
 )
 def test_a_drawing_that_is_wrong(data: dict[str, Any], pointer: str) -> None:
-    problems = list(node_types()["notify"].problems({"subject": "Hello", **data}))
+    problems = list(data_problems(node_types()["notify"], {"subject": "Hello", **data}))
     assert [at for at, _ in problems] == [pointer]

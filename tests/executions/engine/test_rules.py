@@ -125,7 +125,11 @@ def test_an_empty_all_holds_and_an_empty_any_does_not_but_both_are_refused():
         ({"all": {}}, ["/all"]),
         ({"any": "x"}, ["/any"]),
         ({"not": []}, ["/not"]),
-        ({"not": {"field": "x", "op": "exists"}, "any": []}, ["/not", "/any"]),
+        ({"not": {"field": "x", "op": "exists"}, "any": [{"not": 3}]}, ["/any/0/not"]),
+        (
+            {"not": {"field": "x", "op": "exists"}, "any": [{"field": "x", "op": "exists"}]},
+            ["/not"],
+        ),
         ({"all": [{"field": "x", "op": "exists"}], "field": "x"}, ["/field"]),
         ({"field": "x", "op": "exists", "fielt": 1}, ["/fielt"]),
         ({"field": "", "op": "exists"}, ["/field"]),

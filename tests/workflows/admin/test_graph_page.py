@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils.html import escape
 
 from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, WorkflowFactory, call, form, line
 from tests.workflows.admin.staff import page, text, told
 from workflows import services
+from workflows.graph import node_types
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -66,7 +68,7 @@ def test_problems_stand_beside_the_text_with_their_pointers(
     shown = text(response)
     assert "Not saved: 1 problem" in shown
     assert "<code>/nodes/2/data/workflow</code>" in shown
-    assert "It must name the workflow to run by its cuid." in shown
+    assert "It needs &#x27;workflow&#x27;: the cuid of the workflow to run" in shown
     assert "My notes" in shown
     response = save(
         admin_client, scenario.caller, line(call(foreign, "one"), call(scenario.caller))
@@ -139,3 +141,16 @@ def test_a_base_that_is_no_number_of_a_version(admin_client: Client, based_on: s
     response = admin_client.post(page(workflow, "graph"), sent)
     assert response.status_code == 200
     assert workflow.versions.get().number == 1
+
+
+def test_it_tells_of_every_node_type_what_it_does_and_takes(
+    admin_client: Client, scenario: Scenario
+) -> None:
+    shown = text(admin_client.get(page(scenario.caller, "graph")))
+    for name, node_type in node_types().items():
+        assert f'<details class="node-type" id="node-type-{name}">' in shown
+        assert escape(node_type.description) in shown
+    assert "<code>branches[].rule</code> an object, <strong>required</strong>" in shown
+    assert "<code>deadline</code> text, a number or an object" in shown
+    assert "<code>deadline.notify.to</code> a list, <strong>required</strong>" in shown
+    assert "Its exits: <code>approved</code>, <code>rejected</code>." in shown

@@ -1,0 +1,191 @@
+"""What every node type declares of its data, and that a drawing is judged by that very schema."""
+
+from __future__ import annotations
+
+import copy
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from executions import services
+from executions.engine import nodes
+from executions.models import Status
+from tests.factories import FindingFactory, WorkflowFactory, drawn
+from tests.workflows.drawings import edge, node
+from workflows import graph
+from workflows.graph import COMMON_KEYS, NodeType, WorkflowValidationError, node_types, parse
+from workflows.jsontext import below
+
+TYPES = sorted(node_types())
+EXAMPLES = [
+    (name, example)
+    for name, node_type in sorted(node_types().items())
+    for example in node_type.data_schema.text.get("examples", [{}])
+]
+JUNK: tuple[Any, ...] = (None, True, -1, 3.5, 10**9, "", "no such thing", "x" * 600, [], {}, [[]])
+
+
+def drawing(name: str, data: Any) -> dict[str, Any]:
+    """A drawing whose node ``n`` is of this type, with an edge for each of its exits."""
+    node_type = node_types()[name]
+    start, it, end = (
+        node("start", "start"),
+        {"id": "n", "type": name, "data": data},
+        node("end", "end"),
+    )
+    if name == "start":
+        return {"nodes": [it, end], "edges": [edge("n", "end")]}
+    if node_type.ends:
+        return {"nodes": [start, it], "edges": [edge("start", "n")]}
+    handles = node_type.handles(data if isinstance(data, dict) else {}) or [None]
+    ways = [edge("n", "end", handle) for handle in dict.fromkeys(handles)]
+    return {"nodes": [start, it, end], "edges": [edge("start", "n"), *ways]}
+
+
+def refused(name: str, data: Any) -> list[str]:
+    """The pointers, below the data of the node, of what ``parse`` refuses."""
+    try:
+        parse(drawing(name, data))
+    except WorkflowValidationError as error:
+        at = "/nodes/0/data" if name == "start" else "/nodes/1/data"
+        found = [problem.pointer for problem in error.problems]
+        return [pointer.removeprefix(at) for pointer in found if pointer.startswith(at)]
+    return []
+
+
+def properties(schema: Any, at: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(schema, list):
+        for index, part in enumerate(schema):
+            yield from properties(part, below(at, index))
+    elif isinstance(schema, dict):
+        for key, part in schema.get("properties", {}).items():
+            yield below(at, "properties", key), part
+            yield from properties(part, below(at, "properties", key))
+        for key in ("items", "anyOf", "additionalProperties"):
+            yield from properties(schema.get(key), below(at, key))
+        for name, part in schema.get("$defs", {}).items():
+            yield below(at, "$defs", name), part
+            yield from properties(part, below(at, "$defs", name))
+
+
+def mutations(value: Any) -> Iterator[Any]:
+    """The value with each of its parts replaced by junk, taken away, or given a stranger."""
+    yield from JUNK
+    if isinstance(value, dict):
+        yield {**value, "stranger": 1}
+        for key, part in value.items():
+            yield {other: item for other, item in value.items() if other != key}
+            yield from ({**value, key: changed} for changed in mutations(part))
+    elif isinstance(value, list):
+        yield [*value, *value]
+        for index, part in enumerate(value):
+            for changed in mutations(part):
+                yield [*value[:index], changed, *value[index + 1 :]]
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_the_schema_of_a_node_type_is_a_schema_that_says_what_its_keys_are(name: str) -> None:
+    node_type = node_types()[name]
+    text = node_type.data_schema.text
+    Draft202012Validator.check_schema(text)
+    assert text["additionalProperties"] is False
+    assert set(COMMON_KEYS) <= set(text["properties"])
+    assert node_type.title and node_type.description.endswith(".")
+    for place, part in properties(text):
+        assert part.get("title"), place
+        assert part.get("description") or place.startswith("/$defs/form"), place
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_first_look_knows_every_keyword_that_the_schema_of_a_node_type_uses(name: str) -> None:
+    examples = [example for other, example in EXAMPLES if other == name]
+    assert all(node_types()[name].data_schema.accepts(example) for example in examples)
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_every_example_of_a_node_type_can_be_drawn(name: str, example: dict[str, Any]) -> None:
+    assert parse(drawing(name, example)).nodes["n"].data == example
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_what_the_schema_refuses_is_refused_in_a_drawing_at_the_same_place(
+    name: str, example: dict[str, Any]
+) -> None:
+    node_type = node_types()[name]
+    schema = node_type.data_schema
+    judge = Draft202012Validator(schema.text)
+    seen = 0
+    for data in mutations(copy.deepcopy(example)):
+        places = {below("", *error.absolute_path) for error in judge.iter_errors(data)}
+        assert bool(schema.problems(data)) is bool(places), data
+        if places:
+            seen += 1
+            found = refused(name, data)
+            # What is missing or unknown is told below the object; the rest, where it stands.
+            assert all(any(at.startswith(place) for at in found) for place in places), data
+            assert len(found) == len(set(found)), data
+    assert seen
+
+
+def test_a_schema_that_uses_another_keyword_is_left_to_jsonschema() -> None:
+    schema = graph.Schema({"type": "integer", "multipleOf": 5})
+    assert not schema.accepts(10)
+    assert schema.problems(10) == []
+    assert schema.problems(3) == [("", "The value must keep to its multipleOf, 5.")]
+
+
+def test_what_a_schema_cannot_say_of_one_key_is_told_beside_what_it_says_of_another() -> None:
+    data = {"title": 3, "fields": [{"name": "a"}, {"name": "a"}], "deadline": "soon"}
+    assert refused("user_action", data) == ["/title", "/fields/1/name", "/deadline"]
+
+
+def test_how_keys_fit_together_is_asked_where_each_of_them_is_sound() -> None:
+    assert refused("approval", {"groups": "x", "needed": 3}) == ["/groups"]
+    assert refused("approval", {"users": ["ada"], "needed": 3}) == ["/needed"]
+    assert refused("wait", {"interval": "soon", "at": None}) == ["/interval"]
+    assert refused("wait", {"interval": "P1D", "at": None}) == [""]
+
+
+# A new node type
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "node-types.md"
+
+
+@pytest.fixture
+def stamp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[NodeType]:
+    """The node type of the documentation, as one module that was added."""
+    (module,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (tmp_path / "stamp.py").write_text(module)
+    monkeypatch.setattr(nodes, "__path__", [*nodes.__path__, str(tmp_path)])
+    registry = sys.modules["workflows.graph.node_types"]
+    monkeypatch.setattr(registry, "_NODE_TYPES", dict(node_types()))
+    nodes.discover()
+    yield node_types()["stamp"]
+    sys.modules.pop("executions.engine.nodes.stamp")
+    del nodes.stamp  # type: ignore[attr-defined]
+
+
+def test_a_node_type_that_is_one_new_module_is_checked_like_the_others(stamp: NodeType) -> None:
+    assert "stamp" in node_types()
+    assert refused("stamp", {"feld": "x"}) == ["/field", "/feld"]
+    assert refused("stamp", {"field": "x", "prefix": " {{a b}}"}) == ["/prefix"]
+    for example in stamp.data_schema.text["examples"]:
+        assert refused("stamp", example) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_node_type_that_is_one_new_module_runs(stamp: NodeType) -> None:
+    workflow = WorkflowFactory()
+    data = {"field": "seen_at", "prefix": "{{name}}: "}
+    drawn(workflow, {"id": "n", "type": "stamp", "data": data})
+    finding = FindingFactory(entity_name_type=workflow.entity_name_type, fields={"name": "Risk 7"})
+    execution = services.start(workflow, finding)
+    assert execution.status == Status.COMPLETED
+    finding.refresh_from_db()
+    assert finding.fields["seen_at"].startswith("Risk 7: 20")

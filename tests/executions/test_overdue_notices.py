@@ -1,0 +1,184 @@
+"""A deadline that tells somebody when it has passed: who is told, once, and what stays possible."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from smtplib import SMTPServerDisconnected
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.core.mail import EmailMessage
+from django.test import Client
+
+from executions import background, services
+from executions.models import Execution, Job, Status, Step
+from tests.executions.engine.test_branches import source, started
+from tests.factories import UserFactory
+from tests.workflows.api.clients import Client as ApiClient
+from tests.workflows.api.clients import client_of
+from workflows.admin.shown import admin_url
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+TO = {"to": ["ada@example.com", {"field": "owner"}]}
+OWNER = {"owner": "grace@example.com", "name": "Risk 7"}
+
+
+def waiting(notify: dict[str, Any] | None = None, /, **fields: Any) -> Execution:
+    """An execution that stands at a form, whose deadline of an hour has passed."""
+    deadline = {"after": "PT1H", "notify": {**TO, **(notify or {})}}
+    nodes: dict[str, Any] = {
+        "start": "start",
+        "form": {"type": "user_action", "data": {"label": "Review", "deadline": deadline}},
+        "end": "end",
+    }
+    execution = started(source(nodes, "start>form", "form>end"), **(fields or OWNER))
+    assert Job.objects.get().kind == "deadline"
+    pass_time()
+    return execution
+
+
+def pass_time() -> None:
+    for job in Job.objects.all():
+        job.due_at -= timedelta(hours=2)
+        job.save()
+
+
+def step_of(execution: Execution) -> Step:
+    return execution.steps.get(node_id="form")
+
+
+@pytest.fixture
+def server_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    def send(self: EmailMessage) -> int:
+        raise SMTPServerDisconnected("gone")
+
+    monkeypatch.setattr(EmailMessage, "send", send)
+
+
+def test_it_is_told_in_the_background_and_the_step_stays_open() -> None:
+    execution = waiting({"subject": "{{name}} waits", "body": "Dear {{owner}}."})
+    assert background.serve_due() == 2
+    (sent,) = mail.outbox
+    assert sent.to == ["ada@example.com", "grace@example.com"]
+    assert (sent.subject, sent.body) == ("Risk 7 waits", "Dear grace@example.com.")
+    step = step_of(execution)
+    assert sent.extra_headers["X-Idempotency-Key"] == step.cuid
+    assert (step.overdue, step.state) == (True, "open")
+    assert step.notice["state"] == "sent" and step.notice["to"] == sent.to
+    assert not Job.objects.exists() and background.serve_due() == 0
+    assert services.submit(execution, node="form", data={}).status == Status.COMPLETED
+
+
+def test_a_mail_without_a_text_of_its_own_names_the_step() -> None:
+    waiting()
+    background.serve_due()
+    (sent,) = mail.outbox
+    assert (sent.subject, sent.body) == ("Overdue: Review", "“Review” is overdue.")
+
+
+def test_it_tells_what_the_fields_held_when_the_deadline_passed() -> None:
+    execution = waiting({"subject": "{{name}}"})
+    (job,) = background.claim()
+    background.serve(job)
+    assert step_of(execution).notice["fields"] == OWNER
+    execution.entity.fields = {"owner": "other@example.com", "name": "Risk 8"}
+    execution.entity.save()
+    background.serve_due()
+    assert mail.outbox[0].subject == "Risk 7"
+
+
+def test_what_cannot_be_sent_is_tried_again_and_keeps_nobody_from_going_on(
+    server_is_down: None,
+) -> None:
+    execution = waiting()
+    for attempt in range(1, services.jobs.ATTEMPTS):
+        background.serve_due()
+        assert (Job.objects.get().kind, Job.objects.get().attempt) == ("overdue", attempt)
+        pass_time()
+    background.serve_due()
+    step = step_of(execution)
+    assert (step.state, step.incident, step.overdue) == ("open", None, True)
+    assert (step.notice["state"], step.notice["code"]) == ("failed", "mail_failed")
+    assert "failed 5 times" in step.notice["detail"] and "gone" in step.notice["detail"]
+    assert not Job.objects.exists()
+    assert services.submit(execution, node="form", data={}).status == Status.COMPLETED
+
+
+def test_a_field_that_holds_no_address_is_told_at_once_and_keeps_nobody_from_going_on() -> None:
+    execution = waiting(owner="nobody")
+    background.serve_due()
+    step = step_of(execution)
+    assert (step.state, step.notice["code"]) == ("open", "no_address")
+    assert mail.outbox == [] and not Job.objects.exists()
+    assert services.submit(execution, node="form", data={}).status == Status.COMPLETED
+
+
+def test_nobody_is_told_once_the_step_is_done(server_is_down: None) -> None:
+    execution = waiting()
+    background.serve_due()
+    assert Job.objects.get().kind == "overdue"
+    services.submit(execution, node="form", data={})
+    assert not Job.objects.exists()
+
+
+def test_whoever_claimed_it_before_another_tells_nobody() -> None:
+    waiting()
+    (passing,) = background.claim()
+    background.serve(passing)
+    (first,) = background.claim(lease=timedelta(seconds=-1))
+    (second,) = background.claim()
+    assert background.serve(first) is False and mail.outbox == []
+    assert background.serve(second) is True and len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"), [("approval", {"users": ["ada"]}), ("webhook", {"secret": "key"})]
+)
+def test_an_approval_and_a_webhook_tell_too(kind: str, data: dict[str, Any]) -> None:
+    UserFactory(username="ada")
+    told = {"deadline": {"after": 60, "notify": TO}}
+    edges = ["n.approved>end", "n.rejected>end"] if kind == "approval" else ["n>end"]
+    nodes: dict[str, Any] = {"start": "start", "n": {"type": kind, "data": {**data, **told}}}
+    execution = started(source({**nodes, "end": "end"}, "start>n", *edges), **OWNER)
+    pass_time()
+    background.serve_due()
+    step = execution.steps.get(node_id="n")
+    assert (step.state, step.overdue, step.notice["state"]) == ("open", True, "sent")
+    assert len(mail.outbox) == 1
+
+
+@pytest.fixture
+def api(db: None) -> ApiClient:
+    return client_of(superuser=True)
+
+
+@pytest.mark.parametrize("owner", ["grace@example.com", "nobody"])
+def test_what_became_of_it_is_shown_while_it_waits_and_afterwards(
+    api: ApiClient, admin_client: Client, owner: str
+) -> None:
+    execution = waiting(owner=owner)
+    path, page = f"executions/{execution.cuid}/", admin_url(execution, "change", execution.pk)
+    (step,) = api.get(path).json()["open_steps"]
+    assert (step["overdue"], step["notice"]) == (False, None)
+    (job,) = background.claim()
+    background.serve(job)
+    (step,) = api.get(path).json()["open_steps"]
+    assert (step["overdue"], step["notice"]["state"]) == (True, "pending")
+    assert "fields" not in step["notice"]
+    assert "is about to be told" in admin_client.get(page).content.decode()
+    background.serve_due()
+    (step,) = api.get(path).json()["open_steps"]
+    notice = step["notice"]
+    said = "was told ada@example.com, grace@example.com"
+    if owner == "nobody":
+        said = "could not be told"
+        assert (notice["state"], notice["code"], notice["to"]) == ("failed", "no_address", None)
+    else:
+        assert (notice["state"], notice["code"], notice["to"][1]) == ("sent", None, owner)
+    assert said in admin_client.get(page).content.decode()
+    services.submit(execution, node="form", data={})
+    shown = api.get(f"{path}steps/").json()["results"][1]
+    assert (shown["notice"], shown["overdue"]) == (notice, True)
+    assert said in admin_client.get(page).content.decode()

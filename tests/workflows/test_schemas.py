@@ -1,0 +1,120 @@
+"""What a JSON Schema refuses, in sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from workflows.graph import Schema, type_words
+
+TEXT = {"title": "Name", "description": "Who it is, in letters.", "type": "string"}
+LIST = {"title": "Names", "type": "array", "items": TEXT}
+EITHER = {
+    "title": "Who",
+    "anyOf": [
+        TEXT | {"minLength": 2},
+        {"title": "Group", "type": "object", "properties": {"name": TEXT}, "required": ["name"]},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "expected"),
+    [
+        (TEXT, 3, ("", "The name must be text, not a number.")),
+        (
+            TEXT | {"type": ["string", "null"]},
+            [],
+            ("", "The name must be text or null, not a list."),
+        ),
+        (TEXT | {"minLength": 1}, "", ("", "The name must be text that is not empty.")),
+        (TEXT | {"pattern": r"\S"}, " ", ("", "The name must be text that is not empty.")),
+        (TEXT | {"maxLength": 2}, "abc", ("", "The name 'abc' has more than 2 characters.")),
+        (
+            TEXT | {"pattern": "^[a-z]*$"},
+            "A",
+            ("", "The name 'A' does not fit: who it is, in letters."),
+        ),
+        (TEXT | {"enum": ["a", "b"]}, "c", ("", "The name 'c' is unknown; known are: a, b.")),
+        ({"title": "URL", "type": "string"}, True, ("", "The URL must be text, not true.")),
+        (LIST | {"minItems": 1}, [], ("", "The names must be a list that is not empty.")),
+        (LIST | {"maxItems": 1}, ["a", "b"], ("", "The names must be a list of no more than 1.")),
+        (
+            LIST | {"uniqueItems": True},
+            ["a", "a"],
+            ("", "The names must be a list that names each but once."),
+        ),
+        (LIST, ["a", 3], ("/1", "The name must be text, not a number.")),
+        ({"title": "Age", "minimum": 1}, 0, ("", "The age must be at least 1.")),
+        ({"title": "Age", "exclusiveMinimum": 0}, 0, ("", "The age must be more than 0.")),
+        ({"title": "Age", "maximum": 9}, 10, ("", "The age must be at most 9.")),
+        (
+            {"properties": {"a/b": TEXT}, "required": ["a/b"]},
+            {},
+            ("/a~1b", "It needs 'a/b': who it is, in letters."),
+        ),
+        (
+            {"properties": {"a": TEXT}, "additionalProperties": False},
+            {"b": 1},
+            ("/b", "'b' means nothing here; known are: a."),
+        ),
+        (
+            {"propertyNames": TEXT | {"maxLength": 2}},
+            {"abc": 1},
+            ("/abc", "The name 'abc' has more than 2 characters."),
+        ),
+        (EITHER, 3, ("", "The who must be text or an object, not a number.")),
+        (EITHER, "", ("", "The name must be text that is not empty.")),
+        (EITHER, {"name": 3}, ("/name", "The name must be text, not a number.")),
+        (EITHER, {}, ("/name", "It needs 'name': who it is, in letters.")),
+    ],
+)
+def test_each_flaw_is_one_sentence_at_its_place(
+    schema: dict[str, Any], value: Any, expected: tuple[str, str]
+) -> None:
+    assert Schema(schema).problems(value) == [expected]
+
+
+def test_a_place_is_told_of_once() -> None:
+    schema = Schema(TEXT | {"minLength": 1, "pattern": "^a"})
+    assert [pointer for pointer, _ in schema.problems("")] == [""]
+
+
+def test_a_schema_may_hold_itself() -> None:
+    rule = {"type": "object", "properties": {"not": {"$ref": "#/$defs/rule"}}, "title": "Rule"}
+    schema = Schema({"$ref": "#/$defs/rule", "$defs": {"rule": rule}})
+    assert schema.accepts({"not": {"not": {}}})
+    assert schema.problems({"not": {"not": 3}}) == [
+        ("/not/not", "The rule must be an object, not a number.")
+    ]
+
+
+def test_what_is_nested_too_deeply_to_be_judged_is_refused() -> None:
+    rule = {"type": "object", "properties": {"not": {"$ref": "#/$defs/rule"}}}
+    value: Any = {}
+    for _ in range(50_000):
+        value = {"not": value}
+    schema = Schema({"$ref": "#/$defs/rule", "$defs": {"rule": rule}})
+    assert schema.problems(value) == [("", "The values are nested too deeply.")]
+
+
+def test_a_number_that_is_whole_is_whole_however_it_is_written() -> None:
+    schema = Schema({"type": "integer", "minimum": 1})
+    assert schema.problems(2.0) == schema.problems(2) == []
+    assert schema.problems(2.5) and schema.problems(True) and schema.problems(0.0)
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        (TEXT, "text"),
+        ({"type": ["string", "number", "null"]}, "text, a number or null"),
+        ({"enum": ["a"]}, "text"),
+        ({}, "anything"),
+        (EITHER, "text or an object"),
+        ({"$ref": "#/$defs/name"}, "text"),
+    ],
+)
+def test_a_schema_says_which_values_it_takes(schema: dict[str, Any], words: str) -> None:
+    assert type_words(schema, {"name": TEXT}) == words
