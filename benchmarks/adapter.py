@@ -6,9 +6,8 @@ waiting; then submit → set field → sub-workflow → end. With ``{"http": tru
 the API in process, authenticated, with the shipped middleware. The settings are the shipped
 ones: all guards, keys, seals, the history of steps and the audit log are on.
 
-Each worker starts on findings of its own, in turns, for an execution works on something; the
-form writes a new value to the finding's fields each time. Findings are made before the clock
-runs.
+Each worker starts on findings of its own, in turns, for an execution works on something; they
+are made before the clock runs, and there are more of them than a run needs.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-FINDINGS = 200
+FINDINGS = 5_000
+COPIED = 200
 
 CHILD = {
     "nodes": [
@@ -113,12 +113,16 @@ class ThroughServices:
         self.user = get_user_model().objects.get(username="bench")
         self.workflow = Workflow.objects.get(title="caller")
         kind = self.workflow.entity_name_type
-        self.findings = [
-            Finding.objects.create(
-                title=f"Finding {number}", entity_name_type=kind, fields={"amount": 50 + number}
-            )
-            for number in range(FINDINGS)
-        ]
+        self.findings = Finding.objects.bulk_create(
+            [
+                Finding(
+                    title=f"Finding {number}",
+                    entity_name_type=kind,
+                    fields={"amount": 50 + number},
+                )
+                for number in range(FINDINGS)
+            ]
+        )
 
     def w1(self, i: int) -> Any:
         """Start, up to the form."""
@@ -136,13 +140,13 @@ class ThroughServices:
             raise RuntimeError(f"It is {execution.status}.")
 
     def fill(self, n: int) -> list[Any]:
-        """More executions that wait, copied in bulk from one on each finding."""
+        """More executions that wait, copied in bulk from one on each of some findings."""
         from benchmarks.copies import multiply
         from executions.models import Execution
 
         if not n:
             return []
-        copies = multiply([self.started(number) for number in range(FINDINGS)], n)
+        copies = multiply([self.started(number) for number in range(COPIED)], n)
         rows = Execution.objects.only("id", "cuid", "root").in_bulk(copies)
         return [self.handle(row) for row in rows.values()]
 

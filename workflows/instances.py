@@ -2,16 +2,17 @@
 
 It takes longer than anything else that is done with a row there: it looks at every field, and
 tells signals that nobody listens to. What is not given is read when somebody asks, as after
-``QuerySet.defer()``.
+``QuerySet.defer()``. They are for reading: what a model keeps beside its fields for a ``save()``
+is not there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
-from django.db import models
+from django.db import connection, models
 from django.db.models.base import ModelState
 
 from workflows.prepared import Statement
@@ -59,13 +60,58 @@ def relate(row: models.Model, **rows: models.Model) -> None:
     row._state.fields_cache.update(rows)
 
 
+class Columns:
+    """The columns of a model that are read, and how what they hold becomes an instance."""
+
+    def __init__(self, model: type[models.Model], names: Iterable[str] = ()) -> None:
+        self.model = model
+        wanted = set(names)
+        self._fields: list[Any] = [
+            field
+            for field in model._meta.concrete_fields
+            if not field.generated and (not wanted or wanted & {field.name, field.attname})
+        ]
+        self.names = [field.attname for field in self._fields]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def of(self, alias: str) -> str:
+        """The columns, for a SELECT."""
+        return ", ".join(f"{alias}.{field.column}" for field in self._fields)
+
+    @cached_property
+    def _converters(self) -> list[tuple[int, Any, list[Any]]]:
+        found = []
+        for place, field in enumerate(self._fields):
+            column = field.get_col(self.model._meta.db_table)
+            converters = [
+                *connection.ops.get_db_converters(column),
+                *column.get_db_converters(connection),
+            ]
+            if converters:
+                found.append((place, column, converters))
+        return found
+
+    def instance(self, values: Sequence[Any]) -> Any:
+        """The instance; what was not selected is read when somebody asks."""
+        row = list(values)
+        for place, column, converters in self._converters:
+            for converter in converters:
+                row[place] = converter(row[place], column, connection)
+        return stored(self.model, dict(zip(self.names, row, strict=True)))
+
+
 @cache
-def _by_cuid(model: type[models.Model], names: tuple[str, ...]) -> Statement:
-    columns = ", ".join(f"t.{name}" for name in names)
-    return Statement(f"SELECT {columns} FROM {model._meta.db_table} t WHERE t.cuid = $1", ("text",))
+def _by_cuid(model: type[models.Model], names: tuple[str, ...]) -> tuple[Columns, Statement]:
+    columns = Columns(model, names)
+    sql = f"SELECT {columns.of('t')} FROM {model._meta.db_table} t WHERE t.cuid = $1"
+    return columns, Statement(sql, ("text",))
 
 
 def by_cuid(model: type[Row], cuid: str, names: tuple[str, ...]) -> Row | None:
-    """The row with this cuid, with these attributes read; none that needs to be converted."""
-    rows = _by_cuid(model, names).execute([cuid])
-    return stored(model, dict(zip(names, rows[0], strict=True))) if rows else None
+    """The row with this cuid, with these attributes read."""
+    columns, statement = _by_cuid(model, names)
+    rows = statement.execute([cuid])
+    found: Row | None = columns.instance(rows[0]) if rows else None
+    return found

@@ -33,6 +33,7 @@ class _Session:
     connection: Any
     cursor: Any
     names: set[str] = field(default_factory=set)
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 def _session(wrapper: BaseDatabaseWrapper) -> _Session:
@@ -43,6 +44,11 @@ def _session(wrapper: BaseDatabaseWrapper) -> _Session:
         cursor = wrapper.cursor()
         kept = wrapper.__dict__[_KEPT] = _Session(wrapper.connection, cursor)
     return kept
+
+
+def kept(using: str = "default") -> dict[str, Any]:
+    """What others keep with the connection, by names of theirs; a new connection has nothing."""
+    return _session(connections[using]).kept
 
 
 @dataclass(frozen=True)

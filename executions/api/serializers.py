@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, NotFound
 
 from executions.api.shown import shown
+from executions.engine import stored
 from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step, Vote
 from workflows.api.strict import (
     AnyField,
@@ -232,7 +233,7 @@ class StartSerializer(StrictSerializer):
     """What to start, and on what."""
 
     workflow = CuidField(queryset=Workflow.objects.all(), only=("id", "cuid", "title"))
-    entity = CuidField(queryset=Entity.objects.all(), only=("id", "cuid", "title"))
+    entity = CuidField(queryset=Entity.objects.all(), only=("cuid", "title", *stored.ENTITY))
     scheduled_for = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 

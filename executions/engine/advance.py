@@ -14,12 +14,14 @@ from typing import Any
 
 from executions import wakeups
 from executions.engine import joins, stored, writing
+from executions.engine.ids import Ids
 from executions.engine.nodes.behaviour import NotSubmittable
 from executions.engine.run import NodeVisit, Run
-from executions.engine.writing import Basis, Changes, Ids
+from executions.engine.writing import Basis, Changes
 from executions.models import LIVE, Entity, Execution, Job, Pin, Status, Step, StepState
 from workflows import instances
 from workflows.graph import Node
+from workflows.models import Version
 from workflows.services import ended
 
 STEP_BUDGET = 10_000
@@ -29,7 +31,8 @@ class Advance:
     """The work between two resting points of a tree of executions.
 
     ``basis``: what it was read from, where nothing is locked; ``pins``: of a new root;
-    ``ids``: drawn before for new executions.
+    ``version_ids``: those that are pinned, where they were read with an execution;
+    ``ids``: where the root's was taken.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Advance:
         by: Any = None,
         pins: Iterable[Pin] | None = None,
         basis: Basis | None = None,
+        version_ids: list[int] | None = None,
         ids: Ids | None = None,
     ) -> None:
         self.root = root
@@ -49,21 +53,20 @@ class Advance:
         self.by = by
         self._by_id = None if by is None else by.pk
         self._basis = basis
+        self._version_ids = version_ids
         self._ids = ids or Ids()
         self._changes = Changes()
         if pins is not None:
             self._changes.pins = list(pins)
-            self.pins = {pin.callee.cuid: pin for pin in self._changes.pins}
+            self.pinned = {pin.callee.cuid: pin.version for pin in self._changes.pins}
         self._runs: list[Run] = []
         self._due: deque[tuple[Run, Node]] = deque()
         self._visits = 0
 
     @cached_property
-    def pins(self) -> dict[str, Pin]:
+    def pinned(self) -> dict[str, Version]:
         """The pinned version of every callee of the closure, by the callee's cuid."""
-        # Pins are asked for when something is called: an execution of it is about to be new.
-        pins, self._ids = stored.pins(self.root)
-        return pins
+        return stored.pinned(self.root, self._version_ids)
 
     # What sets an advance going
 
@@ -141,22 +144,22 @@ class Advance:
 
     def call(self, run: Run, step: Step, callee_cuid: str) -> None:
         """Start a child on the pinned version of the callee."""
-        pin = self.pins[callee_cuid]
+        version = self.pinned[callee_cuid]
         child = instances.new(
             Execution,
             id=self._ids.take(),
-            workflow_id=pin.callee_id,
-            version_id=pin.version_id,
+            workflow_id=version.workflow_id,
+            version_id=version.pk,
             entity_id=self.entity.pk,
             parent_id=run.execution.id,
             root_id=self.root.id,
             status=Status.ACTIVE,
-            context_key=pin.context_key,
+            context_key=self.root.context_key,
             started_at=self.now,
             updated_at=self.now,
             started_by_id=self._by_id,
         )
-        instances.relate(child, version=pin.version)
+        instances.relate(child, version=version)
         step.child_id = child.id
         self.touch(step)
         child_run = self._add(child)

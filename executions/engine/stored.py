@@ -2,72 +2,27 @@
 
 On PostgreSQL the rows that everything is decided by are read with their ``xmin``, the transaction
 that wrote them last. Whoever writes afterwards looks, under the rows' locks, whether they are
-still the same (``writing.Basis``).
+still the same (``writing.TreeBasis``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-from django.db import connection, models
+import orjson
 
-from executions.engine.writing import NEXT_ID, Ids
-from executions.models import OPEN, Entity, Execution, Pin, Step
+from executions.models import OPEN, Entity, Execution, Step
 from workflows import instances
-from workflows.models import Version, Workflow
+from workflows.instances import Columns
+from workflows.models import Version
 from workflows.prepared import ON_POSTGRESQL, Statement
 
-DB = "default"
-
-
-class Columns:
-    """The columns of a model that are read, and how what they hold becomes an instance."""
-
-    def __init__(self, model: type[models.Model], names: Iterable[str] = ()) -> None:
-        self.model = model
-        # What a class of its own keeps beside its fields is kept by its ``from_db``.
-        self._is_plain = "from_db" not in vars(model)
-        wanted = set(names)
-        self._fields: list[Any] = [
-            field
-            for field in model._meta.concrete_fields
-            if not field.generated and (not wanted or field.name in wanted)
-        ]
-        self._names = [field.attname for field in self._fields]
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def of(self, alias: str) -> str:
-        """The columns, for a SELECT."""
-        return ", ".join(f"{alias}.{field.column}" for field in self._fields)
-
-    @cached_property
-    def _converters(self) -> list[tuple[int, Any, list[Any]]]:
-        found = []
-        for place, field in enumerate(self._fields):
-            column = field.get_col(self.model._meta.db_table)
-            converters = [
-                *connection.ops.get_db_converters(column),
-                *column.get_db_converters(connection),
-            ]
-            if converters:
-                found.append((place, column, converters))
-        return found
-
-    def instance(self, values: Sequence[Any]) -> Any:
-        """The instance; what was not selected is read when somebody asks."""
-        row = list(values)
-        for place, column, converters in self._converters:
-            for converter in converters:
-                row[place] = converter(row[place], column, connection)
-        if self._is_plain:
-            return instances.stored(self.model, dict(zip(self._names, row, strict=True)))
-        return self.model.from_db(DB, self._names, row)
-
+ENTITY = (
+    *("id", "entity_name", "entity_name_type_id", "primary_record_type_id"),
+    *("fields", "updated_at"),
+)
+"""What an advance asks of an entity."""
 
 _EXECUTION = Columns(
     Execution,
@@ -76,10 +31,7 @@ _EXECUTION = Columns(
         *("context_key", "stage", "progress", "message", "ended_at"),
     ],
 )
-_ENTITY = Columns(
-    Entity,
-    ["id", "entity_name", "entity_name_type", "primary_record_type", "fields", "updated_at"],
-)
+_ENTITY = Columns(Entity, ENTITY)
 _STEP = Columns(
     Step,
     [
@@ -88,18 +40,8 @@ _STEP = Columns(
         *("incident", "child"),
     ],
 )
-_PIN = Columns(Pin, ["id", "callee", "version", "context_key"])
-_VERSION = Columns(Version, ["id", "workflow", "number", "checksum"])
-_CALLEE = Columns(Workflow, ["id", "cuid"])
-
-
-@dataclass(frozen=True, slots=True)
-class KnownEntity:
-    """An entity, who wrote it last, and the id of an execution to start on it."""
-
-    entity: Entity
-    xmin: str
-    ids: Ids
+_VERSION = Columns(Version, ["id", "number", "checksum"])
+_PINNED = Columns(Version, ["id", "workflow", "number", "checksum"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,28 +51,29 @@ class Known:
     execution: Execution
     open_steps: list[Step]
     entity: Entity
+    pinned: list[int] | None
     xmin: str
     entity_xmin: str
 
 
-_XMIN = ", {0}.xmin::text" if ON_POSTGRESQL else ", ''"
+# On SQLite a statement more costs nothing, and its writer is alone.
+_MORE = (
+    "ARRAY(SELECT p.version_id FROM executions_pin p WHERE p.root_id = COALESCE(x.root_id, x.id)),"
+    " x.xmin::text, e.xmin::text"
+    if ON_POSTGRESQL
+    else "NULL, '', ''"
+)
 
 _ONE = Statement(
-    f"SELECT {_EXECUTION.of('x')}, {_VERSION.of('v')}, {_ENTITY.of('e')}, {_STEP.of('s')}"
-    + _XMIN.format("x")
-    + _XMIN.format("e")
-    + " FROM executions_execution x JOIN workflows_version v ON v.id = x.version_id"
+    f"SELECT {_EXECUTION.of('x')}, {_VERSION.of('v')}, {_ENTITY.of('e')}, {_STEP.of('s')}, {_MORE}"
+    " FROM executions_execution x JOIN workflows_version v ON v.id = x.version_id"
     " JOIN executions_entity e ON e.id = x.entity_id"
     f" LEFT JOIN executions_step s ON s.execution_id = x.id AND s.state IN {OPEN}"
     " WHERE x.id = $1 ORDER BY s.id",
     ("bigint",),
 )
 _ENTITY_ALONE = Statement(
-    f"SELECT {_ENTITY.of('e')}"
-    + _XMIN.format("e")
-    + (f", {NEXT_ID}" if ON_POSTGRESQL else "")
-    + " FROM executions_entity e WHERE e.id = $1",
-    ("bigint",),
+    f"SELECT {_ENTITY.of('e')} FROM executions_entity e WHERE e.id = $1", ("bigint",)
 )
 _OPEN_STEPS = Statement(
     f"SELECT {_STEP.of('s')} FROM executions_step s"
@@ -138,9 +81,7 @@ _OPEN_STEPS = Statement(
     ("bigint",),
 )
 _PINS = Statement(
-    f"SELECT {_PIN.of('p')}, {_VERSION.of('v')}, {_CALLEE.of('w')}"
-    + (f", {NEXT_ID}" if ON_POSTGRESQL else "")
-    + " FROM executions_pin p"
+    f"SELECT w.cuid, {_PINNED.of('v')} FROM executions_pin p"
     " JOIN workflows_version v ON v.id = p.version_id"
     " JOIN workflows_workflow w ON w.id = p.callee_id WHERE p.root_id = $1",
     ("bigint",),
@@ -159,18 +100,37 @@ def execution(pk: int) -> Known | None:
     found = _EXECUTION.instance(row[:a])
     worked_on = _ENTITY.instance(row[b:c])
     instances.relate(found, version=_VERSION.instance(row[a:b]), entity=worked_on)
-    steps = [_STEP.instance(row[c:-2]) for row in rows if row[c] is not None]
-    return Known(found, steps, worked_on, row[-2], row[-1])
+    steps = [_STEP.instance(row[c:-3]) for row in rows if row[c] is not None]
+    return Known(found, steps, worked_on, *row[-3:])
 
 
-def entity(pk: int) -> KnownEntity | None:
+def entity(pk: int) -> Entity | None:
     """The entity as it is stored now; None when it is gone."""
     rows = _ENTITY_ALONE.execute([pk])
-    if not rows:
+    found: Entity | None = _ENTITY.instance(rows[0]) if rows else None
+    return found
+
+
+def in_hand(entity: Entity) -> Entity | None:
+    """A copy of an entity that a caller has read; None where it lacks what an advance asks.
+
+    It may have been written since, or hold what nobody has saved: whoever starts on it has its
+    fields compared with what is stored.
+    """
+    values = {name: entity.__dict__.get(name) for name in ENTITY}
+    text = fields_text(entity)
+    if text is None or not isinstance(values["fields"], dict):
         return None
-    number = len(_ENTITY)
-    ids = Ids(rows[0][number + 1 :])
-    return KnownEntity(_ENTITY.instance(rows[0][:number]), rows[0][number], ids)
+    return instances.stored(Entity, values | {"fields": orjson.loads(text)})
+
+
+def fields_text(entity: Entity) -> str | None:
+    """The fields of an entity as JSON; None where they hold what cannot be compared."""
+    try:
+        text = orjson.dumps(entity.__dict__.get("fields")).decode()
+    except orjson.JSONEncodeError:
+        return None
+    return None if r"\u0000" in text else text
 
 
 def open_steps(execution: Execution) -> list[Step]:
@@ -178,17 +138,26 @@ def open_steps(execution: Execution) -> list[Step]:
     return [_STEP.instance(row) for row in _OPEN_STEPS.execute([execution.pk])]
 
 
-def pins(root: Execution) -> tuple[dict[str, Pin], Ids]:
-    """The pinned version of every callee of the closure, by the callee's cuid, and an id for an
-    execution of each.
+CALLEES = 10_000
+
+_callees: dict[int, tuple[str, dict[str, Any]]] = {}
+"""The callee's cuid and what is read of a pinned version, by its id: neither ever changes."""
+
+
+def pinned(root: Execution, version_ids: list[int] | None = None) -> dict[str, Version]:
+    """The version of every callee of the closure, by the callee's cuid.
+
+    ``version_ids``: theirs, where they were read with an execution of the tree.
     """
-    found: dict[str, Pin] = {}
-    drawn: list[int] = []
-    a, b, c = len(_PIN), len(_PIN) + len(_VERSION), len(_PIN) + len(_VERSION) + len(_CALLEE)
-    for row in _PINS.execute([root.pk]):
-        pin = _PIN.instance(row[:a])
-        callee = _CALLEE.instance(row[b:c])
-        instances.relate(pin, version=_VERSION.instance(row[a:b]), callee=callee)
-        found[callee.cuid] = pin
-        drawn += row[c:]
-    return found, Ids(drawn)
+    if version_ids is not None:
+        known = [_callees.get(pk) for pk in version_ids]
+        if None not in known:
+            return {cuid: instances.stored(Version, values) for cuid, values in filter(None, known)}
+    versions = {cuid: _PINNED.instance(row) for cuid, *row in _PINS.execute([root.pk])}
+    if version_ids is not None:
+        if len(_callees) > CALLEES:
+            _callees.clear()
+        for cuid, version in versions.items():
+            values = {name: version.__dict__[name] for name in _PINNED.names}
+            _callees[version.pk] = (cuid, values)
+    return versions

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from django.db import connections, models, transaction
@@ -40,16 +40,47 @@ STEP_CHANGES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
-    """What was read without a lock and has to be still so: a tree and its entity, or, of a
-    start, the entity and the closure.
-    """
+class TreeBasis:
+    """A root and an entity that were read without a lock, and who wrote them last."""
 
+    kind: ClassVar = "tree"
+
+    root_id: int
+    root_xmin: str
     entity_id: int
     entity_xmin: str
-    root_id: int | None = None
-    root_xmin: str = ""
-    closure: Closure | None = None
+
+    def params(self) -> list[Any]:
+        """What the statement compares."""
+        return [self.root_id, self.root_xmin, self.entity_id, self.entity_xmin]
+
+
+@dataclass(frozen=True, slots=True)
+class StartBasis:
+    """An entity with its fields as JSON, and a closure, that were taken to be so."""
+
+    kind: ClassVar = "closure"
+
+    entity_id: int
+    fields: str
+    closure: Closure
+
+    def params(self) -> list[Any]:
+        """What the statement compares."""
+        return [
+            self.entity_id,
+            self.fields,
+            self.closure.context_key,
+            self.closure.workflow_ids,
+            list(self.closure.written),
+            len(self.closure.workflow_ids),
+            self.closure.version_ids,
+            self.closure.checksums,
+        ]
+
+
+Basis = TreeBasis | StartBasis
+"""What was read without a lock and has to be still so."""
 
 
 @dataclass(slots=True)
@@ -86,33 +117,6 @@ def write(changes: Changes, basis: Basis | None = None) -> bool:
     return True
 
 
-class Ids:
-    """The ids of new executions: known before they are written, for their steps name them."""
-
-    def __init__(self, drawn: Iterable[int] = ()) -> None:
-        self._drawn = list(drawn)
-
-    def take(self) -> int:
-        """The next one. A number that is drawn and not used is left out for ever."""
-        if not self._drawn:
-            self._drawn = [_NEXT.execute()[0][0]] if ON_POSTGRESQL else [_last() + 1]
-        taken = self._drawn.pop(0)
-        if not self._drawn and not ON_POSTGRESQL:
-            # SQLite has one writer, and what it has taken is not in the table yet.
-            self._drawn = [taken + 1]
-        return taken
-
-
-NEXT_ID = "nextval(pg_get_serial_sequence('executions_execution', 'id'))"
-_NEXT = Statement(f"SELECT {NEXT_ID}")
-_LAST = Statement("SELECT seq FROM sqlite_sequence WHERE name = 'executions_execution'")
-
-
-def _last() -> int:
-    rows = _LAST.execute()
-    return int(rows[0][0]) if rows else 0
-
-
 # PostgreSQL
 
 _LOCKED = "ok AS (SELECT 1)"
@@ -128,16 +132,18 @@ _SAME_TREE_TYPES = ("bigint", "text", "bigint", "text")
 
 _SAME_CLOSURE = f"""
 entity AS MATERIALIZED (
-  SELECT e.id FROM executions_entity e WHERE e.id = $2 AND e.xmin::text = $3 FOR NO KEY UPDATE),
+  SELECT e.id FROM executions_entity e
+  WHERE e.id = $2 AND e.fields = $3 AND e.context_key = $4 FOR NO KEY UPDATE),
 shared AS MATERIALIZED (
   SELECT w.id FROM entity, LATERAL (
     SELECT w.id FROM workflows_workflow w
-    WHERE w.id = ANY($4) AND w.id || ':' || w.xmin = ANY($5) ORDER BY w.id FOR KEY SHARE) w),
+    WHERE w.id = ANY($5) AND w.id || ':' || w.xmin = ANY($6) ORDER BY w.id FOR KEY SHARE) w),
 ok AS MATERIALIZED (
-  SELECT 1 WHERE (SELECT count(*) FROM shared) = $6
-  AND ({HOLDS.format(these="v.id = ANY($7) AND v.checksum = ANY($8)")}) = $6)"""
+  SELECT 1 WHERE (SELECT count(*) FROM shared) = $7
+  AND ({HOLDS.format(these="v.id = ANY($8) AND v.checksum = ANY($9)")}) = $7)"""
 _SAME_CLOSURE_TYPES = (
     "bigint",
+    "jsonb",
     "text",
     "bigint[]",
     "text[]",
@@ -263,7 +269,7 @@ def _at_once(changes: Changes, basis: Basis | None) -> bool:
         (name, min(len(found), MOST_PARTS + 1) if name.startswith("changed") else 1)
         for name, found in given.items()
     )
-    kind, params = _params(basis)
+    kind, params = (basis.kind, basis.params()) if basis else ("locked", [])
     return bool(_statement(kind, counts).execute([text, *params])[0][0])
 
 
@@ -273,23 +279,6 @@ def _text(given: dict[str, Any]) -> str:
     except orjson.JSONEncodeError:
         # It writes no whole number of more than 64 bits.
         return json.dumps(given, default=datetime.isoformat, ensure_ascii=False)
-
-
-def _params(basis: Basis | None) -> tuple[str, list[Any]]:
-    if basis is None:
-        return "locked", []
-    entity = [basis.entity_id, basis.entity_xmin]
-    if basis.closure is None:
-        return "tree", [basis.root_id, basis.root_xmin, *entity]
-    ids, count = basis.closure.workflow_ids, len(basis.closure.workflow_ids)
-    return "closure", [
-        *entity,
-        ids,
-        list(basis.closure.written),
-        count,
-        basis.closure.version_ids,
-        basis.closure.checksums,
-    ]
 
 
 def _row(row: models.Model, columns: Iterable[str]) -> dict[str, Any]:

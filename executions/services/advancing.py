@@ -10,7 +10,7 @@ from executions import guards
 from executions.engine import stored
 from executions.engine.advance import Advance
 from executions.engine.run import NodeVisit
-from executions.engine.writing import Basis
+from executions.engine.writing import TreeBasis
 from executions.models import LIVE, Entity, Execution, Step
 from workflows.guards import Gone
 
@@ -68,8 +68,15 @@ def unlocked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]
     if root is None or current is None:
         raise _gone(execution)
     _require_live(current.execution)
-    basis = Basis(current.entity.pk, current.entity_xmin, root.execution.pk, root.xmin)
-    advance = Advance(root.execution, current.entity, now=timezone.now(), by=by, basis=basis)
+    basis = TreeBasis(root.execution.pk, root.xmin, current.entity.pk, current.entity_xmin)
+    advance = Advance(
+        root.execution,
+        current.entity,
+        now=timezone.now(),
+        by=by,
+        basis=basis,
+        version_ids=current.pinned,
+    )
     advance.know(current.execution, current.open_steps)
     return advance, current.execution
 

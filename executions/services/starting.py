@@ -13,7 +13,8 @@ from executions import guards
 from executions.engine import closures, stored
 from executions.engine.advance import Advance
 from executions.engine.closures import Closure
-from executions.engine.writing import Basis, Ids
+from executions.engine.ids import Ids
+from executions.engine.writing import StartBasis
 from executions.models import LIVE, Entity, Execution, Status
 from executions.services.advancing import lock_entity, lock_execution
 from workflows import instances, locks
@@ -48,7 +49,7 @@ def start(
         locks.Contention: an editor was at the same workflows, again and again.
     """
     try:
-        return _start_as_before(workflow, entity.pk, by, scheduled_for) or start_within(
+        return _start_as_before(workflow, entity, by, scheduled_for) or start_within(
             workflow, entity.pk, by, scheduled_for
         )
     except (IntegrityError, Version.DoesNotExist) as error:
@@ -102,27 +103,40 @@ def _restart(execution: Execution, by: Any, why: str) -> Execution:
 
 
 def _start_as_before(
-    workflow: Workflow, entity_id: int, by: Any, scheduled_for: datetime | None
+    workflow: Workflow, entity: Entity, by: Any, scheduled_for: datetime | None
 ) -> Execution | None:
     """Start on the closure of an earlier start; None when there is none, or it holds no more.
 
     On PostgreSQL nothing is locked before the one statement that writes: it takes the locks of
-    a runner, and looks again at the rows that everything was decided by.
+    a runner, and looks again at what everything was decided by. The entity is believed as the
+    caller has it, and read when that is not how it is stored.
     """
     closure = closures.remembered(workflow.pk)
     if closure is None:
         return None
+    begun = (closure, by, scheduled_for)
     with locks.one_writer():
-        known = stored.entity(entity_id)
-        if known is None or known.entity.context.key != closure.context_key:
-            return None
-        basis = Basis(entity_id, known.xmin, closure=closure)
-        started = None
-        if ON_POSTGRESQL or closures.holds(closure):
-            started = _begin(known.entity, closure, by, scheduled_for, known.ids, basis)
+        started = _begin_if_so(stored.in_hand(entity), *begun) if ON_POSTGRESQL else None
+        if started is None and (ON_POSTGRESQL or closures.holds(closure)):
+            started = _begin_if_so(stored.entity(entity.pk), *begun)
     if started is None:
         closures.forget(workflow.pk)
     return started
+
+
+def _begin_if_so(
+    entity: Entity | None, closure: Closure, by: Any, scheduled_for: datetime | None
+) -> Execution | None:
+    """Start on the entity; None when it is not as it was taken to be, or the closure is not."""
+    if entity is None or entity.context.key != closure.context_key:
+        return None
+    basis = None
+    if ON_POSTGRESQL:
+        fields = stored.fields_text(entity)
+        if fields is None:
+            return None
+        basis = StartBasis(entity.pk, fields, closure)
+    return _begin(entity, closure, by, scheduled_for, basis)
 
 
 def start_within(
@@ -138,7 +152,7 @@ def start_within(
         waiting = list(draining(waits)) if waits else []
         guards.refuse_start(versions[0].workflow, locked, versions, waiting)
         closure = closures.remember(workflow.pk, versions)
-        started = _begin(locked, closure, by, scheduled_for, Ids(), None)
+        started = _begin(locked, closure, by, scheduled_for, None)
         assert started is not None
         return started
 
@@ -182,12 +196,11 @@ def _begin(
     closure: Closure,
     by: Any,
     scheduled_for: datetime | None,
-    ids: Ids,
-    basis: Basis | None,
+    basis: StartBasis | None,
 ) -> Execution | None:
     """Walk from the start and write; None when what it was read from is no longer so."""
     version = closure.version()
-    now = timezone.now()
+    now, ids = timezone.now(), Ids()
     root = instances.new(
         Execution,
         id=ids.take(),

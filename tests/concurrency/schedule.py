@@ -311,7 +311,8 @@ class Schedule:
 
     def without_looking_again(self) -> None:
         """Let what was read without a lock be written, whatever has become of it."""
-        self.patch.setattr(writing, "_params", lambda _: ("locked", []))
+        at_once = writing._at_once
+        self.patch.setattr(writing, "_at_once", lambda changes, _: at_once(changes, None))
 
     def without_locks(self) -> None:
         """Let ``lock_rows`` answer as always, and lock nothing."""

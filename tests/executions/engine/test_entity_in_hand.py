@@ -1,0 +1,107 @@
+"""A start believes the entity as the caller has it, until it writes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from executions import services
+from executions.models import Entity, Execution, Finding
+from tests.executions.engine.test_branches import source
+from tests.factories import FindingFactory, WorkflowFactory
+from workflows import prepared
+from workflows.models import Workflow
+from workflows.prepared import ON_POSTGRESQL
+from workflows.services import save_graph
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def workflow() -> Workflow:
+    """Where a finding goes depends on its field ``a``; its closure is known."""
+    workflow = WorkflowFactory()
+    rule = {"field": "a", "op": "eq", "value": 1}
+    nodes: dict[str, Any] = {
+        "start": "start",
+        "which": {"type": "condition", "data": {"branches": [{"handle": "one", "rule": rule}]}},
+        "one": "user_action",
+        "other": "user_action",
+        "end": "end",
+    }
+    ways = ("start>which", "which.one>one", "which.default>other", "one>end", "other>end")
+    save_graph(workflow, source(nodes, *ways), based_on=1)
+    services.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
+    return workflow
+
+
+@pytest.fixture
+def finding(workflow: Workflow) -> Finding:
+    """A finding as it is stored, with ``a`` as 1."""
+    made = FindingFactory(entity_name_type=workflow.entity_name_type, fields={"a": 1})
+    return Finding.objects.get(pk=made.pk)
+
+
+def stands_at(execution: Execution) -> str:
+    return execution.steps.open().get().node_id
+
+
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite reads what it writes on in its transaction")
+def test_a_start_on_what_was_just_read_takes_one_statement(
+    workflow: Workflow, finding: Finding
+) -> None:
+    services.start(workflow, finding)
+    with CaptureQueriesContext(connection) as captured:
+        services.start(workflow, Finding.objects.get(pk=finding.pk))
+    assert len(captured) == 2, "the read of the finding, and the start"
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [{"a": 2}, {"a": True}, {"a": "1"}, {"a": 1, "b": 2}, {}, {"a": 1.5}, {"a": 10**30}],
+)
+def test_a_start_decides_by_what_is_stored(
+    workflow: Workflow, finding: Finding, stored: dict[str, Any]
+) -> None:
+    Entity.objects.filter(pk=finding.pk).update(fields=stored)
+    fresh = services.start(workflow, Finding.objects.get(pk=finding.pk))
+    assert stands_at(services.start(workflow, finding)) == stands_at(fresh)
+    assert finding.fields == {"a": 1}, "the caller's own is left alone"
+
+
+@pytest.mark.parametrize(
+    "unsaved",
+    [{"a": 2}, {"a": Decimal(2)}, {"a": "\0"}, {"a": "\ud800"}, {"a": float("nan")}, None, [1], 3],
+    ids=repr,
+)
+def test_what_nobody_has_saved_decides_nothing(
+    workflow: Workflow, finding: Finding, unsaved: Any
+) -> None:
+    finding.fields = unsaved
+    assert stands_at(services.start(workflow, finding)) == "one"
+
+
+def test_an_entity_that_was_read_in_part_is_read(workflow: Workflow, finding: Finding) -> None:
+    assert (
+        stands_at(services.start(workflow, Finding.objects.only("title").get(pk=finding.pk)))
+        == "one"
+    )
+
+
+def test_numbers_that_are_drawn_ahead_are_not_kept_for_long(
+    workflow: Workflow, finding: Finding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("executions.engine.ids.FRESH", 0)
+    prepared.kept().clear()
+    first = services.start(workflow, finding)
+    with connection.cursor() as cursor:
+        if ON_POSTGRESQL:
+            cursor.execute("SELECT nextval(pg_get_serial_sequence('executions_execution', 'id'))")
+            others = cursor.fetchone()[0]
+            assert services.start(workflow, finding).pk > others > first.pk
+        else:
+            assert services.start(workflow, finding).pk == first.pk + 1
