@@ -243,10 +243,15 @@ class DeliverySerializer(serializers.Serializer):
     entity = serializers.CharField()
 
 
-class TakenDeliverySerializer(serializers.Serializer):
-    """Whether a delivery has started something now, and what it has started."""
+class TakenSerializer(serializers.Serializer):
+    """Whether a delivery was taken now; it may have come before."""
 
     taken = serializers.BooleanField()
+
+
+class TakenDeliverySerializer(TakenSerializer):
+    """Whether a delivery has started something now, and what it has started."""
+
     execution = serializers.CharField()
 
 
