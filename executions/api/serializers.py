@@ -12,10 +12,10 @@ from executions.models import Entity, Execution, Finding, InventoryModel, Pin, S
 from workflows.api.strict import (
     AnyField,
     CuidField,
+    InstructionSerializer,
     ShownField,
     StrictCharField,
     StrictModelSerializer,
-    StrictSerializer,
 )
 from workflows.models import FindingType, RecordType, Workflow
 
@@ -228,7 +228,7 @@ class StepSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class StartSerializer(StrictSerializer):
+class StartSerializer(InstructionSerializer):
     """What to start, and on what."""
 
     workflow = CuidField(queryset=Workflow.objects.all(), only=("id", "cuid", "title"))
@@ -255,7 +255,7 @@ class TakenDeliverySerializer(TakenSerializer):
     execution = serializers.CharField()
 
 
-class NamedStepSerializer(StrictSerializer):
+class NamedStepSerializer(InstructionSerializer):
     """An open step, named by its node or by its cuid."""
 
     node = StrictCharField(required=False)
@@ -293,7 +293,7 @@ class SkipSerializer(DecisionSerializer):
     handle = StrictCharField(required=False, allow_null=True, default=None)
 
 
-class CancelSerializer(StrictSerializer):
+class CancelSerializer(InstructionSerializer):
     """Why an execution is cancelled."""
 
     why = StrictCharField(default="", allow_blank=True)

@@ -188,6 +188,20 @@ class StrictSerializer(serializers.Serializer):
         return values
 
 
+class InstructionSerializer(StrictSerializer):
+    """What is to be done; the body itself may say that it is only to be tried (``edits.edit``)."""
+
+    dry_run = StrictBooleanField(
+        default=False, help_text="Answer what would be answered, and change nothing."
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return what the service takes."""
+        values = super().to_internal_value(data)
+        values.pop("dry_run", None)
+        return values
+
+
 class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer):
     """A strict serializer whose fields follow a model's."""
 
