@@ -90,6 +90,19 @@ def test_a_start_that_comes_several_times_at_once_is_one_start(
     assert KeptAnswer.objects.count() == 1
 
 
+def test_many_starts_that_come_several_times_at_once_are_each_one(
+    api: Client, scenario: Scenario
+) -> None:
+    start = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
+    items = {"items": [start] * 4}
+    for response in at_once(*[sender(api, "executions/bulk/start/", items)] * 4):
+        for row in response.json()["results"]:
+            assert row["problem"] is None or row["problem"]["code"] == "idempotency_key_in_use"
+    again = sender(api, "executions/bulk/start/", items)()
+    assert again.status_code == 200
+    assert Execution.objects.count() == 4
+
+
 def test_a_restart_that_comes_several_times_at_once_is_one(api: Client, scenario: Scenario) -> None:
     path = f"executions/{scenario.start().cuid}/restart/"
     judge(at_once(*[sender(api, path, {})] * 6), 201)

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions import services
+from executions.api.bulk import BulkActions
 from executions.api.filters import ExecutionFilter, FindingFilter, InventoryModelFilter
 from executions.api.serializers import (
     CancelSerializer,
@@ -57,7 +58,7 @@ class InventoryModelViewSet(EditableResource):
     pointer_names: ClassVar = {"primary_record_type": "record_type"}
 
 
-class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
+class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     """Executions: started, read, submitted to and cancelled."""
 
     queryset = Execution.objects.all()
