@@ -30,9 +30,13 @@ class Served:
 def run_due(
     *, dry_run: bool = False, stop: Callable[[], bool] = lambda: False, threads: int = 1
 ) -> Served:
-    """Serve once what is due: triggered starts, jobs, then changes on hold that are drained."""
+    """Serve once what is due: triggered starts, jobs, then changes on hold that are drained.
+
+    Answers that have been kept long enough are forgotten with it.
+    """
     if dry_run:
         return Served(services.drained(), background.due(), len(due_starts()))
+    services.forget_answers()
     starts = serve_due_starts(stop)
     jobs = background.serve_due(stop) if threads == 1 else background.serve_at_once(threads, stop)
     return Served(services.apply_all_drained(), jobs, starts)

@@ -1,14 +1,9 @@
-"""What is delivered from outside, signed; and where a step waits: ``POST /hooks/<step cuid>/``."""
+"""What is delivered from outside, signed: how it is read, and what answers it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
-
-from django.http import HttpRequest, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 
 from executions.services import hooks
 from workflows.locks import Contention
@@ -23,21 +18,6 @@ _STATUSES: dict[type[Exception], int] = {
     hooks.NotDeliverable: 400,
     hooks.HookUnready: 503,
 }
-
-
-@csrf_exempt
-@require_POST
-def hook(request: HttpRequest, cuid: str) -> JsonResponse:
-    """Take a delivery. Who delivers is known by the signature alone."""
-    try:
-        is_new = taken(request, partial(hooks.deliver, cuid))
-    except NotTaken as error:
-        return JsonResponse(
-            {"status": error.status, "detail": str(error)},
-            status=error.status,
-            content_type="application/problem+json",
-        )
-    return JsonResponse({"taken": is_new})
 
 
 class NotTaken(Exception):

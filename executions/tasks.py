@@ -10,7 +10,7 @@ from django.conf import settings
 from executions import background, wakeups
 from executions.services import serve_due_starts
 from workflows.management.command import as_command
-from workflows.services import apply_all_drained
+from workflows.services import apply_all_drained, forget_answers
 
 # Those who are woken go on until nothing is due: there is no need for one message a job.
 MOST_WOKEN = 200
@@ -39,3 +39,4 @@ def sweep() -> None:
     with as_command():
         serve_due_starts()
         apply_all_drained()
+        forget_answers()

@@ -12,8 +12,8 @@ from __future__ import annotations
 import functools
 import random
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 
@@ -106,16 +106,63 @@ def limit_wait(using: str) -> None:
             cursor.execute("SET LOCAL lock_timeout = %s", [f"{LOCK_TIMEOUT_MS}ms"])
 
 
-# Class 40: serialization failure, deadlock. 55P03: lock timeout.
-_PASSING = {"40001", "40P01", "55P03"}
+class TimedOut(Exception):
+    """A lock was not had in the time that there was for it."""
+
+
+@contextmanager
+def wait_at_most(milliseconds: int, using: str = "default") -> Iterator[None]:
+    """Let no lock inside the block be waited for longer; it is a savepoint of a transaction.
+
+    Raises:
+        TimedOut: what the block has written is undone. On SQLite, whose writer is alone, never.
+    """
+    _require_transaction(using)
+    connection = connections[using]
+    is_limited = connection.vendor == "postgresql"
+    try:
+        with transaction.atomic(using):
+            if is_limited:
+                _set_lock_timeout(connection, f"'{int(milliseconds)}ms'")
+            yield
+            if is_limited:
+                _set_lock_timeout(connection, "DEFAULT")
+    except OperationalError as error:
+        if _state_of(error) == LOCK_TIMEOUT:
+            raise TimedOut(TimedOut.__doc__) from error
+        raise
+
+
+def _set_lock_timeout(connection: Any, value: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = {value}")
+
+
+LOCK_TIMEOUT = "55P03"
+# Class 40: serialization failure, deadlock.
+_PASSING = {"40001", "40P01", LOCK_TIMEOUT}
+
+
+def _state_of(error: DatabaseError) -> str | None:
+    cause = error.__cause__
+    return getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
 
 
 def is_passing(error: DatabaseError) -> bool:
     """Whether the database refused only because others were at the same rows."""
-    state = getattr(error.__cause__, "pgcode", None) or getattr(error.__cause__, "sqlstate", None)
+    state = _state_of(error)
     if state is not None:
         return state in _PASSING
     return isinstance(error, OperationalError) and "database is locked" in str(error)
+
+
+def can_begin_anew(error: Exception) -> bool:
+    """Whether the outermost transaction may be tried again after this."""
+    if isinstance(error, DatabaseError):
+        return is_passing(error)
+    return isinstance(error, TryAgain) or (
+        isinstance(error, Contention) and error.within_transaction
+    )
 
 
 def retrying(function: Callable[P, R]) -> Callable[P, R]:
@@ -134,9 +181,7 @@ def retrying(function: Callable[P, R]) -> Callable[P, R]:
             try:
                 return function(*args, **kwargs)
             except (DatabaseError, TryAgain, Contention) as error:
-                if isinstance(error, DatabaseError) and not is_passing(error):
-                    raise
-                if isinstance(error, Contention) and not error.within_transaction:
+                if not can_begin_anew(error):
                     raise
                 within = transaction.get_connection().in_atomic_block
                 if within or number == ATTEMPTS:

@@ -1,21 +1,17 @@
-"""What every part of the API shares: errors as problems (RFC 9457), permissions, pages."""
+"""What every part of the API shares: errors as problems (RFC 9457) and permissions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import DatabaseError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.views import defaults
-from django.views.decorators.csrf import csrf_exempt
+from django.http import Http404
 from rest_framework import exceptions
-from rest_framework.pagination import PageNumberPagination
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -24,14 +20,13 @@ from rest_framework.settings import api_settings
 
 from executions.guards import Ended, NoIncident, NotAssigned, NotOpen
 from workflows import locks
-from workflows.api.refused import blockers_data, problem_data, remedies_data
+from workflows.api.refused import blockers_data, remedies_data
 from workflows.database_refusals import as_refusal
 from workflows.guards import Settled, StaleToken, StaleVersion
-from workflows.jsontext import below, quoted
+from workflows.jsontext import below
 from workflows.models.audit import record_refusal
 from workflows.refusals import Problem, Refusal
-
-CONTENT_TYPE = "application/problem+json"
+from workflows_project.problems import CONTENT_TYPE, problem
 
 STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
     StaleVersion: 409,
@@ -43,22 +38,6 @@ STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
     NotAssigned: 403,
 }
 """The status of a refusal that says more than 400."""
-
-
-def problem(
-    status: int, code: str, detail: str, errors: Iterable[Problem] = (), **more: Any
-) -> dict[str, Any]:
-    """The body of an error response; ``errors`` repeats the problem where there is one alone."""
-    listed = list(errors) or [Problem("", code, detail)]
-    return {
-        "type": f"/problems/{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "errors": [problem_data(row) for row in listed],
-        **more,
-    }
 
 
 def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -182,23 +161,6 @@ def _headers(exc: exceptions.APIException) -> dict[str, str]:
     return headers
 
 
-@csrf_exempt
-def no_such_route(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-    """Answer what no route of the API matches."""
-    detail = f"Nothing is at {quoted(request.path)}."
-    if not request.path.endswith("/"):
-        detail = f"{detail[:-1]}; the paths of this API end with a slash."
-    return JsonResponse(problem(404, "not_found", detail), status=404, content_type=CONTENT_TYPE)
-
-
-def server_error(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-    """``handler500``: a problem under ``/api/``, Django's own page elsewhere."""
-    if not request.path.startswith("/api/"):
-        return defaults.server_error(request)
-    detail = "Something went wrong on the server."
-    return JsonResponse(problem(500, "server_error", detail), status=500, content_type=CONTENT_TYPE)
-
-
 class ModelPermissions(BasePermission):
     """Django's model permissions, for reading too; a view's ``needs`` names another one."""
 
@@ -225,11 +187,3 @@ class ModelPermissions(BasePermission):
             options = queryset.model._meta
             needed = f"{options.app_label}.{action}_{options.model_name}"
         return needed is None or bool(user.has_perm(needed))
-
-
-class Pages(PageNumberPagination):
-    """Numbered pages of 50, or as many as asked for, up to 500."""
-
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 500

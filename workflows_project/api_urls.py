@@ -6,7 +6,7 @@ from rest_framework.routers import DefaultRouter
 
 from executions.api import routes as executions_routes
 from workflows.api import routes as workflows_routes
-from workflows_project.api import no_such_route
+from workflows_project.problems import no_such_route
 
 app_name = "api"
 

@@ -4,8 +4,8 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from executions.hooks import hook
-from workflows_project.api import no_such_route
+from executions.api.hooks import StepHookView
+from workflows_project.problems import no_such_route
 
 admin.site.site_header = "Holdfast"
 admin.site.site_title = "Holdfast"
@@ -15,8 +15,6 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("workflows_project.api_urls")),
-    re_path("^api/", no_such_route),
-    path("hooks/<str:cuid>/", hook),
+    path("hooks/<str:cuid>/", StepHookView.as_view(), name="step-hook"),
+    re_path("^(api|hooks)(/|$)", no_such_route),
 ]
-
-handler500 = "workflows_project.api.server_error"

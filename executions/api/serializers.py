@@ -13,10 +13,10 @@ from executions.models import Entity, Execution, Finding, InventoryModel, Pin, S
 from workflows.api.strict import (
     AnyField,
     CuidField,
+    InstructionSerializer,
     ShownField,
     StrictCharField,
     StrictModelSerializer,
-    StrictSerializer,
 )
 from workflows.models import FindingType, RecordType, Workflow
 
@@ -229,7 +229,7 @@ class StepSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class StartSerializer(StrictSerializer):
+class StartSerializer(InstructionSerializer):
     """What to start, and on what."""
 
     workflow = CuidField(queryset=Workflow.objects.all(), only=("id", "cuid", "title"))
@@ -244,14 +244,19 @@ class DeliverySerializer(serializers.Serializer):
     entity = serializers.CharField()
 
 
-class TakenDeliverySerializer(serializers.Serializer):
-    """Whether a delivery has started something now, and what it has started."""
+class TakenSerializer(serializers.Serializer):
+    """Whether a delivery was taken now; it may have come before."""
 
     taken = serializers.BooleanField()
+
+
+class TakenDeliverySerializer(TakenSerializer):
+    """Whether a delivery has started something now, and what it has started."""
+
     execution = serializers.CharField()
 
 
-class NamedStepSerializer(StrictSerializer):
+class NamedStepSerializer(InstructionSerializer):
     """An open step, named by its node or by its cuid."""
 
     node = StrictCharField(required=False)
@@ -289,7 +294,7 @@ class SkipSerializer(DecisionSerializer):
     handle = StrictCharField(required=False, allow_null=True, default=None)
 
 
-class CancelSerializer(StrictSerializer):
+class CancelSerializer(InstructionSerializer):
     """Why an execution is cancelled."""
 
     why = StrictCharField(default="", allow_blank=True)

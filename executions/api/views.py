@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions import services
+from executions.api.bulk import BulkActions
 from executions.api.filters import ExecutionFilter, FindingFilter, InventoryModelFilter
 from executions.api.serializers import (
     CancelSerializer,
@@ -31,6 +32,7 @@ from executions.api.serializers import (
 from executions.inbox import inbox
 from executions.models import Execution, Finding, InventoryModel, Step
 from workflows import instances
+from workflows.api.edits import MADE_ONCE, edit
 from workflows.api.resources import EditableResource, Resource
 from workflows.jsontext import quoted, unstorable
 
@@ -56,7 +58,7 @@ class InventoryModelViewSet(EditableResource):
     pointer_names: ClassVar = {"primary_record_type": "record_type"}
 
 
-class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
+class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     """Executions: started, read, submitted to and cancelled."""
 
     queryset = Execution.objects.all()
@@ -89,7 +91,10 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resourc
         """Return an execution as the database has it now."""
         return Response(self.get_serializer(execution).data, status_code)
 
-    @extend_schema(request=StartSerializer, responses={201: ExecutionSerializer})
+    @extend_schema(
+        request=StartSerializer, parameters=MADE_ONCE, responses={201: ExecutionSerializer}
+    )
+    @edit
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Start a workflow on an entity."""
         asked = StartSerializer(data=request.data)
@@ -103,50 +108,60 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resourc
         )
         return self.answer(execution, status.HTTP_201_CREATED)
 
-    @extend_schema(request=SubmitSerializer, responses=ExecutionSerializer)
+    @extend_schema(request=SubmitSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
     @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @edit
     def submit(self, request: Request, cuid: str) -> Response:
         """Submit the form of an open step; answers what stands after all that follows."""
         return self._do(request, SubmitSerializer, services.submit)
 
-    @extend_schema(request=SubmitSerializer, responses=ExecutionSerializer)
+    @extend_schema(request=SubmitSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
     @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @edit
     def draft(self, request: Request, cuid: str) -> Response:
         """Keep what a form holds so far; it is judged when it is submitted."""
         return self._do(request, SubmitSerializer, services.save_draft)
 
-    @extend_schema(request=VotingSerializer, responses=ExecutionSerializer)
+    @extend_schema(request=VotingSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
     @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @edit
     def approve(self, request: Request, cuid: str) -> Response:
         """Vote for it; who has voted already changes their mind."""
         return self._do(request, VotingSerializer, services.vote, approves=True)
 
-    @extend_schema(request=VotingSerializer, responses=ExecutionSerializer)
+    @extend_schema(request=VotingSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
     @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @edit
     def reject(self, request: Request, cuid: str) -> Response:
         """Vote against it."""
         return self._do(request, VotingSerializer, services.vote, approves=False)
 
-    @extend_schema(request=DecisionSerializer, responses=ExecutionSerializer)
+    @extend_schema(request=DecisionSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
     @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @edit
     def wake(self, request: Request, cuid: str) -> Response:
         """Let a step that sleeps go on before its time."""
         return self._do(request, DecisionSerializer, services.wake)
 
-    @extend_schema(request=DecisionSerializer, responses=ExecutionSerializer)
+    @extend_schema(request=DecisionSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
     @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @edit
     def retry(self, request: Request, cuid: str) -> Response:
         """Let a step that has an incident try again."""
         return self._do(request, DecisionSerializer, services.retry)
 
-    @extend_schema(request=SkipSerializer, responses=ExecutionSerializer)
+    @extend_schema(request=SkipSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
     @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @edit
     def skip(self, request: Request, cuid: str) -> Response:
         """Leave a step that has an incident by the exit that is named."""
         return self._do(request, SkipSerializer, services.skip)
 
-    @extend_schema(request=CancelSerializer, responses={201: ExecutionSerializer})
+    @extend_schema(
+        request=CancelSerializer, parameters=MADE_ONCE, responses={201: ExecutionSerializer}
+    )
     @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @edit
     def restart(self, request: Request, cuid: str) -> Response:
         """Start anew from the beginning; what is live is cancelled. Answers the new one."""
         asked = CancelSerializer(data=request.data)
@@ -172,8 +187,9 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resourc
         page = self.paginate_queryset(executions)
         return self.get_paginated_response(ListedExecutionSerializer(page, many=True).data)
 
-    @extend_schema(request=CancelSerializer, responses=ExecutionSerializer)
+    @extend_schema(request=CancelSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
     @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @edit
     def cancel(self, request: Request, cuid: str) -> Response:
         """Cancel an execution and all that it has started."""
         return self._do(request, CancelSerializer, services.cancel)

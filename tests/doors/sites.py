@@ -49,4 +49,3 @@ STOCK = _site("stock", {}, ModelAdmin)
 OURS = _site("ours", OWN, GuardedAdmin)
 
 urlpatterns = [path("stock/", STOCK.urls), path("ours/", OURS.urls), *urls.urlpatterns]
-handler500 = urls.handler500

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from workflows import services
+from workflows.api.edits import DRY_RUN, MADE_ONCE, edit
 from workflows.api.filters import PendingChangeFilter
 from workflows.api.refused import (
     blockers_data,
@@ -224,6 +225,7 @@ class ContextActions(Resource):
 
     @extend_schema(
         request=ContextChangeSerializer,
+        parameters=MADE_ONCE,
         responses={200: ContextChangedSerializer, 202: ContextChangedSerializer},
     )
     @action(
@@ -232,6 +234,7 @@ class ContextActions(Resource):
         url_path="change-entity-context",
         needs="workflows.change_workflow",
     )
+    @edit
     def change_entity_context(self, request: Request) -> Response:
         """Give workflows another entity context together: all of them or none; 202 on hold."""
         asked = ContextChangeSerializer(data=request.data)
@@ -281,6 +284,8 @@ class PendingChangeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Res
         self.needs = "workflows.change_workflow" if self.action == "destroy" else None
         return super().get_permissions()
 
+    @extend_schema(parameters=[DRY_RUN])
+    @edit
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Withdraw a change, or put away one that could not be made."""
         services.withdraw(self.get_object(), by=request.user)

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from workflows import locks
+from workflows.api.edits import DRY_RUN, MADE_ONCE, edit
 from workflows.api.strict import StrictJSONParser
 from workflows.jsontext import checksum, quoted, unstorable
 
@@ -139,6 +140,8 @@ class EditableResource(mixins.ListModelMixin, Resource):
         """Answer one row."""
         return self.answer(self.get_object())
 
+    @extend_schema(parameters=MADE_ONCE)
+    @edit
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Create a row."""
         return self._create(request.data)
@@ -151,12 +154,14 @@ class EditableResource(mixins.ListModelMixin, Resource):
             row = serializer.save()
             return self.answer(self.get_queryset().get(pk=row.pk), status.HTTP_201_CREATED)
 
-    @extend_schema(parameters=[IF_MATCH])
+    @extend_schema(parameters=[IF_MATCH, DRY_RUN])
+    @edit
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Replace a row."""
         return self._update(request.data, partial=False)
 
-    @extend_schema(parameters=[IF_MATCH])
+    @extend_schema(parameters=[IF_MATCH, DRY_RUN])
+    @edit
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Change some of a row."""
         return self._update(request.data, partial=True)
@@ -171,7 +176,8 @@ class EditableResource(mixins.ListModelMixin, Resource):
             serializer.save()
             return self.answer(self.get_object())
 
-    @extend_schema(parameters=[MAY_IF_MATCH])
+    @extend_schema(parameters=[MAY_IF_MATCH, DRY_RUN])
+    @edit
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Delete a row."""
         return self._destroy()

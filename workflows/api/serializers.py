@@ -12,10 +12,10 @@ from workflows.api.refused import url_of
 from workflows.api.strict import (
     AnyField,
     CuidField,
+    InstructionSerializer,
     ShownField,
     StrictCharField,
     StrictModelSerializer,
-    StrictSerializer,
 )
 from workflows.jsontext import quoted, unstorable
 from workflows.models import FindingType, RecordType, Version, Workflow
@@ -142,7 +142,7 @@ class DrawnVersionSerializer(VersionSerializer):
         return version.source.get("edges")
 
 
-class GraphSerializer(StrictSerializer):
+class GraphSerializer(InstructionSerializer):
     """A drawing to save. What it must look like, the service says."""
 
     nodes = AnyField(required=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import IO, Any, ClassVar
 
+from django.conf import settings
 from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -16,14 +18,35 @@ from workflows.jsontext import kind, quoted, unstorable, unstorable_in
 
 
 class StrictJSONParser(JSONParser):
-    """JSON; what is nested too deeply to be read is an error of the client."""
+    """JSON in which no number is infinite, and no name of an object is given twice."""
 
     def parse(self, stream: IO[Any], media_type: Any = None, parser_context: Any = None) -> Any:
         """Return the parsed body."""
+        encoding = (parser_context or {}).get("encoding", settings.DEFAULT_CHARSET)
         try:
-            return super().parse(stream, media_type, parser_context)
+            return json.loads(
+                stream.read().decode(encoding),
+                parse_constant=_refuse_constant,
+                object_pairs_hook=_object,
+            )
+        except ValueError as error:
+            raise ParseError(f"JSON parse error - {error}") from None
         except RecursionError:
             raise ParseError("JSON parse error - the values are nested too deeply.") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # The last one would win, and the others be lost without a word.
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{quoted(twice)} is given twice in one object")
+    return found
 
 
 class StrictCharField(serializers.CharField):
@@ -162,6 +185,20 @@ class StrictSerializer(serializers.Serializer):
             raise serializers.ValidationError({**errors, **error.detail}) from None  # type: ignore[dict-item]
         if errors:
             raise serializers.ValidationError(errors)
+        return values
+
+
+class InstructionSerializer(StrictSerializer):
+    """What is to be done; the body itself may say that it is only to be tried (``edits.edit``)."""
+
+    dry_run = StrictBooleanField(
+        default=False, help_text="Answer what would be answered, and change nothing."
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return what the service takes."""
+        values = super().to_internal_value(data)
+        values.pop("dry_run", None)
         return values
 
 

@@ -16,6 +16,7 @@ from rest_framework.reverse import reverse
 
 from workflows import locks, services
 from workflows.api.contexts import ContextActions
+from workflows.api.edits import MADE_ONCE, edit
 from workflows.api.filters import WorkflowFilter
 from workflows.api.resources import (
     DB,
@@ -165,9 +166,10 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
     @extend_schema(
         operation_id="workflow_versions_save_graph",
         request=GraphSerializer,
-        parameters=[MAY_IF_MATCH],
+        parameters=[MAY_IF_MATCH, *MADE_ONCE],
         responses={200: DrawnVersionSerializer, 201: DrawnVersionSerializer},
     )
+    @edit
     def save_graph(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Save a graph that was drawn from this version: 201 where it has a new number."""
         version = self.get_object()

@@ -1,6 +1,7 @@
 """What is drawn: types, workflows, versions and the references between them."""
 
 from workflows.models.audit import AuditCounter, AuditEntry
+from workflows.models.kept_answer import KeptAnswer
 from workflows.models.types import CONTEXT_FIELDS, Context, EntityName, FindingType, RecordType
 
 from workflows.models.workflow import Workflow  # isort: skip
@@ -15,6 +16,7 @@ __all__ = [
     "Context",
     "EntityName",
     "FindingType",
+    "KeptAnswer",
     "PendingChange",
     "PendingWorkflow",
     "RecordType",

@@ -19,6 +19,7 @@ from workflows.services.draining import (
 )
 from workflows.services.graphs import SavedGraph, save_graph
 from workflows.services.impacts import Impact, impact
+from workflows.services.repeats import forget_answers
 from workflows.services.states import retire, set_state
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "change_entity_context",
     "drained",
     "ended",
+    "forget_answers",
     "impact",
     "resolve_context",
     "retire",

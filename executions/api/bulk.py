@@ -1,0 +1,247 @@
+"""Many executions in one request: each item by itself, with a result of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from executions import services
+from executions.api.serializers import (
+    CancelSerializer,
+    DecisionSerializer,
+    ExecutionSerializer,
+    StartSerializer,
+)
+from executions.models import Execution
+from workflows.api import edits
+from workflows.api.resources import Resource
+from workflows.api.strict import AnyField, StrictBooleanField, StrictCharField, StrictSerializer
+from workflows.jsontext import quoted
+from workflows.services import repeats
+
+logger = logging.getLogger(__name__)
+
+MOST = 100
+
+
+class BulkSerializer(StrictSerializer):
+    """What is to be done; each item is judged by itself."""
+
+    items = serializers.ListField(child=AnyField(), allow_empty=False, max_length=MOST)
+    dry_run = StrictBooleanField(
+        default=False, help_text="Answer what would be answered, and change nothing."
+    )
+
+
+class NamedExecutionSerializer(serializers.Serializer):
+    """Which execution an item speaks of."""
+
+    execution = StrictCharField()
+
+
+class BulkCancelItemSerializer(NamedExecutionSerializer, CancelSerializer):
+    """What ``cancel`` takes, and the execution."""
+
+    dry_run = None  # type: ignore[assignment]
+
+
+class BulkRetryItemSerializer(NamedExecutionSerializer, DecisionSerializer):
+    """What ``retry`` takes, and the execution."""
+
+    dry_run = None  # type: ignore[assignment]
+
+
+class BulkStartItemSerializer(StartSerializer):
+    """What a start takes."""
+
+    dry_run = None  # type: ignore[assignment]
+
+
+def _request_of(item: type[serializers.Serializer]) -> Any:
+    """The shape of the body, with the items told."""
+    fields = {"items": item(many=True), "dry_run": serializers.BooleanField(default=False)}
+    name = item.__name__.replace("ItemSerializer", "Serializer")
+    return type(name, (serializers.Serializer,), fields)
+
+
+class ResultSerializer(serializers.Serializer):
+    """What came of an item: an execution, or the problem that its own route would answer."""
+
+    index = serializers.IntegerField()
+    status = serializers.IntegerField()
+    execution = ExecutionSerializer(allow_null=True)
+    problem = serializers.JSONField(allow_null=True)
+    replayed = serializers.BooleanField()
+
+
+class BulkResultSerializer(serializers.Serializer):
+    """What came of all of them, in the order of the items."""
+
+    dry_run = serializers.BooleanField()
+    succeeded = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    results = ResultSerializer(many=True)
+
+
+class ServerFault(APIException):
+    """An item failed by a fault of the server; the others are not concerned."""
+
+    status_code = status.HTTP_500_INTERNAL_SERVER_ERROR
+    default_code = "server_error"
+    default_detail = "Something went wrong on the server."
+
+
+Do = Callable[[dict[str, Any]], Response]
+ANSWERS = {200: BulkResultSerializer, 207: BulkResultSerializer}
+
+
+def _act(item: type[StrictSerializer], sent: Any, do: Do) -> Response:
+    asked = item(data=sent)
+    asked.is_valid(raise_exception=True)
+    return do(dict(asked.validated_data))
+
+
+class BulkActions(Resource):
+    """Routes of the executions that take many items, each a transaction of its own.
+
+    200 where all were done, 207 where some were not.
+    """
+
+    @extend_schema(
+        request=_request_of(BulkStartItemSerializer),
+        parameters=edits.MADE_ONCE,
+        responses=ANSWERS,
+        filters=False,
+    )
+    @action(detail=False, methods=["post"], url_path="bulk/start", pagination_class=None)
+    def bulk_start(self, request: Request) -> Response:
+        """Start each of these."""
+
+        def start(values: dict[str, Any]) -> Response:
+            execution = services.start(
+                values["workflow"],
+                values["entity"],
+                by=request.user,
+                scheduled_for=values["scheduled_for"],
+            )
+            return self._answer(execution, status.HTTP_201_CREATED)
+
+        return self._each(request, BulkStartItemSerializer, start)
+
+    @extend_schema(
+        request=_request_of(BulkCancelItemSerializer),
+        parameters=edits.MADE_ONCE,
+        responses=ANSWERS,
+        filters=False,
+    )
+    @action(
+        detail=False,
+        methods=["post"],
+        url_path="bulk/cancel",
+        needs="executions.change_execution",
+        pagination_class=None,
+    )
+    def bulk_cancel(self, request: Request) -> Response:
+        """Cancel each of these."""
+        return self._each(request, BulkCancelItemSerializer, self._done_by(services.cancel))
+
+    @extend_schema(
+        request=_request_of(BulkRetryItemSerializer),
+        parameters=edits.MADE_ONCE,
+        responses=ANSWERS,
+        filters=False,
+    )
+    @action(
+        detail=False,
+        methods=["post"],
+        url_path="bulk/retry",
+        needs="executions.change_execution",
+        pagination_class=None,
+    )
+    def bulk_retry(self, request: Request) -> Response:
+        """Let a step of each of these try again."""
+        return self._each(request, BulkRetryItemSerializer, self._done_by(services.retry))
+
+    def _done_by(self, service: Callable[..., Execution]) -> Do:
+        def act(values: dict[str, Any]) -> Response:
+            self.kwargs["cuid"] = values.pop("execution")
+            execution = self.get_object()
+            service(execution, by=self.request.user, **values)
+            return self._answer(execution)
+
+        return act
+
+    def _answer(self, execution: Execution, code: int = status.HTTP_200_OK) -> Response:
+        shown = ExecutionSerializer(execution, context=self.get_serializer_context())
+        return Response(shown.data, code)
+
+    def _each(self, request: Request, item: type[StrictSerializer], do: Do) -> Response:
+        asked = BulkSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        is_tried = edits.is_dry_run(request)
+        once = None if is_tried else edits.asked_once(request)
+        if once is not None:
+            with edits.told_of_keys():
+                repeats.refuse_reuse(once)
+        results = [
+            self._result(index, partial(_act, item, sent, do), is_tried, once)
+            for index, sent in enumerate(asked.validated_data["items"])
+        ]
+        failed = sum(row["problem"] is not None for row in results)
+        headers = {}
+        if is_tried:
+            headers[edits.TRIED] = "true"
+        if all(row["replayed"] for row in results):
+            headers[edits.REPEATED] = "true"
+        body = {
+            "dry_run": is_tried,
+            "succeeded": len(results) - failed,
+            "failed": failed,
+            "results": results,
+        }
+        # A problem among the results has set the request to the media type of problems.
+        code = status.HTTP_207_MULTI_STATUS if failed else status.HTTP_200_OK
+        return Response(body, code, headers=headers, content_type="application/json")
+
+    def _result(
+        self, index: int, act: edits.Act, is_tried: bool, once: repeats.Asked | None
+    ) -> dict[str, Any]:
+        replayed = False
+        try:
+            if once is not None:
+                with edits.told_of_keys():
+                    answer = edits.answered_once(self, replace(once, item=index), act)
+                code, data, replayed = answer.status, json.loads(answer.body), answer.is_repeated
+            else:
+                response: Any = edits.tried(act) if is_tried else act()
+                code, data = response.status_code, response.data
+        except Exception as error:
+            code, data = self._problem_of(index, error)
+        is_done = code < 400
+        return {
+            "index": index,
+            "status": code,
+            "execution": data if is_done else None,
+            "problem": None if is_done else data,
+            "replayed": replayed,
+        }
+
+    def _problem_of(self, index: int, error: Exception) -> tuple[int, Any]:
+        try:
+            response = self.handle_exception(error)
+        except Exception:
+            # What other items have done is done, and is told.
+            logger.exception("Item %s of %s failed.", index, quoted(self.request.path))
+            response = self.handle_exception(ServerFault())
+        return response.status_code, response.data

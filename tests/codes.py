@@ -1,0 +1,144 @@
+"""Every code that an answer of the API can carry, found in the code that gives it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django_filters.filterset import FilterSet
+from rest_framework import exceptions
+from rest_framework.validators import UniqueValidator
+
+from workflows.api.strict import StrictModelSerializer, StrictSerializer
+from workflows.locks import Contention
+from workflows.refusals import Refusal
+from workflows_project.problems import OF_STATUSES
+
+PACKAGES = ("workflows", "executions", "workflows_project")
+# Which argument holds the code, of what makes a problem.
+PLACES = {"Problem": 1, "ErrorDetail": 1, "problem": 1, "answer": 1, "fail": 0}
+
+
+def every_code() -> dict[str, str]:
+    """The codes, each with a place that gives it."""
+    _import_all()
+    found: dict[str, str] = {}
+    for code, place in (
+        *_of_classes(),
+        *_of_fields(),
+        *_of_filters(),
+        *_written(),
+        *((code, "problems.OF_STATUSES") for code, _ in OF_STATUSES.values()),
+    ):
+        found.setdefault(code, place)
+    return found
+
+
+def _import_all() -> None:
+    for package in PACKAGES:
+        root = importlib.import_module(package)
+        for module in pkgutil.walk_packages(root.__path__, f"{package}."):
+            if ".migrations" not in module.name and module.name != "workflows_project.celery":
+                importlib.import_module(module.name)
+
+
+def below(kind: type[Any]) -> Iterator[type[Any]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from below(one)
+
+
+def _ours(kind: type[Any]) -> bool:
+    return kind.__module__.split(".")[0] in PACKAGES
+
+
+def _of_classes() -> Iterator[tuple[str, str]]:
+    yield Refusal.code, "Refusal"
+    yield Contention.code, "Contention"
+    for refusal in filter(_ours, below(Refusal)):
+        yield refusal.code, refusal.__qualname__
+    for error in below(exceptions.APIException):
+        if _ours(error) or error.__module__ == exceptions.__name__:
+            code = error.default_code
+            # Faults are answered by the middleware.
+            if code != "error":
+                yield code, error.__qualname__
+
+
+def _of_fields() -> Iterator[tuple[str, str]]:
+    """What the fields of bodies refuse by themselves."""
+    for kind in filter(_ours, below(StrictSerializer)):
+        if kind is StrictModelSerializer:
+            continue
+        for name, field in kind().fields.items():
+            if not field.read_only:
+                place = f"{kind.__qualname__}.{name}"
+                yield from ((code, place) for code in field.error_messages)
+                for validator in field.validators:
+                    unique = isinstance(validator, UniqueValidator)
+                    if code := "unique" if unique else getattr(validator, "code", None):
+                        yield code, place
+
+
+def _of_filters() -> Iterator[tuple[str, str]]:
+    """What the parameters of lists refuse."""
+    for kind in filter(_ours, below(FilterSet)):
+        for name, field in kind().form.fields.items():
+            yield from ((code, f"{kind.__qualname__}.{name}") for code in field.error_messages)
+            for validator in field.validators:
+                yield validator.code, f"{kind.__qualname__}.{name}"
+
+
+def _written() -> Iterator[tuple[str, str]]:
+    """The codes that are written out where something is refused."""
+    for package in PACKAGES:
+        for path in sorted((Path(settings.BASE_DIR) / package).rglob("*.py")):
+            if "migrations" not in path.parts:
+                place = str(path.relative_to(settings.BASE_DIR))
+                yield from ((code, place) for code in _in_source(path.read_text()))
+
+
+def _in_source(text: str) -> Iterator[str]:
+    tree = ast.parse(text)
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            place = PLACES.get(name)
+            given = [] if place is None else node.args[place : place + 1]
+            if name.endswith("ValidationError"):
+                given += [row.value for row in node.keywords if row.arg == "code"]
+            for value in given:
+                yield from _text(constants.get(getattr(value, "id", ""), value))
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                yield from _given_to_code(target, node.value)
+    if isinstance(by_status := constants.get("CODES"), ast.Dict):
+        for value in by_status.values:
+            yield from _text(value)
+
+
+def _given_to_code(target: ast.expr, value: ast.expr) -> Iterator[str]:
+    """What ``code = "…"`` gives, and ``detail, code = "…", "…"``."""
+    pairs = [(target, value)]
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        pairs = list(zip(target.elts, value.elts, strict=True))
+    for one, given in pairs:
+        if isinstance(one, ast.Name) and one.id == "code":
+            yield from _text(given)
+
+
+def _text(value: Any) -> Iterator[str]:
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        yield value.value

@@ -1,0 +1,206 @@
+"""Many executions in one request: each item has a transaction and a result of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from executions import services as running
+from executions.api.bulk import MOST
+from executions.models import Execution
+from tests.conftest import Scenario
+from tests.factories import FindingFactory, drawn, form
+from tests.workflows.api.clients import Client, assert_problem, client_of
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+RESULT = {"index", "status", "execution", "problem", "replayed"}
+
+
+@pytest.fixture
+def api(transactional_db: None) -> Client:
+    return client_of(superuser=True)
+
+
+def starts(scenario: Scenario, number: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "workflow": scenario.caller.cuid,
+            "entity": FindingFactory(entity_name_type=scenario.limitation).cuid,
+        }
+        for _ in range(number)
+    ]
+
+
+def bulk(api: Client, name: str, items: Any, status: int = 200, **more: Any) -> dict[str, Any]:
+    headers = more.pop("headers", {})
+    response = api.post(f"executions/bulk/{name}/", {"items": items, **more}, headers=headers)
+    assert response.status_code == status, response.content
+    assert response["Content-Type"] == "application/json"
+    body: dict[str, Any] = response.json()
+    assert [row["index"] for row in body["results"]] == list(range(len(items)))
+    assert all(set(row) == RESULT for row in body["results"])
+    failed = sum(row["problem"] is not None for row in body["results"])
+    assert (body["failed"], body["succeeded"]) == (failed, len(items) - failed)
+    return body
+
+
+def test_many_are_started(api: Client, scenario: Scenario) -> None:
+    items = starts(scenario, 3)
+    body = bulk(api, "start", items)
+    assert [row["status"] for row in body["results"]] == [201] * 3
+    shown = body["results"][0]["execution"]
+    assert shown["entity"]["cuid"] == items[0]["entity"]
+    assert api.get(f"executions/{shown['cuid']}/").json() == shown
+    assert Execution.objects.count() == 3
+
+
+def test_what_one_is_refused_for_does_not_concern_the_others(
+    api: Client, scenario: Scenario
+) -> None:
+    good, other = starts(scenario, 2)
+    foreign = FindingFactory(entity_name_type=scenario.exception).cuid
+    items = [
+        good,
+        {**good, "entity": foreign},
+        {**good, "entity": "nothing"},
+        {**good, "dry_run": True},
+        {"workflow": 3},
+        None,
+        other,
+    ]
+    body = bulk(api, "start", items, 207)
+    assert [row["status"] for row in body["results"]] == [201, 400, 400, 400, 400, 400, 201]
+    codes = [row["problem"] and row["problem"]["code"] for row in body["results"]]
+    assert codes[1:4] == ["entity_type_mismatch", "does_not_exist", "unknown_field"]
+    # Word for word what the route of one answers.
+    alone = api.post("executions/", items[1]).json()
+    assert body["results"][1]["problem"] == alone
+    assert Execution.objects.count() == 2
+
+
+def test_many_are_cancelled(api: Client, scenario: Scenario) -> None:
+    live, ended = scenario.start(), scenario.start()
+    running.cancel(ended)
+    items = [
+        {"execution": live.cuid, "why": "no"},
+        {"execution": ended.cuid},
+        {"execution": "nothing"},
+        {"why": "no"},
+    ]
+    body = bulk(api, "cancel", items, 207)
+    assert [row["status"] for row in body["results"]] == [200, 409, 404, 400]
+    assert body["results"][0]["execution"]["status"] == "cancelled"
+    assert body["results"][1]["problem"]["code"] == "execution_ended"
+
+
+def test_many_try_again(api: Client, scenario: Scenario) -> None:
+    drawn(scenario.callee, form("inner"))
+    both = [scenario.start(), scenario.start()]
+    for execution in both:
+        running.submit(execution, node="form", data={"note": "n"})
+        running.cancel(execution.children.get())
+    items = [{"execution": row.cuid, "node": "call"} for row in both]
+    bulk(api, "retry", items)
+    assert [row.children.count() for row in both] == [2, 2]
+    body = bulk(api, "retry", items, 207)
+    assert {row["problem"]["code"] for row in body["results"]} == {"no_incident"}
+
+
+@pytest.mark.parametrize("how", ["body", "query"])
+def test_many_are_tried(api: Client, scenario: Scenario, how: str) -> None:
+    execution = scenario.start()
+    items = [{"execution": execution.cuid}, {"execution": "nothing"}]
+    query = "?dry_run=true" if how == "query" else ""
+    more = {"dry_run": True} if how == "body" else {}
+    response = api.post(f"executions/bulk/cancel/{query}", {"items": items, **more})
+    assert (response.status_code, response["Dry-Run"]) == (207, "true")
+    body = response.json()
+    assert body["dry_run"] is True
+    assert body["results"][0]["execution"]["status"] == "cancelled"
+    execution.refresh_from_db()
+    assert execution.live
+
+
+def test_a_fault_of_one_leaves_the_others(
+    api: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = running.start
+    calls = iter([False, True, False])
+
+    def start(*args: Any, **kwargs: Any) -> Execution:
+        execution = begin(*args, **kwargs)
+        if next(calls):
+            raise RuntimeError("secret")
+        return execution
+
+    monkeypatch.setattr(running, "start", start)
+    headers = {"Idempotency-Key": "k"}
+    items = starts(scenario, 3)
+    body = bulk(api, "start", items, 207, headers=headers)
+    assert [row["status"] for row in body["results"]] == [201, 500, 201]
+    assert body["results"][1]["problem"]["code"] == "server_error"
+    assert "secret" not in str(body)
+    assert Execution.objects.count() == 2
+
+
+def test_sent_again_only_what_is_not_done_is_done(
+    api: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = starts(scenario, 3)
+    headers = {"Idempotency-Key": "k"}
+    begin = running.start
+
+    def start(workflow: Any, entity: Any, **how: Any) -> Execution:
+        if entity.cuid == items[2]["entity"]:
+            raise SystemExit
+        return begin(workflow, entity, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "start", start)
+        # As a process that ends before the last item.
+        with pytest.raises(SystemExit):
+            bulk(api, "start", items, headers=headers)
+    done = set(Execution.objects.values_list("cuid", flat=True))
+    again = bulk(api, "start", items, headers=headers)
+    assert [row["replayed"] for row in again["results"]] == [True, True, False]
+    assert {row["execution"]["cuid"] for row in again["results"][:2]} == done
+    response = api.post("executions/bulk/start/", {"items": items}, headers=headers)
+    assert response["Idempotency-Replayed"] == "true"
+    response = api.post("executions/bulk/start/", {"items": items[:1]}, headers=headers)
+    assert_problem(response, 422, "idempotency_key_reused")
+    assert Execution.objects.count() == 3
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "pointer"),
+    [
+        ({}, "required", "/items"),
+        ({"items": []}, "empty", "/items"),
+        ({"items": {}}, "not_a_list", "/items"),
+        ({"items": [{}] * (MOST + 1)}, "max_length", "/items"),
+        ({"items": [{}], "dry_run": "yes"}, "invalid", "/dry_run"),
+        ({"items": [{}], "all": True}, "unknown_field", "/all"),
+    ],
+)
+def test_what_is_no_bulk(api: Client, sent: Any, code: str, pointer: str) -> None:
+    for name in ("start", "cancel", "retry"):
+        body = assert_problem(api.post(f"executions/bulk/{name}/", sent), 400, code)
+        assert body["errors"][0]["pointer"] == pointer
+
+
+def test_who_may_do_it_to_one_may_do_it_to_many(scenario: Scenario) -> None:
+    execution = scenario.start()
+    for permission, allowed in (
+        ("executions.add_execution", {"start"}),
+        ("executions.change_execution", {"cancel", "retry"}),
+        ("executions.view_execution", set()),
+    ):
+        client = client_of(permission)
+        for name in ("start", "cancel", "retry"):
+            response = client.post(
+                f"executions/bulk/{name}/",
+                {"items": [{"execution": execution.cuid}], "dry_run": True},
+            )
+            assert (response.status_code != 403) == (name in allowed), (permission, name)
