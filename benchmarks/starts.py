@@ -84,11 +84,14 @@ def strip() -> None:
 
 
 def unlocked() -> tuple[Any, ...]:
-    """Patches; while they hold, no row is locked."""
+    """Patches; while they hold, no row is locked, and none is looked at again."""
     from benchmarks.race import no_lock
+    from executions.engine import writing
     from executions.models import Entity
 
+    at_once = writing._at_once
     return (
+        mock.patch("executions.engine.writing._at_once", lambda rows, _: at_once(rows, None)),
         mock.patch("workflows.locks.lock_rows", no_lock),
         mock.patch(
             "executions.services.starting.lock_entity", lambda pk: Entity._base_manager.get(pk=pk)

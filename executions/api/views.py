@@ -77,7 +77,10 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
         """The execution that the URL names; what is not needed to act on it is read when asked."""
         cuid = self.kwargs["cuid"]
         names = ("id", "cuid", "status", "workflow_id", "root_id", "parent_id")
-        row = None if unstorable(cuid) else instances.by_cuid(Execution, cuid, names)
+        row = None
+        if not unstorable(cuid):
+            submits = self.action == "submit"
+            row = services.read(cuid) if submits else instances.by_cuid(Execution, cuid, names)
         if row is None:
             raise NotFound(f"No execution has the cuid {quoted(cuid)}.")
         self.check_object_permissions(self.request, row)

@@ -64,14 +64,15 @@ _MORE = (
     else "NULL, '', ''"
 )
 
-_ONE = Statement(
+_ONE = (
     f"SELECT {_EXECUTION.of('x')}, {_VERSION.of('v')}, {_ENTITY.of('e')}, {_STEP.of('s')}, {_MORE}"
     " FROM executions_execution x JOIN workflows_version v ON v.id = x.version_id"
     " JOIN executions_entity e ON e.id = x.entity_id"
     f" LEFT JOIN executions_step s ON s.execution_id = x.id AND s.state IN {OPEN}"
-    " WHERE x.id = $1 ORDER BY s.id",
-    ("bigint",),
+    " WHERE x.{name} = $1 ORDER BY s.id"
 )
+_BY_ID = Statement(_ONE.format(name="id"), ("bigint",))
+_BY_CUID = Statement(_ONE.format(name="cuid"), ("text",))
 _ENTITY_ALONE = Statement(
     f"SELECT {_ENTITY.of('e')} FROM executions_entity e WHERE e.id = $1", ("bigint",)
 )
@@ -90,7 +91,15 @@ _PINS = Statement(
 
 def execution(pk: int) -> Known | None:
     """The execution as it is stored now; None when it is gone."""
-    rows = _ONE.execute([pk])
+    return _known(_BY_ID.execute([pk]))
+
+
+def execution_by_cuid(cuid: str) -> Known | None:
+    """The execution with this cuid as it is stored now; None when there is none."""
+    return _known(_BY_CUID.execute([cuid]))
+
+
+def _known(rows: list[Any]) -> Known | None:
     if not rows:
         return None
     row = rows[0]

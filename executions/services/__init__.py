@@ -4,6 +4,7 @@ The order of the locks: the root's row, the child's, the entity's, then shares o
 by id, then versions. A runner takes no exclusive lock on a workflow.
 """
 
+from executions.services.advancing import read
 from executions.services.ending import cancel
 from executions.services.hook_starts import start_by_delivery
 from executions.services.jobs import come_back, give_up, hold, put_off
@@ -18,6 +19,7 @@ __all__ = [
     "give_up",
     "hold",
     "put_off",
+    "read",
     "restart",
     "retry",
     "save_draft",

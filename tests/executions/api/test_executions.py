@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils.dateparse import parse_datetime
 
 from executions import services as running
+from executions.engine import stored
 from executions.models import Execution
 from tests.conftest import Scenario
 from tests.factories import (
@@ -20,6 +23,7 @@ from tests.factories import (
     form,
 )
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
+from workflows.prepared import ON_POSTGRESQL
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -288,3 +292,16 @@ def test_an_execution_takes_four_statements(api: Client, scenario: Scenario, num
     assert statements(lambda: body.append(api.get(path).json())) == 4
     assert len(body[0]["children"]) == len(body[0]["pins"]) == number
     assert statements(lambda: body.append(api.get(f"{path}steps/").json())) <= 7
+
+
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite reads within the transaction that writes")
+def test_a_submit_reads_its_execution_once(api: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    with CaptureQueriesContext(connection) as captured:
+        submitted = api.post(
+            f"executions/{execution.cuid}/submit/", {"node": "form", "data": {"note": "n"}}
+        )
+    assert submitted.json()["status"] == "completed"
+    executed = [query["sql"].partition("(")[0] for query in captured]
+    assert executed.count(f"EXECUTE {stored._BY_CUID.name}") == 1
+    assert f"EXECUTE {stored._BY_ID.name}" not in executed
