@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django_filters import rest_framework as filters
 
-from executions.models import Execution, Finding, InventoryModel
+from executions.models import Execution, Finding, InventoryModel, Step, StepState
 from workflows.api.filters import TruthFilter
 
 
 class ExecutionFilter(filters.FilterSet):
-    """Executions by what they run, on what, and whether they still have something to do."""
+    """Executions by what they run, on what, when, where they stand, and who calls whom."""
 
     live = TruthFilter(method="filter_live")
     workflow = filters.CharFilter(field_name="workflow__cuid")
     entity = filters.CharFilter(field_name="entity__cuid")
+    entity_name_type = filters.CharFilter(field_name="entity__entity_name_type__cuid")
     root = filters.CharFilter(field_name="root__cuid")
+    parent = filters.CharFilter(field_name="parent__cuid")
+    calls = filters.CharFilter(
+        field_name="pins__callee__cuid", help_text="A workflow that has its version pinned by them."
+    )
+    overdue = TruthFilter(method="filter_overdue")
+    incident = TruthFilter(method="filter_incident")
+    started_after = filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="gte")
+    started_before = filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="lt")
+    ended_after = filters.IsoDateTimeFilter(field_name="ended_at", lookup_expr="gte")
+    ended_before = filters.IsoDateTimeFilter(field_name="ended_at", lookup_expr="lt")
 
     class Meta:
         model = Execution
@@ -26,6 +37,25 @@ class ExecutionFilter(filters.FilterSet):
     ) -> QuerySet[Execution]:
         """Only what is live, or only what is not."""
         return executions.filter(live_key__isnull=not value)
+
+    def filter_overdue(
+        self, executions: QuerySet[Execution], name: str, value: bool
+    ) -> QuerySet[Execution]:
+        """Only what has an open step whose deadline has passed, or only what has none."""
+        return _with_step(executions, Step.objects.open().filter(overdue=True), value)
+
+    def filter_incident(
+        self, executions: QuerySet[Execution], name: str, value: bool
+    ) -> QuerySet[Execution]:
+        """Only what has a step with an incident, or only what has none."""
+        return _with_step(executions, Step.objects.filter(state=StepState.INCIDENT), value)
+
+
+def _with_step(
+    executions: QuerySet[Execution], steps: QuerySet[Step], value: bool
+) -> QuerySet[Execution]:
+    has_one = Exists(steps.order_by().filter(execution=OuterRef("pk")))
+    return executions.filter(has_one if value else ~has_one)
 
 
 class FindingFilter(filters.FilterSet):

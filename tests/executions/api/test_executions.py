@@ -11,7 +11,7 @@ from django.utils.dateparse import parse_datetime
 
 from executions import services as running
 from executions.engine import stored
-from executions.models import Execution
+from executions.models import Execution, StepState
 from tests.conftest import Scenario
 from tests.factories import (
     FindingFactory,
@@ -259,9 +259,33 @@ def test_filters(api: Client, scenario: Scenario) -> None:
     assert found(entity="nothing") == []
     assert found(search=waiting.cuid) == [waiting.cuid]
     assert found(ordering="started_at")[-1] == waiting.cuid
+    assert found(parent=ended.cuid) == [child.cuid]
+    assert found(calls=scenario.callee.cuid) == [waiting.cuid, ended.cuid]
+    assert len(found(entity_name_type=scenario.caller.entity_name_type.cuid)) == 3
+    assert found(entity_name_type=FindingTypeFactory().cuid) == []
+    between = waiting.started_at.isoformat()
+    assert found(started_after=between) == [waiting.cuid]
+    assert waiting.cuid not in found(started_before=between)
+    assert found(ended_before=between, parent=ended.cuid) == [child.cuid]
+    assert found(ended_after=between) == []
+    assert_problem(api.get("executions/", {"ended_after": "soon"}), 400, "invalid")
     for query in ({"status": "asleep"}, {"live": "maybe"}):
         assert_problem(api.get("executions/", query), 400, "invalid_choice")
     assert_problem(api.get("executions/", {"ordering": "x"}), 400, "invalid")
+
+
+def test_what_is_late_and_what_has_failed_are_found(api: Client, scenario: Scenario) -> None:
+    late, stuck, calm = (scenario.start() for _ in range(3))
+    late.steps.open().update(overdue=True)
+    stuck.steps.open().update(state=StepState.INCIDENT, incident={"code": "c", "detail": "d"})
+
+    def found(**query: str) -> list[str]:
+        return [row["cuid"] for row in api.get("executions/", query).json()["results"]]
+
+    assert found(overdue="true") == [late.cuid]
+    assert found(overdue="false") == [calm.cuid, stuck.cuid]
+    assert found(incident="true") == [stuck.cuid]
+    assert found(incident="false", overdue="false") == [calm.cuid]
 
 
 @pytest.mark.django_db
