@@ -13,6 +13,7 @@ are made before the clock runs, and there are more of them than a run needs.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import sys
@@ -113,6 +114,7 @@ class ThroughServices:
         self.user = get_user_model().objects.get(username="bench")
         self.workflow = Workflow.objects.get(title="caller")
         kind = self.workflow.entity_name_type
+        self.turn = itertools.count()
         self.findings = Finding.objects.bulk_create(
             [
                 Finding(
@@ -124,12 +126,15 @@ class ThroughServices:
             ]
         )
 
+    def finding(self) -> Any:
+        """The next one: the harness counts anew in each of its rounds."""
+        return self.findings[next(self.turn) % FINDINGS]
+
     def w1(self, i: int) -> Any:
         """Start, up to the form."""
         from executions import services
 
-        finding = self.findings[i % FINDINGS]
-        return services.start(self.workflow, finding, by=self.user)
+        return services.start(self.workflow, self.finding(), by=self.user)
 
     def w2(self, handle: Any, i: int) -> None:
         """Submit the form, through the call, to the end."""
@@ -151,7 +156,7 @@ class ThroughServices:
         return [self.handle(row) for row in rows.values()]
 
     def started(self, number: int) -> Any:
-        """An execution that waits on this worker's finding of this number."""
+        """An execution that waits."""
         return ThroughServices.w1(self, number)
 
     def handle(self, execution: Any) -> Any:
@@ -235,9 +240,8 @@ class ThroughAPI(ThroughServices):
 
     def w1(self, i: int) -> Any:
         """Start, up to the form."""
-        finding = self.findings[i % FINDINGS]
         started = self.post(
-            "/api/v1/executions/", {"workflow": self.workflow.cuid, "entity": finding.cuid}
+            "/api/v1/executions/", {"workflow": self.workflow.cuid, "entity": self.finding().cuid}
         )
         return started["cuid"]
 

@@ -2,6 +2,7 @@
 
     python -m benchmarks.capacity                          measure, then reckon
     python -m benchmarks.capacity --cores 16 --wal 200     for another server
+    python -m benchmarks.capacity --pooled                 with nothing prepared
     python -m benchmarks.capacity --json
 
 A unit is one execution from its start, over a form, through a call, to its end: one start and
@@ -139,6 +140,9 @@ def main() -> int:
     parser.add_argument("--wal", type=float, default=100, help="MB a second that its disk takes")
     parser.add_argument("--use", type=float, default=0.5, help="the part of both that is used")
     parser.add_argument("--per-day", type=float, default=100_000, help="units, for a year's disk")
+    parser.add_argument(
+        "--pooled", action="store_true", help="as behind a pooler by the transaction"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with databases.served("postgresql", "autovacuum = off") as server:
@@ -151,6 +155,7 @@ def main() -> int:
         engine = ThroughServices()
         engine.setup()
         engine.open()
+        connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"] = options.pooled
         start, submit = measured(engine, connection)
         waiting, ended = sizes(engine, connection)
         engine.close()
