@@ -262,3 +262,19 @@ def test_a_broker_is_asked_for_its_certificate() -> None:
     assert (
         "CERT_REQUIRED" in python("-c", asked, CELERY_BROKER_URL="rediss://host", **settings).stdout
     )
+
+
+def test_a_reader_that_has_enough_is_no_failure() -> None:
+    environment = {**os.environ, "DEBUG": "1", "DATABASE_URL": "sqlite://:memory:"}
+    with subprocess.Popen(
+        [sys.executable, "manage.py", "help"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1

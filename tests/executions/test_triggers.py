@@ -11,7 +11,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.utils import timezone
 
-from executions import due, services
+from executions import due, services, tasks
 from executions.models import Entity, Execution, Finding, InventoryModel, TriggeredStart
 from executions.services import triggering
 from tests.factories import (
@@ -289,6 +289,11 @@ def test_what_a_killed_process_left_is_started_by_the_next_once(killed: Workflow
     assert due.run_due(dry_run=True).starts == 1
     assert due.run_due().starts == 1
     assert due.run_due().starts == 0
+    assert ran(killed) == 1 and not TriggeredStart.objects.exists()
+
+
+def test_the_sweep_starts_it_too(killed: Workflow) -> None:
+    tasks.sweep()
     assert ran(killed) == 1 and not TriggeredStart.objects.exists()
 
 
