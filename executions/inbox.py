@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from executions.engine.manager import graph_of
 from executions.engine.nodes.assignees import is_among
-from executions.models import Step, StepState
+from executions.models import SUBMIT, Step, StepState
 from workflows.models import Version
 from workflows.refusals import Refusal
 
@@ -16,12 +16,15 @@ FOR_PEOPLE = ("user_action", "approval")
 
 
 def inbox(user: Any) -> QuerySet[Any, Any]:
-    """The ids of the executions with an open step that this user is named for.
+    """The ids of the executions with an open step that this user may do: named for it, or where
+    nobody is.
 
     Who is named stands in the frozen graphs; open steps share few of them, and each graph is
     parsed once.
     """
     waiting = Step.objects.filter(state=StepState.OPEN, type__in=FOR_PEOPLE)
+    if not user.has_perm(SUBMIT):
+        return waiting.none().values("execution_id")
     places: dict[int, list[str]] = {}
     pairs = waiting.order_by().values_list("execution__version_id", "node_id").distinct()
     for version_id, node_id in pairs:

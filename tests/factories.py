@@ -7,13 +7,14 @@ from typing import Any
 
 import factory
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from factory.django import DjangoModelFactory
 
 from executions.models import Execution, Finding, InventoryModel
 from workflows import services
 from workflows.models import FindingType, RecordType, Version, Workflow
+from workflows_project import roles
 
 
 class FindingTypeFactory(DjangoModelFactory):
@@ -74,6 +75,15 @@ def user_with(*permissions: str, **fields: Any) -> Any:
         user.user_permissions.add(
             Permission.objects.get(content_type__app_label=app, codename=codename)
         )
+    return user
+
+
+def user_in(role: str, **fields: Any) -> Any:
+    """A new user with this role."""
+    # A test that commits leaves the tables empty behind it, the groups of the migration too.
+    roles.put_right(roles.differences([role]))
+    user: Any = UserFactory(**fields)
+    user.groups.add(Group.objects.get(name=role))
     return user
 
 

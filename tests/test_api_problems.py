@@ -292,11 +292,11 @@ def test_a_viewer_reads_and_writes_nothing(scenario: Scenario) -> None:
     [
         ("workflows.add_workflow", "post", "workflows/"),
         ("workflows.change_workflow", "patch", "workflows/{caller}/"),
-        ("workflows.change_workflow", "post", "workflows/change-entity-context/"),
+        ("workflows.change_entity_context", "post", "workflows/change-entity-context/"),
         ("workflows.delete_workflow", "delete", "workflows/{caller}/"),
         ("workflows.add_version", "post", "workflows/{caller}/1/"),
         ("executions.add_execution", "post", "executions/"),
-        ("executions.change_execution", "post", "executions/{execution}/submit/"),
+        ("executions.submit_execution", "post", "executions/{execution}/submit/"),
         ("executions.change_execution", "post", "executions/{execution}/cancel/"),
         ("executions.add_finding", "post", "findings/"),
         ("executions.view_finding", "get", "findings/"),

@@ -14,6 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 VARIABLES = (
     "ALLOWED_HOSTS",
+    "API_AUTHENTICATION_CLASSES",
+    "AUTHENTICATION_BACKENDS",
     "CELERY_BROKER_URL",
     "CSRF_TRUSTED_ORIGINS",
     "DATABASE_URL",
@@ -27,6 +29,7 @@ VARIABLES = (
     "SECRETS_KEY",
     "SECURE_SSL_REDIRECT",
     "SWEEP_SECONDS",
+    "TOKEN_HOURS",
 )
 SHOW = """
 import json
@@ -98,6 +101,11 @@ def test_a_wrong_database_url_stops_every_command_with_a_sentence(command: str, 
         ("SECURE_HSTS_SECONDS", "-1"),
         ("JOB_LEASE_SECONDS", "0"),
         ("SWEEP_SECONDS", "0.5"),
+        ("TOKEN_HOURS", "0"),
+        ("TOKEN_HOURS", "1000000"),
+        ("API_AUTHENTICATION_CLASSES", "no.such.Class"),
+        ("API_AUTHENTICATION_CLASSES", "json.JSONDecoder"),
+        ("AUTHENTICATION_BACKENDS", "Backend"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(name: str, value: str) -> None:
@@ -278,3 +286,45 @@ def test_a_reader_that_has_enough_is_no_failure() -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
+
+
+ADDED = """
+from django.contrib.auth import get_user_model
+from django.contrib.auth.backends import ModelBackend
+from rest_framework.authentication import BaseAuthentication
+
+class Backend(ModelBackend):
+    pass
+
+class Bearer(BaseAuthentication):
+    def authenticate(self, request):
+        if request.headers.get("Authorization") == "Bearer of news":
+            return get_user_model()(username="ada"), None
+"""
+ASKED = """
+import django
+django.setup()
+from django.contrib.auth import get_backends
+from rest_framework.test import APIClient
+client = APIClient(headers={"Host": "localhost", "Authorization": "Bearer of news"})
+print(client.get("/api/v1/node-types/").status_code, [type(row).__name__ for row in get_backends()])
+"""
+
+
+def test_ways_to_log_in_are_added_without_touching_the_code(tmp_path: Path) -> None:
+    (tmp_path / "own_login.py").write_text(ADDED)
+    settings = {"DEBUG": "1", "DJANGO_SETTINGS_MODULE": "workflows_project.settings"}
+    path = f"{ROOT}{os.pathsep}{tmp_path}"
+
+    without = python("-c", ASKED, PYTHONPATH=path, **settings)
+    added = python(
+        "-c",
+        ASKED,
+        PYTHONPATH=path,
+        API_AUTHENTICATION_CLASSES="own_login.Bearer",
+        AUTHENTICATION_BACKENDS="own_login.Backend",
+        **settings,
+    )
+
+    assert without.stdout == "401 ['ModelBackend']\n", without.stderr
+    assert added.stdout == "200 ['ModelBackend', 'Backend']\n", added.stderr

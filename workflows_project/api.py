@@ -162,7 +162,7 @@ def _headers(exc: exceptions.APIException) -> dict[str, str]:
 
 
 class ModelPermissions(BasePermission):
-    """Django's model permissions, for reading too; a view's ``needs`` names another one."""
+    """Django's model permissions, for reading too; a view's ``needs`` names others."""
 
     actions: ClassVar[dict[str, str]] = {
         "GET": "view",
@@ -186,4 +186,5 @@ class ModelPermissions(BasePermission):
         if needed is None and queryset is not None:
             options = queryset.model._meta
             needed = f"{options.app_label}.{action}_{options.model_name}"
-        return needed is None or bool(user.has_perm(needed))
+        names = (needed,) if isinstance(needed, str) else needed or ()
+        return all(user.has_perm(name) for name in names)

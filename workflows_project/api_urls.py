@@ -6,7 +6,9 @@ from rest_framework.routers import DefaultRouter
 
 from executions.api import routes as executions_routes
 from workflows.api import routes as workflows_routes
+from workflows_project import schemes  # noqa: F401
 from workflows_project.problems import no_such_route
+from workflows_project.tokens import TokenViewSet
 
 app_name = "api"
 
@@ -18,6 +20,12 @@ executions_routes.register(router)
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+    path(
+        "tokens/",
+        TokenViewSet.as_view({"get": "list", "post": "create", "delete": "revoke_all"}),
+        name="token-list",
+    ),
+    path("tokens/<str:id>/", TokenViewSet.as_view({"delete": "revoke"}), name="token-detail"),
     path("", include(workflows_routes.urlpatterns)),
     path("", include(executions_routes.urlpatterns)),
     path("", include(router.urls)),

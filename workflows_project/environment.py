@@ -47,16 +47,24 @@ def boolean(name: str, default: bool = False) -> bool:
     return _read(name, default, _boolean, "a yes or no (1, 0, true, false)")
 
 
-def seconds(name: str, default: int = 0, *, least: int = 0) -> int:
-    """A whole number of seconds, not less than ``least``."""
+def number(
+    name: str, default: int = 0, *, of: str = "", least: int = 0, most: int | None = None
+) -> int:
+    """A whole number, of what it counts, from ``least`` to ``most``."""
 
     def convert(value: str) -> int:
-        if (number := int(value)) < least:
+        found = int(value)
+        if found < least or (most is not None and found > most):
             raise ValueError(value)
-        return number
+        return found
 
-    expected = "a whole number of seconds" + (f", {least} or more" if least else "")
-    return _read(name, default, convert, expected)
+    bounds = f", {least} to {most}" if most is not None else f", {least} or more" if least else ""
+    return _read(name, default, convert, f"a whole number{of and f' of {of}'}{bounds}")
+
+
+def seconds(name: str, default: int = 0, *, least: int = 0) -> int:
+    """A whole number of seconds, not less than ``least``."""
+    return number(name, default, of="seconds", least=least)
 
 
 def text(name: str, default: str = "") -> str:

@@ -1,5 +1,6 @@
 """Settings, from the environment. README.md has the table."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from workflows_project import environment
@@ -25,6 +26,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
+    "knox",
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -107,9 +109,24 @@ DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL", "holdfast@localhost"
 if DEBUG and not environment.text("EMAIL_HOST"):
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
+# Beside those that are there: what knows other ways to log in (docs/roles.md).
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    *environment.names("AUTHENTICATION_BACKENDS"),
+]
+API_AUTHENTICATION_CLASSES = environment.names("API_AUTHENTICATION_CLASSES")
+REST_KNOX = {
+    "TOKEN_TTL": timedelta(
+        hours=environment.number("TOKEN_HOURS", 12, of="hours", least=1, most=87_600)
+    ),
+    # A request that reads writes nothing.
+    "AUTO_REFRESH": False,
+}
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.BasicAuthentication",
+        "workflows_project.authentication.BasicAuthentication",
+        "workflows_project.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["workflows_project.api.ModelPermissions"],

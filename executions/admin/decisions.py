@@ -14,7 +14,7 @@ from executions import services
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import is_among, voters
-from executions.models import Execution, Step
+from executions.models import OPERATE, SUBMIT, Execution, Step
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING
 from workflows.admin.shown import admin_url
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from executions.admin.execution import ExecutionAdmin
 
 SLEEPING = ("wait", "start")
+VOTES = ("approve", "reject")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +58,27 @@ _LABELS = {
 
 
 def decisions(execution: Execution, step: Step, node: Node, user: Any) -> Decisions:
-    """What this user, who may change executions, can decide at this step."""
+    """What this user can decide at this step."""
+    may_operate, may_vote = user.has_perm(OPERATE), user.has_perm(SUBMIT)
 
     def buttons(*names: str) -> list[Decision]:
         return [Decision(name, _LABELS[name], _url(execution, step.cuid, name)) for name in names]
 
     if step.state == Step.State.INCIDENT:
+        if not may_operate:
+            return Decisions()
         handles = behaviour(node.type).handles(node.data) or ()
         return Decisions(buttons("retry", "skip"), handles=handles)
     kind = behaviour(node.type)
     if isinstance(kind, Approval):
         if not kind.can_be_approved(node.data, len(voters(node.data))):
             # Too few are left who may vote: an operator ends it.
-            return Decisions(buttons("skip"), handles=kind.exits)
-        if not is_among(node.data, user):
+            return Decisions(buttons("skip"), handles=kind.exits) if may_operate else Decisions()
+        if not may_vote or not is_among(node.data, user):
             return Decisions()
         return Decisions(buttons("approve", "reject"), note="Notes")
-    return Decisions(buttons("wake")) if node.type in SLEEPING else Decisions()
+    may_wake = may_operate and node.type in SLEEPING
+    return Decisions(buttons("wake")) if may_wake else Decisions()
 
 
 def _url(execution: Execution, cuid: str, name: str) -> str:

@@ -13,18 +13,16 @@ from django.utils.html import format_html
 from django.utils.timezone import localtime
 
 from executions.admin.cancel import cancel_page, restart_page
-from executions.admin.decisions import decide
+from executions.admin.decisions import VOTES, decide
 from executions.admin.start import start_page
 from executions.admin.steps import submit_form
 from executions.admin.told import told
 from executions.inbox import inbox
-from executions.models import Entity, Execution
+from executions.models import OPERATE, START, SUBMIT, Entity, Execution
 from workflows.admin.narrowed import narrowed
 from workflows.admin.shown import badge
 from workflows.admin.told import ToldAdmin
 from workflows.models import Version, Workflow
-
-CHANGE = "executions.change_execution"
 
 
 class LiveFilter(SimpleListFilter):
@@ -146,26 +144,26 @@ class ExecutionAdmin(ToldAdmin):
 
     def start_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The page where an entity is chosen to start a workflow on."""
-        self.require(request, "executions.add_execution")
+        self.require(request, START)
         return start_page(self, request, pk)
 
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The page that asks why before it cancels."""
-        self.require(request, CHANGE)
+        self.require(request, OPERATE)
         return cancel_page(self, request, self.find(pk))
 
     def restart_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The page that asks why before it begins anew."""
-        self.require(request, CHANGE)
-        self.require(request, "executions.add_execution")
+        self.require(request, OPERATE)
+        self.require(request, START)
         return restart_page(self, request, self.find(pk))
 
     def decide_view(self, request: HttpRequest, pk: int, cuid: str, name: str) -> HttpResponse:
         """Where the buttons of open steps post to."""
-        self.require(request, CHANGE)
+        self.require(request, SUBMIT if name in VOTES else OPERATE)
         return decide(self, request, self.find(pk), cuid, name)
 
     def submit_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:
         """Where the forms of open steps are posted to."""
-        self.require(request, CHANGE)
+        self.require(request, SUBMIT)
         return submit_form(self, request, self.find(pk), cuid)

@@ -15,7 +15,7 @@ from executions.admin.decisions import Decisions, decisions
 from executions.engine import forms
 from executions.engine.nodes.assignees import may_submit
 from executions.guards import Ended, NotOpen
-from executions.models import OPEN, Execution, Step, Vote
+from executions.models import OPEN, SUBMIT, Execution, Step, Vote
 from workflows.admin.refused import REFUSING, refusal_of
 from workflows.admin.shown import admin_url
 from workflows.graph import Node
@@ -42,9 +42,7 @@ class OpenStep:
     votes: list[Vote] = field(default_factory=list)
 
 
-def open_steps(
-    execution: Execution, user: Any, *, may_change: bool, bound: dict[str, Any]
-) -> list[OpenStep]:
+def open_steps(execution: Execution, user: Any, *, bound: dict[str, Any]) -> list[OpenStep]:
     """The open steps; ``bound`` has the forms that were refused, by the cuid of their step."""
     steps = (
         Step.objects.filter(execution=execution)
@@ -57,10 +55,7 @@ def open_steps(
     except Refusal as refusal:
         damage = f"The frozen graph is damaged: {refusal.message}"
         return [OpenStep(step, step.label or step.node_id, note=damage) for step in steps]
-    return [
-        _open_step(execution, step, manager.node(step.node_id), user, may_change, bound)
-        for step in steps
-    ]
+    return [_open_step(execution, step, manager.node(step.node_id), user, bound) for step in steps]
 
 
 def _open_step(
@@ -68,17 +63,16 @@ def _open_step(
     step: Step,
     node: Node,
     user: Any,
-    may_change: bool,
     bound: dict[str, Any],
 ) -> OpenStep:
     title = node.data.get("title") or node.label
     votes = list(step.votes.all())
     if step.state == Step.State.INCIDENT or node.type != USER_ACTION:
-        found = decisions(execution, step, node, user) if may_change else Decisions()
+        found = decisions(execution, step, node, user)
         note = "" if found else _note(step, node)
         return OpenStep(step, title, note=note, child=step.child, decisions=found, votes=votes)
-    if not may_change:
-        return OpenStep(step, title, note="Waits for somebody who may change executions.")
+    if not user.has_perm(SUBMIT):
+        return OpenStep(step, title, note="Waits for somebody who may fill in forms.")
     if not may_submit(node.data, user):
         return OpenStep(
             step, title, note=f"Assigned to {_assignees(node.data.get('assignees', {}))}."

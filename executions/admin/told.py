@@ -9,7 +9,7 @@ from django.utils.html import format_html
 
 from executions.admin.entity import entity_page
 from executions.admin.steps import OpenStep, open_steps
-from executions.models import Entity, Execution, Pin, Step
+from executions.models import OPERATE, START, Entity, Execution, Pin, Step
 from workflows.admin.history import log_url
 from workflows.admin.shown import admin_url, link, pretty
 
@@ -19,12 +19,12 @@ SHORT = 80
 
 def told(request: HttpRequest, row: Execution, bound: dict[str, Any]) -> dict[str, Any]:
     """The context of the page; ``bound`` has the forms that were refused, by step."""
-    may_change = request.user.has_perm("executions.change_execution")
+    may_operate = request.user.has_perm(OPERATE)
     pins = Pin.objects.filter(root_id=row.root_or_self_id)
     steps = Step.objects.filter(execution=row).select_related("closed_by", "child")
     total = steps.count()
     newest = list(steps.order_by("-pk")[:HISTORY])
-    standing: list[OpenStep] = open_steps(row, request.user, may_change=may_change, bound=bound)
+    standing: list[OpenStep] = open_steps(row, request.user, bound=bound)
     return {
         "execution": row,
         "workflow_link": link(row.workflow),
@@ -42,11 +42,11 @@ def told(request: HttpRequest, row: Execution, bound: dict[str, Any]) -> dict[st
         ],
         "history_total": total,
         "log_url": log_url(request, row.cuid),
-        "restart_url": may_change
-        and request.user.has_perm("executions.add_execution")
+        "restart_url": may_operate
+        and request.user.has_perm(START)
         and row.parent_id is None
         and admin_url(Execution, "restart", row.pk),
-        "cancel_url": may_change and row.live and admin_url(Execution, "cancel", row.pk),
+        "cancel_url": may_operate and row.live and admin_url(Execution, "cancel", row.pk),
     }
 
 

@@ -23,7 +23,7 @@ from executions.api.serializers import (
     ExecutionSerializer,
     StartSerializer,
 )
-from executions.models import Execution
+from executions.models import OPERATE, Execution
 from workflows.api import edits
 from workflows.api.resources import Resource
 from workflows.api.strict import AnyField, StrictBooleanField, StrictCharField, StrictSerializer
@@ -124,7 +124,12 @@ class BulkActions(Resource):
         responses=ANSWERS,
         filters=False,
     )
-    @action(detail=False, methods=["post"], url_path="bulk/start", pagination_class=None)
+    @action(
+        detail=False,
+        methods=["post"],
+        url_path="bulk/start",
+        pagination_class=None,
+    )
     def bulk_start(self, request: Request) -> Response:
         """Start each of these."""
 
@@ -149,7 +154,7 @@ class BulkActions(Resource):
         detail=False,
         methods=["post"],
         url_path="bulk/cancel",
-        needs="executions.change_execution",
+        needs=OPERATE,
         pagination_class=None,
     )
     def bulk_cancel(self, request: Request) -> Response:
@@ -166,7 +171,7 @@ class BulkActions(Resource):
         detail=False,
         methods=["post"],
         url_path="bulk/retry",
-        needs="executions.change_execution",
+        needs=OPERATE,
         pagination_class=None,
     )
     def bulk_retry(self, request: Request) -> Response:

@@ -30,7 +30,15 @@ from executions.api.serializers import (
     VotingSerializer,
 )
 from executions.inbox import inbox
-from executions.models import Execution, Finding, InventoryModel, Step
+from executions.models import (
+    OPERATE,
+    START,
+    SUBMIT,
+    Execution,
+    Finding,
+    InventoryModel,
+    Step,
+)
 from workflows import instances
 from workflows.api.edits import MADE_ONCE, edit
 from workflows.api.resources import EditableResource, Resource
@@ -112,49 +120,49 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
         return self.answer(execution, status.HTTP_201_CREATED)
 
     @extend_schema(request=SubmitSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
-    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @action(detail=True, methods=["post"], needs=SUBMIT)
     @edit
     def submit(self, request: Request, cuid: str) -> Response:
         """Submit the form of an open step; answers what stands after all that follows."""
         return self._do(request, SubmitSerializer, services.submit)
 
     @extend_schema(request=SubmitSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
-    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @action(detail=True, methods=["post"], needs=SUBMIT)
     @edit
     def draft(self, request: Request, cuid: str) -> Response:
         """Keep what a form holds so far; it is judged when it is submitted."""
         return self._do(request, SubmitSerializer, services.save_draft)
 
     @extend_schema(request=VotingSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
-    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @action(detail=True, methods=["post"], needs=SUBMIT)
     @edit
     def approve(self, request: Request, cuid: str) -> Response:
         """Vote for it; who has voted already changes their mind."""
         return self._do(request, VotingSerializer, services.vote, approves=True)
 
     @extend_schema(request=VotingSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
-    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @action(detail=True, methods=["post"], needs=SUBMIT)
     @edit
     def reject(self, request: Request, cuid: str) -> Response:
         """Vote against it."""
         return self._do(request, VotingSerializer, services.vote, approves=False)
 
     @extend_schema(request=DecisionSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
-    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @action(detail=True, methods=["post"], needs=OPERATE)
     @edit
     def wake(self, request: Request, cuid: str) -> Response:
         """Let a step that sleeps go on before its time."""
         return self._do(request, DecisionSerializer, services.wake)
 
     @extend_schema(request=DecisionSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
-    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @action(detail=True, methods=["post"], needs=OPERATE)
     @edit
     def retry(self, request: Request, cuid: str) -> Response:
         """Let a step that has an incident try again."""
         return self._do(request, DecisionSerializer, services.retry)
 
     @extend_schema(request=SkipSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
-    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @action(detail=True, methods=["post"], needs=OPERATE)
     @edit
     def skip(self, request: Request, cuid: str) -> Response:
         """Leave a step that has an incident by the exit that is named."""
@@ -163,7 +171,7 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     @extend_schema(
         request=CancelSerializer, parameters=MADE_ONCE, responses={201: ExecutionSerializer}
     )
-    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @action(detail=True, methods=["post"], needs=(OPERATE, START))
     @edit
     def restart(self, request: Request, cuid: str) -> Response:
         """Start anew from the beginning; what is live is cancelled. Answers the new one."""
@@ -191,7 +199,7 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
         return self.get_paginated_response(ListedExecutionSerializer(page, many=True).data)
 
     @extend_schema(request=CancelSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
-    @action(detail=True, methods=["post"], needs="executions.change_execution")
+    @action(detail=True, methods=["post"], needs=OPERATE)
     @edit
     def cancel(self, request: Request, cuid: str) -> Response:
         """Cancel an execution and all that it has started."""

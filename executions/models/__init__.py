@@ -1,7 +1,7 @@
 """What is running: entities, executions, their steps and pins; and the secrets they use."""
 
 from executions.models.entity import Entity, Finding, InventoryModel
-from executions.models.execution import LIVE, Execution, Status
+from executions.models.execution import LIVE, OPERATE, START, SUBMIT, Execution, Status
 from executions.models.job import PERFORMED, Job, JobKind
 from executions.models.pin import Pin
 from executions.models.secret import Secret, SecretUnreadable
@@ -12,7 +12,10 @@ from executions.models.vote import Vote
 __all__ = [
     "LIVE",
     "OPEN",
+    "OPERATE",
     "PERFORMED",
+    "START",
+    "SUBMIT",
     "Delivery",
     "Entity",
     "Execution",

@@ -36,6 +36,13 @@ class Status(models.TextChoices):
 LIVE: tuple[str, ...] = (Status.SCHEDULED.value, Status.ACTIVE.value, Status.WAITING.value)
 """The statuses of an execution that still has something to do."""
 
+SUBMIT = "executions.submit_execution"
+"""The permission to fill in forms and to vote, where the step does not name others."""
+OPERATE = "executions.change_execution"
+"""The permission to decide on an execution's course: cancel, retry, skip, wake."""
+START = "executions.add_execution"
+"""The permission to start one."""
+
 
 class ExecutionQuerySet(WrittenOnceQuerySet["Execution"]):
     """Executions, by whether they still have something to do."""
@@ -115,6 +122,7 @@ class Execution(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-pk"]
+        permissions: ClassVar = [("submit_execution", "Can fill in forms and vote")]
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(status__in=[*LIVE, "completed", "failed", "cancelled"]),

@@ -19,10 +19,9 @@ from workflows.admin.refused import REFUSING, as_html
 from workflows.admin.sections import Executions, live_count
 from workflows.admin.shown import NOTHING, admin_url, badge, execution_model, link
 from workflows.admin.told import ToldAdmin
-from workflows.models import PendingChange, PendingWorkflow, Workflow
+from workflows.models import CHANGE_CONTEXT, PendingChange, PendingWorkflow, Workflow
 from workflows.models.context_change import ContextChange
 
-CHANGE = "workflows.change_workflow"
 LISTED = 20
 SHORT = 80
 WAITING = PendingChange.State.WAITING
@@ -98,14 +97,14 @@ class PendingChangeAdmin(ToldAdmin):
             "change": row,
             "workflows": _workflows(row),
             "waits": row.state == WAITING and _what_it_waits_for(row),
-            "may_change": request.user.has_perm(CHANGE),
+            "may_change": request.user.has_perm(CHANGE_CONTEXT),
             "withdraw_url": admin_url(row, "withdraw", row.pk),
             "try_url": admin_url(row, "try", row.pk),
             **history(request, row.cuid),
         }
 
     def _find(self, request: HttpRequest, pk: int) -> PendingChange:
-        self.require(request, CHANGE)
+        self.require(request, CHANGE_CONTEXT)
         row = self.get_queryset(request).filter(pk=pk).first()
         if row is None:
             raise Http404

@@ -15,7 +15,7 @@ from workflows.admin.history import history
 from workflows.admin.refused import describe
 from workflows.admin.shown import admin_url, execution_model
 from workflows.admin.starts import starts
-from workflows.models import Version, Workflow
+from workflows.models import CHANGE_CONTEXT, Version, Workflow
 from workflows.models.context_change import AnyChange
 from workflows.models.pending import draining
 from workflows.refusals import Refusal
@@ -86,7 +86,7 @@ def sections(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
         "callers": _linked(found["dependent_workflows"], ids),
         "callees": _linked(found["referenced_workflows"], ids),
         "graph_url": may("workflows.add_version") and admin_url(Workflow, "graph", workflow.pk),
-        "change_type_url": may("workflows.change_workflow")
+        "change_type_url": may(CHANGE_CONTEXT)
         and admin_url(Workflow, "change_type", workflows=workflow.pk),
         "draining": draining_html(request, workflow),
         # What is stored: the form may show what was refused.

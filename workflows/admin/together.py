@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,7 +16,7 @@ from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, as_html, refusal_of
 from workflows.admin.sections import live_count
 from workflows.admin.shown import admin_url, link, row_id
-from workflows.models import FindingType, RecordType, Workflow
+from workflows.models import CHANGE_CONTEXT, FindingType, RecordType, Workflow
 from workflows.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -98,8 +97,7 @@ def _try(chosen: list[Any], context: dict[str, Any]) -> Tried:
 
 def change_type_page(model_admin: GuardedAdmin, request: HttpRequest) -> HttpResponse:
     """GET chooses and tries, POST applies or puts on hold."""
-    if not model_admin.has_change_permission(request):
-        raise PermissionDenied
+    model_admin.require(request, CHANGE_CONTEXT)
     data = request.POST if request.method == "POST" else request.GET
     chosen = _chosen(data)
     if not chosen:

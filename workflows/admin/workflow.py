@@ -19,7 +19,7 @@ from workflows.admin.refused import REFUSING, as_html
 from workflows.admin.sections import Outlook, live_count, outlook, outlook_html, sections
 from workflows.admin.shown import admin_url, badge, execution_model
 from workflows.admin.together import change_type_page
-from workflows.models import CONTEXT_FIELDS, PendingWorkflow, Version, Workflow
+from workflows.models import CHANGE_CONTEXT, CONTEXT_FIELDS, PendingWorkflow, Version, Workflow
 from workflows.models.audited import changed
 
 NOTICE = "change_of_type"
@@ -97,8 +97,13 @@ class WorkflowAdmin(GuardedAdmin):
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Workflow | None = None) -> Any:
-        """What is only told."""
-        return ["cuid", NOTICE]
+        """What is only told; of a workflow that is there, the type to whoever may not change it."""
+        may_change = obj is None or self.has_change_context_permission(request)
+        return ["cuid", NOTICE, *(() if may_change else CONTEXT_FIELDS)]
+
+    def has_change_context_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may change what workflows work on."""
+        return bool(request.user.has_perm(CHANGE_CONTEXT))
 
     @admin.display(description="changing it")
     def change_of_type(self, row: Workflow) -> str:
@@ -111,7 +116,7 @@ class WorkflowAdmin(GuardedAdmin):
         row: Any = super().get_object(request, object_id, from_field)
         if row is not None:
             request.__dict__.pop(_OUTLOOK, None)
-            may_change = self.has_change_permission(request, row)
+            may_change = self.has_change_context_permission(request)
             found = self._outlook(request, row)
             row.outlook_notice = outlook_html(row, found, may_change=may_change)
         return row
@@ -168,7 +173,7 @@ class WorkflowAdmin(GuardedAdmin):
         """The page where several workflows take another type together."""
         return change_type_page(self, request)
 
-    @admin.action(description="Change finding type together…", permissions=["change"])
+    @admin.action(description="Change finding type together…", permissions=["change_context"])
     def change_type(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> HttpResponse:
         """Go to the page where the type is chosen."""
         ids = ",".join(str(pk) for pk in queryset.order_by("pk").values_list("pk", flat=True))

@@ -34,7 +34,7 @@ from workflows.api.strict import (
     StrictChoiceField,
     StrictSerializer,
 )
-from workflows.models import EntityName, FindingType, PendingChange, RecordType
+from workflows.models import CHANGE_CONTEXT, EntityName, FindingType, PendingChange, RecordType
 
 
 class ContextSerializer(StrictSerializer):
@@ -232,7 +232,7 @@ class ContextActions(Resource):
         detail=False,
         methods=["post"],
         url_path="change-entity-context",
-        needs="workflows.change_workflow",
+        needs=CHANGE_CONTEXT,
     )
     @edit
     def change_entity_context(self, request: Request) -> Response:
@@ -281,7 +281,7 @@ class PendingChangeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Res
 
     def get_permissions(self) -> Any:
         """Who may put a change on hold may withdraw it."""
-        self.needs = "workflows.change_workflow" if self.action == "destroy" else None
+        self.needs = CHANGE_CONTEXT if self.action == "destroy" else None
         return super().get_permissions()
 
     @extend_schema(parameters=[DRY_RUN])

@@ -101,8 +101,8 @@ def find(rows: QuerySet[Any], cuid: str) -> Any:
 class Resource(GenericViewSet):
     """Rows of a model, each at its cuid."""
 
-    needs: str | None = None
-    """The permission that the request needs, where it is not the model's own."""
+    needs: str | tuple[str, ...] | None = None
+    """The permissions that the request needs, where it is not the model's own."""
     pointer_names: ClassVar[Mapping[str, str]] = {}
     """What the names of the model's fields are in the representation, where they differ."""
 

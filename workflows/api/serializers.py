@@ -6,7 +6,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail
+from rest_framework.exceptions import ErrorDetail, PermissionDenied
 
 from workflows.api.refused import url_of
 from workflows.api.strict import (
@@ -18,7 +18,14 @@ from workflows.api.strict import (
     StrictModelSerializer,
 )
 from workflows.jsontext import quoted, unstorable
-from workflows.models import FindingType, RecordType, Version, Workflow
+from workflows.models import (
+    CHANGE_CONTEXT,
+    CONTEXT_FIELDS,
+    FindingType,
+    RecordType,
+    Version,
+    Workflow,
+)
 
 
 class FindingTypeSerializer(StrictModelSerializer):
@@ -85,6 +92,16 @@ class WorkflowSerializer(StrictModelSerializer):
             "draining",
         ]
         read_only_fields = ["cuid"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Raises ``PermissionDenied`` where the type changes, and the user may not change it."""
+        row: Any = self.instance
+        is_changed = row is not None and any(
+            name in attrs and attrs[name] != getattr(row, name) for name in CONTEXT_FIELDS
+        )
+        if is_changed and not self.context["request"].user.has_perm(CHANGE_CONTEXT):
+            raise PermissionDenied("You may not change the finding type of workflows.")
+        return attrs
 
     @extend_schema_field(DrainingSerializer(allow_null=True))
     def get_draining(self, row: Any) -> Any:

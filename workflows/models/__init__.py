@@ -4,12 +4,13 @@ from workflows.models.audit import AuditCounter, AuditEntry
 from workflows.models.kept_answer import KeptAnswer
 from workflows.models.types import CONTEXT_FIELDS, Context, EntityName, FindingType, RecordType
 
-from workflows.models.workflow import Workflow  # isort: skip
+from workflows.models.workflow import CHANGE_CONTEXT, Workflow  # isort: skip
 from workflows.models.pending import PendingChange, PendingWorkflow
 from workflows.models.unsealed import Unsealed, unsealed
 from workflows.models.version import Reference, Version
 
 __all__ = [
+    "CHANGE_CONTEXT",
     "CONTEXT_FIELDS",
     "AuditCounter",
     "AuditEntry",

@@ -20,6 +20,9 @@ from workflows.refusals import Attempt
 if TYPE_CHECKING:
     from workflows.models.edit import WorkflowEdit
 
+CHANGE_CONTEXT = "workflows.change_entity_context"
+"""The permission to change what a workflow works on, by whichever door."""
+
 
 class WorkflowQuerySet(AuditedQuerySet):
     """Workflows; context, state and trigger do not change through bulk statements."""
@@ -114,6 +117,9 @@ class Workflow(Audited, EntityContext):
 
     class Meta:
         ordering: ClassVar = ["title", "pk"]
+        permissions: ClassVar = [
+            ("change_entity_context", "Can change the finding type of workflows, now or on hold")
+        ]
         constraints: ClassVar = [
             *EntityContext.Meta.constraints,
             KeyTarget(fields=["id", "context_key"], name="workflows_workflow_context"),

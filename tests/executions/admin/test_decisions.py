@@ -22,7 +22,12 @@ from workflows.models import AuditEntry
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
-MAY = (*VIEW, "executions.change_execution", "executions.add_execution")
+MAY = (
+    *VIEW,
+    "executions.submit_execution",
+    "executions.change_execution",
+    "executions.add_execution",
+)
 
 
 def decide(client: Client, execution: Execution, name: str, **sent: str) -> Any:

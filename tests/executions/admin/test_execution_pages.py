@@ -26,7 +26,7 @@ from workflows import guards
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MAY = (*VIEW, "executions.change_execution")
+MAY = (*VIEW, "executions.change_execution", "executions.submit_execution")
 EVERY_TYPE: list[dict[str, Any]] = [
     {"name": "text", "type": "text", "required": True},
     {"name": "csrfmiddlewaretoken", "type": "long_text"},

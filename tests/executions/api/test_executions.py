@@ -217,7 +217,7 @@ def test_what_has_ended_takes_nothing(api: Client, scenario: Scenario) -> None:
 def test_a_form_that_is_for_others(scenario: Scenario) -> None:
     drawn(scenario.caller, form(assignees={"users": ["alice"]}))
     execution = scenario.start()
-    bob = client_of("executions.change_execution")
+    bob = client_of("executions.submit_execution")
     filled_in = {"node": "form", "data": {"note": "n"}}
     for name in ("draft", "submit"):
         response = bob.post(f"executions/{execution.cuid}/{name}/", filled_in)

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def client_named(name: str, *permissions: str) -> Client:
-    client = client_of(*(permissions or ("executions.change_execution",)))
+    client = client_of(*(permissions or ("executions.submit_execution",)))
     user: Any = UserFactory(username=name)
     user.user_permissions.set(
         type(user).objects.get(pk=client.session["_auth_user_id"]).user_permissions.all()
@@ -105,8 +105,9 @@ class TestInbox:
         return [row["cuid"] for row in client.get("executions/mine/").json()["results"]]
 
     def test_it_holds_what_this_user_may_do(self) -> None:
-        ada = client_named("ada", "executions.view_execution", "executions.change_execution")
-        grace = client_named("grace", "executions.view_execution")
+        may = ("executions.view_execution", "executions.submit_execution")
+        ada, grace = client_named("ada", *may), client_named("grace", *may)
+        reader = client_of("executions.view_execution")
         workflow = WorkflowFactory()
         drawn(workflow, form(assignees={"users": ["ada"]}))
         one = services.start(workflow, _finding(workflow))
@@ -116,6 +117,7 @@ class TestInbox:
         everybody = services.start(open_to_all, _finding(open_to_all))
         assert set(self.found(ada)) == {one.cuid, vote.cuid, everybody.cuid}
         assert set(self.found(grace)) == {vote.cuid, everybody.cuid}
+        assert self.found(reader) == []
         ada.post(f"executions/{vote.cuid}/approve/", {"node": "vote"})
         assert set(self.found(ada)) == {one.cuid, everybody.cuid}, "who has voted is done"
 

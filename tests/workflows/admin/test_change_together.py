@@ -100,7 +100,7 @@ class TestTogether:
         asked = {"workflows": scenario.caller.pk}
         assert staff(*VIEW).get(reverse(TOGETHER), asked).status_code == 403
         assert "Change finding type together" not in text(staff(*VIEW).get(page(scenario.caller)))
-        allowed = staff(*VIEW, "workflows.change_workflow")
+        allowed = staff(*VIEW, "workflows.change_entity_context")
         assert allowed.get(reverse(TOGETHER), asked).status_code == 200
 
 
@@ -225,7 +225,7 @@ class TestWhenDrained:
         self, scenario: Scenario
     ) -> None:
         scenario.start()
-        client = staff(*VIEW, "workflows.change_workflow")
+        client = staff(*VIEW, "workflows.change_entity_context")
         response = client.post(reverse(TOGETHER), self.asked(scenario, when="drained"))
         assert response["Location"] == reverse("admin:workflows_workflow_changelist")
         assert PendingChange.objects.exists()

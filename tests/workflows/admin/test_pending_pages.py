@@ -195,7 +195,7 @@ class TestWithdraw:
         for name in ("withdraw", "try"):
             assert viewer.post(page(pending, name)).status_code == 403
         assert staff(*VIEW).get(page(pending)).status_code == 403
-        allowed = staff(*MAY, "workflows.change_workflow")
+        allowed = staff(*MAY, "workflows.change_entity_context")
         assert allowed.post(page(pending, "withdraw")).status_code == 302
         assert not PendingChange.objects.exists()
 

@@ -209,14 +209,16 @@ class TestOnHold:
         assert named["Extra"] is None
         assert named["Workflow 3"]
 
-    @pytest.mark.parametrize("permission", ["view_pendingchange", "change_workflow"])
-    def test_who_may_change_workflows_may_withdraw(
+    @pytest.mark.parametrize(
+        "permission", ["view_pendingchange", "change_workflow", "change_entity_context"]
+    )
+    def test_who_may_change_the_type_may_withdraw(
         self, api: Client, scenario: Scenario, permission: str
     ) -> None:
         scenario.start()
         cuid = change(api, scenario, when="drained").json()["pending"]["cuid"]
         response = client_of(f"workflows.{permission}").delete(f"pending-changes/{cuid}/")
-        assert response.status_code == (204 if permission == "change_workflow" else 403)
+        assert response.status_code == (204 if permission == "change_entity_context" else 403)
 
 
 class TestAudit:

@@ -1,0 +1,137 @@
+"""Everybody who may come to a door, and one of each thing that they may do something to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.urls import URLPattern, URLResolver, get_resolver
+from knox.models import AuthToken
+
+from executions import services as running
+from executions.models import Execution, Finding, InventoryModel, Secret
+from tests.executions.test_interventions import approving
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    InventoryModelFactory,
+    RecordTypeFactory,
+    UserFactory,
+    WorkflowFactory,
+    call,
+    drawn,
+    form,
+    user_in,
+)
+from workflows import services as drawing
+from workflows.models import AuditEntry, FindingType, PendingChange, RecordType, Workflow
+from workflows_project.roles import ROLES
+
+ANONYMOUS, NOBODY, SUPERUSER = "anonymous", "nobody", "superuser"
+EVERYBODY = (ANONYMOUS, NOBODY, *ROLES, SUPERUSER)
+"""Who comes: somebody unknown, a user without a role, one of each role, and a superuser."""
+
+READERS = {*ROLES, SUPERUSER}
+ADMINISTRATORS = {"administrator", SUPERUSER}
+PARTICIPANTS = {"participant", *ADMINISTRATORS}
+DESIGNERS = {"designer", *ADMINISTRATORS}
+OPERATORS = {"operator", *ADMINISTRATORS}
+KNOWN = {NOBODY, *READERS}
+NONE: set[str] = set()
+
+
+@dataclass
+class World:
+    """One of each, so that whatever is asked for can be done once."""
+
+    kind: FindingType
+    unused_kind: FindingType
+    unused_record_type: RecordType
+    finding: Finding
+    unused_finding: Finding
+    unused_model: InventoryModel
+    workflow: Workflow
+    unused_workflow: Workflow
+    at_a_form: Execution
+    asleep: Execution
+    in_an_incident: Execution
+    at_a_vote: Execution
+    pending: PendingChange
+    entry: AuditEntry
+    secret: Secret
+    tokens: dict[str, AuthToken]
+    users: dict[str, Any]
+
+
+def world(**fields: Any) -> World:
+    """Make it; ``fields`` are those of everybody who comes."""
+    users = {role: user_in(role, username=role, **fields) for role in ROLES}
+    users[NOBODY] = UserFactory(username=NOBODY, **fields)
+    users[SUPERUSER] = get_user_model().objects.create_superuser(SUPERUSER)
+    kind = FindingTypeFactory()
+
+    def on(*nodes: dict[str, Any]) -> Workflow:
+        workflow = WorkflowFactory(entity_name_type=kind)
+        if nodes:
+            drawn(workflow, *nodes)
+        return workflow
+
+    finding = FindingFactory(entity_name_type=kind)
+    workflow, voting = on(form()), on()
+    drawing.save_graph(voting, approving(users=sorted(users)), based_on=1)
+    broken = running.start(on(call(on(form()))), finding)
+    running.cancel(broken.children.get())
+    held = WorkflowFactory(entity_name_type=kind)
+    drawn(held, form())
+    running.start(held, finding)
+    unused_kind = FindingTypeFactory()
+    pending = drawing.change_entity_context(
+        [held], entity_name_type=FindingTypeFactory(), when="drained"
+    ).pending
+    assert pending is not None
+    secret = Secret.objects.create(name="key")
+    entry = AuditEntry.objects.first()
+    assert entry is not None
+    return World(
+        kind=kind,
+        unused_kind=unused_kind,
+        unused_record_type=RecordTypeFactory(),
+        finding=finding,
+        unused_finding=FindingFactory(),
+        unused_model=InventoryModelFactory(),
+        workflow=workflow,
+        unused_workflow=WorkflowFactory(),
+        at_a_form=running.start(workflow, finding),
+        asleep=running.start(
+            on({"id": "nap", "type": "wait", "data": {"interval": "P1D"}}), finding
+        ),
+        in_an_incident=broken,
+        at_a_vote=running.start(voting, finding),
+        pending=pending,
+        entry=entry,
+        secret=secret,
+        tokens={who: AuthToken.objects.create(user=user)[0] for who, user in users.items()},
+        users=users,
+    )
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """What is done here is undone: the next one finds the world as it was."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def views(patterns: Any = None, space: str = "") -> Iterator[tuple[str, str | None, Any]]:
+    """Every view that a URL leads to: its namespace, its name, and itself."""
+    for row in get_resolver(settings.ROOT_URLCONF).url_patterns if patterns is None else patterns:
+        if isinstance(row, URLResolver):
+            yield from views(row.url_patterns, row.namespace or space)
+        elif isinstance(row, URLPattern):
+            yield space, row.name, row.callback

@@ -1,0 +1,205 @@
+"""Who may see which page of the admin, as one table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from executions.models import Execution
+from tests.people import (
+    ADMINISTRATORS,
+    ANONYMOUS,
+    DESIGNERS,
+    EVERYBODY,
+    NONE,
+    OPERATORS,
+    PARTICIPANTS,
+    READERS,
+    World,
+    undone,
+    views,
+    world,
+)
+
+pytestmark = pytest.mark.django_db
+
+OF_THE_SITE = {
+    *("index", "login", "logout", "password_change", "password_change_done"),
+    *("autocomplete", "jsi18n", "view_on_site", "app_list"),
+}
+"""What Django's site has for everybody who may enter, and narrows by itself."""
+
+
+def _pages(
+    model: str, *, view: set[str], add: set[str], change: set[str], delete: set[str]
+) -> dict[str, set[str]]:
+    """The stock pages of a model; a page that is told is seen by whoever may view."""
+    return {
+        f"{model}_changelist": view,
+        f"{model}_history": view,
+        f"{model}_add": add,
+        f"{model}_change": view | change,
+        f"{model}_delete": delete,
+    }
+
+
+def _told(model: str, view: set[str]) -> dict[str, set[str]]:
+    return _pages(model, view=view, add=NONE, change=NONE, delete=NONE)
+
+
+def _kept(model: str, view: set[str], may: set[str]) -> dict[str, set[str]]:
+    return _pages(model, view=view, add=may, change=may, delete=may)
+
+
+PAGES: dict[str, set[str]] = {
+    **_kept("auth_group", ADMINISTRATORS, ADMINISTRATORS),
+    **_kept("auth_user", ADMINISTRATORS, ADMINISTRATORS),
+    "auth_user_password_change": ADMINISTRATORS,
+    **_pages("knox_authtoken", view=ADMINISTRATORS, add=NONE, change=NONE, delete=ADMINISTRATORS),
+    **_told("workflows_auditentry", ADMINISTRATORS),
+    **_kept("workflows_findingtype", READERS, DESIGNERS),
+    **_kept("workflows_recordtype", READERS, DESIGNERS),
+    **_kept("workflows_workflow", READERS, DESIGNERS),
+    "workflows_workflow_graph": DESIGNERS,
+    "workflows_workflow_change_type": OPERATORS,
+    **_told("workflows_version", READERS),
+    **_told("workflows_pendingchange", READERS),
+    "workflows_pendingchange_withdraw": OPERATORS,
+    "workflows_pendingchange_try": OPERATORS,
+    **_kept("executions_finding", READERS, OPERATORS),
+    **_kept("executions_inventorymodel", READERS, OPERATORS),
+    **_told("executions_execution", READERS),
+    "executions_execution_start": OPERATORS,
+    "executions_execution_cancel": OPERATORS,
+    "executions_execution_restart": OPERATORS,
+    "executions_execution_submit": PARTICIPANTS,
+    "executions_execution_decide": OPERATORS,
+    **_kept("executions_secret", ADMINISTRATORS, ADMINISTRATORS),
+}
+
+
+def _address(name: str, made: World) -> str:
+    rows: dict[str, Any] = {
+        "auth_group": made.users["viewer"].groups.get(),
+        "auth_user": made.users["nobody"],
+        "knox_authtoken": made.tokens["nobody"],
+        "workflows_auditentry": made.entry,
+        "workflows_findingtype": made.unused_kind,
+        "workflows_recordtype": made.unused_record_type,
+        "workflows_workflow": made.unused_workflow,
+        "workflows_version": made.unused_workflow.latest_version,
+        "workflows_pendingchange": made.pending,
+        "executions_finding": made.unused_finding,
+        "executions_inventorymodel": made.unused_model,
+        "executions_execution": made.at_a_form,
+        "executions_secret": made.secret,
+    }
+    special: dict[str, tuple[list[Any], str]] = {
+        "workflows_workflow_change_type": ([], f"?workflows={made.unused_workflow.pk}"),
+        "executions_execution_start": ([made.workflow.pk], ""),
+        "executions_execution_submit": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
+        "executions_execution_decide": ([made.asleep.pk, _open(made.asleep), "wake"], ""),
+    }
+    if name in special:
+        args, query = special[name]
+        return reverse(f"admin:{name}", args=args) + query
+    if name.endswith(("_changelist", "_add")):
+        return reverse(f"admin:{name}")
+    model = "_".join(name.split("_")[:2])
+    return reverse(f"admin:{name}", args=[rows[model].pk])
+
+
+def _open(execution: Execution) -> str:
+    return str(execution.steps.open().get().cuid)
+
+
+def test_every_page_has_its_row() -> None:
+    found = {name for space, name, _ in views() if space == "admin" and name}
+    assert found - OF_THE_SITE == set(PAGES)
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_who_may_see_what(who: str) -> None:
+    made = world(is_staff=True)
+    client = Client()
+    if who != ANONYMOUS:
+        client.force_login(made.users[who])
+    answered = {}
+    for name in PAGES:
+        with undone():
+            response = client.get(_address(name, made))
+        is_sent_to_log_in = response.status_code == 302 and "/login/" in response["Location"]
+        answered[name] = "login" if is_sent_to_log_in else response.status_code < 400
+        assert is_sent_to_log_in or response.status_code in (200, 302, 403), name
+    assert answered == {
+        name: "login" if who == ANONYMOUS else who in may for name, may in PAGES.items()
+    }
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_who_may_post_what(who: str) -> None:
+    """The buttons of an execution: the same people as at the routes of the API."""
+    made = world(is_staff=True)
+    client = Client()
+    if who != ANONYMOUS:
+        client.force_login(made.users[who])
+    name = "admin:executions_execution_decide"
+    posts = {
+        "submit": (
+            reverse(
+                "admin:executions_execution_submit",
+                args=[made.at_a_form.pk, _open(made.at_a_form)],
+            ),
+            made.at_a_form,
+            PARTICIPANTS,
+        ),
+        "wake": (
+            reverse(name, args=[made.asleep.pk, _open(made.asleep), "wake"]),
+            made.asleep,
+            OPERATORS,
+        ),
+        "approve": (
+            reverse(name, args=[made.at_a_vote.pk, _open(made.at_a_vote), "approve"]),
+            made.at_a_vote,
+            PARTICIPANTS,
+        ),
+        "retry": (
+            reverse(name, args=[made.in_an_incident.pk, _open(made.in_an_incident), "retry"]),
+            made.in_an_incident,
+            OPERATORS,
+        ),
+    }
+    sent = {f"{_open(made.at_a_form)}-note": "n"}
+    for button, (path, execution, may) in posts.items():
+        before = _standing(execution)
+        with undone():
+            client.post(path, sent)
+            assert (_standing(execution) != before) == (who in may), button
+
+
+def _standing(execution: Execution) -> list[Any]:
+    return list(execution.steps.open().values_list("node_id", "state", "votes__approves"))
+
+
+@pytest.mark.parametrize("who", sorted(READERS))
+def test_the_page_of_an_execution_has_the_buttons_of_its_reader(who: str) -> None:
+    made = world(is_staff=True)
+    client = Client()
+    client.force_login(made.users[who])
+    buttons = {
+        made.at_a_form: ("submit", PARTICIPANTS),
+        made.at_a_vote: ("approve", PARTICIPANTS),
+        made.asleep: ("wake", OPERATORS),
+        made.in_an_incident: ("retry", OPERATORS),
+    }
+    for execution, (name, may) in buttons.items():
+        page = reverse("admin:executions_execution_change", args=[execution.pk])
+        shown = client.get(page).content.decode()
+        step = _open(execution)
+        assert ((f"/{name}/{step}/" in shown) or (f"/{step}/{name}/" in shown)) == (who in may), (
+            name
+        )
+        assert (f"/{execution.pk}/cancel/" in shown) == (who in OPERATORS)

@@ -1,0 +1,233 @@
+"""Who may do what: every role at every route of the API, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.factories import line
+from tests.people import (
+    ADMINISTRATORS,
+    ANONYMOUS,
+    DESIGNERS,
+    EVERYBODY,
+    KNOWN,
+    OPERATORS,
+    PARTICIPANTS,
+    READERS,
+    World,
+    undone,
+    views,
+    world,
+)
+from tests.workflows.api.clients import Client
+from workflows_project.problems import no_such_route
+
+pytestmark = pytest.mark.django_db
+
+PUBLIC = {ANONYMOUS, *KNOWN}
+ASKED_ALIKE = {"head", "options"}
+"""What takes no more than reading; a view has them by itself, some from its first request on."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is sent, who may send it, and what those are answered; the others get 401 or 403."""
+
+    may: set[str]
+    status: int
+    path: Callable[[World], str] | str
+    body: Any = None
+
+    def expected(self, who: str) -> int:
+        if who in self.may:
+            return self.status
+        return 401 if who == ANONYMOUS else 403
+
+    def answered(self, client: Client, method: str, made: World) -> int:
+        path = self.path if isinstance(self.path, str) else self.path(made)
+        body = self.body(made) if callable(self.body) else self.body
+        if method == "GET":
+            return int(client.get(path).status_code)
+        send = getattr(client, method.lower())
+        return int(send(path, body, headers={"If-Match": "*"}).status_code)
+
+
+def _typed(made: World) -> dict[str, Any]:
+    return {"title": "t", "entity_name_type": made.kind.cuid}
+
+
+def _start(made: World) -> dict[str, Any]:
+    return {"workflow": made.workflow.cuid, "entity": made.finding.cuid}
+
+
+def _change(made: World) -> dict[str, Any]:
+    return {
+        "workflows": [made.unused_workflow.cuid],
+        "entity_name_type": made.unused_kind.cuid,
+    }
+
+
+FILLED_IN = {"node": "form", "data": {"note": "n"}}
+
+
+def _items(of: str, **more: Any) -> Callable[[World], Any]:
+    return lambda made: {"items": [{"execution": getattr(made, of).cuid, **more}]}
+
+
+def _at(route: str, of: str, *more: str) -> Callable[[World], str]:
+    return lambda made: "/".join([route, getattr(made, of).cuid, *more, ""])
+
+
+def _records(name: str, route: str, of: str, may: set[str], body: Any) -> dict[str, Row]:
+    """The rows of what is created, changed and deleted like any record."""
+    one = _at(route, of)
+    return {
+        f"GET {name}-list": Row(READERS, 200, f"{route}/"),
+        f"POST {name}-list": Row(may, 201, f"{route}/", body),
+        f"GET {name}-detail": Row(READERS, 200, one),
+        f"PUT {name}-detail": Row(may, 200, one, body),
+        f"PATCH {name}-detail": Row(may, 200, one, {}),
+        f"DELETE {name}-detail": Row(may, 204, one),
+    }
+
+
+ROUTES: dict[str, Row] = {
+    # What everybody may who is known
+    "GET api-root": Row(KNOWN, 200, ""),
+    "GET schema": Row(KNOWN, 200, "schema/"),
+    "GET docs": Row(KNOWN, 200, "docs/"),
+    "GET node-type-list": Row(KNOWN, 200, "node-types/"),
+    "GET node-type-detail": Row(KNOWN, 200, "node-types/start/"),
+    "GET token-list": Row(KNOWN, 200, "tokens/"),
+    "POST token-list": Row(KNOWN, 201, "tokens/"),
+    "DELETE token-list": Row(KNOWN, 204, "tokens/"),
+    "DELETE token-detail": Row(KNOWN, 404, "tokens/0123456789abcdef/"),
+    # Who delivers is known by a signature
+    "POST workflow-hook": Row(PUBLIC, 404, _at("workflows", "workflow", "hook"), {}),
+    "POST step-hook": Row(PUBLIC, 404, "/hooks/nothing/", {}),
+    # What is drawn
+    **_records("finding-type", "finding-types", "unused_kind", DESIGNERS, {"name": "n"}),
+    **_records("record-type", "record-types", "unused_record_type", DESIGNERS, {"name": "n"}),
+    **_records(
+        "workflow",
+        "workflows",
+        "unused_workflow",
+        DESIGNERS,
+        lambda made: {
+            "title": "t",
+            "entity_name_type": made.unused_workflow.entity_name_type.cuid,
+        },
+    ),
+    "GET version-list": Row(READERS, 200, _at("workflows", "workflow", "versions")),
+    "GET version-detail": Row(READERS, 200, _at("workflows", "workflow", "1")),
+    "POST version-detail": Row(DESIGNERS, 200, _at("workflows", "unused_workflow", "1"), line()),
+    "GET workflow-dependencies": Row(READERS, 200, _at("workflows", "workflow", "dependencies")),
+    "GET workflow-impact": Row(
+        READERS,
+        200,
+        lambda made: (
+            f"workflows/{made.workflow.cuid}/impact/?entity_name_type={made.unused_kind.cuid}"
+        ),
+    ),
+    "POST workflow-change-entity-context": Row(
+        OPERATORS, 200, "workflows/change-entity-context/", _change
+    ),
+    "GET pending-change-list": Row(READERS, 200, "pending-changes/"),
+    "GET pending-change-detail": Row(READERS, 200, _at("pending-changes", "pending")),
+    "DELETE pending-change-detail": Row(OPERATORS, 204, _at("pending-changes", "pending")),
+    # What is running
+    **_records("finding", "findings", "unused_finding", OPERATORS, _typed),
+    **_records(
+        "inventory-model",
+        "inventory-models",
+        "unused_model",
+        OPERATORS,
+        lambda made: {"title": "t", "record_type": made.unused_record_type.cuid},
+    ),
+    "GET execution-list": Row(READERS, 200, "executions/"),
+    "GET execution-mine": Row(READERS, 200, "executions/mine/"),
+    "GET execution-detail": Row(READERS, 200, _at("executions", "at_a_form")),
+    "GET execution-steps": Row(READERS, 200, _at("executions", "at_a_form", "steps")),
+    "POST execution-list": Row(OPERATORS, 201, "executions/", _start),
+    "POST execution-bulk-start": Row(
+        OPERATORS, 200, "executions/bulk/start/", lambda made: {"items": [_start(made)]}
+    ),
+    "POST execution-submit": Row(
+        PARTICIPANTS, 200, _at("executions", "at_a_form", "submit"), FILLED_IN
+    ),
+    "POST execution-draft": Row(
+        PARTICIPANTS, 200, _at("executions", "at_a_form", "draft"), FILLED_IN
+    ),
+    **{
+        f"POST execution-{vote}": Row(
+            PARTICIPANTS, 200, _at("executions", "at_a_vote", vote), {"node": "vote"}
+        )
+        for vote in ("approve", "reject")
+    },
+    "POST execution-wake": Row(
+        OPERATORS, 200, _at("executions", "asleep", "wake"), {"node": "nap"}
+    ),
+    **{
+        f"POST execution-{name}": Row(
+            OPERATORS,
+            200,
+            _at("executions", "in_an_incident", name),
+            {"node": "call"},
+        )
+        for name in ("retry", "skip")
+    },
+    "POST execution-bulk-retry": Row(
+        OPERATORS, 200, "executions/bulk/retry/", _items("in_an_incident", node="call")
+    ),
+    "POST execution-restart": Row(OPERATORS, 201, _at("executions", "asleep", "restart")),
+    "POST execution-cancel": Row(OPERATORS, 200, _at("executions", "asleep", "cancel")),
+    "POST execution-bulk-cancel": Row(OPERATORS, 200, "executions/bulk/cancel/", _items("asleep")),
+    # What was done
+    "GET audit-list": Row(ADMINISTRATORS, 200, "audit/"),
+    "GET audit-detail": Row(ADMINISTRATORS, 200, lambda made: f"audit/{made.entry.pk}/"),
+}
+
+
+def test_every_route_has_its_row() -> None:
+    found = set()
+    for space, name, view in views():
+        kind = getattr(view, "cls", getattr(view, "view_class", None))
+        if view is no_such_route or (space != "api" and name != "step-hook"):
+            continue
+        methods = getattr(view, "actions", None) or {
+            method for method in kind.http_method_names if hasattr(kind, method)
+        }
+        found |= {f"{method.upper()} {name}" for method in set(methods) - ASKED_ALIKE}
+    assert found == set(ROUTES)
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_who_may_do_what(who: str) -> None:
+    made = world()
+    answered = {}
+    for name, row in ROUTES.items():
+        client = Client()
+        if who != ANONYMOUS:
+            client.force_login(made.users[who])
+        with undone():
+            answered[name] = row.answered(client, name.split()[0], made)
+    assert answered == {name: row.expected(who) for name, row in ROUTES.items()}
+
+
+def test_a_type_is_changed_by_those_alone_who_may_change_types() -> None:
+    made = world()
+    path = f"workflows/{made.unused_workflow.cuid}/"
+    for who, expected in (("designer", 403), ("operator", 403), ("administrator", 200)):
+        client = Client()
+        client.force_login(made.users[who])
+        changed = {"entity_name_type": made.unused_kind.cuid}
+        with undone():
+            response = client.patch(path, changed, headers={"If-Match": "*"})
+            assert response.status_code == expected, who
+    client.force_login(made.users["designer"])
+    same = {"entity_name_type": made.unused_workflow.entity_name_type.cuid, "title": "t"}
+    assert client.patch(path, same, headers={"If-Match": "*"}).status_code == 200

@@ -1,0 +1,102 @@
+"""Tokens for programs: got with a name and password, shown once, kept as a hash, and revoked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from knox.models import get_token_model
+from rest_framework import mixins, serializers, status
+from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from workflows.api.strict import StrictJSONParser, StrictSerializer
+from workflows.jsontext import quoted
+
+ID_LENGTH = 16
+ID = OpenApiParameter("id", location=OpenApiParameter.PATH, description="The id of the token.")
+
+
+class TokenSerializer(serializers.Serializer):
+    """A token that its owner holds; what it is, nobody can tell any more."""
+
+    id = serializers.SerializerMethodField(help_text="Names the token; it opens nothing.")
+    created = serializers.DateTimeField()
+    expires = serializers.DateTimeField(source="expiry", allow_null=True)
+    current = serializers.SerializerMethodField(help_text="The request was sent with it.")
+
+    def get_id(self, row: Any) -> str:
+        """The beginning of its hash."""
+        return str(row.digest[:ID_LENGTH])
+
+    def get_current(self, row: Any) -> bool:
+        """Whether the request was sent with it."""
+        return bool(self.context["request"].auth == row)
+
+
+class NewTokenSerializer(TokenSerializer):
+    """A token, this once."""
+
+    token = serializers.CharField(help_text="Send it as Authorization: Token …; kept as a hash.")
+
+    def to_representation(self, row: Any) -> dict[str, Any]:
+        """The row, and what was drawn for it."""
+        return {**super().to_representation(row), "token": row.token}
+
+
+class NothingSerializer(StrictSerializer):
+    """Nothing can be asked for."""
+
+
+class TokenViewSet(mixins.ListModelMixin, GenericViewSet):
+    """The tokens of whoever asks."""
+
+    serializer_class = TokenSerializer
+    parser_classes = [StrictJSONParser]
+    filter_backends = ()
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Own tokens that can still be used, newest first."""
+        return self._own().exclude(expiry__lte=timezone.now()).order_by("-created", "digest")
+
+    def _own(self) -> QuerySet[Any]:
+        tokens: QuerySet[Any] = get_token_model().objects.filter(user=self.request.user)
+        return tokens
+
+    @extend_schema(
+        operation_id="tokens_create",
+        request=NothingSerializer,
+        responses={201: NewTokenSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Get a token: the one time that it is shown. No token gives another one.
+
+        It takes no Idempotency-Key, with which the answer would be kept.
+        """
+        NothingSerializer(data=request.data).is_valid(raise_exception=True)
+        if isinstance(request.auth, get_token_model()):
+            raise PermissionDenied("A token gives no other token: log in for it.")
+        self._own().filter(expiry__lte=timezone.now()).delete()
+        row, token = get_token_model().objects.create(user=request.user)
+        row.token = token
+        shown = NewTokenSerializer(row, context=self.get_serializer_context())
+        headers = {"Cache-Control": "no-store"}
+        return Response(shown.data, status.HTTP_201_CREATED, headers=headers)
+
+    @extend_schema(operation_id="tokens_revoke_all", responses={204: None})
+    def revoke_all(self, request: Request) -> Response:
+        """Revoke all one's own tokens."""
+        self._own().delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(operation_id="tokens_revoke", parameters=[ID], responses={204: None})
+    def revoke(self, request: Request, id: str) -> Response:
+        """Revoke one's own token, the one that the request is sent with too."""
+        known = len(id) == ID_LENGTH and id.isalnum() and id.isascii()
+        if not (known and self._own().filter(digest__startswith=id).delete()[0]):
+            raise NotFound(f"You have no token {quoted(id)}.")
+        return Response(status=status.HTTP_204_NO_CONTENT)
