@@ -24,11 +24,13 @@ VARIABLES = (
     "EMAIL_PORT",
     "HTTP_REQUEST_HOSTS",
     "JOB_LEASE_SECONDS",
+    "NUM_PROXIES",
     "SECRET_KEY",
     "SECURE_HSTS_SECONDS",
     "SECRETS_KEY",
     "SECURE_SSL_REDIRECT",
     "SWEEP_SECONDS",
+    *(f"THROTTLE_{scope}" for scope in ("READ", "WRITE", "START", "TOKEN", "HOOK")),
     "TOKEN_HOURS",
 )
 SHOW = """
@@ -101,6 +103,10 @@ def test_a_wrong_database_url_stops_every_command_with_a_sentence(command: str, 
         ("SECURE_HSTS_SECONDS", "-1"),
         ("JOB_LEASE_SECONDS", "0"),
         ("SWEEP_SECONDS", "0.5"),
+        ("NUM_PROXIES", "-1"),
+        ("THROTTLE_READ", "often"),
+        ("THROTTLE_START", "0/minute"),
+        ("THROTTLE_HOOK", "5/fortnight"),
         ("TOKEN_HOURS", "0"),
         ("TOKEN_HOURS", "1000000"),
         ("API_AUTHENTICATION_CLASSES", "no.such.Class"),
@@ -286,6 +292,12 @@ def test_a_reader_that_has_enough_is_no_failure() -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
+
+
+def test_rates_are_off_unless_set() -> None:
+    assert set(setting("THROTTLE_RATES", DEBUG="1").values()) == {None}
+    assert setting("THROTTLE_RATES", DEBUG="1", THROTTLE_READ="")["read"] is None
+    assert setting("THROTTLE_RATES", DEBUG="1", THROTTLE_READ="9/second")["read"] == "9/second"
 
 
 ADDED = """

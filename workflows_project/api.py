@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -157,7 +158,7 @@ def _headers(exc: exceptions.APIException) -> dict[str, str]:
     if auth_header := getattr(exc, "auth_header", None):
         headers["WWW-Authenticate"] = str(auth_header)
     if wait := getattr(exc, "wait", None):
-        headers["Retry-After"] = f"{wait:.0f}"
+        headers["Retry-After"] = str(math.ceil(wait))
     return headers
 
 

@@ -7,6 +7,7 @@ in its place until they have spoken.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,6 +66,21 @@ def number(
 def seconds(name: str, default: int = 0, *, least: int = 0) -> int:
     """A whole number of seconds, not less than ``least``."""
     return number(name, default, of="seconds", least=least)
+
+
+_RATE = re.compile(r"([1-9]\d{0,8})/(second|minute|hour|day)", re.ASCII)
+
+
+def rate(name: str) -> str | None:
+    """How often something may be: ``100/minute``. None where it is not set."""
+
+    def convert(value: str) -> str | None:
+        if value and not _RATE.fullmatch(value):
+            raise ValueError(value)
+        return value or None
+
+    expected = "a rate: a number, a slash, and second, minute, hour or day (100/minute)"
+    return _read(name, None, convert, expected)
 
 
 def text(name: str, default: str = "") -> str:

@@ -123,6 +123,18 @@ REST_KNOX = {
     "AUTO_REFRESH": False,
 }
 
+THROTTLE_RATES = {
+    scope: environment.rate(f"THROTTLE_{scope.upper()}")
+    for scope in ("read", "write", "start", "token", "hook")
+}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        # Who has asked how often; what does not fit is forgotten.
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+}
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "workflows_project.authentication.BasicAuthentication",
@@ -130,6 +142,8 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["workflows_project.api.ModelPermissions"],
+    "DEFAULT_THROTTLE_CLASSES": ["workflows_project.throttling.ScopedThrottle"],
+    "NUM_PROXIES": environment.number("NUM_PROXIES"),
     "EXCEPTION_HANDLER": "workflows_project.api.problem_response",
     "DEFAULT_PAGINATION_CLASS": "workflows_project.pages.Pages",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -63,6 +63,11 @@ class TokenViewSet(mixins.ListModelMixin, GenericViewSet):
         """Own tokens that can still be used, newest first."""
         return self._own().exclude(expiry__lte=timezone.now()).order_by("-created", "digest")
 
+    def get_throttles(self) -> list[Any]:
+        """Getting one has a scope of its own."""
+        self.throttle_scope = "token" if self.action == "create" else None
+        return list(super().get_throttles())
+
     def _own(self) -> QuerySet[Any]:
         tokens: QuerySet[Any] = get_token_model().objects.filter(user=self.request.user)
         return tokens

@@ -129,6 +129,7 @@ class BulkActions(Resource):
         methods=["post"],
         url_path="bulk/start",
         pagination_class=None,
+        throttle_scope="start",
     )
     def bulk_start(self, request: Request) -> Response:
         """Start each of these."""

@@ -66,6 +66,7 @@ class SignedView(APIView):
 
     authentication_classes = ()
     permission_classes = ()
+    throttle_scope = "hook"
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """Answer JSON, whatever a sender that did not choose its headers says it accepts."""

@@ -98,6 +98,12 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
         """The list leaves steps and pins out."""
         return ListedExecutionSerializer if self.action == "list" else ExecutionSerializer
 
+    def get_throttles(self) -> list[Any]:
+        """A start is counted as such."""
+        if self.action == "create":
+            self.throttle_scope = "start"
+        return list(super().get_throttles())
+
     def answer(self, execution: Execution, status_code: int = status.HTTP_200_OK) -> Response:
         """Return an execution as the database has it now."""
         return Response(self.get_serializer(execution).data, status_code)
@@ -171,7 +177,7 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     @extend_schema(
         request=CancelSerializer, parameters=MADE_ONCE, responses={201: ExecutionSerializer}
     )
-    @action(detail=True, methods=["post"], needs=(OPERATE, START))
+    @action(detail=True, methods=["post"], needs=(OPERATE, START), throttle_scope="start")
     @edit
     def restart(self, request: Request, cuid: str) -> Response:
         """Start anew from the beginning; what is live is cancelled. Answers the new one."""

@@ -103,6 +103,8 @@ class Resource(GenericViewSet):
 
     needs: str | tuple[str, ...] | None = None
     """The permissions that the request needs, where it is not the model's own."""
+    throttle_scope: str | None = None
+    """What its requests are counted as, where it is not reading and writing."""
     pointer_names: ClassVar[Mapping[str, str]] = {}
     """What the names of the model's fields are in the representation, where they differ."""
 
