@@ -100,6 +100,7 @@ ROUTES: dict[str, Row] = {
     "GET api-root": Row(KNOWN, 200, ""),
     "GET schema": Row(KNOWN, 200, "schema/"),
     "GET docs": Row(KNOWN, 200, "docs/"),
+    "GET redoc": Row(KNOWN, 200, "redoc/"),
     "GET node-type-list": Row(KNOWN, 200, "node-types/"),
     "GET node-type-detail": Row(KNOWN, 200, "node-types/start/"),
     "GET token-list": Row(KNOWN, 200, "tokens/"),

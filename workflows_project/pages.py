@@ -42,6 +42,17 @@ class Pages(PageNumberPagination):
             ) from None
         return list(self.page)
 
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return what a page of rows of this schema looks like."""
+        address = {"type": ["string", "null"], "format": "uri"}
+        properties = {
+            "count": {"type": "integer", "minimum": 0},
+            "next": {**address, "description": "The page after this one; null after the last."},
+            "previous": {**address, "description": "The page before this one."},
+            "results": schema,
+        }
+        return {"type": "object", "properties": properties, "required": list(properties)}
+
     def _own(self) -> list[str]:
         return [self.page_query_param, self.page_size_query_param]
 

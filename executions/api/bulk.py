@@ -25,6 +25,7 @@ from executions.api.serializers import (
 )
 from executions.models import OPERATE, Execution
 from workflows.api import edits
+from workflows.api.refused import ProblemField
 from workflows.api.resources import Resource
 from workflows.api.strict import AnyField, StrictBooleanField, StrictCharField, StrictSerializer
 from workflows.jsontext import quoted
@@ -81,7 +82,7 @@ class ResultSerializer(serializers.Serializer):
     index = serializers.IntegerField()
     status = serializers.IntegerField()
     execution = ExecutionSerializer(allow_null=True)
-    problem = serializers.JSONField(allow_null=True)
+    problem = ProblemField(allow_null=True)
     replayed = serializers.BooleanField()
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -106,6 +106,7 @@ class StepHookView(SignedView):
         parameters=_headers("step cuid", "the node's data"),
         request=OpenApiTypes.ANY,
         responses=TakenSerializer,
+        examples=[OpenApiExample("Answer", {"verdict": "accepted"}, request_only=True)],
     )
     def post(self, request: Request, cuid: str) -> Response:
         """Give the step what it waits for; what was delivered before does nothing."""

@@ -149,7 +149,7 @@ class OpenStepSerializer(serializers.ModelSerializer):
     step = serializers.CharField(source="cuid")
     node = serializers.CharField(source="node_id")
     since = serializers.DateTimeField(source="opened_at")
-    due = serializers.DateTimeField(source="due_at")
+    due = serializers.DateTimeField(source="due_at", allow_null=True)
     notice = NoticeSerializer(allow_null=True)
     form = FormSerializer(allow_null=True)
     incident = IncidentSerializer(allow_null=True)
@@ -174,11 +174,9 @@ class OpenStepSerializer(serializers.ModelSerializer):
 
 
 class ExecutionSerializer(ListedExecutionSerializer):
-    """An execution: where it stands, and on what it runs.
+    """An execution: where it stands, and on what it runs."""
 
-    The shape alone; ``shown`` reads all of it at once.
-    """
-
+    # The shape alone; ``shown`` reads all of it at once.
     entity = WorkedOnEntitySerializer()
     children = serializers.ListField(child=serializers.CharField(), read_only=True)
     pins = PinSerializer(many=True, read_only=True)

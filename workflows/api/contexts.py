@@ -14,6 +14,9 @@ from workflows import services
 from workflows.api.edits import DRY_RUN, MADE_ONCE, edit
 from workflows.api.filters import PendingChangeFilter
 from workflows.api.refused import (
+    BlockersField,
+    ErrorsField,
+    RemediesField,
     blockers_data,
     problem_data,
     remedies_data,
@@ -152,14 +155,6 @@ class GivenSerializer(serializers.Serializer):
     replaces = serializers.BooleanField()
 
 
-class ProblemSerializer(serializers.Serializer):
-    """One thing that is wrong."""
-
-    pointer = serializers.CharField()
-    code = serializers.CharField()
-    detail = serializers.CharField()
-
-
 class NamedSerializer(serializers.Serializer):
     """A workflow by its name."""
 
@@ -168,24 +163,16 @@ class NamedSerializer(serializers.Serializer):
     url = serializers.URLField()
 
 
-class RemedySerializer(serializers.Serializer):
-    """What helps."""
-
-    code = serializers.CharField()
-    detail = serializers.CharField()
-    workflows = serializers.ListField(child=serializers.CharField())
-
-
 class ImpactSerializer(serializers.Serializer):
     """What a change would meet; nothing has been changed."""
 
     allowed = serializers.BooleanField()
     code = serializers.CharField(allow_null=True)
     detail = serializers.CharField(allow_null=True)
-    errors = ProblemSerializer(many=True)  # type: ignore[assignment]
-    blockers = serializers.JSONField()
+    errors = ErrorsField()  # type: ignore[assignment]
+    blockers = BlockersField()
     group = NamedSerializer(many=True)
-    remedies = RemedySerializer(many=True)
+    remedies = RemediesField()
     versions = GivenSerializer(many=True)
     token = serializers.CharField()
 

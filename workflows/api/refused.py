@@ -4,10 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
 from workflows.refusals import BlockingWorkflow, Problem, Refusal
+
+_SCHEMAS = "#/components/schemas"
+
+
+@extend_schema_field({"type": "array", "items": {"$ref": f"{_SCHEMAS}/Error"}})
+class ErrorsField(serializers.JSONField):
+    """What is wrong, as ``problem_data`` tells each of it."""
+
+
+@extend_schema_field({"$ref": f"{_SCHEMAS}/Blockers"})
+class BlockersField(serializers.JSONField):
+    """What stands in the way, as ``blockers_data`` tells it."""
+
+
+@extend_schema_field({"type": "array", "items": {"$ref": f"{_SCHEMAS}/Remedy"}})
+class RemediesField(serializers.JSONField):
+    """What helps, as ``remedies_data`` tells it."""
+
+
+@extend_schema_field({"$ref": f"{_SCHEMAS}/Problem"})
+class ProblemField(serializers.JSONField):
+    """A whole problem."""
 
 
 def url_of(name: str, cuid: str, request: Request | None) -> str:

@@ -137,7 +137,7 @@ def test_two_of_the_same_at_once(workflow: Workflow, finding: Finding, vendor: s
     [
         {"secret": "another"},
         {"age": 301},
-        {"age": -301},
+        {"age": -330},
         {"X-Holdfast-Signature": ""},
         {"X-Holdfast-Timestamp": "now"},
     ],

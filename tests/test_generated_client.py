@@ -1,0 +1,88 @@
+"""A client that was generated from the description of the API does what people do."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.core.wsgi import get_wsgi_application
+from knox.models import AuthToken
+
+from tests.conftest import Scenario
+from tests.factories import UserFactory
+
+DESCRIPTION = Path(__file__).parent.parent / "docs" / "openapi.yaml"
+PACKAGE = "generated_holdfast_client"
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Finds the modules of the client."""
+    place = tmp_path_factory.mktemp("client")
+    (place / "config.yml").write_text("post_hooks: []\n")
+    made = subprocess.run(
+        [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none"]
+        + ["--path", str(DESCRIPTION), "--output-path", str(place / PACKAGE)]
+        + ["--config", str(place / "config.yml"), "--fail-on-warning"],
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    sys.path.insert(0, str(place))
+    yield lambda name: importlib.import_module(f"{PACKAGE}.{name}")
+    sys.path.remove(str(place))
+
+
+@pytest.fixture
+def client(generated: Any, db: None) -> Any:
+    """The client, with a token, at a server in this process."""
+    _, token = AuthToken.objects.create(user=UserFactory(is_superuser=True))
+    return generated("client").AuthenticatedClient(
+        "http://testserver",
+        token,
+        prefix="Token",
+        httpx_args={"transport": httpx.WSGITransport(get_wsgi_application())},
+    )
+
+
+def test_it_starts_an_execution_and_submits_what_it_waits_for(
+    generated: Any, client: Any, scenario: Scenario
+) -> None:
+    executions, models = "api.executions.executions", generated("models")
+    start = models.Start(workflow=scenario.caller.cuid, entity=scenario.finding.cuid)
+    create = generated(f"{executions}_create").sync
+    started = create(client=client, body=start, idempotency_key="first")
+    assert started.status == "waiting"
+    assert started.pins[0].workflow == scenario.callee.cuid
+
+    (step,) = started.open_steps
+    answers = {field["name"]: "low" for field in step.form.fields}
+    submit = generated(f"{executions}_submit").sync
+    body = models.Submit(data=answers, step=step.step)
+    ended = submit(started.cuid, client=client, body=body)
+    assert ended.status == "completed"
+
+    history = generated(f"{executions}_steps_list").sync(started.cuid, client=client)
+    assert [row.node for row in history.results][-1] == "end"
+    again = create(client=client, body=start, idempotency_key="first")
+    assert again.cuid == started.cuid
+
+
+def test_it_is_told_what_stands_in_the_way(generated: Any, client: Any, scenario: Scenario) -> None:
+    execution = scenario.start()
+    models = generated("models")
+    change = models.ContextChange(
+        workflows=[scenario.caller.cuid, scenario.callee.cuid],
+        entity_name_type=scenario.exception.cuid,
+    )
+    name = "api.workflows.workflows_change_entity_context"
+    refused = generated(name).sync(client=client, body=change)
+    assert refused.code == "active_executions"
+    assert [row.cuid for row in refused.blockers.executions] == [execution.cuid]
+    assert "when_drained" in [row.code for row in refused.remedies]
