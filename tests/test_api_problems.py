@@ -52,7 +52,7 @@ def test_a_body_that_is_too_large(api: Client, settings: Any) -> None:
 def test_another_media_type(api: Client) -> None:
     response = api.post("workflows/", "<x/>", content_type="application/xml")
     assert_problem(response, 415, "unsupported_media_type")
-    response = api.get("workflows/", headers={"Accept": "text/csv"})
+    response = api.get("workflows/", headers={"Accept": "application/xml"})
     assert_problem(response, 406, "not_acceptable")
 
 

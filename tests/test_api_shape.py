@@ -134,7 +134,7 @@ def test_the_lists_inside_a_record_too(api: Client, scenario: Any) -> None:
 
 def test_what_a_list_knows_is_named(api: Client) -> None:
     body = assert_problem(api.get("executions/?stat=live&x=1"), 400, "unknown_parameter")
-    assert "search, ordering, page" in body["detail"]
+    assert "search, ordering, cursor, page" in body["detail"]
     assert [row["pointer"] for row in body["errors"]] == ["/stat", "/x"]
     body = assert_problem(api.get("executions/?ordering=nonsense"), 400, "invalid")
     assert "'nonsense'" in body["detail"] and "started_at" in body["detail"]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import BaseConstraint, Func, Model, TextField, UniqueConstraint
+from django.db.models import BaseConstraint, Func, Index, Model, TextField, UniqueConstraint
 
 
 class JSONKind(Func):
@@ -24,6 +25,30 @@ class JSONKind(Func):
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
         return self.as_sql(compiler, connection, function="JSONB_TYPEOF", **context)
+
+
+class SummaryIndex(BrinIndex):
+    """The least and the greatest value of each range of pages, kept up as rows are added.
+
+    Nothing is added to it while a row stays in its range, so that PostgreSQL (16 or later) need
+    not write the other indexes either when such a column alone has changed. SQLite has a plain
+    index in its place.
+    """
+
+    def __init__(self, *expressions: Any, **kwargs: Any) -> None:
+        super().__init__(*expressions, autosummarize=True, pages_per_range=32, **kwargs)
+
+    def deconstruct(self) -> Any:
+        """What a migration says of it."""
+        path, arguments, kwargs = super().deconstruct()
+        del kwargs["autosummarize"], kwargs["pages_per_range"]
+        return path, arguments, kwargs
+
+    def create_sql(self, model: Any, schema_editor: Any, using: str = "", **kwargs: Any) -> Any:
+        """Return the statement that makes it."""
+        if schema_editor.connection.vendor == "postgresql":
+            return super().create_sql(model, schema_editor, using, **kwargs)
+        return Index.create_sql(self, model, schema_editor, using, **kwargs)
 
 
 class KeyTarget(UniqueConstraint):

@@ -87,6 +87,7 @@ LISTED_EXECUTION = {
     "message": "",
     "scheduled_for": None,
     "started_at": ASKED_AT,
+    "updated_at": ASKED_AT,
     "ended_at": None,
     "started_by": "operator",
 }

@@ -5,66 +5,156 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.paginator import InvalidPage
 from django.db.models import QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
+from rest_framework.exceptions import APIException, ErrorDetail, NotFound, ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
-from rest_framework.pagination import PageNumberPagination
+from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.settings import api_settings
+from rest_framework.utils.urls import replace_query_param
 
+from workflows.api import sparse
 from workflows.jsontext import quoted
+from workflows_project import csv_lists, keysets
+
+_WHOLE: dict[str, Any] = {"type": "integer", "minimum": 1}
+PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "cursor": ("A place in the list; `next` and `previous` bring it.", {"type": "string"}),
+    "page": ("The number of a page, instead of a cursor.", _WHOLE),
+    "page_size": ("How many rows a page has.", {**_WHOLE, "maximum": 500, "default": 50}),
+    sparse.NAME: (sparse.MEANING, {"type": "string"}),
+}
+"""What every list takes, each with what it means and its schema."""
 
 
-class Pages(PageNumberPagination):
-    """Numbered pages of 50, or as many as asked for, up to 500."""
+COUNTED = 10_000
+"""How many rows are counted: one more takes as long as another one."""
+
+
+class InvalidCursor(APIException):
+    """The cursor leads nowhere."""
+
+    status_code = 400
+    default_code = "invalid_cursor"
+    default_detail = "This cursor was not made for this list in this order: follow 'next'."
+
+
+class Pages(BasePagination):
+    """Pages of 50, or as many as asked for, up to 500, each found by where the last one ended.
+
+    Every list comes by here: its parameters are judged, its rows cut to what was asked for, and
+    all of it told as CSV where that is accepted.
+    """
 
     page_size = 50
-    page_size_query_param = "page_size"
     max_page_size = 500
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
-        """Return the rows of the page. Every list comes by here, and its parameters are judged."""
-        _refuse_parameters(request, [*_parameters(view, queryset), *self._own()])
-        self.request = request
-        size = self._number(request, self.page_size_query_param, self.page_size)
+        """Return the rows of the page.
+
+        Raises ``ValidationError``, ``InvalidCursor`` and ``NotFound``.
+        """
+        _refuse_parameters(request, [*_parameters(view, queryset), *PARAMETERS])
+        self.request, self.view = request, view
+        self.names = sparse.asked(request, view.get_serializer)
+        size = self._number("page_size", self.page_size)
         if size > self.max_page_size:
-            detail = f"'{self.page_size_query_param}' is at most {self.max_page_size}."
-            raise ValidationError({self.page_size_query_param: [ErrorDetail(detail, "invalid")]})
-        paginator = self.django_paginator_class(queryset, size)
-        number = self._number(request, self.page_query_param, 1)
+            raise _wrong("page_size", f"'page_size' is at most {self.max_page_size}.")
+        self.rows, self.keys = queryset, self._keys(queryset)
+        if isinstance(request.accepted_renderer, csv_lists.CSVRenderer):
+            return []
+        if self.keys is None or "page" in request.query_params:
+            return self._numbered(size)
+        return self._found(self.keys, size)
+
+    def get_paginated_response(self, data: Any) -> Any:
+        """Return the rows, how many there are, and where the pages before and after are."""
+        if isinstance(self.request.accepted_renderer, csv_lists.CSVRenderer):
+            whole: Iterable[list[Any]] = [self.rows]
+            if self.keys is not None:
+                whole = keysets.every(self.rows, self.keys, self.max_page_size)
+            return csv_lists.response(self.view, whole, self.names)
+        shown = [sparse.cut(row, self.names) for row in data]
+        told = {"count": self.count, "next": self.next, "previous": self.previous}
+        return Response({**told, "results": shown})
+
+    def _keys(self, rows: Any) -> list[keysets.Key] | None:
+        if not isinstance(rows, QuerySet):
+            return None
         try:
-            self.page = paginator.page(number)
-        except InvalidPage:
-            raise NotFound(
-                f"There is no page {number}: the last is {paginator.num_pages}."
-            ) from None
-        return list(self.page)
+            return keysets.keys_of(rows)
+        except ValueError as error:
+            detail = f"'{error}' may be missing: order by it first, or not at all."
+            raise _wrong(OrderingFilter.ordering_param, detail) from None
+
+    def _found(self, keys: list[keysets.Key], size: int) -> list[Any]:
+        text = self.request.query_params.get("cursor")
+        try:
+            cursor = keysets.Cursor.read(text, keys) if text is not None else None
+        except keysets.InvalidCursor:
+            raise InvalidCursor from None
+        page = keysets.page(self.rows, keys, size, cursor)
+        self.count = self._counted()
+        self.next = page.after and self._address("cursor", page.after.text(keys))
+        self.previous = page.before and self._address("cursor", page.before.text(keys))
+        return page.rows
+
+    def _counted(self) -> int | None:
+        """How many rows there are, None for more than are counted."""
+        if not isinstance(self.rows, QuerySet):
+            return len(self.rows)
+        number = self.rows.order_by().values("pk")[: COUNTED + 1].count()
+        return number if number <= COUNTED else None
+
+    def _numbered(self, size: int) -> list[Any]:
+        number = self._number("page", 1)
+        start = (number - 1) * size
+        if start + size > COUNTED and isinstance(self.rows, QuerySet):
+            raise _wrong("page", f"Pages are numbered up to {COUNTED} rows: follow 'next'.")
+        found = list(self.rows[start : start + size + 1])
+        if not found and number > 1:
+            raise NotFound(f"There is no page {number}.")
+        self.count = self._counted()
+        self.next = self._address("page", number + 1) if len(found) > size else None
+        self.previous = self._address("page", number - 1) if number > 1 else None
+        return found[:size]
+
+    def _address(self, name: str, value: Any) -> str:
+        return replace_query_param(self.request.build_absolute_uri(), name, value)
+
+    def _number(self, name: str, default: int) -> int:
+        text = self.request.query_params.get(name)
+        if text is None:
+            return default
+        # Digits of any script are decimal too; and nobody has that many rows.
+        if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text)):
+            raise _wrong(name, f"'{name}' must be a whole number from 1, not {quoted(text)}.")
+        return int(text)
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Return the parameters that every list takes."""
+        return [
+            {"name": name, "in": "query", "required": False, "description": told, "schema": kind}
+            for name, (told, kind) in PARAMETERS.items()
+        ]
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return what a page of rows of this schema looks like."""
         address = {"type": ["string", "null"], "format": "uri"}
+        counted = f"How many rows there are; null for more than {COUNTED}."
         properties = {
-            "count": {"type": "integer", "minimum": 0},
+            "count": {"type": ["integer", "null"], "minimum": 0, "description": counted},
             "next": {**address, "description": "The page after this one; null after the last."},
             "previous": {**address, "description": "The page before this one."},
             "results": schema,
         }
         return {"type": "object", "properties": properties, "required": list(properties)}
 
-    def _own(self) -> list[str]:
-        return [self.page_query_param, self.page_size_query_param]
 
-    def _number(self, request: Request, name: str, default: int) -> int:
-        text = request.query_params.get(name)
-        if text is None:
-            return default
-        # Digits of any script are decimal too; and nobody has that many rows.
-        if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text)):
-            detail = f"'{name}' must be a whole number from 1, not {quoted(text)}."
-            raise ValidationError({name: [ErrorDetail(detail, "invalid")]})
-        return int(text)
+def _wrong(name: str, detail: str) -> ValidationError:
+    return ValidationError({name: [ErrorDetail(detail, "invalid")]})
 
 
 def _parameters(view: Any, queryset: Any) -> Iterable[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
 
+from workflows.api import sparse
 from workflows_project.examples import EXAMPLES
 from workflows_project.problems import CONTENT_TYPE
 
@@ -136,6 +137,7 @@ def complete(result: Description, **_: Any) -> Description:
     for path, method, operation in _operations(result):
         _rename(path, method, operation)
         _add_tried(operation)
+        _add_views(path, method, operation)
         _add_errors(path, method, operation)
         _add_headers(result["paths"], path, method, operation)
         _add_examples(operation)
@@ -168,6 +170,22 @@ def _add_tried(operation: Operation) -> None:
     if "dry_run" in _parameters(operation, "query") and "204" not in responses:
         made = responses.get("201") or responses.get("202") or responses["200"]
         responses.setdefault("200", {**made, "description": "What would be answered."})
+
+
+def _add_views(path: str, method: str, operation: Operation) -> None:
+    """A row can be had in part, and a list as CSV."""
+    query = _parameters(operation, "query")
+    if "page" in query:
+        operation["responses"]["200"]["content"]["text/csv"] = {"schema": _TEXT}
+    elif method == "get" and path.endswith("}/") and sparse.NAME not in query:
+        operation["parameters"].append(
+            {
+                "in": "query",
+                "name": sparse.NAME,
+                "schema": _TEXT,
+                "description": sparse.MEANING,
+            }
+        )
 
 
 # Errors
@@ -305,10 +323,14 @@ def _add_links(paths: Description) -> None:
 
 
 def _put_right(drawn: Any) -> None:
-    """Any JSON, or null: null is JSON, and would be one of two that are one."""
+    """Any JSON, or null, is any JSON; and the description is the same on every database."""
     if isinstance(drawn, dict):
         if {} in drawn.get("oneOf", ()):
             del drawn["oneOf"]
+        if drawn.get("readOnly") and drawn.get("type") == "integer":
+            # How far a column reaches is the database's.
+            for name in ("minimum", "maximum", "format"):
+                drawn.pop(name, None)
         for value in drawn.values():
             _put_right(value)
     elif isinstance(drawn, list):

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Exists, OuterRef, QuerySet
 from django_filters import rest_framework as filters
 
-from executions.models import Execution, Finding, InventoryModel, Step, StepState
+from executions.inbox import inbox
+from executions.models import (
+    LIVE,
+    Execution,
+    Finding,
+    InventoryModel,
+    Status,
+    Step,
+    StepState,
+)
 from workflows.api.filters import TruthFilter
+
+
+class StatusesFilter(filters.BaseInFilter, filters.ChoiceFilter):
+    """One status, or several separated by commas; what is no status is refused."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=Status.choices, field_name="status", **kwargs)
+
+    def filter(self, executions: QuerySet[Execution], value: Any) -> QuerySet[Execution]:
+        """Only what has one of them; what the indexes know by being live is told so."""
+        if not value:
+            return executions
+        if len({status in LIVE for status in value}) == 1:
+            executions = executions.filter(live_key__isnull=value[0] not in LIVE)
+        found: QuerySet[Execution] = super().filter(executions, value)
+        return found
 
 
 class ExecutionFilter(filters.FilterSet):
     """Executions by what they run, on what, when, where they stand, and who calls whom."""
 
+    status = StatusesFilter(
+        help_text="One or several, separated by commas: " + ", ".join(Status.values) + "."
+    )
     live = TruthFilter(method="filter_live")
     workflow = filters.CharFilter(field_name="workflow__cuid")
     entity = filters.CharFilter(field_name="entity__cuid")
@@ -27,10 +57,23 @@ class ExecutionFilter(filters.FilterSet):
     started_before = filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="lt")
     ended_after = filters.IsoDateTimeFilter(field_name="ended_at", lookup_expr="gte")
     ended_before = filters.IsoDateTimeFilter(field_name="ended_at", lookup_expr="lt")
+    updated_after = filters.IsoDateTimeFilter(field_name="updated_at", lookup_expr="gte")
+    updated_before = filters.IsoDateTimeFilter(field_name="updated_at", lookup_expr="lt")
+    waiting_for = filters.ChoiceFilter(
+        choices=[("me", "me")],
+        method="filter_waiting_for",
+        help_text="`me`: what waits for something that whoever asks may do, as `mine/` does.",
+    )
 
     class Meta:
         model = Execution
-        fields = ["status"]
+        fields: list[str] = []
+
+    def filter_waiting_for(
+        self, executions: QuerySet[Execution], name: str, value: str
+    ) -> QuerySet[Execution]:
+        """Only what waits for whoever asks."""
+        return executions.filter(pk__in=inbox(self.request.user))
 
     def filter_live(
         self, executions: QuerySet[Execution], name: str, value: bool

@@ -88,6 +88,7 @@ class ListedExecutionSerializer(serializers.ModelSerializer):
             "message",
             "scheduled_for",
             "started_at",
+            "updated_at",
             "ended_at",
             "started_by",
         ]

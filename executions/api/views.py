@@ -44,6 +44,8 @@ from workflows.api.edits import MADE_ONCE, edit
 from workflows.api.resources import EditableResource, Resource
 from workflows.jsontext import quoted, unstorable
 
+LISTS = ("list", "mine")
+
 
 class FindingViewSet(EditableResource):
     """Findings."""
@@ -73,7 +75,7 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     serializer_class = ExecutionSerializer
     filterset_class = ExecutionFilter
     search_fields = ["=cuid", "workflow__title", "entity__title"]
-    ordering_fields = ["status", "started_at", "ended_at"]
+    ordering_fields = ["status", "started_at", "updated_at", "ended_at"]
 
     def get_queryset(self) -> QuerySet[Any]:
         """Executions with what a list shows of them."""
@@ -95,8 +97,10 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
         return row
 
     def get_serializer_class(self) -> Any:
-        """The list leaves steps and pins out."""
-        return ListedExecutionSerializer if self.action == "list" else ExecutionSerializer
+        """Lists leave steps and pins out."""
+        if self.action == "steps":
+            return StepSerializer
+        return ListedExecutionSerializer if self.action in LISTS else ExecutionSerializer
 
     def get_throttles(self) -> list[Any]:
         """A start is counted as such."""
@@ -197,12 +201,12 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
         return self.answer(execution)
 
     @extend_schema(responses=ListedExecutionSerializer(many=True))
-    @action(detail=False)
+    @action(detail=False, lists=True)
     def mine(self, request: Request) -> Response:
         """The inbox: executions that wait for something that this user may do."""
         executions = self.filter_queryset(self.get_queryset().filter(pk__in=inbox(request.user)))
         page = self.paginate_queryset(executions)
-        return self.get_paginated_response(ListedExecutionSerializer(page, many=True).data)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @extend_schema(request=CancelSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
     @action(detail=True, methods=["post"], needs=OPERATE)
@@ -212,9 +216,9 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
         return self._do(request, CancelSerializer, services.cancel)
 
     @extend_schema(responses=StepSerializer(many=True))
-    @action(detail=True, filter_backends=[], filterset_class=None)
+    @action(detail=True, lists=True, filter_backends=[], filterset_class=None)
     def steps(self, request: Request, cuid: str) -> Response:
         """The history of an execution: its visits to nodes, in their order."""
         steps = Step.objects.filter(execution=self.get_object())
         page = self.paginate_queryset(steps.select_related("closed_by", "child"))
-        return self.get_paginated_response(StepSerializer(page, many=True).data)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)

@@ -98,6 +98,7 @@ class Entity(Audited, EntityContext):
     class Meta:
         ordering: ClassVar = ["title", "pk"]
         verbose_name_plural = "entities"
+        indexes: ClassVar = [models.Index(fields=["title", "id"], name="executions_entity_title")]
         constraints: ClassVar = [
             *EntityContext.Meta.constraints,
             KeyTarget(fields=["id", "context_key"], name="executions_entity_context"),

@@ -14,7 +14,7 @@ from django.utils import timezone
 from executions import guards
 from executions.models.entity import Entity
 from workflows.cuid import LENGTH, new_cuid
-from workflows.keys import CompositeForeignKey, KeyTarget
+from workflows.keys import CompositeForeignKey, KeyTarget, SummaryIndex
 from workflows.models import Version, Workflow
 from workflows.models.written_once import WrittenOnceQuerySet
 
@@ -74,12 +74,12 @@ class Execution(models.Model):
     # The composite key below says the same; a deferred one beside it would lock at commit,
     # out of order.
     workflow = models.ForeignKey(
-        Workflow, models.DO_NOTHING, related_name="executions", db_constraint=False
+        Workflow, models.DO_NOTHING, related_name="executions", db_constraint=False, db_index=False
     )
     version = models.ForeignKey(Version, models.DO_NOTHING, related_name="executions")
     entity = models.ForeignKey(Entity, models.DO_NOTHING, related_name="executions")
     parent = models.ForeignKey(
-        "self", models.CASCADE, null=True, blank=True, related_name="children"
+        "self", models.CASCADE, null=True, blank=True, related_name="children", db_index=False
     )
     root = models.ForeignKey(
         "self",
@@ -87,6 +87,7 @@ class Execution(models.Model):
         null=True,
         blank=True,
         related_name="descendants",
+        db_index=False,
         help_text="The execution that the whole tree was started with; empty on that one.",
     )
     status = models.CharField(max_length=32, choices=Status.choices, default=Status.ACTIVE)
@@ -156,6 +157,24 @@ class Execution(models.Model):
                 fields=["entity"],
                 condition=Q(live_key__isnull=False),
                 name="executions_live_entity",
+            ),
+            # What lists are ordered by and filtered by, each with what tells equals apart.
+            models.Index(fields=["workflow", "id"], name="executions_by_workflow"),
+            models.Index(fields=["status", "id"], name="executions_by_status"),
+            models.Index(fields=["started_at", "id"], name="executions_by_start"),
+            models.Index(
+                fields=["ended_at", "id"],
+                condition=Q(ended_at__isnull=False),
+                name="executions_by_end",
+            ),
+            # Written at each advance, where any other index would have all of them written.
+            SummaryIndex(fields=["updated_at"], name="executions_by_update"),
+            # Most have neither.
+            models.Index(
+                fields=["parent"], condition=Q(parent__isnull=False), name="executions_children"
+            ),
+            models.Index(
+                fields=["root"], condition=Q(root__isnull=False), name="executions_descendants"
             ),
         ]
 

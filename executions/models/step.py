@@ -89,6 +89,15 @@ class Step(models.Model):
                 condition=Q(state__in=OPEN),
                 name="executions_open_step",
             ),
+            # What needs somebody, and is looked for among all that does not.
+            models.Index(
+                fields=["execution"], condition=Q(state="incident"), name="executions_incident"
+            ),
+            models.Index(
+                fields=["execution"],
+                condition=Q(overdue=True, state__in=OPEN),
+                name="executions_overdue_step",
+            ),
             # For the deletion of a user; most steps are closed by nobody.
             models.Index(
                 fields=["closed_by"],

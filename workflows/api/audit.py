@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from rest_framework import mixins, serializers
 from rest_framework.exceptions import NotFound
-from rest_framework.viewsets import GenericViewSet
 
 from workflows.api.filters import AuditFilter
 from workflows.api.resources import Resource
@@ -38,16 +37,15 @@ class AuditEntrySerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class AuditViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet):
+class AuditViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     """What was changed and what was refused, newest first. Numbered without gaps."""
 
     queryset = AuditEntry.objects.all()
     serializer_class = AuditEntrySerializer
     filterset_class = AuditFilter
-    filter_backends = Resource.filter_backends
     search_fields: ClassVar = ["=cuid", "title", "who", "why"]
     ordering_fields: ClassVar = ["id"]
-    lookup_value_regex = "[^/]+"
+    lookup_field = "pk"
 
     def get_object(self) -> Any:
         """Return the entry with the number that the URL names."""

@@ -10,8 +10,8 @@ from rest_framework import serializers, status
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import GenericViewSet
 
+from workflows.api.resources import Resource
 from workflows.graph import node_types
 from workflows.jsontext import checksum, quoted
 
@@ -42,11 +42,12 @@ class NodeTypeSerializer(serializers.Serializer):
     )
 
 
-class NodeTypeViewSet(GenericViewSet):
+class NodeTypeViewSet(Resource):
     """The node types, which are the program's: every user may read them."""
 
     serializer_class = NodeTypeSerializer
-    filter_backends = ()
+    filter_backends = []
+    lookup_field = "name"
 
     @extend_schema(
         operation_id="node_types_list",
@@ -70,6 +71,8 @@ class NodeTypeViewSet(GenericViewSet):
 
 
 def _unless_known(request: Request, answer: Response) -> Response:
+    if answer.streaming:
+        return answer
     etag = f'"{checksum(answer.data)}"'
     known = parse_etags(request.headers.get("If-None-Match", ""))
     if etag in known or "*" in known:

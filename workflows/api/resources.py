@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from workflows import locks
+from workflows.api import sparse
 from workflows.api.edits import DRY_RUN, MADE_ONCE, edit
 from workflows.api.strict import StrictJSONParser
 from workflows.jsontext import checksum, quoted, unstorable
@@ -105,6 +106,8 @@ class Resource(GenericViewSet):
     """The permissions that the request needs, where it is not the model's own."""
     throttle_scope: str | None = None
     """What its requests are counted as, where it is not reading and writing."""
+    lists: bool = False
+    """Whether an action answers rows page by page, as ``list`` does."""
     pointer_names: ClassVar[Mapping[str, str]] = {}
     """What the names of the model's fields are in the representation, where they differ."""
 
@@ -118,6 +121,19 @@ class Resource(GenericViewSet):
         row = find(self.get_queryset(), self.kwargs["cuid"])
         self.check_object_permissions(self.request, row)
         return row
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Judge what is asked for of a row before it is read."""
+        super().initial(request, *args, **kwargs)
+        if self.action == "retrieve":
+            self.names = sparse.asked(request, self.get_serializer)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Answer of a row what is asked for; its ETag is that of the whole."""
+        names = getattr(self, "names", None)
+        if names is not None and response.status_code == status.HTTP_200_OK:
+            response.data = sparse.cut(response.data, names)
+        return super().finalize_response(request, response, *args, **kwargs)
 
 
 class EditableResource(mixins.ListModelMixin, Resource):

@@ -122,6 +122,7 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
             every.filter(workflow__cuid=self.kwargs.get("cuid"))
             .select_related("workflow", "created_by", "entity_name_type", "primary_record_type")
             .annotate(live_count=_live_count("version"))
+            .order_by("-number")
         )
         return versions.defer("source") if self.action == "list" else versions
 

@@ -40,6 +40,7 @@ LISTED = {
     "message",
     "scheduled_for",
     "started_at",
+    "updated_at",
     "ended_at",
     "started_by",
 }
