@@ -215,6 +215,7 @@ class Population:
     ) -> None:
         """Executions 0 … ``last``; ``place`` is the id of the workflow less one."""
         kind = f"({place} / {FAMILY} % {TYPES} + 1)"
+        age = f"({self.executions + 2 * self.hot} - ({pk}))"
         # A child works on what its parent works on.
         entity = f"({kind} + {TYPES} * (n % {self.entities}))"
         if parent_id != "NULL":
@@ -233,7 +234,9 @@ class Population:
                 "context_key": f"'Finding:' || {kind} || ':'",
                 "message": "''",
                 "stage": "''",
-                "started_at": "CURRENT_TIMESTAMP",
+                "started_at": _ago(f"{age} + 90"),
+                "updated_at": _ago(age),
+                "ended_at": "NULL" if status == "'waiting'" else _ago(age),
             },
             "FROM s",
             last,
@@ -313,3 +316,11 @@ class Population:
 def _cuid(letter: str, number: str) -> str:
     # Added to a power of ten, a number has as many digits on both databases.
     return f"'{letter}00000000' || CAST(1000000000000000 + {number} AS text)"
+
+
+def _ago(seconds: str) -> str:
+    from django.db import connection
+
+    if connection.vendor == "postgresql":
+        return f"CURRENT_TIMESTAMP - ({seconds}) * INTERVAL '1 second'"
+    return f"datetime('now', '-' || ({seconds}) || ' seconds')"

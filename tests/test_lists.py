@@ -323,3 +323,17 @@ def test_what_waits_for_me_is_what_is_mine(scenario: Scenario) -> None:
     assert [row["cuid"] for row in found] == [waiting.cuid]
     assert found == api.get("executions/mine/").json()["results"]
     assert_problem(api.get("executions/", {"waiting_for": "others"}), 400, "invalid_choice")
+
+
+def test_a_cuid_is_found_and_so_is_a_title_as_long(api: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    scenario.start()
+    entity = FindingFactory(title="t" * 25, entity_name_type=scenario.limitation)
+    other = running.start(scenario.caller, entity)
+
+    def found(text: str) -> list[str]:
+        return [row["cuid"] for row in api.get("executions/", {"search": text}).json()["results"]]
+
+    assert found(execution.cuid) == [execution.cuid]
+    assert found("t" * 25) == [other.cuid]
+    assert found("x" * 25) == []

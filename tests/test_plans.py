@@ -4,6 +4,7 @@ much has grown around it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from executions.engine import closures
 from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, WorkflowFactory, call, drawn, form
 from tests.test_query_counts import statements
+from tests.workflows.api.clients import client_of
 from workflows import guards, services
 from workflows.models import Workflow
 
@@ -120,3 +122,52 @@ def test_what_surrounds_a_change_costs_no_statement(
     few = statements(taken_back)
     grown(scenario, executions=49, workflows=48)
     assert statements(taken_back) == few
+
+
+SORTED = re.compile(r"Sort\b|TEMP B-TREE FOR (?!LAST)")
+IN_ORDER = [
+    *("", "?live=true", "?status=failed", "?incident=false", "?workflow={workflow}"),
+    *(f"?ordering={name}" for name in ("status", "-status", "started_at", "-started_at")),
+    *("?ordering=ended_at&live=false", "?ordering=-ended_at"),
+]
+
+
+def plans_of(scenario: Scenario, query: str) -> list[plans.Planned]:
+    """How a page of executions is read, where much has grown around it."""
+    grown(scenario, executions=8, workflows=8)
+    named = {"workflow": scenario.caller.cuid, "execution": scenario.start().cuid}
+    api = client_of(superuser=True)
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL enable_seqscan = off")
+                # Few rows are sorted in no time.
+                cursor.execute("SET LOCAL enable_sort = off")
+        with plans.planned() as found:
+            response = api.get(f"executions/{query.format(**named)}")
+        transaction.set_rollback(True)
+    assert response.status_code == 200, response.json()
+    return [plan for plan in found if "executions_execution" in plan.sql]
+
+
+@pytest.mark.parametrize("query", IN_ORDER)
+def test_a_page_is_read_in_its_order(scenario: Scenario, query: str) -> None:
+    for plan in plans_of(scenario, query):
+        assert not SORTED.search("\n".join(plan.lines)), plan
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("?status=waiting,active", "?incident=true", "?overdue=true", "?calls={workflow}"),
+        *("?workflow={workflow}&live=true", "?parent={execution}", "?search={execution}"),
+        *(
+            "?updated_after=2026-01-01T00:00:00Z&ordering=updated_at",
+            "?ended_after=2026-01-01T00:00:00Z",
+        ),
+    ],
+)
+def test_what_is_looked_for_is_found_by_an_index(scenario: Scenario, query: str) -> None:
+    for plan in plans_of(scenario, query):
+        assert not any("Seq Scan on executions" in line for line in plan.lines), plan
+        assert "SCAN executions_execution\n" not in "\n".join([*plan.lines, ""]), plan

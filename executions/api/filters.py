@@ -97,8 +97,10 @@ class ExecutionFilter(filters.FilterSet):
 def _with_step(
     executions: QuerySet[Execution], steps: QuerySet[Step], value: bool
 ) -> QuerySet[Execution]:
-    has_one = Exists(steps.order_by().filter(execution=OuterRef("pk")))
-    return executions.filter(has_one if value else ~has_one)
+    if value:
+        # Few have one: they are found, not each asked.
+        return executions.filter(pk__in=steps.order_by().values("execution"))
+    return executions.exclude(Exists(steps.order_by().filter(execution=OuterRef("pk"))))
 
 
 class FindingFilter(filters.FilterSet):

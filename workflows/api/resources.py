@@ -21,6 +21,7 @@ from workflows import locks
 from workflows.api import sparse
 from workflows.api.edits import DRY_RUN, MADE_ONCE, edit
 from workflows.api.strict import StrictJSONParser
+from workflows.cuid import LENGTH
 from workflows.jsontext import checksum, quoted, unstorable
 
 DB = "default"
@@ -71,13 +72,8 @@ def check_precondition(request: Request, etag: str, *, required: bool = False) -
         raise PreconditionFailed
 
 
-class StableOrdering(OrderingFilter):
-    """Refuses names that it cannot order by, and lets no two rows tie across pages."""
-
-    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> Any:
-        """Return the names to order by, or None for the model's own order."""
-        ordering = super().get_ordering(request, queryset, view)
-        return (*ordering, "pk") if ordering else None
+class StrictOrdering(OrderingFilter):
+    """Refuses names that it cannot order by."""
 
     def remove_invalid_fields(
         self, queryset: QuerySet[Any], fields: Any, view: Any, request: Request
@@ -89,6 +85,19 @@ class StableOrdering(OrderingFilter):
             detail = f"Cannot order by {quoted(wrong[0])}, only by: {known}."
             raise ValidationError({self.ordering_param: [detail]})
         return list(valid)
+
+
+class Search(SearchFilter):
+    """Finds a row by its cuid before titles are read for it."""
+
+    def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
+        """Return what is found."""
+        terms = self.get_search_terms(request)
+        if "=cuid" in (self.get_search_fields(view, request) or ()) and len(terms) == 1:
+            found = queryset.model._default_manager.filter(cuid=terms[0])
+            if len(terms[0]) == LENGTH and found.exists():
+                return queryset.filter(cuid=terms[0])
+        return super().filter_queryset(request, queryset, view)
 
 
 def find(rows: QuerySet[Any], cuid: str) -> Any:
@@ -114,7 +123,7 @@ class Resource(GenericViewSet):
     lookup_field = "cuid"
     lookup_value_regex = "[^/]+"
     parser_classes = [StrictJSONParser]
-    filter_backends = [DjangoFilterBackend, SearchFilter, StableOrdering]
+    filter_backends = [DjangoFilterBackend, Search, StrictOrdering]
 
     def get_object(self) -> Any:
         """Return the row that the URL names; the filters of the list do not apply to it."""

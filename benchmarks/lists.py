@@ -1,0 +1,207 @@
+"""What a page of a list, and a row, costs as executions grow from ten to a million.
+
+    python -m benchmarks.lists
+    python -m benchmarks.lists --database sqlite --executions 100000
+
+Databases of one server, with 10, 1,000, 100,000 and 1,000,000 executions. Each request is made
+through the API in this process, on the database of 1,000 and on the largest in turns; what is
+claimed is the ratio of their 95th percentiles, beside that of the medians. The statements are
+counted on all of them. PostgreSQL waits for no disk at commit.
+
+Exit 1 when a claimed ratio is above 2, or a request takes more statements where there are more
+executions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks import databases
+from benchmarks.growth import SETTINGS, count
+from benchmarks.population import BUSY, HOT, Population, workflow_cuid, workflow_id
+
+LIMIT = 2.0
+BASE = 1_000
+SIZES = (10, BASE, 100_000)
+
+
+@dataclass
+class Request:
+    """A request, and what it took on each size."""
+
+    name: str
+    path: str
+    claimed: bool = True
+    statements: dict[int, int] = field(default_factory=dict)
+    seconds: dict[int, list[float]] = field(default_factory=dict)
+
+    def ratio(self, percent: int) -> float:
+        """The largest database's percentile over that of a thousand."""
+        return _percentile(self.seconds[max(self.seconds)], percent) / _percentile(
+            self.seconds[BASE], percent
+        )
+
+    @property
+    def bad(self) -> list[str]:
+        """What breaks the claim."""
+        found = []
+        if self.claimed and self.ratio(95) > LIMIT:
+            found.append(f"takes {self.ratio(95):.1f} times as long")
+        numbers = [self.statements[size] for size in sorted(self.statements)]
+        if numbers != sorted(numbers, reverse=True):
+            found.append(f"takes more statements: {self.statements}")
+        return found
+
+
+def _percentile(values: list[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100)[percent - 1]
+
+
+def requests() -> list[Request]:
+    """The lists and rows, with what is common and what is rare among them."""
+    busy, hot = (workflow_cuid(workflow_id(family, 0)) for family in (BUSY, HOT))
+    asked = [
+        ("executions", ""),
+        ("page of 500", "?page_size=500"),
+        ("status, common", "?status=completed"),
+        ("status, one in ten", "?status=failed"),
+        ("status, none", "?status=scheduled"),
+        ("statuses", "?status=failed,cancelled"),
+        ("live", "?live=true"),
+        ("not live", "?live=false"),
+        ("of a workflow", f"?workflow={busy}"),
+        ("live of a workflow", f"?workflow={hot}&live=true"),
+        ("who calls it", f"?calls={workflow_cuid(workflow_id(BUSY, 5))}&live=true"),
+        ("incident", "?incident=true"),
+        ("overdue", "?overdue=true"),
+        ("started lately", "?started_after={lately}"),
+        ("ended lately", "?ended_after={lately}"),
+        ("updated lately", "?updated_after={lately}&ordering=updated_at"),
+        *((f"by {name}", f"?ordering={name}") for name in ("started_at", "-ended_at", "status")),
+    ]
+    found = [Request(name, f"executions/{query}") for name, query in asked]
+    found += [
+        Request("in the middle", "executions/?cursor={middle}"),
+        Request("by status, in the middle", "executions/?ordering=status&cursor={by_status}"),
+        Request("an execution", "executions/{execution}/"),
+        Request("steps", "executions/{execution}/steps/"),
+        Request("findings", "findings/"),
+        Request("audit", "audit/"),
+        Request("search of a cuid", "executions/?search={execution}"),
+        Request("search of a title", "executions/?search=250", claimed=False),
+        Request("of a finding type", "executions/?entity_name_type={kind}", claimed=False),
+    ]
+    return found
+
+
+class Places:
+    """A client of one database, and what its paths name there."""
+
+    def __init__(self) -> None:
+        from datetime import timedelta
+
+        from django.contrib.auth import get_user_model
+        from django.test import Client
+        from django.utils import timezone
+
+        from executions.models import Execution
+        from workflows.models import FindingType
+        from workflows_project.keysets import Cursor, keys_of
+
+        user = get_user_model().objects.create_superuser("operator")
+        self.client = Client(SERVER_NAME="localhost")
+        self.client.force_login(user)
+        rows = Execution.objects.order_by("pk")
+        middle = rows[rows.count() // 2]
+        by_status = rows.order_by("status", "pk")
+        self.named = {
+            "execution": middle.cuid,
+            "lately": (timezone.now() - timedelta(minutes=5)).isoformat().replace("+", "%2B"),
+            "middle": Cursor([middle.pk]).text(keys_of(rows.order_by("-pk"))),
+            "by_status": Cursor(["completed", middle.pk]).text(keys_of(by_status)),
+            "kind": FindingType.objects.values_list("cuid", flat=True)[0],
+        }
+
+    def get(self, request: Request) -> None:
+        response = self.client.get("/api/v1/" + request.path.format(**self.named))
+        assert response.status_code == 200, response.content
+
+
+def measure(connections: dict[int, Any], repetitions: int) -> list[Request]:
+    """Make every request on all databases, then on two of them in turns."""
+    found = requests()
+    places = {}
+    for size, connection in connections.items():
+        databases.use(connection)
+        places[size] = Places()
+        for row in found:
+            places[size].get(row)
+            row.statements[size] = count(lambda row=row, size=size: places[size].get(row))
+    ends = (BASE, max(connections))
+    for turn in range(repetitions):
+        for row in found:
+            for size in ends if turn % 2 else ends[::-1]:
+                databases.use(connections[size])
+                before = time.perf_counter()
+                places[size].get(row)
+                row.seconds.setdefault(size, []).append(time.perf_counter() - before)
+    return found
+
+
+def main() -> int:
+    """Build, measure, print; 1 when a claim does not hold."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--database", choices=databases.VENDORS, default="postgresql")
+    parser.add_argument("--executions", type=int, default=1_000_000)
+    parser.add_argument("--repetitions", type=int, default=60)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    sizes = sorted({*(size for size in SIZES if size < options.executions), options.executions})
+    with databases.served(options.database, SETTINGS) as server:
+        connections: dict[int, Any] = {}
+        for size in sizes:
+            server.create(f"of{size}")
+            if not connections:
+                databases.django(server.url(f"of{size}"))
+            connections[size] = databases.connect(f"of{size}")
+            databases.use(connections[size])
+            from django.core.management import call_command
+
+            call_command("migrate", verbosity=0)
+            Population(1000 if size > 100_000 else 20, size, 250 if size > BASE else 20, 5).fill()
+            print(f"{size} executions are there", file=sys.stderr)
+        measured = measure(connections, options.repetitions)
+        for connection in connections.values():
+            connection.close()
+    if options.json:
+        print(json.dumps([_described(row) for row in measured], indent=2))
+    else:
+        print(f"{'request':32}{'p95':>6}{'p50':>6}{'statements':>12}")
+        for row in measured:
+            statements = sorted(set(row.statements.values()))
+            told = f"{row.ratio(95):6.2f}{row.ratio(50):6.2f}{statements!s:>12}"
+            print(f"{row.name:32}{told}{'' if row.claimed else '  (not claimed)'}")
+            for problem in row.bad:
+                print(f"    {problem}")
+    return 1 if any(row.bad for row in measured) else 0
+
+
+def _described(row: Request) -> dict[str, Any]:
+    return {
+        "request": row.name,
+        "claimed": row.claimed,
+        "p95": round(row.ratio(95), 2),
+        "p50": round(row.ratio(50), 2),
+        "statements": row.statements,
+        "bad": row.bad,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
