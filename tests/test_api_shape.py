@@ -122,6 +122,12 @@ def test_a_list_refuses_what_it_does_not_know(api: Client, route: str) -> None:
     assert "99" in body["detail"]
 
 
+@pytest.mark.parametrize("name", ["status", "live", "started_after", "waiting_for"])
+def test_an_empty_filter_is_refused_where_nothing_is_no_value(api: Client, name: str) -> None:
+    assert_problem(api.get(f"executions/?{name}="), 400, "invalid")
+    assert api.get("executions/?entity=&search=&ordering=").status_code == 200
+
+
 def test_the_lists_inside_a_record_too(api: Client, scenario: Any) -> None:
     execution = scenario.start()
     for path in (

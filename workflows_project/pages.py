@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet
-from django_filters.rest_framework import DjangoFilterBackend
+from django_filters.rest_framework import CharFilter, DjangoFilterBackend
 from rest_framework.exceptions import APIException, ErrorDetail, NotFound, ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
 from rest_framework.pagination import BasePagination
@@ -56,7 +56,9 @@ class Pages(BasePagination):
 
         Raises ``ValidationError``, ``InvalidCursor`` and ``NotFound``.
         """
-        _refuse_parameters(request, [*_parameters(view, queryset), *PARAMETERS])
+        filters = _filters(view, queryset)
+        _refuse_parameters(request, [*filters, *_parameters(view), *PARAMETERS])
+        _refuse_empty(request, filters)
         self.request, self.view = request, view
         self.names = sparse.asked(request, view.get_serializer)
         size = self._number("page_size", self.page_size)
@@ -138,6 +140,8 @@ class Pages(BasePagination):
         return [
             {"name": name, "in": "query", "required": False, "description": told, "schema": kind}
             for name, (told, kind) in PARAMETERS.items()
+            # What a row has, the description of each list tells.
+            if name != sparse.NAME
         ]
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
@@ -157,16 +161,30 @@ def _wrong(name: str, detail: str) -> ValidationError:
     return ValidationError({name: [ErrorDetail(detail, "invalid")]})
 
 
-def _parameters(view: Any, queryset: Any) -> Iterable[str]:
-    """The names that the filters of a view take."""
+def _filters(view: Any, queryset: Any) -> dict[str, Any]:
+    """The filters of a view, by their names."""
+    found: dict[str, Any] = {}
     for backend in getattr(view, "filter_backends", ()):
         if issubclass(backend, DjangoFilterBackend) and isinstance(queryset, QuerySet):
             filterset = backend().get_filterset_class(view, queryset)
-            yield from filterset.base_filters if filterset else ()
-        elif issubclass(backend, SearchFilter) and getattr(view, "search_fields", None):
+            found |= filterset.base_filters if filterset else {}
+    return found
+
+
+def _parameters(view: Any) -> Iterable[str]:
+    """What else a view takes."""
+    for backend in getattr(view, "filter_backends", ()):
+        if issubclass(backend, SearchFilter) and getattr(view, "search_fields", None):
             yield backend.search_param
         elif issubclass(backend, OrderingFilter):
             yield backend.ordering_param
+
+
+def _refuse_empty(request: Request, filters: dict[str, Any]) -> None:
+    """Raises ``ValidationError``: nothing is neither a date nor a truth value nor a choice."""
+    for name, row in filters.items():
+        if request.query_params.get(name) == "" and not isinstance(row, CharFilter):
+            raise _wrong(name, f"'{name}' is empty.")
 
 
 def _refuse_parameters(request: Request, known: list[str]) -> None:

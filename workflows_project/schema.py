@@ -90,6 +90,16 @@ SCHEMAS: dict[str, Description] = {
         "description": "What helps.",
         **_object(code=_TEXT, detail=_TEXT, workflows=_list(_TEXT)),
     },
+    "Part": {"description": "What `fields` asked for of a row.", "type": "object"},
+    "PageOfParts": {
+        "description": "A page of rows, of each what `fields` asked for.",
+        **_object(
+            count={"type": ["integer", "null"], "minimum": 0},
+            next={"type": ["string", "null"]},
+            previous={"type": ["string", "null"]},
+            results=_list({"$ref": "#/components/schemas/Part"}),
+        ),
+    },
 }
 SCHEMAS[PROBLEM]["properties"] |= {
     "blockers": {"$ref": "#/components/schemas/Blockers"},
@@ -137,10 +147,11 @@ def complete(result: Description, **_: Any) -> Description:
     for path, method, operation in _operations(result):
         _rename(path, method, operation)
         _add_tried(operation)
-        _add_views(path, method, operation)
+        _add_unchanged(operation)
         _add_errors(path, method, operation)
         _add_headers(result["paths"], path, method, operation)
         _add_examples(operation)
+        _add_views(components["schemas"], path, method, operation)
     _add_links(result["paths"])
     _put_right(result)
     return result
@@ -172,20 +183,32 @@ def _add_tried(operation: Operation) -> None:
         responses.setdefault("200", {**made, "description": "What would be answered."})
 
 
-def _add_views(path: str, method: str, operation: Operation) -> None:
+def _add_views(schemas: Description, path: str, method: str, operation: Operation) -> None:
     """A row can be had in part, and a list as CSV."""
-    query = _parameters(operation, "query")
-    if "page" in query:
-        operation["responses"]["200"]["content"]["text/csv"] = {"schema": _TEXT}
-    elif method == "get" and path.endswith("}/") and sparse.NAME not in query:
-        operation["parameters"].append(
-            {
-                "in": "query",
-                "name": sparse.NAME,
-                "schema": _TEXT,
-                "description": sparse.MEANING,
-            }
-        )
+    is_list = "page" in _parameters(operation, "query")
+    if not is_list and (method != "get" or not path.endswith("}/")):
+        return
+    content = operation["responses"]["200"]["content"]
+    whole = content[JSON]["schema"]
+    row, part = whole, "Part"
+    if is_list:
+        content["text/csv"] = {"schema": _TEXT}
+        row, part = schemas[_referred(whole)]["properties"]["results"]["items"], "PageOfParts"
+    content[JSON]["schema"] = {"anyOf": [whole, {"$ref": f"#/components/schemas/{part}"}]}
+    operation["parameters"].append(
+        {
+            "in": "query",
+            "name": sparse.NAME,
+            "description": sparse.MEANING,
+            "style": "form",
+            "explode": False,
+            "schema": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"enum": list(schemas[_referred(row)]["properties"])},
+            },
+        }
+    )
 
 
 # Errors
@@ -208,6 +231,11 @@ def _problem(status: int) -> Description:
     if status in (409, 429, 503):
         answer["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
     return answer
+
+
+def _add_unchanged(operation: Operation) -> None:
+    if "If-None-Match" in _parameters(operation, "header"):
+        operation["responses"]["304"] = {"description": "It is still what is known."}
 
 
 def _add_errors(path: str, method: str, operation: Operation) -> None:
