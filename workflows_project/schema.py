@@ -147,11 +147,11 @@ def complete(result: Description, **_: Any) -> Description:
     for path, method, operation in _operations(result):
         _rename(path, method, operation)
         _add_tried(operation)
+        _add_examples(operation)
+        _add_views(components["schemas"], path, method, operation)
         _add_unchanged(operation)
         _add_errors(path, method, operation)
         _add_headers(result["paths"], path, method, operation)
-        _add_examples(operation)
-        _add_views(components["schemas"], path, method, operation)
     _add_links(result["paths"])
     _put_right(result)
     return result

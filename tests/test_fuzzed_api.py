@@ -1,0 +1,44 @@
+"""Whatever is sent to the API, it answers as its description says, and never with a fault.
+
+A short run each time; ``--hypothesis-profile=long`` sends thousands of requests as every role.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executions import demo
+from tests.factories import user_in
+from workflows_project.roles import ROLES
+
+CONFIG = Path(__file__).parent / "schemathesis.toml"
+PASSWORD = "sent with each"
+SENT = re.compile(r"(\d+) generated")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_it_answers_as_it_is_described(
+    live_server: Any, pytestconfig: pytest.Config, tmp_path: Path, role: str
+) -> None:
+    is_long = pytestconfig.getoption("--hypothesis-profile") == "long"
+    if not is_long and role not in ("viewer", "administrator"):
+        pytest.skip("A short run asks as those who may do least and most.")
+    demo.make()
+    user = user_in(role, username=role)
+    user.set_password(PASSWORD)
+    user.save()
+    phases = "examples,coverage,fuzzing,stateful" if is_long else "examples,fuzzing,stateful"
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run"]
+    command += [f"{live_server.url}/api/v1/schema/", "--auth", f"{role}:{PASSWORD}"]
+    command += ["--checks", "all", "--phases", phases, "--continue-on-failure"]
+    command += ["--max-examples", "60" if is_long else "2", "--seed", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+    sent = SENT.search(done.stdout)
+    assert sent and int(sent[1]) >= (5_000 if is_long else 100), done.stdout[-2_000:]
