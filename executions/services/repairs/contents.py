@@ -1,8 +1,8 @@
 """What a version was when it was written: found again, and proven by its checksum.
 
 The checksum is over workflow, number, context and source. What was changed behind the product's
-back is looked for among all that it can have been; where the checksum itself was changed, the
-audit log has it.
+back is looked for among all that it can have been. Where the content is what the audit log has a
+checksum of, the checksum itself was changed.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def as_written(version: Version) -> Values | None:
     """What has to be put back, by attribute name; empty where nothing has, None where nothing
     that is known fits the checksum.
     """
-    if version.compute_checksum() == version.checksum:
+    computed = version.compute_checksum()
+    if computed == version.checksum:
         return {}
-    logged = list(_logged(version))
-    for wanted in [version.checksum, *logged]:
-        for values in _candidates(version):
-            if _checksum(version, values) == wanted:
-                given = values if wanted == version.checksum else {**values, "checksum": wanted}
-                return {k: v for k, v in given.items() if getattr(version, k) != v}
+    if computed == _logged(version):
+        return {"checksum": computed}
+    for values in _candidates(version):
+        if _checksum(version, values) == version.checksum:
+            return {k: v for k, v in values.items() if getattr(version, k) != v}
     return None
 
 
@@ -69,7 +69,6 @@ def _candidates(version: Version) -> Iterator[Values]:
     workflows = _workflows(version)
     last = Version.objects.filter(workflow=version.workflow_id).order_by("-number")
     highest = last.values_list("number", flat=True).first() or 0
-    yield {}
     yield from contexts
     yield from ({"source": source} for source in sources)
     yield from ({"number": number} for number in range(1, highest + 2))
@@ -126,8 +125,11 @@ def _saves(version: Version) -> Any:
     return entries.order_by("-pk")
 
 
-def _logged(version: Version) -> Iterator[str]:
+def _logged(version: Version) -> str | None:
+    """The checksum that the log has of this number: of what was saved last, for what was saved
+    before under the same number has been replaced.
+    """
     for entry in _saves(version):
-        for told in (entry.after, entry.before):
-            if told.get("version") == version.number and isinstance(told.get("checksum"), str):
-                yield told["checksum"]
+        if entry.after.get("version") == version.number:
+            return str(entry.after.get("checksum"))
+    return None

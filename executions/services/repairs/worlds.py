@@ -209,7 +209,9 @@ class World:
                 )
                 continue
             stored = Version._base_manager.get(pk=latest.pk)
-            version, _ = append_version(workflow, stored.source, latest=stored, notes=WHY)
+            version, is_new = append_version(workflow, stored.source, latest=stored, notes=WHY)
+            if not is_new:
+                self.versions[pk].remove(latest)
             self.report.mend(
                 workflow,
                 f"Its latest graph was drawn for another type; version {version.number} has it "
