@@ -205,6 +205,10 @@ class Advance:
         self._end_tree(run, status, message)
         self._tell_parent(run)
 
+    def tell_caller(self, execution: Execution) -> None:
+        """Tell the step that called an execution how that has ended."""
+        self._tell_parent(self.run_of(execution))
+
     # The walk
 
     def finish(self) -> bool:

@@ -8,11 +8,13 @@ from executions.services.advancing import read
 from executions.services.ending import cancel
 from executions.services.hook_starts import start_by_delivery
 from executions.services.jobs import come_back, give_up, hold, put_off
+from executions.services.repairs import Report, repair
 from executions.services.starting import restart, start
 from executions.services.steps import retry, save_draft, skip, submit, vote, wake
 from executions.services.triggering import due_starts, serve_due_starts, serve_start, set_off
 
 __all__ = [
+    "Report",
     "cancel",
     "come_back",
     "due_starts",
@@ -20,6 +22,7 @@ __all__ = [
     "hold",
     "put_off",
     "read",
+    "repair",
     "restart",
     "retry",
     "save_draft",

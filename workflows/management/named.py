@@ -60,6 +60,20 @@ def type_named(text: str) -> FindingType | RecordType:
     return finding
 
 
+def finding_type_named(text: str) -> FindingType:
+    """The finding type with this cuid or name. Raises ``CommandError``."""
+    row: FindingType = _one(FindingType, "name", text)
+    return row
+
+
+def by_cuid(model: Any, text: str) -> Any:
+    """The record with this cuid. Raises ``CommandError``."""
+    row = None if unstorable(text) else model._base_manager.filter(cuid=text).first()
+    if row is None:
+        raise CommandError(f"No {model._meta.verbose_name} has the cuid {quoted(text)}.")
+    return row
+
+
 def user_named(text: str | None) -> Any:
     """The user with this name; None where none was named. Raises ``CommandError``."""
     if text is None:

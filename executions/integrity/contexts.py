@@ -1,0 +1,167 @@
+"""L1, L2, L3 and L5: whatever stands together has one entity context, and is held to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import Exists, F, OuterRef, Q
+
+from executions.integrity.violation import CHUNK, Violation
+from executions.models import LIVE, Execution, Pin
+from workflows.models import Reference, Version, Workflow
+
+RETIRED = Workflow.State.RETIRED
+
+
+def live_contexts() -> Iterator[Violation]:
+    """L1: a live execution's version is its workflow's, is in force, and has the entity context
+    that the execution began with and that the workflow has now.
+    """
+    rows = (
+        Execution.objects.filter(status__in=LIVE)
+        .exclude(
+            version__workflow=F("workflow"),
+            version__in_force=True,
+            version__context_key=F("workflow__context_key"),
+            context_key=F("version__context_key"),
+        )
+        .select_related("workflow", "version__workflow")
+        .defer("version__source")
+    )
+    for row in rows.iterator(CHUNK):
+        version = row.version
+        if version.workflow_id != row.workflow_id:
+            detail = f"It is of the workflow {row.workflow.cuid}, but runs {version}."
+        elif version.context_key != row.workflow.context_key:
+            detail = (
+                f"It runs {version} in the context {version.context_key}, but its workflow "
+                f"{row.workflow.cuid} has {row.workflow.context_key}."
+            )
+        elif row.context_key != version.context_key:
+            detail = (
+                f"It has the context {row.context_key}, but runs {version}, which has "
+                f"{version.context_key}."
+            )
+        else:
+            detail = f"It runs {version}, which is not in force."
+        yield Violation(
+            "L1",
+            "execution",
+            row.cuid,
+            detail,
+            workflows=(row.workflow_id, version.workflow_id),
+            root=row.root_or_self_id,
+        )
+
+
+def latest_contexts() -> Iterator[Violation]:
+    """L2: the latest version of a workflow that is not retired has the workflow's context, and
+    is in force.
+    """
+    workflows = Workflow.objects.exclude(state=RETIRED)
+    for row in workflows.filter(versions=None).iterator(CHUNK):
+        yield Violation(
+            "L2",
+            "workflow",
+            row.cuid,
+            f"“{row.title}” has no version.",
+            remedy="Delete the workflow, or restore its versions from a backup.",
+        )
+    latest = (
+        Version.objects.latest_of_each()
+        .exclude(workflow__state=RETIRED)
+        .exclude(context_key=F("workflow__context_key"), in_force=True)
+        .select_related("workflow")
+        .defer("source")
+    )
+    for version in latest.iterator(CHUNK):
+        detail = (
+            f"Its latest version {version.number} is not in force."
+            if version.context_key == version.workflow.context_key
+            else f"Its latest version {version.number} has the context {version.context_key}, "
+            f"the workflow {version.workflow.context_key}."
+        )
+        yield Violation(
+            "L2", "workflow", version.workflow.cuid, detail, workflows=(version.workflow_id,)
+        )
+
+
+def _running_versions() -> Any:
+    executions = Execution.objects.filter(status__in=LIVE, version=OuterRef("pk"))
+    pins = Pin.objects.filter(version=OuterRef("pk"), root__status__in=LIVE)
+    return Version.objects.filter(Exists(executions) | Exists(pins))
+
+
+def called_contexts() -> Iterator[Violation]:
+    """L3: every callee of a latest or running version has the version's context, and so has
+    what is pinned, which is held as long as its root is live.
+    """
+    latest = Version.objects.latest_of_each().exclude(workflow__state=RETIRED)
+    rows = (
+        Reference.objects.filter(Q(version__in=latest) | Q(version__in=_running_versions()))
+        .exclude(
+            callee__context_key=F("version__context_key"), context_key=F("version__context_key")
+        )
+        .select_related("version__workflow", "callee")
+        .defer("version__source")
+    )
+    for row in rows.iterator(CHUNK):
+        yield Violation(
+            "L3",
+            "version",
+            row.version.cuid,
+            f"{row.version} has the context {row.version.context_key}; its node “{row.node_id}” "
+            f"calls {row.callee.cuid}, which has {row.callee.context_key}.",
+            workflows=(row.version.workflow_id, row.callee_id),
+        )
+    yield from _pins()
+
+
+def _pins() -> Iterator[Violation]:
+    pins = (
+        Pin.objects.filter(root__status__in=LIVE)
+        .exclude(
+            version__context_key=F("root__context_key"),
+            context_key=F("root__context_key"),
+            version__workflow=F("callee"),
+            version__in_force=True,
+            live=True,
+        )
+        .select_related("root", "version__workflow")
+        .defer("version__source")
+    )
+    for pin in pins.iterator(CHUNK):
+        version = pin.version
+        if version.workflow_id != pin.callee_id:
+            detail = f"It has pinned {version} for another workflow than that version's."
+        elif version.context_key != pin.root.context_key:
+            detail = f"It has pinned {version}, which has the context {version.context_key}."
+        else:
+            detail = f"What it has pinned, {version}, is not held."
+        yield Violation(
+            "L3",
+            "execution",
+            pin.root.cuid,
+            detail,
+            workflows=(version.workflow_id,),
+            root=pin.root_id,
+        )
+
+
+def entity_contexts() -> Iterator[Violation]:
+    """L5: a live execution's entity has the execution's context."""
+    rows = (
+        Execution.objects.filter(status__in=LIVE)
+        .exclude(entity__context_key=F("context_key"))
+        .select_related("entity")
+    )
+    for row in rows.iterator(CHUNK):
+        yield Violation(
+            "L5",
+            "execution",
+            row.cuid,
+            f"It has the context {row.context_key}, its entity {row.entity.cuid} has "
+            f"{row.entity.context_key}.",
+            root=row.root_or_self_id,
+        )
