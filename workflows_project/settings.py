@@ -38,6 +38,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "workflows_project.problems.ProblemsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "workflows_project.content_security.content_security_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
