@@ -64,6 +64,7 @@ PAGES: dict[str, set[str]] = {
     **_kept("workflows_recordtype", READERS, DESIGNERS),
     **_kept("workflows_workflow", READERS, DESIGNERS),
     "workflows_workflow_graph": DESIGNERS,
+    "workflows_workflow_compare": READERS,
     "workflows_workflow_change_type": OPERATORS,
     **_told("workflows_version", READERS),
     **_told("workflows_pendingchange", READERS),

@@ -56,6 +56,8 @@ ASGI_APPLICATION = "workflows_project.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # Before those of the apps: the frame of the admin gets the project's stylesheet.
+        "DIRS": [BASE_DIR / "workflows_project" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

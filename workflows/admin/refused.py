@@ -89,6 +89,15 @@ def _ways(refusal: Refusal, ids: dict[str, int], kind: str | None, here: str) ->
             for change in changes.values():
                 url = admin_url(change, "change", change.pk)
                 yield Way(f"To “{change.context_type}”:", url, "Open the change on hold")
+        elif remedy.code == "finish_or_cancel" and group:
+            titles = {row.workflow_cuid: row.workflow_title for row in refusal.blockers.executions}
+            yield Way(remedy.detail)
+            for cuid, title in titles.items():
+                if cuid in remedy.workflows and cuid in ids:
+                    live = admin_url(
+                        execution_model(), "changelist", workflow=ids[cuid], live="yes"
+                    )
+                    yield Way(f"Those of “{title}”:", live, "See and cancel them")
         else:
             yield Way(remedy.detail)
 

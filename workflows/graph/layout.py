@@ -17,14 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-WIDTH, HEIGHT = 200.0, 52.0
+WIDTH, HEIGHT = 216.0, 52.0
 ROW_GAP = 64.0
 BOX_GAP, LANE_GAP = 32.0, 18.0
 PORTS = 0.7
 """The part of a box's width at which edges may leave and arrive."""
 WAYPOINTS = 4_000
 _EFFORT = 60_000
-"""How many places may be looked at in all while rows are put in order, and again while they move."""
+"""How many places may be looked at in all while rows are ordered, and while they are moved."""
 
 Point = tuple[float, float]
 
@@ -91,6 +91,7 @@ def layered(ids: Sequence[str], edges: Sequence[tuple[str, str]]) -> Layout:
     lanes = _lanes(edges, ranks, nodes, rows)
     _order(rows)
     _move(rows)
+    _straighten(rows)
     return _picture(edges, back, ranks, nodes, lanes, rows)
 
 
@@ -270,6 +271,40 @@ def _settle(row: list[_Place], wanted: list[float]) -> None:
         place.x = (one + other) / 2
 
 
+def _straighten(rows: list[list[_Place]]) -> None:
+    """Put what follows one upon another in a line, as far as its neighbours leave room."""
+
+    def room(row: list[_Place], index: int) -> tuple[float, float]:
+        place = row[index]
+        left = row[index - 1] if index else None
+        right = row[index + 1] if index + 1 < len(row) else None
+        return (
+            left.x + _gap(left, place) if left is not None else float("-inf"),
+            right.x - _gap(place, right) if right is not None else float("inf"),
+        )
+
+    at = {place: (row, index) for row in rows for index, place in enumerate(row)}
+    for place in at:
+        if len(place.above) == 1 and len(place.above[0].below) == 1:
+            continue
+        run, low, high = [place], *room(*at[place])
+        while len(place.below) == 1 and len(place.below[0].above) == 1:
+            place = place.below[0]
+            least, most = room(*at[place])
+            if max(low, least) > min(high, most):
+                _line_up(run, low, high)
+                run, low, high = [], least, most
+            run.append(place)
+            low, high = max(low, least), min(high, most)
+        _line_up(run, low, high)
+
+
+def _line_up(run: list[_Place], low: float, high: float) -> None:
+    x = min(max(sum(place.x for place in run) / len(run), low), high)
+    for place in run:
+        place.x = x
+
+
 def _picture(
     edges: Sequence[tuple[str, str]],
     back: set[tuple[str, str]],
@@ -299,7 +334,9 @@ def _picture(
             row += step
         points.append((arriving[index], top[lower]))
         routes.append(Route(points, (source, target) in back, lanes[index] is None))
-    return Layout(boxes, routes, round(width, 1), max(len(rows) * (HEIGHT + ROW_GAP) - ROW_GAP, 0.0))
+    return Layout(
+        boxes, routes, round(width, 1), max(len(rows) * (HEIGHT + ROW_GAP) - ROW_GAP, 0.0)
+    )
 
 
 def _ports(
