@@ -135,7 +135,7 @@ def outlook_html(workflow: Workflow, found: Outlook, *, may_change: bool) -> Saf
     return render_to_string(
         "workflows/admin/outlook.html",
         {
-            "refusal": describe(found.refusal) if found.refusal else None,
+            "refusal": describe(found.refusal, may_change=may_change) if found.refusal else None,
             "others": [
                 {"title": row.title, "url": admin_url(row, "change", row.pk)}
                 for row in found.group
