@@ -64,6 +64,7 @@ PAGES: dict[str, set[str]] = {
     **_kept("workflows_recordtype", READERS, DESIGNERS),
     **_kept("workflows_workflow", READERS, DESIGNERS),
     "workflows_workflow_graph": DESIGNERS,
+    "workflows_workflow_compare": READERS,
     "workflows_workflow_change_type": OPERATORS,
     **_told("workflows_version", READERS),
     **_told("workflows_pendingchange", READERS),
@@ -203,3 +204,22 @@ def test_the_page_of_an_execution_has_the_buttons_of_its_reader(who: str) -> Non
             name
         )
         assert (f"/{execution.pk}/cancel/" in shown) == (who in OPERATORS)
+
+
+@pytest.mark.parametrize("who", sorted(READERS))
+def test_the_page_of_a_workflow_has_the_buttons_of_its_reader(who: str) -> None:
+    """Also while its type is locked, and the page says what would help."""
+    made = world(is_staff=True)
+    client = Client()
+    client.force_login(made.users[who])
+    shown = client.get(reverse("admin:workflows_workflow_change", args=[made.workflow.pk]))
+    page = shown.content.decode()
+    assert "The type is locked" in page
+    buttons = {
+        reverse("admin:workflows_workflow_change_type"): OPERATORS,
+        reverse("admin:executions_execution_start", args=[made.workflow.pk]): OPERATORS,
+        reverse("admin:workflows_workflow_graph", args=[made.workflow.pk]): DESIGNERS,
+        'name="_save"': DESIGNERS,
+    }
+    for button, may in buttons.items():
+        assert (button in page) == (who in may), button

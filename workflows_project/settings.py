@@ -38,6 +38,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "workflows_project.problems.ProblemsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "workflows_project.content_security.content_security_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -55,6 +56,8 @@ ASGI_APPLICATION = "workflows_project.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # Before those of the apps: the frame of the admin gets the project's stylesheet.
+        "DIRS": [BASE_DIR / "workflows_project" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

@@ -1,8 +1,12 @@
-"""What can be decided at an open step: votes, an early waking, and how an incident ends."""
+"""What can be decided at an open step: votes, an early waking, and how an incident ends.
+
+A vote is given on the page of the execution. What an operator decides has a page of its own, which
+says what will happen and asks why.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +22,14 @@ from executions.models import OPERATE, SUBMIT, Execution, Step
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING
 from workflows.admin.shown import admin_url
-from workflows.graph import Node
+from workflows.graph import RUN_WORKFLOW, Node
+from workflows.refusals import Refusal
 
 if TYPE_CHECKING:
     from executions.admin.execution import ExecutionAdmin
 
 SLEEPING = ("wait", "start")
+PERFORMED = ("notify", "http_request")
 VOTES = ("approve", "reject")
 
 
@@ -38,14 +44,18 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The buttons of a step, what a note is for, and the exits that a skip can leave by."""
+    """The buttons of a step, and the exits that a skip can leave by."""
 
     buttons: list[Decision] = field(default_factory=list)
-    note: str = "Why"
     handles: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.buttons)
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether the buttons lead to a page that asks why."""
+        return bool(self.buttons) and self.buttons[0].name not in VOTES
 
 
 _LABELS = {
@@ -76,7 +86,7 @@ def decisions(execution: Execution, step: Step, node: Node, user: Any) -> Decisi
             return Decisions(buttons("skip"), handles=kind.exits) if may_operate else Decisions()
         if not may_vote or not is_among(node.data, user):
             return Decisions()
-        return Decisions(buttons("approve", "reject"), note="Notes")
+        return Decisions(buttons("approve", "reject"))
     may_wake = may_operate and node.type in SLEEPING
     return Decisions(buttons("wake")) if may_wake else Decisions()
 
@@ -88,10 +98,13 @@ def _url(execution: Execution, cuid: str, name: str) -> str:
 def decide(
     model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution, cuid: str, name: str
 ) -> HttpResponse:
-    """Do what a button of a step says; whatever is refused is told on the page of the execution."""
+    """GET says what a button of a step will do and asks why; POST does it.
+
+    Whatever is refused is told on the page of the execution.
+    """
     back = HttpResponseRedirect(admin_url(Execution, "change", execution.pk))
     if request.method != "POST":
-        return back
+        return _confirmation(model_admin, request, execution, cuid, name) or back
     note = request.POST.get("note", "").strip()
     handle = request.POST.get("handle") or None
     services_by_name: dict[str, Callable[..., Execution]] = {
@@ -113,3 +126,49 @@ def decide(
     text = format_html("Done: {}. The execution is {} now.", _LABELS[name].lower(), status)
     model_admin.message_user(request, text, messages.SUCCESS)
     return back
+
+
+def _confirmation(
+    model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution, cuid: str, name: str
+) -> HttpResponse | None:
+    """The page that asks; None where there is nothing of that name to decide."""
+    step = Step.objects.filter(execution=execution, cuid=cuid).open().first()
+    if step is None or name in VOTES:
+        return None
+    try:
+        node = execution.get_workflow_manager().node(step.node_id)
+    except Refusal:
+        return None
+    found = decisions(execution, step, node, request.user)
+    if name not in {button.name for button in found.buttons}:
+        return None
+    return model_admin.render_page(
+        request,
+        "executions/admin/decide.html",
+        {
+            "title": _LABELS[name],
+            "step": step,
+            "step_title": node.data.get("title") or node.label,
+            "sentences": list(_outcome(step, node, name)),
+            "handles": found.handles if name == "skip" else (),
+            "button": _LABELS[name],
+            "back_url": admin_url(Execution, "change", execution.pk),
+        },
+        row=execution,
+    )
+
+
+def _outcome(step: Step, node: Node, name: str) -> Iterator[str]:
+    """What will happen, in sentences."""
+    if name == "wake":
+        yield "It goes on at once, as if its time had come. What it waited for is not waited for."
+    elif name == "skip":
+        yield "The step is closed without having been done, and the execution goes on after it."
+    elif node.type == RUN_WORKFLOW:
+        yield "A new execution of what it calls begins, on the version that is pinned."
+    elif node.type in PERFORMED:
+        yield "It is tried again in the background; what it sends may arrive a second time."
+    else:
+        yield f"The step is entered again, as attempt {step.attempt + 1}."
+    if name == "retry":
+        yield "If the cause is still there, it ends as an incident again. Nothing else changes."

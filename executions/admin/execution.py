@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -18,8 +18,8 @@ from executions.admin.start import start_page
 from executions.admin.steps import submit_form
 from executions.admin.told import told
 from executions.inbox import inbox
-from executions.models import OPERATE, START, SUBMIT, Entity, Execution
-from workflows.admin.narrowed import narrowed
+from executions.models import OPERATE, START, SUBMIT, Entity, Execution, Step
+from workflows.admin.narrowed import ExactFilter, narrowed
 from workflows.admin.shown import badge
 from workflows.admin.told import ToldAdmin
 from workflows.models import Version, Workflow
@@ -57,6 +57,41 @@ class InboxFilter(SimpleListFilter):
         return queryset.filter(pk__in=inbox(request.user)) if self.value() == "yes" else queryset
 
 
+class NodeFilter(ExactFilter):
+    """The node at which an execution stands; the picture of a graph leads here."""
+
+    title = "stands at"
+    parameter_name = "node"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Only executions with an open step there."""
+        node = self.value()
+        return queryset if node is None else queryset.filter(_has_open_step(node_id=node))
+
+
+class IncidentFilter(SimpleListFilter):
+    """Whether an execution waits for an operator."""
+
+    title = "incident"
+    parameter_name = "incident"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Only those."""
+        return [("yes", "Yes")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Only executions with an incident; where a node is asked for, with one at that node."""
+        if self.value() != "yes":
+            return queryset
+        node = request.GET.get(NodeFilter.parameter_name)
+        at = {"node_id": node} if node and "\0" not in node else {}
+        return queryset.filter(_has_open_step(state=Step.State.INCIDENT, **at))
+
+
+def _has_open_step(**narrowed: Any) -> Exists:
+    return Exists(Step.objects.open().filter(execution=OuterRef("pk"), **narrowed))
+
+
 @admin.register(Execution)
 class ExecutionAdmin(ToldAdmin):
     """Executions: where they stand, and what can be done to them."""
@@ -65,6 +100,8 @@ class ExecutionAdmin(ToldAdmin):
     list_filter = [
         InboxFilter,
         LiveFilter,
+        IncidentFilter,
+        NodeFilter,
         "status",
         narrowed("workflow", Workflow),
         narrowed("version", Version),

@@ -8,10 +8,14 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from executions.admin.entity import entity_page
+from executions.admin.path import lasted, path
 from executions.admin.steps import OpenStep, open_steps
 from executions.models import OPERATE, START, Entity, Execution, Pin, Step
+from workflows.admin.graphs import node_urls
 from workflows.admin.history import log_url
+from workflows.admin.picture import DRAWN, icon, icon_of, type_title
 from workflows.admin.shown import admin_url, link, pretty
+from workflows.graph.changes import objects
 
 HISTORY = 200
 SHORT = 80
@@ -25,8 +29,12 @@ def told(request: HttpRequest, row: Execution, bound: dict[str, Any]) -> dict[st
     total = steps.count()
     newest = list(steps.order_by("-pk")[:HISTORY])
     standing: list[OpenStep] = open_steps(row, request.user, bound=bound)
+    may_see = request.user.has_perm("workflows.view_version")
     return {
         "execution": row,
+        "graph": path(row, newest[::-1], node_urls(row.version) if may_see else {}),
+        "graph_size": len(objects(row.version.source, "nodes")),
+        "graph_drawn": DRAWN,
         "workflow_link": link(row.workflow),
         "version_link": link(row.version, f"Version {row.version.number}"),
         "entity_link": _entity_link(row.entity),
@@ -37,7 +45,15 @@ def told(request: HttpRequest, row: Execution, bound: dict[str, Any]) -> dict[st
         "pins": pins.select_related("callee", "version").defer("version__source"),
         "open_steps": standing,
         "history": [
-            {"step": step, "input": _shown(step.input), "output": _shown(step.output)}
+            {
+                "step": step,
+                "title": step.label or step.node_id,
+                "kind": type_title(step.type),
+                "icon": icon(icon_of(step.type)),
+                "lasted": lasted(step),
+                "input": _shown(step.input),
+                "output": _shown(step.output),
+            }
             for step in reversed(newest)
         ],
         "history_total": total,

@@ -154,9 +154,6 @@ class GuardedAdmin(admin.ModelAdmin):
         models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
     }
 
-    class Media:
-        css: ClassVar = {"all": ["workflows/admin.css"]}
-
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:

@@ -16,8 +16,8 @@ from workflows import guards, services
 from workflows.admin.history import history
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, as_html
-from workflows.admin.sections import Executions, live_count
-from workflows.admin.shown import NOTHING, admin_url, badge, execution_model, link
+from workflows.admin.sections import Executions
+from workflows.admin.shown import NOTHING, admin_url, badge, execution_model, link, live_count
 from workflows.admin.told import ToldAdmin
 from workflows.models import CHANGE_CONTEXT, PendingChange, PendingWorkflow, Workflow
 from workflows.models.context_change import ContextChange

@@ -75,28 +75,43 @@ def _ids(model: Any, cuids: Iterable[str]) -> dict[str, int]:
 LEADS_TO_GROUP = {"change_together": "Choose these {}", "when_drained": "Change when drained"}
 
 
-def _ways(refusal: Refusal, ids: dict[str, int], kind: str | None, here: str) -> Iterable[Way]:
+def _ways(
+    refusal: Refusal, ids: dict[str, int], kind: str | None, here: str, may_change: bool
+) -> Iterable[Way]:
     for remedy in refusal.remedies:
         group = [ids[cuid] for cuid in remedy.workflows if cuid in ids]
         if remedy.code in LEADS_TO_GROUP and group:
             query = {"workflows": ",".join(map(str, group)), **({"type": kind} if kind else {})}
             url = admin_url(Workflow, "change_type", **query)
             label = LEADS_TO_GROUP[remedy.code].format(len(group))
-            yield Way(remedy.detail, None if url == here else url, label)
+            is_open = may_change and url != here
+            yield Way(remedy.detail, url if is_open else None, label)
         elif remedy.code == "withdraw" and group:
             changes = {row.change_id: row.change for row in draining(group)}
             yield Way(remedy.detail)
             for change in changes.values():
                 url = admin_url(change, "change", change.pk)
                 yield Way(f"To “{change.context_type}”:", url, "Open the change on hold")
+        elif remedy.code == "finish_or_cancel" and group:
+            titles = {row.workflow_cuid: row.workflow_title for row in refusal.blockers.executions}
+            yield Way(remedy.detail)
+            for cuid, title in titles.items():
+                if cuid in remedy.workflows and cuid in ids:
+                    live = admin_url(
+                        execution_model(), "changelist", workflow=ids[cuid], live="yes"
+                    )
+                    yield Way(f"Those of “{title}”:", live, "See them")
         else:
             yield Way(remedy.detail)
 
 
-def describe(refusal: Refusal, *, kind: str | None = None, here: str = "") -> Described:
+def describe(
+    refusal: Refusal, *, kind: str | None = None, here: str = "", may_change: bool = True
+) -> Described:
     """Say all that a refusal knows.
 
     Args:
+        may_change: whether who reads it may change types; who may not is led to no such page.
         kind: the type that was asked for, where one was.
         here: the address of the page that shows it, which it need not link.
     """
@@ -133,7 +148,7 @@ def describe(refusal: Refusal, *, kind: str | None = None, here: str = "") -> De
             Blocker(row.title, page(Workflow, workflows, row.cuid)) for row in blockers.workflows
         ],
         more=max(blockers.total - listed, 0),
-        ways=list(_ways(refusal, workflows, kind, here)),
+        ways=list(_ways(refusal, workflows, kind, here, may_change)),
     )
 
 

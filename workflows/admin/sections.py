@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from workflows.admin.graphs import calls_around, graph_section
 from workflows.admin.history import history
 from workflows.admin.refused import describe
-from workflows.admin.shown import admin_url, execution_model
+from workflows.admin.shown import admin_url, execution_model, live_count
 from workflows.admin.starts import starts
 from workflows.models import CHANGE_CONTEXT, Version, Workflow
 from workflows.models.context_change import AnyChange
@@ -21,13 +21,6 @@ from workflows.models.pending import draining
 from workflows.refusals import Refusal
 
 LISTED = 20
-
-
-def live_count(relation: str) -> Coalesce:
-    """How many live executions have the row, counted by the index of what is live."""
-    live = execution_model().objects.live().filter(**{relation: OuterRef("pk")}).order_by()
-    counted = live.values(relation).annotate(number=Count("pk")).values("number")
-    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +42,10 @@ def listed_executions(executions: Any, **query: Any) -> Executions:
     rows = executions.select_related("workflow", "version", "entity").defer(
         "version__source", "entity__fields"
     )
+    newest = list(rows.order_by("-pk")[:LISTED])
     return Executions(
-        list(rows.order_by("-pk")[:LISTED]),
-        executions.count(),
+        newest,
+        len(newest) if len(newest) < LISTED else executions.count(),
         admin_url(execution_model(), "changelist", **query),
     )
 
@@ -62,35 +56,39 @@ def versions_of(workflow: Workflow) -> QuerySet[Version]:
     return rows.annotate(live_number=live_count("version")).order_by("-number")[:LISTED]
 
 
-def _linked(entries: list[dict[str, Any]], ids: dict[str, int]) -> list[dict[str, Any]]:
-    return [
-        {**entry, "url": admin_url(Workflow, "change", ids[entry["cuid"]])}
-        for entry in entries
-        if entry["cuid"] in ids
-    ]
+def _stored(pk: int) -> Any:
+    rows = Workflow.objects.select_related("entity_name_type", "primary_record_type")
+    return rows.annotate(live_number=live_count("workflow")).get(pk=pk)
 
 
 def sections(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
     """What the page of a workflow shows below its settings, and which buttons it has."""
-    found = workflow.get_workflow_dependencies()
-    cuids = [entry["cuid"] for entries in found.values() for entry in entries]
-    ids = dict(Workflow.objects.filter(cuid__in=cuids).values_list("cuid", "pk"))
     may = request.user.has_perm
     execution = execution_model()
+    # What is stored: a form that was posted may show what was refused.
+    stored: Any = workflow if request.method == "GET" else _stored(workflow.pk)
+    latest: Version = stored.latest_version
+    calls = calls_around(stored)
+    versions = list(versions_of(workflow))
     return {
         "live": listed_executions(workflow.executions.live(), workflow=workflow.pk, live="yes"),
         "all_executions_url": admin_url(execution, "changelist", workflow=workflow.pk),
-        "versions": versions_of(workflow),
-        "versions_total": workflow.versions.count(),
+        "versions": versions,
+        "versions_total": len(versions) if len(versions) < LISTED else workflow.versions.count(),
         "versions_url": admin_url(Version, "changelist", workflow=workflow.pk),
-        "callers": _linked(found["dependent_workflows"], ids),
-        "callees": _linked(found["referenced_workflows"], ids),
+        "callers": calls.callers,
+        "callees": calls.callees,
+        "calls": calls.picture,
         "graph_url": may("workflows.add_version") and admin_url(Workflow, "graph", workflow.pk),
         "change_type_url": may(CHANGE_CONTEXT)
         and admin_url(Workflow, "change_type", workflows=workflow.pk),
         "draining": draining_html(request, workflow),
-        # What is stored: the form may show what was refused.
-        "starts": starts(request, Workflow.objects.get(pk=workflow.pk)),
+        "starts": starts(request, stored),
+        **graph_section(latest, "workflow", workflow.pk, may_list=may("executions.view_execution")),
+        "latest_url": may("workflows.view_version") and admin_url(latest, "change", latest.pk),
+        "compare_url": may("workflows.view_version")
+        and latest.number > 1
+        and admin_url(Workflow, "compare", workflow.pk),
         **history(request, workflow.cuid),
         "start_url": may("executions.add_execution") and admin_url(execution, "start", workflow.pk),
     }
@@ -137,7 +135,7 @@ def outlook_html(workflow: Workflow, found: Outlook, *, may_change: bool) -> Saf
     return render_to_string(
         "workflows/admin/outlook.html",
         {
-            "refusal": describe(found.refusal) if found.refusal else None,
+            "refusal": describe(found.refusal, may_change=may_change) if found.refusal else None,
             "others": [
                 {"title": row.title, "url": admin_url(row, "change", row.pk)}
                 for row in found.group

@@ -6,7 +6,8 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Model
+from django.db.models import Count, IntegerField, Model, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -24,6 +25,13 @@ def row_id(text: str) -> int | None:
 def execution_model() -> Any:
     """The model of executions, known here by the relation alone."""
     return Workflow._meta.get_field("executions").related_model
+
+
+def live_count(relation: str) -> Coalesce:
+    """How many live executions have the row, counted by the index of what is live."""
+    live = execution_model().objects.live().filter(**{relation: OuterRef("pk")}).order_by()
+    counted = live.values(relation).annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
 def admin_url(model: type[Model] | Model, page: str, *args: Any, **query: Any) -> str:

@@ -14,8 +14,7 @@ from django.utils.safestring import SafeString
 from workflows import services
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, as_html, refusal_of
-from workflows.admin.sections import live_count
-from workflows.admin.shown import admin_url, link, row_id
+from workflows.admin.shown import admin_url, link, live_count, row_id
 from workflows.models import CHANGE_CONTEXT, FindingType, RecordType, Workflow
 from workflows.refusals import Refusal
 

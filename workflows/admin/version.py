@@ -9,10 +9,20 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
+from workflows.admin.graphs import graph_section
 from workflows.admin.guarded import GuardedAdmin
 from workflows.admin.narrowed import narrowed
-from workflows.admin.sections import listed_executions, live_count
-from workflows.admin.shown import NOTHING, admin_url, execution_model, link, preformatted
+from workflows.admin.picture import label_of
+from workflows.admin.sections import listed_executions
+from workflows.admin.shown import (
+    NOTHING,
+    admin_url,
+    execution_model,
+    link,
+    live_count,
+    preformatted,
+)
+from workflows.graph.changes import objects
 from workflows.models import Version, Workflow
 
 
@@ -99,6 +109,27 @@ class VersionAdmin(GuardedAdmin):
         shown = {
             "references": row.references.select_related("callee"),
             "live": listed_executions(row.executions.live(), version=row.pk, live="yes"),
+            **graph_section(
+                row,
+                "version",
+                row.pk,
+                may_list=request.user.has_perm("executions.view_execution"),
+            ),
+            "nodes": [
+                {
+                    "id": node.get("id"),
+                    "type": node.get("type"),
+                    "label": label_of(node),
+                    "data": preformatted(node.get("data") or {}),
+                }
+                for node in objects(row.source, "nodes")
+            ],
+            "compare_url": admin_url(
+                Workflow,
+                "compare",
+                row.workflow_id,
+                **{"from": max(row.number - 1, 1), "to": row.number},
+            ),
             "workflow_url": admin_url(Workflow, "change", row.workflow_id),
         }
         return super().render_change_form(request, {**context, **shown}, *args, **kwargs)

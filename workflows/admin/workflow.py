@@ -12,12 +12,13 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 
 from workflows import services
+from workflows.admin.compare import compare_page
 from workflows.admin.graph import graph_page
 from workflows.admin.guarded import GuardedAdmin
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, as_html
-from workflows.admin.sections import Outlook, live_count, outlook, outlook_html, sections
-from workflows.admin.shown import admin_url, badge, execution_model
+from workflows.admin.sections import Outlook, outlook, outlook_html, sections
+from workflows.admin.shown import admin_url, badge, execution_model, live_count
 from workflows.admin.together import change_type_page
 from workflows.models import CHANGE_CONTEXT, CONTEXT_FIELDS, PendingWorkflow, Version, Workflow
 from workflows.models.audited import changed
@@ -32,7 +33,6 @@ class WorkflowAdmin(GuardedAdmin):
 
     list_display = ["title", "type", "state_badge", "trigger", "latest", "live_executions"]
     list_filter = ["state", "trigger", "entity_name", "entity_name_type", "primary_record_type"]
-    list_select_related = ["entity_name_type", "primary_record_type"]
     search_fields = ["title", "description", "=cuid"]
     actions = ["change_type", "activate", "retire"]
 
@@ -43,6 +43,7 @@ class WorkflowAdmin(GuardedAdmin):
         workflows: QuerySet[Any] = (
             super()
             .get_queryset(request)
+            .select_related("entity_name_type", "primary_record_type")
             .annotate(
                 latest_number=Subquery(latest.values("number")[:1]),
                 live_number=live_count("workflow"),
@@ -162,12 +163,17 @@ class WorkflowAdmin(GuardedAdmin):
                 "change-type/", wrap(self.change_type_view), name="workflows_workflow_change_type"
             ),
             path("<int:pk>/graph/", wrap(self.graph_view), name="workflows_workflow_graph"),
+            path("<int:pk>/compare/", wrap(self.compare_view), name="workflows_workflow_compare"),
             *super().get_urls(),
         ]
 
     def graph_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The page where the graph is edited."""
         return graph_page(self, request, pk)
+
+    def compare_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The page that sets two versions side by side."""
+        return compare_page(self, request, pk)
 
     def change_type_view(self, request: HttpRequest) -> HttpResponse:
         """The page where several workflows take another type together."""

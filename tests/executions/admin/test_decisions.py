@@ -36,6 +36,15 @@ def decide(client: Client, execution: Execution, name: str, **sent: str) -> Any:
     return client.post(reverse("admin:executions_execution_decide", args=args), sent)
 
 
+def asked(client: Client, execution: Execution, name: str) -> str:
+    """The page that a button leads to, as it is linked from the page of the execution."""
+    step = execution.steps.open().get()
+    args = [execution.pk, step.cuid, name]
+    address = reverse("admin:executions_execution_decide", args=args)
+    assert f'href="{address}"' in text(client.get(page(execution)))
+    return text(client.get(address))
+
+
 def status(execution: Execution) -> str:
     return str(Execution.objects.get(pk=execution.pk).status)
 
@@ -71,7 +80,7 @@ def test_who_may_not_vote_is_told_so(operator: Client) -> None:
 
 def test_an_approval_that_nobody_can_give_is_skipped_by_a_named_exit(operator: Client) -> None:
     execution = started(approving(users=["nobody"]))
-    shown = text(operator.get(page(execution)))
+    shown = asked(operator, execution, "skip")
     assert "<option>approved</option><option>rejected</option>" in shown
     decide(operator, execution, "skip", handle="approved", note="the committee is gone")
     assert status(execution) == Status.COMPLETED
@@ -79,7 +88,10 @@ def test_an_approval_that_nobody_can_give_is_skipped_by_a_named_exit(operator: C
 
 def test_a_sleeping_step_is_woken(operator: Client) -> None:
     execution = started(waiting(interval="P1D"))
-    assert "Go on now" in text(operator.get(page(execution)))
+    shown = asked(operator, execution, "wake")
+    assert "It goes on at once" in shown
+    assert "Stands in the audit log" in shown
+    assert status(execution) == Status.WAITING
     decide(operator, execution, "wake", note="early")
     assert status(execution) == Status.COMPLETED
     entry = AuditEntry.objects.first()
@@ -91,6 +103,8 @@ def test_an_incident_is_retried_or_skipped(operator: Client) -> None:
     execution = started(waiting(at_field="due"), due="soon")
     shown = text(operator.get(page(execution)))
     assert "holds &#x27;soon&#x27;, which is no date" in shown
+    assert "is entered again, as attempt 2" in asked(operator, execution, "retry")
+    assert "closed without having been done" in asked(operator, execution, "skip")
     decide(operator, execution, "retry")
     assert "attempt 2" in text(operator.get(page(execution)))
     decide(operator, execution, "skip")
@@ -107,7 +121,8 @@ def test_a_skip_names_one_of_the_exits(operator: Client, monkeypatch: pytest.Mon
         "bad": "fail",
     }
     execution = started(source(nodes, "start>way", "way.on>end", "way.default>bad"))
-    assert "<option>on</option><option>default</option>" in text(operator.get(page(execution)))
+    shown = asked(operator, execution, "skip")
+    assert "<option>on</option><option>default</option>" in shown
     assert "Name the exit to leave by" in told(decide(operator, execution, "skip"))[0]
     decide(operator, execution, "skip", handle="on")
     assert status(execution) == Status.COMPLETED
@@ -119,6 +134,11 @@ def test_a_decision_that_is_none(operator: Client, scenario: Scenario) -> None:
     assert "has no incident" in told(decide(operator, execution, "retry"))[0]
     address = reverse("admin:executions_execution_decide", args=[execution.pk, "x", "wake"])
     assert operator.get(address).status_code == 302
+    step = execution.steps.open().get()
+    for name in ("retry", "approve", "explode"):
+        args = [execution.pk, step.cuid, name]
+        address = reverse("admin:executions_execution_decide", args=args)
+        assert operator.get(address).status_code == 302
 
 
 def test_who_may_only_look_has_no_buttons(scenario: Scenario) -> None:

@@ -1,0 +1,113 @@
+"""The page of an execution: the way that was gone as a picture, and the history with its times."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from executions import services as running
+from executions.admin.path import lasted
+from executions.models import Execution, Step
+from tests.conftest import Scenario
+from tests.executions.engine.test_branches import source, started
+from tests.factories import form
+from tests.workflows.admin.staff import page, statements, text
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MOST = 25
+"""How many statements a page may take."""
+
+
+def shown(client: Client, execution: Execution) -> tuple[str, list[str], list[str]]:
+    """The page, what its boxes and edges are told as, and the edges that were taken."""
+    whole = text(client.get(page(execution)))
+    found = re.search(r"<svg [^>]*graph-title.*?</svg>", whole, re.DOTALL)
+    assert found is not None
+    root = ElementTree.fromstring(found.group())
+    titles = [row.text or "" for row in root.iter() if row.tag.endswith("title")]
+    taken = [
+        row[0].text or "" for row in root.iter() if "taken" in (row.get("class") or "").split()
+    ]
+    return whole, titles, taken
+
+
+def severe(**fields: Any) -> Execution:
+    rule = {"field": "severity", "op": "gte", "value": 3}
+    ask = form("ask", {"name": "note", "type": "text", "required": True})
+    nodes: dict[str, Any] = {
+        "start": "start",
+        "way": {"type": "condition", "data": {"branches": [{"handle": "bad", "rule": rule}]}},
+        "ask": {key: ask[key] for key in ("type", "data")},
+        "end": "end",
+        "no": "fail",
+    }
+    edges = ("start>way", "way.bad>ask", "way.default>no", "ask>end")
+    return started(source(nodes, *edges), **fields)
+
+
+def test_the_way_that_was_gone_is_marked_and_where_it_stands(admin_client: Client) -> None:
+    execution = severe(severity=4)
+    whole, titles, taken = shown(admin_client, execution)
+    assert "way, Condition. Was passed" in titles
+    assert "ask, User action. Stands here" in titles
+    assert "no, Fail" in titles and "end, End" in titles
+    assert sorted(taken) == ["start → way (taken)", "way → by bad ask (taken)"]
+    step = execution.steps.open().get()
+    assert f'href="#step-{step.cuid}"' in whole and f'id="step-{step.cuid}"' in whole
+
+
+def test_where_it_failed_is_marked(admin_client: Client) -> None:
+    _, titles, taken = shown(admin_client, severe(severity=1))
+    assert "no, Fail. Failed here" in titles
+    assert "way → by default no (taken)" in taken
+
+
+def test_an_incident_is_marked(admin_client: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    running.submit(execution, node="form", data={"note": "x"})
+    for child in Execution.objects.filter(parent=execution).live():
+        running.cancel(child)
+    _, titles, _ = shown(admin_client, execution)
+    assert any("Failed here" in title or "Was passed" in title for title in titles)
+
+
+def test_the_history_tells_who_when_how_long_and_what_came_out(admin_client: Client) -> None:
+    execution = severe(severity=4)
+    running.submit(execution, node="ask", data={"note": "A note"}, by=None)
+    step = execution.steps.get(node_id="ask")
+    Step.objects.filter(pk=step.pk).update(closed_at=step.opened_at + timedelta(hours=2, minutes=5))
+    whole, _, _ = shown(admin_client, execution)
+    assert f'id="visit-{step.cuid}"' in whole
+    assert "(2 h 5 min)" in whole
+    assert "A note" in whole
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.4, "at once"),
+        (1, "1 s"),
+        (60, "1 min"),
+        (61, "1 min 1 s"),
+        (7_320, "2 h 2 min"),
+        (86_400, "1 d"),
+        (90_000, "1 d 1 h"),
+    ],
+)
+def test_how_long_a_visit_took_is_told_in_two_words(seconds: float, told: str) -> None:
+    now = timezone.now()
+    assert lasted(Step(opened_at=now, closed_at=now + timedelta(seconds=seconds))) == told
+    assert lasted(Step(opened_at=now)) == ""
+
+
+def test_the_page_takes_few_statements(admin_client: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    running.submit(execution, node="form", data={"note": "x"})
+    assert statements(lambda: admin_client.get(page(execution))) <= MOST

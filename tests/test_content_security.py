@@ -1,0 +1,62 @@
+"""What a browser may load for our pages, as every answer says it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client, override_settings
+from django.urls import reverse
+
+pytestmark = pytest.mark.django_db
+
+HEADER = "Content-Security-Policy"
+
+
+def policy(response: object) -> dict[str, str]:
+    parts = response.headers[HEADER].split("; ")  # type: ignore[attr-defined]
+    return dict(part.split(" ", 1) for part in parts)
+
+
+@pytest.mark.parametrize("address", ["/admin/", "/admin/login/", "/api/v1/workflows/", "/none/"])
+def test_every_answer_allows_only_what_we_serve(admin_client: Client, address: str) -> None:
+    sent = policy(admin_client.get(address))
+    assert sent["default-src"] == "'self'"
+    assert not {"script-src", "style-src"} & set(sent)
+    assert "unsafe" not in str(sent)
+
+
+def test_the_pages_of_the_admin_need_no_more(admin_client: Client) -> None:
+    for name in ("index", "workflows_workflow_changelist", "workflows_workflow_add"):
+        shown = admin_client.get(reverse(f"admin:{name}")).content.decode()
+        assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>", shown)
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=", shown)
+
+
+def test_the_description_of_the_api_may_draw_inline_and_runs_no_inline_script(
+    admin_client: Client,
+) -> None:
+    page = admin_client.get(reverse("api:docs"))
+    sent = policy(page)
+    assert sent["default-src"] == "'self'"
+    assert "script-src" not in sent
+    scripts = re.findall(r'<script src="([^"]+)"></script>', page.content.decode())
+    assert len(scripts) == page.content.count(b"<script") == 3
+    start = admin_client.get(scripts[-1])
+    assert start.headers["Content-Type"] == "application/javascript"
+    assert b"SwaggerUIBundle(" in start.content
+
+
+def test_redoc_runs_what_we_serve_and_searches_in_a_worker(admin_client: Client) -> None:
+    page = admin_client.get(reverse("api:redoc"))
+    sent = policy(page)
+    assert sent["worker-src"] == "blob:"
+    assert "script-src" not in sent
+    assert len(re.findall(rb'<script src="/', page.content)) == page.content.count(b"<script")
+
+
+def test_the_pages_of_django_for_developers_keep_their_styles(client: Client) -> None:
+    with override_settings(DEBUG=True):
+        response = client.get("/none/")
+    assert response.status_code == 404
+    assert HEADER not in response.headers

@@ -1,0 +1,194 @@
+"""The pictures of graphs: on the pages of workflows and versions, and where versions differ."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.urls import reverse
+
+from executions import services as running
+from executions.models import Execution
+from tests.conftest import Scenario
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    WorkflowFactory,
+    call,
+    drawn,
+    form,
+    line,
+)
+from tests.workflows.admin.staff import page, statements, text
+from workflows.admin.picture import DRAWN, Drawing, Line, Shown, drawing, icon_of, picture
+from workflows.graph import node_types
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MOST = 25
+"""How many statements a page may take."""
+
+
+def svg(shown: str, key: str) -> ElementTree.Element:
+    """The picture on a page, read as XML."""
+    found = re.search(rf"<svg [^>]*{key}-title.*?</svg>", shown, re.DOTALL)
+    assert found is not None
+    return ElementTree.fromstring(found.group())
+
+
+def words(picture: ElementTree.Element) -> list[str]:
+    return [row.text or "" for row in picture.iter() if row.tag.endswith("title")]
+
+
+class TestPictures:
+    def test_every_node_type_has_an_icon(self) -> None:
+        sprite = (settings.BASE_DIR / "workflows/static/workflows/icons.svg").read_text()
+        for name in node_types():
+            assert f'<symbol id="{icon_of(name)}"' in sprite
+            assert icon_of(name) == name
+        assert icon_of("of others") == "node"
+
+    def test_every_node_and_every_edge_is_drawn_and_told(self) -> None:
+        source = line(form(), {"id": "odd", "type": "of others", "data": {"label": "<Odd>"}})
+        source["edges"].append({"source": "odd", "target": "form", "sourceHandle": "again"})
+        shown = picture(drawing(source), "A graph", "g")
+        assert shown == picture(drawing(source), "A graph", "g")
+        root = svg(shown or "", "g")
+        assert root.get("role") == "img"
+        assert len([row for row in root.iter() if row.get("class") == "box"]) == 4
+        told = words(root)
+        assert "A graph" in told and "<Odd>, of others" in told
+        assert "<Odd> → by again form" in told
+        desc = next(row.text or "" for row in root.iter() if row.tag.endswith("desc"))
+        assert "<Odd> leads by again to form." in desc
+
+    def test_what_leads_somewhere_is_no_image_to_a_screen_reader(self) -> None:
+        shown = picture(drawing(line(form()), urls={"form": "/there/"}), "A graph", "g")
+        root = svg(shown or "", "g")
+        assert root.get("role") == "group"
+        links = [row for row in root.iter() if row.tag.endswith("}a")]
+        assert [(row.get("href"), row.get("aria-label")) for row in links] == [
+            ("/there/", "form, User action")
+        ]
+
+    def test_what_is_too_large_or_damaged_is_not_drawn(self) -> None:
+        nodes = [Shown(str(key), "n", "k", "node") for key in range(DRAWN + 1)]
+        assert picture(Drawing(nodes), "t", "g") is None
+        assert picture(Drawing(nodes[:DRAWN], [Line("0", "1")]), "t", "g")
+        for source in (None, [], {"nodes": 7}, {"nodes": [7], "edges": [{}]}):
+            assert picture(drawing(source), "t", "g") is None
+
+
+class TestWorkflowPage:
+    def test_live_executions_are_counted_where_they_stand_and_lead_to_their_list(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        for _ in range(2):
+            scenario.start()
+        ended = scenario.start()
+        running.cancel(ended)
+        shown = text(admin_client.get(page(scenario.caller)))
+        assert "2 live executions here" in words(svg(shown, "graph"))
+        rest = f"{reverse('admin:executions_execution_changelist')}?workflow={scenario.caller.pk}"
+        found = re.search(rf'href="({re.escape(rest)}&amp;node=[^"]+)"', shown)
+        assert found is not None
+        assert "2 executions" in text(admin_client.get(found.group(1).replace("&amp;", "&")))
+
+    def test_incidents_are_marked_and_lead_to_those_alone(self, admin_client: Client) -> None:
+        kind = FindingTypeFactory()
+        callee, caller = (WorkflowFactory(entity_name_type=kind) for _ in range(2))
+        drawn(callee, form())
+        drawn(caller, call(callee))
+        broken, _ = (running.start(caller, FindingFactory(entity_name_type=kind)) for _ in range(2))
+        running.cancel(broken.children.get())
+        shown = text(admin_client.get(page(caller)))
+        told = words(svg(shown, "graph"))
+        assert "1 live execution with an incident here" in told
+        assert "1 live execution here" in told
+        found = re.search(r'href="([^"]+&amp;incident=yes)"', shown)
+        assert found is not None
+        listed = text(admin_client.get(found.group(1).replace("&amp;", "&")))
+        assert "1 execution" in listed and broken.cuid in listed
+
+    def test_executions_at_nodes_that_are_gone_are_told_beside_the_picture(
+        self, admin_client: Client
+    ) -> None:
+        kind = FindingTypeFactory()
+        workflow = WorkflowFactory(entity_name_type=kind)
+        old = drawn(workflow, form("before"))
+        running.start(workflow, FindingFactory(entity_name_type=kind))
+        drawn(workflow, form("after"))
+        shown = text(admin_client.get(page(workflow)))
+        assert "stand at nodes that are not in this one: <code>before</code>" in shown
+        told = words(svg(text(admin_client.get(page(old))), "graph"))
+        assert "1 live execution here" in told
+
+    def test_who_calls_whom_is_drawn_with_the_types(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        told = words(svg(text(admin_client.get(page(scenario.callee))), "calls"))
+        kind = scenario.callee.context_type
+        assert f"{scenario.caller.title} → {scenario.callee.title}" in told
+        assert f"{scenario.caller.title}, {kind}" in told
+        assert f"{scenario.callee.title}, {kind}. This workflow" in told
+
+    def test_the_pages_take_few_statements(self, admin_client: Client, scenario: Scenario) -> None:
+        scenario.start()
+        drawn(scenario.caller, form(), call(scenario.callee))
+        version = scenario.caller.latest_version
+        for address in (page(scenario.caller), page(version), page(scenario.caller, "compare")):
+            assert statements(lambda at=address: admin_client.get(at)) <= MOST, address
+
+
+class TestComparison:
+    def compare(self, client: Client, workflow: Any, **query: Any) -> Any:
+        return client.get(page(workflow, "compare"), query)
+
+    def test_two_versions_are_told_apart_in_the_picture_and_in_words(
+        self, admin_client: Client
+    ) -> None:
+        kind = FindingTypeFactory()
+        workflow = WorkflowFactory(entity_name_type=kind)
+        drawn(workflow, form("a", title="Old"), form("b"))
+        running.start(workflow, FindingFactory(entity_name_type=kind))
+        drawn(workflow, form("a", title="New"), form("c"))
+        numbers = list(workflow.versions.order_by("number").values_list("number", flat=True))
+        shown = text(self.compare(admin_client, workflow, **{"from": numbers[0], "to": numbers[1]}))
+        told = words(svg(shown, "compare"))
+        assert {
+            "New, User action. Changed",
+            "b, User action. Removed",
+            "c, User action. Added",
+        } <= {*told}
+        assert "<code>data.title</code></th><td>Old</td><td>New</td>" in shown
+        assert "the edge from “New” to “c”" in shown
+        again = text(self.compare(admin_client, workflow))
+        assert ElementTree.tostring(svg(again, "compare")) == ElementTree.tostring(
+            svg(shown, "compare")
+        )
+
+    def test_a_version_compared_with_itself(self, admin_client: Client) -> None:
+        shown = text(self.compare(admin_client, WorkflowFactory(), **{"from": 1, "to": 1}))
+        assert "Differences (0)" in shown
+
+    @pytest.mark.parametrize("number", ["0", "99", "x", "-1", ""])
+    def test_a_version_that_is_not_there(self, admin_client: Client, number: str) -> None:
+        workflow = WorkflowFactory()
+        assert self.compare(admin_client, workflow, to=number).status_code == 404
+
+    def test_a_workflow_that_is_not_there(self, admin_client: Client) -> None:
+        address = reverse("admin:workflows_workflow_compare", args=[999])
+        assert admin_client.get(address).status_code == 404
+
+
+def test_the_list_by_node_takes_whatever_is_asked(admin_client: Client, scenario: Scenario) -> None:
+    scenario.start()
+    address = reverse("admin:executions_execution_changelist")
+    for node in ("%00", "no such node", "a'b"):
+        answer = admin_client.get(f"{address}?incident=yes&node={node}")
+        assert answer.status_code == 200
+        assert Execution.objects.count() > 0
