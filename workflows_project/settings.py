@@ -93,6 +93,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 HTTP_REQUEST_HOSTS = environment.names("HTTP_REQUEST_HOSTS")
 HTTP_REQUEST_ALLOW_HTTP = environment.boolean("HTTP_REQUEST_ALLOW_HTTP")
 HTTP_REQUEST_ALLOW_LOOPBACK = environment.boolean("HTTP_REQUEST_ALLOW_LOOPBACK")
+WEBHOOK_KEEP_DAYS = environment.number("WEBHOOK_KEEP_DAYS", 30, of="days", least=1, most=3_650)
 SECRETS_KEY = environment.secrets_keys()
 
 CELERY_BROKER_URL = environment.broker()
