@@ -122,8 +122,8 @@ def test_every_page_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_who_may_see_what(who: str) -> None:
-    made = world(is_staff=True)
+def test_who_may_see_what(who: str, settings: Any) -> None:
+    made = world(settings, is_staff=True)
     client = Client()
     if who != ANONYMOUS:
         client.force_login(made.users[who])
@@ -140,9 +140,9 @@ def test_who_may_see_what(who: str) -> None:
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_who_may_post_what(who: str) -> None:
+def test_who_may_post_what(who: str, settings: Any) -> None:
     """The buttons of an execution: the same people as at the routes of the API."""
-    made = world(is_staff=True)
+    made = world(settings, is_staff=True)
     client = Client()
     if who != ANONYMOUS:
         client.force_login(made.users[who])
@@ -185,8 +185,8 @@ def _standing(execution: Execution) -> list[Any]:
 
 
 @pytest.mark.parametrize("who", sorted(READERS))
-def test_the_page_of_an_execution_has_the_buttons_of_its_reader(who: str) -> None:
-    made = world(is_staff=True)
+def test_the_page_of_an_execution_has_the_buttons_of_its_reader(who: str, settings: Any) -> None:
+    made = world(settings, is_staff=True)
     client = Client()
     client.force_login(made.users[who])
     buttons = {

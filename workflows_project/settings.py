@@ -174,6 +174,9 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "workflows_project.schema.complete",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "WebhookStateEnum": "executions.models.subscription.Subscription.State",
+    },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
 }
 

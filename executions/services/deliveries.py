@@ -127,7 +127,7 @@ def _attempt(row: OutgoingDelivery) -> Outcome:
     )
 
 
-def body(row: OutgoingDelivery) -> bytes:
+def payload(row: OutgoingDelivery) -> dict[str, Any]:
     """What is posted: the same at each attempt."""
     data: dict[str, Any] = {"number": row.pk, **row.data}
     for name in ("execution", "workflow"):
@@ -135,8 +135,7 @@ def body(row: OutgoingDelivery) -> bytes:
             data["path"] = reverse(f"api:{name}-detail", args=[data[name]])
             break
     at = row.at.isoformat().replace("+00:00", "Z")
-    payload = {"type": row.event, "timestamp": at, "data": data}
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    return {"type": row.event, "timestamp": at, "data": data}
 
 
 def signed(row: OutgoingDelivery) -> outgoing.Request:
@@ -144,7 +143,8 @@ def signed(row: OutgoingDelivery) -> outgoing.Request:
 
     Raises ``SecretUnreadable``.
     """
-    content, now = body(row), int(time.time())
+    content = json.dumps(payload(row), ensure_ascii=False, separators=(",", ":")).encode()
+    now = int(time.time())
     keys = row.subscription.signing_keys()
     if not keys:
         raise SecretUnreadable("The webhook has no secret; rotate it.")
