@@ -77,6 +77,11 @@ PAGES: dict[str, set[str]] = {
     "executions_execution_restart": OPERATORS,
     "executions_execution_submit": PARTICIPANTS,
     "executions_execution_decide": OPERATORS,
+    **_kept("executions_subscription", OPERATORS, ADMINISTRATORS),
+    "executions_subscription_rotate": ADMINISTRATORS,
+    "executions_subscription_test": ADMINISTRATORS,
+    **_told("executions_outgoingdelivery", OPERATORS),
+    "executions_outgoingdelivery_redeliver": OPERATORS,
     **_kept("executions_secret", ADMINISTRATORS, ADMINISTRATORS),
 }
 
@@ -95,6 +100,8 @@ def _address(name: str, made: World) -> str:
         "executions_finding": made.unused_finding,
         "executions_inventorymodel": made.unused_model,
         "executions_execution": made.at_a_form,
+        "executions_subscription": made.webhook,
+        "executions_outgoingdelivery": made.delivery,
         "executions_secret": made.secret,
     }
     special: dict[str, tuple[list[Any], str]] = {

@@ -13,6 +13,7 @@ from executions.services.repairs import Report, repair
 from executions.services.starting import restart, start
 from executions.services.steps import retry, save_draft, skip, submit, vote, wake
 from executions.services.subscriptions import (
+    OVERLAP,
     give_secret,
     redeliver,
     refuse_url,
@@ -22,6 +23,7 @@ from executions.services.subscriptions import (
 from executions.services.triggering import due_starts, serve_due_starts, serve_start, set_off
 
 __all__ = [
+    "OVERLAP",
     "Report",
     "cancel",
     "come_back",
