@@ -54,7 +54,7 @@ class SubscriptionAdmin(GuardedAdmin):
 
     form = SubscriptionForm
     change_form_template = "executions/admin/webhook.html"
-    list_display = ["url", "state_badge", "told_of", "narrowed_to", "given_up_in_a_row"]
+    list_display = ["url", "state_badge", "told_of", "narrowed_to"]
     list_filter = ["state"]
     list_select_related = ["workflow", "entity_name_type"]
     search_fields = ["url", "description", "=cuid"]

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from executions import guards
+from executions import guards, wakeups
 from executions.engine import outgoing
 from executions.models import (
     TEST,
@@ -80,13 +80,15 @@ def tell_test(subscription: Subscription) -> OutgoingDelivery:
     """Have ``webhook.test`` told. Raises ``guards.SubscriptionDisabled``."""
     _refuse_disabled(subscription)
     now = timezone.now()
-    return OutgoingDelivery.objects.create(
-        subscription=subscription,
-        event=TEST,
-        data={"webhook": subscription.cuid},
-        at=now,
-        due_at=now,
-    )
+    with transaction.atomic():
+        wakeups.on_commit(1)
+        return OutgoingDelivery.objects.create(
+            subscription=subscription,
+            event=TEST,
+            data={"webhook": subscription.cuid},
+            at=now,
+            due_at=now,
+        )
 
 
 @locks.retrying
@@ -104,6 +106,7 @@ def redeliver(delivery: OutgoingDelivery) -> OutgoingDelivery:
             "settled_at": None,
         }
         OutgoingDelivery.objects.filter(pk=delivery.pk).update(**waiting)
+        wakeups.on_commit(1)
         delivery.refresh_from_db()
         return delivery
 

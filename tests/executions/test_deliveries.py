@@ -287,6 +287,13 @@ class TestAtLeastOnceByOneAtATime:
         assert len(set(ids)) == 20
         assert (len(ids) == 20) == is_guarded
 
+    def test_the_sweep_wakes_workers_for_them(self, listener: Listener) -> None:
+        tell(listener)
+        tell(listener)
+        assert background.free() == 2
+        background.claim_deliveries()
+        assert background.free() == 1
+
     def test_jobs_come_first(
         self, listener: Listener, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
