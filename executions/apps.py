@@ -10,7 +10,7 @@ class ExecutionsConfig(AppConfig):
     name = "executions"
 
     def ready(self) -> None:
-        from executions import checks, signals  # noqa: F401
+        from executions import checks, signals, telling  # noqa: F401
         from executions.engine import nodes, triggers  # noqa: F401
         from workflows import seals
 

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -19,7 +20,7 @@ from django.utils import timezone
 
 from executions import services
 from executions.engine.nodes.performed import GiveUp, TryAgain
-from executions.models import PERFORMED, Job
+from executions.models import PERFORMED, Job, OutgoingDelivery, Subscription
 from workflows.locks import Contention
 
 logger = logging.getLogger(__name__)
@@ -30,32 +31,50 @@ BATCH = 20
 
 def claim(limit: int = BATCH, lease: timedelta = LEASE) -> list[Job]:
     """Claim jobs that are due and that nobody serves, the longest due first."""
+    return _claimed(_free(Job.objects.all()), limit, lease)
+
+
+def claim_deliveries(limit: int = 1, lease: timedelta = LEASE) -> list[OutgoingDelivery]:
+    """Claim what is to be told now and nobody tells, the longest due first."""
+    return _claimed(_free(_told()), limit, lease)
+
+
+def _claimed(free: QuerySet[Any], limit: int, lease: timedelta) -> list[Any]:
+    rows = free.model._base_manager
     with transaction.atomic():
-        now = timezone.now()
-        due = _free(now).order_by("due_at", "pk")
+        due = free.order_by("due_at", "pk")
         if connection.vendor == "postgresql":
-            due = due.select_for_update(skip_locked=True)
+            due = due.select_for_update(skip_locked=True, of=("self",))
         ids = list(due.values_list("pk", flat=True)[:limit])
         if not ids:
             return []
-        claimed = Job.objects.filter(pk__in=ids)
-        claimed.update(leased_until=now + lease, fence=F("fence") + 1)
+        claimed = rows.filter(pk__in=ids)
+        claimed.update(leased_until=timezone.now() + lease, fence=F("fence") + 1)
         return list(claimed.order_by("due_at", "pk"))
 
 
-def _free(now: datetime) -> QuerySet[Job]:
-    leaseless = Q(leased_until=None) | Q(leased_until__lt=now)
-    return Job.objects.filter(leaseless, due_at__lte=now)
+def _told() -> QuerySet[OutgoingDelivery]:
+    return OutgoingDelivery.objects.filter(
+        state=OutgoingDelivery.State.WAITING, subscription__state=Subscription.State.ACTIVE
+    )
+
+
+def _due(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.filter(due_at__lte=timezone.now())
+
+
+def _free(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return _due(rows).filter(Q(leased_until=None) | Q(leased_until__lt=timezone.now()))
 
 
 def free() -> int:
-    """How many jobs are due now that nobody serves."""
-    return _free(timezone.now()).count()
+    """How many jobs and deliveries are due now that nobody serves."""
+    return _free(Job.objects.all()).count() + _free(_told()).count()
 
 
 def due() -> int:
-    """How many jobs are due now, served or not."""
-    return Job.objects.filter(due_at__lte=timezone.now()).count()
+    """How many jobs and deliveries are due now, served or not."""
+    return _due(Job.objects.all()).count() + _due(_told()).count()
 
 
 def serve(job: Job) -> bool:
@@ -89,15 +108,34 @@ def _perform(job: Job) -> bool:
 
 
 def serve_due(stop: Callable[[], bool] = lambda: False, *, batch: int = BATCH) -> int:
-    """Serve what is due until nothing is, or ``stop`` says so; how many jobs were done."""
+    """Serve what is due until nothing is, or ``stop`` says so.
+
+    One delivery at a time, and only while no job is due: a receiver that is slow keeps no
+    execution waiting for longer than that. How many jobs were done and deliveries taken.
+    """
     done = 0
-    while not stop() and (jobs := claim(batch)):
-        for number, job in enumerate(jobs):
-            if stop():
-                _let_go(jobs[number:])
-                break
-            done += serve(job)
+    while not stop():
+        if jobs := claim(batch):
+            for number, job in enumerate(jobs):
+                if stop():
+                    _let_go(jobs[number:])
+                    break
+                done += serve(job)
+        elif deliveries := claim_deliveries():
+            done += sum(map(tell, deliveries))
+        else:
+            break
     return done
+
+
+def tell(delivery: OutgoingDelivery) -> bool:
+    """Deliver one; whether the receiver has taken it. What fails is put off, or given up."""
+    try:
+        return services.deliver(delivery, LEASE)
+    except Contention:
+        # The lease runs out, and it is due again.
+        logger.info("Delivery %s met others at the same rows.", delivery.cuid)
+    return False
 
 
 def serve_at_once(threads: int, stop: Callable[[], bool]) -> int:

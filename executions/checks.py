@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
-from executions.models import Secret
+from executions.models import Secret, SigningSecret
 
 
 @register(Tags.database)
@@ -20,13 +20,12 @@ def secrets_have_a_key(
     found: list[CheckMessage] = []
     for alias in databases or ():
         connection = connections[alias]
-        # Before the first migration there is no table to ask.
-        if (
-            settings.SECRETS_KEY
-            or Secret._meta.db_table not in connection.introspection.table_names()
-        ):
+        if settings.SECRETS_KEY:
             continue
-        if number := Secret._base_manager.using(alias).count():
+        # Before the first migration there is no table to ask.
+        tables = connection.introspection.table_names()
+        kept = [model for model in (Secret, SigningSecret) if model._meta.db_table in tables]
+        if number := sum(model._base_manager.using(alias).count() for model in kept):
             noun = "secret is" if number == 1 else "secrets are"
             found.append(
                 Error(

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from executions import background
-from executions.services import due_starts, serve_due_starts
+from executions.services import due_starts, purge_deliveries, serve_due_starts
 from workflows import services
 from workflows.models import PendingChange
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a round has served."""
+    """What a round has served; what was told to webhooks is among the jobs."""
 
     pending_changes: list[PendingChange]
     jobs: int = 0
@@ -30,13 +30,15 @@ class Served:
 def run_due(
     *, dry_run: bool = False, stop: Callable[[], bool] = lambda: False, threads: int = 1
 ) -> Served:
-    """Serve once what is due: triggered starts, jobs, then changes on hold that are drained.
+    """Serve once what is due: triggered starts, jobs, what is to be told, then changes on hold
+    that are drained.
 
-    Answers that have been kept long enough are forgotten with it.
+    Answers and deliveries that have been kept long enough are forgotten with it.
     """
     if dry_run:
         return Served(services.drained(), background.due(), len(due_starts()))
     services.forget_answers()
+    purge_deliveries()
     starts = serve_due_starts(stop)
     jobs = background.serve_due(stop) if threads == 1 else background.serve_at_once(threads, stop)
     return Served(services.apply_all_drained(), jobs, starts)

@@ -18,7 +18,7 @@ from workflows.guards import (
     refuse_context_shape,
     refuse_draining,
 )
-from workflows.jsontext import unstorable_in
+from workflows.jsontext import quoted, unstorable_in
 from workflows.refusals import Blockers, BlockingWorkflow, Problem, Refusal, Remedy
 
 CONTEXT_ATTRIBUTES = ("entity_name", "entity_name_type_id", "primary_record_type_id")
@@ -100,6 +100,30 @@ class InvalidDraft(Refusal):
     """A draft is an object: the names of fields and what they hold so far."""
 
     code = "invalid_draft"
+
+
+class UnfitSubscription(Refusal):
+    """A webhook names the events that it is told of."""
+
+    code = "invalid_webhook"
+
+
+class UrlRefused(Refusal):
+    """Nothing may be sent to this address."""
+
+    code = "webhook_url_refused"
+
+
+class SubscriptionDisabled(Refusal):
+    """The webhook is disabled; make it active first."""
+
+    code = "webhook_disabled"
+
+
+class NoSecretsKey(Refusal):
+    """Secrets cannot be kept: the setting SECRETS_KEY is not set."""
+
+    code = "no_secrets_key"
 
 
 KEYS.update(
@@ -209,6 +233,19 @@ def refuse_fields(entity: Any) -> None:
     ]
     if problems:
         raise InvalidFields(problems[0].detail, problems=problems)
+
+
+def refuse_subscription(subscription: Any, known: Iterable[str]) -> None:
+    """Raises ``UnfitSubscription`` unless it names events, all of them among ``known``."""
+    events, names = subscription.events, ", ".join(known)
+    detail = ""
+    if not isinstance(events, list) or not events:
+        detail = f"Name at least one event, of: {names}."
+    elif wrong := [name for name in events if name not in list(known)]:
+        detail = f"{quoted(wrong[0])} is no event; known are: {names}."
+    if detail:
+        problem = Problem("/events", UnfitSubscription.code, detail)
+        raise UnfitSubscription(detail, problems=[problem])
 
 
 def explain_entity_edit(entity: Any) -> None:

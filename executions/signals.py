@@ -8,7 +8,16 @@ from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
 
 from executions import guards, services
-from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Secret, Step
+from executions.models import (
+    Entity,
+    Execution,
+    Finding,
+    InventoryModel,
+    Pin,
+    Secret,
+    Step,
+    Subscription,
+)
 from executions.models.entity import entities_written
 from workflows.models.audit import attempting, record
 from workflows.models.audited import deleted
@@ -42,7 +51,8 @@ def judge_entity_deletion(instance: Entity, using: str, **kwargs: Any) -> None:
 @receiver(post_delete, sender=Finding)
 @receiver(post_delete, sender=InventoryModel)
 @receiver(post_delete, sender=Secret)
-def record_deletion(instance: Entity | Secret, using: str, **kwargs: Any) -> None:
+@receiver(post_delete, sender=Subscription)
+def record_deletion(instance: Entity | Secret | Subscription, using: str, **kwargs: Any) -> None:
     """What is deleted is in the audit log, with all that it was."""
     record([deleted(instance)], using=using)
 
@@ -87,3 +97,12 @@ def judge_step_deletion(instance: Step, **kwargs: Any) -> None:
 def judge_pin_deletion(instance: Pin, **kwargs: Any) -> None:
     """A pin goes only with its execution."""
     guards.refuse_pin_deletion(instance, kwargs.get("origin"))
+
+
+@receiver(pre_save, sender=Subscription)
+def judge_subscription(
+    instance: Subscription, raw: bool, update_fields: Any, **kwargs: Any
+) -> None:
+    """Nothing is told to an address that nothing may be sent to."""
+    if not raw and (update_fields is None or "url" in update_fields):
+        services.refuse_url(instance.url)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
@@ -14,7 +15,15 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from knox.models import AuthToken
 
 from executions import services as running
-from executions.models import Execution, Finding, InventoryModel, Secret
+from executions.models import (
+    Execution,
+    Finding,
+    InventoryModel,
+    OutgoingDelivery,
+    Secret,
+    Subscription,
+)
+from tests.executions.listening import subscribed
 from tests.executions.test_interventions import approving
 from tests.factories import (
     FindingFactory,
@@ -64,12 +73,16 @@ class World:
     pending: PendingChange
     entry: AuditEntry
     secret: Secret
+    webhook: Subscription
+    delivery: OutgoingDelivery
     tokens: dict[str, AuthToken]
     users: dict[str, Any]
 
 
-def world(**fields: Any) -> World:
+def world(settings: Any, **fields: Any) -> World:
     """Make it; ``fields`` are those of everybody who comes."""
+    settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
+    settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     users = {role: user_in(role, username=role, **fields) for role in ROLES}
     users[NOBODY] = UserFactory(username=NOBODY, **fields)
     users[SUPERUSER] = get_user_model().objects.create_superuser(SUPERUSER)
@@ -95,6 +108,7 @@ def world(**fields: Any) -> World:
     ).pending
     assert pending is not None
     secret = Secret.objects.create(name="key")
+    webhook = subscribed("https://hooks.example/told")[0]
     entry = AuditEntry.objects.first()
     assert entry is not None
     return World(
@@ -115,6 +129,8 @@ def world(**fields: Any) -> World:
         pending=pending,
         entry=entry,
         secret=secret,
+        webhook=webhook,
+        delivery=running.tell_test(webhook),
         tokens={who: AuthToken.objects.create(user=user)[0] for who, user in users.items()},
         users=users,
     )

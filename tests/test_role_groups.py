@@ -60,6 +60,21 @@ class TestTheMigration:
         assert held("operator") == set()
         assert [row.role for row in differences()] == ["operator"]
 
+    def test_webhooks_are_given_to_those_who_do_what_the_role_is_for(self) -> None:
+        migrate()
+        for name, kept in (("operator", "change_execution"), ("administrator", "view_workflow")):
+            group = Group.objects.get(name=name)
+            group.permissions.set(Permission.objects.filter(codename=kept))
+        migrate("holdfast", "0001", fake=True)
+        migrate()
+        assert held("operator") == {
+            "executions.change_execution",
+            "executions.redeliver_outgoingdelivery",
+            "executions.view_outgoingdelivery",
+            "executions.view_subscription",
+        }
+        assert held("administrator") == {"workflows.view_workflow"}
+
     def test_nobody_loses_what_they_could_do_before(self) -> None:
         group = Group.objects.create(name="risk")
         group.permissions.add(Permission.objects.get(codename="change_workflow"))

@@ -78,6 +78,11 @@ PAGES: dict[str, set[str]] = {
     "executions_execution_restart": OPERATORS,
     "executions_execution_submit": PARTICIPANTS,
     "executions_execution_decide": OPERATORS,
+    **_kept("executions_subscription", OPERATORS, ADMINISTRATORS),
+    "executions_subscription_rotate": ADMINISTRATORS,
+    "executions_subscription_test": ADMINISTRATORS,
+    **_told("executions_outgoingdelivery", OPERATORS),
+    "executions_outgoingdelivery_redeliver": OPERATORS,
     **_kept("executions_secret", ADMINISTRATORS, ADMINISTRATORS),
 }
 
@@ -96,6 +101,8 @@ def _address(name: str, made: World) -> str:
         "executions_finding": made.unused_finding,
         "executions_inventorymodel": made.unused_model,
         "executions_execution": made.at_a_form,
+        "executions_subscription": made.webhook,
+        "executions_outgoingdelivery": made.delivery,
         "executions_secret": made.secret,
     }
     special: dict[str, tuple[list[Any], str]] = {
@@ -123,8 +130,8 @@ def test_every_page_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_who_may_see_what(who: str) -> None:
-    made = world(is_staff=True)
+def test_who_may_see_what(who: str, settings: Any) -> None:
+    made = world(settings, is_staff=True)
     client = Client()
     if who != ANONYMOUS:
         client.force_login(made.users[who])
@@ -141,9 +148,9 @@ def test_who_may_see_what(who: str) -> None:
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_who_may_post_what(who: str) -> None:
+def test_who_may_post_what(who: str, settings: Any) -> None:
     """The buttons of an execution: the same people as at the routes of the API."""
-    made = world(is_staff=True)
+    made = world(settings, is_staff=True)
     client = Client()
     if who != ANONYMOUS:
         client.force_login(made.users[who])
@@ -186,8 +193,8 @@ def _standing(execution: Execution) -> list[Any]:
 
 
 @pytest.mark.parametrize("who", sorted(READERS))
-def test_the_page_of_an_execution_has_the_buttons_of_its_reader(who: str) -> None:
-    made = world(is_staff=True)
+def test_the_page_of_an_execution_has_the_buttons_of_its_reader(who: str, settings: Any) -> None:
+    made = world(settings, is_staff=True)
     client = Client()
     client.force_login(made.users[who])
     buttons = {

@@ -82,13 +82,15 @@ def _at(route: str, of: str, *more: str) -> Callable[[World], str]:
     return lambda made: "/".join([route, getattr(made, of).cuid, *more, ""])
 
 
-def _records(name: str, route: str, of: str, may: set[str], body: Any) -> dict[str, Row]:
+def _records(
+    name: str, route: str, of: str, may: set[str], body: Any, sees: set[str] = READERS
+) -> dict[str, Row]:
     """The rows of what is created, changed and deleted like any record."""
     one = _at(route, of)
     return {
-        f"GET {name}-list": Row(READERS, 200, f"{route}/"),
+        f"GET {name}-list": Row(sees, 200, f"{route}/"),
         f"POST {name}-list": Row(may, 201, f"{route}/", body),
-        f"GET {name}-detail": Row(READERS, 200, one),
+        f"GET {name}-detail": Row(sees, 200, one),
         f"PUT {name}-detail": Row(may, 200, one, body),
         f"PATCH {name}-detail": Row(may, 200, one, {}),
         f"DELETE {name}-detail": Row(may, 204, one),
@@ -187,6 +189,24 @@ ROUTES: dict[str, Row] = {
     "POST execution-restart": Row(OPERATORS, 201, _at("executions", "asleep", "restart")),
     "POST execution-cancel": Row(OPERATORS, 200, _at("executions", "asleep", "cancel")),
     "POST execution-bulk-cancel": Row(OPERATORS, 200, "executions/bulk/cancel/", _items("asleep")),
+    # What is told to others
+    **_records(
+        "webhook",
+        "webhooks",
+        "webhook",
+        ADMINISTRATORS,
+        {"url": "https://hooks.example/", "events": ["change.applied"]},
+        sees=OPERATORS,
+    ),
+    "POST webhook-rotate-secret": Row(
+        ADMINISTRATORS, 200, _at("webhooks", "webhook", "rotate-secret")
+    ),
+    "POST webhook-test": Row(ADMINISTRATORS, 201, _at("webhooks", "webhook", "test")),
+    "GET webhook-deliveries": Row(OPERATORS, 200, _at("webhooks", "webhook", "deliveries")),
+    "GET webhook-delivery-detail": Row(OPERATORS, 200, _at("webhook-deliveries", "delivery")),
+    "POST webhook-delivery-redeliver": Row(
+        OPERATORS, 200, _at("webhook-deliveries", "delivery", "redeliver")
+    ),
     # What was done
     "GET audit-list": Row(ADMINISTRATORS, 200, "audit/"),
     "GET audit-detail": Row(ADMINISTRATORS, 200, lambda made: f"audit/{made.entry.pk}/"),
@@ -207,8 +227,8 @@ def test_every_route_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_who_may_do_what(who: str) -> None:
-    made = world()
+def test_who_may_do_what(who: str, settings: Any) -> None:
+    made = world(settings)
     answered = {}
     for name, row in ROUTES.items():
         client = Client()
@@ -219,8 +239,8 @@ def test_who_may_do_what(who: str) -> None:
     assert answered == {name: row.expected(who) for name, row in ROUTES.items()}
 
 
-def test_a_type_is_changed_by_those_alone_who_may_change_types() -> None:
-    made = world()
+def test_a_type_is_changed_by_those_alone_who_may_change_types(settings: Any) -> None:
+    made = world(settings)
     path = f"workflows/{made.unused_workflow.cuid}/"
     for who, expected in (("designer", 403), ("operator", 403), ("administrator", 200)):
         client = Client()

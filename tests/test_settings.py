@@ -32,6 +32,7 @@ VARIABLES = (
     "SWEEP_SECONDS",
     *(f"THROTTLE_{scope}" for scope in ("READ", "WRITE", "START", "TOKEN", "HOOK")),
     "TOKEN_HOURS",
+    "WEBHOOK_KEEP_DAYS",
 )
 SHOW = """
 import json

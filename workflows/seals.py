@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 _registered: dict[str, Seal] = {}
 _attached: dict[str, Attached] = {}
 _refused: dict[str, Refused] = {}
+_told: dict[str, Told] = {}
 
 # Where SQLite notes that a row went without its parent. The key of a note points at nothing, so
 # no transaction commits while one stands there; the deletion of the parent takes it away.
@@ -56,6 +57,21 @@ class Refused:
     postgresql: str
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is written into this table has more written, beside it, by the database itself.
+
+    The statements make the trigger of this name. It is there only while the tables are that it
+    writes to and reads.
+    """
+
+    name: str
+    table: str
+    needs: tuple[str, ...]
+    sqlite: tuple[str, ...]
+    postgresql: tuple[str, ...]
+
+
 def seal(name: str, table: str, columns: tuple[str, ...], condition: str = "") -> None:
     """Declare that these columns are written once."""
     _registered[name] = Seal(name, table, columns, condition)
@@ -69,6 +85,11 @@ def attach(name: str, table: str, parent_column: str, parent_table: str) -> None
 def refuse(name: str, table: str, event: str, *, sqlite: str, postgresql: str) -> None:
     """Declare that ``event`` (INSERT or UPDATE) is refused where the condition holds."""
     _refused[name] = Refused(name, table, event, sqlite, postgresql)
+
+
+def tell(told: Told) -> None:
+    """Declare what the database writes by itself; no seal, but installed along with them."""
+    _told[told.name] = told
 
 
 def keep(name: str, table: str) -> None:
@@ -88,7 +109,7 @@ def install(connection: BaseDatabaseWrapper) -> None:
         else:
             statements += _SQLITE_DETACHED
         for declared in _all():
-            if declared.table in tables:
+            if {declared.table, *getattr(declared, "needs", ())} <= tables:
                 statements += _written(declared, connection.vendor)
         for statement in statements:
             cursor.execute(statement)
@@ -121,12 +142,16 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
         return sorted(wanted - {row[0] for row in cursor.fetchall()})
 
 
-def _all() -> list[Seal | Attached | Refused]:
-    return [*_registered.values(), *_attached.values(), *_refused.values()]
+def _all() -> list[Seal | Attached | Refused | Told]:
+    return [*_registered.values(), *_attached.values(), *_refused.values(), *_told.values()]
 
 
-def _written(row: Seal | Attached | Refused, vendor: str) -> list[str]:
+def _written(row: Seal | Attached | Refused | Told, vendor: str) -> list[str]:
     postgresql = vendor == "postgresql"
+    if isinstance(row, Told):
+        if postgresql:
+            return list(row.postgresql)
+        return [f"DROP TRIGGER IF EXISTS {row.name}", *row.sqlite]
     if isinstance(row, Seal):
         return _postgresql(row) if postgresql else _sqlite(row)
     if isinstance(row, Refused):

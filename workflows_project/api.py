@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
-from executions.guards import Ended, NoIncident, NotAssigned, NotOpen
+from executions.guards import Ended, NoIncident, NotAssigned, NotOpen, SubscriptionDisabled
 from workflows import locks
 from workflows.api.refused import blockers_data, remedies_data
 from workflows.database_refusals import as_refusal
@@ -36,6 +36,7 @@ STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
     Ended: 409,
     NotOpen: 409,
     NoIncident: 409,
+    SubscriptionDisabled: 409,
     NotAssigned: 403,
 }
 """The status of a refusal that says more than 400."""

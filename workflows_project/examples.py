@@ -164,6 +164,19 @@ TOKEN = {
     "expires": "2026-03-02T21:41:07.119226Z",
     "current": False,
 }
+WEBHOOK = "cmwtd0q3h8x1n5z7k2r9v4b6m"
+A_WEBHOOK = {
+    "cuid": WEBHOOK,
+    "url": "https://receiver.example/holdfast",
+    "description": "The ledger of findings",
+    "events": ["execution.completed", "execution.failed", "change.applied"],
+    "workflow": WORKFLOW,
+    "entity_name_type": None,
+    "state": "active",
+    "disabled_because": "",
+    "given_up_in_a_row": 0,
+    "created_at": ASKED_AT,
+}
 
 
 def _problem(status: int, code: str, detail: str, pointer: str = "", **more: Any) -> dict[str, Any]:
@@ -354,6 +367,43 @@ EXAMPLES: dict[str, Any] = {
     "NewToken": {
         **TOKEN,
         "token": "0fd05752071a35e9f40101bc41fca7256221c53e4d26f0c3576ec6a1a988f0f3",
+    },
+    "Webhook": A_WEBHOOK,
+    "NewWebhook": {**A_WEBHOOK, "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"},
+    "Rotation": {},
+    "Telling": {},
+    "WebhookDelivery": {
+        "cuid": "c1f0e6a7d94b24c3f8d02a5b7",
+        "webhook": WEBHOOK,
+        "event": "execution.completed",
+        "at": ASKED_AT,
+        "state": "delivered",
+        "due_at": None,
+        "settled_at": "2026-03-02T09:41:08.204117Z",
+        "payload": {
+            "type": "execution.completed",
+            "timestamp": ASKED_AT,
+            "data": {
+                "number": 4711,
+                "execution": EXECUTION,
+                "status": "completed",
+                "workflow": WORKFLOW,
+                "version": 1,
+                "entity": FINDING,
+                "root": None,
+                "parent": None,
+                "path": f"/api/v1/executions/{EXECUTION}/",
+            },
+        },
+        "attempts": [
+            {
+                "at": "2026-03-02T09:41:08.120553Z",
+                "milliseconds": 84,
+                "status": 204,
+                "answer": "",
+                "error": "",
+            }
+        ],
     },
     "Delivery": {"delivery": "2026-03-02/17", "entity": FINDING},
     "TakenDelivery": {"taken": True, "execution": EXECUTION},

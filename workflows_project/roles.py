@@ -36,15 +36,17 @@ OPERATOR = (
     | {
         "executions.add_execution",
         "executions.change_execution",
+        "executions.redeliver_outgoingdelivery",
         "workflows.change_entity_context",
     }
+    | _on("executions", "subscription", "outgoingdelivery")
 )
 ADMINISTRATOR = (
     PARTICIPANT
     | DESIGNER
     | OPERATOR
     | {"workflows.view_auditentry", "admin.view_logentry"}
-    | _on("executions", "secret", actions=ALL)
+    | _on("executions", "secret", "subscription", actions=ALL)
     | _on("auth", "user", "group", actions=ALL)
     | _on("knox", "authtoken", actions=("view", "delete"))
 )

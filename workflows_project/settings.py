@@ -96,6 +96,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 HTTP_REQUEST_HOSTS = environment.names("HTTP_REQUEST_HOSTS")
 HTTP_REQUEST_ALLOW_HTTP = environment.boolean("HTTP_REQUEST_ALLOW_HTTP")
 HTTP_REQUEST_ALLOW_LOOPBACK = environment.boolean("HTTP_REQUEST_ALLOW_LOOPBACK")
+WEBHOOK_KEEP_DAYS = environment.number("WEBHOOK_KEEP_DAYS", 30, of="days", least=1, most=3_650)
 SECRETS_KEY = environment.secrets_keys()
 
 CELERY_BROKER_URL = environment.broker()
@@ -176,6 +177,9 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "workflows_project.schema.complete",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "WebhookStateEnum": "executions.models.subscription.Subscription.State",
+    },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
 }
 

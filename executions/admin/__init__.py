@@ -1,3 +1,9 @@
 """The admin of what is running: one module a page."""
 
-from executions.admin import entity, execution, secret  # noqa: F401
+from executions.admin import (  # noqa: F401
+    entity,
+    execution,
+    secret,
+    webhook,
+    webhook_delivery,
+)

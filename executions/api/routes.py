@@ -7,6 +7,7 @@ from rest_framework.routers import BaseRouter
 
 from executions.api.hooks import WorkflowHookView
 from executions.api.views import ExecutionViewSet, FindingViewSet, InventoryModelViewSet
+from executions.api.webhooks import OutgoingDeliveryViewSet, WebhookViewSet
 
 urlpatterns = [
     path("workflows/<str:cuid>/hook/", WorkflowHookView.as_view(), name="workflow-hook"),
@@ -18,3 +19,5 @@ def register(router: BaseRouter) -> None:
     router.register("findings", FindingViewSet, "finding")
     router.register("inventory-models", InventoryModelViewSet, "inventory-model")
     router.register("executions", ExecutionViewSet, "execution")
+    router.register("webhooks", WebhookViewSet, "webhook")
+    router.register("webhook-deliveries", OutgoingDeliveryViewSet, "webhook-delivery")

@@ -9,17 +9,22 @@ from __future__ import annotations
 import http.client
 import io
 import ipaddress
+import math
 import queue
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from django.conf import settings
+from django.utils import timezone
 
 MAX_BYTES = 1024 * 1024
 MAX_REDIRECTS = 3
@@ -71,22 +76,48 @@ def call(request: Request, *, timeout: float) -> Answer:
     deadline = time.monotonic() + timeout
     for _ in range(MAX_REDIRECTS + 1):
         target = allowed(request.url)
-        try:
-            answer = _exchange(request, target, deadline)
-        except TimeoutError:
-            raise Failed(f"There was no whole answer within {timeout:g} seconds.") from None
-        except (OSError, http.client.HTTPException) as error:
-            # Their texts may quote what was sent.
-            why = error.strerror if isinstance(error, OSError) and error.strerror else ""
-            name = type(error).__name__
-            raise Failed(
-                f"The connection to {target.hostname} failed: {f'{name}: {why}' if why else name}."
-            ) from None
+        with _failing(target, timeout):
+            answer = _exchange(request, target, deadline, _answer)
         location = answer.headers.get("location")
         if answer.status not in _REDIRECTS or location is None:
             return answer
         request = _redirected(request, target, answer.status, location)
     raise Refused("redirects", f"It was redirected more than {MAX_REDIRECTS} times.")
+
+
+def call_once(request: Request, *, timeout: float, most: int) -> Answer:
+    """Make the call and follow no redirect; no more than ``most`` bytes of the answer are read.
+
+    Raises what ``call`` raises, but for the size.
+    """
+    target = allowed(request.url)
+
+    def beginning(response: http.client.HTTPResponse) -> Answer:
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        try:
+            body = response.read(most)
+        except (OSError, http.client.HTTPException):
+            # What was answered is known.
+            body = b""
+        return Answer(response.status, headers, body)
+
+    with _failing(target, timeout):
+        return _exchange(request, target, time.monotonic() + timeout, beginning)
+
+
+@contextmanager
+def _failing(target: SplitResult, timeout: float) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise Failed(f"There was no whole answer within {timeout:g} seconds.") from None
+    except (OSError, http.client.HTTPException) as error:
+        # Their texts may quote what was sent.
+        why = error.strerror if isinstance(error, OSError) and error.strerror else ""
+        name = type(error).__name__
+        raise Failed(
+            f"The connection to {target.hostname} failed: {f'{name}: {why}' if why else name}."
+        ) from None
 
 
 def allowed(url: str) -> SplitResult:
@@ -112,6 +143,22 @@ def allowed(url: str) -> SplitResult:
             "host_refused", f"{where} is not among the hosts of the setting HTTP_REQUEST_HOSTS."
         )
     return target
+
+
+def retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """How long an answer asks to wait, a day at most; None where it does not say."""
+    text = headers.get("retry-after", "").strip()
+    try:
+        if text.isdecimal():
+            seconds = float(text)
+        else:
+            moment = parsedate_to_datetime(text)
+            if timezone.is_naive(moment):
+                moment = timezone.make_aware(moment)
+            seconds = (moment - timezone.now()).total_seconds()
+    except (ValueError, OverflowError):
+        return None
+    return timedelta(seconds=min(max(seconds, 0), 86_400)) if math.isfinite(seconds) else None
 
 
 def is_allowed_address(text: str) -> bool:
@@ -162,7 +209,12 @@ def _origin(target: SplitResult) -> tuple[str, str | None, int]:
     return target.scheme, target.hostname, target.port or _PORTS[target.scheme]
 
 
-def _exchange(request: Request, target: SplitResult, deadline: float) -> Answer:
+def _exchange(
+    request: Request,
+    target: SplitResult,
+    deadline: float,
+    read: Callable[[http.client.HTTPResponse], Answer],
+) -> Answer:
     host, port = target.hostname or "", target.port or _PORTS[target.scheme]
     connected = _connect(host.rstrip("."), port, deadline)
     try:
@@ -186,7 +238,7 @@ def _exchange(request: Request, target: SplitResult, deadline: float) -> Answer:
         if request.body is not None:
             connection.putheader("Content-Length", str(len(request.body)))
         connection.endheaders(request.body)
-        return _answer(connection.getresponse())
+        return read(connection.getresponse())
     finally:
         connected.close()
 

@@ -3,32 +3,41 @@
 from executions.models.entity import Entity, Finding, InventoryModel
 from executions.models.execution import LIVE, OPERATE, START, SUBMIT, Execution, Status
 from executions.models.job import PERFORMED, Job, JobKind
+from executions.models.outgoing_delivery import REDELIVER, DeliveryAttempt, OutgoingDelivery
 from executions.models.pin import Pin
 from executions.models.secret import Secret, SecretUnreadable
 from executions.models.step import OPEN, Step, StepState
+from executions.models.subscription import EVENTS, TEST, SigningSecret, Subscription
 from executions.models.triggered import Delivery, TriggeredStart
 from executions.models.vote import Vote
 
 __all__ = [
+    "EVENTS",
     "LIVE",
     "OPEN",
     "OPERATE",
     "PERFORMED",
+    "REDELIVER",
     "START",
     "SUBMIT",
+    "TEST",
     "Delivery",
+    "DeliveryAttempt",
     "Entity",
     "Execution",
     "Finding",
     "InventoryModel",
     "Job",
     "JobKind",
+    "OutgoingDelivery",
     "Pin",
     "Secret",
     "SecretUnreadable",
+    "SigningSecret",
     "Status",
     "Step",
     "StepState",
+    "Subscription",
     "TriggeredStart",
     "Vote",
 ]

@@ -50,13 +50,13 @@ class Secret(Audited):
 
     def keep(self, value: str) -> None:
         """Encrypt the value; saving is the caller's. Raises ``SecretUnreadable`` without a key."""
-        self.encrypted = _cipher().encrypt(value.encode()).decode()
+        self.encrypted = cipher().encrypt(value.encode()).decode()
         self.times_set += 1
 
     def reveal(self) -> str:
         """Return the value. Raises ``SecretUnreadable``."""
         try:
-            return _cipher().decrypt(self.encrypted.encode()).decode()
+            return cipher().decrypt(self.encrypted.encode()).decode()
         except InvalidToken:
             raise SecretUnreadable(
                 f"The secret “{self.name}” was encrypted with a key that SECRETS_KEY does not have."
@@ -72,7 +72,11 @@ class Secret(Audited):
         return value
 
 
-def _cipher() -> MultiFernet:
+def cipher() -> MultiFernet:
+    """What encrypts with the first of ``SECRETS_KEY``, and reads what any of them has encrypted.
+
+    Raises ``SecretUnreadable`` without a key.
+    """
     keys = settings.SECRETS_KEY
     if not keys:
         raise SecretUnreadable("Secrets need the setting SECRETS_KEY, which is not set.")

@@ -5,26 +5,42 @@ by id, then versions. A runner takes no exclusive lock on a workflow.
 """
 
 from executions.services.advancing import read
+from executions.services.deliveries import deliver, purge_deliveries
 from executions.services.ending import cancel
 from executions.services.hook_starts import start_by_delivery
 from executions.services.jobs import come_back, give_up, hold, put_off
 from executions.services.repairs import Report, repair
 from executions.services.starting import restart, start
 from executions.services.steps import retry, save_draft, skip, submit, vote, wake
+from executions.services.subscriptions import (
+    OVERLAP,
+    give_secret,
+    redeliver,
+    refuse_url,
+    rotate_secret,
+    tell_test,
+)
 from executions.services.triggering import due_starts, serve_due_starts, serve_start, set_off
 
 __all__ = [
+    "OVERLAP",
     "Report",
     "cancel",
     "come_back",
+    "deliver",
     "due_starts",
+    "give_secret",
     "give_up",
     "hold",
+    "purge_deliveries",
     "put_off",
     "read",
+    "redeliver",
+    "refuse_url",
     "repair",
     "restart",
     "retry",
+    "rotate_secret",
     "save_draft",
     "serve_due_starts",
     "serve_start",
@@ -33,6 +49,7 @@ __all__ = [
     "start",
     "start_by_delivery",
     "submit",
+    "tell_test",
     "vote",
     "wake",
 ]

@@ -103,6 +103,19 @@ def edit(handler: Callable[..., Response]) -> Callable[..., HttpResponseBase]:
     return editing
 
 
+def only_tried(handler: Callable[..., Response]) -> Callable[..., HttpResponseBase]:
+    """Let a method of a view be tried; its answer holds a secret, and is kept for no key."""
+
+    @functools.wraps(handler)
+    def editing(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if is_dry_run(request):
+            return tried(lambda: handler(view, request, *args, **kwargs))
+        return handler(view, request, *args, **kwargs)
+
+    editing.can_be_tried = True  # type: ignore[attr-defined]
+    return editing
+
+
 # Tried
 
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote, urlsplit
-
-from django.utils import timezone
 
 from executions.engine import outgoing, placeholders
 from executions.engine.form_fields import FIELD_NAME
@@ -165,7 +160,9 @@ class HttpRequest(Behaviour):
             raise TryAgain("call_failed", str(failed)) from None
         if answer.status == 429 or answer.status >= 500:
             raise TryAgain(
-                "call_failed", f"The answer was {answer.status}.", _retry_after(answer.headers)
+                "call_failed",
+                f"The answer was {answer.status}.",
+                outgoing.retry_after(answer.headers),
             )
         if not 200 <= answer.status < 300:
             raise GiveUp("call_refused", f"The answer was {answer.status}.")
@@ -235,18 +232,3 @@ def _read(answer: outgoing.Answer, *, is_saved: bool) -> tuple[str, Any]:
     for _, detail in unstorable_in(value):
         raise GiveUp("invalid_answer", f"The answer cannot be saved. {detail}")
     return text, value
-
-
-def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    text = headers.get("retry-after", "").strip()
-    try:
-        if text.isdecimal():
-            seconds = float(text)
-        else:
-            moment = parsedate_to_datetime(text)
-            if timezone.is_naive(moment):
-                moment = timezone.make_aware(moment)
-            seconds = (moment - timezone.now()).total_seconds()
-    except (ValueError, OverflowError):
-        return None
-    return timedelta(seconds=min(max(seconds, 0), 86_400)) if math.isfinite(seconds) else None

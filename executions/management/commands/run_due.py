@@ -16,7 +16,8 @@ class Command(ExampleCommand):
     """Serve what is due once, and end: for cron, or after a process was killed."""
 
     help = (
-        "Serve once what is due: starts, timers, deadlines, mail, calls, drained changes on hold."
+        "Serve once what is due: starts, timers, deadlines, mail, calls, webhooks, drained changes"
+        " on hold."
     )
     examples = """\
   manage.py run_due

@@ -1,0 +1,251 @@
+"""Webhooks: who is told of what happens, what was told, and once more."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.db.models import Prefetch, QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import mixins, serializers, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from executions import services
+from executions.models import (
+    EVENTS,
+    REDELIVER,
+    DeliveryAttempt,
+    OutgoingDelivery,
+    Subscription,
+)
+from executions.services.deliveries import payload
+from workflows import locks
+from workflows.api.edits import DRY_RUN, MADE_ONCE, edit, only_tried
+from workflows.api.resources import EditableResource, Resource, find
+from workflows.api.strict import (
+    CuidField,
+    InstructionSerializer,
+    ObjectField,
+    ShownField,
+    StrictChoiceField,
+    StrictModelSerializer,
+)
+from workflows.models import FindingType, Workflow
+
+MANAGE = "executions.change_subscription"
+
+
+class WebhookSerializer(StrictModelSerializer):
+    """Who is told of which events."""
+
+    events = serializers.ListField(child=StrictChoiceField(choices=list(EVENTS)), min_length=1)
+    workflow = CuidField(queryset=Workflow.objects.all(), allow_null=True, required=False)
+    entity_name_type = CuidField(
+        queryset=FindingType.objects.all(), allow_null=True, required=False
+    )
+
+    class Meta:
+        model = Subscription
+        fields = [
+            "cuid",
+            "url",
+            "description",
+            "events",
+            "workflow",
+            "entity_name_type",
+            "state",
+            "disabled_because",
+            "given_up_in_a_row",
+            "created_at",
+        ]
+        read_only_fields = ["cuid", "disabled_because", "given_up_in_a_row", "created_at"]
+
+
+class NewWebhookSerializer(WebhookSerializer):
+    """A webhook with its secret, this once."""
+
+    secret = serializers.CharField(
+        read_only=True, help_text="Verifies what is told; shown this once."
+    )
+
+    class Meta(WebhookSerializer.Meta):
+        fields = [*WebhookSerializer.Meta.fields, "secret"]
+
+    def to_representation(self, row: Any) -> dict[str, Any]:
+        """The row, and the secret that was drawn for it."""
+        return {**super().to_representation(row), "secret": row.secret}
+
+
+class RotationSerializer(InstructionSerializer):
+    """Nothing else can be asked for."""
+
+
+class TellingSerializer(InstructionSerializer):
+    """Nothing else can be asked for."""
+
+
+class AttemptSerializer(serializers.ModelSerializer):
+    """One attempt: what came back, or why nothing did."""
+
+    class Meta:
+        model = DeliveryAttempt
+        fields = ["at", "milliseconds", "status", "answer", "error"]
+
+
+class WebhookDeliverySerializer(serializers.ModelSerializer):
+    """What was told, or is to be told, to a webhook; its cuid is the header ``webhook-id``."""
+
+    webhook = ShownField("cuid", source="subscription")
+    due_at = serializers.SerializerMethodField()
+    payload = serializers.SerializerMethodField()
+    attempts = AttemptSerializer(many=True)
+
+    class Meta:
+        model = OutgoingDelivery
+        fields = [
+            "cuid",
+            "webhook",
+            "event",
+            "at",
+            "state",
+            "due_at",
+            "settled_at",
+            "payload",
+            "attempts",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_due_at(self, row: OutgoingDelivery) -> Any:
+        """When it is tried next; null where it is not any more."""
+        waits = row.state == OutgoingDelivery.State.WAITING
+        return serializers.DateTimeField().to_representation(row.due_at) if waits else None
+
+    @extend_schema_field(ObjectField())
+    def get_payload(self, row: OutgoingDelivery) -> dict[str, Any]:
+        """What is posted."""
+        return payload(row)
+
+
+class WebhookFilter(filters.FilterSet):
+    """Webhooks by state, and by what they are for."""
+
+    workflow = filters.CharFilter(field_name="workflow__cuid")
+    entity_name_type = filters.CharFilter(field_name="entity_name_type__cuid")
+
+    class Meta:
+        model = Subscription
+        fields = ["state"]
+
+
+class DeliveryFilter(filters.FilterSet):
+    """Deliveries by state and event."""
+
+    class Meta:
+        model = OutgoingDelivery
+        fields = ["state", "event"]
+
+
+def _deliveries() -> QuerySet[OutgoingDelivery]:
+    attempts = Prefetch("attempts", DeliveryAttempt.objects.order_by("pk"))
+    return OutgoingDelivery.objects.select_related("subscription").prefetch_related(attempts)
+
+
+class WebhookViewSet(EditableResource):
+    """Who is told of events by signed POSTs, and of which ones."""
+
+    queryset = Subscription.objects.select_related("workflow", "entity_name_type")
+    serializer_class = WebhookSerializer
+    filterset_class = WebhookFilter
+    search_fields: ClassVar = ["url", "description", "=cuid"]
+    ordering_fields: ClassVar = ["created_at", "url", "state"]
+
+    @extend_schema(parameters=[DRY_RUN], responses={201: NewWebhookSerializer})
+    @only_tried
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Make a webhook: the one time that its secret is shown.
+
+        It takes no Idempotency-Key, with which the answer would be kept.
+        """
+        return self._create_with_secret(request.data)
+
+    @locks.retrying
+    def _create_with_secret(self, data: Any) -> Response:
+        with transaction.atomic():
+            serializer = self.get_serializer(data=data)
+            serializer.is_valid(raise_exception=True)
+            row = serializer.save()
+            secret = services.give_secret(row)
+            return self._told_secret(row, secret, status.HTTP_201_CREATED)
+
+    @extend_schema(request=RotationSerializer, parameters=[DRY_RUN], responses=NewWebhookSerializer)
+    @action(detail=True, methods=["post"], url_path="rotate-secret", needs=MANAGE)
+    @only_tried
+    def rotate_secret(self, request: Request, cuid: str) -> Response:
+        """Replace the secret; both sign for a day. The one time that the new one is shown.
+
+        It takes no Idempotency-Key, with which the answer would be kept.
+        """
+        RotationSerializer(data=request.data).is_valid(raise_exception=True)
+        row = self.get_object()
+        return self._told_secret(row, services.rotate_secret(row, by=request.user))
+
+    def _told_secret(self, row: Any, secret: str, status_code: int = 200) -> Response:
+        row = self.get_queryset().get(pk=row.pk)
+        row.secret = secret
+        data = NewWebhookSerializer(row, context=self.get_serializer_context()).data
+        headers = {"ETag": self.etag(row), "Cache-Control": "no-store"}
+        return Response(data, status_code, headers=headers)
+
+    @extend_schema(
+        request=TellingSerializer, parameters=MADE_ONCE, responses={201: WebhookDeliverySerializer}
+    )
+    @action(detail=True, methods=["post"], needs=MANAGE)
+    @edit
+    def test(self, request: Request, cuid: str) -> Response:
+        """Have webhook.test told; the delivery says what became of it."""
+        TellingSerializer(data=request.data).is_valid(raise_exception=True)
+        row = services.tell_test(self.get_object())
+        return Response(WebhookDeliverySerializer(row).data, status.HTTP_201_CREATED)
+
+    @extend_schema(responses=WebhookDeliverySerializer(many=True))
+    @action(
+        detail=True,
+        queryset=_deliveries(),
+        needs=("executions.view_subscription", "executions.view_outgoingdelivery"),
+        filterset_class=DeliveryFilter,
+        search_fields=(),
+        ordering_fields=("at",),
+    )
+    def deliveries(self, request: Request, cuid: str) -> Response:
+        """What was told to a webhook and what is to be, newest first."""
+        webhook = find(Subscription.objects.all(), cuid)
+        rows = self.filter_queryset(self.get_queryset().filter(subscription=webhook))
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(WebhookDeliverySerializer(page, many=True).data)
+
+
+class OutgoingDeliveryViewSet(mixins.RetrieveModelMixin, Resource):
+    """What is told to webhooks, one by one."""
+
+    queryset = OutgoingDelivery.objects.all()
+    serializer_class = WebhookDeliverySerializer
+    filter_backends = []
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Deliveries with their attempts."""
+        return _deliveries()
+
+    @extend_schema(
+        request=TellingSerializer, parameters=MADE_ONCE, responses=WebhookDeliverySerializer
+    )
+    @action(detail=True, methods=["post"], needs=REDELIVER)
+    @edit
+    def redeliver(self, request: Request, cuid: str) -> Response:
+        """Have it told again, with the id that it had."""
+        TellingSerializer(data=request.data).is_valid(raise_exception=True)
+        services.redeliver(self.get_object())
+        return Response(self.get_serializer(self.get_object()).data)

@@ -1,0 +1,90 @@
+"""What is told to a subscription: a row for each event, and one for each attempt to deliver it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from executions.models.subscription import Subscription
+from workflows.cuid import LENGTH, new_cuid
+
+REDELIVER = "executions.redeliver_outgoingdelivery"
+"""The permission to have something delivered again."""
+
+
+class OutgoingDelivery(models.Model):
+    """One event for one subscription, written by the database in the transaction of what it tells.
+
+    While it waits, ``due_at`` says when it is tried next; a claim is a lease with a fence, as a
+    job's. The subscription has no key in the database: an execution neither locks it nor fails
+    because it has just been deleted.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        DELIVERED = "delivered", "Delivered"
+        GIVEN_UP = "given_up", "Given up"
+
+    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    subscription = models.ForeignKey(
+        Subscription,
+        models.CASCADE,
+        related_name="deliveries",
+        db_constraint=False,
+        verbose_name="webhook",
+    )
+    event = models.CharField(max_length=64)
+    data = models.JSONField(default=dict)
+    at = models.DateTimeField(help_text="When it came about.")
+    state = models.CharField(max_length=32, choices=State.choices, default=State.WAITING)
+    due_at = models.DateTimeField()
+    attempt = models.PositiveIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True, blank=True)
+    fence = models.BigIntegerField(default=0)
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    objects = models.Manager()
+
+    class Meta:
+        ordering: ClassVar = ["-pk"]
+        verbose_name = "webhook delivery"
+        verbose_name_plural = "webhook deliveries"
+        default_permissions = ("view",)
+        permissions: ClassVar = [("redeliver_outgoingdelivery", "Can deliver events again")]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(state__in=["waiting", "delivered", "given_up"]),
+                name="executions_outgoing_state",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["due_at"], condition=Q(state="waiting"), name="executions_outgoing_due"
+            ),
+            models.Index(fields=["at"], name="executions_outgoing_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.cuid}"
+
+
+class DeliveryAttempt(models.Model):
+    """One attempt: what came back, or why nothing did."""
+
+    delivery = models.ForeignKey(OutgoingDelivery, models.CASCADE, related_name="attempts")
+    at = models.DateTimeField()
+    milliseconds = models.PositiveIntegerField()
+    status = models.PositiveIntegerField(null=True, blank=True)
+    answer = models.TextField(blank=True, help_text="How the answer begins.")
+    error = models.TextField(blank=True, help_text="Why there is no answer.")
+
+    objects = models.Manager()
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.status or self.error)

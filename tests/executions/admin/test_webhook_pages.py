@@ -1,0 +1,135 @@
+"""The pages of webhooks: made, tested, rotated; what was told, and told again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from executions import background
+from executions.models import OutgoingDelivery, Subscription
+from tests.executions.engine.server import Reply
+from tests.executions.listening import Listener, listening, verified
+from tests.workflows.admin.staff import page, staff, text
+from workflows.models import AuditEntry
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ADD = "admin:executions_subscription_add"
+
+
+@pytest.fixture
+def listener(transactional_db: None, settings: Any) -> Iterator[Listener]:
+    with listening(settings) as made:
+        yield made
+
+
+def sent(listener: Listener, **more: Any) -> dict[str, Any]:
+    return {
+        "url": listener.server.url("/other"),
+        "description": "",
+        "events": ["execution.started"],
+        "workflow": "",
+        "entity_name_type": "",
+        "state": "active",
+        **more,
+    }
+
+
+def secret_in(response: Any) -> str:
+    return str(response.context["secret"])
+
+
+def test_one_is_made_and_its_secret_shown_once(admin_client: Client, listener: Listener) -> None:
+    response = admin_client.post(reverse(ADD), sent(listener))
+    assert response.status_code == 200 and "no-store" in response["Cache-Control"]
+    secret = secret_in(response)
+    assert secret in text(response)
+    row = Subscription.objects.exclude(pk=listener.subscription.pk).get()
+    for address in (page(row), page(row, "history"), page(row, "rotate")):
+        assert secret not in admin_client.get(address).content.decode()
+    admin_client.post(page(row, "test"))
+    background.serve_due()
+    assert verified(listener.server.received[0], secret)["type"] == "webhook.test"
+    assert secret not in str(list(AuditEntry.objects.values_list()))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"url": "https://elsewhere.example/"}, "is not among the hosts"),
+        ({"events": []}, "This field is required"),
+    ],
+)
+def test_what_is_not_right_is_told_beside_it(
+    admin_client: Client, listener: Listener, wrong: dict[str, Any], says: str
+) -> None:
+    response = admin_client.post(reverse(ADD), sent(listener, **wrong))
+    assert response.status_code == 200 and says in text(response)
+    assert Subscription.objects.count() == 1
+
+
+def test_without_a_key_of_the_settings_it_says_so(
+    admin_client: Client, listener: Listener, settings: Any
+) -> None:
+    settings.SECRETS_KEY = []
+    response = admin_client.post(reverse(ADD), sent(listener))
+    assert "SECRETS_KEY" in text(response) and Subscription.objects.count() == 1
+
+
+def test_a_secret_is_rotated_when_that_was_asked(admin_client: Client, listener: Listener) -> None:
+    rotate = page(listener.subscription, "rotate")
+    assert "for 24 hours" in text(admin_client.get(rotate))
+    assert listener.subscription.secrets.count() == 1
+    new = secret_in(admin_client.post(rotate))
+    admin_client.post(page(listener.subscription, "test"))
+    background.serve_due()
+    assert listener.verified(new) == listener.verified()
+
+
+def test_it_is_changed_without_touching_its_secret(
+    admin_client: Client, listener: Listener
+) -> None:
+    changed = sent(listener, events=["change.applied", "execution.failed"])
+    assert admin_client.post(page(listener.subscription), changed).status_code == 302
+    listener.subscription.refresh_from_db()
+    assert set(listener.subscription.events) == {"change.applied", "execution.failed"}
+    assert listener.subscription.secrets.count() == 1
+
+
+def test_what_was_told_is_shown_and_told_again(admin_client: Client, listener: Listener) -> None:
+    listener.server.replies = [Reply(410, b"<b>gone</b>"), Reply(200)]
+    admin_client.post(page(listener.subscription, "test"))
+    background.serve_due()
+    delivery = OutgoingDelivery.objects.get()
+    shown = text(admin_client.get(page(delivery)))
+    assert "410" in shown and "&lt;b&gt;gone" in shown and delivery.cuid in shown
+    webhook = text(admin_client.get(page(listener.subscription)))
+    assert "webhook.test" in webhook and "The receiver answered 410" in webhook
+    refused = admin_client.post(page(delivery, "redeliver"), follow=True)
+    assert "The webhook is disabled" in text(refused)
+    admin_client.post(page(listener.subscription), sent(listener))
+    again = admin_client.post(page(delivery, "redeliver"), follow=True)
+    assert "told again" in text(again)
+    background.serve_due()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts.count()) == ("delivered", 2)
+    listed = admin_client.get(reverse("admin:executions_outgoingdelivery_changelist"))
+    assert "Delivered" in text(listed)
+
+
+def test_an_operator_sees_and_tells_again_and_changes_nothing(listener: Listener) -> None:
+    operator = staff(
+        "executions.view_subscription",
+        "executions.view_outgoingdelivery",
+        "executions.redeliver_outgoingdelivery",
+    )
+    shown = text(operator.get(page(listener.subscription)))
+    assert 'name="_save"' not in shown and "/rotate/" not in shown and "/test/" not in shown
+    for name in ("rotate", "test"):
+        assert operator.post(page(listener.subscription, name)).status_code == 403
+    assert operator.post(page(listener.subscription), sent(listener)).status_code == 403
+    assert not OutgoingDelivery.objects.exists()

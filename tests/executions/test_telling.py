@@ -1,0 +1,281 @@
+"""What is written down for webhooks: in the transaction of what it tells, whoever makes it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.utils import timezone
+
+from executions import services as running
+from executions.models import Execution, OutgoingDelivery, Subscription
+from tests.conftest import Scenario
+from tests.executions.listening import subscribed, told
+from tests.factories import (
+    FindingFactory,
+    RecordTypeFactory,
+    WorkflowFactory,
+    call,
+    drawn,
+    end_unseen,
+    form,
+)
+from tests.test_query_counts import statements
+from tests.test_written_statements import written
+from workflows import guards
+from workflows import services as drawing
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws", "allowed")]
+
+FAILS = {"id": "fail", "type": "fail", "data": {"message": "no"}}
+
+
+@pytest.fixture
+def allowed(settings: Any) -> None:
+    settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
+    settings.SECRETS_KEY = ["0" * 43 + "="]
+
+
+def listen(**fields: Any) -> Subscription:
+    return subscribed("https://hooks.example/told", **fields)[0]
+
+
+def failing() -> dict[str, Any]:
+    nodes = [{"id": "start", "type": "start"}, FAILS]
+    return {"nodes": nodes, "edges": [{"source": "start", "target": "fail"}]}
+
+
+def test_what_an_execution_comes_to_is_told_in_order(scenario: Scenario) -> None:
+    listen()
+    execution = scenario.start()
+    assert told() == ["execution.started", "execution.waiting"]
+    running.submit(execution, node="form", data={"note": "n"})
+    row = OutgoingDelivery.objects.get(event="execution.completed", data__execution=execution.cuid)
+    assert row.data == {
+        "execution": execution.cuid,
+        "status": "completed",
+        "workflow": scenario.caller.cuid,
+        "version": execution.version.number,
+        "entity": scenario.finding.cuid,
+        "root": None,
+        "parent": None,
+    }
+    child = execution.children.get()
+    of_child = OutgoingDelivery.objects.filter(data__execution=child.cuid).order_by("pk")
+    assert [one.event for one in of_child] == ["execution.started", "execution.completed"]
+    assert {one.data["parent"] for one in of_child} == {execution.cuid}
+    running.cancel(scenario.start())
+    assert told()[-1] == "execution.cancelled"
+    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawing.save_graph(workflow, failing(), based_on=1)
+    running.start(workflow, scenario.finding)
+    assert told()[-2:] == ["execution.started", "execution.failed"]
+
+
+def test_one_that_is_scheduled_is_started_when_it_begins(scenario: Scenario) -> None:
+    listen()
+    at = timezone.now() + timedelta(hours=1)
+    later = running.start(scenario.caller, scenario.finding, scheduled_for=at)
+    other = running.start(scenario.caller, scenario.finding, scheduled_for=at)
+    assert told() == []
+    running.wake(later, node="start")
+    assert told() == ["execution.started", "execution.waiting"]
+    running.cancel(other)
+    assert told() == ["execution.started", "execution.waiting", "execution.cancelled"]
+
+
+def test_raw_sql_is_told_too(scenario: Scenario) -> None:
+    execution = scenario.start()
+    listen()
+    end_unseen(execution)
+    assert told() == ["execution.cancelled"]
+    with connection.cursor() as cursor, transaction.atomic():
+        cursor.execute("UPDATE executions_execution SET stage = 'x' WHERE id = %s", [execution.pk])
+    assert told() == ["execution.cancelled"]
+
+
+def test_what_is_rolled_back_tells_nothing(scenario: Scenario) -> None:
+    listen()
+    with pytest.raises(RuntimeError), transaction.atomic():
+        scenario.start()
+        assert told() == ["execution.started", "execution.waiting"]
+        raise RuntimeError
+    assert told() == [] and not Execution.objects.exists()
+
+
+def test_only_what_was_asked_for_is_told(scenario: Scenario) -> None:
+    other = FindingFactory()
+    rows = {
+        "one event": listen(events=["execution.waiting"]),
+        "the workflow": listen(workflow=scenario.caller),
+        "another workflow": listen(workflow=scenario.callee),
+        "the type": listen(entity_name_type=scenario.limitation),
+        "another type": listen(entity_name_type=other.entity_name_type),
+        "nothing any more": listen(state="disabled"),
+    }
+    scenario.start()
+    both = ["execution.started", "execution.waiting"]
+    assert {name: told(subscription=row) for name, row in rows.items()} == {
+        "one event": ["execution.waiting"],
+        "the workflow": both,
+        "another workflow": [],
+        "the type": both,
+        "another type": [],
+        "nothing any more": [],
+    }
+
+
+class TestChanges:
+    def test_what_is_refused_and_what_is_applied_is_told(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        listen(events=["change.applied", "change.refused"])
+        with pytest.raises(guards.ActiveExecutions):
+            drawing.change_entity_context(
+                [scenario.caller, scenario.callee], entity_name_type=scenario.exception
+            )
+        refused = list(OutgoingDelivery.objects.order_by("pk"))
+        assert {row.data["workflow"] for row in refused} == {
+            scenario.caller.cuid,
+            scenario.callee.cuid,
+        }
+        context = {"entity_name": "Finding", "primary_record_type_id": None}
+        for row in refused:
+            assert row.event == "change.refused"
+            assert row.data["code"] == "active_executions"
+            assert row.data["from"] == {**context, "entity_name_type": scenario.limitation.cuid}
+            assert row.data["to"] == {**context, "entity_name_type": scenario.exception.cuid}
+        scenario.hold()
+        assert told() == ["change.refused"] * 2
+        running.cancel(execution)
+        assert told() == ["change.refused"] * 2 + ["change.applied"] * 2
+        applied = OutgoingDelivery.objects.first()
+        assert applied is not None and "code" not in applied.data
+        assert applied.data["to"]["entity_name_type"] == scenario.exception.cuid
+
+    def test_a_change_to_the_other_kind_of_entity_is_told(self, scenario: Scenario) -> None:
+        listen(events=["change.applied"])
+        workflow, kind = WorkflowFactory(), RecordTypeFactory()
+        drawing.change_entity_context([workflow], primary_record_type=kind)
+        assert OutgoingDelivery.objects.get().data["to"] == {
+            "entity_name": "InventoryModel",
+            "entity_name_type": None,
+            "primary_record_type_id": kind.cuid,
+        }
+
+    def test_one_on_hold_that_cannot_be_made_is_refused(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        scenario.hold()
+        listen(events=["change.applied", "change.refused"])
+        drawn(scenario.callee, call(WorkflowFactory(entity_name_type=scenario.limitation)))
+        running.cancel(execution)
+        rows = list(OutgoingDelivery.objects.all())
+        assert [(row.event, row.data["code"]) for row in rows] == [
+            ("change.refused", "incompatible_entity_types")
+        ] * 2
+
+    def test_other_edits_and_other_refusals_are_none(self, scenario: Scenario) -> None:
+        scenario.start()
+        listen(events=["change.applied", "change.refused"])
+        scenario.caller.title = "t"
+        scenario.caller.save()
+        scenario.callee.state = "retired"
+        with pytest.raises(guards.Refusal):
+            scenario.callee.save()
+        assert told() == []
+
+    def test_only_those_who_asked_for_a_type_are_told(self, scenario: Scenario) -> None:
+        names = ["change.applied", "change.refused"]
+        old = listen(events=names, entity_name_type=scenario.limitation)
+        new = listen(events=names, entity_name_type=scenario.exception)
+        other = listen(events=names, entity_name_type=WorkflowFactory().entity_name_type)
+        scenario.start()
+        scenario.hold()
+        scenario.caller.entity_name_type = scenario.exception
+        with pytest.raises(guards.Refusal):
+            scenario.caller.save()
+        assert [told(subscription=row) for row in (old, new, other)] == [
+            ["change.refused"],
+            ["change.refused"],
+            [],
+        ]
+
+
+class TestTheHotPath:
+    @pytest.mark.parametrize("listeners", [0, 3])
+    def test_starting_and_submitting_take_as_many_statements_as_ever(
+        self, scenario: Scenario, listeners: int
+    ) -> None:
+        def both() -> list[int]:
+            made: list[Execution] = []
+            start = statements(lambda: made.append(scenario.start()))
+            submit = statements(lambda: running.submit(made[0], node="form", data={"note": "n"}))
+            return [start, submit]
+
+        both()
+        before = both()
+        for _ in range(listeners):
+            listen()
+        assert both() == before
+        assert bool(told()) == bool(listeners)
+
+    def test_a_start_writes_as_many_statements_as_ever(self, scenario: Scenario) -> None:
+        before = len(written(scenario.start))
+        listen()
+        assert len(written(scenario.start)) == before
+
+    def test_a_webhook_that_is_deleted_meanwhile_refuses_no_start(self, scenario: Scenario) -> None:
+        row = listen()
+        with transaction.atomic():
+            scenario.start()
+            # As if another transaction had deleted it and committed before this one does.
+            row.secrets.all().delete()
+            Subscription._base_manager.filter(pk=row.pk)._raw_delete("default")  # type: ignore[attr-defined]
+        assert Execution.objects.live().count() == 1
+        assert running.purge_deliveries() == 0
+
+
+class TestWhoIsTold:
+    @pytest.mark.parametrize("events", [[], ["execution.begun"], "execution.started", [1]])
+    def test_events_that_are_none_are_refused(self, db: None, events: Any) -> None:
+        with pytest.raises(ValidationError) as caught:
+            listen(events=events)
+        assert caught.value.code == "invalid_webhook"
+        assert not Subscription.objects.exists()
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://hooks.example/",
+            "https://other.example/",
+            "https://user:pass@hooks.example/",
+            "https://hooks.example/ a",
+            "nonsense",
+            "",
+        ],
+    )
+    def test_an_address_that_nothing_may_be_sent_to_is_refused(self, db: None, url: str) -> None:
+        with pytest.raises(ValidationError) as caught:
+            subscribed(url)
+        assert caught.value.code == "webhook_url_refused"
+        assert not Subscription.objects.exists()
+
+    def test_whoever_makes_it_active_begins_anew(self, db: None) -> None:
+        row = listen()
+        failed = {"state": "disabled", "given_up_in_a_row": 5, "disabled_because": "why"}
+        Subscription._base_manager.filter(pk=row.pk).update(**failed)
+        row.refresh_from_db()
+        row.state = "active"
+        row.save(update_fields=["state"])
+        row.refresh_from_db()
+        assert (row.given_up_in_a_row, row.disabled_because) == (0, "")
+
+
+def test_it_is_for_one_workflow_and_goes_with_it(scenario: Scenario) -> None:
+    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawn(workflow, form())
+    listen(workflow=workflow)
+    workflow.delete()
+    assert not Subscription.objects.exists()
