@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from executions.models import Entity, Finding
+from executions.models import Entity, Finding, Subscription
 from workflows import guards, locks
 from workflows.database_refusals import translated
 from workflows.models import (
@@ -123,6 +123,7 @@ def _move(source: FindingType, target: FindingType, by: Any, why: str) -> Merged
     _write_versions_anew(source, target)
     settled = PendingChange.objects.filter(entity_name_type=source)
     settled.update(entity_name_type=target)
+    Subscription.objects.filter(entity_name_type=source).update(entity_name_type=target)
     record(
         [
             told(

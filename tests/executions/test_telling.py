@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from executions import services as running
 from executions.models import Execution, OutgoingDelivery, Subscription
+from executions.services.merging import merge_finding_types
 from tests.conftest import Scenario
 from tests.executions.listening import subscribed, told
 from tests.factories import (
@@ -279,3 +280,12 @@ def test_it_is_for_one_workflow_and_goes_with_it(scenario: Scenario) -> None:
     listen(workflow=workflow)
     workflow.delete()
     assert not Subscription.objects.exists()
+
+
+def test_what_is_for_a_type_is_for_the_one_that_it_is_merged_into(scenario: Scenario) -> None:
+    row = listen(entity_name_type=scenario.limitation)
+    merge_finding_types(scenario.limitation, scenario.exception)
+    row.refresh_from_db()
+    assert row.entity_name_type == scenario.exception
+    scenario.start()
+    assert told() == ["change.applied"] * 2 + ["execution.started", "execution.waiting"]
