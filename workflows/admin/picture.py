@@ -149,7 +149,7 @@ def type_title(kind: str) -> str:
 def picture(drawn: Drawing, title: str, key: str) -> SafeString | None:
     """The picture, in a frame that scrolls; None when there is nothing to draw, or too much.
 
-    ``key`` tells it from others on the same page.
+    ``key`` tells it from others on the same page; its uppermost box has the id ``<key>-0``.
     """
     if not drawn.nodes or len(drawn.nodes) > DRAWN:
         return None
@@ -188,7 +188,11 @@ def picture(drawn: Drawing, title: str, key: str) -> SafeString | None:
             '<g class="{}"><title>{}</title><path d="{}"/><path class="head" d="{}"/></g>',
             lines,
         ),
-        boxes=format_html_join("", "{}", ((_box(node, stand[node.id]),) for node in boxes)),
+        boxes=format_html_join(
+            "",
+            "{}",
+            ((_box(node, stand[node.id], f"{key}-{index}"),) for index, node in enumerate(boxes)),
+        ),
         labels=format_html_join(
             "",
             '<text class="edge-label" aria-hidden="true" x="{}" y="{}">{}</text>',
@@ -263,7 +267,7 @@ def _at(route: Route) -> tuple[str, str]:
     return _number(x + (to_x - x) * 0.42), _number(y + (to_y - y) * 0.46 + 4)
 
 
-def _box(node: Shown, at: Box) -> SafeString:
+def _box(node: Shown, at: Box, anchor: str) -> SafeString:
     name = f"{node.title}, {node.kind}"
     told = f"{name}. {node.told}" if node.told else name
     body = format_html(
@@ -281,7 +285,8 @@ def _box(node: Shown, at: Box) -> SafeString:
     if node.url:
         body = format_html('<a href="{}" aria-label="{}">{}</a>', node.url, told, body)
     return format_html(
-        '<g class="{}" transform="translate({} {})">{}{}</g>',
+        '<g id="{}" class="{}" transform="translate({} {})">{}{}</g>',
+        anchor,
         _classes("node", node.state),
         _number(at.x),
         _number(at.y),
