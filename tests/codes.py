@@ -133,7 +133,8 @@ def _given_to_code(target: ast.expr, value: ast.expr) -> Iterator[str]:
     """What ``code = "…"`` gives, and ``detail, code = "…", "…"``."""
     pairs = [(target, value)]
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-        pairs = list(zip(target.elts, value.elts, strict=True))
+        starred = any(isinstance(one, ast.Starred) for one in (*target.elts, *value.elts))
+        pairs = [] if starred else list(zip(target.elts, value.elts, strict=True))
     for one, given in pairs:
         if isinstance(one, ast.Name) and one.id == "code":
             yield from _text(given)

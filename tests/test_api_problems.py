@@ -219,6 +219,7 @@ def test_nothing_is_half_written(api: Client, monkeypatch: pytest.MonkeyPatch) -
 
 
 READ = (
+    "webhooks",
     *("workflows", "executions", "findings", "inventory-models", "finding-types", "record-types"),
     *("pending-changes", "audit"),
 )

@@ -10,11 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography.fernet import Fernet
 from django.utils import timezone
 
 from executions import services as running
 from executions.models import Execution
 from tests.conftest import Scenario
+from tests.executions.listening import subscribed
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
@@ -44,12 +46,19 @@ def api() -> Client:
 
 
 @pytest.fixture
-def at(scenario: Scenario) -> Callable[[str], str]:
+def at(scenario: Scenario, settings: Any) -> Callable[[str], str]:
     """The path of a list, with something in it."""
     execution = scenario.start()
 
     def path(route: str) -> str:
-        row = execution if route.startswith("executions") else scenario.caller
+        row: Any = scenario.caller
+        if route.startswith("executions"):
+            row = execution
+        elif route.startswith("webhooks"):
+            settings.SECRETS_KEY = [Fernet.generate_key().decode()]
+            settings.HTTP_REQUEST_HOSTS = ["listener.example"]
+            row, _ = subscribed("https://listener.example/")
+            scenario.start()
         return route.replace("{cuid}", row.cuid)
 
     return path

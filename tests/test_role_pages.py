@@ -214,9 +214,9 @@ def test_the_page_of_an_execution_has_the_buttons_of_its_reader(who: str, settin
 
 
 @pytest.mark.parametrize("who", sorted(READERS))
-def test_the_page_of_a_workflow_has_the_buttons_of_its_reader(who: str) -> None:
+def test_the_page_of_a_workflow_has_the_buttons_of_its_reader(who: str, settings: Any) -> None:
     """Also while its type is locked, and the page says what would help."""
-    made = world(is_staff=True)
+    made = world(settings, is_staff=True)
     client = Client()
     client.force_login(made.users[who])
     shown = client.get(reverse("admin:workflows_workflow_change", args=[made.workflow.pk]))
