@@ -214,6 +214,8 @@ class WebhookViewSet(EditableResource):
     @extend_schema(responses=WebhookDeliverySerializer(many=True))
     @action(
         detail=True,
+        lists=True,
+        serializer_class=WebhookDeliverySerializer,
         queryset=_deliveries(),
         needs=("executions.view_subscription", "executions.view_outgoingdelivery"),
         filterset_class=DeliveryFilter,
@@ -225,7 +227,7 @@ class WebhookViewSet(EditableResource):
         webhook = find(Subscription.objects.all(), cuid)
         rows = self.filter_queryset(self.get_queryset().filter(subscription=webhook))
         page = self.paginate_queryset(rows)
-        return self.get_paginated_response(WebhookDeliverySerializer(page, many=True).data)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
 
 class OutgoingDeliveryViewSet(mixins.RetrieveModelMixin, Resource):
