@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from django.core.wsgi import get_wsgi_application
 from knox.models import AuthToken
 
 from tests.conftest import Scenario
 from tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
 
 DESCRIPTION = Path(__file__).parent.parent / "docs" / "openapi.yaml"
 PACKAGE = "generated_holdfast_client"
@@ -40,15 +40,11 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture
-def client(generated: Any, db: None) -> Any:
-    """The client, with a token, at a server in this process."""
+def client(generated: Any, live_server: Any) -> Iterator[Any]:
+    """The client, with a token, at a server."""
     _, token = AuthToken.objects.create(user=UserFactory(is_superuser=True))
-    return generated("client").AuthenticatedClient(
-        "http://testserver",
-        token,
-        prefix="Token",
-        httpx_args={"transport": httpx.WSGITransport(get_wsgi_application())},
-    )
+    with generated("client").AuthenticatedClient(live_server.url, token, prefix="Token") as client:
+        yield client
 
 
 def test_it_starts_an_execution_and_submits_what_it_waits_for(
