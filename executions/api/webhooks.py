@@ -93,6 +93,8 @@ class AttemptSerializer(serializers.ModelSerializer):
     class Meta:
         model = DeliveryAttempt
         fields = ["at", "milliseconds", "status", "answer", "error"]
+        # A number that could be written would be described with what one database can hold.
+        read_only_fields = fields
 
 
 class WebhookDeliverySerializer(serializers.ModelSerializer):
