@@ -29,6 +29,10 @@ properties.register_profile("quick", max_examples=8, derandomize=True, database=
 properties.register_profile("long", max_examples=500, database=None, print_blob=True)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--photographs", help="a folder for pictures of the admin's pages")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # The same examples each time; ``--hypothesis-profile=long`` looks for others.
     if not config.getoption("--hypothesis-profile", None):

@@ -87,7 +87,7 @@ PAGES: dict[str, set[str]] = {
 }
 
 
-def _address(name: str, made: World) -> str:
+def address(name: str, made: World) -> str:
     rows: dict[str, Any] = {
         "auth_group": made.users["viewer"].groups.get(),
         "auth_user": made.users["nobody"],
@@ -138,7 +138,7 @@ def test_who_may_see_what(who: str, settings: Any) -> None:
     answered = {}
     for name in PAGES:
         with undone():
-            response = client.get(_address(name, made))
+            response = client.get(address(name, made))
         is_sent_to_log_in = response.status_code == 302 and "/login/" in response["Location"]
         answered[name] = "login" if is_sent_to_log_in else response.status_code < 400
         assert is_sent_to_log_in or response.status_code in (200, 302, 403), name

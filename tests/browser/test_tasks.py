@@ -1,0 +1,102 @@
+"""Operators' tasks from the home page to done, and the number of clicks that each takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from executions import services
+from executions.demo import CALLEE, CALLER, FINDING
+from executions.models import Execution
+from tests.factories import drawn, form, line
+from workflows import services as drawing
+
+
+def status(execution: Execution) -> str:
+    execution.refresh_from_db()
+    return execution.status
+
+
+def to_workflows(operator: Any, title: str) -> None:
+    operator.click("link", "Workflows", within=operator.page.locator(".model-workflow th"))
+    operator.click("link", title)
+
+
+def to_executions(operator: Any, execution: Execution) -> None:
+    operator.click("link", "Executions", within=operator.page.locator(".model-execution th"))
+    operator.click("link", execution.cuid)
+
+
+def test_start_an_execution_in_5_clicks(operator: Any) -> None:
+    to_workflows(operator, CALLER)
+    operator.click("link", "Start execution")
+    operator.click("radio", FINDING)
+    operator.click("button", "Start execution")
+    assert operator.sees("the execution is waiting now")
+    assert Execution.objects.live().count() == 1
+
+
+def test_fill_in_the_form_of_a_step_in_5_clicks(operator: Any, waiting: Execution) -> None:
+    to_executions(operator, waiting)
+    operator.write("Comment:", "The scenario is added.")
+    operator.choose("Severity:", "high")
+    operator.click("button", "Submit review")
+    assert operator.sees("Completed")
+    assert status(waiting) == "completed"
+
+
+def test_vote_on_an_approval_in_3_clicks(operator: Any, played: Any) -> None:
+    approval = {"id": "agree", "type": "approval", "data": {"users": ["ada"]}}
+    source = line(approval)
+    source["nodes"].append({"id": "no", "type": "fail", "data": {"message": "Rejected."}})
+    source["edges"][-1]["sourceHandle"] = "approved"
+    source["edges"].append({"source": "agree", "target": "no", "sourceHandle": "rejected"})
+    drawing.save_graph(played.callee, source, based_on=1)
+    execution = services.start(played.callee, played.finding)
+    to_executions(operator, execution)
+    operator.click("button", "Approve")
+    assert operator.sees("Completed")
+    assert status(execution) == "completed"
+
+
+def test_find_why_a_finding_type_is_locked_in_3_clicks(operator: Any, waiting: Execution) -> None:
+    to_workflows(operator, CALLEE)
+    assert operator.sees("workflows referencing this one have active executions")
+    operator.click("link", waiting.cuid)
+    assert operator.sees("Where it stands")
+    assert operator.page.title().startswith("Execution")
+
+
+def test_fix_an_incident_in_9_clicks(operator: Any, played: Any) -> None:
+    drawn(played.callee, {"id": "nap", "type": "wait", "data": {"at_field": "review"}})
+    played.finding.fields = {"review": "soon"}
+    played.finding.save()
+    execution = services.start(played.callee, played.finding)
+    to_executions(operator, execution)
+    assert operator.sees("holds 'soon', which is no date")
+    operator.click("link", FINDING)
+    operator.write("Fields:", '{"review": "2020-01-01"}')
+    operator.click("button", "Save")
+    operator.click("link", "Home")
+    to_executions(operator, execution)
+    operator.click("link", "Try again…")
+    operator.write("Why:", "The date was a word.")
+    operator.click("button", "Try again")
+    assert operator.sees("Completed")
+    assert status(execution) == "completed"
+
+
+def test_compare_two_versions_in_3_clicks(operator: Any, played: Any) -> None:
+    services.start(played.callee, played.finding)
+    drawn(played.callee, form("check", label="Check again"))
+    to_workflows(operator, CALLEE)
+    operator.click("link", "Compare two versions")
+    differences = operator.page.locator("#differences")
+    assert "Check again" in differences.inner_text()
+
+
+@pytest.fixture
+def waiting(played: Any) -> Execution:
+    """An execution that waits at the caller's form."""
+    return services.start(played.caller, played.finding)
