@@ -1,0 +1,58 @@
+"""The sample of an older system, and what tests change in it."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from executions.models import Execution
+from executions.services.legacy.old import Old
+from workflows.models import Workflow
+
+SAMPLE = Path(__file__).parents[1] / "data" / "legacy.json"
+_OLD = Old("grc")
+
+
+def sample() -> dict[str, Any]:
+    """A copy of the sample to change."""
+    found: dict[str, Any] = deepcopy(json.loads(SAMPLE.read_text()))
+    return found
+
+
+def row(data: dict[str, Any], table: str, old_id: int | str) -> dict[str, Any]:
+    """A row of the file, to change."""
+    found: dict[str, Any] = next(row for row in data[table] if row["id"] == old_id)
+    return found
+
+
+def execution(old_id: int) -> Execution:
+    """What an execution of the sample has become."""
+    return Execution.objects.get(cuid=_OLD.cuid("execution", str(old_id)))
+
+
+def workflow(old_id: int) -> Workflow:
+    """What a workflow of the sample has become."""
+    found: Workflow = Workflow.objects.get(cuid=_OLD.workflow_cuid(str(old_id)))
+    return found
+
+
+def copies(data: dict[str, Any], number: int) -> dict[str, Any]:
+    """The file with all of it, but for the types, so many times."""
+    tables = ("inventory_models", "findings", "workflows", "versions", "executions")
+    names = {
+        *("id", "workflow", "finding", "inventory_model", "child", "parent"),
+    }
+
+    def renamed(value: Any, tail: str, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: renamed(item, tail, name) for name, item in value.items()}
+        if isinstance(value, list):
+            return [renamed(item, tail) for item in value]
+        return f"{value}{tail}" if key in names and value is not None else value
+
+    made = deepcopy(data)
+    for table in tables:
+        made[table] = [renamed(row, f"-{copy}") for copy in range(number) for row in data[table]]
+    return made
