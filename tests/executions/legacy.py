@@ -41,13 +41,16 @@ def workflow(old_id: int) -> Workflow:
 def copies(data: dict[str, Any], number: int) -> dict[str, Any]:
     """The file with all of it, but for the types, so many times."""
     tables = ("inventory_models", "findings", "workflows", "versions", "executions")
-    names = {
-        *("id", "workflow", "finding", "inventory_model", "child", "parent"),
-    }
+    names = {"id", "workflow", "finding", "inventory_model", "child", "parent"}
 
     def renamed(value: Any, tail: str, key: str = "") -> Any:
         if isinstance(value, dict):
-            return {name: renamed(item, tail, name) for name, item in value.items()}
+            # A node keeps its id.
+            kept = {"id"} if "position" in value or "data" in value or "type" in value else set()
+            return {
+                name: item if name in kept else renamed(item, tail, name)
+                for name, item in value.items()
+            }
         if isinstance(value, list):
             return [renamed(item, tail) for item in value]
         return f"{value}{tail}" if key in names and value is not None else value
