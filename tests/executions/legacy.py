@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from executions.models import Execution
+from executions.models import Entity, Execution, Job, Pin, Step
 from executions.services.legacy.old import Old
-from workflows.models import Workflow
+from tests.factories import user_in
+from tests.workflows.api.clients import Client
+from workflows.models import AuditEntry, FindingType, PendingChange, Reference, Version, Workflow
 
 SAMPLE = Path(__file__).parents[1] / "data" / "legacy.json"
 _OLD = Old("grc")
@@ -59,3 +62,55 @@ def copies(data: dict[str, Any], number: int) -> dict[str, Any]:
     for table in tables:
         made[table] = [renamed(row, f"-{copy}") for copy in range(number) for row in data[table]]
     return made
+
+
+Importing = Callable[..., dict[str, Any]]
+TABLES = (FindingType, Workflow, Version, Reference, Entity, Execution, Pin, Step, Job)
+
+
+def rows() -> list[int]:
+    """How many rows there are of everything that an import writes."""
+    return [model.objects.count() for model in (*TABLES, PendingChange, AuditEntry)]
+
+
+def come_in(importing: Importing) -> dict[str, Any]:
+    told = importing(sample())
+    assert told["error"] == ""
+    return told
+
+
+def client(role: str) -> Client:
+    found = Client()
+    found.force_login(user_in(role))
+    return found
+
+
+ANSWERS = {
+    "review": {"note": "seen"},
+    "remediate": {"plan": "refit"},
+    "intake": {"reason": "yearly"},
+    "check": {"finding": "none"},
+    "attest": {"statement": "all is well"},
+}
+
+
+def carry_to_the_end(old_id: int) -> dict[str, Any]:
+    """Do through the API whatever an execution and what it has called wait for."""
+    participant, operator = client("participant"), client("operator")
+    cuid = execution(old_id).cuid
+    for _ in range(10):
+        shown: dict[str, Any] = operator.get(f"executions/{cuid}/").json()
+        if not shown["open_steps"]:
+            break
+        (step,) = shown["open_steps"]
+        below = execution(old_id).children.live().first()
+        at = cuid if below is None else below.cuid
+        if below is not None:
+            (step,) = operator.get(f"executions/{at}/").json()["open_steps"]
+        if step["type"] == "user_action":
+            data = {"node": step["node"], "data": ANSWERS[step["node"]]}
+            response = participant.post(f"executions/{at}/submit/", data)
+        else:
+            response = operator.post(f"executions/{at}/wake/", {"node": step["node"]})
+        assert response.status_code == 200, response.json()
+    return shown

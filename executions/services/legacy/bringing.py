@@ -62,18 +62,13 @@ class Bringing:
     def context(self, kind: Type) -> Context:
         """A type as an entity context of this database."""
         row = self.types[kind]
-        pk = row.pk
         if kind.is_of_findings:
-            return Context(kind.entity_name, pk, None, row.cuid)
-        return Context(kind.entity_name, None, pk, row.cuid)
+            return Context(kind.entity_name, row.pk, None, row.cuid)
+        return Context(kind.entity_name, None, row.pk, row.cuid)
 
     def _named(self, kind: Type) -> dict[str, Any]:
-        context = self.context(kind)
-        return {
-            "entity_name": context.entity_name,
-            "entity_name_type_id": context.entity_name_type_id,
-            "primary_record_type_id": context.primary_record_type_id,
-        }
+        field = "entity_name_type" if kind.is_of_findings else "primary_record_type"
+        return {"entity_name": kind.entity_name, field: self.types[kind]}
 
     def _created(self, kind: str, rows: Iterable[Any]) -> None:
         number = 0
@@ -178,7 +173,8 @@ class Bringing:
         for pk, row in self.entities.items():
             model = self.old.entities[pk].inventory_model
             if model is not None:
-                row.inventory_model_id = self.entities[model].pk
+                found: Any = self.entities[model]
+                row.inventory_model = found
         Entity._base_manager.bulk_create(findings, batch_size=CHUNK)
         self._created("inventory model", models)
         self._created("finding", findings)

@@ -2,93 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 
 from executions import services as running
 from executions.integrity import violations
-from executions.models import Entity, Execution, Finding, Job, Pin, Step
-from tests.executions.legacy import SAMPLE, execution, row, sample, workflow
-from tests.factories import FindingTypeFactory, UserFactory, user_in
-from tests.workflows.api.clients import Client
-from workflows.models import AuditEntry, FindingType, PendingChange, Reference, Version, Workflow
+from executions.models import Execution, Finding, Job
+from tests.executions.legacy import (
+    SAMPLE,
+    Importing,
+    carry_to_the_end,
+    client,
+    come_in,
+    execution,
+    row,
+    rows,
+    sample,
+    workflow,
+)
+from tests.factories import FindingTypeFactory, UserFactory
+from workflows.models import AuditEntry, FindingType, PendingChange, Version, Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
-
-Importing = Callable[..., dict[str, Any]]
-TABLES = (FindingType, Workflow, Version, Reference, Entity, Execution, Pin, Step, Job)
-
-
-def rows() -> list[int]:
-    """How many rows there are of everything that an import writes."""
-    return [model.objects.count() for model in (*TABLES, PendingChange, AuditEntry)]
-
-
-@pytest.fixture
-def importing(tmp_path: Path) -> Importing:
-    """Import a file with this in it; what the command prints as data, and its error."""
-
-    def imported(data: Any, *arguments: str) -> dict[str, Any]:
-        file = tmp_path / "old.json"
-        file.write_text(data if isinstance(data, str) else json.dumps(data))
-        out = StringIO()
-        error = ""
-        try:
-            call_command("import_legacy", str(file), *arguments, "--json", stdout=out)
-        except CommandError as refused:
-            error = str(refused)
-        return {**json.loads(out.getvalue() or "{}"), "error": error}
-
-    return imported
-
-
-def come_in(importing: Importing) -> dict[str, Any]:
-    told = importing(sample())
-    assert told["error"] == ""
-    return told
-
-
-def client(role: str) -> Client:
-    found = Client()
-    found.force_login(user_in(role))
-    return found
-
-
-ANSWERS = {
-    "review": {"note": "seen"},
-    "remediate": {"plan": "refit"},
-    "intake": {"reason": "yearly"},
-    "check": {"finding": "none"},
-    "attest": {"statement": "all is well"},
-}
-
-
-def carry_to_the_end(old_id: int) -> dict[str, Any]:
-    """Do through the API whatever an execution and what it has called wait for."""
-    participant, operator = client("participant"), client("operator")
-    cuid = execution(old_id).cuid
-    for _ in range(10):
-        shown: dict[str, Any] = operator.get(f"executions/{cuid}/").json()
-        if not shown["open_steps"]:
-            break
-        (step,) = shown["open_steps"]
-        below = execution(old_id).children.live().first()
-        at = cuid if below is None else below.cuid
-        if below is not None:
-            (step,) = operator.get(f"executions/{at}/").json()["open_steps"]
-        if step["type"] == "user_action":
-            data = {"node": step["node"], "data": ANSWERS[step["node"]]}
-            response = participant.post(f"executions/{at}/submit/", data)
-        else:
-            response = operator.post(f"executions/{at}/wake/", {"node": step["node"]})
-        assert response.status_code == 200, response.json()
-    return shown
 
 
 def test_all_of_the_sample_comes_in_and_every_law_holds(importing: Importing) -> None:
@@ -203,7 +141,7 @@ def test_a_dry_run_tells_the_same_and_does_nothing(importing: Importing) -> None
     assert planned == done
 
 
-def test_a_second_run_finds_it_there(importing: Importing, tmp_path: Path) -> None:
+def test_a_second_run_finds_it_there(importing: Importing) -> None:
     come_in(importing)
     before = rows()
     told = come_in(importing)
@@ -306,6 +244,17 @@ def test_a_history_that_says_otherwise_than_a_finding_decides_nothing(
     assert "workflow 4 had “Overlay” when execution 101 began" in undecided["detail"]
 
 
+def test_the_story_of_the_report_whose_finding_has_the_later_type(importing: Importing) -> None:
+    data = sample()
+    row(data, "findings", "F-1")["finding_type"] = 2
+    (undecided,) = importing(data)["undecided"]
+    assert "finding F-1, which has “Policy Exception”" in undecided["detail"]
+    told = importing(data, "--context", "4=Model Limitation")
+    assert told["error"] == ""
+    assert {(row["kind"], row["id"]) for row in told["taken_back"]} >= {("finding", "F-1")}
+    assert carry_to_the_end(101)["status"] == "completed"
+
+
 def test_calls_across_types_where_nothing_runs_are_undecided(importing: Importing) -> None:
     data = sample()
     live = {103, 104, 105}
@@ -345,195 +294,6 @@ def test_a_later_type_that_nothing_live_stands_in_the_way_of_is_taken(
     assert told["error"] == ""
     (later,) = [row for row in told["later"] if "Overlay check" in row["workflows"]]
     assert later["workflows"] == ["Overlay check"] and later["outcome"] == "on_hold"
-
-
-# What is refused, and its twin
-
-
-def broken_graph(data: dict[str, Any]) -> None:
-    row(data, "versions", 51)["source"]["nodes"][1]["type"] = "telepathy"
-
-
-def no_end(data: dict[str, Any]) -> None:
-    source = row(data, "versions", 51)["source"]
-    source["nodes"].pop()
-    source["edges"].pop()
-
-
-def nowhere(data: dict[str, Any]) -> None:
-    row(data, "executions", 103)["current_nodes"] = []
-
-
-def elsewhere(data: dict[str, Any]) -> None:
-    row(data, "executions", 103)["current_nodes"] = [{"node": "gone"}]
-
-
-def orphan(data: dict[str, Any]) -> None:
-    row(data, "executions", 104).update(status="completed", current_nodes=[])
-
-
-def uncalled(data: dict[str, Any]) -> None:
-    row(data, "executions", 104)["current_nodes"] = [{"node": "intake"}]
-
-
-def wrong_child(data: dict[str, Any]) -> None:
-    row(data, "executions", 104)["current_nodes"][0]["node"] = "intake"
-
-
-def unscheduled(data: dict[str, Any]) -> None:
-    row(data, "executions", 103).update(status="scheduled", current_nodes=[])
-
-
-def cycle(data: dict[str, Any]) -> None:
-    nodes = row(data, "versions", 61)["source"]["nodes"]
-    nodes[1] = {**row(data, "versions", 51)["source"]["nodes"][2], "id": "check"}
-    nodes[1]["data"] = {"workflow": 5}
-
-
-UNDECIDED: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
-    (broken_graph, "/versions/2/source/nodes/1/type", "unknown type 'telepathy'"),
-    (no_end, "/versions/2/source/nodes", "no end and no fail"),
-    (nowhere, "/executions/2/current_nodes", "does not tell where it stands"),
-    (elsewhere, "/executions/2/current_nodes/0/node", "'gone', which its version has not"),
-    (orphan, "/executions/4/parent", "which called it, has ended"),
-    (uncalled, "/executions/4/parent", "does not stand where it calls it"),
-    (wrong_child, "/executions/3/current_nodes/0/child", "does not call workflow 6"),
-    (unscheduled, "/executions/2/scheduled_for", "not for when"),
-    (cycle, "/workflows/2", "calls itself"),
-]
-
-
-@pytest.mark.parametrize(
-    ("spoil", "pointer", "detail"), UNDECIDED, ids=[case[0].__name__ for case in UNDECIDED]
-)
-def test_what_could_not_run_here_is_told_with_its_place_and_left_out_whole(
-    importing: Importing, spoil: Callable[[dict[str, Any]], None], pointer: str, detail: str
-) -> None:
-    data = sample()
-    spoil(data)
-    before = rows()
-    told = importing(data)
-    assert "nothing is brought in" in told["error"]
-    assert any(row["pointer"] == pointer and detail in row["detail"] for row in told["undecided"])
-    assert all(row["choice"] for row in told["undecided"])
-    assert rows() == before
-    told = importing(data, "--leave-out-undecided")
-    assert told["brought"]["workflow"] == 4
-    assert carry_to_the_end(101)["status"] == "completed"
-
-
-def unknown_key(data: dict[str, Any]) -> None:
-    data["workflows"][0]["colour"] = "red"
-
-
-def no_such_type(data: dict[str, Any]) -> None:
-    data["findings"][0]["finding_type"] = 77
-
-
-def no_such_finding(data: dict[str, Any]) -> None:
-    data["executions"][0]["finding"] = "F-77"
-
-
-def no_such_version(data: dict[str, Any]) -> None:
-    data["executions"][0]["version"] = 7
-
-
-def twice(data: dict[str, Any]) -> None:
-    data["workflows"][1]["id"] = data["workflows"][0]["id"]
-
-
-def no_time(data: dict[str, Any]) -> None:
-    data["executions"][0]["started_at"] = "yesterday"
-
-
-def both(data: dict[str, Any]) -> None:
-    data["executions"][0]["inventory_model"] = "M-1"
-
-
-def own_parent(data: dict[str, Any]) -> None:
-    data["executions"][0]["parent"] = 101
-
-
-def no_status(data: dict[str, Any]) -> None:
-    data["executions"][0]["status"] = "asleep"
-
-
-def other_layout(data: dict[str, Any]) -> None:
-    data["holdfast_legacy"] = 2
-
-
-def nul(data: dict[str, Any]) -> None:
-    data["findings"][0]["fields"] = {"a": "\0"}
-
-
-MALFORMED: list[tuple[Callable[[dict[str, Any]], None], str]] = [
-    (unknown_key, "/workflows/0/colour"),
-    (no_such_type, "/findings/0/finding_type"),
-    (no_such_finding, "/executions/0/finding"),
-    (no_such_version, "/executions/0/version"),
-    (twice, "/workflows/1/id"),
-    (no_time, "/executions/0/started_at"),
-    (both, "/executions/0"),
-    (own_parent, "/executions/0/parent"),
-    (no_status, "/executions/0/status"),
-    (other_layout, "/holdfast_legacy"),
-    (nul, "/findings/0/fields/a"),
-]
-
-
-@pytest.mark.parametrize(
-    ("spoil", "pointer"), MALFORMED, ids=[case[0].__name__ for case in MALFORMED]
-)
-def test_a_file_that_is_not_in_the_layout_is_refused_with_the_place(
-    importing: Importing, spoil: Callable[[dict[str, Any]], None], pointer: str
-) -> None:
-    data = sample()
-    spoil(data)
-    before = rows()
-    # Whatever is asked to be left out: what is wrong with the file is wrong with all of it.
-    told = importing(data, "--leave-out-undecided")
-    assert "not in the layout" in told["error"] and f"{pointer}: " in told["error"]
-    assert pointer in [row["pointer"] for row in told["malformed"]]
-    assert rows() == before
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"holdfast_legacy": 1}', "[" * 100_000])
-def test_what_is_no_such_file_is_told_in_a_sentence(importing: Importing, text: str) -> None:
-    assert importing(text)["error"]
-    assert not Workflow.objects.exists()
-
-
-def test_wrong_arguments(importing: Importing) -> None:
-    with pytest.raises(CommandError, match=r"no\.json: No such file"):
-        call_command("import_legacy", "no.json")
-    for wrong in ("5", "=3", "5="):
-        assert "e.g. 4=" in importing(sample(), "--context", wrong)["error"]
-    assert "/contexts/77" in importing(sample(), "--context", "77=1")["error"]
-    assert "No type of the file" in importing(sample(), "--context", "4=77")["error"]
-    assert "No user has the name" in importing(sample(), "--by", "nobody")["error"]
-    assert not Workflow.objects.exists()
-
-
-def test_a_trigger_that_is_taken_refuses_all_of_it(importing: Importing) -> None:
-    kind = FindingTypeFactory(name="Policy Exception")
-    Workflow.objects.create(title="first", entity_name_type=kind, trigger="created")
-    data = sample()
-    row(data, "workflows", 9)["trigger"] = "created"
-    told = importing(data)
-    assert told["refused"]["code"] == "trigger_taken"
-    assert Workflow.objects.count() == 1
-    row(data, "workflows", 9)["state"] = "retired"
-    row(data, "workflows", 9)["trigger"] = "manual"
-    assert importing(data)["error"] == ""
-
-
-def test_no_workflow_is_started_by_what_is_brought_over(importing: Importing) -> None:
-    data = sample()
-    row(data, "workflows", 9)["trigger"] = "created"
-    assert importing(data)["error"] == ""
-    assert Execution.objects.count() == 13  # the child that 102 has called at last
-    running.serve_due_starts()
-    assert Execution.objects.count() == 13
 
 
 # Where what is live stands
