@@ -120,7 +120,8 @@ def _lines(report: Report, limit: int | None, *, dry_run: bool) -> Iterator[str]
     yield from _cut(
         [
             f"{would}taken back: {row.kind} {row.id} “{row.title}” ({row.cuid}) has “{row.type}”, "
-            f"with which what runs began; “{row.later}” came later."
+            f"{'as was chosen' if row.chosen else 'with which what runs began'}; in the file it "
+            f"has “{row.later}”."
             for row in report.taken_back
         ],
         limit,

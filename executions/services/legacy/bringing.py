@@ -107,15 +107,20 @@ class Bringing:
                 )
                 self.workflows[pk] = row
                 rows.append(row)
-                self._taken_back("workflow", pk, row, old.type, kind)
+                chosen = pk in decided.chosen
+                self._taken_back("workflow", pk, row, (kind, old.type), chosen=chosen)
         refuse_new(rows, DB)
         Workflow._base_manager.bulk_create(rows, batch_size=CHUNK)
         self._created("workflow", rows)
 
-    def _taken_back(self, kind: str, pk: str, row: Any, later: Type, own: Type) -> None:
-        if later != own:
-            types = (str(self.types[own]), str(self.types[later]))
-            self.report.taken_back.append(TakenBack(kind, pk, row.cuid, row.title, *types))
+    def _taken_back(
+        self, kind: str, pk: str, row: Any, types: tuple[Type, Type], *, chosen: bool
+    ) -> None:
+        own, later = types
+        if own != later:
+            names = (str(self.types[own]), str(self.types[later]))
+            told = TakenBack(kind, pk, row.cuid, row.title, *names, chosen=chosen)
+            self.report.taken_back.append(told)
 
     def _versions(self) -> None:
         references = []
@@ -157,6 +162,8 @@ class Bringing:
         models: list[Entity] = []
         findings: list[Entity] = []
         for decided in self.decided:
+            ran = (self.old.executions[pk] for pk in decided.part.executions)
+            chosen = {row.entity for row in ran if row.workflow in decided.chosen}
             for pk in decided.part.entities:
                 old, kind = self.old.entities[pk], decided.entity_types[pk]
                 row = Entity(
@@ -168,7 +175,7 @@ class Bringing:
                 self.entities[pk] = row
                 (findings if kind.is_of_findings else models).append(row)
                 word = "finding" if kind.is_of_findings else "inventory model"
-                self._taken_back(word, pk[1], row, old.type, kind)
+                self._taken_back(word, pk[1], row, (kind, old.type), chosen=pk in chosen)
         Entity._base_manager.bulk_create(models, batch_size=CHUNK)
         for pk, row in self.entities.items():
             model = self.old.entities[pk].inventory_model

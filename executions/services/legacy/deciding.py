@@ -44,7 +44,9 @@ class Later:
 
 @dataclass(slots=True)
 class Decided:
-    """All that a part needs to come in; types by old ids."""
+    """All that a part needs to come in; types by old ids. ``chosen``: the workflows whose type an
+    operator chose.
+    """
 
     part: Part
     types: dict[str, Type] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class Decided:
     pins: dict[str, dict[str, int]] = field(default_factory=dict)
     stuck: dict[str, str] = field(default_factory=dict)
     later: list[Later] = field(default_factory=list)
+    chosen: set[str] = field(default_factory=set)
     undecided: list[Undecided] = field(default_factory=list)
 
 
@@ -257,6 +260,8 @@ class _Deciding:
             return
         kind = types.pop()
         self.found.types.update(dict.fromkeys(group, kind))
+        if decided:
+            self.found.chosen.update(group)
         if live:
             others: dict[Type, list[str]] = {}
             for row in workflows:
@@ -285,7 +290,7 @@ class _Deciding:
             "workflow",
             group[0],
             self.old.workflows[group[0]].at,
-            f"What these workflows had began with cannot be told ({titles}): {shown}.",
+            f"Which type these workflows began with cannot be told ({titles}): {shown}.",
             f"Say which type it is: --context {group[0]}=TYPE, or end what runs in the old system.",
         )
 

@@ -32,10 +32,14 @@ FINDING, MODEL = EntityName.FINDING.value, EntityName.INVENTORY_MODEL.value
 
 
 class Malformed(Exception):
-    """The file is not in the layout; ``problems`` are JSON pointers with sentences."""
+    """The file is not in the layout, or has not what was chosen; ``problems`` are JSON pointers,
+    or choices, with sentences.
+    """
 
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
-        super().__init__("The file is not in the layout.")
+        in_file = any(not pointer or pointer.startswith("/") for pointer, _ in problems)
+        what = "The file is not in the layout." if in_file else "The file has not what was chosen."
+        super().__init__(what)
         self.problems = list(problems)
 
 
@@ -304,6 +308,8 @@ class _Reading:
         in_file = {key: str(value) for key, value in self.data.get("contexts", {}).items()}
         for workflow_id, named in {**in_file, **contexts}.items():
             at = below("", "contexts", workflow_id)
+            if workflow_id in contexts:
+                at = f"{workflow_id}={named}"
             workflow = self.old.workflows.get(workflow_id)
             if workflow is None:
                 self._wrong(at, f"No workflow has the id {quoted(workflow_id)}.")

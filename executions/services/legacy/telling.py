@@ -18,7 +18,9 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """A row that has another type than in the file: the one that what runs began with."""
+    """A row that has another type than in the file: the one that what runs began with, or that an
+    operator chose (``chosen``).
+    """
 
     kind: str
     id: str
@@ -26,6 +28,7 @@ class TakenBack:
     title: str
     type: str
     later: str
+    chosen: bool
 
 
 @dataclass(frozen=True, slots=True)

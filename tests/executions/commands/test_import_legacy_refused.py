@@ -175,7 +175,7 @@ def test_wrong_arguments(importing: Importing) -> None:
         call_command("import_legacy", "no.json")
     for wrong in ("5", "=3", "5="):
         assert "e.g. 4=" in importing(sample(), "--context", wrong)["error"]
-    assert "/contexts/77" in importing(sample(), "--context", "77=1")["error"]
+    assert "77=1: No workflow" in importing(sample(), "--context", "77=1")["error"]
     assert "No type of the file" in importing(sample(), "--context", "4=77")["error"]
     assert "No user has the name" in importing(sample(), "--by", "nobody")["error"]
     assert not Workflow.objects.exists()
