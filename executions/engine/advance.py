@@ -112,6 +112,12 @@ class Advance:
         """The visit of an execution to the node of this step."""
         return NodeVisit(self, run, run.manager.node(step.node_id), step)
 
+    def stand(self, run: Run, node: Node, since: datetime) -> NodeVisit:
+        """Open a step at a node to which an execution came somewhere else, at that time."""
+        step = self._open(run, node)
+        step.opened_at = since
+        return NodeVisit(self, run, node, step)
+
     # What a visit can bring about
 
     def enter(self, run: Run, node: Node) -> None:

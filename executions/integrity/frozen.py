@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from django.db.models import Q
 
@@ -13,6 +14,8 @@ from executions.models import LIVE, Execution, Pin
 from workflows.graph import calls_in
 from workflows.models import AuditEntry, Reference, Version, Workflow
 from workflows.models.audit import Action
+
+Key = TypeVar("Key", bound=Hashable)
 
 AT_ONCE = timedelta(minutes=5)
 """How far a start and a save may be apart and still be taken for simultaneous: a save tells the
@@ -185,12 +188,12 @@ def cycles() -> Iterator[Violation]:
         )
 
 
-def on_a_cycle(calls: Mapping[int, set[int]]) -> set[int]:
+def on_a_cycle(calls: Mapping[Key, set[Key]]) -> set[Key]:
     """The nodes that remain when those without callees are taken away, again and again."""
     left = {
         caller: {callee for callee in below if callee in calls} for caller, below in calls.items()
     }
-    callers: dict[int, set[int]] = {}
+    callers: dict[Key, set[Key]] = {}
     for caller, below in left.items():
         for callee in below:
             callers.setdefault(callee, set()).add(caller)

@@ -9,6 +9,7 @@ from executions.services.deliveries import deliver, purge_deliveries
 from executions.services.ending import cancel
 from executions.services.hook_starts import start_by_delivery
 from executions.services.jobs import come_back, give_up, hold, put_off
+from executions.services.legacy import Malformed, import_legacy
 from executions.services.repairs import Report, repair
 from executions.services.starting import restart, start
 from executions.services.steps import retry, save_draft, skip, submit, vote, wake
@@ -24,6 +25,7 @@ from executions.services.triggering import due_starts, serve_due_starts, serve_s
 
 __all__ = [
     "OVERLAP",
+    "Malformed",
     "Report",
     "cancel",
     "come_back",
@@ -32,6 +34,7 @@ __all__ = [
     "give_secret",
     "give_up",
     "hold",
+    "import_legacy",
     "purge_deliveries",
     "put_off",
     "read",

@@ -1,0 +1,31 @@
+"""What the tests of commands share."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.executions.legacy import Importing
+
+
+@pytest.fixture
+def importing(tmp_path: Path) -> Importing:
+    """Import a file with this in it; what the command prints as data, and its error."""
+
+    def imported(data: Any, *arguments: str) -> dict[str, Any]:
+        file = tmp_path / "old.json"
+        file.write_text(data if isinstance(data, str) else json.dumps(data))
+        out = StringIO()
+        error = ""
+        try:
+            call_command("import_legacy", str(file), *arguments, "--json", stdout=out)
+        except CommandError as refused:
+            error = str(refused)
+        return {**json.loads(out.getvalue() or "{}"), "error": error}
+
+    return imported
