@@ -1,4 +1,4 @@
-"""The inbox: which executions wait for something that a user may do."""
+"""The inbox: what waits for something that a user may do."""
 
 from __future__ import annotations
 
@@ -16,27 +16,36 @@ FOR_PEOPLE = ("user_action", "approval")
 
 
 def inbox(user: Any) -> QuerySet[Any, Any]:
-    """The ids of the executions with an open step that this user may do: named for it, or where
-    nobody is.
+    """The ids of the executions with an open step that this user may do."""
+    return waiting_for(user).values("execution_id")
+
+
+def waiting_for(user: Any) -> QuerySet[Step]:
+    """The open steps that this user may do: named for it, or where nobody is.
 
     Who is named stands in the frozen graphs; open steps share few of them, and each graph is
     parsed once.
     """
     waiting = Step.objects.filter(state=StepState.OPEN, type__in=FOR_PEOPLE)
     if not user.has_perm(SUBMIT):
-        return waiting.none().values("execution_id")
+        return waiting.none()
     places: dict[int, list[str]] = {}
     pairs = waiting.order_by().values_list("execution__version_id", "node_id").distinct()
     for version_id, node_id in pairs:
         places.setdefault(version_id, []).append(node_id)
     groups = set(user.groups.values_list("name", flat=True))
-    mine = Q(pk__in=[])
+    # Versions whose nodes are called alike are asked for at once: each term of a long
+    # disjunction is compared with each open step.
+    alike: dict[tuple[str, ...], list[int]] = {}
     for version in Version.objects.filter(pk__in=places):
         named = [node for node in places[version.pk] if _is_for(version, node, user, groups)]
         if named:
-            mine |= Q(execution__version_id=version.pk, node_id__in=named)
+            alike.setdefault(tuple(sorted(named)), []).append(version.pk)
+    mine = Q(pk__in=[])
+    for nodes, versions in alike.items():
+        mine |= Q(execution__version_id__in=versions, node_id__in=nodes)
     voted = Q(type="approval", votes__username=user.get_username())
-    return waiting.filter(mine).exclude(voted).values("execution_id")
+    return waiting.filter(mine).exclude(voted)
 
 
 def _is_for(version: Version, node_id: str, user: Any, groups: set[str]) -> bool:

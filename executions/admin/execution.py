@@ -85,7 +85,27 @@ class IncidentFilter(SimpleListFilter):
             return queryset
         node = request.GET.get(NodeFilter.parameter_name)
         at = {"node_id": node} if node and "\0" not in node else {}
-        return queryset.filter(_has_open_step(state=Step.State.INCIDENT, **at))
+        return _with_a_step(queryset, Step.objects.incidents().filter(**at))
+
+
+class OverdueFilter(SimpleListFilter):
+    """Whether a deadline has passed."""
+
+    title = "overdue"
+    parameter_name = "overdue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Only those."""
+        return [("yes", "Yes")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Only executions with an open step whose deadline has passed."""
+        return _with_a_step(queryset, Step.objects.overdue()) if self.value() == "yes" else queryset
+
+
+def _with_a_step(queryset: QuerySet[Any], steps: QuerySet[Step]) -> QuerySet[Any]:
+    # Few have one: they are found, not each asked.
+    return queryset.filter(pk__in=steps.order_by().values("execution"))
 
 
 def _has_open_step(**narrowed: Any) -> Exists:
@@ -101,6 +121,7 @@ class ExecutionAdmin(ToldAdmin):
         InboxFilter,
         LiveFilter,
         IncidentFilter,
+        OverdueFilter,
         NodeFilter,
         "status",
         narrowed("workflow", Workflow),

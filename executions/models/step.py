@@ -32,6 +32,14 @@ class StepQuerySet(models.QuerySet["Step"]):
         """Only the steps at which an execution stands."""
         return self.filter(state__in=OPEN)
 
+    def incidents(self) -> StepQuerySet:
+        """Only those that wait for an operator."""
+        return self.filter(state=StepState.INCIDENT)
+
+    def overdue(self) -> StepQuerySet:
+        """Only the open ones whose deadline has passed."""
+        return self.open().filter(overdue=True)
+
 
 class Step(models.Model):
     """One visit of an execution to a node: who, when, what went in and what came out."""
