@@ -38,7 +38,14 @@ from tests.factories import (
     user_in,
 )
 from workflows import services as drawing
-from workflows.models import AuditEntry, FindingType, PendingChange, RecordType, Workflow
+from workflows.models import (
+    AuditEntry,
+    FindingType,
+    PendingChange,
+    RecordType,
+    SavedFilter,
+    Workflow,
+)
 from workflows_project.roles import ROLES
 
 ANONYMOUS, NOBODY, SUPERUSER = "anonymous", "nobody", "superuser"
@@ -75,6 +82,7 @@ class World:
     secret: Secret
     webhook: Subscription
     delivery: OutgoingDelivery
+    saved: SavedFilter
     tokens: dict[str, AuthToken]
     users: dict[str, Any]
 
@@ -131,6 +139,9 @@ def world(settings: Any, **fields: Any) -> World:
         secret=secret,
         webhook=webhook,
         delivery=running.tell_test(webhook),
+        saved=SavedFilter.objects.create(
+            user=users[SUPERUSER], list="executions.execution", name="Live", shared=True
+        ),
         tokens={who: AuthToken.objects.create(user=user)[0] for who, user in users.items()},
         users=users,
     )

@@ -73,6 +73,19 @@ PAGES: dict[str, set[str]] = {
     **_kept("executions_finding", READERS, OPERATORS),
     **_kept("executions_inventorymodel", READERS, OPERATORS),
     **_told("executions_execution", READERS),
+    "executions_execution_csv": READERS,
+    "executions_finding_csv": READERS,
+    "executions_inventorymodel_csv": READERS,
+    "executions_outgoingdelivery_csv": OPERATORS,
+    "workflows_auditentry_csv": ADMINISTRATORS,
+    "workflows_workflow_csv": READERS,
+    **_pages(
+        "workflows_savedfilter",
+        view=READERS,
+        add=READERS,
+        change=ADMINISTRATORS,
+        delete=ADMINISTRATORS,
+    ),
     "executions_execution_start": OPERATORS,
     "executions_execution_cancel": OPERATORS,
     "executions_execution_restart": OPERATORS,
@@ -93,6 +106,7 @@ def _address(name: str, made: World) -> str:
         "auth_user": made.users["nobody"],
         "knox_authtoken": made.tokens["nobody"],
         "workflows_auditentry": made.entry,
+        "workflows_savedfilter": made.saved,
         "workflows_findingtype": made.unused_kind,
         "workflows_recordtype": made.unused_record_type,
         "workflows_workflow": made.unused_workflow,
@@ -114,7 +128,7 @@ def _address(name: str, made: World) -> str:
     if name in special:
         args, query = special[name]
         return reverse(f"admin:{name}", args=args) + query
-    if name.endswith(("_changelist", "_add")):
+    if name.endswith(("_changelist", "_add", "_csv")):
         return reverse(f"admin:{name}")
     model = "_".join(name.split("_")[:2])
     return reverse(f"admin:{name}", args=[rows[model].pk])

@@ -132,12 +132,32 @@ class ExecutionAdmin(ToldAdmin):
     ]
     list_select_related = ["workflow", "version", "entity"]
     search_fields = ["=cuid", "workflow__title", "entity__title"]
-    show_full_result_count = False
+    csv_columns = {
+        **{name: name for name in ("cuid", "status", "stage", "progress", "message")},
+        "workflow": "workflow.title",
+        "workflow_cuid": "workflow.cuid",
+        "version": "version.number",
+        "entity": "entity.title",
+        "entity_cuid": "entity.cuid",
+        "finding_type": "entity.entity_name_type.name",
+        "record_type": "entity.primary_record_type.name",
+        **{name: name for name in ("started_at", "scheduled_for", "ended_at")},
+        "started_by": "started_by.username",
+    }
     page_template = "executions/admin/execution.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Execution]:
         """Executions without what is large."""
         return super().get_queryset(request).defer("version__source", "entity__fields")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """A cuid is looked up as it is, by its index; anything else is searched for."""
+        found = queryset.filter(cuid=search_term) if "\0" not in search_term else queryset.none()
+        if search_term and found.exists():
+            return found, False
+        return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description="status", ordering="status")
     def status_badge(self, row: Execution) -> str:
