@@ -16,6 +16,8 @@ from knox.models import AuthToken
 
 from executions import services as running
 from executions.models import (
+    BulkKind,
+    BulkOperation,
     Execution,
     Finding,
     InventoryModel,
@@ -23,6 +25,7 @@ from executions.models import (
     Secret,
     Subscription,
 )
+from executions.services import bulk
 from tests.executions.listening import subscribed
 from tests.executions.test_interventions import approving
 from tests.factories import (
@@ -83,6 +86,7 @@ class World:
     webhook: Subscription
     delivery: OutgoingDelivery
     saved: SavedFilter
+    bulk: BulkOperation
     tokens: dict[str, AuthToken]
     users: dict[str, Any]
 
@@ -139,6 +143,7 @@ def world(settings: Any, **fields: Any) -> World:
         secret=secret,
         webhook=webhook,
         delivery=running.tell_test(webhook),
+        bulk=bulk.ask(BulkKind.CANCEL, Execution.objects.all()),
         saved=SavedFilter.objects.create(
             user=users[SUPERUSER], list="executions.execution", name="Live", shared=True
         ),

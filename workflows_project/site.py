@@ -15,6 +15,8 @@ class Site(admin.AdminSite):
     site_header = "Holdfast"
     site_title = "Holdfast"
     index_title = "What needs someone"
+    # It would lead to the home page again.
+    site_url = None
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

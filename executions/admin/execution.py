@@ -12,13 +12,14 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.timezone import localtime
 
+from executions.admin import bulk
 from executions.admin.cancel import cancel_page, restart_page
 from executions.admin.decisions import VOTES, decide
 from executions.admin.start import start_page
 from executions.admin.steps import submit_form
 from executions.admin.told import told
 from executions.inbox import inbox
-from executions.models import OPERATE, START, SUBMIT, Entity, Execution, Step
+from executions.models import OPERATE, START, SUBMIT, BulkKind, Entity, Execution, Step
 from workflows.admin.narrowed import ExactFilter, narrowed
 from workflows.admin.shown import badge
 from workflows.admin.told import ToldAdmin
@@ -145,6 +146,26 @@ class ExecutionAdmin(ToldAdmin):
         "started_by": "started_by.username",
     }
     page_template = "executions/admin/execution.html"
+    actions = ["cancel_selected", "retry_selected", "wake_selected"]
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may decide on executions."""
+        return bool(request.user.has_perm(OPERATE))
+
+    @admin.action(description="Cancel…", permissions=["operate"])
+    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Go to the page that says what would happen and asks why."""
+        return bulk.ask(self, request, BulkKind.CANCEL, queryset)
+
+    @admin.action(description="Try again…", permissions=["operate"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Go to the page that says what would happen and asks why."""
+        return bulk.ask(self, request, BulkKind.RETRY, queryset)
+
+    @admin.action(description="Wake…", permissions=["operate"])
+    def wake_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Go to the page that says what would happen and asks why."""
+        return bulk.ask(self, request, BulkKind.WAKE, queryset)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Execution]:
         """Executions without what is large."""

@@ -25,6 +25,10 @@ OPEN: tuple[str, ...] = (StepState.OPEN.value, StepState.INCIDENT.value)
 """The states of a step at which its execution stands."""
 
 
+SLEEPING: tuple[str, ...] = ("wait", "start")
+"""The types of the nodes whose open steps can be woken early."""
+
+
 class StepQuerySet(models.QuerySet["Step"]):
     """Steps, by whether their execution stands there."""
 

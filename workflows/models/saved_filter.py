@@ -13,6 +13,8 @@ from django.http import QueryDict
 SHARE_FILTERS = "workflows.share_savedfilter"
 """The permission to share filters with everyone, and to change those that are shared."""
 LONGEST = 2_000
+BY_TYPE = "entity_name_type__id__exact"
+"""How the lists of the admin are filtered by a finding type."""
 
 
 class SavedFilterQuerySet(models.QuerySet["SavedFilter"]):
@@ -21,6 +23,19 @@ class SavedFilterQuerySet(models.QuerySet["SavedFilter"]):
     def seen_by(self, user: Any) -> SavedFilterQuerySet:
         """The user's own, and those that are shared with everyone."""
         return self.filter(Q(user=user) | Q(shared=True))
+
+    def merge_types(self, source: int, target: int) -> None:
+        """Let what is filtered by one finding type, by its id, be filtered by another."""
+        for row in self.filter(query__contains=BY_TYPE):
+            query = QueryDict(row.query, mutable=True)
+            for name in query:
+                if name.endswith(BY_TYPE):
+                    values = query.getlist(name)
+                    query.setlist(
+                        name, [str(target) if value == str(source) else value for value in values]
+                    )
+            row.query = plain(query)
+            row.save(update_fields=["query"])
 
 
 class SavedFilter(models.Model):
