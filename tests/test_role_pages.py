@@ -74,6 +74,7 @@ PAGES: dict[str, set[str]] = {
     **_kept("executions_inventorymodel", READERS, OPERATORS),
     **_told("executions_execution", READERS),
     "executions_execution_csv": READERS,
+    "executions_execution_inbox": PARTICIPANTS,
     "executions_finding_csv": READERS,
     "executions_inventorymodel_csv": READERS,
     "executions_outgoingdelivery_csv": OPERATORS,
@@ -132,7 +133,7 @@ def _address(name: str, made: World) -> str:
     if name in special:
         args, query = special[name]
         return reverse(f"admin:{name}", args=args) + query
-    if name.endswith(("_changelist", "_add", "_csv")):
+    if name.endswith(("_changelist", "_add", "_csv", "_inbox")):
         return reverse(f"admin:{name}")
     model = "_".join(name.split("_")[:2])
     return reverse(f"admin:{name}", args=[rows[model].pk])

@@ -15,6 +15,8 @@ from django.utils.timezone import localtime
 from executions.admin import bulk
 from executions.admin.cancel import cancel_page, restart_page
 from executions.admin.decisions import VOTES, decide
+from executions.admin.home import SEE_EXECUTIONS
+from executions.admin.inbox import inbox_page
 from executions.admin.start import start_page
 from executions.admin.steps import submit_form
 from executions.admin.told import told
@@ -211,6 +213,7 @@ class ExecutionAdmin(ToldAdmin):
         wrap = self.admin_site.admin_view
         own = [
             path("start/<int:pk>/", wrap(self.start_view), name="executions_execution_start"),
+            path("inbox/", wrap(self.inbox_view), name="executions_execution_inbox"),
             path("<int:pk>/cancel/", wrap(self.cancel_view), name="executions_execution_cancel"),
             path(
                 "<int:pk>/submit/<str:cuid>/",
@@ -240,6 +243,16 @@ class ExecutionAdmin(ToldAdmin):
         if row is None:
             raise Http404
         return row
+
+    def inbox_view(self, request: HttpRequest) -> HttpResponse:
+        """What waits for whoever looks, and what they did."""
+        self.require(request, SUBMIT)
+        self.require(request, SEE_EXECUTIONS)
+        return self.inbox(request)
+
+    def inbox(self, request: HttpRequest, **given: Any) -> HttpResponse:
+        """The page; ``given`` may have the form that was refused."""
+        return inbox_page(self, request, **given)
 
     def start_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The page where an entity is chosen to start a workflow on."""

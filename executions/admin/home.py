@@ -65,7 +65,7 @@ def _tasks(user: Any) -> Section:
         icon("user_action"),
         counted(mine, AT_A_GLANCE),
         list(_steps(mine.order_by("pk"))),
-        admin_url(Execution, "changelist", mine="yes"),
+        admin_url(Execution, "inbox"),
         "Nothing waits for you or your groups.",
     )
 
