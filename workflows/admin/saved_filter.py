@@ -9,7 +9,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
@@ -33,6 +33,13 @@ class SavedFilterForm(forms.ModelForm):
             "query": forms.HiddenInput,
             "name": forms.TextInput(attrs={"class": "vTextField"}),
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        query = str(self["query"].value() or "") if "query" in self.fields else ""
+        if "name" in self.fields and query:
+            # Django shows a help text as it is.
+            self.fields["name"].help_text = format_html("Filtered by: {}", _words(query))
 
     def clean_list(self) -> str:
         """Refuse a list that there is not, or that the user may not see."""
@@ -118,7 +125,7 @@ class SavedFilterAdmin(admin.ModelAdmin):
     @admin.display(description="filter")
     def filters(self, row: SavedFilter) -> str:
         """The filtered list."""
-        return format_html('<a href="{}">{}</a>', _address(row), row.query.replace("&", ", "))
+        return format_html('<a href="{}">{}</a>', _address(row), _words(row.query))
 
     @admin.display(boolean=True, description="shared", ordering="shared")
     def is_shared(self, row: SavedFilter) -> bool:
@@ -138,6 +145,27 @@ class SavedFilterAdmin(admin.ModelAdmin):
         given = {"user": request.user, "lists": self._lists(request)}
         return type(form.__name__, (form,), given)
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """The stock list; a filter is added on the list that it filters."""
+        return super().changelist_view(
+            request, {"has_add_permission": False, **(extra_context or {})}
+        )
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The stock page with one way to save."""
+        one_way = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().changeform_view(
+            request, object_id, form_url, {**one_way, **(extra_context or {})}
+        )
+
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
@@ -147,6 +175,15 @@ class SavedFilterAdmin(admin.ModelAdmin):
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         """Back to the saved filters."""
         return HttpResponseRedirect(admin_url(SavedFilter, "changelist"))
+
+
+def _words(query: str) -> str:
+    pairs = QueryDict(query)
+    return ", ".join(
+        f"{name.removesuffix('__exact')} = {value}"
+        for name in pairs
+        for value in pairs.getlist(name)
+    )
 
 
 def _address(row: SavedFilter) -> str:

@@ -119,6 +119,15 @@ class TestSavedFilters:
         assert 'incident=yes&amp;live=yes" aria-current="page">Live &amp; well</a>' in shown
         assert "Save this filter" not in shown
 
+    def test_what_is_filtered_is_shown_as_text(self) -> None:
+        client = client_in("viewer")
+        query = "q=<script>alert(1)</script>"
+        shown = text(client.get(SAVE, {"list": "executions.execution", "query": query}))
+        assert "Filtered by: q = &lt;script&gt;" in shown and "<script>alert" not in shown
+        save(client, "Odd", query)
+        for page in (SAVED, EXECUTIONS):
+            assert "<script>alert" not in text(client.get(page))
+
     def test_it_is_ones_own(self) -> None:
         mine, other = client_in("operator"), client_in("operator")
         save(mine, "Mine")
