@@ -64,7 +64,7 @@ def _tasks(user: Any) -> Section:
         "Waits for me",
         icon("user_action"),
         counted(mine, AT_A_GLANCE),
-        list(_steps(mine.order_by("pk"))),
+        list(_steps(mine.order_by("execution_id", "pk"))),
         admin_url(Execution, "inbox"),
         "Nothing waits for you or your groups.",
     )
@@ -102,7 +102,9 @@ def _overdue(user: Any) -> Section:
 def _steps(steps: QuerySet[Step]) -> Iterator[Row]:
     related = ("execution__workflow", "execution__entity")
     whole = ("execution__entity__fields", "input", "output", "draft")
-    for step in steps.select_related(*related).defer(*whole)[:LISTED]:
+    ids = list(steps.values_list("pk", flat=True)[:LISTED])
+    found = Step.objects.select_related(*related).defer(*whole).in_bulk(ids)
+    for step in (found[pk] for pk in ids if pk in found):
         execution = step.execution
         page = admin_url(Execution, "change", execution.pk)
         yield Row(

@@ -10,7 +10,7 @@ from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 
 from executions.admin.steps import INBOX, USER_ACTION, form_of
-from executions.engine.manager import graph_of
+from executions.engine.manager import graphs_of
 from executions.inbox import FOR_PEOPLE, waiting_for
 from executions.models import Execution, Step, Vote
 from workflows.admin.lists import BoundedPaginator
@@ -53,14 +53,17 @@ def inbox_page(
 ) -> HttpResponse:
     """What is due first comes first; ``bound`` has the form that was refused, by its step."""
     bound = bound or {}
-    mine = waiting_for(request.user).select_related(*RELATED).defer(*WHOLE)
+    mine = waiting_for(request.user)
     ordered = mine.order_by(F("due_at").asc(nulls_last=True), "pk")
-    pages = BoundedPaginator(ordered, SHOWN)
+    # Of all that waits only the ids are put in order.
+    pages = BoundedPaginator(ordered.values_list("pk", flat=True), SHOWN)
     page = pages.get_page(request.GET.get("p"))
-    refused = list(mine.filter(cuid__in=bound)) if bound else []
-    steps = [*refused, *(step for step in page.object_list if step.cuid not in bound)]
-    ids = {step.execution.version_id for step in steps}
-    graphs = {row.pk: graph_of(row) for row in Version.objects.filter(pk__in=ids)}
+    refused = list(mine.filter(cuid__in=bound).values_list("pk", flat=True)) if bound else []
+    ids = list(dict.fromkeys([*refused, *page.object_list]))
+    whole = Step.objects.select_related(*RELATED).defer(*WHOLE).in_bulk(ids)
+    steps = [whole[pk] for pk in ids if pk in whole]
+    versions = {step.execution.version_id for step in steps}
+    graphs = graphs_of(Version.objects.filter(pk__in=versions))
     tasks = [
         _task(step, graphs[step.execution.version_id].node(step.node_id), bound) for step in steps
     ]
