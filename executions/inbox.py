@@ -41,6 +41,8 @@ def waiting_for(user: Any) -> QuerySet[Step]:
     mine = Q(pk__in=[])
     for nodes, versions in alike.items():
         mine |= Q(execution__version_id__in=versions, node_id__in=nodes)
+    # What has ended of these versions is no open step's; an index knows what is live.
+    mine &= Q(execution__live_key__isnull=False)
     voted = Q(type="approval", votes__username=user.get_username())
     return waiting.filter(mine).exclude(voted)
 
