@@ -20,7 +20,15 @@ from django.utils import timezone
 
 from executions import services
 from executions.engine.nodes.performed import GiveUp, TryAgain
-from executions.models import PERFORMED, Job, OutgoingDelivery, Subscription
+from executions.models import (
+    PERFORMED,
+    BulkOperation,
+    BulkState,
+    Job,
+    OutgoingDelivery,
+    Subscription,
+)
+from executions.services import bulk
 from workflows.locks import Contention
 
 logger = logging.getLogger(__name__)
@@ -37,6 +45,11 @@ def claim(limit: int = BATCH, lease: timedelta = LEASE) -> list[Job]:
 def claim_deliveries(limit: int = 1, lease: timedelta = LEASE) -> list[OutgoingDelivery]:
     """Claim what is to be told now and nobody tells, the longest due first."""
     return _claimed(_free(_told()), limit, lease)
+
+
+def claim_bulk(limit: int = 1, lease: timedelta = LEASE) -> list[BulkOperation]:
+    """Claim an operation on many executions that nobody works at."""
+    return _claimed(_free(_bulk()), limit, lease)
 
 
 def _claimed(free: QuerySet[Any], limit: int, lease: timedelta) -> list[Any]:
@@ -59,6 +72,10 @@ def _told() -> QuerySet[OutgoingDelivery]:
     )
 
 
+def _bulk() -> QuerySet[BulkOperation]:
+    return BulkOperation.objects.filter(state=BulkState.WORKING)
+
+
 def _due(rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.filter(due_at__lte=timezone.now())
 
@@ -68,13 +85,13 @@ def _free(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def free() -> int:
-    """How many jobs and deliveries are due now that nobody serves."""
-    return _free(Job.objects.all()).count() + _free(_told()).count()
+    """How much is due now that nobody serves: jobs, deliveries, operations in bulk."""
+    return sum(_free(rows).count() for rows in (Job.objects.all(), _told(), _bulk()))
 
 
 def due() -> int:
-    """How many jobs and deliveries are due now, served or not."""
-    return _due(Job.objects.all()).count() + _due(_told()).count()
+    """How much is due now, served or not: jobs, deliveries, operations in bulk."""
+    return sum(_due(rows).count() for rows in (Job.objects.all(), _told(), _bulk()))
 
 
 def serve(job: Job) -> bool:
@@ -111,7 +128,8 @@ def serve_due(stop: Callable[[], bool] = lambda: False, *, batch: int = BATCH) -
     """Serve what is due until nothing is, or ``stop`` says so.
 
     One delivery at a time, and only while no job is due: a receiver that is slow keeps no
-    execution waiting for longer than that. How many jobs were done and deliveries taken.
+    execution waiting for longer than that. Then a few of what is done in bulk, which takes up
+    what time there is. How many jobs and executions were done, and deliveries taken.
     """
     done = 0
     while not stop():
@@ -123,6 +141,8 @@ def serve_due(stop: Callable[[], bool] = lambda: False, *, batch: int = BATCH) -
                 done += serve(job)
         elif deliveries := claim_deliveries():
             done += sum(map(tell, deliveries))
+        elif operations := claim_bulk():
+            done += sum(bulk.carry_on(row, LEASE, stop) for row in operations)
         else:
             break
     return done
@@ -151,6 +171,12 @@ def serve_at_once(threads: int, stop: Callable[[], bool]) -> int:
         # Whoever acts here acts there too.
         served = [pool.submit(copy_context().run, serve_here) for _ in range(threads)]
     return sum(one.result() for one in served)
+
+
+def work_at(operation: BulkOperation) -> None:
+    """Do what somebody waits for, here and now, unless another is at it."""
+    while claimed := _claimed(_free(_bulk().filter(pk=operation.pk)), 1, LEASE):
+        bulk.carry_on(claimed[0], LEASE)
 
 
 def _let_go(jobs: list[Job]) -> None:

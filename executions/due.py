@@ -10,14 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from executions import background
-from executions.services import due_starts, purge_deliveries, serve_due_starts
+from executions.services import (
+    due_starts,
+    forget_bulk_operations,
+    purge_deliveries,
+    serve_due_starts,
+)
 from workflows import services
 from workflows.models import PendingChange
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a round has served; what was told to webhooks is among the jobs."""
+    """What a round has served; what was told to webhooks, or done in bulk, is among the jobs."""
 
     pending_changes: list[PendingChange]
     jobs: int = 0
@@ -39,6 +44,7 @@ def run_due(
         return Served(services.drained(), background.due(), len(due_starts()))
     services.forget_answers()
     purge_deliveries()
+    forget_bulk_operations()
     starts = serve_due_starts(stop)
     jobs = background.serve_due(stop) if threads == 1 else background.serve_at_once(threads, stop)
     return Served(services.apply_all_drained(), jobs, starts)

@@ -96,6 +96,12 @@ class NoSuchHandle(Refusal):
     code = "no_such_handle"
 
 
+class TooManySelected(Refusal):
+    """More executions were chosen than are changed at once."""
+
+    code = "too_many_selected"
+
+
 class InvalidDraft(Refusal):
     """A draft is an object: the names of fields and what they hold so far."""
 

@@ -1,4 +1,4 @@
-"""The inbox: which executions wait for something that a user may do."""
+"""The inbox: what waits for something that a user may do."""
 
 from __future__ import annotations
 
@@ -6,46 +6,51 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from executions.engine.manager import graph_of
+from executions.engine.manager import graphs_of
 from executions.engine.nodes.assignees import is_among
-from executions.models import SUBMIT, Step, StepState
+from executions.models import SUBMIT, Execution, Step, StepState
+from workflows.graph import Node
 from workflows.models import Version
-from workflows.refusals import Refusal
 
 FOR_PEOPLE = ("user_action", "approval")
 
 
 def inbox(user: Any) -> QuerySet[Any, Any]:
-    """The ids of the executions with an open step that this user may do: named for it, or where
-    nobody is.
+    """The ids of the executions with an open step that this user may do."""
+    return waiting_for(user).values("execution_id")
 
-    Who is named stands in the frozen graphs; open steps share few of them, and each graph is
+
+def waiting_for(user: Any) -> QuerySet[Step]:
+    """The open steps that this user may do: named for it, or where nobody is.
+
+    Who is named stands in the frozen graphs; what is live shares few of them, and each graph is
     parsed once.
     """
     waiting = Step.objects.filter(state=StepState.OPEN, type__in=FOR_PEOPLE)
     if not user.has_perm(SUBMIT):
-        return waiting.none().values("execution_id")
-    places: dict[int, list[str]] = {}
-    pairs = waiting.order_by().values_list("execution__version_id", "node_id").distinct()
-    for version_id, node_id in pairs:
-        places.setdefault(version_id, []).append(node_id)
+        return waiting.none()
+    live = Version.objects.filter(pk__in=Execution.objects.live().order_by().values("version"))
     groups = set(user.groups.values_list("name", flat=True))
-    mine = Q(pk__in=[])
-    for version in Version.objects.filter(pk__in=places):
-        named = [node for node in places[version.pk] if _is_for(version, node, user, groups)]
+    # Versions whose nodes are called alike are asked for at once: each term of a long
+    # disjunction is compared with each open step.
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for version_id, graph in graphs_of(live).items():
+        named = [node.id for node in graph.nodes.values() if _is_for(node, user, groups)]
         if named:
-            mine |= Q(execution__version_id=version.pk, node_id__in=named)
+            alike.setdefault(tuple(sorted(named)), []).append(version_id)
+    mine = Q(pk__in=[])
+    for nodes, versions in alike.items():
+        mine |= Q(execution__version_id__in=versions, node_id__in=nodes)
+    # What has ended of these versions is no open step's; an index knows what is live.
+    mine &= Q(execution__live_key__isnull=False)
     voted = Q(type="approval", votes__username=user.get_username())
-    return waiting.filter(mine).exclude(voted).values("execution_id")
+    return waiting.filter(mine).exclude(voted)
 
 
-def _is_for(version: Version, node_id: str, user: Any, groups: set[str]) -> bool:
-    try:
-        data = graph_of(version).node(node_id).data
-    except (Refusal, KeyError):
-        # A damaged version is a finding of check_integrity.
+def _is_for(node: Node, user: Any, groups: set[str]) -> bool:
+    if node.type not in FOR_PEOPLE:
         return False
-    named = data.get("assignees", data)
+    named = node.data.get("assignees", node.data)
     if not named.get("users") and not named.get("groups"):
         return True
     return bool(groups & set(named.get("groups", []))) or is_among(

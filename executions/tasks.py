@@ -8,7 +8,7 @@ from celery import shared_task
 from django.conf import settings
 
 from executions import background, wakeups
-from executions.services import purge_deliveries, serve_due_starts
+from executions.services import forget_bulk_operations, purge_deliveries, serve_due_starts
 from workflows.management.command import as_command
 from workflows.services import apply_all_drained, forget_answers
 
@@ -41,3 +41,4 @@ def sweep() -> None:
         apply_all_drained()
         forget_answers()
         purge_deliveries()
+        forget_bulk_operations()

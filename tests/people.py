@@ -16,6 +16,8 @@ from knox.models import AuthToken
 
 from executions import services as running
 from executions.models import (
+    BulkKind,
+    BulkOperation,
     Execution,
     Finding,
     InventoryModel,
@@ -23,6 +25,7 @@ from executions.models import (
     Secret,
     Subscription,
 )
+from executions.services import bulk
 from tests.executions.listening import subscribed
 from tests.executions.test_interventions import approving
 from tests.factories import (
@@ -38,7 +41,14 @@ from tests.factories import (
     user_in,
 )
 from workflows import services as drawing
-from workflows.models import AuditEntry, FindingType, PendingChange, RecordType, Workflow
+from workflows.models import (
+    AuditEntry,
+    FindingType,
+    PendingChange,
+    RecordType,
+    SavedFilter,
+    Workflow,
+)
 from workflows_project.roles import ROLES
 
 ANONYMOUS, NOBODY, SUPERUSER = "anonymous", "nobody", "superuser"
@@ -75,6 +85,8 @@ class World:
     secret: Secret
     webhook: Subscription
     delivery: OutgoingDelivery
+    saved: SavedFilter
+    bulk: BulkOperation
     tokens: dict[str, AuthToken]
     users: dict[str, Any]
 
@@ -131,6 +143,10 @@ def world(settings: Any, **fields: Any) -> World:
         secret=secret,
         webhook=webhook,
         delivery=running.tell_test(webhook),
+        bulk=bulk.ask(BulkKind.CANCEL, Execution.objects.all()),
+        saved=SavedFilter.objects.create(
+            user=users[SUPERUSER], list="executions.execution", name="Live", shared=True
+        ),
         tokens={who: AuthToken.objects.create(user=user)[0] for who, user in users.items()},
         users=users,
     )

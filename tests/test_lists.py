@@ -28,8 +28,9 @@ from tests.factories import (
 )
 from tests.test_api_schema import schema
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
+from workflows import csv_cells
 from workflows import services as drawing
-from workflows_project import csv_lists, pages
+from workflows_project import pages
 
 pytestmark = pytest.mark.django_db
 
@@ -284,7 +285,7 @@ def test_it_holds_all_rows_that_the_filters_leave(
     ],
 )
 def test_no_cell_is_a_formula(value: Any, cell: Any) -> None:
-    assert csv_lists.cell(value) == cell
+    assert csv_cells.cell(value) == cell
 
 
 def test_what_is_no_list_is_no_csv(api: Client, scenario: Scenario) -> None:

@@ -73,11 +73,28 @@ PAGES: dict[str, set[str]] = {
     **_kept("executions_finding", READERS, OPERATORS),
     **_kept("executions_inventorymodel", READERS, OPERATORS),
     **_told("executions_execution", READERS),
+    "executions_execution_csv": READERS,
+    "executions_execution_inbox": PARTICIPANTS,
+    "executions_finding_csv": READERS,
+    "executions_inventorymodel_csv": READERS,
+    "executions_outgoingdelivery_csv": OPERATORS,
+    "workflows_auditentry_csv": ADMINISTRATORS,
+    "workflows_workflow_csv": READERS,
+    **_pages(
+        "workflows_savedfilter",
+        view=READERS,
+        add=READERS,
+        change=ADMINISTRATORS,
+        delete=ADMINISTRATORS,
+    ),
     "executions_execution_start": OPERATORS,
     "executions_execution_cancel": OPERATORS,
     "executions_execution_restart": OPERATORS,
     "executions_execution_submit": PARTICIPANTS,
     "executions_execution_decide": OPERATORS,
+    **_told("executions_bulkoperation", OPERATORS),
+    "executions_bulkoperation_begin": OPERATORS,
+    "executions_bulkoperation_stop": OPERATORS,
     **_kept("executions_subscription", OPERATORS, ADMINISTRATORS),
     "executions_subscription_rotate": ADMINISTRATORS,
     "executions_subscription_test": ADMINISTRATORS,
@@ -93,6 +110,7 @@ def address(name: str, made: World) -> str:
         "auth_user": made.users["nobody"],
         "knox_authtoken": made.tokens["nobody"],
         "workflows_auditentry": made.entry,
+        "workflows_savedfilter": made.saved,
         "workflows_findingtype": made.unused_kind,
         "workflows_recordtype": made.unused_record_type,
         "workflows_workflow": made.unused_workflow,
@@ -101,6 +119,7 @@ def address(name: str, made: World) -> str:
         "executions_finding": made.unused_finding,
         "executions_inventorymodel": made.unused_model,
         "executions_execution": made.at_a_form,
+        "executions_bulkoperation": made.bulk,
         "executions_subscription": made.webhook,
         "executions_outgoingdelivery": made.delivery,
         "executions_secret": made.secret,
@@ -114,7 +133,7 @@ def address(name: str, made: World) -> str:
     if name in special:
         args, query = special[name]
         return reverse(f"admin:{name}", args=args) + query
-    if name.endswith(("_changelist", "_add")):
+    if name.endswith(("_changelist", "_add", "_csv", "_inbox")):
         return reverse(f"admin:{name}")
     model = "_".join(name.split("_")[:2])
     return reverse(f"admin:{name}", args=[rows[model].pk])

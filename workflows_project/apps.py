@@ -3,8 +3,16 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
+
+
+class AdminConfig(DjangoAdminConfig):
+    """Django's admin, at the project's own site."""
+
+    default = False
+    default_site = "workflows_project.site.Site"
 
 
 class ProjectConfig(AppConfig):

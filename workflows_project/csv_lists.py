@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,7 +12,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+from workflows import csv_cells
 
 
 class CSVRenderer(BaseRenderer):
@@ -47,30 +45,20 @@ class Negotiation(DefaultContentNegotiation):
         return found
 
 
-class _Echo:
-    """A file that gives back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def response(
     view: Any, chunks: Iterable[list[Any]], names: list[str] | None
 ) -> StreamingHttpResponse:
     """All the rows of these chunks, as the view shows them; some of each where ``names`` say so."""
-    answer = StreamingHttpResponse(_lines(view, chunks, names), content_type="text/csv")
     name = view.request.resolver_match.url_name.removesuffix("-list")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-    return answer
+    return csv_cells.response(name, _rows(view, chunks, names))
 
 
-def _lines(view: Any, chunks: Iterable[list[Any]], names: list[str] | None) -> Iterator[str]:
+def _rows(view: Any, chunks: Iterable[list[Any]], names: list[str] | None) -> Iterator[list[Any]]:
     columns = [path for path in _columns(view.get_serializer()) if not names or path[0] in names]
-    writer = csv.writer(_Echo())
-    yield writer.writerow([".".join(path) for path in columns])
+    yield [".".join(path) for path in columns]
     for chunk in chunks:
         for row in view.get_serializer(chunk, many=True).data:
-            yield writer.writerow([cell(_at(row, path)) for path in columns])
+            yield [_at(row, path) for path in columns]
 
 
 def _columns(serializer: Any) -> Iterator[tuple[str, ...]]:
@@ -87,16 +75,3 @@ def _at(row: Any, path: tuple[str, ...]) -> Any:
     for name in path:
         row = None if row is None else row[name]
     return row
-
-
-def cell(value: Any) -> Any:
-    """A value as a cell: JSON where it is nested, and no formula to a program that opens it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (dict, list)):
-        value = json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and value.startswith(FORMULAS):
-        return f"'{value}"
-    return value

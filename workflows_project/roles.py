@@ -45,7 +45,7 @@ ADMINISTRATOR = (
     PARTICIPANT
     | DESIGNER
     | OPERATOR
-    | {"workflows.view_auditentry", "admin.view_logentry"}
+    | {"workflows.view_auditentry", "workflows.share_savedfilter", "admin.view_logentry"}
     | _on("executions", "secret", "subscription", actions=ALL)
     | _on("auth", "user", "group", actions=ALL)
     | _on("knox", "authtoken", actions=("view", "delete"))

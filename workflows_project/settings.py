@@ -19,7 +19,7 @@ SECURE_HSTS_SECONDS = environment.seconds("SECURE_HSTS_SECONDS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "workflows_project.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -7,10 +7,6 @@ from django.views.generic import RedirectView
 from executions.api.hooks import StepHookView
 from workflows_project.problems import no_such_route
 
-admin.site.site_header = "Holdfast"
-admin.site.site_title = "Holdfast"
-admin.site.index_title = "Workflows and what runs on them"
-
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

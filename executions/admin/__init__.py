@@ -1,6 +1,7 @@
 """The admin of what is running: one module a page."""
 
 from executions.admin import (  # noqa: F401
+    bulk,
     entity,
     execution,
     secret,

@@ -18,7 +18,7 @@ from executions import services
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import is_among, voters
-from executions.models import OPERATE, SUBMIT, Execution, Step
+from executions.models import OPERATE, SLEEPING, SUBMIT, Execution, Step
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING
 from workflows.admin.shown import admin_url
@@ -28,7 +28,6 @@ from workflows.refusals import Refusal
 if TYPE_CHECKING:
     from executions.admin.execution import ExecutionAdmin
 
-SLEEPING = ("wait", "start")
 PERFORMED = ("notify", "http_request")
 VOTES = ("approve", "reject")
 

@@ -76,6 +76,13 @@ class FindingAdmin(EntityAdmin):
     list_select_related = ["entity_name_type", "inventory_model"]
     search_fields = ["title", "=cuid"]
     autocomplete_fields = ["inventory_model"]
+    csv_columns = {
+        "cuid": "cuid",
+        "title": "title",
+        "finding_type": "entity_name_type.name",
+        "inventory_model": "inventory_model.title",
+        **{name: name for name in ("fields", "created_at", "updated_at")},
+    }
     fields = [
         "title",
         "entity_name_type",
@@ -95,4 +102,10 @@ class InventoryModelAdmin(EntityAdmin):
     list_filter = ["primary_record_type", "updated_at"]
     list_select_related = ["primary_record_type"]
     search_fields = ["title", "=cuid"]
+    csv_columns = {
+        "cuid": "cuid",
+        "title": "title",
+        "record_type": "primary_record_type.name",
+        **{name: name for name in ("fields", "created_at", "updated_at")},
+    }
     fields = ["title", "primary_record_type", "fields", "cuid", "created_at", "updated_at"]

@@ -12,13 +12,16 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.timezone import localtime
 
+from executions.admin import bulk
 from executions.admin.cancel import cancel_page, restart_page
 from executions.admin.decisions import VOTES, decide
+from executions.admin.home import SEE_EXECUTIONS
+from executions.admin.inbox import inbox_page
 from executions.admin.start import start_page
 from executions.admin.steps import submit_form
 from executions.admin.told import told
 from executions.inbox import inbox
-from executions.models import OPERATE, START, SUBMIT, Entity, Execution, Step
+from executions.models import OPERATE, START, SUBMIT, BulkKind, Entity, Execution, Step
 from workflows.admin.narrowed import ExactFilter, narrowed
 from workflows.admin.shown import badge
 from workflows.admin.told import ToldAdmin
@@ -85,7 +88,27 @@ class IncidentFilter(SimpleListFilter):
             return queryset
         node = request.GET.get(NodeFilter.parameter_name)
         at = {"node_id": node} if node and "\0" not in node else {}
-        return queryset.filter(_has_open_step(state=Step.State.INCIDENT, **at))
+        return _with_a_step(queryset, Step.objects.incidents().filter(**at))
+
+
+class OverdueFilter(SimpleListFilter):
+    """Whether a deadline has passed."""
+
+    title = "overdue"
+    parameter_name = "overdue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Only those."""
+        return [("yes", "Yes")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Only executions with an open step whose deadline has passed."""
+        return _with_a_step(queryset, Step.objects.overdue()) if self.value() == "yes" else queryset
+
+
+def _with_a_step(queryset: QuerySet[Any], steps: QuerySet[Step]) -> QuerySet[Any]:
+    # Few have one: they are found, not each asked.
+    return queryset.filter(pk__in=steps.order_by().values("execution"))
 
 
 def _has_open_step(**narrowed: Any) -> Exists:
@@ -101,6 +124,7 @@ class ExecutionAdmin(ToldAdmin):
         InboxFilter,
         LiveFilter,
         IncidentFilter,
+        OverdueFilter,
         NodeFilter,
         "status",
         narrowed("workflow", Workflow),
@@ -111,12 +135,52 @@ class ExecutionAdmin(ToldAdmin):
     ]
     list_select_related = ["workflow", "version", "entity"]
     search_fields = ["=cuid", "workflow__title", "entity__title"]
-    show_full_result_count = False
+    csv_columns = {
+        **{name: name for name in ("cuid", "status", "stage", "progress", "message")},
+        "workflow": "workflow.title",
+        "workflow_cuid": "workflow.cuid",
+        "version": "version.number",
+        "entity": "entity.title",
+        "entity_cuid": "entity.cuid",
+        "finding_type": "entity.entity_name_type.name",
+        "record_type": "entity.primary_record_type.name",
+        **{name: name for name in ("started_at", "scheduled_for", "ended_at")},
+        "started_by": "started_by.username",
+    }
     page_template = "executions/admin/execution.html"
+    actions = ["cancel_selected", "retry_selected", "wake_selected"]
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may decide on executions."""
+        return bool(request.user.has_perm(OPERATE))
+
+    @admin.action(description="Cancel…", permissions=["operate"])
+    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Go to the page that says what would happen and asks why."""
+        return bulk.ask(self, request, BulkKind.CANCEL, queryset)
+
+    @admin.action(description="Try again…", permissions=["operate"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Go to the page that says what would happen and asks why."""
+        return bulk.ask(self, request, BulkKind.RETRY, queryset)
+
+    @admin.action(description="Wake…", permissions=["operate"])
+    def wake_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Go to the page that says what would happen and asks why."""
+        return bulk.ask(self, request, BulkKind.WAKE, queryset)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Execution]:
         """Executions without what is large."""
         return super().get_queryset(request).defer("version__source", "entity__fields")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """A cuid is looked up as it is, by its index; anything else is searched for."""
+        found = queryset.filter(cuid=search_term) if "\0" not in search_term else queryset.none()
+        if search_term and found.exists():
+            return found, False
+        return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description="status", ordering="status")
     def status_badge(self, row: Execution) -> str:
@@ -149,6 +213,7 @@ class ExecutionAdmin(ToldAdmin):
         wrap = self.admin_site.admin_view
         own = [
             path("start/<int:pk>/", wrap(self.start_view), name="executions_execution_start"),
+            path("inbox/", wrap(self.inbox_view), name="executions_execution_inbox"),
             path("<int:pk>/cancel/", wrap(self.cancel_view), name="executions_execution_cancel"),
             path(
                 "<int:pk>/submit/<str:cuid>/",
@@ -178,6 +243,16 @@ class ExecutionAdmin(ToldAdmin):
         if row is None:
             raise Http404
         return row
+
+    def inbox_view(self, request: HttpRequest) -> HttpResponse:
+        """What waits for whoever looks, and what they did."""
+        self.require(request, SUBMIT)
+        self.require(request, SEE_EXECUTIONS)
+        return self.inbox(request)
+
+    def inbox(self, request: HttpRequest, **given: Any) -> HttpResponse:
+        """The page; ``given`` may have the form that was refused."""
+        return inbox_page(self, request, **given)
 
     def start_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The page where an entity is chosen to start a workflow on."""

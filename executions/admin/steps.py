@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from executions.admin.execution import ExecutionAdmin
 
 USER_ACTION = "user_action"
+INBOX = "inbox"
+"""What a form is sent with that was filled in there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def _open_step(
     return OpenStep(
         step,
         title,
-        form=bound.get(step.cuid) or _form(step, node),
+        form=bound.get(step.cuid) or form_of(step, node),
         url=admin_url(Execution, "submit", execution.pk, step.cuid),
         button=node.data.get("button_label") or "Submit",
     )
@@ -99,7 +101,8 @@ def _assignees(assignees: Any) -> str:
     return ", ".join([*named, *(f"“{name}”" for name in assignees.get("users", []))])
 
 
-def _form(step: Step, node: Node, data: Any = None) -> django_forms.Form:
+def form_of(step: Step, node: Node, data: Any = None) -> django_forms.Form:
+    """The form of a user action, with the draft of it; ``data`` is what was posted."""
     # The prefix keeps the names of two open steps, and Django's own, apart.
     asked = node.data.get("fields", [])
     draft = step.draft or {}
@@ -110,23 +113,36 @@ def _form(step: Step, node: Node, data: Any = None) -> django_forms.Form:
 def submit_form(
     model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution, cuid: str
 ) -> HttpResponse:
-    """Submit what was posted; errors stand at their fields, with what was typed."""
+    """Submit what was posted, or keep it as a draft; errors stand at their fields, with what was
+    typed. Who came from the inbox is led back to it.
+    """
     step = Step.objects.filter(execution=execution, cuid=cuid, type=USER_ACTION).first()
     if step is None:
         raise Http404
-    back = HttpResponseRedirect(admin_url(Execution, "change", execution.pk))
+    is_from_inbox = request.POST.get("back_to") == INBOX
+    own = admin_url(Execution, "change", execution.pk)
+    back = HttpResponseRedirect(admin_url(Execution, "inbox") if is_from_inbox else own)
     if request.method != "POST":
         return back
-    node = execution.get_workflow_manager().node(step.node_id)
-    form = _form(step, node, request.POST)
-    if not form.is_valid() and step.state in OPEN:
+
+    def again() -> HttpResponse:
+        if is_from_inbox:
+            return model_admin.inbox(request, bound={cuid: form})
         return model_admin.page(request, execution, bound={cuid: form})
+
+    node = execution.get_workflow_manager().node(step.node_id)
+    form = form_of(step, node, request.POST)
+    if "_draft" in request.POST:
+        _keep_draft(model_admin, request, execution, step, form)
+        return back
+    if not form.is_valid() and step.state in OPEN:
+        return again()
     data = forms.to_json(form.cleaned_data)
     try:
         after = services.submit(execution, data=data, step=cuid, by=request.user)
     except forms.FormInvalid as refusal:
         _put_at_fields(form, refusal)
-        return model_admin.page(request, execution, bound={cuid: form})
+        return again()
     except (Ended, NotOpen) as refusal:
         text = format_html("The step “{}” is no longer open. {}", node.label, refusal.message)
         model_admin.message_user(request, text, messages.ERROR)
@@ -136,13 +152,37 @@ def submit_form(
         if other is None:
             raise
         model_admin.message_refusal(request, other)
-        return model_admin.page(request, execution, bound={cuid: form})
+        return again()
     model_admin.log_change(request, execution, f"Submitted “{node.label}”.")
     text = format_html(
         "Submitted “{}”; the execution is {} now.", node.label, after.get_status_display().lower()
     )
     model_admin.message_user(request, text, messages.SUCCESS)
     return back
+
+
+def _keep_draft(
+    model_admin: ExecutionAdmin,
+    request: HttpRequest,
+    execution: Execution,
+    step: Step,
+    form: django_forms.Form,
+) -> None:
+    # As it was typed: nothing of it is judged before it is submitted.
+    typed = {
+        name: field.widget.value_from_datadict(request.POST, request.FILES, form.add_prefix(name))
+        for name, field in form.fields.items()
+    }
+    try:
+        services.save_draft(execution, data=typed, step=step.cuid, by=request.user)
+    except REFUSING as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        model_admin.message_refusal(request, refusal)
+        return
+    text = format_html("The draft of “{}” is kept.", step.label or step.node_id)
+    model_admin.message_user(request, text, messages.SUCCESS)
 
 
 def _put_at_fields(form: django_forms.Form, refusal: forms.FormInvalid) -> None:

@@ -27,7 +27,11 @@ class OutgoingDeliveryAdmin(ToldAdmin):
     list_filter = ["state", "event", narrowed("subscription", Subscription), "at"]
     list_select_related = ["subscription"]
     search_fields = ["=cuid"]
-    show_full_result_count = False
+    csv_columns = {
+        **{name: name for name in ("cuid", "event", "state", "at")},
+        "webhook": "subscription.url",
+        "attempts": "tried",
+    }
     page_template = "executions/admin/webhook_delivery.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

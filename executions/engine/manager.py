@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
+
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.behaviour import Behaviour
 from workflows.graph import Graph, Node, parse
 from workflows.models import Context, Version
+from workflows.refusals import Refusal
 
 CACHED_GRAPHS = 1_000
 
@@ -30,6 +33,27 @@ def graph_of(version: Version) -> Graph:
                 _graphs.pop(oldest, None)
         _graphs[key] = graph
     return graph
+
+
+def graphs_of(versions: QuerySet[Version]) -> dict[int, Graph]:
+    """The graphs of these versions by their ids; only what is not known yet is read and parsed.
+
+    A damaged version is left out: it is a finding of check_integrity.
+    """
+    known: dict[int, Graph] = {}
+    unknown = []
+    for key in versions.order_by().values_list("pk", "checksum"):
+        graph = _graphs.get(key)
+        if graph is None:
+            unknown.append(key[0])
+        else:
+            known[key[0]] = graph
+    for version in Version.objects.filter(pk__in=unknown) if unknown else ():
+        try:
+            known[version.pk] = graph_of(version)
+        except Refusal:
+            continue
+    return known
 
 
 class WorkflowManager:

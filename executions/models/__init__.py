@@ -1,12 +1,13 @@
 """What is running: entities, executions, their steps and pins; and the secrets they use."""
 
+from executions.models.bulk import BulkItem, BulkKind, BulkOperation, BulkState, ItemState
 from executions.models.entity import Entity, Finding, InventoryModel
 from executions.models.execution import LIVE, OPERATE, START, SUBMIT, Execution, Status
 from executions.models.job import PERFORMED, Job, JobKind
 from executions.models.outgoing_delivery import REDELIVER, DeliveryAttempt, OutgoingDelivery
 from executions.models.pin import Pin
 from executions.models.secret import Secret, SecretUnreadable
-from executions.models.step import OPEN, Step, StepState
+from executions.models.step import OPEN, SLEEPING, Step, StepState
 from executions.models.subscription import EVENTS, TEST, SigningSecret, Subscription
 from executions.models.triggered import Delivery, TriggeredStart
 from executions.models.vote import Vote
@@ -18,15 +19,21 @@ __all__ = [
     "OPERATE",
     "PERFORMED",
     "REDELIVER",
+    "SLEEPING",
     "START",
     "SUBMIT",
     "TEST",
+    "BulkItem",
+    "BulkKind",
+    "BulkOperation",
+    "BulkState",
     "Delivery",
     "DeliveryAttempt",
     "Entity",
     "Execution",
     "Finding",
     "InventoryModel",
+    "ItemState",
     "Job",
     "JobKind",
     "OutgoingDelivery",

@@ -25,12 +25,24 @@ OPEN: tuple[str, ...] = (StepState.OPEN.value, StepState.INCIDENT.value)
 """The states of a step at which its execution stands."""
 
 
+SLEEPING: tuple[str, ...] = ("wait", "start")
+"""The types of the nodes whose open steps can be woken early."""
+
+
 class StepQuerySet(models.QuerySet["Step"]):
     """Steps, by whether their execution stands there."""
 
     def open(self) -> StepQuerySet:
         """Only the steps at which an execution stands."""
         return self.filter(state__in=OPEN)
+
+    def incidents(self) -> StepQuerySet:
+        """Only those that wait for an operator."""
+        return self.filter(state=StepState.INCIDENT)
+
+    def overdue(self) -> StepQuerySet:
+        """Only the open ones whose deadline has passed."""
+        return self.open().filter(overdue=True)
 
 
 class Step(models.Model):

@@ -5,6 +5,7 @@ by id, then versions. A runner takes no exclusive lock on a workflow.
 """
 
 from executions.services.advancing import read
+from executions.services.bulk import forget_bulk_operations
 from executions.services.deliveries import deliver, purge_deliveries
 from executions.services.ending import cancel
 from executions.services.hook_starts import start_by_delivery
@@ -31,6 +32,7 @@ __all__ = [
     "come_back",
     "deliver",
     "due_starts",
+    "forget_bulk_operations",
     "give_secret",
     "give_up",
     "hold",

@@ -22,6 +22,7 @@ from workflows.database_refusals import translated
 from workflows.models import (
     FindingType,
     PendingChange,
+    SavedFilter,
     Version,
     Workflow,
     unsealed,
@@ -124,6 +125,7 @@ def _move(source: FindingType, target: FindingType, by: Any, why: str) -> Merged
     settled = PendingChange.objects.filter(entity_name_type=source)
     settled.update(entity_name_type=target)
     Subscription.objects.filter(entity_name_type=source).update(entity_name_type=target)
+    SavedFilter.objects.merge_types(source.pk, target.pk)
     record(
         [
             told(

@@ -1,3 +1,10 @@
 """The admin of what is drawn: one module a page."""
 
-from workflows.admin import audit, pending, types, version, workflow  # noqa: F401
+from workflows.admin import (  # noqa: F401
+    audit,
+    pending,
+    saved_filter,
+    types,
+    version,
+    workflow,
+)

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin import ShowFacets, SimpleListFilter
+from django.contrib.admin import SimpleListFilter
 from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -98,9 +98,24 @@ class AuditEntryAdmin(ToldAdmin):
     ordering = ["-id"]
     sortable_by = ()
     paginator = LogPaginator
-    show_full_result_count = False
-    show_facets = ShowFacets.NEVER
     list_max_show_all = 0
+    change_list_template = "admin/workflows/auditentry/change_list.html"
+    csv_columns = {
+        "number": "pk",
+        "at": "at",
+        "who": "who",
+        "face": "face",
+        "action": "action",
+        "refused": "refused",
+        "code": "code",
+        "kind": "kind",
+        "cuid": "cuid",
+        "title": "title",
+        "before": "before",
+        "after": "after",
+        "why": "why",
+        "request_id": "request_id",
+    }
     page_template = "workflows/admin/audit_entry.html"
 
     def get_search_results(

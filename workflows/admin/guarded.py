@@ -12,11 +12,15 @@ from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminTextareaWidget, RelatedFieldWidgetWrapper
 from django.contrib.messages.storage import default_storage
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
+from django.core.paginator import Paginator
 from django.db import models, transaction
 from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 
+from workflows.admin.lists import BoundedPaginator, csv_view, list_context
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, RefusalList, as_html, refusal_of
 from workflows.admin.shown import pretty
@@ -147,6 +151,12 @@ class GuardedAdmin(admin.ModelAdmin):
 
     form = GuardedForm
     list_per_page = 50
+    paginator: ClassVar[type[Paginator]] = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    change_list_template = "workflows/admin/change_list.html"
+    csv_columns: ClassVar[dict[str, str]] = {}
+    """What the list is as CSV: the names of the columns, and where each is found, by dots."""
     delete_confirmation_template = "workflows/admin/delete_confirmation.html"
     delete_selected_confirmation_template = "workflows/admin/delete_selected_confirmation.html"
     formfield_overrides: ClassVar[Mapping[Any, Any]] = {
@@ -182,6 +192,20 @@ class GuardedAdmin(admin.ModelAdmin):
         if request.method == "POST":
             _record_form(response, refusal)
         return response
+
+    def get_urls(self) -> list[URLPattern]:
+        """The rows as CSV before the stock pages."""
+        if not self.csv_columns:
+            return super().get_urls()
+        name = f"{self.opts.app_label}_{self.opts.model_name}_csv"
+        return [
+            path("csv/", self.admin_site.admin_view(self.csv_view), name=name),
+            *super().get_urls(),
+        ]
+
+    def csv_view(self, request: HttpRequest) -> HttpResponseBase:
+        """All that the filters of the address leave, as CSV."""
+        return csv_view(self, request)
 
     def refuse_deletion(self, row: Any) -> None:
         """Ask the guard of the model; raises its refusal."""
@@ -219,6 +243,8 @@ class GuardedAdmin(admin.ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
         """The stock list; a deletion of several rows is made whole or not at all."""
+        if request.method == "GET" and self.has_view_permission(request):
+            extra_context = {**list_context(self, request), **(extra_context or {})}
         # The stock action logs before it deletes.
         deleting = request.method == "POST" and request.POST.get("action") == DELETE_SELECTED
 

@@ -13,7 +13,7 @@ from workflows.admin.guarded import GuardedAdmin
 class ToldAdmin(GuardedAdmin):
     """Rows that come about by what they tell of; what can be done has pages of its own."""
 
-    actions = None
+    actions: Any = None
     page_template: str
     """The page of one row."""
 

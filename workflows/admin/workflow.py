@@ -35,6 +35,14 @@ class WorkflowAdmin(GuardedAdmin):
     list_filter = ["state", "trigger", "entity_name", "entity_name_type", "primary_record_type"]
     search_fields = ["title", "description", "=cuid"]
     actions = ["change_type", "activate", "retire"]
+    csv_columns = {
+        **{name: name for name in ("cuid", "title", "description", "state", "trigger")},
+        "entity_name": "entity_name",
+        "finding_type": "entity_name_type.name",
+        "record_type": "primary_record_type.name",
+        "version": "latest_number",
+        "live_executions": "live_number",
+    }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workflow]:
         """Workflows with the numbers that their list shows."""

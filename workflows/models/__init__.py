@@ -6,12 +6,14 @@ from workflows.models.types import CONTEXT_FIELDS, Context, EntityName, FindingT
 
 from workflows.models.workflow import CHANGE_CONTEXT, Workflow  # isort: skip
 from workflows.models.pending import PendingChange, PendingWorkflow
+from workflows.models.saved_filter import SHARE_FILTERS, SavedFilter
 from workflows.models.unsealed import Unsealed, unsealed
 from workflows.models.version import Reference, Version
 
 __all__ = [
     "CHANGE_CONTEXT",
     "CONTEXT_FIELDS",
+    "SHARE_FILTERS",
     "AuditCounter",
     "AuditEntry",
     "Context",
@@ -22,6 +24,7 @@ __all__ = [
     "PendingWorkflow",
     "RecordType",
     "Reference",
+    "SavedFilter",
     "Unsealed",
     "Version",
     "Workflow",

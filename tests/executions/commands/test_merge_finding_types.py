@@ -14,8 +14,8 @@ from executions.integrity import violations
 from executions.models import Finding
 from tests.commands import run
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, WorkflowFactory, drawn, form
-from workflows.models import AuditEntry, FindingType, PendingChange, Version, Workflow
+from tests.factories import FindingFactory, UserFactory, WorkflowFactory, drawn, form
+from workflows.models import AuditEntry, FindingType, PendingChange, SavedFilter, Version, Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
@@ -112,3 +112,23 @@ def test_retired_workflows_move_along(scenario: Scenario) -> None:
 def test_what_cannot_be_merged(scenario: Scenario, arguments: Any, sentence: str) -> None:
     with pytest.raises(CommandError, match=sentence):
         run("merge_finding_types", *arguments)
+
+
+def test_a_saved_filter_by_the_type_is_one_by_the_other(scenario: Scenario) -> None:
+    kept, changed = (
+        SavedFilter.objects.create(
+            user=UserFactory(),
+            list="executions.execution",
+            name="By type",
+            query=f"live=yes&workflow__entity_name_type__id__exact={pk}",
+        )
+        for pk in (scenario.exception.pk + 1_000, scenario.limitation.pk)
+    )
+    call_command(*MERGE, stdout=StringIO())
+    changed.refresh_from_db()
+    assert (
+        changed.query == f"live=yes&workflow__entity_name_type__id__exact={scenario.exception.pk}"
+    )
+    before = kept.query
+    kept.refresh_from_db()
+    assert kept.query == before

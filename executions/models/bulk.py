@@ -1,0 +1,123 @@
+"""Operations on many executions at once: what was asked for, and what came of each."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from executions.models.execution import Execution
+from workflows.cuid import LENGTH, new_cuid
+
+
+class BulkKind(models.TextChoices):
+    """What is done to each."""
+
+    CANCEL = "cancel", "Cancel"
+    RETRY = "retry", "Try again"
+    WAKE = "wake", "Wake"
+
+
+class BulkState(models.TextChoices):
+    """Where an operation is in its life."""
+
+    ASKED = "asked", "Not confirmed"
+    WORKING = "working", "At work"
+    DONE = "done", "Done"
+    STOPPED = "stopped", "Stopped"
+
+
+class ItemState(models.TextChoices):
+    """What has come of one execution of it."""
+
+    WAITING = "waiting", "Remaining"
+    DONE = "done", "Done"
+    REFUSED = "refused", "Refused"
+
+
+class BulkOperation(models.Model):
+    """One thing that is to be done to many executions, chosen once and then confirmed.
+
+    Whoever works at it holds it until ``leased_until``, a few executions at a time; each claim
+    raises ``fence``. What has been done stands on the items, written with what was done.
+    """
+
+    Kind = BulkKind
+    State = BulkState
+
+    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    kind = models.CharField(max_length=32, choices=BulkKind.choices)
+    state = models.CharField(max_length=32, choices=BulkState.choices, default=BulkState.ASKED)
+    why = models.TextField(blank=True)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    asked_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
+    leased_until = models.DateTimeField(null=True)
+    fence = models.BigIntegerField(default=0)
+
+    objects = models.Manager()
+
+    class Meta:
+        ordering: ClassVar = ["-pk"]
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["cancel", "retry", "wake"]), name="executions_bulk_kind"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["asked", "working", "done", "stopped"]),
+                name="executions_bulk_state",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["due_at"], condition=Q(state="working"), name="executions_bulk_due"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}, asked for at {self.asked_at:%Y-%m-%d %H:%M}"
+
+
+class BulkItem(models.Model):
+    """One execution of an operation."""
+
+    State = ItemState
+
+    operation = models.ForeignKey(
+        BulkOperation, models.CASCADE, related_name="items", db_index=False
+    )
+    # Without a key in the database: thousands of them would lock their executions at commit,
+    # in nobody's order.
+    execution = models.ForeignKey(Execution, models.CASCADE, related_name="+", db_constraint=False)
+    state = models.CharField(max_length=32, choices=ItemState.choices, default=ItemState.WAITING)
+    code = models.CharField(max_length=64, blank=True)
+    detail = models.TextField(blank=True)
+
+    objects = models.Manager()
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+        default_permissions = ()
+        verbose_name = "part of a bulk operation"
+        verbose_name_plural = "parts of bulk operations"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["operation", "execution"], name="executions_bulkitem_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["waiting", "done", "refused"]),
+                name="executions_bulkitem_state",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["operation", "state", "id"], name="executions_bulkitem_by_state")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.execution_id}: {self.get_state_display()}"

@@ -1,0 +1,321 @@
+"""Many executions at once in the admin: looked at first, done here or by the background."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from executions import background
+from executions import services as running
+from executions.models import (
+    BulkItem,
+    BulkOperation,
+    BulkState,
+    Execution,
+    ItemState,
+    Job,
+    Status,
+    Step,
+)
+from executions.services import bulk
+from tests.conftest import Scenario
+from tests.executions.commands.test_killed_commands import Shell
+from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, user_in
+from tests.workflows.admin.staff import page, statements, text, told
+from workflows.models import AuditEntry
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+LIST = reverse("admin:executions_execution_changelist")
+NAP = {"id": "nap", "type": "wait", "data": {"interval": "P1D"}}
+
+
+@pytest.fixture
+def operator() -> Client:
+    client = Client()
+    client.force_login(user_in("operator", username="ada", is_staff=True))
+    return client
+
+
+def choose(client: Client, action: str, *rows: Execution, **more: Any) -> Any:
+    sent = {"action": f"{action}_selected", "_selected_action": [row.pk for row in rows], **more}
+    return client.post(LIST, sent)
+
+
+def confirm(client: Client, why: str = "Reorganized") -> BulkOperation:
+    """Post the form of the page that the newest operation asks with."""
+    operation = BulkOperation.objects.order_by("-pk")[0]
+    shown = text(client.get(page(operation)))
+    (address,) = re.findall(r'<form method="post" action="([^"]*begin/)"', shown)
+    assert client.post(address, {"why": why})["Location"] == page(operation)
+    operation.refresh_from_db()
+    return operation
+
+
+def status(execution: Execution) -> str:
+    return str(Execution.objects.get(pk=execution.pk).status)
+
+
+def napping(number: int) -> list[Execution]:
+    workflow = WorkflowFactory()
+    drawn(workflow, NAP)
+    finding = FindingFactory(entity_name_type=workflow.entity_name_type)
+    return [running.start(workflow, finding) for _ in range(number)]
+
+
+class TestPreview:
+    def test_it_says_what_would_happen_and_which_would_be_refused(
+        self, operator: Client, scenario: Scenario
+    ) -> None:
+        live, ended = scenario.start(), scenario.start()
+        running.cancel(ended)
+        response = choose(operator, "cancel", live, ended)
+        shown = text(operator.get(response["Location"]))
+        assert "<strong>1</strong> of 2 executions: Each is cancelled" in shown
+        assert "Would be refused: 1" in shown and "It has ended already." in shown
+        assert ended.cuid in shown
+        assert status(live) == Status.WAITING, "nothing is done before it is confirmed"
+
+    def test_nothing_can_be_confirmed_where_everything_would_be_refused(
+        self, operator: Client, scenario: Scenario
+    ) -> None:
+        response = choose(operator, "retry", scenario.start())
+        shown = text(operator.get(response["Location"]))
+        assert "It has no incident." in shown
+        assert "There is nothing that could be done" in shown and "begin/" not in shown
+
+    def test_too_many_are_refused(
+        self, operator: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bulk, "MOST", 1)
+        response = choose(operator, "cancel", scenario.start(), scenario.start())
+        assert any("At most 1 executions" in message for message in told(response))
+        assert not BulkOperation.objects.exists()
+
+    def test_all_that_a_filter_leaves_can_be_chosen(
+        self, operator: Client, scenario: Scenario
+    ) -> None:
+        live, ended = [scenario.start() for _ in range(3)], scenario.start()
+        running.cancel(ended)
+        choose_all = {"action": "cancel_selected", "select_across": "1"}
+        operator.post(f"{LIST}?live=yes", {**choose_all, "_selected_action": [live[0].pk]})
+        confirm(operator)
+        assert {status(row) for row in live} == {Status.CANCELLED}
+
+    @pytest.mark.parametrize("number", [2, 40])
+    def test_it_takes_as_many_statements_for_many(
+        self, operator: Client, scenario: Scenario, number: int
+    ) -> None:
+        response = choose(operator, "cancel", *(scenario.start() for _ in range(number)))
+        assert statements(lambda: operator.get(response["Location"])) <= 15
+
+    @pytest.mark.parametrize("role", ["viewer", "participant", "designer", "operator"])
+    def test_only_operators_are_offered_it(self, role: str, scenario: Scenario) -> None:
+        execution = scenario.start()
+        client = Client()
+        client.force_login(user_in(role, is_staff=True))
+        may = role == "operator"
+        shown = text(client.get(LIST))
+        assert ("cancel_selected" in shown) is may
+        assert ('name="_selected_action"' in shown) is may
+        choose(client, "cancel", execution)
+        assert BulkOperation.objects.exists() is may
+        assert ("bulkoperation" in text(client.get(reverse("admin:index")))) is may
+
+
+class TestAtOnce:
+    def test_a_few_are_done_when_they_are_confirmed(
+        self, operator: Client, scenario: Scenario
+    ) -> None:
+        rows = [scenario.start() for _ in range(3)]
+        choose(operator, "cancel", *rows)
+        running.cancel(rows[0])
+        operation = confirm(operator)
+        assert operation.state == BulkState.DONE
+        assert [status(row) for row in rows] == [Status.CANCELLED] * 3
+        shown = text(operator.get(page(operation)))
+        assert "<dt>Done</dt><dd>2</dd>" in shown and "<dt>Refused</dt><dd>1</dd>" in shown
+        assert "nothing can be done to it any more" in shown
+        entries = AuditEntry.objects.filter(action="cancelled", refused=False, why="Reorganized")
+        assert [(entry.who, entry.face) for entry in entries] == [("ada", "admin")] * 2
+
+    def test_it_is_confirmed_once(self, operator: Client, scenario: Scenario) -> None:
+        choose(operator, "cancel", scenario.start())
+        operation = confirm(operator)
+        begin = reverse("admin:executions_bulkoperation_begin", args=[operation.pk])
+        assert any("confirmed before" in message for message in told(operator.post(begin)))
+
+    def test_incidents_are_tried_again(self, operator: Client, scenario: Scenario) -> None:
+        caller = WorkflowFactory(entity_name_type=scenario.limitation)
+        callee = WorkflowFactory(entity_name_type=scenario.limitation)
+        drawn(callee, form())
+        drawn(caller, call(callee))
+        broken = running.start(caller, scenario.finding)
+        running.cancel(broken.children.get())
+        choose(operator, "retry", broken, scenario.start())
+        operation = confirm(operator)
+        assert bulk.progress(operation) == bulk.Progress(done=1, refused=1, remaining=0)
+        assert not Step.objects.incidents().exists()
+        assert broken.children.live().count() == 1
+
+    def test_sleepers_are_woken(self, operator: Client) -> None:
+        first, second = napping(2)
+        choose(operator, "wake", first, second)
+        confirm(operator)
+        assert status(first) == status(second) == Status.COMPLETED
+
+    def test_what_is_cancelled_along_with_its_caller_is_done(
+        self, operator: Client, scenario: Scenario
+    ) -> None:
+        caller = WorkflowFactory(entity_name_type=scenario.limitation)
+        callee = WorkflowFactory(entity_name_type=scenario.limitation)
+        drawn(callee, form())
+        drawn(caller, call(callee))
+        root = running.start(caller, scenario.finding)
+        choose(operator, "cancel", root, root.children.get())
+        assert bulk.progress(confirm(operator)) == bulk.Progress(2, 0, 0)
+
+
+class TestBackground:
+    @pytest.fixture(autouse=True)
+    def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bulk, "AT_ONCE", 2)
+        monkeypatch.setattr(bulk, "BATCH", 2)
+
+    def test_many_are_left_to_the_background_which_can_be_watched(
+        self, operator: Client, scenario: Scenario
+    ) -> None:
+        rows = [scenario.start() for _ in range(5)]
+        choose(operator, "cancel", *rows)
+        operation = confirm(operator)
+        assert {status(row) for row in rows} == {Status.WAITING}
+        response = operator.get(page(operation))
+        assert response["Refresh"] == "3" and "0 of 5" in text(response)
+        assert not operator.get(page(operation) + "?still=1").has_header("Refresh")
+        (claimed,) = background.claim_bulk()
+        assert background.claim_bulk() == [], "another works at it"
+        bulk.carry_on(claimed, timedelta(minutes=1))
+        assert "2 of 5" in text(operator.get(page(operation)))
+        call_command("run_due")
+        response = operator.get(page(operation))
+        assert "5 of 5" in text(response) and not response.has_header("Refresh")
+        assert {status(row) for row in rows} == {Status.CANCELLED}
+
+    def test_it_can_be_stopped(self, operator: Client, scenario: Scenario) -> None:
+        rows = [scenario.start() for _ in range(5)]
+        choose(operator, "cancel", *rows)
+        operation = confirm(operator)
+        (claimed,) = background.claim_bulk()
+        bulk.carry_on(claimed, timedelta(minutes=1))
+        stop = reverse("admin:executions_bulkoperation_stop", args=[operation.pk])
+        assert f'action="{stop}"' in text(operator.get(page(operation)))
+        operator.post(stop)
+        call_command("run_due")
+        assert bulk.progress(operation) == bulk.Progress(done=2, refused=0, remaining=3)
+        assert Execution.objects.live().count() == 3
+        assert any("had ended already" in message for message in told(operator.post(stop)))
+
+    def test_whoever_lost_the_lease_does_nothing_more(
+        self, operator: Client, scenario: Scenario
+    ) -> None:
+        choose(operator, "cancel", *(scenario.start() for _ in range(5)))
+        confirm(operator)
+        (slow,) = background.claim_bulk()
+        past = timezone.now() - timedelta(seconds=1)
+        BulkOperation.objects.update(leased_until=past)
+        (quick,) = background.claim_bulk()
+        assert bulk.carry_on(slow, timedelta(minutes=1)) == 0
+        assert bulk.carry_on(quick, timedelta(minutes=1)) == 2
+
+    def test_a_job_that_is_due_comes_first(
+        self, operator: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rows = napping(5)
+        choose(operator, "cancel", *rows[:4])
+        confirm(operator)
+        Job.objects.filter(step__execution=rows[4]).update(due_at=timezone.now())
+        seen: list[str] = []
+        carry_on = bulk.carry_on
+
+        def watched(*args: Any) -> int:
+            seen.append(status(rows[4]))
+            return carry_on(*args)
+
+        monkeypatch.setattr(bulk, "carry_on", watched)
+        call_command("run_due")
+        assert seen == [Status.COMPLETED] * 2
+
+    def test_a_fault_of_one_stops_no_other(
+        self, operator: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rows = [scenario.start() for _ in range(3)]
+        cancel = bulk.cancel
+
+        def faulty(execution: Execution, **how: Any) -> Execution:
+            done = cancel(execution, **how)
+            if execution.pk == rows[1].pk:
+                raise RuntimeError("secret detail")
+            return done
+
+        monkeypatch.setattr(bulk, "cancel", faulty)
+        choose(operator, "cancel", *rows)
+        operation = confirm(operator)
+        call_command("run_due")
+        assert bulk.progress(operation) == bulk.Progress(done=2, refused=1, remaining=0)
+        assert status(rows[1]) == Status.WAITING, "what failed is undone"
+        assert "secret detail" not in text(operator.get(page(operation)))
+
+    def test_what_nobody_confirms_is_forgotten(self, operator: Client, scenario: Scenario) -> None:
+        choose(operator, "cancel", scenario.start())
+        call_command("run_due")
+        assert BulkOperation.objects.exists()
+        BulkOperation.objects.update(asked_at=timezone.now() - timedelta(days=2))
+        call_command("run_due")
+        assert not BulkOperation.objects.exists() and not BulkItem.objects.exists()
+
+    def test_a_purge_takes_along_what_was_done(self, operator: Client, scenario: Scenario) -> None:
+        choose(operator, "cancel", scenario.start())
+        operation = confirm(operator)
+        Execution._base_manager.update(ended_at=timezone.now() - timedelta(days=400))
+        call_command("purge_executions", "--older-than", "365d")
+        assert not Execution.objects.exists()
+        assert operator.get(page(operation)).status_code == 200
+
+
+@pytest.mark.parametrize("killed_after", [0.0, 0.4])
+def test_who_works_at_it_can_be_killed(
+    operator: Client, scenario: Scenario, tmp_path: Path, killed_after: float
+) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("The database of this test is in memory.")
+    rows = [scenario.start() for _ in range(bulk.AT_ONCE + 10)]
+    choose(operator, "cancel", *rows)
+    operation = confirm(operator)
+    worker: subprocess.Popen[str] = Shell(tmp_path).popen("work", "--interval", "0.1")
+    try:
+        limit = time.monotonic() + 60
+        while not operation.items.filter(state=ItemState.DONE).exists():
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        time.sleep(killed_after)
+    finally:
+        worker.send_signal(signal.SIGKILL)
+        worker.communicate()
+    # Its lease runs out.
+    BulkOperation.objects.update(leased_until=None)
+    call_command("run_due")
+    assert bulk.progress(operation) == bulk.Progress(done=len(rows), refused=0, remaining=0)
+    assert not Execution.objects.live().exists()
+    assert AuditEntry.objects.filter(action="cancelled").count() == len(rows)

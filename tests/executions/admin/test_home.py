@@ -1,0 +1,166 @@
+"""The home page: what needs someone now, told to whoever may see it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.urls import reverse
+
+from benchmarks import plans
+from executions import services as running
+from executions.models import Execution
+from tests.conftest import Scenario
+from tests.factories import FindingFactory, UserFactory, user_in
+from tests.people import OPERATORS, PARTICIPANTS, READERS, world
+from tests.test_plans import grown
+from tests.workflows.admin.staff import staff, statements, text
+from workflows import counted
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HOME = reverse("admin:index")
+SECTIONS = ("tasks", "incidents", "overdue", "changes", "live")
+
+
+def client_in(role: str) -> Client:
+    client = Client()
+    client.force_login(user_in(role, is_staff=True))
+    return client
+
+
+def fail(execution: Execution, detail: str = "d") -> None:
+    """Make incidents of the steps at which it stands."""
+    execution.steps.open().update(state="incident", incident={"code": "c", "detail": detail})
+
+
+def totals(shown: str) -> dict[str, str]:
+    """The numbers of the sections, by their names."""
+    found = re.findall(r'<h2 id="need-(\w+)">.*?<span class="need-total">([^<]*)</span>', shown)
+    return dict(found)
+
+
+@pytest.mark.parametrize("who", sorted(READERS))
+def test_each_role_is_told_what_it_may_see(who: str, settings: Any) -> None:
+    made = world(settings, is_staff=True)
+    client = Client()
+    client.force_login(made.users[who])
+    shown = text(client.get(HOME))
+    assert list(totals(shown)) == [
+        name for name in SECTIONS if name != "tasks" or who in PARTICIPANTS
+    ]
+    assert (f"/executions/execution/{made.at_a_form.pk}/" in shown) == (who in PARTICIPANTS)
+    assert ("/admin/executions/subscription/" in shown) == (who in OPERATORS)
+
+
+def test_who_has_no_role_is_told_nothing() -> None:
+    shown = text(staff().get(HOME))
+    assert totals(shown) == {}
+    assert "have permission to view or edit anything" in shown
+
+
+def test_an_incident_leads_to_its_step(scenario: Scenario) -> None:
+    execution = scenario.start()
+    running.submit(execution, node="form", data={"note": "n"})
+    other = scenario.start()
+    fail(other, "The field “day” holds no date.")
+    shown = text(client_in("operator").get(HOME))
+    step = other.steps.open().get()
+    assert totals(shown)["incidents"] == "1"
+    assert f"/execution/{other.pk}/change/#step-{step.cuid}" in shown
+    assert "The field “day” holds no date." in shown
+    followed = client_in("operator").get(
+        reverse("admin:executions_execution_changelist"), {"incident": "yes"}
+    )
+    assert [row.pk for row in followed.context["cl"].result_list] == [other.pk]
+
+
+def test_what_is_overdue_leads_to_its_list(scenario: Scenario) -> None:
+    execution = scenario.start()
+    scenario.start()
+    execution.steps.update(overdue=True)
+    client = client_in("viewer")
+    assert totals(text(client.get(HOME)))["overdue"] == "1"
+    listed = client.get(reverse("admin:executions_execution_changelist"), {"overdue": "yes"})
+    assert [row.pk for row in listed.context["cl"].result_list] == [execution.pk]
+
+
+def test_changes_that_wait_and_that_were_refused_are_there(pending: Any) -> None:
+    client = client_in("viewer")
+    shown = text(client.get(HOME))
+    assert totals(shown)["changes"] == "1"
+    assert "To Policy Exception" in shown
+    pending.state, pending.reason = "not_applied", "A callee has moved."
+    pending.save()
+    shown = text(client.get(HOME))
+    assert "Could not be applied" in shown and "A callee has moved." in shown
+
+
+def test_live_executions_are_told_by_workflow_up_to_a_bound(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        scenario.start()
+    shown = text(client_in("viewer").get(HOME))
+    assert totals(shown)["live"] == "4" and ">4</span>" in shown
+    monkeypatch.setattr("executions.admin.home.AT_A_GLANCE", 3)
+    assert totals(text(client_in("viewer").get(HOME)))["live"] == "3+"
+    assert str(counted.Counted(1_000, True)) == "1,000+"
+
+
+def test_a_name_is_no_markup(scenario: Scenario) -> None:
+    scenario.caller.title = "<script>alert(1)</script>"
+    scenario.caller.save()
+    scenario.start()
+    assert "<script>alert" not in text(client_in("administrator").get(HOME))
+
+
+def test_the_home_page_takes_few_statements_however_much_there_is(
+    scenario: Scenario,
+) -> None:
+    client = Client()
+    client.force_login(user_in("administrator", is_staff=True))
+
+    def fill(number: int) -> None:
+        for _ in range(number):
+            running.start(scenario.caller, FindingFactory(entity_name_type=scenario.limitation))
+            execution = scenario.start()
+            execution.steps.update(overdue=True)
+            broken = scenario.start()
+            running.submit(broken, node="form", data={"note": "n"})
+            fail(scenario.start())
+
+    scenario.start()
+    scenario.hold(by=UserFactory())
+    # What waits holds starts back; the first one is there already.
+    assert statements(lambda: client.get(HOME)) <= 25
+    scenario.caller.pending.all().delete()
+    scenario.callee.pending.all().delete()
+    fill(7)
+    assert statements(lambda: client.get(HOME)) <= 25
+
+
+SHORT = ("executions_incident", "executions_overdue_step", "executions_live", "executions_open")
+"""The indexes of what is live, open, failed or overdue alone: as short as what is asked for."""
+
+
+def test_no_list_of_the_home_page_reads_what_is_running_in_full(
+    scenario: Scenario, vendor: str
+) -> None:
+    if vendor == "sqlite":
+        pytest.skip("SQLite does not see that the state asked for is one of an index's.")
+    grown(scenario, executions=8, workflows=8)
+    scenario.start()
+    client = client_in("administrator")
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        with plans.planned() as found:
+            client.get(HOME)
+        transaction.set_rollback(True)
+    for plan in found:
+        scans = [scan for scan in plan.scans if scan.startswith("executions_")]
+        assert not scans or any(name in "".join(plan.lines) for name in SHORT), plan

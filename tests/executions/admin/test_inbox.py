@@ -1,0 +1,187 @@
+"""The inbox: what waits for whoever looks, filled in right there, with drafts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from executions import services as running
+from executions.admin import inbox
+from executions.models import Execution, Status, Step
+from tests.conftest import Scenario
+from tests.executions.engine.test_branches import started
+from tests.executions.test_interventions import approving
+from tests.factories import FindingFactory, WorkflowFactory, drawn, form, user_in
+from tests.workflows.admin.staff import page, statements, text, told
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+INBOX = reverse("admin:executions_execution_inbox")
+FIELDS: list[dict[str, Any]] = [
+    {"name": "note", "type": "text", "required": True},
+    {"name": "amount", "type": "number"},
+    {"name": "kinds", "type": "multiple_choice", "choices": ["a", "b"]},
+    {"name": "sure", "type": "checkbox"},
+]
+
+
+@pytest.fixture
+def ada() -> Any:
+    return user_in("participant", username="ada", is_staff=True)
+
+
+@pytest.fixture
+def client(ada: Any) -> Client:
+    client = Client()
+    client.force_login(ada)
+    return client
+
+
+def asking(*fields: dict[str, Any], **data: Any) -> Execution:
+    workflow = WorkflowFactory()
+    drawn(workflow, form("form", *(fields or FIELDS), **data))
+    return running.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
+
+
+def send(client: Client, execution: Execution, **answers: Any) -> Any:
+    """Post the form of the open step as the inbox does."""
+    step = execution.steps.get(type="user_action")
+    url = reverse("admin:executions_execution_submit", args=[execution.pk, step.cuid])
+    assert f'action="{url}"' in text(client.get(INBOX))
+    own = {"_draft", "back_to"}
+    sent = {
+        name if name in own else f"{step.cuid}-{name}": value for name, value in answers.items()
+    }
+    return client.post(url, {"back_to": "inbox", **sent})
+
+
+def tasks(client: Client, **query: str) -> list[int]:
+    """The executions that the inbox tells of, in its order."""
+    return [task.execution.pk for task in client.get(INBOX, query).context["tasks"]]
+
+
+class TestWhatWaits:
+    def test_it_has_what_waits_for_me_my_groups_and_anybody(self, client: Client, ada: Any) -> None:
+        ada.groups.add(Group.objects.create(name="risk"))
+        named = asking(assignees={"users": ["ada"]})
+        grouped = asking(assignees={"groups": ["risk"]})
+        anybodys = asking()
+        asking(assignees={"users": ["grace"]})
+        assert sorted(tasks(client)) == sorted(row.pk for row in (named, grouped, anybodys))
+
+    def test_what_is_due_first_comes_first(self, client: Client) -> None:
+        none, late, soon = asking(), asking(deadline="P3D"), asking(deadline="P1D")
+        soon.steps.open().update(overdue=True)
+        assert tasks(client) == [soon.pk, late.pk, none.pk]
+        assert "Overdue" in text(client.get(INBOX))
+
+    def test_it_is_read_page_by_page(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(inbox, "SHOWN", 2)
+        rows = [asking().pk for _ in range(3)]
+        assert tasks(client) == rows[:2] and tasks(client, p="2") == rows[2:]
+        assert tasks(client, p="none") == rows[:2]
+
+    def test_a_vote_is_one_click_away_and_gone_when_it_is_given(
+        self, client: Client, ada: Any
+    ) -> None:
+        execution = started(approving(users=["ada", "grace"], needed=2))
+        step = execution.steps.open().get()
+        assert f"/change/#step-{step.cuid}" in text(client.get(INBOX))
+        running.vote(execution, approves=True, by=ada)
+        assert tasks(client) == []
+        assert "Approved" in text(client.get(INBOX))
+
+    @pytest.mark.parametrize("number", [3, 20])
+    def test_it_takes_few_statements(self, client: Client, ada: Any, number: int) -> None:
+        for _ in range(number):
+            asking(assignees={"users": ["ada"]})
+            started(approving(users=["ada", "grace"], needed=2))
+        assert statements(lambda: client.get(INBOX)) <= 15
+
+    @pytest.mark.parametrize("role", ["viewer", "designer", "operator"])
+    def test_who_fills_in_no_forms_has_none(self, role: str) -> None:
+        other = Client()
+        other.force_login(user_in(role, is_staff=True))
+        assert other.get(INBOX).status_code == 403
+        assert INBOX not in text(other.get(reverse("admin:index")))
+
+    def test_it_is_linked_from_every_page(self, client: Client) -> None:
+        assert f'href="{INBOX}"' in text(client.get(reverse("admin:index")))
+
+
+class TestForms:
+    def test_a_form_is_filled_in_right_there(self, client: Client) -> None:
+        execution = asking()
+        response = send(client, execution, note="done", amount="3")
+        assert response["Location"] == INBOX
+        execution.refresh_from_db()
+        assert execution.status == Status.COMPLETED
+        shown = text(client.get(INBOX))
+        assert "Nothing waits for you" in shown
+        assert f"/executions/execution/{execution.pk}/change/#visit-" in shown, "what I did"
+
+    def test_what_is_wrong_stands_at_its_field_with_what_was_typed(self, client: Client) -> None:
+        asking()
+        execution = asking()
+        shown = text(send(client, execution, note="", amount="many"))
+        assert "<title>Inbox" in shown and "<details open>" in shown
+        assert "This field is required." in shown and 'value="many"' in shown
+
+    def test_what_another_has_done_meanwhile_is_told(self, client: Client) -> None:
+        execution = asking()
+        step = execution.steps.open().get()
+        url = reverse("admin:executions_execution_submit", args=[execution.pk, step.cuid])
+        running.submit(execution, data={"note": "first"})
+        response = client.post(url, {"back_to": "inbox", f"{step.cuid}-note": "second"})
+        assert response["Location"] == INBOX
+        assert any("is no longer open" in message for message in told(response))
+
+
+class TestDrafts:
+    @pytest.mark.parametrize("where", ["inbox", "execution"])
+    def test_what_was_typed_is_kept_and_offered_again(self, client: Client, where: str) -> None:
+        execution = asking()
+        typed = {"note": "half", "amount": "not yet", "kinds": ["b"], "sure": "on"}
+        response = send(client, execution, **typed, _draft="Save draft", back_to=where)
+        back = INBOX if where == "inbox" else page(execution)
+        assert response["Location"] == back
+        execution.refresh_from_db()
+        assert execution.status == Status.WAITING
+        for address in (INBOX, page(execution)):
+            shown = text(client.get(address))
+            assert 'value="half"' in shown and 'value="not yet"' in shown
+            assert shown.count(" checked") >= 2
+        assert "Draft kept" in text(client.get(INBOX))
+
+    def test_it_is_gone_when_it_is_submitted(self, client: Client) -> None:
+        execution = asking()
+        send(client, execution, note="half", _draft="Save draft")
+        send(client, execution, note="whole")
+        assert Step.objects.get(execution=execution, type="user_action").output["note"] == "whole"
+        assert "half" not in text(client.get(INBOX))
+
+    def test_nobody_keeps_a_draft_of_what_is_assigned_to_others(
+        self, client: Client, scenario: Scenario
+    ) -> None:
+        execution = asking(assignees={"users": ["grace"]})
+        step = execution.steps.open().get()
+        url = reverse("admin:executions_execution_submit", args=[execution.pk, step.cuid])
+        response = client.post(url, {f"{step.cuid}-note": "mine", "_draft": "Save draft"})
+        assert any("is assigned to others" in message for message in told(response))
+        step.refresh_from_db()
+        assert step.draft is None
+
+
+def test_only_what_i_did_is_told_of_me(client: Client, ada: Any) -> None:
+    mine, others = asking(), asking()
+    running.submit(mine, data={"note": "n"}, by=ada)
+    running.submit(others, data={"note": "n"}, by=user_in("participant"))
+    done = client.get(INBOX).context["done"]
+    assert [row["step"].execution_id for row in done] == [mine.pk]
+    assert timezone.now() - done[0]["at"] < timedelta(minutes=5)

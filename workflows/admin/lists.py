@@ -1,0 +1,110 @@
+"""What every list of the admin shares: pages that are counted up to a bound, saved filters, CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+
+from workflows import csv_cells
+from workflows.admin.shown import admin_url
+from workflows.counted import COUNTED, Counted, counted
+from workflows.models import SavedFilter
+from workflows.models.saved_filter import plain
+
+if TYPE_CHECKING:
+    from workflows.admin.guarded import GuardedAdmin
+
+CHUNK = 500
+
+
+class BoundedPaginator(Paginator):
+    """Pages of the first ``COUNTED`` rows; nobody leafs through more, and filters find the rest."""
+
+    most = COUNTED
+    object_list: Any
+
+    @cached_property
+    def _counted(self) -> Counted:
+        return counted(self.object_list, self.most)
+
+    @property
+    def count(self) -> int:
+        """How many rows there are to page through."""
+        return self._counted.number
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are more than those."""
+        return self._counted.has_more
+
+
+def list_name(model: Any) -> str:
+    """What the saved filters of the list of this model are kept under."""
+    return str(model._meta.label_lower)
+
+
+def list_context(model_admin: GuardedAdmin, request: HttpRequest) -> dict[str, Any]:
+    """The links of a list: its saved filters, one to save this one, and its rows as CSV."""
+    query = plain(request.GET)
+    name = list_name(model_admin.model)
+    address = admin_url(model_admin.model, "changelist")
+    saved = SavedFilter.objects.seen_by(request.user).filter(list=name).order_by("name", "pk")
+    links = [
+        {
+            "name": row.name,
+            "url": f"{address}?{row.query}",
+            "is_current": row.query == query,
+            "is_shared": row.shared,
+        }
+        for row in saved
+    ]
+    is_known = any(link["is_current"] for link in links)
+    return {
+        "saved_filters": links,
+        "save_url": query
+        and not is_known
+        and admin_url(SavedFilter, "add", list=name, query=query),
+        "manage_url": links and admin_url(SavedFilter, "changelist"),
+        "csv_url": model_admin.csv_columns
+        and admin_url(model_admin.model, "csv") + (f"?{query}" if query else ""),
+    }
+
+
+def csv_view(model_admin: GuardedAdmin, request: HttpRequest) -> HttpResponseBase:
+    """All the rows that the filters of the address leave, streamed."""
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied
+    try:
+        rows = model_admin.get_changelist_instance(request).queryset
+    except IncorrectLookupParameters:
+        return HttpResponseRedirect(admin_url(model_admin.model, "changelist", e=1))
+    columns = model_admin.csv_columns
+    related = {path.rpartition(".")[0].replace(".", "__") for path in columns.values()} - {""}
+    if related:
+        rows = rows.select_related(*sorted(related))
+    name = str(model_admin.opts.verbose_name_plural).replace(" ", "-")
+    return csv_cells.response(name, _rows(rows, columns))
+
+
+def _rows(rows: QuerySet[Any], columns: dict[str, str]) -> Iterator[list[Any]]:
+    yield list(columns)
+    chunk = list(rows.order_by("-pk")[:CHUNK])
+    while chunk:
+        for row in chunk:
+            yield [_at(row, path) for path in columns.values()]
+        # Each chunk begins where the last one ended: a cursor would hold a transaction open.
+        chunk = list(rows.filter(pk__lt=chunk[-1].pk).order_by("-pk")[:CHUNK])
+
+
+def _at(row: Any, path: str) -> Any:
+    for name in path.split("."):
+        row = None if row is None else getattr(row, name)
+    return row

@@ -1,0 +1,94 @@
+"""Filters of lists that people have given a name."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.http import QueryDict
+
+SHARE_FILTERS = "workflows.share_savedfilter"
+"""The permission to share filters with everyone, and to change those that are shared."""
+LONGEST = 2_000
+BY_TYPE = "entity_name_type__id__exact"
+"""How the lists of the admin are filtered by a finding type."""
+
+
+class SavedFilterQuerySet(models.QuerySet["SavedFilter"]):
+    """Saved filters, by who may use them."""
+
+    def seen_by(self, user: Any) -> SavedFilterQuerySet:
+        """The user's own, and those that are shared with everyone."""
+        return self.filter(Q(user=user) | Q(shared=True))
+
+    def merge_types(self, source: int, target: int) -> None:
+        """Let what is filtered by one finding type, by its id, be filtered by another."""
+        for row in self.filter(query__contains=BY_TYPE):
+            query = QueryDict(row.query, mutable=True)
+            for name in query:
+                if name.endswith(BY_TYPE):
+                    values = query.getlist(name)
+                    query.setlist(
+                        name, [str(target) if value == str(source) else value for value in values]
+                    )
+            row.query = plain(query)
+            row.save(update_fields=["query"])
+
+
+class SavedFilter(models.Model):
+    """What a list of the admin is filtered by, under a name: its owner's, or everyone's.
+
+    ``query`` is that of the list's address; a row that it names by its id may be gone, and the
+    list is empty then.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    list = models.CharField(max_length=100, help_text="The model that is listed: app.model.")
+    name = models.CharField(max_length=100)
+    query = models.TextField(blank=True)
+    shared = models.BooleanField(
+        default=False, verbose_name="shared with everyone", help_text="Everyone finds it then."
+    )
+
+    objects = SavedFilterQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["list", "name", "pk"]
+        default_permissions = ()
+        permissions: ClassVar = [("share_savedfilter", "Can share filters with everyone")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["user", "list", "name"],
+                name="workflows_savedfilter_once",
+                violation_error_message="You have a filter of this name for this list.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Raises ``ValidationError`` for a query that is too long, or that no database keeps."""
+        super().clean()
+        if len(self.query) > LONGEST or "\0" in self.query:
+            raise ValidationError("The filter is too long to be kept.", code="invalid")
+        self.query = plain(QueryDict(self.query))
+
+    def may_be_changed_by(self, user: Any) -> bool:
+        """Whether this user may rename, share or delete it."""
+        if self.shared:
+            return bool(user.has_perm(SHARE_FILTERS))
+        return bool(self.user_id == user.pk)
+
+
+def plain(query: QueryDict, *, without: tuple[str, ...] = ("p", "all", "e")) -> str:
+    """A query in the order of its names, without the page and what is only told once."""
+    pairs = [(name, value) for name in sorted(query) for value in query.getlist(name)]
+    kept = QueryDict(mutable=True)
+    for name, value in pairs:
+        if name not in without and not name.startswith("_"):
+            kept.appendlist(name, value)
+    return kept.urlencode()
