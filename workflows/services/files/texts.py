@@ -47,8 +47,12 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+# What breaks a line to YAML, and comes back as another break.
+_BREAK = re.compile("[\r\x85\u2028\u2029]")
+
+
 def _write_text(dumper: _Dumper, text: str) -> Any:
-    style = "|" if "\n" in text else None
+    style = '"' if _BREAK.search(text) else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
