@@ -19,7 +19,7 @@ from typing import Any
 from django.db import DatabaseError, connections, transaction
 
 from workflows import locks
-from workflows.database_refusals import as_refusal
+from workflows.database_refusals import NotUnique, as_refusal
 from workflows.graph import START_TO_END
 from workflows.models import FindingType, RecordType, Workflow
 from workflows.models.audit import record_refusal
@@ -102,6 +102,9 @@ def _bring_in(file: WorkflowFile, match: str, apply: bool, by: Any, why: str) ->
         return plan
     except DatabaseError as error:
         refusal = as_refusal(error)
+        if isinstance(refusal, NotUnique):
+            # Somebody has created it meanwhile: it is found, and compared.
+            raise locks.TryAgain from error
         if refusal is None or plan is None:
             raise
         raise NotBroughtIn(refusal, plan, []) from error
