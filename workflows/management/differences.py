@@ -24,7 +24,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         if item.status == files.CREATED:
             yield f"+ workflow “{item.title}” ({item.cuid}): {_described(item)}"
         elif item.status == files.CHANGED:
-            yield f"~ workflow “{item.title}” ({item.cuid})"
+            version = f", version {item.version}" if item.version else ""
+            yield f"~ workflow “{item.title}” ({item.cuid}){version}"
             yield from (f"    {line}" for line in _changes(item, titles))
     if unchanged := plan.of_status(files.UNCHANGED):
         yield f"= {count(len(unchanged), 'workflow')} unchanged"
@@ -62,8 +63,8 @@ def _changes(item: Item, titles: Mapping[str, str]) -> Iterator[str]:
     if not item.redrawn:
         return
     found = item.graph
-    if not found:
-        yield "graph: the same, in another arrangement"
+    if item.rearranged:
+        yield "~ where nodes and edges stand, or their order"
     types = {
         str(node.get("id")): node.get("type")
         for source in (item.stored.source if item.stored else {}, item.source)
@@ -113,6 +114,7 @@ def _item_data(item: Item) -> dict[str, Any]:
     if item.redrawn:
         found = item.graph
         data["graph"] = {
+            "rearranged": item.rearranged,
             "nodes": found.nodes,
             "edges": [
                 {"source": source, "target": target, "sourceHandle": handle, "change": what}

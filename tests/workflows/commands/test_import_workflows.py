@@ -139,12 +139,12 @@ def test_the_lines_of_a_diff(scenario: Scenario, importing: Importing) -> None:
     out = importing.edited(edit)
     assert not importing.error
     assert out.splitlines() == [
-        f"~ workflow “Workflow 3” ({scenario.callee.cuid})",
+        f"~ workflow “Workflow 3” ({scenario.callee.cuid}), version 1",
         "    - node gone (user_action)",
         "    + edge start → end",
         "    - edge start → gone",
         "    - edge gone → end",
-        f"~ workflow “Workflow 4” ({scenario.caller.cuid})",
+        f"~ workflow “Workflow 4” ({scenario.caller.cuid}), version 1",
         '    state: "active" → "draft"',
         "    ~ node call (run_workflow)",
         f"        data.workflow: “Workflow 3” ({scenario.callee.cuid}) → “Other” ({other.cuid})",
@@ -153,15 +153,28 @@ def test_the_lines_of_a_diff(scenario: Scenario, importing: Importing) -> None:
     ]
 
 
-def test_another_arrangement_is_a_change_of_its_own(
+MOVED = "    ~ where nodes and edges stand, or their order\n"
+
+
+def test_another_arrangement_is_a_change_and_is_told(
     scenario: Scenario, importing: Importing
 ) -> None:
-    def edit(data: dict[str, Any]) -> None:
+    def moved(data: dict[str, Any]) -> None:
         node_of(data, "Workflow 4", "form")["position"] = {"x": 7, "y": 8}
 
-    assert "    graph: the same, in another arrangement\n" in importing.edited(edit)
-    importing.edited(edit, "--apply")
+    def turned(data: dict[str, Any]) -> None:
+        titled(data, "Workflow 4")["edges"].reverse()
+        node_of(data, "Workflow 4", "form")["data"]["title"] = "Say more"
+
+    def asked(data: dict[str, Any]) -> None:
+        node_of(data, "Workflow 4", "form")["data"]["title"] = "Say less"
+
+    for edit in (moved, turned):
+        assert MOVED in importing.edited(edit)
+        importing.edited(edit, "--apply")
+        assert "unchanged" in importing.edited(edit)
     assert "position: {x: 7, y: 8}" in exported()
+    assert MOVED not in importing.edited(asked)
 
 
 def test_what_runs_goes_on_and_the_version_tells_who_and_why(

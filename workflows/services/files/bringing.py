@@ -21,6 +21,7 @@ from django.db import DatabaseError, connections, transaction
 from workflows import locks
 from workflows.database_refusals import NotUnique, as_refusal
 from workflows.graph import START_TO_END
+from workflows.jsontext import canonical
 from workflows.models import FindingType, RecordType, Workflow
 from workflows.models.audit import record_refusal
 from workflows.models.context_change import lock_for_edit
@@ -190,10 +191,12 @@ class _Bringing:
 
     def save(self, item: Item, values: dict[str, Any]) -> None:
         row = self.stored(item)
-        names = [name for name, value in values.items() if getattr(row, name) != value]
-        # True is no 1 in the details of a trigger.
-        if "trigger_data" in values and repr(row.trigger_data) != repr(values["trigger_data"]):
-            names = [*{*names, "trigger_data"}]
+        # Compared as JSON: to Python, true equals 1.
+        names = [
+            name
+            for name, value in values.items()
+            if canonical(getattr(row, name)) != canonical(value)
+        ]
         if not names:
             return
         for name in names:

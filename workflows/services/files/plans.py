@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from workflows.graph.changes import Changes, FieldChange, changes
+from workflows.graph.changes import Changes, FieldChange, changes, objects, way
 from workflows.jsontext import canonical
 from workflows.models import EntityName, FindingType, RecordType, Workflow
 from workflows.services.files.layout import FINDING, RECORD, TypeEntry, WorkflowEntry
@@ -123,11 +123,42 @@ class Item:
         return changes(self.stored.source if self.stored else {}, self.source)
 
     @property
+    def rearranged(self) -> bool:
+        """Whether what stays of its graph stands elsewhere, or in another order."""
+        if self.stored is None or not self.redrawn:
+            return False
+        return any(
+            _common(part(self.stored.source), part(self.source))
+            != _common(part(self.source), part(self.stored.source))
+            for part in (_nodes, _edges)
+        )
+
+    @property
     def status(self) -> str:
         """Created, changed or unchanged."""
         if self.stored is None:
             return CREATED
         return CHANGED if self.settings or self.changes_type or self.redrawn else UNCHANGED
+
+
+Row = tuple[Any, str]
+"""What a node or an edge is known by, and all of it that ``changes()`` does not look at."""
+
+
+def _nodes(source: Any) -> list[Row]:
+    return [
+        (node.get("id"), canonical({key: node[key] for key in node if key not in ("type", "data")}))
+        for node in objects(source, "nodes")
+    ]
+
+
+def _edges(source: Any) -> list[Row]:
+    return [(way(edge), canonical(edge)) for edge in objects(source, "edges")]
+
+
+def _common(rows: list[Row], others: list[Row]) -> list[Row]:
+    known = {key for key, _ in others}
+    return [row for row in rows if row[0] in known]
 
 
 @dataclass(slots=True)

@@ -86,7 +86,8 @@ def _node(node: dict[str, Any], titles: Mapping[str, str]) -> dict[str, Any]:
         if row["type"] == RUN_WORKFLOW:
             # By title for whoever reads it; by either for the database that it is brought into.
             cuid = data["workflow"]
-            data["workflow"] = {"title": titles[cuid], "cuid": cuid}
+            title = {"title": titles[cuid]} if cuid in titles else {}
+            data["workflow"] = {**title, "cuid": cuid}
     if isinstance(row.get("position"), dict):
         row["position"] = Inline(row["position"])
     return row
