@@ -77,6 +77,7 @@ class Command(ExampleCommand):
                         apply=options["apply"],
                         by=user,
                         why=options["why"],
+                        told=shown,
                     )
             except InvalidFile as invalid:
                 raise self._invalid(invalid, told, options) from None

@@ -12,7 +12,7 @@ Locks: workflows by id, as an editor of all of them together takes them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from django.db import DatabaseError, connections, transaction
 from workflows import locks
 from workflows.database_refusals import NotUnique, as_refusal
 from workflows.graph import START_TO_END
+from workflows.guards import count
 from workflows.jsontext import canonical
 from workflows.models import FindingType, RecordType, Workflow
 from workflows.models.audit import record_refusal
@@ -56,8 +57,17 @@ class NotBroughtIn(Exception):
         self.pointer = items[0].entry.named.pointer if items else ""
 
 
+Told = Callable[[str], object]
+
+
 def bring_in(
-    file: WorkflowFile, *, match: str = CUID, apply: bool = False, by: Any = None, why: str = ""
+    file: WorkflowFile,
+    *,
+    match: str = CUID,
+    apply: bool = False,
+    by: Any = None,
+    why: str = "",
+    told: Told = str,
 ) -> Plan:
     """Make the workflows of this file what it says they are: all of them, or nothing.
 
@@ -65,6 +75,7 @@ def bring_in(
         match: ``cuid`` or ``title``: what a workflow or a type is known by.
         apply: without it, all of it is done and taken back: what is refused is refused then too.
         why: kept with the versions.
+        told: is told now and then how far it has come.
 
     Returns:
         What was done, or would be, with the numbers of the versions.
@@ -74,7 +85,7 @@ def bring_in(
         NotBroughtIn: what a guard has refused.
     """
     try:
-        return _bring_in(file, match, apply, by, why)
+        return _bring_in(file, match, apply, by, why, told)
     except NotBroughtIn as stopped:
         if apply:
             # What was recorded inside has gone with the transaction.
@@ -83,7 +94,7 @@ def bring_in(
 
 
 @locks.retrying
-def _bring_in(file: WorkflowFile, match: str, apply: bool, by: Any, why: str) -> Plan:
+def _bring_in(file: WorkflowFile, match: str, apply: bool, by: Any, why: str, told: Told) -> Plan:
     plan: Plan | None = None
     try:
         with transaction.atomic():
@@ -93,7 +104,7 @@ def _bring_in(file: WorkflowFile, match: str, apply: bool, by: Any, why: str) ->
             if plan.reached - before.reached:
                 raise locks.TryAgain
             if not plan.is_empty:
-                _Bringing(plan, by, why).run()
+                _Bringing(plan, by, why, told).run()
             connection = connections[DB]
             if not apply:
                 if connection.vendor == "postgresql":
@@ -120,10 +131,11 @@ def _lock(plan: Plan) -> None:
 
 
 class _Bringing:
-    def __init__(self, plan: Plan, by: Any, why: str) -> None:
+    def __init__(self, plan: Plan, by: Any, why: str, told: Told) -> None:
         self.plan = plan
         self.by = by
         self.why = why
+        self.told = told
         self.there = [item for item in plan.items if item.stored is not None]
 
     def run(self) -> None:
@@ -137,7 +149,8 @@ class _Bringing:
             if self.calls_across(item):
                 self.draw(item, START_TO_END)
         self.change_types()
-        for item in self.plan.order:
+        for number, item in enumerate(self.plan.order, 1):
+            self.told(f"Drawing {number} of {count(len(self.plan.order), 'workflow')}")
             if item.redrawn:
                 self.draw(item, item.source)
             if item.stored and item.stored.state == RETIRED and item.entry.state != RETIRED:
