@@ -106,6 +106,28 @@ def limit_wait(using: str) -> None:
             cursor.execute("SET LOCAL lock_timeout = %s", [f"{LOCK_TIMEOUT_MS}ms"])
 
 
+@contextmanager
+def stable_snapshot(using: str = "default") -> Iterator[None]:
+    """A transaction that sees one state of the database and keeps no writer waiting."""
+    connection: Any = connections[using]
+    if connection.vendor == "sqlite":
+        # Django reads the mode from the settings when it connects.
+        connection.ensure_connection()
+        mode, connection.transaction_mode = connection.transaction_mode, "DEFERRED"
+        try:
+            with transaction.atomic(using=using):
+                yield
+        finally:
+            connection.transaction_mode = mode
+        return
+    nested = connection.in_atomic_block
+    with transaction.atomic(using=using):
+        if not nested:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
+
+
 class TimedOut(Exception):
     """A lock was not had in the time that there was for it."""
 

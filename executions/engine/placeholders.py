@@ -44,11 +44,19 @@ def problems_in(value: object, at: str = "", *, secrets: bool = False) -> Iterat
 
 def names_in(value: object) -> set[str]:
     """The fields that the texts inside a JSON value name."""
+    return {name for name in _named_in(value) if not name.startswith("secret:")}
+
+
+def secrets_in(value: object) -> set[str]:
+    """The secrets that the texts inside a JSON value name."""
+    return {found[1] for name in _named_in(value) if (found := _SECRET.fullmatch(name))}
+
+
+def _named_in(value: object) -> set[str]:
     if isinstance(value, str):
-        named = {match[1].strip() for match in _ANY.finditer(value)}
-        return {name for name in named if not name.startswith("secret:")}
+        return {match[1].strip() for match in _ANY.finditer(value)}
     items = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
-    return {name for item in items for name in names_in(item)}
+    return {name for item in items for name in _named_in(item)}
 
 
 def fill(

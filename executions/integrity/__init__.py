@@ -17,7 +17,8 @@ from executions.integrity.contexts import (
 from executions.integrity.frozen import closures, cycles, versions
 from executions.integrity.house import audit_log, changes_on_hold, nowhere, opened_seals
 from executions.integrity.standing import calling_steps, jobs, open_steps, pinned_children, places
-from executions.integrity.violation import REPAIR, Violation, stable_snapshot
+from executions.integrity.violation import REPAIR, Violation
+from workflows.locks import stable_snapshot
 
 LAWS: tuple[Callable[[], Iterator[Violation]], ...] = (
     live_contexts,

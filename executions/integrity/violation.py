@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
-
-from django.db import connections, transaction
 
 DB = "default"
 CHUNK = 500
@@ -41,25 +36,3 @@ class Violation:
             "detail": self.detail,
             "remedy": self.remedy,
         }
-
-
-@contextmanager
-def stable_snapshot(using: str = DB) -> Iterator[None]:
-    """A transaction that sees one state of the database and keeps no writer waiting."""
-    connection: Any = connections[using]
-    if connection.vendor == "sqlite":
-        # Django reads the mode from the settings when it connects.
-        connection.ensure_connection()
-        mode, connection.transaction_mode = connection.transaction_mode, "DEFERRED"
-        try:
-            with transaction.atomic(using=using):
-                yield
-        finally:
-            connection.transaction_mode = mode
-        return
-    nested = connection.in_atomic_block
-    with transaction.atomic(using=using):
-        if not nested:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield

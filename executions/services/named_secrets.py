@@ -1,0 +1,33 @@
+"""The secrets that workflows name: values stay where they are, so they may be missing here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from executions.engine import placeholders
+from executions.engine.nodes.webhook import WEBHOOK
+from executions.models import Secret
+from workflows.services.files import Item
+
+
+def missing_secrets(items: Iterable[Item]) -> list[str]:
+    """A sentence for each secret that is not here, with the workflows that name it."""
+    titles: dict[str, list[str]] = {}
+    for item in items:
+        for name in sorted(_named(item)):
+            titles.setdefault(name, []).append(f"“{item.title}” ({item.cuid})")
+    known = set(Secret._base_manager.filter(name__in=titles).values_list("name", flat=True))
+    return [
+        f"The secret “{name}” is not here, and does not come with a file; named by "
+        f"{', '.join(named[:10])}" + (f" and {len(named) - 10} more." if len(named) > 10 else ".")
+        for name, named in sorted(titles.items())
+        if name not in known
+    ]
+
+
+def _named(item: Item) -> set[str]:
+    found = placeholders.secrets_in(item.source)
+    found |= {node["data"]["secret"] for node in item.source["nodes"] if node["type"] == WEBHOOK}
+    if item.entry.trigger == WEBHOOK:
+        found.add(item.entry.trigger_data["secret"])
+    return found

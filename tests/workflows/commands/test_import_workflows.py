@@ -1,0 +1,403 @@
+"""``manage.py import_workflows``: it shows what differs, and ``--apply`` makes it so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from executions.models import Entity, Execution, Secret
+from executions.services import submit
+from tests.conftest import Scenario
+from tests.factories import (
+    FindingTypeFactory,
+    RecordTypeFactory,
+    UserFactory,
+    WorkflowFactory,
+    call,
+    drawn,
+    form,
+)
+from tests.test_dry_runs import everything
+from tests.workflows.files import Importing, data_of, exported, titled
+from workflows import services
+from workflows.models import AuditEntry, FindingType, RecordType, Version, Workflow
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+
+def emptied() -> None:
+    """Let the database have nothing of what was exported."""
+    with transaction.atomic():
+        Execution._base_manager.all()._raw_delete("default")
+        Entity.objects.all().delete()
+        for row in reversed(Workflow.objects.order_by("pk")):
+            row.delete()
+        FindingType.objects.all().delete()
+        RecordType.objects.all().delete()
+
+
+def node_of(data: dict[str, Any], title: str, node_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        row for row in titled(data, title)["nodes"] if row["id"] == node_id
+    )
+    return found
+
+
+@pytest.fixture
+def house(scenario: Scenario) -> Scenario:
+    """Something of everything beside the scenario."""
+    kind = RecordTypeFactory(name="Model", description="What is\nlisted")
+    models = {
+        "entity_name": "InventoryModel",
+        "entity_name_type": None,
+        "primary_record_type": kind,
+    }
+    inner = WorkflowFactory(title="Inner", **models)
+    outer = WorkflowFactory(
+        title="Outer", description="Two\nlines", trigger="created", state="draft", **models
+    )
+    drawn(outer, {**call(inner, "one"), "position": {"x": 1.5, "y": -2}}, call(inner, "two"))
+    rule = {"field": "severity", "op": "gte", "value": 3}
+    scenario.callee.trigger = "changed"
+    scenario.callee.trigger_data = {"fields": ["severity"], "rule": rule}
+    scenario.callee.save()
+    old = WorkflowFactory(title="Old", entity_name_type=scenario.limitation)
+    drawn(old, call(scenario.callee))
+    services.retire(old)
+    return scenario
+
+
+@pytest.mark.parametrize("form_of", ["yaml", "json"])
+def test_into_an_empty_database_and_out_again_are_the_same_bytes(
+    house: Scenario, importing: Importing, form_of: str
+) -> None:
+    text = exported("--all", "--format", form_of)
+    emptied()
+    out = importing(text)
+    assert not importing.error
+    assert "+ workflow “Outer”" in out and "draft, record type “Model”, trigger created" in out
+    assert "Nothing has been changed; with --apply it is." in out
+    assert not Workflow.objects.exists() and not FindingType.objects.exists()
+    assert "Imported." in importing(text, "--apply")
+    assert not importing.error
+    assert exported("--all", "--format", form_of) == text
+    assert set(Version.objects.values_list("number", flat=True)) == {1}
+
+
+def test_import_workflows_of_what_is_in_place_writes_nothing(
+    house: Scenario, importing: Importing
+) -> None:
+    text, before = exported("--all"), everything()
+    for arguments in ([], ["--apply"], ["--match", "title", "--apply"], ["--dry-run"]):
+        out = importing(text, *arguments)
+        assert "= 5 workflows unchanged\nAll of it is in place: unchanged.\n" in out
+    assert everything() == before
+
+
+def test_a_dry_run_changes_nothing_and_tells_what_apply_then_does(
+    house: Scenario, importing: Importing
+) -> None:
+    data = data_of(exported("--all"))
+    titled(data, "Workflow 4").update(title="Renamed", description="Why")
+    for node in titled(data, "Renamed")["nodes"]:
+        if node["id"] == "form":
+            node["data"]["button_label"] = "Go"
+    before = everything()
+    tried = importing.told(data)
+    assert everything() == before
+    done = importing.told(data, "--apply")
+    assert (tried.pop("applied"), done.pop("applied")) == (False, True)
+    assert tried == done
+    row = next(row for row in done["workflows"] if row["title"] == "Renamed")
+    assert (row["status"], row["version"]) == ("changed", 1)
+    assert row["settings"] == {
+        "title": {"before": "Workflow 4", "after": "Renamed"},
+        "description": {"before": "", "after": "Why"},
+    }
+    assert row["graph"]["nodes"] == {"form": "changed"}
+    assert row["graph"]["fields"]["form"] == [
+        {"path": "data.button_label", "change": "added", "before": None, "after": "Go"}
+    ]
+    assert {row["status"] for row in done["workflows"]} == {"changed", "unchanged"}
+    assert {row["status"] for row in importing.told(data)["workflows"]} == {"unchanged"}
+
+
+def test_the_lines_of_a_diff(scenario: Scenario, importing: Importing) -> None:
+    other = WorkflowFactory(title="Other", entity_name_type=scenario.limitation)
+    drawn(scenario.callee, form("gone"))
+
+    def edit(data: dict[str, Any]) -> None:
+        caller = titled(data, "Workflow 4")
+        caller["state"] = "draft"
+        node_of(data, "Workflow 4", "call")["data"]["workflow"] = {"title": "Other"}
+        callee = titled(data, "Workflow 3")
+        del callee["nodes"][1], callee["edges"][1]
+        callee["edges"][0]["target"] = "end"
+
+    out = importing.edited(edit)
+    assert not importing.error
+    assert out.splitlines() == [
+        f"~ workflow “Workflow 3” ({scenario.callee.cuid}), version 1",
+        "    - node gone (user_action)",
+        "    + edge start → end",
+        "    - edge start → gone",
+        "    - edge gone → end",
+        f"~ workflow “Workflow 4” ({scenario.caller.cuid}), version 1",
+        '    state: "active" → "draft"',
+        "    ~ node call (run_workflow)",
+        f"        data.workflow: “Workflow 3” ({scenario.callee.cuid}) → “Other” ({other.cuid})",
+        "= 1 workflow unchanged",
+        "Nothing has been changed; with --apply it is.",
+    ]
+
+
+MOVED = "    ~ where nodes and edges stand, or their order\n"
+
+
+def test_another_arrangement_is_a_change_and_is_told(
+    scenario: Scenario, importing: Importing
+) -> None:
+    def moved(data: dict[str, Any]) -> None:
+        node_of(data, "Workflow 4", "form")["position"] = {"x": 7, "y": 8}
+
+    def turned(data: dict[str, Any]) -> None:
+        titled(data, "Workflow 4")["edges"].reverse()
+        node_of(data, "Workflow 4", "form")["data"]["title"] = "Say more"
+
+    def asked(data: dict[str, Any]) -> None:
+        node_of(data, "Workflow 4", "form")["data"]["title"] = "Say less"
+
+    for edit in (moved, turned):
+        assert MOVED in importing.edited(edit)
+        importing.edited(edit, "--apply")
+        assert "unchanged" in importing.edited(edit)
+    assert "position: {x: 7, y: 8}" in exported()
+    assert MOVED not in importing.edited(asked)
+
+
+def test_what_runs_goes_on_and_the_version_tells_who_and_why(
+    scenario: Scenario, importing: Importing
+) -> None:
+    user = UserFactory(username="ada")
+    execution = scenario.start()
+
+    def edit(data: dict[str, Any]) -> None:
+        node_of(data, "Workflow 4", "form")["data"]["title"] = "Say more"
+        titled(data, "Workflow 4")["title"] = "Renamed"
+
+    importing.edited(edit, "--apply", "--by", "ada", "--why", "as reviewed")
+    assert not importing.error
+    version = scenario.caller.latest_version
+    assert (version.number, version.notes, version.created_by) == (2, "as reviewed", user)
+    entries = list(AuditEntry.objects.order_by("-id")[:2])
+    assert {(row.face, row.who, row.refused) for row in entries} == {("command", "ada", False)}
+    assert {row.action for row in entries} == {"changed", "graph_saved"}
+    assert len({row.request_id for row in entries}) == 1
+    submit(execution, node="form", data={"note": "n"})
+    execution.refresh_from_db()
+    assert execution.status == "completed" and execution.version.number == 1
+
+
+def test_caller_and_callee_take_another_type_together(
+    scenario: Scenario, importing: Importing
+) -> None:
+    def edit(data: dict[str, Any]) -> None:
+        data["finding_types"].append(
+            {"cuid": scenario.exception.cuid, "name": "Policy Exception", "description": ""}
+        )
+        for row in data["workflows"]:
+            row["entity_name_type"] = {"name": "Policy Exception"}
+
+    out = importing.edited(edit, "--apply")
+    assert not importing.error
+    assert "finding type “Model Limitation”" in out and "→ finding type “Policy Exception”" in out
+    assert {row.entity_name_type for row in Workflow.objects.all()} == {scenario.exception}
+    assert {row.latest_version.number for row in Workflow.objects.all()} == {1}
+
+
+def test_a_type_that_is_missing_is_created_and_what_is_there_stays(
+    scenario: Scenario, importing: Importing
+) -> None:
+    def edit(data: dict[str, Any]) -> None:
+        data["finding_types"][0]["description"] = "Another"
+        data["finding_types"].append({"name": "New", "cuid": "cnew"})
+        data["finding_types"].append({"name": "Unused", "cuid": "cunused"})
+        for row in data["workflows"]:
+            row["entity_name_type"] = {"cuid": "cnew"}
+
+    data = data_of(exported())
+    edit(data)
+    out = importing(data, "--apply")
+    assert not importing.error
+    assert "+ finding type “New” (cnew)" in out
+    assert "note: The finding type “Unused” is not created: no workflow of the file has it." in out
+    assert "“Model Limitation”" in out and "it stays as it is here" in out
+    assert FindingType.objects.get(name="New").cuid == "cnew"
+    assert not FindingType.objects.filter(name="Unused").exists()
+    assert FindingType.objects.get(name="Model Limitation").description == ""
+    assert "unchanged" in importing(data, "--apply")
+
+
+class TestInOneStepWhatNoOrderOfSingleEditsAllows:
+    """Each file is brought in whole, though none of its edits could come first as it is."""
+
+    def test_calls_are_exchanged_while_types_change(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        # Workflow 4 calls 3 now; it is to take the other type and call only "Apart".
+        apart = WorkflowFactory(title="Apart", entity_name_type=scenario.exception)
+        drawn(scenario.callee, form())
+
+        def edit(data: dict[str, Any]) -> None:
+            titled(data, "Workflow 4")["entity_name_type"] = {"cuid": scenario.exception.cuid}
+            node_of(data, "Workflow 4", "call")["data"]["workflow"] = {"cuid": apart.cuid}
+
+        importing.edited(edit, "--apply")
+        assert not importing.error
+        scenario.caller.refresh_from_db()
+        assert scenario.caller.entity_name_type == scenario.exception
+        assert [row.callee for row in scenario.caller.latest_version.references.all()] == [apart]
+
+    def test_who_calls_whom_is_turned_round(self, scenario: Scenario, importing: Importing) -> None:
+        def edit(data: dict[str, Any]) -> None:
+            one, other = titled(data, "Workflow 3"), titled(data, "Workflow 4")
+            one["nodes"], other["nodes"] = other["nodes"], one["nodes"]
+            one["edges"], other["edges"] = other["edges"], one["edges"]
+            node_of(data, "Workflow 3", "call")["data"]["workflow"] = {"title": "Workflow 4"}
+
+        importing.edited(edit, "--apply")
+        assert not importing.error
+        assert [row.callee for row in scenario.callee.latest_version.references.all()] == [
+            scenario.caller
+        ]
+
+    def test_who_starts_on_creation_is_exchanged(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        one = WorkflowFactory(trigger="created", entity_name_type=scenario.limitation)
+        other = WorkflowFactory(trigger="created", entity_name_type=scenario.exception)
+
+        def edit(data: dict[str, Any]) -> None:
+            for row, kind in ((one, scenario.exception), (other, scenario.limitation)):
+                titled(data, row.title)["entity_name_type"] = {"cuid": kind.cuid}
+
+        def hand_over(data: dict[str, Any]) -> None:
+            titled(data, one.title)["state"] = "retired"
+            titled(data, "Workflow 3").update(
+                trigger="created", entity_name_type={"cuid": scenario.exception.cuid}
+            )
+            titled(data, "Workflow 4").update(entity_name_type={"cuid": scenario.exception.cuid})
+
+        for edited in (edit, hand_over):
+            importing.edited(edited, "--apply")
+            assert not importing.error
+        one.refresh_from_db()
+        assert (one.entity_name_type, one.state) == (scenario.exception, "retired")
+
+    def test_callers_and_callees_retire_and_come_back_together(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        for state in ("retired", "active"):
+            importing.edited(
+                lambda data, state=state: [row.update(state=state) for row in data["workflows"]],
+                "--apply",
+            )
+            assert not importing.error
+            assert set(Workflow.objects.values_list("state", flat=True)) == {state}
+
+
+class TestMatching:
+    def test_by_title_between_databases_that_have_made_their_own(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        text = exported()
+        emptied()
+        kind = FindingTypeFactory(name="Model Limitation")
+        callee = WorkflowFactory(title="Workflow 3", entity_name_type=kind)
+        out = importing(text, "--match", "title", "--apply")
+        assert not importing.error
+        assert out.startswith(f"+ workflow “Workflow 4” ({scenario.caller.cuid})")
+        caller = Workflow.objects.get(title="Workflow 4")
+        assert caller.entity_name_type == kind
+        assert [row.callee for row in caller.latest_version.references.all()] == [callee]
+        assert "unchanged" in importing(text, "--match", "title")
+
+    def test_a_file_without_cuids_is_one_to_go_by_titles(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        data = data_of(exported())
+        for row in data["workflows"] + data["finding_types"]:
+            del row["cuid"]
+        for row in data["workflows"]:
+            del row["entity_name_type"]["cuid"], row["description"], row["trigger_data"]
+        del node_of(data, "Workflow 4", "call")["data"]["workflow"]["cuid"], data["record_types"]
+        importing(data)
+        assert "“Workflow 3” has no cuid; to go by titles: --match title." in importing.error
+        assert "= 2 workflows unchanged" in importing(data, "--match", "title")
+
+    def test_another_of_the_same_title_is_noted(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        def edit(data: dict[str, Any]) -> None:
+            titled(data, "Workflow 4")["cuid"] = "cnew"
+
+        out = importing.edited(edit)
+        assert (
+            "note: “Workflow 4” (cnew) is created beside another of that title "
+            f"({scenario.caller.cuid}); to go by titles: --match title." in out
+        )
+
+    def test_a_callee_that_is_here_need_not_be_in_the_file(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        def edit(data: dict[str, Any]) -> None:
+            data["workflows"].remove(titled(data, "Workflow 3"))
+
+        for arguments in ([], ["--match", "title"]):
+            assert "= 1 workflow unchanged" in importing.edited(edit, *arguments)
+
+
+def test_secrets_that_are_missing_here_are_noted(scenario: Scenario, importing: Importing) -> None:
+    def edit(data: dict[str, Any]) -> None:
+        titled(data, "Workflow 3").update(trigger="webhook", trigger_data={"secret": "crm"})
+        data["workflows"][0]["nodes"].insert(
+            1,
+            {
+                "id": "tell",
+                "type": "http_request",
+                "data": {
+                    "url": "https://example.com",
+                    "headers": {"Authorization": "Bearer {{ secret:crm }}{{secret:other}}"},
+                },
+            },
+        )
+        data["workflows"][0]["edges"] = [
+            {"source": "start", "target": "tell"},
+            {"source": "tell", "target": "end"},
+        ]
+
+    Secret.objects.create(name="other", encrypted="")
+    notes = [row for row in importing.edited(edit).splitlines() if row.startswith("note")]
+    assert not importing.error
+    assert notes == [
+        "note: The secret “crm” is not here, and does not come with a file; named by "
+        f"“Workflow 3” ({scenario.callee.cuid})."
+    ]
+    Secret.objects.create(name="crm", encrypted="")
+    importing.edited(edit, "--apply")
+    assert "note:" not in importing.edited(edit)
+    scenario.callee.refresh_from_db()
+    assert scenario.callee.trigger_data == {"secret": "crm"}
+    assert "secret: crm" in exported() and "encrypted" not in exported()
+
+
+def test_a_long_listing_is_cut_with_a_count(scenario: Scenario, importing: Importing) -> None:
+    data = data_of(exported())
+    data["workflows"] = [
+        {**titled(data, "Workflow 3"), "cuid": f"c{n}", "title": f"Number {n}"} for n in range(210)
+    ]
+    out = importing(data)
+    assert out.count("+ workflow") == 200 and "… and 10 more lines (--all lists them)." in out
+    assert importing(data, "--all").count("+ workflow") == 210

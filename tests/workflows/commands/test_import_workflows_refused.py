@@ -1,0 +1,420 @@
+"""What ``manage.py import_workflows`` refuses: nothing of the file is in then."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from executions.services import cancel
+from tests.conftest import Scenario
+from tests.factories import FindingTypeFactory, WorkflowFactory, drawn, form
+from tests.test_dry_runs import everything
+from tests.workflows.files import Importing, data_of, exported, titled
+from workflows import services
+from workflows.models import AuditEntry, Workflow
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+
+Edit = Callable[[dict[str, Any]], Any]
+
+
+def refused(importing: Importing, content: Any, *arguments: str) -> str:
+    """The error; exit code 1, the same with and without --apply, and nothing is changed."""
+    before = everything()
+    for apply in ([], ["--apply"]):
+        importing(content, *arguments, *apply)
+        assert importing.code == 1, "it was accepted"
+        after = everything()
+        if apply:
+            # The attempt is told to the log.
+            for label in ("workflows.AuditEntry", "workflows.AuditCounter"):
+                before.pop(label), after.pop(label)
+        assert after == before
+    return importing.error
+
+
+CALL = "/workflows/1/nodes/2/data/workflow"
+FLAWS: dict[str, tuple[Edit, str]] = {
+    "format": (
+        lambda d: d.update(format="holdfast-workflows/2"),
+        "/format: The 'format' is 'holdfast-workflows/2'; known here is 'holdfast-workflows/1'.",
+    ),
+    "no format": (lambda d: d.pop("format"), "The 'format' is missing; known here is"),
+    "top": (
+        lambda d: d.update(extra=1),
+        "/extra: 'extra' is unknown here; known are: format, finding_types, record_types, workfl",
+    ),
+    "no workflows": (lambda d: d.pop("workflows"), "'workflows' is missing."),
+    "workflows": (
+        lambda d: d.update(workflows={}),
+        "/workflows: 'workflows' is a list, not an object.",
+    ),
+    "workflow": (
+        lambda d: d["workflows"].append("x"),
+        "/workflows/2: A workflow is an object, not text.",
+    ),
+    "key": (
+        lambda d: d["workflows"][0].update(titel="x"),
+        "/workflows/0/titel: 'titel' is unknown here; known are: cuid, title, description, state",
+    ),
+    "missing": (lambda d: d["workflows"][0].pop("state"), "/workflows/0: 'state' is missing."),
+    "title": (
+        lambda d: d["workflows"][0].update(title=7),
+        "/workflows/0/title: 'title' is a text, not a number.",
+    ),
+    "empty title": (
+        lambda d: d["workflows"][0].update(title=" "),
+        "/workflows/0/title: 'title' is empty.",
+    ),
+    "long title": (
+        lambda d: d["workflows"][0].update(title="x" * 201),
+        "/workflows/0/title: 'title' has more than 200 characters.",
+    ),
+    "cuid": (
+        lambda d: d["workflows"][0].update(cuid="no cuid"),
+        "/workflows/0/cuid: 'no cuid' is no cuid: up to 25 letters and digits.",
+    ),
+    "cuid twice": (
+        lambda d: d["workflows"].append({**d["workflows"][0], "title": "x"}),
+        "/workflows/2: Two workflows of the file have the cuid",
+    ),
+    "state": (
+        lambda d: d["workflows"][0].update(state="paused"),
+        "/workflows/0/state: 'state' is one of draft, active, retired, not 'paused'.",
+    ),
+    "entity name": (
+        lambda d: d["workflows"][0].update(entity_name="Model"),
+        "/workflows/0/entity_name: 'entity_name' is one of Finding, InventoryModel, not 'Model'.",
+    ),
+    "both types": (
+        lambda d: d["workflows"][0].update(primary_record_type={"name": "x"}),
+        "What works on the entity 'Finding' has no 'primary_record_type', but a 'entity_name_type'",
+    ),
+    "no type": (
+        lambda d: d["workflows"][0].pop("entity_name_type"),
+        "/workflows/0: 'entity_name_type' is missing.",
+    ),
+    "type": (
+        lambda d: d["workflows"][0].update(entity_name_type="Model Limitation"),
+        "/workflows/0/entity_name_type: A finding type is an object, not text.",
+    ),
+    "type named by nothing": (
+        lambda d: d["workflows"][0].update(entity_name_type={"cuid": None}),
+        "/workflows/0/entity_name_type: Neither 'name' nor 'cuid' says which.",
+    ),
+    "type not here": (
+        lambda d: d["workflows"][0].update(entity_name_type={"name": "Nowhere"}),
+        "/workflows/0/entity_name_type: No finding type “Nowhere” is in the file, and none is",
+    ),
+    "type by two names": (
+        lambda d: d["workflows"][0]["entity_name_type"].update(name="Other"),
+        "is named “Model Limitation” elsewhere in the file, not “Other”.",
+    ),
+    "type twice": (
+        lambda d: d["finding_types"].append({"name": "Model Limitation", "cuid": "cother"}),
+        "/finding_types/1: Two types of the file have the name “Model Limitation”.",
+    ),
+    "trigger": (
+        lambda d: d["workflows"][0].update(trigger="sometimes"),
+        "/workflows/0/trigger: 'trigger' is one of manual, created, changed, webhook, not",
+    ),
+    "details of the trigger": (
+        lambda d: d["workflows"][0].update(trigger="webhook"),
+        "/workflows/0/trigger_data: 'secret' must name the secret that signs",
+    ),
+    "graph": (
+        lambda d: d["workflows"][0]["edges"].pop(),
+        "/workflows/0/nodes/0: Node 'start' has no way out.",
+    ),
+    "node": (
+        lambda d: d["workflows"][0]["nodes"].append(None),
+        "/workflows/0/nodes/2: A node is an object, not null.",
+    ),
+    "call": (
+        lambda d: d["workflows"][1]["nodes"][2]["data"].update(workflow="cuid"),
+        f"{CALL}: A workflow that is called is an object, not text.",
+    ),
+    "call of nobody": (
+        lambda d: d["workflows"][1]["nodes"][2]["data"].update(workflow={}),
+        f"{CALL}: Neither 'title' nor 'cuid' says which.",
+    ),
+    "call of what is not here": (
+        lambda d: d["workflows"][1]["nodes"][2]["data"].update(
+            workflow={"title": "Nowhere", "cuid": "cnowhere"}
+        ),
+        f"{CALL}: It calls “Nowhere” (cnowhere), which is not in the file, and not here.",
+    ),
+    "call by another title": (
+        lambda d: d["workflows"][1]["nodes"][2]["data"]["workflow"].update(title="Other"),
+        "is titled “Workflow 3” in the file, not “Other”.",
+    ),
+    "call of itself": (
+        lambda d: d["workflows"][1]["nodes"][2]["data"].update(workflow={"title": "Workflow 4"}),
+        "/workflows/1: The calls have a cycle: “Workflow 4” calls “Workflow 4”.",
+    ),
+    "NUL": (
+        lambda d: d["workflows"][0].update(description="a\0b"),
+        "/workflows/0/description: The value at /workflows/0/description contains a NUL character",
+    ),
+    "number of workflows": (lambda d: d["workflows"].append(7), "not a number."),
+}
+
+
+@pytest.mark.parametrize("name", FLAWS)
+def test_a_flaw_is_told_with_its_place_beside_the_sound_file(
+    scenario: Scenario, importing: Importing, name: str
+) -> None:
+    edit, said = FLAWS[name]
+    sound = data_of(exported())
+    flawed = copy.deepcopy(sound)
+    edit(flawed)
+    assert said in refused(importing, flawed)
+    assert "unchanged" in importing(sound)
+
+
+@pytest.mark.parametrize("content", ["", "x", "[]", "- a", "null", "7", "{}"])
+def test_what_is_no_file_of_workflows(
+    scenario: Scenario, importing: Importing, content: str
+) -> None:
+    said = refused(importing, content)
+    assert "A file of workflows is an object" in said or "The 'format' is missing" in said
+
+
+def test_lines_are_told_of_yaml_and_all_problems_at_once(
+    scenario: Scenario, importing: Importing
+) -> None:
+    text = exported().replace("state: active", "state: paused").replace("trigger: manual", "x: y")
+    rows = text.splitlines()
+    lines = [number for number, row in enumerate(rows, 1) if "paused" in row or "x: y" in row]
+    said = refused(importing, text)
+    for number in lines:
+        assert f"line {number}, /workflows/" in said
+    assert "is unknown here" in said and "'trigger' is missing" in said
+
+
+def test_many_problems_are_cut_with_a_count(scenario: Scenario, importing: Importing) -> None:
+    data = data_of(exported())
+    data["workflows"] = [7] * 50
+    assert "… and 30 more (--all lists them)." in refused(importing, data)
+    assert len(importing.told(data)["problems"]) == 50
+    assert "more" not in refused(importing, data, "--all")
+
+
+def test_problems_as_json(scenario: Scenario, importing: Importing) -> None:
+    told = importing.told(exported().replace("state: active", "state: paused"))
+    assert told["applied"] is False
+    assert told["problems"][0]["pointer"] == "/workflows/0/state"
+    assert told["problems"][0]["line"] == 11
+    assert importing.code == 1
+
+
+def test_a_cycle_through_a_workflow_that_is_not_in_the_file(
+    scenario: Scenario, importing: Importing
+) -> None:
+    drawn(scenario.callee, form())
+    data = data_of(exported("Workflow 3"))
+    node = {"id": "form", "type": "run_workflow", "data": {"workflow": {"title": "Workflow 4"}}}
+    data["workflows"][0]["nodes"][1] = node
+    assert "The calls have a cycle: “Workflow 3” calls “Workflow 4” calls “Workflow 3”." in refused(
+        importing, data
+    )
+    drawn(scenario.caller, form())
+    importing(data, "--apply")
+    assert not importing.error
+
+
+class TestAmbiguous:
+    def test_a_title_that_several_have_here(self, scenario: Scenario, importing: Importing) -> None:
+        text = exported()
+        other = WorkflowFactory(title="Workflow 3", entity_name_type=scenario.limitation)
+        said = refused(importing, text, "--match", "title")
+        assert "/workflows/0: 2 workflows have the title “Workflow 3” here" in said
+        assert other.cuid in said and scenario.callee.cuid in said
+        assert "unchanged" in importing(text)
+        other.title = "Workflow 5"
+        other.save()
+        assert "unchanged" in importing(text, "--match", "title")
+
+    def test_two_of_the_file_that_are_one_here(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        data = data_of(exported("Workflow 3"))
+        data["workflows"].append({**data["workflows"][0], "cuid": "cother"})
+        said = refused(importing, data, "--match", "title")
+        assert "Two workflows of the file have the title “Workflow 3”: --match cuid." in said
+        importing(data)
+        assert not importing.error
+
+    def test_a_cuid_that_another_title_has_here(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        text = exported()
+        scenario.callee.title = "Renamed"
+        scenario.callee.save()
+        said = refused(importing, text, "--match", "title")
+        assert f"The cuid {scenario.callee.cuid} is that of “Renamed” here" in said
+        assert 'title: "Renamed" → "Workflow 3"' in importing(text)
+
+    def test_a_type_with_another_cuid_here(self, scenario: Scenario, importing: Importing) -> None:
+        cuid = scenario.limitation.cuid
+        text = exported().replace(cuid, "cother")
+        said = refused(importing, text)
+        assert f"“Model Limitation” has the cuid {cuid} here, not cother; to go by titles" in said
+        assert "unchanged" in importing(text, "--match", "title")
+
+    def test_a_type_with_another_name_here(self, scenario: Scenario, importing: Importing) -> None:
+        text = exported()
+        scenario.limitation.name = "Renamed"
+        scenario.limitation.save()
+        said = refused(importing, text, "--match", "title")
+        assert "is that of the finding type “Renamed” here, not of “Model Limitation”" in said
+        assert "unchanged" in importing(text)
+
+
+def to_exception(scenario: Scenario) -> dict[str, Any]:
+    """All of the scenario in the other type, and a new workflow before and after them."""
+    data = data_of(exported("Workflow 4"))
+    exception = {"cuid": scenario.exception.cuid, "name": "Policy Exception"}
+    data["finding_types"].append(exception)
+    new = {**copy.deepcopy(titled(data, "Workflow 3")), "cuid": "a0", "title": "New"}
+    data["workflows"] = [new, *data["workflows"], {**new, "cuid": "z0", "title": "Newer"}]
+    for row in data["workflows"]:
+        row["entity_name_type"] = {**exception}
+    return data
+
+
+class TestGuards:
+    def test_what_would_strand_an_execution_and_nothing_of_the_file_is_in(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        execution = scenario.start()
+        data = to_exception(scenario)
+        said = refused(importing, data, "--why", "because")
+        first, *rest = said.splitlines()
+        assert first.startswith("Nothing is imported. “Workflow 3” (")
+        assert first.endswith(
+            "Cannot change finding type while this workflow has active executions. "
+            "[active_executions]"
+        )
+        assert f"  blocked by execution {execution.cuid} (waiting) of “Workflow 4”" in rest
+        assert "  what helps: Finish or cancel 1 live execution first." in rest
+        entry = AuditEntry.objects.first()
+        assert entry is not None
+        assert (entry.refused, entry.code, entry.why) == (True, "active_executions", "because")
+        assert entry.face == "command"
+        told = importing.told(data)
+        assert told["refused"]["code"] == "active_executions"
+        assert told["refused"]["at"]["pointer"] == "/workflows/1"
+        assert told["refused"]["at"]["workflows"] == [scenario.callee.cuid, scenario.caller.cuid]
+        assert told["refused"]["blockers"]["executions"][0]["cuid"] == execution.cuid
+        cancel(execution)
+        importing(data, "--apply")
+        assert not importing.error
+        assert set(Workflow.objects.values_list("entity_name_type", flat=True)) == {
+            scenario.exception.pk
+        }
+
+    def test_a_caller_that_is_not_in_the_file_would_call_across(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        data = data_of(exported("Workflow 3"))
+        data["workflows"][0]["entity_name_type"] = {"name": "Policy Exception"}
+        said = refused(importing, data)
+        assert "Run Workflow: Incompatible entity name types." in said
+        assert f"blocked by workflow {scenario.caller.cuid} “Workflow 4”" in said
+        assert "what helps: Change these workflows together: “Workflow 3”, “Workflow 4”." in said
+        drawn(scenario.caller, form())
+        importing(data, "--apply")
+        assert not importing.error
+
+    def test_a_call_of_what_is_retired(self, scenario: Scenario, importing: Importing) -> None:
+        data = data_of(exported("Workflow 4"))
+        data["workflows"].remove(titled(data, "Workflow 3"))
+        drawn(scenario.caller, form())
+        services.retire(scenario.callee)
+        said = refused(importing, data)
+        assert "“Workflow 4”" in said and "is retired and cannot be called." in said
+        services.set_state(scenario.callee, "active")
+        importing(data, "--apply")
+        assert not importing.error
+
+    def test_a_callee_that_would_retire(self, scenario: Scenario, importing: Importing) -> None:
+        data = data_of(exported())
+        titled(data, "Workflow 3")["state"] = "retired"
+        said = refused(importing, data)
+        assert "[referenced]" in said and f"blocked by workflow {scenario.caller.cuid}" in said
+        titled(data, "Workflow 4")["state"] = "retired"
+        importing(data, "--apply")
+        assert not importing.error
+
+    def test_another_that_starts_on_creation(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        data = data_of(exported())
+        titled(data, "Workflow 4")["trigger"] = "created"
+        other = WorkflowFactory(trigger="created", entity_name_type=scenario.limitation)
+        said = refused(importing, data)
+        assert "[trigger_taken]" in said and f"blocked by workflow {other.cuid}" in said
+        services.retire(other)
+        importing(data, "--apply")
+        assert not importing.error
+
+    def test_two_of_the_file_that_start_on_creation(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        data = data_of(exported())
+        for row in data["workflows"]:
+            row["trigger"] = "created"
+        assert "[trigger_taken]" in refused(importing, data)
+        data["workflows"][0]["trigger"] = "manual"
+        importing(data, "--apply")
+        assert not importing.error
+
+    def test_a_call_across_types_in_the_file(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
+        data = data_of(exported())
+        new = {**titled(data, "Workflow 4"), "cuid": "cnew", "title": "New"}
+        new["entity_name_type"] = {"name": "Policy Exception"}
+        data["workflows"].append(new)
+        said = refused(importing, data)
+        assert "“New” (cnew)" in said
+        assert (
+            "Run Workflow: Incompatible entity name types. Current workflow has type "
+            f"'{scenario.exception.cuid}' but referenced workflow has type "
+            f"'{scenario.limitation.cuid}'." in said
+        )
+
+
+def test_a_file_that_is_not_there_and_an_unknown_user(
+    scenario: Scenario, importing: Importing
+) -> None:
+    path = importing.path
+    importing.path = path.with_name("nowhere") / "x.yaml"
+    with pytest.raises(CommandError, match="cannot be read: No such file"):
+        call_command("import_workflows", str(importing.path))
+    with pytest.raises(CommandError, match="No user has the name 'nobody'"):
+        call_command("import_workflows", str(path), "--by", "nobody")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--match", "name"], ["--apply", "--dry-run"], ["--nonsense"]]
+)
+def test_wrong_arguments_are_argparses(
+    scenario: Scenario, importing: Importing, arguments: list[str]
+) -> None:
+    files = [str(importing.path)] if arguments else []
+    with pytest.raises(CommandError, match=r"^Error: "):
+        call_command("import_workflows", *files, *arguments)
+
+
+def test_types_of_both_kinds_may_have_one_name(scenario: Scenario, importing: Importing) -> None:
+    data = data_of(exported())
+    data["record_types"].append({"name": "Model Limitation", "cuid": "crecord"})
+    FindingTypeFactory(name="Beside")
+    assert "is not created" in importing(data)
+    assert not importing.error

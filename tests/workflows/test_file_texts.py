@@ -1,0 +1,118 @@
+"""YAML and JSON as texts: what is written is read back, and nothing else is made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflows.jsontext import canonical
+from workflows.services.files import texts
+from workflows.services.files.layout import InvalidFile
+
+TEXTS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+) | st.sampled_from(
+    [
+        *("yes", "No", "on", "null", "~", "", "=", "<<", "1e5", "010", "0o7", "0x1f", "1_000"),
+        *("12:30", "2026-01-31", ".5", "-", "- a", "# b", "a: b", "{a}", "&a", "*a", "!a", "%a"),
+        *("a\nb", "a\n", "\na", " a\nb", "a \nb", "a\n\n", "\n", "\r\n", "a\tb\nc", "😀\n😀"),
+        *("\u0085", "\u2028a", "\ufeff", "'", '"', "---", "...", "---\nb", "true", "1.0", "+1"),
+    ]
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4), st.sampled_from(texts.FORMATS))
+def test_what_is_written_is_read_back(data: dict[str, Any], form: str) -> None:
+    found, _ = texts.read(texts.written(data, form).encode())
+    assert canonical(found) == canonical(data)
+
+
+@given(st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=4))
+def test_others_read_the_same_texts(data: dict[str, Any]) -> None:
+    assert yaml.safe_load(texts.written(data, texts.YAML)) == data
+
+
+def test_a_text_of_several_lines_is_a_block_and_a_position_is_one_line() -> None:
+    data = {"about": "One.\nTwo: 😀\n", "position": texts.Inline({"x": 0, "y": 1.5})}
+    assert texts.written(data, texts.YAML) == (
+        "about: |\n  One.\n  Two: 😀\nposition: {x: 0, y: 1.5}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: yes", "yes"),
+        ("a: 010", "010"),
+        ("a: 2026-01-31", "2026-01-31"),
+        ("a: 12:30", "12:30"),
+        ("a: .inf", ".inf"),
+        ("a: 1e2", 100.0),
+        ("a: -3", -3),
+        ("a: '3'", "3"),
+        ("a: true", True),
+        ("a: ~", None),
+        ("a:", None),
+        ("\ufeffa: 1", 1),
+        ('{"a": 1}', 1),
+        (' \n\t{"a": "\\ud83d\\ude00"}', "😀"),
+    ],
+)
+def test_a_plain_word_is_what_json_says_or_a_text(text: str, value: Any) -> None:
+    found = texts.read(text.encode())[0]["a"]
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_lines_are_known_by_pointer() -> None:
+    _, lines = texts.read(b"a:\n- b: 1\n- c:\n  - d\n")
+    assert lines == {"": 1, "/a": 2, "/a/0": 2, "/a/0/b": 2, "/a/1": 3, "/a/1/c": 4, "/a/1/c/0": 4}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"a: &x 1\nb: *x\n", "line 1, /a: Anchors and aliases (& and *) are not read"),
+        (b"a: *x\n", "line 1, /a: Anchors and aliases"),
+        (b"a: [&x [1]]", "line 1, /a/0: Anchors"),
+        (b"a: 1\nb: 2\na: 3\n", "line 3: The key 'a' stands here twice."),
+        (b"a:\n- b: 1\n  b: 2\n", "line 3, /a/0: The key 'b' stands here twice."),
+        (b"a: !!python/object/apply:os.system [ls]", "line 1, /a: Tags are not read: 'tag:yaml"),
+        (b"a: !!str 1", "Tags are not read"),
+        (b"a: 1\n---\nb: 2\n", "line 2: A second document begins"),
+        (b"? [a]\n: 1\n", "line 1: A key is a text, not a list or an object."),
+        (b"a: [1\n", "This is no YAML"),
+        (b"a: \x01", "This is no YAML"),
+        (b"a: \xff", "line 1: This is no UTF-8 text."),
+        (b"a: " + b"[" * 70, "nested more than 64 levels deep"),
+        (b"a: " + b"1" * 5000, "line 1, /a: This number has too many digits."),
+        (b'{"a": 1, "a": 2}', "The key 'a' stands twice in one object"),
+        (b'{"title": "T", "a": 1, "a": 2}', "twice in one object (title 'T')"),
+        (b'{"a": NaN}', "This is no JSON: NaN is no number."),
+        (b'{"a": 1,}', "line 1: This is no JSON"),
+        (b'{"a": ' + b"[" * 100_000, "nested too deeply"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "This is no JSON"),
+    ],
+)
+def test_what_no_file_may_say(text: bytes, said: str) -> None:
+    with pytest.raises(InvalidFile) as refused:
+        texts.read(text)
+    assert said in "\n".join(map(str, refused.value.problems))
+
+
+def test_a_bomb_of_aliases_is_refused_at_the_first() -> None:
+    lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
+    with pytest.raises(InvalidFile, match="line 1"):
+        texts.read("\n".join(lines).encode())
