@@ -148,11 +148,6 @@ class WorkflowAdmin(GuardedAdmin):
         """Ask who calls the workflow, and what ran on it."""
         row.refuse_deletion()
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """A version goes with its workflow; nobody needs a permission for it of its own."""
-        deleted, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        return deleted, counts, lacking - {Version._meta.verbose_name}, protected
-
     # What else can be done
 
     def get_urls(self) -> list[URLPattern]:
