@@ -63,6 +63,7 @@ PAGES: dict[str, set[str]] = {
     **_kept("workflows_findingtype", READERS, DESIGNERS),
     **_kept("workflows_recordtype", READERS, DESIGNERS),
     **_kept("workflows_workflow", READERS, DESIGNERS),
+    "workflows_workflow_edit": DESIGNERS,
     "workflows_workflow_graph": DESIGNERS,
     "workflows_workflow_compare": READERS,
     "workflows_workflow_change_type": OPERATORS,
@@ -244,7 +245,7 @@ def test_the_page_of_a_workflow_has_the_buttons_of_its_reader(who: str, settings
     buttons = {
         reverse("admin:workflows_workflow_change_type"): OPERATORS,
         reverse("admin:executions_execution_start", args=[made.workflow.pk]): OPERATORS,
-        reverse("admin:workflows_workflow_graph", args=[made.workflow.pk]): DESIGNERS,
+        reverse("admin:workflows_workflow_edit", args=[made.workflow.pk]): DESIGNERS,
         'name="_save"': DESIGNERS,
     }
     for button, may in buttons.items():

@@ -71,7 +71,7 @@ def compare_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Ht
             "settings": _settings(before, after),
             "picture": _picture(before, after, apart),
             "graph_drawn": DRAWN,
-            "told": _told(before, after, apart),
+            "told": differences(before.source, after.source, apart),
             "apart": apart,
         },
         row=workflow,
@@ -103,16 +103,13 @@ def _settings(before: Version, after: Version) -> list[Setting]:
     return [Setting(name, old[name], new[name]) for name in old]
 
 
-def _whole(before: Version, after: Version) -> dict[str, Any]:
+def _whole(before: Any, after: Any) -> dict[str, Any]:
     """One source that holds the nodes and edges of both, the newer one's first."""
-    return {
-        key: [*objects(after.source, key), *objects(before.source, key)]
-        for key in ("nodes", "edges")
-    }
+    return {key: [*objects(after, key), *objects(before, key)] for key in ("nodes", "edges")}
 
 
 def _picture(before: Version, after: Version, apart: Changes) -> Any:
-    whole = _whole(before, after)
+    whole = _whole(before.source, after.source)
     known: set[Any] = set()
     edges = []
     for edge in whole["edges"]:
@@ -126,7 +123,8 @@ def _picture(before: Version, after: Version, apart: Changes) -> Any:
     return picture(drawn, title, "compare")
 
 
-def _told(before: Version, after: Version, apart: Changes) -> list[Told]:
+def differences(before: Any, after: Any, apart: Changes) -> list[Told]:
+    """What sets two sources apart, in words."""
     named = {str(node.get("id")): node for node in reversed(_whole(before, after)["nodes"])}
     told = [
         Told(state, f"“{label_of(named[key])}” ({type_title(str(named[key].get('type')))})", key)

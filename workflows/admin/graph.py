@@ -79,14 +79,15 @@ def graph_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Http
             except REFUSING as error:
                 refusal = recorded(error)
             else:
-                return _saved(model_admin, request, workflow, saved)
+                return graph_saved(model_admin, request, workflow, saved, "graph")
     else:
         form = GraphForm(initial={"source": pretty(latest.source), "based_on": latest.number})
     return model_admin.render_page(
         request,
         "workflows/admin/graph.html",
         {
-            "title": "Edit graph",
+            "title": "Graph as JSON",
+            "draw_url": admin_url(Workflow, "edit", workflow.pk),
             "form": form,
             "workflow": workflow,
             "latest": workflow.latest_version,
@@ -120,12 +121,14 @@ def _callable(workflow: Workflow) -> dict[str, Any]:
     }
 
 
-def _saved(
+def graph_saved(
     model_admin: GuardedAdmin,
     request: HttpRequest,
     workflow: Workflow,
     saved: services.SavedGraph,
+    page: str,
 ) -> HttpResponse:
+    """Say what came of a save, and show this page of the workflow."""
     version = saved.version
     assert version is not None
     if saved.created:
@@ -137,4 +140,4 @@ def _saved(
     model_admin.log_change(request, workflow, f"Graph saved. {change}.")
     text = format_html("{}: {}. {}", change, detail, link(version, "Open it"))
     model_admin.message_user(request, text, messages.SUCCESS)
-    return HttpResponseRedirect(admin_url(Workflow, "graph", workflow.pk))
+    return HttpResponseRedirect(admin_url(Workflow, page, workflow.pk))

@@ -19,11 +19,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.text import capfirst
 
 from workflows.admin.lists import BoundedPaginator, csv_view, list_context
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, RefusalList, as_html, refusal_of
-from workflows.admin.shown import pretty
+from workflows.admin.shown import link, pretty
 from workflows.jsontext import kind, unstorable_in
 from workflows.models.audited import deleted
 from workflows.refusals import Refusal
@@ -211,8 +213,14 @@ class GuardedAdmin(admin.ModelAdmin):
         """Ask the guard of the model; raises its refusal."""
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """What would go along; the guard's refusals stand where Django lists protected rows."""
-        gone, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        """What would go along; the guard's refusals stand where Django lists protected rows.
+
+        What belongs to a row goes with it, through every door: nobody needs a permission for
+        that, and whoever may not see it is told how many there are, and no more.
+        """
+        _, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        gone = [format_html("{}: {}", capfirst(self.opts.verbose_name), link(row)) for row in objs]
+        lacking &= {self.opts.verbose_name}
         refused: list[Any] = []
         for row in objs:
             try:

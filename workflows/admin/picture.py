@@ -16,6 +16,7 @@ from workflows.graph.layout import HEIGHT, ROW_GAP, WIDTH, Box, Route, layered
 
 DRAWN = 1_500
 """A graph of more nodes is told, not drawn: its picture would be larger than a page."""
+SELECTED = "selected"
 _MARGIN = 14
 _LETTERS = 21
 _LABEL_LETTERS = 16
@@ -149,7 +150,8 @@ def type_title(kind: str) -> str:
 def picture(drawn: Drawing, title: str, key: str) -> SafeString | None:
     """The picture, in a frame that scrolls; None when there is nothing to draw, or too much.
 
-    ``key`` tells it from others on the same page; its uppermost box has the id ``<key>-0``.
+    ``key`` tells it from others on the same page; its uppermost box has the id ``<key>-0``, and one
+    whose state is ``SELECTED`` the id ``<key>-selected``.
     """
     if not drawn.nodes or len(drawn.nodes) > DRAWN:
         return None
@@ -162,6 +164,10 @@ def picture(drawn: Drawing, title: str, key: str) -> SafeString | None:
     routed.sort(key=lambda pair: bool(pair[0].state))
     stand = laid.boxes
     boxes = sorted(drawn.nodes, key=lambda node: (stand[node.id].y, stand[node.id].x))
+    anchors = {
+        node.id: f"{key}-{SELECTED if SELECTED in node.state.split() else index}"
+        for index, node in enumerate(boxes)
+    }
     lines = (
         (_classes("edge", line.state, "back" if route.back else ""), *_line(line, route, named))
         for line, route in routed
@@ -191,7 +197,7 @@ def picture(drawn: Drawing, title: str, key: str) -> SafeString | None:
         boxes=format_html_join(
             "",
             "{}",
-            ((_box(node, stand[node.id], f"{key}-{index}"),) for index, node in enumerate(boxes)),
+            ((_box(node, stand[node.id], anchors[node.id]),) for node in boxes),
         ),
         labels=format_html_join(
             "",

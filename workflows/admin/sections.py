@@ -79,7 +79,7 @@ def sections(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
         "callers": calls.callers,
         "callees": calls.callees,
         "calls": calls.picture,
-        "graph_url": may("workflows.add_version") and admin_url(Workflow, "graph", workflow.pk),
+        "graph_url": may("workflows.add_version") and admin_url(Workflow, "edit", workflow.pk),
         "change_type_url": may(CHANGE_CONTEXT)
         and admin_url(Workflow, "change_type", workflows=workflow.pk),
         "draining": draining_html(request, workflow),

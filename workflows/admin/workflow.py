@@ -13,6 +13,7 @@ from django.utils.html import format_html
 
 from workflows import services
 from workflows.admin.compare import compare_page
+from workflows.admin.editor import editor_page
 from workflows.admin.graph import graph_page
 from workflows.admin.guarded import GuardedAdmin
 from workflows.admin.recorded import recorded
@@ -156,11 +157,6 @@ class WorkflowAdmin(GuardedAdmin):
         """Ask who calls the workflow, and what ran on it."""
         row.refuse_deletion()
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """A version goes with its workflow; nobody needs a permission for it of its own."""
-        deleted, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        return deleted, counts, lacking - {Version._meta.verbose_name}, protected
-
     # What else can be done
 
     def get_urls(self) -> list[URLPattern]:
@@ -170,13 +166,18 @@ class WorkflowAdmin(GuardedAdmin):
             path(
                 "change-type/", wrap(self.change_type_view), name="workflows_workflow_change_type"
             ),
+            path("<int:pk>/edit/", wrap(self.edit_view), name="workflows_workflow_edit"),
             path("<int:pk>/graph/", wrap(self.graph_view), name="workflows_workflow_graph"),
             path("<int:pk>/compare/", wrap(self.compare_view), name="workflows_workflow_compare"),
             *super().get_urls(),
         ]
 
+    def edit_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The page where the graph is drawn."""
+        return editor_page(self, request, pk)
+
     def graph_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The page where the graph is edited."""
+        """The page where the graph is edited as JSON."""
         return graph_page(self, request, pk)
 
     def compare_view(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -5,6 +5,7 @@ from workflows.models.kept_answer import KeptAnswer
 from workflows.models.types import CONTEXT_FIELDS, Context, EntityName, FindingType, RecordType
 
 from workflows.models.workflow import CHANGE_CONTEXT, Workflow  # isort: skip
+from workflows.models.draft import DraftState, GraphDraft
 from workflows.models.pending import PendingChange, PendingWorkflow
 from workflows.models.saved_filter import SHARE_FILTERS, SavedFilter
 from workflows.models.unsealed import Unsealed, unsealed
@@ -17,8 +18,10 @@ __all__ = [
     "AuditCounter",
     "AuditEntry",
     "Context",
+    "DraftState",
     "EntityName",
     "FindingType",
+    "GraphDraft",
     "KeptAnswer",
     "PendingChange",
     "PendingWorkflow",

@@ -10,6 +10,17 @@ from workflows.services.contexts import (
     change_entity_context,
     resolve_context,
 )
+from workflows.services.drafts import (
+    Draft,
+    DraftMoved,
+    edit_draft,
+    open_draft,
+    put_on_top,
+    redo,
+    save_draft,
+    take_theirs,
+    undo,
+)
 from workflows.services.draining import (
     apply_all_drained,
     apply_drained,
@@ -17,25 +28,35 @@ from workflows.services.draining import (
     ended,
     withdraw,
 )
-from workflows.services.graphs import SavedGraph, save_graph
+from workflows.services.graphs import SavedGraph, graph_problems, save_graph
 from workflows.services.impacts import Impact, impact
 from workflows.services.repeats import forget_answers
 from workflows.services.states import retire, set_state
 
 __all__ = [
     "ContextChanged",
+    "Draft",
+    "DraftMoved",
     "Impact",
     "SavedGraph",
     "apply_all_drained",
     "apply_drained",
     "change_entity_context",
     "drained",
+    "edit_draft",
     "ended",
     "forget_answers",
+    "graph_problems",
     "impact",
+    "open_draft",
+    "put_on_top",
+    "redo",
     "resolve_context",
     "retire",
+    "save_draft",
     "save_graph",
     "set_state",
+    "take_theirs",
+    "undo",
     "withdraw",
 ]

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from workflows import guards, locks
 from workflows.database_refusals import translated
-from workflows.graph import Graph, parse
+from workflows.graph import Graph, WorkflowValidationError, parse
 from workflows.models import Version, Workflow, calls
 from workflows.models.audit import Action, attempting, record, told
 from workflows.models.version import append_version, release_superseded
@@ -102,6 +102,17 @@ def _save_graph(
         saved = told(own, Action.GRAPH_SAVED, before=before, after=after, why=notes, by=by)
         record([saved], using=DB)
         return SavedGraph(version, created)
+
+
+def graph_problems(workflow: Workflow, source: object) -> list[Problem]:
+    """All that a save of this graph would find wrong in it as things are now, without a lock."""
+    try:
+        graph = parse(source)
+        assert isinstance(source, dict)
+        _judge_calls(workflow, source, graph)
+    except WorkflowValidationError as refusal:
+        return refusal.problems
+    return []
 
 
 def _state_of(version: Version) -> dict[str, Any]:

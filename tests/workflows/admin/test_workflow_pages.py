@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
 from executions import services as running
-from executions.models import Execution
+from executions.models import Execution, Subscription
 from tests.conftest import Scenario
+from tests.executions.listening import subscribed
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
@@ -19,6 +21,7 @@ from tests.factories import (
     call,
     drawn,
     form,
+    user_in,
 )
 from tests.workflows.admin.staff import (
     TOGETHER,
@@ -254,6 +257,37 @@ class TestDeletion:
         client = staff(*VIEW, "workflows.delete_workflow")
         assert client.post(page(workflow, "delete"), {"post": "yes"}).status_code == 302
         assert not Workflow.objects.exists()
+
+    @pytest.mark.parametrize("selected", [False, True])
+    def test_a_webhook_for_it_goes_along_and_who_may_not_see_it_is_told_that_there_is_one(
+        self, settings: Any, selected: bool
+    ) -> None:
+        settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
+        settings.SECRETS_KEY = [Fernet.generate_key().decode()]
+        workflow, other = WorkflowFactory(), WorkflowFactory()
+        subscribed("https://hooks.example/one", workflow=workflow)
+        kept, _ = subscribed("https://hooks.example/other", workflow=other)
+        client = Client()
+        client.force_login(user_in("designer", is_staff=True))
+        asked = (
+            act(client, "delete_selected", workflow)
+            if selected
+            else client.get(page(workflow, "delete"))
+        )
+        shown = text(asked)
+        assert "Webhooks: 1" in shown
+        assert "hooks.example" not in shown
+        assert "permission" not in shown
+        assert delete(client, workflow, selected=selected).status_code == 302
+        assert list(Workflow.objects.all()) == [other]
+        assert list(Subscription.objects.all()) == [kept]
+
+    @pytest.mark.parametrize("selected", [False, True])
+    def test_who_may_not_delete_workflows_deletes_none(self, selected: bool) -> None:
+        workflow = WorkflowFactory()
+        client = staff(*VIEW, "executions.delete_subscription")
+        delete(client, workflow, selected=selected)
+        assert Workflow.objects.exists()
 
 
 class TestPermissions:

@@ -1,0 +1,209 @@
+"""The form of a node's data, made from the schema of its type."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import executions.engine.nodes  # noqa: F401  (makes the node types known)
+from workflows.admin.data_form import Data, DataForm
+from workflows.admin.data_shapes import Part
+from workflows.graph import node_types
+
+EXAMPLES = {
+    name: [{"label": "Step"}, *kind.data_schema.text.get("examples", ())]
+    for name, kind in node_types().items()
+}
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.sampled_from(["", "a", " a", "3", '"3"', "a\nb", "a\r\nb", "null", "[1]", "P3D", "all"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["name", "field", "op", "all", "value", "x", "after", "to", "handle"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=6,
+)
+
+
+def posted(parts: list[Part]) -> dict[str, str]:
+    """What a browser sends of a form that nobody has touched."""
+    sent: dict[str, str] = {}
+    for part in parts:
+        match part.shape:
+            case "flag":
+                sent |= {part.name: "on"} if part.value else {}
+            case "json":
+                sent[f"{part.name}#json"] = part.value
+            case "either":
+                sent[f"{part.name}#as"] = part.value
+            case "map" | "rows" | "rule":
+                sent[f"{part.name}#rows"] = str(len(part.parts))
+                if part.shape == "rule":
+                    sent[f"{part.name}#how"] = part.value
+            case "object" | "comparison":
+                pass
+            case _:
+                sent[part.name] = "\r\n".join(part.value.splitlines())
+                if part.value.endswith("\n"):
+                    sent[part.name] += "\r\n"
+        sent |= posted(part.parts)
+        if part.key is not None:
+            sent |= posted([part.key])
+    return sent
+
+
+def form_of(kind: str, **choices: Any) -> DataForm:
+    return DataForm(node_types()[kind].data_schema.text, choices)
+
+
+def every(parts: list[Part]) -> list[Part]:
+    return [inner for part in parts for inner in part]
+
+
+def saved(kind: str, data: dict[str, Any], **changed: str) -> Data:
+    """What is read when these inputs are typed into the form of the data."""
+    form = form_of(kind)
+    names = {name.replace("__", "/").replace("_at_", "#"): text for name, text in changed.items()}
+    return form.read({**posted(form.shown(data)), **names}, data)
+
+
+@pytest.mark.parametrize("kind", sorted(EXAMPLES))
+def test_what_nobody_touches_stays_what_it_is(kind: str) -> None:
+    for data in EXAMPLES[kind]:
+        assert saved(kind, copy.deepcopy(data)).value == data
+
+
+@given(st.data())
+def test_whatever_a_node_holds_it_is_the_same_after_a_save(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(sorted(EXAMPLES)))
+    held = copy.deepcopy(data.draw(st.sampled_from(EXAMPLES[kind])))
+    for key in data.draw(st.lists(st.sampled_from(sorted({*_keys(kind), "other"})), max_size=3)):
+        held[key] = data.draw(JSON)
+    found = saved(kind, held)
+    assert found.value == held
+    assert not found.malformed and not found.renamed
+
+
+def _keys(kind: str) -> list[str]:
+    return list(node_types()[kind].data_schema.text["properties"])
+
+
+class TestTyped:
+    FORM = {"fields": [{"name": "severity", "type": "number"}, {"name": "note"}]}
+    RULE = {"field": "severity", "op": "gte", "value": 3}
+
+    def test_texts_and_what_is_left_empty(self) -> None:
+        found = saved("user_action", self.FORM, data__label="Ask", data__title="")
+        assert found.value == {**self.FORM, "label": "Ask"}
+        gone = saved("user_action", {**self.FORM, "label": "Ask"}, data__label="")
+        assert gone.value == self.FORM
+
+    def test_a_row_is_added_changed_taken_away_and_moved(self) -> None:
+        more = saved("user_action", self.FORM, data__fields__2__name="owner")
+        assert more.value["fields"][2] == {"name": "owner"}
+        less = saved("user_action", self.FORM, data__fields__0_at_remove="on")
+        assert less.value == {"fields": [{"name": "note"}]}
+        moved = saved("user_action", self.FORM, up="data/fields/1")
+        assert [row["name"] for row in moved.value["fields"]] == ["note", "severity"]
+        asked = saved("user_action", self.FORM, data__fields__1__required="on")
+        assert asked.value["fields"][1] == {"name": "note", "required": True}
+
+    def test_one_of_several_forms(self) -> None:
+        plain = saved("user_action", {}, data__deadline_at_0="P3D")
+        assert plain.value == {"deadline": "P3D"}
+        whole = saved(
+            "user_action",
+            {"deadline": "P3D"},
+            data__deadline_at_as="1",
+            data__deadline_at_1__after="3600",
+            data__deadline_at_1__notify__to__0_at_0="a@example.com",
+        )
+        assert whole.value == {"deadline": {"after": 3600, "notify": {"to": ["a@example.com"]}}}
+
+    def test_a_rule_of_comparisons(self) -> None:
+        branch = {"branches": [{"handle": "high", "rule": self.RULE}]}
+        at = "data__branches__0__rule"
+        changed = saved("condition", branch, **{f"{at}__0__value": "5"})
+        assert changed.value["branches"][0]["rule"] == {**self.RULE, "value": 5}
+        more = saved(
+            "condition",
+            branch,
+            **{f"{at}__1__field": "owner", f"{at}__1__op": "exists", f"{at}_at_how": "any"},
+        )
+        both = [self.RULE, {"field": "owner", "op": "exists"}]
+        assert more.value["branches"][0]["rule"] == {"any": both}
+        quoted = saved("condition", branch, **{f"{at}__0__value": '"3"', f"{at}__0__op": "eq"})
+        assert quoted.value["branches"][0]["rule"]["value"] == "3"
+        listed = saved("condition", branch, **{f"{at}__0__value": '["a", 1]'})
+        assert listed.value["branches"][0]["rule"]["value"] == ["a", 1]
+
+    def test_a_nested_rule_is_typed_as_json(self) -> None:
+        branch = {"branches": [{"handle": "high", "rule": {"not": self.RULE}}]}
+        shown = form_of("condition").shown(branch)
+        assert "json" in {part.shape for part in every(shown)}
+        typed = {"data__branches__0__rule_at_json": '{"not": {"field": "a", "op": "exists"}}'}
+        rule = saved("condition", branch, **typed).value["branches"][0]["rule"]
+        assert rule == {"not": {"field": "a", "op": "exists"}}
+
+    def test_what_is_no_json_is_said_and_shown_again(self) -> None:
+        branch = {"branches": [{"handle": "high", "rule": {"not": self.RULE}}]}
+        found = saved("condition", branch, data__branches__0__rule_at_json="{not}")
+        assert found.malformed[0].startswith("What stands at data/branches/0/rule is not JSON")
+        shown = form_of("condition").shown(found.value)
+        assert "{not}" in [part.value for part in every(shown) if part.shape == "json"]
+
+    def test_an_exit_that_gets_another_name_is_told(self) -> None:
+        branch = {"branches": [{"handle": "high", "rule": self.RULE}]}
+        found = saved("condition", branch, data__branches__0__handle="severe")
+        assert found.renamed == {"high": "severe"}
+
+    def test_names_with_values_of_any_kind(self) -> None:
+        found = saved(
+            "set_field",
+            {"values": {"reviewed": True}},
+            data__values__0__value="3",
+            data__values__1__key="stage",
+            data__values__1__value="in review",
+            data__clear="a\r\n\r\n b ",
+        )
+        assert found.value == {"values": {"reviewed": 3, "stage": "in review"}, "clear": ["a", "b"]}
+
+    def test_a_number_is_a_number_and_what_is_none_stays_for_the_drawing_to_judge(self) -> None:
+        assert saved("set_state", {"state": "A"}, data__progress="50").value["progress"] == 50
+        assert saved("set_state", {"state": "A"}, data__progress="half").value["progress"] == "half"
+        assert saved("approval", {}, data__needed="2").value == {"needed": 2}
+        assert saved("approval", {"needed": 2}, data__needed="all").value == {"needed": "all"}
+
+    def test_what_the_schema_does_not_know_can_be_taken_away(self) -> None:
+        assert saved("end", {"magic": 1}, data_at_rest_at_json="").value == {}
+
+
+def test_problems_stand_where_they_belong() -> None:
+    data = {"fields": [{"name": "1"}, {}]}
+    problems = [("/fields/0/name", "Bad."), ("/fields/1/name", "Needed."), ("/x", "Unknown.")]
+    shown = form_of("user_action").shown(data, problems)
+    told = {part.name: part.problems for part in every(shown) if part.problems}
+    assert told == {
+        "data/fields/0/name": ["Bad."],
+        "data/fields/1/name": ["Needed."],
+        shown[0].name: ["Unknown."],
+    }
+
+
+def test_a_callee_is_chosen_from_those_that_fit() -> None:
+    form = form_of("run_workflow", **{"workflow-cuid": [("c1", "One")]})
+    part = form.shown({"workflow": "c1"})[1]
+    assert (part.shape, part.options, part.value) == ("choice", [("c1", "One")], "c1")
+    part = form.shown({"workflow": "c2"})[1]
+    assert part.options[-1] == ("c2", "c2 (does not fit)")
+    assert form.read({"data/workflow": "c1"}, {"workflow": "c2"}).value == {"workflow": "c1"}

@@ -1,0 +1,186 @@
+"""Editing a drawing step by step, and putting it on top of another's."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.workflows.drawings import choice, line, node
+from workflows.graph import START_TO_END, node_types, parse
+from workflows.graph.changes import changes, way
+from workflows.graph.editing import (
+    CannotEdit,
+    add_after,
+    connect,
+    data_of,
+    delete,
+    disconnect,
+    readable,
+    set_data,
+    ways_in,
+    ways_out,
+)
+from workflows.graph.merging import on_top
+
+
+def ways(source: dict[str, Any]) -> set[tuple[str, str, str]]:
+    return {way(row) for row in source["edges"]}
+
+
+def ids(source: dict[str, Any]) -> list[str]:
+    return [row["id"] for row in source["nodes"]]
+
+
+@st.composite
+def walks(draw: Any, begin: Any = None) -> list[dict[str, Any]]:
+    """A drawing after each of some steps that somebody might take."""
+    states = [copy.deepcopy(begin or draw(st.sampled_from([START_TO_END, choice()])))]
+    for _ in range(draw(st.integers(1, 8))):
+        source = states[-1]
+        before = copy.deepcopy(source)
+        one, other = (draw(st.sampled_from(ids(source))) for _ in range(2))
+        exit_, target = draw(st.sampled_from([*ways_out(source, one), (None, None)]))
+        kind = draw(st.sampled_from(sorted(node_types())))
+        branches = draw(st.lists(st.sampled_from(["high", "low"]), unique=True))
+        data = {"label": "New", "branches": [{"handle": name, "rule": {}} for name in branches]}
+        steps = [
+            lambda: add_after(source, one, kind, exit_=exit_, before=target)[0],  # noqa: B023
+            lambda: connect(source, one, other, exit_=exit_),  # noqa: B023
+            lambda: disconnect(source, one, target or "", exit_=exit_),  # noqa: B023
+            lambda: delete(source, one),  # noqa: B023
+            lambda: set_data(source, one, data, renamed={"high": "low"}),  # noqa: B023
+        ]
+        with suppress(CannotEdit):
+            states.append(draw(st.sampled_from(steps))())
+        assert source == before
+    return states
+
+
+@given(walks())
+def test_whatever_is_done_ids_stay_unique_and_no_edge_dangles(
+    states: list[dict[str, Any]],
+) -> None:
+    for source in states:
+        found = ids(source)
+        assert len(found) == len(set(found))
+        assert readable(source) is source
+        assert {end for one in ways(source) for end in one[:2]} <= set(found)
+        assert len(ways(source)) == len(source["edges"])
+        names = [row["id"] for row in source["edges"] if "id" in row]
+        assert len(names) == len(set(names))
+        assert [row["type"] for row in source["nodes"]].count("start") == 1
+
+
+@given(st.data())
+def test_a_step_between_keeps_a_sound_drawing_sound_and_deleting_it_gives_it_back(
+    data: st.DataObject,
+) -> None:
+    source = choice()
+    one = data.draw(st.sampled_from(["start", "choose", "review"]))
+    exit_, target = data.draw(st.sampled_from(ways_out(source, one)))
+    kind = data.draw(st.sampled_from(["approval", "user_action", "parallel", "join"]))
+    more, new = add_after(source, one, kind, exit_=exit_, before=target)
+    if kind == "approval":
+        more = set_data(more, new, {"users": ["ada"]})
+    parse(more)
+    assert {end for _, end in ways_out(more, new)} == {target}
+    assert ways(delete(more, new)) == ways(source)
+
+
+@given(st.data())
+def test_what_i_drew_comes_on_top_of_what_others_drew(data: st.DataObject) -> None:
+    base = choice()
+    mine = data.draw(walks(base))[-1]
+    theirs = data.draw(walks(base))[-1]
+    assert not changes(on_top(base, mine, base).source, mine)
+    assert not changes(on_top(base, base, theirs).source, theirs)
+    merged = on_top(base, mine, theirs)
+    found = ids(merged.source)
+    assert len(found) == len(set(found))
+    assert {end for one in ways(merged.source) for end in one[:2]} <= set(found)
+    own, kept = ({row["id"]: row for row in source["nodes"]} for source in (mine, merged.source))
+    for key, state in changes(base, mine).nodes.items():
+        assert (key in kept) == (state != "removed")
+        assert kept.get(key) == own.get(key)
+
+
+def test_what_both_changed_is_named_and_mine() -> None:
+    base = line(node("ask", "user_action", label="Ask"))
+    mine = set_data(base, "ask", {"label": "Mine"})
+    theirs, new = add_after(base, "ask", "join", before="end")
+    theirs = set_data(theirs, "ask", {"label": "Theirs"})
+    merged = on_top(base, mine, theirs)
+    assert merged.both == ["ask"]
+    assert data_of(merged.source["nodes"][1]) == {"label": "Mine"}
+    assert ways(merged.source) == ways(theirs)
+    assert new in ids(merged.source)
+    assert on_top(base, mine, mine).both == []
+
+
+def test_an_end_between_leaves_what_followed_for_others() -> None:
+    more, new = add_after(line(), "start", "fail", before="end")
+    assert ways(more) == {("start", new, "")}
+    assert ways_out(more, new) == []
+
+
+def test_a_fork_gets_one_more_branch_and_any_other_is_led_elsewhere() -> None:
+    source = line(node("fork", "parallel"), node("one", "join"), node("two", "join"))
+    more = connect(source, "fork", "two")
+    assert ways_out(more, "fork") == [(None, "one"), (None, "two")]
+    assert ways_in(more, "two") == [("one", "two", ""), ("fork", "two", "")]
+    more, new = add_after(more, "fork", "join")
+    assert ways_out(more, "fork")[-1] == (None, new)
+    assert ways_out(connect(source, "one", "end"), "one") == [(None, "end")]
+
+
+def test_edges_move_along_with_an_exit_that_is_renamed() -> None:
+    branches = [{"handle": "severe", "rule": {}}]
+    moved = set_data(choice(), "choose", {"branches": branches}, renamed={"high": "severe"})
+    assert ways_out(moved, "choose") == [("severe", "review"), ("default", "end")]
+    gone = set_data(choice(), "choose", {"branches": branches})
+    assert ways_out(gone, "choose") == [("severe", None), ("default", "end")]
+    later, new = add_after(gone, "choose", "join", exit_="severe")
+    assert ways_out(later, "choose")[0] == ("severe", new)
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (lambda one: delete(one, "start"), "The start stays"),
+        (lambda one: delete(one, "none"), "There is no node 'none'"),
+        (lambda one: connect(one, "end", "review"), "Nothing can follow there"),
+        (lambda one: connect(one, "review", "start"), "Nothing can lead into the start"),
+        (lambda one: connect(one, "choose", "end"), "no such way out"),
+        (lambda one: connect(one, "choose", "end", exit_="default"), "leads there already"),
+        (lambda one: disconnect(one, "review", "end"), "not there any more"),
+        (lambda one: add_after(one, "review", "start"), "exactly one start"),
+        (lambda one: add_after(one, "review", "magic"), "no node type 'magic'"),
+        (lambda one: add_after(one, "review", "join"), "leads somewhere already"),
+        (lambda one: add_after(one, "review", "join", before="end"), "does not lead there"),
+        (lambda one: add_after(one, "end", "join"), "Nothing can follow there"),
+    ],
+)
+def test_what_cannot_be_done_is_said(step: Any, words: str) -> None:
+    with pytest.raises(CannotEdit, match=words):
+        step(choice())
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ([], "is an object"),
+        ({"nodes": []}, "is an object"),
+        ({"nodes": [1], "edges": []}, "list of objects"),
+        ({"nodes": {}, "edges": []}, "list of objects"),
+        ({"nodes": [{"id": ""}], "edges": []}, "needs an id"),
+        ({"nodes": [node("a", "end"), node("a", "end")], "edges": []}, "belongs to two"),
+    ],
+)
+def test_what_cannot_be_edited_is_said(source: Any, words: str) -> None:
+    with pytest.raises(CannotEdit, match=words):
+        readable(source)

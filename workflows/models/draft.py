@@ -1,0 +1,60 @@
+"""Working copies: what somebody is drawing, kept from one click to the next."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+from workflows.cuid import LENGTH
+from workflows.models.workflow import Workflow
+
+
+class GraphDraft(models.Model):
+    """The working copy that one user has of one workflow's graph.
+
+    ``at`` is the number of the state that is shown; those before it can be gone back to, those
+    behind it were undone. State 0 is the source of the version that it is based on. Nothing runs
+    on a draft, and nobody else sees it.
+    """
+
+    workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    base = models.PositiveIntegerField()
+    base_cuid = models.CharField(max_length=LENGTH)
+    at = models.PositiveIntegerField(default=0)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = models.Manager()
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["workflow", "user"], name="workflows_graphdraft_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow}, on top of version {self.base}"
+
+
+class DraftState(models.Model):
+    """A source that a draft has had, and what led to it, in words."""
+
+    draft = models.ForeignKey(GraphDraft, models.CASCADE, related_name="states")
+    number = models.PositiveIntegerField()
+    source = models.JSONField()
+    told = models.TextField(blank=True)
+
+    objects = models.Manager()
+
+    class Meta:
+        ordering: ClassVar = ["number"]
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["draft", "number"], name="workflows_draftstate_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.told}"
