@@ -57,7 +57,11 @@ class NotBroughtIn(Exception):
         self.pointer = items[0].entry.named.pointer if items else ""
 
 
-Told = Callable[[str], object]
+Told = Callable[[str], None]
+
+
+def _nobody(text: str) -> None:
+    """Nobody wants to be told."""
 
 
 def bring_in(
@@ -67,7 +71,7 @@ def bring_in(
     apply: bool = False,
     by: Any = None,
     why: str = "",
-    told: Told = str,
+    told: Told = _nobody,
 ) -> Plan:
     """Make the workflows of this file what it says they are: all of them, or nothing.
 
