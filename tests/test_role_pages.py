@@ -67,6 +67,7 @@ PAGES: dict[str, set[str]] = {
     "workflows_workflow_graph": DESIGNERS,
     "workflows_workflow_compare": READERS,
     "workflows_workflow_change_type": OPERATORS,
+    "workflows_workflow_type_changed": OPERATORS,
     **_told("workflows_version", READERS),
     **_told("workflows_pendingchange", READERS),
     "workflows_pendingchange_withdraw": OPERATORS,
@@ -127,6 +128,7 @@ def address(name: str, made: World) -> str:
     }
     special: dict[str, tuple[list[Any], str]] = {
         "workflows_workflow_change_type": ([], f"?workflows={made.unused_workflow.pk}"),
+        "workflows_workflow_type_changed": ([], ""),
         "executions_execution_start": ([made.workflow.pk], ""),
         "executions_execution_submit": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
         "executions_execution_decide": ([made.asleep.pk, _open(made.asleep), "wake"], ""),

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from workflows.admin.guarded import GuardedAdmin
 
 MAY = "workflows.add_version"
+HEAD = "container"
+"""The id of the whole page."""
 
 
 class _Typed(Exception):
@@ -66,7 +68,7 @@ def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Htt
         except (CannotEdit, services.DraftMoved) as error:
             told = str(error) or " ".join((type(error).__doc__ or "").split())
             model_admin.message_user(request, told, messages.ERROR)
-            return _shown_at(workflow, request.POST.get("node", ""))
+            return _shown_at(workflow, request, request.POST.get("node", ""))
     draft = services.open_draft(workflow, request.user)
     if "download" in request.GET:
         name = f"{workflow.cuid}-{draft.base}.json"
@@ -77,7 +79,7 @@ def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Htt
         request,
         "workflows/admin/editor.html",
         {
-            "title": "Draw",
+            "title": "Draw the graph",
             "workflow": workflow,
             **shown(workflow, draft, node or "", typed.value if typed is not None else None),
         },
@@ -85,11 +87,14 @@ def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Htt
     )
 
 
-def _shown_at(workflow: Workflow, node_id: str) -> HttpResponse:
+def _shown_at(workflow: Workflow, request: HttpRequest, node_id: str) -> HttpResponse:
     address = admin_url(Workflow, "edit", workflow.pk)
-    if node_id:
-        address += f"?{urlencode({'node': node_id})}#{PICTURE}-{SELECTED}"
-    return HttpResponseRedirect(address)
+    query = f"?{urlencode({'node': node_id})}" if node_id else ""
+    # What is said stands at the head of the page. Without an anchor of its own, a browser would
+    # keep that of the page before.
+    is_told = bool(messages.get_messages(request))
+    anchor = f"{PICTURE}-{SELECTED}" if node_id and not is_told else HEAD
+    return HttpResponseRedirect(f"{address}{query}#{anchor}")
 
 
 class _Step:
@@ -120,7 +125,7 @@ class _Step:
             services.edit_draft(self.workflow, self.request.user, self.token, change)
         else:
             raise CannotEdit("There is no such step.")
-        return _shown_at(self.workflow, self.node)
+        return _shown_at(self.workflow, self.request, self.node)
 
     def _name(self, source: Source, node_id: str) -> str:
         return f"“{label_of(node_of(source, node_id))}”"
@@ -194,7 +199,7 @@ class _Step:
                 self.model_admin.message_user(self.request, text, messages.ERROR)
             else:
                 self.model_admin.message_refusal(self.request, refusal)
-            return _shown_at(self.workflow, self.node)
+            return _shown_at(self.workflow, self.request, self.node)
         return graph_saved(self.model_admin, self.request, self.workflow, saved, "edit")
 
 

@@ -31,6 +31,7 @@ class Blocker:
     url: str | None
     status: str = ""
     note: str = ""
+    cancel_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +107,18 @@ def _ways(
 
 
 def describe(
-    refusal: Refusal, *, kind: str | None = None, here: str = "", may_change: bool = True
+    refusal: Refusal,
+    *,
+    kind: str | None = None,
+    here: str = "",
+    may_change: bool = True,
+    may_cancel: bool = False,
 ) -> Described:
     """Say all that a refusal knows.
 
     Args:
         may_change: whether who reads it may change types; who may not is led to no such page.
+        may_cancel: whether who reads it is led to where an execution is cancelled.
         kind: the type that was asked for, where one was.
         here: the address of the page that shows it, which it need not link.
     """
@@ -141,6 +148,9 @@ def describe(
                 page(execution_model(), executions, row.cuid),
                 row.status,
                 row.workflow_title,
+                admin_url(execution_model(), "cancel", executions[row.cuid])
+                if may_cancel and row.cuid in executions
+                else None,
             )
             for row in blockers.executions
         ],
@@ -152,11 +162,12 @@ def describe(
     )
 
 
-def as_html(refusal: Refusal, *, kind: str | None = None, here: str = "") -> SafeString:
+def as_html(
+    refusal: Refusal, *, kind: str | None = None, here: str = "", may_cancel: bool = False
+) -> SafeString:
     """The refusal as a block of a page or as a message."""
-    return render_to_string(
-        "workflows/admin/refusal.html", {"refusal": describe(refusal, kind=kind, here=here)}
-    )
+    described = describe(refusal, kind=kind, here=here, may_cancel=may_cancel)
+    return render_to_string("workflows/admin/refusal.html", {"refusal": described})
 
 
 class RefusalList(ErrorList):

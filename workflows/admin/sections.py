@@ -129,13 +129,17 @@ def outlook(workflow: Workflow) -> Outlook:
     )
 
 
-def outlook_html(workflow: Workflow, found: Outlook, *, may_change: bool) -> SafeString:
+def outlook_html(
+    workflow: Workflow, found: Outlook, *, may_change: bool, may_cancel: bool
+) -> SafeString:
     """The notice that stands beside the finding type."""
     group = ",".join(str(row.pk) for row in found.group)
     return render_to_string(
         "workflows/admin/outlook.html",
         {
-            "refusal": describe(found.refusal, may_change=may_change) if found.refusal else None,
+            "refusal": describe(found.refusal, may_change=may_change, may_cancel=may_cancel)
+            if found.refusal
+            else None,
             "others": [
                 {"title": row.title, "url": admin_url(row, "change", row.pk)}
                 for row in found.group

@@ -12,6 +12,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 
 from workflows import services
+from workflows.admin.change_type import CANCEL, change_type_page, type_changed_page
 from workflows.admin.compare import compare_page
 from workflows.admin.editor import editor_page
 from workflows.admin.graph import graph_page
@@ -20,7 +21,6 @@ from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, as_html
 from workflows.admin.sections import Outlook, outlook, outlook_html, sections
 from workflows.admin.shown import admin_url, badge, execution_model, live_count
-from workflows.admin.together import change_type_page
 from workflows.models import CHANGE_CONTEXT, CONTEXT_FIELDS, PendingWorkflow, Version, Workflow
 from workflows.models.audited import changed
 
@@ -128,7 +128,10 @@ class WorkflowAdmin(GuardedAdmin):
             request.__dict__.pop(_OUTLOOK, None)
             may_change = self.has_change_context_permission(request)
             found = self._outlook(request, row)
-            row.outlook_notice = outlook_html(row, found, may_change=may_change)
+            may_cancel = request.user.has_perm(CANCEL)
+            row.outlook_notice = outlook_html(
+                row, found, may_change=may_change, may_cancel=may_cancel
+            )
         return row
 
     def get_form(
@@ -166,6 +169,11 @@ class WorkflowAdmin(GuardedAdmin):
             path(
                 "change-type/", wrap(self.change_type_view), name="workflows_workflow_change_type"
             ),
+            path(
+                "change-type/done/",
+                wrap(self.type_changed_view),
+                name="workflows_workflow_type_changed",
+            ),
             path("<int:pk>/edit/", wrap(self.edit_view), name="workflows_workflow_edit"),
             path("<int:pk>/graph/", wrap(self.graph_view), name="workflows_workflow_graph"),
             path("<int:pk>/compare/", wrap(self.compare_view), name="workflows_workflow_compare"),
@@ -185,8 +193,12 @@ class WorkflowAdmin(GuardedAdmin):
         return compare_page(self, request, pk)
 
     def change_type_view(self, request: HttpRequest) -> HttpResponse:
-        """The page where several workflows take another type together."""
+        """The way to another type, for one workflow or several together."""
         return change_type_page(self, request)
+
+    def type_changed_view(self, request: HttpRequest) -> HttpResponse:
+        """What a change of type has done."""
+        return type_changed_page(self, request)
 
     @admin.action(description="Change finding type together…", permissions=["change_context"])
     def change_type(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> HttpResponse:

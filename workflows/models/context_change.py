@@ -94,6 +94,10 @@ class ContextChange:
 
     def crossings(self) -> Sequence[guards.Crossing]:
         """The calls of latest versions across the set's border into another context."""
+        return self._crossings
+
+    @cached_property
+    def _crossings(self) -> Sequence[guards.Crossing]:
         calls_now = (
             Reference._base_manager.using(self.using)
             .filter(in_force=True, version__in_force=True)
@@ -146,6 +150,10 @@ class ContextChange:
 
     def group(self) -> Sequence[BlockingWorkflow]:
         """The smallest set around this one that has no crossings."""
+        return self._group
+
+    @cached_property
+    def _group(self) -> Sequence[BlockingWorkflow]:
         rows = (
             Workflow._base_manager.using(self.using)
             .filter(pk__in=self._connected)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+from django.db.models import Exists, OuterRef
 
 from workflows import guards
-from workflows.models import Context, Workflow
+from workflows.models import Context, Version, Workflow
 from workflows.models.context_change import ContextChange, workflows_of
 from workflows.refusals import BlockingWorkflow, Refusal
+from workflows.services.draining import judge_hold
 from workflows.services.tokens import token_of
 
 DB = "default"
@@ -33,6 +36,10 @@ class Impact:
     group: Sequence[BlockingWorkflow]
     versions: Sequence[GivenVersion]
     token: str
+    could_wait: bool = False
+    """Whether it could be put on hold; known where that was asked for too."""
+    not_on_hold: Refusal | None = None
+    """What refuses that, although live executions alone were waited for."""
 
     @property
     def allowed(self) -> bool:
@@ -40,14 +47,20 @@ class Impact:
         return self.refusal is None
 
 
-def impact(workflows: Iterable[Workflow], context: Context) -> Impact:
+def impact(
+    workflows: Iterable[Workflow], context: Context, *, when: Literal["now", "drained"] = "now"
+) -> Impact:
     """Judge the change as the change itself would, and write nothing.
+
+    Args:
+        when: ``drained`` asks also whether it could wait for the live executions in its way.
 
     Raises:
         guards.Gone: one of the workflows has been deleted.
     """
     ids = sorted({row.pk for row in workflows})
-    change = ContextChange(workflows_of(ids, DB), context, DB)
+    rows = workflows_of(ids, DB)
+    change = ContextChange(rows, context, DB)
     # Before the judgement: what comes between the two makes the token stale.
     token = token_of(ids, change)
     refusal = None
@@ -55,16 +68,45 @@ def impact(workflows: Iterable[Workflow], context: Context) -> Impact:
         change.judge()
     except guards.Refusal as refused:
         refusal = refused
+    asks = when == "drained" and refusal is not None and _waits_alone(refusal)
+    not_on_hold = None
+    if asks:
+        try:
+            judge_hold(ids, change)
+        except guards.Refusal as refused:
+            not_on_hold = refused
     return Impact(
         refusal,
-        workflows_of(ids, DB),
+        rows,
         change.group() if change.workflows else [],
-        [_given(row) for row in change.workflows],
+        _given(change.workflows),
         token,
+        asks and not_on_hold is None,
+        not_on_hold,
     )
 
 
-def _given(workflow: Any) -> GivenVersion:
-    latest = workflow.latest_version
-    kept = latest.executions.exists() or latest.pins.exists()
-    return GivenVersion(workflow, latest.number + kept, not kept)
+def _waits_alone(refusal: Refusal) -> bool:
+    """Whether live executions are all that it is refused for."""
+    waited_for = {guards.ActiveExecutions.code, guards.DependentActiveExecutions.code}
+    return {refusal.code, *(row.code for row in refusal.problems)} <= waited_for
+
+
+def _given(workflows: Sequence[Any]) -> list[GivenVersion]:
+    def has(relation: str) -> Exists:
+        model: Any = Version._meta.get_field(relation).related_model
+        return Exists(model._base_manager.using(DB).filter(version_id=OuterRef("pk")))
+
+    latest: Any = Version.objects.using(DB).latest_of_each()
+    rows = latest.filter(workflow__in=[row.pk for row in workflows])
+    found = {
+        pk: (number, kept)
+        for pk, number, kept in rows.annotate(kept=has("executions") | has("pins")).values_list(
+            "workflow_id", "number", "kept"
+        )
+    }
+    return [
+        GivenVersion(row, found[row.pk][0] + found[row.pk][1], not found[row.pk][1])
+        for row in workflows
+        if row.pk in found
+    ]

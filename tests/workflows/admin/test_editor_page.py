@@ -165,7 +165,7 @@ def test_ways_are_connected_and_disconnected_and_a_node_is_deleted(
     assert "has no edge for its exit &#x27;high&#x27;" in shown
     drawing.take("connect", "choose", way='["high", null]', target="end")
     answer = drawing.take("delete", "review")
-    assert answer["Location"] == drawing.url
+    assert answer["Location"] == f"{drawing.url}#container"
     assert [row["id"] for row in drawing.source["nodes"]] == ["start", "choose", "end", "stop"]
     answer = drawing.take("delete", "end")
     assert "?node=choose" in answer["Location"]
@@ -179,7 +179,9 @@ def test_problems_stand_at_the_node_and_at_the_field(drawing: Drawing) -> None:
     assert re.search(r'<p class="data-problem"[^>]*>It needs &#x27;state&#x27;', shown)
     assert 'aria-invalid="true"' in shown
     assert "1 problem to solve before it can be saved" in shown
-    assert told(drawing.take("save")) == ["Not saved: 1 problem first."]
+    answer = drawing.take("save", "set_state")
+    assert told(answer) == ["Not saved: 1 problem first."]
+    assert answer["Location"] == f"{drawing.url}?node=set_state#container"
     assert GraphDraft.objects.exists()
     assert AuditEntry.objects.filter(refused=True, code="invalid_graph").count() == 1
 
@@ -302,6 +304,7 @@ class TestStale:
     def test_it_shows_what_changed_in_both(self, stale: Drawing) -> None:
         shown = text(stale.look())
         assert "Somebody has saved" in shown
+        assert '<a class="small-button" href="#stale">Version 2 was saved meanwhile</a>' in shown
         assert "Put yours on top of theirs" in shown and "Take theirs" in shown
         context = stale.look().context
         assert [row.key for row in context["mine"]] == ["end"]

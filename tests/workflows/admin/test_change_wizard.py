@@ -1,7 +1,8 @@
-"""The page that changes the finding type of several workflows: now, or when they are drained."""
+"""The way to another finding type: chosen, seen, made now or when drained, and told."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,18 +11,21 @@ from django.urls import reverse
 
 from executions import services as running
 from tests.conftest import Scenario
-from tests.factories import RecordTypeFactory, WorkflowFactory, drawn, form
+from tests.factories import RecordTypeFactory, WorkflowFactory, drawn, form, user_in
 from tests.workflows.admin.staff import (
     OWN,
     TOGETHER,
     VIEW,
     page,
     staff,
+    statements,
     text,
     told,
     type_of,
 )
 from workflows.models import AuditEntry, PendingChange, Version, Workflow
+
+DONE = "admin:workflows_workflow_type_changed"
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -72,9 +76,13 @@ class TestTogether:
         assert type_of(scenario.caller) == scenario.limitation
         response = admin_client.post(reverse(TOGETHER), asked)
         assert response.status_code == 302
-        assert "“Workflow 4” is of the type “Policy Exception” now" in " ".join(told(response))
         assert type_of(scenario.caller) == type_of(scenario.callee) == scenario.exception
         version: Version = scenario.caller.latest_version
+        done = text(admin_client.get(response["Location"]))
+        assert "2 workflows changed" in done
+        for row in (scenario.caller, version):
+            assert f'href="{page(row)}"' in done
+        assert f"cuid={scenario.caller.cuid}" in done
         assert version.notes == "Reclassified"
         assert version.created_by is not None
 
@@ -99,9 +107,74 @@ class TestTogether:
     def test_it_takes_the_permission(self, scenario: Scenario) -> None:
         asked = {"workflows": scenario.caller.pk}
         assert staff(*VIEW).get(reverse(TOGETHER), asked).status_code == 403
-        assert "Change finding type together" not in text(staff(*VIEW).get(page(scenario.caller)))
+        assert staff(*VIEW).get(reverse(DONE)).status_code == 403
+        assert "Change finding type" not in text(staff(*VIEW).get(page(scenario.caller)))
         allowed = staff(*VIEW, "workflows.change_entity_context")
         assert allowed.get(reverse(TOGETHER), asked).status_code == 200
+        assert "Change finding type" in text(allowed.get(page(scenario.caller)))
+
+    def test_what_came_of_it_names_nothing_that_is_not_there(self, admin_client: Client) -> None:
+        for asked in ({}, {"versions": "x,,999999", "same": "99999999999999999999"}):
+            response = admin_client.get(reverse(DONE), asked)
+            assert "Nothing had to be changed." in text(response)
+
+    def test_who_has_the_type_already_is_told_so(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.limitation.pk}"}
+        response = admin_client.post(reverse(TOGETHER), asked)
+        done = text(admin_client.get(response["Location"]))
+        assert f"{scenario.caller.title}</a>” had this type already." in done
+
+    def test_the_group_that_must_move_is_shown_before_anything_runs(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
+        asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.exception.pk}"}
+        response = admin_client.get(reverse(TOGETHER), asked)
+        assert [(item["row"], item["is_chosen"]) for item in response.context["rows"]] == [
+            (scenario.caller, True),
+            (scenario.callee, False),
+        ]
+        assert "The group that must move: 2 workflows" in text(response)
+        assert "must come along" in text(response)
+
+    @pytest.mark.parametrize("role", ["operator", "administrator"])
+    def test_what_stands_in_the_way_can_be_cancelled_from_there(
+        self, scenario: Scenario, role: str
+    ) -> None:
+        execution = scenario.start()
+        client = Client()
+        client.force_login(user_in(role, is_staff=True))
+        asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.exception.pk}"}
+        cancel = page(execution, "cancel")
+        for shown in (client.get(reverse(TOGETHER), asked), client.get(page(scenario.caller))):
+            assert f'href="{cancel}"' in text(shown)
+        assert client.get(cancel).status_code == 200
+
+    def test_who_may_not_cancel_is_led_to_no_such_page(self, scenario: Scenario) -> None:
+        execution = scenario.start()
+        client = staff(*VIEW, "workflows.change_entity_context")
+        asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.exception.pk}"}
+        for shown in (client.get(reverse(TOGETHER), asked), client.get(page(scenario.caller))):
+            assert page(execution) in text(shown)
+            assert page(execution, "cancel") not in text(shown)
+
+    def test_each_step_takes_few_statements(self, admin_client: Client, scenario: Scenario) -> None:
+        for _ in range(30):
+            scenario.start()
+        both = {"workflows": self.ids(scenario.caller, scenario.callee)}
+        to = {"type": f"finding-{scenario.exception.pk}"}
+        versions = {"versions": scenario.caller.latest_version.pk, "same": scenario.callee.pk}
+        one = {"workflows": scenario.caller.pk}
+        for url, asked in (
+            (TOGETHER, both),
+            (TOGETHER, {**both, **to}),
+            (TOGETHER, {**one, **to}),
+            (DONE, versions),
+        ):
+            assert (
+                statements(lambda url=url, asked=asked: admin_client.get(reverse(url), asked)) <= 25
+            )
 
 
 class TestWhenDrained:
@@ -124,9 +197,13 @@ class TestWhenDrained:
         running.cancel(scenario.start())
         drawn(scenario.callee, form())
         shown = text(admin_client.get(reverse(TOGETHER), self.asked(scenario)))
-        row = "<tr><td>{}</td><td>Version 2, {}</td></tr>"
-        assert row.format("Workflow 4", "a new one") in shown
-        assert row.format("Workflow 3", "in place of the one that nothing has run on") in shown
+        rows = dict(
+            re.findall(r"<tr> <td><a[^>]*>(Workflow \d)</a>.*?<td>(Version [^<]*)</td>", shown)
+        )
+        assert rows == {
+            "Workflow 4": "Version 2, a new one",
+            "Workflow 3": "Version 2, in place of the one that nothing has run on",
+        }
 
     def test_where_executions_alone_stand_in_the_way_it_can_wait_for_them(
         self, admin_client: Client, scenario: Scenario
@@ -158,7 +235,7 @@ class TestWhenDrained:
         assert not response.context["could_wait"]
         assert 'name="when"' not in text(response)
         # The remedy leads to the whole group, where it is.
-        group = f"{reverse(TOGETHER)}?workflows="
+        group = f"{reverse(TOGETHER)}?workflows={scenario.callee.pk}%2C{scenario.caller.pk}"
         assert text(response).count(f'href="{group}') == 2
 
     def test_a_refusal_shown_elsewhere_leads_here(
@@ -189,7 +266,8 @@ class TestWhenDrained:
         running.cancel(execution)
         sent = self.asked(scenario, token=token, when="drained")
         response = admin_client.post(reverse(TOGETHER), sent)
-        assert "is of the type “Policy Exception” now" in " ".join(told(response))
+        assert response["Location"].startswith(reverse(DONE))
+        assert type_of(scenario.caller) == scenario.exception
         assert not PendingChange.objects.exists()
 
     @pytest.mark.parametrize("when", ["now", "drained"])
