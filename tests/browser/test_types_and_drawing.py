@@ -1,0 +1,93 @@
+"""Tasks of those who draw and who change finding types, and the clicks that each takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from executions import services
+from executions.demo import CALLEE, CALLER
+from tests.browser.test_tasks import to_workflows
+from workflows.graph import parse
+from workflows.models import GraphDraft, PendingChange, Workflow
+
+CHANGE = "Change finding type"
+SEE = "See what it would do"
+
+
+def see_both_together(operator: Any) -> None:
+    """From the page of the caller to what a change of both would meet."""
+    operator.click("link", CHANGE)
+    operator.choose("New type:", "Policy Exception")
+    operator.click("button", SEE)
+    operator.click("link", "Choose these 2")
+
+
+def test_change_a_caller_and_its_callee_together_in_8_clicks(operator: Any, played: Any) -> None:
+    to_workflows(operator, CALLER)
+    see_both_together(operator)
+    operator.write("Why:", "Reclassified")
+    operator.click("button", "Change the type of 2 workflows now")
+    assert operator.sees("2 workflows changed")
+    names = Workflow.objects.values_list("entity_name_type__name", flat=True)
+    assert set(names) == {"Policy Exception"}
+
+
+def test_change_when_drained_in_8_clicks(operator: Any, played: Any) -> None:
+    execution = services.start(played.caller, played.finding)
+    to_workflows(operator, CALLER)
+    see_both_together(operator)
+    assert operator.sees("It waits for 1 live execution")
+    operator.click("button", "Change when drained")
+    assert operator.sees("Change on hold")
+    services.cancel(execution)
+    assert PendingChange.objects.get().state == "applied"
+
+
+def test_draw_five_steps_with_a_call_from_nothing_in_34_clicks(operator: Any, played: Any) -> None:
+    page = operator.page
+    nodes = page.get_by_role("group", name="Drawing of Triage")
+
+    def add(what: str, label: str) -> None:
+        operator.choose("What", what)
+        operator.write("Its label", label)
+        operator.click("button", "Add")
+
+    operator.click("link", "Add", within=page.locator(".model-workflow"))
+    operator.write("Title:", "Triage")
+    operator.choose("Finding type:", "Model Limitation")
+    operator.click("button", "Save and continue editing")
+    operator.click("link", "Edit graph")
+    operator.click("link", "Start, Start", within=nodes)
+    add("User action", "Look at it")
+    operator.clicks += 1
+    page.locator(".data-rows summary").first.click()
+    page.locator("[name='data/fields/0/name']").fill("severity")
+    operator.click("button", "Keep")
+    assert operator.sees("1. severity")
+    add("Condition", "Severe?")
+    page.locator("[name='data/branches/0/handle']").fill("minor")
+    page.locator("[name='data/branches/0/rule/0/field']").fill("severity")
+    operator.clicks += 2
+    page.locator("[name='data/branches/0/rule/0/op']").select_option(label="is less than")
+    page.locator("[name='data/branches/0/rule/0/value']").fill("3")
+    operator.click("button", "Keep")
+    assert operator.sees("nowhere yet")
+    operator.choose("Where", "default: before End")
+    add("Run workflow", "Remedy")
+    operator.clicks += 2
+    page.locator("[name='data/workflow']").select_option(label=CALLEE)
+    operator.click("button", "Keep")
+    add("Set state", "Done")
+    page.locator("[name='data/state']").fill("Remedied")
+    operator.click("button", "Keep")
+    assert operator.sees("1 problem to solve before it can be saved")
+    operator.click("link", "Severe?", within=page.locator("#problems"))
+    operator.choose("Lead to", "End (End)")
+    operator.click("button", "Connect")
+    operator.write("What it changes", "Drawn from nothing")
+    operator.click("button", "Save")
+    assert operator.sees("Version 1 was rewritten")
+    graph = parse(Workflow.objects.get(title="Triage").latest_version.source)
+    assert len(graph.nodes) == 6
+    assert graph.callee_cuids() == [played.callee.cuid]
+    assert not GraphDraft.objects.exists()
