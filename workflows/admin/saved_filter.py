@@ -179,11 +179,12 @@ class SavedFilterAdmin(admin.ModelAdmin):
 
 def _words(query: str) -> str:
     pairs = QueryDict(query)
-    return ", ".join(
+    told = ", ".join(
         f"{name.removesuffix('__exact')} = {value}"
         for name in pairs
         for value in pairs.getlist(name)
     )
+    return told or "everything"
 
 
 def _address(row: SavedFilter) -> str:

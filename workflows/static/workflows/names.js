@@ -6,7 +6,7 @@ function told(control) {
   return label ? label.textContent.trim().replace(/:$/, "") : "";
 }
 
-window.addEventListener("load", () => {
+function name() {
   for (const icon of document.querySelectorAll(".help-tooltip")) {
     icon.setAttribute("role", "img");
   }
@@ -24,4 +24,7 @@ window.addEventListener("load", () => {
     const box = document.getElementById(`select2-${list.id}-container`);
     if (box) box.setAttribute("aria-label", [told(list), box.title].filter(Boolean).join(": "));
   }
-});
+}
+
+// After the widgets have been made, which jQuery puts off.
+window.addEventListener("load", () => (window.django?.jQuery ? django.jQuery(name) : name()));
