@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from django.contrib.auth import get_user_model
+
 from executions import services
 from executions.demo import CALLEE, CALLER
+from tests.browser.test_pages import beyond, grave
 from tests.browser.test_tasks import to_workflows
-from workflows.graph import parse
+from tests.workflows.admin.staff import page as address
+from workflows import services as drawing
+from workflows.graph import node_types, parse
+from workflows.graph.editing import add_after, set_data
 from workflows.models import GraphDraft, PendingChange, Workflow
 
 CHANGE = "Change finding type"
@@ -91,3 +98,40 @@ def test_draw_five_steps_with_a_call_from_nothing_in_34_clicks(operator: Any, pl
     assert len(graph.nodes) == 6
     assert graph.callee_cuids() == [played.callee.cuid]
     assert not GraphDraft.objects.exists()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_form_of_every_node_type_can_be_used_by_everybody(
+    operator: Any, played: Any, width: int, scheme: str
+) -> None:
+    """Empty, with all that is wrong in it, and filled in."""
+    workflow, user = played.caller, get_user_model().objects.get(username="ada")
+    page = operator.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    found = {}
+    for kind in sorted(set(node_types()) - {"start"}):
+        examples = node_types()[kind].data_schema.text.get("examples", ())
+        for data in ({}, *examples[:1]):
+
+            def draw(
+                source: dict[str, Any], kind: str = kind, data: dict[str, Any] = data
+            ) -> tuple[dict[str, Any], str]:
+                changed, new = add_after(source, "start", kind, before=_after_start(source))
+                return set_data(changed, new, data), new
+
+            token = drawing.open_draft(workflow, user).token
+            drawing.edit_draft(workflow, user, token, draw)
+            draft = drawing.open_draft(workflow, user)
+            page.goto(f"{address(workflow, 'edit')}?node={draft.undo}")
+            # The policy also keeps the judge from styles of its own.
+            wrong = [*operator.errors, *beyond(page), *grave(page)]
+            operator.errors.clear()
+            if wrong:
+                found[f"{kind} {data}"] = wrong
+            drawing.undo(workflow, user, draft.token)
+    assert not found
+
+
+def _after_start(source: dict[str, Any]) -> str:
+    return next(str(row["target"]) for row in source["edges"] if row["source"] == "start")
