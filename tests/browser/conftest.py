@@ -78,7 +78,7 @@ class Walk:
     def choose(self, label: str, option: str) -> None:
         """Choose from a list, which takes two clicks: one opens it."""
         self.clicks += 2
-        self.page.get_by_label(label, exact=True).select_option(label=option)
+        self.page.get_by_role("combobox", name=label, exact=True).select_option(label=option)
 
     def write(self, label: str, text: str) -> None:
         self.page.get_by_label(label, exact=True).fill(text)

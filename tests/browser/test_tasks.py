@@ -9,8 +9,10 @@ import pytest
 from executions import services
 from executions.demo import CALLEE, CALLER, FINDING
 from executions.models import Execution
-from tests.factories import drawn, form, line
+from tests.factories import FindingFactory, drawn, form, line
 from workflows import services as drawing
+
+SELECT = "Select this object for an action -"
 
 
 def status(execution: Execution) -> str:
@@ -94,6 +96,25 @@ def test_compare_two_versions_in_3_clicks(operator: Any, played: Any) -> None:
     operator.click("link", "Compare two versions")
     differences = operator.page.locator("#differences")
     assert "Check again" in differences.inner_text()
+
+
+def test_cancel_twenty_executions_in_7_clicks(operator: Any, played: Any) -> None:
+    entities = [FindingFactory(entity_name_type=played.caller.entity_name_type) for _ in range(22)]
+    started = [services.start(played.caller, entity) for entity in entities]
+    operator.click("link", "Executions", within=operator.page.locator(".model-execution th"))
+    # The newest, and with the shift key all as far as the twentieth.
+    operator.click("checkbox", f"{SELECT} {started[-1]}")
+    operator.page.keyboard.down("Shift")
+    operator.click("checkbox", f"{SELECT} {started[-20]}")
+    operator.page.keyboard.up("Shift")
+    operator.choose("Action:", "Cancel…")
+    operator.click("button", "Go")
+    assert operator.sees("20 of 20 executions")
+    operator.write("Why:", "The findings were recorded twice.")
+    operator.click("button", "Cancel: 20 executions")
+    assert operator.sees("20 of 20")
+    assert {status(row) for row in started[:2]} == {"waiting"}
+    assert {status(row) for row in started[2:]} == {"cancelled"}
 
 
 @pytest.fixture
