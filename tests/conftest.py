@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection
+from hypothesis import HealthCheck
 from hypothesis import settings as properties
 
 from executions import integrity, services
@@ -25,8 +26,14 @@ from tests.factories import (
 from workflows import services as drawing
 from workflows.models import FindingType, PendingChange, Workflow
 
-properties.register_profile("quick", max_examples=8, derandomize=True, database=None)
-properties.register_profile("long", max_examples=500, database=None, print_blob=True)
+# How long an example takes says something of the machine alone.
+UNTIMED: dict[str, Any] = {
+    "database": None,
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow],
+}
+properties.register_profile("quick", max_examples=8, derandomize=True, **UNTIMED)
+properties.register_profile("long", max_examples=500, print_blob=True, **UNTIMED)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

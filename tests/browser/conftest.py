@@ -39,9 +39,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    reason = ""
     if CHROMIUM is None:
-        skip = pytest.mark.skip(reason="no chromium is installed")
+        reason = "no chromium is installed"
+    elif config.getoption("--postgres"):
+        reason = "The pages are the same on either database, and drawing them takes its time."
+    if reason:
+        skip = pytest.mark.skip(reason=reason)
         for item in items:
             if "tests/browser/" in item.path.as_posix():
                 item.add_marker(skip)
