@@ -269,6 +269,7 @@ class Population:
             "node_id": "p.node_id",
             "type": "p.type",
             "label": "''",
+            "assignees": "''",
             "handle": "''",
             "overdue": "false",
             "attempt": "1",

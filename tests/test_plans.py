@@ -161,6 +161,7 @@ def test_a_page_is_read_in_its_order(scenario: Scenario, query: str) -> None:
     [
         *("?status=waiting,active", "?incident=true", "?overdue=true", "?calls={workflow}"),
         *("?workflow={workflow}&live=true", "?parent={execution}", "?search={execution}"),
+        *("?search=form", "?waiting_for=me"),
         *(
             "?updated_after=2026-01-01T00:00:00Z&ordering=updated_at",
             "?ended_after=2026-01-01T00:00:00Z",

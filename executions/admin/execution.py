@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.utils.text import smart_split, unescape_string_literal
 from django.utils.timezone import localtime
 
 from executions.admin import bulk
@@ -134,7 +135,7 @@ class ExecutionAdmin(ToldAdmin):
         "started_at",
     ]
     list_select_related = ["workflow", "version", "entity"]
-    search_fields = ["=cuid", "workflow__title", "entity__title"]
+    search_fields = ["cuid", "workflow__title", "entity__title"]
     csv_columns = {
         **{name: name for name in ("cuid", "status", "stage", "progress", "message")},
         "workflow": "workflow.title",
@@ -174,13 +175,14 @@ class ExecutionAdmin(ToldAdmin):
         return super().get_queryset(request).defer("version__source", "entity__fields")
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+        self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """A cuid is looked up as it is, by its index; anything else is searched for."""
-        found = queryset.filter(cuid=search_term) if "\0" not in search_term else queryset.none()
-        if search_term and found.exists():
-            return found, False
-        return super().get_search_results(request, queryset, search_term)
+        """What has every word of the search."""
+        words = [
+            unescape_string_literal(word) if word[0] in "\"'" and word[0] == word[-1] else word
+            for word in smart_split(search_term)
+        ]
+        return queryset.matching(words), False
 
     @admin.display(description="status", ordering="status")
     def status_badge(self, row: Execution) -> str:

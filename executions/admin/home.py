@@ -64,7 +64,8 @@ def _tasks(user: Any) -> Section:
         "Waits for me",
         icon("user_action"),
         counted(mine, AT_A_GLANCE),
-        list(_steps(mine.order_by("pk"))),
+        # In the order of the index of who is asked.
+        list(_steps(mine.order_by("execution_id", "pk"))),
         admin_url(Execution, "inbox"),
         "Nothing waits for you or your groups.",
     )

@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 
 from executions.admin.steps import INBOX, USER_ACTION, form_of
 from executions.engine.manager import graphs_of
-from executions.inbox import FOR_PEOPLE, waiting_for
-from executions.models import Execution, Step, Vote
+from executions.inbox import waiting_for
+from executions.models import FOR_PEOPLE, Execution, Step, Vote
 from workflows.admin.lists import BoundedPaginator
 from workflows.admin.picture import icon, icon_of
 from workflows.admin.shown import admin_url

@@ -15,6 +15,7 @@ from typing import Any
 from executions import wakeups
 from executions.engine import joins, stored, writing
 from executions.engine.ids import Ids
+from executions.engine.nodes.assignees import asked
 from executions.engine.nodes.behaviour import NotSubmittable
 from executions.engine.run import NodeVisit, Run
 from executions.engine.writing import Basis, Changes
@@ -266,6 +267,7 @@ class Advance:
             node_id=node.id,
             type=node.type,
             label=node.label[:200],
+            assignees=asked(node.type, node.data),
             state=StepState.OPEN,
             opened_at=self.now,
         )

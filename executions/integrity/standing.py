@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q
 
+from executions.engine.nodes.assignees import asked
 from executions.integrity.violation import CHUNK, Violation
 from executions.models import LIVE, OPEN, Execution, Job, JobKind, Pin, Step, StepState
 from workflows.models import Version
@@ -79,27 +80,46 @@ def pinned_children() -> Iterator[Violation]:
 
 
 def places() -> Iterator[Violation]:
-    """L8: an open step is at a node of the graph that its execution runs."""
+    """L8: an open step is at a node that its execution's graph has, and asks whom that names."""
     steps = Step.objects.filter(state__in=OPEN, execution__status__in=LIVE).order_by()
-    pairs: dict[int, set[str]] = {}
-    for pk, node in steps.values_list("execution__version", "node_id").distinct():
-        pairs.setdefault(pk, set()).add(node)
-    for version in Version.objects.filter(pk__in=pairs).iterator(CHUNK):
-        lost = pairs[version.pk] - {node for node, _ in nodes_of(version.source)}
-        rows = steps.filter(execution__version=version, node_id__in=lost)
-        for step in rows.select_related("execution") if lost else ():
-            detail = f"It stands at “{step.node_id}”, which the version that it runs has not."
-            yield _of(step.execution, detail)
+    found: dict[int, set[tuple[str, str]]] = {}
+    for pk, *place in steps.values_list("execution__version", "node_id", "assignees").distinct():
+        found.setdefault(pk, set()).add((place[0], place[1]))
+    for version in Version.objects.filter(pk__in=found).iterator(CHUNK):
+        known = {node for node, _ in nodes_of(version.source)}
+        named = asked_at(version.source)
+        for node, assignees in sorted(found[version.pk]):
+            if node not in known:
+                detail = f"It stands at “{node}”, which the version that it runs has not."
+            elif named.get(node, assignees) != assignees:
+                detail = f"Its step “{node}” asks others than the version that it runs names."
+            else:
+                continue
+            rows = steps.filter(execution__version=version, node_id=node, assignees=assignees)
+            for step in rows.select_related("execution"):
+                yield _of(step.execution, detail)
+
+
+def _nodes(source: Any) -> list[dict[str, Any]]:
+    nodes = source.get("nodes") if isinstance(source, dict) else None
+    return [node for node in (nodes if isinstance(nodes, list) else ()) if isinstance(node, dict)]
 
 
 def nodes_of(source: Any) -> set[tuple[str, str]]:
     """The id and the type of every node, however damaged the source."""
-    nodes = source.get("nodes") if isinstance(source, dict) else None
-    return {
-        (str(node.get("id")), str(node.get("type")))
-        for node in (nodes if isinstance(nodes, list) else ())
-        if isinstance(node, dict)
-    }
+    return {(str(node.get("id")), str(node.get("type"))) for node in _nodes(source)}
+
+
+def asked_at(source: Any) -> dict[str, str]:
+    """Who is asked at each node, as ``Step.assignees`` has it; what is damaged is left out."""
+    found = {}
+    for node in _nodes(source):
+        try:
+            named = asked(str(node.get("type")), node.get("data", {}))
+        except (AttributeError, TypeError, ValueError):
+            continue
+        found[str(node.get("id"))] = named
+    return found
 
 
 def jobs() -> Iterator[Violation]:

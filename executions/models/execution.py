@@ -13,7 +13,9 @@ from django.utils import timezone
 
 from executions import guards
 from executions.models.entity import Entity
+from workflows.counted import AT_A_GLANCE, few_or_all
 from workflows.cuid import LENGTH, new_cuid
+from workflows.jsontext import unstorable
 from workflows.keys import CompositeForeignKey, KeyTarget, SummaryIndex
 from workflows.models import Version, Workflow
 from workflows.models.written_once import WrittenOnceQuerySet
@@ -44,6 +46,10 @@ START = "executions.add_execution"
 """The permission to start one."""
 
 
+LOOKED_UP = 3
+"""For how many words of a search titles are looked up before executions are."""
+
+
 class ExecutionQuerySet(WrittenOnceQuerySet["Execution"]):
     """Executions, by whether they still have something to do."""
 
@@ -54,6 +60,25 @@ class ExecutionQuerySet(WrittenOnceQuerySet["Execution"]):
     def live(self) -> ExecutionQuerySet:
         """Only executions that are scheduled, active or waiting."""
         return self.filter(live_key__isnull=False)
+
+    def matching(self, words: Iterable[str]) -> ExecutionQuerySet:
+        """Only executions that have every word in the title of their workflow or entity, or as
+        their cuid.
+        """
+        found = self
+        for place, word in enumerate(dict.fromkeys(words)):
+            if unstorable(word):
+                return self.none()
+            workflows = Workflow.objects.filter(title__icontains=word)
+            entities = Entity.objects.filter(title__icontains=word)
+            # Reading ids takes a statement, and a search may have any number of words.
+            most = AT_A_GLANCE if place < LOOKED_UP else 0
+            found = found.filter(
+                Q(cuid=word.lower())
+                | Q(workflow__in=few_or_all(workflows, most))
+                | Q(entity__in=few_or_all(entities, most))
+            )
+        return found
 
 
 class Execution(models.Model):

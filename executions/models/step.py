@@ -27,6 +27,8 @@ OPEN: tuple[str, ...] = (StepState.OPEN.value, StepState.INCIDENT.value)
 
 SLEEPING: tuple[str, ...] = ("wait", "start")
 """The types of the nodes whose open steps can be woken early."""
+FOR_PEOPLE: tuple[str, ...] = ("user_action", "approval")
+"""The types of the nodes that wait for somebody."""
 
 
 class StepQuerySet(models.QuerySet["Step"]):
@@ -67,6 +69,14 @@ class Step(models.Model):
         help_text="Whom the passing of the deadline was told, or why it could not be.",
     )
     attempt = models.PositiveIntegerField(default=1)
+    # The frozen graph says who may; this finds what waits for somebody without reading graphs.
+    assignees = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Who is asked, as canonical JSON of groups and users; empty for everybody.",
+    )
     draft = models.JSONField(null=True, blank=True, help_text="What a form holds so far.")
     closed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -109,6 +119,11 @@ class Step(models.Model):
                 fields=["execution"],
                 condition=Q(overdue=True, state__in=OPEN),
                 name="executions_overdue_step",
+            ),
+            models.Index(
+                fields=["assignees", "execution"],
+                condition=Q(state="open", type__in=FOR_PEOPLE),
+                name="executions_asked_step",
             ),
             # For the deletion of a user; most steps are closed by nobody.
             models.Index(

@@ -319,6 +319,11 @@ def job_deleted(world: World) -> str:
     return world.sleeping.cuid
 
 
+def others_asked(world: World) -> str:
+    change(world.waiting.steps.get(node_id="form"), assignees='{"users":["nobody"]}')
+    return world.waiting.cuid
+
+
 def left_unsealed(world: World) -> str:
     Unsealed.objects.create(table_name="workflows_version", row_id=7, why="forgotten")
     return "7"
@@ -372,6 +377,7 @@ MENDABLE: dict[str, tuple[str, Callable[[World], str]]] = {
     "child of another parent": ("L8", child_of_another_parent),
     "terminal execution revived": ("L8", revived),
     "jobs deleted": ("L8", job_deleted),
+    "others asked than are named": ("L8", others_asked),
     "seal left open": ("seal", left_unsealed),
     "counter behind the log": ("audit", counter_behind),
 }

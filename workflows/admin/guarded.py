@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -208,6 +208,16 @@ class GuardedAdmin(admin.ModelAdmin):
     def csv_view(self, request: HttpRequest) -> HttpResponseBase:
         """All that the filters of the address leave, as CSV."""
         return csv_view(self, request)
+
+    def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> Any:
+        """Pages whose related rows are joined to what a page shows, not to all that is found."""
+        pages = super().get_paginator(request, queryset, *args, **kwargs)
+        related = self.get_list_select_related(request)
+        # The stock page of a row's history is paged through here too.
+        own = isinstance(pages, BoundedPaginator) and queryset.model is self.model
+        if own and isinstance(related, Sequence) and related:
+            pages.whole = self.get_queryset(request).select_related(*related)
+        return pages
 
     def refuse_deletion(self, row: Any) -> None:
         """Ask the guard of the model; raises its refusal."""

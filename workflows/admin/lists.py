@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -30,6 +30,8 @@ class BoundedPaginator(Paginator):
 
     most = COUNTED
     object_list: Any
+    whole: QuerySet[Any] | None = None
+    """Where the rows of a page are read by their ids; what is put in order are ids alone."""
 
     @cached_property
     def _counted(self) -> Counted:
@@ -44,6 +46,16 @@ class BoundedPaginator(Paginator):
     def has_more(self) -> bool:
         """Whether there are more than those."""
         return self._counted.has_more
+
+    def page(self, number: int | str) -> Page[Any]:
+        """The rows of this page, in their order."""
+        page = super().page(number)
+        if self.whole is not None:
+            rows: Any = page.object_list
+            ids = list(rows.values_list("pk", flat=True))
+            rows = self.whole.filter(pk__in=ids).order_by(*rows.query.order_by)
+            page.object_list = rows
+        return page
 
 
 def list_name(model: Any) -> str:

@@ -88,11 +88,16 @@ class StrictOrdering(OrderingFilter):
 
 
 class Search(SearchFilter):
-    """Finds a row by its cuid before titles are read for it."""
+    """Finds a row by its cuid before titles are read for it.
+
+    A model that is searched in a way of its own has it as ``matching`` of its rows.
+    """
 
     def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
         """Return what is found."""
         terms = self.get_search_terms(request)
+        if hasattr(queryset, "matching"):
+            return queryset.matching(terms)
         if "=cuid" in (self.get_search_fields(view, request) or ()) and len(terms) == 1:
             found = queryset.model._default_manager.filter(cuid=terms[0])
             if len(terms[0]) == LENGTH and found.exists():

@@ -9,6 +9,8 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q
 
 from executions.engine.nodes.behaviour import Person
+from executions.models import FOR_PEOPLE
+from workflows.jsontext import canonical
 
 _NAMES: dict[str, Any] = {
     "type": "array",
@@ -29,6 +31,15 @@ NAMED: dict[str, Any] = {
     },
 }
 """The schemas of ``groups`` and ``users``."""
+
+
+def asked(kind: str, data: Mapping[str, Any]) -> str:
+    """Who is asked at a node of this type, as ``Step.assignees`` has it; empty for everybody."""
+    if kind not in FOR_PEOPLE:
+        return ""
+    named = data.get("assignees", data)
+    found = {name: sorted(set(named[name])) for name in NAMED if named.get(name)}
+    return canonical(found) if found else ""
 
 
 def is_among(named: Mapping[str, Any], user: Person) -> bool:

@@ -59,7 +59,7 @@ RULES: tuple[Rule, ...] = (
     Rule("the type of an entity", integrity.entity_contexts, (TREE,)),
     Rule("live and standing nowhere, or the reverse", integrity.open_steps, (TREE,)),
     Rule("a call apart from its child", integrity.calling_steps, (TREE,)),
-    Rule("standing where the graph has no node", integrity.places, (TREE,)),
+    Rule("standing where the graph has no node, asking others", integrity.places, (TREE,)),
     Rule("nothing comes back to a step", integrity.jobs, (TREE,)),
 )
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.utils import timezone
 
 from executions.engine.advance import Advance
-from executions.integrity.standing import NEEDED, without_job
+from executions.integrity.standing import NEEDED, asked_at, without_job
 from executions.models import LIVE, OPEN, Entity, Execution, Job, JobKind, Status, Step, StepState
 from executions.services.repairs.telling import Report
 from workflows.graph import calls_in
@@ -42,6 +42,7 @@ class Standing:
                 self._stand_somewhere(execution)
         self._tell_callers()
         self._come_back()
+        self._ask()
 
     def _members(self) -> list[Execution]:
         rows = Execution._base_manager.filter(pk=self.root_id)
@@ -211,3 +212,20 @@ class Standing:
                     execution,
                     f"Its step “{step.node_id}” is come back to: {JobKind(kind).label.lower()}.",
                 )
+
+    def _ask(self) -> None:
+        for execution in self._members():
+            steps = list(Step.objects.filter(execution=execution, state__in=OPEN))
+            if execution.status not in LIVE or not steps:
+                continue
+            named = asked_at(Version._base_manager.get(pk=execution.version_id).source)
+            for step in steps:
+                assignees = named.get(step.node_id, step.assignees)
+                if assignees != step.assignees:
+                    Step._base_manager.filter(pk=step.pk).update(assignees=assignees)
+                    self.report.mend(
+                        execution,
+                        f"Its step “{step.node_id}” asks whom its version names again.",
+                        before={"node": step.node_id, "assignees": step.assignees},
+                        after={"node": step.node_id, "assignees": assignees},
+                    )

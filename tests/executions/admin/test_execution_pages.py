@@ -100,6 +100,34 @@ class TestLists:
             assert one.cuid in text(admin_client.get(url(Execution), {"q": query}))
         assert other.cuid not in text(admin_client.get(url(Execution), {"q": one.cuid}))
 
+    def test_a_search_finds_what_has_every_word(self, admin_client: Client) -> None:
+        one = started()
+        one.workflow.title = "Quarterly review"
+        one.workflow.save()
+        one.entity.title = "Liquidity model"
+        one.entity.save()
+
+        def found(query: str) -> bool:
+            return page(one) in text(admin_client.get(url(Execution), {"q": query}))
+
+        for query in (one.cuid.upper(), "LIQUID quarter", '"quarterly review"', "model " * 50):
+            assert found(query), query
+        for query in (
+            "liquid yearly",
+            '"review quarterly"',
+            f"{one.cuid} yearly",
+            one.cuid[1:],
+        ):
+            assert not found(query), query
+
+    def test_many_words_take_no_more_statements_than_some(self, admin_client: Client) -> None:
+        def asked(words: int) -> int:
+            query = " ".join(f"w{number}" for number in range(words))
+            return statements(lambda: admin_client.get(url(Execution), {"q": query}))
+
+        started()
+        assert asked(40) == asked(4) <= 25
+
 
 class TestThePage:
     def test_it_tells_the_facts(self, admin_client: Client, scenario: Scenario) -> None:

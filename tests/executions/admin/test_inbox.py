@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -74,6 +77,19 @@ class TestWhatWaits:
         anybodys = asking()
         asking(assignees={"users": ["grace"]})
         assert sorted(tasks(client)) == sorted(row.pk for row in (named, grouped, anybodys))
+
+    def test_who_is_asked_was_asked_before_steps_told_it(self, client: Client, ada: Any) -> None:
+        named = asking(assignees={"users": ["grace", "ada"], "groups": []})
+        asking(assignees={"groups": ["risk"]})
+        anybodys = asking()
+        told = list(Step.objects.order_by("pk").values_list("assignees", flat=True))
+        Step.objects.update(assignees="")
+        assert len(tasks(client)) == 3
+        module = import_module("executions.migrations.0014_who_is_asked")
+        with connection.schema_editor() as editor:
+            module.take_over(apps, editor)
+        assert list(Step.objects.order_by("pk").values_list("assignees", flat=True)) == told
+        assert sorted(tasks(client)) == sorted([named.pk, anybodys.pk])
 
     def test_what_is_due_first_comes_first(self, client: Client) -> None:
         none, late, soon = asking(), asking(deadline="P3D"), asking(deadline="P1D")
