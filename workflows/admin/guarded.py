@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.widgets import AdminTextareaWidget, RelatedFieldWidgetWrapper
 from django.contrib.messages.storage import default_storage
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
@@ -20,6 +21,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from workflows.admin.lists import BoundedPaginator, csv_view, list_context
@@ -215,9 +217,21 @@ class GuardedAdmin(admin.ModelAdmin):
         related = self.get_list_select_related(request)
         # The stock page of a row's history is paged through here too.
         own = isinstance(pages, BoundedPaginator) and queryset.model is self.model
-        if own and isinstance(related, Sequence) and related:
-            pages.whole = self.get_queryset(request).select_related(*related)
+        if own and isinstance(related, list | tuple) and related:
+            cast(BoundedPaginator, pages).whole = self.get_queryset(request).select_related(
+                *related
+            )
         return pages
+
+    # Django renders each through the templates of forms: a fifth of the time of a list.
+    def action_checkbox(self, obj: Any) -> SafeString:
+        """The checkbox of a row."""
+        return format_html(
+            '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
+            ACTION_CHECKBOX_NAME,
+            obj.pk,
+            f"Select this object for an action - {obj}",
+        )
 
     def refuse_deletion(self, row: Any) -> None:
         """Ask the guard of the model; raises its refusal."""
