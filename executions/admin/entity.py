@@ -10,10 +10,9 @@ from django.http import HttpRequest
 from executions import guards
 from executions.models import Entity, Execution, Finding, InventoryModel
 from workflows.admin.guarded import GuardedAdmin
-from workflows.admin.history import log_url
 from workflows.admin.records import KINDS, Kind
 from workflows.admin.sections import listed_executions
-from workflows.admin.shown import admin_url
+from workflows.admin.shown import admin_url, log_url
 from workflows.models import EntityName
 
 

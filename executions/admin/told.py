@@ -12,9 +12,8 @@ from executions.admin.path import lasted, path
 from executions.admin.steps import OpenStep, open_steps
 from executions.models import OPERATE, START, Entity, Execution, Pin, Step
 from workflows.admin.graphs import node_urls
-from workflows.admin.history import log_url
 from workflows.admin.picture import DRAWN, icon, icon_of, type_title
-from workflows.admin.shown import admin_url, link, pretty
+from workflows.admin.shown import admin_url, link, log_url, pretty
 from workflows.graph.changes import objects
 
 HISTORY = 200

@@ -14,11 +14,11 @@ from django.urls import URLPattern, path
 from executions import services
 from executions.models import EVENTS, OutgoingDelivery, Subscription
 from workflows.admin.guarded import GuardedAdmin, GuardedForm
-from workflows.admin.history import history, log_url
+from workflows.admin.history import history
 from workflows.admin.recorded import recorded
 from workflows.admin.records import KINDS, Kind
 from workflows.admin.refused import REFUSING
-from workflows.admin.shown import admin_url, badge
+from workflows.admin.shown import admin_url, badge, log_url
 
 LISTED = 20
 MANAGE = "executions.change_subscription"

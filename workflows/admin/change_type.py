@@ -14,10 +14,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from workflows import services
-from workflows.admin.history import log_url
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, as_html, refusal_of
-from workflows.admin.shown import admin_url, execution_model, link, live_count, row_id
+from workflows.admin.shown import admin_url, execution_model, link, live_count, log_url, row_id
 from workflows.models import CHANGE_CONTEXT, FindingType, RecordType, Version, Workflow
 from workflows.refusals import Refusal
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminTextareaWidget, RelatedFieldWidgetWrapper
 from django.contrib.messages.storage import default_storage
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
@@ -27,8 +28,9 @@ from django.utils.text import capfirst
 from workflows.admin.lists import BoundedPaginator, csv_view, list_context
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, RefusalList, as_html, refusal_of
-from workflows.admin.shown import link, pretty
+from workflows.admin.shown import link, log_url, pretty
 from workflows.jsontext import kind, unstorable_in
+from workflows.models import AuditEntry
 from workflows.models.audited import deleted
 from workflows.refusals import Refusal
 
@@ -161,6 +163,7 @@ class GuardedAdmin(admin.ModelAdmin):
     change_list_template = "workflows/admin/change_list.html"
     csv_columns: ClassVar[dict[str, str]] = {}
     """What the list is as CSV: the names of the columns, and where each is found, by dots."""
+    object_history_template = "workflows/admin/object_history.html"
     delete_confirmation_template = "workflows/admin/delete_confirmation.html"
     delete_selected_confirmation_template = "workflows/admin/delete_selected_confirmation.html"
     formfield_overrides: ClassVar[Mapping[Any, Any]] = {
@@ -285,6 +288,16 @@ class GuardedAdmin(admin.ModelAdmin):
                 return super(GuardedAdmin, self).changelist_view(request, extra_context)
 
         return self._or_refused(request, view) if request.method == "POST" else view()
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """The stock page tells of the admin alone; it leads to the log, which tells of all."""
+        row = self.get_object(request, unquote(object_id))
+        cuid = getattr(row, "cuid", "")
+        is_told = cuid and AuditEntry.objects.filter(cuid=cuid).exists()
+        more = {"log_url": log_url(request, cuid)} if is_told else {}
+        return super().history_view(request, object_id, {**more, **(extra_context or {})})
 
     def _or_refused(self, request: HttpRequest, view: Callable[[], Any]) -> Any:
         asked = _asked(request)

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from workflows.admin.audit import action_html
 from workflows.admin.differences import label
-from workflows.admin.shown import admin_url
+from workflows.admin.shown import admin_url, log_url
 from workflows.models import AuditEntry
 
 LISTED = 10
@@ -23,13 +23,6 @@ class Told:
     url: str
     what: str
     names: str
-
-
-def log_url(request: HttpRequest, cuid: str) -> str | None:
-    """Where the entries of this record are listed, for whoever may read them."""
-    if not request.user.has_perm("workflows.view_auditentry"):
-        return None
-    return admin_url(AuditEntry, "changelist", cuid=cuid)
 
 
 def history(request: HttpRequest, cuid: str) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 
 from django.db.models import Count, IntegerField, Model, OuterRef, Subquery
 from django.db.models.functions import Coalesce
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from workflows.models import Workflow
+from workflows.models import AuditEntry, Workflow
 
 NOTHING = "–"
 
@@ -39,6 +40,13 @@ def admin_url(model: type[Model] | Model, page: str, *args: Any, **query: Any) -
     options = model._meta
     address = reverse(f"admin:{options.app_label}_{options.model_name}_{page}", args=args)
     return f"{address}?{urlencode(query)}" if query else address
+
+
+def log_url(request: HttpRequest, cuid: str) -> str | None:
+    """Where the log's entries of this record are listed, for whoever may read them."""
+    if not request.user.has_perm("workflows.view_auditentry"):
+        return None
+    return admin_url(AuditEntry, "changelist", cuid=cuid)
 
 
 def link(row: Model | None, text: object = None) -> SafeString | str:

@@ -232,3 +232,18 @@ class TestHistoryOnThePages:
         assert f'href="{LOG}?cuid={model.cuid}"' in text(admin_client.get(page(model)))
         shown = text(admin_client.get(LOG))
         assert f'href="{page(model)}"' in shown
+
+    def test_the_stock_history_leads_to_the_log_for_whoever_may_read_it(
+        self, scenario: Scenario
+    ) -> None:
+        viewer, auditor = staff(*VIEW), staff(*VIEW, "workflows.view_auditentry")
+        nothing = "This object doesn’t have a change history."
+        for row in (scenario.caller, scenario.finding, scenario.start()):
+            link = f'href="{LOG}?cuid={row.cuid}"'
+            seen, read = (text(one.get(page(row, "history"))) for one in (viewer, auditor))
+            told = AuditEntry.objects.filter(cuid=row.cuid).exists()
+            assert (link in read, nothing in read) == (told, not told)
+            assert link not in seen
+            assert nothing in seen
+        gone = page(scenario.caller, "history").replace(str(scenario.caller.pk), "999999")
+        assert auditor.get(gone).status_code == 302
