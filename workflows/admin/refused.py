@@ -77,7 +77,12 @@ LEADS_TO_GROUP = {"change_together": "Choose these {}", "when_drained": "Change 
 
 
 def _ways(
-    refusal: Refusal, ids: dict[str, int], kind: str | None, here: str, may_change: bool
+    refusal: Refusal,
+    ids: dict[str, int],
+    kind: str | None,
+    here: str,
+    may_change: bool,
+    may_cancel: bool,
 ) -> Iterable[Way]:
     for remedy in refusal.remedies:
         group = [ids[cuid] for cuid in remedy.workflows if cuid in ids]
@@ -101,7 +106,8 @@ def _ways(
                     live = admin_url(
                         execution_model(), "changelist", workflow=ids[cuid], live="yes"
                     )
-                    yield Way(f"Those of “{title}”:", live, "See them")
+                    label = "See or cancel them" if may_cancel else "See them"
+                    yield Way(f"Those of “{title}”:", live, label)
         else:
             yield Way(remedy.detail)
 
@@ -158,7 +164,7 @@ def describe(
             Blocker(row.title, page(Workflow, workflows, row.cuid)) for row in blockers.workflows
         ],
         more=max(blockers.total - listed, 0),
-        ways=list(_ways(refusal, workflows, kind, here, may_change)),
+        ways=list(_ways(refusal, workflows, kind, here, may_change, may_cancel)),
     )
 
 
