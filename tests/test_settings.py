@@ -177,6 +177,7 @@ def test_the_default_database_lies_beside_manage_py() -> None:
     assert default["ENGINE"] == "django.db.backends.sqlite3"
     assert Path(default["NAME"]) == ROOT / "db.sqlite3"
     assert default["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert default["CONN_MAX_AGE"] == 60
 
 
 def test_postgresql_over_the_network() -> None:

@@ -222,6 +222,8 @@ def _sqlite(name: str) -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": name,
+        # To open and close it takes longer than a request does with it.
+        "CONN_MAX_AGE": 60,
         "OPTIONS": {
             # Without IMMEDIATE a transaction that reads first fails when it comes to write.
             "transaction_mode": "IMMEDIATE",
