@@ -93,25 +93,42 @@ class Columns:
                 found.append((place, column, converters))
         return found
 
-    def instance(self, values: Sequence[Any]) -> Any:
-        """The instance; what was not selected is read when somebody asks."""
-        row = list(values)
+    def _values(self, selected: Sequence[Any]) -> list[Any]:
+        row = list(selected)
         for place, column, converters in self._converters:
             for converter in converters:
                 row[place] = converter(row[place], column, connection)
-        return stored(self.model, dict(zip(self.names, row, strict=True)))
+        return row
+
+    def instance(self, selected: Sequence[Any]) -> Any:
+        """The instance; what was not selected is read when somebody asks."""
+        return stored(self.model, dict(zip(self.names, self._values(selected), strict=True)))
+
+    def loaded(self, selected: Sequence[Any]) -> Any:
+        """The instance as a query set would return it."""
+        return self.model.from_db("default", self.names, self._values(selected))
 
 
 @cache
-def _by_cuid(model: type[models.Model], names: tuple[str, ...]) -> tuple[Columns, Statement]:
+def _by(model: type[models.Model], name: str, names: tuple[str, ...]) -> tuple[Columns, Statement]:
     columns = Columns(model, names)
-    sql = f"SELECT {columns.of('t')} FROM {model._meta.db_table} t WHERE t.cuid = $1"
-    return columns, Statement(sql, ("text",))
+    field: Any = model._meta.get_field(name)
+    kind = "text" if isinstance(field, models.CharField) else field.rel_db_type(connection)
+    sql = f"SELECT {columns.of('t')} FROM {model._meta.db_table} t WHERE t.{field.column} = $1"
+    return columns, Statement(sql, (kind,))
 
 
 def by_cuid(model: type[Row], cuid: str, names: tuple[str, ...]) -> Row | None:
     """The row with this cuid, with these attributes read."""
-    columns, statement = _by_cuid(model, names)
+    columns, statement = _by(model, "cuid", names)
     rows = statement.execute([cuid])
     found: Row | None = columns.instance(rows[0]) if rows else None
+    return found
+
+
+def loaded(model: type[Row], name: str, value: Any) -> Row | None:
+    """The row of which a unique field has this value, as a query set would return it."""
+    columns, statement = _by(model, name, ())
+    rows = statement.execute([value])
+    found: Row | None = columns.loaded(rows[0]) if rows else None
     return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+from django.contrib.auth import backends, get_user_model
 from django.utils import timezone
 from knox import auth
 from knox.crypto import hash_token
@@ -11,6 +13,20 @@ from knox.models import get_token_model
 from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
+
+from workflows import instances
+from workflows.instances import Columns
+from workflows.prepared import Statement
+
+
+class ModelBackend(backends.ModelBackend):
+    """Django's own, which reads the user of each request by a statement that is prepared."""
+
+    def get_user(self, user_id: Any) -> Any:
+        """The user with this id, if they may still log in; None else."""
+        model = get_user_model()
+        user = instances.loaded(model, model._meta.pk.name, user_id)
+        return user if user is not None and self.user_can_authenticate(user) else None
 
 
 class TokenExpired(AuthenticationFailed):
@@ -20,8 +36,19 @@ class TokenExpired(AuthenticationFailed):
     default_detail = "The token has expired; get another one."
 
 
+@cache
+def _of_a_token() -> tuple[Columns, Columns, Statement]:
+    token, user = Columns(get_token_model()), Columns(get_user_model())
+    tokens, users = token.model._meta.db_table, user.model._meta
+    sql = (
+        f"SELECT {token.of('t')}, {user.of('u')} FROM {tokens} t"
+        f" JOIN {users.db_table} u ON u.{users.pk.column} = t.user_id WHERE t.digest = $1"
+    )
+    return token, user, Statement(sql, ("text",))
+
+
 class TokenAuthentication(auth.TokenAuthentication):
-    """``Authorization: Token …``, judged by one statement that writes nothing.
+    """``Authorization: Token …``, judged by one prepared statement that writes nothing.
 
     Knox reads all the tokens of the user with each request, and deletes those that have expired;
     here they go when the user gets another one.
@@ -36,13 +63,16 @@ class TokenAuthentication(auth.TokenAuthentication):
         """
         # It is looked for by its hash: how long that takes tells nothing about the token.
         digest = hash_token(token.decode("latin-1"))
-        row = get_token_model().objects.select_related("user").filter(digest=digest).first()
-        if row is None:
+        token_columns, user_columns, statement = _of_a_token()
+        rows = statement.execute([digest])
+        if not rows:
             raise AuthenticationFailed("Nobody has this token.")
+        row = token_columns.loaded(rows[0][: len(token_columns)])
+        row.user = user_columns.loaded(rows[0][len(token_columns) :])
         if row.expiry is not None and row.expiry <= timezone.now():
             raise TokenExpired
-        user, held = self.validate_user(row)
-        return user, held
+        validated: tuple[Any, Any] = self.validate_user(row)
+        return validated
 
 
 class BasicAuthentication(authentication.BasicAuthentication):

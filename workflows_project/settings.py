@@ -16,6 +16,7 @@ CSRF_TRUSTED_ORIGINS = environment.names("CSRF_TRUSTED_ORIGINS")
 
 SECURE_SSL_REDIRECT = environment.boolean("SECURE_SSL_REDIRECT")
 SECURE_HSTS_SECONDS = environment.seconds("SECURE_HSTS_SECONDS")
+SESSION_ENGINE = "workflows_project.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
 
 INSTALLED_APPS = [
@@ -115,7 +116,7 @@ if DEBUG and not environment.text("EMAIL_HOST"):
 
 # Beside those that are there: what knows other ways to log in (docs/roles.md).
 AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
+    "workflows_project.authentication.ModelBackend",
     *environment.names("AUTHENTICATION_BACKENDS"),
 ]
 API_AUTHENTICATION_CLASSES = environment.names("API_AUTHENTICATION_CLASSES")

@@ -9,8 +9,8 @@ from workflows_project.problems import no_such_route
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/", admin.site.urls),
     path("api/v1/", include("workflows_project.api_urls")),
+    path("admin/", admin.site.urls),
     path("hooks/<str:cuid>/", StepHookView.as_view(), name="step-hook"),
     re_path("^(api|hooks)(/|$)", no_such_route),
 ]
