@@ -37,6 +37,14 @@ def said(scenario: Scenario) -> list[str]:
     return [query["sql"].split()[0] for query in captured]
 
 
+def test_a_start_takes_one_statement_and_a_submit_through_a_call_two(scenario: Scenario) -> None:
+    for _ in range(2):
+        run_once(scenario)
+    # As a caller has it who has just read it.
+    scenario.finding.refresh_from_db()
+    assert said(scenario) == ["EXECUTE"] * 3
+
+
 def test_a_connection_prepares_once(scenario: Scenario) -> None:
     run_once(scenario)
     run_once(scenario)

@@ -41,7 +41,7 @@ _STEP = Columns(
     ],
 )
 _VERSION = Columns(Version, ["id", "number", "checksum"])
-_PINNED = Columns(Version, ["id", "workflow", "number", "checksum"])
+_PINNED = Columns(Version, ["id", "cuid", "workflow", "number", "checksum"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,16 @@ class Known:
     execution: Execution
     open_steps: list[Step]
     entity: Entity
-    pinned: list[int] | None
+    pinned: list[str] | None
     xmin: str
     entity_xmin: str
 
 
 # On SQLite a statement more costs nothing, and its writer is alone.
 _MORE = (
-    "ARRAY(SELECT p.version_id FROM executions_pin p WHERE p.root_id = COALESCE(x.root_id, x.id)),"
-    " x.xmin::text, e.xmin::text"
+    "ARRAY(SELECT v.cuid::text FROM executions_pin p"
+    " JOIN workflows_version v ON v.id = p.version_id"
+    " WHERE p.root_id = COALESCE(x.root_id, x.id)), x.xmin::text, e.xmin::text"
     if ON_POSTGRESQL
     else "NULL, '', ''"
 )
@@ -149,24 +150,29 @@ def open_steps(execution: Execution) -> list[Step]:
 
 CALLEES = 10_000
 
-_callees: dict[int, tuple[str, dict[str, Any]]] = {}
-"""The callee's cuid and what is read of a pinned version, by its id: neither ever changes."""
+_callees: dict[str, tuple[str, dict[str, Any]]] = {}
+"""The callee's cuid and what is read of a pinned version, by its cuid: neither ever changes.
+
+An id would do as long as nobody goes back to a backup while this process runs.
+"""
 
 
-def pinned(root: Execution, version_ids: list[int] | None = None) -> dict[str, Version]:
+def pinned(root: Execution, cuids: list[str] | None = None) -> dict[str, Version]:
     """The version of every callee of the closure, by the callee's cuid.
 
-    ``version_ids``: theirs, where they were read with an execution of the tree.
+    ``cuids``: of these versions, where they were read with an execution of the tree.
     """
-    if version_ids is not None:
-        known = [_callees.get(pk) for pk in version_ids]
+    if cuids is not None:
+        known = [_callees.get(cuid) for cuid in cuids]
         if None not in known:
-            return {cuid: instances.stored(Version, values) for cuid, values in filter(None, known)}
-    versions = {cuid: _PINNED.instance(row) for cuid, *row in _PINS.execute([root.pk])}
-    if version_ids is not None:
+            return {
+                callee: instances.stored(Version, values) for callee, values in filter(None, known)
+            }
+    versions = {callee: _PINNED.instance(row) for callee, *row in _PINS.execute([root.pk])}
+    if cuids is not None:
         if len(_callees) > CALLEES:
             _callees.clear()
-        for cuid, version in versions.items():
+        for callee, version in versions.items():
             values = {name: version.__dict__[name] for name in _PINNED.names}
-            _callees[version.pk] = (cuid, values)
+            _callees[version.cuid] = (callee, values)
     return versions

@@ -20,6 +20,7 @@ from django.db import connections, models, transaction
 from executions.engine.closures import HOLDS, Closure
 from executions.models import Entity, Execution, Job, Pin, Step
 from workflows.prepared import ON_POSTGRESQL, Statement
+from workflows.services.draining import WAITING
 
 MOST_PARTS = 4
 EXECUTION_CHANGES = ("status", "message", "ended_at", "stage", "progress", "updated_at")
@@ -94,6 +95,8 @@ class Changes:
     changed_executions: dict[int, Execution] = field(default_factory=dict)
     changed_steps: dict[int, Step] = field(default_factory=dict)
     entity: Entity | None = None
+    held: bool = True
+    """Whether a change may be on hold: known, where the statement that writes is all there is."""
 
     @property
     def without_job(self) -> list[int]:
@@ -240,7 +243,7 @@ def _statement(basis: str, counts: tuple[tuple[str, int], ...]) -> Statement:
         "entity": [_ENTITY],
     }
     written = [text for name in texts if name in count for text in texts[name]]
-    sql = f"WITH {', '.join([head, *written])} SELECT count(*) FROM ok"
+    sql = f"WITH {', '.join([head, *written])} SELECT count(*), EXISTS({WAITING}) FROM ok"
     return Statement(sql, ("jsonb", *types))
 
 
@@ -270,7 +273,9 @@ def _at_once(changes: Changes, basis: Basis | None) -> bool:
         for name, found in given.items()
     )
     kind, params = (basis.kind, basis.params()) if basis else ("locked", [])
-    return bool(_statement(kind, counts).execute([text, *params])[0][0])
+    [(done, held)] = _statement(kind, counts).execute([text, *params])
+    changes.held = held or connections["default"].in_atomic_block
+    return bool(done)
 
 
 def _text(given: dict[str, Any]) -> str:

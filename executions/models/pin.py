@@ -35,8 +35,10 @@ class Pin(models.Model):
 
     FROZEN: ClassVar = ("root_id", "callee_id", "version_id", "context_key", "live")
 
-    # The unique pair below begins with it.
-    root = models.ForeignKey(Execution, models.CASCADE, related_name="pins", db_index=False)
+    # The composite key below says the same, and the unique pair begins with it.
+    root = models.ForeignKey(
+        Execution, models.CASCADE, related_name="pins", db_constraint=False, db_index=False
+    )
     callee = models.ForeignKey(
         Workflow, models.DO_NOTHING, related_name="pins", db_constraint=False
     )

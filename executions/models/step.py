@@ -85,13 +85,15 @@ class Step(models.Model):
         blank=True,
         related_name="+",
         db_index=False,
+        help_text="Who ended its waiting; empty where the execution passed without any.",
     )
     input = models.JSONField(null=True, blank=True)
     output = models.JSONField(null=True, blank=True)
     handle = models.CharField(max_length=64, blank=True, help_text="The way it was left by.")
     incident = models.JSONField(null=True, blank=True)
-    child = models.OneToOneField(
-        Execution, models.SET_NULL, null=True, blank=True, related_name="calling_step"
+    # One step for each child, by the partial index below: most steps have none.
+    child = models.ForeignKey(
+        Execution, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
 
     objects = StepQuerySet.as_manager()
@@ -100,6 +102,9 @@ class Step(models.Model):
         ordering: ClassVar = ["pk"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["cuid"], name="executions_step_cuid"),
+            models.UniqueConstraint(
+                fields=["child"], condition=Q(child__isnull=False), name="executions_step_child"
+            ),
             models.CheckConstraint(
                 condition=Q(state__in=["open", "incident", "done", "cancelled"]),
                 name="executions_step_state",

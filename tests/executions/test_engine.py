@@ -175,6 +175,8 @@ class TestSubmit:
         step = execution.steps.get(node_id="form")
         assert step.output == {"note": "n", "score": 2, "kind": "a"}
         assert (step.state, step.closed_by) == (StepState.DONE, user)
+        passed = execution.steps.exclude(node_id="form")
+        assert {step.closed_by for step in passed} == {None}, "they waited for nobody"
 
     @pytest.mark.parametrize(
         ("data", "pointers"),

@@ -1,8 +1,9 @@
 """Changes on hold: asked for while executions run, made when the last of them has ended.
 
 A change is claimed by its own row, judged again under the locks of an editor, and made in a
-transaction of its own, exactly once. Whoever ends an execution asks, right after the commit,
-whether a change waited for it; ``run_due`` asks for what ended where nobody could.
+transaction of its own, exactly once. Whoever ends an execution asks, with the statement that ends
+it or right after the commit, whether a change waited for it; ``run_due`` asks for what ended where
+nobody could, or in the same moment in which the change was put on hold.
 """
 
 from __future__ import annotations
@@ -144,7 +145,10 @@ def ended(context_keys: Iterable[str]) -> None:
         transaction.on_commit(lambda: _try_waiting(keys), robust=True)
 
 
-_WAITS = Statement("SELECT 1 FROM workflows_pendingchange WHERE state = 'waiting' LIMIT 1")
+WAITING = "SELECT 1 FROM workflows_pendingchange WHERE state = 'waiting'"
+"""Gives a row where any change is on hold."""
+
+_WAITS = Statement(f"{WAITING} LIMIT 1")
 
 
 def _try_waiting(keys: list[str]) -> None:
