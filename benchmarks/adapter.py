@@ -3,8 +3,8 @@
 ``make(backend, target, options)`` returns what the harness drives; backend ``pg`` with a libpq
 connection string, or ``sqlite`` with a path. The work: start → condition → user action, stored
 waiting; then submit → set field → sub-workflow → end. With ``{"http": true}`` it goes through
-the API in process, authenticated, with the shipped middleware. The settings are the shipped
-ones: all guards, keys, seals, the history of steps and the audit log are on.
+the API in process, with a token as programs have one and the shipped middleware. The settings are
+the shipped ones: all guards, keys, seals, the history of steps and the audit log are on.
 
 Each worker starts on findings of its own, in turns, for an execution works on something; they
 are made before the clock runs, and there are more of them than a run needs.
@@ -185,22 +185,16 @@ class ThroughServices:
 
 
 class ThroughAPI(ThroughServices):
-    """The API, in process: a WSGI call without a socket, with a session."""
+    """The API, in process: a WSGI call without a socket, with a token."""
 
     def open(self) -> None:
-        """Connect and log in, once."""
-        from django.conf import settings
+        """Connect and get a token, once."""
         from django.core.handlers.wsgi import WSGIHandler
-        from django.test import Client
+        from knox.models import get_token_model
 
         super().open()
         self.handler = WSGIHandler()
-        client = Client()
-        client.force_login(self.user)
-        session = client.cookies[settings.SESSION_COOKIE_NAME].value
-        token = "t" * 32
-        self.cookies = f"{settings.SESSION_COOKIE_NAME}={session}; csrftoken={token}"
-        self.token = token
+        _, self.token = get_token_model().objects.create(self.user)
 
     def post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to a POST. Raises ``RuntimeError`` unless it is a success."""
@@ -217,10 +211,7 @@ class ThroughAPI(ThroughServices):
             "CONTENT_LENGTH": str(len(data)),
             "HTTP_ACCEPT": "application/json",
             "HTTP_HOST": "bench",
-            "HTTP_ORIGIN": "https://bench",
-            "HTTP_REFERER": "https://bench/",
-            "HTTP_COOKIE": self.cookies,
-            "HTTP_X_CSRFTOKEN": self.token,
+            "HTTP_AUTHORIZATION": f"Token {self.token}",
             "REMOTE_ADDR": "127.0.0.1",
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "https",

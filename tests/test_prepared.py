@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
+from django.db.backends.postgresql.base import DatabaseWrapper
 from django.test.utils import CaptureQueriesContext
 
 from executions import services as running
@@ -73,6 +74,19 @@ def test_a_connection_that_died_between_two_requests_is_opened_again(scenario: S
     connection.health_check_enabled = True
     connection.health_check_done = False
     assert running.submit(execution, node="form", data={"note": "n"}).status == "completed"
+
+
+def test_a_connection_that_lives_is_not_asked_by_a_statement(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = scenario.start()
+    asked: list[object] = []
+    monkeypatch.setattr(DatabaseWrapper, "is_usable", asked.append)
+    connection.health_check_enabled = True
+    connection.health_check_done = False
+    assert running.submit(execution, node="form", data={"note": "n"}).status == "completed"
+    assert connection.health_check_done
+    assert not asked
 
 
 def test_behind_a_pooler_nothing_is_prepared(

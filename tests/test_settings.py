@@ -183,7 +183,7 @@ def test_the_default_database_lies_beside_manage_py() -> None:
 def test_postgresql_over_the_network() -> None:
     default = database("postgresql://user:pass%40word@db.example:5433/name?sslmode=require")
 
-    assert default["ENGINE"] == "django.db.backends.postgresql"
+    assert default["ENGINE"] == "workflows_project.postgresql"
     assert default["NAME"] == "name"
     assert (default["USER"], default["PASSWORD"]) == ("user", "pass@word")
     assert (default["HOST"], default["PORT"]) == ("db.example", 5433)

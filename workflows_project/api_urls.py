@@ -15,8 +15,9 @@ app_name = "api"
 
 router = DefaultRouter()
 router.include_format_suffixes = False
-workflows_routes.register(router)
+# Routes are looked through in turn: what is asked for most comes first.
 executions_routes.register(router)
+workflows_routes.register(router)
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),

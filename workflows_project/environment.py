@@ -194,7 +194,7 @@ def database(default_file: Path) -> dict[str, Any]:
     if not settings.get("NAME"):
         problems.append("DATABASE_URL names no database: postgres://user:password@host:port/name.")
         return _nowhere()
-    settings["ENGINE"] = "django.db.backends.postgresql"
+    settings["ENGINE"] = "workflows_project.postgresql"
     host = network.rpartition("@")[2].partition(":")[0]
     if host.lower().startswith("%2f"):
         # A parsed host name is in lower case; the path of a socket must stay as it was written.

@@ -16,8 +16,8 @@ urlpatterns = [
 
 def register(router: BaseRouter) -> None:
     """Add what is addressed by cuid."""
+    router.register("executions", ExecutionViewSet, "execution")
     router.register("findings", FindingViewSet, "finding")
     router.register("inventory-models", InventoryModelViewSet, "inventory-model")
-    router.register("executions", ExecutionViewSet, "execution")
     router.register("webhooks", WebhookViewSet, "webhook")
     router.register("webhook-deliveries", OutgoingDeliveryViewSet, "webhook-delivery")

@@ -1,0 +1,1 @@
+"""Django's PostgreSQL, which asks whether a connection lives without a statement."""
