@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Case, F, Q, TextField, Value, When
+from django.db.models import Case, F, TextField, Value, When
 
 from executions import guards
 from executions.models.execution import Execution
@@ -40,9 +40,9 @@ class Pin(models.Model):
         Execution, models.CASCADE, related_name="pins", db_constraint=False, db_index=False
     )
     callee = models.ForeignKey(
-        Workflow, models.DO_NOTHING, related_name="pins", db_constraint=False
+        Workflow, models.DO_NOTHING, related_name="pins", db_constraint=False, db_index=False
     )
-    version = models.ForeignKey(Version, models.DO_NOTHING, related_name="pins")
+    version = models.ForeignKey(Version, models.DO_NOTHING, related_name="pins", db_index=False)
     context_key = models.TextField(editable=False)
     live = models.BooleanField(default=True, editable=False)
     held_key = models.GeneratedField(
@@ -70,16 +70,8 @@ class Pin(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(
-                fields=["version", "callee", "held_key"],
-                condition=Q(held_key__isnull=False),
-                name="executions_live_pin_version",
-            ),
-            models.Index(
-                fields=["callee"],
-                condition=Q(held_key__isnull=False),
-                name="executions_live_pin_callee",
-            ),
+            models.Index(fields=["version", "held_key"], name="executions_pins_of_version"),
+            models.Index(fields=["callee", "held_key"], name="executions_pins_of_callee"),
         ]
 
     def __str__(self) -> str:

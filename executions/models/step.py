@@ -68,7 +68,7 @@ class Step(models.Model):
         blank=True,
         help_text="Whom the passing of the deadline was told, or why it could not be.",
     )
-    attempt = models.PositiveIntegerField(default=1)
+    attempt = models.IntegerField(default=1)
     # The frozen graph says who may; this finds what waits for somebody without reading graphs.
     assignees = models.TextField(
         blank=True,
