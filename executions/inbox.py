@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from executions.engine.nodes.assignees import asks
 from executions.models import FOR_PEOPLE, SUBMIT, Step, StepState
 
 
@@ -25,15 +25,6 @@ def waiting_for(user: Any) -> QuerySet[Step]:
         return waiting.none()
     groups = set(user.groups.values_list("name", flat=True))
     asked = waiting.order_by().values_list("assignees", flat=True).distinct()
-    mine = [assignees for assignees in asked if _names(assignees, user, groups)]
+    mine = [assignees for assignees in asked if asks(assignees, user.get_username(), groups)]
     voted = Q(type="approval", votes__username=user.get_username())
     return waiting.filter(assignees__in=mine).exclude(voted)
-
-
-def _names(assignees: str, user: Any, groups: set[str]) -> bool:
-    if not assignees:
-        return True
-    named = json.loads(assignees)
-    if user.get_username() in named.get("users", []):
-        return True
-    return bool(groups & set(named.get("groups", [])))

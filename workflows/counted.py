@@ -50,8 +50,8 @@ class BoundedCount(Subquery):
 
 def few_or_all(rows: QuerySet[Any], most: int = AT_A_GLANCE) -> list[int] | QuerySet[Any]:
     """The ids of rows that others are looked for by: themselves while they are few, as a planner
-    that knows them finds those by an index; else, or with ``most`` 0, the query for them.
+    that knows them finds those by an index; else the query for them.
     """
     ids = rows.order_by().values_list("pk", flat=True)
-    found = list(ids[: most + 1]) if most else []
-    return found if most and len(found) <= most else ids
+    found = list(ids[: most + 1])
+    return found if len(found) <= most else ids

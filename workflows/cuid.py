@@ -10,10 +10,16 @@ LENGTH = 25
 
 _PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _RANDOM = 16
+_DRAWN = 1_024
 # As many of the 256 bytes as every digit can have alike; the others are thrown away.
 _EVEN = 256 - 256 % 36
 _DIGIT_OF = bytes(ord(_DIGITS[byte % 36]) for byte in range(256))
 _UNEVEN = bytes(range(_EVEN, 256))
+
+_ahead: list[str] = []
+"""Random parts of ids to come: to ask the system for each takes longer than all the rest."""
+# A process and what it forks must not give the same.
+os.register_at_fork(after_in_child=_ahead.clear)
 
 
 def _milliseconds() -> str:
@@ -25,10 +31,14 @@ def _milliseconds() -> str:
 
 
 def _random() -> str:
-    digits = b""
-    while len(digits) < _RANDOM:
-        digits += os.urandom(_RANDOM + 4).translate(_DIGIT_OF, _UNEVEN)
-    return digits[:_RANDOM].decode()
+    try:
+        return _ahead.pop()
+    except IndexError:
+        text = os.urandom(_DRAWN).translate(_DIGIT_OF, _UNEVEN).decode()
+        ends = range(_RANDOM, len(text) + 1, _RANDOM)
+        first, *others = (text[end - _RANDOM : end] for end in ends)
+        _ahead.extend(others)
+        return first
 
 
 def new_cuid() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from executions import guards
 from executions.models.entity import Entity
-from workflows.counted import AT_A_GLANCE, few_or_all
+from workflows.counted import few_or_all
 from workflows.cuid import LENGTH, new_cuid
 from workflows.jsontext import unstorable
 from workflows.keys import CompositeForeignKey, KeyTarget, SummaryIndex
@@ -69,14 +69,13 @@ class ExecutionQuerySet(WrittenOnceQuerySet["Execution"]):
         for place, word in enumerate(dict.fromkeys(words)):
             if unstorable(word):
                 return self.none()
-            workflows = Workflow.objects.filter(title__icontains=word)
-            entities = Entity.objects.filter(title__icontains=word)
+            workflows: Any = Workflow.objects.filter(title__icontains=word)
+            entities: Any = Entity.objects.filter(title__icontains=word)
             # Reading ids takes a statement, and a search may have any number of words.
-            most = AT_A_GLANCE if place < LOOKED_UP else 0
+            if place < LOOKED_UP:
+                workflows, entities = few_or_all(workflows), few_or_all(entities)
             found = found.filter(
-                Q(cuid=word.lower())
-                | Q(workflow__in=few_or_all(workflows, most))
-                | Q(entity__in=few_or_all(entities, most))
+                Q(cuid=word.lower()) | Q(workflow__in=workflows) | Q(entity__in=entities)
             )
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -218,12 +218,11 @@ class GuardedAdmin(admin.ModelAdmin):
         """Pages whose related rows are joined to what a page shows, not to all that is found."""
         pages = super().get_paginator(request, queryset, *args, **kwargs)
         related = self.get_list_select_related(request)
+        if not isinstance(related, list | tuple) or not related:
+            return pages
         # The stock page of a row's history is paged through here too.
-        own = isinstance(pages, BoundedPaginator) and queryset.model is self.model
-        if own and isinstance(related, list | tuple) and related:
-            cast(BoundedPaginator, pages).whole = self.get_queryset(request).select_related(
-                *related
-            )
+        if isinstance(pages, BoundedPaginator) and queryset.model is self.model:
+            pages.whole = self.get_queryset(request).select_related(*related)
         return pages
 
     # Django renders each through the templates of forms: a fifth of the time of a list.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -42,12 +43,22 @@ def asked(kind: str, data: Mapping[str, Any]) -> str:
     return canonical(found) if found else ""
 
 
+def asks(assignees: str, username: str, groups: Iterable[str]) -> bool:
+    """Say whether ``Step.assignees`` means whoever has this name and is in these groups."""
+    return not assignees or _means(json.loads(assignees), username, groups)
+
+
 def is_among(named: Mapping[str, Any], user: Person) -> bool:
     """Say whether this user is named, alone or with a group."""
-    users, groups = named.get("users", []), named.get("groups", [])
-    if user.get_username() in users:
+    wanted = named.get("groups", [])
+    groups = user.groups.filter(name__in=wanted).values_list("name", flat=True) if wanted else ()
+    return _means(named, user.get_username(), groups)
+
+
+def _means(named: Mapping[str, Any], username: str, groups: Iterable[str]) -> bool:
+    if username in named.get("users", []):
         return True
-    return bool(groups) and bool(user.groups.filter(name__in=groups).exists())
+    return not set(named.get("groups", [])).isdisjoint(groups)
 
 
 def voters(named: Mapping[str, Any]) -> set[str]:
