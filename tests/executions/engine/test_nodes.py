@@ -302,8 +302,9 @@ class Groups:
     def filter(self, *, name__in: Iterable[str]) -> Groups:
         return Groups(*self.names.intersection(name__in))
 
-    def exists(self) -> bool:
-        return bool(self.names)
+    def values_list(self, name: str, *, flat: bool) -> set[str]:
+        assert (name, flat) == ("name", True)
+        return self.names
 
 
 class User:
