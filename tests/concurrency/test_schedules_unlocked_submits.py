@@ -13,6 +13,7 @@ from django.db import transaction
 from executions import services as running
 from executions.guards import Ended, NotOpen
 from executions.models import Entity, Execution, Job, Status
+from executions.services.advancing import lock_entity
 from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
 from tests.concurrency.schedule import (
     EVERY_LEVEL,
@@ -370,5 +371,22 @@ def test_of_two_last_blockers_that_end_together_one_makes_the_change(
     unlocked.overtaken(
         lambda: submit(roots[first]), UNWRITTEN, lambda: submit(roots[1 - first]), waits=False
     )
+    assert PendingChange.objects.get().state == "applied"
+    assert_laws()
+
+
+def test_what_its_statement_could_not_see_is_left_to_run_due(
+    unlocked: Schedule, scenario: Scenario
+) -> None:
+    root = scenario.start()
+    one = unlocked.begin(uncommitted(lambda: lock_entity(root.entity_id)), HERE)
+    # It has looked for changes on hold already, and waits for a row that it writes.
+    submitted = unlocked.begin(lambda: submit(root))
+    submitted.waits_for(one)
+    hold(scenario)()
+    one.go().end()
+    assert submitted.end().value.status == "completed"
+    assert PendingChange.objects.get().state == "waiting"
+    assert len(services.apply_all_drained()) == 1
     assert PendingChange.objects.get().state == "applied"
     assert_laws()
