@@ -32,7 +32,7 @@ class Advance:
     """The work between two resting points of a tree of executions.
 
     ``basis``: what it was read from, where nothing is locked; ``pins``: of a new root;
-    ``pinned_cuids``: of the versions, where they were read with an execution;
+    ``pinned``: ids and cuids of the versions, where they were read with an execution;
     ``ids``: where the root's was taken.
     """
 
@@ -45,7 +45,7 @@ class Advance:
         by: Any = None,
         pins: Iterable[Pin] | None = None,
         basis: Basis | None = None,
-        pinned_cuids: list[str] | None = None,
+        pinned: list[str] | None = None,
         ids: Ids | None = None,
     ) -> None:
         self.root = root
@@ -54,7 +54,7 @@ class Advance:
         self.by = by
         self._by_id = None if by is None else by.pk
         self._basis = basis
-        self._pinned_cuids = pinned_cuids
+        self._pinned = pinned
         self._ids = ids or Ids()
         self._changes = Changes()
         if pins is not None:
@@ -67,7 +67,7 @@ class Advance:
     @cached_property
     def pinned(self) -> dict[str, Version]:
         """The pinned version of every callee of the closure, by the callee's cuid."""
-        return stored.pinned(self.root, self._pinned_cuids)
+        return stored.pinned(self.root, self._pinned)
 
     # What sets an advance going
 

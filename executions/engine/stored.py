@@ -58,7 +58,7 @@ class Known:
 
 # On SQLite a statement more costs nothing, and its writer is alone.
 _MORE = (
-    "ARRAY(SELECT v.cuid::text FROM executions_pin p"
+    "ARRAY(SELECT v.id || ' ' || v.cuid FROM executions_pin p"
     " JOIN workflows_version v ON v.id = p.version_id"
     " WHERE p.root_id = COALESCE(x.root_id, x.id)), x.xmin::text, e.xmin::text"
     if ON_POSTGRESQL
@@ -151,28 +151,29 @@ def open_steps(execution: Execution) -> list[Step]:
 CALLEES = 10_000
 
 _callees: dict[str, tuple[str, dict[str, Any]]] = {}
-"""The callee's cuid and what is read of a pinned version, by its cuid: neither ever changes.
+"""The callee's cuid and what is read of a pinned version, by its id and cuid: neither changes.
 
-An id would do as long as nobody goes back to a backup while this process runs.
+By both, for while this process runs somebody may go back to a backup, after which an id is given
+again, or import what has been deleted, which brings its cuid back.
 """
 
 
-def pinned(root: Execution, cuids: list[str] | None = None) -> dict[str, Version]:
+def pinned(root: Execution, names: list[str] | None = None) -> dict[str, Version]:
     """The version of every callee of the closure, by the callee's cuid.
 
-    ``cuids``: of these versions, where they were read with an execution of the tree.
+    ``names``: ids and cuids of these versions, where they were read with an execution of the tree.
     """
-    if cuids is not None:
-        known = [_callees.get(cuid) for cuid in cuids]
+    if names is not None:
+        known = [_callees.get(name) for name in names]
         if None not in known:
             return {
                 callee: instances.stored(Version, values) for callee, values in filter(None, known)
             }
     versions = {callee: _PINNED.instance(row) for callee, *row in _PINS.execute([root.pk])}
-    if cuids is not None:
+    if names is not None:
         if len(_callees) > CALLEES:
             _callees.clear()
         for callee, version in versions.items():
             values = {name: version.__dict__[name] for name in _PINNED.names}
-            _callees[version.cuid] = (callee, values)
+            _callees[f"{version.pk} {version.cuid}"] = (callee, values)
     return versions

@@ -91,7 +91,7 @@ def unlocked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]
         now=timezone.now(),
         by=by,
         basis=basis,
-        pinned_cuids=current.pinned,
+        pinned=current.pinned,
     )
     advance.know(current.execution, current.open_steps)
     return advance, current.execution
