@@ -14,6 +14,7 @@ from hypothesis import settings as properties
 
 from executions import integrity, services
 from executions.models import Execution, Finding
+from tests.databases import django_db_modify_db_settings  # noqa: F401  replaces pytest-django's
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,

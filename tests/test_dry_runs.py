@@ -179,11 +179,10 @@ def test_what_blocks_is_named(api: Client, scenario: Scenario) -> None:
     assert everything() == before
 
 
+@pytest.mark.postgresql  # SQLite can only look through every table.
 def test_what_the_database_would_refuse_at_the_commit_is_refused(
-    api: Client, vendor: str, monkeypatch: pytest.MonkeyPatch
+    api: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if vendor != "postgresql":
-        pytest.skip("SQLite can only look through every table")
     kind = FindingTypeFactory()
 
     def delete(row: Any) -> None:

@@ -21,16 +21,14 @@ from tests.workflows.api.clients import Client, assert_problem, client_of
 from workflows.api import edits
 from workflows.models import AuditEntry, KeptAnswer
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("laws"),
+    pytest.mark.postgresql,
+]
 
 PATIENCE = 20
 KEY = {"Idempotency-Key": "k-1"}
-
-
-@pytest.fixture(autouse=True)
-def _postgresql_only(vendor: str) -> None:
-    if vendor != "postgresql":
-        pytest.skip("SQLite has one writer at a time, and its test database one thread")
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from executions import services as running
 from executions.models import Execution
 from tests.conftest import Scenario
 from tests.factories import FindingFactory
-from workflows.prepared import ON_POSTGRESQL, Statement
+from workflows.prepared import Statement
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite's driver keeps its statements itself"),
+    pytest.mark.postgresql,
 ]
 
 

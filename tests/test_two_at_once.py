@@ -23,15 +23,10 @@ from workflows.refusals import Refusal
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("laws"),
+    pytest.mark.postgresql,
 ]
 
 PATIENCE = 15
-
-
-@pytest.fixture(autouse=True)
-def _postgresql_only(vendor: str) -> None:
-    if vendor != "postgresql":
-        pytest.skip("SQLite has one writer at a time; row locks are PostgreSQL's")
 
 
 class Other(threading.Thread):

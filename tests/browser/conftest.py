@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +14,8 @@ from django.test import Client
 
 from executions import demo
 from tests.factories import user_in
+from tests.programs import require_program
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # It asks no other host for anything, not even for itself.
 OPTIONS = [
     "--no-sandbox",
@@ -39,27 +38,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     return report
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    reason = ""
-    if CHROMIUM is None:
-        reason = "no chromium is installed"
-    elif config.getoption("--postgres"):
-        reason = "The pages are the same on either database, and drawing them takes its time."
-    if reason:
-        skip = pytest.mark.skip(reason=reason)
-        for item in items:
-            if "tests/browser/" in item.path.as_posix():
-                item.add_marker(skip)
-
-
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
+    program = require_program("chromium", "chromium-browser")
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         # Its loop stands in this thread, where the test's own statements are made too.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
         yield browser
         browser.close()
 

@@ -11,6 +11,8 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.people import World, world
 from tests.test_role_pages import PAGES, address
 
+pytestmark = pytest.mark.postgresql
+
 SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
 LEAD_ELSEWHERE = ("_submit", "_redeliver", "_csv")
 """They take what is posted and lead back to the page that it came from, or hand out a file."""

@@ -12,6 +12,8 @@ from executions.models import Execution
 from tests.factories import FindingFactory, drawn, form, line
 from workflows import services as drawing
 
+pytestmark = pytest.mark.postgresql
+
 SELECT = "Select this object for an action -"
 
 

@@ -27,11 +27,7 @@ from workflows.refusals import Refusal
 
 MARKS = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(
-        connection.vendor != "postgresql",
-        reason="row locks are PostgreSQL's: SQLite has one writer, and its in-memory test "
-        "database refuses a second one at once instead of letting it wait",
-    ),
+    pytest.mark.postgresql,  # SQLite has one writer and no row locks.
 ]
 
 LEVELS = pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])

@@ -23,6 +23,7 @@ from executions.models import Execution, Job, Status, Step
 from tests.conftest import Scenario
 from tests.executions.engine.server import Reply, Server, serving
 from tests.executions.engine.test_branches import source, started
+from tests.programs import require_program
 from workflows.acting import Face
 from workflows.models import AuditEntry, PendingChange
 from workflows.services import change_entity_context
@@ -31,7 +32,7 @@ from workflows_project.celery import app
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("laws"),
-    pytest.mark.skipif(not Broker.is_installed(), reason="redis-server is not installed"),
+    pytest.mark.postgresql,  # Its workers are processes of their own.
 ]
 
 LEASE = 2
@@ -40,6 +41,7 @@ SLOW = Reply(200, b"x" * 30, pace=0.1)
 
 @pytest.fixture(scope="module")
 def redis() -> Iterator[Broker]:
+    require_program("redis-server")
     # A socket's path must be short.
     with tempfile.TemporaryDirectory(prefix="redis-") as directory:
         broker = Broker(Path(directory))
@@ -77,8 +79,6 @@ def server(known_server: Server, settings: Any) -> Server:
 @pytest.fixture(scope="module")
 def environment(redis: Broker, known_server: Server, django_db_setup: None) -> dict[str, str]:
     """What tells another process of this database, this broker and this server."""
-    if connection.vendor != "postgresql":
-        pytest.skip("a database in memory is seen by one process alone: pytest --postgres")
     name = connection.settings_dict["NAME"]
     host = str(connection.settings_dict["HOST"]).replace("/", "%2F")
     return {

@@ -251,12 +251,11 @@ class TestAtLeastOnceByOneAtATime:
         assert delivery.state == State.DELIVERED
         assert sorted(one.error for one in delivery.attempts.all()) == ["", "too late"]
 
+    @pytest.mark.postgresql
     @pytest.mark.parametrize("is_guarded", [True, False])
     def test_two_workers_never_send_the_same_at_once(
-        self, settings: Any, vendor: str, is_guarded: bool, monkeypatch: pytest.MonkeyPatch
+        self, settings: Any, is_guarded: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        if vendor == "sqlite":
-            pytest.skip("SQLite has one writer: there is one worker.")
         if not is_guarded:
             # Without lock and fence the same is claimed twice: this test can fail.
             def unguarded(limit: int = 1, lease: Any = None) -> list[OutgoingDelivery]:

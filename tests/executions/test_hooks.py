@@ -85,9 +85,8 @@ def test_what_is_delivered_is_saved_and_a_second_time_does_nothing() -> None:
     assert deliver(execution).json() == {"taken": False}
 
 
-def test_two_of_the_same_at_once(vendor: str) -> None:
-    if vendor != "postgresql":
-        pytest.skip("SQLite has one writer at a time; row locks are PostgreSQL's")
+@pytest.mark.postgresql
+def test_two_of_the_same_at_once() -> None:
     execution = waiting()
     answers: list[tuple[int, bool]] = []
     begin = threading.Barrier(2)

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -294,12 +293,11 @@ class TestBackground:
         assert operator.get(page(operation)).status_code == 200
 
 
+@pytest.mark.postgresql
 @pytest.mark.parametrize("killed_after", [0.0, 0.4])
 def test_who_works_at_it_can_be_killed(
     operator: Client, scenario: Scenario, tmp_path: Path, killed_after: float
 ) -> None:
-    if connection.vendor == "sqlite":
-        pytest.skip("The database of this test is in memory.")
     rows = [scenario.start() for _ in range(bulk.AT_ONCE + 10)]
     choose(operator, "cancel", *rows)
     operation = confirm(operator)

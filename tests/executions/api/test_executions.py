@@ -23,7 +23,6 @@ from tests.factories import (
     form,
 )
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
-from workflows.prepared import ON_POSTGRESQL
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -319,7 +318,7 @@ def test_an_execution_takes_four_statements(api: Client, scenario: Scenario, num
     assert statements(lambda: body.append(api.get(f"{path}steps/").json())) <= 7
 
 
-@pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite reads within the transaction that writes")
+@pytest.mark.postgresql  # SQLite reads in the transaction that writes.
 def test_a_submit_reads_its_execution_once(api: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     with CaptureQueriesContext(connection) as captured:

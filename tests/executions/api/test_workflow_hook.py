@@ -109,9 +109,8 @@ def test_a_delivery_id_is_each_workflows_own(workflow: Workflow, finding: Findin
     assert [post(row, asked(finding)).status_code for row in (workflow, other)] == [201, 201]
 
 
-def test_two_of_the_same_at_once(workflow: Workflow, finding: Finding, vendor: str) -> None:
-    if vendor != "postgresql":
-        pytest.skip("SQLite has one writer at a time; row locks are PostgreSQL's")
+@pytest.mark.postgresql
+def test_two_of_the_same_at_once(workflow: Workflow, finding: Finding) -> None:
     answers: list[tuple[int, str]] = []
     begin = threading.Barrier(2)
 

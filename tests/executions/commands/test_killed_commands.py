@@ -24,7 +24,7 @@ from tests.conftest import Scenario
 from tests.executions.damage import change, unguarded
 from tests.factories import WorkflowFactory, drawn, form
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 TREES = 30
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

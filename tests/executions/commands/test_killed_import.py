@@ -15,7 +15,7 @@ from django.db import connection
 from tests.executions.commands.test_killed_commands import SIGNALS, Shell
 from tests.executions.legacy import copies, sample
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 COPIES = 40
 AT_WORK = "SELECT count(*) FROM pg_locks WHERE relation = 'executions_pin'::regclass AND mode = %s"

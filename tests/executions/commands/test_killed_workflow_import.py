@@ -17,7 +17,7 @@ from tests.executions.commands.test_killed_commands import SIGNALS, Shell
 from tests.workflows.files import data_of, exported, titled
 from workflows.services.files import texts
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 COPIES = 150
 

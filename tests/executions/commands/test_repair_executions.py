@@ -191,7 +191,7 @@ def test_a_root_is_put_onto_a_version_and_one_at_a_time(world: World) -> None:
         run("repair_executions", world.child.cuid, onto=onto)
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer")
+@pytest.mark.postgresql
 def test_a_repair_goes_on_beside_starts_and_submits(world: World) -> None:
     roots = [world.scenario.start() for _ in range(12)]
     with unguarded():

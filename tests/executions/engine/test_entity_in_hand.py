@@ -50,7 +50,7 @@ def stands_at(execution: Execution) -> str:
     return execution.steps.open().get().node_id
 
 
-@pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite reads what it writes on in its transaction")
+@pytest.mark.postgresql  # SQLite reads in the transaction that writes.
 def test_a_start_on_what_was_just_read_takes_one_statement(
     workflow: Workflow, finding: Finding
 ) -> None:

@@ -113,10 +113,9 @@ def test_a_refused_edit_leaves_the_etag(api: Client) -> None:
     assert api.etag(path) == etag
 
 
+@pytest.mark.postgresql
 @pytest.mark.parametrize("what", ["settings", "graph"])
-def test_of_many_at_once_one_is_taken(api: Client, vendor: str, what: str) -> None:
-    if vendor == "sqlite":
-        pytest.skip("The test database is in memory, and one thread's alone.")
+def test_of_many_at_once_one_is_taken(api: Client, what: str) -> None:
     workflow = WorkflowFactory()
     path = f"workflows/{workflow.cuid}/" + ("1/" if what == "graph" else "")
     headers = {"If-Match": api.etag(path)}
