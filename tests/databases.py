@@ -112,24 +112,34 @@ def django_db_modify_db_settings(
     """
     directory = Path(request.config.cache.mkdir("databases"))  # type: ignore[union-attr]
     with django_db_blocker.unblock():
-        if connection.vendor == "postgresql":
-            with _locked(directory / "postgresql"):
-                if not _template_exists():
-                    _migrate(TEMPLATE)
-            connection.settings_dict["TEST"]["TEMPLATE"] = TEMPLATE
-            yield
-            return
-        template = directory / f"{_name_migrations()}.sqlite3"
-        with _locked(template):
-            if not template.exists():
-                _migrate(f"{template}.part")
-                os.replace(f"{template}.part", template)
-        name = connection.creation._get_test_db_name()  # type: ignore[attr-defined]
-        # A database in memory is there as long as a connection to it is open.
-        with closing(sqlite3.connect(name, uri=True)) as copy:
-            with closing(sqlite3.connect(template)) as source:
-                source.backup(copy)
-            yield
+        copy = _copy_template(directory)
+    yield
+    if copy is not None:
+        copy.close()
+
+
+def _copy_template(directory: Path) -> sqlite3.Connection | None:
+    """Make the template unless it is there, and use it for the database of this process.
+
+    Returns:
+        A connection that keeps the copy in memory alive; None on PostgreSQL.
+    """
+    if connection.vendor == "postgresql":
+        with _locked(directory / "postgresql"):
+            if not _template_exists():
+                _migrate(TEMPLATE)
+        connection.settings_dict["TEST"]["TEMPLATE"] = TEMPLATE
+        return None
+    template = directory / f"{_name_migrations()}.sqlite3"
+    with _locked(template):
+        if not template.exists():
+            _migrate(f"{template}.part")
+            os.replace(f"{template}.part", template)
+    name = connection.creation._get_test_db_name()  # type: ignore[attr-defined]
+    copy = sqlite3.connect(name, uri=True)
+    with closing(sqlite3.connect(template)) as source:
+        source.backup(copy)
+    return copy
 
 
 @contextmanager

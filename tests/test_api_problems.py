@@ -19,11 +19,11 @@ from workflows import guards, locks
 from workflows.models import FindingType, Workflow
 from workflows.refusals import Problem
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 @pytest.fixture
-def api(transactional_db: None) -> Client:
+def api(db: None) -> Client:
     return client_of(superuser=True)
 
 

@@ -32,7 +32,7 @@ from workflows import csv_cells
 from workflows import services as drawing
 from workflows_project import pages
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 LISTS = [
     path.removeprefix("/api/v1/")

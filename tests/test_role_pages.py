@@ -24,7 +24,7 @@ from tests.people import (
     world,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 OF_THE_SITE = {
     *("index", "login", "logout", "password_change", "password_change_done"),

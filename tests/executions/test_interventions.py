@@ -16,7 +16,7 @@ from tests.executions.test_clock import last, waiting
 from tests.factories import UserFactory, call, drawn, form
 from workflows import services as drawing
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 
 def approving(**data: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tests.workflows.api.clients import Client as ApiClient
 from tests.workflows.api.clients import client_of
 from workflows.admin.shown import admin_url
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 TO = {"to": ["ada@example.com", {"field": "owner"}]}
 OWNER = {"owner": "grace@example.com", "name": "Risk 7"}

@@ -25,7 +25,7 @@ from tests.executions.engine.test_branches import started
 from tests.executions.engine.test_http_request import JSON, called, calling, make_due
 from workflows.models import AuditEntry, Version
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 VALUE = "hunter2-and-more"
 HEADERS = {"Authorization": "Bearer {{secret:TOKEN}}"}

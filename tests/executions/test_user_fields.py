@@ -14,7 +14,7 @@ from tests.factories import WorkflowFactory, drawn, form
 from tests.workflows.api.clients import assert_problem
 from workflows.admin.shown import admin_url
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 OWNER = {"name": "owner", "type": "user", "required": True}
 DEPUTY = {"name": "deputy", "type": "user"}

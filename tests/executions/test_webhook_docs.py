@@ -17,7 +17,7 @@ from tests.executions.listening import listening
 TEXT = (Path(project.BASE_DIR) / "docs" / "webhooks.md").read_text()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_the_receiver_that_is_shown_verifies(settings: Any) -> None:
     code = re.findall(r"```python\n(import.*?)```", TEXT, re.S)[0]
     shown: dict[str, Any] = {}

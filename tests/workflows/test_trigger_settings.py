@@ -21,7 +21,7 @@ from workflows.guards import InvalidTrigger, TriggerTaken, UseTheService
 from workflows.models import AuditEntry, FindingType, PendingChange, Workflow
 from workflows.refusals import Refusal
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 RULE = {"field": "severity", "op": "gte", "value": 3}
 
@@ -133,6 +133,7 @@ def test_nothing_but_an_object_or_a_known_trigger_is_saved(kind: FindingType) ->
 
 
 @pytest.mark.parametrize("name", ["trigger", "trigger_data"])
+@pytest.mark.django_db(transaction=True)
 def test_bulk_statements_do_not_write_it(kind: FindingType, name: str) -> None:
     workflow = WorkflowFactory()
     with pytest.raises(UseTheService):
@@ -303,6 +304,7 @@ def test_a_bulk_statement_may_come_upon_the_first_itself(first: Workflow) -> Non
     assert (first.title, first.trigger) == ("Renamed", "created")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_change_on_hold_is_judged_when_it_is_asked_for_and_when_it_is_made(
     kind: FindingType,
 ) -> None:
@@ -333,6 +335,7 @@ def test_the_database_refuses_it_by_itself(first: Workflow, kind: FindingType) -
     assert isinstance(as_refusal(caught.value), TriggerTaken)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_an_upgrade_lets_the_first_of_two_start_on_creation(kind: FindingType) -> None:
     module = import_module("workflows.migrations.0003_triggers")
     before = MigrationLoader(connection).project_state([("workflows", "0003_triggers")])

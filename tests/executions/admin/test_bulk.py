@@ -35,7 +35,7 @@ from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, 
 from tests.workflows.admin.staff import page, statements, text, told
 from workflows.models import AuditEntry
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 LIST = reverse("admin:executions_execution_changelist")
 NAP = {"id": "nap", "type": "wait", "data": {"interval": "P1D"}}

@@ -20,7 +20,7 @@ from tests.factories import UserFactory
 from tests.workflows.admin.staff import VIEW, page, staff, text, told
 from workflows.models import AuditEntry
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 MAY = (
     *VIEW,

@@ -13,7 +13,7 @@ from tests.conftest import Scenario
 from tests.factories import FindingFactory, FindingTypeFactory, RecordTypeFactory
 from tests.workflows.admin.staff import page, text
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def sent(finding: Finding, **changed: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tests.factories import (
 from tests.workflows.admin.staff import VIEW, page, staff, statements, text, told
 from workflows import guards
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 MAY = (*VIEW, "executions.change_execution", "executions.submit_execution")
 EVERY_TYPE: list[dict[str, Any]] = [

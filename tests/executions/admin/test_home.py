@@ -20,7 +20,7 @@ from tests.test_plans import grown
 from tests.workflows.admin.staff import staff, statements, text
 from workflows import counted
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 HOME = reverse("admin:index")
 SECTIONS = ("tasks", "incidents", "overdue", "changes", "live")

@@ -23,7 +23,7 @@ from tests.executions.test_interventions import approving
 from tests.factories import FindingFactory, WorkflowFactory, drawn, form, user_in
 from tests.workflows.admin.staff import page, statements, text, told
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 INBOX = reverse("admin:executions_execution_inbox")
 FIELDS: list[dict[str, Any]] = [
@@ -78,6 +78,7 @@ class TestWhatWaits:
         asking(assignees={"users": ["grace"]})
         assert sorted(tasks(client)) == sorted(row.pk for row in (named, grouped, anybodys))
 
+    @pytest.mark.django_db(transaction=True)
     def test_who_is_asked_was_asked_before_steps_told_it(self, client: Client, ada: Any) -> None:
         named = asking(assignees={"users": ["grace", "ada"], "groups": []})
         asking(assignees={"groups": ["risk"]})

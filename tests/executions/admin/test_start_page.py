@@ -12,7 +12,7 @@ from tests.factories import FindingFactory, FindingTypeFactory
 from tests.workflows.admin.staff import VIEW, page, staff, text, told
 from workflows.models import Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def address(workflow: Workflow) -> str:

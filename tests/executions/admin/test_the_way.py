@@ -19,7 +19,7 @@ from tests.executions.engine.test_branches import source, started
 from tests.factories import form
 from tests.workflows.admin.staff import page, statements, text
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 MOST = 25
 """How many statements a page may take."""

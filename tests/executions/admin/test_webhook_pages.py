@@ -16,13 +16,13 @@ from tests.executions.listening import Listener, listening, verified
 from tests.workflows.admin.staff import page, staff, text
 from workflows.models import AuditEntry
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 ADD = "admin:executions_subscription_add"
 
 
 @pytest.fixture
-def listener(transactional_db: None, settings: Any) -> Iterator[Listener]:
+def listener(db: None, settings: Any) -> Iterator[Listener]:
     with listening(settings) as made:
         yield made
 

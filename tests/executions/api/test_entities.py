@@ -17,7 +17,7 @@ from tests.factories import (
 )
 from tests.workflows.api.clients import Client, assert_problem, statements
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 @pytest.mark.parametrize("route", ["finding-types", "record-types"])

@@ -16,7 +16,7 @@ from tests.executions.test_interventions import approving
 from tests.factories import FindingFactory, UserFactory, WorkflowFactory, drawn, form
 from tests.workflows.api.clients import Client, assert_problem, client_of
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 
 def client_named(name: str, *permissions: str) -> Client:

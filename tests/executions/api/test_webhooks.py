@@ -15,11 +15,11 @@ from tests.executions.listening import allow, verified
 from tests.workflows.api.clients import Client, assert_problem, client_of
 from workflows.models import AuditEntry, KeptAnswer
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 
 @pytest.fixture
-def api(transactional_db: None) -> Client:
+def api(db: None) -> Client:
     return client_of(superuser=True)
 
 

@@ -14,7 +14,7 @@ from tests.executions.legacy import Importing, carry_to_the_end, row, rows, samp
 from tests.factories import FindingTypeFactory
 from workflows.models import Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 
 def broken_graph(data: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from tests.executions.engine.server import Reply, Server, certified, serving
 from tests.executions.engine.test_branches import source, started
 from workflows.graph import data_problems, node_types
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 JSON = {"Content-Type": "application/json"}
 
@@ -317,6 +317,7 @@ class TestRedirects:
 
 
 class TestWhoIsServed:
+    @pytest.mark.django_db(transaction=True)
     def test_nothing_is_locked_while_it_calls(
         self, server: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -172,7 +172,7 @@ def test_a_node_type_that_is_one_new_module_is_checked_like_the_others(stamp: No
         assert refused("stamp", example) == []
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_a_node_type_that_is_one_new_module_runs(stamp: NodeType) -> None:
     workflow = WorkflowFactory()
     data = {"field": "seen_at", "prefix": "{{name}}: "}

@@ -16,7 +16,7 @@ from executions.models import Execution, Job, Status, Step
 from tests.executions.engine.test_branches import source, started
 from workflows.graph import data_problems, node_types
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 TEXTS = {"subject": "About {{name}}", "body": "Dear {{who}},\n{{amount}} {{missing}}."}
 

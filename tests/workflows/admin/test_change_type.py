@@ -29,7 +29,7 @@ from workflows import guards, locks
 from workflows.database_refusals import Stranding
 from workflows.models import Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def at_field(response: Any, name: str = "entity_name_type") -> str:
@@ -178,6 +178,7 @@ class TestRefusedAfterACleanForm:
         scenario.caller.refresh_from_db()
         assert scenario.caller.title != "Typed"
 
+    @pytest.mark.django_db(transaction=True)
     def test_the_keys_of_the_database(
         self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:

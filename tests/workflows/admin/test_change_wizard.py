@@ -27,7 +27,7 @@ from workflows.models import AuditEntry, PendingChange, Version, Workflow
 
 DONE = "admin:workflows_workflow_type_changed"
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 class TestTogether:
@@ -205,6 +205,7 @@ class TestWhenDrained:
             "Workflow 3": "Version 2, in place of the one that nothing has run on",
         }
 
+    @pytest.mark.django_db(transaction=True)
     def test_where_executions_alone_stand_in_the_way_it_can_wait_for_them(
         self, admin_client: Client, scenario: Scenario
     ) -> None:

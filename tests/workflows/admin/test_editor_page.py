@@ -28,7 +28,7 @@ from workflows.graph import parse
 from workflows.models import AuditEntry, GraphDraft, Workflow
 from workflows_project.roles import ROLES
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 DESIGNING = {"designer", "administrator"}
 

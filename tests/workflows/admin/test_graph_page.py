@@ -16,7 +16,7 @@ from workflows import services
 from workflows.graph import node_types
 from workflows.models import Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def save(client: Client, workflow: Workflow, source: Any, based_on: int = 1, **more: str) -> Any:

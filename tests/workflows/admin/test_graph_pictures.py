@@ -27,7 +27,7 @@ from tests.workflows.admin.staff import page, statements, text
 from workflows.admin.picture import DRAWN, Drawing, Line, Shown, drawing, icon_of, picture
 from workflows.graph import node_types
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 MOST = 25
 """How many statements a page may take."""

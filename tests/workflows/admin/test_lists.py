@@ -16,7 +16,7 @@ from tests.workflows.admin.staff import staff, statements, text
 from workflows.admin import lists
 from workflows.models import AuditEntry, SavedFilter, Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 EXECUTIONS = reverse("admin:executions_execution_changelist")
 SAVE = reverse("admin:workflows_savedfilter_add")

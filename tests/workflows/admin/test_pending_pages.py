@@ -25,7 +25,7 @@ from tests.workflows.admin.staff import VIEW, page, staff, statements, text, tol
 from workflows import services
 from workflows.models import AuditEntry, PendingChange, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 LIST = "/admin/workflows/pendingchange/"
 MAY = (*VIEW, "workflows.view_pendingchange")
@@ -114,6 +114,7 @@ class TestOneChange:
         assert "Run Workflow: Incompatible entity name types." in shown
         assert "Choose these 3" in shown
 
+    @pytest.mark.django_db(transaction=True)
     def test_one_that_could_not_be_made_tells_its_reason_and_is_put_away(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
@@ -127,6 +128,7 @@ class TestOneChange:
         assert admin_client.post(page(pending, "withdraw")).status_code == 302
         assert not PendingChange.objects.exists()
 
+    @pytest.mark.django_db(transaction=True)
     def test_one_that_was_made_offers_nothing(
         self, admin_client: Client, pending: PendingChange
     ) -> None:
@@ -172,6 +174,7 @@ class TestWithdraw:
         entry = AuditEntry.objects.get(cuid=pending.cuid, action="withdrawn")
         assert (entry.who, entry.face) == ("admin", "admin")
 
+    @pytest.mark.django_db(transaction=True)
     def test_one_that_was_made_meanwhile_is_refused_and_recorded(
         self, admin_client: Client, pending: PendingChange
     ) -> None:

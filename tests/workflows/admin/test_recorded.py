@@ -19,7 +19,7 @@ from workflows import guards, locks
 from workflows.admin.workflow import WorkflowAdmin
 from workflows.models import AuditEntry, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 
 def numbers() -> list[int]:
@@ -74,6 +74,7 @@ class TestForms:
         )
         assert entry.after["title"] == "T"
 
+    @pytest.mark.django_db(transaction=True)
     def test_what_only_the_database_refuses(
         self,
         admin_client: Client,
@@ -185,6 +186,7 @@ class TestDeletions:
             scenario.callee.cuid,
         )
 
+    @pytest.mark.django_db(transaction=True)
     def test_the_last_word_of_the_database_is_recorded(
         self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -39,7 +39,7 @@ from workflows import guards
 from workflows.admin.workflow import WorkflowAdmin
 from workflows.models import FindingType, Version, Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def url(model: Any, name: str = "changelist") -> str:
@@ -242,6 +242,7 @@ class TestDeletion:
         assert Workflow.objects.filter(pk=scenario.callee.pk).exists()
         assert not LogEntry.objects.exists()
 
+    @pytest.mark.django_db(transaction=True)
     def test_the_database_has_the_last_word(
         self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:

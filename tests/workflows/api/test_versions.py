@@ -21,7 +21,7 @@ from tests.workflows.api.clients import Client, assert_problem, statements
 from workflows import services
 from workflows.models import Version, Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 LISTED = {
     "workflow",

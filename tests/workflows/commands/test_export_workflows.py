@@ -14,7 +14,7 @@ from tests.workflows.files import changed_lines, data_of, exported, titled
 from workflows import services
 from workflows.models import Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def titles(text: str) -> list[str]:

@@ -17,7 +17,7 @@ from tests.workflows.files import Importing, data_of, exported, titled
 from workflows import services
 from workflows.models import AuditEntry, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 Edit = Callable[[dict[str, Any]], Any]
 

@@ -1,0 +1,37 @@
+"""The databases of a test run: no test reads one by accident, none leaves rows to the next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+
+from tests.conftest import Scenario
+from tests.databases import KEPT, empty_tables
+from workflows import seals
+from workflows.models import FindingType
+
+
+def test_query_is_refused_without_a_database_marker() -> None:
+    with pytest.raises(RuntimeError, match="Database access not allowed"):
+        FindingType.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reset_leaves_only_what_migrations_wrote(scenario: Scenario) -> None:
+    scenario.start()
+    permissions = Permission.objects.count()
+    empty_tables()
+    with connection.cursor() as cursor:
+        tables: list[Any] = connection.introspection.table_names(cursor)
+        filled = {name for name in tables if _has_rows(cursor, name)}
+    assert filled == KEPT
+    assert Permission.objects.count() == permissions
+    assert seals.missing(connection) == []
+
+
+def _has_rows(cursor: Any, table: str) -> bool:
+    cursor.execute(f'SELECT 1 FROM "{table}" LIMIT 1')
+    return cursor.fetchone() is not None
