@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from executions.integrity.violation import CHUNK, Violation
+from executions.integrity.row_queries import read_rows
+from executions.integrity.violation import Violation
 from executions.models import LIVE, Execution, Pin
 from workflows.models import Reference, Version, Workflow
 
 RETIRED = Workflow.State.RETIRED
 
 
-def live_contexts() -> Iterator[Violation]:
-    """L1: a live execution's version is its workflow's, is in force, and has the entity context
-    that the execution began with and that the workflow has now.
-    """
-    rows = (
+def _executions_apart_from_version() -> QuerySet[Execution]:
+    return (
         Execution.objects.filter(status__in=LIVE)
         .exclude(
             version__workflow=F("workflow"),
@@ -29,7 +27,14 @@ def live_contexts() -> Iterator[Violation]:
         .select_related("workflow", "version__workflow")
         .defer("version__source")
     )
-    for row in rows.iterator(CHUNK):
+
+
+def live_contexts() -> Iterator[Violation]:
+    """L1: a live execution's version is its workflow's, is in force, and has the entity context
+    that the execution began with and that the workflow has now.
+    """
+    (rows,) = read_rows(_executions_apart_from_version)
+    for row in rows:
         version = row.version
         if version.workflow_id != row.workflow_id:
             detail = f"It is of the workflow {row.workflow.cuid}, but runs {version}."
@@ -55,12 +60,28 @@ def live_contexts() -> Iterator[Violation]:
         )
 
 
+def _workflows_without_version() -> QuerySet[Workflow]:
+    return Workflow.objects.exclude(state=RETIRED).filter(versions=None)
+
+
+def _latest_versions_apart_from_workflow() -> QuerySet[Version]:
+    return (
+        Version.objects.latest_of_each()
+        .exclude(workflow__state=RETIRED)
+        .exclude(context_key=F("workflow__context_key"), in_force=True)
+        .select_related("workflow")
+        .defer("source")
+    )
+
+
 def latest_contexts() -> Iterator[Violation]:
     """L2: the latest version of a workflow that is not retired has the workflow's context, and
     is in force.
     """
-    workflows = Workflow.objects.exclude(state=RETIRED)
-    for row in workflows.filter(versions=None).iterator(CHUNK):
+    workflows, versions = read_rows(
+        _workflows_without_version, _latest_versions_apart_from_workflow
+    )
+    for row in workflows:
         yield Violation(
             "L2",
             "workflow",
@@ -68,14 +89,7 @@ def latest_contexts() -> Iterator[Violation]:
             f"“{row.title}” has no version.",
             remedy="Delete the workflow, or restore its versions from a backup.",
         )
-    latest = (
-        Version.objects.latest_of_each()
-        .exclude(workflow__state=RETIRED)
-        .exclude(context_key=F("workflow__context_key"), in_force=True)
-        .select_related("workflow")
-        .defer("source")
-    )
-    for version in latest.iterator(CHUNK):
+    for version in versions:
         detail = (
             f"Its latest version {version.number} is not in force."
             if version.context_key == version.workflow.context_key
@@ -93,12 +107,9 @@ def _running_versions() -> Any:
     return Version.objects.filter(Exists(executions) | Exists(pins))
 
 
-def called_contexts() -> Iterator[Violation]:
-    """L3: every callee of a latest or running version has the version's context, and so has
-    what is pinned, which is held as long as its root is live.
-    """
+def _references_apart_from_version() -> QuerySet[Reference]:
     latest = Version.objects.latest_of_each().exclude(workflow__state=RETIRED)
-    rows = (
+    return (
         Reference.objects.filter(Q(version__in=latest) | Q(version__in=_running_versions()))
         .exclude(
             callee__context_key=F("version__context_key"), context_key=F("version__context_key")
@@ -106,20 +117,10 @@ def called_contexts() -> Iterator[Violation]:
         .select_related("version__workflow", "callee")
         .defer("version__source")
     )
-    for row in rows.iterator(CHUNK):
-        yield Violation(
-            "L3",
-            "version",
-            row.version.cuid,
-            f"{row.version} has the context {row.version.context_key}; its node “{row.node_id}” "
-            f"calls {row.callee.cuid}, which has {row.callee.context_key}.",
-            workflows=(row.version.workflow_id, row.callee_id),
-        )
-    yield from _pins()
 
 
-def _pins() -> Iterator[Violation]:
-    pins = (
+def _pins_apart_from_root() -> QuerySet[Pin]:
+    return (
         Pin.objects.filter(root__status__in=LIVE)
         .exclude(
             version__context_key=F("root__context_key"),
@@ -131,7 +132,23 @@ def _pins() -> Iterator[Violation]:
         .select_related("root", "version__workflow")
         .defer("version__source")
     )
-    for pin in pins.iterator(CHUNK):
+
+
+def called_contexts() -> Iterator[Violation]:
+    """L3: every callee of a latest or running version has the version's context, and so has
+    what is pinned, which is held as long as its root is live.
+    """
+    references, pins = read_rows(_references_apart_from_version, _pins_apart_from_root)
+    for row in references:
+        yield Violation(
+            "L3",
+            "version",
+            row.version.cuid,
+            f"{row.version} has the context {row.version.context_key}; its node “{row.node_id}” "
+            f"calls {row.callee.cuid}, which has {row.callee.context_key}.",
+            workflows=(row.version.workflow_id, row.callee_id),
+        )
+    for pin in pins:
         version = pin.version
         if version.workflow_id != pin.callee_id:
             detail = f"It has pinned {version} for another workflow than that version's."
@@ -149,14 +166,18 @@ def _pins() -> Iterator[Violation]:
         )
 
 
-def entity_contexts() -> Iterator[Violation]:
-    """L5: a live execution's entity has the execution's context."""
-    rows = (
+def _executions_apart_from_entity() -> QuerySet[Execution]:
+    return (
         Execution.objects.filter(status__in=LIVE)
         .exclude(entity__context_key=F("context_key"))
         .select_related("entity")
     )
-    for row in rows.iterator(CHUNK):
+
+
+def entity_contexts() -> Iterator[Violation]:
+    """L5: a live execution's entity has the execution's context."""
+    (rows,) = read_rows(_executions_apart_from_entity)
+    for row in rows:
         yield Violation(
             "L5",
             "execution",

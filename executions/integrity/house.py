@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache, partial
 from typing import Any
 
 from django.apps import apps
 from django.db import connections, models
-from django.db.models import Count, Exists, F, Max, OuterRef, Window
+from django.db.models import Count, Exists, F, Max, OuterRef, QuerySet, Window
 from django.db.models.functions import Coalesce, Lag
 
+from executions.integrity.row_queries import RowQuery, read_rows
 from executions.integrity.violation import CHUNK, DB, REPAIR, Violation
 from executions.models import Execution, Pin
 from workflows import seals
@@ -42,11 +44,9 @@ def opened_seals() -> Iterator[Violation]:
 
 def nowhere() -> Iterator[Violation]:
     """What a record points at is there."""
-    for field in _keys():
-        target: Any = field.related_model
-        there = target._base_manager.order_by().filter(pk=OuterRef(field.attname))
-        rows = field.model._base_manager.filter(~Exists(there)).exclude(**{field.attname: None})
-        for row in rows.order_by("pk").defer(*_large(field.model)).iterator(CHUNK):
+    queries = _key_queries()
+    for field, rows in zip(queries, read_rows(*queries.values()), strict=True):
+        for row in rows:
             yield Violation(
                 "key",
                 str(field.model._meta.verbose_name),
@@ -55,6 +55,17 @@ def nowhere() -> Iterator[Violation]:
                 "not there.",
                 remedy="Restore the row that is gone from a backup.",
             )
+
+
+@cache
+def _key_queries() -> dict[Any, RowQuery]:
+    return {field: partial(_rows_without_target, field) for field in _keys()}
+
+
+def _rows_without_target(field: Any) -> QuerySet[Any]:
+    target = field.related_model._base_manager.order_by().filter(pk=OuterRef(field.attname))
+    rows: QuerySet[Any] = field.model._base_manager.filter(~Exists(target))
+    return rows.exclude(**{field.attname: None}).order_by("pk").defer(*_large(field.model))
 
 
 def _keys() -> Iterator[Any]:
@@ -74,15 +85,23 @@ def _large(model: Any) -> list[str]:
     ]
 
 
+def _draining_without_change() -> QuerySet[PendingWorkflow]:
+    draining = PendingWorkflow.objects.filter(waiting=True).select_related("change")
+    return draining.exclude(change__state=PendingChange.State.WAITING)
+
+
+def _changes_without_draining() -> QuerySet[PendingWorkflow]:
+    idle = PendingWorkflow.objects.filter(waiting=False).select_related("change")
+    return idle.filter(change__state=PendingChange.State.WAITING)
+
+
 def changes_on_hold() -> Iterator[Violation]:
     """A workflow drains exactly while the change that it drains for waits."""
-    waiting = PendingChange.State.WAITING
-    held = PendingWorkflow.objects.filter(waiting=True).exclude(change__state=waiting)
-    let_go = PendingWorkflow.objects.filter(waiting=False, change__state=waiting)
-    for row in held.select_related("change"):
+    draining, idle = read_rows(_draining_without_change, _changes_without_draining)
+    for row in draining:
         detail = f"“{row.title}” drains for it, but it is {row.change.state}."
         yield _of(row.change, detail)
-    for row in let_go.select_related("change"):
+    for row in idle:
         detail = f"It waits, but “{row.title}” does not drain for it."
         yield _of(row.change, detail)
 

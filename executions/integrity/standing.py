@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from executions.engine.nodes.assignees import asked
+from executions.integrity.row_queries import read_rows
 from executions.integrity.violation import CHUNK, Violation
 from executions.models import LIVE, OPEN, Execution, Job, JobKind, Pin, Step, StepState
 from workflows.models import Version
@@ -25,56 +26,119 @@ def _of(execution: Execution, detail: str) -> Violation:
     return Violation("L8", "execution", execution.cuid, detail, root=execution.root_or_self_id)
 
 
+def _live() -> QuerySet[Execution]:
+    return Execution.objects.filter(status__in=LIVE)
+
+
+def _live_without_open_step() -> QuerySet[Execution]:
+    is_open = Step.objects.filter(execution=OuterRef("pk"), state__in=OPEN)
+    return _live().filter(~Exists(is_open))
+
+
+def _ended_with_open_step() -> QuerySet[Execution]:
+    open_steps = Step.objects.filter(state__in=OPEN).order_by()
+    ended = Execution.objects.exclude(status__in=LIVE)
+    return ended.filter(pk__in=open_steps.values("execution_id"))
+
+
+def _live_with_end() -> QuerySet[Execution]:
+    return _live().filter(ended_at__isnull=False)
+
+
 def open_steps() -> Iterator[Violation]:
     """L8: an execution is live exactly when a step of it is open."""
-    is_open = Step.objects.filter(execution=OuterRef("pk"), state__in=OPEN)
-    for row in Execution.objects.filter(~Exists(is_open), status__in=LIVE).iterator(CHUNK):
+    live, ended, live_with_end = read_rows(
+        _live_without_open_step, _ended_with_open_step, _live_with_end
+    )
+    for row in live:
         yield _of(row, f"It is {row.status}, but no step is open.")
-    standing = Step.objects.filter(state__in=OPEN).order_by().values("execution_id")
-    ended = Execution.objects.exclude(status__in=LIVE).filter(pk__in=standing)
-    for row in ended.iterator(CHUNK):
+    for row in ended:
         yield _of(row, f"It is {row.status}, but a step is open.")
-    for row in Execution.objects.filter(status__in=LIVE, ended_at__isnull=False).iterator(CHUNK):
+    for row in live_with_end:
         yield _of(row, f"It is {row.status}, but has ended already.")
+
+
+def _calling_steps() -> QuerySet[Step]:
+    return Step.objects.exclude(child=None).select_related("execution", "child")
+
+
+def _closed_with_live_child() -> QuerySet[Step]:
+    return _calling_steps().exclude(state__in=OPEN).filter(child__status__in=LIVE)
+
+
+def _open_with_ended_child() -> QuerySet[Step]:
+    return _calling_steps().filter(state=StepState.OPEN).exclude(child__status__in=LIVE)
+
+
+def _live_children() -> QuerySet[Execution]:
+    return _live().exclude(root=None)
+
+
+def _children_of_ended_root() -> QuerySet[Execution]:
+    return _live_children().exclude(root__status__in=LIVE)
+
+
+def _children_without_step() -> QuerySet[Execution]:
+    calling = Step.objects.filter(child=OuterRef("pk"), execution=OuterRef("parent"))
+    return _live_children().filter(~Exists(calling))
+
+
+def _children_of_other_tree() -> QuerySet[Execution]:
+    same_tree = Q(parent__root=F("root")) | Q(parent__root=None, parent=F("root"))
+    return _live_children().exclude(same_tree)
+
+
+def _children_with_other_entity() -> QuerySet[Execution]:
+    return _live_children().exclude(entity=F("root__entity"))
+
+
+def _roots_with_parent() -> QuerySet[Execution]:
+    return _live().filter(root=None).exclude(parent=None)
 
 
 def calling_steps() -> Iterator[Violation]:
     """L8: a step that calls is open while its child is live, and after that only as an incident;
     a live child has such a step, and is of its parent's tree.
     """
-    calling = Step.objects.exclude(child=None).select_related("execution", "child")
-    closed = calling.exclude(state__in=OPEN).filter(child__status__in=LIVE)
-    for step in closed.iterator(CHUNK):
+    closed, waiting, rootless, uncalled, strays, others, roots = read_rows(
+        _closed_with_live_child,
+        _open_with_ended_child,
+        _children_of_ended_root,
+        _children_without_step,
+        _children_of_other_tree,
+        _children_with_other_entity,
+        _roots_with_parent,
+    )
+    for step in closed:
         detail = f"Its step “{step.node_id}” is {step.state}, but the child {step.child} is live."
         yield _of(step.execution, detail)
-    waiting = calling.filter(state=StepState.OPEN).exclude(child__status__in=LIVE)
-    for step in waiting.iterator(CHUNK):
+    for step in waiting:
         status = step.child.status if step.child else ""
         detail = f"Its step “{step.node_id}” waits for the child {step.child}, which is {status}."
         yield _of(step.execution, detail)
-    children = Execution.objects.filter(status__in=LIVE).exclude(root=None)
-    for row in children.exclude(root__status__in=LIVE).iterator(CHUNK):
+    for row in rootless:
         yield _of(row, "It is live, but its root has ended.")
-    stepping = Step.objects.filter(child=OuterRef("pk"), execution=OuterRef("parent"))
-    for row in children.filter(~Exists(stepping)).iterator(CHUNK):
+    for row in uncalled:
         yield _of(row, "It is live, but no step of its parent calls it.")
-    ours = Q(parent__root=F("root")) | Q(parent__root=None, parent=F("root"))
-    for row in children.exclude(ours).iterator(CHUNK):
+    for row in strays:
         yield _of(row, "It is not of the tree that its parent is of.")
-    for row in children.exclude(entity=F("root__entity")).iterator(CHUNK):
+    for row in others:
         yield _of(row, "It works on another entity than its root.")
-    parted = Execution.objects.filter(status__in=LIVE, root=None).exclude(parent=None)
-    for row in parted.iterator(CHUNK):
+    for row in roots:
         yield _of(row, "It was called by another, but is the root of a tree.")
+
+
+def _children_without_pin() -> QuerySet[Execution]:
+    pin = Pin.objects.filter(
+        root=OuterRef("root"), callee=OuterRef("workflow"), version=OuterRef("version")
+    )
+    return _live_children().filter(~Exists(pin)).select_related("version__workflow")
 
 
 def pinned_children() -> Iterator[Violation]:
     """L3: a live child runs the version that its root has pinned."""
-    pin = Pin.objects.filter(
-        root=OuterRef("root"), callee=OuterRef("workflow"), version=OuterRef("version")
-    )
-    children = Execution.objects.filter(status__in=LIVE).exclude(root=None)
-    for row in children.filter(~Exists(pin)).select_related("version__workflow").iterator(CHUNK):
+    (rows,) = read_rows(_children_without_pin)
+    for row in rows:
         detail = f"It runs {row.version}, which its root has not pinned."
         yield Violation("L3", "execution", row.cuid, detail, root=row.root_or_self_id)
 
@@ -122,9 +186,15 @@ def asked_at(source: Any) -> dict[str, str]:
     return found
 
 
+def _steps_without_job() -> QuerySet[Step]:
+    rows: QuerySet[Step] = without_job().select_related("execution")
+    return rows
+
+
 def jobs() -> Iterator[Violation]:
     """L8: somebody comes back to an open step that has a time."""
-    for row in without_job().select_related("execution").iterator(CHUNK):
+    (rows,) = read_rows(_steps_without_job)
+    for row in rows:
         yield _of(row.execution, f"Its step “{row.node_id}” is due, but nothing comes back to it.")
 
 
