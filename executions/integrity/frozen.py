@@ -29,7 +29,7 @@ def versions() -> Iterator[Violation]:
     """
     stored: dict[int, set[tuple[str, str]]] = {}
     apart: set[int] = set()
-    rows = Reference.objects.values_list(
+    rows = Reference.objects.order_by().values_list(
         *("version_id", "node_id", "callee__cuid", "context_key", "version__context_key"),
         *("in_force", "version__in_force"),
     )
@@ -81,6 +81,8 @@ def live_roots() -> dict[int, Began]:
             "pk", "workflow_id", "version_id", "started_at"
         ).iterator(CHUNK)
     }
+    if not found:
+        return found
     pins = Pin.objects.filter(root__in=roots).order_by()
     rows = pins.values_list("root_id", "callee_id", "version_id")
     for root, callee, version in rows.iterator(CHUNK):
@@ -93,7 +95,7 @@ def callees_of(versions: Iterable[int]) -> dict[int, set[int]]:
     found: dict[int, set[int]] = {}
     wanted = sorted(set(versions))
     for at in range(0, len(wanted), CHUNK):
-        rows = Reference.objects.filter(version_id__in=wanted[at : at + CHUNK])
+        rows = Reference.objects.filter(version_id__in=wanted[at : at + CHUNK]).order_by()
         for version, callee in rows.values_list("version_id", "callee_id"):
             found.setdefault(version, set()).add(callee)
     return found
@@ -174,10 +176,12 @@ class Histories:
 
 def cycles() -> Iterator[Violation]:
     """L7: the calls of latest versions have no cycle."""
-    latest = dict(Version.objects.latest_of_each().values_list("workflow_id", "pk"))
+    latest = dict(Version.objects.latest_of_each().order_by().values_list("workflow_id", "pk"))
     callees = callees_of(latest.values())
     calls = {workflow: callees.get(version, set()) for workflow, version in latest.items()}
     on_cycle = on_a_cycle(calls)
+    if not on_cycle:
+        return
     for cuid, title in Workflow.objects.filter(pk__in=on_cycle).values_list("cuid", "title"):
         yield Violation(
             "L7",

@@ -149,6 +149,8 @@ def places() -> Iterator[Violation]:
     found: dict[int, set[tuple[str, str]]] = {}
     for pk, *place in steps.values_list("execution__version", "node_id", "assignees").distinct():
         found.setdefault(pk, set()).add((place[0], place[1]))
+    if not found:
+        return
     for version in Version.objects.filter(pk__in=found).iterator(CHUNK):
         known = {node for node, _ in nodes_of(version.source)}
         named = asked_at(version.source)

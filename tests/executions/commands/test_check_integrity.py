@@ -19,8 +19,9 @@ from executions.integrity import violations
 from executions.management.commands import check_integrity
 from executions.models import Pin
 from tests.conftest import Scenario
-from tests.executions.damage import CHOSEN, MENDABLE, World, unguarded
+from tests.executions.damage import CHOSEN, MENDABLE, World, change, unguarded
 from tests.factories import WorkflowFactory, call, drawn
+from tests.test_query_counts import statements
 from workflows import seals
 from workflows.models import Unsealed
 
@@ -45,6 +46,13 @@ def test_every_kind_of_damage_is_named_by_its_law_and_cuid_with_what_helps(
     assert all(row.remedy for row in found)
     with pytest.raises(CommandError, match="found"):
         call_command("check_integrity", stdout=StringIO())
+
+
+def test_check_finds_live_root_that_has_a_parent(world: World) -> None:
+    with unguarded():
+        change(world.child, root=None)
+    found = [(row.cuid, row.detail) for row in violations()]
+    assert (world.child.cuid, "It was called by another, but is the root of a tree.") in found
 
 
 def test_a_long_list_is_cut_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +110,14 @@ def test_it_keeps_no_writer_waiting_and_takes_a_constant_number_of_queries(
         )
     with django_assert_max_num_queries(len(captured)):
         assert violations() == []
+
+
+def test_check_of_empty_database_takes_at_most_twenty_statements() -> None:
+    assert statements(violations) <= 20
+
+
+def test_check_of_sound_database_takes_at_most_twenty_five_statements(world: World) -> None:
+    assert statements(violations) <= 25
 
 
 def test_it_is_the_first_to_connect(tmp_path: Any) -> None:
