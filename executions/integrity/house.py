@@ -25,7 +25,7 @@ from workflows.models import (
 
 APPS = ("workflows", "executions")
 # What the keys over several columns say as well, so that they have no plain one.
-BESIDE_A_KEY = ((Execution, "workflow"), (Pin, "callee"))
+BESIDE_A_KEY = ((Execution, "workflow"), (Pin, "root"), (Pin, "callee"))
 
 
 def opened_seals() -> Iterator[Violation]:
@@ -73,7 +73,7 @@ def _keys() -> Iterator[Any]:
         for model in apps.get_app_config(label).get_models():
             fields: Any = () if model._meta.proxy else model._meta.concrete_fields
             for field in fields:
-                if field.many_to_one and (
+                if field.is_relation and (
                     field.db_constraint or (model, field.name) in BESIDE_A_KEY
                 ):
                     yield field

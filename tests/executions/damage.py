@@ -19,6 +19,7 @@ from workflows.models import AuditCounter, AuditEntry, Reference, Unsealed, Vers
 SHAPES = {
     "workflows_version": "workflows_version_shape",
     "workflows_workflow": "workflows_workflow_shape",
+    "workflows_pendingchange": "workflows_pendingchange_shape",
     "executions_entity": "executions_entity_shape",
 }
 
