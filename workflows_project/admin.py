@@ -10,11 +10,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 from knox.models import AuthToken
 
+from workflows.admin.generics import ModelAdmin
+
 admin.site.unregister(AuthToken)
 
 
 @admin.register(AuthToken)
-class TokenAdmin(admin.ModelAdmin):
+class TokenAdmin(ModelAdmin[Any]):
     """Tokens, each by its user; who wants one gets it for himself."""
 
     list_display = ["user", "created", "expiry", "is_valid"]

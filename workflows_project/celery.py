@@ -13,7 +13,7 @@ from celery import Celery
 from celery.signals import import_modules
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from kombu import Queue
+from kombu.entity import Queue
 
 from executions import wakeups
 from workflows_project import environment

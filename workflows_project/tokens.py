@@ -21,7 +21,7 @@ ID_LENGTH = 16
 ID = OpenApiParameter("id", location=OpenApiParameter.PATH, description="The id of the token.")
 
 
-class TokenSerializer(serializers.Serializer):
+class TokenSerializer(serializers.Serializer[Any]):
     """A token that its owner holds; what it is, nobody can tell any more."""
 
     id = serializers.SerializerMethodField(help_text="Names the token; it opens nothing.")
@@ -52,7 +52,7 @@ class NothingSerializer(StrictSerializer):
     """Nothing can be asked for."""
 
 
-class TokenViewSet(mixins.ListModelMixin, GenericViewSet):
+class TokenViewSet(mixins.ListModelMixin, GenericViewSet[Any]):
     """The tokens of whoever asks."""
 
     serializer_class = TokenSerializer

@@ -45,7 +45,7 @@ class BulkSerializer(StrictSerializer):
     )
 
 
-class NamedExecutionSerializer(serializers.Serializer):
+class NamedExecutionSerializer(serializers.Serializer[Any]):
     """Which execution an item speaks of."""
 
     execution = StrictCharField()
@@ -69,14 +69,14 @@ class BulkStartItemSerializer(StartSerializer):
     dry_run = None  # type: ignore[assignment]
 
 
-def _request_of(item: type[serializers.Serializer]) -> Any:
+def _request_of(item: type[serializers.Serializer[Any]]) -> Any:
     """The shape of the body, with the items told."""
     fields = {"items": item(many=True), "dry_run": serializers.BooleanField(default=False)}
     name = item.__name__.replace("ItemSerializer", "Serializer")
     return type(name, (serializers.Serializer,), fields)
 
 
-class ResultSerializer(serializers.Serializer):
+class ResultSerializer(serializers.Serializer[Any]):
     """What came of an item: an execution, or the problem that its own route would answer."""
 
     index = serializers.IntegerField()
@@ -86,7 +86,7 @@ class ResultSerializer(serializers.Serializer):
     replayed = serializers.BooleanField()
 
 
-class BulkResultSerializer(serializers.Serializer):
+class BulkResultSerializer(serializers.Serializer[Any]):
     """What came of all of them, in the order of the items."""
 
     dry_run = serializers.BooleanField()

@@ -21,7 +21,7 @@ from workflows.api.strict import (
 from workflows.models import FindingType, RecordType, Workflow
 
 
-class FindingSerializer(StrictModelSerializer):
+class FindingSerializer(StrictModelSerializer[Finding]):
     """A finding."""
 
     entity_name_type = CuidField(queryset=FindingType.objects.all())
@@ -35,7 +35,7 @@ class FindingSerializer(StrictModelSerializer):
         read_only_fields = ["cuid"]
 
 
-class InventoryModelSerializer(StrictModelSerializer):
+class InventoryModelSerializer(StrictModelSerializer[InventoryModel]):
     """An inventory model."""
 
     record_type = CuidField(source="primary_record_type", queryset=RecordType.objects.all())
@@ -46,7 +46,7 @@ class InventoryModelSerializer(StrictModelSerializer):
         read_only_fields = ["cuid"]
 
 
-class NamedEntitySerializer(serializers.ModelSerializer):
+class NamedEntitySerializer(serializers.ModelSerializer[Entity]):
     """The entity that an execution works on, by name."""
 
     class Meta:
@@ -63,7 +63,7 @@ class WorkedOnEntitySerializer(NamedEntitySerializer):
         read_only_fields = fields
 
 
-class ListedExecutionSerializer(serializers.ModelSerializer):
+class ListedExecutionSerializer(serializers.ModelSerializer[Execution]):
     """An execution without its steps and pins."""
 
     workflow = ShownField("cuid")
@@ -95,7 +95,7 @@ class ListedExecutionSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class PinSerializer(serializers.ModelSerializer):
+class PinSerializer(serializers.ModelSerializer[Pin]):
     """The version of a callee that an execution was started with."""
 
     workflow = ShownField("cuid", source="callee")
@@ -106,7 +106,7 @@ class PinSerializer(serializers.ModelSerializer):
         fields = ["workflow", "version"]
 
 
-class FormSerializer(serializers.Serializer):
+class FormSerializer(serializers.Serializer[Any]):
     """What an open user action asks for."""
 
     title = serializers.CharField()
@@ -114,7 +114,7 @@ class FormSerializer(serializers.Serializer):
     fields = serializers.ListField(child=serializers.DictField())  # type: ignore[assignment]
 
 
-class IncidentSerializer(serializers.Serializer):
+class IncidentSerializer(serializers.Serializer[Any]):
     """Why a step could not go on, when, and at which attempt."""
 
     code = serializers.CharField()
@@ -123,7 +123,7 @@ class IncidentSerializer(serializers.Serializer):
     attempt = serializers.IntegerField(default=1)
 
 
-class NoticeSerializer(serializers.Serializer):
+class NoticeSerializer(serializers.Serializer[Any]):
     """Whom the passing of a deadline was told, or why it could not be."""
 
     state = serializers.ChoiceField(choices=["pending", "sent", "failed"])
@@ -134,7 +134,7 @@ class NoticeSerializer(serializers.Serializer):
     detail = serializers.CharField(default=None, allow_null=True)
 
 
-class VoteSerializer(serializers.ModelSerializer):
+class VoteSerializer(serializers.ModelSerializer[Vote]):
     """What somebody has said to an approval."""
 
     user = serializers.CharField(source="username")
@@ -144,7 +144,7 @@ class VoteSerializer(serializers.ModelSerializer):
         fields = ["user", "approves", "notes", "at"]
 
 
-class OpenStepSerializer(serializers.ModelSerializer):
+class OpenStepSerializer(serializers.ModelSerializer[Step]):
     """A step at which the execution stands."""
 
     step = serializers.CharField(source="cuid")
@@ -195,7 +195,7 @@ class ExecutionSerializer(ListedExecutionSerializer):
         return found
 
 
-class StepSerializer(serializers.ModelSerializer):
+class StepSerializer(serializers.ModelSerializer[Step]):
     """A visit to a node."""
 
     step = serializers.CharField(source="cuid")
@@ -236,14 +236,14 @@ class StartSerializer(InstructionSerializer):
     scheduled_for = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 
-class DeliverySerializer(serializers.Serializer):
+class DeliverySerializer(serializers.Serializer[Any]):
     """What a signed POST asks to start: its own id, which starts once, and the entity's cuid."""
 
     delivery = serializers.CharField(max_length=128)
     entity = serializers.CharField()
 
 
-class TakenSerializer(serializers.Serializer):
+class TakenSerializer(serializers.Serializer[Any]):
     """Whether a delivery was taken now; it may have come before."""
 
     taken = serializers.BooleanField()

@@ -38,7 +38,7 @@ from workflows.models import FindingType, Workflow
 MANAGE = "executions.change_subscription"
 
 
-class WebhookSerializer(StrictModelSerializer):
+class WebhookSerializer(StrictModelSerializer[Subscription]):
     """Who is told of which events."""
 
     events = serializers.ListField(child=StrictChoiceField(choices=list(EVENTS)), min_length=1)
@@ -87,7 +87,7 @@ class TellingSerializer(InstructionSerializer):
     """Nothing else can be asked for."""
 
 
-class AttemptSerializer(serializers.ModelSerializer):
+class AttemptSerializer(serializers.ModelSerializer[DeliveryAttempt]):
     """One attempt: what came back, or why nothing did."""
 
     class Meta:
@@ -97,7 +97,7 @@ class AttemptSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class WebhookDeliverySerializer(serializers.ModelSerializer):
+class WebhookDeliverySerializer(serializers.ModelSerializer[OutgoingDelivery]):
     """What was told, or is to be told, to a webhook; its cuid is the header ``webhook-id``."""
 
     webhook = ShownField("cuid", source="subscription")

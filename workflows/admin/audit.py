@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Page
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -15,6 +15,7 @@ from django.utils.text import Truncator, capfirst
 from django.utils.timezone import localtime
 
 from workflows.admin.differences import differences
+from workflows.admin.generics import Paginator
 from workflows.admin.narrowed import exactly
 from workflows.admin.records import KINDS, records_of
 from workflows.admin.shown import NOTHING, admin_url, badge
@@ -25,7 +26,7 @@ COUNTED = 10_000
 SHORT = 80
 
 
-class LogPaginator(Paginator):
+class LogPaginator(Paginator[AuditEntry]):
     """Pages that cost the same wherever they lie, however long the log is.
 
     The whole log needs no counting and no offset, for its ids have no gaps; of what a filter
@@ -49,7 +50,7 @@ class LogPaginator(Paginator):
             return self.object_list.order_by("-pk").values_list("pk", flat=True).first() or 0
         return len(self._found)
 
-    def page(self, number: int | str) -> Page:
+    def page(self, number: int | str) -> Page[AuditEntry]:
         """One page; of the whole log, by the range of its ids."""
         number = self.validate_number(number)
         first = (number - 1) * self.per_page

@@ -25,6 +25,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
+from workflows.admin.generics import ModelAdmin, ModelForm
 from workflows.admin.lists import BoundedPaginator, csv_view, list_context
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, RefusalList, as_html, refusal_of
@@ -74,7 +75,7 @@ class ObjectField(forms.JSONField):
         return pretty(value) if isinstance(value, dict) else super().prepare_value(value)
 
 
-class GuardedForm(forms.ModelForm):
+class GuardedForm(ModelForm[Any]):
     """A form whose errors may be refusals, each shown where it belongs."""
 
     refusal: ClassVar[Refusal | None] = None
@@ -152,12 +153,12 @@ def _record_form(response: Any, refusal: Refusal | None) -> None:
         recorded(first, page.form.instance.tried)
 
 
-class GuardedAdmin(admin.ModelAdmin):
+class GuardedAdmin(ModelAdmin[Any]):
     """An admin over guarded rows. It holds no rule; it asks, and shows what is answered."""
 
     form = GuardedForm
     list_per_page = 50
-    paginator: ClassVar[type[Paginator]] = BoundedPaginator
+    paginator: ClassVar[type[Paginator[Any]]] = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     change_list_template = "workflows/admin/change_list.html"

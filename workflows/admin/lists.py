@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Page
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
 from workflows import csv_cells
+from workflows.admin.generics import Paginator
 from workflows.admin.shown import admin_url
 from workflows.counted import COUNTED, Counted, counted
 from workflows.models import SavedFilter
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 CHUNK = 500
 
 
-class BoundedPaginator(Paginator):
+class BoundedPaginator(Paginator[Any]):
     """Pages of the first ``COUNTED`` rows; nobody leafs through more, and filters find the rest."""
 
     most = COUNTED

@@ -16,7 +16,7 @@ class NarrowedFilter(SimpleListFilter):
 
     model: type[Model]
 
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
         """The row that the address names, and nothing else."""
         value = self.value()
         if value is None:
@@ -38,7 +38,7 @@ class NarrowedFilter(SimpleListFilter):
 class ExactFilter(SimpleListFilter):
     """One value of a text; there are too many of them to choose from."""
 
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
         """The value that the address names, and nothing else."""
         value = self.value()
         return [] if value is None else [(value, value)]

@@ -13,13 +13,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
+from workflows.admin.generics import ModelAdmin, ModelForm
 from workflows.admin.guarded import GuardedAdmin
 from workflows.admin.lists import list_name
 from workflows.admin.shown import admin_url
 from workflows.models import SHARE_FILTERS, SavedFilter
 
 
-class SavedFilterForm(forms.ModelForm):
+class SavedFilterForm(ModelForm[SavedFilter]):
     """The name; what is filtered comes with the link that led here."""
 
     user: Any = None
@@ -60,7 +61,7 @@ class SavedFilterForm(forms.ModelForm):
 
 
 @admin.register(SavedFilter)
-class SavedFilterAdmin(admin.ModelAdmin):
+class SavedFilterAdmin(ModelAdmin[SavedFilter]):
     """One's own filters and the shared ones."""
 
     form = SavedFilterForm

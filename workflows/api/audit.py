@@ -12,7 +12,7 @@ from workflows.api.resources import Resource
 from workflows.models import AuditEntry
 
 
-class AuditEntrySerializer(serializers.ModelSerializer):
+class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
     """Who did what, when, through which face; before and after; what was refused and why."""
 
     class Meta:

@@ -25,13 +25,13 @@ from workflows.api.refused import (
 )
 from workflows.api.resources import Resource
 from workflows.api.serializers import (
-    CuidField,
     GivenVersionSerializer,
-    ShownField,
     WorkflowSerializer,
     WorkflowsField,
 )
 from workflows.api.strict import (
+    CuidField,
+    ShownField,
     StrictBooleanField,
     StrictCharField,
     StrictChoiceField,
@@ -96,7 +96,7 @@ class ImpactQuerySerializer(ContextSerializer):
             raise serializers.ValidationError([one for leaf in leaves for one in leaf]) from None
 
 
-class PendingMemberSerializer(serializers.Serializer):
+class PendingMemberSerializer(serializers.Serializer[Any]):
     """A workflow of a change on hold."""
 
     cuid = serializers.CharField()
@@ -110,7 +110,7 @@ class PendingMemberSerializer(serializers.Serializer):
         return url_of("workflow", row.cuid, self.context.get("request"))
 
 
-class PendingChangeSerializer(serializers.ModelSerializer):
+class PendingChangeSerializer(serializers.ModelSerializer[PendingChange]):
     """A change on hold: what is to change, who asked, when, and what came of it."""
 
     workflows = PendingMemberSerializer(source="members", many=True, read_only=True)
@@ -137,7 +137,7 @@ class PendingChangeSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class ContextChangedSerializer(serializers.Serializer):
+class ContextChangedSerializer(serializers.Serializer[Any]):
     """What came of a change of entity context."""
 
     workflows = WorkflowSerializer(many=True)
@@ -147,7 +147,7 @@ class ContextChangedSerializer(serializers.Serializer):
     dry_run = serializers.BooleanField()
 
 
-class GivenSerializer(serializers.Serializer):
+class GivenSerializer(serializers.Serializer[Any]):
     """A version that a change would give a workflow."""
 
     workflow = serializers.CharField(source="workflow.cuid")
@@ -155,7 +155,7 @@ class GivenSerializer(serializers.Serializer):
     replaces = serializers.BooleanField()
 
 
-class NamedSerializer(serializers.Serializer):
+class NamedSerializer(serializers.Serializer[Any]):
     """A workflow by its name."""
 
     cuid = serializers.CharField()
@@ -163,7 +163,7 @@ class NamedSerializer(serializers.Serializer):
     url = serializers.URLField()
 
 
-class ImpactSerializer(serializers.Serializer):
+class ImpactSerializer(serializers.Serializer[Any]):
     """What a change would meet; nothing has been changed."""
 
     allowed = serializers.BooleanField()

@@ -22,7 +22,7 @@ IF_NONE_MATCH = OpenApiParameter(
 )
 
 
-class NodeTypeSerializer(serializers.Serializer):
+class NodeTypeSerializer(serializers.Serializer[Any]):
     """A type of nodes, as those who draw with it need to know it."""
 
     name = serializers.CharField(help_text="The type of a node.")

@@ -113,7 +113,7 @@ def find(rows: QuerySet[Any], cuid: str) -> Any:
     return row
 
 
-class Resource(GenericViewSet):
+class Resource(GenericViewSet[Any]):
     """Rows of a model, each at its cuid."""
 
     needs: str | tuple[str, ...] | None = None

@@ -28,7 +28,7 @@ from workflows.models import (
 )
 
 
-class FindingTypeSerializer(StrictModelSerializer):
+class FindingTypeSerializer(StrictModelSerializer[FindingType]):
     """A finding type."""
 
     class Meta:
@@ -37,7 +37,7 @@ class FindingTypeSerializer(StrictModelSerializer):
         read_only_fields = ["cuid"]
 
 
-class RecordTypeSerializer(StrictModelSerializer):
+class RecordTypeSerializer(StrictModelSerializer[RecordType]):
     """A record type."""
 
     class Meta:
@@ -46,7 +46,7 @@ class RecordTypeSerializer(StrictModelSerializer):
         read_only_fields = ["cuid"]
 
 
-class DrainingSerializer(serializers.Serializer):
+class DrainingSerializer(serializers.Serializer[Any]):
     """The change on hold that a workflow drains for."""
 
     change = serializers.CharField(source="change.cuid")
@@ -59,7 +59,7 @@ class DrainingSerializer(serializers.Serializer):
         return url_of("pending-change", row.change.cuid, self.context.get("request"))
 
 
-class WorkflowSerializer(StrictModelSerializer):
+class WorkflowSerializer(StrictModelSerializer[Workflow]):
     """A workflow's settings, the number of its latest version and what runs on it."""
 
     entity_name_type = CuidField(
@@ -111,7 +111,7 @@ class WorkflowSerializer(StrictModelSerializer):
         )
 
 
-class VersionSerializer(serializers.ModelSerializer):
+class VersionSerializer(serializers.ModelSerializer[Version]):
     """A version without its drawing."""
 
     workflow = ShownField("cuid")
@@ -167,7 +167,7 @@ class GraphSerializer(InstructionSerializer):
     notes = StrictCharField(required=False, allow_blank=True, default="")
 
 
-class DependencySerializer(serializers.Serializer):
+class DependencySerializer(serializers.Serializer[Any]):
     """A workflow that calls another, or is called by it."""
 
     cuid = serializers.CharField()
@@ -177,7 +177,7 @@ class DependencySerializer(serializers.Serializer):
     url = serializers.URLField()
 
 
-class DependenciesSerializer(serializers.Serializer):
+class DependenciesSerializer(serializers.Serializer[Any]):
     """Who calls a workflow and whom it calls, directly or through others."""
 
     dependent_workflows = DependencySerializer(many=True)
@@ -207,7 +207,7 @@ class WorkflowsField(serializers.ListField):
         return [found[cuid] for cuid in cuids]
 
 
-class GivenVersionSerializer(serializers.Serializer):
+class GivenVersionSerializer(serializers.Serializer[Any]):
     """A version that a change has given a workflow."""
 
     workflow = serializers.CharField(source="workflow.cuid")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, TypeVar
 
 from django.conf import settings
 from django.db import models
@@ -15,6 +15,8 @@ from rest_framework.parsers import JSONParser
 
 from workflows import instances
 from workflows.jsontext import kind, quoted, unstorable, unstorable_in
+
+Row = TypeVar("Row", bound=models.Model)
 
 
 class StrictJSONParser(JSONParser):
@@ -160,7 +162,7 @@ class ShownField(serializers.SlugRelatedField[Any]):
         super().__init__(slug_field, **{"read_only": True, **kwargs})
 
 
-class StrictSerializer(serializers.Serializer):
+class StrictSerializer(serializers.Serializer[Any]):
     """Refuses names that it does not know; what is read-only may be sent back."""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -202,7 +204,7 @@ class InstructionSerializer(StrictSerializer):
         return values
 
 
-class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer):
+class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Row]):
     """A strict serializer whose fields follow a model's."""
 
     serializer_field_mapping: ClassVar[dict[Any, Any]] = {
