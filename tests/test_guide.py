@@ -39,7 +39,8 @@ def test_the_commands_of_the_page_print_what_it_says(live_server: Any, page: str
     else:
         played = demo.make()[0]
         services.start(played.caller, played.finding)
-    commands, said = [text for language, text in blocks("README") if language == "sh"], []
+    commands = [text for language, text in blocks("README") if language == "sh"]
+    said: list[str] = []
     for language, text in blocks(page):
         (commands if language == "sh" else said).append(text)
     user = "everything" if page == "first-execution" else "operator"

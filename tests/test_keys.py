@@ -77,6 +77,11 @@ def pinned(world: World) -> Pin:
     return world.execution.pins.get(callee=world.leaf)
 
 
+def types_moved_without_versions(world: World) -> None:
+    raw("UPDATE workflows_version SET in_force = %s", False)
+    world.retype("workflows_workflow", world.scenario.caller.pk)
+
+
 STRANDING: dict[str, Callable[[World], None]] = {
     "type of the workflow": lambda w: w.retype("workflows_workflow", w.scenario.caller.pk),
     "type of the callee": lambda w: w.retype("workflows_workflow", w.scenario.callee.pk),
@@ -115,10 +120,7 @@ STRANDING: dict[str, Callable[[World], None]] = {
     "context of the pin": lambda w: raw(
         "UPDATE executions_pin SET context_key = 'Finding:0:' WHERE root_id = %s", w.execution.pk
     ),
-    "both versions let go and the type": lambda w: (
-        raw("UPDATE workflows_version SET in_force = %s", False),
-        w.retype("workflows_workflow", w.scenario.caller.pk),
-    )[-1],
+    "both versions let go and the type": types_moved_without_versions,
 }
 
 

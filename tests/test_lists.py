@@ -137,7 +137,7 @@ ORDERINGS = ["", "status", "-status", "started_at", "-started_at", "ended_at", "
 def test_the_pages_hold_every_row_once_in_order(
     api: Client, executions: list[Execution], ordering: str, size: int
 ) -> None:
-    asked = {"ordering": ordering} if ordering else {}
+    asked: dict[str, Any] = {"ordering": ordering} if ordering else {}
     whole = api.get("executions/", {**asked, "page_size": 500}).json()
     assert (whole["count"], whole["next"], whole["previous"]) == (len(executions), None, None)
     found = walked(api, "executions/", page_size=size, **asked)
@@ -154,7 +154,7 @@ def test_the_pages_hold_every_row_once_in_order(
 def test_the_way_back_shows_the_same_pages(
     api: Client, executions: list[Execution], ordering: str
 ) -> None:
-    asked = {"ordering": ordering} if ordering else {}
+    asked: dict[str, Any] = {"ordering": ordering} if ordering else {}
     pages_found, address = [], "executions/"
     body = api.get(address, {**asked, "page_size": 2}).json()
     while True:
@@ -229,7 +229,7 @@ def test_a_list_shows_what_is_asked_for_alone(
 def test_so_does_a_row_and_its_etag_is_that_of_the_whole(
     api: Client, scenario: Scenario, kind: str
 ) -> None:
-    row = {
+    row: Any = {
         "workflow": scenario.caller,
         "execution": scenario.start(),
         "finding": scenario.finding,
@@ -264,7 +264,7 @@ def test_it_holds_all_rows_that_the_filters_leave(
     api: Client, executions: list[Execution], monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(pages.Pages, "max_page_size", 4)
-    query = {"format": "csv", "ordering": "-ended_at", "page_size": 2}
+    query: dict[str, Any] = {"format": "csv", "ordering": "-ended_at", "page_size": 2}
     found = table(api.get("executions/", {**query, "fields": "cuid,entity,status"}))
     assert len(found) == len(executions)
     assert list(found[0]) == ["cuid", "status", "entity.cuid", "entity.title", "entity.entity_name"]

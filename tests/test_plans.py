@@ -106,7 +106,7 @@ def test_no_start_reads_what_is_running_in_full(scenario: Scenario, known: bool)
 def test_no_submit_reads_what_is_running_in_full(scenario: Scenario) -> None:
     grown(scenario, executions=8, workflows=8)
     execution = scenario.start()
-    submitted = {"node": "form", "data": {"note": "n"}}
+    submitted: dict[str, Any] = {"node": "form", "data": {"note": "n"}}
     assert scans_of(lambda: running.submit(execution, **submitted)) == []
 
 

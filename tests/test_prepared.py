@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.db.backends.postgresql.base import DatabaseWrapper
@@ -24,6 +26,12 @@ def prepared() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'holdfast_%'")
         return int(cursor.fetchone()[0])
+
+
+def let_health_be_checked() -> None:
+    """As at the beginning of a request: whether the connection lives is checked once."""
+    current: Any = connection
+    current.health_check_enabled, current.health_check_done = True, False
 
 
 def run_once(scenario: Scenario) -> Execution:
@@ -70,9 +78,7 @@ def test_a_connection_that_died_between_two_requests_is_opened_again(scenario: S
     pid = connection.connection.info.backend_pid
     with connections["default"].copy().cursor() as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
-    # As at the beginning of a request: whether the connection lives is asked once.
-    connection.health_check_enabled = True
-    connection.health_check_done = False
+    let_health_be_checked()
     assert running.submit(execution, node="form", data={"note": "n"}).status == "completed"
 
 
@@ -82,10 +88,10 @@ def test_a_connection_that_lives_is_not_asked_by_a_statement(
     execution = scenario.start()
     asked: list[object] = []
     monkeypatch.setattr(DatabaseWrapper, "is_usable", asked.append)
-    connection.health_check_enabled = True
-    connection.health_check_done = False
+    let_health_be_checked()
     assert running.submit(execution, node="form", data={"note": "n"}).status == "completed"
-    assert connection.health_check_done
+    current: Any = connection
+    assert current.health_check_done
     assert not asked
 
 

@@ -121,7 +121,7 @@ def test_a_row_goes_only_with_its_parent(world: World, what: str) -> None:
         world.live.version.references.get() if what == "reference" else world.ended.pins.get()
     )
     with pytest.raises(IntegrityError) as refused:
-        type(row)._base_manager.filter(pk=row.pk)._raw_delete("default")  # type: ignore[attr-defined]
+        type(row)._base_manager.filter(pk=row.pk)._raw_delete("default")
     assert as_refusal(refused.value) is not None
     world.other_live.version.references.all().delete()
     world.ended.delete()
@@ -159,7 +159,7 @@ def test_flush_goes_through_and_the_seals_survive_it(scenario: Scenario) -> None
 
 def test_the_seals_are_back_after_a_table_was_remade(world: World) -> None:
     before = ProjectState.from_apps(Version._meta.apps)
-    field = models.CharField(max_length=65, editable=False)
+    field: models.CharField[str, str] = models.CharField(max_length=65, editable=False)
     operation = AlterField("version", "checksum", field)
     after = before.clone()
     operation.state_forwards("workflows", after)

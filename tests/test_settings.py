@@ -41,7 +41,9 @@ print(json.dumps(getattr(settings, {name!r})))
 """
 
 
-def python(*arguments: str, cwd: Path = ROOT, **values: str) -> subprocess.CompletedProcess[str]:
+def python(
+    *arguments: str, cwd: Path | str = ROOT, **values: str
+) -> subprocess.CompletedProcess[str]:
     """Run Python with these variables, and none of the settings' own from outside."""
     inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     return subprocess.run(

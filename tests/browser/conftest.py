@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -101,7 +101,9 @@ class Walk:
 
 
 @pytest.fixture
-def walking(chromium: Any, live_server: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+def walking(
+    chromium: Any, live_server: Any, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Walk]]:
     """``walking(user)``: this user at the home page of the admin.
 
     Afterwards no page has had an error in its console or asked another host for anything, and
@@ -142,6 +144,6 @@ def played(transactional_db: None) -> Any:
 
 
 @pytest.fixture
-def operator(played: Any, walking: Any) -> Walk:
+def operator(played: Any, walking: Callable[..., Walk]) -> Walk:
     """Somebody who may do all that is done here, at the home page."""
     return walking(user_in("administrator", username="ada", is_staff=True))

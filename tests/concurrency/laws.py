@@ -59,8 +59,8 @@ def breaches() -> set[str]:
         for version_id in held.values():
             for callee in calls[version_id]:
                 # A callee that is not pinned would have to be read live.
-                pinned = versions.get(held.get(callee, 0))
-                keys = {pinned.context_key if pinned else None, _key(workflows, callee)}
+                version = versions.get(held.get(callee, 0))
+                keys = {version.context_key if version else None, _key(workflows, callee)}
                 if keys != {versions[version_id].context_key}:
                     found.add("L3")
     everything = {pk: row.pk for pk, row in latest.items()}

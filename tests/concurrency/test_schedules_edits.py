@@ -28,7 +28,7 @@ from tests.concurrency.schedule import (
 )
 from tests.concurrency.works import change
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, WorkflowFactory, call, form
+from tests.factories import FindingTypeFactory, WorkflowFactory, call, form
 from tests.workflows.api.clients import client_of
 from workflows import locks, services
 from workflows.graph import WorkflowValidationError
@@ -175,9 +175,7 @@ def test_two_changes_of_overlapping_groups_named_in_opposite_order_do_not_deadlo
     schedule: Schedule, scenario: Scenario, at: Stop, target: str
 ) -> None:
     rows = [WorkflowFactory(title=title, entity_name_type=scenario.limitation) for title in "ABC"]
-    second = scenario.exception
-    if target == "another type":
-        second = FindingFactory().entity_name_type
+    second = FindingTypeFactory() if target == "another type" else scenario.exception
     one, other = schedule.overtaken(
         lambda: change(scenario, *rows[:2]),
         at,

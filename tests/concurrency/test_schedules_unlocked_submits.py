@@ -69,7 +69,7 @@ class Forked:
         edges = [{"source": "start", "target": "fork"}]
         for node in branches:
             edges.append({"source": "fork", "target": node["id"]})
-            handles = ["approved", "rejected"] if node["id"] == "vote" else [None]
+            handles: list[str | None] = ["approved", "rejected"] if node["id"] == "vote" else [None]
             edges += [
                 {"source": node["id"], "target": "join"}
                 | ({"sourceHandle": handle} if handle else {})

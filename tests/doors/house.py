@@ -112,7 +112,8 @@ class House:
     def new_entity(self, kind: Any) -> Entity:
         """A finding or an inventory model, by its table."""
         new: Any = FindingFactory if self.is_of_findings else InventoryModelFactory
-        return Entity.objects.get(pk=new(**{self.type_field: kind}).pk)
+        found: Entity = Entity.objects.get(pk=new(**{self.type_field: kind}).pk)
+        return found
 
     @property
     def face(self) -> Any:

@@ -166,7 +166,7 @@ ADDITIONS = [
     _way(
         "bulk_create_of_a_bare_queryset",
         Behind.KEY,
-        lambda row: QuerySet(Reference).bulk_create([row]),
+        lambda row: QuerySet[Reference](Reference).bulk_create([row]),
     ),
     _way("save_base_raw", Behind.KEY, lambda row: _numbered(row).save_base(raw=True)),
     _way("raw_sql", Behind.KEY, _insert),

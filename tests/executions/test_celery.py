@@ -288,7 +288,8 @@ class TestKilled:
             execution = started(calling(server))
             until(lambda: server.received, "the call")
             first.kill()
-        assert Job.objects.get().leased_until > timezone.now()
+        leased_until = Job.objects.get().leased_until
+        assert leased_until is not None and leased_until > timezone.now()
         server.replies = [Reply()]
         with sweeping(environment, tmp_path), working(environment, 1):
             until(lambda: has_completed(execution), "another worker")

@@ -13,8 +13,9 @@ from executions.models import Job, Status, Step
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import source, standing, started
 from tests.factories import FindingFactory, UserFactory, WorkflowFactory, call, drawn, form
-from workflows import services as drawing
+from workflows.guards import ActiveExecutions
 from workflows.models import AuditEntry
+from workflows.refusals import Refusal
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
@@ -33,7 +34,11 @@ def last() -> AuditEntry:
 
 
 def waiting(**data: Any) -> dict[str, Any]:
-    nodes = {"start": "start", "sleep": {"type": "wait", "data": data}, "end": "end"}
+    nodes: dict[str, Any] = {
+        "start": "start",
+        "sleep": {"type": "wait", "data": data},
+        "end": "end",
+    }
     return source(nodes, "start>sleep", "sleep>end")
 
 
@@ -111,7 +116,7 @@ class TestWait:
         ],
     )
     def test_what_a_wait_is_not_drawn_with(self, data: dict[str, Any]) -> None:
-        with pytest.raises(drawing.graphs.guards.Refusal):
+        with pytest.raises(Refusal):
             started(waiting(**data))
 
 
@@ -132,7 +137,7 @@ class TestScheduled:
         at = timezone.now() + timedelta(hours=1)
         execution = services.start(scenario.caller, scenario.finding, scheduled_for=at)
         scenario.caller.entity_name_type = scenario.exception
-        with pytest.raises(drawing.graphs.guards.ActiveExecutions):
+        with pytest.raises(ActiveExecutions):
             scenario.caller.save()
         assert services.cancel(execution).status == Status.CANCELLED
         assert not Job.objects.exists()

@@ -30,6 +30,7 @@ from tests.conftest import Scenario
 from tests.executions.engine.server import Reply, serving
 from tests.executions.listening import Listener, allow, listening, make_due, subscribed, verified
 from workflows.models import AuditEntry
+from workflows.refusals import Refusal
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
@@ -298,10 +299,17 @@ class TestAtLeastOnceByOneAtATime:
     ) -> None:
         asked: list[str] = []
         claim, deliveries = background.claim, background.claim_deliveries
-        monkeypatch.setattr(background, "claim", lambda n: asked.append("jobs") or claim(n))
-        monkeypatch.setattr(
-            background, "claim_deliveries", lambda: asked.append("one") or deliveries()
-        )
+
+        def claim_jobs(number: int) -> Any:
+            asked.append("jobs")
+            return claim(number)
+
+        def claim_one() -> Any:
+            asked.append("one")
+            return deliveries()
+
+        monkeypatch.setattr(background, "claim", claim_jobs)
+        monkeypatch.setattr(background, "claim_deliveries", claim_one)
         tell(listener), tell(listener)
         background.serve_due()
         assert asked == ["jobs", "one"] * 3
@@ -380,7 +388,7 @@ class TestAgain:
             lambda: services.redeliver(delivery),
             lambda: services.tell_test(listener.subscription),
         ):
-            with pytest.raises(Exception, match="disabled") as caught:
+            with pytest.raises(Refusal, match="disabled") as caught:
                 act()
             assert caught.value.code == "webhook_disabled"
 

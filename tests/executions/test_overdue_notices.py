@@ -22,7 +22,7 @@ from workflows.admin.shown import admin_url
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 TO = {"to": ["ada@example.com", {"field": "owner"}]}
-OWNER = {"owner": "grace@example.com", "name": "Risk 7"}
+OWNER: dict[str, Any] = {"owner": "grace@example.com", "name": "Risk 7"}
 
 
 def waiting(notify: dict[str, Any] | None = None, /, **fields: Any) -> Execution:

@@ -14,6 +14,7 @@ from tests.factories import call, drawn, form
 from workflows import services as drawing
 from workflows.guards import Referenced
 from workflows.models import Workflow
+from workflows.refusals import Refusal
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
@@ -108,7 +109,7 @@ def test_what_a_pinned_run_holds_keeps_its_type_until_it_has_ended(calling: Scen
     execution = calling.start()
     retire(calling)
     calling.callee.entity_name_type = calling.exception
-    with pytest.raises(drawing.graphs.guards.Refusal):
+    with pytest.raises(Refusal):
         calling.callee.save()
     submit(execution, "before")
     submit(execution.children.get(), "inner")

@@ -233,7 +233,7 @@ class TestTheHotPath:
             scenario.start()
             # As if another transaction had deleted it and committed before this one does.
             row.secrets.all().delete()
-            Subscription._base_manager.filter(pk=row.pk)._raw_delete("default")  # type: ignore[attr-defined]
+            Subscription._base_manager.filter(pk=row.pk)._raw_delete("default")
         assert Execution.objects.live().count() == 1
         assert running.purge_deliveries() == 0
 

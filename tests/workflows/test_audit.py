@@ -49,7 +49,7 @@ class TestWhatIsDone:
         entry = last()
         assert (entry.kind, entry.action, entry.cuid) == ("workflow", "created", idle.cuid)
         assert (entry.before, entry.after["title"]) == ({}, "Idle")
-        assert entry.after["entity_name_type"] == idle.context_type.cuid  # type: ignore[union-attr]
+        assert entry.after["entity_name_type"] == idle.context_type.cuid
         assert (entry.face, entry.refused, entry.code) == ("python", False, "")
 
     def test_a_save_tells_what_differs_and_nothing_else(self, idle: Workflow) -> None:
@@ -70,7 +70,7 @@ class TestWhatIsDone:
         services.change_entity_context([idle], entity_name_type=becomes, by=user, why="reorganized")
         entry = last()
         assert (entry.action, entry.who, entry.user_id) == ("changed", "ada", user.pk)
-        assert entry.before == {"entity_name_type": was.cuid}  # type: ignore[union-attr]
+        assert entry.before == {"entity_name_type": was.cuid}
         assert entry.after == {"entity_name_type": becomes.cuid}
         assert entry.why == "reorganized"
 

@@ -33,7 +33,8 @@ def test_a_forked_process_makes_others() -> None:
         os._exit(0)
     os.waitpid(child, 0)
     text = os.read(reading, 10_000).decode()
-    os.close(reading), os.close(writing)
+    os.close(reading)
+    os.close(writing)
     theirs = {text[at + 9 : at + 25] for at in range(0, len(text), 25)}
     assert len(theirs) == 20
     assert not theirs & {made[9:] for made in _many(200)}

@@ -321,7 +321,7 @@ class TestTokens:
     ) -> None:
         scenario.start()
         token = self.asked(scenario).token
-        put_on_hold = contexts.put_on_hold
+        put_on_hold = draining.put_on_hold
 
         def start_first(*args: Any, **how: Any) -> PendingChange:
             scenario.start()

@@ -114,7 +114,7 @@ def test_nothing_may_stand_beside_nodes_and_edges():
 
 def test_a_graph_has_a_largest_size():
     nodes = [node(str(index), "start") for index in range(graph.MAX_NODES + 1)]
-    edges = [{}] * (graph.MAX_EDGES + 1)
+    edges: list[dict[str, Any]] = [{}] * (graph.MAX_EDGES + 1)
     found = problems({"nodes": nodes, "edges": edges})
     assert [pointer for pointer, _ in found] == ["/nodes", "/edges"]
     assert "5001" in found[0][1] and "at most 5000" in found[0][1]

@@ -38,7 +38,7 @@ def change(workflow: Workflow, kind: FindingType) -> None:
 def type_of(workflow: Workflow) -> str:
     row = Workflow.objects.select_related("entity_name_type").get(pk=workflow.pk)
     assert row.entity_name_type is not None
-    return row.entity_name_type.name
+    return str(row.entity_name_type.name)
 
 
 def test_the_report_cannot_happen_any_more(scenario: Scenario) -> None:

@@ -92,8 +92,12 @@ def test_details_that_mean_something_are_kept(
 def test_details_without_meaning_are_refused_by_pointer(
     api: Client, kind: FindingType, trigger: str, data: dict[str, Any], pointers: list[str]
 ) -> None:
-    asked = {"title": "New", "entity_name_type": kind.cuid}
-    asked = {**asked, "trigger": trigger, "trigger_data": data}
+    asked = {
+        "title": "New",
+        "entity_name_type": kind.cuid,
+        "trigger": trigger,
+        "trigger_data": data,
+    }
     body = assert_problem(api.post("workflows/", asked), 400, "invalid_trigger")
     assert [row["pointer"] for row in body["errors"]] == pointers
     assert not Workflow.objects.exists()

@@ -260,7 +260,7 @@ class TestBackground:
         self, operator: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         rows = [scenario.start() for _ in range(3)]
-        cancel = bulk.cancel
+        cancel = running.cancel
 
         def faulty(execution: Execution, **how: Any) -> Execution:
             done = cancel(execution, **how)

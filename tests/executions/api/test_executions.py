@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils.dateparse import parse_datetime
 
 from executions import services as running
 from executions.engine import stored
@@ -70,7 +70,7 @@ def test_an_execution_at_a_form(api: Client, scenario: Scenario) -> None:
         *("form", "draft", "votes", "incident"),
     }
     assert step["form"] == {"title": "Rate it", "button_label": "Submit", "fields": fields}
-    assert parse_datetime(step["due"]) > parse_datetime(step["since"])
+    assert datetime.fromisoformat(step["due"]) > datetime.fromisoformat(step["since"])
     assert step["incident"] is None
     assert api.get(f"executions/{body['cuid']}/").json() == body
 

@@ -52,14 +52,15 @@ def test_everything_moves_and_the_type_is_gone(scenario: Scenario) -> None:
     assert counted(scenario) == (1, 0, 0, 0)
     assert violations() == []
     caller = Workflow.objects.get(pk=scenario.caller.pk)
-    running.start(caller, Finding.objects.first())
+    running.start(caller, Finding.objects.get(pk=scenario.finding.pk))
     assert AuditEntry.objects.filter(why="one name", cuid=scenario.exception.cuid).exists()
 
 
 def test_live_executions_refuse_it_with_what_helps(scenario: Scenario) -> None:
     execution = scenario.start()
     before = counted(scenario)
-    for options in ({"dry_run": True}, {}):
+    choices: list[dict[str, Any]] = [{"dry_run": True}, {}]
+    for options in choices:
         with pytest.raises(CommandError) as refused:
             run(*MERGE, **options)
         assert "active executions" in str(refused.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,11 +18,12 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 NOTE = {"fields": [{"name": "note", "type": "text"}]}
 
 
-def source(nodes: dict[str, str | dict[str, Any]], *edges: str) -> dict[str, Any]:
+def source(nodes: Mapping[str, str | Mapping[str, Any]], *edges: str) -> dict[str, Any]:
     """``nodes``: type or whole node by id; ``edges``: ``a>b`` or ``a.handle>b``."""
     drawn = []
     for name, kind in nodes.items():
-        node = {"id": name, "type": kind} if isinstance(kind, str) else {"id": name, **kind}
+        own: Mapping[str, Any] = {"type": kind} if isinstance(kind, str) else kind
+        node = {"id": name, **own}
         if node["type"] == "user_action":
             node.setdefault("data", NOTE)
         drawn.append(node)

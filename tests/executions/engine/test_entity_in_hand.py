@@ -43,7 +43,8 @@ def workflow() -> Workflow:
 def finding(workflow: Workflow) -> Finding:
     """A finding as it is stored, with ``a`` as 1."""
     made = FindingFactory(entity_name_type=workflow.entity_name_type, fields={"a": 1})
-    return Finding.objects.get(pk=made.pk)
+    found: Finding = Finding.objects.get(pk=made.pk)
+    return found
 
 
 def stands_at(execution: Execution) -> str:

@@ -14,6 +14,8 @@ from executions.engine.form_fields import FIELD_TYPES
 from executions.engine.forms import FormInvalid, build, clean, to_json
 from workflows.graph import data_problems, node_types
 
+NO_TEXTS: list[Any] = [3, [], {}]
+
 
 def field(type_name: str = "text", name: str = "x", **more: Any) -> dict[str, Any]:
     if type_name in ("choice", "multiple_choice"):
@@ -129,7 +131,7 @@ def test_an_answer_of_the_right_type_is_taken(type_name, value, expected):
     ("type_name", "value"),
     [
         *((name, value) for name in ("text", "long_text", "email", "url") for value in (3, True)),
-        *((name, value) for name in ("user", "date", "datetime", "text") for value in (3, [], {})),
+        *((name, value) for name in ("user", "date", "datetime", "text") for value in NO_TEXTS),
         ("text", "x" * 10_001),
         ("long_text", "x" * 100_001),
         ("text", "a\0b"),

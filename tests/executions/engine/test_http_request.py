@@ -237,8 +237,8 @@ class TestRefused:
 
         execution = started(calling("http://rebinding.example/"))
         with monkeypatch.context() as patched:
-            patched.setattr(outgoing.socket, "getaddrinfo", resolve)
-            patched.setattr(outgoing.socket.socket, "connect", connect)
+            patched.setattr(socket, "getaddrinfo", resolve)
+            patched.setattr(socket.socket, "connect", connect)
             background.serve(background.claim()[0])
             assert reached == [("93.184.216.34", 80)], "resolved once, and that is called"
             make_due()
@@ -337,7 +337,9 @@ class TestWhoIsServed:
         started(calling(server.url()))
         (job,) = background.claim(lease=timedelta(seconds=1))
         assert services.hold(job, background.LEASE) is not None
-        assert Job.objects.get().leased_until > timezone.now() + timedelta(seconds=100)
+        leased_until = Job.objects.get().leased_until
+        assert leased_until is not None
+        assert leased_until > timezone.now() + timedelta(seconds=100)
 
     def test_the_result_of_a_lost_lease_is_not_taken(self, server: Server) -> None:
         execution = started(calling(server.url()))

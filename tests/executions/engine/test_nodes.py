@@ -56,6 +56,9 @@ class Recorder:
     def join(self) -> None:
         self.told.append(("join",))
 
+    def perform(self, kind: str, fields: Iterable[str]) -> None:
+        self.told.append(("perform", kind, list(fields)))
+
     def stage(self, state: str, progress: float | None) -> None:
         self.told.append(("stage", state, progress))
 

@@ -149,7 +149,8 @@ def multi_choice(chosen: set[str]) -> Execution:
         "join>after",
         "after>end",
     )
-    return started(drawn, **{{"a": "x", "b": "y"}[name]: 1 for name in chosen})
+    fields: dict[str, Any] = {{"a": "x", "b": "y"}[name]: 1 for name in chosen}
+    return started(drawn, **fields)
 
 
 class TestBranching:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -42,7 +43,10 @@ class TestTogether:
         assert scenario.caller.title in text(admin_client.get(response["Location"]))
 
     def test_a_refused_try_offers_the_group(self, admin_client: Client, scenario: Scenario) -> None:
-        asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.exception.pk}"}
+        asked: dict[str, Any] = {
+            "workflows": scenario.caller.pk,
+            "type": f"finding-{scenario.exception.pk}",
+        }
         shown = text(admin_client.get(reverse(TOGETHER), asked))
         assert "Run Workflow: Incompatible entity name types." in shown
         assert "Choose these 2" in shown
@@ -129,7 +133,10 @@ class TestTogether:
     def test_the_group_that_must_move_is_shown_before_anything_runs(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
-        asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.exception.pk}"}
+        asked: dict[str, Any] = {
+            "workflows": scenario.caller.pk,
+            "type": f"finding-{scenario.exception.pk}",
+        }
         response = admin_client.get(reverse(TOGETHER), asked)
         assert [(item["row"], item["is_chosen"]) for item in response.context["rows"]] == [
             (scenario.caller, True),
@@ -145,7 +152,10 @@ class TestTogether:
         execution = scenario.start()
         client = Client()
         client.force_login(user_in(role, is_staff=True))
-        asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.exception.pk}"}
+        asked: dict[str, Any] = {
+            "workflows": scenario.caller.pk,
+            "type": f"finding-{scenario.exception.pk}",
+        }
         cancel = page(execution, "cancel")
         for shown in (client.get(reverse(TOGETHER), asked), client.get(page(scenario.caller))):
             assert f'href="{cancel}"' in text(shown)
@@ -154,7 +164,10 @@ class TestTogether:
     def test_who_may_not_cancel_is_led_to_no_such_page(self, scenario: Scenario) -> None:
         execution = scenario.start()
         client = staff(*VIEW, "workflows.change_entity_context")
-        asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.exception.pk}"}
+        asked: dict[str, Any] = {
+            "workflows": scenario.caller.pk,
+            "type": f"finding-{scenario.exception.pk}",
+        }
         for shown in (client.get(reverse(TOGETHER), asked), client.get(page(scenario.caller))):
             assert page(execution) in text(shown)
             assert page(execution, "cancel") not in text(shown)
@@ -165,16 +178,14 @@ class TestTogether:
         both = {"workflows": self.ids(scenario.caller, scenario.callee)}
         to = {"type": f"finding-{scenario.exception.pk}"}
         versions = {"versions": scenario.caller.latest_version.pk, "same": scenario.callee.pk}
-        one = {"workflows": scenario.caller.pk}
+        one: dict[str, Any] = {"workflows": scenario.caller.pk}
         for url, asked in (
             (TOGETHER, both),
             (TOGETHER, {**both, **to}),
             (TOGETHER, {**one, **to}),
             (DONE, versions),
         ):
-            assert (
-                statements(lambda url=url, asked=asked: admin_client.get(reverse(url), asked)) <= 25
-            )
+            assert statements(partial(admin_client.get, reverse(url), asked)) <= 25
 
 
 class TestWhenDrained:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
@@ -79,6 +80,7 @@ class TestPictures:
         nodes = [Shown(str(key), "n", "k", "node") for key in range(DRAWN + 1)]
         assert picture(Drawing(nodes), "t", "g") is None
         assert picture(Drawing(nodes[:DRAWN], [Line("0", "1")]), "t", "g")
+        source: Any
         for source in (None, [], {"nodes": 7}, {"nodes": [7], "edges": [{}]}):
             assert picture(drawing(source), "t", "g") is None
 
@@ -141,7 +143,7 @@ class TestWorkflowPage:
         drawn(scenario.caller, form(), call(scenario.callee))
         version = scenario.caller.latest_version
         for address in (page(scenario.caller), page(version), page(scenario.caller, "compare")):
-            assert statements(lambda at=address: admin_client.get(at)) <= MOST, address
+            assert statements(partial(admin_client.get, address)) <= MOST, address
 
 
 class TestComparison:

@@ -218,7 +218,10 @@ class TestPages:
 
     def test_a_change_together(self, admin_client: Client, scenario: Scenario) -> None:
         scenario.start()
-        asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.exception.pk}"}
+        asked: dict[str, Any] = {
+            "workflows": scenario.caller.pk,
+            "type": f"finding-{scenario.exception.pk}",
+        }
         leaves_nothing(lambda: admin_client.get(reverse(TOGETHER), asked))
         entry = refused_once(
             lambda: admin_client.post(reverse(TOGETHER), {**asked, "why": "Reclassified"}),

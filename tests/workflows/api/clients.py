@@ -20,7 +20,7 @@ _numbers = itertools.count()
 class Client(APIClient):
     """Knows the way under ``/api/v1/``, and sends JSON."""
 
-    def generic(self, method: str, path: str, *args: Any, **kwargs: Any) -> Any:
+    def generic(self, method: str, path: Any, *args: Any, **kwargs: Any) -> Any:
         if not path.startswith(("/", "http")):
             path = API + path
         return super().generic(method, path, *args, **kwargs)

@@ -232,7 +232,8 @@ def test_filters(api: Client) -> None:
 
 def test_pages(api: Client) -> None:
     WorkflowFactory.create_batch(7, entity_name_type=FindingTypeFactory())
-    body = api.get("workflows/", {"page_size": 3, "page": 2, "ordering": "state"}).json()
+    query: dict[str, Any] = {"page_size": 3, "page": 2, "ordering": "state"}
+    body = api.get("workflows/", query).json()
     assert (body["count"], len(body["results"])) == (7, 3)
     assert "page=3" in body["next"]
     assert_problem(api.get("workflows/", {"page": 99}), 404, "not_found")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -299,11 +300,12 @@ class TestInOneStepWhatNoOrderOfSingleEditsAllows:
     def test_callers_and_callees_retire_and_come_back_together(
         self, scenario: Scenario, importing: Importing
     ) -> None:
+        def give(state: str, data: dict[str, Any]) -> None:
+            for row in data["workflows"]:
+                row["state"] = state
+
         for state in ("retired", "active"):
-            importing.edited(
-                lambda data, state=state: [row.update(state=state) for row in data["workflows"]],
-                "--apply",
-            )
+            importing.edited(partial(give, state), "--apply")
             assert not importing.error
             assert set(Workflow.objects.values_list("state", flat=True)) == {state}
 
