@@ -1,5 +1,8 @@
 """``pytest --postgres``: the same tests on a PostgreSQL server of their own.
 
+``python -m tests.postgres`` starts such a server, prints its address and keeps it until it is
+interrupted. With that address as ``TEST_POSTGRES_URL``, ``--postgres`` uses it.
+
 The server must run before pytest-django reads the settings, so the flag is looked for as
 soon as pytest loads this plugin. Workers of pytest-xdist inherit the address.
 """
@@ -7,6 +10,7 @@ soon as pytest loads this plugin. Workers of pytest-xdist inherit the address.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import warnings
@@ -51,7 +55,10 @@ def _start() -> None:
 
 
 if FLAG in sys.argv and "PYTEST_XDIST_WORKER" not in os.environ:
-    _start()
+    if running := os.environ.get("TEST_POSTGRES_URL"):
+        os.environ["DATABASE_URL"] = running
+    else:
+        _start()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,3 +76,15 @@ def pytest_unconfigure() -> None:
     if _server is not None:
         _server.cleanup()
         _server = None
+
+
+if __name__ == "__main__":
+    _start()
+    print(os.environ["DATABASE_URL"], flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        pytest_unconfigure()

@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.people import World, world
 from tests.test_role_pages import PAGES, address
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 LOOKS = [
     ("light", "wide", 1280, 900),

@@ -12,7 +12,7 @@ from executions.models import Execution
 from tests.factories import FindingFactory, drawn, form, line
 from workflows import services as drawing
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 SELECT = "Select this object for an action -"
 

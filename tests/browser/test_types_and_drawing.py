@@ -17,7 +17,7 @@ from workflows.graph import node_types, parse
 from workflows.graph.editing import add_after, set_data
 from workflows.models import GraphDraft, PendingChange, Workflow
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 CHANGE = "Change finding type"
 SEE = "See what it would do"

@@ -1,0 +1,22 @@
+"""A pytest plugin that records how long each test takes: ``-p tests.mutation.recording``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_seconds: Counter[str] = Counter()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _seconds[report.nodeid] += report.duration
+
+
+def pytest_sessionfinish(session: Any) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        Path(os.environ["COVERAGE_FILE"] + ".json").write_text(json.dumps(_seconds))
