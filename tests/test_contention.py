@@ -1,0 +1,252 @@
+"""What the database gives up on is begun again; what its keys refuse comes out as a refusal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
+
+from executions import services as running
+from executions.models import Execution, Job, Step
+from executions.services.merging import merge_finding_types
+from tests.conftest import Scenario
+from tests.executions.test_interventions import approving
+from tests.factories import FindingTypeFactory, UserFactory, WorkflowFactory, drawn, form, line
+from workflows import locks, services
+from workflows.guards import ActiveExecutions
+from workflows.models import Workflow
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Action = Callable[[], Any]
+WRITES = ("INSERT", "UPDATE", "DELETE", "WITH", "EXECUTE")
+
+
+@contextmanager
+def failing_writes(*errors: DatabaseError) -> Iterator[list[str]]:
+    """Raise these errors, one at each of the next writes; the statements that failed."""
+    left, failed = list(errors), []
+
+    def fail(execute: Any, sql: str, *rest: Any) -> Any:
+        if left and sql.lstrip(" (").upper().startswith(WRITES):
+            failed.append(sql)
+            raise left.pop(0)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(fail):
+        yield failed
+
+
+def deadlock() -> DatabaseError:
+    return OperationalError("database is locked")
+
+
+def refusal_of_a_key() -> DatabaseError:
+    """Return what SQLite raises, or psycopg2, when the key of a version's workflow refuses."""
+
+    class Diagnosis:
+        constraint_name = "workflows_version_workflow_fk"
+
+    cause = Exception()
+    cause.diag = Diagnosis()  # type: ignore[attr-defined]
+    error = IntegrityError("CHECK constraint failed: workflows_version_workflow_fk")
+    error.__cause__ = cause
+    return error
+
+
+def idle(scenario: Scenario) -> Workflow:
+    workflow: Workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+    drawn(workflow, form())
+    return workflow
+
+
+def napping(scenario: Scenario) -> Execution:
+    workflow = idle(scenario)
+    drawn(workflow, {"id": "nap", "type": "wait", "data": {"interval": "P1D"}})
+    return running.start(workflow, scenario.finding)
+
+
+def with_incident(scenario: Scenario) -> Execution:
+    execution = napping(scenario)
+    Step.objects.filter(execution=execution).update(
+        state="incident", incident={"code": "x", "detail": "x"}
+    )
+    Job.objects.all().delete()
+    return execution
+
+
+def job_of(scenario: Scenario) -> Job:
+    napping(scenario)
+    return Job.objects.get()
+
+
+def voting(scenario: Scenario) -> Execution:
+    UserFactory(username="ada")
+    workflow = idle(scenario)
+    services.save_graph(workflow, approving(users=["ada"]), based_on=1)
+    return running.start(workflow, scenario.finding)
+
+
+def save_graph(scenario: Scenario) -> Action:
+    workflow = idle(scenario)
+    return lambda: services.save_graph(workflow, line(form("other")), based_on=1)
+
+
+def change(scenario: Scenario) -> Action:
+    workflow = idle(scenario)
+    return lambda: services.change_entity_context([workflow], entity_name_type=scenario.exception)
+
+
+def hold(scenario: Scenario) -> Action:
+    scenario.start()
+    return lambda: scenario.hold()
+
+
+def withdraw(scenario: Scenario) -> Action:
+    scenario.start()
+    pending = scenario.hold().pending
+    assert pending is not None
+    return lambda: services.withdraw(pending)
+
+
+def merge(scenario: Scenario) -> Action:
+    source = FindingTypeFactory()
+    WorkflowFactory(entity_name_type=source)
+    return lambda: merge_finding_types(source, scenario.exception)
+
+
+def with_row(make: Callable[[Scenario], Any], act: Callable[[Any], Any]) -> Any:
+    def prepare(scenario: Scenario) -> Action:
+        row = make(scenario)
+        return lambda: act(row)
+
+    return prepare
+
+
+SERVICES: dict[str, Callable[[Scenario], Action]] = {
+    "retire": with_row(idle, services.retire),
+    "save_graph": save_graph,
+    "change_entity_context": change,
+    "put_on_hold": hold,
+    "withdraw": withdraw,
+    "delete": with_row(idle, lambda row: row.delete()),
+    "delete_all": with_row(idle, lambda row: Workflow.objects.filter(pk=row.pk).delete()),
+    "merge_finding_types": merge,
+    "restart": with_row(Scenario.start, running.restart),
+    "cancel": with_row(Scenario.start, running.cancel),
+    "submit": with_row(
+        Scenario.start, lambda row: running.submit(row, node="form", data={"note": "n"})
+    ),
+    "save_draft": with_row(
+        Scenario.start, lambda row: running.save_draft(row, node="form", data={})
+    ),
+    "vote": with_row(
+        voting,
+        lambda row: running.vote(row, node="vote", approves=True, by=User.objects.get()),
+    ),
+    "wake": with_row(napping, lambda row: running.wake(row, node="nap", why="now")),
+    "retry": with_row(with_incident, lambda row: running.retry(row, node="nap", why="now")),
+    "skip": with_row(with_incident, lambda row: running.skip(row, node="nap", why="now")),
+    "come_back": with_row(job_of, running.come_back),
+    "give_up": with_row(job_of, lambda job: running.give_up(job, "x", "It failed.")),
+    "put_off": with_row(job_of, lambda job: running.put_off(job, "It failed.")),
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_service_begins_again_when_the_database_gives_up(scenario: Scenario, service: str) -> None:
+    act = SERVICES[service](scenario)
+    with failing_writes(deadlock()) as failed:
+        act()
+    assert len(failed) == 1
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_service_reports_contention_when_it_fails_again_and_again(
+    scenario: Scenario, service: str
+) -> None:
+    act = SERVICES[service](scenario)
+    deadlocks = [deadlock() for _ in range(locks.ATTEMPTS)]
+    with failing_writes(*deadlocks) as failed, pytest.raises(locks.Contention):
+        act()
+    assert len(failed) == locks.ATTEMPTS
+
+
+SECOND_TRIES = {"save_graph": 2, "put_on_hold": 2, "restart": locks.ATTEMPTS}
+"""How often a key has to refuse where the first refusal has another way out."""
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_service_refuses_when_a_key_of_the_database_refuses(
+    scenario: Scenario, service: str
+) -> None:
+    act = SERVICES[service](scenario)
+    number = SECOND_TRIES.get(service, 1)
+    errors = [refusal_of_a_key() for _ in range(number)]
+    with failing_writes(*errors) as failed, pytest.raises((ActiveExecutions, locks.Contention)):
+        act()
+    assert len(failed) == number
+
+
+def test_contention_inside_a_transaction_is_left_to_whoever_opened_it(scenario: Scenario) -> None:
+    execution = scenario.start()
+    with (
+        pytest.raises(locks.Contention) as contention,
+        transaction.atomic(),
+        failing_writes(deadlock()) as failed,
+    ):
+        running.cancel(execution)
+    assert contention.value.within_transaction
+    assert len(failed) == 1
+
+
+def test_lock_is_refused_outside_a_transaction(scenario: Scenario) -> None:
+    rows = Workflow._base_manager.all()
+    with pytest.raises(transaction.TransactionManagementError):
+        locks.lock_rows(rows, [scenario.caller.pk], locks.Strength.KEY_SHARE)
+    with pytest.raises(transaction.TransactionManagementError):
+        locks.limit_wait("default")
+    with pytest.raises(transaction.TransactionManagementError), locks.wait_at_most(10):
+        pass
+
+
+def both_seen(read: Callable[[], int]) -> tuple[int, int]:
+    """Read, let another connection commit a workflow, and read again."""
+    first = read()
+    other = threading.Thread(target=_commit_a_workflow)
+    other.start()
+    other.join()
+    return first, read()
+
+
+def _commit_a_workflow() -> None:
+    try:
+        WorkflowFactory()
+    finally:
+        connections.close_all()
+
+
+@pytest.mark.postgresql
+def test_stable_snapshot_does_not_see_what_is_committed_meanwhile() -> None:
+    with locks.stable_snapshot():
+        before, after = both_seen(Workflow.objects.count)
+    assert (before, after) == (0, 0)
+    assert Workflow.objects.count() == 1
+
+
+@pytest.mark.postgresql
+def test_stable_snapshot_writes_nothing() -> None:
+    with pytest.raises(DatabaseError, match="read-only"), locks.stable_snapshot():
+        WorkflowFactory()
