@@ -57,10 +57,14 @@ def remove_seals(using: str, plan: list[Any], **kwargs: Any) -> None:
 
 
 def take_more_at_once(connection: Any, **kwargs: Any) -> None:
-    """Django 5.2 keeps to the 999 parameters of old SQLites: 55 steps in a statement."""
-    if connection.vendor == "sqlite":
+    """Raise the 999 parameters that Django 5.2 allows SQLite: 55 steps in a statement.
+
+    Later versions of Django ask SQLite for its limit themselves, by a property.
+    """
+    features = connection.features
+    if connection.vendor == "sqlite" and isinstance(type(features).max_query_params, int):
         limit = connection.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
-        connection.features.max_query_params = limit
+        features.max_query_params = limit
 
 
 class WorkflowsConfig(AppConfig):
