@@ -1,15 +1,24 @@
-"""A wrong value of the environment is a sentence and exit 1, and nothing was written before."""
+"""A wrong value of the environment is a sentence and exit 1, and nothing was written before.
+
+Settings are read in this process (``settings_from``); processes of their own prove the whole way
+from a wrong value to the end of each kind of program.
+"""
 
 from __future__ import annotations
 
-import json
 import os
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from workflows_project import environment
+from workflows_project.checks import environment_is_understood
 
 ROOT = Path(__file__).resolve().parent.parent
 VARIABLES = (
@@ -34,16 +43,51 @@ VARIABLES = (
     "TOKEN_HOURS",
     "WEBHOOK_KEEP_DAYS",
 )
-SHOW = """
-import json
-from workflows_project import settings
-print(json.dumps(getattr(settings, {name!r})))
-"""
 
 
-def python(
-    *arguments: str, cwd: Path | str = ROOT, **values: str
-) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the settings are under some variables, and what is wrong with those."""
+
+    values: dict[str, Any]
+    problems: list[str]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+
+Reader = Callable[..., Settings]
+
+
+@pytest.fixture
+def settings_from(monkeypatch: pytest.MonkeyPatch) -> Reader:
+    """``settings_from(DEBUG="1")``: read the settings under these variables and no others."""
+
+    def read(**values: str) -> Settings:
+        problems: list[str] = []
+        with monkeypatch.context() as patch:
+            for name in VARIABLES:
+                patch.delenv(name, raising=False)
+            for name, value in values.items():
+                patch.setenv(name, value)
+            patch.setattr(environment, "problems", problems)
+            found = runpy.run_path(str(ROOT / "workflows_project" / "settings.py"))
+            errors = environment_is_understood(None)
+        assert all(error.id == "workflows_project.E001" for error in errors)
+        return Settings(found, [str(error.msg) for error in errors])
+
+    return read
+
+
+def database(settings_from: Reader, url: str) -> dict[str, Any]:
+    """The default database under this address."""
+    read = settings_from(DEBUG="1", DATABASE_URL=url)
+    assert read.problems == []
+    databases: dict[str, dict[str, Any]] = read["DATABASES"]
+    return databases["default"]
+
+
+def python(*arguments: str, cwd: Path = ROOT, **values: str) -> subprocess.CompletedProcess[str]:
     """Run Python with these variables, and none of the settings' own from outside."""
     inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     return subprocess.run(
@@ -56,45 +100,45 @@ def python(
     )
 
 
-def manage(command: str, *arguments: str, **values: str) -> subprocess.CompletedProcess[str]:
+def manage(command: str, **values: str) -> subprocess.CompletedProcess[str]:
     """Run a command of manage.py."""
-    return python(str(ROOT / "manage.py"), command, *arguments, cwd=ROOT, **values)
-
-
-def setting(name: str, **values: str) -> Any:
-    """What a setting is under these variables, seen from another working directory."""
-    done = python("-c", SHOW.format(name=name), cwd=Path("/"), **values)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def database(url: str) -> dict[str, Any]:
-    """The default database under this address."""
-    databases: dict[str, dict[str, Any]] = setting("DATABASES", DEBUG="1", DATABASE_URL=url)
-    return databases["default"]
-
-
-WRONG_ADDRESSES = [
-    "garbage",
-    "mysql://user:hunter2@host/name",
-    "postgres://",
-    "postgres://user:hunter2@host",
-    "postgres://user:hunter2@host:port/name",
-    "sqlite://name",
-    "sqlite:////no/such/directory/name",
-]
+    return python(str(ROOT / "manage.py"), command, **values)
 
 
 @pytest.mark.parametrize("command", ["check", "migrate"])
-@pytest.mark.parametrize("url", WRONG_ADDRESSES)
-def test_a_wrong_database_url_stops_every_command_with_a_sentence(command: str, url: str) -> None:
-    done = manage(command, DEBUG="1", DATABASE_URL=url)
+def test_command_stops_with_a_sentence_when_the_database_url_is_wrong(command: str) -> None:
+    done = manage(command, DEBUG="1", DATABASE_URL="mysql://user:hunter2@host/name")
 
     assert done.returncode == 1
     assert "(workflows_project.E001) DATABASE_URL" in done.stderr
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
     assert "(fields." not in done.stderr
+
+
+@pytest.mark.filterwarnings("ignore:SQLite URL contains host")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "garbage",
+        "mysql://user:hunter2@host/name",
+        "postgres://",
+        "postgres://user:hunter2@host",
+        "postgres://user:hunter2@host:port/name",
+        "sqlite://name",
+        "sqlite:////no/such/directory/name",
+    ],
+)
+def test_database_url_is_a_problem_and_not_used_when_it_is_wrong(
+    settings_from: Reader, url: str
+) -> None:
+    read = settings_from(DEBUG="1", DATABASE_URL=url)
+
+    [problem] = read.problems
+    assert problem.startswith("DATABASE_URL")
+    assert "hunter2" not in problem
+    # In memory, so that nothing is written to a wrong one.
+    assert read["DATABASES"]["default"]["NAME"] == ":memory:"
 
 
 @pytest.mark.parametrize(
@@ -112,42 +156,55 @@ def test_a_wrong_database_url_stops_every_command_with_a_sentence(command: str, 
         ("THROTTLE_HOOK", "5/fortnight"),
         ("TOKEN_HOURS", "0"),
         ("TOKEN_HOURS", "1000000"),
-        ("API_AUTHENTICATION_CLASSES", "no.such.Class"),
-        ("API_AUTHENTICATION_CLASSES", "json.JSONDecoder"),
-        ("AUTHENTICATION_BACKENDS", "Backend"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_variable(name: str, value: str) -> None:
-    done = manage("check", **{"SECRET_KEY": "for this test", name: value})
+def test_problem_names_the_variable_and_the_value(
+    settings_from: Reader, name: str, value: str
+) -> None:
+    [problem] = settings_from(**{"SECRET_KEY": "for this test", name: value}).problems
+
+    assert name in problem
+    assert value in problem
+
+
+def test_check_names_every_wrong_value_at_once() -> None:
+    wrong = {
+        "SECURE_HSTS_SECONDS": "abc",
+        "THROTTLE_READ": "often",
+        "API_AUTHENTICATION_CLASSES": "no.such.Class,json.JSONDecoder",
+        "AUTHENTICATION_BACKENDS": "Backend",
+    }
+    done = manage("check", SECRET_KEY="for this test", **wrong)
 
     assert done.returncode == 1
-    assert "workflows_project.E001" in done.stderr
-    assert name in done.stderr
-    assert value in done.stderr
+    assert done.stderr.count("workflows_project.E001") == 5
+    for name, values in wrong.items():
+        assert name in done.stderr
+        assert all(value in done.stderr for value in values.split(","))
     assert "Traceback" not in done.stderr
 
 
-def test_a_secret_key_is_required() -> None:
-    done = manage("check")
+def test_secret_key_is_required_unless_debug(settings_from: Reader) -> None:
+    [problem] = settings_from().problems
 
-    assert done.returncode == 1
-    assert "SECRET_KEY is not set" in done.stderr
+    assert problem.startswith("SECRET_KEY is not set")
+    assert settings_from(DEBUG="1").problems == []
+    assert settings_from(SECRET_KEY="for this test").problems == []
 
 
-@pytest.mark.parametrize("values", [{"DEBUG": "1"}, {"SECRET_KEY": "for this test"}])
-def test_right_values_pass(values: dict[str, str]) -> None:
-    done = manage("check", DATABASE_URL="sqlite://:memory:", **values)
+def test_check_passes_when_the_values_are_right() -> None:
+    done = manage("check", DATABASE_URL="sqlite://:memory:", SECRET_KEY="for this test")
 
     assert done.returncode == 0, done.stderr
 
 
-def test_a_missing_secret_key_leaves_one_that_nobody_can_know() -> None:
-    assert setting("SECRET_KEY") != setting("SECRET_KEY")
-    assert setting("SECRET_KEY") != setting("SECRET_KEY", DEBUG="1")
+def test_secret_key_cannot_be_guessed_when_it_is_missing(settings_from: Reader) -> None:
+    assert settings_from()["SECRET_KEY"] != settings_from()["SECRET_KEY"]
+    assert settings_from()["SECRET_KEY"] != settings_from(DEBUG="1")["SECRET_KEY"]
 
 
 @pytest.mark.parametrize("server", ["wsgi", "asgi"])
-def test_a_server_does_not_start_on_a_wrong_value(server: str) -> None:
+def test_server_does_not_start_when_a_value_is_wrong(server: str) -> None:
     done = python("-c", f"import workflows_project.{server}", SECURE_HSTS_SECONDS="abc")
 
     assert done.returncode == 1
@@ -155,26 +212,32 @@ def test_a_server_does_not_start_on_a_wrong_value(server: str) -> None:
     assert "SECURE_HSTS_SECONDS" in done.stderr
 
 
-def test_production_is_the_default() -> None:
-    assert setting("DEBUG") is False
-    assert setting("ALLOWED_HOSTS") == []
-    assert setting("SESSION_COOKIE_SECURE") is False
-    assert setting("SECURE_HSTS_SECONDS") == 0
+def test_production_is_the_default(settings_from: Reader) -> None:
+    read = settings_from()
+
+    assert read["DEBUG"] is False
+    assert read["ALLOWED_HOSTS"] == []
+    assert read["SESSION_COOKIE_SECURE"] is False
+    assert read["SECURE_HSTS_SECONDS"] == 0
 
 
-def test_cookies_follow_the_redirect_to_https() -> None:
-    assert setting("SESSION_COOKIE_SECURE", SECURE_SSL_REDIRECT="1") is True
-    assert setting("CSRF_COOKIE_SECURE", SECURE_SSL_REDIRECT="1") is True
+def test_cookies_are_secure_when_requests_are_redirected_to_https(settings_from: Reader) -> None:
+    read = settings_from(SECURE_SSL_REDIRECT="1")
+
+    assert read["SESSION_COOKIE_SECURE"] is True
+    assert read["CSRF_COOKIE_SECURE"] is True
 
 
-def test_lists_are_separated_by_commas() -> None:
-    hosts = setting("ALLOWED_HOSTS", DEBUG="1", ALLOWED_HOSTS="one.example, two.example")
+def test_lists_are_separated_by_commas(settings_from: Reader) -> None:
+    read = settings_from(DEBUG="1", ALLOWED_HOSTS="one.example, two.example")
 
-    assert hosts == ["one.example", "two.example", "localhost", "127.0.0.1", "[::1]"]
+    assert read["ALLOWED_HOSTS"] == [
+        *("one.example", "two.example", "localhost", "127.0.0.1", "[::1]")
+    ]
 
 
-def test_the_default_database_lies_beside_manage_py() -> None:
-    default = database("")
+def test_database_is_a_file_beside_manage_py_when_none_is_named(settings_from: Reader) -> None:
+    default = database(settings_from, "")
 
     assert default["ENGINE"] == "django.db.backends.sqlite3"
     assert Path(default["NAME"]) == ROOT / "db.sqlite3"
@@ -182,8 +245,9 @@ def test_the_default_database_lies_beside_manage_py() -> None:
     assert default["CONN_MAX_AGE"] == 60
 
 
-def test_postgresql_over_the_network() -> None:
-    default = database("postgresql://user:pass%40word@db.example:5433/name?sslmode=require")
+def test_database_is_postgresql_over_the_network(settings_from: Reader) -> None:
+    url = "postgresql://user:pass%40word@db.example:5433/name?sslmode=require"
+    default = database(settings_from, url)
 
     assert default["ENGINE"] == "workflows_project.postgresql"
     assert default["NAME"] == "name"
@@ -195,26 +259,26 @@ def test_postgresql_over_the_network() -> None:
 
 
 @pytest.mark.parametrize(("suffix", "port"), [("", ""), (":5433", 5433)])
-def test_postgresql_over_a_socket(suffix: str, port: str | int) -> None:
-    default = database(f"postgres://user:@%2Fvar%2FRun%2Fpg{suffix}/name")
+def test_database_is_postgresql_over_a_socket(
+    settings_from: Reader, suffix: str, port: str | int
+) -> None:
+    default = database(settings_from, f"postgres://user:@%2Fvar%2FRun%2Fpg{suffix}/name")
 
     assert (default["HOST"], default["PORT"]) == ("/var/Run/pg", port)
     assert (default["USER"], default["NAME"]) == ("user", "name")
 
 
-def test_a_secrets_key_that_is_none_is_refused_and_not_shown() -> None:
-    done = manage("check", DEBUG="1", SECRETS_KEY="hunter2")
+def test_secrets_key_is_a_problem_and_not_shown_when_it_is_none(settings_from: Reader) -> None:
+    [problem] = settings_from(DEBUG="1", SECRETS_KEY="hunter2").problems
 
-    assert done.returncode == 1
-    assert "(workflows_project.E001) SECRETS_KEY holds what is no key" in done.stderr
-    assert "hunter2" not in done.stderr
+    assert problem.startswith("SECRETS_KEY holds what is no key")
+    assert "hunter2" not in problem
 
 
-def test_a_port_that_is_none_is_refused() -> None:
-    done = manage("check", DEBUG="1", EMAIL_PORT="70000")
+def test_port_is_a_problem_when_it_is_out_of_range(settings_from: Reader) -> None:
+    [problem] = settings_from(DEBUG="1", EMAIL_PORT="70000").problems
 
-    assert done.returncode == 1
-    assert "EMAIL_PORT='70000' is not the number of a port." in done.stderr
+    assert problem == "EMAIL_PORT='70000' is not the number of a port."
 
 
 @pytest.mark.parametrize(
@@ -228,44 +292,50 @@ def test_a_port_that_is_none_is_refused() -> None:
         "redis+socket://host/path",
     ],
 )
-def test_a_broker_that_is_none_is_refused_and_not_shown(url: str) -> None:
-    done = manage("check", DEBUG="1", CELERY_BROKER_URL=url)
+def test_broker_is_a_problem_and_not_shown_when_it_cannot_be_read(
+    settings_from: Reader, url: str
+) -> None:
+    [problem] = settings_from(DEBUG="1", CELERY_BROKER_URL=url).problems
 
-    assert done.returncode == 1
-    assert "(workflows_project.E001) CELERY_BROKER_URL cannot be read as redis://" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "hunter2" not in done.stdout + done.stderr
+    assert problem.startswith("CELERY_BROKER_URL cannot be read as redis://")
+    assert "hunter2" not in problem
 
 
 @pytest.mark.parametrize(
     "url", ["", "redis://host", "rediss://user:pass@host:6380/2", "redis+socket:///a/redis.sock"]
 )
-def test_a_broker_that_can_be_read_is_taken(url: str) -> None:
-    assert setting("CELERY_BROKER_URL", DEBUG="1", CELERY_BROKER_URL=url) == url
+def test_broker_is_used_when_it_can_be_read(settings_from: Reader, url: str) -> None:
+    read = settings_from(DEBUG="1", CELERY_BROKER_URL=url)
+
+    assert read["CELERY_BROKER_URL"] == url
+    assert read.problems == []
 
 
-@pytest.mark.parametrize("part", ["worker", "beat"])
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("part", "values", "sentence"),
     [
-        ({}, "CELERY_BROKER_URL is not set: without a broker, manage.py work serves"),
-        ({"CELERY_BROKER_URL": "garbage"}, "CELERY_BROKER_URL cannot be read as redis://"),
-        ({"CELERY_BROKER_URL": "redis://host", "EMAIL_PORT": "0"}, "EMAIL_PORT='0' is not"),
+        ("worker", {}, "CELERY_BROKER_URL is not set: without a broker, manage.py work serves"),
+        ("beat", {"CELERY_BROKER_URL": "garbage"}, "CELERY_BROKER_URL cannot be read as redis://"),
+        (
+            "worker",
+            {"CELERY_BROKER_URL": "redis://host", "EMAIL_PORT": "0"},
+            "EMAIL_PORT='0' is not",
+        ),
     ],
 )
-def test_celery_does_not_begin_with_a_wrong_value(
-    part: str, values: dict[str, str], told: str, tmp_path: Path
+def test_celery_does_not_start_when_a_value_is_wrong(
+    part: str, values: dict[str, str], sentence: str, tmp_path: Path
 ) -> None:
     done = python(
         "-m", "celery", "-A", "workflows_project", part, cwd=tmp_path, DEBUG="1", **values
     )
 
     assert done.returncode == 1
-    assert told in done.stderr
+    assert sentence in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_without_a_broker_nothing_of_celery_is_loaded() -> None:
+def test_celery_is_loaded_only_when_there_is_a_broker() -> None:
     seen = "import django, sys; django.setup(); print('celery' in sys.modules)"
     settings = {"DEBUG": "1", "DJANGO_SETTINGS_MODULE": "workflows_project.settings"}
 
@@ -273,7 +343,7 @@ def test_without_a_broker_nothing_of_celery_is_loaded() -> None:
     assert python("-c", seen, CELERY_BROKER_URL="redis://host", **settings).stdout == "True\n"
 
 
-def test_a_broker_is_asked_for_its_certificate() -> None:
+def test_broker_is_asked_for_its_certificate_when_it_uses_tls() -> None:
     asked = "from workflows_project.celery import app; print(app.conf.broker_use_ssl)"
     settings = {"DEBUG": "1", "DJANGO_SETTINGS_MODULE": "workflows_project.settings"}
 
@@ -282,7 +352,7 @@ def test_a_broker_is_asked_for_its_certificate() -> None:
     )
 
 
-def test_a_reader_that_has_enough_is_no_failure() -> None:
+def test_command_ends_quietly_when_its_reader_has_enough() -> None:
     environment = {**os.environ, "DEBUG": "1", "DATABASE_URL": "sqlite://:memory:"}
     with subprocess.Popen(
         [sys.executable, "manage.py", "help"],
@@ -298,10 +368,11 @@ def test_a_reader_that_has_enough_is_no_failure() -> None:
     assert process.returncode == 1
 
 
-def test_rates_are_off_unless_set() -> None:
-    assert set(setting("THROTTLE_RATES", DEBUG="1").values()) == {None}
-    assert setting("THROTTLE_RATES", DEBUG="1", THROTTLE_READ="")["read"] is None
-    assert setting("THROTTLE_RATES", DEBUG="1", THROTTLE_READ="9/second")["read"] == "9/second"
+def test_rates_are_off_unless_set(settings_from: Reader) -> None:
+    assert set(settings_from(DEBUG="1")["THROTTLE_RATES"].values()) == {None}
+    assert settings_from(DEBUG="1", THROTTLE_READ="")["THROTTLE_RATES"]["read"] is None
+    read = settings_from(DEBUG="1", THROTTLE_READ="9/second")
+    assert read["THROTTLE_RATES"]["read"] == "9/second"
 
 
 ADDED = """
@@ -327,7 +398,7 @@ print(client.get("/api/v1/node-types/").status_code, [type(row).__name__ for row
 """
 
 
-def test_ways_to_log_in_are_added_without_touching_the_code(tmp_path: Path) -> None:
+def test_login_class_is_added_when_the_environment_names_it(tmp_path: Path) -> None:
     (tmp_path / "own_login.py").write_text(ADDED)
     settings = {"DEBUG": "1", "DJANGO_SETTINGS_MODULE": "workflows_project.settings"}
     path = f"{ROOT}{os.pathsep}{tmp_path}"
