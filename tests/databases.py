@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import django
 import pytest
@@ -90,6 +91,22 @@ def empty_tables(using: str = "default") -> None:
     ):
         for deletion in deletions:
             cursor.execute(deletion)
+
+
+def address_for_processes(directory: Path) -> str:
+    """Return the ``DATABASE_URL`` that gives other processes the database of this test.
+
+    On SQLite it is a copy in this directory: a database in memory has one process.
+    """
+    configured: dict[str, Any] = connection.settings_dict
+    if connection.vendor == "postgresql":
+        host = quote(str(configured["HOST"]), safe="")
+        return f"postgres://postgres:@{host}/{configured['NAME']}"
+    connection.ensure_connection()
+    file = directory / "db.sqlite3"
+    with closing(sqlite3.connect(file)) as copy:
+        connection.connection.backup(copy)
+    return f"sqlite:///{file}"
 
 
 def _teardown(self: Any) -> None:

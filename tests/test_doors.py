@@ -20,7 +20,11 @@ from workflows.database_refusals import as_refusal
 from workflows.models import Version, Workflow
 from workflows.refusals import Refusal
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("laws"),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture(autouse=True)

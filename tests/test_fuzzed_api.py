@@ -22,6 +22,8 @@ PASSWORD = "sent with each"
 SENT = re.compile(r"(\d+) generated")
 
 
+@pytest.mark.postgresql
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 def test_it_answers_as_it_is_described(
     live_server: Any, pytestconfig: pytest.Config, tmp_path: Path, role: str

@@ -15,7 +15,7 @@ from knox.models import AuthToken
 from tests.conftest import Scenario
 from tests.factories import UserFactory
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 DESCRIPTION = Path(__file__).parent.parent / "docs" / "openapi.yaml"
 PACKAGE = "generated_holdfast_client"

@@ -32,6 +32,7 @@ from workflows_project.celery import app
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("laws"),
+    pytest.mark.slow,
     pytest.mark.postgresql,  # Its workers are processes of their own.
 ]
 

@@ -4,52 +4,40 @@ run does the rest.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from django.conf import settings
 from django.db import connection
 
+from executions import integrity
 from executions import services as running
 from tests.conftest import Scenario
+from tests.databases import address_for_processes
 from tests.executions.damage import change, unguarded
 from tests.factories import WorkflowFactory, drawn, form
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.postgresql,
+    pytest.mark.slow,
+]
 
 TREES = 30
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 
 
 class Shell:
-    """Commands in processes of their own, on the test's database; on a copy where it is in
-    memory.
-    """
+    """Commands in processes of their own, on the database of the test."""
 
     def __init__(self, directory: Path) -> None:
-        if connection.vendor == "postgresql":
-            host = quote(str(connection.settings_dict["HOST"]), safe="")
-            self.url = f"postgres://postgres:@{host}/{connection.settings_dict['NAME']}"
-            self.file = None
-        else:
-            self.file = directory / "db.sqlite3"
-            self.url = f"sqlite:///{self.file}"
-
-    def begin(self) -> None:
-        """What the test has made is what the commands find."""
-        if self.file is not None:
-            connection.ensure_connection()
-            with sqlite3.connect(self.file) as copy:
-                connection.connection.backup(copy)
+        self.url = address_for_processes(directory)
 
     def popen(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -69,16 +57,12 @@ class Shell:
 
     def violations(self) -> set[tuple[str, str, str]]:
         """What check_integrity finds."""
-        _, out, _ = self.run("check_integrity", "--json")
-        return {(row["law"], row["cuid"], row["detail"]) for row in json.loads(out)["violations"]}
+        return {(row.law, row.cuid, row.detail) for row in integrity.violations()}
 
     def number(self, sql: str) -> int:
-        if self.file is None:
-            with connection.cursor() as cursor:
-                cursor.execute(sql)
-                return int(cursor.fetchone()[0])
-        with sqlite3.connect(self.file, timeout=30) as copy:
-            return int(copy.execute(sql).fetchone()[0])
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return int(cursor.fetchone()[0])
 
     def struck(
         self, process: subprocess.Popen[str], sql: str, holds: Callable[[int], bool], number: int
@@ -108,7 +92,6 @@ def test_a_repair_that_is_struck_leaves_less_to_be_mended(
         for root in roots:
             root.pins.all()._raw_delete("default")
         change(idle, entity_name_type=scenario.exception)
-    shell.begin()
     before = shell.violations()
     assert len(before) >= TREES
     pins = "SELECT count(*) FROM executions_pin"
@@ -132,7 +115,6 @@ def test_a_purge_that_is_struck_leaves_whole_trees(
     for _ in range(TREES):
         running.submit(scenario.start(), node="form", data={"note": "n"})
     live = scenario.start()
-    shell.begin()
     purge = ("purge_executions", "--older-than", "0h", "--batch", "1")
     executions = "SELECT count(*) FROM executions_execution"
     code, err = shell.struck(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -15,35 +14,28 @@ from django.db import connection
 from tests.executions.commands.test_killed_commands import SIGNALS, Shell
 from tests.executions.legacy import copies, sample
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.postgresql,
+    pytest.mark.slow,
+]
 
 COPIES = 40
 AT_WORK = "SELECT count(*) FROM pg_locks WHERE relation = 'executions_pin'::regclass AND mode = %s"
 
 
-def is_writing(shell: Shell) -> bool:
-    """Whether somebody has written pins and not committed; on SQLite, whether anybody writes."""
-    if shell.file is None:
-        with connection.cursor() as cursor:
-            cursor.execute(AT_WORK, ["RowExclusiveLock"])
-            return bool(cursor.fetchone()[0])
-    with sqlite3.connect(shell.file, timeout=0) as other:
-        try:
-            other.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return True
-        other.rollback()
-        return False
+def is_writing() -> bool:
+    """Whether somebody has written pins and not committed."""
+    with connection.cursor() as cursor:
+        cursor.execute(AT_WORK, ["RowExclusiveLock"])
+        return bool(cursor.fetchone()[0])
 
 
-def strike(shell: Shell, process: subprocess.Popen[str], number: int) -> tuple[int, str]:
+def strike(process: subprocess.Popen[str], number: int) -> tuple[int, str]:
     """Strike the import while it writes; how it ended."""
     end = time.monotonic() + 60
-    while not is_writing(shell):
+    while not is_writing():
         assert process.poll() is None and time.monotonic() < end, "it never came so far"
-    if shell.file is not None:
-        # It has the only writer's lock from the first statement on.
-        time.sleep(0.3)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     return process.returncode, err
@@ -54,9 +46,8 @@ def test_an_import_that_is_struck_has_brought_in_nothing(tmp_path: Path, number:
     shell = Shell(tmp_path)
     file = tmp_path / "old.json"
     file.write_text(json.dumps(copies(sample(), COPIES)))
-    shell.begin()
     process = shell.popen("import_legacy", str(file))
-    code, err = strike(shell, process, number)
+    code, err = strike(process, number)
     if number == signal.SIGINT:
         assert code == 1 and "Nothing is brought in" in err
     else:

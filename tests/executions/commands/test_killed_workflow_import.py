@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import signal
-import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -17,7 +16,11 @@ from tests.executions.commands.test_killed_commands import SIGNALS, Shell
 from tests.workflows.files import data_of, exported, titled
 from workflows.services.files import texts
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.postgresql,
+    pytest.mark.slow,
+]
 
 COPIES = 150
 
@@ -43,15 +46,9 @@ def many(data: dict[str, Any]) -> str:
 def strike(shell: Shell, process: subprocess.Popen[str], number: int) -> tuple[int, str]:
     """Strike the import when it has written something and not committed it; how it ended."""
     end = time.monotonic() + 60
-    if shell.file is None:
-        begun = shell.number(LAST_ID)
-        while shell.number(LAST_ID) < begun + COPIES // 3:
-            assert process.poll() is None and time.monotonic() < end, "it never came so far"
-    else:
-        while not _is_writing(shell.file):
-            assert process.poll() is None and time.monotonic() < end, "it never came so far"
-        # It has the writer's lock from the first statement on.
-        time.sleep(0.4)
+    begun = shell.number(LAST_ID)
+    while shell.number(LAST_ID) < begun + COPIES // 3:
+        assert process.poll() is None and time.monotonic() < end, "it never came so far"
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     return process.returncode, err
@@ -59,16 +56,6 @@ def strike(shell: Shell, process: subprocess.Popen[str], number: int) -> tuple[i
 
 # A sequence tells at once what is committed later.
 LAST_ID = "SELECT last_value FROM workflows_workflow_id_seq"
-
-
-def _is_writing(file: Path) -> bool:
-    with sqlite3.connect(file, timeout=0) as other:
-        try:
-            other.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return True
-        other.rollback()
-        return False
 
 
 @SIGNALS
@@ -79,7 +66,6 @@ def test_an_import_that_is_struck_is_not_there_and_the_next_does_all_of_it(
     scenario.start()
     file = tmp_path / "workflows.yaml"
     file.write_text(many(data_of(exported())), encoding="utf-8")
-    shell.begin()
     code, err = strike(shell, shell.popen("import_workflows", str(file), "--apply"), number)
     if number == signal.SIGINT:
         assert code == 1 and "Interrupted. All of it is imported, or nothing" in err
@@ -102,7 +88,6 @@ def test_results_are_alone_on_stdout_and_a_code_tells_how_it_ended(
     scenario: Scenario, tmp_path: Path
 ) -> None:
     shell = Shell(tmp_path)
-    shell.begin()
     code, out, err = shell.run("export_workflows", "--json")
     assert code == 0 and out.startswith("{") and err == ""
     file = tmp_path / "all.json"

@@ -22,6 +22,7 @@ from executions.management.commands import work
 from executions.models import Status
 from tests.commands import run
 from tests.conftest import Scenario
+from tests.databases import address_for_processes
 from tests.executions.engine.server import Reply, serving
 from tests.executions.engine.test_branches import started
 from tests.executions.engine.test_http_request import calling
@@ -135,11 +136,10 @@ def test_work_ends_when_it_is_told_to(number: signal.Signals, tmp_path: Any) -> 
     environment = {
         **os.environ,
         "DEBUG": "1",
-        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+        "DATABASE_URL": address_for_processes(tmp_path),
         "PYTHONUNBUFFERED": "1",
     }
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-    subprocess.run([*manage, "migrate", "-v0"], env=environment, check=True)
     process = subprocess.Popen(
         [*manage, "work", "--interval", "0.05"],
         env=environment,
