@@ -63,7 +63,7 @@ def test_every_editable_resource(api: Client, route: str, factory: Any, name: st
 @pytest.mark.django_db
 @pytest.mark.parametrize(("route", "factory", "name"), RESOURCES)
 def test_of_nothing(api: Client, route: str, factory: Any, name: str) -> None:
-    noun = factory._meta.model._meta.verbose_name
+    noun = factory()._meta.verbose_name
     for method in (api.get, api.patch, api.put, api.delete):
         body = assert_problem(method(f"{route}/nothing/"), 404, "not_found")
         assert body["detail"] == f"No {noun} has the cuid 'nothing'."
