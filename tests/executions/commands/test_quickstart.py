@@ -17,7 +17,7 @@ from tests.commands import run
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory
 from workflows.models import FindingType, Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 OWN = "Cannot change finding type while this workflow has active executions."
 DEPENDENT = "Cannot change finding type: workflows referencing this one have active executions."
@@ -27,7 +27,8 @@ def quickstart(**options: Any) -> str:
     return run("quickstart", no_serve=True, **options)
 
 
-def test_it_plays_the_report_two_refusals_and_the_end() -> None:
+@pytest.mark.django_db(transaction=True)
+def test_quickstart_plays_two_refusals_and_the_end_in_real_transactions() -> None:
     told = quickstart(password="a-password")
     assert told.index(OWN) < told.index(DEPENDENT) < told.index("is completed")
     root = Execution.objects.get(parent=None)
