@@ -63,6 +63,8 @@ def widened(file: str, lines: set[int]) -> set[int]:
 
 def covering(recorded: Path, file: str, lines: set[int]) -> list[str]:
     """Return the tests that execute one of these lines, quickest first, within the budget."""
+    if not recorded.exists():
+        return []
     data = CoverageData(str(recorded))
     data.read()
     path = next((name for name in data.measured_files() if name.endswith("/" + file)), None)
@@ -97,7 +99,7 @@ def main() -> int:
         tests = covering(Path(os.environ["RECORDED"]) / database, file, lines)
         if not tests:
             continue
-        options = ["--postgres", "--all"] if database == "postgresql" else []
+        options = ["--postgres"] if database == "postgresql" else []
         arguments = Path(f".mutation-{database}.txt")
         arguments.write_text("\n".join(tests))
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "--no-header"]
