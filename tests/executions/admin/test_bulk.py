@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,14 +21,13 @@ from executions.models import (
     BulkOperation,
     BulkState,
     Execution,
-    ItemState,
     Job,
     Status,
     Step,
 )
 from executions.services import bulk
 from tests.conftest import Scenario
-from tests.executions.commands.test_killed_commands import Shell
+from tests.executions.commands.interruptions import run_until
 from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, user_in
 from tests.workflows.admin.staff import page, statements, text, told
 from workflows.models import AuditEntry
@@ -293,24 +290,18 @@ class TestBackground:
         assert operator.get(page(operation)).status_code == 200
 
 
-@pytest.mark.postgresql
-@pytest.mark.parametrize("killed_after", [0.0, 0.4])
-def test_who_works_at_it_can_be_killed(
-    operator: Client, scenario: Scenario, tmp_path: Path, killed_after: float
+@pytest.mark.parametrize("nth", [1, 20])
+def test_bulk_operation_is_completed_by_another_worker_when_its_worker_is_killed(
+    operator: Client, scenario: Scenario, tmp_path: Path, nth: int
 ) -> None:
     rows = [scenario.start() for _ in range(bulk.AT_ONCE + 10)]
     choose(operator, "cancel", *rows)
     operation = confirm(operator)
-    worker: subprocess.Popen[str] = Shell(tmp_path).popen("work", "--interval", "0.1")
-    try:
-        limit = time.monotonic() + 60
-        while not operation.items.filter(state=ItemState.DONE).exists():
-            assert time.monotonic() < limit
-            time.sleep(0.01)
-        time.sleep(killed_after)
-    finally:
-        worker.send_signal(signal.SIGKILL)
-        worker.communicate()
+    code, err = run_until(
+        signal.SIGKILL, nth, 'UPDATE "executions_bulkitem"', "work", directory=tmp_path
+    )
+    assert code == -signal.SIGKILL, err
+    assert bulk.progress(operation).done == nth - 1, "the item in work is not committed"
     # Its lease runs out.
     BulkOperation.objects.update(leased_until=None)
     call_command("run_due")

@@ -1,19 +1,23 @@
-"""An import of workflows that is struck in the middle is not there; the next run does all of it."""
+"""An import of workflows ends early: nothing is changed, and the next run changes all of it."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import subprocess
-import time
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
+from tests.commands import main, run
 from tests.conftest import Scenario
-from tests.executions.commands.test_killed_commands import SIGNALS, Shell
+from tests.executions.commands.interruptions import SIGNALS, run_until, violations
 from tests.workflows.files import data_of, exported, titled
+from workflows.models import Workflow
 from workflows.services.files import texts
 
 pytestmark = [
@@ -22,7 +26,7 @@ pytestmark = [
     pytest.mark.slow,
 ]
 
-COPIES = 150
+COPIES = 6
 
 
 def many(data: dict[str, Any]) -> str:
@@ -43,58 +47,57 @@ def many(data: dict[str, Any]) -> str:
     return texts.written(data, texts.YAML)
 
 
-def strike(shell: Shell, process: subprocess.Popen[str], number: int) -> tuple[int, str]:
-    """Strike the import when it has written something and not committed it; how it ended."""
-    end = time.monotonic() + 60
-    begun = shell.number(LAST_ID)
-    while shell.number(LAST_ID) < begun + COPIES // 3:
-        assert process.poll() is None and time.monotonic() < end, "it never came so far"
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
-    return process.returncode, err
-
-
-# A sequence tells at once what is committed later.
-LAST_ID = "SELECT last_value FROM workflows_workflow_id_seq"
-
-
 @SIGNALS
-def test_an_import_that_is_struck_is_not_there_and_the_next_does_all_of_it(
+def test_workflow_import_changes_nothing_when_its_process_ends_early(
     scenario: Scenario, tmp_path: Path, number: int
 ) -> None:
-    shell = Shell(tmp_path)
     scenario.start()
     file = tmp_path / "workflows.yaml"
     file.write_text(many(data_of(exported())), encoding="utf-8")
-    code, err = strike(shell, shell.popen("import_workflows", str(file), "--apply"), number)
+    command = ("import_workflows", str(file), "--apply")
+
+    # All workflows are written by then, and the graphs of half of them.
+    code, err = run_until(
+        number, COPIES // 2, 'INSERT INTO "workflows_reference"', *command, directory=tmp_path
+    )
+
     if number == signal.SIGINT:
         assert code == 1 and "Interrupted. All of it is imported, or nothing" in err
     else:
         assert code == -signal.SIGKILL
-    assert shell.violations() == set()
-    workflows = "SELECT count(*) FROM workflows_workflow"
-    assert shell.number(workflows) == 2, "it was struck too late to prove anything"
-    assert shell.number(f"{workflows} WHERE description = 'Changed'") == 0
-    code, out, err = shell.run("import_workflows", str(file), "--apply")
-    assert code == 0 and "Imported." in out, out + err
-    assert shell.violations() == set()
-    assert shell.number(workflows) == 2 + COPIES
-    assert shell.number(f"{workflows} WHERE description = 'Changed'") == 2
-    code, out, err = shell.run("import_workflows", str(file), "--apply")
-    assert code == 0 and "All of it is in place: unchanged." in out
+    changed = Workflow.objects.filter(description="Changed")
+    assert violations() == set()
+    assert Workflow.objects.count() == 2
+    assert changed.count() == 0
+    assert "Imported." in run(*command)
+    assert violations() == set()
+    assert Workflow.objects.count() == 2 + COPIES
+    assert changed.count() == 2
+    assert "All of it is in place: unchanged." in run(*command)
 
 
-def test_results_are_alone_on_stdout_and_a_code_tells_how_it_ended(
+def test_command_prints_its_result_on_stdout_and_exits_with_a_code(
     scenario: Scenario, tmp_path: Path
 ) -> None:
-    shell = Shell(tmp_path)
-    code, out, err = shell.run("export_workflows", "--json")
+    code, out, err = main("export_workflows", "--json")
     assert code == 0 and out.startswith("{") and err == ""
     file = tmp_path / "all.json"
     file.write_text(out)
-    code, out, err = shell.run("import_workflows", str(file), "--json")
+    code, out, err = main("import_workflows", str(file), "--json")
     assert (code, err) == (0, "") and out.startswith("{")
-    code, out, err = shell.run("import_workflows", str(tmp_path / "none"), "--json")
-    assert (code, out) == (1, "") and "cannot be read" in err
-    assert shell.run("import_workflows")[0] == 2
-    assert shell.run("export_workflows", "--format", "xml")[0] == 2
+    assert main("import_workflows")[0] == 2
+    assert main("export_workflows", "--format", "xml")[0] == 2
+
+
+def test_command_exits_with_1_and_a_sentence_on_stderr_when_a_file_is_missing(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "import_workflows", str(tmp_path / "none"), "--json"],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "DEBUG": "1", "DATABASE_URL": "sqlite://:memory:"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (1, "") and "cannot be read" in done.stderr

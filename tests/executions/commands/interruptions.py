@@ -1,0 +1,82 @@
+"""Commands in a process of their own, interrupted or killed in the middle of a transaction."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from executions import integrity
+
+SIGNALS = pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"]
+)
+NAME = "holdfast_signalled"
+OPEN = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+
+
+def run_until(
+    number: int, nth: int, beginning: str, *command: str, directory: Path
+) -> tuple[int, str]:
+    """Send the command a signal after the nth statement with this beginning.
+
+    Return the exit code and the text on stderr. The database holds what the process left.
+    """
+    with _shared_database(directory) as url:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.executions.commands.signalled"]
+            + [str(number), str(nth), beginning, *command],
+            cwd=settings.BASE_DIR,
+            env={**os.environ, "DEBUG": "1", "DATABASE_URL": url},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    return done.returncode, done.stderr
+
+
+def violations() -> set[tuple[str, str, str]]:
+    """Return what is wrong with the database now."""
+    return {(row.law, row.cuid, row.detail) for row in integrity.violations()}
+
+
+@contextmanager
+def _shared_database(directory: Path) -> Iterator[str]:
+    """Yield the address of the test's database for another process."""
+    if connection.vendor == "postgresql":
+        host = quote(str(connection.settings_dict["HOST"]), safe="")
+        name = connection.settings_dict["NAME"]
+        yield f"postgres://postgres:@{host}/{name}?application_name={NAME}"
+        _wait_until_the_server_has_noticed()
+        return
+    # The database of the test is in memory: the process gets a copy, and the test what it left.
+    connection.ensure_connection()
+    file = directory / "db.sqlite3"
+    with closing(sqlite3.connect(file)) as copy:
+        connection.connection.backup(copy)
+    yield f"sqlite:///{file}"
+    with closing(sqlite3.connect(file)) as copy:
+        copy.backup(connection.connection)
+
+
+def _wait_until_the_server_has_noticed() -> None:
+    """Wait until PostgreSQL has rolled back what a killed process left open."""
+    end = time.monotonic() + 60
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(OPEN, [NAME])
+            if cursor.fetchone() == (0,):
+                return
+            assert time.monotonic() < end, "the connection of the process stays open"
+            time.sleep(0.01)
