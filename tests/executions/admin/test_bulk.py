@@ -290,6 +290,7 @@ class TestBackground:
         assert operator.get(page(operation)).status_code == 200
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("nth", [1, 20])
 def test_bulk_operation_is_completed_by_another_worker_when_its_worker_is_killed(
     operator: Client, scenario: Scenario, tmp_path: Path, nth: int

@@ -11,13 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from django.conf import settings
 from django.db import connection
 
 from executions import integrity
+from tests.databases import address_for_processes
 
 SIGNALS = pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"]
@@ -54,19 +54,13 @@ def violations() -> set[tuple[str, str, str]]:
 @contextmanager
 def _shared_database(directory: Path) -> Iterator[str]:
     """Yield the address of the test's database for another process."""
+    url = address_for_processes(directory)
     if connection.vendor == "postgresql":
-        host = quote(str(connection.settings_dict["HOST"]), safe="")
-        name = connection.settings_dict["NAME"]
-        yield f"postgres://postgres:@{host}/{name}?application_name={NAME}"
+        yield f"{url}?application_name={NAME}"
         _wait_until_the_server_has_noticed()
         return
-    # The database of the test is in memory: the process gets a copy, and the test what it left.
-    connection.ensure_connection()
-    file = directory / "db.sqlite3"
-    with closing(sqlite3.connect(file)) as copy:
-        connection.connection.backup(copy)
-    yield f"sqlite:///{file}"
-    with closing(sqlite3.connect(file)) as copy:
+    yield url
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as copy:
         copy.backup(connection.connection)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from executions import integrity
 from executions import services as running
 from executions.models import Execution, Pin, Step
 from tests.commands import run
@@ -16,11 +15,7 @@ from tests.executions.commands.interruptions import SIGNALS, run_until, violatio
 from tests.executions.damage import change, unguarded
 from tests.factories import WorkflowFactory, drawn, form
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.postgresql,
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 TREES = 5
 

@@ -14,11 +14,7 @@ from tests.executions.commands.interruptions import SIGNALS, run_until, violatio
 from tests.executions.legacy import copies, sample
 from workflows.models import FindingType, Workflow
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.postgresql,
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 COPIES = 2
 

@@ -20,11 +20,7 @@ from tests.workflows.files import data_of, exported, titled
 from workflows.models import Workflow
 from workflows.services.files import texts
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.postgresql,
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 COPIES = 6
 
