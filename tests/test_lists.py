@@ -26,7 +26,7 @@ from tests.factories import (
     drawn,
     form,
 )
-from tests.test_api_schema import schema
+from tests.openapi import schema
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
 from workflows import csv_cells
 from workflows import services as drawing

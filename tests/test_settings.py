@@ -10,6 +10,7 @@ import os
 import runpy
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,12 +88,12 @@ def database(settings_from: Reader, url: str) -> dict[str, Any]:
     return databases["default"]
 
 
-def python(*arguments: str, cwd: Path = ROOT, **values: str) -> subprocess.CompletedProcess[str]:
+def python(*arguments: str, **values: str) -> subprocess.CompletedProcess[str]:
     """Run Python with these variables, and none of the settings' own from outside."""
     inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     return subprocess.run(
         [sys.executable, *arguments],
-        cwd=cwd,
+        cwd=tempfile.gettempdir(),
         env={**inherited, "PYTHONPATH": str(ROOT), **values},
         capture_output=True,
         text=True,
@@ -324,11 +325,9 @@ def test_broker_is_used_when_it_can_be_read(settings_from: Reader, url: str) -> 
     ],
 )
 def test_celery_does_not_start_when_a_value_is_wrong(
-    part: str, values: dict[str, str], sentence: str, tmp_path: Path
+    part: str, values: dict[str, str], sentence: str
 ) -> None:
-    done = python(
-        "-m", "celery", "-A", "workflows_project", part, cwd=tmp_path, DEBUG="1", **values
-    )
+    done = python("-m", "celery", "-A", "workflows_project", part, DEBUG="1", **values)
 
     assert done.returncode == 1
     assert sentence in done.stderr

@@ -13,13 +13,13 @@ import os
 import re
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from coverage import CoverageData
 
-BUDGET = 45.0
+BUDGET = 15.0
 """Seconds of tests for each mutant and database, as recorded; a module's quickest test is free."""
 
 DATABASES = ("sqlite", "postgresql")
@@ -79,7 +79,7 @@ def covering(recorded: Path, file: str, lines: set[int]) -> list[str]:
         tests = _tests(by_line.values())
     seconds = json.loads(Path(f"{recorded}.json").read_text())
     chosen: list[str] = []
-    spent, seen = 0.0, defaultdict(int)
+    spent, seen = 0.0, Counter[str]()
     for test in sorted(tests, key=lambda test: seconds.get(test, 0.0)):
         module = test.split("::")[0]
         seen[module] += 1
