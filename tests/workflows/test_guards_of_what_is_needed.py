@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from executions import services as running
 from executions.models import Finding, Status
 from tests.conftest import Scenario
+from tests.factories import drawn, form
 from workflows import guards, services
 from workflows.graph import WorkflowValidationError
 from workflows.models import FindingType, Workflow
@@ -32,6 +33,17 @@ def test_a_workflow_with_executions_is_not_deleted(scenario: Scenario) -> None:
     assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
     with pytest.raises(guards.HasExecutions):
         Workflow.objects.filter(pk=scenario.caller.pk).delete()
+
+
+def test_pinned_workflow_is_not_deleted_when_its_caller_calls_it_no_more(
+    scenario: Scenario,
+) -> None:
+    execution = scenario.start()
+    drawn(scenario.caller, form())
+    running.cancel(execution)
+    with pytest.raises(guards.Referenced) as refused:
+        scenario.callee.delete()
+    assert [row.cuid for row in refused.value.blockers.workflows] == [scenario.caller.cuid]
 
 
 def test_a_called_workflow_does_not_retire_until_its_callers_have(scenario: Scenario) -> None:

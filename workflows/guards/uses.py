@@ -49,13 +49,13 @@ def refuse_referenced(callers: QuerySet[Any], *, edit: str) -> None:
         )
 
 
-def refuse_used(executions: QuerySet[Any], pins: QuerySet[Any]) -> None:
-    """Raises ``HasExecutions`` when a workflow has executions or is pinned by some."""
+def refuse_used(executions: QuerySet[Any]) -> None:
+    """Raise ``HasExecutions`` when a workflow has executions.
+
+    A workflow that is pinned by others is called by one of their stored versions, which
+    ``refuse_referenced`` refuses.
+    """
     rows, total = blocking_executions(executions)
-    if not rows and pins.exists():
-        rows, total = blocking_executions(
-            executions.model._base_manager.filter(pins__in=pins).distinct()
-        )
     if rows:
         raise HasExecutions(
             blockers=Blockers(rows, (), total),

@@ -245,7 +245,7 @@ class Workflow(Audited, EntityContext):
         lock_for_deletion([self.pk], using)
         callers = rows.filter(versions__references__callee=self).exclude(pk=self.pk).distinct()
         guards.refuse_referenced(callers, edit="delete")
-        guards.refuse_used(self.executions.all(), self.pins.all())
+        guards.refuse_used(self.executions.all())
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ``guards.Referenced`` or ``guards.HasExecutions``."""

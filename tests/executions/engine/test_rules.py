@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from executions.engine.rules import OPS, holds, problems
+from executions.engine.rules import OPS, holds, meaningless, problems
 
 
 def compare(op: str, value: Any, **fields: Any) -> bool:
@@ -174,6 +174,12 @@ def test_a_rule_may_be_32_levels_deep():
 @pytest.mark.parametrize("depth", [33, 50_000])
 def test_a_rule_that_is_deeper_is_refused(depth):
     ((pointer, sentence),) = problems(nested(depth))
+    assert pointer == "/not" * 32
+    assert "32 levels" in sentence
+
+
+def test_rule_that_fits_its_schema_is_refused_when_it_is_too_deep():
+    ((pointer, sentence),) = meaningless(nested(33))
     assert pointer == "/not" * 32
     assert "32 levels" in sentence
 
