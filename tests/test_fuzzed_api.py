@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.servers.basehttp import WSGIRequestHandler
 from hypothesis.configuration import storage_directory
 
 from executions import demo
@@ -32,14 +31,11 @@ def test_api_answers_as_it_is_described_when_requests_are_made_up(
     live_server: Any,
     pytestconfig: pytest.Config,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     role: str,
 ) -> None:
     is_long = pytestconfig.getoption("--hypothesis-profile") == "long"
     if not is_long and role not in ("viewer", "administrator"):
         pytest.skip("A short run asks as those who may do least and most.")
-    # Otherwise the body of an answer waits for the client to acknowledge its headers: 40 ms.
-    monkeypatch.setattr(WSGIRequestHandler, "disable_nagle_algorithm", True)
     demo.make()
     user = user_in(role, username=role)
     user.set_password(PASSWORD)

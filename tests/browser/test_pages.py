@@ -53,22 +53,20 @@ def test_every_page_can_be_used_by_everybody(
     found: dict[str, str] = {}
     for name in seen()[group::GROUPS]:
         path = OF_THE_SITE.get(name) or address(name, made)
-        walk.page.emulate_media(color_scheme="light")
-        walk.page.set_viewport_size({"width": 1280, "height": 900})
-        answer = walk.page.goto(path)
-        assert answer.status == 200, f"{name}: {answer.status}"
-        found |= {f"{name}: {fault}": path for fault in walk.errors}
         for scheme, size, width, height in PHOTOGRAPHED if photographs else LOOKS:
+            # Loaded anew in each look: colors that change on an open page change by and by.
             walk.page.emulate_media(color_scheme=scheme)
             walk.page.set_viewport_size({"width": width, "height": height})
+            answer = walk.page.goto(path)
+            assert answer.status == 200, f"{name}: {answer.status}"
             rules = [] if (scheme, size) == ("light", "wide") else OF_LOOKS
-            wrong = [*beyond(walk.page), *grave(walk.page, rules)]
+            wrong = [*walk.errors, *beyond(walk.page), *grave(walk.page, rules)]
             found |= {f"{name}, {scheme}, {size}: {fault}": path for fault in wrong}
+            # The policy also keeps the judge from styles of its own.
+            walk.errors.clear()
             if photographs:
                 place = Path(photographs) / f"{name}-{size}-{scheme}.png"
                 walk.page.screenshot(path=place, full_page=True)
-        # The policy also keeps the judge from styles of its own.
-        walk.errors.clear()
     assert not found, "\n".join(found)
 
 

@@ -123,14 +123,15 @@ def test_the_form_of_every_node_type_can_be_used_by_everybody(
             token = drawing.open_draft(workflow, user).token
             drawing.edit_draft(workflow, user, token, draw)
             draft = drawing.open_draft(workflow, user)
-            page.goto(f"{address(workflow, 'edit')}?node={draft.undo}")
-            wrong = [*operator.errors]
+            wrong = []
             for scheme, _, width, height in LOOKS:
                 page.emulate_media(color_scheme=scheme)
                 page.set_viewport_size({"width": width, "height": height})
-                wrong += [*beyond(page), *grave(page, [] if scheme == "light" else OF_LOOKS)]
-            # The policy also keeps the judge from styles of its own.
-            operator.errors.clear()
+                page.goto(f"{address(workflow, 'edit')}?node={draft.undo}")
+                rules = [] if scheme == "light" else OF_LOOKS
+                wrong += [*operator.errors, *beyond(page), *grave(page, rules)]
+                # The policy also keeps the judge from styles of its own.
+                operator.errors.clear()
             if wrong:
                 found[f"{kind} {data}"] = wrong
             drawing.undo(workflow, user, draft.token)
