@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
+
+from workflows_project.statuses import status_phrase
 
 HERE = "https://holdfast.example/api/v1"
 LIMITATION, EXCEPTION = "cmwt9umxpryqe3pn5a2yvbkbl", "cmwt9umxx8u745lv6lrmqeglc"
@@ -182,7 +183,7 @@ A_WEBHOOK = {
 def _problem(status: int, code: str, detail: str, pointer: str = "", **more: Any) -> dict[str, Any]:
     return {
         "type": f"/problems/{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": status_phrase(status),
         "status": status,
         "detail": detail,
         "code": code,

@@ -6,9 +6,9 @@ before a view is reached, or after one has failed, is given the same shape here.
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 from workflows.api.refused import problem_data
 from workflows.jsontext import quoted
 from workflows.refusals import Problem
+from workflows_project.statuses import status_phrase
 
 CONTENT_TYPE = "application/problem+json"
 PLACES = ("/api/", "/hooks/")
@@ -41,7 +42,7 @@ def problem(
     listed = list(errors) or [Problem("", code, detail)]
     return {
         "type": f"/problems/{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": status_phrase(status),
         "status": status,
         "detail": detail,
         "code": code,
@@ -89,8 +90,8 @@ class ProblemsMiddleware:
 def _reshaped(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     status = response.status_code
     code, detail = OF_STATUSES.get(status) or (
-        HTTPStatus(status).name.lower(),
-        f"{HTTPStatus(status).phrase}.",
+        re.sub(r"\W", "_", status_phrase(status).lower()),
+        f"{status_phrase(status)}.",
     )
     more: dict[str, Any] = {}
     if status == 400 and not _is_at_home(request):

@@ -8,7 +8,6 @@ each body, and which routes lead on from what was created.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
@@ -16,6 +15,7 @@ from drf_spectacular.extensions import OpenApiSerializerExtension
 from workflows.api import sparse
 from workflows_project.examples import EXAMPLES
 from workflows_project.problems import CONTENT_TYPE
+from workflows_project.statuses import status_phrase
 
 Description = dict[str, Any]
 Operation = dict[str, Any]
@@ -215,7 +215,7 @@ def _add_views(schemas: Description, path: str, method: str, operation: Operatio
 
 
 def _name(status: int) -> str:
-    return HTTPStatus(status).phrase.replace(" ", "")
+    return status_phrase(status).replace(" ", "")
 
 
 def _problem(status: int) -> Description:
