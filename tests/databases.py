@@ -178,7 +178,7 @@ def _migrate(name: str) -> None:
     configured: dict[str, Any] = connection.settings_dict
     before = configured["NAME"], configured["TEST"]["NAME"]
     configured["TEST"]["NAME"] = name
-    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    connection.creation.create_test_db(verbosity=0, autoclobber=True)
     connection.close()
     configured["NAME"], configured["TEST"]["NAME"] = before
     settings.DATABASES["default"]["NAME"] = before[0]
