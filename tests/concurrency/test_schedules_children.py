@@ -173,6 +173,7 @@ def test_a_change_past_the_guard_waits_for_a_child_at_its_version_and_the_keys_r
     changed = judged.editor.go()
     changed.waits_for(child)
     assert child.go().end().refused is None
-    assert changed.end().refused is ActiveExecutions
+    # Two keys hold the version; which of them the database asks first is its own affair.
+    assert changed.end().refused in (ActiveExecutions, DependentActiveExecutions)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
