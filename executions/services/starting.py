@@ -148,7 +148,7 @@ def start_within(
         versions = _lock_closure(workflow)
         if not versions:
             raise Gone(f"The workflow “{workflow}” has been deleted.")
-        waits = [row.workflow_id for row in versions if getattr(row, "waits", False)]
+        waits = [row.workflow_id for row in versions if row.waits]
         waiting = list(draining(waits)) if waits else []
         guards.refuse_start(versions[0].workflow, locked, versions, waiting)
         closure = closures.remember(workflow.pk, versions)
@@ -157,7 +157,7 @@ def start_within(
         return started
 
 
-def _lock_closure(workflow: Workflow) -> list[Version]:
+def _lock_closure(workflow: Workflow) -> list[Any]:
     """Share the workflow and all that it reaches, then read their latest versions, own first."""
     ids = calls.walk([workflow.pk], "callees", DB)
     locks.lock_rows(Workflow._base_manager.all(), ids, locks.Strength.KEY_SHARE)

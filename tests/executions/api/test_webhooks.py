@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from executions import background
+from executions.guards import UnfitSubscription, refuse_subscription
 from executions.models import OutgoingDelivery, SigningSecret, Subscription
 from tests.conftest import Scenario
 from tests.executions.engine.server import Reply, Server, serving
@@ -182,3 +183,9 @@ def test_each_can_be_tried(api: Client, server: Server, name: str) -> None:
     response = api.post(f"{path}?dry_run=true", sent)
     assert (response.status_code, response["Dry-Run"]) == (200, "true")
     assert everything() == before
+
+
+def test_refusal_of_a_webhook_names_the_first_event_that_is_unknown() -> None:
+    webhook = Subscription(events=["execution.started", "execution.begun", "execution.halted"])
+    with pytest.raises(UnfitSubscription, match=r"execution\.begun"):
+        refuse_subscription(webhook, ["execution.started"])
