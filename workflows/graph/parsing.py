@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from workflows.graph.drawing import RUN_WORKFLOW, START, Edge, Graph, Node, reach
@@ -38,6 +38,7 @@ class _Parse:
         self.nodes: dict[str, Node] = {}
         self.edges: list[Edge] = []
         self.outgoing: dict[str, list[Edge]] = defaultdict(list)
+        self.alike: Counter[tuple[str, str, str | None]] = Counter()
         self.sound = True
         self.lost: set[str] = set()
         self.unclear: set[str] = set()
@@ -64,7 +65,7 @@ class _Parse:
         starts = self.check_terminals()
         exits = {node.id: self.check_exits(node) for node in self.nodes.values()}
         forks = {
-            node.id: tuple(edge.target for edge in self.outgoing[node.id])
+            node.id: tuple(self.outgoing[node.id])
             for node in self.nodes.values()
             if node.type in self.types and self.types[node.type].forks
         }
@@ -162,7 +163,10 @@ class _Parse:
             if isinstance(source, str):
                 self.unclear.add(source)
         if isinstance(source, str) and source in self.nodes:
-            edge = Edge(source, str(target), str(handle) if handle is not None else None, index)
+            exit_ = str(handle) if handle is not None else None
+            ends = (source, str(target), exit_)
+            self.alike[ends] += 1
+            edge = Edge(*ends, index, self.alike[ends])
             self.edges.append(edge)
             self.outgoing[source].append(edge)
         if isinstance(target, str) and target in self.nodes and self.nodes[target].type == START:
@@ -181,7 +185,7 @@ class _Parse:
                 self.flaw("/nodes", "The graph has no end and no fail, so nothing could finish.")
         return starts
 
-    def check_exits(self, node: Node) -> dict[str | None, str]:
+    def check_exits(self, node: Node) -> dict[str | None, Edge]:
         edges, at, name = (self.outgoing[node.id], f"/nodes/{node.index}", quoted(node.id))
         if node.id in self.unclear:
             self.sound = False
@@ -199,8 +203,8 @@ class _Parse:
             if len(edges) > 1 and not node_type.forks:
                 detail = "only a node with named exits may have more than one."
                 self.flaw(at, f"Node {name} has {len(edges)} ways out; {detail}")
-            return {None: edges[0].target} if edges else {}
-        exits: dict[str | None, str] = {}
+            return {None: edges[0]} if edges else {}
+        exits: dict[str | None, Edge] = {}
         for edge in edges:
             where = f"/edges/{edge.index}/sourceHandle"
             if edge.handle not in handles:
@@ -212,7 +216,7 @@ class _Parse:
             elif edge.handle in exits:
                 detail = f"The exit {quoted(edge.handle)} of node {name} has more than one edge."
                 self.flaw(where, detail)
-            exits[edge.handle] = edge.target
+            exits[edge.handle] = edge
         for handle in handles:
             if handle not in exits and "source" not in self.lost:
                 self.flaw(at, f"Node {name} has no edge for its exit {quoted(handle)}.")
