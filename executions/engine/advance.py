@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from executions import wakeups
-from executions.engine import joins, stored, writing
+from executions.engine import joins, stored, undoing, writing
 from executions.engine.ids import Ids
 from executions.engine.nodes.assignees import asked
 from executions.engine.nodes.behaviour import NotSubmittable
@@ -63,6 +63,7 @@ class Advance:
         self._runs: list[Run] = []
         self._due: deque[tuple[Run, Node, Edge | None]] = deque()
         self._visits = 0
+        self._before = undoing.Before(entity)
 
     @cached_property
     def pinned(self) -> dict[str, Version]:
@@ -74,6 +75,7 @@ class Advance:
     def begin(self) -> None:
         """Start the root at its start node."""
         run = self._add(self.root)
+        self._before.keep(run)
         visit = self.stand(run, run.manager.graph.start, self.now)
         if self.root.status != Status.SCHEDULED:
             self._visits += 1
@@ -105,6 +107,7 @@ class Advance:
         """The run of an execution whose open steps have been read."""
         run = Run(execution, open_steps)
         self._runs.append(run)
+        self._before.keep(run)
         return run
 
     def visit(self, run: Run, step: Step) -> NodeVisit:
@@ -115,6 +118,7 @@ class Advance:
         """Open a step at which the advance begins: an execution came there at that time."""
         step = self._open(run, node)
         step.opened_at = since
+        self._before.keep_opened(run, step)
         return NodeVisit(self, run, node, step)
 
     # What a visit can bring about
@@ -214,13 +218,28 @@ class Advance:
         return self.write()
 
     def run(self) -> None:
-        """Go on until every execution of the tree waits for something or has ended."""
+        """Go on until every execution of the tree waits for something or has ended.
+
+        Where it does not after as many nodes as an advance may pass, all that it did is undone,
+        and the steps that it began with have an incident.
+        """
+        self._before.begin(self._changes)
         for run in list(self._runs):
             # Retrying or skipping an end closes the last step without a walk.
             self._settle(run)
-        self._walk()
-        while self._join_one():
-            self._walk()
+        while self._walk():
+            if not self._join_one():
+                return
+        self._undo()
+
+    def _undo(self) -> None:
+        self._due.clear()
+        self._runs = self._before.restore(self._changes)
+        for run, step in self._before.blamed():
+            if run.execution.status == Status.SCHEDULED:
+                run.execution.status = Status.ACTIVE
+            self._changed(run.execution)
+            self.visit(run, step).incident("step_budget", undoing.DETAIL.format(STEP_BUDGET))
 
     def _join_one(self) -> bool:
         """Let one join go on at which nobody can arrive any more; whether there was one."""
@@ -231,24 +250,21 @@ class Advance:
                 return True
         return False
 
-    def _walk(self) -> None:
+    def _walk(self) -> bool:
+        """Go on until nothing is due; False when that takes more nodes than it may pass."""
         while self._due:
             run, node, edge = self._due.popleft()
             run.due -= 1
             if not run.is_live:
                 continue
+            if self._visits == STEP_BUDGET:
+                return False
             self._visits += 1
             step = self._open(run, node)
             visit = NodeVisit(self, run, node, step, edge)
-            if self._visits > STEP_BUDGET:
-                visit.incident(
-                    "step_budget",
-                    f"The execution has passed {STEP_BUDGET} nodes without waiting for anything: "
-                    "a loop in its graph never waits.",
-                )
-            else:
-                visit.behaviour.enter(visit)
+            visit.behaviour.enter(visit)
             self._settle(run)
+        return True
 
     def _open(self, run: Run, node: Node) -> Step:
         step = instances.new(
@@ -341,6 +357,8 @@ class Advance:
             by_execution.setdefault(step.execution_id, []).append(step)
         found = [Run(execution, by_execution.get(execution.pk, ())) for execution in executions]
         self._runs += found
+        for run in found:
+            self._before.keep(run)
         return found
 
     # What is written
