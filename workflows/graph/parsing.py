@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from workflows.graph.drawing import RUN_WORKFLOW, START, Edge, Graph, Node, reach
+from workflows.graph.loops import endless_loops
 from workflows.graph.node_types import data_problems, node_types
 from workflows.jsontext import below, kind, quoted, unstorable_in
 from workflows.refusals import Problem, Refusal
@@ -51,7 +52,7 @@ class _Parse:
         self.sound = False
         self.report(pointer, detail)
 
-    def read(self, source: object) -> Graph | None:
+    def read(self, source: object, *, is_new: bool) -> Graph | None:
         if not self.read_shape(source):
             return None
         assert isinstance(source, dict)
@@ -71,6 +72,8 @@ class _Parse:
         }
         if self.sound:
             self.checkreach(starts[0])
+        if is_new and self.sound and not self.problems:
+            self.check_loops()
         if self.problems:
             return None
         calls = [node for node in self.nodes.values() if node.type == RUN_WORKFLOW]
@@ -233,11 +236,23 @@ class _Parse:
             elif node.id not in finishing:
                 self.report(at, f"From node {name} no end can be reached.")
 
+    def check_loops(self) -> None:
+        for node in endless_loops(list(self.nodes.values()), self.outgoing):
+            self.report(
+                f"/nodes/{node.index}",
+                f"Node {quoted(node.id)} is part of a loop that never ends: nothing in the loop "
+                "waits, and no condition leaves it.",
+            )
 
-def parse(source: object) -> Graph:
-    """Return the checked graph, or raise WorkflowValidationError with everything that is wrong."""
+
+def parse(source: object, *, is_new: bool = False) -> Graph:
+    """Return the checked graph, or raise WorkflowValidationError with everything that is wrong.
+
+    ``is_new``: also refuse what executions of stored versions may still have to run: a loop
+    that never ends.
+    """
     reading = _Parse()
-    graph = reading.read(source)
+    graph = reading.read(source, is_new=is_new)
     if graph is None:
         raise WorkflowValidationError(capped(reading.problems))
     return graph

@@ -13,6 +13,8 @@ class Join(Behaviour):
     """
 
     name = "join"
+    merges = True
+    waits = False
 
     def enter(self, visit: Visit) -> None:
         """Wait for the others."""
