@@ -34,6 +34,8 @@ def ready(graph: Graph, open_steps: Sequence[Step]) -> Step | None:
     awaited: dict[str, set[str]] = {}
     for node_id, step in joins.items():
         waiting = _Waiting(graph, step)
+        if not waiting.missing:
+            return step
         if any(waiting.is_for(other) for other in others):
             hopeful.add(node_id)
             continue
@@ -53,6 +55,8 @@ def _waits(step: Step) -> bool:
 
 class _Waiting:
     """For whom a join waits; edges are the bits of ``Graph.ways_to``."""
+
+    __slots__ = ("came", "missing", "node_id", "ways")
 
     def __init__(self, graph: Graph, step: Step) -> None:
         self.node_id = step.node_id
@@ -80,7 +84,7 @@ class _Waiting:
             return self.is_for_branch_at(step.node_id)
         # A branch that has an incident at the join itself is still to arrive.
         names = arrivals(step)
-        return bool(self.missing) and (None in names or bool(self._bits(names) & self.missing))
+        return None in names or bool(self._bits(names) & self.missing)
 
 
 def _is_mutual(node_id: str, awaited: Mapping[str, set[str]]) -> bool:

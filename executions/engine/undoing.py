@@ -6,7 +6,7 @@ from typing import Any
 
 from executions.engine.run import Run
 from executions.engine.writing import Changes
-from executions.models import Entity, Job, Step, StepState
+from executions.models import Entity, Step, StepState
 
 Image = dict[str, Any]
 KEPT = ("input", "attempt")
@@ -22,13 +22,15 @@ DETAIL = (
 class Before:
     """The rows of a tree as an advance has read them, and the steps that it began with."""
 
+    __slots__ = ("_begun", "_changed", "_entity", "_opened", "_runs", "_waiting")
+
     def __init__(self, entity: Entity) -> None:
-        self._entity = (entity, dict(entity.__dict__))
+        self._entity = (entity, entity.fields, entity.updated_at)
         self._runs: list[tuple[Run, Image, list[tuple[Step, Image]]]] = []
         self._opened: list[tuple[Run, Step]] = []
         self._waiting: list[tuple[Step, Image]] = []
-        self._jobs: list[Job] = []
         self._changed: list[Step] = []
+        self._begun = 0
 
     def keep(self, run: Run) -> None:
         """Keep an execution and its open steps as they are now."""
@@ -40,19 +42,17 @@ class Before:
         self._opened.append((run, step))
 
     def begin(self, changes: Changes) -> None:
-        """Keep which steps set the advance going: all that has changed before it walks."""
-        self._changed = list(changes.changed_steps.values())
-        self._jobs = list(changes.jobs)
-        self._waiting = [
-            (step, dict(step.__dict__))
-            for _, step in self._opened
-            if step.is_open and step.child_id is None
-        ]
+        """Note which steps set the advance going: all that has changed before it walks."""
+        self._begun = len(changes.changed_steps)
+        for _, step in self._opened:
+            if step.is_open and step.child_id is None:
+                self._waiting.append((step, dict(step.__dict__)))
 
     def restore(self, changes: Changes) -> list[Run]:
         """Put everything back, and return the runs that there were."""
-        entity, image = self._entity
-        entity.__dict__.update(image)
+        entity, fields, updated_at = self._entity
+        entity.fields, entity.updated_at = fields, updated_at
+        self._changed = list(changes.changed_steps.values())[: self._begun]
         for run, execution, steps in self._runs:
             run.execution.__dict__.update(execution)
             run.due, run.reached_end = 0, False
@@ -69,7 +69,7 @@ class Before:
         known = [run.execution for run, *_ in self._runs]
         changes.executions = [row for row in changes.executions if row in known]
         changes.steps = [step for _, step in self._opened]
-        changes.jobs = [job for job in self._jobs if job.step in waiting]
+        changes.jobs = [job for job in changes.jobs if job.step in waiting]
         changes.changed_steps.clear()
         changes.changed_executions.clear()
         changes.entity = None
