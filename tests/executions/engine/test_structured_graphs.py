@@ -1,6 +1,6 @@
 """Random graphs of forks, choices and loops offer the forms that their blocks mean.
 
-``STRUCTURED_GRAPHS=20000 pytest tests/executions/engine/test_structured_graphs.py`` tries more.
+``STRUCTURED_GRAPHS=20000 STRUCTURED_ORDERS=1000 pytest …/test_structured_graphs.py`` tries more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from workflows.graph import Graph, reach
 
 GRAPHS = int(os.environ.get("STRUCTURED_GRAPHS", "1000"))
 MOST_FORMS = 60
-MOST_ORDERS = 25
+MOST_ORDERS = int(os.environ.get("STRUCTURED_ORDERS", "25"))
 Order = list[tuple[str, bool]]
 
 
