@@ -63,7 +63,7 @@ class _Waiting:
         self.ways = graph.ways_to(step.node_id)
         names = arrivals(step)
         self.came = self._bits(names)
-        self.missing = sum(self.ways.bits.values()) & ~self.came
+        self.missing = ((1 << len(self.ways.bits)) - 1) & ~self.came
         if None in names and len(names) >= len(self.ways.bits):
             self.missing = 0
 
@@ -114,6 +114,8 @@ def split(step: Step) -> tuple[list[Any], list[Any]]:
     """
     taken: list[Any] = []
     left: list[Any] = []
+    known: set[str] = set()
     for name in arrivals(step):
-        (left if name is not None and name in taken else taken).append(name)
+        (left if name is not None and repr(name) in known else taken).append(name)
+        known.add(repr(name))
     return taken, left
