@@ -13,15 +13,15 @@ from functools import cached_property
 from typing import Any
 
 from executions import wakeups
-from executions.engine import joins, stored, writing
+from executions.engine import joins, stored, undoing, writing
 from executions.engine.ids import Ids
 from executions.engine.nodes.assignees import asked
 from executions.engine.nodes.behaviour import NotSubmittable
-from executions.engine.run import NodeVisit, Run
+from executions.engine.run import NodeVisit, Run, child_of
 from executions.engine.writing import Basis, Changes
 from executions.models import LIVE, Entity, Execution, Job, Pin, Status, Step, StepState
 from workflows import instances
-from workflows.graph import Node
+from workflows.graph import Edge, Node
 from workflows.models import Version
 from workflows.services import ended
 
@@ -61,8 +61,9 @@ class Advance:
             self._changes.pins = list(pins)
             self.pinned = {pin.callee.cuid: pin.version for pin in self._changes.pins}
         self._runs: list[Run] = []
-        self._due: deque[tuple[Run, Node]] = deque()
+        self._due: deque[tuple[Run, Node, Edge | None]] = deque()
         self._visits = 0
+        self._before = undoing.Before(entity)
 
     @cached_property
     def pinned(self) -> dict[str, Version]:
@@ -74,16 +75,15 @@ class Advance:
     def begin(self) -> None:
         """Start the root at its start node."""
         run = self._add(self.root)
-        if self.root.status == Status.SCHEDULED:
-            self._sleep_at_start(run)
-        else:
-            self.enter(run, run.manager.graph.start)
-
-    def _sleep_at_start(self, run: Run) -> None:
-        step = self._open(run, run.manager.graph.start)
-        step.due_at = self.root.scheduled_for
-        assert step.due_at is not None
-        self.later(step, "timer", step.due_at)
+        self._before.keep(run)
+        visit = self.stand(run, run.manager.graph.start, self.now)
+        if self.root.status != Status.SCHEDULED:
+            self._visits += 1
+            visit.behaviour.enter(visit)
+            return
+        assert self.root.scheduled_for is not None
+        visit.step.due_at = self.root.scheduled_for
+        self.later(visit.step, "timer", self.root.scheduled_for)
 
     def submit(self, visit: NodeVisit, data: object) -> None:
         """Give what a person has submitted to an open step."""
@@ -107,6 +107,7 @@ class Advance:
         """The run of an execution whose open steps have been read."""
         run = Run(execution, open_steps)
         self._runs.append(run)
+        self._before.keep(run)
         return run
 
     def visit(self, run: Run, step: Step) -> NodeVisit:
@@ -114,20 +115,25 @@ class Advance:
         return NodeVisit(self, run, run.manager.node(step.node_id), step)
 
     def stand(self, run: Run, node: Node, since: datetime) -> NodeVisit:
-        """Open a step at a node to which an execution came somewhere else, at that time."""
+        """Open a step at which the advance begins: an execution came there at that time."""
         step = self._open(run, node)
         step.opened_at = since
+        self._before.keep_opened(run, step)
         return NodeVisit(self, run, node, step)
 
     # What a visit can bring about
 
-    def enter(self, run: Run, node: Node) -> None:
+    def follow(self, run: Run, edge: Edge) -> None:
+        """Let the execution come by this edge, in its turn."""
+        self.enter(run, run.manager.node(edge.target), edge)
+
+    def enter(self, run: Run, node: Node, edge: Edge | None = None) -> None:
         """Let the execution come to this node in its turn."""
         if run.execution.status == Status.SCHEDULED:
             run.execution.status = Status.ACTIVE
             self._changed(run.execution)
         run.due += 1
-        self._due.append((run, node))
+        self._due.append((run, node, edge))
 
     def close(
         self,
@@ -153,21 +159,8 @@ class Advance:
     def call(self, run: Run, step: Step, callee_cuid: str) -> None:
         """Start a child on the pinned version of the callee."""
         version = self.pinned[callee_cuid]
-        child = instances.new(
-            Execution,
-            id=self._ids.take(),
-            workflow_id=version.workflow_id,
-            version_id=version.pk,
-            entity_id=self.entity.pk,
-            parent_id=run.execution.id,
-            root_id=self.root.id,
-            status=Status.ACTIVE,
-            context_key=self.root.context_key,
-            started_at=self.now,
-            updated_at=self.now,
-            started_by_id=self._by_id,
-        )
-        instances.relate(child, version=version)
+        child = child_of(run.execution, version, self._ids.take(), self.now)
+        child.started_by_id = self._by_id
         step.child_id = child.id
         self.touch(step)
         child_run = self._add(child)
@@ -179,12 +172,12 @@ class Advance:
         self._runs.append(run)
         return run
 
-    def arrive(self, run: Run, step: Step) -> None:
-        """Let a branch wait at its join, with those that have arrived there before."""
-        for other in run.open_steps:
-            if other is not step and other.node_id == step.node_id:
-                self.close(run, step, output={"joined": other.cuid})
-                return
+    def keep_waiting(self, run: Run, node: Node, step: Step) -> None:
+        """Let those branches wait on that a join which goes on does not take along."""
+        taken, left = joins.split(step)
+        joins.arrive(step, taken)
+        if left:
+            joins.arrive(self._open(run, node), left)
 
     def later(self, step: Step, kind: str, at: datetime) -> None:
         """Have the background come back to an open step."""
@@ -225,41 +218,53 @@ class Advance:
         return self.write()
 
     def run(self) -> None:
-        """Go on until every execution of the tree waits for something or has ended."""
+        """Go on until every execution of the tree waits for something or has ended.
+
+        Where it does not after as many nodes as an advance may pass, all that it did is undone,
+        and the steps that it began with have an incident.
+        """
+        self._before.begin(self._changes)
         for run in list(self._runs):
             # Retrying or skipping an end closes the last step without a walk.
             self._settle(run)
-        self._walk()
-        while self._join_one():
-            self._walk()
+        while self._walk():
+            if not self._join_one():
+                return
+        self._undo()
+
+    def _undo(self) -> None:
+        self._due.clear()
+        self._runs = self._before.restore(self._changes)
+        for run, step in self._before.blamed():
+            if run.execution.status == Status.SCHEDULED:
+                run.execution.status = Status.ACTIVE
+            self._changed(run.execution)
+            self.visit(run, step).incident("step_budget", undoing.DETAIL.format(STEP_BUDGET))
 
     def _join_one(self) -> bool:
         """Let one join go on at which nobody can arrive any more; whether there was one."""
         for run in self._runs:
-            ready = joins.ready(run) if run.is_live else None
+            ready = joins.ready(run.manager.graph, run.open_steps) if run.is_live else None
             if ready is not None:
                 self.visit(run, ready).leave()
                 return True
         return False
 
-    def _walk(self) -> None:
+    def _walk(self) -> bool:
+        """Go on until nothing is due; False when that takes more nodes than it may pass."""
         while self._due:
-            run, node = self._due.popleft()
+            run, node, edge = self._due.popleft()
             run.due -= 1
             if not run.is_live:
                 continue
+            if self._visits == STEP_BUDGET:
+                return False
             self._visits += 1
             step = self._open(run, node)
-            visit = NodeVisit(self, run, node, step)
-            if self._visits > STEP_BUDGET:
-                visit.incident(
-                    "step_budget",
-                    f"The execution has passed {STEP_BUDGET} nodes without waiting for anything: "
-                    "a loop in its graph never waits.",
-                )
-            else:
-                visit.behaviour.enter(visit)
+            visit = NodeVisit(self, run, node, step, edge)
+            visit.behaviour.enter(visit)
             self._settle(run)
+        return True
 
     def _open(self, run: Run, node: Node) -> Step:
         step = instances.new(
@@ -352,6 +357,8 @@ class Advance:
             by_execution.setdefault(step.execution_id, []).append(step)
         found = [Run(execution, by_execution.get(execution.pk, ())) for execution in executions]
         self._runs += found
+        for run in found:
+            self._before.keep(run)
         return found
 
     # What is written

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
 
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.behaviour import Behaviour
-from workflows.graph import Graph, Node, parse
+from workflows.graph import Edge, Graph, Node, parse
 from workflows.models import Context, Version
 from workflows.refusals import Refusal
 
@@ -89,14 +90,10 @@ class WorkflowManager:
         """What a node of this type does."""
         return behaviour(node.type)
 
-    def ways(self, node_id: str) -> list[Node]:
-        """The nodes that are reached by taking every way out of a fork."""
-        return [self.graph.node(target) for target in self.graph.forks[node_id]]
+    def branches(self, node_id: str) -> Sequence[Edge]:
+        """The edges by which a fork is left, all at once."""
+        return self.graph.forks[node_id]
 
-    def can_reach(self, node_id: str, target: str) -> bool:
-        """Whether an execution that stands at one node could still come to another."""
-        return node_id in self.graph.sources_of(target)
-
-    def follow(self, node_id: str, handle: str | None = None) -> Node:
-        """The node that is reached by leaving this one by ``handle``."""
-        return self.graph.follow(node_id, handle)
+    def exit(self, node_id: str, handle: str | None = None) -> Edge:
+        """The edge that is taken by leaving this node by ``handle``."""
+        return self.graph.exit(node_id, handle)

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from executions.engine import joins
 from executions.engine.manager import WorkflowManager
 from executions.engine.nodes import Behaviour
 from executions.models import LIVE, Execution, Status, Step, StepState
-from workflows.graph import Node
+from workflows import instances
+from workflows.graph import Edge, Node
+from workflows.models import Version
 
 if TYPE_CHECKING:
     from executions.engine.advance import Advance
@@ -30,14 +33,39 @@ class Run:
         return self.execution.status in LIVE
 
 
-class NodeVisit:
-    """What a behaviour acts through (``nodes.behaviour.Visit``)."""
+def child_of(parent: Execution, version: Version, pk: int, now: datetime) -> Execution:
+    """Return a new execution of this version, called by another of the same entity."""
+    child: Execution = instances.new(
+        Execution,
+        id=pk,
+        workflow_id=version.workflow_id,
+        version_id=version.pk,
+        entity_id=parent.entity_id,
+        parent_id=parent.id,
+        root_id=parent.root_or_self_id,
+        status=Status.ACTIVE,
+        context_key=parent.context_key,
+        started_at=now,
+        updated_at=now,
+    )
+    instances.relate(child, version=version)
+    return child
 
-    def __init__(self, advance: Advance, run: Run, node: Node, step: Step) -> None:
+
+class NodeVisit:
+    """What a behaviour acts through (``nodes.behaviour.Visit``).
+
+    ``edge``: the one by which the execution has just come.
+    """
+
+    def __init__(
+        self, advance: Advance, run: Run, node: Node, step: Step, edge: Edge | None = None
+    ) -> None:
         self.advance = advance
         self.run = run
         self.node = node
         self.step = step
+        self.edge = edge
 
     @property
     def behaviour(self) -> Behaviour:
@@ -54,15 +82,27 @@ class NodeVisit:
 
     def leave(self, handle: str | None = None, output: Mapping[str, Any] | None = None) -> None:
         self.advance.close(self.run, self.step, output=output, handle=handle)
-        self.advance.enter(self.run, self.run.manager.follow(self.node.id, handle))
+        if self.step.type == joins.JOIN:
+            self.advance.keep_waiting(self.run, self.node, self.step)
+        self.advance.follow(self.run, self.run.manager.exit(self.node.id, handle))
 
     def fork(self) -> None:
         self.advance.close(self.run, self.step)
-        for node in self.run.manager.ways(self.node.id):
-            self.advance.enter(self.run, node)
+        for edge in self.run.manager.branches(self.node.id):
+            self.advance.follow(self.run, edge)
 
     def join(self) -> None:
-        self.advance.arrive(self.run, self.step)
+        """Wait at the join, in the step of those that have arrived there before."""
+        step = self.step
+        # A branch that had an incident at the join itself has a name for its edge already.
+        came = [self.edge and self.edge.name] if step.input is None else joins.arrivals(step)
+        joins.arrive(step, came)
+        for other in self.run.open_steps:
+            if other is not step and other.node_id == step.node_id and not other.incident:
+                joins.arrive(other, [*joins.arrivals(other), *came])
+                self.advance.touch(other)
+                self.advance.close(self.run, step, output={"joined": other.cuid})
+                return
 
     def wait(self, due: datetime | None = None) -> None:
         self.step.due_at = due

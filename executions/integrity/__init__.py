@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from executions.integrity.branches import waiting_joins
 from executions.integrity.contexts import (
     called_contexts,
     entity_contexts,
@@ -33,6 +34,7 @@ LAWS: tuple[Callable[[], Iterator[Violation]], ...] = (
     calling_steps,
     places,
     jobs,
+    waiting_joins,
     opened_seals,
     nowhere,
     changes_on_hold,
@@ -68,4 +70,5 @@ __all__ = [
     "stable_snapshot",
     "versions",
     "violations",
+    "waiting_joins",
 ]

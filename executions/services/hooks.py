@@ -115,6 +115,9 @@ def _take(step: Step, result: dict[str, Any]) -> bool:
         visit = advance.visit(run, found)
         visit.behaviour.resume(visit, result)
         advance.finish()
+        if found.state == StepState.INCIDENT:
+            # The sender does not send it again: an operator finds it at the step.
+            Step._base_manager.filter(pk=found.pk).update(input=result)
         return True
 
 

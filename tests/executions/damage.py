@@ -8,12 +8,15 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
 
 from executions import services as running
 from executions.models import Entity, Execution, Job, Pin, Step
 from tests.conftest import Scenario
+from tests.executions.engine.test_branches import source
 from tests.factories import FindingFactory, WorkflowFactory, drawn, form
 from workflows import seals
+from workflows import services as drawing
 from workflows.models import AuditCounter, AuditEntry, Reference, Unsealed, Version, Workflow
 
 SHAPES = {
@@ -336,6 +339,31 @@ def counter_behind(world: World) -> str:
     return str(number - 2)
 
 
+def at_a_join(world: World) -> Execution:
+    """One of two branches waits at a join for the other."""
+    workflow = WorkflowFactory(title="Joining", entity_name_type=world.scenario.limitation)
+    nodes: dict[str, str | dict[str, Any]] = {"fork": "parallel", "join": "join"}
+    forms = {"one": "user_action", "two": "user_action"}
+    edges = ["start>fork", "fork>one", "fork>two", "one>join", "two>join", "join>end"]
+    graph = source({"start": "start", **nodes, **forms, "end": "end"}, *edges)
+    drawing.save_graph(workflow, graph, based_on=1)
+    execution = running.start(workflow, world.scenario.finding)
+    running.submit(execution, node="one", data={"note": "n"})
+    return execution
+
+
+def branch_closed(world: World) -> str:
+    execution = at_a_join(world)
+    change(execution.steps.get(node_id="two"), state="done", closed_at=timezone.now())
+    return execution.cuid
+
+
+def edge_unknown(world: World) -> str:
+    execution = at_a_join(world)
+    change(execution.steps.get(node_id="join"), input={"arrived": ["nowhere", 7, ["one", 1]]})
+    return execution.cuid
+
+
 MENDABLE: dict[str, tuple[str, Callable[[World], str]]] = {
     "type of a running workflow": ("L1", retyped_caller),
     "type of an idle workflow": ("L2", retyped_idle),
@@ -379,6 +407,8 @@ MENDABLE: dict[str, tuple[str, Callable[[World], str]]] = {
     "terminal execution revived": ("L8", revived),
     "jobs deleted": ("L8", job_deleted),
     "others asked than are named": ("L8", others_asked),
+    "branch before a join closed": ("L8", branch_closed),
+    "edge of a branch at a join unknown": ("L8", edge_unknown),
     "seal left open": ("seal", left_unsealed),
     "counter behind the log": ("audit", counter_behind),
 }

@@ -30,6 +30,14 @@ def row(data: dict[str, Any], table: str, old_id: int | str) -> dict[str, Any]:
     return found
 
 
+def with_endless_loop(source: dict[str, Any]) -> None:
+    """Put a fork that leads into itself before the end of a graph."""
+    source["nodes"].append({"id": "loop", "type": "parallel"})
+    last = next(edge for edge in source["edges"] if edge["target"] == "end")
+    last["target"] = "loop"
+    source["edges"] += [{"source": "loop", "target": target} for target in ("loop", "end")]
+
+
 def execution(old_id: int) -> Execution:
     """What an execution of the sample has become."""
     return Execution.objects.get(cuid=_OLD.cuid("execution", str(old_id)))

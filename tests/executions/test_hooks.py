@@ -16,6 +16,7 @@ from executions import background, services
 from executions.models import Execution, Job, Secret, Status
 from executions.services.hooks import signature
 from tests.executions.engine.test_branches import source, started
+from tests.executions.engine.test_step_budget import looping
 from workflows.graph import data_problems, node_types
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
@@ -83,6 +84,20 @@ def test_what_is_delivered_is_saved_and_a_second_time_does_nothing() -> None:
     assert state(execution) == "done" and execution.entity.fields == {"risk": {"score": 3}}
     services.submit(execution, node="form", data={"note": "x"})
     assert deliver(execution).json() == {"taken": False}
+
+
+def test_delivery_is_kept_at_the_step_when_it_sets_the_execution_looping(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("executions.engine.advance.STEP_BUDGET", 20)
+    hook = {"type": "webhook", "data": {"secret": "HOOK", "save_to": "risk"}}
+    execution = started(looping("start>hook", "hook>mark", hook=hook), again=True)
+    assert deliver(execution).json() == {"taken": True}
+    step = execution.steps.get(node_id="hook")
+    assert (step.incident["code"], step.input["value"]) == ("step_budget", {"score": 3})
+    assert state(execution) == "incident"
+    assert execution.entity.fields == {"again": True}
+    assert deliver(execution).status_code == 503
 
 
 @pytest.mark.postgresql

@@ -11,12 +11,19 @@ from executions import guards, services
 from executions.engine.nodes.behaviour import NotAwaited
 from executions.models import Execution, Status, Vote
 from tests.conftest import Scenario
-from tests.executions.engine.test_branches import source, standing, started
+from tests.executions.engine.test_branches import condition, source, standing, started
+from tests.executions.engine.test_never_stuck import ONE_FORM, fail_at
 from tests.executions.test_clock import last, waiting
 from tests.factories import UserFactory, call, drawn, form
 from workflows import services as drawing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+
+
+def choosing() -> dict[str, Any]:
+    """A form, and a condition behind it."""
+    nodes = {**ONE_FORM, "way": condition("on", "x"), "bad": "fail"}
+    return source(nodes, "start>form", "form>way", "way.on>end", "way.default>bad")
 
 
 def approving(**data: Any) -> dict[str, Any]:
@@ -138,16 +145,9 @@ class TestIncident:
             services.skip(execution, node="sleep", handle="x")
         assert services.skip(execution, node="sleep").status == Status.COMPLETED
 
-    def test_skip_of_a_node_with_named_exits(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("executions.engine.advance.STEP_BUDGET", 1)
-        rule = {"field": "x", "op": "exists"}
-        nodes: dict[str, str | dict[str, Any]] = {
-            "start": "start",
-            "way": {"type": "condition", "data": {"branches": [{"handle": "on", "rule": rule}]}},
-            "end": "end",
-            "bad": "fail",
-        }
-        execution = started(source(nodes, "start>way", "way.on>end", "way.default>bad"))
+    def test_skip_of_a_node_with_named_exits(self) -> None:
+        execution = started(choosing())
+        fail_at(execution, "form", "way", "condition")
         with pytest.raises(guards.NoSuchHandle, match="Name the exit to leave by: 'on', 'default'"):
             services.skip(execution, node="way")
         assert services.skip(execution, node="way", handle="on").status == Status.COMPLETED

@@ -135,15 +135,18 @@ def _is_decidable(step: Step) -> bool:
 
 
 def lived(drawn: list[Block], seed: int, edited: tuple[int, list[Block]] | None) -> World:
-    world, choose = World(drawn), Random(seed)
-    editing = Random(edited[0]) if edited else None
-    for number in range(ACTIONS):
-        if not world.act(world.root, choose, carry_on=False):
-            break
-        if editing and edited:
-            world.edit(editing, edited[1])
-        if number % 4 == 0:
-            assert integrity.violations() == []
+    with pytest.MonkeyPatch.context() as patched:
+        # So low that some graphs pass it, and what they did is undone.
+        patched.setattr("executions.engine.advance.STEP_BUDGET", 25)
+        world, choose = World(drawn), Random(seed)
+        editing = Random(edited[0]) if edited else None
+        for number in range(ACTIONS):
+            if not world.act(world.root, choose, carry_on=False):
+                break
+            if editing and edited:
+                world.edit(editing, edited[1])
+            if number % 4 == 0:
+                assert integrity.violations() == []
     world.carry_to_the_end(world.root, choose)
     for other in world.others:
         world.carry_to_the_end(other, choose)
@@ -162,11 +165,8 @@ def test_no_edit_strands_an_execution_nor_changes_what_it_does(
     edits: int,
     redrawn: list[Block],
 ) -> None:
-    with pytest.MonkeyPatch.context() as patched:
-        # So low that some graphs pass it, and have incidents at nodes of every type.
-        patched.setattr("executions.engine.advance.STEP_BUDGET", 25)
-        alone = lived(drawn, seed, None)
-        edited = lived(drawn, seed, (edits, redrawn))
+    alone = lived(drawn, seed, None)
+    edited = lived(drawn, seed, (edits, redrawn))
     assert edited.history() == alone.history()
     assert edited.root.status == alone.root.status
     edited.root.entity.refresh_from_db()

@@ -9,6 +9,7 @@ from workflows.graph.drawing import (
     Graph,
     Node,
     calls_in,
+    reach,
 )
 from workflows.graph.node_types import (
     COMMON_KEYS,
@@ -53,6 +54,7 @@ __all__ = [
     "incompatible",
     "node_types",
     "parse",
+    "reach",
     "register",
     "type_words",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,12 +39,33 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One edge of a graph; ``handle`` names the exit of its source that it leaves by."""
+    """One edge of a graph; ``handle`` names the exit of its source that it leaves by.
+
+    ``number`` tells apart the edges of a fork that lead to the same node.
+    """
 
     source: str
     target: str
     handle: str | None
     index: int
+    number: int = 1
+
+    @property
+    def name(self) -> str | list[Any]:
+        """How stored data name the edge: by its source; in a list, by its handle and number too."""
+        if self.number > 1:
+            return [self.source, self.handle, self.number]
+        return self.source if self.handle is None else [self.source, self.handle]
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How branches can come to a node: each edge into it has a bit of its own."""
+
+    bits: Mapping[str, int]
+    """The bit of each edge, by the ``repr`` of its name."""
+    from_node: Mapping[str, int]
+    """By node id, the edges by which a branch can come from there, not through the node itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +76,17 @@ class Graph:
     edges: Sequence[Edge]
     start: Node
     calls: list[Node]
-    exits: Mapping[str, Mapping[str | None, str]]
-    """By node id, the target of each named exit; a single exit stands under None."""
-    forks: Mapping[str, Sequence[str]]
-    """By node id, all targets of a node that takes every way at once."""
-    _sources: dict[str, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
+    exits: Mapping[str, Mapping[str | None, Edge]]
+    """By node id, the edge of each named exit; a single exit stands under None."""
+    forks: Mapping[str, Sequence[Edge]]
+    """By node id, all edges of a node that takes every way at once."""
+    _incoming: dict[str, list[Edge]] = field(default_factory=dict, compare=False, repr=False)
+    _ways: dict[str, Ways] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Sort the edges by their target."""
+        for edge in self.edges:
+            self._incoming.setdefault(edge.target, []).append(edge)
 
     def node(self, node_id: str) -> Node:
         """Return the node with this id (KeyError if there is none)."""
@@ -69,21 +96,52 @@ class Graph:
         """Return the cuids of the workflows that are called, each once, in order."""
         return list(dict.fromkeys(node.data["workflow"] for node in self.calls))
 
-    def follow(self, node_id: str, handle: str | None = None) -> Node:
-        """Return the node that a node leads to; a single exit is taken whatever the handle."""
-        ways = self.exits.get(node_id, {})
-        target = ways.get(None) or ways.get(handle)
-        if target is None:
-            raise LookupError(f"Node {quoted(node_id)} has no way out by {handle!r}.")
-        return self.nodes[target]
+    def exit(self, node_id: str, handle: str | None = None) -> Edge:
+        """Return the edge by which a node is left; a single exit is taken whatever the handle.
 
-    def sources_of(self, node_id: str) -> frozenset[str]:
-        """Return the ids of all nodes from which this one can be reached; worked out once."""
-        if node_id not in self._sources:
-            # What lies behind the node is reached through it: no arrival of its own.
-            pairs = ((edge.target, edge.source) for edge in self.edges if edge.source != node_id)
-            self._sources[node_id] = frozenset(reach([node_id], pairs) - {node_id})
-        return self._sources[node_id]
+        Raises ``LookupError`` when the node has no such exit.
+        """
+        edges = self.exits.get(node_id, {})
+        edge = edges.get(None) or edges.get(handle)
+        if edge is None:
+            raise LookupError(f"Node {quoted(node_id)} has no way out by {handle!r}.")
+        return edge
+
+    def follow(self, node_id: str, handle: str | None = None) -> Node:
+        """Return the node that a node leads to, as ``exit`` says."""
+        return self.nodes[self.exit(node_id, handle).target]
+
+    def incoming(self, node_id: str) -> Sequence[Edge]:
+        """Return the edges that lead into a node."""
+        return self._incoming.get(node_id, ())
+
+    def ways_to(self, node_id: str) -> Ways:
+        """Return how branches can come to a node; worked out once."""
+        if node_id not in self._ways:
+            incoming = self.incoming(node_id)
+            bits = {repr(edge.name): 1 << place for place, edge in enumerate(incoming)}
+            from_node: dict[str, int] = defaultdict(int)
+            for edge in incoming:
+                from_node[edge.source] |= bits[repr(edge.name)]
+            from_node.pop(node_id, None)
+            self._spread(from_node, without=node_id)
+            self._ways[node_id] = Ways(bits, dict(from_node))
+        return self._ways[node_id]
+
+    def _spread(self, from_node: dict[str, int], without: str) -> None:
+        """Add to each node the bits of the nodes that it leads to, until nothing is added."""
+        due = deque(from_node)
+        queued = set(due)
+        while due:
+            node = due.popleft()
+            queued.remove(node)
+            for edge in self.incoming(node):
+                source = edge.source
+                if source != without and from_node[node] & ~from_node[source]:
+                    from_node[source] |= from_node[node]
+                    if source not in queued:
+                        queued.add(source)
+                        due.append(source)
 
 
 def reach(roots: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:

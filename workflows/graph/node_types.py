@@ -50,6 +50,10 @@ class NodeType:
     """Nothing follows a node of this type."""
     forks: bool = False
     """All ways out are taken at once."""
+    merges: bool = False
+    """Branches that come together here are waited for."""
+    waits: bool = True
+    """Whether an execution can wait here: False where it always goes on at once."""
     exits: tuple[str, ...] | None = ()
     """The names of the exits: none for the one exit without a name, None if the data name them."""
     schema: ClassVar[Mapping[str, Any]] = {}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from workflows.graph.drawing import RUN_WORKFLOW, START, Edge, Graph, Node, reach
+from workflows.graph.loops import endless_loops
 from workflows.graph.node_types import data_problems, node_types
 from workflows.jsontext import below, kind, quoted, unstorable_in
 from workflows.refusals import Problem, Refusal
@@ -38,6 +39,7 @@ class _Parse:
         self.nodes: dict[str, Node] = {}
         self.edges: list[Edge] = []
         self.outgoing: dict[str, list[Edge]] = defaultdict(list)
+        self.alike: Counter[tuple[str, str, str | None]] = Counter()
         self.sound = True
         self.lost: set[str] = set()
         self.unclear: set[str] = set()
@@ -50,7 +52,7 @@ class _Parse:
         self.sound = False
         self.report(pointer, detail)
 
-    def read(self, source: object) -> Graph | None:
+    def read(self, source: object, *, is_new: bool) -> Graph | None:
         if not self.read_shape(source):
             return None
         assert isinstance(source, dict)
@@ -64,12 +66,14 @@ class _Parse:
         starts = self.check_terminals()
         exits = {node.id: self.check_exits(node) for node in self.nodes.values()}
         forks = {
-            node.id: tuple(edge.target for edge in self.outgoing[node.id])
+            node.id: tuple(self.outgoing[node.id])
             for node in self.nodes.values()
             if node.type in self.types and self.types[node.type].forks
         }
         if self.sound:
             self.checkreach(starts[0])
+        if is_new and self.sound and not self.problems:
+            self.check_loops()
         if self.problems:
             return None
         calls = [node for node in self.nodes.values() if node.type == RUN_WORKFLOW]
@@ -162,7 +166,10 @@ class _Parse:
             if isinstance(source, str):
                 self.unclear.add(source)
         if isinstance(source, str) and source in self.nodes:
-            edge = Edge(source, str(target), str(handle) if handle is not None else None, index)
+            exit_ = str(handle) if handle is not None else None
+            ends = (source, str(target), exit_)
+            self.alike[ends] += 1
+            edge = Edge(*ends, index, self.alike[ends])
             self.edges.append(edge)
             self.outgoing[source].append(edge)
         if isinstance(target, str) and target in self.nodes and self.nodes[target].type == START:
@@ -181,7 +188,7 @@ class _Parse:
                 self.flaw("/nodes", "The graph has no end and no fail, so nothing could finish.")
         return starts
 
-    def check_exits(self, node: Node) -> dict[str | None, str]:
+    def check_exits(self, node: Node) -> dict[str | None, Edge]:
         edges, at, name = (self.outgoing[node.id], f"/nodes/{node.index}", quoted(node.id))
         if node.id in self.unclear:
             self.sound = False
@@ -199,8 +206,8 @@ class _Parse:
             if len(edges) > 1 and not node_type.forks:
                 detail = "only a node with named exits may have more than one."
                 self.flaw(at, f"Node {name} has {len(edges)} ways out; {detail}")
-            return {None: edges[0].target} if edges else {}
-        exits: dict[str | None, str] = {}
+            return {None: edges[0]} if edges else {}
+        exits: dict[str | None, Edge] = {}
         for edge in edges:
             where = f"/edges/{edge.index}/sourceHandle"
             if edge.handle not in handles:
@@ -212,7 +219,7 @@ class _Parse:
             elif edge.handle in exits:
                 detail = f"The exit {quoted(edge.handle)} of node {name} has more than one edge."
                 self.flaw(where, detail)
-            exits[edge.handle] = edge.target
+            exits[edge.handle] = edge
         for handle in handles:
             if handle not in exits and "source" not in self.lost:
                 self.flaw(at, f"Node {name} has no edge for its exit {quoted(handle)}.")
@@ -229,11 +236,23 @@ class _Parse:
             elif node.id not in finishing:
                 self.report(at, f"From node {name} no end can be reached.")
 
+    def check_loops(self) -> None:
+        for node in endless_loops(list(self.nodes.values()), self.outgoing):
+            self.report(
+                f"/nodes/{node.index}",
+                f"Node {quoted(node.id)} is part of a loop that never ends: nothing in the loop "
+                "waits, and no condition leaves it.",
+            )
 
-def parse(source: object) -> Graph:
-    """Return the checked graph, or raise WorkflowValidationError with everything that is wrong."""
+
+def parse(source: object, *, is_new: bool = False) -> Graph:
+    """Return the checked graph, or raise WorkflowValidationError with everything that is wrong.
+
+    ``is_new``: also refuse what executions of stored versions may still have to run: a loop
+    that never ends.
+    """
     reading = _Parse()
-    graph = reading.read(source)
+    graph = reading.read(source, is_new=is_new)
     if graph is None:
         raise WorkflowValidationError(capped(reading.problems))
     return graph

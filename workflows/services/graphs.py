@@ -71,7 +71,7 @@ def _save_graph(
     dry_run: bool,
     check: Callable[[], None] | None,
 ) -> SavedGraph:
-    graph = parse(source)
+    graph = parse(source, is_new=True)
     assert isinstance(source, dict)
     source = {"nodes": source["nodes"], "edges": source["edges"]}
     with transaction.atomic():
@@ -107,7 +107,7 @@ def _save_graph(
 def graph_problems(workflow: Workflow, source: object) -> list[Problem]:
     """All that a save of this graph would find wrong in it as things are now, without a lock."""
     try:
-        graph = parse(source)
+        graph = parse(source, is_new=True)
         assert isinstance(source, dict)
         _judge_calls(workflow, source, graph)
     except WorkflowValidationError as refusal:

@@ -28,6 +28,7 @@ class Condition(Behaviour):
     """Leaves by the first branch whose rule holds, else by ``default``."""
 
     name = "condition"
+    waits = False
     exits = None
     schema: ClassVar = {
         "properties": {

@@ -9,6 +9,7 @@ class End(Behaviour):
     """Ends its branch."""
 
     name = "end"
+    waits = False
     ends = True
 
     def enter(self, visit: Visit) -> None:

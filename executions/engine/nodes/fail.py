@@ -12,6 +12,7 @@ class Fail(Behaviour):
     """Fails the execution at once."""
 
     name = "fail"
+    waits = False
     ends = True
     schema: ClassVar = {
         "properties": {

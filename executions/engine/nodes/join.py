@@ -6,13 +6,15 @@ from executions.engine.nodes.behaviour import Behaviour, Visit
 
 
 class Join(Behaviour):
-    """Waits for every branch that can still arrive; one that took another way is not waited for.
+    """Waits for the branches that can still arrive by an edge by which none has come yet.
 
-    It goes on once no open step of the execution can reach it (the inclusive join, "general
-    synchronizing merge" of van der Aalst's patterns).
+    A branch that took another way is not waited for, nor one that can also come by an edge by
+    which another has come (the inclusive merge of BPMN 2.0).
     """
 
     name = "join"
+    merges = True
+    waits = False
 
     def enter(self, visit: Visit) -> None:
         """Wait for the others."""

@@ -9,6 +9,7 @@ class Parallel(Behaviour):
     """Takes all its ways out; each is a branch of its own."""
 
     name = "parallel"
+    waits = False
     forks = True
 
     def enter(self, visit: Visit) -> None:

@@ -15,6 +15,7 @@ class SetField(Behaviour):
     """Writes the values that it names, and takes the fields away that it clears."""
 
     name = "set_field"
+    waits = False
     schema: ClassVar = {
         "properties": {
             "values": {

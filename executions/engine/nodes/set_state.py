@@ -12,6 +12,7 @@ class SetState(Behaviour):
     """Sets what the operator sees as the stage, and the progress in percent."""
 
     name = "set_state"
+    waits = False
     schema: ClassVar = {
         "properties": {
             "state": {

@@ -10,6 +10,7 @@ class Start(Behaviour):
     """Goes on at once."""
 
     name = START
+    waits = False
 
     def enter(self, visit: Visit) -> None:
         """Leave by the only exit."""

@@ -108,7 +108,8 @@ class _Deciding:
                     pointer = f"/nodes/{place}/data/workflow"
                     self._flawed(version, pointer, f"No workflow has the id {quoted(callee)}.")
             try:
-                self.graphs[key] = parse(source)
+                is_latest = version is self.old.workflows[version.workflow].latest
+                self.graphs[key] = parse(source, is_new=is_latest)
             except WorkflowValidationError as refusal:
                 for problem in refusal.problems:
                     self._flawed(version, problem.pointer, problem.detail)

@@ -12,11 +12,13 @@ from typing import Any
 
 from django.utils import timezone
 
+from executions.engine import joins
 from executions.engine.advance import Advance
+from executions.integrity.branches import unknown_edges
 from executions.integrity.standing import NEEDED, asked_at, without_job
 from executions.models import LIVE, OPEN, Entity, Execution, Job, JobKind, Status, Step, StepState
 from executions.services.repairs.telling import Report
-from workflows.graph import calls_in
+from workflows.graph import Graph, calls_in
 from workflows.models import Version
 
 REPAIRED = "repaired"
@@ -41,6 +43,7 @@ class Standing:
             if execution.status in LIVE:
                 self._stand_somewhere(execution)
         self._tell_callers()
+        self._go_on_at_joins()
         self._come_back()
         self._ask()
 
@@ -200,6 +203,37 @@ class Standing:
                     f"{child.status}.",
                     before={"node": step.node_id, "state": step.state},
                 )
+
+    def _go_on_at_joins(self) -> None:
+        for execution in self._members():
+            if execution.status not in LIVE:
+                continue
+            advance = self._advance()
+            run = advance.run_of(self._current(advance, execution.pk))
+            for step in run.open_steps:
+                if step.type == joins.JOIN:
+                    self._forget_edges(execution, run.manager.graph, step)
+            ready = joins.ready(run.manager.graph, run.open_steps)
+            if ready is not None:
+                advance.finish()
+                self.report.mend(
+                    execution, f"Its join “{ready.node_id}” has gone on: it waits for no branch."
+                )
+
+    def _forget_edges(self, execution: Execution, graph: Graph, step: Step) -> None:
+        unknown = unknown_edges(graph, step)
+        if not unknown:
+            return
+        before = step.input
+        names = [None if name in unknown else name for name in joins.arrivals(step)]
+        joins.arrive(step, names)
+        Step._base_manager.filter(pk=step.pk).update(input=step.input)
+        self.report.mend(
+            execution,
+            f"By which edges the branches at its join “{step.node_id}” came is unknown.",
+            before={"node": step.node_id, "input": before},
+            after={"node": step.node_id, "input": step.input},
+        )
 
     def _come_back(self) -> None:
         for execution in self._members():

@@ -13,9 +13,10 @@ from django.utils import timezone
 from executions import services
 from executions.models import Execution, Status
 from tests.conftest import Scenario
-from tests.executions.engine.test_branches import source, started
+from tests.executions.engine.test_branches import started
+from tests.executions.engine.test_never_stuck import fail_at
 from tests.executions.test_clock import waiting
-from tests.executions.test_interventions import approving
+from tests.executions.test_interventions import approving, choosing
 from tests.factories import UserFactory
 from tests.workflows.admin.staff import VIEW, page, staff, text, told
 from workflows.models import AuditEntry
@@ -111,16 +112,9 @@ def test_an_incident_is_retried_or_skipped(operator: Client) -> None:
     assert status(execution) == Status.COMPLETED
 
 
-def test_a_skip_names_one_of_the_exits(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("executions.engine.advance.STEP_BUDGET", 1)
-    rule = {"field": "x", "op": "exists"}
-    nodes: dict[str, Any] = {
-        "start": "start",
-        "way": {"type": "condition", "data": {"branches": [{"handle": "on", "rule": rule}]}},
-        "end": "end",
-        "bad": "fail",
-    }
-    execution = started(source(nodes, "start>way", "way.on>end", "way.default>bad"))
+def test_a_skip_names_one_of_the_exits(operator: Client) -> None:
+    execution = started(choosing())
+    fail_at(execution, "form", "way", "condition")
     shown = asked(operator, execution, "skip")
     assert "<option>on</option><option>default</option>" in shown
     assert "Name the exit to leave by" in told(decide(operator, execution, "skip"))[0]

@@ -13,6 +13,8 @@ from executions import services as running
 from executions.engine import stored
 from executions.models import Execution, StepState
 from tests.conftest import Scenario
+from tests.executions.engine.test_step_budget import form as looping_form
+from tests.executions.engine.test_step_budget import looping
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
@@ -23,6 +25,7 @@ from tests.factories import (
     form,
 )
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
+from workflows import services as drawing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,6 +46,44 @@ LISTED = {
     "ended_at",
     "started_by",
 }
+
+
+class TestStepBudget:
+    def start(self, api: Client, graph: dict[str, Any], **fields: Any) -> dict[str, Any]:
+        workflow = WorkflowFactory()
+        drawing.save_graph(workflow, graph, based_on=1)
+        kind = workflow.entity_name_type
+        finding = FindingFactory(entity_name_type=kind, fields=fields)
+        body = {"workflow": workflow.cuid, "entity": finding.cuid}
+        response = api.post("executions/", body)
+        assert response.status_code == 201
+        created: dict[str, Any] = response.json()
+        return created
+
+    def require_incident(self, shown: dict[str, Any], node: str) -> None:
+        assert shown["status"] == "waiting"
+        [step] = shown["open_steps"]
+        assert (step["node"], step["incident"]["code"]) == (node, "step_budget")
+
+    def test_start_answers_with_the_incident_when_a_loop_never_waits(self, api: Client) -> None:
+        shown = self.start(api, looping("start>mark"), again=True)
+        self.require_incident(shown, "start")
+        retried = api.post(f"executions/{shown['cuid']}/retry/", {"node": "start"})
+        assert retried.status_code == 200
+        self.require_incident(retried.json(), "start")
+        assert api.post(f"executions/{shown['cuid']}/cancel/", {}).json()["status"] == "cancelled"
+
+    def test_submit_answers_with_the_incident_when_a_loop_never_waits(self, api: Client) -> None:
+        shown = self.start(api, looping("start>form", "form>mark", form=looping_form()))
+        path = f"executions/{shown['cuid']}/"
+        answer = api.post(f"{path}submit/", {"node": "form", "data": {"again": True}})
+        assert answer.status_code == 200
+        self.require_incident(answer.json(), "form")
+        steps = api.get(f"{path}steps/").json()["results"]
+        assert {row["node"]: row["input"] for row in steps} == {
+            "start": None,
+            "form": {"again": True},
+        }
 
 
 def test_an_execution_at_a_form(api: Client, scenario: Scenario) -> None:

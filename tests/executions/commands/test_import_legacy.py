@@ -21,6 +21,7 @@ from tests.executions.legacy import (
     row,
     rows,
     sample,
+    with_endless_loop,
     workflow,
 )
 from tests.factories import FindingTypeFactory, UserFactory
@@ -336,6 +337,23 @@ def test_a_branch_that_waits_at_a_join_waits_on(importing: Importing) -> None:
     assert importing(data)["error"] == ""
     assert execution(111).steps.open().count() == 2
     running.submit(execution(111), node="attest", data={"statement": "so"})
+    assert execution(111).status == "completed"
+
+
+def test_old_version_with_an_endless_loop_comes_in_when_it_is_not_the_latest(
+    importing: Importing,
+) -> None:
+    data = sample()
+    with_endless_loop(row(data, "versions", 91)["source"])
+    assert importing(data)["error"] == ""
+    assert execution(111).status == "waiting"
+
+
+def test_branches_at_a_join_are_released_when_all_stand_there(importing: Importing) -> None:
+    data = sample()
+    branches(data)
+    row(data, "executions", 111)["current_nodes"] = [{"node": "join"}, {"node": "join"}]
+    assert importing(data)["error"] == ""
     assert execution(111).status == "completed"
 
 

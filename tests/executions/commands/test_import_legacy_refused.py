@@ -10,7 +10,14 @@ from django.core.management import CommandError, call_command
 
 from executions import services as running
 from executions.models import Execution
-from tests.executions.legacy import Importing, carry_to_the_end, row, rows, sample
+from tests.executions.legacy import (
+    Importing,
+    carry_to_the_end,
+    row,
+    rows,
+    sample,
+    with_endless_loop,
+)
 from tests.factories import FindingTypeFactory
 from workflows.models import Workflow
 
@@ -25,6 +32,10 @@ def no_end(data: dict[str, Any]) -> None:
     source = row(data, "versions", 51)["source"]
     source["nodes"].pop()
     source["edges"].pop()
+
+
+def endless(data: dict[str, Any]) -> None:
+    with_endless_loop(row(data, "versions", 51)["source"])
 
 
 def nowhere(data: dict[str, Any]) -> None:
@@ -60,6 +71,7 @@ def cycle(data: dict[str, Any]) -> None:
 UNDECIDED: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
     (broken_graph, "/versions/2/source/nodes/1/type", "unknown type 'telepathy'"),
     (no_end, "/versions/2/source/nodes", "no end and no fail"),
+    (endless, "/versions/2/source/nodes/4", "part of a loop that never ends"),
     (nowhere, "/executions/2/current_nodes", "does not tell where it stands"),
     (elsewhere, "/executions/2/current_nodes/0/node", "'gone', which its version has not"),
     (orphan, "/executions/4/parent", "which called it, has ended"),

@@ -18,6 +18,7 @@ from tests.factories import (
     line,
 )
 from tests.workflows.api.clients import Client, assert_problem, statements
+from tests.workflows.test_loops import TRAP
 from workflows import services
 from workflows.models import Version, Workflow
 
@@ -135,6 +136,14 @@ def test_every_flaw_of_a_graph_is_named(api: Client) -> None:
         "/nodes/2/type",
     }
     assert Version.objects.get().source != source
+
+
+def test_graph_is_refused_when_a_loop_neither_waits_nor_leaves(api: Client) -> None:
+    workflow = WorkflowFactory()
+    body = assert_problem(api.post(f"workflows/{workflow.cuid}/1/", TRAP), 400, "invalid_graph")
+    assert [row["pointer"] for row in body["errors"]] == ["/nodes/1", "/nodes/2"]
+    response = api.post(f"workflows/{workflow.cuid}/1/?dry_run=true", TRAP)
+    assert_problem(response, 400, "invalid_graph")
 
 
 def test_calls_are_judged(api: Client, scenario: Scenario) -> None:

@@ -14,6 +14,7 @@ from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, WorkflowFactory, drawn, form
 from tests.test_dry_runs import everything
 from tests.workflows.files import Importing, data_of, exported, titled
+from tests.workflows.test_loops import TRAP
 from workflows import services
 from workflows.models import AuditEntry, Workflow
 
@@ -129,6 +130,10 @@ FLAWS: dict[str, tuple[Edit, str]] = {
     "graph": (
         lambda d: d["workflows"][0]["edges"].pop(),
         "/workflows/0/nodes/0: Node 'start' has no way out.",
+    ),
+    "endless loop": (
+        lambda d: d["workflows"][0].update(copy.deepcopy(TRAP)),
+        "/workflows/0/nodes/1: Node 'fork' is part of a loop that never ends",
     ),
     "node": (
         lambda d: d["workflows"][0]["nodes"].append(None),

@@ -236,7 +236,7 @@ class _Reading:
 
     def judge_graph(self, source: dict[str, Any], at: str) -> None:
         try:
-            parse(source)
+            parse(source, is_new=True)
         except WorkflowValidationError as refusal:
             for problem in refusal.problems:
                 self.report(at + problem.pointer, problem.detail)

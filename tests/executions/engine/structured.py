@@ -1,0 +1,143 @@
+"""Random graphs made of blocks, whose meaning is beyond doubt: each fork has its own join.
+
+``Blocks`` makes them, ``source_of`` draws them, and ``Meaning`` says, from the blocks alone,
+which forms are offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from tests.executions.engine.test_branches import source
+
+Exit = str
+"""A node, or a node and its handle: ``ask`` or ``ask.yes``."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a workflow: a form, a row, a fork, a choice or a loop, with what is in it."""
+
+    kind: str
+    name: str
+    parts: tuple[Block, ...] = ()
+
+    def all(self) -> Iterator[Block]:
+        """The block, and all blocks in it."""
+        yield self
+        for part in self.parts:
+            yield from part.all()
+
+
+class Blocks:
+    """Makes random blocks, nested up to a depth."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.count = 0
+
+    def block(self, depth: int = 4) -> Block:
+        """Make a block."""
+        kind = self.random.choices(
+            ("form", "row", "fork", "choice", "loop"), (30, 25, 25, 10, 10) if depth else (1,) * 5
+        )[0]
+        kind = kind if depth else "form"
+        number = {"form": 0, "loop": 1, "choice": 2}.get(kind) or self.random.choice((2, 2, 3))
+        parts = () if kind == "form" else tuple(self.block(depth - 1) for _ in range(number))
+        self.count += 1
+        return Block(kind, f"{kind}{self.count}", parts)
+
+
+def source_of(block: Block) -> dict[str, Any]:
+    """Draw the graph of a block."""
+    nodes: dict[str, Any] = {"start": "start"}
+    edges: list[str] = []
+    exits = _draw(block, ["start"], nodes, edges)
+    nodes["end"] = "end"
+    return source(nodes, *edges, *(f"{exit_}>end" for exit_ in exits))
+
+
+def _draw(block: Block, exits: list[Exit], nodes: dict[str, Any], edges: list[str]) -> list[Exit]:
+    name, parts = block.name, block.parts
+    if block.kind == "row":
+        for part in parts:
+            exits = _draw(part, exits, nodes, edges)
+        return exits
+    if block.kind == "fork":
+        nodes[name], nodes[f"{name}_join"] = "parallel", "join"
+        edges += [f"{exit_}>{name}" for exit_ in exits]
+        ends = [end for part in parts for end in _draw(part, [name], nodes, edges)]
+        edges += [f"{end}>{name}_join" for end in ends]
+        return [f"{name}_join"]
+    if block.kind == "loop":
+        # Where a loop begins and a block ends in an exit of its own, a node marks the place.
+        nodes[f"{name}_again"] = {"type": "set_state", "data": {"state": name}}
+        edges += [f"{exit_}>{name}_again" for exit_ in exits]
+        exits = _draw(parts[0], [f"{name}_again"], nodes, edges)
+    nodes[name] = {
+        "type": "user_action",
+        "data": {"fields": [{"name": name, "type": "checkbox"}]},
+    }
+    edges += [f"{exit_}>{name}" for exit_ in exits]
+    if block.kind == "form":
+        return [name]
+    rule = {"field": name, "op": "eq", "value": True}
+    nodes[f"{name}_ask"] = {
+        "type": "condition",
+        "data": {"branches": [{"handle": "yes", "rule": rule}]},
+    }
+    edges.append(f"{name}>{name}_ask")
+    if block.kind == "loop":
+        edges.append(f"{name}_ask.yes>{name}_again")
+        return [f"{name}_ask.default"]
+    first = _draw(parts[0], [f"{name}_ask.yes"], nodes, edges)
+    return first + _draw(parts[1], [f"{name}_ask.default"], nodes, edges)
+
+
+@dataclass
+class Meaning:
+    """How far a block has come."""
+
+    block: Block
+    parts: list[Meaning] = field(default_factory=list)
+    done: bool = False
+
+    def __post_init__(self) -> None:
+        """Enter the block."""
+        if self.block.kind in ("row", "loop"):
+            self.parts = [Meaning(self.block.parts[0])]
+        elif self.block.kind == "fork":
+            self.parts = [Meaning(part) for part in self.block.parts]
+
+    @property
+    def offered(self) -> list[str]:
+        """The forms that can be submitted, sorted."""
+        if self.done:
+            return []
+        if self.parts:
+            return sorted(name for part in self.parts for name in part.offered)
+        return [self.block.name]
+
+    def submit(self, name: str, *, answer: bool) -> None:
+        """Submit a form that is offered."""
+        kind, parts = self.block.kind, self.block.parts
+        inner = next((part for part in self.parts if name in part.offered), None)
+        if inner is not None:
+            inner.submit(name, answer=answer)
+            if not all(part.done for part in self.parts):
+                return
+            if kind == "loop":
+                self.parts = []
+            elif kind == "row" and len(self.parts) < len(parts):
+                self.parts.append(Meaning(parts[len(self.parts)]))
+            else:
+                self.done = True
+        elif kind == "choice":
+            self.parts = [Meaning(parts[0 if answer else 1])]
+        elif kind == "loop" and answer:
+            self.parts = [Meaning(parts[0])]
+        else:
+            self.done = True
