@@ -10,6 +10,7 @@ from executions.engine.manager import WorkflowManager
 from executions.engine.nodes import Behaviour
 from executions.models import LIVE, Execution, Status, Step, StepState
 from workflows.graph import Node
+from workflows.values import present
 
 if TYPE_CHECKING:
     from executions.engine.advance import Advance
@@ -45,8 +46,7 @@ class NodeVisit:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        fields: Mapping[str, Any] = self.advance.entity.fields
-        return fields
+        return present(self.advance.entity.fields)
 
     @property
     def now(self) -> datetime:

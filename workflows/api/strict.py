@@ -14,7 +14,7 @@ from rest_framework.exceptions import ErrorDetail, ParseError
 from rest_framework.parsers import JSONParser
 
 from workflows import instances
-from workflows.jsontext import kind, quoted, unstorable, unstorable_in
+from workflows.jsontext import exact_float, kind, quoted, unstorable, unstorable_in
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -29,6 +29,7 @@ class StrictJSONParser(JSONParser):
             return json.loads(
                 stream.read().decode(encoding),
                 parse_constant=_refuse_constant,
+                parse_float=exact_float,
                 object_pairs_hook=_object,
             )
         except ValueError as error:

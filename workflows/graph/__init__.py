@@ -24,6 +24,7 @@ from workflows.graph.parsing import (
     MAX_NODES,
     MAX_PROBLEMS,
     WorkflowValidationError,
+    normalized,
     parse,
 )
 from workflows.graph.schemas import NOT_BLANK, Schema
@@ -52,6 +53,7 @@ __all__ = [
     "data_problems",
     "incompatible",
     "node_types",
+    "normalized",
     "parse",
     "register",
     "type_words",

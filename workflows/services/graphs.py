@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from workflows import guards, locks
 from workflows.database_refusals import translated
-from workflows.graph import Graph, WorkflowValidationError, parse
+from workflows.graph import Graph, WorkflowValidationError, normalized, parse
 from workflows.models import Version, Workflow, calls
 from workflows.models.audit import Action, attempting, record, told
 from workflows.models.version import append_version, release_superseded
@@ -71,9 +71,9 @@ def _save_graph(
     dry_run: bool,
     check: Callable[[], None] | None,
 ) -> SavedGraph:
-    graph = parse(source)
+    graph = parse(source, is_new=True)
     assert isinstance(source, dict)
-    source = {"nodes": source["nodes"], "edges": source["edges"]}
+    source = normalized(source)
     with transaction.atomic():
         own = _lock_for_save(workflow, graph)
         _judge_calls(own, source, graph)
@@ -107,7 +107,7 @@ def _save_graph(
 def graph_problems(workflow: Workflow, source: object) -> list[Problem]:
     """All that a save of this graph would find wrong in it as things are now, without a lock."""
     try:
-        graph = parse(source)
+        graph = parse(source, is_new=True)
         assert isinstance(source, dict)
         _judge_calls(workflow, source, graph)
     except WorkflowValidationError as refusal:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from workflows import guards
+from workflows import guards, triggers
 from workflows.cuid import LENGTH
-from workflows.graph import RUN_WORKFLOW, WorkflowValidationError, parse
+from workflows.graph import RUN_WORKFLOW, WorkflowValidationError, normalized, parse
 from workflows.jsontext import below, kind, quoted, unstorable_in
 from workflows.models import EntityName, Workflow
 from workflows.services.files import layout, texts
@@ -182,6 +182,10 @@ class _Reading:
         if sound and len(self.problems) == known:
             self.judge_trigger(trigger, trigger_data, at)
             self.judge_graph(source, at)
+        if len(self.problems) == known:
+            # As it is stored, so that a file that says the same changes nothing.
+            trigger_data = triggers.normalized(trigger, trigger_data)
+            source = normalized(source)
         return WorkflowEntry(
             named,
             description,
@@ -236,7 +240,7 @@ class _Reading:
 
     def judge_graph(self, source: dict[str, Any], at: str) -> None:
         try:
-            parse(source)
+            parse(source, is_new=True)
         except WorkflowValidationError as refusal:
             for problem in refusal.problems:
                 self.report(at + problem.pointer, problem.detail)
