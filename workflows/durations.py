@@ -46,6 +46,10 @@ class Duration:
         """Return how long it is with years of 365.25 days, to compare it with a limit."""
         return timedelta(days=self.months * 365.25 / 12 + self.days) + self.rest
 
+    def before(self, moment: datetime) -> datetime:
+        """Return the moment that lies this far back from another, as ``after`` does."""
+        return Duration(-self.months, -self.days, -self.rest).after(moment)
+
     def after(self, moment: datetime) -> datetime:
         """Return the moment that lies this far from another, in UTC; negative lengths go back.
 
@@ -53,7 +57,7 @@ class Duration:
         """
         try:
             if self.months or self.days:
-                zone = timezone.get_default_timezone()
+                zone = timezone.get_current_timezone()
                 wall = moment.astimezone(zone).replace(tzinfo=None)
                 wall += relativedelta(months=self.months, days=self.days)
                 moment = moments.in_utc(wall)

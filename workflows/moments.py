@@ -34,7 +34,7 @@ def read(text: str) -> datetime | None:
         return None
     if moment is None or not timezone.is_naive(moment):
         return moment
-    return moment.replace(tzinfo=timezone.get_default_timezone())
+    return moment.replace(tzinfo=timezone.get_current_timezone())
 
 
 def is_date(text: str) -> bool:
@@ -53,7 +53,7 @@ def order(moment: datetime) -> timedelta:
 def in_utc(moment: datetime) -> datetime:
     """Return a moment in UTC; beyond the calendar, as far as it goes."""
     if timezone.is_naive(moment):
-        moment = moment.replace(tzinfo=timezone.get_default_timezone())
+        moment = moment.replace(tzinfo=timezone.get_current_timezone())
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -69,14 +69,18 @@ def normalized(text: str) -> str:
     return text.strip() if is_date(text) else in_utc(moment).isoformat()
 
 
-def resolution(naive: datetime) -> str:
+def resolution(text: str) -> str:
     """Say how a local time is understood that does not exist or exists twice; else be empty."""
-    local = naive.replace(tzinfo=timezone.get_default_timezone(), fold=0)
+    moment = read(text)
+    zone = timezone.get_current_timezone()
+    if moment is None or moment.tzinfo is not zone:
+        return ""
+    naive, local = moment.replace(tzinfo=None), moment.replace(fold=0)
     later = local.replace(fold=1)
     if local.utcoffset() == later.utcoffset():
         return ""
-    taken = timezone.localtime(in_utc(local), local.tzinfo)
-    zone, shown = local.tzinfo, f"{naive:%Y-%m-%d %H:%M}"
+    taken = timezone.localtime(in_utc(local), zone)
+    shown = f"{naive:%Y-%m-%d %H:%M}"
     if taken.replace(tzinfo=None) != naive:
         return f"{shown} does not exist in {zone}: taken as {taken:%H:%M %Z}."
     return f"{shown} comes twice in {zone}: taken as the first, {taken:%H:%M %Z}."

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def is_missing(value: object) -> bool:
-    """Return True for null, a text without a visible character, and an empty list."""
+    """Return True for null, a text of white space only, and an empty list."""
     if isinstance(value, str):
         return not value or value.isspace()
     return value is None or value == []

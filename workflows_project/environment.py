@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
+from zoneinfo import available_timezones
 
 import environ
 from cryptography.fernet import Fernet
@@ -81,6 +82,17 @@ def rate(name: str) -> str | None:
 
     expected = "a rate: a number, a slash, and second, minute, hour or day (100/minute)"
     return _read(name, None, convert, expected)
+
+
+def time_zone(name: str = "TIME_ZONE") -> str:
+    """The name of a time zone of the IANA database; UTC where none is set."""
+
+    def convert(value: str) -> str:
+        if value and value not in available_timezones():
+            raise ValueError(value)
+        return value or "UTC"
+
+    return _read(name, "UTC", convert, "a time zone of the IANA database (Europe/Berlin)")
 
 
 def text(name: str, default: str = "") -> str:

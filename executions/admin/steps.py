@@ -158,6 +158,8 @@ def submit_form(
         "Submitted “{}”; the execution is {} now.", node.label, after.get_status_display().lower()
     )
     model_admin.message_user(request, text, messages.SUCCESS)
+    for told in resolutions(form):
+        model_admin.message_user(request, told, messages.WARNING)
     return back
 
 

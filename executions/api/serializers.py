@@ -14,6 +14,7 @@ from workflows.api.strict import (
     AnyField,
     CuidField,
     InstructionSerializer,
+    MomentField,
     ShownField,
     StrictCharField,
     StrictModelSerializer,
@@ -119,7 +120,7 @@ class IncidentSerializer(serializers.Serializer[Any]):
 
     code = serializers.CharField()
     detail = serializers.CharField()
-    at = serializers.DateTimeField()
+    at = MomentField()
     attempt = serializers.IntegerField(default=1)
 
 
@@ -127,7 +128,7 @@ class NoticeSerializer(serializers.Serializer[Any]):
     """Whom the passing of a deadline was told, or why it could not be."""
 
     state = serializers.ChoiceField(choices=["pending", "sent", "failed"])
-    at = serializers.DateTimeField()
+    at = MomentField()
     to = serializers.ListField(child=serializers.CharField(), default=None, allow_null=True)
     subject = serializers.CharField(default=None, allow_null=True)
     code = serializers.CharField(default=None, allow_null=True)
@@ -149,8 +150,8 @@ class OpenStepSerializer(serializers.ModelSerializer[Step]):
 
     step = serializers.CharField(source="cuid")
     node = serializers.CharField(source="node_id")
-    since = serializers.DateTimeField(source="opened_at")
-    due = serializers.DateTimeField(source="due_at", allow_null=True)
+    since = MomentField(source="opened_at")
+    due = MomentField(source="due_at", allow_null=True)
     notice = NoticeSerializer(allow_null=True)
     form = FormSerializer(allow_null=True)
     incident = IncidentSerializer(allow_null=True)
@@ -233,7 +234,7 @@ class StartSerializer(InstructionSerializer):
 
     workflow = CuidField(queryset=Workflow.objects.all(), only=("id", "cuid", "title"))
     entity = CuidField(queryset=Entity.objects.all(), only=("cuid", "title", *stored.ENTITY))
-    scheduled_for = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    scheduled_for = MomentField(required=False, allow_null=True, default=None)
 
 
 class DeliverySerializer(serializers.Serializer[Any]):

@@ -28,6 +28,7 @@ from workflows.api.resources import EditableResource, Resource, find
 from workflows.api.strict import (
     CuidField,
     InstructionSerializer,
+    MomentField,
     ObjectField,
     ShownField,
     StrictChoiceField,
@@ -120,11 +121,11 @@ class WebhookDeliverySerializer(serializers.ModelSerializer[OutgoingDelivery]):
         ]
         read_only_fields = fields
 
-    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    @extend_schema_field(MomentField(allow_null=True))
     def get_due_at(self, row: OutgoingDelivery) -> Any:
         """When it is tried next; null where it is not any more."""
         waits = row.state == OutgoingDelivery.State.WAITING
-        return serializers.DateTimeField().to_representation(row.due_at) if waits else None
+        return MomentField().to_representation(row.due_at) if waits else None
 
     @extend_schema_field(ObjectField())
     def get_payload(self, row: OutgoingDelivery) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from workflows.jsontext import (
     quoted,
     unstorable,
 )
+from workflows.moment_fields import MomentField
 from workflows.refusals import Problem, Refusal
 from workflows.values import is_missing
 
@@ -212,9 +213,7 @@ def _form_field(field: Mapping[str, Any]) -> forms.Field:
             day = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
             return forms.DateField(widget=day, input_formats=["%Y-%m-%d"], **common)
         case "datetime":
-            attrs = {"type": "datetime-local"}
-            moment = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs=attrs)
-            return forms.DateTimeField(widget=moment, **common)
+            return MomentField(**common)
         case "choice":
             return forms.ChoiceField(
                 choices=[("", "---------"), *choices_of(field).items()], **common

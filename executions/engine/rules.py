@@ -125,7 +125,8 @@ def holds(rule: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
 
 def _of_missing(op: str, literal: Any) -> bool:
     """Whether ``eq`` or ``in`` names a missing value."""
-    return is_missing(literal) if op == "eq" else any(is_missing(item) for item in literal)
+    literals = literal if op == "in" and isinstance(literal, list) else [literal]
+    return any(map(is_missing, literals))
 
 
 def names(rule: Mapping[str, Any]) -> Iterator[str]:

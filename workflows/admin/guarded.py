@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminTextareaWidget, RelatedFieldWidgetWrapper
 from django.contrib.messages.storage import default_storage
@@ -200,6 +201,13 @@ class GuardedAdmin(ModelAdmin[Any]):
         if request.method == "POST":
             _record_form(response, refusal)
         return response
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list; what no database can be asked for leads back to the list without filters."""
+        try:
+            return super().get_changelist_instance(request)
+        except OverflowError as error:
+            raise IncorrectLookupParameters(error) from error
 
     def get_urls(self) -> list[URLPattern]:
         """The rows as CSV before the stock pages."""

@@ -13,6 +13,7 @@ from workflows.api.strict import (
     AnyField,
     CuidField,
     InstructionSerializer,
+    MomentField,
     ShownField,
     StrictCharField,
     StrictModelSerializer,
@@ -51,7 +52,7 @@ class DrainingSerializer(serializers.Serializer[Any]):
 
     change = serializers.CharField(source="change.cuid")
     url = serializers.SerializerMethodField()
-    asked_at = serializers.DateTimeField(source="change.asked_at")
+    asked_at = MomentField(source="change.asked_at")
     asked_by = serializers.CharField(source="change.asked_by.username", allow_null=True)
 
     def get_url(self, row: Any) -> str:
