@@ -19,6 +19,7 @@ from executions.models import OPEN, SUBMIT, Execution, Step, Vote
 from workflows.admin.refused import REFUSING, refusal_of
 from workflows.admin.shown import admin_url
 from workflows.graph import Node
+from workflows.moment_fields import resolutions
 from workflows.refusals import Refusal
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ class ObjectField(forms.JSONField):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["widget"] = forms.Textarea(attrs={"class": "vLargeTextField json", "rows": 6})
-        super().__init__(*args, decoder=ExactDecoder, **kwargs)
+        super().__init__(*args, **{**kwargs, "decoder": ExactDecoder})
 
     def to_python(self, value: Any) -> Any:
         """Return the object."""

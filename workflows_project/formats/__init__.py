@@ -1,1 +1,1 @@
-"""How dates and times are written for people: one format, with the time zone (FORMAT_MODULE_PATH)."""
+"""How dates and times are written for people: one format, which names the time zone."""

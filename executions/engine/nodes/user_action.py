@@ -74,9 +74,10 @@ class UserAction(Behaviour):
     parts: ClassVar = {"fields": form_fields.problems, DEADLINE: deadline_problems}
 
     def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield the fields that the form asks for, with their types."""
+        """Yield the fields that the form asks for as a type of theirs; others may hold anything."""
         for field in data.get("fields", ()):
-            yield field["name"], field.get("type", "text")
+            if "type" in field:
+                yield field["name"], field["type"]
 
     def enter(self, visit: Visit) -> None:
         """Wait for the form, until the deadline if there is one."""

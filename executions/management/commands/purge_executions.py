@@ -20,7 +20,6 @@ from workflows.management.command import ExampleCommand
 from workflows.management.progress import at_work
 
 
-
 class Command(ExampleCommand):
     """Delete trees of executions that have ended, in batches."""
 
@@ -41,7 +40,7 @@ class Command(ExampleCommand):
             type=_length,
             required=True,
             metavar="LENGTH",
-            help="how long ago it has to have ended: 90d, 12w, 36h, P3M, "1 year"",
+            help="how long ago it has to have ended: 90d, 12w, 36h, P3M, '1 year'",
         )
         parser.add_argument(
             "--keep-last", action="store_true", help="keep the last execution of each entity"
