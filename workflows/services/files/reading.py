@@ -12,6 +12,7 @@ from workflows.cuid import LENGTH
 from workflows.graph import RUN_WORKFLOW, WorkflowValidationError, normalized, parse
 from workflows.jsontext import below, kind, quoted, unstorable_in
 from workflows.models import EntityName, Workflow
+from workflows.names import look
 from workflows.services.files import layout, texts
 from workflows.services.files.layout import (
     FileProblem,
@@ -149,9 +150,13 @@ class _Reading:
                 says = f"Two {what} of the file have the cuid {quoted(row.cuid)}."
                 self.report(row.pointer, says)
             cuids |= {row.cuid} if row.cuid else set()
-            of_kind = (row.pointer.split("/")[1], row.title or "")
+            of_kind = (row.pointer.split("/")[1], look(row.title or ""))
             if names and of_kind in titles:
-                self.report(row.pointer, f"Two {what} of the file have the name “{row.title}”.")
+                self.report(
+                    row.pointer,
+                    f"Two {what} of the file have the name “{row.title}”; names that differ only"
+                    " in case, invisible characters or Unicode form are the same.",
+                )
             titles.add(of_kind)
 
     def type(self, value: Any, at: str, noun: str) -> TypeEntry:
