@@ -28,7 +28,7 @@ _DATES, _TIMES = ("years", "months", "weeks", "days"), ("hours", "minutes", "sec
 _UNITS = {"year": "Y", "month": "M", "week": "W", "day": "D", "hour": "H", "minute": "M"}
 _UNITS |= {"second": "S"}
 _WORDS = re.compile(
-    rf"([0-9]+)\s*({'|'.join(_UNITS)})s?\b(?:\s*(?:,|and|,\s*and)\s*|\s*)", re.IGNORECASE
+    rf"([0-9]+)\s*({'|'.join(_UNITS)})s?\b(?:\s*(?:,\s*and|,|and)\s*|\s*)", re.IGNORECASE
 )
 # No calendar holds more: what is beyond is as far as any of them goes.
 _MOST_DATES, _MOST_TIMES = 10**6, 10**10

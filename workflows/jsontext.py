@@ -89,7 +89,8 @@ def exact_float(text: str) -> float:
         InexactNumber: a 64-bit float would round it.
     """
     number = float(text)
-    if not math.isfinite(number) or Decimal(repr(number)) != Decimal(text):
+    # What is not finite is for ``unstorable`` to refuse, which knows where it stands.
+    if math.isfinite(number) and Decimal(repr(number)) != Decimal(text):
         shown = text if len(text) <= 40 else f"{text[:39]}…"
         raise InexactNumber(f"{shown} {_MORE_DIGITS}")
     return number

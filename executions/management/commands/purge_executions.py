@@ -102,7 +102,7 @@ class Command(ExampleCommand):
 def _length(text: str) -> Duration:
     short = re.fullmatch(r"([0-9]+)([hdw])", text)
     spelled = f"P{'T' * (short[2] == 'h')}{text.upper()}" if short else from_words(text)
-    found = parse(spelled) if spelled.startswith("P") else None
+    found = parse(spelled) if re.match("P.*[0-9]", spelled) else None
     if found is None:
         raise ArgumentTypeError("a length such as 90d, 12w, 36h, P3M or '1 year'")
     return found

@@ -154,8 +154,8 @@ class _Reading:
             if names and of_kind in titles:
                 self.report(
                     row.pointer,
-                    f"Two {what} of the file have the name “{row.title}”; names that differ only"
-                    " in case, invisible characters or Unicode form are the same.",
+                    f"Two {what} of the file have the name “{row.title}”. Names that differ only in"
+                    " case, invisible characters or Unicode form count as one.",
                 )
             titles.add(of_kind)
 
