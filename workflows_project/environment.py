@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 import environ
 from cryptography.fernet import Fernet
@@ -88,9 +88,10 @@ def time_zone(name: str = "TIME_ZONE") -> str:
     """The name of a time zone of the IANA database; UTC where none is set."""
 
     def convert(value: str) -> str:
-        if value and value not in available_timezones():
-            raise ValueError(value)
-        return value or "UTC"
+        try:
+            return ZoneInfo(value or "UTC").key
+        except (LookupError, OSError) as error:
+            raise ValueError(value) from error
 
     return _read(name, "UTC", convert, "a time zone of the IANA database (Europe/Berlin)")
 

@@ -16,6 +16,7 @@ from workflows.api.strict import (
     InstructionSerializer,
     MomentField,
     ShownField,
+    ShownModelSerializer,
     StrictCharField,
     StrictModelSerializer,
 )
@@ -47,7 +48,7 @@ class InventoryModelSerializer(StrictModelSerializer[InventoryModel]):
         read_only_fields = ["cuid"]
 
 
-class NamedEntitySerializer(serializers.ModelSerializer[Entity]):
+class NamedEntitySerializer(ShownModelSerializer[Entity]):
     """The entity that an execution works on, by name."""
 
     class Meta:
@@ -64,7 +65,7 @@ class WorkedOnEntitySerializer(NamedEntitySerializer):
         read_only_fields = fields
 
 
-class ListedExecutionSerializer(serializers.ModelSerializer[Execution]):
+class ListedExecutionSerializer(ShownModelSerializer[Execution]):
     """An execution without its steps and pins."""
 
     workflow = ShownField("cuid")
@@ -96,7 +97,7 @@ class ListedExecutionSerializer(serializers.ModelSerializer[Execution]):
         read_only_fields = fields
 
 
-class PinSerializer(serializers.ModelSerializer[Pin]):
+class PinSerializer(ShownModelSerializer[Pin]):
     """The version of a callee that an execution was started with."""
 
     workflow = ShownField("cuid", source="callee")
@@ -135,7 +136,7 @@ class NoticeSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(default=None, allow_null=True)
 
 
-class VoteSerializer(serializers.ModelSerializer[Vote]):
+class VoteSerializer(ShownModelSerializer[Vote]):
     """What somebody has said to an approval."""
 
     user = serializers.CharField(source="username")
@@ -145,7 +146,7 @@ class VoteSerializer(serializers.ModelSerializer[Vote]):
         fields = ["user", "approves", "notes", "at"]
 
 
-class OpenStepSerializer(serializers.ModelSerializer[Step]):
+class OpenStepSerializer(ShownModelSerializer[Step]):
     """A step at which the execution stands."""
 
     step = serializers.CharField(source="cuid")
@@ -196,7 +197,7 @@ class ExecutionSerializer(ListedExecutionSerializer):
         return found
 
 
-class StepSerializer(serializers.ModelSerializer[Step]):
+class StepSerializer(ShownModelSerializer[Step]):
     """A visit to a node."""
 
     step = serializers.CharField(source="cuid")

@@ -31,6 +31,7 @@ from workflows.api.strict import (
     MomentField,
     ObjectField,
     ShownField,
+    ShownModelSerializer,
     StrictChoiceField,
     StrictModelSerializer,
 )
@@ -88,7 +89,7 @@ class TellingSerializer(InstructionSerializer):
     """Nothing else can be asked for."""
 
 
-class AttemptSerializer(serializers.ModelSerializer[DeliveryAttempt]):
+class AttemptSerializer(ShownModelSerializer[DeliveryAttempt]):
     """One attempt: what came back, or why nothing did."""
 
     class Meta:
@@ -98,7 +99,7 @@ class AttemptSerializer(serializers.ModelSerializer[DeliveryAttempt]):
         read_only_fields = fields
 
 
-class WebhookDeliverySerializer(serializers.ModelSerializer[OutgoingDelivery]):
+class WebhookDeliverySerializer(ShownModelSerializer[OutgoingDelivery]):
     """What was told, or is to be told, to a webhook; its cuid is the header ``webhook-id``."""
 
     webhook = ShownField("cuid", source="subscription")

@@ -15,6 +15,7 @@ from workflows.api.strict import (
     InstructionSerializer,
     MomentField,
     ShownField,
+    ShownModelSerializer,
     StrictCharField,
     StrictModelSerializer,
 )
@@ -112,7 +113,7 @@ class WorkflowSerializer(StrictModelSerializer[Workflow]):
         )
 
 
-class VersionSerializer(serializers.ModelSerializer[Version]):
+class VersionSerializer(ShownModelSerializer[Version]):
     """A version without its drawing."""
 
     workflow = ShownField("cuid")

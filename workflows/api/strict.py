@@ -224,17 +224,25 @@ class InstructionSerializer(StrictSerializer):
         return values
 
 
-class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Row]):
-    """A strict serializer whose fields follow a model's."""
+class ShownModelSerializer(serializers.ModelSerializer[Row]):
+    """A serializer whose fields follow a model's; moments are shown in UTC."""
 
     serializer_field_mapping: ClassVar[dict[Any, Any]] = {
         **serializers.ModelSerializer.serializer_field_mapping,
+        models.DateTimeField: MomentField,
+    }
+
+
+class StrictModelSerializer(StrictSerializer, ShownModelSerializer[Row]):
+    """A strict serializer whose fields follow a model's."""
+
+    serializer_field_mapping: ClassVar[dict[Any, Any]] = {
+        **ShownModelSerializer.serializer_field_mapping,
         models.CharField: StrictCharField,
         models.TextField: StrictCharField,
         models.IntegerField: StrictIntegerField,
         models.PositiveIntegerField: StrictIntegerField,
         models.BooleanField: StrictBooleanField,
-        models.DateTimeField: MomentField,
         models.JSONField: ObjectField,
     }
     serializer_choice_field = StrictChoiceField
