@@ -50,5 +50,5 @@ class MomentField(forms.DateTimeField):
 
 def resolutions(form: forms.Form) -> list[str]:
     """Return what a bound form has to say of local times that it had to resolve."""
-    fields = form.fields.values()
-    return [field.resolution for field in fields if getattr(field, "resolution", "")]
+    fields = [field for field in form.fields.values() if isinstance(field, MomentField)]
+    return [field.resolution for field in fields if field.resolution]

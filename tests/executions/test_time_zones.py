@@ -185,5 +185,5 @@ def test_wait_of_a_month_ends_on_its_last_day():
 
 def test_deadline_of_weeks_is_due_then():
     execution = asking(deadline="P2W")
-    step = execution.steps.get(node_id="form")
+    step: Any = execution.steps.get(node_id="form")
     assert abs(step.due_at - step.opened_at - timedelta(days=14)) < timedelta(hours=2)

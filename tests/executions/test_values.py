@@ -45,7 +45,8 @@ def started(*nodes: dict[str, Any], **fields: Any) -> Execution:
 
 
 def fields_of(execution: Execution) -> dict[str, Any]:
-    return Entity.objects.get(pk=execution.entity_id).fields
+    fields: dict[str, Any] = Entity.objects.get(pk=execution.entity_id).fields
+    return fields
 
 
 # Missing
@@ -57,7 +58,7 @@ def test_answer_that_is_blank_is_stored_nowhere_through_api_and_page(type_name):
     api = client_of(superuser=True)
     pages = Client()
     pages.force_login(user_in("participant", is_staff=True))
-    blanks = [{}, {"x": None}, {"x": ""}, {"x": " "}]
+    blanks: list[dict[str, Any]] = [{}, {"x": None}, {"x": ""}, {"x": " "}]
     blanks += [{"x": []}] if type_name == "multiple_choice" else []
     for blank in blanks:
         execution = started(node, form("next"))
@@ -69,8 +70,8 @@ def test_answer_that_is_blank_is_stored_nowhere_through_api_and_page(type_name):
     step = execution.steps.get(node_id="form")
     url = reverse("admin:executions_execution_submit", args=[execution.pk, step.cuid])
     # A browser sends nothing of boxes that are not ticked.
-    blank = {} if type_name == "multiple_choice" else {f"{step.cuid}-x": "  "}
-    pages.post(url, {f"{step.cuid}-note": "n", **blank})
+    unanswered = {} if type_name == "multiple_choice" else {f"{step.cuid}-x": "  "}
+    pages.post(url, {f"{step.cuid}-note": "n", **unanswered})
     assert fields_of(execution) == {"note": "n"}
 
 
@@ -302,7 +303,7 @@ def test_number_that_would_be_rounded_is_refused_everywhere(number):
     api = client_of(superuser=True)
     kind = FindingTypeFactory()
     entity = f'{{"title": "F", "entity_name_type": "{kind.cuid}", "fields": {{"n": {number}}}}}'
-    json_type = {"content_type": "application/json"}
+    json_type: Any = {"content_type": "application/json"}
     answer = api.post("findings/", entity, **json_type)
     assert answer.status_code == 400 and "more digits" in answer.json()["detail"]
     execution = started(form("form", {"name": "x", "type": "number"}))

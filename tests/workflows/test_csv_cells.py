@@ -25,6 +25,6 @@ def test_file_says_utf_8_and_begins_with_a_mark_for_spreadsheets_alone():
     for for_spreadsheets in (False, True):
         answer = response("x", rows, for_spreadsheets=for_spreadsheets)
         assert answer["Content-Type"] == "text/csv; charset=utf-8"
-        body = b"".join(answer)  # type: ignore[arg-type]
+        body = b"".join(answer)
         assert body.startswith(b"\xef\xbb\xbf") is for_spreadsheets
         assert body.decode("utf-8-sig") == "title\r\nÜbermäßig\r\n"

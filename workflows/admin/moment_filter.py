@@ -24,9 +24,10 @@ class MomentListFilter(admin.DateFieldListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """Return only the rows of that time. Raises ``IncorrectLookupParameters``."""
-        for name, values in self.used_parameters.items():
+        parameters: dict[str, Any] = self.used_parameters
+        for name, values in parameters.items():
             if name.rpartition("__")[2] in ("gte", "lt", self.field_path):
-                self.used_parameters[name] = [_moment(value) for value in values]
+                parameters[name] = [_moment(value) for value in values]
         return super().queryset(request, queryset)
 
 
