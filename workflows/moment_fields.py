@@ -7,9 +7,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
-from django.utils.functional import lazy
-from django.utils.text import format_lazy
-from django.utils.translation import gettext_lazy as _
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from workflows import moments
 
@@ -19,23 +18,26 @@ def zone_name() -> str:
     return timezone.get_current_timezone_name()
 
 
-_zone_name = lazy(zone_name, str)
+class MomentInput(forms.DateTimeInput):
+    """An input of a local time, with its time zone beside it."""
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"})
+
+    def render(self, *args: Any, **kwargs: Any) -> SafeString:
+        """Return the input and the name of the zone."""
+        box = super().render(*args, **kwargs)
+        return format_html('{} <span class="zone">{}</span>', box, zone_name())
 
 
 class MomentField(forms.DateTimeField):
-    """A date with a time; without an offset it is in ``TIME_ZONE``, which the help text names.
+    """A date with a time; without an offset it is in ``TIME_ZONE``, which the input names.
 
     A local time that does not exist or exists twice is resolved, and ``resolution`` says how.
     """
 
+    widget = MomentInput
     resolution = ""
-
-    def __init__(self, *, help_text: Any = "", **kwargs: Any) -> None:
-        zone = format_lazy(_("Time zone: {zone}."), zone=_zone_name())
-        told = format_lazy("{} {}", help_text, zone) if help_text else zone
-        attrs = {"type": "datetime-local"}
-        widget = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs=attrs)
-        super().__init__(widget=widget, help_text=told, **kwargs)
 
     def to_python(self, value: Any) -> Any:
         """Return the moment in UTC."""
