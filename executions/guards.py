@@ -233,9 +233,16 @@ def refuse_fields(entity: Any) -> None:
     """Raises ``InvalidFields`` when the fields are no object, or hold what no database keeps."""
     if not isinstance(entity.fields, dict):
         raise InvalidFields(problems=[Problem("/fields", InvalidFields.code, "Not an object.")])
+    before = entity.read_fields
+    # Numbers were stored before they had to be exact: those that stay as they are may.
+    changed = {
+        name: value
+        for name, value in entity.fields.items()
+        if name not in before or repr(before[name]) != repr(value)
+    }
     problems = [
         Problem(f"/fields{pointer}", InvalidFields.code, detail)
-        for pointer, detail in unstorable_in(entity.fields)
+        for pointer, detail in unstorable_in(changed)
     ]
     if problems:
         raise InvalidFields(problems[0].detail, problems=problems)

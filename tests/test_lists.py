@@ -245,7 +245,7 @@ def test_so_does_a_row_and_its_etag_is_that_of_the_whole(
 
 
 def table(response: Any) -> list[dict[str, str]]:
-    assert response["Content-Type"] == "text/csv"
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
     text = b"".join(response.streaming_content).decode()
     return list(csv.DictReader(io.StringIO(text)))
 

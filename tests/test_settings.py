@@ -40,6 +40,7 @@ VARIABLES = (
     "SECRETS_KEY",
     "SECURE_SSL_REDIRECT",
     "SWEEP_SECONDS",
+    "TIME_ZONE",
     *(f"THROTTLE_{scope}" for scope in ("READ", "WRITE", "START", "TOKEN", "HOOK")),
     "TOKEN_HOURS",
     "WEBHOOK_KEEP_DAYS",
@@ -414,3 +415,18 @@ def test_login_class_is_added_when_the_environment_names_it(tmp_path: Path) -> N
 
     assert without.stdout == "401 ['ModelBackend']\n", without.stderr
     assert added.stdout == "200 ['ModelBackend', 'Backend']\n", added.stderr
+
+
+@pytest.mark.parametrize("name", ["", "UTC", "Europe/Berlin", "America/Argentina/Ushuaia"])
+def test_time_zone_is_of_the_environment(settings_from: Reader, name: str) -> None:
+    found = settings_from(DEBUG="1", TIME_ZONE=name)
+    assert (found["TIME_ZONE"], found.problems) == (name or "UTC", [])
+
+
+@pytest.mark.parametrize("name", ["Berlin", "Europe", "+02:00", "../etc/passwd"])
+def test_time_zone_that_is_none_is_a_problem_and_utc(settings_from: Reader, name: str) -> None:
+    found = settings_from(DEBUG="1", TIME_ZONE=name)
+    assert found["TIME_ZONE"] == "UTC"
+    assert found.problems == [
+        f"TIME_ZONE={name!r} is not a time zone of the IANA database (Europe/Berlin)."
+    ]

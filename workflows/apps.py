@@ -71,7 +71,7 @@ class WorkflowsConfig(AppConfig):
     name = "workflows"
 
     def ready(self) -> None:
-        from workflows import seals, signals  # noqa: F401
+        from workflows import seals, signals, text_search  # noqa: F401
 
         seals.seal("workflows_workflow_sealed", "workflows_workflow", ("cuid",))
         seals.seal(
@@ -136,5 +136,6 @@ class WorkflowsConfig(AppConfig):
         )
         seals.keep("workflows_auditentry_kept", "workflows_auditentry")
         connection_created.connect(take_more_at_once)
+        text_search.install()
         pre_migrate.connect(remove_seals, sender=self)
         post_migrate.connect(install_seals, sender=self)

@@ -6,11 +6,15 @@ import csv
 import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from django.http import StreamingHttpResponse
 
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What OWASP names: a text that begins so is a formula to some spreadsheet."""
+BOM = "\ufeff"
+_UNSEEN = f" \u00a0\u200b\u2060{BOM}\v\f\0"
 
 
 class _Echo:
@@ -20,9 +24,21 @@ class _Echo:
         return text
 
 
-def response(name: str, rows: Iterable[Iterable[Any]]) -> StreamingHttpResponse:
-    """These rows, the first of them the names of the columns, as a file to keep."""
-    answer = StreamingHttpResponse(_lines(rows), content_type="text/csv")
+def response(
+    name: str, rows: Iterable[Iterable[Any]], *, for_spreadsheets: bool = False
+) -> StreamingHttpResponse:
+    """Return these rows as a file to keep.
+
+    Args:
+        name: the file's, without ``.csv``.
+        rows: the first of them are the names of the columns.
+        for_spreadsheets: begin with a byte order mark, by which they know UTF-8; programs that
+            read the file would take it for a part of the first name.
+    """
+    lines = _lines(rows)
+    answer = StreamingHttpResponse(
+        chain([BOM], lines) if for_spreadsheets else lines, content_type="text/csv; charset=utf-8"
+    )
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return answer
 
@@ -43,6 +59,9 @@ def cell(value: Any) -> Any:
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, (dict, list)):
         value = json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and value.startswith(FORMULAS):
+    # Spreadsheets leave out white space, and what is not seen, before they look for a formula.
+    if isinstance(value, str) and (
+        value.startswith(FORMULAS) or value.lstrip(_UNSEEN).startswith(FORMULAS)
+    ):
         return f"'{value}"
     return value

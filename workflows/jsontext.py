@@ -7,8 +7,11 @@ import json
 import math
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 MAX_DEPTH = 64
+_EXACT = 2**53
+_MORE_DIGITS = "has more digits than can be kept exactly; send it as text"
 
 
 def below(pointer: str, *keys: object) -> str:
@@ -59,13 +62,57 @@ def unstorable(value: object) -> str | None:
     return "is no JSON value"
 
 
-def unstorable_in(source: object) -> Iterator[tuple[str, str]]:
-    """Yield pointer and sentence of every value inside ``source`` that cannot be stored as JSON."""
+class InexactNumber(ValueError):
+    """A number cannot be kept as it is."""
+
+
+def inexact(value: object) -> str | None:
+    """Say why a number cannot be kept as it is by every program that reads JSON, or None.
+
+    Most read numbers as 64-bit floats: a whole number of more digits would come back as another.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or -_EXACT <= value <= _EXACT:
+        return None
+    try:
+        is_exact = Decimal(repr(float(value))) == value
+    except OverflowError:
+        is_exact = False
+    return None if is_exact else _MORE_DIGITS
+
+
+def exact_float(text: str) -> float:
+    """Return the number that a text with a point or an exponent spells.
+
+    For ``parse_float`` of ``json.loads``.
+
+    Raises:
+        InexactNumber: a 64-bit float would round it.
+    """
+    number = float(text)
+    # What is not finite is for ``unstorable`` to refuse, which knows where it stands.
+    if math.isfinite(number) and Decimal(repr(number)) != Decimal(text):
+        shown = text if len(text) <= 40 else f"{text[:39]}…"
+        raise InexactNumber(f"{shown} {_MORE_DIGITS}")
+    return number
+
+
+class ExactDecoder(json.JSONDecoder):
+    """Reads JSON and refuses numbers that cannot be kept as they are, with InexactNumber."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"parse_float": exact_float, **kwargs})
+
+
+def unstorable_in(source: object, *, exact: bool = True) -> Iterator[tuple[str, str]]:
+    """Yield pointer and sentence of every value inside ``source`` that cannot be stored as JSON.
+
+    ``exact``: numbers that not every program keeps exactly are among them.
+    """
     stack: list[tuple[object, tuple[object, ...]]] = [(source, ())]
     while stack:
         value, path = stack.pop()
         if not isinstance(value, (dict, list)):
-            if reason := unstorable(value):
+            if reason := unstorable(value) or (inexact(value) if exact else None):
                 place = below("", *path)
                 yield place, f"The value at {place or 'the top'} {reason}."
         elif len(path) >= MAX_DEPTH:

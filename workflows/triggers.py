@@ -18,6 +18,12 @@ class TriggerKind(Protocol):
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield a pointer, below ``trigger_data``, and a sentence for what has no meaning."""
 
+    def comparison_problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield what sound details compare fields with that makes no sense; asked at a save."""
+
+    def normalized(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return sound details in the spelling in which they are stored."""
+
     def told(self, data: Mapping[str, Any]) -> str:
         """What starts the workflow, as a sentence for whoever looks at it."""
 
@@ -30,6 +36,14 @@ def register(kind: TriggerKind) -> None:
     if kind.name in _kinds:
         raise ValueError(f"The trigger '{kind.name}' is registered already.")
     _kinds[kind.name] = kind
+
+
+def normalized(name: str, data: Any) -> Any:
+    """Return the details of a trigger as they are stored; as they are where they mean nothing."""
+    kind = _kinds.get(name)
+    if kind is None or not isinstance(data, dict) or any(kind.problems(data)):
+        return data
+    return kind.normalized(data)
 
 
 def trigger_kinds() -> Mapping[str, TriggerKind]:

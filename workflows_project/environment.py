@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 import environ
 from cryptography.fernet import Fernet
@@ -81,6 +82,18 @@ def rate(name: str) -> str | None:
 
     expected = "a rate: a number, a slash, and second, minute, hour or day (100/minute)"
     return _read(name, None, convert, expected)
+
+
+def time_zone(name: str = "TIME_ZONE") -> str:
+    """The name of a time zone of the IANA database; UTC where none is set."""
+
+    def convert(value: str) -> str:
+        try:
+            return ZoneInfo(value or "UTC").key
+        except (LookupError, OSError) as error:
+            raise ValueError(value) from error
+
+    return _read(name, "UTC", convert, "a time zone of the IANA database (Europe/Berlin)")
 
 
 def text(name: str, default: str = "") -> str:

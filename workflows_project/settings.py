@@ -84,7 +84,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 LANGUAGE_CODE = "en-us"
-TIME_ZONE = "UTC"
+TIME_ZONE = environment.time_zone()
+FORMAT_MODULE_PATH = ["workflows_project.formats"]
 USE_I18N = True
 USE_TZ = True
 

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from workflows.api.strict import StrictJSONParser, StrictSerializer
+from workflows.api.strict import MomentField, StrictJSONParser, StrictSerializer
 from workflows.jsontext import quoted
 
 ID_LENGTH = 16
@@ -25,8 +25,8 @@ class TokenSerializer(serializers.Serializer[Any]):
     """A token that its owner holds; what it is, nobody can tell any more."""
 
     id = serializers.SerializerMethodField(help_text="Names the token; it opens nothing.")
-    created = serializers.DateTimeField()
-    expires = serializers.DateTimeField(source="expiry", allow_null=True)
+    created = MomentField()
+    expires = MomentField(source="expiry", allow_null=True)
     current = serializers.SerializerMethodField(help_text="The request was sent with it.")
 
     def get_id(self, row: Any) -> str:

@@ -9,7 +9,6 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
-from django.utils.timezone import localtime
 
 from executions import background
 from executions.models import (
@@ -24,7 +23,7 @@ from executions.models import (
 from executions.services import bulk
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING
-from workflows.admin.shown import admin_url, badge
+from workflows.admin.shown import admin_url, badge, moment
 from workflows.admin.told import ToldAdmin
 
 LISTED = 100
@@ -104,7 +103,7 @@ class BulkOperationAdmin(ToldAdmin):
     @admin.display(ordering="asked_at")
     def asked(self, row: BulkOperation) -> str:
         """When it was asked for."""
-        return f"{localtime(row.asked_at):%Y-%m-%d %H:%M}"
+        return moment(row.asked_at)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Operations with how many executions they have."""

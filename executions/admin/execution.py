@@ -11,7 +11,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.text import smart_split, unescape_string_literal
-from django.utils.timezone import localtime
 
 from executions.admin import bulk
 from executions.admin.cancel import cancel_page, restart_page
@@ -24,7 +23,7 @@ from executions.admin.told import told
 from executions.inbox import inbox
 from executions.models import OPERATE, START, SUBMIT, BulkKind, Entity, Execution, Step
 from workflows.admin.narrowed import ExactFilter, narrowed
-from workflows.admin.shown import badge
+from workflows.admin.shown import badge, moment
 from workflows.admin.told import ToldAdmin
 from workflows.models import Version, Workflow
 
@@ -208,7 +207,7 @@ class ExecutionAdmin(ToldAdmin):
     @admin.display(ordering="started_at")
     def started(self, row: Execution) -> str:
         """When it began."""
-        return f"{localtime(row.started_at):%Y-%m-%d %H:%M}"
+        return moment(row.started_at)
 
     def get_urls(self) -> list[URLPattern]:
         """The pages of the project's own before the stock ones."""

@@ -19,6 +19,7 @@ from workflows.admin.refused import REFUSING, as_html
 from workflows.admin.shown import admin_url, row_id
 from workflows.models import Workflow, calls
 from workflows.models.pending import draining
+from workflows.moment_fields import MomentField, resolutions
 
 if TYPE_CHECKING:
     from executions.admin.execution import ExecutionAdmin
@@ -29,10 +30,9 @@ LISTED = 25
 class ScheduleForm(forms.Form):
     """When it is to begin."""
 
-    scheduled_for = forms.DateTimeField(
+    scheduled_for = MomentField(
         required=False,
         label="Begin at",
-        widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
         help_text="Empty: now. What it runs is frozen now either way.",
     )
 
@@ -63,6 +63,8 @@ def start_page(model_admin: ExecutionAdmin, request: HttpRequest, pk: int) -> Ht
                 refusal = recorded(error)
                 refused = as_html(refusal)
             else:
+                for told in resolutions(form):
+                    model_admin.message_user(request, told, messages.WARNING)
                 return _started(model_admin, request, workflow, execution)
     else:
         refused = _draining(workflow)

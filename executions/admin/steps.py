@@ -19,6 +19,7 @@ from executions.models import OPEN, SUBMIT, Execution, Step, Vote
 from workflows.admin.refused import REFUSING, refusal_of
 from workflows.admin.shown import admin_url
 from workflows.graph import Node
+from workflows.moment_fields import resolutions
 from workflows.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -158,6 +159,8 @@ def submit_form(
         "Submitted “{}”; the execution is {} now.", node.label, after.get_status_display().lower()
     )
     model_admin.message_user(request, text, messages.SUCCESS)
+    for told in resolutions(form):
+        model_admin.message_user(request, told, messages.WARNING)
     return back
 
 

@@ -17,7 +17,7 @@ from executions.models import (
     Step,
     StepState,
 )
-from workflows.api.filters import TruthFilter
+from workflows.api.filters import MomentFilter, TruthFilter
 
 
 class StatusesFilter(filters.BaseInFilter, filters.ChoiceFilter):
@@ -53,12 +53,12 @@ class ExecutionFilter(filters.FilterSet):
     )
     overdue = TruthFilter(method="filter_overdue")
     incident = TruthFilter(method="filter_incident")
-    started_after = filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="gte")
-    started_before = filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="lt")
-    ended_after = filters.IsoDateTimeFilter(field_name="ended_at", lookup_expr="gte")
-    ended_before = filters.IsoDateTimeFilter(field_name="ended_at", lookup_expr="lt")
-    updated_after = filters.IsoDateTimeFilter(field_name="updated_at", lookup_expr="gte")
-    updated_before = filters.IsoDateTimeFilter(field_name="updated_at", lookup_expr="lt")
+    started_after = MomentFilter(field_name="started_at", lookup_expr="gte")
+    started_before = MomentFilter(field_name="started_at", lookup_expr="lt")
+    ended_after = MomentFilter(field_name="ended_at", lookup_expr="gte")
+    ended_before = MomentFilter(field_name="ended_at", lookup_expr="lt")
+    updated_after = MomentFilter(field_name="updated_at", lookup_expr="gte")
+    updated_before = MomentFilter(field_name="updated_at", lookup_expr="lt")
     waiting_for = filters.ChoiceFilter(
         choices=[("me", "me")],
         method="filter_waiting_for",

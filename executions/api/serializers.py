@@ -14,7 +14,9 @@ from workflows.api.strict import (
     AnyField,
     CuidField,
     InstructionSerializer,
+    MomentField,
     ShownField,
+    ShownModelSerializer,
     StrictCharField,
     StrictModelSerializer,
 )
@@ -46,7 +48,7 @@ class InventoryModelSerializer(StrictModelSerializer[InventoryModel]):
         read_only_fields = ["cuid"]
 
 
-class NamedEntitySerializer(serializers.ModelSerializer[Entity]):
+class NamedEntitySerializer(ShownModelSerializer[Entity]):
     """The entity that an execution works on, by name."""
 
     class Meta:
@@ -63,7 +65,7 @@ class WorkedOnEntitySerializer(NamedEntitySerializer):
         read_only_fields = fields
 
 
-class ListedExecutionSerializer(serializers.ModelSerializer[Execution]):
+class ListedExecutionSerializer(ShownModelSerializer[Execution]):
     """An execution without its steps and pins."""
 
     workflow = ShownField("cuid")
@@ -95,7 +97,7 @@ class ListedExecutionSerializer(serializers.ModelSerializer[Execution]):
         read_only_fields = fields
 
 
-class PinSerializer(serializers.ModelSerializer[Pin]):
+class PinSerializer(ShownModelSerializer[Pin]):
     """The version of a callee that an execution was started with."""
 
     workflow = ShownField("cuid", source="callee")
@@ -119,7 +121,7 @@ class IncidentSerializer(serializers.Serializer[Any]):
 
     code = serializers.CharField()
     detail = serializers.CharField()
-    at = serializers.DateTimeField()
+    at = MomentField()
     attempt = serializers.IntegerField(default=1)
 
 
@@ -127,14 +129,14 @@ class NoticeSerializer(serializers.Serializer[Any]):
     """Whom the passing of a deadline was told, or why it could not be."""
 
     state = serializers.ChoiceField(choices=["pending", "sent", "failed"])
-    at = serializers.DateTimeField()
+    at = MomentField()
     to = serializers.ListField(child=serializers.CharField(), default=None, allow_null=True)
     subject = serializers.CharField(default=None, allow_null=True)
     code = serializers.CharField(default=None, allow_null=True)
     detail = serializers.CharField(default=None, allow_null=True)
 
 
-class VoteSerializer(serializers.ModelSerializer[Vote]):
+class VoteSerializer(ShownModelSerializer[Vote]):
     """What somebody has said to an approval."""
 
     user = serializers.CharField(source="username")
@@ -144,13 +146,13 @@ class VoteSerializer(serializers.ModelSerializer[Vote]):
         fields = ["user", "approves", "notes", "at"]
 
 
-class OpenStepSerializer(serializers.ModelSerializer[Step]):
+class OpenStepSerializer(ShownModelSerializer[Step]):
     """A step at which the execution stands."""
 
     step = serializers.CharField(source="cuid")
     node = serializers.CharField(source="node_id")
-    since = serializers.DateTimeField(source="opened_at")
-    due = serializers.DateTimeField(source="due_at", allow_null=True)
+    since = MomentField(source="opened_at")
+    due = MomentField(source="due_at", allow_null=True)
     notice = NoticeSerializer(allow_null=True)
     form = FormSerializer(allow_null=True)
     incident = IncidentSerializer(allow_null=True)
@@ -195,7 +197,7 @@ class ExecutionSerializer(ListedExecutionSerializer):
         return found
 
 
-class StepSerializer(serializers.ModelSerializer[Step]):
+class StepSerializer(ShownModelSerializer[Step]):
     """A visit to a node."""
 
     step = serializers.CharField(source="cuid")
@@ -233,7 +235,7 @@ class StartSerializer(InstructionSerializer):
 
     workflow = CuidField(queryset=Workflow.objects.all(), only=("id", "cuid", "title"))
     entity = CuidField(queryset=Entity.objects.all(), only=("cuid", "title", *stored.ENTITY))
-    scheduled_for = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    scheduled_for = MomentField(required=False, allow_null=True, default=None)
 
 
 class DeliverySerializer(serializers.Serializer[Any]):

@@ -28,8 +28,10 @@ from workflows.api.resources import EditableResource, Resource, find
 from workflows.api.strict import (
     CuidField,
     InstructionSerializer,
+    MomentField,
     ObjectField,
     ShownField,
+    ShownModelSerializer,
     StrictChoiceField,
     StrictModelSerializer,
 )
@@ -87,7 +89,7 @@ class TellingSerializer(InstructionSerializer):
     """Nothing else can be asked for."""
 
 
-class AttemptSerializer(serializers.ModelSerializer[DeliveryAttempt]):
+class AttemptSerializer(ShownModelSerializer[DeliveryAttempt]):
     """One attempt: what came back, or why nothing did."""
 
     class Meta:
@@ -97,7 +99,7 @@ class AttemptSerializer(serializers.ModelSerializer[DeliveryAttempt]):
         read_only_fields = fields
 
 
-class WebhookDeliverySerializer(serializers.ModelSerializer[OutgoingDelivery]):
+class WebhookDeliverySerializer(ShownModelSerializer[OutgoingDelivery]):
     """What was told, or is to be told, to a webhook; its cuid is the header ``webhook-id``."""
 
     webhook = ShownField("cuid", source="subscription")
@@ -120,11 +122,11 @@ class WebhookDeliverySerializer(serializers.ModelSerializer[OutgoingDelivery]):
         ]
         read_only_fields = fields
 
-    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    @extend_schema_field(MomentField(allow_null=True))
     def get_due_at(self, row: OutgoingDelivery) -> Any:
         """When it is tried next; null where it is not any more."""
         waits = row.state == OutgoingDelivery.State.WAITING
-        return serializers.DateTimeField().to_representation(row.due_at) if waits else None
+        return MomentField().to_representation(row.due_at) if waits else None
 
     @extend_schema_field(ObjectField())
     def get_payload(self, row: OutgoingDelivery) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from workflows import instances
 from workflows.graph import Edge, Node
 from workflows.models import Version
 from workflows.services import ended
+from workflows.values import present
 
 STEP_BUDGET = 10_000
 
@@ -195,6 +196,7 @@ class Advance:
         fields = {**self.entity.fields, **values}
         for name in clear:
             fields.pop(name, None)
+        fields = present(fields)
         # As text: to Python, true equals 1.
         if repr(fields) != repr(self.entity.fields):
             self.entity.fields = fields

@@ -14,12 +14,21 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator, URLValidator
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from executions.engine.form_fields import MAX_LENGTHS, choices_of
-from workflows.jsontext import below, kind, quoted, unstorable
+from workflows import moments
+from workflows.jsontext import (
+    InexactNumber,
+    below,
+    exact_float,
+    inexact,
+    kind,
+    quoted,
+    unstorable,
+)
+from workflows.moment_fields import MomentField
 from workflows.refusals import Problem, Refusal
+from workflows.values import is_missing
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -74,10 +83,10 @@ def _answer(field: Mapping[str, Any], value: object) -> Any:
     """Return one answer as it is stored; its type is taken as JSON has it, strictly."""
     type_name, named = field.get("type", "text"), f"The field {quoted(field['name'])}"
     required = field.get("required", False)
-    empty = value is None or (isinstance(value, str) and not value.strip())
-    if required and (empty or value == [] or (type_name == "checkbox" and value is False)):
+    empty = is_missing(value)
+    if required and (empty or (type_name == "checkbox" and value is False)):
         raise _required(field)
-    if empty:
+    if empty and (value != [] or type_name == "multiple_choice"):
         return None
     if isinstance(value, str) and (reason := unstorable(value)):
         raise ValidationError(f"{named} {reason}.", code="invalid")
@@ -86,10 +95,13 @@ def _answer(field: Mapping[str, Any], value: object) -> Any:
             raise ValidationError(f"{named} must be true or false.", code="invalid")
         return value
     if type_name == "number":
-        number = _number(value)
-        if number is None:
-            raise ValidationError(f"{named} must be a number.", code="invalid")
-        return number
+        try:
+            return _number(value)
+        except InexactNumber:
+            detail = f"{named} has more digits than can be kept exactly."
+            raise ValidationError(detail, code="invalid") from None
+        except ValueError:
+            raise ValidationError(f"{named} must be a number.", code="invalid") from None
     if type_name == "multiple_choice":
         if not isinstance(value, list):
             raise ValidationError(f"{named} must be a list of choices.", code="invalid")
@@ -122,17 +134,20 @@ def _answer(field: Mapping[str, Any], value: object) -> Any:
     return value
 
 
-def _number(value: object) -> int | float | None:
+def _number(value: object) -> int | float:
+    """Return the number. Raises ``ValueError``, and ``InexactNumber`` where it would be rounded."""
     number = value
     if isinstance(value, str):
         text = value.strip()
         # Python refuses to read an integer of thousands of digits; JSON numbers end long before.
         if len(text) > 400 or not _NUMBER.fullmatch(text):
-            return None
-        number = int(text) if text.lstrip("+-").isdigit() else float(text)
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
-        return None
-    return None if unstorable(number) else number
+            raise ValueError
+        number = int(text) if text.lstrip("+-").isdigit() else exact_float(text)
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or unstorable(number):
+        raise ValueError
+    if reason := inexact(number):
+        raise InexactNumber(reason)
+    return number
 
 
 def _check_choice(field: Mapping[str, Any], value: object) -> None:
@@ -152,12 +167,10 @@ def _date(named: str, value: str) -> str:
 
 def _datetime(named: str, value: str) -> str:
     try:
-        moment = parse_datetime(value) if _DATETIME.fullmatch(value) else None
+        moment = moments.parse(value) if _DATETIME.fullmatch(value) else None
         if moment is not None:
-            aware = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
-            # Rules compare moments as text, which orders right in one time zone only.
-            return aware.astimezone(UTC).isoformat()
-    except (ValueError, OverflowError):
+            return moment.astimezone(UTC).isoformat()
+    except OverflowError:
         pass
     detail = f"{named} must be a date with a time, such as 2025-12-31T17:30+01:00."
     raise ValidationError(detail, code="invalid")
@@ -169,10 +182,13 @@ class _NumberField(forms.Field):
     def to_python(self, value: object) -> int | float | None:
         if value in self.empty_values:
             return None
-        number = _number(value)
-        if number is None:
-            raise ValidationError("Enter a number.", code="invalid")
-        return number
+        try:
+            return _number(value)
+        except InexactNumber:
+            detail = "Enter a number with fewer digits: this one cannot be kept exactly."
+            raise ValidationError(detail, code="invalid") from None
+        except ValueError:
+            raise ValidationError("Enter a number.", code="invalid") from None
 
 
 def build(fields: Sequence[Mapping[str, Any]]) -> type[forms.Form]:
@@ -197,9 +213,7 @@ def _form_field(field: Mapping[str, Any]) -> forms.Field:
             day = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
             return forms.DateField(widget=day, input_formats=["%Y-%m-%d"], **common)
         case "datetime":
-            attrs = {"type": "datetime-local"}
-            moment = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs=attrs)
-            return forms.DateTimeField(widget=moment, **common)
+            return MomentField(**common)
         case "choice":
             return forms.ChoiceField(
                 choices=[("", "---------"), *choices_of(field).items()], **common

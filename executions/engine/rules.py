@@ -1,20 +1,35 @@
 """Rules: the JSON trees that decide which way an execution goes. They run no code.
 
 A rule is ``{"all": [...]}``, ``{"any": [...]}``, ``{"not": ...}`` or a comparison such as
-``{"field": "severity", "op": "gte", "value": 3}``. A comparison never fails: where the field is
-missing, or the two values cannot be compared, it does not hold.
+``{"field": "severity", "op": "gte", "value": 3}``. A comparison never fails: where the two values
+cannot be compared, it does not hold.
+
+Of a field that is missing (``workflows.values``) only ``missing`` holds, and a comparison that
+names a missing value: ``eq`` null, or ``in`` a list that holds null. So ``ne`` and ``not_in`` hold
+only of fields that are there.
+
+Texts that spell moments are compared as moments, whatever their offset or spelling. What a rule may
+compare with is judged when it is saved (``rule_literals``).
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from workflows import moments
 from workflows.graph import Schema
 from workflows.jsontext import below, canonical, kind, quoted
+from workflows.values import is_missing
 
 MAX_DEPTH = 32
 _PRESENCE = ("exists", "missing")
+_EQUALITY = ("eq", "in")
+LISTS = ("in", "not_in")
+"""The operators that compare with a list."""
+ORDERINGS = ("gt", "gte", "lt", "lte")
+"""The operators that compare what comes before."""
 
 
 def _is_number(value: object) -> bool:
@@ -22,17 +37,37 @@ def _is_number(value: object) -> bool:
 
 
 def _same(left: Any, right: Any) -> bool:
+    if is_missing(left) or is_missing(right):
+        return is_missing(left) and is_missing(right)
     # In Python True equals 1 and [True] equals [1]; in JSON they differ.
     if isinstance(left, (dict, list)) and isinstance(right, (dict, list)):
         return canonical(left) == canonical(right)
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
-    return bool(left == right)
+    if left == right:
+        return True
+    ordered = _comparable(left, right) if isinstance(left, str) else None
+    return ordered is not None and ordered[0] == ordered[1]
 
 
-def _ordered(left: object, right: object) -> bool:
-    both_text = isinstance(left, str) and isinstance(right, str)
-    return both_text or (_is_number(left) and _is_number(right))
+def _comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
+    """What two values are ordered by: numbers, moments, or else texts; None where they are not."""
+    if _is_number(left) and _is_number(right):
+        return left, right
+    if not (isinstance(left, str) and isinstance(right, str)):
+        return None
+    first, second = moments.parse(left), moments.parse(right)
+    if first is None or second is None:
+        return left, right
+    return moments.order(first), moments.order(second)
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def holds_of(left: Any, right: Any) -> bool:
+        pair = _comparable(left, right)
+        return pair is not None and compare(*pair)
+
+    return holds_of
 
 
 def _is_in(left: object, right: object) -> bool:
@@ -53,10 +88,10 @@ def _lacks(left: object, right: object) -> bool:
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": _same,
     "ne": lambda left, right: not _same(left, right),
-    "gt": lambda left, right: _ordered(left, right) and left > right,
-    "gte": lambda left, right: _ordered(left, right) and left >= right,
-    "lt": lambda left, right: _ordered(left, right) and left < right,
-    "lte": lambda left, right: _ordered(left, right) and left <= right,
+    "gt": _ordered(operator.gt),
+    "gte": _ordered(operator.ge),
+    "lt": _ordered(operator.lt),
+    "lte": _ordered(operator.le),
     "in": _is_in,
     "not_in": lambda left, right: isinstance(right, list) and not _is_in(left, right),
     "contains": _has,
@@ -82,9 +117,16 @@ def holds(rule: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
         return not holds(rule["not"], fields)
     name: str = rule["field"]
     op: str = rule["op"]
-    if op in _PRESENCE:
-        return (name in fields) == (op == "exists")
-    return name in fields and _COMPARISONS[op](fields[name], rule["value"])
+    value = fields.get(name)
+    if is_missing(value):
+        return op == "missing" or (op in _EQUALITY and _of_missing(op, rule["value"]))
+    return op == "exists" or (op != "missing" and _COMPARISONS[op](value, rule["value"]))
+
+
+def _of_missing(op: str, literal: Any) -> bool:
+    """Whether ``eq`` or ``in`` names a missing value."""
+    literals = literal if op == "in" and isinstance(literal, list) else [literal]
+    return any(map(is_missing, literals))
 
 
 def names(rule: Mapping[str, Any]) -> Iterator[str]:
@@ -117,7 +159,8 @@ RULE: dict[str, Any] = {
         },
         "op": {
             "title": "Op",
-            "description": "How it is compared; where the field is missing, only 'missing' holds.",
+            "description": "How it is compared. A field that is null, blank or left out is missing:"
+            " then only 'missing' holds, and 'eq' or 'in' with null.",
             "type": "string",
             "enum": list(OPS),
         },
@@ -147,11 +190,12 @@ def _too_deep(rule: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
     if depth > MAX_DEPTH:
         yield pointer, f"The rule is nested more than {MAX_DEPTH} levels deep."
     elif isinstance(rule, dict):
-        for at, part in _parts(rule):
+        for at, part in parts_of(rule):
             yield from _too_deep(part, pointer + at, depth + 1)
 
 
-def _parts(rule: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def parts_of(rule: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the pointer and the rule of each part that ``all``, ``any`` and ``not`` hold."""
     for head in ("all", "any"):
         parts = rule.get(head)
         for index, part in enumerate(parts if isinstance(parts, list) else ()):
@@ -173,7 +217,7 @@ def meaningless(rule: Any, pointer: str = "", *, depth: int = 1) -> Iterator[tup
         if key != heads[0]:
             detail = f"{quoted(key)} cannot stand beside {quoted(heads[0])} in one rule."
             yield below(pointer, key), detail
-    for at, part in _parts({heads[0]: rule[heads[0]]}):
+    for at, part in parts_of({heads[0]: rule[heads[0]]}):
         yield from meaningless(part, pointer + at, depth=depth + 1)
 
 
@@ -193,9 +237,9 @@ def _comparison_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tupl
         return
     value = rule["value"]
     wanted = None
-    if op in ("in", "not_in"):
+    if op in LISTS:
         wanted = None if isinstance(value, list) and value else "a list that is not empty"
-    elif op in ("gt", "gte", "lt", "lte"):
+    elif op in ORDERINGS:
         wanted = None if isinstance(value, str) or _is_number(value) else "a number or text"
     elif op in ("starts_with", "ends_with"):
         wanted = None if isinstance(value, str) else "text"

@@ -13,6 +13,7 @@ from executions.models import LIVE, Execution, Status, Step, StepState
 from workflows import instances
 from workflows.graph import Edge, Node
 from workflows.models import Version
+from workflows.values import present
 
 if TYPE_CHECKING:
     from executions.engine.advance import Advance
@@ -73,8 +74,7 @@ class NodeVisit:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        fields: Mapping[str, Any] = self.advance.entity.fields
-        return fields
+        return present(self.advance.entity.fields)
 
     @property
     def now(self) -> datetime:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from executions.engine import rules
+from executions.engine import rule_literals, rules
 from executions.models.secret import NAME
 from workflows.jsontext import below, canonical, kind, quoted
 from workflows.triggers import TriggerKind, register
+from workflows.values import present
 
 
 def _unknown(data: Mapping[str, Any], known: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -20,7 +21,19 @@ def _unknown(data: Mapping[str, Any], known: Iterable[str]) -> Iterator[tuple[st
             yield below("", key), f"{quoted(key)} means nothing in the details of it; {says}."
 
 
-class Manual:
+class _Plain:
+    """What the details of most triggers have: no rule."""
+
+    def comparison_problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield nothing: nothing is compared."""
+        return iter(())
+
+    def normalized(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the details as they are."""
+        return data
+
+
+class Manual(_Plain):
     """A person starts it."""
 
     name = "manual"
@@ -34,7 +47,7 @@ class Manual:
         return "Nothing starts it but a person, here or by the API."
 
 
-class Created:
+class Created(_Plain):
     """An entity of the workflow's context is created."""
 
     name = "created"
@@ -48,7 +61,7 @@ class Created:
         return "Each entity of its type that is created starts it."
 
 
-class Changed:
+class Changed(_Plain):
     """Fields of an entity of the workflow's context change.
 
     ``fields`` and ``rule`` name what is looked at; without both, every field is. The rule is
@@ -64,6 +77,17 @@ class Changed:
             yield from self._fields_problems(data["fields"])
         if "rule" in data:
             yield from rules.problems(data["rule"], "/rule")
+
+    def comparison_problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield each literal that the rule cannot compare its field with."""
+        if "rule" in data:
+            yield from rule_literals.problems(data["rule"], {}, "/rule")
+
+    def normalized(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the details with the moments of the rule in UTC."""
+        if "rule" not in data:
+            return data
+        return {**data, "rule": rule_literals.normalized(data["rule"])}
 
     def _fields_problems(self, fields: object) -> Iterator[tuple[str, str]]:
         if not isinstance(fields, list):
@@ -96,7 +120,7 @@ class Changed:
         return bool(seen) and ("rule" not in data or rules.holds(data["rule"], after))
 
 
-class Webhook:
+class Webhook(_Plain):
     """A POST that is signed with ``secret``."""
 
     name = "webhook"
@@ -115,19 +139,18 @@ class Webhook:
 
 
 def changed_names(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
-    """The names of the fields that differ, those that came and went among them."""
-    missing = object()
+    """The names of the fields that differ, those that came and went among them.
+
+    A field that is missing before and after has not changed, however that is spelled.
+    """
+    was, becomes = present(before), present(after)
     return {
         name
-        for name in {*before, *after}
-        if not _is_same(before.get(name, missing), after.get(name, missing), missing)
+        for name in {*was, *becomes}
+        if name not in was
+        or name not in becomes
+        or canonical(was[name]) != canonical(becomes[name])
     }
-
-
-def _is_same(left: object, right: object, missing: object) -> bool:
-    if left is missing or right is missing:
-        return left is right
-    return canonical(left) == canonical(right)
 
 
 CHANGED = Changed()

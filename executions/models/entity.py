@@ -20,6 +20,7 @@ from workflows.models import EntityName
 from workflows.models.audit import attempting
 from workflows.models.audited import Audited, AuditedManager, AuditedQuerySet
 from workflows.models.types import EntityContext
+from workflows.values import present
 
 entities_written = Signal()
 """Sent in the transaction that writes entities by ``save()`` or a bulk statement: ``written`` are
@@ -34,9 +35,20 @@ class EntityQuerySet(AuditedQuerySet):
     def update(self, **kwargs: Any) -> int:
         """Raises ``guards.EntityInUse``; ``bulk_update`` and the async twins come through here."""
         self._refuse(kwargs, self)
+        if isinstance(kwargs.get("fields"), dict):
+            kwargs["fields"] = present(kwargs["fields"])
         return super().update(**kwargs)
 
     update.alters_data = True  # type: ignore[attr-defined]
+
+    def bulk_update(self, objs: Iterable[Any], fields: Any, batch_size: Any = None) -> int:
+        """Update as Django does, without the fields that are missing."""
+        rows = list(objs)
+        if "fields" in fields:
+            _leave_out_missing(rows)
+        return super().bulk_update(rows, fields, batch_size)
+
+    bulk_update.alters_data = True  # type: ignore[attr-defined]
 
     def bulk_create(
         self,
@@ -49,6 +61,7 @@ class EntityQuerySet(AuditedQuerySet):
     ) -> list[Any]:
         """Raises ``guards.EntityInUse`` when a conflict would change the type."""
         rows = list(objs)
+        _leave_out_missing(rows)
         same = Q(pk__in=[row.pk for row in rows]) | Q(cuid__in=[row.cuid for row in rows])
         self._refuse(update_fields or (), Entity._base_manager.using(self.db).filter(same))
         return super().bulk_create(
@@ -61,6 +74,12 @@ class EntityQuerySet(AuditedQuerySet):
         touched = entities.order_by().values("pk")
         with attempting(list, using=self.db):
             guards.refuse_entities_edit(names, live.filter(entity__in=touched))
+
+
+def _leave_out_missing(rows: Iterable[Any]) -> None:
+    for row in rows:
+        if isinstance(row.fields, dict):
+            row.fields = present(row.fields)
 
 
 class EntityManager(AuditedManager):
@@ -111,6 +130,11 @@ class Entity(Audited, EntityContext):
     def __str__(self) -> str:
         return self.title or self.cuid
 
+    @property
+    def read_fields(self) -> dict[str, Any]:
+        """The fields as they were read from the database; none where the row is new."""
+        return self._read_fields if isinstance(self._read_fields, dict) else {}
+
     @classmethod
     def from_db(cls, db: Any, field_names: Any, values: Any) -> Any:
         row = super().from_db(db, field_names, values)
@@ -157,6 +181,9 @@ class Entity(Audited, EntityContext):
 
     def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
         guards.refuse_fields(self)
+        names = kwargs.get("update_fields")
+        if names is None or "fields" in names:
+            _leave_out_missing([self])
         if self.pk and guards.changes_context(self, kwargs.get("update_fields")):
             self._lock_exclusively(database)
         super()._write(database, *args, **kwargs)

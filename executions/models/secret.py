@@ -10,7 +10,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from workflows.cuid import LENGTH, new_cuid
-from workflows.models.audited import Audited, AuditedManager
+from workflows.models.named import Named, NamedManager, unique_name_key
 
 NAME = r"[A-Za-z_][A-Za-z0-9_.-]*"
 
@@ -19,7 +19,7 @@ class SecretUnreadable(LookupError):
     """A secret cannot be kept or read; the message says why, and never holds a value."""
 
 
-class Secret(Audited):
+class Secret(Named):
     """A value under a name, encrypted with the first of ``SECRETS_KEY``; any of them reads it.
 
     What the audit log tells of a change is the name, and how often the value has been set.
@@ -40,10 +40,11 @@ class Secret(Audited):
     encrypted = models.TextField(editable=False)
     times_set = models.PositiveIntegerField(default=0)
 
-    objects: ClassVar[AuditedManager] = AuditedManager()
+    objects: ClassVar[NamedManager] = NamedManager()
 
     class Meta:
         ordering: ClassVar = ["name"]
+        constraints: ClassVar = [unique_name_key()]
 
     def __str__(self) -> str:
         return self.name

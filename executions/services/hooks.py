@@ -17,7 +17,7 @@ from executions.models import OPEN, Secret, SecretUnreadable, Step, StepState
 from executions.services.advancing import locked_advance
 from workflows import locks
 from workflows.database_refusals import translated
-from workflows.jsontext import unstorable, unstorable_in
+from workflows.jsontext import InexactNumber, exact_float, unstorable, unstorable_in
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,9 @@ def deliver(cuid: str, body: bytes, *, signed: str, timestamp: str) -> bool:
 def parsed(body: bytes) -> Any:
     """The JSON that was delivered. Raises ``NotDeliverable``."""
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_float=exact_float)
+    except InexactNumber as error:
+        raise NotDeliverable(f"{error}.") from None
     except (ValueError, RecursionError):
         raise NotDeliverable("The body is no JSON.") from None
     for _, detail in unstorable_in(value):

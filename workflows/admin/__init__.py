@@ -2,6 +2,7 @@
 
 from workflows.admin import (  # noqa: F401
     audit,
+    moment_filter,
     pending,
     saved_filter,
     types,

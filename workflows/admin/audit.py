@@ -12,13 +12,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.text import Truncator, capfirst
-from django.utils.timezone import localtime
 
 from workflows.admin.differences import differences
 from workflows.admin.generics import Paginator
 from workflows.admin.narrowed import exactly
 from workflows.admin.records import KINDS, records_of
-from workflows.admin.shown import NOTHING, admin_url, badge
+from workflows.admin.shown import NOTHING, admin_url, badge, moment
 from workflows.admin.told import ToldAdmin
 from workflows.models import AuditEntry
 
@@ -152,7 +151,7 @@ class AuditEntryAdmin(ToldAdmin):
     @admin.display(description="at")
     def when(self, row: AuditEntry) -> str:
         """When, to the second."""
-        return f"{localtime(row.at):%Y-%m-%d %H:%M:%S}"
+        return moment(row.at)
 
     @admin.display(description="who")
     def by(self, row: AuditEntry) -> str:

@@ -31,7 +31,7 @@ from workflows.admin.data_shapes import (
     types_of,
 )
 from workflows.admin.shown import pretty
-from workflows.jsontext import below, canonical
+from workflows.jsontext import below, canonical, exact_float
 
 ROOT = "data"
 _OPS = {
@@ -242,7 +242,7 @@ class DataForm:
         if not text.strip():
             return before if before is not ABSENT and before in ("", None) else ABSENT
         if shape == "scalar":
-            return from_scalar(text, types)
+            return from_scalar(text, schema, types)
         same = isinstance(before, str) and before.replace("\r\n", "\n") == text
         return before if same else text
 
@@ -336,7 +336,7 @@ def _read_json(text: str, name: str, found: Data) -> Any:
     if not text.strip():
         return ABSENT
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_float=exact_float)
     except (ValueError, RecursionError) as error:
         # RecursionError says nothing that would help whoever typed it.
         told = str(error) if isinstance(error, ValueError) else "it is nested too deeply"

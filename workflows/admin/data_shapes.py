@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from workflows.durations import from_words
+from workflows.jsontext import exact_float
+
 Schema = Mapping[str, Any]
 Choices = Mapping[str, Sequence[tuple[str, str]]]
 """By the ``format`` of a text, what can be chosen: value and label."""
@@ -205,7 +208,7 @@ def as_text(value: Any) -> str:
 def from_text(text: str) -> Any:
     """What a text stands for: JSON where it is JSON, and else itself."""
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, parse_float=exact_float)
     except (ValueError, RecursionError):
         return text
 
@@ -223,8 +226,10 @@ def as_scalar(value: Any, types: set[str]) -> str:
     return value if isinstance(_number(value), str) and not value.startswith('"') else f'"{value}"'
 
 
-def from_scalar(text: str, types: set[str]) -> Any:
-    """What was typed where a text or a number is asked for."""
+def from_scalar(text: str, schema: Schema, types: set[str]) -> Any:
+    """What was typed where a text or a number is asked for; a duration may be in words."""
+    if schema.get("format") == "duration":
+        text = from_words(text)
     if not types & _NUMBERS:
         return text
     if "string" in types and len(text) > 1 and text[0] == text[-1] == '"':

@@ -33,6 +33,7 @@ from workflows.graph.editing import (
     ways_in,
 )
 from workflows.guards import StaleVersion
+from workflows.jsontext import InexactNumber, exact_float
 from workflows.models import Workflow
 
 if TYPE_CHECKING:
@@ -170,7 +171,9 @@ class _Step:
         if file is None:
             raise CannotEdit("No file was chosen.")
         try:
-            whole = json.loads(file.read().decode("utf-8-sig"))
+            whole = json.loads(file.read().decode("utf-8-sig"), parse_float=exact_float)
+        except InexactNumber as error:
+            raise CannotEdit(f"{error}.") from None
         except (ValueError, RecursionError):
             raise CannotEdit(f"{file.name} holds no JSON.") from None
         self.node = ""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminTextareaWidget, RelatedFieldWidgetWrapper
 from django.contrib.messages.storage import default_storage
@@ -30,7 +31,7 @@ from workflows.admin.lists import BoundedPaginator, csv_view, list_context
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, RefusalList, as_html, refusal_of
 from workflows.admin.shown import link, log_url, pretty
-from workflows.jsontext import kind, unstorable_in
+from workflows.jsontext import ExactDecoder, kind, unstorable_in
 from workflows.models import AuditEntry
 from workflows.models.audited import deleted
 from workflows.refusals import Refusal
@@ -45,7 +46,7 @@ class ObjectField(forms.JSONField):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["widget"] = forms.Textarea(attrs={"class": "vLargeTextField json", "rows": 6})
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **{**kwargs, "decoder": ExactDecoder})
 
     def to_python(self, value: Any) -> Any:
         """Return the object."""
@@ -200,6 +201,13 @@ class GuardedAdmin(ModelAdmin[Any]):
         if request.method == "POST":
             _record_form(response, refusal)
         return response
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list; what no database can be asked for leads back to the list without filters."""
+        try:
+            return super().get_changelist_instance(request)
+        except OverflowError as error:
+            raise IncorrectLookupParameters(error) from error
 
     def get_urls(self) -> list[URLPattern]:
         """The rows as CSV before the stock pages."""

@@ -104,7 +104,7 @@ def csv_view(model_admin: GuardedAdmin, request: HttpRequest) -> HttpResponseBas
     if related:
         rows = rows.select_related(*sorted(related))
     name = str(model_admin.opts.verbose_name_plural).replace(" ", "-")
-    return csv_cells.response(name, _rows(rows, columns))
+    return csv_cells.response(name, _rows(rows, columns), for_spreadsheets=True)
 
 
 def _rows(rows: QuerySet[Any], columns: dict[str, str]) -> Iterator[list[Any]]:

@@ -10,14 +10,21 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from django.utils.text import Truncator
-from django.utils.timezone import localtime
 
 from workflows import guards, services
 from workflows.admin.history import history
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, as_html
 from workflows.admin.sections import Executions
-from workflows.admin.shown import NOTHING, admin_url, badge, execution_model, link, live_count
+from workflows.admin.shown import (
+    NOTHING,
+    admin_url,
+    badge,
+    execution_model,
+    link,
+    live_count,
+    moment,
+)
 from workflows.admin.told import ToldAdmin
 from workflows.models import CHANGE_CONTEXT, PendingChange, PendingWorkflow, Workflow
 from workflows.models.context_change import ContextChange
@@ -63,7 +70,7 @@ class PendingChangeAdmin(ToldAdmin):
     @admin.display(ordering="asked_at")
     def asked(self, row: PendingChange) -> str:
         """When it was asked for."""
-        return f"{localtime(row.asked_at):%Y-%m-%d %H:%M}"
+        return moment(row.asked_at)
 
     @admin.display(description="asked by", ordering="asked_by__username")
     def by(self, row: PendingChange) -> str:
@@ -78,7 +85,7 @@ class PendingChangeAdmin(ToldAdmin):
     @admin.display(ordering="settled_at")
     def settled(self, row: PendingChange) -> str:
         """When it was made, or turned out to be impossible."""
-        return f"{localtime(row.settled_at):%Y-%m-%d %H:%M}" if row.settled_at else NOTHING
+        return moment(row.settled_at)
 
     def get_urls(self) -> list[URLPattern]:
         """The pages of the project's own before the stock ones."""

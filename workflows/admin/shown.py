@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,12 +11,19 @@ from django.db.models import Count, IntegerField, Model, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from workflows.models import AuditEntry, Workflow
 
 NOTHING = "–"
+
+
+def moment(value: datetime | None) -> str:
+    """A time for people: in the one format of dates, with its zone; a dash where there is none."""
+    return NOTHING if value is None else date_format(localtime(value), "DATETIME_FORMAT")
 
 
 def row_id(text: str) -> int | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from rest_framework import mixins, serializers
+from rest_framework import mixins
 from rest_framework.exceptions import NotFound
 
 from workflows.api.filters import AuditFilter
 from workflows.api.resources import Resource
+from workflows.api.strict import ShownModelSerializer
 from workflows.models import AuditEntry
 
 
-class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
+class AuditEntrySerializer(ShownModelSerializer[AuditEntry]):
     """Who did what, when, through which face; before and after; what was refused and why."""
 
     class Meta:

@@ -32,6 +32,7 @@ from workflows.api.serializers import (
 from workflows.api.strict import (
     CuidField,
     ShownField,
+    ShownModelSerializer,
     StrictBooleanField,
     StrictCharField,
     StrictChoiceField,
@@ -110,7 +111,7 @@ class PendingMemberSerializer(serializers.Serializer[Any]):
         return url_of("workflow", row.cuid, self.context.get("request"))
 
 
-class PendingChangeSerializer(serializers.ModelSerializer[PendingChange]):
+class PendingChangeSerializer(ShownModelSerializer[PendingChange]):
     """A change on hold: what is to change, who asked, when, and what came of it."""
 
     workflows = PendingMemberSerializer(source="members", many=True, read_only=True)

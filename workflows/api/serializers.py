@@ -13,7 +13,9 @@ from workflows.api.strict import (
     AnyField,
     CuidField,
     InstructionSerializer,
+    MomentField,
     ShownField,
+    ShownModelSerializer,
     StrictCharField,
     StrictModelSerializer,
 )
@@ -51,7 +53,7 @@ class DrainingSerializer(serializers.Serializer[Any]):
 
     change = serializers.CharField(source="change.cuid")
     url = serializers.SerializerMethodField()
-    asked_at = serializers.DateTimeField(source="change.asked_at")
+    asked_at = MomentField(source="change.asked_at")
     asked_by = serializers.CharField(source="change.asked_by.username", allow_null=True)
 
     def get_url(self, row: Any) -> str:
@@ -111,7 +113,7 @@ class WorkflowSerializer(StrictModelSerializer[Workflow]):
         )
 
 
-class VersionSerializer(serializers.ModelSerializer[Version]):
+class VersionSerializer(ShownModelSerializer[Version]):
     """A version without its drawing."""
 
     workflow = ShownField("cuid")

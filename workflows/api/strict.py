@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC
 from typing import IO, Any, ClassVar, TypeVar
 
 from django.conf import settings
@@ -13,8 +14,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ParseError
 from rest_framework.parsers import JSONParser
 
-from workflows import instances
-from workflows.jsontext import kind, quoted, unstorable, unstorable_in
+from workflows import instances, moments
+from workflows.jsontext import exact_float, kind, quoted, unstorable, unstorable_in
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -29,6 +30,7 @@ class StrictJSONParser(JSONParser):
             return json.loads(
                 stream.read().decode(encoding),
                 parse_constant=_refuse_constant,
+                parse_float=exact_float,
                 object_pairs_hook=_object,
             )
         except ValueError as error:
@@ -120,6 +122,24 @@ class AnyField(serializers.JSONField):
         return data
 
 
+class MomentField(serializers.DateTimeField):
+    """A moment, shown in UTC whatever ``TIME_ZONE`` is; without an offset it is in that zone."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the moment in UTC; a local time that the clock skips or repeats is resolved."""
+        moment = moments.read(data) if isinstance(data, str) else None
+        if moment is None:
+            self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]")
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:
+            self.fail("overflow")
+
+    def to_representation(self, value: Any) -> Any:
+        """Return the moment as text."""
+        return None if value is None else moments.in_utc(value).isoformat().replace("+00:00", "Z")
+
+
 class CuidField(serializers.SlugRelatedField[Any]):
     """A row by its public id; ``only`` names the attributes that are read at once."""
 
@@ -204,11 +224,20 @@ class InstructionSerializer(StrictSerializer):
         return values
 
 
-class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Row]):
-    """A strict serializer whose fields follow a model's."""
+class ShownModelSerializer(serializers.ModelSerializer[Row]):
+    """A serializer whose fields follow a model's; moments are shown in UTC."""
 
     serializer_field_mapping: ClassVar[dict[Any, Any]] = {
         **serializers.ModelSerializer.serializer_field_mapping,
+        models.DateTimeField: MomentField,
+    }
+
+
+class StrictModelSerializer(StrictSerializer, ShownModelSerializer[Row]):
+    """A strict serializer whose fields follow a model's."""
+
+    serializer_field_mapping: ClassVar[dict[Any, Any]] = {
+        **ShownModelSerializer.serializer_field_mapping,
         models.CharField: StrictCharField,
         models.TextField: StrictCharField,
         models.IntegerField: StrictIntegerField,

@@ -25,6 +25,7 @@ from workflows.graph.parsing import (
     MAX_NODES,
     MAX_PROBLEMS,
     WorkflowValidationError,
+    normalized,
     parse,
 )
 from workflows.graph.schemas import NOT_BLANK, Schema
@@ -53,6 +54,7 @@ __all__ = [
     "data_problems",
     "incompatible",
     "node_types",
+    "normalized",
     "parse",
     "reach",
     "register",

@@ -6,7 +6,7 @@ The package that makes them run registers them; this is their static half only.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -93,6 +93,23 @@ class NodeType:
         Asked only where all of these hold.
         """
         return iter(())
+
+    def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the fields that a node of this type writes, and the type that each then has."""
+        return iter(())
+
+    def comparison_problems(
+        self, data: Mapping[str, Any], fields: Mapping[str, Collection[str]]
+    ) -> Problems:
+        """Yield what the data compare fields with that these, by their types, never hold.
+
+        Asked of a graph that is to be saved; what is stored runs as it is.
+        """
+        return iter(())
+
+    def normalized(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return sound data in the spelling in which they are stored."""
+        return data
 
     def handles(self, data: Mapping[str, Any]) -> tuple[str, ...] | None:
         """Return the named exits, or None for the one exit; asked of unsound data too."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from workflows.graph.drawing import RUN_WORKFLOW, START, Edge, Graph, Node, reach
 from workflows.graph.loops import endless_loops
@@ -33,7 +34,8 @@ class _Parse:
     """One reading of one source. What could not be read is remembered, so that a flaw is not
     reported again as what follows from it: a missing start, an unreachable node."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_new: bool) -> None:
+        self.is_new = is_new
         self.types = node_types()
         self.problems: list[Problem] = []
         self.nodes: dict[str, Node] = {}
@@ -43,6 +45,7 @@ class _Parse:
         self.sound = True
         self.lost: set[str] = set()
         self.unclear: set[str] = set()
+        self.unsound: set[str] = set()
 
     def report(self, pointer: str, detail: str) -> None:
         self.problems.append(Problem(pointer, "invalid_graph", detail))
@@ -52,14 +55,16 @@ class _Parse:
         self.sound = False
         self.report(pointer, detail)
 
-    def read(self, source: object, *, is_new: bool) -> Graph | None:
+    def read(self, source: object) -> Graph | None:
         if not self.read_shape(source):
             return None
         assert isinstance(source, dict)
-        for pointer, detail in unstorable_in(source):
+        for pointer, detail in unstorable_in(source, exact=self.is_new):
             self.report(pointer, detail)
         for index, raw in enumerate(source["nodes"]):
             self.read_node(index, raw)
+        if self.is_new:
+            self.check_comparisons()
         edge_ids: set[str] = set()
         for index, raw in enumerate(source["edges"]):
             self.read_edge(index, raw, edge_ids)
@@ -72,7 +77,7 @@ class _Parse:
         }
         if self.sound:
             self.checkreach(starts[0])
-        if is_new and self.sound and not self.problems:
+        if self.is_new and self.sound and not self.problems:
             self.check_loops()
         if self.problems:
             return None
@@ -130,10 +135,24 @@ class _Parse:
             self.report(f"{at}/id", f"The id {name} has more than {MAX_ID_LENGTH} characters.")
         kept = data if isinstance(data, dict) else {}
         self.nodes[node_id] = Node(node_id, str(type_name), kept, index)
+        if node_type is None or wrong:
+            self.unsound.add(node_id)
         # Which named exits a node has is read from its data, so unsound data leave that open.
         if node_type is None or (wrong and node_type.handles(kept) is not None):
             self.unclear.add(node_id)
         return None
+
+    def check_comparisons(self) -> None:
+        """Compare what rules compare fields with to what the nodes of the graph write to them."""
+        sound = [node for node in self.nodes.values() if node.id not in self.unsound]
+        fields: dict[str, set[str]] = defaultdict(set)
+        for node in sound:
+            for name, type_name in self.types[node.type].field_types(node.data):
+                fields[name].add(type_name)
+        for node in sound:
+            for pointer, detail in self.types[node.type].comparison_problems(node.data, fields):
+                at = f"/nodes/{node.index}/data{pointer}"
+                self.report(at, f"Node {quoted(node.id)}: {detail}")
 
     def read_edge(self, index: int, raw: object, edge_ids: set[str]) -> None:
         at = f"/edges/{index}"
@@ -244,18 +263,33 @@ class _Parse:
                 "waits, and no condition leaves it.",
             )
 
-
 def parse(source: object, *, is_new: bool = False) -> Graph:
-    """Return the checked graph, or raise WorkflowValidationError with everything that is wrong.
+    """Return the checked graph.
 
-    ``is_new``: also refuse what executions of stored versions may still have to run: a loop
-    that never ends.
+    Args:
+        source: ``{"nodes": [...], "edges": [...]}``.
+        is_new: whether it is to be saved. Then numbers must be exact, rules compare with what
+            their fields can hold, and no loop may be endless; a stored graph is older than that,
+            and runs on.
+
+    Raises:
+        WorkflowValidationError: everything that is wrong, each with its JSON pointer.
     """
-    reading = _Parse()
-    graph = reading.read(source, is_new=is_new)
+    reading = _Parse(is_new=is_new)
+    graph = reading.read(source)
     if graph is None:
         raise WorkflowValidationError(capped(reading.problems))
     return graph
+
+
+def normalized(source: dict[str, Any]) -> dict[str, Any]:
+    """Return a sound graph in the spelling in which it is stored: moments in UTC."""
+    types = node_types()
+    nodes = [
+        {**node, "data": types[node["type"]].normalized(node["data"])} if "data" in node else node
+        for node in source["nodes"]
+    ]
+    return {"nodes": nodes, "edges": source["edges"]}
 
 
 def capped(problems: list[Problem]) -> list[Problem]:

@@ -33,6 +33,11 @@ from workflows.guards.contexts import (
     refuse_context_shape,
     refuse_draining,
 )
+from workflows.guards.names import (
+    NameInUse,
+    NameUnseen,
+    refuse_name,
+)
 from workflows.guards.triggers import (
     InvalidTrigger,
     TriggerTaken,
@@ -82,6 +87,8 @@ __all__ = [
     "InvalidToken",
     "InvalidTrigger",
     "LogKept",
+    "NameInUse",
+    "NameUnseen",
     "NoSuchType",
     "Referenced",
     "Refusal",
@@ -103,6 +110,7 @@ __all__ = [
     "refuse_context_change",
     "refuse_context_shape",
     "refuse_draining",
+    "refuse_name",
     "refuse_reference_addition",
     "refuse_reference_deletion",
     "refuse_referenced",

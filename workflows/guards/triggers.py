@@ -41,7 +41,12 @@ def _trigger_problems(trigger: str, data: object) -> Iterable[tuple[str, str]]:
         return [("/trigger", f"The trigger {quoted(trigger)} is unknown; known: {_listed(known)}.")]
     if not isinstance(data, dict):
         return [("/trigger_data", f"The details of a trigger are an object, not {kind(data)}.")]
-    found = list(unstorable_in(data)) or list(known[trigger].problems(data))
+    kind_ = known[trigger]
+    found = (
+        list(unstorable_in(data))
+        or list(kind_.problems(data))
+        or list(kind_.comparison_problems(data))
+    )
     return [(f"/trigger_data{pointer}", detail) for pointer, detail in found]
 
 

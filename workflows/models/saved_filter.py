@@ -10,6 +10,9 @@ from django.db import models
 from django.db.models import Q
 from django.http import QueryDict
 
+from workflows import guards
+from workflows.models.named import NameKeyField, settle_name, unique_name_key
+
 SHARE_FILTERS = "workflows.share_savedfilter"
 """The permission to share filters with everyone, and to change those that are shared."""
 LONGEST = 2_000
@@ -48,6 +51,7 @@ class SavedFilter(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     list = models.CharField(max_length=100, help_text="The model that is listed: app.model.")
     name = models.CharField(max_length=100)
+    name_key = NameKeyField()
     query = models.TextField(blank=True)
     shared = models.BooleanField(
         default=False, verbose_name="shared with everyone", help_text="Everyone finds it then."
@@ -60,19 +64,36 @@ class SavedFilter(models.Model):
         default_permissions = ()
         permissions: ClassVar = [("share_savedfilter", "Can share filters with everyone")]
         constraints: ClassVar = [
+            unique_name_key("user", "list"),
             models.UniqueConstraint(
                 fields=["user", "list", "name"],
                 name="workflows_savedfilter_once",
                 violation_error_message="You have a filter of this name for this list.",
-            )
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save. Raises ``guards.NameInUse`` and ``guards.NameUnseen``."""
+        written = kwargs.get("update_fields")
+        if written is None or "name" in written:
+            self._settle_name()
+            if written is not None:
+                kwargs["update_fields"] = {*written, "name_key"}
+        super().save(*args, **kwargs)
+
     def clean(self) -> None:
-        """Raises ``ValidationError`` for a query that is too long, or that no database keeps."""
+        """Raises ``ValidationError`` for a query that is too long, or that no database keeps.
+
+        The name must differ from the owner's others of the list: ``guards.NameInUse``.
+        """
         super().clean()
+        try:
+            self._settle_name()
+        except (guards.NameInUse, guards.NameUnseen) as refusal:
+            raise ValidationError({"name": refusal}) from None
         if len(self.query) > LONGEST or "\0" in self.query:
             raise ValidationError("The filter is too long to be kept.", code="invalid")
         self.query = plain(QueryDict(self.query))
@@ -82,6 +103,10 @@ class SavedFilter(models.Model):
         if self.shared:
             return bool(user.has_perm(SHARE_FILTERS))
         return bool(self.user_id == user.pk)
+
+    def _settle_name(self) -> None:
+        rows = SavedFilter._base_manager.using(self._state.db)
+        settle_name(self, rows.filter(user=self.user_id, list=self.list))
 
 
 def plain(query: QueryDict, *, without: tuple[str, ...] = ("p", "all", "e")) -> str:

@@ -11,21 +11,22 @@ from django.db.models.functions import Cast, Coalesce, Concat
 
 from workflows import guards
 from workflows.cuid import LENGTH, new_cuid
-from workflows.models.audited import Audited, AuditedManager
+from workflows.models.named import Named, NamedManager, unique_name_key
 
 
-class TypeOfEntity(Audited):
+class TypeOfEntity(Named):
     """What finding types and record types have in common."""
 
     cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     name = models.CharField(max_length=200, unique=True)
     description = models.TextField(blank=True)
 
-    objects: ClassVar[AuditedManager]
+    objects: ClassVar[NamedManager]
 
     class Meta:
         abstract = True
         ordering: ClassVar = ["name"]
+        constraints: ClassVar = [unique_name_key()]
 
     def __str__(self) -> str:
         return self.name
@@ -34,13 +35,13 @@ class TypeOfEntity(Audited):
 class FindingType(TypeOfEntity):
     """What operators call the type of a finding: Model Limitation, Policy Exception …"""
 
-    objects: ClassVar[AuditedManager] = AuditedManager()
+    objects: ClassVar[NamedManager] = NamedManager()
 
 
 class RecordType(TypeOfEntity):
     """The type of an inventory model."""
 
-    objects: ClassVar[AuditedManager] = AuditedManager()
+    objects: ClassVar[NamedManager] = NamedManager()
 
 
 class EntityName(models.TextChoices):

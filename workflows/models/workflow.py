@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models, router, transaction
 
-from workflows import guards, locks
+from workflows import guards, locks, triggers
 from workflows.cuid import LENGTH, new_cuid
 from workflows.graph import START_TO_END
 from workflows.keys import KeyTarget
@@ -196,6 +196,12 @@ class Workflow(Audited, EntityContext):
             guards.Refusal: what the edit would break, with its blockers.
         """
         super().save(*args, **kwargs)
+
+    def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
+        names = kwargs.get("update_fields")
+        if names is None or "trigger_data" in names:
+            self.trigger_data = triggers.normalized(self.trigger, self.trigger_data)
+        super()._write(database, *args, **kwargs)
 
     @locks.retrying
     def _save(self, database: str, *args: Any, **kwargs: Any) -> None:

@@ -100,7 +100,7 @@ def edit_draft(workflow: Workflow, user: Any, token: str, change: Change) -> Non
     """
     draft = _open(workflow, user, token)
     source, told = change(draft.source)
-    details = [detail for _, detail in unstorable_in(readable(source))]
+    details = [detail for _, detail in unstorable_in(readable(source), exact=False)]
     if details:
         raise CannotEdit(details[0])
     if canonical(source) == canonical(draft.source):

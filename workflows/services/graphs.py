@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from workflows import guards, locks
 from workflows.database_refusals import translated
-from workflows.graph import Graph, WorkflowValidationError, parse
+from workflows.graph import Graph, WorkflowValidationError, normalized, parse
 from workflows.models import Version, Workflow, calls
 from workflows.models.audit import Action, attempting, record, told
 from workflows.models.version import append_version, release_superseded
@@ -73,7 +73,7 @@ def _save_graph(
 ) -> SavedGraph:
     graph = parse(source, is_new=True)
     assert isinstance(source, dict)
-    source = {"nodes": source["nodes"], "edges": source["edges"]}
+    source = normalized(source)
     with transaction.atomic():
         own = _lock_for_save(workflow, graph)
         _judge_calls(own, source, graph)

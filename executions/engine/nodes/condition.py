@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from executions.engine import rules
+from executions.engine import rule_literals, rules
 from executions.engine.nodes.behaviour import Behaviour, Visit
-from workflows.jsontext import quoted
+from workflows.graph import Problems
+from workflows.jsontext import below, quoted
 
 DEFAULT = "default"
 
@@ -74,6 +75,22 @@ class Condition(Behaviour):
         ],
     }
     parts: ClassVar = {"branches": _branch_problems}
+
+    def comparison_problems(
+        self, data: Mapping[str, Any], fields: Mapping[str, Collection[str]]
+    ) -> Problems:
+        """Yield each literal that the field of its rule never holds."""
+        for index, branch in enumerate(data["branches"]):
+            at = below("/branches", index, "rule")
+            yield from rule_literals.problems(branch["rule"], fields, at)
+
+    def normalized(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the data with the moments of the rules in UTC."""
+        branches = [
+            {**branch, "rule": rule_literals.normalized(branch["rule"])}
+            for branch in data["branches"]
+        ]
+        return {**data, "branches": branches}
 
     def handles(self, data: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the handle of each branch, and ``default``."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from executions.engine import durations
+from executions.engine.durations import DURATION, problem
 from executions.engine.nodes import mail
 from executions.engine.nodes.behaviour import Visit
 from executions.engine.nodes.performed import Task
+from workflows import durations
 from workflows.graph import Node
 
 DEADLINE = "deadline"
@@ -48,14 +49,14 @@ DEADLINE_PROPERTY: dict[str, Any] = {
     "examples": ["P3D"],
 }
 """The schema of ``deadline``; it refers to ``DEADLINE_DEFS``."""
-DEADLINE_DEFS: dict[str, Any] = {**mail.DEFS, "duration": durations.DURATION}
+DEADLINE_DEFS: dict[str, Any] = {**mail.DEFS, "duration": DURATION}
 
 
 def deadline_problems(deadline: Any) -> Iterator[tuple[str, str]]:
     """Yield what ``DEADLINE_PROPERTY`` cannot say of a deadline."""
     is_object = isinstance(deadline, dict)
     length = deadline["after"] if is_object else deadline
-    if reason := durations.problem(DEADLINE, length):
+    if reason := problem(DEADLINE, length):
         yield "/after" if is_object else "", reason
     told = deadline.get("notify", {}) if is_object else {}
     for key, problems in mail.PARTS.items():
@@ -68,7 +69,7 @@ def wait_until_deadline(visit: Visit) -> None:
     """Keep the step open; where the node has a deadline, come back when it has passed."""
     deadline = visit.node.data.get(DEADLINE)
     length = durations.parse(deadline["after"] if isinstance(deadline, dict) else deadline)
-    due = None if length is None else visit.now + length
+    due = None if length is None else length.after(visit.now)
     visit.wait(due=due)
     if due is not None:
         visit.later(DEADLINE, due)

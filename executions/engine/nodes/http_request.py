@@ -13,8 +13,9 @@ from executions.engine import outgoing, placeholders
 from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.behaviour import SAVE_TO, Behaviour, Visit
 from executions.engine.nodes.performed import GiveUp, Task, TryAgain
+from executions.engine.rule_literals import ANY
 from workflows.graph import Problems
-from workflows.jsontext import below, quoted, storable, unstorable_in
+from workflows.jsontext import InexactNumber, below, exact_float, quoted, storable, unstorable_in
 
 CALL = "call"
 TIMEOUT = 10
@@ -143,6 +144,11 @@ class HttpRequest(Behaviour):
         if "body" in data and method in ("GET", "HEAD"):
             yield "/body", f"A {method} has no body."
 
+    def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the field that the answer is saved to; it may hold anything."""
+        if name := data.get("save_to"):
+            yield name, ANY
+
     def enter(self, visit: Visit) -> None:
         """Leave the call to the background."""
         data = visit.node.data
@@ -226,7 +232,9 @@ def _read(answer: outgoing.Answer, *, is_saved: bool) -> tuple[str, Any]:
     if not text.strip() or not (media == "application/json" or media.endswith("+json")):
         return text, storable(text)
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_float=exact_float)
+    except InexactNumber as error:
+        raise GiveUp("invalid_answer", f"The answer cannot be saved. {error}.") from None
     except (ValueError, RecursionError):
         raise GiveUp("invalid_answer", "The answer says that it is JSON, and is not.") from None
     for _, detail in unstorable_in(value):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from executions.engine import rule_literals
 from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.behaviour import Behaviour, Visit
 from workflows.graph import Problems
 from workflows.jsontext import below, quoted
+from workflows.values import is_missing
 
 
 class SetField(Behaviour):
@@ -20,7 +22,8 @@ class SetField(Behaviour):
         "properties": {
             "values": {
                 "title": "Values",
-                "description": "What is written, by the names of the fields; any JSON.",
+                "description": "What is written, by the names of the fields; any JSON. Null and"
+                " blank text clear the field.",
                 "type": "object",
                 "propertyNames": {"$ref": "#/$defs/field_name"},
                 "default": {},
@@ -47,6 +50,12 @@ class SetField(Behaviour):
             if name in values:
                 detail = f"The field {quoted(name)} cannot be both set and cleared."
                 yield below("/clear", index), detail
+
+    def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the fields that are set, with the types that their values have."""
+        for name, value in data.get("values", {}).items():
+            if not is_missing(value):
+                yield name, rule_literals.type_of(value)
 
     def enter(self, visit: Visit) -> None:
         """Write and go on."""

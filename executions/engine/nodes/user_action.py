@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from executions.engine import form_fields, forms
@@ -17,6 +17,7 @@ from executions.engine.nodes.deadline import (
 )
 from workflows.jsontext import below, quoted
 from workflows.refusals import Problem
+from workflows.values import present
 
 
 class UserAction(Behaviour):
@@ -72,6 +73,12 @@ class UserAction(Behaviour):
     }
     parts: ClassVar = {"fields": form_fields.problems, DEADLINE: deadline_problems}
 
+    def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the fields that the form asks for as a type of theirs; others may hold anything."""
+        for field in data.get("fields", ()):
+            if "type" in field:
+                yield field["name"], field["type"]
+
     def enter(self, visit: Visit) -> None:
         """Wait for the form, until the deadline if there is one."""
         wait_until_deadline(visit)
@@ -82,7 +89,7 @@ class UserAction(Behaviour):
         values = forms.clean(fields, data)
         _require_users(fields, values)
         visit.write(values)
-        visit.leave(output=values)
+        visit.leave(output=present(values))
 
 
 def _require_users(fields: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
-
-from executions.engine import durations
+from executions.engine.durations import DELTA, DURATION, problem
 from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.behaviour import Behaviour, Visit
+from workflows import durations, moments
 from workflows.graph import Problems
 from workflows.jsontext import kind, quoted
 
@@ -21,7 +19,7 @@ _WAYS = ("interval", "at", "at_field")
 
 
 def _length_problems(what: str, length: Any, *, back: bool = False) -> Iterator[tuple[str, str]]:
-    if reason := durations.problem(what, length, back=back):
+    if reason := problem(what, length, back=back):
         yield "", reason
 
 
@@ -65,8 +63,8 @@ class Wait(Behaviour):
             },
         },
         "$defs": {
-            "duration": durations.DURATION,
-            "delta": durations.DELTA,
+            "duration": DURATION,
+            "delta": DELTA,
             "field_name": FIELD_NAME,
         },
         "examples": [
@@ -89,24 +87,29 @@ class Wait(Behaviour):
         if "delta" in data and "at_field" not in data:
             yield "/delta", "A delta is added to the date of a field, which is not named."
 
+    def normalized(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the data with the time that it names in UTC."""
+        at = data.get("at")
+        return {**data, "at": moments.normalized(at)} if isinstance(at, str) else data
+
     def enter(self, visit: Visit) -> None:
         """Sleep, or go on at once."""
         data = visit.node.data
         if "interval" in data:
-            due: datetime | None = visit.now + _length(data["interval"])
+            due: datetime | None = _after(visit.now, data["interval"])
         elif "at" in data:
             due = _moment(data["at"])
         else:
             value = visit.fields.get(data["at_field"])
-            due = None if value in (None, "") else _moment(value)
-            if due is None and value not in (None, ""):
+            due = _moment(value)
+            if due is None and value is not None:
                 shown = quoted(value) if isinstance(value, str) else kind(value)
                 visit.incident(
                     "no_date", f"The field “{data['at_field']}” holds {shown}, which is no date."
                 )
                 return
             if due is not None:
-                due = _moved(due, _length(data.get("delta", 0)))
+                due = _after(due, data.get("delta", 0))
         if due is None or due <= visit.now:
             visit.leave(output={"waited_for": due.isoformat() if due else None})
             return
@@ -118,34 +121,10 @@ class Wait(Behaviour):
         visit.leave(output={"woken_at": visit.now.isoformat()})
 
 
-def _length(value: object) -> timedelta:
-    return durations.parse(value) or timedelta(0)
-
-
-def _moved(due: datetime, delta: timedelta) -> datetime:
-    try:
-        return due + delta
-    except OverflowError:
-        # Beyond the calendar: as far as it goes.
-        return (datetime.max if delta > timedelta(0) else datetime.min).replace(tzinfo=UTC)
+def _after(moment: datetime, length: object) -> datetime:
+    return (durations.parse(length) or durations.Duration()).after(moment)
 
 
 def _moment(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        day: date | None = parse_date(value)
-        moment = datetime.combine(day, time()) if day else parse_datetime(value)
-        if moment is None:
-            return None
-        return _in_utc(timezone.make_aware(moment) if timezone.is_naive(moment) else moment)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        # No database can hand out a time whose year is 0 or 10000.
-        return (datetime.max if moment.year > 1 else datetime.min).replace(tzinfo=UTC)
+    moment = moments.read(value) if isinstance(value, str) else None
+    return None if moment is None else moments.in_utc(moment)

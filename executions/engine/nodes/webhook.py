@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from executions.engine.nodes.behaviour import SAVE_TO, Behaviour, Visit
@@ -12,6 +13,7 @@ from executions.engine.nodes.deadline import (
     deadline_problems,
     wait_until_deadline,
 )
+from executions.engine.rule_literals import ANY
 from executions.models.secret import NAME
 
 WEBHOOK = "webhook"
@@ -39,6 +41,11 @@ class Webhook(Behaviour):
         "examples": [{"secret": "crm", "save_to": "answer", "deadline": "P7D"}],
     }
     parts: ClassVar = {DEADLINE: deadline_problems}
+
+    def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the field that the answer is saved to; it may hold anything."""
+        if name := data.get("save_to"):
+            yield name, ANY
 
     def enter(self, visit: Visit) -> None:
         """Wait for the call."""

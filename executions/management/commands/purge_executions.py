@@ -6,7 +6,6 @@ import json
 import re
 from argparse import ArgumentTypeError
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 
 from django.core.management import CommandError
@@ -14,12 +13,11 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from executions.services.purging import BATCH, Purged, purge
+from workflows.durations import Duration, from_words, parse
 from workflows.guards import count
 from workflows.locks import Contention
 from workflows.management.command import ExampleCommand
 from workflows.management.progress import at_work
-
-UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 class Command(ExampleCommand):
@@ -42,7 +40,7 @@ class Command(ExampleCommand):
             type=_length,
             required=True,
             metavar="LENGTH",
-            help="how long ago it has to have ended: 90d, 12w, 36h",
+            help="how long ago it has to have ended: 90d, 12w, 36h, P3M, '1 year'",
         )
         parser.add_argument(
             "--keep-last", action="store_true", help="keep the last execution of each entity"
@@ -65,7 +63,7 @@ class Command(ExampleCommand):
         done = Purged()
         verb = "would go" if options["dry_run"] else "deleted"
         batches = purge(
-            timezone.now() - options["older_than"],
+            options["older_than"].before(timezone.now()),
             keep_last=options["keep_last"],
             versions=options["versions"],
             batch=options["batch"],
@@ -101,11 +99,13 @@ class Command(ExampleCommand):
             self.stdout.write(f"Kept, {why}: {kept.number} ({shown}).")
 
 
-def _length(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,4})([hdw])", text)
+def _length(text: str) -> Duration:
+    short = re.fullmatch(r"([0-9]+)([hdw])", text)
+    spelled = f"P{'T' * (short[2] == 'h')}{text.upper()}" if short else from_words(text)
+    found = parse(spelled) if re.match("P.*[0-9]", spelled) else None
     if found is None:
-        raise ArgumentTypeError("a number and h, d or w, e.g. 90d")
-    return timedelta(**{UNITS[found[2]]: int(found[1])})
+        raise ArgumentTypeError("a length such as 90d, 12w, 36h, P3M or '1 year'")
+    return found
 
 
 def _number(text: str) -> int:

@@ -22,6 +22,7 @@ from workflows.models import Context, FindingType, RecordType, Reference, Versio
 from workflows.models.audit import Action, record, told, values_of
 from workflows.models.registration import refuse_new
 from workflows.refusals import Attempt
+from workflows.values import present
 
 DB = "default"
 CHUNK = 500
@@ -169,7 +170,7 @@ class Bringing:
                 row = Entity(
                     cuid=self.old.cuid(*pk),
                     title=old.title,
-                    fields=old.fields,
+                    fields=present(old.fields),
                     **self._named(kind),
                 )
                 self.entities[pk] = row

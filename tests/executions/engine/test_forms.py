@@ -107,13 +107,14 @@ def test_what_is_no_form_is_told_with_its_place(fields, pointers):
         ("number", -1.5, -1.5),
         ("number", "42", 42),
         ("number", " -1.5e3 ", -1500.0),
-        ("number", "9007199254740993", 9007199254740993),
+        ("number", "9007199254740992", 9007199254740992),
+        ("number", "1e300", 1e300),
         ("date", "2025-12-31", "2025-12-31"),
         ("datetime", "2025-12-31T17:30:00+01:00", "2025-12-31T16:30:00+00:00"),
         ("datetime", "2025-12-31T17:30:00Z", "2025-12-31T17:30:00+00:00"),
         ("choice", "b", "b"),
         ("multiple_choice", ["b", "a"], ["b", "a"]),
-        ("multiple_choice", [], []),
+        ("multiple_choice", [], None),
         ("checkbox", True, True),
         ("checkbox", False, False),
         ("email", "a@example.org", "a@example.org"),
@@ -143,6 +144,10 @@ def test_an_answer_of_the_right_type_is_taken(type_name, value, expected):
         ("number", "1_000"),
         ("number", "٣"),
         ("number", "1e400"),
+        ("number", "1e-400"),
+        ("number", "9007199254740993"),
+        ("number", -9007199254740993),
+        ("number", "0.1234567890123456789"),
         ("number", "9" * 5000),
         ("number", float("nan")),
         ("number", float("inf")),
@@ -276,7 +281,6 @@ def test_an_empty_django_form_of_optional_fields_is_accepted_as_json():
     assert form.is_valid(), form.errors
     values = clean(fields, to_json(form.cleaned_data))
     assert values.pop("f_checkbox") is False
-    assert values.pop("f_multiple_choice") == []
     assert set(values.values()) == {None}
 
 

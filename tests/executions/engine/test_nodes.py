@@ -291,7 +291,24 @@ def test_what_is_wrong_in_a_user_action_is_told_with_its_place(data, expected):
 
 @pytest.mark.parametrize(
     "deadline",
-    [None, True, "", "soon", "3", "3 00:00:00", "P", "P1Y", "-P3D", "P0D", 0, -1, []]
+    [
+        None,
+        True,
+        "",
+        "soon",
+        "3",
+        "3 00:00:00",
+        "P",
+        "P1.5Y",
+        "P101Y",
+        "P1H",
+        "P1D2M",
+        "-P3D",
+        "P0D",
+        0,
+        -1,
+        [],
+    ]
     + [float("inf"), float("nan"), 1e12, 10**400, "P99999999999D"],
 )
 def test_a_deadline_is_a_positive_duration_of_a_sensible_length(deadline):

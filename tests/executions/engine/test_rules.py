@@ -8,6 +8,8 @@ import pytest
 
 from executions.engine.rules import OPS, holds, meaningless, problems
 
+MISSING: list[Any] = [None, "", "  ", "\n", []]
+
 
 def compare(op: str, value: Any, **fields: Any) -> bool:
     rule = {"field": "x", "op": op, "value": value}
@@ -40,7 +42,6 @@ def compare(op: str, value: Any, **fields: Any) -> bool:
         ("gt", 3, "4", False),
         ("lt", "3", 2, False),
         ("gte", 0, True, False),
-        ("gte", 0, None, False),
         ("gt", "2025-01-31", "2025-02-01", True),
         ("lt", "2025-01-31", "2024-12-31", True),
         ("in", ["a", "b"], "b", True),
@@ -88,11 +89,68 @@ def test_no_pair_of_values_makes_a_comparison_fail():
                 assert holds(rule, {"x": left}) in (True, False)
 
 
-def test_exists_and_missing_ask_for_presence_and_null_is_present():
+@pytest.mark.parametrize("fields", [{}, *({"x": value} for value in MISSING)])
+def test_null_blank_and_left_out_are_missing_in_every_comparison(fields):
     exists, missing = ({"field": "x", "op": op} for op in ("exists", "missing"))
     assert list(problems(exists)) == list(problems(missing)) == []
-    assert holds(exists, {"x": None}) and not holds(missing, {"x": None})
-    assert not holds(exists, {}) and holds(missing, {})
+    assert not holds(exists, fields) and holds(missing, fields)
+    for literal in MISSING:
+        assert compare("eq", literal, **fields)
+        assert not compare("ne", literal, **fields)
+        assert compare("in", ["a", literal], **fields)
+        assert not compare("not_in", ["a", literal], **fields)
+    for op in ("ne", "gt", "lte", "contains", "not_contains", "starts_with"):
+        assert not compare(op, "a", **fields)
+    assert not compare("in", ["a"], **fields)
+    assert not compare("not_in", ["a"], **fields)
+
+
+@pytest.mark.parametrize("value", [0, False, {}, "0", [None], "\u200b"])
+def test_zero_false_and_an_empty_object_are_values(value):
+    assert holds({"field": "x", "op": "exists"}, {"x": value})
+    assert compare("ne", None, x=value)
+    assert compare("not_in", [None], x=value)
+    assert not compare("eq", "", x=value)
+
+
+@pytest.mark.parametrize(
+    ("op", "literal", "value"),
+    [
+        ("eq", "2026-12-31T17:00:00Z", "2026-12-31T17:00:00+00:00"),
+        ("eq", "2026-12-31T17:00Z", "2026-12-31T19:00+02:00"),
+        ("eq", "2026-12-31 17:00:00.000Z", "2026-12-31T17:00:00+00:00"),
+        ("eq", "2026-12-31", "2026-12-31T00:00:00Z"),
+        ("in", ["2026-12-31T18:00+01:00"], "2026-12-31T17:00Z"),
+        ("contains", "2026-12-31T18:00+01:00", ["2026-12-31T17:00Z"]),
+        ("gte", "2026-12-31T17:00:00Z", "2026-12-31T17:00:00+00:00"),
+        ("gt", "2026-12-31T18:00:00+02:00", "2026-12-31T16:30:00Z"),
+        ("lt", "2026-12-31T23:30:00-05:00", "2027-01-01T02:00:00Z"),
+        ("gt", "2026-12-31", "2026-12-31T00:00:01Z"),
+        ("lt", "2027-01-01", "2026-12-31T23:59:59Z"),
+        ("lt", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"),
+        ("gt", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00"),
+    ],
+)
+def test_moments_are_compared_as_moments_whatever_their_spelling(op, literal, value):
+    assert compare(op, literal, x=value)
+
+
+def test_a_date_begins_at_midnight_in_the_time_zone_of_the_settings(settings):
+    settings.TIME_ZONE = "America/New_York"
+    assert compare("eq", "2026-07-01", x="2026-07-01T04:00:00Z")
+    assert compare("lt", "2026-07-01", x="2026-07-01T03:59:59Z")
+
+
+def test_a_local_time_that_comes_twice_is_the_first_and_equals_it(settings):
+    settings.TIME_ZONE = "Europe/Berlin"
+    assert compare("eq", "2026-10-25T02:30", x="2026-10-25T00:30:00Z")
+    assert compare("eq", "2026-03-29T02:30", x="2026-03-29T01:30:00Z")
+
+
+@pytest.mark.parametrize(("value", "literal"), [("20261231", "2026-12-31"), ("x1", "x2")])
+def test_texts_that_are_no_moments_are_compared_as_texts(value, literal):
+    assert not compare("eq", literal, x=value)
+    assert holds({"field": "x", "op": "lt", "value": "b"}, {"x": "a"}), "a stored rule"
 
 
 def test_rules_are_combined_by_all_any_and_not():

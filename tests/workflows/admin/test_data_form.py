@@ -130,6 +130,11 @@ class TestTyped:
         )
         assert whole.value == {"deadline": {"after": 3600, "notify": {"to": ["a@example.com"]}}}
 
+    def test_words_for_a_duration_become_iso_8601(self) -> None:
+        for typed, read in (("2 weeks", "P2W"), ("P3D", "P3D"), ("3600", 3600), ("soon", "soon")):
+            assert saved("wait", {}, data__interval=typed).value == {"interval": read}
+            assert saved("user_action", {}, data__deadline_at_0=typed).value == {"deadline": read}
+
     def test_a_rule_of_comparisons(self) -> None:
         branch = {"branches": [{"handle": "high", "rule": self.RULE}]}
         at = "data__branches__0__rule"

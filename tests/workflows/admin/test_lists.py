@@ -79,8 +79,8 @@ class TestCSV:
         address = reverse("admin:executions_execution_csv") + "?live=yes"
         assert f'href="{address}"' in shown
         response = client.get(address)
-        assert response["Content-Type"] == "text/csv"
-        lines = b"".join(response).decode().splitlines()
+        assert response["Content-Type"] == "text/csv; charset=utf-8"
+        lines = b"".join(response).decode("utf-8-sig").splitlines()
         rows = list(csv.DictReader(lines))
         assert [row["cuid"] for row in rows] == [row.cuid for row in reversed(live)]
         assert rows[0]["workflow"] == "Workflow 4"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentTypeError
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
 from django.forms.models import model_to_dict
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
+from workflows import moments
 from workflows.jsontext import unstorable
 from workflows.management.command import ExampleCommand
 from workflows.models import AuditEntry
@@ -32,8 +31,8 @@ class Command(ExampleCommand):
         parser.add_argument("--who", type=_text, help="the user or the system's account")
         parser.add_argument("--request", type=_text, metavar="ID", help="the request id")
         parser.add_argument("--refused", action="store_true", help="only what was refused")
-        parser.add_argument("--since", type=_moment, help="date, or date and time (UTC)")
-        parser.add_argument("--until", type=_moment, help="date, or date and time (UTC)")
+        parser.add_argument("--since", type=_moment, help="date, or date and time (in TIME_ZONE)")
+        parser.add_argument("--until", type=_moment, help="date, or date and time (in TIME_ZONE)")
         parser.add_argument("--limit", type=_number, help="only the newest of them")
         parser.add_argument("--json", action="store_true", help="an entry a line, as JSON")
 
@@ -83,12 +82,7 @@ def _number(text: str) -> int:
 
 
 def _moment(text: str) -> datetime:
-    try:
-        found = parse_datetime(text) or parse_date(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
+    found = moments.read(text)
     if found is None:
         raise ArgumentTypeError("a date, e.g. 2026-01-31, or a date and time, 2026-01-31T12:00")
-    if not isinstance(found, datetime):
-        found = datetime.combine(found, time())
-    return timezone.make_aware(found) if timezone.is_naive(found) else found
+    return moments.in_utc(found)

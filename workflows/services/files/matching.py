@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from workflows import guards
 from workflows.cuid import new_cuid
 from workflows.jsontext import below
 from workflows.models import FindingType, RecordType, Reference, Version, Workflow
@@ -106,6 +107,8 @@ class _Matching:
                 f"The cuid {named.cuid} is that of the {entry.noun} “{of_cuid.name}” here, not of "
                 f"“{name}”; to go by cuids: --match cuid.",
             )
+        elif row is None:
+            self.judge_name(model, named, name)
         if row is None:
             return TypeTarget(entry.noun, named.cuid or new_cuid(), name, None, entry)
         if (row.name, row.description) != (name, entry.description):
@@ -114,6 +117,13 @@ class _Matching:
                 "the file; it stays as it is here."
             )
         return TypeTarget(entry.noun, row.cuid, row.name, row)
+
+    def judge_name(self, model: Any, named: Named, name: str) -> None:
+        """Report that a type would be created whose name nobody could tell from another's."""
+        try:
+            guards.refuse_name(name, model._base_manager.all())
+        except (guards.NameInUse, guards.NameUnseen) as refusal:
+            self.report(named.pointer, str(refusal.message))
 
     def type_named(self, noun: str, named: Named) -> TypeTarget:
         """What a workflow names: an entry of the file, or what is here beside it."""

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from workflows import guards
+from workflows import guards, triggers
 from workflows.cuid import LENGTH
-from workflows.graph import RUN_WORKFLOW, WorkflowValidationError, parse
+from workflows.graph import RUN_WORKFLOW, WorkflowValidationError, normalized, parse
 from workflows.jsontext import below, kind, quoted, unstorable_in
 from workflows.models import EntityName, Workflow
+from workflows.names import look
 from workflows.services.files import layout, texts
 from workflows.services.files.layout import (
     FileProblem,
@@ -149,9 +150,13 @@ class _Reading:
                 says = f"Two {what} of the file have the cuid {quoted(row.cuid)}."
                 self.report(row.pointer, says)
             cuids |= {row.cuid} if row.cuid else set()
-            of_kind = (row.pointer.split("/")[1], row.title or "")
+            of_kind = (row.pointer.split("/")[1], look(row.title or ""))
             if names and of_kind in titles:
-                self.report(row.pointer, f"Two {what} of the file have the name “{row.title}”.")
+                self.report(
+                    row.pointer,
+                    f"Two {what} of the file have the name “{row.title}”. Names that differ only in"
+                    " case, invisible characters or Unicode form count as one.",
+                )
             titles.add(of_kind)
 
     def type(self, value: Any, at: str, noun: str) -> TypeEntry:
@@ -182,6 +187,10 @@ class _Reading:
         if sound and len(self.problems) == known:
             self.judge_trigger(trigger, trigger_data, at)
             self.judge_graph(source, at)
+        if len(self.problems) == known:
+            # As it is stored, so that a file that says the same changes nothing.
+            trigger_data = triggers.normalized(trigger, trigger_data)
+            source = normalized(source)
         return WorkflowEntry(
             named,
             description,

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from workflows.jsontext import MAX_DEPTH, below, canonical, quoted
+from workflows.jsontext import MAX_DEPTH, InexactNumber, below, canonical, exact_float, quoted
 from workflows.services.files.layout import FileProblem, InvalidFile
 
 YAML, JSON = "yaml", "json"
@@ -114,12 +114,16 @@ class _Twice(ValueError):
 
 def _read_json(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        return json.loads(
+            text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=exact_float
+        )
     except json.JSONDecodeError as error:
         detail = f"This is no JSON: {error.msg}, column {error.colno}."
         raise _invalid("", error.lineno, detail) from None
     except _Twice as error:
         raise _invalid("", None, str(error)) from None
+    except InexactNumber as error:
+        raise _invalid("", None, f"The number {error}.") from None
     except ValueError as error:
         raise _invalid("", None, f"This is no JSON: {error}.") from None
     except RecursionError:
@@ -241,6 +245,6 @@ def _scalar(event: Any, pointer: str, line: int) -> Any:
     if not _NUMBER.fullmatch(text):
         return text
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=exact_float)
     except ValueError:
         raise _invalid(pointer, line, "This number has too many digits.") from None

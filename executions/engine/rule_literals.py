@@ -1,0 +1,132 @@
+"""What a new rule may compare a field with, by what the forms of its graph write to the field.
+
+Stored rules are older than these checks: they are run as they are, and judged when they are saved
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from executions.engine.rules import LISTS, ORDERINGS, parts_of
+from workflows import moments
+from workflows.jsontext import below, kind, quoted
+from workflows.values import is_missing
+
+ANY = "any"
+"""The type of a field that holds whatever comes from outside."""
+FieldTypes = Mapping[str, Collection[str]]
+"""By the name of a field, the types that forms and other nodes give it."""
+
+_MOMENT = "a date such as 2026-12-31, or one with a time such as 2026-12-31T17:00Z"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_moment(value: object) -> bool:
+    return moments.parse(value) is not None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+_FITS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "number": (_is_number, "a number"),
+    "date": (_is_moment, _MOMENT),
+    "datetime": (_is_moment, _MOMENT),
+    "checkbox": (lambda value: isinstance(value, bool), "true or false"),
+    "multiple_choice": (lambda value: isinstance(value, list), "a list"),
+}
+_TEXT = (_is_text, "text")
+_UNORDERED = ("checkbox", "multiple_choice")
+
+
+def type_of(value: object) -> str:
+    """Return the type of form field that would hold this value."""
+    for name in ("number", "checkbox", "multiple_choice", "datetime"):
+        if _FITS[name][0](value):
+            return name
+    return "text" if isinstance(value, str) else ANY
+
+
+def problems(rule: Mapping[str, Any], types: FieldTypes, pointer: str = "") -> Iterator[Any]:
+    """Yield pointer and sentence of each literal that a sound rule cannot compare its field with.
+
+    Args:
+        rule: a rule that ``rules.problems`` finds nothing wrong in.
+        types: what is known of the fields; a field that is not named is not known.
+        pointer: where the rule stands.
+    """
+    for at, part in parts_of(rule):
+        yield from problems(part, types, pointer + at)
+    if "value" not in rule:
+        return
+    name, op, value = rule["field"], rule["op"], rule["value"]
+    known = () if ANY in types.get(name, ()) else tuple(sorted(types.get(name, ())))
+    at = below(pointer, "value")
+    if op in ORDERINGS:
+        if reason := _unordered(name, op, value, known):
+            yield at, reason
+    elif op in LISTS:
+        for index, item in enumerate(value):
+            if reason := _unfit(name, item, known):
+                yield below(at, index), reason
+    elif op in ("eq", "ne") and (reason := _unfit(name, value, known)):
+        yield at, reason
+
+
+def _unordered(name: str, op: str, value: object, known: Collection[str]) -> str | None:
+    if not known:
+        if _is_number(value) or _is_moment(value):
+            return None
+        return (
+            f"The op '{op}' compares with a number, or {_MOMENT}, not {quoted(value)}. Text is"
+            " ordered only where a form of this workflow asks for the field as text."
+        )
+    ordered = [one for one in known if one not in _UNORDERED]
+    if not ordered:
+        return f"The field {quoted(name)} is a {_words(known)}, which has no order for '{op}'."
+    return _unfit(name, value, ordered) if not is_missing(value) else _wanted(name, value, ordered)
+
+
+def _unfit(name: str, value: object, known: Collection[str]) -> str | None:
+    if not known or is_missing(value):
+        return None
+    if any(_FITS.get(one, _TEXT)[0](value) for one in known):
+        return None
+    return _wanted(name, value, known)
+
+
+def _wanted(name: str, value: object, known: Collection[str]) -> str:
+    wanted = " or ".join(dict.fromkeys(_FITS.get(one, _TEXT)[1] for one in known))
+    got = quoted(value) if isinstance(value, str) else kind(value)
+    return f"The field {quoted(name)} is a {_words(known)}: compare it with {wanted}, not {got}."
+
+
+def _words(known: Collection[str]) -> str:
+    return " or ".join(one.replace("_", " ") for one in known)
+
+
+def normalized(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a sound rule with its moments in the spelling that fields are stored in."""
+    made: dict[str, Any] = {}
+    for key, value in rule.items():
+        if key in ("all", "any"):
+            made[key] = [normalized(part) for part in value]
+        elif key == "not":
+            made[key] = normalized(value)
+        elif key == "value" and rule["op"] in (*ORDERINGS, *LISTS, "eq", "ne"):
+            made[key] = (
+                [_spelled(item) for item in value] if rule["op"] in LISTS else _spelled(value)
+            )
+        else:
+            made[key] = value
+    return made
+
+
+def _spelled(value: Any) -> Any:
+    return moments.normalized(value) if isinstance(value, str) else value

@@ -1,0 +1,30 @@
+"""Cells of CSV: nothing that a spreadsheet would take for a formula."""
+
+from __future__ import annotations
+
+import pytest
+
+from workflows.csv_cells import cell, response
+
+STARTS = ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"]
+
+
+@pytest.mark.parametrize("before", ["", " ", "\u200b", "\ufeff", "\u00a0 "])
+@pytest.mark.parametrize("start", STARTS)
+def test_text_that_begins_a_formula_is_quoted(start, before):
+    assert cell(f"{before}{start}1+1") == f"'{before}{start}1+1"
+
+
+@pytest.mark.parametrize("value", ["1=1", "Übermäßig", "a@b.c", "", " x", -1, 1.5, "'=1"])
+def test_other_values_stay_as_they_are(value):
+    assert cell(value) == value
+
+
+def test_file_says_utf_8_and_begins_with_a_mark_for_spreadsheets_alone():
+    rows = [["title"], ["Übermäßig"]]
+    for for_spreadsheets in (False, True):
+        answer = response("x", rows, for_spreadsheets=for_spreadsheets)
+        assert answer["Content-Type"] == "text/csv; charset=utf-8"
+        body = b"".join(answer)
+        assert body.startswith(b"\xef\xbb\xbf") is for_spreadsheets
+        assert body.decode("utf-8-sig") == "title\r\nÜbermäßig\r\n"

@@ -1,0 +1,121 @@
+"""Names: two that people take for one are one name, through every interface."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from executions.models import Secret
+from tests.factories import FindingTypeFactory, RecordTypeFactory, UserFactory
+from tests.workflows.api.clients import client_of
+from workflows import guards
+from workflows.models import FindingType, RecordType, SavedFilter
+from workflows.names import look
+
+NAME = "Übermäßige Frist"
+ALIKE = [
+    "übermäßige frist",
+    "ÜBERMÄSSIGE FRIST",
+    unicodedata.normalize("NFD", NAME),
+    "Übermäßige\u00a0Frist",
+    "Übermäßige  Frist ",
+    "Über\u200bmäßige Frist",
+    "Über\u00admäßige Frist",
+    "\u2066Übermäßige Frist\u2069",
+    "Übermäßige Frist\ufe0f",
+    "Übermäßige Ｆrist",
+    "Übermäßige Fri\ufb06",
+]
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_names_that_people_take_for_one_look_alike(name):
+    assert look(name) == look(NAME)
+
+
+@pytest.mark.parametrize("name", ["Uebermaessige Frist", "Übermäßige Frist 2", "Übermäßige-Frist"])
+def test_other_names_look_different(name):
+    assert look(name) != look(NAME)
+
+
+@pytest.mark.django_db
+@pytest.mark.both_databases
+@pytest.mark.parametrize("factory", [FindingTypeFactory, RecordTypeFactory])
+def test_name_alike_is_refused_by_every_statement(factory):
+    first = factory(name=NAME)
+    model: Any = type(first)
+    other = factory(name="Other")
+    for name in ALIKE[:3]:
+        with pytest.raises(guards.NameInUse, match="differs from"):
+            model.objects.create(name=name)
+        with pytest.raises(guards.NameInUse):
+            model.objects.get_or_create(name=name)
+        with pytest.raises(guards.NameInUse):
+            model.objects.filter(pk=other.pk).update(name=name)
+        other.name = name
+        with pytest.raises(guards.NameInUse):
+            other.save(update_fields=["name"])
+        with pytest.raises(guards.NameInUse):
+            model.objects.bulk_update([other], ["name"])
+        with pytest.raises(IntegrityError), transaction.atomic():
+            model.objects.bulk_create([model(name=name)])
+    for unseen in ("\u200b", " \u3164 "):
+        with pytest.raises(guards.NameUnseen):
+            model.objects.create(name=unseen)
+
+
+@pytest.mark.django_db
+def test_record_keeps_its_name_and_may_change_its_case():
+    kind = FindingTypeFactory(name=NAME)
+    kind.description = "x"
+    kind.save()
+    kind.name = ALIKE[0]
+    kind.save()
+    assert FindingType.objects.get().name == ALIKE[0]
+    RecordTypeFactory(name=NAME)
+    assert RecordType.objects.get_or_create(name=NAME)[1] is False
+
+
+@pytest.mark.django_db
+def test_names_that_were_alike_before_stay_when_the_records_are_edited():
+    FindingTypeFactory(name=NAME)
+    old = FindingType(name="Old")
+    FindingType._base_manager.bulk_create([old])
+    FindingType._base_manager.filter(pk=old.pk).update(name=ALIKE[0], name_key=None)
+    old = FindingType.objects.get(pk=old.pk)
+    old.description = "edited"
+    old.full_clean()
+    old.save()
+    old.name = "Another"
+    old.save()
+    assert FindingType.objects.get(pk=old.pk).name_key is not None
+
+
+@pytest.mark.django_db
+def test_api_refuses_a_name_alike_at_its_pointer():
+    api = client_of(superuser=True)
+    FindingTypeFactory(name=NAME)
+    answer = api.post("finding-types/", {"name": ALIKE[0]})
+    assert (answer.status_code, answer.json()["code"]) == (400, "name_in_use")
+    assert answer.json()["errors"][0]["pointer"] == "/name"
+    assert api.post("finding-types/", {"name": NAME}).json()["code"] == "unique"
+
+
+@pytest.mark.django_db
+def test_secret_and_saved_filter_differ_in_more_than_case(settings):
+    settings.SECRETS_KEY = ["q2gmFNDYEzYMVJV7uiBJkXZ1oHMO5I6A8rPBqj1wGCs="]
+    one, two = Secret(name="crm_key"), Secret(name="CRM_KEY")
+    one.keep("x" * 8)
+    one.save()
+    two.keep("x" * 8)
+    with pytest.raises(guards.NameInUse):
+        two.save()
+    ada, bob = UserFactory(), UserFactory()
+    SavedFilter.objects.create(user=ada, list="workflows.workflow", name="Mine")
+    with pytest.raises(guards.NameInUse):
+        SavedFilter.objects.create(user=ada, list="workflows.workflow", name="mine")
+    SavedFilter.objects.create(user=bob, list="workflows.workflow", name="mine")
+    SavedFilter.objects.create(user=ada, list="executions.finding", name="mine")

@@ -1,0 +1,86 @@
+"""Moments: dates and times in ISO 8601, whatever their offset or spelling.
+
+A date is that day at 00:00. A date or time without an offset is in ``TIME_ZONE``. A local time
+that the clock skips is moved ahead by what it skips; of one that comes twice, the first counts.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+_LIKELY = re.compile(r"[0-9]{4}-[0-9W]")
+_EPOCH = datetime(1, 1, 1)
+
+
+def parse(text: object) -> datetime | None:
+    """Return the moment that a value spells, in its own zone; None where it spells none.
+
+    Digits alone are no moment here: a number in a text, such as a postal code, is none.
+    """
+    return read(text) if isinstance(text, str) and _LIKELY.match(text) else None
+
+
+def read(text: str) -> datetime | None:
+    """Return the moment that a text spells, in the basic format of ISO 8601 too, or None."""
+    text = text.strip()
+    try:
+        day: date | None = parse_date(text)
+        moment = datetime.combine(day, time()) if day else parse_datetime(text)
+    except ValueError:
+        return None
+    if moment is None or not timezone.is_naive(moment):
+        return moment
+    return moment.replace(tzinfo=timezone.get_current_timezone())
+
+
+def is_date(text: str) -> bool:
+    """Return True when a text spells a date without a time."""
+    try:
+        return parse_date(text.strip()) is not None
+    except ValueError:
+        return False
+
+
+def order(moment: datetime) -> timedelta:
+    """Return what moments are compared by. It exists for all of them, in years 0 and 10000 too."""
+    return moment.replace(tzinfo=None) - _EPOCH - (moment.utcoffset() or timedelta(0))
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a moment in UTC; beyond the calendar, as far as it goes."""
+    if timezone.is_naive(moment):
+        moment = moment.replace(tzinfo=timezone.get_current_timezone())
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # No database can hand out a time whose year is 0 or 10000.
+        return (datetime.max if moment.year > 1 else datetime.min).replace(tzinfo=UTC)
+
+
+def normalized(text: str) -> str:
+    """Return a moment in the spelling that is stored: UTC with an offset; dates stay dates."""
+    moment = parse(text)
+    if moment is None:
+        return text
+    return text.strip() if is_date(text) else in_utc(moment).isoformat()
+
+
+def resolution(text: str) -> str:
+    """Say how a local time is understood that does not exist or exists twice; else be empty."""
+    moment = read(text)
+    zone = timezone.get_current_timezone()
+    if moment is None or moment.tzinfo is not zone:
+        return ""
+    naive, local = moment.replace(tzinfo=None), moment.replace(fold=0)
+    later = local.replace(fold=1)
+    if local.utcoffset() == later.utcoffset():
+        return ""
+    taken = timezone.localtime(in_utc(local), zone)
+    shown = f"{naive:%Y-%m-%d %H:%M}"
+    if taken.replace(tzinfo=None) != naive:
+        return f"{shown} does not exist in {zone}: taken as {taken:%H:%M %Z}."
+    return f"{shown} comes twice in {zone}: taken as the first, {taken:%H:%M %Z}."
