@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from executions.models import OPEN, Entity, Execution, Step
+from executions.models import OPEN, OPEN_INDEX, Entity, Execution, Step
 from workflows import instances
 from workflows.instances import Columns
 from workflows.models import Version
@@ -56,6 +56,16 @@ class Known:
     entity_xmin: str
 
 
+IS_OPEN = f"s.state IN {OPEN}"
+FROM_OPEN_STEPS = "executions_step s"
+"""What holds for open steps, and where they are read from.
+
+An execution may have thousands of visits. SQLite takes the index of all of them, in whose order
+they are, unless it is told otherwise.
+"""
+if not ON_POSTGRESQL:
+    FROM_OPEN_STEPS += f" INDEXED BY {OPEN_INDEX}"
+
 # On SQLite a statement more costs nothing, and its writer is alone.
 _MORE = (
     "ARRAY(SELECT v.id || ' ' || v.cuid FROM executions_pin p"
@@ -69,7 +79,7 @@ _ONE = (
     f"SELECT {_EXECUTION.of('x')}, {_VERSION.of('v')}, {_ENTITY.of('e')}, {_STEP.of('s')}, {_MORE}"
     " FROM executions_execution x JOIN workflows_version v ON v.id = x.version_id"
     " JOIN executions_entity e ON e.id = x.entity_id"
-    f" LEFT JOIN executions_step s ON s.execution_id = x.id AND s.state IN {OPEN}"
+    f" LEFT JOIN {FROM_OPEN_STEPS} ON s.execution_id = x.id AND {IS_OPEN}"
     " WHERE x.{name} = $1 ORDER BY s.id"
 )
 _BY_ID = Statement(_ONE.format(name="id"), ("bigint",))
@@ -78,8 +88,8 @@ _ENTITY_ALONE = Statement(
     f"SELECT {_ENTITY.of('e')} FROM executions_entity e WHERE e.id = $1", ("bigint",)
 )
 _OPEN_STEPS = Statement(
-    f"SELECT {_STEP.of('s')} FROM executions_step s"
-    f" WHERE s.execution_id = $1 AND s.state IN {OPEN} ORDER BY s.id",
+    f"SELECT {_STEP.of('s')} FROM {FROM_OPEN_STEPS}"
+    f" WHERE s.execution_id = $1 AND {IS_OPEN} ORDER BY s.id",
     ("bigint",),
 )
 _PINS = Statement(
