@@ -92,6 +92,13 @@ _OPEN_STEPS = Statement(
     f" WHERE s.execution_id = $1 AND {IS_OPEN} ORDER BY s.id",
     ("bigint",),
 )
+_LIVE_BELOW = Statement(
+    f"SELECT {_EXECUTION.of('x')}, {_VERSION.of('v')}, {_STEP.of('s')}"
+    " FROM executions_execution x JOIN workflows_version v ON v.id = x.version_id"
+    f" LEFT JOIN {FROM_OPEN_STEPS} ON s.execution_id = x.id AND {IS_OPEN}"
+    " WHERE x.root_id = $1 AND x.live_key IS NOT NULL ORDER BY x.id, s.id",
+    ("bigint",),
+)
 _PINS = Statement(
     f"SELECT w.cuid, {_PINNED.of('v')} FROM executions_pin p"
     " JOIN workflows_version v ON v.id = p.version_id"
@@ -156,6 +163,21 @@ def fields_text(entity: Entity) -> str | None:
 def open_steps(execution: Execution) -> list[Step]:
     """The steps at which an execution stands, in the order in which they were opened."""
     return [_STEP.instance(row) for row in _OPEN_STEPS.execute([execution.pk])]
+
+
+def live_below(root: Execution) -> list[tuple[Execution, list[Step]]]:
+    """Read all that this root has started and that is live, each with its open steps."""
+    a = len(_EXECUTION)
+    b = a + len(_VERSION)
+    found: dict[int, tuple[Execution, list[Step]]] = {}
+    for row in _LIVE_BELOW.execute([root.pk]):
+        if row[0] not in found:
+            execution = _EXECUTION.instance(row[:a])
+            instances.relate(execution, version=_VERSION.instance(row[a:b]))
+            found[row[0]] = execution, []
+        if row[b] is not None:
+            found[row[0]][1].append(_STEP.instance(row[b:]))
+    return list(found.values())
 
 
 CALLEES = 10_000
