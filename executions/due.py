@@ -13,6 +13,7 @@ from executions import background
 from executions.services import (
     due_starts,
     forget_bulk_operations,
+    forget_deliveries,
     purge_deliveries,
     serve_due_starts,
 )
@@ -42,9 +43,15 @@ def run_due(
     """
     if dry_run:
         return Served(services.drained(), background.due(), len(due_starts()))
-    services.forget_answers()
-    purge_deliveries()
-    forget_bulk_operations()
+    forget_old()
     starts = serve_due_starts(stop)
     jobs = background.serve_due(stop) if threads == 1 else background.serve_at_once(threads, stop)
     return Served(services.apply_all_drained(), jobs, starts)
+
+
+def forget_old() -> None:
+    """Forget the answers, deliveries and bulk operations that have been kept long enough."""
+    services.forget_answers()
+    purge_deliveries()
+    forget_bulk_operations()
+    forget_deliveries()

@@ -15,6 +15,7 @@ from django.test import Client
 from executions import background, services
 from executions.models import Execution, Job, Secret, Status
 from executions.services.hooks import signature
+from tests.commands import run
 from tests.executions.engine.test_branches import source, started
 from workflows.graph import data_problems, node_types
 
@@ -83,6 +84,22 @@ def test_what_is_delivered_is_saved_and_a_second_time_does_nothing() -> None:
     assert state(execution) == "done" and execution.entity.fields == {"risk": {"score": 3}}
     services.submit(execution, node="form", data={"note": "x"})
     assert deliver(execution).json() == {"taken": False}
+
+
+def test_delivery_finds_nothing_when_its_execution_was_purged() -> None:
+    execution = waiting()
+    deliver(execution)
+    step = execution.steps.get(node_id="hook")
+    services.cancel(execution)
+    assert "1 tree deleted" in run("purge_executions", "--older-than", "0h")
+    at = str(int(time.time()))
+    sent = {
+        "X-Holdfast-Timestamp": at,
+        "X-Holdfast-Signature": signature(SECRET, step.cuid, at, BODY),
+    }
+    path = f"/hooks/{step.cuid}/"
+    response = Client().post(path, BODY, content_type="application/json", headers=sent)
+    assert response.status_code == 404
 
 
 @pytest.mark.postgresql
