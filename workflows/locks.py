@@ -107,8 +107,12 @@ def limit_wait(using: str) -> None:
 
 
 @contextmanager
-def stable_snapshot(using: str = "default") -> Iterator[None]:
-    """A transaction that sees one state of the database and keeps no writer waiting."""
+def stable_snapshot(using: str = "default", *, writes: bool = False) -> Iterator[None]:
+    """A transaction that sees one state of the database and keeps no writer waiting.
+
+    With ``writes`` it may write, on top of that state: what others have written since fails it
+    with an error after which it can begin anew.
+    """
     connection: Any = connections[using]
     if connection.vendor == "sqlite":
         # Django reads the mode from the settings when it connects.
@@ -124,7 +128,8 @@ def stable_snapshot(using: str = "default") -> Iterator[None]:
     with transaction.atomic(using=using):
         if not nested:
             with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                access = "READ WRITE" if writes else "READ ONLY"
+                cursor.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ {access}")
         yield
 
 
