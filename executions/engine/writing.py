@@ -304,7 +304,8 @@ def _one_by_one(changes: Changes) -> None:
         )
         for model, rows in news:
             _run_many(cursor, _insert_sql(model), model, rows, _columns(model))
-        if jobs := [[job.kind, job.due_at, job.step.cuid] for job in changes.jobs]:
+        jobs: list[Any] = [[job.kind, job.due_at, job.step.cuid] for job in changes.jobs]
+        if jobs:
             cursor.executemany(_INSERT_JOB, jobs)
         changed: tuple[tuple[type[models.Model], Iterable[models.Model], tuple[str, ...]], ...] = (
             (Step, changes.changed_steps.values(), STEP_CHANGES),

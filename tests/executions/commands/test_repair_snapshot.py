@@ -52,7 +52,8 @@ def before(
     monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], object], *, times: int = 1
 ) -> list[str]:
     """Have another process act each time before the repair does this, so many times."""
-    original, done = getattr(repairs, name), []
+    original = getattr(repairs, name)
+    done: list[str] = []
 
     def acting(*arguments: Any) -> Any:
         if len(done) < times:
