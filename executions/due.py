@@ -10,13 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from executions import background
-from executions.services import (
-    due_starts,
-    forget_bulk_operations,
-    forget_deliveries,
-    purge_deliveries,
-    serve_due_starts,
-)
+from executions.services import due_starts, serve_due_starts
 from workflows import services
 from workflows.models import PendingChange
 
@@ -43,15 +37,7 @@ def run_due(
     """
     if dry_run:
         return Served(services.drained(), background.due(), len(due_starts()))
-    forget_old()
+    background.forget_old()
     starts = serve_due_starts(stop)
     jobs = background.serve_due(stop) if threads == 1 else background.serve_at_once(threads, stop)
     return Served(services.apply_all_drained(), jobs, starts)
-
-
-def forget_old() -> None:
-    """Forget the answers, deliveries and bulk operations that have been kept long enough."""
-    services.forget_answers()
-    purge_deliveries()
-    forget_bulk_operations()
-    forget_deliveries()

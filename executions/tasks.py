@@ -8,7 +8,6 @@ from celery import shared_task
 from django.conf import settings
 
 from executions import background, wakeups
-from executions.due import forget_old
 from executions.services import serve_due_starts
 from workflows.management.command import as_command
 from workflows.services import apply_all_drained
@@ -40,4 +39,4 @@ def sweep() -> None:
     with as_command():
         serve_due_starts()
         apply_all_drained()
-        forget_old()
+        background.forget_old()
