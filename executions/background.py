@@ -30,6 +30,7 @@ from executions.models import (
 )
 from executions.services import bulk
 from workflows.locks import Contention
+from workflows.services import forget_answers
 
 logger = logging.getLogger(__name__)
 
@@ -183,3 +184,11 @@ def _let_go(jobs: list[Job]) -> None:
     """Leave what was claimed and not begun to the next one, without its lease."""
     for job in jobs:
         Job.objects.filter(pk=job.pk, fence=job.fence).update(leased_until=None)
+
+
+def forget_old() -> None:
+    """Forget the answers, deliveries and bulk operations that have been kept long enough."""
+    forget_answers()
+    services.purge_deliveries()
+    services.forget_bulk_operations()
+    services.forget_deliveries()

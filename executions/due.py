@@ -10,12 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from executions import background
-from executions.services import (
-    due_starts,
-    forget_bulk_operations,
-    purge_deliveries,
-    serve_due_starts,
-)
+from executions.services import due_starts, serve_due_starts
 from workflows import services
 from workflows.models import PendingChange
 
@@ -42,9 +37,7 @@ def run_due(
     """
     if dry_run:
         return Served(services.drained(), background.due(), len(due_starts()))
-    services.forget_answers()
-    purge_deliveries()
-    forget_bulk_operations()
+    background.forget_old()
     starts = serve_due_starts(stop)
     jobs = background.serve_due(stop) if threads == 1 else background.serve_at_once(threads, stop)
     return Served(services.apply_all_drained(), jobs, starts)

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from executions.engine.nodes.assignees import asks
-from executions.models import FOR_PEOPLE, SUBMIT, Step, StepState
+from executions.models import SUBMIT, Step
 
 
 def inbox(user: Any) -> QuerySet[Any, Any]:
@@ -20,7 +20,7 @@ def waiting_for(user: Any) -> QuerySet[Step]:
 
     Much waits, but few are asked in how many ways: those are read, and each is judged once.
     """
-    waiting = Step.objects.filter(state=StepState.OPEN, type__in=FOR_PEOPLE)
+    waiting = Step.objects.for_people()
     if not user.has_perm(SUBMIT):
         return waiting.none()
     groups = set(user.groups.values_list("name", flat=True))

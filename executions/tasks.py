@@ -8,9 +8,9 @@ from celery import shared_task
 from django.conf import settings
 
 from executions import background, wakeups
-from executions.services import forget_bulk_operations, purge_deliveries, serve_due_starts
+from executions.services import serve_due_starts
 from workflows.management.command import as_command
-from workflows.services import apply_all_drained, forget_answers
+from workflows.services import apply_all_drained
 
 # Those who are woken go on until nothing is due: there is no need for one message a job.
 MOST_WOKEN = 200
@@ -39,6 +39,4 @@ def sweep() -> None:
     with as_command():
         serve_due_starts()
         apply_all_drained()
-        forget_answers()
-        purge_deliveries()
-        forget_bulk_operations()
+        background.forget_old()

@@ -10,6 +10,8 @@ import pytest
 from django.apps import apps
 from django.core.management import load_command_class
 
+from executions.management.commands import check_integrity
+from tests.commands import main
 from workflows.management.command import ExampleCommand
 
 TESTS = Path(__file__).parent
@@ -51,3 +53,15 @@ def test_every_command_has_a_test(label: str, name: str) -> None:
 @pytest.mark.parametrize(("label", "name"), commands())
 def test_every_command_is_told_of(label: str, name: str) -> None:
     assert f"## {name}" in (ROOT / "docs" / "commands.md").read_text()
+
+
+def test_command_is_an_error_without_a_traceback_when_it_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(check_integrity.Command, "handle", interrupted)
+    code, out, err = main("check_integrity")
+    assert (code, out) == (1, "")
+    assert "Interrupted." in err and "Traceback" not in err

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.utils import ConnectionHandler
 
 from workflows_project import environment
 from workflows_project.checks import environment_is_understood
@@ -45,6 +46,10 @@ VARIABLES = (
     "TOKEN_HOURS",
     "WEBHOOK_KEEP_DAYS",
 )
+
+
+SAFEGUARDS = {"synchronous": 2, "journal_mode": "wal"}
+"""Two pragmas of SQLite: FULL, and the log that is written ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +250,22 @@ def test_database_is_a_file_beside_manage_py_when_none_is_named(settings_from: R
     assert Path(default["NAME"]) == ROOT / "db.sqlite3"
     assert default["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
     assert default["CONN_MAX_AGE"] == 60
+
+
+@pytest.mark.django_db
+def test_commit_is_on_the_disk_before_it_is_answered_when_the_database_is_sqlite(
+    settings_from: Reader, tmp_path: Path
+) -> None:
+    configured = database(settings_from, f"sqlite:///{tmp_path}/db.sqlite3")
+    handler = ConnectionHandler({"default": configured})
+
+    with handler["default"].cursor() as cursor:
+        found = [cursor.execute(f"PRAGMA {name}").fetchone() for name in SAFEGUARDS]
+    handler.close_all()
+
+    assert dict(zip(SAFEGUARDS, found, strict=True)) == {
+        name: (value,) for name, value in SAFEGUARDS.items()
+    }
 
 
 def test_database_is_postgresql_over_the_network(settings_from: Reader) -> None:

@@ -20,7 +20,7 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import DatabaseError, OperationalError, connections, transaction
 from django.db.models import F, Model, QuerySet
 
-from workflows.prepared import ON_POSTGRESQL
+from workflows.prepared import ON_POSTGRESQL, SharedSession, state_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,8 +107,12 @@ def limit_wait(using: str) -> None:
 
 
 @contextmanager
-def stable_snapshot(using: str = "default") -> Iterator[None]:
-    """A transaction that sees one state of the database and keeps no writer waiting."""
+def stable_snapshot(using: str = "default", *, writes: bool = False) -> Iterator[None]:
+    """A transaction that sees one state of the database and keeps no writer waiting.
+
+    With ``writes`` it may write, on top of that state: what others have written since fails it
+    with an error after which it can begin anew.
+    """
     connection: Any = connections[using]
     if connection.vendor == "sqlite":
         # Django reads the mode from the settings when it connects.
@@ -124,7 +128,8 @@ def stable_snapshot(using: str = "default") -> Iterator[None]:
     with transaction.atomic(using=using):
         if not nested:
             with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                access = "READ WRITE" if writes else "READ ONLY"
+                cursor.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ {access}")
         yield
 
 
@@ -150,7 +155,7 @@ def wait_at_most(milliseconds: int, using: str = "default") -> Iterator[None]:
             if is_limited:
                 _set_lock_timeout(connection, "DEFAULT")
     except OperationalError as error:
-        if _state_of(error) == LOCK_TIMEOUT:
+        if state_of(error) == LOCK_TIMEOUT:
             raise TimedOut(TimedOut.__doc__) from error
         raise
 
@@ -165,14 +170,11 @@ LOCK_TIMEOUT = "55P03"
 _PASSING = {"40001", "40P01", LOCK_TIMEOUT}
 
 
-def _state_of(error: DatabaseError) -> str | None:
-    cause = error.__cause__
-    return getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
-
-
 def is_passing(error: DatabaseError) -> bool:
-    """Whether the database refused only because others were at the same rows."""
-    state = _state_of(error)
+    """Whether the database refused only because others were at the same rows, or the session."""
+    if isinstance(error, SharedSession):
+        return True
+    state = state_of(error)
     if state is not None:
         return state in _PASSING
     return isinstance(error, OperationalError) and "database is locked" in str(error)

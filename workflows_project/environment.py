@@ -241,6 +241,7 @@ def _sqlite(name: str) -> dict[str, Any]:
             # Without IMMEDIATE a transaction that reads first fails when it comes to write.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            # With NORMAL a power cut may take back what was answered as done.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         },
     }

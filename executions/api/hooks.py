@@ -93,7 +93,7 @@ class WorkflowHookView(SignedView):
     def post(self, request: Request, cuid: str) -> Response:
         """Start the workflow on an entity: 201; 200 where this delivery has done so before."""
         execution, is_new = self.deliver(request, partial(services.start_by_delivery, cuid))
-        answer = TakenDeliverySerializer({"taken": is_new, "execution": execution.cuid})
+        answer = TakenDeliverySerializer({"taken": is_new, "execution": execution})
         return Response(answer.data, status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from executions.engine.manager import graph_of
-from executions.models import OPEN, Execution
+from executions.engine.stored import FROM_OPEN_STEPS, IS_OPEN
+from executions.models import Execution
 from workflows import instances
 from workflows.models import Version
 from workflows.prepared import ON_POSTGRESQL, Statement
@@ -43,8 +44,8 @@ _STEPS = _listed(
     "r.cuid, r.node_id, r.type, r.label, r.opened_at, r.due_at, r.overdue,"
     f" {_json('r.notice')},"
     f" {_json('r.draft')}, {_json('r.incident')}, {_json('r.votes')}",
-    f"SELECT s.*, {_VOTES} AS votes FROM executions_step s WHERE s.execution_id = x.id"
-    f" AND s.state IN {OPEN} ORDER BY s.id",
+    f"SELECT s.*, {_VOTES} AS votes FROM {FROM_OPEN_STEPS} WHERE s.execution_id = x.id"
+    f" AND {IS_OPEN} ORDER BY s.id",
 )
 _CHILDREN = _listed(
     "r.cuid", "SELECT cuid FROM executions_execution c WHERE c.parent_id = x.id ORDER BY c.id DESC"

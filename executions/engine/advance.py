@@ -61,7 +61,10 @@ class Advance:
         if pins is not None:
             self._changes.pins = list(pins)
             self.pinned = {pin.callee.cuid: pin.version for pin in self._changes.pins}
-        self._runs: list[Run] = []
+        self._runs: dict[int, Run] = {}
+        self._runs_below: dict[int | None, list[Run]] = {}
+        self._has_read_all = False
+        self._calling: dict[int, Step] = {}
         self._due: deque[tuple[Run, Node, Edge | None]] = deque()
         self._visits = 0
         self._before = undoing.Before(entity)
@@ -99,16 +102,18 @@ class Advance:
 
     def run_of(self, execution: Execution) -> Run:
         """The run of an execution; its open steps are read the first time."""
-        for run in self._runs:
-            if run.execution.id == execution.id:
-                return run
-        return self.know(execution, stored.open_steps(execution))
+        known = self._runs.get(execution.id)
+        return known or self.know(execution, stored.open_steps(execution))
 
-    def know(self, execution: Execution, open_steps: list[Step]) -> Run:
+    def know(self, execution: Execution, open_steps: Iterable[Step]) -> Run:
         """The run of an execution whose open steps have been read."""
-        run = Run(execution, open_steps)
-        self._runs.append(run)
+        run = self._enroll(Run(execution, open_steps))
         self._before.keep(run)
+        return run
+
+    def _enroll(self, run: Run) -> Run:
+        self._runs[run.execution.id] = run
+        self._runs_below.setdefault(run.execution.parent_id, []).append(run)
         return run
 
     def visit(self, run: Run, step: Step) -> NodeVisit:
@@ -153,8 +158,6 @@ class Advance:
         step.output = None if output is None else dict(output)
         step.handle = handle or ""
         run.open_steps.remove(step)
-        if self._changes.jobs:
-            self._changes.jobs = [job for job in self._changes.jobs if job.step is not step]
         self.touch(step)
 
     def call(self, run: Run, step: Step, callee_cuid: str) -> None:
@@ -163,15 +166,14 @@ class Advance:
         child = child_of(run.execution, version, self._ids.take(), self.now)
         child.started_by_id = self._by_id
         step.child_id = child.id
+        self._calling[child.id] = step
         self.touch(step)
         child_run = self._add(child)
         self.enter(child_run, child_run.manager.graph.start)
 
     def _add(self, execution: Execution) -> Run:
         self._changes.executions.append(execution)
-        run = Run(execution, ())
-        self._runs.append(run)
-        return run
+        return self._enroll(Run(execution, ()))
 
     def keep_waiting(self, run: Run, node: Node, step: Step) -> None:
         """Let those branches wait on that a join which goes on does not take along."""
@@ -226,7 +228,7 @@ class Advance:
         and the steps that it began with have an incident.
         """
         self._before.begin(self._changes)
-        for run in list(self._runs):
+        for run in list(self._runs.values()):
             # Retrying or skipping an end closes the last step without a walk.
             self._settle(run)
         while self._walk():
@@ -236,7 +238,11 @@ class Advance:
 
     def _undo(self) -> None:
         self._due.clear()
-        self._runs = self._before.restore(self._changes)
+        self._runs.clear()
+        self._runs_below.clear()
+        self._calling.clear()
+        for run in self._before.restore(self._changes):
+            self._enroll(run)
         for run, step in self._before.blamed():
             if run.execution.status == Status.SCHEDULED:
                 run.execution.status = Status.ACTIVE
@@ -245,7 +251,7 @@ class Advance:
 
     def _join_one(self) -> bool:
         """Let one join go on at which nobody can arrive any more; whether there was one."""
-        for run in self._runs:
+        for run in self._runs.values():
             ready = joins.ready(run.manager.graph, run.open_steps) if run.is_live else None
             if ready is not None:
                 self.visit(run, ready).leave()
@@ -296,7 +302,7 @@ class Advance:
         if execution.parent_id is None:
             return
         parent_run = self.run_of(self._parent_of(execution))
-        step = next((step for step in parent_run.open_steps if step.child_id == execution.id), None)
+        step = self._step_calling(parent_run, execution)
         if step is None or not parent_run.is_live:
             return
         visit = self.visit(parent_run, step)
@@ -307,14 +313,18 @@ class Advance:
             reason = f": {execution.message}" if execution.message else "."
             visit.incident(f"child_{execution.status}", ending + reason)
 
+    def _step_calling(self, run: Run, child: Execution) -> Step | None:
+        called_now = self._calling.get(child.id)
+        steps = run.open_steps if called_now is None else [called_now]
+        return next((step for step in steps if step.child_id == child.id and step.is_open), None)
+
     def _parent_of(self, execution: Execution) -> Execution:
         if execution.parent_id == self.root.pk:
             return self.root
-        for run in self._runs:
-            if run.execution.pk == execution.parent_id:
-                return run.execution
-        rows = Execution.objects.select_related("version").defer("version__source")
         parent: Any = execution.parent_id
+        if parent in self._runs:
+            return self._runs[parent].execution
+        rows = Execution.objects.select_related("version").defer("version__source")
         return rows.get(pk=parent)
 
     def _end_tree(self, run: Run, status: Status, message: str) -> None:
@@ -332,36 +342,20 @@ class Advance:
 
     def _live_below(self, run: Run) -> list[Run]:
         """The runs of all that an execution has started and that is live, deepest last."""
-        known = [known for known in self._runs if known.is_live]
-        if not run.execution._state.adding:
-            known += self._stored_live()
+        if not (run.execution._state.adding or self._has_read_all):
+            self._read_all()
         found = [run]
         for above in found:
-            found += [
-                other
-                for other in known
-                if other.execution.parent_id == above.execution.pk and other not in found
-            ]
+            below = self._runs_below.get(above.execution.id, ())
+            found += [other for other in below if other.is_live]
         return found[1:]
 
-    def _stored_live(self) -> list[Run]:
-        """The runs of what is live in this tree and has not been read yet."""
-        known: list[Any] = [run.execution.pk for run in self._runs]
-        executions = list(
-            Execution.objects.filter(root_id=self.root.pk)
-            .live()
-            .exclude(pk__in=known)
-            .select_related("version")
-            .defer("version__source")
-        )
-        by_execution: dict[int, list[Step]] = {}
-        for step in Step.objects.filter(execution__in=executions).open():
-            by_execution.setdefault(step.execution_id, []).append(step)
-        found = [Run(execution, by_execution.get(execution.pk, ())) for execution in executions]
-        self._runs += found
-        for run in found:
-            self._before.keep(run)
-        return found
+    def _read_all(self) -> None:
+        """Read what is live in this tree and has not been read yet."""
+        self._has_read_all = True
+        for execution, open_steps in stored.live_below(self.root):
+            if execution.id not in self._runs:
+                self.know(execution, open_steps)
 
     # What is written
 
@@ -379,7 +373,7 @@ class Advance:
         """Write what the advance brought about; False, and nothing is written, when what it was
         read from is no longer so.
         """
-        for run in self._runs:
+        for run in self._runs.values():
             if run.execution.status == Status.ACTIVE:
                 run.execution.status = Status.WAITING
                 self._changed(run.execution)
@@ -387,6 +381,8 @@ class Advance:
         self._changed(self.root)
         for pin in self._changes.pins:
             pin.live = self.root.status in LIVE
+        # What was left again before it was written needs nobody to come back.
+        self._changes.jobs = [job for job in self._changes.jobs if job.step.is_open]
         if not writing.write(self._changes, self._basis):
             return False
         changed = self._changes.changed_executions.values()

@@ -9,7 +9,7 @@ not say, or it came before edges were remembered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from executions.models import Step, StepState
@@ -19,7 +19,7 @@ JOIN = "join"
 ARRIVED = "arrived"
 
 
-def ready(graph: Graph, open_steps: Sequence[Step]) -> Step | None:
+def ready(graph: Graph, open_steps: Collection[Step]) -> Step | None:
     """Return the join that goes on next, or None.
 
     A join waits for a branch elsewhere that can come by an edge by which none has come yet,

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from executions.models import OPEN, Entity, Execution, Step
+from executions.models import OPEN, OPEN_INDEX, Entity, Execution, Step
 from workflows import instances
 from workflows.instances import Columns
 from workflows.models import Version
@@ -56,6 +56,16 @@ class Known:
     entity_xmin: str
 
 
+IS_OPEN = f"s.state IN {OPEN}"
+FROM_OPEN_STEPS = "executions_step s"
+"""What holds for open steps, and where they are read from.
+
+An execution may have thousands of visits. SQLite takes the index of all of them, in whose order
+they are, unless it is told otherwise.
+"""
+if not ON_POSTGRESQL:
+    FROM_OPEN_STEPS += f" INDEXED BY {OPEN_INDEX}"
+
 # On SQLite a statement more costs nothing, and its writer is alone.
 _MORE = (
     "ARRAY(SELECT v.id || ' ' || v.cuid FROM executions_pin p"
@@ -69,7 +79,7 @@ _ONE = (
     f"SELECT {_EXECUTION.of('x')}, {_VERSION.of('v')}, {_ENTITY.of('e')}, {_STEP.of('s')}, {_MORE}"
     " FROM executions_execution x JOIN workflows_version v ON v.id = x.version_id"
     " JOIN executions_entity e ON e.id = x.entity_id"
-    f" LEFT JOIN executions_step s ON s.execution_id = x.id AND s.state IN {OPEN}"
+    f" LEFT JOIN {FROM_OPEN_STEPS} ON s.execution_id = x.id AND {IS_OPEN}"
     " WHERE x.{name} = $1 ORDER BY s.id"
 )
 _BY_ID = Statement(_ONE.format(name="id"), ("bigint",))
@@ -78,8 +88,15 @@ _ENTITY_ALONE = Statement(
     f"SELECT {_ENTITY.of('e')} FROM executions_entity e WHERE e.id = $1", ("bigint",)
 )
 _OPEN_STEPS = Statement(
-    f"SELECT {_STEP.of('s')} FROM executions_step s"
-    f" WHERE s.execution_id = $1 AND s.state IN {OPEN} ORDER BY s.id",
+    f"SELECT {_STEP.of('s')} FROM {FROM_OPEN_STEPS}"
+    f" WHERE s.execution_id = $1 AND {IS_OPEN} ORDER BY s.id",
+    ("bigint",),
+)
+_LIVE_BELOW = Statement(
+    f"SELECT {_EXECUTION.of('x')}, {_VERSION.of('v')}, {_STEP.of('s')}"
+    " FROM executions_execution x JOIN workflows_version v ON v.id = x.version_id"
+    f" LEFT JOIN {FROM_OPEN_STEPS} ON s.execution_id = x.id AND {IS_OPEN}"
+    " WHERE x.root_id = $1 AND x.live_key IS NOT NULL ORDER BY x.id, s.id",
     ("bigint",),
 )
 _PINS = Statement(
@@ -146,6 +163,21 @@ def fields_text(entity: Entity) -> str | None:
 def open_steps(execution: Execution) -> list[Step]:
     """The steps at which an execution stands, in the order in which they were opened."""
     return [_STEP.instance(row) for row in _OPEN_STEPS.execute([execution.pk])]
+
+
+def live_below(root: Execution) -> list[tuple[Execution, list[Step]]]:
+    """Read all that this root has started and that is live, each with its open steps."""
+    a = len(_EXECUTION)
+    b = a + len(_VERSION)
+    found: dict[int, tuple[Execution, list[Step]]] = {}
+    for row in _LIVE_BELOW.execute([root.pk]):
+        if row[0] not in found:
+            execution = _EXECUTION.instance(row[:a])
+            instances.relate(execution, version=_VERSION.instance(row[a:b]))
+            found[row[0]] = execution, []
+        if row[b] is not None:
+            found[row[0]][1].append(_STEP.instance(row[b:]))
+    return list(found.values())
 
 
 CALLEES = 10_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from executions.engine.run import Run
+from executions.engine.run import OpenSteps, Run
 from executions.engine.writing import Changes
 from executions.models import Entity, Step, StepState
 
@@ -56,7 +56,7 @@ class Before:
         for run, execution, steps in self._runs:
             run.execution.__dict__.update(execution)
             run.due, run.reached_end = 0, False
-            run.open_steps = [step for step, _ in steps]
+            run.open_steps = OpenSteps(step for step, _ in steps)
             for step, values in steps:
                 kept = {name: step.__dict__[name] for name in KEPT}
                 step.__dict__.update(values | (kept if step in self._changed else {}))

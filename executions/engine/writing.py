@@ -304,8 +304,9 @@ def _one_by_one(changes: Changes) -> None:
         )
         for model, rows in news:
             _run_many(cursor, _insert_sql(model), model, rows, _columns(model))
-        for job in changes.jobs:
-            cursor.execute(_INSERT_JOB, [job.kind, job.due_at, job.step.cuid])
+        jobs: list[Any] = [[job.kind, job.due_at, job.step.cuid] for job in changes.jobs]
+        if jobs:
+            cursor.executemany(_INSERT_JOB, jobs)
         changed: tuple[tuple[type[models.Model], Iterable[models.Model], tuple[str, ...]], ...] = (
             (Step, changes.changed_steps.values(), STEP_CHANGES),
             (Execution, changes.changed_executions.values(), EXECUTION_CHANGES),
@@ -313,8 +314,8 @@ def _one_by_one(changes: Changes) -> None:
         )
         for model, found, columns in changed:
             _run_many(cursor, _update_sql(model, columns), model, found, (*columns, "id"))
-        for step in changes.without_job:
-            cursor.execute("DELETE FROM executions_job WHERE step_id = %s", [step])
+        if without := [[step] for step in changes.without_job]:
+            cursor.executemany("DELETE FROM executions_job WHERE step_id = %s", without)
 
 
 _INSERT_JOB = (

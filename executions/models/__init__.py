@@ -7,7 +7,7 @@ from executions.models.job import PERFORMED, Job, JobKind
 from executions.models.outgoing_delivery import REDELIVER, DeliveryAttempt, OutgoingDelivery
 from executions.models.pin import Pin
 from executions.models.secret import Secret, SecretUnreadable
-from executions.models.step import FOR_PEOPLE, OPEN, SLEEPING, Step, StepState
+from executions.models.step import FOR_PEOPLE, OPEN, OPEN_INDEX, SLEEPING, Step, StepState
 from executions.models.subscription import EVENTS, TEST, SigningSecret, Subscription
 from executions.models.triggered import Delivery, TriggeredStart
 from executions.models.vote import Vote
@@ -17,6 +17,7 @@ __all__ = [
     "FOR_PEOPLE",
     "LIVE",
     "OPEN",
+    "OPEN_INDEX",
     "OPERATE",
     "PERFORMED",
     "REDELIVER",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -24,6 +24,9 @@ class StepState(models.TextChoices):
 OPEN: tuple[str, ...] = (StepState.OPEN.value, StepState.INCIDENT.value)
 """The states of a step at which its execution stands."""
 
+OPEN_INDEX = "executions_open_step"
+"""The index of the steps with these states."""
+
 
 SLEEPING: tuple[str, ...] = ("wait", "start")
 """The types of the nodes whose open steps can be woken early."""
@@ -31,12 +34,28 @@ FOR_PEOPLE: tuple[str, ...] = ("user_action", "approval")
 """The types of the nodes that wait for somebody."""
 
 
+class _Constant(models.Value):
+    """A text that is written into the statement instead of being one of its parameters.
+
+    SQLite does not use a partial index whose condition has an IN list for a list of parameters.
+    """
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        """The text in quotes."""
+        return f"'{self.value}'", []
+
+
 class StepQuerySet(models.QuerySet["Step"]):
     """Steps, by whether their execution stands there."""
 
     def open(self) -> StepQuerySet:
         """Only the steps at which an execution stands."""
-        return self.filter(state__in=OPEN)
+        return self.filter(state__in=[_Constant(state) for state in OPEN])
+
+    def for_people(self) -> StepQuerySet:
+        """Only those that wait for somebody."""
+        types = [_Constant(name) for name in FOR_PEOPLE]
+        return self.filter(state=StepState.OPEN, type__in=types)
 
     def incidents(self) -> StepQuerySet:
         """Only those that wait for an operator."""
@@ -114,7 +133,7 @@ class Step(models.Model):
             models.Index(
                 fields=["execution", "node_id"],
                 condition=Q(state__in=OPEN),
-                name="executions_open_step",
+                name=OPEN_INDEX,
             ),
             # What needs somebody, and is looked for among all that does not.
             models.Index(

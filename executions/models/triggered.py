@@ -6,9 +6,13 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from executions.models.entity import Entity
 from executions.models.execution import Execution
+from workflows.cuid import LENGTH
 from workflows.models import Workflow
 
 
@@ -41,15 +45,20 @@ class TriggeredStart(models.Model):
 
 
 class Delivery(models.Model):
-    """What a POST to a workflow's webhook has started, by the id that its sender gave it: the
-    same id delivered again finds the execution that is there.
+    """A POST to a workflow's webhook that has started an execution.
+
+    The same id delivered again finds the execution. The row stays when the execution is deleted:
+    the sender may not have received the answer, and would start the workflow a second time.
     """
 
     workflow = models.ForeignKey(
         Workflow, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
     )
     delivery = models.CharField(max_length=128)
-    execution = models.OneToOneField(Execution, models.CASCADE, related_name="+")
+    execution = models.OneToOneField(Execution, models.SET_NULL, null=True, related_name="+")
+    execution_cuid = models.CharField(max_length=LENGTH, default="", db_default="")
+    entity_cuid = models.CharField(max_length=LENGTH, default="", db_default="")
+    at = models.DateTimeField(default=timezone.now, db_default=Now())
 
     objects = models.Manager()
 
@@ -59,6 +68,11 @@ class Delivery(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["workflow", "delivery"], name="executions_delivery_once"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["at"], condition=Q(execution=None), name="executions_delivery_left"
             )
         ]
 

@@ -8,7 +8,7 @@ from executions.services.advancing import read
 from executions.services.bulk import forget_bulk_operations
 from executions.services.deliveries import deliver, purge_deliveries
 from executions.services.ending import cancel
-from executions.services.hook_starts import start_by_delivery
+from executions.services.hook_starts import forget_deliveries, start_by_delivery
 from executions.services.jobs import come_back, give_up, hold, put_off
 from executions.services.legacy import Malformed, import_legacy
 from executions.services.repairs import Report, repair
@@ -33,6 +33,7 @@ __all__ = [
     "deliver",
     "due_starts",
     "forget_bulk_operations",
+    "forget_deliveries",
     "give_secret",
     "give_up",
     "hold",

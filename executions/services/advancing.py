@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.utils import timezone
@@ -107,7 +108,9 @@ def visit_to(begun: tuple[Advance, Execution], node: str | None, step: str | Non
     return advance.visit(run, _open_step(current, run.open_steps, node, step))
 
 
-def _open_step(execution: Execution, steps: list[Step], node: str | None, step: str | None) -> Step:
+def _open_step(
+    execution: Execution, steps: Collection[Step], node: str | None, step: str | None
+) -> Step:
     matching = [
         row
         for row in steps

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
-from executions.models import Delivery, Entity, Execution
+from executions.models import Delivery, Entity
 from executions.services.hooks import (
     NoSuchHook,
     NotDeliverable,
@@ -32,12 +35,14 @@ class Asked:
     entity: Entity
 
 
-def start_by_delivery(
-    cuid: str, body: bytes, *, signed: str, timestamp: str
-) -> tuple[Execution, bool]:
-    """Start the workflow that a signed body is posted to; False when this delivery has before.
+def start_by_delivery(cuid: str, body: bytes, *, signed: str, timestamp: str) -> tuple[str, bool]:
+    """Start the workflow that a signed body is posted to.
 
     ``body``: ``{"delivery": id, "entity": cuid}``; the id is the sender's, up to 128 characters.
+
+    Returns:
+        The cuid of the execution, and False when this delivery has started it before. It may
+        have been deleted since.
 
     Raises:
         NoSuchHook, NotSigned, HookUnready: it is not taken.
@@ -81,24 +86,51 @@ def _asked(body: bytes) -> Asked:
 
 @translated
 @locks.retrying
-def _start_once(workflow: Workflow, asked: Asked, after: dict[str, str]) -> tuple[Execution, bool]:
+def _start_once(workflow: Workflow, asked: Asked, after: dict[str, str]) -> tuple[str, bool]:
     rows = Delivery.objects.filter(workflow=workflow, delivery=asked.delivery)
     try:
         with transaction.atomic():
-            before = rows.select_related("execution").first()
+            before = rows.select_related("execution__entity").first()
             if before is not None:
-                if before.execution.entity_id != asked.entity.pk:
-                    raise NotDeliverable("This delivery has come before, for another entity.")
-                return before.execution, False
+                return _started_before(before, asked), False
             execution = start_within(workflow, asked.entity.pk, None, None)
             Delivery.objects.create(
                 workflow=workflow,
                 delivery=asked.delivery,
                 execution=execution,
+                execution_cuid=execution.cuid,
+                entity_cuid=asked.entity.cuid,
             )
             made = told(workflow, Action.STARTED, after={**after, "execution": execution.cuid})
             record([made], using=DB)
-            return execution, True
+            return execution.cuid, True
     except (IntegrityError, Version.DoesNotExist) as error:
         # The version was replaced, or the same delivery came twice at once.
         raise locks.TryAgain from error
+
+
+def _started_before(before: Delivery, asked: Asked) -> str:
+    execution = before.execution
+    # The release before this one stored neither.
+    entity = before.entity_cuid or (execution.entity.cuid if execution else "")
+    if entity and entity != asked.entity.cuid:
+        raise NotDeliverable("This delivery has come before, for another entity.")
+    cuid = before.execution_cuid or (execution.cuid if execution else "")
+    if not cuid:
+        raise NotDeliverable("This delivery has come before; its execution was deleted since.")
+    return cuid
+
+
+def forget_deliveries() -> int:
+    """Forget the deliveries whose execution was deleted, once they are old enough.
+
+    A sender may deliver again for ``WEBHOOK_KEEP_DAYS``. While the execution is there, its
+    delivery is remembered.
+
+    Returns:
+        How many were forgotten, at most 1,000 at once.
+    """
+    before = timezone.now() - timedelta(days=settings.WEBHOOK_KEEP_DAYS)
+    old = Delivery.objects.filter(execution=None, at__lt=before).order_by()
+    ids = list(old.values_list("pk", flat=True)[:1000])
+    return Delivery.objects.filter(pk__in=ids).delete()[0] if ids else 0

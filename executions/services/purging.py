@@ -15,11 +15,12 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from executions.models import LIVE, Execution
+from executions.models import LIVE, Delivery, Execution
 from workflows import locks
+from workflows.guards import Gone
 from workflows.models import Version
 from workflows.models.audit import Action, record
 from workflows.models.version import later
@@ -28,11 +29,13 @@ from workflows.refusals import Attempt, Refusal
 DB = "default"
 BATCH = 200
 LISTED = 20
+VERSIONS_AT_ONCE = 100
 
 LIVE_MEMBER = "something in the tree is live"
 LAST = "the last execution of its entity"
 NEEDED = "something else needs it"
 AT_WORK = "somebody is at it just now"
+GONE = "somebody else deleted it meanwhile"
 VERSION_NEEDED = "an execution or a pin has the version"
 
 
@@ -111,6 +114,7 @@ class Plan:
 def purge(
     before: datetime,
     *,
+    done: Purged,
     keep_last: bool = False,
     versions: bool = False,
     batch: int = BATCH,
@@ -120,12 +124,14 @@ def purge(
     """Delete the trees that ended before a moment; yields what has been done after each batch.
 
     Args:
+        done: counts what has been done, also where an error or an interruption ends it.
         keep_last: keep the last execution of each entity.
         versions: then delete the superseded versions that nothing has any more.
         batch: how many trees one transaction takes.
+        dry_run: only count, in one snapshot that the caller holds.
         rest: how long to pause after a batch, in lengths of the batch: others go ahead.
     """
-    plan, done, last = Plan.read(), Purged(), 0
+    plan, last = Plan.read(), 0
     while True:
         began = time.monotonic()
         rows = list(_ended(before, keep_last).filter(pk__gt=last)[:batch])
@@ -137,7 +143,7 @@ def purge(
         if not dry_run:
             time.sleep(rest * (time.monotonic() - began))
     if versions:
-        _purge_versions(done, dry_run)
+        yield from _purge_versions(done, dry_run)
     yield done
 
 
@@ -176,9 +182,10 @@ def _judge(
             _count(done, _name(pointing), pointing.rows(ids).count())
         done.trees += len(free)
     elif free:
-        gone = _delete(list(free), plan, done, before, keep_last)
-        for pk in set(free) - gone:
-            done.keep(AT_WORK, free[pk])
+        left = set(free) - _delete(list(free), plan, done, before, keep_last)
+        there = set(Execution._base_manager.filter(pk__in=left).values_list("pk", flat=True))
+        for pk in sorted(left):
+            done.keep(AT_WORK if pk in there else GONE, free[pk])
 
 
 def _members(roots: list[int]) -> list[int]:
@@ -212,6 +219,7 @@ def _delete(
             return set()
         ids = _members(list(gone))
         counts = {_name(pointing): pointing.rows(ids)._raw_delete(DB) for pointing in plan.goes}
+        _note_answers(ids)
         for pointing in plan.lets_go:
             pointing.rows(ids).update(**{pointing.path: None})
         Execution._base_manager.filter(pk__in=ids)._raw_delete(DB)
@@ -239,17 +247,42 @@ def _count(done: Purged, name: str, number: int) -> None:
     done.rows[name] = done.rows.get(name, 0) + number
 
 
-def _purge_versions(done: Purged, dry_run: bool) -> None:
+def _note_answers(ids: list[int]) -> None:
+    """Note what each delivery was answered, where the release before this one has not."""
+    execution = Execution._base_manager.filter(pk=OuterRef("execution"))
+    Delivery.objects.filter(execution__in=ids, execution_cuid="").update(
+        execution_cuid=Subquery(execution.values("cuid")),
+        entity_cuid=Subquery(execution.values("entity__cuid")),
+    )
+
+
+def _purge_versions(done: Purged, dry_run: bool) -> Iterator[Purged]:
     superseded = Version.objects.filter(Exists(later(DB))).order_by("pk")
     nobody = Q(executions=None, pins=None)
     needed = superseded.exclude(nobody).distinct().values_list("cuid", flat=True)
     for cuid in needed.iterator(500):
         done.keep(VERSION_NEEDED, cuid)
-    for version in superseded.filter(nobody).iterator(100):
-        if not dry_run:
-            try:
-                version.delete()
-            except (Refusal, locks.Contention):
-                done.keep(VERSION_NEEDED, version.cuid)
-                continue
+    last = 0
+    rest = superseded.filter(nobody).select_related("workflow")
+    while free := list(rest.filter(pk__gt=last)[:VERSIONS_AT_ONCE]):
+        last = free[-1].pk
+        for version in free:
+            if dry_run:
+                done.versions += 1
+            else:
+                _delete_version(version, done)
+        yield done
+
+
+def _delete_version(version: Version, done: Purged) -> None:
+    try:
+        deleted = version.delete()[1].get(Version._meta.label, 0)
+    except Gone:
+        deleted = 0
+    except (Refusal, locks.Contention):
+        done.keep(VERSION_NEEDED, version.cuid)
+        return
+    if deleted:
         done.versions += 1
+    else:
+        done.keep(GONE, version.cuid)

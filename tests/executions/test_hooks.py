@@ -15,6 +15,7 @@ from django.test import Client
 from executions import background, services
 from executions.models import Execution, Job, Secret, Status
 from executions.services.hooks import signature
+from tests.commands import run
 from tests.executions.engine.test_branches import source, started
 from tests.executions.engine.test_step_budget import looping
 from workflows.graph import data_problems, node_types
@@ -98,6 +99,22 @@ def test_delivery_is_kept_at_the_step_when_it_sets_the_execution_looping(
     assert state(execution) == "incident"
     assert execution.entity.fields == {"again": True}
     assert deliver(execution).status_code == 503
+
+
+def test_delivery_finds_nothing_when_its_execution_was_purged() -> None:
+    execution = waiting()
+    deliver(execution)
+    step = execution.steps.get(node_id="hook")
+    services.cancel(execution)
+    assert "1 tree deleted" in run("purge_executions", "--older-than", "0h")
+    at = str(int(time.time()))
+    sent = {
+        "X-Holdfast-Timestamp": at,
+        "X-Holdfast-Signature": signature(SECRET, step.cuid, at, BODY),
+    }
+    path = f"/hooks/{step.cuid}/"
+    response = Client().post(path, BODY, content_type="application/json", headers=sent)
+    assert response.status_code == 404
 
 
 @pytest.mark.postgresql

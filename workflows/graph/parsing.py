@@ -263,6 +263,7 @@ class _Parse:
                 "waits, and no condition leaves it.",
             )
 
+
 def parse(source: object, *, is_new: bool = False) -> Graph:
     """Return the checked graph.
 

@@ -109,13 +109,19 @@ def _deleted_model(origin: Any) -> Any:
 
 
 def refuse_version_deletion(version: Any, origin: Any) -> None:
-    """Raises ``VersionInUse`` when an execution or a pin has the version.
+    """Raises ``VersionInUse`` when the version is the latest, or an execution or a pin has it.
 
+    Raises ``Gone`` when it has been deleted meanwhile, alone or with its workflow.
     ``origin`` is what the deletion began with; for a workflow, its own rule answers.
     """
     if _deleted_model(origin) is not type(version):
         return
-    if not version.workflow.versions.filter(number__gt=version.number).exists():
+    of_workflow = type(version)._base_manager.filter(workflow=version.workflow_id)
+    from_it_on = of_workflow.filter(number__gte=version.number).order_by("number")
+    found = list(from_it_on.values_list("pk", flat=True)[:2])
+    if version.pk not in found:
+        raise Gone("The version has been deleted.")
+    if len(found) == 1:
         raise VersionInUse(
             f"Version {version.number} is the latest of its workflow and cannot be deleted: "
             "save another graph instead."

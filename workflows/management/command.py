@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from workflows.acting import Acting, Face, acting
 
@@ -22,9 +22,13 @@ def as_command() -> Iterator[None]:
 
 
 class ExampleCommand(BaseCommand):
-    """A command whose ``--help`` ends with ``examples``."""
+    """A command whose ``--help`` ends with ``examples``.
+
+    ``interrupted`` is what it says when it is interrupted and says nothing better itself.
+    """
 
     examples: str = ""
+    interrupted: str = "Interrupted."
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         kwargs.update(
@@ -33,9 +37,16 @@ class ExampleCommand(BaseCommand):
         return super().create_parser(prog_name, subcommand, **kwargs)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command; the audit log names the system's account that runs it."""
+        """Run the command; the audit log names the system's account that runs it.
+
+        Raises:
+            CommandError: what the command refuses, or that it was interrupted.
+        """
         with as_command():
-            return super().execute(*args, **options)
+            try:
+                return super().execute(*args, **options)
+            except KeyboardInterrupt:
+                raise CommandError(self.interrupted) from None
 
 
 def _account() -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +17,7 @@ from django.utils import timezone
 from executions.services.purging import BATCH, Purged, purge
 from workflows.durations import Duration, from_words, parse
 from workflows.guards import count
-from workflows.locks import Contention
+from workflows.locks import Contention, stable_snapshot
 from workflows.management.command import ExampleCommand
 from workflows.management.progress import at_work
 
@@ -64,15 +66,15 @@ class Command(ExampleCommand):
         verb = "would go" if options["dry_run"] else "deleted"
         batches = purge(
             options["older_than"].before(timezone.now()),
+            done=done,
             keep_last=options["keep_last"],
             versions=options["versions"],
             batch=options["batch"],
             dry_run=options["dry_run"],
         )
         try:
-            with at_work("Looking for what has ended") as told:
-                for done in batches:
-                    told(f"{count(done.trees, 'tree')} {verb}")
+            with stable_snapshot() if options["dry_run"] else nullcontext():
+                self._follow(batches, verb)
         except KeyboardInterrupt:
             self._tell(done, verb, options)
             raise CommandError(
@@ -82,6 +84,11 @@ class Command(ExampleCommand):
             self._tell(done, verb, options)
             raise CommandError(f"{busy} Run it again for the rest.") from None
         self._tell(done, verb, options)
+
+    def _follow(self, batches: Iterator[Purged], verb: str) -> None:
+        with at_work("Looking for what has ended") as told:
+            for done in batches:
+                told(f"{count(done.trees, 'tree')} {verb}")
 
     def _tell(self, done: Purged, verb: str, options: dict[str, Any]) -> None:
         if options["json"]:

@@ -12,6 +12,7 @@ from django.core.management.base import CommandParser
 from executions.models import Execution
 from executions.services import Report, repair
 from workflows.guards import count
+from workflows.locks import Contention
 from workflows.management.command import ExampleCommand
 from workflows.management.named import by_cuid
 from workflows.management.progress import at_work
@@ -79,8 +80,13 @@ class Command(ExampleCommand):
                 )
         except KeyboardInterrupt:
             raise CommandError(
-                "Interrupted. What was mended until then stays mended; run it again for the rest."
+                "Interrupted. Nothing was written."
+                if options["dry_run"]
+                else "Interrupted. What was mended until then stays mended; run it again for the "
+                "rest."
             ) from None
+        except Contention as busy:
+            raise CommandError(f"{busy} Nothing was written; run it again.") from None
         if options["json"]:
             data = {
                 "dry_run": options["dry_run"],

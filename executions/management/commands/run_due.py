@@ -23,6 +23,10 @@ class Command(ExampleCommand):
   manage.py run_due
   manage.py run_due --dry-run --json
 """
+    interrupted = (
+        "Interrupted. What was done stays done; a job that was claimed is due again when its lease "
+        "has run out."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only say what is due")

@@ -93,6 +93,10 @@ def _nobody(text: str) -> None:
 class _TakeBack(Exception):
     """A dry run has come to its end."""
 
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self.report = report
+
 
 def repair(
     executions: Sequence[Execution] = (),
@@ -107,22 +111,26 @@ def repair(
     Args:
         accepted: the cuids of versions whose content is unknown, taken as they are now.
         onto: the version that the one execution named is put onto.
-        dry_run: do all of it, in one transaction that is taken back.
+        dry_run: do all of it on one snapshot, in a transaction that is taken back.
         told: is told what is being looked at.
 
     Returns:
         What was mended, and what is left with the choice that there is.
+
+    Raises:
+        locks.Contention: of a dry run, when others keep changing what it would mend.
     """
-    asked = _asked(executions, frozenset(accepted), onto, dry_run, told)
-    if not dry_run:
-        return _repair(asked)
-    report = Report()
+    asked = partial(_asked, executions, frozenset(accepted), onto, dry_run, told)
+    return _try(asked) if dry_run else _repair(asked())
+
+
+@locks.retrying
+def _try(asked: Callable[[], Asked]) -> Report:
     try:
-        with transaction.atomic():
-            report = _repair(asked)
-            raise _TakeBack
-    except _TakeBack:
-        return report
+        with locks.stable_snapshot(writes=True):
+            raise _TakeBack(_repair(asked()))
+    except _TakeBack as done:
+        return done.report
 
 
 def _asked(
@@ -150,6 +158,9 @@ def _asked(
 def _repair(asked: Asked) -> Report:
     report = Report()
     found = _found(asked)
+    if asked.dry_run and not found and asked.onto is None:
+        # Then it writes nothing, and keeps nobody waiting.
+        return report
     if asked.roots is None:
         for mend in (house.close_seals, house.agree_on_hold, house.count_the_log):
             report.add(_group(mend, asked))
@@ -248,6 +259,9 @@ def _group(work: Callable[[Report], Any], asked: Asked) -> Report:
     try:
         return grouped()
     except locks.Contention as busy:
+        if asked.dry_run:
+            # Others have changed it since the snapshot was taken.
+            raise
         return Report(left=[Left("group", "", str(busy), "Run it again.")])
     except DatabaseError as error:
         refusal = as_refusal(error)

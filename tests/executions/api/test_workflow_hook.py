@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import threading
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from executions import services
 from executions.models import Delivery, Execution, Finding, Secret
 from executions.services.hooks import signature
+from tests.commands import run
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, drawn, form
 from tests.workflows.api.clients import assert_problem
 from workflows import services as drawing
@@ -216,13 +219,88 @@ def test_an_entity_of_another_type_is_refused(workflow: Workflow) -> None:
     assert_problem(post(workflow, asked(other)), 400, "entity_type_mismatch")
 
 
-def test_a_delivery_goes_with_its_execution(workflow: Workflow, finding: Finding) -> None:
-    post(workflow, asked(finding))
-    execution = Execution.objects.get()
-    services.cancel(execution)
-    assert post(workflow, asked(finding)).status_code == 200
+def purge(workflow: Workflow, age: int = 0) -> None:
+    """End what the workflow has started, and purge it, as if that had been so many days ago."""
+    for execution in Execution.objects.live():
+        services.cancel(execution)
+    moment = timezone.now() - timedelta(days=age)
+    Execution._base_manager.update(ended_at=moment)
+    Delivery.objects.update(at=moment)
+    assert "1 tree deleted" in run("purge_executions", "--older-than", "0h")
+    assert not Execution.objects.exists()
+
+
+def test_delivery_is_answered_the_same_when_its_execution_was_purged(
+    workflow: Workflow, finding: Finding
+) -> None:
+    first = post(workflow, asked(finding)).json()
+    purge(workflow)
+    again = post(workflow, asked(finding))
+    assert (again.status_code, again.json()) == (200, {**first, "taken": False})
+    assert not Execution.objects.exists()
+    # Another id starts another one.
+    assert post(workflow, asked(finding, "d-2")).status_code == 201
+
+
+def test_delivery_is_answered_the_same_when_its_execution_was_deleted(
+    workflow: Workflow, finding: Finding
+) -> None:
+    first = post(workflow, asked(finding)).json()
+    services.cancel(Execution.objects.get())
     Execution.objects.get().delete()
-    assert not Delivery.objects.exists()
+    assert post(workflow, asked(finding)).json() == {**first, "taken": False}
+    assert not Execution.objects.exists()
+
+
+def test_delivery_for_another_entity_is_refused_when_its_execution_was_purged(
+    workflow: Workflow, finding: Finding
+) -> None:
+    post(workflow, asked(finding))
+    purge(workflow)
+    other = FindingFactory(entity_name_type=workflow.entity_name_type)
+    assert_problem(post(workflow, asked(other)), 400, "invalid")
+    assert not Execution.objects.exists()
+
+
+def test_purge_notes_the_answer_when_the_release_before_has_not(
+    workflow: Workflow, finding: Finding
+) -> None:
+    first = post(workflow, asked(finding)).json()
+    Delivery.objects.update(execution_cuid="", entity_cuid="")
+    assert post(workflow, asked(finding)).json()["execution"] == first["execution"]
+    purge(workflow)
+    assert post(workflow, asked(finding)).json()["execution"] == first["execution"]
+
+
+def test_delivery_is_refused_when_nobody_noted_its_answer_before_the_deletion(
+    workflow: Workflow, finding: Finding
+) -> None:
+    post(workflow, asked(finding))
+    Delivery.objects.update(execution_cuid="", entity_cuid="")
+    services.cancel(Execution.objects.get())
+    Execution.objects.get().delete()
+    problem = assert_problem(post(workflow, asked(finding)), 400, "invalid")
+    assert "deleted" in problem["detail"]
+    assert not Execution.objects.exists()
+
+
+@pytest.mark.parametrize(("age", "is_kept"), [(29, True), (31, False)])
+def test_delivery_is_forgotten_when_it_is_old_and_its_execution_was_purged(
+    workflow: Workflow, finding: Finding, age: int, is_kept: bool
+) -> None:
+    post(workflow, asked(finding))
+    purge(workflow, age)
+    run("run_due")
+    assert Delivery.objects.exists() is is_kept
+
+
+def test_delivery_is_remembered_however_old_when_its_execution_is_there(
+    workflow: Workflow, finding: Finding
+) -> None:
+    first = post(workflow, asked(finding)).json()
+    Delivery.objects.update(at=timezone.now() - timedelta(days=4_000))
+    run("run_due")
+    assert post(workflow, asked(finding)).json() == {**first, "taken": False}
 
 
 def test_only_posts(workflow: Workflow) -> None:

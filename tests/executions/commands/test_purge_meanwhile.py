@@ -1,0 +1,205 @@
+"""``manage.py purge_executions`` while others delete what it is about to delete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from executions import services as running
+from executions.integrity import violations
+from executions.management.commands import purge_executions
+from executions.models import Execution
+from executions.services import purging
+from tests.commands import main
+from tests.conftest import Scenario
+from tests.factories import WorkflowFactory, drawn, form
+from workflows import guards
+from workflows.models import Version, Workflow
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PURGE = ("purge_executions", "--older-than", "90d", "--versions", "--json")
+MEANWHILE = "somebody else deleted it meanwhile"
+
+
+@pytest.fixture
+def ended(scenario: Scenario) -> list[Execution]:
+    """Two trees that ended long ago."""
+    found = []
+    for _ in range(2):
+        execution = scenario.start()
+        running.submit(execution, node="form", data={"note": "n"})
+        found.append(execution)
+    moment = timezone.now() - timedelta(days=100)
+    Execution._base_manager.update(ended_at=moment)
+    return found
+
+
+@pytest.fixture
+def replaced(scenario: Scenario) -> list[Version]:
+    """Two versions, each of a workflow of its own, that nothing has."""
+    workflows = WorkflowFactory.create_batch(2, entity_name_type=scenario.limitation)
+    found = []
+    for workflow in workflows:
+        drawn(workflow, form("first"))
+        running.cancel(running.start(workflow, scenario.finding))
+        found.append(workflow.latest_version)
+        drawn(workflow, form("second"))
+    Execution._base_manager.update(ended_at=timezone.now() - timedelta(days=100))
+    return found
+
+
+@contextmanager
+def before_statement(number: int, interfere: Callable[[], object]) -> Iterator[None]:
+    """Do something before the statement with this number, as another process would.
+
+    Statements in a transaction do not count: it holds the locks of what it deletes.
+    """
+    seen: list[str] = []
+
+    def wrapper(execute: Any, sql: str, *arguments: Any) -> Any:
+        if not connection.in_atomic_block:
+            seen.append(sql)
+            if len(seen) == number + 1:
+                interfere()
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(wrapper):
+        yield
+    assert len(seen) > number
+
+
+def purge() -> dict[str, Any]:
+    code, out, err = main(*PURGE)
+    assert code == 0, err
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def delete_first(model: Any, rows: list[Any]) -> Callable[[], None]:
+    """Delete the first of these rows, where it is there still and nothing needs it."""
+
+    def delete() -> None:
+        for row in model.objects.filter(pk=rows[0].pk):
+            with suppress(guards.Refusal):
+                row.delete()
+
+    return delete
+
+
+@pytest.mark.parametrize("at", range(7))
+def test_purge_goes_on_when_a_workflow_is_deleted_meanwhile(
+    scenario: Scenario, replaced: list[Version], at: int
+) -> None:
+    workflows = [version.workflow for version in replaced]
+    with before_statement(at, delete_first(Workflow, workflows)):
+        done = purge()
+
+    skipped = done["kept"].get(MEANWHILE, {"number": 0})["number"]
+    assert done["versions"] + skipped in (1, 2)
+    assert not Version.objects.filter(pk=replaced[1].pk).exists()
+    assert violations() == []
+
+
+def test_purge_counts_a_version_as_gone_when_its_workflow_was_deleted_meanwhile(
+    scenario: Scenario, replaced: list[Version], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete, workflow = Version.delete, replaced[0].workflow
+
+    def delete_late(version: Version, *arguments: Any) -> Any:
+        if version == replaced[0]:
+            workflow.delete()
+        return delete(version, *arguments)
+
+    monkeypatch.setattr(Version, "delete", delete_late)
+    done = purge()
+
+    assert done["versions"] == 1
+    assert done["kept"][MEANWHILE] == {"number": 1, "cuids": [replaced[0].cuid]}
+
+
+def test_version_is_gone_when_it_is_deleted_twice(
+    scenario: Scenario, replaced: list[Version]
+) -> None:
+    version, again = replaced[0], Version.objects.get(pk=replaced[0].pk)
+    Execution._base_manager.filter(version=version).delete()
+    version.delete()
+    with pytest.raises(guards.Gone):
+        again.delete()
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_purge_goes_on_when_an_execution_is_deleted_meanwhile(
+    ended: list[Execution], at: int
+) -> None:
+    with before_statement(at, delete_first(Execution, ended)):
+        done = purge()
+
+    skipped = done["kept"].get(MEANWHILE, {"number": 0})["number"]
+    assert done["trees"] + skipped in (1, 2)
+    assert not Execution.objects.exists()
+
+
+def test_purge_counts_a_tree_as_gone_when_it_was_deleted_meanwhile(
+    ended: list[Execution], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = purging._delete
+
+    def delete_late(*arguments: Any) -> Any:
+        ended[0].delete()
+        return delete(*arguments)
+
+    monkeypatch.setattr(purging, "_delete", delete_late)
+    done = purge()
+
+    assert done["trees"] == 1
+    assert done["kept"][MEANWHILE] == {"number": 1, "cuids": [ended[0].cuid]}
+
+
+def test_interruption_tells_how_many_versions_were_deleted(
+    scenario: Scenario, replaced: list[Version], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = Version.delete
+
+    def delete_one(version: Version, *arguments: Any) -> Any:
+        if version == replaced[1]:
+            raise KeyboardInterrupt
+        return delete(version, *arguments)
+
+    Execution._base_manager.all().delete()
+    monkeypatch.setattr(Version, "delete", delete_one)
+    code, out, err = main(*PURGE)
+
+    assert code == 1 and "run it again" in err
+    assert json.loads(out)["versions"] == 1
+
+
+def test_dry_run_of_purge_reads_one_snapshot(
+    ended: list[Execution], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside: list[tuple[bool, bool]] = []
+    follow = purge_executions.Command._follow
+
+    def looking(*arguments: Any) -> None:
+        inside.append((connection.in_atomic_block, is_read_only()))
+        follow(*arguments)
+
+    monkeypatch.setattr(purge_executions.Command, "_follow", looking)
+    assert main(*PURGE, "--dry-run")[0] == 0
+    assert main(*PURGE)[0] == 0
+    assert inside == [(True, connection.vendor == "postgresql"), (False, False)]
+
+
+def is_read_only() -> bool:
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_read_only")
+        return bool(cursor.fetchone()[0] == "on")
