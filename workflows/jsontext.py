@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 MAX_DEPTH = 64
 
@@ -39,6 +40,36 @@ def kind(value: object) -> str:
         return "true" if value else "false"
     words = ((str, "text"), ((int, float), "a number"), (list, "a list"), (dict, "an object"))
     return next((word for types, word in words if isinstance(value, types)), "no JSON value")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text in which no name of an object is given twice.
+
+    Raises:
+        ValueError: the text is not JSON, holds NaN or Infinity, or repeats a name.
+        RecursionError: the values are nested too deeply.
+    """
+    return json.loads(
+        text,
+        parse_constant=_refuse_constant,
+        object_pairs_hook=_without_repeats,
+    )
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; the last of several values would win, and the others be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"{quoted(name)} is given twice in one object")
+            seen.add(name)
+    return found
 
 
 def unstorable(value: object) -> str | None:

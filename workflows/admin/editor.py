@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -33,6 +32,7 @@ from workflows.graph.editing import (
     ways_in,
 )
 from workflows.guards import StaleVersion
+from workflows.jsontext import parse_json
 from workflows.models import Workflow
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class _Step:
         if file is None:
             raise CannotEdit("No file was chosen.")
         try:
-            whole = json.loads(file.read().decode("utf-8-sig"))
+            whole = parse_json(file.read().decode("utf-8-sig"))
         except (ValueError, RecursionError):
             raise CannotEdit(f"{file.name} holds no JSON.") from None
         self.node = ""

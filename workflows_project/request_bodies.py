@@ -1,0 +1,74 @@
+"""Bodies that are refused before anything reads the request.
+
+A body is UTF-8 and says how long it is.
+Django applies the charset of ``Content-Type`` to the query as well, while it makes the request and
+so before any middleware. A codec that is no charset (``base64``) then ends in a fault, and one with
+a meaning of its own (``utf-7``) hides characters from whatever filters requests before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import parse_header_parameters
+from django.utils.translation import gettext_lazy as _
+
+from workflows.jsontext import quoted
+from workflows_project.problems import OF_STATUSES, PLACES, answer
+
+ACCEPTED = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+
+_REFUSED = _("The charset %(charset)s is not supported. Send UTF-8.")
+_UNREADABLE = _("The Content-Type cannot be read. Send Content-Type: application/json.")
+_UNREADABLE_TYPE = "holdfast.unreadable_content_type"
+
+
+def use_utf_8() -> None:
+    """Let every request be read as UTF-8, whatever its ``Content-Type`` says."""
+    HttpRequest._set_content_type_params = _read_content_type  # type: ignore[attr-defined]
+
+
+def _read_content_type(request: HttpRequest, meta: dict[str, Any]) -> None:
+    """Replace Django's method, which would take the charset for the query too."""
+    try:
+        media, parameters = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+    except (LookupError, ValueError):
+        meta[_UNREADABLE_TYPE] = True
+        media, parameters = "", {}
+    request.content_type, request.content_params = media, parameters
+
+
+def request_body_middleware(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Answer 415 to another charset than UTF-8, and 411 to a body of unknown length."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        status, code = 415, "unsupported_media_type"
+        reason = _wrong_charset(request.META, request.content_params or {})
+        if reason is None and _has_no_length(request.META):
+            status = 411
+            code, reason = OF_STATUSES[status]
+        if reason is None:
+            return get_response(request)
+        if request.path_info.startswith(PLACES):
+            return answer(status, code, reason)
+        return HttpResponse(reason, status=status, content_type="text/plain; charset=utf-8")
+
+    return middleware
+
+
+def _wrong_charset(meta: Mapping[str, Any], parameters: Mapping[str, str]) -> str | None:
+    if _UNREADABLE_TYPE in meta:
+        return str(_UNREADABLE)
+    for name, value in parameters.items():
+        if name.lower() == "charset" and value.strip().lower() not in ACCEPTED:
+            return str(_REFUSED % {"charset": quoted(value)})
+    return None
+
+
+def _has_no_length(meta: Mapping[str, Any]) -> bool:
+    # Django reads nothing of it, and "dry_run" would be ignored.
+    return bool(meta.get("HTTP_TRANSFER_ENCODING")) and not meta.get("CONTENT_LENGTH")
