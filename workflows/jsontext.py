@@ -7,9 +7,11 @@ import json
 import math
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 MAX_DEPTH = 64
+MOST_PROBLEMS = 20
 
 
 def below(pointer: str, *keys: object) -> str:
@@ -91,7 +93,15 @@ def unstorable(value: object) -> str | None:
 
 
 def unstorable_in(source: object) -> Iterator[tuple[str, str]]:
-    """Yield pointer and sentence of every value inside ``source`` that cannot be stored as JSON."""
+    """Yield pointer and sentence of values inside ``source`` that cannot be stored as JSON.
+
+    The first ``MOST_PROBLEMS`` of them: each pointer repeats all keys above its value, so that
+    all pointers together can be as long as the square of the source.
+    """
+    return islice(_each_unstorable(source), MOST_PROBLEMS)
+
+
+def _each_unstorable(source: object) -> Iterator[tuple[str, str]]:
     stack: list[tuple[object, tuple[object, ...]]] = [(source, ())]
     while stack:
         value, path = stack.pop()

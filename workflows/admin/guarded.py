@@ -30,7 +30,7 @@ from workflows.admin.lists import BoundedPaginator, csv_view, list_context
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, RefusalList, as_html, refusal_of
 from workflows.admin.shown import link, log_url, pretty
-from workflows.jsontext import kind, unstorable_in
+from workflows.jsontext import kind, parse_json, unstorable_in
 from workflows.models import AuditEntry
 from workflows.models.audited import deleted
 from workflows.refusals import Refusal
@@ -51,6 +51,9 @@ class ObjectField(forms.JSONField):
         """Return the object."""
         try:
             data = super().to_python(value)
+            if isinstance(value, str) and data is not None:
+                # Django's field takes the last of several values of one name.
+                parse_json(value)
         except RecursionError:
             raise ValidationError("The values are nested too deeply.", code="invalid") from None
         except ValueError as error:
