@@ -76,7 +76,7 @@ _CODINGS: tuple[tuple[re.Pattern[str], _Decode], ...] = (
     # As those do who escape quotes alone.
     (re.compile(r"\\[\"'/]"), lambda found: found[0][1]),
     # UTF-16 that is read as another charset.
-    (re.compile("\0"), lambda found: ""),
+    (re.compile("\0"), lambda _: ""),
 )
 _CODED = re.compile(r"[\\&%+\0]")
 
@@ -221,7 +221,8 @@ class Redaction:
         return self._replaced(text[: most + self._margin], most)[:most]
 
     def _replaced(self, text: str, most: int) -> str:
-        parts, place = [], 0
+        parts: list[str] = []
+        place = 0
         for begin, end, name in self._spans(text):
             if begin >= most:
                 break
