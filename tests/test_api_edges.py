@@ -128,6 +128,21 @@ class TestParameters:
         response = api.get(f"{path}?{context}&{context}")
         assert_problem(response, 400, "repeated_parameter")
 
+    def test_format_is_one_that_the_route_has(self, api: Client) -> None:
+        assert api.get("workflows/?format=json").status_code == 200
+        assert_problem(api.get("workflows/?format="), 400, "invalid")
+        assert_problem(api.get("workflows/?format=json&format=csv"), 400, "repeated_parameter")
+        assert_problem(api.get("workflows/?format=xml"), 406, "not_acceptable")
+        assert_problem(api.get("schema/?format=xml"), 406, "not_acceptable")
+
+    @pytest.mark.parametrize("method", ["head", "options"])
+    def test_unknown_parameter_is_refused_when_nothing_is_read(
+        self, api: Client, method: str
+    ) -> None:
+        for path in ("workflows/", f"workflows/{WorkflowFactory().cuid}/", "schema/"):
+            response = getattr(api, method)(f"{path}?surprise=1")
+            assert response.status_code == 400
+
     def test_method_that_a_route_lacks_is_named_first(self, api: Client) -> None:
         assert_problem(api.delete("workflows/?dryrun=true"), 405, "method_not_allowed")
 
@@ -218,6 +233,15 @@ class TestCharsets:
             assert status in (401, 406)
 
     @pytest.mark.parametrize("path", PLACES)
+    @pytest.mark.parametrize("debug", [True, False])
+    def test_query_of_too_many_parameters_is_refused(
+        self, settings: Any, path: str, debug: bool
+    ) -> None:
+        settings.DEBUG = debug
+        query = "&".join(f"a{number}=1" for number in range(1_500))
+        assert served("GET", path, QUERY_STRING=query)[0] == 400
+
+    @pytest.mark.parametrize("path", PLACES)
     def test_body_without_a_length_is_refused(self, path: str) -> None:
         status, _ = served(
             "DELETE",
@@ -227,6 +251,8 @@ class TestCharsets:
             HTTP_TRANSFER_ENCODING="chunked",
         )
         assert status == 411
+        for length in ("abc", "-5", "1.5", "٣"):
+            assert served("POST", path, b"{}", CONTENT_LENGTH=length)[0] == 411
 
 
 def basic(**values: Any) -> Client:

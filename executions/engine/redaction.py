@@ -14,7 +14,6 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any
 
 from workflows.jsontext import parse_json
@@ -134,7 +133,6 @@ def _layers(text: str) -> Iterator[_Layer]:
         layers = following
 
 
-@lru_cache(maxsize=64)
 def _needles(secret: str) -> tuple[str, ...]:
     """Return what is searched for: the secret, long texts inside it, its Base64 and its hex."""
     plain = {secret, secret.strip(), *_texts_in(secret)} - {""}

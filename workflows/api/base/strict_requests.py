@@ -26,6 +26,7 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 _UNKNOWN = _("%(name)s is unknown here; known are: %(known)s.")
 _NONE_KNOWN = _("%(name)s is unknown here; this request takes no parameters.")
+_EMPTY = _("%(name)s is empty.")
 _REPEATED = _("%(name)s is given %(times)s times.")
 _NOT_JSON = _("The media type %(media)s is not supported. Send Content-Type: application/json.")
 _NO_MEDIA_TYPE = _("Send Content-Type: application/json, also with an empty body.")
@@ -67,6 +68,8 @@ def refuse_parameters(request: Request, known: Iterable[str], *, formats: bool =
         elif len(values) > 1:
             text = _REPEATED % {"name": quoted(name), "times": len(values)}
             errors[name] = [ErrorDetail(text, "repeated_parameter")]
+        elif name == FORMAT and not values[0]:
+            errors[name] = [ErrorDetail(_EMPTY % {"name": quoted(name)}, "invalid")]
     if errors:
         raise ValidationError(errors)
 

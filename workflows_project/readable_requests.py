@@ -1,6 +1,6 @@
-"""Bodies that are refused before anything reads the request.
+"""Requests that cannot be read as they are meant, refused before anything reads them.
 
-A body is UTF-8 and says how long it is.
+A body is UTF-8 and says how long it is; a query has a bounded number of parameters.
 Django applies the charset of ``Content-Type`` to the query as well, while it makes the request and
 so before any middleware. A codec that is no charset (``base64``) then ends in a fault, and one with
 a meaning of its own (``utf-7``) hides characters from whatever filters requests before.
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import parse_header_parameters
 from django.utils.translation import gettext_lazy as _
@@ -40,24 +41,34 @@ def _read_content_type(request: HttpRequest, meta: dict[str, Any]) -> None:
     request.content_type, request.content_params = media, parameters
 
 
-def request_body_middleware(
+def readable_request_middleware(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer 415 to another charset than UTF-8, and 411 to a body of unknown length."""
+    """Refuse another charset than UTF-8, a body of unknown length and an endless query.
+
+    They are answered 415, 411 and 400.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        status, code = 415, "unsupported_media_type"
         reason = _wrong_charset(request.META, request.content_params or {})
-        if reason is None and _has_no_length(request.META):
-            status = 411
-            code, reason = OF_STATUSES[status]
-        if reason is None:
-            return get_response(request)
-        if request.path_info.startswith(PLACES):
-            return answer(status, code, reason)
-        return HttpResponse(reason, status=status, content_type="text/plain; charset=utf-8")
+        if reason is not None:
+            return _refused(request, 415, "unsupported_media_type", reason)
+        if _has_no_length(request.META):
+            return _refused(request, 411, *OF_STATUSES[411])
+        try:
+            # It is parsed once; the error pages for developers fail where this does.
+            request.GET  # noqa: B018
+        except TooManyFieldsSent:
+            return _refused(request, 400, *OF_STATUSES[400])
+        return get_response(request)
 
     return middleware
+
+
+def _refused(request: HttpRequest, status: int, code: str, reason: str) -> HttpResponse:
+    if request.path_info.startswith(PLACES):
+        return answer(status, code, reason)
+    return HttpResponse(reason, status=status, content_type="text/plain; charset=utf-8")
 
 
 def _wrong_charset(meta: Mapping[str, Any], parameters: Mapping[str, str]) -> str | None:
@@ -70,5 +81,8 @@ def _wrong_charset(meta: Mapping[str, Any], parameters: Mapping[str, str]) -> st
 
 
 def _has_no_length(meta: Mapping[str, Any]) -> bool:
-    # Django reads nothing of it, and "dry_run" would be ignored.
-    return bool(meta.get("HTTP_TRANSFER_ENCODING")) and not meta.get("CONTENT_LENGTH")
+    length = str(meta.get("CONTENT_LENGTH") or "").strip()
+    if length:
+        return not (length.isascii() and length.isdecimal())
+    # Django reads nothing of such a body, and "dry_run" would be ignored.
+    return bool(meta.get("HTTP_TRANSFER_ENCODING"))
