@@ -275,19 +275,30 @@ def _answered(
     bounded: _Bounded,
     read: Callable[[http.client.HTTPResponse], tuple[bytes, bool]],
 ) -> Answer:
+    headers: dict[str, str] = {}
     try:
-        response.begin()
+        _begin(response)
         if bounded.is_over:
             # For http.client the headers end here, too.
             raise ConnectionResetError(None, "the answer was cut off")
-    except (OSError, http.client.HTTPException):
-        # The status line comes first: after a success nothing is sent again.
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        body, is_whole = read(response)
+    except Refused:
+        raise
+    except Exception:
+        # The status line comes first: after a success nothing is sent again, whatever fails.
         if not isinstance(response.status, int) or not 200 <= response.status < 300:
             raise
-        return Answer(response.status, {}, b"", is_whole=False)
-    headers = {name.lower(): value for name, value in response.getheaders()}
-    body, is_whole = read(response)
+        body, is_whole = b"", False
     return Answer(response.status, headers, body, is_whole)
+
+
+def _begin(response: http.client.HTTPResponse) -> None:
+    """Read status and headers; those of informational answers (103) go before."""
+    response.begin()
+    while 100 <= response.status < 200 and response.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+        response.headers = response.msg = None  # type: ignore[assignment]
+        response.begin()
 
 
 def _whole_body(response: http.client.HTTPResponse) -> tuple[bytes, bool]:

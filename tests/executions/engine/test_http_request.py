@@ -233,6 +233,14 @@ class TestSuccess:
         assert incident(step)[0] == "invalid_answer"
         assert not Job.objects.exists()
 
+    def test_informational_answer_is_not_the_answer(self, settings: Any) -> None:
+        hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+        answer = hints * 2 + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
+        with answering(answer, settings) as host:
+            execution, step = called(f"http://{host}/")
+        assert execution.status == Status.COMPLETED
+        assert step.output == {"status": 200, "body": "body", "attempts": 1}
+
     def test_slow_body_ends_at_the_deadline_and_is_not_asked_for_again(
         self, server: Server
     ) -> None:
