@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -114,15 +114,21 @@ def _perform(job: Job) -> bool:
     held = services.hold(job, LEASE)
     if held is None:
         return False
-    try:
-        result = held.perform()
-    except GiveUp as failure:
-        services.give_up(job, failure.code, failure.detail)
-    except TryAgain as failure:
-        services.put_off(job, failure.detail, code=failure.code, after=failure.after)
-    else:
-        return services.come_back(job, result)
-    return False
+    kept = job.result
+    if kept is None:
+        try:
+            kept = {"value": held.perform()}
+        except GiveUp as failure:
+            services.give_up(job, failure.code, failure.detail)
+            return False
+        except TryAgain as failure:
+            services.put_off(job, failure.detail, code=failure.code, after=failure.after)
+            return False
+        try:
+            services.keep_result(job, kept)
+        except (Contention, DatabaseError):
+            logger.exception("The result of job %s could not be noted.", job.pk)
+    return services.come_back(job, kept["value"])
 
 
 def serve_due(stop: Callable[[], bool] = lambda: False, *, batch: int = BATCH) -> int:

@@ -43,7 +43,7 @@ class TestGettingOne:
         UserFactory(username="ada", password="secret")
         client = Client()
         client.credentials(HTTP_AUTHORIZATION="Basic YWRhOnNlY3JldA==")
-        response = client.post("tokens/")
+        response = client.post("tokens/", {})
         assert response.status_code == 201
         assert response["Cache-Control"] == "no-store"
         body = response.json()

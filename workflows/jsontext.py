@@ -7,9 +7,11 @@ import json
 import math
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 MAX_DEPTH = 64
+MOST_PROBLEMS = 20
 _EXACT = 2**53
 _MORE_DIGITS = "has more digits than can be kept exactly; send it as text"
 
@@ -42,6 +44,38 @@ def kind(value: object) -> str:
         return "true" if value else "false"
     words = ((str, "text"), ((int, float), "a number"), (list, "a list"), (dict, "an object"))
     return next((word for types, word in words if isinstance(value, types)), "no JSON value")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text in which no name of an object is given twice.
+
+    Raises:
+        InexactNumber: a number cannot be kept as it is; a ``ValueError``.
+        ValueError: the text is not JSON, holds NaN or Infinity, or repeats a name.
+        RecursionError: the values are nested too deeply.
+    """
+    return json.loads(
+        text,
+        parse_constant=_refuse_constant,
+        parse_float=exact_float,
+        object_pairs_hook=_without_repeats,
+    )
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; the last of several values would win, and the others be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"{quoted(name)} is given twice in one object")
+            seen.add(name)
+    return found
 
 
 def unstorable(value: object) -> str | None:
@@ -96,18 +130,25 @@ def exact_float(text: str) -> float:
     return number
 
 
-class ExactDecoder(json.JSONDecoder):
-    """Reads JSON and refuses numbers that cannot be kept as they are, with InexactNumber."""
+class StrictDecoder(json.JSONDecoder):
+    """Reads JSON as ``parse_json`` does."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"parse_float": exact_float, **kwargs})
+    def decode(self, s: str, *args: Any) -> Any:
+        """Return the value of a text. Raises what ``parse_json`` raises."""
+        return parse_json(s)
 
 
 def unstorable_in(source: object, *, exact: bool = True) -> Iterator[tuple[str, str]]:
-    """Yield pointer and sentence of every value inside ``source`` that cannot be stored as JSON.
+    """Yield pointer and sentence of values inside ``source`` that cannot be stored as JSON.
 
-    ``exact``: numbers that not every program keeps exactly are among them.
+    The first ``MOST_PROBLEMS`` of them: each pointer repeats all keys above its value, so that
+    all pointers together can be as long as the square of the source. ``exact``: numbers that not
+    every program keeps exactly are among them.
     """
+    return islice(_each_unstorable(source, exact), MOST_PROBLEMS)
+
+
+def _each_unstorable(source: object, exact: bool) -> Iterator[tuple[str, str]]:
     stack: list[tuple[object, tuple[object, ...]]] = [(source, ())]
     while stack:
         value, path = stack.pop()

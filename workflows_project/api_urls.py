@@ -1,13 +1,12 @@
 """The routes of the API."""
 
 from django.urls import include, path, re_path
-from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import DefaultRouter
 
 from executions.api import routes as executions_routes
 from workflows.api import routes as workflows_routes
 from workflows_project import schema, schemes  # noqa: F401
-from workflows_project.content_security import DocsView, RedocView
+from workflows_project.content_security import DocsView, RedocView, SchemaView
 from workflows_project.problems import no_such_route
 from workflows_project.tokens import TokenViewSet
 
@@ -20,7 +19,7 @@ executions_routes.register(router)
 workflows_routes.register(router)
 
 urlpatterns = [
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", DocsView.as_view(url_name="api:schema"), name="docs"),
     path(
         "redoc/",

@@ -22,8 +22,9 @@ class ProjectConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from workflows_project import checks  # noqa: F401
+        from workflows_project import checks, readable_requests  # noqa: F401
 
+        readable_requests.use_utf_8()
         self._look_at_added_classes()
         if settings.CELERY_BROKER_URL:
             from workflows_project import celery  # noqa: F401

@@ -7,7 +7,13 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
+from drf_spectacular.views import (
+    SpectacularAPIView,
+    SpectacularRedocView,
+    SpectacularSwaggerSplitView,
+)
+
+from workflows.api.base.strict_requests import KnownParameters
 
 HEADER = "Content-Security-Policy"
 POLICY = {
@@ -61,11 +67,20 @@ class _WithItsOwnPolicy:
         return done
 
 
-class DocsView(_WithItsOwnPolicy, SpectacularSwaggerSplitView):
+class DocsView(_WithItsOwnPolicy, KnownParameters, SpectacularSwaggerSplitView):
     """Swagger UI, its start in a script of its own."""
 
+    query_parameters = ("lang", "script", "version")
 
-class RedocView(_WithItsOwnPolicy, SpectacularRedocView):
+
+class RedocView(_WithItsOwnPolicy, KnownParameters, SpectacularRedocView):
     """Redoc, which searches in a worker that it makes itself."""
 
+    query_parameters = ("lang", "version")
     policy = {**DOCS_POLICY, "worker-src": "blob:"}
+
+
+class SchemaView(KnownParameters, SpectacularAPIView):
+    """The description of the API."""
+
+    query_parameters = ("lang", "version")

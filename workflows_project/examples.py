@@ -216,8 +216,9 @@ _PROBLEMS = [
         "precondition_failed",
         "This has changed since it was read; read it again and repeat the change.",
     ),
+    _problem(411, "length_required", "Send Content-Length: a body without it is not read."),
     _problem(413, "too_large", "No more than 2621440 bytes are taken."),
-    _problem(415, "unsupported_media_type", 'Unsupported media type "text/plain" in request.'),
+    _problem(415, "unsupported_media_type", "The charset 'utf-7' is not supported. Send UTF-8."),
     _problem(
         422,
         "idempotency_key_reused",

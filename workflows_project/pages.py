@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.core import signing
 from django.db.models import QuerySet
 from django_filters.rest_framework import CharFilter, DjangoFilterBackend
 from rest_framework.exceptions import APIException, ErrorDetail, NotFound, ValidationError
@@ -12,10 +13,10 @@ from rest_framework.filters import OrderingFilter, SearchFilter
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 from rest_framework.utils.urls import replace_query_param
 
 from workflows.api import sparse
+from workflows.api.base.strict_requests import refuse_parameters
 from workflows.jsontext import quoted
 from workflows_project import csv_lists, keysets
 
@@ -57,7 +58,7 @@ class Pages(BasePagination):
         Raises ``ValidationError``, ``InvalidCursor`` and ``NotFound``.
         """
         filters = _filters(view, queryset)
-        _refuse_parameters(request, [*filters, *_parameters(view), *PARAMETERS])
+        refuse_parameters(request, [*filters, *_parameters(view), *PARAMETERS])
         _refuse_empty(request, filters)
         self.request, self.view = request, view
         self.names = sparse.asked(request, view.get_serializer)
@@ -65,11 +66,12 @@ class Pages(BasePagination):
         if size > self.max_page_size:
             raise _wrong("page_size", f"'page_size' is at most {self.max_page_size}.")
         self.rows, self.keys = queryset, self._keys(queryset)
+        cursor = self._cursor()
         if isinstance(request.accepted_renderer, csv_lists.CSVRenderer):
             return []
         if self.keys is None or "page" in request.query_params:
             return self._numbered(size)
-        return self._found(self.keys, size)
+        return self._found(self.keys, size, cursor)
 
     def get_paginated_response(self, data: Any) -> Any:
         """Return the rows, how many there are, and where the pages before and after are."""
@@ -91,16 +93,30 @@ class Pages(BasePagination):
             detail = f"'{error}' may be missing: order by it first, or not at all."
             raise _wrong(OrderingFilter.ordering_param, detail) from None
 
-    def _found(self, keys: list[keysets.Key], size: int) -> list[Any]:
+    def _cursor(self) -> keysets.Cursor | None:
         text = self.request.query_params.get("cursor")
+        if text is None:
+            return None
+        if "page" in self.request.query_params:
+            raise _wrong("page", "Send either 'page' or 'cursor'.")
+        if self.keys is None:
+            raise InvalidCursor
         try:
-            cursor = keysets.Cursor.read(text, keys) if text is not None else None
-        except keysets.InvalidCursor:
+            return keysets.Cursor.read(self._signer().unsign(text), self.keys)
+        except (signing.BadSignature, keysets.InvalidCursor):
             raise InvalidCursor from None
+
+    def _signer(self) -> signing.Signer:
+        # Only values that this list has answered come back to the database.
+        return signing.Signer(sep=".", salt=f"holdfast.cursor:{self.request.path}")
+
+    def _found(self, keys: list[keysets.Key], size: int, cursor: keysets.Cursor | None) -> Any:
         page = keysets.page(self.rows, keys, size, cursor)
         self.count = self._counted()
-        self.next = page.after and self._address("cursor", page.after.text(keys))
-        self.previous = page.before and self._address("cursor", page.before.text(keys))
+        self.next, self.previous = (
+            place and self._address("cursor", self._signer().sign(place.text(keys)))
+            for place in (page.after, page.before)
+        )
         return page.rows
 
     def _counted(self) -> int | None:
@@ -185,18 +201,3 @@ def _refuse_empty(request: Request, filters: dict[str, Any]) -> None:
     for name, row in filters.items():
         if request.query_params.get(name) == "" and not isinstance(row, CharFilter):
             raise _wrong(name, f"'{name}' is empty.")
-
-
-def _refuse_parameters(request: Request, known: list[str]) -> None:
-    """Raises ``ValidationError`` for names that nothing is known by, and for those given twice."""
-    errors = {}
-    listed = ", ".join(known)
-    for name, values in request.query_params.lists():
-        if name not in known and name != api_settings.URL_FORMAT_OVERRIDE:
-            detail = f"{quoted(name)} is unknown here; known are: {listed}."
-            errors[name] = [ErrorDetail(detail, "unknown_parameter")]
-        elif len(values) > 1:
-            detail = f"{quoted(name)} is given {len(values)} times."
-            errors[name] = [ErrorDetail(detail, "repeated_parameter")]
-    if errors:
-        raise ValidationError(errors)

@@ -29,6 +29,7 @@ OF_STATUSES: dict[int, tuple[str, str]] = {
     403: ("permission_denied", "You do not have permission to perform this action."),
     404: ("not_found", "Nothing is there."),
     405: ("method_not_allowed", "This method is not allowed there."),
+    411: ("length_required", "Send Content-Length: a body without it is not read."),
     413: ("too_large", "The body is larger than what is taken."),
     500: ("server_error", "Something went wrong on the server."),
 }

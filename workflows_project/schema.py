@@ -33,8 +33,9 @@ ERRORS: dict[int, str] = {
     "request may succeed.",
     410: "This is not called any more.",
     412: "What `If-Match` names is not there any more.",
+    411: "The body comes without a length.",
     413: "The body is larger than what is taken.",
-    415: "The body is not JSON.",
+    415: "The body is not JSON, or its charset is not UTF-8.",
     422: "The `Idempotency-Key` has come before, with another request.",
     428: "Send `If-Match`.",
     429: "Too many requests; `Retry-After` says how many seconds to wait.",
@@ -248,19 +249,17 @@ def _add_errors(path: str, method: str, operation: Operation) -> None:
 def _errors(path: str, method: str, operation: Operation) -> set[int]:
     """The statuses of the problems that an operation can answer, by what it takes."""
     headers, query = _parameters(operation, "header"), _parameters(operation, "query")
-    found = {404, 429} if "{" in path else {429}
+    found = {400, 415, 429} | ({404} if "{" in path else set())
     if "X-Holdfast-Signature" in headers:
         found |= {401, 410, 503}
     else:
         found |= {401, 403, 406}
-    if query:
-        found |= {400}
     if "page" in query:
         found |= {404}
-    if method in ("post", "put", "patch"):
-        found |= {400, 413, 415}
+    if method in ("post", "put", "patch", "delete"):
+        found |= {411, 413}
     if "dry_run" in query:
-        found |= {400, 409}
+        found |= {409}
     if "If-Match" in headers:
         found |= {409, 412, 428} if headers["If-Match"].get("required") else {409, 412}
     if "Idempotency-Key" in headers:

@@ -41,6 +41,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "workflows_project.content_security.content_security_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "workflows_project.readable_requests.readable_request_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -12,9 +12,9 @@ from rest_framework import mixins, serializers, status
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import GenericViewSet
 
-from workflows.api.strict import MomentField, StrictJSONParser, StrictSerializer
+from workflows.api.resources import Resource
+from workflows.api.strict import MomentField, StrictSerializer
 from workflows.jsontext import quoted
 
 ID_LENGTH = 16
@@ -52,12 +52,11 @@ class NothingSerializer(StrictSerializer):
     """Nothing can be asked for."""
 
 
-class TokenViewSet(mixins.ListModelMixin, GenericViewSet[Any]):
+class TokenViewSet(mixins.ListModelMixin, Resource):
     """The tokens of whoever asks."""
 
     serializer_class = TokenSerializer
-    parser_classes = [StrictJSONParser]
-    filter_backends = ()
+    filter_backends = []
 
     def get_queryset(self) -> QuerySet[Any]:
         """Own tokens that can still be used, newest first."""
@@ -95,12 +94,14 @@ class TokenViewSet(mixins.ListModelMixin, GenericViewSet[Any]):
     @extend_schema(operation_id="tokens_revoke_all", responses={204: None})
     def revoke_all(self, request: Request) -> Response:
         """Revoke all one's own tokens."""
+        NothingSerializer(data=request.data).is_valid(raise_exception=True)
         self._own().delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="tokens_revoke", parameters=[ID], responses={204: None})
     def revoke(self, request: Request, id: str) -> Response:
         """Revoke one's own token, the one that the request is sent with too."""
+        NothingSerializer(data=request.data).is_valid(raise_exception=True)
         known = len(id) == ID_LENGTH and id.isalnum() and id.isascii()
         if not (known and self._own().filter(digest__startswith=id).delete()[0]):
             raise NotFound(f"You have no token {quoted(id)}.")

@@ -25,6 +25,7 @@ from executions.api.serializers import (
 )
 from executions.models import OPERATE, Execution
 from workflows.api import edits
+from workflows.api.base.strict_requests import takes_parameters
 from workflows.api.refused import ProblemField
 from workflows.api.resources import Resource
 from workflows.api.strict import AnyField, StrictBooleanField, StrictCharField, StrictSerializer
@@ -132,6 +133,7 @@ class BulkActions(Resource):
         pagination_class=None,
         throttle_scope="start",
     )
+    @takes_parameters(edits.DRY_RUN.name)
     def bulk_start(self, request: Request) -> Response:
         """Start each of these."""
 
@@ -159,6 +161,7 @@ class BulkActions(Resource):
         needs=OPERATE,
         pagination_class=None,
     )
+    @takes_parameters(edits.DRY_RUN.name)
     def bulk_cancel(self, request: Request) -> Response:
         """Cancel each of these."""
         return self._each(request, BulkCancelItemSerializer, self._done_by(services.cancel))
@@ -176,6 +179,7 @@ class BulkActions(Resource):
         needs=OPERATE,
         pagination_class=None,
     )
+    @takes_parameters(edits.DRY_RUN.name)
     def bulk_retry(self, request: Request) -> Response:
         """Let a step of each of these try again."""
         return self._each(request, BulkRetryItemSerializer, self._done_by(services.retry))

@@ -22,6 +22,7 @@ from executions.api.serializers import (
 )
 from executions.hooks import NotTaken, taken
 from executions.services import hooks
+from workflows.api.base.strict_requests import KnownParameters
 
 R = TypeVar("R")
 
@@ -61,9 +62,10 @@ class DeliveryRefused(APIException):
         self.status_code = error.status
 
 
-class SignedView(APIView):
+class SignedView(KnownParameters, APIView):
     """Takes deliveries. Who delivers is known by the signature alone."""
 
+    takes_format = False
     authentication_classes = ()
     permission_classes = ()
     throttle_scope = "hook"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import http.client
 import io
-import ipaddress
 import math
 import queue
+import re
 import socket
 import ssl
 import threading
@@ -26,10 +26,31 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from django.conf import settings
 from django.utils import timezone
 
+from executions.engine.addresses import is_allowed_address
+
 MAX_BYTES = 1024 * 1024
 MAX_REDIRECTS = 3
 _CHUNK = 65536
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.I)
+_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+CHARSETS: dict[str, str] = {
+    "utf-8": "utf-8-sig",
+    "utf8": "utf-8-sig",
+    "us-ascii": "ascii",
+    "ascii": "ascii",
+    "iso-8859-1": "cp1252",
+    "latin1": "cp1252",
+    "latin-1": "cp1252",
+    "windows-1252": "cp1252",
+    "cp1252": "cp1252",
+    "iso-8859-15": "iso-8859-15",
+    "utf-16": "utf-16",
+    "utf-16le": "utf-16-le",
+    "utf-16be": "utf-16-be",
+}
+"""The charsets that answers are read in, each with the codec that reads it in linear time.
+
+Latin-1 is read as browsers read it, as Windows-1252."""
 _PORTS = {"https": 443, "http": 80}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -59,11 +80,39 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, in the end."""
+    """What came back, in the end.
+
+    ``is_whole``: whether headers and body were read to their end. A success that is not whole is
+    a success all the same: the request was done.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    is_whole: bool = True
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the request was done."""
+        return 200 <= self.status < 300
+
+    def text(self) -> str | None:
+        """Return the body as text, in linear time; None where its coding is not one of ours.
+
+        Without a charset it is UTF-8 (or what a byte order mark says); bytes that mean nothing
+        are replaced.
+        """
+        if self.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
+            return None
+        _, _, parameters = self.headers.get("content-type", "").partition(";")
+        found = _CHARSET.search(parameters)
+        name = (
+            found[1].lower()
+            if found
+            else next((named for mark, named in _MARKS if self.body.startswith(mark)), "utf-8")
+        )
+        codec = CHARSETS.get(name)
+        return None if codec is None else self.body.decode(codec, "replace")
 
 
 def call(request: Request, *, timeout: float) -> Answer:
@@ -77,7 +126,7 @@ def call(request: Request, *, timeout: float) -> Answer:
     for _ in range(MAX_REDIRECTS + 1):
         target = allowed(request.url)
         with _failing(target, timeout):
-            answer = _exchange(request, target, deadline, _answer)
+            answer = _exchange(request, target, deadline, _whole_body)
         location = answer.headers.get("location")
         if answer.status not in _REDIRECTS or location is None:
             return answer
@@ -92,14 +141,12 @@ def call_once(request: Request, *, timeout: float, most: int) -> Answer:
     """
     target = allowed(request.url)
 
-    def beginning(response: http.client.HTTPResponse) -> Answer:
-        headers = {name.lower(): value for name, value in response.getheaders()}
+    def beginning(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
         try:
-            body = response.read(most)
+            return response.read(most), True
         except (OSError, http.client.HTTPException):
             # What was answered is known.
-            body = b""
-        return Answer(response.status, headers, body)
+            return b"", False
 
     with _failing(target, timeout):
         return _exchange(request, target, time.monotonic() + timeout, beginning)
@@ -161,28 +208,6 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     return timedelta(seconds=min(max(seconds, 0), 86_400)) if math.isfinite(seconds) else None
 
 
-def is_allowed_address(text: str) -> bool:
-    """Whether this address is a public one (or loopback, where a setting allows it)."""
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_allowed_address(str(inner))
-        if address.teredo is not None or address.is_site_local:
-            return False
-    if address.is_loopback:
-        return bool(settings.HTTP_REQUEST_ALLOW_LOOPBACK)
-    return address.is_global and not (
-        address.is_private
-        or address.is_link_local
-        or address.is_multicast
-        or address.is_reserved
-        or address.is_unspecified
-    )
-
-
 def _redirected(request: Request, target: SplitResult, status: int, location: str) -> Request:
     try:
         url = urljoin(request.url, location).partition("#")[0]
@@ -213,7 +238,7 @@ def _exchange(
     request: Request,
     target: SplitResult,
     deadline: float,
-    read: Callable[[http.client.HTTPResponse], Answer],
+    read: Callable[[http.client.HTTPResponse], tuple[bytes, bool]],
 ) -> Answer:
     host, port = target.hostname or "", target.port or _PORTS[target.scheme]
     connected = _connect(host.rstrip("."), port, deadline)
@@ -223,7 +248,8 @@ def _exchange(
             context = ssl.create_default_context()
             connected = context.wrap_socket(connected, server_hostname=host.rstrip("."))
         connection = http.client.HTTPConnection(host, port)
-        connection.sock = _Bounded(connected, deadline)
+        bounded: Any = _Bounded(connected, deadline)
+        connection.sock = bounded
         path = (target.path or "/") + (f"?{target.query}" if target.query else "")
         headers = {
             "Host": target.netloc,
@@ -238,27 +264,58 @@ def _exchange(
         if request.body is not None:
             connection.putheader("Content-Length", str(len(request.body)))
         connection.endheaders(request.body)
-        return read(connection.getresponse())
+        response = http.client.HTTPResponse(bounded, method=request.method)
+        return _answered(response, bounded, read)
     finally:
         connected.close()
 
 
-def _answer(response: http.client.HTTPResponse) -> Answer:
-    body = b""
-    if 200 <= response.status < 300:
-        if (response.length or 0) > MAX_BYTES:
-            raise Refused("too_large", f"The answer is larger than {MAX_BYTES} bytes.")
-        parts, size = [], 0
+def _answered(
+    response: http.client.HTTPResponse,
+    bounded: _Bounded,
+    read: Callable[[http.client.HTTPResponse], tuple[bytes, bool]],
+) -> Answer:
+    headers: dict[str, str] = {}
+    try:
+        _begin(response)
+        if bounded.is_over:
+            # For http.client the headers end here, too.
+            raise ConnectionResetError(None, "the answer was cut off")
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        body, is_whole = read(response)
+    except Refused:
+        raise
+    except Exception:
+        # The status line comes first: after a success nothing is sent again, whatever fails.
+        if not isinstance(response.status, int) or not 200 <= response.status < 300:
+            raise
+        body, is_whole = b"", False
+    return Answer(response.status, headers, body, is_whole)
+
+
+def _begin(response: http.client.HTTPResponse) -> None:
+    """Read status and headers; those of informational answers (103) go before."""
+    response.begin()
+    while 100 <= response.status < 200 and response.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+        response.headers = response.msg = None  # type: ignore[assignment]
+        response.begin()
+
+
+def _whole_body(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
+    if not 200 <= response.status < 300:
+        return b"", True
+    if (response.length or 0) > MAX_BYTES:
+        raise Refused("too_large", f"The answer is larger than {MAX_BYTES} bytes.")
+    parts, size = [], 0
+    try:
         while part := response.read(_CHUNK):
             parts.append(part)
             size += len(part)
             if size > MAX_BYTES:
                 raise Refused("too_large", f"The answer is larger than {MAX_BYTES} bytes.")
-        if response.length:
-            raise ConnectionResetError(None, "the answer was cut off")
-        body = b"".join(parts)
-    headers = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, headers, body)
+    except (OSError, http.client.HTTPException):
+        return b"".join(parts), False
+    return b"".join(parts), not response.length
 
 
 def _connect(host: str, port: int, deadline: float) -> socket.socket:
@@ -316,6 +373,12 @@ class _Bounded:
 
     def __init__(self, connected: socket.socket, deadline: float) -> None:
         self._connected, self._deadline = connected, deadline
+        self._reader = _Reader(connected, deadline)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the end of the answer has been read."""
+        return self._reader.is_over
 
     def sendall(self, data: bytes) -> None:
         view = memoryview(data)
@@ -324,7 +387,7 @@ class _Bounded:
             view = view[self._connected.send(view[:_CHUNK]) :]
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self._connected, self._deadline))
+        return io.BufferedReader(self._reader)
 
     def close(self) -> None:
         """Whoever connected closes: the answer is read after ``http.client`` is done with it."""
@@ -333,10 +396,13 @@ class _Bounded:
 class _Reader(io.RawIOBase):
     def __init__(self, connected: socket.socket, deadline: float) -> None:
         self._connected, self._deadline = connected, deadline
+        self.is_over = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         self._connected.settimeout(_left(self._deadline))
-        return self._connected.recv_into(buffer)
+        count = self._connected.recv_into(buffer)
+        self.is_over = not count
+        return count

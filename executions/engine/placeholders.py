@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from executions.engine import form_fields
@@ -29,17 +29,21 @@ def problem(text: str, *, secrets: bool = False) -> str | None:
     return None
 
 
-def problems_in(value: object, at: str = "", *, secrets: bool = False) -> Iterator[tuple[str, str]]:
+def problems_in(value: object, *, secrets: bool = False) -> Iterator[tuple[str, str]]:
     """Yield pointer and sentence of every text inside a JSON value that cannot be filled."""
     if isinstance(value, str):
         if reason := problem(value, secrets=secrets):
-            yield at, reason
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from problems_in(item, below(at, index), secrets=secrets)
+            yield "", reason
+        return
+    items: Iterable[tuple[object, object]] = ()
+    if isinstance(value, list):
+        items = enumerate(value)
     elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from problems_in(item, below(at, key), secrets=secrets)
+        items = value.items()
+    for key, item in items:
+        for pointer, reason in problems_in(item, secrets=secrets):
+            # Only of a problem: keys can be long, and stand above many values.
+            yield below("", key) + pointer, reason
 
 
 def names_in(value: object) -> set[str]:

@@ -43,6 +43,11 @@ class Job(models.Model):
     attempt = models.PositiveIntegerField(default=0)
     leased_until = models.DateTimeField(null=True, blank=True)
     fence = models.BigIntegerField(default=0)
+    result = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="The result of the call, until the execution has taken it.",
+    )
 
     objects = models.Manager()
 

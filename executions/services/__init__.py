@@ -9,7 +9,7 @@ from executions.services.bulk import forget_bulk_operations
 from executions.services.deliveries import deliver, purge_deliveries
 from executions.services.ending import cancel
 from executions.services.hook_starts import forget_deliveries, start_by_delivery
-from executions.services.jobs import come_back, give_up, hold, put_off
+from executions.services.jobs import come_back, give_up, hold, keep_result, put_off
 from executions.services.legacy import Malformed, import_legacy
 from executions.services.repairs import Report, repair
 from executions.services.starting import restart, start
@@ -38,6 +38,7 @@ __all__ = [
     "give_up",
     "hold",
     "import_legacy",
+    "keep_result",
     "purge_deliveries",
     "put_off",
     "read",

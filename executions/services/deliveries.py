@@ -19,12 +19,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
 from executions.engine import outgoing
+from executions.engine.redaction import Redaction
 from executions.models import DeliveryAttempt, OutgoingDelivery, SecretUnreadable, Subscription
 from workflows import locks
 from workflows.jsontext import storable
@@ -35,6 +36,8 @@ State = OutgoingDelivery.State
 
 TIMEOUT = 10.0
 EXCERPT = 500
+READ = 8 * EXCERPT
+"""How many bytes of an answer are read: a secret at the end of the excerpt is found whole."""
 WAITS = tuple(
     timedelta(**{unit: number})
     for number, unit in (
@@ -85,8 +88,21 @@ def deliver(delivery: OutgoingDelivery, lease: timedelta) -> bool:
     if row is None:
         return False
     outcome = _attempt(row)
-    _settle(row, outcome)
+    try:
+        _settle(row, outcome)
+    except (locks.Contention, DatabaseError):
+        if not outcome.is_delivered:
+            raise
+        logger.exception("Delivery %s was taken; the attempt could not be noted.", row.cuid)
+        _mark_delivered(row)
     return outcome.is_delivered
+
+
+@locks.retrying
+def _mark_delivered(row: OutgoingDelivery) -> None:
+    """Let nobody send it again; no other row is locked or written."""
+    mine = OutgoingDelivery.objects.filter(pk=row.pk, fence=row.fence, state=State.WAITING)
+    mine.update(state=State.DELIVERED, settled_at=timezone.now(), leased_until=None)
 
 
 def _held(delivery: OutgoingDelivery, lease: timedelta) -> OutgoingDelivery | None:
@@ -112,7 +128,7 @@ def _attempt(row: OutgoingDelivery) -> Outcome:
 
     try:
         request = signed(row)
-        answer = outgoing.call_once(request, timeout=TIMEOUT, most=EXCERPT)
+        answer = outgoing.call_once(request, timeout=TIMEOUT, most=READ)
     except (outgoing.Refused, outgoing.Failed, SecretUnreadable) as failure:
         return Outcome(error=str(failure), milliseconds=lasted())
     except Exception as error:
@@ -121,10 +137,27 @@ def _attempt(row: OutgoingDelivery) -> Outcome:
         return Outcome(error=f"It failed: {type(error).__name__}.", milliseconds=lasted())
     return Outcome(
         status=answer.status,
-        answer=str(storable(answer.body.decode("utf-8", "replace")))[:EXCERPT],
+        answer=_excerpt(row, answer),
         after=outgoing.retry_after(answer.headers),
         milliseconds=lasted(),
     )
+
+
+def _excerpt(row: OutgoingDelivery, answer: outgoing.Answer) -> str:
+    """Return how an answer begins, without the secrets that its receiver knows."""
+    if not answer.body:
+        return ""
+    try:
+        secrets: dict[str, str] = {}
+        for key in row.subscription.signing_keys():
+            secrets[f"signing_{len(secrets)}"] = base64.b64encode(key).decode()
+            secrets[f"signing_{len(secrets)}"] = key.hex()
+        shown = Redaction(secrets).beginning(answer.text() or "", EXCERPT)
+    except Exception as error:
+        # Its text may hold a secret, and the answer counts whatever it says.
+        logger.error("Delivery %s: no excerpt: %s", row.cuid, type(error).__name__)
+        return ""
+    return str(storable(shown))[:EXCERPT]
 
 
 def payload(row: OutgoingDelivery) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import logging
 from typing import Any
 
@@ -17,7 +16,7 @@ from executions.models import OPEN, Secret, SecretUnreadable, Step, StepState
 from executions.services.advancing import locked_advance
 from workflows import locks
 from workflows.database_refusals import translated
-from workflows.jsontext import InexactNumber, exact_float, unstorable, unstorable_in
+from workflows.jsontext import InexactNumber, parse_json, unstorable, unstorable_in
 
 logger = logging.getLogger(__name__)
 
@@ -72,11 +71,13 @@ def deliver(cuid: str, body: bytes, *, signed: str, timestamp: str) -> bool:
 def parsed(body: bytes) -> Any:
     """The JSON that was delivered. Raises ``NotDeliverable``."""
     try:
-        value = json.loads(body, parse_float=exact_float)
+        value = parse_json(body)
+    except RecursionError:
+        raise NotDeliverable("The values are nested too deeply.") from None
     except InexactNumber as error:
         raise NotDeliverable(f"{error}.") from None
-    except (ValueError, RecursionError):
-        raise NotDeliverable("The body is no JSON.") from None
+    except ValueError as error:
+        raise NotDeliverable(f"The body is no JSON: {error}.") from None
     for _, detail in unstorable_in(value):
         raise NotDeliverable(detail)
     return value

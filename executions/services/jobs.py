@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from executions import guards
 from executions.engine.nodes import deadline, mail
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 5
 FIRST_BACKOFF = timedelta(seconds=10)
 LONGEST_BACKOFF = timedelta(hours=1)
+NOT_SHOWN = _("The reason is not shown: it may hold a secret.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,22 @@ class Held:
         try:
             return self.performed(self.task)
         except GiveUp as failure:
-            raise GiveUp(failure.code, self.task.redacted(failure.detail)) from None
+            raise GiveUp(failure.code, self._redacted(failure.detail)) from None
         except TryAgain as failure:
-            detail = self.task.redacted(failure.detail)
+            detail = self._redacted(failure.detail)
             raise TryAgain(failure.code, detail, failure.after) from None
         except Exception as error:
             # Its text may quote what was sent, and its trace ends up in a log.
-            detail = self.task.redacted(f"{type(error).__name__}: {error}"[:500])
+            detail = self._redacted(f"{type(error).__name__}: {error}")[:500]
             logger.error("Step %s could not be performed: %s", self.task.step, detail)
             raise TryAgain("background", detail) from None
+
+    def _redacted(self, detail: str) -> str:
+        try:
+            return str(self.task.redacted(detail))
+        except Exception as error:
+            logger.error("Step %s: %s while redacting.", self.task.step, type(error).__name__)
+            return str(NOT_SHOWN)
 
 
 def hold(job: Job, lease: timedelta) -> Held | None:
@@ -79,6 +88,16 @@ def hold(job: Job, lease: timedelta) -> Held | None:
     )
     performed = partial(deadline.tell, node) if is_notice else manager.behaviour(node).perform
     return Held(performed, task)
+
+
+@locks.retrying
+def keep_result(job: Job, result: dict[str, Any]) -> None:
+    """Write down what was performed, before the execution takes it.
+
+    After a failure the job is served again with this result, and performed no more. Only the
+    row of the job is written, which no runner locks.
+    """
+    Job.objects.filter(pk=job.pk, fence=job.fence).update(result=result)
 
 
 @translated

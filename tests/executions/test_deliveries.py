@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core import checks
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 from standardwebhooks import WebhookVerificationError
 
@@ -29,6 +31,7 @@ from tests.commands import run
 from tests.conftest import Scenario
 from tests.executions.engine.server import Reply, serving
 from tests.executions.listening import Listener, allow, listening, make_due, subscribed, verified
+from workflows.locks import Contention
 from workflows.models import AuditEntry
 from workflows.refusals import Refusal
 
@@ -225,6 +228,45 @@ class TestAtLeastOnceByOneAtATime:
         ids = [one.headers["webhook-id"] for one in listener.server.received]
         assert ids == [delivery.cuid] * 2
 
+    @pytest.mark.parametrize("error", [Contention("busy"), DatabaseError("gone")])
+    def test_delivery_that_was_taken_is_not_sent_again_when_noting_it_fails(
+        self, listener: Listener, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        delivery = tell(listener)
+
+        def fail(*_: Any) -> None:
+            raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr("executions.services.deliveries._settle", fail)
+            background.serve_due()
+        OutgoingDelivery.objects.update(leased_until=None)
+        assert background.serve_due() == 0
+        delivery.refresh_from_db()
+        assert delivery.state == State.DELIVERED
+        assert len(listener.server.received) == 1
+
+    def test_delivery_that_was_taken_is_not_sent_again_when_its_answer_is_cut_off(
+        self, listener: Listener
+    ) -> None:
+        listener.server.replies = [Reply(200, b"x", length=9)]
+        tell(listener)
+        assert background.serve_due() == 1
+        make_due()
+        assert background.serve_due() == 0
+
+    def test_delivery_is_taken_when_its_answer_cannot_be_shown(
+        self, listener: Listener, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: Any) -> None:
+            raise RuntimeError(listener.secret)
+
+        listener.server.replies = [Reply(200, b"taken")]
+        tell(listener)
+        monkeypatch.setattr("executions.engine.redaction.Redaction.beginning", fail)
+        assert background.serve_due() == 1
+        assert DeliveryAttempt.objects.get().answer == ""
+
     def test_who_lost_the_claim_sends_nothing(self, listener: Listener) -> None:
         tell(listener)
         late = background.claim_deliveries()[0]
@@ -355,6 +397,30 @@ class TestSecrets:
             assert secret.startswith("whsec_")
             for told in (stored, caplog.text):
                 assert secret not in told and secret.removeprefix("whsec_") not in told
+
+    @pytest.mark.parametrize(
+        "spelled",
+        [
+            str,
+            json.dumps,
+            lambda secret: "".join(f"\\u{ord(char):04x}" for char in secret),
+            lambda secret: "".join(f"&#x{ord(char):X};" for char in secret),
+            lambda secret: "".join(f"%{ord(char):02x}" for char in secret),
+            lambda secret: base64.b64decode(secret.removeprefix("whsec_")).hex(),
+            lambda secret: "x" * 480 + secret.removeprefix("whsec_"),
+        ],
+    )
+    def test_answer_that_repeats_it_shows_it_nowhere(
+        self, listener: Listener, spelled: Callable[[str], str]
+    ) -> None:
+        text = spelled(listener.secret)
+        listener.server.replies = [Reply(200, text.encode())]
+        tell(listener)
+        background.serve_due()
+        shown = DeliveryAttempt.objects.get().answer
+        assert shown.removeprefix("x" * 480).strip('"').count("{{secret:") == 1
+        # The prefix of the format, "whsec_", is no secret.
+        assert text.lstrip("x")[-40:-4] not in shown and len(shown) <= 500
 
     def test_without_the_key_of_the_settings_nothing_is_sent(
         self, listener: Listener, settings: Any

@@ -175,7 +175,9 @@ def test_unknown_and_closed() -> None:
     assert "risk" not in execution.entity.fields
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b'{"a": NaN}', b'{"a": "\\u0000"}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'{"a": 1, "a": 2}', b'{"a": NaN}', b'{"a": "\\u0000"}', b"\xff"]
+)
 def test_what_is_no_json(body: bytes) -> None:
     execution = waiting()
     assert deliver(execution, body).status_code == 400

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 import pytest
 from cryptography.fernet import Fernet
@@ -18,7 +17,6 @@ from django.urls import reverse
 
 from executions import background, services
 from executions.engine import outgoing
-from executions.engine.nodes.performed import Task
 from executions.models import Job, Secret, SecretUnreadable, Status, Step
 from tests.executions.engine.server import Reply, Server, serving
 from tests.executions.engine.test_branches import started
@@ -119,26 +117,31 @@ class TestInACall:
         assert execution.entity.fields["answer"] == {"you": f"Bearer {shown}", shown: [shown]}
         assert VALUE not in everything() + caplog.text
 
-    @pytest.mark.parametrize(
-        "spelled",
-        [
-            lambda value: value,
-            json.dumps,
-            lambda value: json.dumps(value, ensure_ascii=False),
-            lambda value: json.dumps(value).replace("/", "\\/"),
-            quote,
-            lambda value: quote(value, safe=""),
-            quote_plus,
-            repr,
-        ],
-    )
-    def test_however_an_answer_spells_it(self, spelled: Callable[[str], str]) -> None:
-        value = 'quo"te/ü \\ and+more'
-        task = Task("step", {}, {}, read_secret={"A": "quo", "B": value}.__getitem__)
-        assert task.redacted(value) == value, "nothing was read, nothing can have been sent"
-        task.secret("A"), task.secret("B")
-        shown = task.redacted(f"<{spelled(value)}>")
-        assert shown.strip("<>\"'") == "{{secret:B}}"
+    def test_answer_that_spells_it_in_another_way_shows_it_nowhere(
+        self, server: Server, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        stored()
+        stored("PIN", "1000")
+        spelled = "".join(f"\\u{ord(char):04X}" for char in VALUE)
+        percent = "".join(f"%{ord(char):02x}" for char in VALUE)
+        caplog.set_level(logging.DEBUG)
+        echo = f'{{"you": "{spelled}", "{percent}": [1e3, 1000.0, 1001]}}'.encode()
+        server.replies = [Reply(200, echo, JSON)]
+        headers = {**HEADERS, "X-Pin": "{{secret:PIN}}"}
+        execution, step = called(server.url(), headers=headers, save_to="answer")
+        execution.entity.refresh_from_db()
+        shown, pin = "{{secret:TOKEN}}", "{{secret:PIN}}"
+        assert execution.entity.fields["answer"] == {"you": shown, shown: [pin, pin, 1001]}
+        assert step.output["body"] == f'{{"you": "{shown}", "{shown}": [{pin}, {pin}, 1001]}}'
+        for text in (VALUE, spelled, percent):
+            assert text not in everything() + caplog.text
+
+    def test_redirect_that_spells_it_shows_it_nowhere(self, server: Server) -> None:
+        stored()
+        host = "".join(f"%{ord(char):02X}" for char in VALUE)
+        server.replies = [Reply(302, headers={"Location": f"http://{host}.example/"})]
+        _, step = called(server.url(), headers=HEADERS)
+        assert step.incident is not None and "{{secret:TOKEN}}" in step.incident["detail"]
 
     def test_whatever_goes_wrong(
         self, server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,6 @@ says what is wrong with it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +30,7 @@ from workflows.admin.data_shapes import (
     types_of,
 )
 from workflows.admin.shown import pretty
-from workflows.jsontext import below, canonical, exact_float
+from workflows.jsontext import below, canonical, parse_json
 
 ROOT = "data"
 _OPS = {
@@ -336,7 +335,7 @@ def _read_json(text: str, name: str, found: Data) -> Any:
     if not text.strip():
         return ABSENT
     try:
-        value = json.loads(text, parse_float=exact_float)
+        value = parse_json(text)
     except (ValueError, RecursionError) as error:
         # RecursionError says nothing that would help whoever typed it.
         told = str(error) if isinstance(error, ValueError) else "it is nested too deeply"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -33,7 +32,7 @@ from workflows.graph.editing import (
     ways_in,
 )
 from workflows.guards import StaleVersion
-from workflows.jsontext import InexactNumber, exact_float
+from workflows.jsontext import InexactNumber, parse_json
 from workflows.models import Workflow
 
 if TYPE_CHECKING:
@@ -171,7 +170,7 @@ class _Step:
         if file is None:
             raise CannotEdit("No file was chosen.")
         try:
-            whole = json.loads(file.read().decode("utf-8-sig"), parse_float=exact_float)
+            whole = parse_json(file.read().decode("utf-8-sig"))
         except InexactNumber as error:
             raise CannotEdit(f"{error}.") from None
         except (ValueError, RecursionError):

@@ -17,7 +17,7 @@ from workflows.admin.refused import REFUSING, as_html
 from workflows.admin.shown import admin_url, link, pretty
 from workflows.graph import COMMON_KEYS
 from workflows.guards import StaleVersion
-from workflows.jsontext import exact_float
+from workflows.jsontext import parse_json
 from workflows.models import Version, Workflow
 from workflows.refusals import Problem, Refusal
 
@@ -46,7 +46,7 @@ class GraphForm(forms.Form):
         """The value that the text spells, where it spells one."""
         text = self.cleaned_data["source"]
         try:
-            return json.loads(text, parse_float=exact_float)
+            return parse_json(text)
         except json.JSONDecodeError as error:
             raise forms.ValidationError(
                 f"This is not JSON: line {error.lineno}, column {error.colno}: {error.msg}."

@@ -31,7 +31,7 @@ from workflows.admin.lists import BoundedPaginator, csv_view, list_context
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, RefusalList, as_html, refusal_of
 from workflows.admin.shown import link, log_url, pretty
-from workflows.jsontext import ExactDecoder, kind, unstorable_in
+from workflows.jsontext import StrictDecoder, kind, unstorable_in
 from workflows.models import AuditEntry
 from workflows.models.audited import deleted
 from workflows.refusals import Refusal
@@ -46,7 +46,7 @@ class ObjectField(forms.JSONField):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["widget"] = forms.Textarea(attrs={"class": "vLargeTextField json", "rows": 6})
-        super().__init__(*args, **{**kwargs, "decoder": ExactDecoder})
+        super().__init__(*args, **{**kwargs, "decoder": StrictDecoder})
 
     def to_python(self, value: Any) -> Any:
         """Return the object."""

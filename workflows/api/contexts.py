@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from workflows import services
+from workflows.api.base.strict_requests import FORMAT, takes_parameters
 from workflows.api.edits import DRY_RUN, MADE_ONCE, edit
 from workflows.api.filters import PendingChangeFilter
 from workflows.api.refused import (
@@ -190,9 +191,11 @@ class ContextActions(Resource):
         responses=ImpactSerializer,
     )
     @action(detail=True, filter_backends=[], filterset_class=None)
+    @takes_parameters(*ImpactQuerySerializer().fields)
     def impact(self, request: Request, cuid: str) -> Response:
         """Say what a change of entity context would meet, and write nothing."""
-        asked = ImpactQuerySerializer(data=request.query_params.dict())
+        query = {k: v for k, v in request.query_params.items() if k != FORMAT}
+        asked = ImpactQuerySerializer(data=query)
         asked.is_valid(raise_exception=True)
         workflows = [self.get_object(), *asked.validated_data["workflows"]]
         context = services.resolve_context(**asked.context_of())

@@ -16,6 +16,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import connections, transaction
 from django.http import HttpResponse, HttpResponseBase
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers, status
 from rest_framework.exceptions import APIException, ParseError
@@ -24,6 +25,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from workflows import locks
+from workflows.api.base.strict_requests import takes_parameters
+from workflows.api.strict import InstructionSerializer
 from workflows.jsontext import checksum, quoted, unstorable
 from workflows.refusals import refusals_in
 from workflows.services import repeats
@@ -47,6 +50,7 @@ MADE_ONCE = [ONCE, DRY_RUN]
 
 _TEXT = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[!#-~][!-~]*")
+_CONTRADICTION = _("'dry_run' in the query and in the body contradict each other.")
 
 
 class InvalidKey(APIException):
@@ -89,6 +93,9 @@ def edit(handler: Callable[..., Response]) -> Callable[..., HttpResponseBase]:
             view.kwargs = dict(kwargs)
             return handler(view, request, *args, **kwargs)
 
+        if request.method == "DELETE":
+            # Its body can hold nothing else; no handler reads it.
+            InstructionSerializer(data=request.data).is_valid(raise_exception=True)
         if is_dry_run(request):
             return tried(act)
         asked = asked_once(request) if request.method == "POST" else None
@@ -100,7 +107,7 @@ def edit(handler: Callable[..., Response]) -> Callable[..., HttpResponseBase]:
         return HttpResponse(answer.body, status=answer.status, headers=headers)
 
     editing.can_be_tried = True  # type: ignore[attr-defined]
-    return editing
+    return takes_parameters(DRY_RUN.name)(editing)
 
 
 def only_tried(handler: Callable[..., Response]) -> Callable[..., HttpResponseBase]:
@@ -113,21 +120,28 @@ def only_tried(handler: Callable[..., Response]) -> Callable[..., HttpResponseBa
         return handler(view, request, *args, **kwargs)
 
     editing.can_be_tried = True  # type: ignore[attr-defined]
-    return editing
+    return takes_parameters(DRY_RUN.name)(editing)
 
 
 # Tried
 
 
 def is_dry_run(request: Request) -> bool:
-    """Whether the query, or a body that takes it, asks for nothing to be changed."""
+    """Return whether the query, or a body that takes it, asks for nothing to be changed.
+
+    Raises:
+        ValidationError: the value is neither true nor false, or query and body contradict.
+    """
     given = request.query_params.get("dry_run") if request.META.get("QUERY_STRING") else None
     if given not in (None, "true", "false"):
         detail = f"'dry_run' is true or false, not {quoted(given)}."
         raise serializers.ValidationError({"dry_run": [detail]})
-    if given is not None:
-        return given == "true"
-    return isinstance(request.data, Mapping) and request.data.get("dry_run") is True
+    in_body = request.data.get("dry_run") if isinstance(request.data, Mapping) else None
+    if given is None:
+        return in_body is True
+    if isinstance(in_body, bool) and in_body != (given == "true"):
+        raise serializers.ValidationError({"dry_run": [_CONTRADICTION]})
+    return given == "true"
 
 
 @locks.retrying

@@ -19,6 +19,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from workflows import locks
 from workflows.api import sparse
+from workflows.api.base.strict_requests import refuse_other_media, refuse_parameters
 from workflows.api.edits import DRY_RUN, MADE_ONCE, edit
 from workflows.api.strict import StrictJSONParser
 from workflows.cuid import LENGTH
@@ -136,9 +137,28 @@ class Resource(GenericViewSet[Any]):
         self.check_object_permissions(self.request, row)
         return row
 
+    def query_parameters(self) -> tuple[str, ...] | None:
+        """Return the names of the query parameters that the request may have.
+
+        None for a list, which knows its filters itself (``Pages``), and for no action at all.
+        """
+        if self.action is None or self.action == "list" or self.lists:
+            return None
+        if self.action == "retrieve":
+            return (sparse.NAME,)
+        return getattr(getattr(self, self.action, None), "query_parameters", ())
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Judge what is asked for of a row before it is read."""
+        """Check what the request asks for before a row is read.
+
+        Raises:
+            ValidationError: a query parameter is unknown or repeated.
+            UnsupportedMediaType: an unsafe request is not JSON.
+        """
         super().initial(request, *args, **kwargs)
+        if (known := self.query_parameters()) is not None:
+            refuse_parameters(request, known)
+        refuse_other_media(request)
         if self.action == "retrieve":
             self.names = sparse.asked(request, self.get_serializer)
 

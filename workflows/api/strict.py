@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC
 from typing import IO, Any, ClassVar, TypeVar
@@ -15,7 +14,7 @@ from rest_framework.exceptions import ErrorDetail, ParseError
 from rest_framework.parsers import JSONParser
 
 from workflows import instances, moments
-from workflows.jsontext import exact_float, kind, quoted, unstorable, unstorable_in
+from workflows.jsontext import kind, parse_json, quoted, unstorable, unstorable_in
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -27,30 +26,11 @@ class StrictJSONParser(JSONParser):
         """Return the parsed body."""
         encoding = (parser_context or {}).get("encoding", settings.DEFAULT_CHARSET)
         try:
-            return json.loads(
-                stream.read().decode(encoding),
-                parse_constant=_refuse_constant,
-                parse_float=exact_float,
-                object_pairs_hook=_object,
-            )
+            return parse_json(stream.read().decode(encoding))
         except ValueError as error:
             raise ParseError(f"JSON parse error - {error}") from None
         except RecursionError:
             raise ParseError("JSON parse error - the values are nested too deeply.") from None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # The last one would win, and the others be lost without a word.
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{quoted(twice)} is given twice in one object")
-    return found
 
 
 class StrictCharField(serializers.CharField):

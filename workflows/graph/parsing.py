@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from workflows.graph.drawing import RUN_WORKFLOW, START, Edge, Graph, Node, reach
 from workflows.graph.loops import endless_loops
 from workflows.graph.node_types import data_problems, node_types
-from workflows.jsontext import below, kind, quoted, unstorable_in
+from workflows.jsontext import MOST_PROBLEMS, below, kind, quoted, unstorable_in
 from workflows.refusals import Problem, Refusal
 
 MAX_NODES = 5000
@@ -121,7 +122,7 @@ class _Parse:
             self.flaw(f"{at}/type", f"Node {name} has {what}; known types are: {known}.")
         wrong = [
             Problem(f"{at}/data{pointer}", "invalid_graph", f"Node {name}: {detail}")
-            for pointer, detail in data_problems(node_type, data)
+            for pointer, detail in islice(data_problems(node_type, data), MOST_PROBLEMS)
         ]
         self.problems.extend(wrong)
         if not isinstance(node_id, str) or not node_id:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
@@ -71,8 +70,9 @@ def _header_problems(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 class HttpRequest(Behaviour):
     """Calls ``url`` in the background, with retries; the answer may be saved to a field.
 
-    A process that ends between the call and its commit calls again, with the same
-    ``Idempotency-Key``: the cuid of the step.
+    A success is never sent again, whatever becomes of its answer. A process that is killed
+    before it has noted the answer calls again, with the same ``Idempotency-Key``: the cuid of
+    the step.
     """
 
     name = "http_request"
@@ -170,15 +170,16 @@ class HttpRequest(Behaviour):
                 f"The answer was {answer.status}.",
                 outgoing.retry_after(answer.headers),
             )
-        if not 200 <= answer.status < 300:
+        if not answer.is_success:
             raise GiveUp("call_refused", f"The answer was {answer.status}.")
-        text, value = _read(answer, is_saved="save_to" in task.data)
-        output = {
-            "status": answer.status,
-            "body": storable(task.redacted(text)[:SHOWN]),
-            "attempts": task.attempt,
-        }
-        return {"output": output, "value": task.redacted(value)}
+        try:
+            return _result(task, answer)
+        except GiveUp:
+            raise
+        except Exception as error:
+            # The request was done: it must not be sent again.
+            detail = f"The answer was {answer.status}, but reading it failed"
+            raise GiveUp("invalid_answer", f"{detail}: {type(error).__name__}.") from None
 
     def resume(self, visit: Visit, result: Any) -> None:
         """Save the answer, and go on."""
@@ -218,19 +219,37 @@ def _is_latin(text: str) -> bool:
     return all(char <= "\xff" for char in text)
 
 
-def _read(answer: outgoing.Answer, *, is_saved: bool) -> tuple[str, Any]:
-    """The answer as text, and as the value to save."""
-    media, _, parameters = answer.headers.get("content-type", "").partition(";")
-    charset = re.search(r"charset=\"?([\w.:-]+)", parameters)
-    try:
-        text = answer.body.decode(charset[1] if charset else "utf-8", "replace")
-    except LookupError:
-        text = answer.body.decode("utf-8", "replace")
-    media = media.strip().lower()
-    if not is_saved:
-        return text, None
+def _result(task: Task, answer: outgoing.Answer) -> dict[str, Any]:
+    """Return what a success is good for: what the step shows of it, and the value to save.
+
+    Raises:
+        GiveUp: the value cannot be saved.
+    """
+    is_saved = "save_to" in task.data
+    text, value = answer.text(), None
+    if not answer.is_whole and is_saved:
+        detail = f"The answer was {answer.status}, but did not arrive whole."
+        raise GiveUp("invalid_answer", detail)
+    if is_saved:
+        value = storable(task.redacted(_value(answer, text)))
+    output = {
+        "status": answer.status,
+        "body": storable(task.redaction().beginning(text or "", SHOWN)),
+        "attempts": task.attempt,
+    }
+    if not answer.is_whole:
+        output["truncated"] = True
+    return {"output": output, "value": value}
+
+
+def _value(answer: outgoing.Answer, text: str | None) -> Any:
+    if text is None:
+        known = ", ".join(sorted(outgoing.CHARSETS))
+        detail = f"The answer is compressed, or in none of these charsets: {known}."
+        raise GiveUp("invalid_answer", detail)
+    media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not text.strip() or not (media == "application/json" or media.endswith("+json")):
-        return text, storable(text)
+        return text
     try:
         value = json.loads(text, parse_float=exact_float)
     except InexactNumber as error:
@@ -239,4 +258,4 @@ def _read(answer: outgoing.Answer, *, is_saved: bool) -> tuple[str, Any]:
         raise GiveUp("invalid_answer", "The answer says that it is JSON, and is not.") from None
     for _, detail in unstorable_in(value):
         raise GiveUp("invalid_answer", f"The answer cannot be saved. {detail}")
-    return text, value
+    return value

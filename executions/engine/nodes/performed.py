@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote, quote_plus
+
+from executions.engine.redaction import Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,33 +35,11 @@ class Task:
 
     def redacted(self, value: Any) -> Any:
         """Return a JSON value with every secret that was read replaced by its name."""
-        if isinstance(value, str):
-            # The longest first: one secret may be part of another.
-            for name, secret in sorted(self._revealed.items(), key=lambda item: -len(item[1])):
-                for written in _spellings(secret):
-                    value = value.replace(written, f"{{{{secret:{name}}}}}")
-            return value
-        if isinstance(value, list):
-            return [self.redacted(item) for item in value]
-        if isinstance(value, dict):
-            return {self.redacted(key): self.redacted(item) for key, item in value.items()}
-        return value
+        return self.redaction().of(value)
 
-
-def _spellings(secret: str) -> list[str]:
-    """How a text may hold a secret: as it is, or as JSON, an address or Python escapes it."""
-    escaped = json.dumps(secret)[1:-1]
-    found = {
-        secret,
-        escaped,
-        escaped.replace("/", "\\/"),
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        quote(secret),
-        quote(secret, safe=""),
-        quote_plus(secret),
-        repr(secret)[1:-1],
-    }
-    return sorted(found - {""}, key=len, reverse=True)
+    def redaction(self) -> Redaction:
+        """Return what replaces every secret that was read."""
+        return Redaction(self._revealed)
 
 
 class TryAgain(Exception):

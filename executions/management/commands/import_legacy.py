@@ -16,7 +16,7 @@ from django.core.management.base import CommandParser
 from executions.services import Malformed, import_legacy
 from executions.services.legacy import Report
 from workflows.guards import count
-from workflows.jsontext import exact_float
+from workflows.jsontext import parse_json
 from workflows.locks import Contention
 from workflows.management.command import ExampleCommand
 from workflows.management.named import user_named
@@ -185,7 +185,7 @@ def _read(name: str) -> Any:
     except UnicodeDecodeError:
         raise CommandError(f"{name} is no UTF-8 text.") from None
     try:
-        return json.loads(text, parse_float=exact_float)
+        return parse_json(text)
     except RecursionError:
         raise CommandError(f"{name} is nested too deeply.") from None
     except ValueError as error:

@@ -104,3 +104,11 @@ def test_fields_are_an_object_that_can_be_stored(admin_client: Client, typed: st
     assert response.context["adminform"].form.errors["fields"]
     finding.refresh_from_db()
     assert finding.fields == {}
+
+
+@pytest.mark.parametrize("fields", ['{"a": 1, "a": 2}', '{"a": {"b": 1, "\\u0062": 2}}'])
+def test_field_that_is_given_twice_is_refused(admin_client: Client, fields: str) -> None:
+    row = Finding(title="F", entity_name_type=FindingTypeFactory())
+    response = admin_client.post(reverse("admin:executions_finding_add"), sent(row, fields=fields))
+    assert "is given twice in one object" in text(response)
+    assert not Finding.objects.exists()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,10 +17,12 @@ from django.utils import timezone
 
 from executions import background, services
 from executions.engine import outgoing
+from executions.engine.addresses import is_allowed_address
 from executions.models import Execution, Job, Status, Step
 from tests.executions.engine.server import Reply, Server, certified, serving
 from tests.executions.engine.test_branches import source, started
 from workflows.graph import data_problems, node_types
+from workflows.locks import Contention
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
@@ -151,13 +155,11 @@ class TestFailure:
         )
         assert len(server.received) == 1 and not Job.objects.exists()
 
-    @pytest.mark.parametrize("reply", [Reply(200, b"x" * 50, pace=0.1), Reply(200, length=9)])
-    def test_half_an_answer_or_a_slow_one_is_tried_again(
-        self, server: Server, reply: Reply
+    def test_connection_that_is_closed_before_the_status_is_tried_again(
+        self, settings: Any
     ) -> None:
-        server.replies = [reply]
-        execution, _ = called(server.url(), timeout=0.4)
-        assert execution.status == Status.WAITING
+        with answering(b"", settings) as host:
+            called(f"http://{host}/", timeout=0.4)
         assert Job.objects.get().attempt == 1
 
     def test_nobody_listens(self, server: Server, settings: Any) -> None:
@@ -173,6 +175,169 @@ class TestFailure:
         server.replies = [Reply(200, b"x" * (outgoing.MAX_BYTES + 1), length=length)]
         _, step = called(server.url())
         assert incident(step)[0] == "too_large"
+
+
+@contextmanager
+def answering(answer: bytes, settings: Any) -> Iterator[str]:
+    """The host of a server that sends these bytes to each request, and closes."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        host = f"127.0.0.1:{listening.getsockname()[1]}"
+        settings.HTTP_REQUEST_HOSTS = [host]
+        settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connected, _ = listening.accept()
+                    with connected:
+                        connected.recv(65536)
+                        connected.sendall(answer)
+
+        Thread(target=serve, daemon=True).start()
+        try:
+            yield host
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+
+
+HALVES = [
+    b"HTTP/1.1 200 OK\r\n",
+    b"HTTP/1.1 204 No Content\r\nX-A: ",
+    b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+    b"HTTP/1.1 201 Created\r\nContent-Length: 9\r\n\r\nhalf",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhalf\r\n",
+]
+
+
+class TestSuccess:
+    """A success is never sent again, whatever becomes of its answer."""
+
+    @pytest.mark.parametrize("answer", HALVES, ids=range(len(HALVES)))
+    def test_answer_that_is_not_whole_lets_the_execution_go_on(
+        self, settings: Any, answer: bytes
+    ) -> None:
+        with answering(answer, settings) as host:
+            execution, step = called(f"http://{host}/", timeout=2)
+        assert execution.status == Status.COMPLETED
+        assert step.output["truncated"] is True
+        assert step.output["attempts"] == 1
+        assert not Job.objects.exists()
+
+    @pytest.mark.parametrize("answer", HALVES, ids=range(len(HALVES)))
+    def test_answer_that_is_not_whole_is_an_incident_when_it_is_saved(
+        self, settings: Any, answer: bytes
+    ) -> None:
+        with answering(answer, settings) as host:
+            _, step = called(f"http://{host}/", timeout=2, save_to="answer")
+        assert incident(step)[0] == "invalid_answer"
+        assert not Job.objects.exists()
+
+    def test_informational_answer_is_not_the_answer(self, settings: Any) -> None:
+        hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+        answer = hints * 2 + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
+        with answering(answer, settings) as host:
+            execution, step = called(f"http://{host}/")
+        assert execution.status == Status.COMPLETED
+        assert step.output == {"status": 200, "body": "body", "attempts": 1}
+
+    def test_slow_body_ends_at_the_deadline_and_is_not_asked_for_again(
+        self, server: Server
+    ) -> None:
+        server.replies = [Reply(200, b"x" * 50, pace=0.1)]
+        execution, _ = called(server.url(), timeout=0.3)
+        assert execution.status == Status.COMPLETED
+        assert len(server.received) == 1
+
+    @pytest.mark.parametrize(
+        "place",
+        ["outgoing.Answer.text", "nodes.http_request.storable", "redaction.Redaction.of"],
+    )
+    def test_fault_while_reading_the_answer_is_an_incident(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch, place: str
+    ) -> None:
+        def fail(*_: Any) -> None:
+            raise RuntimeError("what was sent")
+
+        monkeypatch.setattr(f"executions.engine.{place}", fail)
+        _, step = called(server.url(), save_to="answer")
+        assert incident(step)[0] == "invalid_answer"
+        assert "what was sent" not in incident(step)[1]
+        assert len(server.received) == 1 and not Job.objects.exists()
+
+    @pytest.mark.parametrize("error", [Contention("busy"), RuntimeError("cannot be saved")])
+    def test_answer_is_kept_while_the_execution_cannot_take_it(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        def fail(*_: Any) -> None:
+            raise error
+
+        server.replies = [Reply(200, b'{"score": 3}', JSON)]
+        with monkeypatch.context() as patched:
+            patched.setattr(services, "come_back", fail)
+            execution, _ = called(server.url(), save_to="risk")
+            make_due()
+            background.serve_due()
+        assert execution.status == Status.WAITING
+        make_due()
+        background.serve_due()
+        execution, _ = seen(execution)
+        assert execution.status == Status.COMPLETED
+        assert execution.entity.fields["risk"] == {"score": 3}
+        assert len(server.received) == 1
+
+    def test_operator_who_tries_again_sends_it_again(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server.replies = [Reply(200, b"{", JSON), Reply(200, b"{}", JSON)]
+        execution, _ = called(server.url(), save_to="answer")
+        services.retry(execution, node="call")
+        background.serve_due()
+        assert seen(execution)[0].status == Status.COMPLETED
+        assert len(server.received) == 2
+
+
+class TestCharset:
+    @pytest.mark.parametrize(
+        ("charset", "codec"),
+        [
+            ("", "utf-8"),
+            ("; charset=UTF-8", "utf-8"),
+            ('; Charset = "utf8"', "utf-8"),
+            ("; charset=utf-8", "utf-8-sig"),
+            ("; charset=ISO-8859-1", "latin-1"),
+            ("; charset=windows-1252", "cp1252"),
+            ("; charset=utf-16", "utf-16"),
+            ("; charset=utf-16le", "utf-16-le"),
+            ("", "utf-16"),
+        ],
+    )
+    def test_answer_is_read_in_its_charset(self, server: Server, charset: str, codec: str) -> None:
+        media = {"Content-Type": f"application/json{charset}"}
+        server.replies = [Reply(200, '{"a": "süß"}'.encode(codec), media)]
+        execution, step = called(server.url(), save_to="answer")
+        assert execution.entity.fields["answer"] == {"a": "süß"}
+        assert "süß" in step.output["body"]
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Content-Type": f"text/plain; charset={name}"}
+            for name in ("utf-7", "base64", "punycode", "idna", "rot13", "zlib", "nonsense")
+        ]
+        + [{"Content-Encoding": name} for name in ("gzip", "deflate", "br", "identity, gzip")],
+        ids=str,
+    )
+    def test_other_coding_is_not_read(self, server: Server, headers: dict[str, str]) -> None:
+        server.replies = [Reply(200, b"+AGE-", headers)]
+        execution, step = called(server.url())
+        assert (execution.status, step.output["body"]) == (Status.COMPLETED, "")
+        _, step = called(server.url(), save_to="answer")
+        assert incident(step)[0] == "invalid_answer" and "windows-1252" in incident(step)[1]
+
+    def test_no_compressed_answer_is_asked_for(self, server: Server) -> None:
+        called(server.url())
+        assert server.received[0].headers["accept-encoding"] == "identity"
 
 
 class TestRefused:
@@ -210,15 +375,53 @@ class TestRefused:
             "::ffff:10.0.0.1",
             "64:ff9b::a00:1",
             "2002:0a00:0001::",
+            "192.0.0.1",
+            "192.0.0.9",
+            "192.0.0.170",
+            "192.0.2.1",
+            "192.88.99.1",
+            "198.18.0.1",
+            "203.0.113.1",
+            "255.255.255.255",
+            "3fff::1",
+            "3fff:0fff:ffff::1",
+            "5f00::1",
+            "100::1",
+            "2001:db8::1",
+            "2001::5ef5:79fd",
+            "2001:2::1",
+            "64:ff9b:1::808:808",
+            "64:ff9b::c058:6301",
+            "2002:c058:6301::1",
+            "::10.0.0.1",
+            "::93.184.216.34",
+            "::ffff:0:93.184.216.34",
+            "::ffff:192.0.0.8",
+            "2606:2800:220:1:0:5efe:10.0.0.1",
+            "2606:2800:220:1:200:5efe:192.168.1.1",
+            "fe80::5efe:93.184.216.34",
+            "fec0::1",
         ],
     )
     def test_addresses_that_are_not_public(self, address: str, settings: Any) -> None:
         settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
-        assert not outgoing.is_allowed_address(address)
+        assert not is_allowed_address(address)
 
-    @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1"])
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "93.184.216.34",
+            "192.0.1.1",
+            "192.88.98.1",
+            "2606:2800:220:1::1",
+            "64:ff9b::5db8:d822",
+            "2002:5db8:d822::1",
+            "::ffff:93.184.216.34",
+            "2606:2800:220:1:0:5efe:93.184.216.34",
+        ],
+    )
     def test_addresses_that_are(self, address: str) -> None:
-        assert outgoing.is_allowed_address(address)
+        assert is_allowed_address(address)
 
     def test_a_name_that_answers_differently_the_next_time(
         self, server: Server, settings: Any, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,1 @@
+"""Rules that every resource of the API shares."""

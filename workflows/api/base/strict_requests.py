@@ -1,0 +1,118 @@
+"""Requests that are refused before a view acts on them.
+
+A query parameter that a route does not take is refused: a misspelled ``dryrun=true`` must not
+delete. A POST without a JSON media type is refused where a browser adds the credentials by itself:
+a form on another site can send such a request, but no JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, TypeVar
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import ErrorDetail, UnsupportedMediaType, ValidationError
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+from rest_framework.utils.mediatypes import media_type_matches
+
+from workflows.jsontext import quoted
+
+FORMAT = str(api_settings.URL_FORMAT_OVERRIDE)
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+_UNKNOWN = _("%(name)s is unknown here; known are: %(known)s.")
+_NONE_KNOWN = _("%(name)s is unknown here; this request takes no parameters.")
+_EMPTY = _("%(name)s is empty.")
+_REPEATED = _("%(name)s is given %(times)s times.")
+_NOT_JSON = _("The media type %(media)s is not supported. Send Content-Type: application/json.")
+_NO_MEDIA_TYPE = _("Send Content-Type: application/json, also with an empty body.")
+
+_SENT_BY_PROGRAMS = ("token", "bearer")
+"""Schemes of ``Authorization`` that no browser sends by itself."""
+
+
+def takes_parameters(*names: str) -> Callable[[Handler], Handler]:
+    """Declare the query parameters that a method of a view takes."""
+
+    def declare(handler: Handler) -> Handler:
+        handler.query_parameters = names  # type: ignore[attr-defined]
+        return handler
+
+    return declare
+
+
+def refuse_parameters(request: Request, known: Iterable[str], *, formats: bool = True) -> None:
+    """Refuse query parameters that are not among the known ones, or that are given twice.
+
+    Args:
+        request: The request.
+        known: Names that the route takes.
+        formats: Whether the route takes ``format`` too.
+
+    Raises:
+        ValidationError: with an error for each wrong name.
+    """
+    if not request.META.get("QUERY_STRING"):
+        return
+    names = list(known)
+    listed = ", ".join(names)
+    errors = {}
+    for name, values in request.query_params.lists():
+        if name not in names and not (formats and name == FORMAT):
+            text = (_UNKNOWN if names else _NONE_KNOWN) % {"name": quoted(name), "known": listed}
+            errors[name] = [ErrorDetail(text, "unknown_parameter")]
+        elif len(values) > 1:
+            text = _REPEATED % {"name": quoted(name), "times": len(values)}
+            errors[name] = [ErrorDetail(text, "repeated_parameter")]
+        elif name == FORMAT and not values[0]:
+            errors[name] = [ErrorDetail(_EMPTY % {"name": quoted(name)}, "invalid")]
+    if errors:
+        raise ValidationError(errors)
+
+
+def refuse_other_media(request: Request) -> None:
+    """Refuse an unsafe request that declares another media type than JSON.
+
+    A POST must declare JSON, even with an empty body, where a browser adds the credentials by
+    itself (a stored name and password, for example). Tokens are never added by a browser, and a
+    session needs the CSRF token. PUT, PATCH and DELETE cannot come from another site.
+
+    Raises:
+        UnsupportedMediaType: the media type is missing or is not JSON.
+    """
+    if request.method in SAFE_METHODS:
+        return
+    media = request.content_type
+    if media:
+        if not any(media_type_matches(row.media_type, media) for row in request.parsers or ()):
+            raise UnsupportedMediaType(media, detail=_NOT_JSON % {"media": quoted(media)})
+    elif request.method == "POST" and _browser_adds_credentials(request):
+        raise UnsupportedMediaType("", detail=_NO_MEDIA_TYPE)
+
+
+def _browser_adds_credentials(request: Request) -> bool:
+    scheme = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")[0].lower()
+    if scheme in _SENT_BY_PROGRAMS or request.successful_authenticator is None:
+        return False
+    return not isinstance(request.successful_authenticator, SessionAuthentication)
+
+
+class KnownParameters:
+    """A view, not of a resource, that refuses query parameters it does not take."""
+
+    query_parameters: ClassVar[tuple[str, ...]] = ()
+    takes_format: ClassVar[bool] = True
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check the query once the request is allowed.
+
+        Raises:
+            ValidationError: a parameter is unknown or repeated.
+        """
+        view: Any = super()
+        view.initial(request, *args, **kwargs)
+        refuse_parameters(request, self.query_parameters, formats=self.takes_format)
