@@ -25,10 +25,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from workflows.admin.generics import ModelAdmin, ModelForm
+from workflows import locks
+from workflows.admin.base.edits import DB, EditAdmin, EditForm
 from workflows.admin.lists import BoundedPaginator, csv_view, list_context
 from workflows.admin.recorded import recorded
-from workflows.admin.refused import REFUSING, RefusalList, as_html, refusal_of
+from workflows.admin.refused import REFUSING, as_html, refusal_of
 from workflows.admin.shown import link, log_url, pretty
 from workflows.jsontext import kind, unstorable_in
 from workflows.models import AuditEntry
@@ -75,7 +76,7 @@ class ObjectField(forms.JSONField):
         return pretty(value) if isinstance(value, dict) else super().prepare_value(value)
 
 
-class GuardedForm(ModelForm[Any]):
+class GuardedForm(EditForm):
     """A form whose errors may be refusals, each shown where it belongs."""
 
     refusal: ClassVar[Refusal | None] = None
@@ -84,7 +85,6 @@ class GuardedForm(ModelForm[Any]):
     """The fields that every change of would be refused now."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("error_class", RefusalList)
         super().__init__(*args, **kwargs)
         for name in self.held:
             # Only what was not sent is kept as it is: a page that was opened before the field
@@ -102,7 +102,9 @@ class GuardedForm(ModelForm[Any]):
     def add_error(self, field: str | None, error: Any) -> None:
         """Put a refusal on the field that it points at, where the form has it."""
         by_field = getattr(error, "error_dict", {}) if field is None else {}
-        leaves = by_field.pop(NON_FIELD_ERRORS, [])
+        # What the form has no field for stands above the form.
+        unknown = [name for name in by_field if name not in self.fields]
+        leaves = [leaf for name in unknown for leaf in by_field.pop(name)]
         refusals = [leaf for leaf in leaves if isinstance(leaf, Refusal)]
         # Where a guard has spoken, the constraint beneath it says the same with less.
         for leaf in refusals or leaves:
@@ -153,7 +155,7 @@ def _record_form(response: Any, refusal: Refusal | None) -> None:
         recorded(first, page.form.instance.tried)
 
 
-class GuardedAdmin(ModelAdmin[Any]):
+class GuardedAdmin(EditAdmin):
     """An admin over guarded rows. It holds no rule; it asks, and shows what is answered."""
 
     form = GuardedForm
@@ -200,6 +202,17 @@ class GuardedAdmin(ModelAdmin[Any]):
         if request.method == "POST":
             _record_form(response, refusal)
         return response
+
+    def lock(self, request: HttpRequest, row: Any) -> None:
+        """Lock a row that is about to be written, unless its page only tells of a refusal."""
+        if getattr(request, _REFUSED, None) is None:
+            locks.limit_wait(DB)
+            self.lock_row(row)
+
+    def lock_row(self, row: Any) -> None:
+        """Lock a row against other edits until the transaction ends."""
+        rows = type(row)._base_manager
+        locks.lock_rows(rows.all(), [row.pk], locks.Strength.NO_KEY_UPDATE)
 
     def get_urls(self) -> list[URLPattern]:
         """The rows as CSV before the stock pages."""

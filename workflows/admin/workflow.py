@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 
-from workflows import services
+from workflows import locks, services
+from workflows.admin.base.edits import DB
 from workflows.admin.change_type import CANCEL, change_type_page, type_changed_page
 from workflows.admin.compare import compare_page
 from workflows.admin.editor import editor_page
@@ -23,6 +24,7 @@ from workflows.admin.sections import Outlook, outlook, outlook_html, sections
 from workflows.admin.shown import admin_url, badge, execution_model, live_count
 from workflows.models import CHANGE_CONTEXT, CONTEXT_FIELDS, PendingWorkflow, Version, Workflow
 from workflows.models.audited import changed
+from workflows.models.context_change import lock_for_edit
 
 NOTICE = "change_of_type"
 _OUTLOOK = "_outlook"
@@ -155,6 +157,10 @@ class WorkflowAdmin(GuardedAdmin):
             for _, options in page.fieldsets:
                 options["fields"] = [name for name in options["fields"] if name != NOTICE]
         return super().render_change_form(request, {**context, **shown}, *args, **kwargs)
+
+    def lock_row(self, row: Any) -> None:
+        """Lock the workflow in the order of every editor: what it calls is locked with it."""
+        lock_for_edit([row.pk], DB, locks.Strength.NO_KEY_UPDATE)
 
     def refuse_deletion(self, row: Any) -> None:
         """Ask who calls the workflow, and what ran on it."""

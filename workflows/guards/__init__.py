@@ -33,6 +33,7 @@ from workflows.guards.contexts import (
     refuse_context_shape,
     refuse_draining,
 )
+from workflows.guards.edits import MISSING, Stale, is_same, merge, patched
 from workflows.guards.triggers import (
     InvalidTrigger,
     TriggerTaken,
@@ -69,6 +70,7 @@ from workflows.refusals import Refusal
 __all__ = [
     "CALL_CYCLE",
     "LISTED",
+    "MISSING",
     "ActiveExecutions",
     "ContextChangeFacts",
     "ContextShape",
@@ -86,6 +88,7 @@ __all__ = [
     "Referenced",
     "Refusal",
     "Settled",
+    "Stale",
     "StaleToken",
     "StaleVersion",
     "TriggerTaken",
@@ -96,6 +99,9 @@ __all__ = [
     "blocking_executions",
     "blocking_workflows",
     "count",
+    "is_same",
+    "merge",
+    "patched",
     "refuse_bulk_references",
     "refuse_bulk_rewrite",
     "refuse_bulk_write",

@@ -43,6 +43,18 @@ def deleted(row: Any) -> Attempt:
     return told(row, Action.DELETED, before=values_of(row))
 
 
+def save_columns(row: models.Model, names: set[str]) -> None:
+    """Save these columns of a row, and the times of its last change; nothing where there is none.
+
+    Raises whatever the ``save()`` of the row raises.
+    """
+    if names:
+        timed = {
+            field.name for field in row._meta.concrete_fields if getattr(field, "auto_now", False)
+        }
+        row.save(update_fields=names | timed)
+
+
 class AuditedQuerySet(models.QuerySet[Any]):
     """Bulk statements are recorded too, row by row."""
 
