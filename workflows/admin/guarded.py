@@ -12,7 +12,6 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminTextareaWidget, RelatedFieldWidgetWrapper
-from django.contrib.messages.storage import default_storage
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db import models, transaction
@@ -27,6 +26,7 @@ from django.utils.text import capfirst
 
 from workflows import locks
 from workflows.admin.base.edits import DB, EditAdmin, EditForm
+from workflows.admin.base.once import forget_new_messages
 from workflows.admin.lists import BoundedPaginator, csv_view, list_context
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, as_html, refusal_of
@@ -356,8 +356,3 @@ class GuardedAdmin(EditAdmin):
             **context,
         }
         return TemplateResponse(request, template, whole, status=status)
-
-
-def forget_new_messages(request: HttpRequest) -> None:
-    """Drop what this request has announced: it did not come about."""
-    request._messages = default_storage(request)  # type: ignore[attr-defined]
