@@ -18,10 +18,19 @@ from workflows.api.strict import (
     StrictCharField,
     StrictModelSerializer,
 )
+from workflows.guards import patched
 from workflows.models import FindingType, RecordType, Workflow
 
 
-class FindingSerializer(StrictModelSerializer[Finding]):
+class EntitySerializer(StrictModelSerializer[Any]):
+    """An entity, whose fields a PATCH merges by name."""
+
+    def validate_fields(self, value: dict[str, Any]) -> Any:
+        """Return the fields to store: of a PATCH, those that are stored with the patch applied."""
+        return patched(self.instance.fields, value) if self.partial and self.instance else value
+
+
+class FindingSerializer(EntitySerializer):
     """A finding."""
 
     entity_name_type = CuidField(queryset=FindingType.objects.all())
@@ -35,7 +44,7 @@ class FindingSerializer(StrictModelSerializer[Finding]):
         read_only_fields = ["cuid"]
 
 
-class InventoryModelSerializer(StrictModelSerializer[InventoryModel]):
+class InventoryModelSerializer(EntitySerializer):
     """An inventory model."""
 
     record_type = CuidField(source="primary_record_type", queryset=RecordType.objects.all())

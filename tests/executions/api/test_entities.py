@@ -60,7 +60,8 @@ def test_a_finding(api: Client) -> None:
     assert Finding.objects.get().entity_name == "Finding"
     path = f"findings/{body['cuid']}/"
     assert api.edit(path, inventory_model=None).json() == {**body, "inventory_model": None}
-    assert api.edit(path, fields={"severity": 4}).json()["fields"] == {"severity": 4}
+    patched = {"severity": 4, "tags": ["a", None, {"b": 1.5}]}
+    assert api.edit(path, fields={"severity": 4}).json()["fields"] == patched
     # A finding is not found among the inventory models.
     assert api.get(f"inventory-models/{body['cuid']}/").status_code == 404
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from html import unescape
 from typing import Any
 
 import pytest
@@ -18,9 +16,10 @@ from tests.conftest import Scenario
 from tests.executions.listening import subscribed
 from tests.executions.test_interventions import approving
 from tests.factories import FindingFactory, FindingTypeFactory, UserFactory
+from tests.workflows.admin.forms import form_of
 from tests.workflows.admin.staff import act, page, text, told
 from workflows import services as drawing
-from workflows.admin.base.once import CSRF, DONE_BEFORE, FIELD
+from workflows.admin.base.once import DONE_BEFORE, FIELD
 from workflows.models import (
     AuditEntry,
     FindingType,
@@ -32,22 +31,11 @@ from workflows.models import (
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
-HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)"')
-
-
-def hidden(response: Any, address: str = "") -> dict[str, str]:
-    """Return the hidden inputs of the first form with a token, or of the one that leads here."""
-    forms = [part.partition("</form>")[0] for part in response.content.decode().split("<form")]
-    form = next(
-        one for one in forms if f'action="{address}"' in one or (FIELD in one and not address)
-    )
-    found = {name: unescape(value) for name, value in HIDDEN.findall(form)}
-    return {name: value for name, value in found.items() if name != CSRF}
-
 
 def twice(client: Client, address: str, sent: dict[str, Any], *, at: str = "") -> list[Any]:
     """Open a page, and send its form two times; return both answers."""
-    whole = {**hidden(client.get(at or address), address if at else ""), **sent}
+    opened = client.get(at or address)
+    whole = {**form_of(opened, address if at else "", having=FIELD), **sent}
     return [client.post(address, whole) for _ in range(2)]
 
 
@@ -70,14 +58,14 @@ def test_start_page_opened_again_starts_another_execution(
 ) -> None:
     address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
     for _ in range(2):
-        sent = hidden(admin_client.get(address))
+        sent = form_of(admin_client.get(address), having=FIELD)
         admin_client.post(address, {**sent, "entity": scenario.finding.pk})
     assert Execution.objects.count() == 2
 
 
 def test_start_that_was_refused_can_be_sent_again(admin_client: Client, scenario: Scenario) -> None:
     address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
-    sent = hidden(admin_client.get(address))
+    sent = form_of(admin_client.get(address), having=FIELD)
     assert "Choose an entity first." in text(admin_client.post(address, sent))
     sent["entity"] = str(scenario.finding.pk)
     assert admin_client.post(address, sent).status_code == 302
@@ -89,13 +77,13 @@ def test_start_page_sent_again_with_another_entity_asks_first(
 ) -> None:
     other = FindingFactory(entity_name_type=scenario.limitation)
     address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
-    sent = hidden(admin_client.get(address))
+    sent = form_of(admin_client.get(address), having=FIELD)
     admin_client.post(address, {**sent, "entity": scenario.finding.pk})
     asked = admin_client.post(address, {**sent, "entity": other.pk})
     assert asked.status_code == 409
     assert "This page was sent before" in text(asked)
     assert Execution.objects.count() == 1
-    again = hidden(asked, address)
+    again = form_of(asked, address)
     assert again["entity"] == str(other.pk)
     assert admin_client.post(address, again).status_code == 302
     assert Execution.objects.filter(entity=other).count() == 1
@@ -227,7 +215,7 @@ def test_test_of_a_webhook_sent_twice_is_told_once(admin_client: Client, setting
 
 def test_token_of_a_page_is_of_one_user(admin_client: Client, scenario: Scenario) -> None:
     address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
-    sent = hidden(admin_client.get(address))
+    sent = form_of(admin_client.get(address), having=FIELD)
     sent["entity"] = str(scenario.finding.pk)
     other = Client()
     other.force_login(UserFactory(is_staff=True, is_superuser=True))
