@@ -23,7 +23,7 @@ from workflows.admin.base import once
 
 KEPT = "lost_form"
 KEPT_SECONDS = 3_600
-LARGEST = 200_000
+LARGEST = 500_000
 """How many characters a session keeps for somebody who has yet to log in."""
 PAGE = "admin/send_again.html"
 

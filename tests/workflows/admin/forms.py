@@ -62,7 +62,7 @@ class _Forms(HTMLParser):
             self.forms[-1][1].setdefault(name, []).append(value)
 
 
-def form_of(response: Any, address: str = "", *, having: str = "_save") -> dict[str, Any]:
+def form_of(response: Any, address: str = "", *, having: str = "") -> dict[str, Any]:
     """Return what a form of a page sends when nobody touches it.
 
     Args:

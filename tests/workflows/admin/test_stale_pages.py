@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.contrib.auth.models import Group, Permission, User
+from django.core.exceptions import ValidationError
 from django.test import Client
 
 from executions import services as running
@@ -24,7 +25,8 @@ from tests.factories import (
     drawn,
 )
 from tests.workflows.admin.forms import form_of
-from tests.workflows.admin.staff import page, text
+from tests.workflows.admin.staff import VIEW, page, staff, text
+from workflows import guards
 from workflows.admin.base.edits import READ
 from workflows.models import AuditEntry, FindingType, SavedFilter, Workflow
 
@@ -317,3 +319,30 @@ def test_damaged_page_is_refused(admin_client: Client) -> None:
     assert "The page was damaged on its way. Open it again." in text(answer)
     row.refresh_from_db()
     assert row.title != "Typed"
+
+
+@pytest.mark.parametrize("name", ["no_field", "entity_name_type"])
+def test_refusal_without_a_field_of_the_form_stands_above_the_form(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def clean(self: Workflow) -> None:
+        raise ValidationError({name: guards.Refusal("Not now.")})
+
+    monkeypatch.setattr(Workflow, "clean", clean)
+    # Whoever may not change the type has no field of it.
+    client = staff(*VIEW, "workflows.change_workflow")
+    sent = {**opened(client, scenario.caller), "title": "Typed"}
+    shown = errors(client.post(page(scenario.caller), sent))
+    assert list(shown) == ["__all__"] and "Not now." in shown["__all__"]
+
+
+def test_refusal_of_a_trigger_without_a_pointer_stands_above_the_form(
+    admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(edit: Any) -> None:
+        raise guards.Refusal("Not now.")
+
+    monkeypatch.setattr(guards, "refuse_trigger", refuse)
+    sent = {**opened(admin_client, scenario.caller), "trigger": "created"}
+    shown = errors(admin_client.post(page(scenario.caller), sent))
+    assert list(shown) == ["__all__"] and "Not now." in shown["__all__"]
