@@ -20,19 +20,19 @@ from workflows.admin.generics import ModelAdmin
 admin.site.unregister([AuthToken, Group, User])
 
 
-class UserForm(EditForm, UserChangeForm):  # type: ignore[misc,type-arg]
+class UserForm(EditForm, UserChangeForm):  # type: ignore[type-arg]
     """A user, of whom only what was changed is written."""
 
 
 @admin.register(User)
-class UserAdmin(EditAdmin, DjangoUserAdmin):  # type: ignore[misc,type-arg]
+class UserAdmin(EditAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """Users: names, roles and permissions."""
 
     form = UserForm
 
 
 @admin.register(Group)
-class GroupAdmin(EditAdmin, DjangoGroupAdmin):  # type: ignore[misc]
+class GroupAdmin(EditAdmin, DjangoGroupAdmin):
     """Groups and what their members may do."""
 
     form = EditForm

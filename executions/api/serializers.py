@@ -22,15 +22,18 @@ from workflows.guards import patched
 from workflows.models import FindingType, RecordType, Workflow
 
 
-class EntitySerializer(StrictModelSerializer[Any]):
-    """An entity, whose fields a PATCH merges by name."""
+class FieldsByName:
+    """Lets a PATCH merge the fields of an entity by name."""
+
+    instance: Any
+    partial: bool
 
     def validate_fields(self, value: dict[str, Any]) -> Any:
         """Return the fields to store: of a PATCH, those that are stored with the patch applied."""
         return patched(self.instance.fields, value) if self.partial and self.instance else value
 
 
-class FindingSerializer(EntitySerializer):
+class FindingSerializer(FieldsByName, StrictModelSerializer[Finding]):
     """A finding."""
 
     entity_name_type = CuidField(queryset=FindingType.objects.all())
@@ -44,7 +47,7 @@ class FindingSerializer(EntitySerializer):
         read_only_fields = ["cuid"]
 
 
-class InventoryModelSerializer(EntitySerializer):
+class InventoryModelSerializer(FieldsByName, StrictModelSerializer[InventoryModel]):
     """An inventory model."""
 
     record_type = CuidField(source="primary_record_type", queryset=RecordType.objects.all())

@@ -33,7 +33,7 @@ from workflows.guards.contexts import (
     refuse_context_shape,
     refuse_draining,
 )
-from workflows.guards.edits import MISSING, Stale, is_same, merge, patched
+from workflows.guards.edits import MISSING, Stale, is_same, merge, overlaid, patched
 from workflows.guards.triggers import (
     InvalidTrigger,
     TriggerTaken,
@@ -101,6 +101,7 @@ __all__ = [
     "count",
     "is_same",
     "merge",
+    "overlaid",
     "patched",
     "refuse_bulk_references",
     "refuse_bulk_rewrite",

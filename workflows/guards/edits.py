@@ -34,6 +34,21 @@ def is_same(one: Any, other: Any) -> bool:
     return canonical(one) == canonical(other)
 
 
+def overlaid(
+    read: Mapping[str, Any], own: Mapping[str, Any], now: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return ``now`` with each name as ``own`` has it that differs there from ``read``."""
+    whole = dict(now)
+    for name in dict.fromkeys([*read, *own]):
+        if repr(read.get(name, MISSING)) == repr(own.get(name, MISSING)):
+            continue
+        if name in own:
+            whole[name] = own[name]
+        else:
+            whole.pop(name, None)
+    return whole
+
+
 def merge(
     read: Mapping[str, Any], typed: Mapping[str, Any], now: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:

@@ -141,7 +141,7 @@ class WorkflowEdit:
             with on_field():
                 self.judge()
         except guards.Refusal as refusal:
-            field = NON_FIELD_ERRORS
+            field: str = NON_FIELD_ERRORS
             if self.change.workflows:
                 field = self.change.field
             elif self.state != self.stored_row.state:

@@ -18,6 +18,7 @@ from django.core.exceptions import ValidationError
 from django.db import connections, models
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.choices import flatten_choices
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
@@ -104,12 +105,12 @@ class EditForm(ModelForm[Any]):
         return format_html('<input type="hidden" name="{}" value="{}">', READ, canonical(self.read))
 
     @property
-    def changed_data(self) -> list[str]:  # type: ignore[override]
+    def changed_data(self) -> list[str]:
         """The names of the fields that were changed."""
         if self.is_edit and self.is_bound:
             self.errors  # noqa: B018  cleans the form
             return self.written
-        return [name for name, bound in self._bound_items() if bound._has_changed()]
+        return list(super().changed_data)
 
     def _clean_fields(self) -> None:
         if not self.is_edit:
@@ -217,10 +218,13 @@ def _shown(field: forms.Field, value: Any) -> str:
     if isinstance(field, forms.ModelChoiceField):
         wanted = value if isinstance(value, list) else [value]
         key = field.to_field_name or "pk"
-        rows = field.queryset.model._default_manager.filter(**{f"{key}__in": wanted})
+        model: Any = field.queryset.model if field.queryset is not None else None
+        rows = model._default_manager.filter(**{f"{key}__in": wanted})
         text = ", ".join(f"“{row}”" for row in rows) or str(value)
     elif isinstance(field, forms.ChoiceField):
-        labels = {str(key): str(label) for key, label in field.choices}
+        choices: Any = field.choices
+        flat: list[tuple[Any, Any]] = list(flatten_choices(choices))
+        labels = {str(key): str(label) for key, label in flat}
         wanted = value if isinstance(value, list) else [value]
         text = ", ".join(f"“{labels.get(str(one), one)}”" for one in wanted)
     elif isinstance(value, str) and not isinstance(field, forms.JSONField):
