@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from workflows import locks, services
 from workflows.admin.base.edits import DB
@@ -28,6 +29,7 @@ from workflows.models.context_change import lock_for_edit
 
 NOTICE = "change_of_type"
 _OUTLOOK = "_outlook"
+STATE = "_state"
 
 
 @admin.register(Workflow)
@@ -86,6 +88,12 @@ class WorkflowAdmin(GuardedAdmin):
         """How many executions run, linked to them."""
         url = admin_url(execution_model(), "changelist", workflow=row.pk, live="yes")
         return format_html('<a href="{}">{}</a>', url, row.live_number)
+
+    def action_checkbox(self, obj: Workflow) -> SafeString:
+        """The checkbox of a row, and the state that the list shows: actions decide on it."""
+        box = super().action_checkbox(obj)
+        hidden = '{}<input type="hidden" name="{}-{}" value="{}">'
+        return format_html(hidden, box, STATE, obj.pk, obj.state)
 
     # The settings
 
@@ -231,7 +239,9 @@ class WorkflowAdmin(GuardedAdmin):
                 self.message_user(request, text, messages.INFO)
                 continue
             try:
-                services.set_state(row, state)
+                seen = request.POST.get(f"{STATE}-{row.pk}")
+                read = seen if seen in Workflow.State.values else None
+                services.set_state(row, state, read=read)
             except REFUSING as error:
                 wanted = {"state": state.value}
                 refusal = recorded(error, partial(changed, row, {"state": row.state}, wanted))

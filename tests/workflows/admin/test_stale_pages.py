@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet
 from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import ValidationError
 from django.test import Client
+from django.urls import reverse
 
 from executions import services as running
 from executions.models import Finding, Secret, Subscription
@@ -25,10 +26,11 @@ from tests.factories import (
     drawn,
 )
 from tests.workflows.admin.forms import form_of
-from tests.workflows.admin.staff import VIEW, page, staff, text
+from tests.workflows.admin.staff import VIEW, page, staff, text, told
 from workflows import guards
 from workflows.admin.base.edits import READ
 from workflows.models import AuditEntry, FindingType, SavedFilter, Workflow
+from workflows.services import set_state
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -346,3 +348,27 @@ def test_refusal_of_a_trigger_without_a_pointer_stands_above_the_form(
     sent = {**opened(admin_client, scenario.caller), "trigger": "created"}
     shown = errors(admin_client.post(page(scenario.caller), sent))
     assert list(shown) == ["__all__"] and "Not now." in shown["__all__"]
+
+
+def test_action_on_a_stale_list_does_not_bring_a_retired_workflow_back(
+    admin_client: Client,
+) -> None:
+    workflow, other = WorkflowFactory(state="draft"), WorkflowFactory(state="draft")
+    address = reverse("admin:workflows_workflow_changelist")
+    sent = {
+        **form_of(admin_client.get(address), having="_once"),
+        "action": "activate",
+        "_selected_action": [workflow.pk, other.pk],
+    }
+    set_state(workflow, "retired")
+    answer = admin_client.post(address, sent)
+    refused = next(message for message in told(answer) if "data-code" in message)
+    assert 'data-code="stale"' in refused
+    assert "State: now “Retired”, on your page “Draft”." in refused
+    workflow.refresh_from_db()
+    other.refresh_from_db()
+    assert (workflow.state, other.state) == ("retired", "active")
+    again = {**form_of(admin_client.get(address), having="_once"), "action": "activate"}
+    admin_client.post(address, {**again, "_selected_action": [workflow.pk]})
+    workflow.refresh_from_db()
+    assert workflow.state == "active"
