@@ -240,8 +240,8 @@ class WorkflowAdmin(GuardedAdmin):
                 continue
             try:
                 seen = request.POST.get(f"{STATE}-{row.pk}")
-                read = seen if seen in Workflow.State.values else None
-                services.set_state(row, state, read=read)
+                read = seen if seen in Workflow.State.values else row.state
+                services.change_state(row, state, read=read)
             except REFUSING as error:
                 wanted = {"state": state.value}
                 refusal = recorded(error, partial(changed, row, {"state": row.state}, wanted))

@@ -17,37 +17,48 @@ DB = "default"
 
 
 @translated
-@locks.retrying
-def set_state(workflow: Workflow, state: str, *, read: str | None = None) -> Workflow:
+def set_state(workflow: Workflow, state: str) -> Workflow:
     """Make a workflow a draft, active or retired.
+
+    Raises:
+        guards.Referenced: it would retire while another workflow's latest version calls it.
+        graph.WorkflowValidationError: it would come back with a call that is not possible
+            any more.
+    """
+    row: Workflow | None = Workflow.objects.filter(pk=workflow.pk).first()
+    if row is None:
+        raise guards.Gone(f"The workflow “{workflow}” has been deleted.")
+    row.state = state
+    row.save(update_fields=["state", "updated_at"])
+    return row
+
+
+@translated
+@locks.retrying
+def change_state(workflow: Workflow, state: str, *, read: str) -> Workflow:
+    """Set the state of a workflow for somebody who has seen it in another one.
 
     Args:
         workflow: the workflow, which is read again.
         state: the new state.
-        read: the state that the person saw who decided; None where nobody did.
+        read: the state that was seen.
 
     Returns:
         The workflow as it was saved.
 
     Raises:
-        guards.Stale: it has neither the state that was read nor the new one.
-        guards.Referenced: it would retire while another workflow's latest version calls it.
-        graph.WorkflowValidationError: it would come back with a call that is not possible
-            any more.
+        guards.Stale: it has neither the state that was seen nor the new one.
+        Refusal: what ``set_state`` raises.
     """
     # What is refused inside the transaction is recorded after it.
     with attempting(list), transaction.atomic():
         lock_for_edit([workflow.pk], DB, locks.Strength.NO_KEY_UPDATE)
-        row: Workflow | None = Workflow.objects.filter(pk=workflow.pk).first()
-        if row is None:
-            raise guards.Gone(f"The workflow “{workflow}” has been deleted.")
-        if read is not None and row.state not in (read, state):
-            refusal = guards.Stale([Problem("/state", guards.Stale.code, _both(row.state, read))])
-            refusal.attempts = changed(row, {"state": row.state}, {"state": state})
+        now = Workflow.objects.filter(pk=workflow.pk).values_list("state", flat=True).first()
+        if now not in (None, read, state):
+            refusal = guards.Stale([Problem("/state", guards.Stale.code, _both(now, read))])
+            refusal.attempts = changed(workflow, {"state": now}, {"state": state})
             raise refusal
-        row.state = state
-        row.save(update_fields=["state", "updated_at"])
-        return row
+        return set_state(workflow, state)
 
 
 def _both(now: str, read: str) -> str:
