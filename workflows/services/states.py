@@ -54,7 +54,7 @@ def change_state(workflow: Workflow, state: str, *, read: str) -> Workflow:
     with attempting(list), transaction.atomic():
         lock_for_edit([workflow.pk], DB, locks.Strength.NO_KEY_UPDATE)
         now = Workflow.objects.filter(pk=workflow.pk).values_list("state", flat=True).first()
-        if now not in (None, read, state):
+        if now is not None and now not in (read, state):
             refusal = guards.Stale([Problem("/state", guards.Stale.code, _both(now, read))])
             refusal.attempts = changed(workflow, {"state": now}, {"state": state})
             raise refusal
