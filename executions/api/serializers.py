@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, NotFound
 
@@ -25,6 +26,9 @@ from workflows.models import FindingType, RecordType, Workflow
 class FieldsByName:
     """Lets a PATCH merge the fields of an entity by name."""
 
+    described: ClassVar = {
+        "fields": {"help_text": _("A PATCH merges them by name (RFC 7396): null removes one.")}
+    }
     instance: Any
     partial: bool
 
@@ -45,6 +49,7 @@ class FindingSerializer(FieldsByName, StrictModelSerializer[Finding]):
         model = Finding
         fields = ["cuid", "title", "entity_name_type", "inventory_model", "fields"]
         read_only_fields = ["cuid"]
+        extra_kwargs = FieldsByName.described
 
 
 class InventoryModelSerializer(FieldsByName, StrictModelSerializer[InventoryModel]):
@@ -56,6 +61,7 @@ class InventoryModelSerializer(FieldsByName, StrictModelSerializer[InventoryMode
         model = InventoryModel
         fields = ["cuid", "title", "record_type", "fields"]
         read_only_fields = ["cuid"]
+        extra_kwargs = FieldsByName.described
 
 
 class NamedEntitySerializer(serializers.ModelSerializer[Entity]):

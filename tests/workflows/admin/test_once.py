@@ -115,6 +115,26 @@ def test_add_page_sent_twice_creates_one_row(admin_client: Client) -> None:
         assert model._default_manager.count() == before + 1, model
 
 
+def test_popup_sent_twice_creates_one_row(admin_client: Client) -> None:
+    address = f"{reverse('admin:workflows_findingtype_add')}?_popup=1"
+    first, second = twice(admin_client, address, {"name": "Once"})
+    row = FindingType.objects.get()
+    assert first.status_code == 200 and "popup_response" in text(first)
+    assert second["Location"] == page(row)
+
+
+def test_step_of_the_graph_editor_sent_twice_is_taken_once(
+    admin_client: Client, scenario: Scenario
+) -> None:
+    address = page(scenario.callee, "edit")
+    opened = form_of(admin_client.get(f"{address}?node=start"), having="kind")
+    for _ in range(2):
+        answer = admin_client.post(address, {**opened, "step": "add", "kind": "user_action"})
+    assert told(answer)[-1] == str(DONE_BEFORE)
+    draft = drawing.open_draft(scenario.callee, admin_client.get(address).wsgi_request.user)
+    assert [node["type"] for node in draft.source["nodes"]].count("user_action") == 1
+
+
 def test_saved_filter_sent_twice_is_saved_once(admin_client: Client) -> None:
     address = (
         f"{reverse('admin:workflows_savedfilter_add')}?list=workflows.workflow&query=state%3Ddraft"

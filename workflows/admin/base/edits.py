@@ -13,18 +13,21 @@ from datetime import UTC, date, datetime, time
 from typing import Any, ClassVar
 
 from django import forms
+from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.auth.forms import ReadOnlyPasswordHashField
 from django.core.exceptions import ValidationError
 from django.db import connections, models
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.choices import flatten_choices
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 
+from workflows.admin.base.once import done_at
 from workflows.admin.generics import ModelAdmin, ModelForm
 from workflows.admin.refused import RefusalList
+from workflows.admin.shown import admin_url
 from workflows.guards import MISSING, Stale, is_same, merge
 from workflows.jsontext import below, canonical
 from workflows.models.audited import Audited, changed, save_columns
@@ -251,6 +254,14 @@ class EditAdmin(ModelAdmin[Any]):
         """Lock a row against other edits until the transaction ends."""
         rows: models.QuerySet[Any] = type(row)._base_manager.select_for_update(no_key=True)
         rows.filter(pk=row.pk).first()
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Return the stock answer; that of a popup, a script that closes it, says it is done."""
+        response = super().response_add(request, obj, post_url_continue)
+        is_popup = IS_POPUP_VAR in request.POST
+        return done_at(response, admin_url(obj, "change", obj.pk)) if is_popup else response
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save a new row, or the changed columns of one that is there."""
