@@ -6,8 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
 
 from executions.models import Execution, Finding
+from tests.browser.test_pages import beyond, grave
 from workflows.models import Workflow
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
@@ -85,6 +88,27 @@ def test_two_tabs_on_one_workflow_do_not_bring_it_back(operator: Any, played: An
     save(second)
     row.refresh_from_db()
     assert row.state == "draft"
+
+
+def test_form_sent_after_the_session_has_ended_is_offered_again(operator: Any, played: Any) -> None:
+    address = f"/admin/executions/finding/{played.finding.pk}/change/"
+    operator.page.goto(address)
+    operator.page.locator("#id_title").fill("Typed")
+    user = get_user_model().objects.get(username="ada")
+    user.set_password("correct-horse-9")
+    user.save()
+    Session.objects.all().delete()
+    save(operator.page)
+    operator.page.locator("#id_username").fill("ada")
+    operator.page.locator("#id_password").fill("correct-horse-9")
+    operator.click("button", "Log in")
+    assert operator.sees("Your session had ended when you sent this form.")
+    assert [*beyond(operator.page), *grave(operator.page)] == []
+    # The policy keeps the judge from styles of its own.
+    operator.errors.clear()
+    operator.click("button", "Send again")
+    assert operator.sees("was changed successfully")
+    assert Finding.objects.get(pk=played.finding.pk).title == "Typed"
 
 
 def test_double_click_on_start_starts_one_execution(operator: Any, played: Any) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
@@ -249,3 +253,66 @@ def test_action_of_a_list_without_a_token_is_done(admin_client: Client, scenario
     act(admin_client, "retire", scenario.caller)
     scenario.caller.refresh_from_db()
     assert scenario.caller.state == "retired"
+
+
+@pytest.mark.parametrize("name", ["retry", "skip"])
+def test_decision_on_an_incident_sent_twice_is_made_once(
+    admin_client: Client, scenario: Scenario, name: str
+) -> None:
+    caller = scenario.start()
+    running.submit(caller, node="form", data={"note": "n"})
+    running.cancel(caller.children.get())
+    step = caller.steps.open().get()
+    args = [caller.pk, step.cuid, name]
+    address = reverse("admin:executions_execution_decide", args=args)
+    opened = admin_client.get(address).context
+    handle = {"handle": opened["handles"][0]} if opened["handles"] else {}
+    assert_answered_alike(*twice(admin_client, address, {"note": "w", **handle}))
+    action = {"retry": "retried", "skip": "skipped"}[name]
+    assert AuditEntry.objects.filter(action=action).count() == 1
+
+
+def test_change_of_type_sent_twice_is_made_once(admin_client: Client, scenario: Scenario) -> None:
+    both = f"{scenario.caller.pk},{scenario.callee.pk}"
+    chosen = f"workflows={both}&type=finding-{scenario.exception.pk}"
+    address = reverse("admin:workflows_workflow_change_type")
+    number = Version.objects.count()
+    opened = form_of(admin_client.get(f"{address}?{chosen}"), having=FIELD)
+    first, second = (admin_client.post(address, opened) for _ in range(2))
+    assert_answered_alike(first, second)
+    assert "versions=" in first["Location"]
+    assert Version.objects.count() == number
+
+
+def test_redelivery_sent_twice_is_told_once(admin_client: Client, settings: Any) -> None:
+    settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
+    settings.SECRETS_KEY = [Fernet.generate_key().decode()]
+    row, _ = subscribed("https://hooks.example/one")
+    delivery = running.tell_test(row)
+    OutgoingDelivery.objects.filter(pk=delivery.pk).update(state="delivered")
+    address = page(delivery, "redeliver")
+    assert_answered_alike(*twice(admin_client, address, {}, at=page(delivery)))
+    assert LogEntry.objects.count() == 1
+
+
+DONE_ONCE_BY_ITSELF = {
+    "executions/admin/bulk.html": "an operation is confirmed and stopped once",
+    "workflows/admin/pending.html": "a change is made once",
+    "workflows/admin/editor.html": "a file is taken for one state of the draft",
+    "admin/send_again.html": "it sends the token that the form had",
+}
+
+
+def test_every_form_has_a_token_or_is_done_once_by_itself() -> None:
+    apps = ("workflows", "executions", "workflows_project")
+    folders = [Path(settings.BASE_DIR, app, "templates") for app in apps]
+    found = {
+        str(path.relative_to(folder)): path.read_text()
+        for folder in folders
+        for path in folder.rglob("*.html")
+    }
+    forms = {
+        name: re.findall(r"{% csrf_token %}(?:{{ once }})?", text) for name, text in found.items()
+    }
+    without = {name for name, tags in forms.items() if "{% csrf_token %}" in tags}
+    assert without == set(DONE_ONCE_BY_ITSELF)
