@@ -19,7 +19,7 @@ from executions.models import BulkOperation, Execution, Finding, OutgoingDeliver
 from tests.conftest import Scenario
 from tests.executions.listening import subscribed
 from tests.executions.test_interventions import approving
-from tests.factories import FindingFactory, FindingTypeFactory, UserFactory
+from tests.factories import FindingFactory, FindingTypeFactory, UserFactory, drawn, form
 from tests.workflows.admin.forms import form_of
 from tests.workflows.admin.staff import act, page, text, told
 from workflows import services as drawing
@@ -259,6 +259,7 @@ def test_action_of_a_list_without_a_token_is_done(admin_client: Client, scenario
 def test_decision_on_an_incident_sent_twice_is_made_once(
     admin_client: Client, scenario: Scenario, name: str
 ) -> None:
+    drawn(scenario.callee, form("inner"))
     caller = scenario.start()
     running.submit(caller, node="form", data={"note": "n"})
     running.cancel(caller.children.get())
