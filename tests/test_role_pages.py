@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 OF_THE_SITE = {
     *("index", "login", "logout", "password_change", "password_change_done"),
-    *("autocomplete", "jsi18n", "view_on_site", "app_list"),
+    *("autocomplete", "jsi18n", "view_on_site", "app_list", "send_again"),
 }
 """What Django's site has for everybody who may enter, and narrows by itself."""
 

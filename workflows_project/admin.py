@@ -1,18 +1,41 @@
-"""Who has tokens: told without what would open anything, and revoked."""
+"""Users and groups, edited as everything else; who has tokens, and how they are revoked."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from knox.models import AuthToken
 
+from workflows.admin.base.edits import EditAdmin, EditForm
 from workflows.admin.generics import ModelAdmin
 
-admin.site.unregister(AuthToken)
+admin.site.unregister([AuthToken, Group, User])
+
+
+class UserForm(EditForm, UserChangeForm):  # type: ignore[type-arg]
+    """A user, of whom only what was changed is written."""
+
+
+@admin.register(User)
+class UserAdmin(EditAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+    """Users: names, roles and permissions."""
+
+    form = UserForm
+
+
+@admin.register(Group)
+class GroupAdmin(EditAdmin, DjangoGroupAdmin):
+    """Groups and what their members may do."""
+
+    form = EditForm
 
 
 @admin.register(AuthToken)

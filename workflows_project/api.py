@@ -23,13 +23,14 @@ from executions.guards import Ended, NoIncident, NotAssigned, NotOpen, Subscript
 from workflows import locks
 from workflows.api.refused import blockers_data, remedies_data
 from workflows.database_refusals import as_refusal
-from workflows.guards import Settled, StaleToken, StaleVersion
+from workflows.guards import Settled, Stale, StaleToken, StaleVersion
 from workflows.jsontext import below
 from workflows.models.audit import record_refusal
 from workflows.refusals import Problem, Refusal
 from workflows_project.problems import CONTENT_TYPE, problem
 
 STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
+    Stale: 409,
     StaleVersion: 409,
     StaleToken: 409,
     Settled: 409,

@@ -51,6 +51,7 @@ MIDDLEWARE = [
     "workflows_project.acting.acting_middleware",
 ]
 
+CSRF_FAILURE_VIEW = "workflows_project.lost_forms.csrf_failure"
 ROOT_URLCONF = "workflows_project.urls"
 WSGI_APPLICATION = "workflows_project.wsgi.application"
 ASGI_APPLICATION = "workflows_project.asgi.application"

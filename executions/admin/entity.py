@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from executions import guards
 from executions.models import Entity, Execution, Finding, InventoryModel
-from workflows.admin.guarded import GuardedAdmin
+from workflows.admin.guarded import GuardedAdmin, GuardedForm
 from workflows.admin.records import KINDS, Kind
 from workflows.admin.sections import listed_executions
 from workflows.admin.shown import admin_url, log_url
@@ -30,9 +30,16 @@ KINDS.update(
 )
 
 
+class EntityForm(GuardedForm):
+    """An entity, whose fields executions write too."""
+
+    merged = ("fields",)
+
+
 class EntityAdmin(GuardedAdmin):
     """Entities; each face shows the fields that apply to it."""
 
+    form = EntityForm
     change_form_template = "executions/admin/entity.html"
     readonly_fields = ["cuid", "created_at", "updated_at"]
 

@@ -19,6 +19,8 @@ SHORTEST = 8
 class SecretForm(GuardedForm):
     """The name, and a value that is only ever typed."""
 
+    versioned_by = {"value": "times_set"}
+
     value = forms.CharField(
         min_length=SHORTEST,
         max_length=10_000,
@@ -46,9 +48,14 @@ class SecretForm(GuardedForm):
 
     def save(self, commit: bool = True) -> Any:
         """Encrypt what was typed."""
-        if value := self.cleaned_data["value"]:
+        if value := self.cleaned_data.get("value"):
             self.instance.keep(value)
         return super().save(commit)
+
+    def written_columns(self) -> set[str]:
+        """Return the columns to write: of a value that was typed, what keeps it."""
+        kept = {"encrypted", "times_set"} if "value" in self.written else set()
+        return super().written_columns() | kept
 
 
 @admin.register(Secret)

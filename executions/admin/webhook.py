@@ -13,6 +13,7 @@ from django.urls import URLPattern, path
 
 from executions import services
 from executions.models import EVENTS, OutgoingDelivery, Subscription
+from workflows.admin.base.once import done_at
 from workflows.admin.guarded import GuardedAdmin, GuardedForm
 from workflows.admin.history import history
 from workflows.admin.recorded import recorded
@@ -175,7 +176,8 @@ class SubscriptionAdmin(GuardedAdmin):
     def _shown_secret(self, request: HttpRequest, row: Any, secret: str) -> HttpResponse:
         response = self._secret_page(request, row, secret=secret)
         response["Cache-Control"] = "no-store"
-        return response
+        # The secret is shown this once, so the answer cannot be repeated.
+        return done_at(response, self._page(row, "change"))
 
     def _secret_page(self, request: HttpRequest, row: Any, **context: Any) -> HttpResponse:
         whole = {

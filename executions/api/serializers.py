@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, NotFound
 
@@ -20,10 +21,25 @@ from workflows.api.strict import (
     StrictCharField,
     StrictModelSerializer,
 )
+from workflows.guards import patched
 from workflows.models import FindingType, RecordType, Workflow
 
 
-class FindingSerializer(StrictModelSerializer[Finding]):
+class FieldsByName:
+    """Lets a PATCH merge the fields of an entity by name."""
+
+    described: ClassVar = {
+        "fields": {"help_text": _("A PATCH merges them by name (RFC 7396): null removes one.")}
+    }
+    instance: Any
+    partial: bool
+
+    def validate_fields(self, value: dict[str, Any]) -> Any:
+        """Return the fields to store: of a PATCH, those that are stored with the patch applied."""
+        return patched(self.instance.fields, value) if self.partial and self.instance else value
+
+
+class FindingSerializer(FieldsByName, StrictModelSerializer[Finding]):
     """A finding."""
 
     entity_name_type = CuidField(queryset=FindingType.objects.all())
@@ -35,9 +51,10 @@ class FindingSerializer(StrictModelSerializer[Finding]):
         model = Finding
         fields = ["cuid", "title", "entity_name_type", "inventory_model", "fields"]
         read_only_fields = ["cuid"]
+        extra_kwargs = FieldsByName.described
 
 
-class InventoryModelSerializer(StrictModelSerializer[InventoryModel]):
+class InventoryModelSerializer(FieldsByName, StrictModelSerializer[InventoryModel]):
     """An inventory model."""
 
     record_type = CuidField(source="primary_record_type", queryset=RecordType.objects.all())
@@ -46,6 +63,7 @@ class InventoryModelSerializer(StrictModelSerializer[InventoryModel]):
         model = InventoryModel
         fields = ["cuid", "title", "record_type", "fields"]
         read_only_fields = ["cuid"]
+        extra_kwargs = FieldsByName.described
 
 
 class NamedEntitySerializer(ShownModelSerializer[Entity]):

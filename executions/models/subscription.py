@@ -99,12 +99,12 @@ class Subscription(Audited):
 
     def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
         guards.refuse_subscription(self, EVENTS)
-        if self.state == self.State.ACTIVE:
+        names = kwargs.get("update_fields")
+        if self.state == self.State.ACTIVE and (names is None or "state" in names):
             # Whoever makes it active has seen to it.
             self.given_up_in_a_row, self.disabled_because = 0, ""
-            if kwargs.get("update_fields") is not None:
-                more = {"given_up_in_a_row", "disabled_because"}
-                kwargs["update_fields"] = {*kwargs["update_fields"], *more}
+            if names is not None:
+                kwargs["update_fields"] = {*names, "given_up_in_a_row", "disabled_because"}
         super()._write(database, *args, **kwargs)
 
     def signing_keys(self, now: datetime | None = None) -> list[bytes]:

@@ -69,8 +69,7 @@ WAYS = [
 
 def _on_each(values: Callable[[House], dict[str, Any]]) -> Callable[[House], dict[str, Edit]]:
     return lambda house: {
-        target: Edit(row, values(house), house.stale[row.pk])
-        for target, row in house.workflows.items()
+        target: Edit(row, values(house), row) for target, row in house.workflows.items()
     }
 
 

@@ -56,8 +56,6 @@ class House:
         drawn(keeper, form(), call(dropped))
         drawn(inner, form("inner"))
         chain = [leaf, callee, caller, dropped, keeper, inner]
-        # Read while nothing ran and the type was another: to save one of them changes it back.
-        self.stale = {row.pk: Workflow.objects.get(pk=row.pk) for row in chain}
         services.change_entity_context(chain, **{self.type_field: self.kind})
         self.workflows: dict[str, Workflow] = {
             title: Workflow.objects.get(pk=row.pk)

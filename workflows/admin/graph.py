@@ -41,6 +41,7 @@ class GraphForm(forms.Form):
         help_text="What this version changes, for whoever reads its history.",
     )
     based_on = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+    read = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def clean_source(self) -> Any:
         """The value that the text spells, where it spells one."""
@@ -74,6 +75,7 @@ def graph_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Http
                     workflow,
                     form.cleaned_data["source"],
                     based_on=form.cleaned_data["based_on"],
+                    read=form.cleaned_data["read"],
                     by=request.user,
                     notes=form.cleaned_data["notes"],
                 )
@@ -82,7 +84,9 @@ def graph_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Http
             else:
                 return graph_saved(model_admin, request, workflow, saved, "graph")
     else:
-        form = GraphForm(initial={"source": pretty(latest.source), "based_on": latest.number})
+        shown = {"source": pretty(latest.source), "based_on": latest.number, "read": latest.cuid}
+        form = GraphForm(initial=shown)
+    is_stale, shown_latest = isinstance(refusal, StaleVersion), workflow.latest_version
     return model_admin.render_page(
         request,
         "workflows/admin/graph.html",
@@ -91,11 +95,13 @@ def graph_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Http
             "draw_url": admin_url(Workflow, "edit", workflow.pk),
             "form": form,
             "workflow": workflow,
-            "latest": workflow.latest_version,
-            "latest_url": admin_url(Version, "change", latest.pk),
+            "latest": shown_latest,
+            "latest_url": admin_url(Version, "change", shown_latest.pk),
+            # Who has been told of the latest version may save over it.
+            "read": shown_latest.cuid if is_stale else form["read"].value() or "",
             "problems": _problems(refusal),
             "refused": as_html(refusal) if refusal and not _problems(refusal) else None,
-            "is_stale": isinstance(refusal, StaleVersion),
+            "is_stale": is_stale,
             "node_types": reference(),
             "common_keys": COMMON_KEYS,
             **_callable(workflow),

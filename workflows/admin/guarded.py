@@ -13,7 +13,6 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminTextareaWidget, RelatedFieldWidgetWrapper
-from django.contrib.messages.storage import default_storage
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db import models, transaction
@@ -26,10 +25,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from workflows.admin.generics import ModelAdmin, ModelForm
+from workflows import locks
+from workflows.admin.base.edits import DB, EditAdmin, EditForm
+from workflows.admin.base.once import forget_new_messages
 from workflows.admin.lists import BoundedPaginator, csv_view, list_context
 from workflows.admin.recorded import recorded
-from workflows.admin.refused import REFUSING, RefusalList, as_html, refusal_of
+from workflows.admin.refused import REFUSING, as_html, refusal_of
 from workflows.admin.shown import link, log_url, pretty
 from workflows.jsontext import StrictDecoder, kind, unstorable_in
 from workflows.models import AuditEntry
@@ -76,7 +77,7 @@ class ObjectField(forms.JSONField):
         return pretty(value) if isinstance(value, dict) else super().prepare_value(value)
 
 
-class GuardedForm(ModelForm[Any]):
+class GuardedForm(EditForm):
     """A form whose errors may be refusals, each shown where it belongs."""
 
     refusal: ClassVar[Refusal | None] = None
@@ -85,7 +86,6 @@ class GuardedForm(ModelForm[Any]):
     """The fields that every change of would be refused now."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("error_class", RefusalList)
         super().__init__(*args, **kwargs)
         for name in self.held:
             # Only what was not sent is kept as it is: a page that was opened before the field
@@ -103,7 +103,9 @@ class GuardedForm(ModelForm[Any]):
     def add_error(self, field: str | None, error: Any) -> None:
         """Put a refusal on the field that it points at, where the form has it."""
         by_field = getattr(error, "error_dict", {}) if field is None else {}
-        leaves = by_field.pop(NON_FIELD_ERRORS, [])
+        # What the form has no field for stands above the form.
+        unknown = [name for name in by_field if name not in self.fields]
+        leaves = [leaf for name in unknown for leaf in by_field.pop(name)]
         refusals = [leaf for leaf in leaves if isinstance(leaf, Refusal)]
         # Where a guard has spoken, the constraint beneath it says the same with less.
         for leaf in refusals or leaves:
@@ -154,7 +156,7 @@ def _record_form(response: Any, refusal: Refusal | None) -> None:
         recorded(first, page.form.instance.tried)
 
 
-class GuardedAdmin(ModelAdmin[Any]):
+class GuardedAdmin(EditAdmin):
     """An admin over guarded rows. It holds no rule; it asks, and shows what is answered."""
 
     form = GuardedForm
@@ -208,6 +210,17 @@ class GuardedAdmin(ModelAdmin[Any]):
             return super().get_changelist_instance(request)
         except OverflowError as error:
             raise IncorrectLookupParameters(error) from error
+
+    def lock(self, request: HttpRequest, row: Any) -> None:
+        """Lock a row that is about to be written, unless its page only tells of a refusal."""
+        if getattr(request, _REFUSED, None) is None:
+            locks.limit_wait(DB)
+            self.lock_row(row)
+
+    def lock_row(self, row: Any) -> None:
+        """Lock a row against other edits until the transaction ends."""
+        rows = type(row)._base_manager
+        locks.lock_rows(rows.all(), [row.pk], locks.Strength.NO_KEY_UPDATE)
 
     def get_urls(self) -> list[URLPattern]:
         """The rows as CSV before the stock pages."""
@@ -351,8 +364,3 @@ class GuardedAdmin(ModelAdmin[Any]):
             **context,
         }
         return TemplateResponse(request, template, whole, status=status)
-
-
-def forget_new_messages(request: HttpRequest) -> None:
-    """Drop what this request has announced: it did not come about."""
-    request._messages = default_storage(request)  # type: ignore[attr-defined]

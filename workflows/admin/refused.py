@@ -18,6 +18,7 @@ from workflows.database_refusals import as_refusal
 from workflows.models import Workflow
 from workflows.models.pending import draining
 from workflows.refusals import Refusal
+from workflows.services import repeats
 
 REFUSING = (Refusal, locks.Contention, DatabaseError)
 """What an edit can be refused by; ``refusal_of`` says whether it was."""
@@ -57,7 +58,12 @@ class Described:
 
 
 def refusal_of(error: Exception) -> Refusal | None:
-    """The refusal that an exception stands for; None when it is a fault."""
+    """The refusal that an exception stands for; None when it is a fault.
+
+    Raises the exception again where the whole request can be begun anew.
+    """
+    if repeats.is_under_way() and locks.can_begin_anew(error):
+        raise error
     if isinstance(error, Refusal):
         return error
     if isinstance(error, DatabaseError) and not locks.is_passing(error):

@@ -13,14 +13,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
-from workflows.admin.generics import ModelAdmin, ModelForm
+from workflows.admin.base.edits import EditAdmin, EditForm
 from workflows.admin.guarded import GuardedAdmin
 from workflows.admin.lists import list_name
 from workflows.admin.shown import admin_url
 from workflows.models import SHARE_FILTERS, SavedFilter
 
 
-class SavedFilterForm(ModelForm[SavedFilter]):
+class SavedFilterForm(EditForm):
     """The name; what is filtered comes with the link that led here."""
 
     user: Any = None
@@ -61,7 +61,7 @@ class SavedFilterForm(ModelForm[SavedFilter]):
 
 
 @admin.register(SavedFilter)
-class SavedFilterAdmin(ModelAdmin[SavedFilter]):
+class SavedFilterAdmin(EditAdmin):
     """One's own filters and the shared ones."""
 
     form = SavedFilterForm

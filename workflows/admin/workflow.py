@@ -10,8 +10,10 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
-from workflows import services
+from workflows import locks, services
+from workflows.admin.base.edits import DB
 from workflows.admin.change_type import CANCEL, change_type_page, type_changed_page
 from workflows.admin.compare import compare_page
 from workflows.admin.editor import editor_page
@@ -23,9 +25,11 @@ from workflows.admin.sections import Outlook, outlook, outlook_html, sections
 from workflows.admin.shown import admin_url, badge, execution_model, live_count
 from workflows.models import CHANGE_CONTEXT, CONTEXT_FIELDS, PendingWorkflow, Version, Workflow
 from workflows.models.audited import changed
+from workflows.models.context_change import lock_for_edit
 
 NOTICE = "change_of_type"
 _OUTLOOK = "_outlook"
+STATE = "_state"
 
 
 @admin.register(Workflow)
@@ -84,6 +88,12 @@ class WorkflowAdmin(GuardedAdmin):
         """How many executions run, linked to them."""
         url = admin_url(execution_model(), "changelist", workflow=row.pk, live="yes")
         return format_html('<a href="{}">{}</a>', url, row.live_number)
+
+    def action_checkbox(self, obj: Workflow) -> SafeString:
+        """The checkbox of a row, and the state that the list shows: actions decide on it."""
+        box = super().action_checkbox(obj)
+        hidden = '{}<input type="hidden" name="{}-{}" value="{}">'
+        return format_html(hidden, box, STATE, obj.pk, obj.state)
 
     # The settings
 
@@ -156,6 +166,10 @@ class WorkflowAdmin(GuardedAdmin):
                 options["fields"] = [name for name in options["fields"] if name != NOTICE]
         return super().render_change_form(request, {**context, **shown}, *args, **kwargs)
 
+    def lock_row(self, row: Any) -> None:
+        """Lock the workflow in the order of every editor: what it calls is locked with it."""
+        lock_for_edit([row.pk], DB, locks.Strength.NO_KEY_UPDATE)
+
     def refuse_deletion(self, row: Any) -> None:
         """Ask who calls the workflow, and what ran on it."""
         row.refuse_deletion()
@@ -225,7 +239,9 @@ class WorkflowAdmin(GuardedAdmin):
                 self.message_user(request, text, messages.INFO)
                 continue
             try:
-                services.set_state(row, state)
+                seen = request.POST.get(f"{STATE}-{row.pk}")
+                read = seen if seen in Workflow.State.values else row.state
+                services.change_state(row, state, read=read)
             except REFUSING as error:
                 wanted = {"state": state.value}
                 refusal = recorded(error, partial(changed, row, {"state": row.state}, wanted))

@@ -14,7 +14,9 @@ from rest_framework.exceptions import ErrorDetail, ParseError
 from rest_framework.parsers import JSONParser
 
 from workflows import instances, moments
+from workflows.guards import is_same
 from workflows.jsontext import kind, parse_json, quoted, unstorable, unstorable_in
+from workflows.models.audited import save_columns
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -204,6 +206,13 @@ class InstructionSerializer(StrictSerializer):
         return values
 
 
+def is_equal(one: Any, other: Any) -> bool:
+    """Return True if two values of a column are equal; unlike in Python, true is not 1."""
+    if isinstance(one, (dict, list)) and isinstance(other, (dict, list)):
+        return is_same(one, other)
+    return bool(one == other)
+
+
 class ShownModelSerializer(serializers.ModelSerializer[Row]):
     """A serializer whose fields follow a model's; moments are shown in UTC."""
 
@@ -226,3 +235,15 @@ class StrictModelSerializer(StrictSerializer, ShownModelSerializer[Row]):
         models.JSONField: ObjectField,
     }
     serializer_choice_field = StrictChoiceField
+
+    def update(self, instance: Any, validated_data: Any) -> Any:
+        """Write the columns that the request changes, and no others; return the row."""
+        changed = {
+            name
+            for name, value in validated_data.items()
+            if not is_equal(getattr(instance, name), value)
+        }
+        for name in changed:
+            setattr(instance, name, validated_data[name])
+        save_columns(instance, changed)
+        return instance

@@ -33,6 +33,7 @@ from workflows.guards.contexts import (
     refuse_context_shape,
     refuse_draining,
 )
+from workflows.guards.edits import MISSING, Stale, is_same, merge, overlaid, patched
 from workflows.guards.names import (
     NameInUse,
     NameUnseen,
@@ -74,6 +75,7 @@ from workflows.refusals import Refusal
 __all__ = [
     "CALL_CYCLE",
     "LISTED",
+    "MISSING",
     "ActiveExecutions",
     "ContextChangeFacts",
     "ContextShape",
@@ -93,6 +95,7 @@ __all__ = [
     "Referenced",
     "Refusal",
     "Settled",
+    "Stale",
     "StaleToken",
     "StaleVersion",
     "TriggerTaken",
@@ -103,6 +106,10 @@ __all__ = [
     "blocking_executions",
     "blocking_workflows",
     "count",
+    "is_same",
+    "merge",
+    "overlaid",
+    "patched",
     "refuse_bulk_references",
     "refuse_bulk_rewrite",
     "refuse_bulk_write",

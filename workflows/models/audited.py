@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -41,6 +42,18 @@ def changed(
 def deleted(row: Any) -> Attempt:
     """What there is to record of a deletion."""
     return told(row, Action.DELETED, before=values_of(row))
+
+
+def save_columns(row: models.Model, names: set[str]) -> None:
+    """Save these columns of a row, and the times of its last change; nothing where there is none.
+
+    Raises whatever the ``save()`` of the row raises.
+    """
+    if names:
+        timed = {
+            field.name for field in row._meta.concrete_fields if getattr(field, "auto_now", False)
+        }
+        row.save(update_fields=names | timed)
 
 
 class AuditedQuerySet(models.QuerySet[Any]):
@@ -128,13 +141,67 @@ class Audited(models.Model):
     class Meta:
         abstract = True
 
+    _read: dict[str, Any] | None = None
+    """What each column had when this instance was read or saved; None where it never was."""
+
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save, and record what has changed."""
+        """Save, and record what has changed.
+
+        Of a row that was read, only the columns that this instance has changed are written: others
+        may have changed the rest meanwhile.
+        """
+        is_stored = self._read is not None and not self._state.adding
+        names = kwargs.get("update_fields")
+        if names is None and is_stored and not args and not kwargs.get("force_insert"):
+            kwargs["update_fields"] = self._changed_columns()
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
         # What is created may race with another of its name: get_or_create looks for that error.
         save = self._save if self._state.adding else translated(self._save)
         with attempting(lambda: self._tried(using, kwargs.get("update_fields")), using=using):
             save(using, *args, **kwargs)
+        self._remember(kwargs.get("update_fields"))
+
+    @classmethod
+    def from_db(cls, db: Any, field_names: Any, values: Any) -> Any:
+        row = super().from_db(db, field_names, values)
+        row._remember()
+        return row
+
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: Any = None,
+    ) -> None:
+        names = None if fields is None else list(fields)
+        super().refresh_from_db(using, names, from_queryset)
+        self._remember(names)
+
+    def _remember(self, names: Iterable[str] | None = None) -> None:
+        """Note what these columns have, or all: a save writes what is changed from then on."""
+        wanted = None if names is None else set(names)
+        self._read = self._read or {}
+        for field in self._meta.concrete_fields:
+            is_wanted = wanted is None or field.name in wanted or field.attname in wanted
+            if is_wanted and field.attname in self.__dict__:
+                value = self.__dict__[field.attname]
+                is_mutable = isinstance(value, (dict, list))
+                self._read[field.attname] = deepcopy(value) if is_mutable else value
+
+    def _changed_columns(self) -> set[str]:
+        """Return the names of the columns that this instance has changed, and of the times of
+        its last change.
+        """
+        read = self._read or {}
+        return {
+            field.name
+            for field in self._meta.concrete_fields
+            if not field.primary_key and not field.generated and field.attname in self.__dict__
+            # As text: to Python, true equals 1.
+            if getattr(field, "auto_now", False)
+            or field.attname not in read
+            or repr(read[field.attname]) != repr(self.__dict__[field.attname])
+        }
 
     @locks.retrying
     def _save(self, database: str, *args: Any, **kwargs: Any) -> None:
@@ -142,9 +209,14 @@ class Audited(models.Model):
             names = kwargs.get("update_fields")
             stored = self._stored_for_save(database, names)
             before = None if stored is None else values_of(stored, names)
+            if stored is not None:
+                self._merge(stored, names)
             self._write(database, *args, **kwargs)
             self._written([(self, before)], database)
             record(self._changes(before, names), using=database)
+
+    def _merge(self, stored: Any, names: Iterable[str] | None) -> None:
+        """Take over what others have written into these columns since this instance was read."""
 
     def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
         """Write the row, inside the transaction of the save."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ObjectDoesNotExist, ValidationError
 
 from workflows import guards, locks
 from workflows.models.audit import record, values_of
@@ -141,7 +141,11 @@ class WorkflowEdit:
             with on_field():
                 self.judge()
         except guards.Refusal as refusal:
-            field = self.change.field if self.change.workflows else "state"
+            field: str = NON_FIELD_ERRORS
+            if self.change.workflows:
+                field = self.change.field
+            elif self.state != self.stored_row.state:
+                field = "state"
             raise ValidationError({field: refusal}) from None
 
     def under_lock(self) -> WorkflowEdit:

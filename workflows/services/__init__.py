@@ -31,7 +31,7 @@ from workflows.services.draining import (
 from workflows.services.graphs import SavedGraph, graph_problems, save_graph
 from workflows.services.impacts import Impact, impact
 from workflows.services.repeats import forget_answers
-from workflows.services.states import retire, set_state
+from workflows.services.states import change_state, retire, set_state
 
 __all__ = [
     "ContextChanged",
@@ -42,6 +42,7 @@ __all__ = [
     "apply_all_drained",
     "apply_drained",
     "change_entity_context",
+    "change_state",
     "drained",
     "edit_draft",
     "ended",

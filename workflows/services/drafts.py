@@ -9,13 +9,11 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from workflows import guards
 from workflows.graph.changes import changes
 from workflows.graph.editing import CannotEdit, Source, readable
 from workflows.graph.merging import on_top
 from workflows.jsontext import canonical, unstorable_in
 from workflows.models import DraftState, GraphDraft, Version, Workflow
-from workflows.refusals import Problem
 from workflows.services.graphs import SavedGraph, save_graph
 
 KEPT = 100
@@ -158,15 +156,13 @@ def save_draft(workflow: Workflow, user: Any, token: str, notes: str = "") -> Sa
     """
     draft = _open(workflow, user, token)
 
-    def check() -> None:
-        if workflow.latest_version.cuid != draft.base_cuid:
-            raise guards.StaleVersion(
-                f"Version {draft.base} was saved anew since this drawing began.",
-                problems=[Problem("", guards.StaleVersion.code, f"Latest: {draft.base}.")],
-            )
-
     saved = save_graph(
-        workflow, draft.source, based_on=draft.base, by=user, notes=notes, check=check
+        workflow,
+        draft.source,
+        based_on=draft.base,
+        read=draft.base_cuid,
+        by=user,
+        notes=notes,
     )
     if draft.row is not None:
         GraphDraft.objects.filter(pk=draft.row.pk, at=draft.row.at).delete()

@@ -37,6 +37,7 @@ def save_graph(
     by: Any = None,
     notes: str = "",
     dry_run: bool = False,
+    read: str = "",
     check: Callable[[], None] | None = None,
 ) -> SavedGraph:
     """Give the workflow a version with this graph; the latest one is replaced if nothing has it.
@@ -44,12 +45,14 @@ def save_graph(
     Args:
         source: ``{"nodes": [...], "edges": [...]}``.
         based_on: the number of the version that the graph was drawn from.
+        read: the cuid of the version that the graph was drawn from; a version that nothing has is
+            replaced under its number.
         check: asked under the locks, before the first write.
 
     Raises:
         graph.WorkflowValidationError: the graph is malformed, a callee is missing, retired
             or of another context, or the calls would have a cycle; all problems at once.
-        guards.StaleVersion: another version has been saved since ``based_on``.
+        guards.StaleVersion: another version has been saved since, under the same number too.
     """
 
     def attempt() -> list[Attempt]:
@@ -57,7 +60,7 @@ def save_graph(
         return [told(workflow, Action.GRAPH_SAVED, after=asked, why=notes, by=by)]
 
     with nullcontext() if dry_run else attempting(attempt, using=DB):
-        return _save_graph(workflow, source, based_on, by, notes, dry_run, check)
+        return _save_graph(workflow, source, based_on, by, notes, dry_run, read, check)
 
 
 @translated
@@ -69,6 +72,7 @@ def _save_graph(
     by: Any,
     notes: str,
     dry_run: bool,
+    read: str,
     check: Callable[[], None] | None,
 ) -> SavedGraph:
     graph = parse(source, is_new=True)
@@ -82,6 +86,11 @@ def _save_graph(
             raise guards.StaleVersion(
                 f"The graph is based on version {based_on}, but the latest is {latest.number}: "
                 "load that one and make the change again.",
+                problems=[Problem("", guards.StaleVersion.code, f"Latest: {latest.number}.")],
+            )
+        if read and latest.cuid != read:
+            raise guards.StaleVersion(
+                f"Version {latest.number} was saved anew since this drawing began.",
                 problems=[Problem("", guards.StaleVersion.code, f"Latest: {latest.number}.")],
             )
         if check is not None:

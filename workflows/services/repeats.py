@@ -8,6 +8,7 @@ does the work.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -22,6 +23,14 @@ DB = "default"
 KEPT = timedelta(hours=24)
 WAIT_MS = 100
 """How long the same request waits for the answer of one that is under way."""
+
+
+_under_way: ContextVar[bool] = ContextVar("under_way", default=False)
+
+
+def is_under_way() -> bool:
+    """Return True inside the work of a request that is done once."""
+    return _under_way.get()
 
 
 class KeyInUse(Exception):
@@ -54,14 +63,19 @@ class Answer:
     body: str
     headers: Mapping[str, str] = field(default_factory=dict)
     is_repeated: bool = False
+    is_kept: bool = True
+    """False for what may be asked again with the same key."""
 
 
 @locks.retrying
-def once(asked: Asked, work: Callable[[], Answer]) -> Answer:
+def once(asked: Asked, work: Callable[[], Answer], *, wait_ms: int = WAIT_MS) -> Answer:
     """Do the work and keep its answer, or return the answer that was kept.
 
     ``work`` runs inside the transaction, and again where that is begun anew; what it answers with
     a status of 500 or more is undone and not kept.
+
+    Args:
+        wait_ms: how long to wait for the same request while it is under way.
 
     Raises:
         KeyInUse: the same key is at work.
@@ -69,25 +83,32 @@ def once(asked: Asked, work: Callable[[], Answer]) -> Answer:
         locks.Contention: others were at the same rows, again and again; nothing is kept.
     """
     with transaction.atomic():
-        row = _claimed(asked)
+        row = _claimed(asked, wait_ms)
         if row.status:
             if row.asked != asked.checksum:
                 raise KeyReused(KeyReused.__doc__)
             return Answer(row.status, row.body, row.headers, is_repeated=True)
-        answer = work()
+        token = _under_way.set(True)
+        try:
+            answer = work()
+        finally:
+            _under_way.reset(token)
         if answer.status >= 500:
             transaction.set_rollback(True)
+            return answer
+        if not answer.is_kept:
+            row.delete()
             return answer
         row.status, row.body, row.headers = answer.status, answer.body, dict(answer.headers)
         row.save(update_fields=["status", "body", "headers"])
         return answer
 
 
-def _claimed(asked: Asked) -> KeptAnswer:
+def _claimed(asked: Asked, wait_ms: int) -> KeptAnswer:
     """The row of the key: a new one, without a status, or the one that is there."""
     now = timezone.now()
     try:
-        with locks.wait_at_most(WAIT_MS):
+        with locks.wait_at_most(wait_ms):
             return KeptAnswer.objects.create(
                 user_id=asked.user_id,
                 route=asked.route,
@@ -105,7 +126,7 @@ def _claimed(asked: Asked) -> KeptAnswer:
             raise locks.TryAgain from error
         if row.at < now - KEPT:
             row.delete()
-            return _claimed(asked)
+            return _claimed(asked, wait_ms)
         return row
 
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from workflows import guards
+from django.db import transaction
+from django.utils.translation import gettext
+
+from workflows import guards, locks
 from workflows.database_refusals import translated
 from workflows.models import Workflow
+from workflows.models.audit import attempting
+from workflows.models.audited import changed
+from workflows.models.context_change import lock_for_edit
+from workflows.refusals import Problem
+
+DB = "default"
 
 
 @translated
@@ -22,6 +31,40 @@ def set_state(workflow: Workflow, state: str) -> Workflow:
     row.state = state
     row.save(update_fields=["state", "updated_at"])
     return row
+
+
+@translated
+@locks.retrying
+def change_state(workflow: Workflow, state: str, *, read: str) -> Workflow:
+    """Set the state of a workflow for somebody who has seen it in another one.
+
+    Args:
+        workflow: the workflow, which is read again.
+        state: the new state.
+        read: the state that was seen.
+
+    Returns:
+        The workflow as it was saved.
+
+    Raises:
+        guards.Stale: it has neither the state that was seen nor the new one.
+        Refusal: what ``set_state`` raises.
+    """
+    # What is refused inside the transaction is recorded after it.
+    with attempting(list), transaction.atomic():
+        lock_for_edit([workflow.pk], DB, locks.Strength.NO_KEY_UPDATE)
+        now = Workflow.objects.filter(pk=workflow.pk).values_list("state", flat=True).first()
+        if now is not None and now not in (read, state):
+            refusal = guards.Stale([Problem("/state", guards.Stale.code, _both(now, read))])
+            refusal.attempts = changed(workflow, {"state": now}, {"state": state})
+            raise refusal
+        return set_state(workflow, state)
+
+
+def _both(now: str, read: str) -> str:
+    states = Workflow.State
+    labels = {"now": states(now).label, "read": states(read).label}
+    return gettext("State: now “%(now)s”, on your page “%(read)s”.") % labels
 
 
 def retire(workflow: Workflow) -> Workflow:

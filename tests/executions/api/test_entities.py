@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from executions.models import Finding, InventoryModel
 from tests.conftest import Scenario
@@ -16,6 +18,7 @@ from tests.factories import (
     WorkflowFactory,
 )
 from tests.workflows.api.clients import Client, assert_problem, statements
+from workflows.models import AuditEntry
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -60,7 +63,8 @@ def test_a_finding(api: Client) -> None:
     assert Finding.objects.get().entity_name == "Finding"
     path = f"findings/{body['cuid']}/"
     assert api.edit(path, inventory_model=None).json() == {**body, "inventory_model": None}
-    assert api.edit(path, fields={"severity": 4}).json()["fields"] == {"severity": 4}
+    patched = {"severity": 4, "tags": ["a", None, {"b": 1.5}]}
+    assert api.edit(path, fields={"severity": 4}).json()["fields"] == patched
     # A finding is not found among the inventory models.
     assert api.get(f"inventory-models/{body['cuid']}/").status_code == 404
 
@@ -149,3 +153,63 @@ def test_a_list_takes_four_statements(api: Client, route: str, number: int) -> N
     body: list[Any] = []
     assert statements(lambda: body.append(api.get(f"{route}/").json())) == 4
     assert len(body[0]["results"]) == number
+
+
+@pytest.mark.parametrize(
+    ("stored", "patch", "expected"),
+    [
+        ({"owner": "ann", "decision": "no"}, {"owner": "bea"}, {"owner": "bea", "decision": "no"}),
+        ({"owner": "ann", "decision": "no"}, {"owner": None}, {"decision": "no"}),
+        ({"owner": "ann"}, {}, {"owner": "ann"}),
+        ({"owner": "ann"}, {"absent": None}, {"owner": "ann"}),
+        ({"at": {"x": 1, "y": 2}}, {"at": {"x": None, "z": 3}}, {"at": {"y": 2, "z": 3}}),
+        ({"at": "text"}, {"at": {"x": 1, "y": None}}, {"at": {"x": 1}}),
+        ({"tags": ["a", "b"]}, {"tags": ["c"]}, {"tags": ["c"]}),
+        ({"a": True}, {"a": 1}, {"a": 1}),
+    ],
+)
+def test_patch_of_an_entity_merges_fields_by_name(
+    api: Client, stored: Any, patch: Any, expected: Any
+) -> None:
+    for row, route in (
+        (FindingFactory(), "findings"),
+        (InventoryModelFactory(), "inventory-models"),
+    ):
+        row.fields = stored
+        row.save()
+        answer = api.edit(f"{route}/{row.cuid}/", fields=patch)
+        assert repr(answer.json()["fields"]) == repr(expected)
+        row.refresh_from_db()
+        assert repr(row.fields) == repr(expected)
+
+
+def test_put_of_an_entity_replaces_fields(api: Client) -> None:
+    row = FindingFactory(fields={"owner": "ann", "decision": "no"})
+    path = f"findings/{row.cuid}/"
+    etag = api.get(path)["ETag"]
+    body = {"title": "F", "entity_name_type": row.entity_name_type.cuid, "fields": {"owner": "bea"}}
+    assert api.put(path, body, headers={"If-Match": etag}).json()["fields"] == {"owner": "bea"}
+    del body["fields"]
+    etag = api.get(path)["ETag"]
+    assert api.put(path, body, headers={"If-Match": etag}).json()["fields"] == {"owner": "bea"}
+
+
+def test_patch_writes_the_columns_that_it_changes(api: Client) -> None:
+    row = FindingFactory(fields={"owner": "ann"})
+    with CaptureQueriesContext(connection) as captured:
+        api.edit(f"findings/{row.cuid}/", title="Renamed", fields={"owner": "ann"})
+    [update] = [query["sql"] for query in captured if query["sql"].startswith("UPDATE")]
+    assert '"title"' in update and '"updated_at"' in update
+    assert '"fields"' not in update and "entity_name_type" not in update
+    [entry] = AuditEntry.objects.filter(cuid=row.cuid, action="changed")
+    assert entry.after == {"title": "Renamed"}
+
+
+def test_patch_that_changes_nothing_writes_nothing(api: Client) -> None:
+    row = FindingFactory(title="F", fields={"owner": "ann"})
+    workflow = WorkflowFactory(title="W")
+    with CaptureQueriesContext(connection) as captured:
+        assert api.edit(f"findings/{row.cuid}/", title="F", fields={}).status_code == 200
+        assert api.edit(f"findings/{row.cuid}/").status_code == 200
+        assert api.edit(f"workflows/{workflow.cuid}/", title="W").status_code == 200
+    assert not [query for query in captured if query["sql"].startswith("UPDATE")]

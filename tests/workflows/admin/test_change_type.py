@@ -219,7 +219,7 @@ class TestRefusedAfterACleanForm:
 
         monkeypatch.setattr(Workflow, "save", save)
         with pytest.raises(IntegrityError):
-            admin_client.post(page(workflow), settings_of(workflow))
+            admin_client.post(page(workflow), settings_of(workflow, title="Typed"))
 
 
 def test_a_terminal_execution_holds_nothing(admin_client: Client, scenario: Scenario) -> None:

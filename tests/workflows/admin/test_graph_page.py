@@ -11,6 +11,7 @@ from django.utils.html import escape
 
 from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, WorkflowFactory, call, form, line
+from tests.workflows.admin.forms import form_of
 from tests.workflows.admin.staff import page, text, told
 from workflows import services
 from workflows.graph import node_types
@@ -156,3 +157,20 @@ def test_it_tells_of_every_node_type_what_it_does_and_takes(
     assert "<code>deadline</code> text, a number or an object" in shown
     assert "<code>deadline.notify.to</code> a list, <strong>required</strong>" in shown
     assert "Its exits: <code>approved</code>, <code>rejected</code>." in shown
+
+
+def test_version_saved_anew_under_its_number_is_stale_until_it_was_seen(
+    admin_client: Client, scenario: Scenario
+) -> None:
+    workflow = scenario.callee
+    sent = form_of(admin_client.get(page(workflow, "graph")), having="read")
+    mine, theirs = line(form("mine")), line(form("theirs"))
+    services.save_graph(workflow, theirs, based_on=workflow.latest_version.number)
+    assert workflow.latest_version.number == int(sent["based_on"])
+    answer = admin_client.post(page(workflow, "graph"), {**sent, "source": json.dumps(mine)})
+    assert "was saved anew since this drawing began" in text(answer)
+    assert workflow.latest_version.source == theirs
+    again = form_of(answer, having="read")
+    assert json.loads(again["source"]) == mine
+    assert admin_client.post(page(workflow, "graph"), again).status_code == 302
+    assert workflow.latest_version.source == mine

@@ -1,0 +1,121 @@
+"""One person with two tabs: what the other tab has saved is neither lost nor hidden."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
+
+from executions.models import Execution, Finding
+from tests.browser.test_pages import beyond, grave
+from workflows.models import Workflow
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
+
+SAVE = "_save"
+
+
+def tabs(walk: Any, address: str) -> tuple[Any, Any]:
+    """Open a page in the tab that is there and in another one."""
+    other = walk.page.context.new_page()
+    for tab in (walk.page, other):
+        tab.goto(address)
+    return walk.page, other
+
+
+def save(tab: Any) -> None:
+    """Press Save, and wait for the page that answers."""
+    with tab.expect_navigation():
+        tab.locator(f'input[name="{SAVE}"]').click()
+
+
+def fields(tab: Any, **values: Any) -> None:
+    tab.locator("#id_fields").fill(json.dumps(values))
+
+
+def test_two_tabs_on_one_finding_lose_nothing(operator: Any, played: Any) -> None:
+    row: Any = Finding.objects.get(pk=played.finding.pk)
+    row.fields = {"owner": "ann"}
+    row.save()
+    first, second = tabs(operator, f"/admin/executions/finding/{row.pk}/change/")
+    fields(first, owner="ann", note="from the first tab")
+    save(first)
+    # Another field: both are there.
+    second.locator("#id_title").fill("Renamed")
+    fields(second, owner="bea")
+    save(second)
+    row.refresh_from_db()
+    assert row.title == "Renamed"
+    assert row.fields == {"owner": "bea", "note": "from the first tab"}
+    # The same field: both values are shown, and what was typed stays.
+    first, second = tabs(operator, f"/admin/executions/finding/{row.pk}/change/")
+    fields(first, owner="cay", note="from the first tab")
+    save(first)
+    fields(second, owner="dan", note="from the first tab")
+    save(second)
+    told = second.locator('[data-code="stale"]')
+    assert 'owner: now "cay", yours "dan".' in told.inner_text()
+    assert "dan" in second.locator("#id_fields").input_value()
+    row.refresh_from_db()
+    assert row.fields["owner"] == "cay"
+    save(second)
+    row.refresh_from_db()
+    assert row.fields == {"owner": "dan", "note": "from the first tab"}
+
+
+def test_two_tabs_on_one_workflow_do_not_bring_it_back(operator: Any, played: Any) -> None:
+    row: Any = Workflow.objects.get(pk=played.caller.pk)
+    first, second = tabs(operator, f"/admin/workflows/workflow/{row.pk}/change/")
+    first.locator("#id_state").select_option("retired")
+    save(first)
+    second.locator("#id_title").fill("Renamed")
+    save(second)
+    row.refresh_from_db()
+    assert (row.title, row.state) == ("Renamed", "retired")
+    first, second = tabs(operator, f"/admin/workflows/workflow/{row.pk}/change/")
+    first.locator("#id_state").select_option("active")
+    save(first)
+    second.locator("#id_state").select_option("draft")
+    save(second)
+    told = second.locator('[data-code="stale"]').inner_text()
+    assert "State: now “Active”, yours “Draft”." in told
+    assert second.locator("#id_state").input_value() == "draft"
+    row.refresh_from_db()
+    assert row.state == "active"
+    save(second)
+    row.refresh_from_db()
+    assert row.state == "draft"
+
+
+def test_form_sent_after_the_session_has_ended_is_offered_again(operator: Any, played: Any) -> None:
+    address = f"/admin/executions/finding/{played.finding.pk}/change/"
+    operator.page.goto(address)
+    operator.page.locator("#id_title").fill("Typed")
+    user = get_user_model().objects.get(username="ada")
+    user.set_password("correct-horse-9")
+    user.save()
+    Session.objects.all().delete()
+    save(operator.page)
+    operator.page.locator("#id_username").fill("ada")
+    operator.page.locator("#id_password").fill("correct-horse-9")
+    operator.click("button", "Log in")
+    assert operator.sees("Your session had ended when you sent this form.")
+    assert [*beyond(operator.page), *grave(operator.page)] == []
+    # The policy keeps the judge from styles of its own.
+    operator.errors.clear()
+    operator.click("button", "Send again")
+    assert operator.sees("was changed successfully")
+    assert Finding.objects.get(pk=played.finding.pk).title == "Typed"
+
+
+def test_double_click_on_start_starts_one_execution(operator: Any, played: Any) -> None:
+    operator.page.goto(f"/admin/executions/execution/start/{played.caller.pk}/")
+    operator.page.locator('input[name="entity"]').first.check()
+    with operator.page.expect_navigation():
+        operator.page.get_by_role("button", name="Start execution").dblclick(no_wait_after=True)
+    operator.page.wait_for_load_state()
+    operator.sees("Where it stands")
+    assert Execution.objects.filter(workflow=played.caller).count() == 1

@@ -1,0 +1,200 @@
+"""A form that arrives without a session or a security token is offered again, never lost."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.urls import reverse
+
+from executions.models import Finding, Secret
+from tests.conftest import Scenario
+from tests.factories import UserFactory
+from tests.workflows.admin.forms import form_of
+from tests.workflows.admin.staff import page, text
+from workflows_project import lost_forms
+
+pytestmark = pytest.mark.django_db
+
+LOGIN = "/admin/login/"
+CSRF = "csrfmiddlewaretoken"
+TYPED = 'Typed "long" <b>text</b>\r\nin two lines'
+
+
+@pytest.fixture
+def user() -> Any:
+    return UserFactory(username="ada", password="secret", is_staff=True, is_superuser=True)
+
+
+def browser(user: Any = None) -> Client:
+    """A client whose forms need a security token, as a browser's do."""
+    client = Client(enforce_csrf_checks=True)
+    if user is not None:
+        client.force_login(user)
+    return client
+
+
+def typed(client: Client, finding: Finding, **more: str) -> dict[str, Any]:
+    """Open the page of a finding, and type into its form."""
+    sent = form_of(client.get(page(finding)), having="title")
+    return {**sent, "title": "Typed", "fields": '{"note": "long"}', **more}
+
+
+def log_in(client: Client, answer: Any) -> Any:
+    """Log in on the page that an answer leads to, and go where the login leads."""
+    asked = client.get(answer["Location"])
+    sent = {**form_of(asked, having="username"), "username": "ada", "password": "secret"}
+    return client.post(answer["Location"], sent, follow=True)
+
+
+def test_form_sent_without_a_session_is_offered_after_the_login(
+    user: Any, scenario: Scenario
+) -> None:
+    client = browser(user)
+    sent = typed(client, scenario.finding)
+    del client.cookies["sessionid"]
+    answer = client.post(page(scenario.finding), sent)
+    assert answer.status_code == 302 and answer["Location"].startswith(LOGIN)
+    offered = log_in(client, answer)
+    assert "Your session had ended when you sent this form. Nothing was done." in text(offered)
+    assert "<dt>title</dt><dd>Typed</dd>" in text(offered)
+    scenario.finding.refresh_from_db()
+    assert scenario.finding.title == "Finding 1"
+    again = form_of(offered, page(scenario.finding))
+    assert {**again, CSRF: ""} == {**sent, CSRF: ""}
+    assert client.post(page(scenario.finding), again)["Location"]
+    scenario.finding.refresh_from_db()
+    assert (scenario.finding.title, scenario.finding.fields) == ("Typed", {"note": "long"})
+    # It is offered once.
+    assert client.get(reverse("admin:send_again"))["Location"] == reverse("admin:index")
+
+
+def test_form_sent_after_the_session_was_deleted_is_offered_after_the_login(
+    user: Any, scenario: Scenario
+) -> None:
+    client = browser(user)
+    sent = typed(client, scenario.finding)
+    Session.objects.all().delete()
+    offered = log_in(client, client.post(page(scenario.finding), sent))
+    assert form_of(offered, page(scenario.finding))["title"] == "Typed"
+
+
+def test_start_sent_without_a_session_is_done_once_after_the_login(
+    user: Any, scenario: Scenario
+) -> None:
+    client = browser(user)
+    address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
+    sent = {**form_of(client.get(address), having="_once"), "entity": str(scenario.finding.pk)}
+    del client.cookies["sessionid"]
+    offered = log_in(client, client.post(address, sent))
+    again = form_of(offered, address)
+    for _ in range(2):
+        client.post(address, again)
+    assert scenario.finding.executions.count() == 1
+
+
+def test_form_that_is_too_large_or_too_old_is_not_kept(
+    user: Any, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = browser(user)
+    large = typed(client, scenario.finding, title="x" * lost_forms.LARGEST)
+    small = typed(client, scenario.finding)
+    del client.cookies["sessionid"]
+    answer = client.post(page(scenario.finding), large)
+    assert page(scenario.finding) in answer["Location"]
+    assert lost_forms.KEPT not in client.session
+    answer = client.post(page(scenario.finding), small)
+    monkeypatch.setattr(lost_forms, "KEPT_SECONDS", -1)
+    assert log_in(client, answer).redirect_chain[-1][0] == reverse("admin:index")
+
+
+def test_page_that_is_read_without_a_session_leads_to_itself(scenario: Scenario) -> None:
+    answer = browser().get(page(scenario.finding))
+    assert answer["Location"] == f"{LOGIN}?next={page(scenario.finding)}"
+    assert not Session.objects.exists()
+
+
+@pytest.mark.parametrize("token", [None, "x" * 64])
+def test_form_without_a_security_token_is_offered_again(
+    user: Any, scenario: Scenario, token: str | None
+) -> None:
+    client = browser(user)
+    sent = typed(client, scenario.finding, title=TYPED)
+    sent.pop(CSRF)
+    answer = client.post(page(scenario.finding), {**sent, **({CSRF: token} if token else {})})
+    assert answer.status_code == 403
+    assert "This form could not be checked" in text(answer)
+    assert "<b>text</b>" not in text(answer)
+    scenario.finding.refresh_from_db()
+    assert scenario.finding.title == "Finding 1"
+    again = form_of(answer, page(scenario.finding))
+    assert again["title"] == TYPED
+    answer = client.post(page(scenario.finding), {**again, "title": "Typed"})
+    assert answer.status_code == 302
+    scenario.finding.refresh_from_db()
+    assert scenario.finding.title == "Typed"
+
+
+def test_form_of_another_site_is_not_offered(user: Any, scenario: Scenario) -> None:
+    client = browser(user)
+    sent = typed(client, scenario.finding)
+    sent.pop(CSRF)
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Referer": "https://evil.example/admin/"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ):
+        answer = client.post(page(scenario.finding), sent, headers=headers)
+        assert answer.status_code == 403
+        assert "Typed" not in text(answer)
+    answer = client.post(page(scenario.finding), sent, headers={"Origin": "http://testserver"})
+    assert "Typed" in text(answer)
+
+
+def test_page_for_a_missing_token_runs_no_script(user: Any, scenario: Scenario) -> None:
+    client = browser(user)
+    answer = client.post(page(scenario.finding), {"title": "Typed"})
+    shown = answer.content.decode()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", shown)
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+
+
+def test_password_and_secret_are_never_offered_again(user: Any, settings: Any) -> None:
+    settings.SECRETS_KEY = [Fernet.generate_key().decode()]
+    secret = Secret(name="KEY")
+    secret.keep("first-value")
+    secret.save()
+    private = "correct-horse-9"
+    passwords = {"password1": private, "password2": private, "old_password": private}
+    client = browser(user)
+    for address, sent in (
+        (page(secret), {"name": "KEY", "value": private}),
+        (reverse("admin:executions_secret_add"), {"name": "KEY", "value": private}),
+        (reverse("admin:auth_user_add"), {"username": "bea", **passwords}),
+        (page(user, "password_change"), passwords),
+        (reverse("admin:password_change"), {"new_password1": private, **passwords}),
+        (LOGIN, {"username": "ada", "password": private}),
+    ):
+        answer = client.post(address, sent)
+        assert answer.status_code == 403, address
+        assert private not in answer.content.decode(), address
+        assert "Passwords and files are not kept" in text(answer), address
+    session = browser()
+    session.get(LOGIN)
+    sent = {"name": "KEY", "value": private, CSRF: session.cookies["csrftoken"].value}
+    answer = session.post(page(secret), sent)
+    kept = session.session[lost_forms.KEPT]
+    assert ["name", "KEY"] in kept["fields"] and private not in str(kept)
+    assert answer["Location"].startswith(LOGIN)
+
+
+def test_api_answers_a_missing_token_with_a_problem(user: Any) -> None:
+    client = browser(user)
+    answer = client.post("/api/v1/findings/", {}, content_type="application/json")
+    assert answer.status_code == 403
+    assert answer["Content-Type"] == "application/problem+json"
