@@ -9,11 +9,12 @@ from executions.services.bulk import forget_bulk_operations
 from executions.services.deliveries import deliver, purge_deliveries
 from executions.services.ending import cancel
 from executions.services.hook_starts import start_by_delivery
+from executions.services.interventions import postpone, retry, skip, wake
 from executions.services.jobs import come_back, give_up, hold, put_off
 from executions.services.legacy import Malformed, import_legacy
 from executions.services.repairs import Report, repair
 from executions.services.starting import restart, start
-from executions.services.steps import retry, save_draft, skip, submit, vote, wake
+from executions.services.steps import save_draft, submit, vote
 from executions.services.subscriptions import (
     OVERLAP,
     give_secret,
@@ -37,6 +38,7 @@ __all__ = [
     "give_up",
     "hold",
     "import_legacy",
+    "postpone",
     "purge_deliveries",
     "put_off",
     "read",

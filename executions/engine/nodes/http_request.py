@@ -76,6 +76,7 @@ class HttpRequest(Behaviour):
 
     name = "http_request"
     title = "HTTP request"
+    can_begin_again = True
     schema: ClassVar = {
         "properties": {
             "method": {

@@ -39,6 +39,7 @@ class Wait(Behaviour):
     """
 
     name = "wait"
+    can_begin_again = True
     schema: ClassVar = {
         "properties": {
             "interval": {

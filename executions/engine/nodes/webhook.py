@@ -21,6 +21,7 @@ class Webhook(Behaviour):
     """Waits for a POST that is signed with ``secret``; its JSON may be saved to a field."""
 
     name = WEBHOOK
+    can_begin_again = True
     schema: ClassVar = {
         "properties": {
             "secret": {

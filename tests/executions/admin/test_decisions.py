@@ -81,7 +81,8 @@ def test_who_may_not_vote_is_told_so(operator: Client) -> None:
 def test_an_approval_that_nobody_can_give_is_skipped_by_a_named_exit(operator: Client) -> None:
     execution = started(approving(users=["nobody"]))
     shown = asked(operator, execution, "skip")
-    assert "<option>approved</option><option>rejected</option>" in shown
+    assert '<option value="approved">approved</option>' in shown
+    assert '<option value="rejected">rejected</option>' in shown
     decide(operator, execution, "skip", handle="approved", note="the committee is gone")
     assert status(execution) == Status.COMPLETED
 
@@ -107,7 +108,9 @@ def test_an_incident_is_retried_or_skipped(operator: Client) -> None:
     assert "closed without having been done" in asked(operator, execution, "skip")
     decide(operator, execution, "retry")
     assert "attempt 2" in text(operator.get(page(execution)))
-    decide(operator, execution, "skip")
+    assert "This field is required." in text(decide(operator, execution, "skip", note=" "))
+    assert status(execution) == Status.WAITING
+    decide(operator, execution, "skip", note="by hand")
     assert status(execution) == Status.COMPLETED
 
 
@@ -122,9 +125,14 @@ def test_a_skip_names_one_of_the_exits(operator: Client, monkeypatch: pytest.Mon
     }
     execution = started(source(nodes, "start>way", "way.on>end", "way.default>bad"))
     shown = asked(operator, execution, "skip")
-    assert "<option>on</option><option>default</option>" in shown
-    assert "Name the exit to leave by" in told(decide(operator, execution, "skip"))[0]
-    decide(operator, execution, "skip", handle="on")
+    assert '<option value="on">on</option>' in shown
+    assert '<option value="default">default</option>' in shown
+    assert "This field is required." in text(decide(operator, execution, "skip", note="by hand"))
+    assert "not one of the available" in text(
+        decide(operator, execution, "skip", handle="x", note="by hand")
+    )
+    assert status(execution) == Status.WAITING
+    decide(operator, execution, "skip", handle="on", note="by hand")
     assert status(execution) == Status.COMPLETED
 
 
