@@ -13,6 +13,7 @@ from executions import background
 from executions.services import (
     due_starts,
     forget_bulk_operations,
+    forget_previous_values,
     purge_deliveries,
     serve_due_starts,
 )
@@ -45,6 +46,7 @@ def run_due(
     services.forget_answers()
     purge_deliveries()
     forget_bulk_operations()
+    forget_previous_values()
     starts = serve_due_starts(stop)
     jobs = background.serve_due(stop) if threads == 1 else background.serve_at_once(threads, stop)
     return Served(services.apply_all_drained(), jobs, starts)

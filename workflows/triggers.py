@@ -18,6 +18,9 @@ class TriggerKind(Protocol):
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield a pointer, below ``trigger_data``, and a sentence for what has no meaning."""
 
+    def secrets(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield a pointer, below ``trigger_data``, and the name of each secret that it uses."""
+
     def told(self, data: Mapping[str, Any]) -> str:
         """What starts the workflow, as a sentence for whoever looks at it."""
 

@@ -20,7 +20,15 @@ def _unknown(data: Mapping[str, Any], known: Iterable[str]) -> Iterator[tuple[st
             yield below("", key), f"{quoted(key)} means nothing in the details of it; {says}."
 
 
-class Manual:
+class _WithoutSecrets:
+    """A trigger that uses no secret."""
+
+    def secrets(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Return nothing."""
+        return iter(())
+
+
+class Manual(_WithoutSecrets):
     """A person starts it."""
 
     name = "manual"
@@ -34,7 +42,7 @@ class Manual:
         return "Nothing starts it but a person, here or by the API."
 
 
-class Created:
+class Created(_WithoutSecrets):
     """An entity of the workflow's context is created."""
 
     name = "created"
@@ -48,7 +56,7 @@ class Created:
         return "Each entity of its type that is created starts it."
 
 
-class Changed:
+class Changed(_WithoutSecrets):
     """Fields of an entity of the workflow's context change.
 
     ``fields`` and ``rule`` name what is looked at; without both, every field is. The rule is
@@ -102,12 +110,17 @@ class Webhook:
     name = "webhook"
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Check the name; whether the secret exists is not known here."""
+        """Check the name; whether the secret exists, the guard of secrets says."""
         yield from _unknown(data, ("secret",))
         secret = data.get("secret")
         if not isinstance(secret, str) or not re.fullmatch(NAME, secret):
             detail = f"'secret' must name the secret that signs, not {kind(secret)}."
             yield ("/secret" if "secret" in data else ""), detail
+
+    def secrets(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the secret that signs."""
+        if isinstance(data.get("secret"), str):
+            yield "/secret", data["secret"]
 
     def told(self, data: Mapping[str, Any]) -> str:
         """Whose POST."""

@@ -13,6 +13,12 @@ from executions.services.interventions import postpone, retry, skip, wake
 from executions.services.jobs import come_back, give_up, hold, put_off
 from executions.services.legacy import Malformed, import_legacy
 from executions.services.repairs import Report, repair
+from executions.services.secret_edits import (
+    forget_previous_values,
+    refuse_secret_deletion,
+    refuse_secret_renaming,
+    revoke_previous_value,
+)
 from executions.services.starting import restart, start
 from executions.services.steps import save_draft, submit, vote
 from executions.services.subscriptions import (
@@ -34,6 +40,7 @@ __all__ = [
     "deliver",
     "due_starts",
     "forget_bulk_operations",
+    "forget_previous_values",
     "give_secret",
     "give_up",
     "hold",
@@ -43,10 +50,13 @@ __all__ = [
     "put_off",
     "read",
     "redeliver",
+    "refuse_secret_deletion",
+    "refuse_secret_renaming",
     "refuse_url",
     "repair",
     "restart",
     "retry",
+    "revoke_previous_value",
     "rotate_secret",
     "save_draft",
     "serve_due_starts",

@@ -38,6 +38,7 @@ def save_graph(
     notes: str = "",
     dry_run: bool = False,
     check: Callable[[], None] | None = None,
+    allow_unknown: bool = False,
 ) -> SavedGraph:
     """Give the workflow a version with this graph; the latest one is replaced if nothing has it.
 
@@ -45,10 +46,12 @@ def save_graph(
         source: ``{"nodes": [...], "edges": [...]}``.
         based_on: the number of the version that the graph was drawn from.
         check: asked under the locks, before the first write.
+        allow_unknown: take a graph that names secrets which do not exist yet.
 
     Raises:
         graph.WorkflowValidationError: the graph is malformed, a callee is missing, retired
-            or of another context, or the calls would have a cycle; all problems at once.
+            or of another context, the calls would have a cycle, or a secret does not exist;
+            all problems at once.
         guards.StaleVersion: another version has been saved since ``based_on``.
     """
 
@@ -56,7 +59,8 @@ def save_graph(
         asked = {"based_on": based_on, "notes": notes}
         return [told(workflow, Action.GRAPH_SAVED, after=asked, why=notes, by=by)]
 
-    with nullcontext() if dry_run else attempting(attempt, using=DB):
+    is_tried = nullcontext() if dry_run else attempting(attempt, using=DB)
+    with is_tried, guards.allowing_unknown(allow_unknown):
         return _save_graph(workflow, source, based_on, by, notes, dry_run, check)
 
 
@@ -76,7 +80,7 @@ def _save_graph(
     source = {"nodes": source["nodes"], "edges": source["edges"]}
     with transaction.atomic():
         own = _lock_for_save(workflow, graph)
-        _judge_calls(own, source, graph)
+        _judge(own, source, graph)
         latest = own.latest_version
         if latest.number != based_on:
             raise guards.StaleVersion(
@@ -109,7 +113,7 @@ def graph_problems(workflow: Workflow, source: object) -> list[Problem]:
     try:
         graph = parse(source)
         assert isinstance(source, dict)
-        _judge_calls(workflow, source, graph)
+        _judge(workflow, source, graph)
     except WorkflowValidationError as refusal:
         return refusal.problems
     return []
@@ -140,6 +144,23 @@ def _lock_for_save(workflow: Workflow, graph: Graph) -> Workflow:
     if found is None:
         raise guards.Gone(f"The workflow “{workflow}” has been deleted.")
     return found
+
+
+def _judge(workflow: Workflow, source: dict[str, Any], graph: Graph) -> None:
+    """Judge the calls and the secrets of a graph; all problems are told at once."""
+    problems: list[Problem] = []
+    try:
+        _judge_calls(workflow, source, graph)
+    except WorkflowValidationError as refusal:
+        problems += refusal.problems
+    try:
+        guards.refuse_unknown_secrets(source)
+    except WorkflowValidationError as refusal:
+        if not problems:
+            raise
+        problems += refusal.problems
+    if problems:
+        raise WorkflowValidationError(problems)
 
 
 def _judge_calls(workflow: Workflow, source: dict[str, Any], graph: Graph) -> None:

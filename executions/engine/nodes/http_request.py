@@ -144,6 +144,11 @@ class HttpRequest(Behaviour):
         if "body" in data and method in ("GET", "HEAD"):
             yield "/body", f"A {method} has no body."
 
+    def secrets(self, data: Mapping[str, Any]) -> Problems:
+        """Yield the secrets that the headers and the body send."""
+        for key in ("headers", "body"):
+            yield from placeholders.secrets_in(data.get(key), below("", key))
+
     def enter(self, visit: Visit) -> None:
         """Leave the call to the background."""
         data = visit.node.data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from executions.engine.nodes.behaviour import SAVE_TO, Behaviour, Visit
@@ -13,6 +14,7 @@ from executions.engine.nodes.deadline import (
     wait_until_deadline,
 )
 from executions.models.secret import NAME
+from workflows.graph import Problems
 
 WEBHOOK = "webhook"
 
@@ -40,6 +42,11 @@ class Webhook(Behaviour):
         "examples": [{"secret": "crm", "save_to": "answer", "deadline": "P7D"}],
     }
     parts: ClassVar = {DEADLINE: deadline_problems}
+
+    def secrets(self, data: Mapping[str, Any]) -> Problems:
+        """Yield the secret that signs."""
+        if isinstance(data.get("secret"), str):
+            yield "/secret", data["secret"]
 
     def enter(self, visit: Visit) -> None:
         """Wait for the call."""
