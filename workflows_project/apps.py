@@ -23,7 +23,9 @@ class ProjectConfig(AppConfig):
         from django.conf import settings
 
         from workflows_project import checks  # noqa: F401
+        from workflows_project.ended_tokens import end_with_passwords
 
+        end_with_passwords()
         self._look_at_added_classes()
         if settings.CELERY_BROKER_URL:
             from workflows_project import celery  # noqa: F401
