@@ -67,7 +67,7 @@ def by_the_user(user: User) -> None:
 
 
 def by_the_command(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("getpass.getpass", lambda prompt="": NEW)
+    monkeypatch.setattr("getpass.getpass", lambda _: NEW)
     call_command("changepassword", user.get_username(), verbosity=0)
 
 
@@ -76,11 +76,11 @@ def by_a_statement(user: User) -> None:
         cursor.execute("UPDATE auth_user SET password = 'x' WHERE id = %s", [user.pk])
 
 
-CHANGES: dict[str, Callable[[User], None]] = {
+CHANGES: dict[str, Callable[[User], object]] = {
     "save": saved,
     "save of the field": saved_alone,
     "bulk update": saved_in_bulk,
-    "update": lambda user: User.objects.filter(pk=user.pk).update(password="x") and None,
+    "update": lambda user: User.objects.filter(pk=user.pk).update(password="x"),
     "unusable": made_unusable,
     "administrator": by_an_administrator,
     "own page": by_the_user,

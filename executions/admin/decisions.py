@@ -184,14 +184,15 @@ def decide(
 
 def _service(execution: Execution, name: str, sent: dict[str, Any]) -> Callable[..., Execution]:
     why = sent.get("note", "").strip()
-    return {
+    found: dict[str, Callable[..., Execution]] = {
         "approve": partial(services.vote, execution, approves=True, notes=why),
         "reject": partial(services.vote, execution, approves=False, notes=why),
         "wake": partial(services.wake, execution, why=why),
         "retry": partial(services.retry, execution, why=why),
         "skip": partial(services.skip, execution, why=why, handle=sent.get("handle")),
-        "postpone": partial(services.postpone, execution, why=why, until=sent.get("until")),
-    }[name]
+        "postpone": lambda **how: services.postpone(execution, why=why, until=sent["until"], **how),
+    }
+    return found[name]
 
 
 def _found(execution: Execution, cuid: str) -> tuple[Step, Node] | None:

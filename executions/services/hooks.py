@@ -90,8 +90,7 @@ def judge_delivery(
         logger.error("A delivery to %s cannot be judged: %s", cuid, error)
         raise HookUnready("The delivery cannot be judged now.") from None
     expected = [signature(secret, cuid, timestamp, body).encode() for secret in secrets]
-    # Each is compared: how long it takes does not tell which one it was.
-    is_signed = any([hmac.compare_digest(known, signed.encode()) for known in expected])
+    is_signed = any(hmac.compare_digest(known, signed.encode()) for known in expected)
     # Digits of any script are decimal too; a time is written in these.
     is_time = timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12
     now = timezone.now().timestamp()

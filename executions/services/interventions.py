@@ -194,7 +194,14 @@ def postpone(
             _schedule(visit.run.execution, moment, why)
 
     decision = _Decision(
-        execution, Action.POSTPONED, node, step, by, why, needs_why=True, asked={"due": _text(moment)}
+        execution,
+        Action.POSTPONED,
+        node,
+        step,
+        by,
+        why,
+        needs_why=True,
+        asked={"due": _text(moment)},
     )
     return decision.make(go_on)
 

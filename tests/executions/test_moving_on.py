@@ -109,7 +109,10 @@ class TestSkip:
     def test_skip_of_a_call_cancels_all_that_it_has_started(self, scenario: Scenario) -> None:
         callee = WorkflowFactory(entity_name_type=scenario.limitation)
         drawn(callee, form("inner"))
-        drawn(scenario.callee, {"id": "deep", "type": "run_workflow", "data": {"workflow": callee.cuid}})
+        drawn(
+            scenario.callee,
+            {"id": "deep", "type": "run_workflow", "data": {"workflow": callee.cuid}},
+        )
         execution = scenario.start()
         services.submit(execution, node="form", data={"note": "n"})
         assert services.skip(execution, node="call", why=WHY).status == Status.COMPLETED
@@ -166,7 +169,7 @@ class TestRetry:
         entity.save()
         services.retry(execution, node="sleep", why="The date has changed.")
         step = open_step(execution)
-        assert (step.due_at.date().isoformat(), step.attempt) == ("2099-06-01", 2)  # type: ignore[union-attr]
+        assert (step.due_at.date().isoformat(), step.attempt) == ("2099-06-01", 2)
         assert step.jobs.get().due_at == step.due_at
         assert last().before["due"].startswith("2099-01-01")
         assert last().after["due"].startswith("2099-06-01")
@@ -267,9 +270,7 @@ class TestPostpone:
     def test_postpone_takes_a_time_without_zone_in_the_zone_of_the_settings(self) -> None:
         execution = started(waiting(interval="PT1H"))
         with timezone.override("Europe/Berlin"):
-            services.postpone(
-                execution, node="sleep", until=datetime(2099, 6, 1, 12), why="Later."
-            )
+            services.postpone(execution, node="sleep", until=datetime(2099, 6, 1, 12), why="Later.")
         due = open_step(execution).due_at
         assert due is not None and due.isoformat() == "2099-06-01T10:00:00+00:00"
 

@@ -46,7 +46,7 @@ def secrets_in(source: Any) -> list[Named]:
     nodes = source.get("nodes") if isinstance(source, dict) else None
     known, found = node_types(), []
     for index, node in enumerate(nodes if isinstance(nodes, list) else ()):
-        node_type = known.get(node.get("type")) if isinstance(node, dict) else None
+        node_type = known.get(str(node.get("type"))) if isinstance(node, dict) else None
         data = node.get("data") if node_type is not None else None
         if node_type is not None and isinstance(data, dict):
             at = f"/nodes/{index}/data"

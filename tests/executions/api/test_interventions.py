@@ -68,7 +68,9 @@ def test_retry_and_skip_of_an_incident(api: Client) -> None:
     assert (step["incident"]["code"], step["incident"]["attempt"]) == ("no_date", 1)
     (step,) = api.post(f"{url}retry/", {"node": "sleep"}).json()["open_steps"]
     assert step["incident"]["attempt"] == 2
-    assert_problem(api.post(f"{url}skip/", {"node": "sleep", "handle": "x", "why": "w"}), 400, "no_such_handle")
+    assert_problem(
+        api.post(f"{url}skip/", {"node": "sleep", "handle": "x", "why": "w"}), 400, "no_such_handle"
+    )
     assert api.post(f"{url}skip/", {"node": "sleep", "why": "w"}).json()["status"] == "completed"
 
 
