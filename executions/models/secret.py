@@ -41,13 +41,13 @@ def refuse_hosts(value: object) -> None:
                 f"{shown!r} is not a host. Write names such as api.example.com, or "
                 "api.example.com:8443 for one port, without https://."
             )
-            raise ValidationError({"hosts": ValidationError(detail, code="invalid_host")})
+            raise ValidationError({"hosts": detail})
 
 
 class SecretNotForHost(LookupError):
     """A secret is bound to other hosts than the one it was to be sent to."""
 
-    code = "secret_not_for_host"
+    incident_code = "secret_not_for_host"
 
 
 secrets_written = Signal()
