@@ -67,7 +67,7 @@ def by_the_user(user: User) -> None:
 
 
 def by_the_command(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("getpass.getpass", lambda _: NEW)
+    monkeypatch.setattr("getpass.getpass", lambda **_: NEW)
     call_command("changepassword", user.get_username(), verbosity=0)
 
 

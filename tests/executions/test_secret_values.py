@@ -19,7 +19,7 @@ from tests.executions.engine.server import Server, serving
 from tests.executions.engine.test_http_request import calling, make_due
 from tests.executions.test_secrets_in_use import OLD, URL, active, hook, run, stored
 from tests.factories import WorkflowFactory
-from tests.workflows.admin.staff import text
+from tests.workflows.admin.staff import staff, text
 from workflows import services as drawing
 from workflows.models import AuditEntry
 
@@ -119,6 +119,14 @@ class TestRotation:
         # A second click finds nothing to do.
         assert admin_client.post(revoke).status_code == 302
         assert AuditEntry.objects.filter(kind="secret").latest("id") == entry
+
+    def test_only_who_may_change_secrets_revokes(self, secret: Secret) -> None:
+        self.rotate(secret)
+        revoke = reverse("admin:executions_secret_revoke", args=[secret.pk])
+        assert staff("executions.view_secret").post(revoke).status_code == 403
+        assert Secret.objects.get().accepts_previous
+        assert staff("executions.change_secret").post(revoke).status_code == 302
+        assert not Secret.objects.get().accepts_previous
 
     def test_calls_send_the_new_value(self, secret: Secret) -> None:
         self.rotate(secret)
