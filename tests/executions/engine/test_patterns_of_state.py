@@ -188,7 +188,7 @@ class TestState:
 
 class TestCancellation:
     def test_19_cancel_activity_is_left_to_operators(self) -> None:
-        """Approximated: an operator skips the call, which cancels the activity; its caller goes on."""
+        """Approximated: an operator skips the call, which cancels what it has called."""
         caller, callee = with_callee("start>work", "work>end", work=FORM)
         nodes: Nodes = {**BOTH, "a": calling(callee), "after": FORM}
         execution = started(
