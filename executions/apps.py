@@ -12,7 +12,10 @@ class ExecutionsConfig(AppConfig):
     def ready(self) -> None:
         from executions import checks, signals, telling  # noqa: F401
         from executions.engine import nodes, triggers  # noqa: F401
-        from workflows import seals
+        from executions.models import Secret
+        from workflows import guards, seals
+
+        guards.ask_for_secrets(Secret.existing)
 
         seals.seal("executions_entity_sealed", "executions_entity", ("cuid",))
         seals.seal(

@@ -193,8 +193,9 @@ def _let_go(jobs: list[Job]) -> None:
 
 
 def forget_old() -> None:
-    """Forget the answers, deliveries and bulk operations that have been kept long enough."""
+    """Forget answers, deliveries, bulk operations and replaced secrets after their time."""
     forget_answers()
     services.purge_deliveries()
     services.forget_bulk_operations()
     services.forget_deliveries()
+    services.forget_previous_values()

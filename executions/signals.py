@@ -17,6 +17,7 @@ from executions.models import (
     Secret,
     Step,
     Subscription,
+    secrets_written,
 )
 from executions.models.entity import entities_written
 from workflows.models.audit import attempting, record
@@ -45,6 +46,19 @@ def judge_entity_deletion(instance: Entity, using: str, **kwargs: Any) -> None:
     """An entity that an execution is of stays."""
     with attempting(lambda: [deleted(instance)], using=using):
         instance.refuse_deletion()
+
+
+@receiver(pre_delete, sender=Secret)
+def judge_secret_deletion(instance: Secret, using: str, **kwargs: Any) -> None:
+    """A secret that something live uses stays."""
+    with attempting(lambda: [deleted(instance)], using=using):
+        services.refuse_secret_deletion(instance)
+
+
+@receiver(secrets_written)
+def judge_secret_names(written: Any, **kwargs: Any) -> None:
+    """A secret that something live uses keeps its name."""
+    services.refuse_secret_renaming(written)
 
 
 @receiver(post_delete, sender=Entity)

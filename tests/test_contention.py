@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -159,6 +160,12 @@ SERVICES: dict[str, Callable[[Scenario], Action]] = {
     "wake": with_row(napping, lambda row: running.wake(row, node="nap", why="now")),
     "retry": with_row(with_incident, lambda row: running.retry(row, node="nap", why="now")),
     "skip": with_row(with_incident, lambda row: running.skip(row, node="nap", why="now")),
+    "postpone": with_row(
+        napping,
+        lambda row: running.postpone(
+            row, node="nap", until=datetime(2099, 6, 1, tzinfo=UTC), why="now"
+        ),
+    ),
     "come_back": with_row(job_of, running.come_back),
     "give_up": with_row(job_of, lambda job: running.give_up(job, "x", "It failed.")),
     "put_off": with_row(job_of, lambda job: running.put_off(job, "It failed.")),

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 UNTRIED = {"WorkflowHookView", "StepHookView"}
 """What answers programs that deliver, and has no user who could ask first."""
-ITEM_BY_ITEM = {"bulk_start", "bulk_cancel", "bulk_retry"}
+ITEM_BY_ITEM = {"bulk_start", "bulk_cancel", "bulk_retry", "bulk_skip", "bulk_postpone"}
 """What tries each of its items by itself (``tests/executions/api/test_bulk.py``)."""
 
 
@@ -43,6 +43,7 @@ def everything() -> dict[str, list[Any]]:
 
 Case = Callable[[Scenario], tuple[str, str, Any]]
 FILLED_IN = {"node": "form", "data": {"note": "n"}}
+POSTPONED = {"node": "nap", "until": "2099-06-01T00:00:00Z", "why": "later"}
 
 
 def _incident(scenario: Scenario) -> Execution:
@@ -78,7 +79,12 @@ EDITS: dict[str, Case] = {
     "cancel": lambda s: ("post", f"executions/{s.start().cuid}/cancel/", {}),
     "restart": lambda s: ("post", f"executions/{s.start().cuid}/restart/", {}),
     "retry": lambda s: ("post", f"executions/{_incident(s).cuid}/retry/", {"node": "call"}),
-    "skip": lambda s: ("post", f"executions/{_incident(s).cuid}/skip/", {"node": "call"}),
+    "skip": lambda s: (
+        "post",
+        f"executions/{_incident(s).cuid}/skip/",
+        {"node": "call", "why": "done by hand"},
+    ),
+    "postpone": lambda s: ("post", f"executions/{_sleeping(s).cuid}/postpone/", POSTPONED),
     "wake": lambda s: ("post", f"executions/{_sleeping(s).cuid}/wake/", {"node": "nap"}),
     "approve": lambda s: ("post", f"executions/{_voting(s).cuid}/approve/", {"node": "ok"}),
     "reject": lambda s: ("post", f"executions/{_voting(s).cuid}/reject/", {"node": "ok"}),

@@ -196,13 +196,18 @@ def test_who_may_post_what(who: str, settings: Any) -> None:
             made.at_a_vote,
             PARTICIPANTS,
         ),
+        "skip": (
+            reverse(name, args=[made.at_a_form.pk, _open(made.at_a_form), "skip"]),
+            made.at_a_form,
+            OPERATORS,
+        ),
         "retry": (
             reverse(name, args=[made.in_an_incident.pk, _open(made.in_an_incident), "retry"]),
             made.in_an_incident,
             OPERATORS,
         ),
     }
-    sent = {f"{_open(made.at_a_form)}-note": "n"}
+    sent = {f"{_open(made.at_a_form)}-note": "n", "note": "w"}
     for button, (path, execution, may) in posts.items():
         before = _standing(execution)
         with undone():

@@ -71,6 +71,7 @@ def _change(made: World) -> dict[str, Any]:
     }
 
 
+POSTPONED = {"node": "nap", "until": "2099-06-01T00:00:00Z", "why": "w"}
 FILLED_IN = {"node": "form", "data": {"note": "n"}}
 
 
@@ -179,10 +180,19 @@ ROUTES: dict[str, Row] = {
             OPERATORS,
             200,
             _at("executions", "in_an_incident", name),
-            {"node": "call"},
+            {"node": "call", "why": "w"},
         )
         for name in ("retry", "skip")
     },
+    "POST execution-postpone": Row(
+        OPERATORS, 200, _at("executions", "asleep", "postpone"), POSTPONED
+    ),
+    "POST execution-bulk-skip": Row(
+        OPERATORS, 200, "executions/bulk/skip/", _items("in_an_incident", node="call", why="w")
+    ),
+    "POST execution-bulk-postpone": Row(
+        OPERATORS, 200, "executions/bulk/postpone/", _items("asleep", **POSTPONED)
+    ),
     "POST execution-bulk-retry": Row(
         OPERATORS, 200, "executions/bulk/retry/", _items("in_an_incident", node="call")
     ),

@@ -118,7 +118,7 @@ def test_a_decision_of_an_operator_writes_its_entry_in_the_log_as_well(
     drawn(caller, call(callee), *automatic(50))
     execution = begin(caller)
     services.cancel(execution.children.get())
-    statements = written(lambda: services.skip(execution, node="call"))
+    statements = written(lambda: services.skip(execution, node="call", why="w"))
     assert len(statements) <= most(8), statements
 
 

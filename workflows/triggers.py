@@ -24,6 +24,9 @@ class TriggerKind(Protocol):
     def normalized(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return sound details in the spelling in which they are stored."""
 
+    def secrets(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield a pointer, below ``trigger_data``, and the name of each secret that it uses."""
+
     def told(self, data: Mapping[str, Any]) -> str:
         """What starts the workflow, as a sentence for whoever looks at it."""
 

@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from executions.guards import Ended, NoIncident, NotAssigned, NotOpen, SubscriptionDisabled
+from executions.services.interventions import NotPostponable, NotSkippable
 from workflows import locks
 from workflows.api.refused import blockers_data, remedies_data
 from workflows.database_refusals import as_refusal
@@ -37,6 +38,8 @@ STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
     Ended: 409,
     NotOpen: 409,
     NoIncident: 409,
+    NotSkippable: 409,
+    NotPostponable: 409,
     SubscriptionDisabled: 409,
     NotAssigned: 403,
 }

@@ -23,8 +23,10 @@ class ProjectConfig(AppConfig):
         from django.conf import settings
 
         from workflows_project import checks, readable_requests  # noqa: F401
+        from workflows_project.ended_tokens import end_with_passwords
 
         readable_requests.use_utf_8()
+        end_with_passwords()
         self._look_at_added_classes()
         if settings.CELERY_BROKER_URL:
             from workflows_project import celery  # noqa: F401

@@ -312,10 +312,15 @@ EXAMPLES: dict[str, Any] = {
     "Voting": {"node": "committee", "notes": "As discussed."},
     "Decision": {"node": "wait", "why": "It has come earlier."},
     "Skip": {"node": "assess", "handle": None, "why": "Done by hand."},
+    "Postpone": {"node": "wait", "until": "2027-01-31T09:00:00Z", "why": "The audit is later."},
     "Cancel": {"why": WHY},
     "BulkStart": _bulk(workflow=WORKFLOW, entity=FINDING),
     "BulkCancel": _bulk(execution=EXECUTION, why=WHY),
     "BulkRetry": _bulk(execution=EXECUTION, node="assess", why="The server is back."),
+    "BulkSkip": _bulk(execution=EXECUTION, node="assess", handle=None, why="Done by hand."),
+    "BulkPostpone": _bulk(
+        execution=EXECUTION, node="wait", until="2027-01-31T09:00:00Z", why="The audit is later."
+    ),
     "BulkResult": _RESULT,
     "Step": {
         "step": STEP,

@@ -102,6 +102,7 @@ HTTP_REQUEST_ALLOW_HTTP = environment.boolean("HTTP_REQUEST_ALLOW_HTTP")
 HTTP_REQUEST_ALLOW_LOOPBACK = environment.boolean("HTTP_REQUEST_ALLOW_LOOPBACK")
 WEBHOOK_KEEP_DAYS = environment.number("WEBHOOK_KEEP_DAYS", 30, of="days", least=1, most=3_650)
 SECRETS_KEY = environment.secrets_keys()
+SECRET_OVERLAP_SECONDS = environment.seconds("SECRET_OVERLAP_SECONDS", 86_400)
 
 CELERY_BROKER_URL = environment.broker()
 SWEEP_SECONDS = environment.seconds("SWEEP_SECONDS", 5, least=1)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from knox.models import get_token_model
 from rest_framework import mixins, serializers, status
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import AuthenticationFailed, NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -52,6 +54,16 @@ class NothingSerializer(StrictSerializer):
     """Nothing can be asked for."""
 
 
+def _require_password_of(user: Any) -> None:
+    """Raises ``AuthenticationFailed`` when the password has changed since the user logged in.
+
+    Until the transaction ends it does not change: a token would not end with the old one.
+    """
+    rows = get_user_model()._base_manager.select_for_update(no_key=True).filter(pk=user.pk)
+    if rows.values_list("password", flat=True).first() != user.password:
+        raise AuthenticationFailed("The password has changed meanwhile: log in again.")
+
+
 class TokenViewSet(mixins.ListModelMixin, Resource):
     """The tokens of whoever asks."""
 
@@ -84,8 +96,10 @@ class TokenViewSet(mixins.ListModelMixin, Resource):
         NothingSerializer(data=request.data).is_valid(raise_exception=True)
         if isinstance(request.auth, get_token_model()):
             raise PermissionDenied("A token gives no other token: log in for it.")
-        self._own().filter(expiry__lte=timezone.now()).delete()
-        row, token = get_token_model().objects.create(user=request.user)
+        with transaction.atomic():
+            _require_password_of(request.user)
+            self._own().filter(expiry__lte=timezone.now()).delete()
+            row, token = get_token_model().objects.create(user=request.user)
         row.token = token
         shown = NewTokenSerializer(row, context=self.get_serializer_context())
         headers = {"Cache-Control": "no-store"}

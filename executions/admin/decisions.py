@@ -1,6 +1,6 @@
-"""What can be decided at an open step: votes, an early waking, and how an incident ends.
+"""The decisions at an open step: votes, and how an operator moves the execution on.
 
-A vote is given on the page of the execution. What an operator decides has a page of its own, which
+Users vote on the page of the execution. Each decision of an operator has a page of its own, which
 says what will happen and asks why.
 """
 
@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
 from django.utils.html import format_html
 
 from executions import services
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import is_among, voters
+from executions.engine.nodes.join import Join
 from executions.models import OPERATE, SLEEPING, SUBMIT, Execution, Step
+from executions.services.interventions import moved_by_postponing
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING
 from workflows.admin.shown import admin_url
@@ -43,18 +48,50 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The buttons of a step, and the exits that a skip can leave by."""
+    """The buttons of a step: those of a voter, and those of an operator."""
 
+    votes: list[Decision] = field(default_factory=list)
     buttons: list[Decision] = field(default_factory=list)
-    handles: tuple[str, ...] = ()
+    """Each leads to a page that asks why."""
 
-    def __bool__(self) -> bool:
-        return bool(self.buttons)
 
-    @property
-    def asks_first(self) -> bool:
-        """Whether the buttons lead to a page that asks why."""
-        return bool(self.buttons) and self.buttons[0].name not in VOTES
+class DecisionForm(forms.Form):
+    """The reason for a decision, and what else it needs."""
+
+    handle = forms.ChoiceField(label="It is left by")
+    until = forms.DateTimeField(
+        label="New time",
+        widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
+    )
+    note = forms.CharField(
+        label="Why",
+        max_length=2_000,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+        help_text="Stands in the audit log of the execution from then on.",
+    )
+
+    def __init__(self, name: str, handles: tuple[str, ...], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["note"].required = name in NEED_WHY
+        if name == "postpone":
+            zone = timezone.get_current_timezone_name()
+            self.fields["until"].help_text = f"In the time zone {zone}."
+        else:
+            del self.fields["until"]
+        if name == "skip" and len(handles) > 1:
+            exits: Any = self.fields["handle"]
+            exits.choices = [("", "---------"), *((handle, handle) for handle in handles)]
+        else:
+            del self.fields["handle"]
+
+    def add_refusal(self, refusal: Refusal) -> bool:
+        """Show a refusal beside the field that it points at; False where it points at none."""
+        names = {"/why": "note", "/handle": "handle", "/until": "until"}
+        found = [(names.get(row.pointer), row.detail) for row in refusal.problems]
+        shown = [(name, detail) for name, detail in found if name in self.fields]
+        for name, detail in shown:
+            self.add_error(name, detail)
+        return bool(shown)
 
 
 _LABELS = {
@@ -63,31 +100,45 @@ _LABELS = {
     "wake": "Go on now",
     "retry": "Try again",
     "skip": "Skip it",
+    "postpone": "Postpone",
 }
+NEED_WHY = ("skip", "postpone")
 
 
 def decisions(execution: Execution, step: Step, node: Node, user: Any) -> Decisions:
-    """What this user can decide at this step."""
-    may_operate, may_vote = user.has_perm(OPERATE), user.has_perm(SUBMIT)
+    """Return what this user can decide at this step."""
 
     def buttons(*names: str) -> list[Decision]:
         return [Decision(name, _LABELS[name], _url(execution, step.cuid, name)) for name in names]
 
-    if step.state == Step.State.INCIDENT:
-        if not may_operate:
-            return Decisions()
-        handles = behaviour(node.type).handles(node.data) or ()
-        return Decisions(buttons("retry", "skip"), handles=handles)
     kind = behaviour(node.type)
-    if isinstance(kind, Approval):
-        if not kind.can_be_approved(node.data, len(voters(node.data))):
-            # Too few are left who may vote: an operator ends it.
-            return Decisions(buttons("skip"), handles=kind.exits) if may_operate else Decisions()
-        if not may_vote or not is_among(node.data, user):
-            return Decisions()
-        return Decisions(buttons("approve", "reject"))
-    may_wake = may_operate and node.type in SLEEPING
-    return Decisions(buttons("wake")) if may_wake else Decisions()
+    may_vote = (
+        step.state == Step.State.OPEN
+        and isinstance(kind, Approval)
+        and user.has_perm(SUBMIT)
+        and kind.can_be_approved(node.data, len(voters(node.data)))
+        and is_among(node.data, user)
+    )
+    return Decisions(
+        votes=buttons(*VOTES) if may_vote else [],
+        buttons=buttons(*_of_operators(step, node)) if user.has_perm(OPERATE) else [],
+    )
+
+
+def _of_operators(step: Step, node: Node) -> Iterator[str]:
+    """The decisions of an operator that the services take at such a step."""
+    if step.state == Step.State.INCIDENT:
+        yield from ("retry", "skip")
+        return
+    kind = behaviour(node.type)
+    if node.type in SLEEPING:
+        yield "wake"
+    if kind.can_begin_again:
+        yield "retry"
+    if moved_by_postponing(node.type, node.data) is not None:
+        yield "postpone"
+    if not isinstance(kind, Join):
+        yield "skip"
 
 
 def _url(execution: Execution, cuid: str, name: str) -> str:
@@ -99,26 +150,30 @@ def decide(
 ) -> HttpResponse:
     """GET says what a button of a step will do and asks why; POST does it.
 
-    Whatever is refused is told on the page of the execution.
+    A reason, an exit or a time that is refused is told on the same page, and everything else on
+    the page of the execution.
     """
     back = HttpResponseRedirect(admin_url(Execution, "change", execution.pk))
+    if name not in _LABELS:
+        if request.method == "POST":
+            raise Http404
+        return back
+    found = _found(execution, cuid)
+    handles = () if found is None else behaviour(found[1].type).handles(found[1].data) or ()
+    form = DecisionForm(name, handles, request.POST if request.method == "POST" else None)
     if request.method != "POST":
-        return _confirmation(model_admin, request, execution, cuid, name) or back
-    note = request.POST.get("note", "").strip()
-    handle = request.POST.get("handle") or None
-    services_by_name: dict[str, Callable[..., Execution]] = {
-        "approve": lambda **how: services.vote(execution, approves=True, notes=note, **how),
-        "reject": lambda **how: services.vote(execution, approves=False, notes=note, **how),
-        "wake": lambda **how: services.wake(execution, why=note, **how),
-        "retry": lambda **how: services.retry(execution, why=note, **how),
-        "skip": lambda **how: services.skip(execution, why=note, handle=handle, **how),
-    }
-    if name not in services_by_name:
-        raise Http404
+        if found is None or name not in _of_operators(*found):
+            return back
+        return _confirmation(model_admin, request, execution, found, name, form)
+    if not form.is_valid() and found is not None and name not in VOTES:
+        return _confirmation(model_admin, request, execution, found, name, form)
     try:
-        after = services_by_name[name](step=cuid, by=request.user)
+        after = _service(execution, name, form.cleaned_data)(step=cuid, by=request.user)
     except REFUSING as error:
-        model_admin.message_refusal(request, recorded(error))
+        refusal = recorded(error)
+        if found is not None and form.add_refusal(refusal):
+            return _confirmation(model_admin, request, execution, found, name, form)
+        model_admin.message_refusal(request, refusal)
         return back
     model_admin.log_change(request, execution, f"{_LABELS[name]}: {cuid}.")
     status = after.get_status_display().lower()
@@ -127,20 +182,40 @@ def decide(
     return back
 
 
-def _confirmation(
-    model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution, cuid: str, name: str
-) -> HttpResponse | None:
-    """The page that asks; None where there is nothing of that name to decide."""
+def _service(execution: Execution, name: str, sent: dict[str, Any]) -> Callable[..., Execution]:
+    why = sent.get("note", "").strip()
+    found: dict[str, Callable[..., Execution]] = {
+        "approve": partial(services.vote, execution, approves=True, notes=why),
+        "reject": partial(services.vote, execution, approves=False, notes=why),
+        "wake": partial(services.wake, execution, why=why),
+        "retry": partial(services.retry, execution, why=why),
+        "skip": partial(services.skip, execution, why=why, handle=sent.get("handle")),
+        "postpone": lambda **how: services.postpone(execution, why=why, until=sent["until"], **how),
+    }
+    return found[name]
+
+
+def _found(execution: Execution, cuid: str) -> tuple[Step, Node] | None:
+    """The open step with this cuid and its node; None where there is none to decide about."""
     step = Step.objects.filter(execution=execution, cuid=cuid).open().first()
-    if step is None or name in VOTES:
+    if step is None:
         return None
     try:
-        node = execution.get_workflow_manager().node(step.node_id)
+        return step, execution.get_workflow_manager().node(step.node_id)
     except Refusal:
         return None
-    found = decisions(execution, step, node, request.user)
-    if name not in {button.name for button in found.buttons}:
-        return None
+
+
+def _confirmation(
+    model_admin: ExecutionAdmin,
+    request: HttpRequest,
+    execution: Execution,
+    found: tuple[Step, Node],
+    name: str,
+    form: DecisionForm,
+) -> HttpResponse:
+    """The page that asks."""
+    step, node = found
     return model_admin.render_page(
         request,
         "executions/admin/decide.html",
@@ -149,7 +224,7 @@ def _confirmation(
             "step": step,
             "step_title": node.data.get("title") or node.label,
             "sentences": list(_outcome(step, node, name)),
-            "handles": found.handles if name == "skip" else (),
+            "form": form,
             "button": _LABELS[name],
             "back_url": admin_url(Execution, "change", execution.pk),
         },
@@ -159,15 +234,29 @@ def _confirmation(
 
 def _outcome(step: Step, node: Node, name: str) -> Iterator[str]:
     """What will happen, in sentences."""
+    is_incident = step.state == Step.State.INCIDENT
     if name == "wake":
         yield "It goes on at once, as if its time had come. What it waited for is not waited for."
     elif name == "skip":
         yield "The step is closed without having been done, and the execution goes on after it."
+        if node.type == RUN_WORKFLOW and not is_incident:
+            yield "The execution that it called is cancelled."
+        if node.type == "approval":
+            yield "The votes so far stay in the history."
+    elif name == "postpone":
+        if node.type in SLEEPING:
+            yield "It sleeps until the new time."
+        else:
+            yield "The step has the new deadline, and is not overdue before that."
+    elif node.type in PERFORMED and not is_incident:
+        yield "It is tried at once, in the background; what it sends may arrive a second time."
     elif node.type == RUN_WORKFLOW:
         yield "A new execution of what it calls begins, on the version that is pinned."
     elif node.type in PERFORMED:
         yield "It is tried again in the background; what it sends may arrive a second time."
     else:
         yield f"The step is entered again, as attempt {step.attempt + 1}."
-    if name == "retry":
+        if not is_incident:
+            yield "Its dates are computed anew."
+    if name == "retry" and is_incident:
         yield "If the cause is still there, it ends as an incident again. Nothing else changes."

@@ -6,18 +6,39 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.timezone import get_current_timezone_name, localtime
 
+from executions import services
 from executions.models import Secret
 from workflows.admin.guarded import GuardedAdmin, GuardedForm
 from workflows.admin.records import KINDS, Kind
+from workflows.admin.shown import admin_url
 
 SHORTEST = 8
 
 
+class HostsField(forms.CharField):
+    """Hosts, one a line."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"})
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the lines."""
+        return "\n".join(map(str, value)) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> Any:
+        """Return the hosts in lower case; what is no host, the model refuses."""
+        return [line.strip().lower() for line in super().clean(value).splitlines() if line.strip()]
+
+
 class SecretForm(GuardedForm):
-    """The name, and a value that is only ever typed."""
+    """The name, a value that is only ever typed, and the hosts that it may be sent to."""
 
     versioned_by = {"value": "times_set"}
 
@@ -29,10 +50,15 @@ class SecretForm(GuardedForm):
         ),
         help_text="Never shown again. Left empty, a value that is stored stays.",
     )
+    hosts = HostsField(
+        required=False,
+        help_text="One a line, such as api.example.com or api.example.com:8443. Calls send the "
+        "secret to no other host; empty: to every host that may be called.",
+    )
 
     class Meta:
         model = Secret
-        fields = ["name"]
+        fields = ["name", "hosts"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -63,10 +89,61 @@ class SecretAdmin(GuardedAdmin):
     """Secrets by name."""
 
     form = SecretForm
-    list_display = ["name", "times_set", "cuid"]
+    list_display = ["name", "hosts_shown", "times_set", "cuid"]
     search_fields = ["name", "=cuid"]
-    fields = ["name", "value", "times_set", "cuid"]
-    readonly_fields = ["times_set", "cuid"]
+    fields = ["name", "value", "hosts", "times_set", "previous_value", "cuid"]
+    readonly_fields = ["times_set", "previous_value", "cuid"]
+    revoke_template = "executions/admin/revoke_secret.html"
+
+    @admin.display(description="hosts")
+    def hosts_shown(self, row: Secret) -> str:
+        """The hosts that it may be sent to."""
+        return ", ".join(row.hosts) or "every host"
+
+    @admin.display(description="previous value")
+    def previous_value(self, row: Secret) -> str:
+        """Until when the value that was replaced is accepted, and the link that revokes it."""
+        if not row.accepts_previous:
+            return "not accepted"
+        return format_html(
+            'accepted until {} <a class="small-button" href="{}">Revoke now…</a>',
+            _until(row),
+            admin_url(Secret, "revoke", row.pk),
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        """The page that revokes before the stock ones."""
+        view = self.admin_site.admin_view(self.revoke_view)
+        revoke = path("<int:pk>/revoke/", view, name="executions_secret_revoke")
+        return [revoke, *super().get_urls()]
+
+    def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """GET says what happens; POST ends the acceptance of the value that was replaced."""
+        self.require(request, "executions.change_secret")
+        row = Secret.objects.filter(pk=pk).first()
+        if row is None:
+            raise Http404
+        back_url = admin_url(Secret, "change", row.pk)
+        if request.method == "POST":
+            if services.revoke_previous_value(row, by=request.user):
+                self.log_change(request, row, "Previous value revoked.")
+                text = format_html("The previous value of “{}” is accepted no longer.", row.name)
+                self.message_user(request, text, messages.SUCCESS)
+            return HttpResponseRedirect(back_url)
+        if not row.accepts_previous:
+            return HttpResponseRedirect(back_url)
+        context = {"title": "Revoke the previous value", "until": _until(row), "back_url": back_url}
+        return self.render_page(request, self.revoke_template, context, row=row)
+
+    def refuse_deletion(self, row: Any) -> None:
+        """Ask whether something live uses the secret."""
+        services.refuse_secret_deletion(row)
+
+
+def _until(row: Secret) -> str:
+    assert row.previous_until is not None
+    until = date_format(localtime(row.previous_until), "DATETIME_FORMAT")
+    return f"{until} ({get_current_timezone_name()})"
 
 
 KINDS["secret"] = Kind(Secret, "name")

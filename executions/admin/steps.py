@@ -70,19 +70,21 @@ def _open_step(
 ) -> OpenStep:
     title = node.data.get("title") or node.label
     votes = list(step.votes.all())
+    found = decisions(execution, step, node, user)
     if step.state == Step.State.INCIDENT or node.type != USER_ACTION:
-        found = decisions(execution, step, node, user)
-        note = "" if found else _note(step, node)
+        is_told = found.votes or step.state == Step.State.INCIDENT
+        note = "" if is_told else _note(step, node)
         return OpenStep(step, title, note=note, child=step.child, decisions=found, votes=votes)
     if not user.has_perm(SUBMIT):
-        return OpenStep(step, title, note="Waits for somebody who may fill in forms.")
+        note = "Waits for somebody who may fill in forms."
+        return OpenStep(step, title, note=note, decisions=found)
     if not may_submit(node.data, user):
-        return OpenStep(
-            step, title, note=f"Assigned to {_assignees(node.data.get('assignees', {}))}."
-        )
+        note = f"Assigned to {_assignees(node.data.get('assignees', {}))}."
+        return OpenStep(step, title, note=note, decisions=found)
     return OpenStep(
         step,
         title,
+        decisions=found,
         form=bound.get(step.cuid) or form_of(step, node),
         url=admin_url(Execution, "submit", execution.pk, step.cuid),
         button=node.data.get("button_label") or "Submit",

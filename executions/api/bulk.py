@@ -21,6 +21,8 @@ from executions.api.serializers import (
     CancelSerializer,
     DecisionSerializer,
     ExecutionSerializer,
+    PostponeSerializer,
+    SkipSerializer,
     StartSerializer,
 )
 from executions.models import OPERATE, Execution
@@ -60,6 +62,18 @@ class BulkCancelItemSerializer(NamedExecutionSerializer, CancelSerializer):
 
 class BulkRetryItemSerializer(NamedExecutionSerializer, DecisionSerializer):
     """What ``retry`` takes, and the execution."""
+
+    dry_run = None  # type: ignore[assignment]
+
+
+class BulkSkipItemSerializer(NamedExecutionSerializer, SkipSerializer):
+    """What ``skip`` takes, and the execution."""
+
+    dry_run = None  # type: ignore[assignment]
+
+
+class BulkPostponeItemSerializer(NamedExecutionSerializer, PostponeSerializer):
+    """What ``postpone`` takes, and the execution."""
 
     dry_run = None  # type: ignore[assignment]
 
@@ -183,6 +197,40 @@ class BulkActions(Resource):
     def bulk_retry(self, request: Request) -> Response:
         """Let a step of each of these try again."""
         return self._each(request, BulkRetryItemSerializer, self._done_by(services.retry))
+
+    @extend_schema(
+        request=_request_of(BulkSkipItemSerializer),
+        parameters=edits.MADE_ONCE,
+        responses=ANSWERS,
+        filters=False,
+    )
+    @action(
+        detail=False,
+        methods=["post"],
+        url_path="bulk/skip",
+        needs=OPERATE,
+        pagination_class=None,
+    )
+    def bulk_skip(self, request: Request) -> Response:
+        """Skip a step of each of these."""
+        return self._each(request, BulkSkipItemSerializer, self._done_by(services.skip))
+
+    @extend_schema(
+        request=_request_of(BulkPostponeItemSerializer),
+        parameters=edits.MADE_ONCE,
+        responses=ANSWERS,
+        filters=False,
+    )
+    @action(
+        detail=False,
+        methods=["post"],
+        url_path="bulk/postpone",
+        needs=OPERATE,
+        pagination_class=None,
+    )
+    def bulk_postpone(self, request: Request) -> Response:
+        """Postpone a step of each of these."""
+        return self._each(request, BulkPostponeItemSerializer, self._done_by(services.postpone))
 
     def _done_by(self, service: Callable[..., Execution]) -> Do:
         def act(values: dict[str, Any]) -> Response:

@@ -307,10 +307,25 @@ class DecisionSerializer(NamedStepSerializer):
     why = StrictCharField(default="", allow_blank=True)
 
 
-class SkipSerializer(DecisionSerializer):
-    """Which exit a step is left by."""
+class ReasonedDecisionSerializer(NamedStepSerializer):
+    """What an operator decides of a step, and why: that is needed."""
+
+    # Blank is refused by the service, as on every other interface.
+    why = StrictCharField(allow_blank=True)
+
+
+class SkipSerializer(ReasonedDecisionSerializer):
+    """Which exit a step is left by; needed where the node has more than one."""
 
     handle = StrictCharField(required=False, allow_null=True, default=None)
+
+
+class PostponeSerializer(ReasonedDecisionSerializer):
+    """The time that a step is to wait until, or its new deadline."""
+
+    until = serializers.DateTimeField(
+        help_text="A time in the future; without a zone it is in TIME_ZONE."
+    )
 
 
 class CancelSerializer(InstructionSerializer):

@@ -23,6 +23,7 @@ from executions.api.serializers import (
     FindingSerializer,
     InventoryModelSerializer,
     ListedExecutionSerializer,
+    PostponeSerializer,
     SkipSerializer,
     StartSerializer,
     StepSerializer,
@@ -168,15 +169,22 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     @action(detail=True, methods=["post"], needs=OPERATE)
     @edit
     def retry(self, request: Request, cuid: str) -> Response:
-        """Let a step that has an incident try again."""
+        """Begin an open step again: an incident, a wait, a webhook, or a call that is tried."""
         return self._do(request, DecisionSerializer, services.retry)
 
     @extend_schema(request=SkipSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
     @action(detail=True, methods=["post"], needs=OPERATE)
     @edit
     def skip(self, request: Request, cuid: str) -> Response:
-        """Leave a step that has an incident by the exit that is named."""
+        """Close an open step that nobody has done, and go on by the exit that is named."""
         return self._do(request, SkipSerializer, services.skip)
+
+    @extend_schema(request=PostponeSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
+    @action(detail=True, methods=["post"], needs=OPERATE)
+    @edit
+    def postpone(self, request: Request, cuid: str) -> Response:
+        """Move the date of a wait or of a scheduled start, or the deadline of a step."""
+        return self._do(request, PostponeSerializer, services.postpone)
 
     @extend_schema(
         request=CancelSerializer, parameters=MADE_ONCE, responses={201: ExecutionSerializer}

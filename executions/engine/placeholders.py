@@ -51,9 +51,17 @@ def names_in(value: object) -> set[str]:
     return {name for name in _named_in(value) if not name.startswith("secret:")}
 
 
-def secrets_in(value: object) -> set[str]:
-    """The secrets that the texts inside a JSON value name."""
-    return {found[1] for name in _named_in(value) if (found := _SECRET.fullmatch(name))}
+def secrets_in(value: object, at: str = "") -> Iterator[tuple[str, str]]:
+    """Yield pointer and name of every secret that the texts inside a JSON value name."""
+    if isinstance(value, str):
+        names = (_SECRET.fullmatch(match[1].strip()) for match in _ANY.finditer(value))
+        yield from ((at, found[1]) for found in names if found)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from secrets_in(item, below(at, index))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from secrets_in(item, below(at, key))
 
 
 def _named_in(value: object) -> set[str]:

@@ -174,9 +174,11 @@ class NodeVisit:
         self.advance.touch(self.step)
 
     def reopen(self) -> None:
-        """Forget the incident; the node is entered once more."""
+        """Forget the incident and the deadline; the node is entered once more."""
         self.step.state = StepState.OPEN
         self.step.incident = None
+        self.step.due_at = None
+        self.step.overdue = False
         self.step.attempt += 1
         self.advance.touch(self.step)
 

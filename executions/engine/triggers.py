@@ -22,7 +22,7 @@ def _unknown(data: Mapping[str, Any], known: Iterable[str]) -> Iterator[tuple[st
 
 
 class _Plain:
-    """What the details of most triggers have: no rule."""
+    """What the details of most triggers have: no rule and no secret."""
 
     def comparison_problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield nothing: nothing is compared."""
@@ -31,6 +31,10 @@ class _Plain:
     def normalized(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the details as they are."""
         return data
+
+    def secrets(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield nothing: it uses no secret."""
+        return iter(())
 
 
 class Manual(_Plain):
@@ -126,12 +130,17 @@ class Webhook(_Plain):
     name = "webhook"
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Check the name; whether the secret exists is not known here."""
+        """Check the name; whether the secret exists, the guard of secrets says."""
         yield from _unknown(data, ("secret",))
         secret = data.get("secret")
         if not isinstance(secret, str) or not re.fullmatch(NAME, secret):
             detail = f"'secret' must name the secret that signs, not {kind(secret)}."
             yield ("/secret" if "secret" in data else ""), detail
+
+    def secrets(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the secret that signs."""
+        if isinstance(data.get("secret"), str):
+            yield "/secret", data["secret"]
 
     def told(self, data: Mapping[str, Any]) -> str:
         """Whose POST."""

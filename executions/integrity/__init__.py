@@ -17,6 +17,7 @@ from executions.integrity.contexts import (
 )
 from executions.integrity.frozen import closures, cycles, versions
 from executions.integrity.house import audit_log, changes_on_hold, nowhere, opened_seals
+from executions.integrity.secrets import secrets
 from executions.integrity.standing import calling_steps, jobs, open_steps, pinned_children, places
 from executions.integrity.violation import REPAIR, Violation
 from workflows.locks import stable_snapshot
@@ -35,6 +36,7 @@ LAWS: tuple[Callable[[], Iterator[Violation]], ...] = (
     places,
     jobs,
     waiting_joins,
+    secrets,
     opened_seals,
     nowhere,
     changes_on_hold,
@@ -67,6 +69,7 @@ __all__ = [
     "opened_seals",
     "pinned_children",
     "places",
+    "secrets",
     "stable_snapshot",
     "versions",
     "violations",

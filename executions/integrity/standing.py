@@ -17,7 +17,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     JobKind.TIMER: ("start", "wait"),
     JobKind.MAIL: ("notify",),
     JobKind.CALL: ("http_request",),
-    JobKind.DEADLINE: ("user_action", "approval"),
+    JobKind.DEADLINE: ("user_action", "approval", "webhook"),
 }
 """The job that an open step with a time has, by the types of nodes."""
 

@@ -6,7 +6,12 @@ from executions.models.execution import LIVE, OPERATE, START, SUBMIT, Execution,
 from executions.models.job import PERFORMED, Job, JobKind
 from executions.models.outgoing_delivery import REDELIVER, DeliveryAttempt, OutgoingDelivery
 from executions.models.pin import Pin
-from executions.models.secret import Secret, SecretUnreadable
+from executions.models.secret import (
+    Secret,
+    SecretNotForHost,
+    SecretUnreadable,
+    secrets_written,
+)
 from executions.models.step import FOR_PEOPLE, OPEN, OPEN_INDEX, SLEEPING, Step, StepState
 from executions.models.subscription import EVENTS, TEST, SigningSecret, Subscription
 from executions.models.triggered import Delivery, TriggeredStart
@@ -41,6 +46,7 @@ __all__ = [
     "OutgoingDelivery",
     "Pin",
     "Secret",
+    "SecretNotForHost",
     "SecretUnreadable",
     "SigningSecret",
     "Status",
@@ -49,4 +55,5 @@ __all__ = [
     "Subscription",
     "TriggeredStart",
     "Vote",
+    "secrets_written",
 ]

@@ -9,11 +9,18 @@ from executions.services.bulk import forget_bulk_operations
 from executions.services.deliveries import deliver, purge_deliveries
 from executions.services.ending import cancel
 from executions.services.hook_starts import forget_deliveries, start_by_delivery
+from executions.services.interventions import postpone, retry, skip, wake
 from executions.services.jobs import come_back, give_up, hold, keep_result, put_off
 from executions.services.legacy import Malformed, import_legacy
 from executions.services.repairs import Report, repair
+from executions.services.secret_edits import (
+    forget_previous_values,
+    refuse_secret_deletion,
+    refuse_secret_renaming,
+    revoke_previous_value,
+)
 from executions.services.starting import restart, start
-from executions.services.steps import retry, save_draft, skip, submit, vote, wake
+from executions.services.steps import save_draft, submit, vote
 from executions.services.subscriptions import (
     OVERLAP,
     give_secret,
@@ -34,19 +41,24 @@ __all__ = [
     "due_starts",
     "forget_bulk_operations",
     "forget_deliveries",
+    "forget_previous_values",
     "give_secret",
     "give_up",
     "hold",
     "import_legacy",
     "keep_result",
+    "postpone",
     "purge_deliveries",
     "put_off",
     "read",
     "redeliver",
+    "refuse_secret_deletion",
+    "refuse_secret_renaming",
     "refuse_url",
     "repair",
     "restart",
     "retry",
+    "revoke_previous_value",
     "rotate_secret",
     "save_draft",
     "serve_due_starts",

@@ -29,7 +29,7 @@ from executions.models import (
     StepState,
 )
 from executions.services.ending import cancel
-from executions.services.steps import retry, wake
+from executions.services.interventions import retry, wake
 from workflows import locks
 from workflows.counted import BoundedCount
 from workflows.models.audit import record_refusal

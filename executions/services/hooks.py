@@ -88,12 +88,12 @@ def judge_delivery(
 ) -> None:
     """Raises ``NotSigned``, or ``HookUnready`` where the secret cannot be read."""
     try:
-        secret = Secret.value_of(secret_name)
+        secrets = Secret.named(secret_name).accepted()
     except SecretUnreadable as error:
         logger.error("A delivery to %s cannot be judged: %s", cuid, error)
         raise HookUnready("The delivery cannot be judged now.") from None
-    expected = signature(secret, cuid, timestamp, body)
-    is_signed = hmac.compare_digest(expected.encode(), signed.encode())
+    expected = [signature(secret, cuid, timestamp, body).encode() for secret in secrets]
+    is_signed = any(hmac.compare_digest(known, signed.encode()) for known in expected)
     # Digits of any script are decimal too; a time is written in these.
     is_time = timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12
     now = timezone.now().timestamp()

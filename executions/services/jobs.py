@@ -84,7 +84,8 @@ def hold(job: Job, lease: timedelta) -> Held | None:
         data=node.data,
         fields=frozen.get("fields", {}),
         attempt=job.attempt + 1,
-        read_secret=Secret.value_of,
+        # No field changes the host of an address.
+        read_secret=partial(Secret.value_for, url=node.data.get("url", "")),
     )
     performed = partial(deadline.tell, node) if is_notice else manager.behaviour(node).perform
     return Held(performed, task)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from executions.engine import placeholders
-from executions.engine.nodes.webhook import WEBHOOK
 from executions.models import Secret
+from workflows import guards
 from workflows.services.files import Item
 
 
@@ -26,8 +25,6 @@ def missing_secrets(items: Iterable[Item]) -> list[str]:
 
 
 def _named(item: Item) -> set[str]:
-    found = placeholders.secrets_in(item.source)
-    found |= {node["data"]["secret"] for node in item.source["nodes"] if node["type"] == WEBHOOK}
-    if item.entry.trigger == WEBHOOK:
-        found.add(item.entry.trigger_data["secret"])
-    return found
+    named = guards.secrets_in(item.source)
+    named += guards.secrets_of_trigger(item.entry.trigger, item.entry.trigger_data)
+    return {name for _, name in named}

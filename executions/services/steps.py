@@ -1,28 +1,21 @@
-"""What people do at the open steps of an execution: forms, votes, and what an operator decides."""
+"""What people do at the open steps of an execution: forms and votes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 
 from executions import guards
 from executions.engine.advance import Advance
-from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import is_among, may_submit, voters
-from executions.engine.run import NodeVisit
-from executions.models import Execution, Step, StepState, Vote
+from executions.models import Execution, Step, Vote
 from executions.services.advancing import locked_advance, unlocked_advance, visit_to
 from workflows import locks
 from workflows.database_refusals import translated
 from workflows.graph import Node
 from workflows.jsontext import quoted, unstorable_in
-from workflows.models.audit import Action, attempting, record, told
-from workflows.refusals import Attempt, Problem
-
-DB = "default"
+from workflows.refusals import Problem
 
 
 @translated
@@ -131,133 +124,3 @@ def vote(
         visit.behaviour.decide(visit, votes, len(may_vote))
         visit.advance.finish()
         return visit.run.execution
-
-
-def wake(
-    execution: Execution,
-    *,
-    node: str | None = None,
-    step: str | None = None,
-    by: Any = None,
-    why: str = "",
-) -> Execution:
-    """Let a step that sleeps go on before its time.
-
-    Raises:
-        guards.NotOpen, guards.Ended: as ``submit``.
-        behaviour.NotAwaited: the step does not sleep.
-    """
-
-    def go_on(visit: NodeVisit) -> None:
-        _require(visit.step, StepState.OPEN)
-        visit.behaviour.wake(visit)
-
-    return _Decision(execution, Action.WOKEN, node, step, by, why).make(go_on)
-
-
-def retry(
-    execution: Execution,
-    *,
-    node: str | None = None,
-    step: str | None = None,
-    by: Any = None,
-    why: str = "",
-) -> Execution:
-    """Let a step that has an incident try again: a new child, another look at the field.
-
-    Raises:
-        guards.NotOpen, guards.Ended: as ``submit``.
-        guards.NoIncident: the step has none.
-    """
-
-    def go_on(visit: NodeVisit) -> None:
-        _require(visit.step, StepState.INCIDENT)
-        visit.reopen()
-        visit.behaviour.enter(visit)
-
-    return _Decision(execution, Action.RETRIED, node, step, by, why).make(go_on)
-
-
-def skip(
-    execution: Execution,
-    *,
-    handle: str | None = None,
-    node: str | None = None,
-    step: str | None = None,
-    by: Any = None,
-    why: str = "",
-) -> Execution:
-    """Leave a step that has an incident by the exit that the operator names.
-
-    So too an approval for which too few are left who may vote: nobody else could end it.
-
-    Raises:
-        guards.NotOpen, guards.Ended: as ``submit``.
-        guards.NoIncident: the step has none.
-        guards.NoSuchHandle: the node has no such exit, or has several and none was named.
-    """
-
-    def go_on(visit: NodeVisit) -> None:
-        behaviour = visit.behaviour
-        if not isinstance(behaviour, Approval) or behaviour.can_be_approved(
-            visit.node.data, len(voters(visit.node.data))
-        ):
-            _require(visit.step, StepState.INCIDENT)
-        handles = behaviour.handles(visit.node.data)
-        if handles is not None and handle not in handles:
-            known = ", ".join(quoted(name) for name in handles)
-            raise guards.NoSuchHandle(
-                f"Name the exit to leave by: {known}.",
-                problems=[Problem("/handle", guards.NoSuchHandle.code, f"One of: {known}.")],
-            )
-        if handles is None and handle is not None:
-            raise guards.NoSuchHandle(f"Node {quoted(visit.node.id)} has no named exits.")
-        if behaviour.ends:
-            visit.finish()
-        elif behaviour.forks:
-            visit.fork()
-        else:
-            visit.leave(handle, output={"skipped": True})
-
-    return _Decision(execution, Action.SKIPPED, node, step, by, why).make(go_on)
-
-
-def _require(step: Step, state: StepState) -> None:
-    if step.state == state:
-        return
-    if state == StepState.INCIDENT:
-        raise guards.NoIncident(f"Step “{step.label}” has no incident.")
-    raise guards.NoIncident(f"Step “{step.label}” has an incident: retry it or skip it.")
-
-
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    """What an operator decides at an open step: in the log, whether it is refused or made."""
-
-    execution: Execution
-    action: Action
-    node: str | None
-    step: str | None
-    by: Any
-    why: str
-
-    def make(self, go_on: Callable[[NodeVisit], None]) -> Execution:
-        attempt = self._told(self.execution, after={"node": self.node or self.step})
-        with attempting(lambda: [attempt], using=DB):
-            return self._made(go_on)
-
-    @translated
-    @locks.retrying
-    def _made(self, go_on: Callable[[NodeVisit], None]) -> Execution:
-        with transaction.atomic():
-            visit = visit_to(locked_advance(self.execution, self.by), self.node, self.step)
-            current = visit.run.execution
-            before = {"status": current.status, "incident": visit.step.incident}
-            go_on(visit)
-            visit.advance.finish()
-            after = {"status": current.status, "node": visit.node.id}
-            record([self._told(current, before=before, after=after)], using=DB)
-            return current
-
-    def _told(self, execution: Execution, **values: Any) -> Attempt:
-        return told(execution, self.action, why=self.why, by=self.by, **values)

@@ -441,7 +441,13 @@ def last_entry_deleted(world: World) -> str:
     return str(last)
 
 
+def trigger_without_secret(world: World) -> str:
+    change(world.idle, trigger="webhook", trigger_data={"secret": "GONE"})
+    return str(world.idle.cuid)
+
+
 CHOSEN: dict[str, tuple[str, Callable[[World], str]]] = {
+    "secret of a trigger gone": ("L9", trigger_without_secret),
     "source edited": ("L4", source_edited),
     "version deleted": ("key", version_deleted),
     "entity deleted": ("key", entity_deleted),

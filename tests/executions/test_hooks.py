@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from django.db import connection
 from django.test import Client
 
-from executions import background, services
+from executions import background, integrity, services
 from executions.models import Execution, Job, Secret, Status
 from executions.services.hooks import signature
 from tests.commands import run
@@ -197,11 +197,16 @@ def test_only_posts() -> None:
     assert Client().get("/hooks/nothing/").status_code == 405
 
 
-def test_a_secret_that_is_gone(secret: Secret) -> None:
+def test_a_delivery_is_tried_again_when_the_secret_is_gone(secret: Secret) -> None:
     execution = waiting()
-    secret.delete()
+    Secret._base_manager.filter(pk=secret.pk)._raw_delete("default")
     assert deliver(execution).status_code == 503
     assert state(execution) == "open"
+    (found,) = integrity.violations()
+    assert (found.law, found.cuid) == ("L9", execution.version.cuid)
+    assert "Create the secret “HOOK”" in found.remedy
+    Secret.objects.create(name="HOOK", encrypted=secret.encrypted)
+    assert deliver(execution).status_code == 200
 
 
 def test_a_deadline_marks_it() -> None:

@@ -136,27 +136,27 @@ class TestIncident:
 
     def test_skip_leaves_by_the_only_exit(self, scenario: Scenario) -> None:
         execution, _ = self.failing(scenario)
-        assert services.skip(execution, node="call").status == Status.COMPLETED
+        assert services.skip(execution, node="call", why="done by hand").status == Status.COMPLETED
         assert last().action == "skipped"
 
     def test_skip_leaves_by_the_exit_that_is_named(self) -> None:
         execution = started(waiting(at_field="due"), due="soon")
         with pytest.raises(guards.NoSuchHandle, match="has no named exits"):
-            services.skip(execution, node="sleep", handle="x")
-        assert services.skip(execution, node="sleep").status == Status.COMPLETED
+            services.skip(execution, node="sleep", handle="x", why="w")
+        assert services.skip(execution, node="sleep", why="w").status == Status.COMPLETED
 
     def test_skip_of_a_node_with_named_exits(self) -> None:
         execution = started(choosing())
         fail_at(execution, "form", "way", "condition")
         with pytest.raises(guards.NoSuchHandle, match="Name the exit to leave by: 'on', 'default'"):
-            services.skip(execution, node="way")
-        assert services.skip(execution, node="way", handle="on").status == Status.COMPLETED
+            services.skip(execution, node="way", why="w")
+        assert services.skip(execution, node="way", handle="on", why="w").status == Status.COMPLETED
 
-    def test_what_has_no_incident_is_neither_retried_nor_skipped(self, scenario: Scenario) -> None:
+    def test_an_open_form_is_not_retried(self, scenario: Scenario) -> None:
         execution = scenario.start()
-        for service in (services.retry, services.skip):
-            with pytest.raises(guards.NoIncident):
-                service(execution, node="form")
+        with pytest.raises(guards.NoIncident) as refused:
+            services.retry(execution, node="form")
+        assert [remedy.code for remedy in refused.value.remedies] == ["skip"]
         assert (last().refused, last().code) == (True, "no_incident")
 
 

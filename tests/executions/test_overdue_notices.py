@@ -12,7 +12,7 @@ from django.core.mail import EmailMessage
 from django.test import Client
 
 from executions import background, services
-from executions.models import Execution, Job, Status, Step
+from executions.models import Execution, Job, Secret, Status, Step
 from tests.executions.engine.test_branches import source, started
 from tests.factories import UserFactory
 from tests.workflows.api.clients import Client as ApiClient
@@ -138,6 +138,7 @@ def test_whoever_claimed_it_before_another_tells_nobody() -> None:
 )
 def test_an_approval_and_a_webhook_tell_too(kind: str, data: dict[str, Any]) -> None:
     UserFactory(username="ada")
+    Secret.objects.create(name="key", encrypted="")
     told = {"deadline": {"after": 60, "notify": TO}}
     edges = ["n.approved>end", "n.rejected>end"] if kind == "approval" else ["n>end"]
     nodes: dict[str, Any] = {"start": "start", "n": {"type": kind, "data": {**data, **told}}}

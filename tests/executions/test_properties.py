@@ -78,7 +78,7 @@ class World:
                 services.retry(execution, step=at)
             else:
                 handles = {"condition": "default", "approval": "approved"}
-                services.skip(execution, step=at, handle=handles.get(step.type))
+                services.skip(execution, step=at, handle=handles.get(step.type), why="w")
         elif step.type == "user_action":
             services.submit(execution, step=at, data={"again": luck and not carry_on})
         elif step.type == "approval":

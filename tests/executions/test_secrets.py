@@ -73,7 +73,7 @@ def test_the_audit_log_has_the_name_alone() -> None:
     entries = list(AuditEntry.objects.filter(kind="secret").order_by("id"))
     assert [entry.action for entry in entries] == ["created", "changed", "deleted"]
     assert entries[1].after == {"times_set": 2}
-    assert entries[2].before == {"name": "TOKEN", "times_set": 2}
+    assert entries[2].before == {"name": "TOKEN", "times_set": 2, "hosts": []}
 
 
 def test_a_new_key_stands_before_the_old_one(settings: Any, key: str) -> None:
@@ -161,9 +161,14 @@ class TestInACall:
         assert VALUE not in everything() + caplog.text
 
     def test_one_that_is_not_there_is_an_incident_at_once(self, server: Server) -> None:
-        _, step = called(server.url(), headers=HEADERS)
+        secret = stored()
+        execution = started(calling(server.url(), headers=HEADERS))
+        Secret._base_manager.filter(pk=secret.pk)._raw_delete("default")
+        background.serve_due()
+        step = execution.steps.get(node_id="call")
         assert step.incident is not None and step.incident["code"] == "no_secret"
         assert "“TOKEN”" in step.incident["detail"] and not server.received
+        stored()
 
     def test_without_a_key_the_setting_is_named(self, server: Server, settings: Any) -> None:
         stored()

@@ -12,7 +12,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from executions import due, services, tasks
-from executions.models import Entity, Execution, Finding, InventoryModel, TriggeredStart
+from executions.models import (
+    Entity,
+    Execution,
+    Finding,
+    InventoryModel,
+    Secret,
+    TriggeredStart,
+)
 from executions.services import triggering
 from tests.factories import (
     FindingFactory,
@@ -362,6 +369,7 @@ def test_more_than_an_edit_waits_for_is_left_to_the_background(kind: FindingType
 def test_an_edit_that_sets_nothing_off_takes_one_statement_more_at_the_most(
     kind: FindingType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    Secret.objects.create(name="HOOK", encrypted="")
     for _ in range(5):
         waiting(FindingTypeFactory(), "changed")
         waiting(FindingTypeFactory(), "created")

@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 
 from executions import services as running
-from executions.models import Execution
+from executions.models import Execution, Secret
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, drawn, form
 from tests.workflows.api.clients import Client, assert_problem, client_of
 from workflows import services
@@ -65,6 +65,7 @@ def test_details_that_mean_something_are_kept(
     asked = {"title": "New", "entity_name_type": kind.cuid, "trigger": trigger}
     body = api.post("workflows/", {**asked, "trigger_data": data}).json()
     assert (body["trigger"], body["trigger_data"]) == (trigger, data)
+    Secret.objects.create(name="HOOK", encrypted="")
     workflow = WorkflowFactory()
     workflow.trigger, workflow.trigger_data = trigger, data
     workflow.full_clean()

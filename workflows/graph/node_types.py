@@ -111,6 +111,10 @@ class NodeType:
         """Return sound data in the spelling in which they are stored."""
         return data
 
+    def secrets(self, data: Mapping[str, Any]) -> Problems:
+        """Yield pointer and name of each secret that ``data`` uses; asked of unsound data too."""
+        return iter(())
+
     def handles(self, data: Mapping[str, Any]) -> tuple[str, ...] | None:
         """Return the named exits, or None for the one exit; asked of unsound data too."""
         return self.exits or None

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from workflows.guards.blocking import blocking_executions, blocking_workflows, count
-from workflows.refusals import Blockers, Refusal, Remedy
+from workflows.refusals import Blockers, Problem, Refusal, Remedy
 
 
 class Referenced(Refusal):
@@ -27,6 +27,47 @@ class TypeInUse(Refusal):
     """Cannot delete this type: it is in use."""
 
     code = "type_in_use"
+
+
+class InUse(Refusal):
+    """Live executions or active workflows use it."""
+
+    code = "in_use"
+
+
+def refuse_in_use(
+    named: str,
+    executions: QuerySet[Any],
+    workflows: QuerySet[Any],
+    *,
+    edit: str,
+    remedies: Iterable[Remedy],
+    pointer: str = "",
+) -> None:
+    """Raises ``InUse`` when one of these live executions or active workflows is there.
+
+    Args:
+        named: what is in use, as the message names it: "the secret “CRM”".
+        edit: "delete", "rename".
+        remedies: what can be done instead.
+        pointer: the field that the edit would write.
+    """
+    runs, running = blocking_executions(executions)
+    rows, total = blocking_workflows(workflows)
+    if not running and not total:
+        return
+    users = [count(running, "live execution")] if running else []
+    users += [count(total, "active workflow")] if total else []
+    detail = (
+        f"Cannot {edit} {named}: {' and '.join(users)} "
+        f"{'uses' if running + total == 1 else 'use'} it."
+    )
+    raise InUse(
+        detail,
+        problems=[Problem(pointer, InUse.code, detail)] if pointer else (),
+        blockers=Blockers(runs, rows, running + total),
+        remedies=remedies,
+    )
 
 
 def refuse_referenced(callers: QuerySet[Any], *, edit: str) -> None:

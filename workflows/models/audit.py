@@ -49,6 +49,7 @@ class Action(models.TextChoices):
     RETRIED = "retried", "Retried"
     SKIPPED = "skipped", "Skipped"
     WOKEN = "woken", "Woken early"
+    POSTPONED = "postponed", "Postponed"
     STARTED = "started", "Started by its trigger"
 
 

@@ -115,6 +115,17 @@ class WorkflowEdit:
         if self._returns:
             self._judge_return()
         self._judge_trigger()
+        if self.state == Workflow.State.ACTIVE:
+            self._judge_secrets()
+
+    def _judge_secrets(self) -> None:
+        """What an active workflow and its trigger name exists; a draft may wait for it."""
+        stored = self.stored_row
+        if stored.state != Workflow.State.ACTIVE:
+            guards.refuse_unknown_secrets(stored.latest_version.source)
+        elif (self.trigger, self.trigger_data) == (stored.trigger, stored.trigger_data):
+            return
+        guards.refuse_unknown_secret_of_trigger(self)
 
     def _judge_trigger(self) -> None:
         stored = self.stored_row

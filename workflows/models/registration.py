@@ -32,10 +32,12 @@ def takers(using: str, context_keys: Iterable[str], without: Iterable[int]) -> Q
 def refuse_new(rows: Sequence[Workflow], using: str) -> None:
     """Judge what starts workflows that are not stored yet.
 
-    Raises ``guards.InvalidTrigger`` and ``guards.TriggerTaken``.
+    Raises ``guards.InvalidTrigger``, ``guards.UnknownSecret`` and ``guards.TriggerTaken``.
     """
     for row in rows:
         guards.refuse_trigger(row)
+        if row.state == row.State.ACTIVE:
+            guards.refuse_unknown_secret_of_trigger(row)
     keys = [row.context.key for row in rows if row.starts_on_creation]
     if keys:
         # A bulk statement may update what is there by that name already.
@@ -67,6 +69,6 @@ def on_field() -> Iterator[None]:
     """Let what a form is refused for its trigger stand on the field that it points at."""
     try:
         yield
-    except (guards.InvalidTrigger, guards.TriggerTaken) as refusal:
+    except (guards.InvalidTrigger, guards.UnknownSecret, guards.TriggerTaken) as refusal:
         pointer = refusal.problems[0].pointer if refusal.problems else "/trigger"
         raise ValidationError({pointer.split("/")[1]: refusal}) from None

@@ -39,6 +39,7 @@ def save_graph(
     dry_run: bool = False,
     read: str = "",
     check: Callable[[], None] | None = None,
+    allow_unknown: bool = False,
 ) -> SavedGraph:
     """Give the workflow a version with this graph; the latest one is replaced if nothing has it.
 
@@ -48,10 +49,12 @@ def save_graph(
         read: the cuid of the version that the graph was drawn from; a version that nothing has is
             replaced under its number.
         check: asked under the locks, before the first write.
+        allow_unknown: take a graph that names secrets which do not exist yet.
 
     Raises:
         graph.WorkflowValidationError: the graph is malformed, a callee is missing, retired
-            or of another context, or the calls would have a cycle; all problems at once.
+            or of another context, the calls would have a cycle, or a secret does not exist;
+            all problems at once.
         guards.StaleVersion: another version has been saved since, under the same number too.
     """
 
@@ -59,7 +62,8 @@ def save_graph(
         asked = {"based_on": based_on, "notes": notes}
         return [told(workflow, Action.GRAPH_SAVED, after=asked, why=notes, by=by)]
 
-    with nullcontext() if dry_run else attempting(attempt, using=DB):
+    is_tried = nullcontext() if dry_run else attempting(attempt, using=DB)
+    with is_tried, guards.allowing_unknown(allow_unknown):
         return _save_graph(workflow, source, based_on, by, notes, dry_run, read, check)
 
 
@@ -80,7 +84,7 @@ def _save_graph(
     source = normalized(source)
     with transaction.atomic():
         own = _lock_for_save(workflow, graph)
-        _judge_calls(own, source, graph)
+        _judge(own, source, graph)
         latest = own.latest_version
         if latest.number != based_on:
             raise guards.StaleVersion(
@@ -118,7 +122,7 @@ def graph_problems(workflow: Workflow, source: object) -> list[Problem]:
     try:
         graph = parse(source, is_new=True)
         assert isinstance(source, dict)
-        _judge_calls(workflow, source, graph)
+        _judge(workflow, source, graph)
     except WorkflowValidationError as refusal:
         return refusal.problems
     return []
@@ -149,6 +153,23 @@ def _lock_for_save(workflow: Workflow, graph: Graph) -> Workflow:
     if found is None:
         raise guards.Gone(f"The workflow “{workflow}” has been deleted.")
     return found
+
+
+def _judge(workflow: Workflow, source: dict[str, Any], graph: Graph) -> None:
+    """Judge the calls and the secrets of a graph; all problems are told at once."""
+    problems: list[Problem] = []
+    try:
+        _judge_calls(workflow, source, graph)
+    except WorkflowValidationError as refusal:
+        problems += refusal.problems
+    try:
+        guards.refuse_unknown_secrets(source)
+    except WorkflowValidationError as refusal:
+        if not problems:
+            raise
+        problems += refusal.problems
+    if problems:
+        raise WorkflowValidationError(problems)
 
 
 def _judge_calls(workflow: Workflow, source: dict[str, Any], graph: Graph) -> None:

@@ -110,6 +110,9 @@ class Vote(Protocol):
 class Behaviour(NodeType, ABC):
     """A node type that can run. An instance holds no state: it serves every execution."""
 
+    can_begin_again: bool = False
+    """An operator may begin its open step again; an incident may always be."""
+
     @abstractmethod
     def enter(self, visit: Visit) -> None:
         """Do what the node does when an execution arrives."""

@@ -77,6 +77,7 @@ class HttpRequest(Behaviour):
 
     name = "http_request"
     title = "HTTP request"
+    can_begin_again = True
     schema: ClassVar = {
         "properties": {
             "method": {
@@ -148,6 +149,11 @@ class HttpRequest(Behaviour):
         """Yield the field that the answer is saved to; it may hold anything."""
         if name := data.get("save_to"):
             yield name, ANY
+
+    def secrets(self, data: Mapping[str, Any]) -> Problems:
+        """Yield the secrets that the headers and the body send."""
+        for key in ("headers", "body"):
+            yield from placeholders.secrets_in(data.get(key), below("", key))
 
     def enter(self, visit: Visit) -> None:
         """Leave the call to the background."""

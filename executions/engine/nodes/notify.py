@@ -19,6 +19,7 @@ class Notify(Behaviour):
     """
 
     name = "notify"
+    can_begin_again = True
     schema: ClassVar = {
         "properties": mail.PROPERTIES,
         "required": ["to", "subject"],

@@ -30,7 +30,7 @@ class Task:
                     raise LookupError("Secrets cannot be read here.")
                 self._revealed[name] = self.read_secret(name)
             except LookupError as error:
-                raise GiveUp("no_secret", str(error)) from None
+                raise GiveUp(getattr(error, "incident_code", "no_secret"), str(error)) from None
         return self._revealed[name]
 
     def redacted(self, value: Any) -> Any:

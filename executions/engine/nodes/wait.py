@@ -37,6 +37,7 @@ class Wait(Behaviour):
     """
 
     name = "wait"
+    can_begin_again = True
     schema: ClassVar = {
         "properties": {
             "interval": {

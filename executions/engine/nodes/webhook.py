@@ -15,6 +15,7 @@ from executions.engine.nodes.deadline import (
 )
 from executions.engine.rule_literals import ANY
 from executions.models.secret import NAME
+from workflows.graph import Problems
 
 WEBHOOK = "webhook"
 
@@ -23,6 +24,7 @@ class Webhook(Behaviour):
     """Waits for a POST that is signed with ``secret``; its JSON may be saved to a field."""
 
     name = WEBHOOK
+    can_begin_again = True
     schema: ClassVar = {
         "properties": {
             "secret": {
@@ -46,6 +48,11 @@ class Webhook(Behaviour):
         """Yield the field that the answer is saved to; it may hold anything."""
         if name := data.get("save_to"):
             yield name, ANY
+
+    def secrets(self, data: Mapping[str, Any]) -> Problems:
+        """Yield the secret that signs."""
+        if isinstance(data.get("secret"), str):
+            yield "/secret", data["secret"]
 
     def enter(self, visit: Visit) -> None:
         """Wait for the call."""

@@ -82,7 +82,8 @@ def test_who_may_not_vote_is_told_so(operator: Client) -> None:
 def test_an_approval_that_nobody_can_give_is_skipped_by_a_named_exit(operator: Client) -> None:
     execution = started(approving(users=["nobody"]))
     shown = asked(operator, execution, "skip")
-    assert "<option>approved</option><option>rejected</option>" in shown
+    assert '<option value="approved">approved</option>' in shown
+    assert '<option value="rejected">rejected</option>' in shown
     decide(operator, execution, "skip", handle="approved", note="the committee is gone")
     assert status(execution) == Status.COMPLETED
 
@@ -108,7 +109,9 @@ def test_an_incident_is_retried_or_skipped(operator: Client) -> None:
     assert "closed without having been done" in asked(operator, execution, "skip")
     decide(operator, execution, "retry")
     assert "attempt 2" in text(operator.get(page(execution)))
-    decide(operator, execution, "skip")
+    assert "This field is required." in text(decide(operator, execution, "skip", note=" "))
+    assert status(execution) == Status.WAITING
+    decide(operator, execution, "skip", note="by hand")
     assert status(execution) == Status.COMPLETED
 
 
@@ -116,9 +119,14 @@ def test_a_skip_names_one_of_the_exits(operator: Client) -> None:
     execution = started(choosing())
     fail_at(execution, "form", "way", "condition")
     shown = asked(operator, execution, "skip")
-    assert "<option>on</option><option>default</option>" in shown
-    assert "Name the exit to leave by" in told(decide(operator, execution, "skip"))[0]
-    decide(operator, execution, "skip", handle="on")
+    assert '<option value="on">on</option>' in shown
+    assert '<option value="default">default</option>' in shown
+    assert "This field is required." in text(decide(operator, execution, "skip", note="by hand"))
+    assert "not one of the available" in text(
+        decide(operator, execution, "skip", handle="x", note="by hand")
+    )
+    assert status(execution) == Status.WAITING
+    decide(operator, execution, "skip", handle="on", note="by hand")
     assert status(execution) == Status.COMPLETED
 
 
@@ -140,6 +148,80 @@ def test_who_may_only_look_has_no_buttons(scenario: Scenario) -> None:
     watcher = staff(*VIEW)
     assert "Go on now" not in text(watcher.get(page(execution)))
     assert decide(watcher, execution, "wake").status_code == 403
+
+
+def test_a_form_is_skipped_with_a_reason(operator: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    assert "closed without having been done" in asked(operator, execution, "skip")
+    assert "This field is required." in text(decide(operator, execution, "skip"))
+    response = decide(operator, execution, "skip", note="nobody is left")
+    assert told(response) == ["Done: skip it. The execution is completed now."]
+    entry = AuditEntry.objects.filter(action="skipped").get()
+    assert (entry.face, entry.why) == ("admin", "nobody is left")
+
+
+def test_an_approval_shows_votes_and_the_buttons_of_an_operator(operator: Client) -> None:
+    UserFactory(username="ada")
+    execution = started(approving(users=["ada"]))
+    shown = text(operator.get(page(execution)))
+    assert "Skip it…" in shown
+    assert 'value="Approve"' not in shown
+    assert "The votes so far stay" in asked(operator, execution, "skip")
+
+
+def test_a_wait_is_postponed(operator: Client) -> None:
+    execution = started(waiting(interval="P1D"))
+    assert "In the time zone UTC." in asked(operator, execution, "postpone")
+    sent = {"until": "2099-06-01T12:00", "note": "the audit is later"}
+    response = decide(operator, execution, "postpone", **sent)
+    assert told(response) == ["Done: postpone. The execution is waiting now."]
+    due = execution.steps.open().get().due_at
+    assert due is not None and due.isoformat() == "2099-06-01T12:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        ("2001-01-01T00:00", "Choose a time in the future."),
+        ("soon", "Enter a valid date/time."),
+        ("", "This field is required."),
+    ],
+)
+def test_a_wrong_time_is_told_beside_what_was_typed(
+    operator: Client, until: str, said: str
+) -> None:
+    execution = started(waiting(interval="P1D"))
+    shown = text(decide(operator, execution, "postpone", until=until, note="typed by me"))
+    assert said in shown
+    assert "typed by me" in shown
+
+
+def test_a_wait_is_begun_again(operator: Client) -> None:
+    execution = started(waiting(interval="P1D"))
+    assert "Its dates are computed anew." in asked(operator, execution, "retry")
+    decide(operator, execution, "retry")
+    assert execution.steps.open().get().attempt == 2
+
+
+def test_a_step_that_was_done_meanwhile_is_told_on_the_execution(
+    operator: Client, scenario: Scenario
+) -> None:
+    execution = scenario.start()
+    step = execution.steps.open().get()
+    services.submit(execution, node="form", data={"note": "n"})
+    args = [execution.pk, step.cuid, "skip"]
+    address = reverse("admin:executions_execution_decide", args=args)
+    response = operator.post(address, {"note": "too late"})
+    assert response.status_code == 302
+    assert "nothing can be done to it any more" in told(response)[0]
+
+
+@pytest.mark.parametrize("name", ["skip", "retry", "postpone"])
+def test_a_participant_does_not_move_an_execution_on(name: str) -> None:
+    execution = started(waiting(interval="P1D"))
+    participant = staff(*VIEW, "executions.submit_execution")
+    assert "Skip it…" not in text(participant.get(page(execution)))
+    assert decide(participant, execution, name, note="x").status_code == 403
 
 
 def test_an_execution_begins_anew(operator: Client, scenario: Scenario) -> None:

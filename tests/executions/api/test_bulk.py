@@ -10,6 +10,8 @@ from executions import services as running
 from executions.api.bulk import MOST
 from executions.models import Execution
 from tests.conftest import Scenario
+from tests.executions.engine.test_branches import started
+from tests.executions.test_clock import waiting
 from tests.factories import FindingFactory, drawn, form
 from tests.workflows.api.clients import Client, assert_problem, client_of
 
@@ -108,6 +110,17 @@ def test_many_try_again(api: Client, scenario: Scenario) -> None:
     assert {row["problem"]["code"] for row in body["results"]} == {"no_incident"}
 
 
+def test_many_are_postponed_and_skipped(api: Client) -> None:
+    both = [started(waiting(interval="P1D")) for _ in range(2)]
+    items = [{"execution": row.cuid, "node": "sleep", "why": "later"} for row in both]
+    until = "2099-06-01T00:00:00Z"
+    body = bulk(api, "postpone", [{**item, "until": until} for item in items])
+    assert {row["execution"]["open_steps"][0]["due"] for row in body["results"]} == {until}
+    body = bulk(api, "skip", [*items, {**items[0], "why": ""}], 207)
+    assert [row["status"] for row in body["results"]] == [200, 200, 400]
+    assert body["results"][2]["problem"]["code"] == "reason_required"
+
+
 @pytest.mark.parametrize("how", ["body", "query"])
 def test_many_are_tried(api: Client, scenario: Scenario, how: str) -> None:
     execution = scenario.start()
@@ -185,7 +198,7 @@ def test_sent_again_only_what_is_not_done_is_done(
     ],
 )
 def test_what_is_no_bulk(api: Client, sent: Any, code: str, pointer: str) -> None:
-    for name in ("start", "cancel", "retry"):
+    for name in ("start", "cancel", "retry", "skip", "postpone"):
         body = assert_problem(api.post(f"executions/bulk/{name}/", sent), 400, code)
         assert body["errors"][0]["pointer"] == pointer
 
@@ -194,11 +207,11 @@ def test_who_may_do_it_to_one_may_do_it_to_many(scenario: Scenario) -> None:
     execution = scenario.start()
     for permission, allowed in (
         ("executions.add_execution", {"start"}),
-        ("executions.change_execution", {"cancel", "retry"}),
+        ("executions.change_execution", {"cancel", "retry", "skip", "postpone"}),
         ("executions.view_execution", set()),
     ):
         client = client_of(permission)
-        for name in ("start", "cancel", "retry"):
+        for name in ("start", "cancel", "retry", "skip", "postpone"):
             response = client.post(
                 f"executions/bulk/{name}/",
                 {"items": [{"execution": execution.cuid}], "dry_run": True},

@@ -10,10 +10,17 @@ from django.utils import timezone
 
 from executions import services
 from tests.conftest import Scenario
-from tests.executions.engine.test_branches import started
+from tests.executions.engine.test_branches import DIAMOND, started
 from tests.executions.test_clock import waiting
 from tests.executions.test_interventions import approving
-from tests.factories import FindingFactory, UserFactory, WorkflowFactory, drawn, form
+from tests.factories import (
+    FindingFactory,
+    UserFactory,
+    WorkflowFactory,
+    drawn,
+    form,
+    user_in,
+)
 from tests.workflows.api.clients import Client, assert_problem, client_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
@@ -61,8 +68,10 @@ def test_retry_and_skip_of_an_incident(api: Client) -> None:
     assert (step["incident"]["code"], step["incident"]["attempt"]) == ("no_date", 1)
     (step,) = api.post(f"{url}retry/", {"node": "sleep"}).json()["open_steps"]
     assert step["incident"]["attempt"] == 2
-    assert_problem(api.post(f"{url}skip/", {"node": "sleep", "handle": "x"}), 400, "no_such_handle")
-    assert api.post(f"{url}skip/", {"node": "sleep"}).json()["status"] == "completed"
+    assert_problem(
+        api.post(f"{url}skip/", {"node": "sleep", "handle": "x", "why": "w"}), 400, "no_such_handle"
+    )
+    assert api.post(f"{url}skip/", {"node": "sleep", "why": "w"}).json()["status"] == "completed"
 
 
 def test_what_has_no_incident(api: Client, scenario: Scenario) -> None:
@@ -129,3 +138,104 @@ class TestInbox:
 
 def _finding(workflow: Any) -> Any:
     return FindingFactory(entity_name_type=workflow.entity_name_type)
+
+
+class TestMovingOn:
+    """Skip, retry and postpone of steps without an incident."""
+
+    def test_skip_answers_what_follows_when_a_form_waits(
+        self, api: Client, scenario: Scenario
+    ) -> None:
+        url = f"executions/{scenario.start().cuid}/"
+        body = api.post(f"{url}skip/", {"node": "form", "why": "Nobody is left."}).json()
+        assert [step["node"] for step in body["open_steps"]] == []
+        assert body["status"] == "completed"
+        steps = {row["node"]: row for row in api.get(f"{url}steps/").json()["results"]}
+        assert steps["form"]["output"] == {"skipped": True}
+
+    @pytest.mark.parametrize("route", ["skip", "postpone"])
+    def test_a_reason_is_needed(self, api: Client, route: str) -> None:
+        url = f"executions/{started(waiting(interval='P1D')).cuid}/{route}/"
+        sent = {"node": "sleep", **({"until": "2099-01-01T00:00Z"} if route == "postpone" else {})}
+        assert_problem(api.post(url, sent), 400, "required")
+        body = assert_problem(api.post(url, {**sent, "why": "  "}), 400, "reason_required")
+        assert [row["pointer"] for row in body["errors"]] == ["/why"]
+
+    def test_skip_of_a_live_call_shows_its_child_as_cancelled(
+        self, api: Client, scenario: Scenario
+    ) -> None:
+        drawn(scenario.callee, form("inner"))
+        execution = scenario.start()
+        services.submit(execution, node="form", data={"note": "n"})
+        url = f"executions/{execution.cuid}/"
+        body = api.post(f"{url}skip/", {"node": "call", "why": "Not needed."}).json()
+        assert body["status"] == "completed"
+        (child,) = body["children"]
+        assert api.get(f"executions/{child}/").json()["status"] == "cancelled"
+
+    def test_postpone_answers_the_new_time(self, api: Client) -> None:
+        url = f"executions/{started(waiting(interval='P1D')).cuid}/postpone/"
+        sent = {"node": "sleep", "until": "2099-06-01T02:00:00+02:00", "why": "Later."}
+        (step,) = api.post(url, sent).json()["open_steps"]
+        assert step["due"] == "2099-06-01T00:00:00Z"
+
+    def test_postpone_changes_nothing_when_it_is_tried(self, api: Client) -> None:
+        execution = started(waiting(interval="P1D"))
+        url = f"executions/{execution.cuid}/postpone/?dry_run=true"
+        sent = {"node": "sleep", "until": "2099-06-01T00:00:00Z", "why": "Later."}
+        (step,) = api.post(url, sent).json()["open_steps"]
+        assert step["due"].startswith("2099")
+        due = execution.steps.open().get().due_at
+        assert due is not None and due.year < 2099
+
+    @pytest.mark.parametrize(
+        ("until", "code"),
+        [
+            ("2001-01-01T00:00:00Z", "not_in_future"),
+            ("soon", "invalid"),
+            (None, "null"),
+            ("9999-12-31T23:59:59-14:00", "overflow"),
+            ("0001-01-01T00:00:00+14:00", "overflow"),
+        ],
+    )
+    def test_postpone_refuses_times(self, api: Client, until: object, code: str) -> None:
+        url = f"executions/{started(waiting(interval='P1D')).cuid}/postpone/"
+        body = assert_problem(
+            api.post(url, {"node": "sleep", "until": until, "why": "x"}), 400, code
+        )
+        assert [row["pointer"] for row in body["errors"]] == ["/until"]
+
+    def test_postpone_of_a_step_without_a_date_is_a_conflict(
+        self, api: Client, scenario: Scenario
+    ) -> None:
+        url = f"executions/{scenario.start().cuid}/postpone/"
+        sent = {"node": "form", "until": "2099-06-01T00:00:00Z", "why": "x"}
+        assert_problem(api.post(url, sent), 409, "not_postponable")
+
+    def test_skip_of_a_waiting_join_is_a_conflict(self, api: Client) -> None:
+        execution = started(DIAMOND)
+        services.submit(execution, node="a", data={"note": "n"})
+        url = f"executions/{execution.cuid}/skip/"
+        assert_problem(api.post(url, {"node": "join", "why": "x"}), 409, "not_skippable")
+
+    @pytest.mark.parametrize("route", ["skip", "retry", "postpone"])
+    @pytest.mark.parametrize("role", ["viewer", "participant", "designer"])
+    def test_who_is_no_operator_is_refused(self, role: str, route: str) -> None:
+        client = Client()
+        client.force_login(user_in(role))
+        url = f"executions/{started(waiting(interval='P1D')).cuid}/{route}/"
+        sent = {"node": "sleep", "why": "x"}
+        if route == "postpone":
+            sent["until"] = "2099-06-01T00:00:00Z"
+        assert_problem(client.post(url, sent), 403, "permission_denied")
+
+    @pytest.mark.parametrize("role", ["operator", "administrator"])
+    def test_operators_and_administrators_move_executions_on(self, role: str) -> None:
+        client = Client()
+        client.force_login(user_in(role))
+        url = f"executions/{started(waiting(interval='P1D')).cuid}/"
+        sent = {"node": "sleep", "why": "x"}
+        until = {"until": "2099-06-01T00:00:00Z"}
+        assert client.post(f"{url}postpone/", {**sent, **until}).status_code == 200
+        assert client.post(f"{url}retry/", sent).status_code == 200
+        assert client.post(f"{url}skip/", sent).json()["status"] == "completed"

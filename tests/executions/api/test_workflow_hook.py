@@ -193,8 +193,20 @@ def test_the_same_id_for_another_entity(workflow: Workflow, finding: Finding) ->
 
 
 def test_a_secret_that_is_gone(workflow: Workflow, finding: Finding, secret: Secret) -> None:
-    secret.delete()
+    Secret._base_manager.filter(pk=secret.pk)._raw_delete("default")
     assert_problem(post(workflow, asked(finding)), 503, "unready")
+    Secret.objects.create(name="HOOK", encrypted=secret.encrypted)
+
+
+def test_both_secrets_start_it_when_one_has_replaced_the_other(
+    workflow: Workflow, finding: Finding, secret: Secret
+) -> None:
+    secret.keep("another value")
+    secret.save()
+    assert post(workflow, asked(finding)).status_code == 201
+    assert post(workflow, asked(finding, "d-2"), secret="another value").status_code == 201
+    services.revoke_previous_value(secret)
+    assert post(workflow, asked(finding, "d-3")).status_code == 401
 
 
 def test_too_much(workflow: Workflow) -> None:

@@ -365,7 +365,8 @@ def test_what_may_have_reached_outside_is_an_incident(importing: Importing) -> N
     step = execution(111).steps.get(node_id="mail")
     assert step.state == "incident" and step.incident["code"] == "brought_over"
     assert not Job.objects.filter(step=step).exists()
-    response = client("operator").post(f"executions/{execution(111).cuid}/skip/", {"node": "mail"})
+    sent = {"node": "mail", "why": "It was sent before."}
+    response = client("operator").post(f"executions/{execution(111).cuid}/skip/", sent)
     assert response.status_code == 200, response.json()
     running.submit(execution(111), node="attest", data={"statement": "so"})
     assert execution(111).status == "completed"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from executions.models import Secret
 from tests.factories import FindingTypeFactory, WorkflowFactory
 from tests.workflows.admin.staff import page, settings_of, text
 from workflows.models import Workflow
@@ -34,6 +35,7 @@ pytestmark = pytest.mark.django_db
 def test_the_page_tells_what_starts_it(
     admin_client: Any, trigger: str, data: dict[str, Any], says: str
 ) -> None:
+    Secret.objects.create(name="HOOK", encrypted="")
     workflow = WorkflowFactory(trigger=trigger, trigger_data=data)
     shown = text(admin_client.get(page(workflow)))
     assert says in shown
@@ -57,6 +59,7 @@ def test_details_without_meaning_are_told_and_shown(admin_client: Any) -> None:
 def test_the_example_signs_what_it_posts(admin_client: Any) -> None:
     from executions.services.hooks import signature
 
+    Secret.objects.create(name="HOOK", encrypted="")
     workflow = WorkflowFactory(trigger="webhook", trigger_data={"secret": "HOOK"})
     content = admin_client.get(page(workflow)).content.decode()
     (example,) = re.findall(r'<pre class="json example">(.*?)</pre>', content, re.DOTALL)

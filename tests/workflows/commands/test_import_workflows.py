@@ -381,7 +381,11 @@ def test_secrets_that_are_missing_here_are_noted(scenario: Scenario, importing: 
         ]
 
     Secret.objects.create(name="other", encrypted="")
-    notes = [row for row in importing.edited(edit).splitlines() if row.startswith("note")]
+    for arguments in ([], ["--apply"]):
+        importing.edited(edit, *arguments)
+        assert "There is no secret named “crm”." in str(importing.error)
+    told = importing.edited(edit, "--allow-unknown").splitlines()
+    notes = [row for row in told if row.startswith("note")]
     assert not importing.error
     assert notes == [
         "note: The secret “crm” is not here, and does not come with a file; named by "

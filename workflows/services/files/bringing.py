@@ -18,7 +18,7 @@ from typing import Any
 
 from django.db import DatabaseError, connections, transaction
 
-from workflows import locks
+from workflows import guards, locks
 from workflows.database_refusals import NotUnique, as_refusal
 from workflows.graph import START_TO_END
 from workflows.guards import count
@@ -72,6 +72,7 @@ def bring_in(
     by: Any = None,
     why: str = "",
     told: Told = _nobody,
+    allow_unknown: bool = False,
 ) -> Plan:
     """Make the workflows of this file what it says they are: all of them, or nothing.
 
@@ -80,6 +81,7 @@ def bring_in(
         apply: without it, all of it is done and taken back: what is refused is refused then too.
         why: kept with the versions.
         told: is told now and then how far it has come.
+        allow_unknown: take graphs and triggers that name secrets which do not exist here.
 
     Returns:
         What was done, or would be, with the numbers of the versions.
@@ -89,7 +91,8 @@ def bring_in(
         NotBroughtIn: what a guard has refused.
     """
     try:
-        return _bring_in(file, match, apply, by, why, told)
+        with guards.allowing_unknown(allow_unknown):
+            return _bring_in(file, match, apply, by, why, told)
     except NotBroughtIn as stopped:
         if apply:
             # What was recorded inside has gone with the transaction.

@@ -1,0 +1,200 @@
+"""Values of secrets: two are accepted while one replaces the other, and each has its hosts."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from executions import background, due
+from executions.models import Execution, Secret, Status
+from executions.services.hooks import signature
+from tests.executions.engine.server import Server, serving
+from tests.executions.engine.test_http_request import calling, make_due
+from tests.executions.test_secrets_in_use import OLD, URL, active, hook, run, stored
+from tests.factories import WorkflowFactory
+from tests.workflows.admin.staff import staff, text
+from workflows import services as drawing
+from workflows.models import AuditEntry
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("laws"),
+    pytest.mark.both_databases,
+]
+
+NEW = "correct horse battery"
+
+
+@pytest.fixture
+def secret(settings: Any) -> Secret:
+    settings.SECRETS_KEY = [Fernet.generate_key().decode()]
+    return stored("CRM")
+
+
+def signed(value: str, execution: Execution) -> int:
+    """Deliver, signed with this value; the status that is answered."""
+    step = execution.steps.get(node_id="hook").cuid
+    at = str(int(time.time()))
+    headers = {
+        "X-Holdfast-Timestamp": at,
+        "X-Holdfast-Signature": signature(value, step, at, b"{}"),
+    }
+    url = f"/hooks/{step}/"
+    return Client().post(url, b"{}", content_type="application/json", headers=headers).status_code
+
+
+class TestRotation:
+    def rotate(self, secret: Secret, value: str = NEW) -> Secret:
+        secret.keep(value)
+        secret.save()
+        return secret
+
+    @pytest.mark.parametrize("value", [OLD, NEW])
+    def test_both_values_are_accepted_when_it_was_rotated(self, secret: Secret, value: str) -> None:
+        execution = run(active(hook()))
+        self.rotate(secret)
+        assert signed("neither of them", execution) == 401
+        assert signed(value, execution) == 200
+
+    def test_the_old_value_is_refused_when_its_time_is_over(self, secret: Secret) -> None:
+        execution = run(active(hook()))
+        self.rotate(secret)
+        over = timezone.now() - timedelta(seconds=1)
+        Secret._base_manager.update(previous_until=over)
+        assert signed(OLD, execution) == 401
+        due.run_due()
+        assert Secret.objects.get().previous == ""
+        assert signed(NEW, execution) == 200
+
+    def test_the_old_value_is_kept_for_the_time_of_the_settings(
+        self, secret: Secret, settings: Any
+    ) -> None:
+        settings.SECRET_OVERLAP_SECONDS = 60
+        self.rotate(secret)
+        assert secret.previous_until is not None
+        left = secret.previous_until - timezone.now()
+        assert timedelta(seconds=50) < left <= timedelta(seconds=60)
+        assert OLD not in secret.previous and secret.previous != secret.encrypted
+        settings.SECRET_OVERLAP_SECONDS = 0
+        self.rotate(secret, "another value")
+        assert (secret.accepts_previous, secret.previous) == (False, "")
+
+    def test_the_old_value_stays_when_the_same_value_is_set_again(self, secret: Secret) -> None:
+        self.rotate(secret)
+        self.rotate(secret)
+        assert secret.accepted() == [NEW, OLD]
+
+    def test_the_new_value_is_accepted_when_the_old_one_cannot_be_read(
+        self, secret: Secret, settings: Any
+    ) -> None:
+        settings.SECRETS_KEY = [Fernet.generate_key().decode()]
+        self.rotate(secret)
+        assert secret.accepted() == [NEW]
+
+    def test_an_administrator_revokes_the_old_value(
+        self, admin_client: Client, secret: Secret
+    ) -> None:
+        execution = run(active(hook()))
+        change = reverse("admin:executions_secret_change", args=[secret.pk])
+        revoke = reverse("admin:executions_secret_revoke", args=[secret.pk])
+        assert revoke not in text(admin_client.get(change))
+        sent = {"name": "CRM", "value": NEW, "hosts": ""}
+        assert admin_client.post(change, sent).status_code == 302
+        shown = text(admin_client.get(change))
+        assert "accepted until" in shown and "(UTC)" in shown and revoke in shown
+        assert "refused at once" in text(admin_client.get(revoke))
+        assert Secret.objects.get().accepts_previous
+        admin_client.post(revoke)
+        assert not Secret.objects.get().accepts_previous
+        assert signed(OLD, execution) == 401
+        entry = AuditEntry.objects.filter(kind="secret").latest("id")
+        assert entry.after == {"previous_value": "revoked"}
+        # A second click finds nothing to do.
+        assert admin_client.post(revoke).status_code == 302
+        assert AuditEntry.objects.filter(kind="secret").latest("id") == entry
+
+    def test_only_who_may_change_secrets_revokes(self, secret: Secret) -> None:
+        self.rotate(secret)
+        revoke = reverse("admin:executions_secret_revoke", args=[secret.pk])
+        assert staff("executions.view_secret").post(revoke).status_code == 403
+        assert Secret.objects.get().accepts_previous
+        assert staff("executions.change_secret").post(revoke).status_code == 302
+        assert not Secret.objects.get().accepts_previous
+
+    def test_calls_send_the_new_value(self, secret: Secret) -> None:
+        self.rotate(secret)
+        assert Secret.value_for("CRM", URL) == NEW
+
+
+class TestHosts:
+    @pytest.fixture
+    def server(self, settings: Any) -> Any:
+        with serving() as known:
+            settings.HTTP_REQUEST_HOSTS = [known.host]
+            settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
+            yield known
+
+    def called(self, server: Server) -> Execution:
+        workflow = WorkflowFactory()
+        source = calling(server.url(), headers={"X": "{{secret:CRM}}"})
+        drawing.save_graph(workflow, source, based_on=1)
+        execution = run(workflow)
+        make_due()
+        background.serve_due()
+        execution.refresh_from_db()
+        return execution
+
+    def test_a_call_to_another_host_is_an_incident_and_sends_nothing(
+        self, server: Server, secret: Secret
+    ) -> None:
+        Secret.objects.update(hosts=["api.example.com"])
+        execution = self.called(server)
+        incident = execution.steps.get(node_id="call").incident
+        assert incident is not None and incident["code"] == "secret_not_for_host"
+        assert "bound to api.example.com" in incident["detail"]
+        assert OLD not in incident["detail"] and not server.received
+
+    def test_a_call_to_its_host_sends_it(self, server: Server, secret: Secret) -> None:
+        Secret.objects.update(hosts=["api.example.com", server.host.upper()])
+        assert self.called(server).status == Status.COMPLETED
+        assert server.received[0].headers["x"] == OLD
+
+    @pytest.mark.parametrize(
+        ("host", "url", "is_sent"),
+        [
+            ("example.com", "https://example.com/", True),
+            ("example.com", "https://EXAMPLE.com./", True),
+            ("example.com", "https://example.com:8443/", True),
+            ("example.com:443", "https://example.com/", True),
+            ("example.com:443", "https://example.com:8443/", False),
+            ("example.com", "https://a.example.com/", False),
+            ("example.com", "https://example.com.evil.test/", False),
+            ("[::1]", "https://[::1]/", True),
+        ],
+    )
+    def test_hosts_are_compared_whole(
+        self, secret: Secret, host: str, url: str, is_sent: bool
+    ) -> None:
+        Secret.objects.update(hosts=[host])
+        if is_sent:
+            assert Secret.value_for("CRM", url) == OLD
+        else:
+            with pytest.raises(LookupError, match="bound to"):
+                Secret.value_for("CRM", url)
+
+    def test_the_page_takes_one_host_a_line(self, admin_client: Client, secret: Secret) -> None:
+        page = reverse("admin:executions_secret_change", args=[secret.pk])
+        sent = {"name": "CRM", "value": "", "hosts": " API.example.com \n\nb.example.com:8443"}
+        assert admin_client.post(page, sent).status_code == 302
+        assert Secret.objects.get().hosts == ["api.example.com", "b.example.com:8443"]
+        assert "api.example.com\nb.example.com:8443" in admin_client.get(page).content.decode()
+        wrong = {**sent, "hosts": "https://api.example.com/"}
+        response = admin_client.post(page, wrong)
+        assert list(response.context["adminform"].form.errors) == ["hosts"]

@@ -1,0 +1,310 @@
+"""Secrets that something live uses stay, and nothing is saved that names an unknown one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.db import connection, transaction
+from django.test import Client
+from django.urls import reverse
+
+from executions import integrity, services
+from executions.models import Execution, Secret
+from tests.conftest import Scenario
+from tests.factories import FindingFactory, WorkflowFactory, drawn, line
+from tests.workflows.admin.staff import text
+from tests.workflows.api.clients import assert_problem, client_of
+from workflows import services as drawing
+from workflows.graph import WorkflowValidationError
+from workflows.guards import InUse, UnknownSecret
+from workflows.models import AuditEntry, Workflow
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("laws"),
+    pytest.mark.both_databases,
+]
+
+OLD = "hunter2-and-more"
+URL = "https://example.com/"
+
+
+@pytest.fixture(autouse=True)
+def key(settings: Any) -> None:
+    settings.SECRETS_KEY = [Fernet.generate_key().decode()]
+
+
+@pytest.fixture
+def secret(key: None) -> Secret:
+    return stored("CRM")
+
+
+def stored(name: str) -> Secret:
+    row = Secret(name=name)
+    row.keep(OLD)
+    row.save()
+    return row
+
+
+def hook(name: str = "CRM") -> dict[str, Any]:
+    return {"id": "hook", "type": "webhook", "data": {"secret": name}}
+
+
+def call_out(**data: Any) -> dict[str, Any]:
+    return {"id": "out", "type": "http_request", "data": {"url": URL, "method": "POST", **data}}
+
+
+def active(*nodes: dict[str, Any], **values: Any) -> Workflow:
+    row = WorkflowFactory(**values)
+    drawn(row, *nodes)
+    return row
+
+
+def run(workflow: Workflow) -> Execution:
+    return services.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
+
+
+def pinned(scenario: Scenario) -> Execution:
+    """A live execution that will call a version which uses it; nothing else does any more."""
+    drawn(scenario.callee, hook())
+    execution = scenario.start()
+    drawn(scenario.callee)
+    return execution
+
+
+TRIGGER = {"trigger": "webhook", "trigger_data": {"secret": "CRM"}}
+USES: dict[str, Callable[[Scenario], object]] = {
+    "a wait": lambda _: active(hook()),
+    "a header": lambda _: active(call_out(headers={"X": "Bearer {{ secret:CRM }}"})),
+    "a body": lambda _: active(call_out(body={"a": [{"b": "{{secret:CRM}}"}]})),
+    "a trigger": lambda _: WorkflowFactory(**TRIGGER),
+    "a pinned version": pinned,
+}
+DELETIONS: dict[str, Callable[[Secret], object]] = {
+    "row": lambda secret: secret.delete(),
+    "rows": lambda secret: Secret.objects.filter(pk=secret.pk).delete(),
+}
+
+
+def renamed(secret: Secret) -> None:
+    secret.name = "OTHER"
+    secret.save()
+
+
+def renamed_alone(secret: Secret) -> None:
+    secret.name = "OTHER"
+    secret.save(update_fields=["name"])
+
+
+def renamed_in_bulk(secret: Secret) -> None:
+    secret.name = "OTHER"
+    Secret.objects.bulk_update([secret], ["name"])
+
+
+RENAMINGS: dict[str, Callable[[Secret], object]] = {
+    "save": renamed,
+    "save of the field": renamed_alone,
+    "update": lambda secret: Secret.objects.filter(pk=secret.pk).update(name="OTHER"),
+    "bulk update": renamed_in_bulk,
+}
+
+
+class TestDeletion:
+    @pytest.mark.parametrize("use", USES)
+    @pytest.mark.parametrize("delete", DELETIONS)
+    def test_deletion_is_refused_when_something_live_uses_it(
+        self, scenario: Scenario, secret: Secret, use: str, delete: str
+    ) -> None:
+        USES[use](scenario)
+        with pytest.raises(InUse) as refused:
+            DELETIONS[delete](secret)
+        assert Secret.objects.filter(name="CRM").exists()
+        assert refused.value.blockers.total == 1
+        codes = [remedy.code for remedy in refused.value.remedies]
+        assert codes == ["set_value", "remove_uses"]
+        entry = AuditEntry.objects.filter(refused=True, kind="secret").latest("id")
+        assert (entry.action, entry.code) == ("deleted", "in_use")
+
+    def test_deletion_names_executions_and_workflows(self, secret: Secret) -> None:
+        workflow = active(hook())
+        execution = run(workflow)
+        with pytest.raises(InUse, match="1 live execution and 1 active workflow use it") as refused:
+            secret.delete()
+        assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
+        assert [row.cuid for row in refused.value.blockers.workflows] == [workflow.cuid]
+
+    def test_deletion_is_allowed_when_nothing_live_uses_it(self, secret: Secret) -> None:
+        stored("CRM_2")
+        ended = active(hook())
+        services.cancel(run(ended))
+        drawn(ended, hook("CRM_2"))
+        drawing.retire(active(hook()))
+        WorkflowFactory(state="draft", **TRIGGER)
+        drawn(WorkflowFactory(state="draft"), hook())
+        secret.delete()
+        assert list(Secret.objects.values_list("name", flat=True)) == ["CRM_2"]
+
+    def test_deletion_on_its_page_is_refused_with_what_uses_it(
+        self, admin_client: Client, secret: Secret
+    ) -> None:
+        workflow = active(hook())
+        page = reverse("admin:executions_secret_delete", args=[secret.pk])
+        assert "1 active workflow uses it" in text(admin_client.get(page))
+        shown = text(admin_client.post(page, {"post": "yes"}))
+        assert workflow.title in shown
+        assert Secret.objects.exists()
+
+    def test_deletion_of_selected_secrets_is_all_or_nothing(
+        self, admin_client: Client, secret: Secret
+    ) -> None:
+        active(hook())
+        both = [secret.pk, stored("UNUSED").pk]
+        sent = {"action": "delete_selected", "_selected_action": both, "post": "yes"}
+        admin_client.post(reverse("admin:executions_secret_changelist"), sent)
+        assert Secret.objects.count() == 2
+
+
+class TestRenaming:
+    @pytest.mark.parametrize("rename", RENAMINGS)
+    def test_renaming_is_refused_when_something_live_uses_it(
+        self, secret: Secret, rename: str
+    ) -> None:
+        active(hook())
+        with pytest.raises(InUse, match="Cannot rename the secret “CRM”"):
+            RENAMINGS[rename](secret)
+        assert Secret.objects.get().name == "CRM"
+
+    @pytest.mark.parametrize("rename", RENAMINGS)
+    def test_renaming_is_allowed_when_nothing_uses_it(self, secret: Secret, rename: str) -> None:
+        RENAMINGS[rename](secret)
+        assert Secret.objects.get().name == "OTHER"
+
+    def test_renaming_is_refused_beside_the_name(
+        self, admin_client: Client, secret: Secret
+    ) -> None:
+        active(hook())
+        page = reverse("admin:executions_secret_change", args=[secret.pk])
+        response = admin_client.post(page, {"name": "OTHER", "value": "", "hosts": ""})
+        assert list(response.context["adminform"].form.errors) == ["name"]
+        assert Secret.objects.get().name == "CRM"
+
+
+class TestUnknown:
+    @pytest.mark.parametrize(
+        ("node", "pointer"),
+        [
+            (hook("GONE"), "/nodes/1/data/secret"),
+            (call_out(headers={"X": "{{secret:GONE}}"}), "/nodes/1/data/headers/X"),
+            (call_out(body={"a": ["", "{{ secret:GONE }}"]}), "/nodes/1/data/body/a/1"),
+            (call_out(body="{{secret:GONE}}"), "/nodes/1/data/body"),
+        ],
+    )
+    def test_graph_is_refused_with_a_pointer(self, node: dict[str, Any], pointer: str) -> None:
+        api, workflow = client_of(superuser=True), WorkflowFactory()
+        response = api.post(f"workflows/{workflow.cuid}/1/", line(node))
+        body = assert_problem(response, 400, "unknown_secret")
+        assert [row["pointer"] for row in body["errors"]] == [pointer]
+        assert [row["code"] for row in body["remedies"]] == ["create_secret"]
+        stored("GONE")
+        assert api.post(f"workflows/{workflow.cuid}/1/", line(node)).status_code == 200
+
+    def test_every_problem_of_a_graph_is_told_at_once(self) -> None:
+        calling = {"id": "c", "type": "run_workflow", "data": {"workflow": "nothing"}}
+        with pytest.raises(WorkflowValidationError) as refused:
+            drawing.save_graph(WorkflowFactory(), line(calling, hook("GONE")), based_on=1)
+        assert [problem.code for problem in refused.value.problems] == [
+            "invalid_graph",
+            "unknown_secret",
+        ]
+
+    def test_graph_is_taken_when_unknown_secrets_are_allowed(self) -> None:
+        workflow = WorkflowFactory(state="draft")
+        drawing.save_graph(workflow, line(hook("GONE")), based_on=1, allow_unknown=True)
+        with pytest.raises(WorkflowValidationError, match="“GONE”"):
+            drawing.save_graph(workflow, line(hook("GONE")), based_on=1)
+        (problem,) = drawing.graph_problems(workflow, line(hook("GONE")))
+        assert problem.code == "unknown_secret"
+
+    def test_activation_is_refused_when_a_secret_was_deleted(self, secret: Secret) -> None:
+        workflow = active(hook(), state="draft")
+        secret.delete()
+        with pytest.raises(WorkflowValidationError, match="“CRM”"):
+            drawing.set_state(workflow, "active")
+        stored("CRM")
+        drawing.set_state(workflow, "active")
+
+    def test_trigger_of_an_active_workflow_is_refused_and_that_of_a_draft_waits(self) -> None:
+        api, workflow = client_of(superuser=True), WorkflowFactory()
+        trigger = {"trigger": "webhook", "trigger_data": {"secret": "GONE"}}
+        body = assert_problem(
+            api.edit(f"workflows/{workflow.cuid}/", **trigger), 400, "unknown_secret"
+        )
+        assert [row["pointer"] for row in body["errors"]] == ["/trigger_data/secret"]
+        with pytest.raises(UnknownSecret):
+            WorkflowFactory(**trigger)
+        draft = WorkflowFactory(state="draft", **trigger)
+        with pytest.raises(UnknownSecret):
+            drawing.set_state(draft, "active")
+        stored("GONE")
+        drawing.set_state(draft, "active")
+
+
+def test_the_check_names_what_is_missing_and_what_helps(secret: Secret) -> None:
+    workflow = active(hook())
+    Secret._base_manager.filter(pk=secret.pk)._raw_delete("default")
+    (found,) = integrity.violations()
+    assert (found.law, found.kind, found.cuid) == ("L9", "version", workflow.latest_version.cuid)
+    assert "Create the secret “CRM”" in found.remedy
+    stored("CRM")
+
+
+@pytest.mark.postgresql
+def test_deletion_waits_for_a_save_that_names_the_secret(secret: Secret) -> None:
+    workflow = WorkflowFactory()
+    came: list[object] = []
+
+    def delete() -> None:
+        try:
+            secret.delete()
+            came.append("deleted")
+        except InUse as refusal:
+            came.append(refusal.code)
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        drawing.save_graph(workflow, line(hook()), based_on=1)
+        other = threading.Thread(target=delete)
+        other.start()
+        other.join(0.3)
+        assert came == []
+    other.join()
+    assert came == ["in_use"]
+
+
+@pytest.mark.postgresql
+def test_a_save_waits_for_the_deletion_of_the_secret_that_it_names(secret: Secret) -> None:
+    workflow = WorkflowFactory()
+    came: list[object] = []
+
+    def save() -> None:
+        try:
+            drawing.save_graph(workflow, line(hook()), based_on=1)
+            came.append("saved")
+        except WorkflowValidationError as refusal:
+            came.append(refusal.problems[0].code)
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        secret.delete()
+        other = threading.Thread(target=save)
+        other.start()
+        other.join(0.3)
+        assert came == []
+    other.join()
+    assert came == ["unknown_secret"]

@@ -1,0 +1,94 @@
+"""Every secret that a graph or a trigger names exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from workflows.graph import WorkflowValidationError, node_types
+from workflows.jsontext import below
+from workflows.refusals import Problem, Refusal, Remedy
+from workflows.triggers import trigger_kinds
+
+
+class UnknownSecret(Refusal):
+    """A secret that is named here does not exist."""
+
+    code = "unknown_secret"
+
+
+Named = tuple[str, str]
+"""The JSON pointer of a place, and the name of the secret that it names."""
+_existing: Callable[[set[str]], set[str]] = set
+_is_allowed: ContextVar[bool] = ContextVar("unknown_is_allowed", default=False)
+
+
+def ask_for_secrets(existing: Callable[[set[str]], set[str]]) -> None:
+    """Have this function asked which of some names are those of secrets that exist."""
+    global _existing
+    _existing = existing
+
+
+@contextmanager
+def allowing_unknown(allowed: bool = True) -> Iterator[None]:
+    """Let what is saved inside name secrets that do not exist yet: an import brings none."""
+    token = _is_allowed.set(allowed or _is_allowed.get())
+    try:
+        yield
+    finally:
+        _is_allowed.reset(token)
+
+
+def secrets_in(source: Any) -> list[Named]:
+    """Return where a graph names which secret; what is damaged is left out."""
+    nodes = source.get("nodes") if isinstance(source, dict) else None
+    known, found = node_types(), []
+    for index, node in enumerate(nodes if isinstance(nodes, list) else ()):
+        node_type = known.get(str(node.get("type"))) if isinstance(node, dict) else None
+        data = node.get("data") if node_type is not None else None
+        if node_type is not None and isinstance(data, dict):
+            at = f"/nodes/{index}/data"
+            found += [(f"{at}{pointer}", name) for pointer, name in node_type.secrets(data)]
+    return found
+
+
+def secrets_of_trigger(trigger: str, data: Any) -> list[Named]:
+    """Return where the settings of a trigger name which secret."""
+    kind = trigger_kinds().get(trigger)
+    if kind is None or not isinstance(data, dict):
+        return []
+    return [(f"{below('', 'trigger_data')}{at}", name) for at, name in kind.secrets(data)]
+
+
+def unknown_secrets(named: Iterable[Named]) -> list[Problem]:
+    """Return a problem for each place that names a secret that does not exist."""
+    places = [] if _is_allowed.get() else list(named)
+    if not places:
+        return []
+    existing = _existing({name for _, name in places})
+    return [
+        Problem(pointer, UnknownSecret.code, f"There is no secret named “{name}”.")
+        for pointer, name in places
+        if name not in existing
+    ]
+
+
+def refuse_unknown_secrets(source: Any) -> None:
+    """Raises ``graph.WorkflowValidationError`` when a graph names a secret that does not exist."""
+    if problems := unknown_secrets(secrets_in(source)):
+        refusal = WorkflowValidationError(problems)
+        refusal.remedies = [_remedy()]
+        raise refusal
+
+
+def refuse_unknown_secret_of_trigger(workflow: Any) -> None:
+    """Raises ``UnknownSecret`` when the trigger of a workflow names one that does not exist."""
+    named = secrets_of_trigger(workflow.trigger, workflow.trigger_data)
+    if problems := unknown_secrets(named):
+        raise UnknownSecret(problems[0].detail, problems=problems, remedies=[_remedy()])
+
+
+def _remedy() -> Remedy:
+    return Remedy("create_secret", "Have an administrator create the secret first.")
