@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from executions import background
 from executions.services import (
+    count_votes_again,
     due_starts,
     forget_bulk_operations,
     purge_deliveries,
@@ -35,7 +36,7 @@ class Served:
 def run_due(
     *, dry_run: bool = False, stop: Callable[[], bool] = lambda: False, threads: int = 1
 ) -> Served:
-    """Serve once what is due: triggered starts, jobs, what is to be told, then changes on hold
+    """Serve once what is due: votes whose voters have changed, triggered starts, jobs, what is to be told, then changes on hold
     that are drained.
 
     Answers and deliveries that have been kept long enough are forgotten with it.
@@ -45,6 +46,7 @@ def run_due(
     services.forget_answers()
     purge_deliveries()
     forget_bulk_operations()
+    count_votes_again()
     starts = serve_due_starts(stop)
     jobs = background.serve_due(stop) if threads == 1 else background.serve_at_once(threads, stop)
     return Served(services.apply_all_drained(), jobs, starts)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
 
@@ -19,8 +22,12 @@ from executions.models import (
     Subscription,
 )
 from executions.models.entity import entities_written
-from workflows.models.audit import attempting, record
+from executions.services.people import cascade_of, refuse_people_deletion
+from workflows.models.account_names import keep_name
+from workflows.models.audit import Action, attempting, record, told
 from workflows.models.audited import deleted
+
+_CASCADE = "_deletion_cascade"
 
 
 @receiver(pre_save, sender=Entity)
@@ -106,3 +113,28 @@ def judge_subscription(
     """Nothing is told to an address that nothing may be sent to."""
     if not raw and (update_fields is None or "url" in update_fields):
         services.refuse_url(instance.url)
+
+
+@receiver(pre_delete, sender=Group)
+@receiver(pre_delete, sender=get_user_model())
+def judge_people_deletion(instance: Any, using: str, origin: Any = None, **kwargs: Any) -> None:
+    """A group or user that an open step asks stays, unless others can do the step."""
+    together = {instance.pk}
+    if isinstance(origin, QuerySet) and origin.model is type(instance):
+        together |= set(origin.values_list("pk", flat=True))
+    attempt = told(instance, Action.DELETED, before=cascade_of(instance))
+    with attempting(lambda: [attempt], using=using):
+        refuse_people_deletion(instance, together)
+    # Read now: when the deletion is recorded, the memberships are gone.
+    instance.__dict__[_CASCADE] = attempt
+    if not isinstance(instance, Group):
+        keep_name(instance, using)
+
+
+@receiver(post_delete, sender=Group)
+@receiver(post_delete, sender=get_user_model())
+def record_people_deletion(instance: Any, using: str, **kwargs: Any) -> None:
+    """The audit log tells which memberships and candidates went along."""
+    attempt = instance.__dict__.pop(_CASCADE, None)
+    if attempt is not None:
+        record([attempt], using=using)

@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from executions import services
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.approval import Approval
-from executions.engine.nodes.assignees import is_among, voters
+from executions.engine.nodes.assignees import asked_at, is_among, voters
 from executions.models import OPERATE, SLEEPING, SUBMIT, Execution, Step
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING
@@ -80,10 +80,11 @@ def decisions(execution: Execution, step: Step, node: Node, user: Any) -> Decisi
         return Decisions(buttons("retry", "skip"), handles=handles)
     kind = behaviour(node.type)
     if isinstance(kind, Approval):
-        if not kind.can_be_approved(node.data, len(voters(node.data))):
+        key = asked_at(step, execution.version_id, node)
+        if not kind.can_be_approved(node.data, len(voters(key))):
             # Too few are left who may vote: an operator ends it.
             return Decisions(buttons("skip"), handles=kind.exits) if may_operate else Decisions()
-        if not may_vote or not is_among(node.data, user):
+        if not may_vote or not is_among(key, user):
             return Decisions()
         return Decisions(buttons("approve", "reject"))
     may_wake = may_operate and node.type in SLEEPING

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from executions import services
 from executions.admin.decisions import Decisions, decisions
 from executions.engine import forms
-from executions.engine.nodes.assignees import may_submit
+from executions.engine.nodes.assignees import asked_at, candidates, may_submit
 from executions.guards import Ended, NotOpen
 from executions.models import OPEN, SUBMIT, Execution, Step, Vote
 from workflows.admin.refused import REFUSING, refusal_of
@@ -71,14 +71,13 @@ def _open_step(
     votes = list(step.votes.all())
     if step.state == Step.State.INCIDENT or node.type != USER_ACTION:
         found = decisions(execution, step, node, user)
-        note = "" if found else _note(step, node)
+        note = "" if found else _note(execution, step, node)
         return OpenStep(step, title, note=note, child=step.child, decisions=found, votes=votes)
     if not user.has_perm(SUBMIT):
         return OpenStep(step, title, note="Waits for somebody who may fill in forms.")
-    if not may_submit(node.data, user):
-        return OpenStep(
-            step, title, note=f"Assigned to {_assignees(node.data.get('assignees', {}))}."
-        )
+    key = asked_at(step, execution.version_id, node)
+    if not may_submit(key, user):
+        return OpenStep(step, title, note=f"Assigned to {_assignees(key)}.")
     return OpenStep(
         step,
         title,
@@ -88,17 +87,16 @@ def _open_step(
     )
 
 
-def _note(step: Step, node: Node) -> str:
+def _note(execution: Execution, step: Step, node: Node) -> str:
     if node.type == "approval":
-        return f"Waits for {_assignees(node.data)}."
+        return f"Waits for {_assignees(asked_at(step, execution.version_id, node))}."
     if node.type == "webhook":
         return f"Waits for a delivery to /hooks/{step.cuid}/."
     return "Is done in the background." if node.type in ("notify", "http_request") else ""
 
 
-def _assignees(assignees: Any) -> str:
-    named = [f"group “{name}”" for name in assignees.get("groups", [])]
-    return ", ".join([*named, *(f"“{name}”" for name in assignees.get("users", []))])
+def _assignees(key: str) -> str:
+    return ", ".join(str(row) for row in candidates(key)) or "nobody"
 
 
 def form_of(step: Step, node: Node, data: Any = None) -> django_forms.Form:

@@ -9,6 +9,7 @@ from django.db import models
 
 from executions.models.entity import Entity
 from executions.models.execution import Execution
+from workflows.models.account_names import account_name
 from workflows.models import Workflow
 
 
@@ -28,6 +29,7 @@ class TriggeredStart(models.Model):
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
+    asked_by_name = account_name()
     due_at = models.DateTimeField(db_index=True)
     attempt = models.PositiveIntegerField(default=0)
 

@@ -6,11 +6,13 @@ by id, then versions. A runner takes no exclusive lock on a workflow.
 
 from executions.services.advancing import read
 from executions.services.bulk import forget_bulk_operations
+from executions.services.counting import count_votes_again
 from executions.services.deliveries import deliver, purge_deliveries
 from executions.services.ending import cancel
 from executions.services.hook_starts import start_by_delivery
 from executions.services.jobs import come_back, give_up, hold, put_off
 from executions.services.legacy import Malformed, import_legacy
+from executions.services.reassigning import reassign
 from executions.services.repairs import Report, repair
 from executions.services.starting import restart, start
 from executions.services.steps import retry, save_draft, skip, submit, vote, wake
@@ -30,6 +32,7 @@ __all__ = [
     "Report",
     "cancel",
     "come_back",
+    "count_votes_again",
     "deliver",
     "due_starts",
     "forget_bulk_operations",
@@ -40,6 +43,7 @@ __all__ = [
     "purge_deliveries",
     "put_off",
     "read",
+    "reassign",
     "redeliver",
     "refuse_url",
     "repair",

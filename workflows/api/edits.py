@@ -44,6 +44,9 @@ ONCE = OpenApiParameter(
     "answered as it was for 24 hours.",
 )
 MADE_ONCE = [ONCE, DRY_RUN]
+ALLOW_UNKNOWN = OpenApiParameter(
+    "allow_unknown", bool, description="Save a graph that names groups or users that do not exist."
+)
 
 _TEXT = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[!#-~][!-~]*")
@@ -121,13 +124,21 @@ def only_tried(handler: Callable[..., Response]) -> Callable[..., HttpResponseBa
 
 def is_dry_run(request: Request) -> bool:
     """Whether the query, or a body that takes it, asks for nothing to be changed."""
-    given = request.query_params.get("dry_run") if request.META.get("QUERY_STRING") else None
+    return is_asked(request, "dry_run")
+
+
+def is_asked(request: Request, name: str) -> bool:
+    """Whether the query, or a body that takes it, has this name as true.
+
+    Raises ``ValidationError`` where the query has it as something else than true or false.
+    """
+    given = request.query_params.get(name) if request.META.get("QUERY_STRING") else None
     if given not in (None, "true", "false"):
-        detail = f"'dry_run' is true or false, not {quoted(given)}."
-        raise serializers.ValidationError({"dry_run": [detail]})
+        detail = f"'{name}' is true or false, not {quoted(given)}."
+        raise serializers.ValidationError({name: [detail]})
     if given is not None:
         return given == "true"
-    return isinstance(request.data, Mapping) and request.data.get("dry_run") is True
+    return isinstance(request.data, Mapping) and request.data.get(name) is True
 
 
 @locks.retrying

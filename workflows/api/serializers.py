@@ -14,6 +14,7 @@ from workflows.api.strict import (
     CuidField,
     InstructionSerializer,
     ShownField,
+    StrictBooleanField,
     StrictCharField,
     StrictModelSerializer,
 )
@@ -165,6 +166,9 @@ class GraphSerializer(InstructionSerializer):
     nodes = AnyField(required=False)
     edges = AnyField(required=False)
     notes = StrictCharField(required=False, allow_blank=True, default="")
+    allow_unknown = StrictBooleanField(
+        default=False, help_text="Save a graph that names groups or users that do not exist."
+    )
 
 
 class DependencySerializer(serializers.Serializer[Any]):

@@ -33,6 +33,7 @@ from workflows.guards.contexts import (
     refuse_context_shape,
     refuse_draining,
 )
+from workflows.guards.people import UNKNOWN_GROUP, UNKNOWN_USER, unknown_people
 from workflows.guards.triggers import (
     InvalidTrigger,
     TriggerTaken,
@@ -69,6 +70,8 @@ from workflows.refusals import Refusal
 __all__ = [
     "CALL_CYCLE",
     "LISTED",
+    "UNKNOWN_GROUP",
+    "UNKNOWN_USER",
     "ActiveExecutions",
     "ContextChangeFacts",
     "ContextShape",
@@ -113,5 +116,6 @@ __all__ = [
     "refuse_used",
     "refuse_version_deletion",
     "refuse_version_in_use",
+    "unknown_people",
     "users_of_type",
 ]

@@ -148,7 +148,9 @@ def take_theirs(workflow: Workflow, user: Any, token: str) -> None:
     _rebase(workflow, user, token, shown=0)
 
 
-def save_draft(workflow: Workflow, user: Any, token: str, notes: str = "") -> SavedGraph:
+def save_draft(
+    workflow: Workflow, user: Any, token: str, notes: str = "", *, allow_unknown: bool = False
+) -> SavedGraph:
     """Save what was drawn as ``save_graph`` does, which is what refuses; the draft is gone then.
 
     Raises:
@@ -166,7 +168,13 @@ def save_draft(workflow: Workflow, user: Any, token: str, notes: str = "") -> Sa
             )
 
     saved = save_graph(
-        workflow, draft.source, based_on=draft.base, by=user, notes=notes, check=check
+        workflow,
+        draft.source,
+        based_on=draft.base,
+        by=user,
+        notes=notes,
+        check=check,
+        allow_unknown=allow_unknown,
     )
     if draft.row is not None:
         GraphDraft.objects.filter(pk=draft.row.pk, at=draft.row.at).delete()

@@ -13,8 +13,9 @@ from django.utils import timezone
 from workflows import guards, locks
 from workflows.database_refusals import translated
 from workflows.graph import Graph, WorkflowValidationError, parse
-from workflows.models import Version, Workflow, calls
+from workflows.models import Candidate, Version, Workflow, calls
 from workflows.models.audit import Action, attempting, record, told
+from workflows.models.candidate import named_in, resolve
 from workflows.models.version import append_version, release_superseded
 from workflows.refusals import Attempt, Problem
 
@@ -38,6 +39,7 @@ def save_graph(
     notes: str = "",
     dry_run: bool = False,
     check: Callable[[], None] | None = None,
+    allow_unknown: bool = False,
 ) -> SavedGraph:
     """Give the workflow a version with this graph; the latest one is replaced if nothing has it.
 
@@ -45,10 +47,13 @@ def save_graph(
         source: ``{"nodes": [...], "edges": [...]}``.
         based_on: the number of the version that the graph was drawn from.
         check: asked under the locks, before the first write.
+        allow_unknown: save a graph that names groups or users that do not exist. Its steps are
+            unassigned until somebody has the name.
 
     Raises:
         graph.WorkflowValidationError: the graph is malformed, a callee is missing, retired
-            or of another context, or the calls would have a cycle; all problems at once.
+            or of another context, the calls would have a cycle, or a group or user does not
+            exist; all problems at once.
         guards.StaleVersion: another version has been saved since ``based_on``.
     """
 
@@ -57,7 +62,7 @@ def save_graph(
         return [told(workflow, Action.GRAPH_SAVED, after=asked, why=notes, by=by)]
 
     with nullcontext() if dry_run else attempting(attempt, using=DB):
-        return _save_graph(workflow, source, based_on, by, notes, dry_run, check)
+        return _save_graph(workflow, source, based_on, by, notes, dry_run, check, allow_unknown)
 
 
 @translated
@@ -70,14 +75,15 @@ def _save_graph(
     notes: str,
     dry_run: bool,
     check: Callable[[], None] | None,
+    allow_unknown: bool,
 ) -> SavedGraph:
     graph = parse(source)
     assert isinstance(source, dict)
     source = {"nodes": source["nodes"], "edges": source["edges"]}
     with transaction.atomic():
         own = _lock_for_save(workflow, graph)
-        _judge_calls(own, source, graph)
         latest = own.latest_version
+        candidates = _judge(own, source, graph, latest, allow_unknown)
         if latest.number != based_on:
             raise guards.StaleVersion(
                 f"The graph is based on version {based_on}, but the latest is {latest.number}: "
@@ -89,7 +95,9 @@ def _save_graph(
         if dry_run:
             return SavedGraph(None, latest.executions.exists() or latest.pins.exists())
         before = _state_of(latest)
-        version, created = append_version(own, source, latest=latest, by=by, notes=notes)
+        version, created = append_version(
+            own, source, latest=latest, by=by, notes=notes, candidates=candidates
+        )
         release_superseded([own.pk], DB)
         # Touched, so that whoever locks it in an older snapshot is told to begin anew.
         rows = Workflow._base_manager.using(DB)
@@ -109,7 +117,7 @@ def graph_problems(workflow: Workflow, source: object) -> list[Problem]:
     try:
         graph = parse(source)
         assert isinstance(source, dict)
-        _judge_calls(workflow, source, graph)
+        _judge(workflow, source, graph, workflow.latest_version, allow_unknown=False)
     except WorkflowValidationError as refusal:
         return refusal.problems
     return []
@@ -140,6 +148,25 @@ def _lock_for_save(workflow: Workflow, graph: Graph) -> Workflow:
     if found is None:
         raise guards.Gone(f"The workflow “{workflow}” has been deleted.")
     return found
+
+
+def _judge(
+    workflow: Workflow, source: dict[str, Any], graph: Graph, latest: Version, allow_unknown: bool
+) -> list[Candidate]:
+    """Judge the calls and the people of a graph; return the candidates that it names.
+
+    Raises ``WorkflowValidationError`` with all problems at once.
+    """
+    named = list(named_in(source))
+    candidates = resolve(named, latest)
+    unknown = [] if allow_unknown else guards.unknown_people(named, candidates)
+    try:
+        _judge_calls(workflow, source, graph)
+    except WorkflowValidationError as refusal:
+        raise WorkflowValidationError([*refusal.problems, *unknown]) from None
+    if unknown:
+        raise WorkflowValidationError(unknown)
+    return candidates
 
 
 def _judge_calls(workflow: Workflow, source: dict[str, Any], graph: Graph) -> None:

@@ -56,6 +56,11 @@ class Command(ExampleCommand):
             default=files.CUID,
             help="what workflows and types are known by: cuid (default), or title and name",
         )
+        parser.add_argument(
+            "--allow-unknown",
+            action="store_true",
+            help="take graphs that name groups or users that do not exist here",
+        )
         parser.add_argument("--why", default="", help="kept with the versions and in the audit log")
         parser.add_argument("--by", metavar="USERNAME", help="the user who imports them")
         parser.add_argument("--all", action="store_true", help=f"list more than {LISTED} lines")
@@ -78,6 +83,7 @@ class Command(ExampleCommand):
                         by=user,
                         why=options["why"],
                         told=shown,
+                        allow_unknown=options["allow_unknown"],
                     )
             except InvalidFile as invalid:
                 raise self._invalid(invalid, told, options) from None
