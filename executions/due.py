@@ -36,8 +36,8 @@ class Served:
 def run_due(
     *, dry_run: bool = False, stop: Callable[[], bool] = lambda: False, threads: int = 1
 ) -> Served:
-    """Serve once what is due: votes whose voters have changed, triggered starts, jobs, what is to be told, then changes on hold
-    that are drained.
+    """Serve once what is due: votes whose voters have changed, triggered starts, jobs, what is to
+    be told, then changes on hold that are drained.
 
     Answers and deliveries that have been kept long enough are forgotten with it.
     """

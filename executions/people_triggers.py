@@ -34,9 +34,7 @@ class _Change:
                 name,
                 self.table,
                 ("executions_peoplechange",),
-                sqlite=(
-                    f"CREATE TRIGGER {name} {on} FOR EACH ROW{condition} BEGIN {_NOTE}; END",
-                ),
+                sqlite=(f"CREATE TRIGGER {name} {on} FOR EACH ROW{condition} BEGIN {_NOTE}; END",),
                 postgresql=(
                     f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql"
                     f" AS $$ BEGIN {_NOTE}; RETURN NULL; END $$",

@@ -111,6 +111,8 @@ AN_EXECUTION = {
             "since": ASKED_AT,
             "due": None,
             "overdue": False,
+            "assignees": {"groups": ["risk"], "users": []},
+            "unassigned": False,
             "notice": None,
             "form": FORM,
             "draft": None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from django import forms as django_forms
@@ -15,7 +15,8 @@ from executions.admin.decisions import Decisions, decisions
 from executions.engine import forms
 from executions.engine.nodes.assignees import asked_at, candidates, may_submit
 from executions.guards import Ended, NotOpen
-from executions.models import OPEN, SUBMIT, Execution, Step, Vote
+from executions.inbox import unassigned
+from executions.models import FOR_PEOPLE, OPEN, OPERATE, SUBMIT, Execution, Step, Vote
 from workflows.admin.refused import REFUSING, refusal_of
 from workflows.admin.shown import admin_url
 from workflows.graph import Node
@@ -40,6 +41,8 @@ class OpenStep:
     button: str = ""
     note: str = ""
     child: Execution | None = None
+    reassign_url: str = ""
+    is_unassigned: bool = False
     decisions: Decisions = field(default_factory=Decisions)
     votes: list[Vote] = field(default_factory=list)
 
@@ -57,7 +60,21 @@ def open_steps(execution: Execution, user: Any, *, bound: dict[str, Any]) -> lis
     except Refusal as refusal:
         damage = f"The frozen graph is damaged: {refusal.message}"
         return [OpenStep(step, step.label or step.node_id, note=damage) for step in steps]
-    return [_open_step(execution, step, manager.node(step.node_id), user, bound) for step in steps]
+    nobody = set(unassigned().filter(execution=execution).values_list("pk", flat=True))
+    return [
+        replace(
+            _open_step(execution, step, manager.node(step.node_id), user, bound),
+            reassign_url=_reassign_url(execution, step, user),
+            is_unassigned=step.pk in nobody,
+        )
+        for step in steps
+    ]
+
+
+def _reassign_url(execution: Execution, step: Step, user: Any) -> str:
+    if step.type not in FOR_PEOPLE or not user.has_perm(OPERATE):
+        return ""
+    return admin_url(Execution, "reassign", execution.pk, step.cuid)
 
 
 def _open_step(

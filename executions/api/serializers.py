@@ -11,6 +11,7 @@ from executions.api.shown import shown
 from executions.engine import stored
 from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step, Vote
 from workflows.api.strict import (
+    AccountField,
     AnyField,
     CuidField,
     InstructionSerializer,
@@ -71,7 +72,7 @@ class ListedExecutionSerializer(serializers.ModelSerializer[Execution]):
     entity = NamedEntitySerializer()
     parent = ShownField("cuid", allow_null=True)  # type: ignore[assignment]
     root = ShownField("cuid", allow_null=True)  # type: ignore[assignment]
-    started_by = ShownField("username", allow_null=True)
+    started_by = AccountField()
 
     class Meta:
         model = Execution
@@ -144,6 +145,13 @@ class VoteSerializer(serializers.ModelSerializer[Vote]):
         fields = ["user", "approves", "notes", "at"]
 
 
+class AssigneesSerializer(serializers.Serializer[Any]):
+    """The groups and users that a step asks, by the names that they have now."""
+
+    groups = serializers.ListField(child=serializers.CharField())
+    users = serializers.ListField(child=serializers.CharField())
+
+
 class OpenStepSerializer(serializers.ModelSerializer[Step]):
     """A step at which the execution stands."""
 
@@ -151,6 +159,10 @@ class OpenStepSerializer(serializers.ModelSerializer[Step]):
     node = serializers.CharField(source="node_id")
     since = serializers.DateTimeField(source="opened_at")
     due = serializers.DateTimeField(source="due_at", allow_null=True)
+    assignees = AssigneesSerializer()
+    unassigned = serializers.BooleanField(
+        help_text="Whether it asks people of whom nobody can do it."
+    )
     notice = NoticeSerializer(allow_null=True)
     form = FormSerializer(allow_null=True)
     incident = IncidentSerializer(allow_null=True)
@@ -166,6 +178,8 @@ class OpenStepSerializer(serializers.ModelSerializer[Step]):
             "since",
             "due",
             "overdue",
+            "assignees",
+            "unassigned",
             "notice",
             "form",
             "draft",
@@ -201,7 +215,7 @@ class StepSerializer(serializers.ModelSerializer[Step]):
     step = serializers.CharField(source="cuid")
     node = serializers.CharField(source="node_id")
     state = serializers.CharField()
-    closed_by = ShownField("username", allow_null=True)
+    closed_by = AccountField()
     child = ShownField("cuid", allow_null=True)
     notice = NoticeSerializer(allow_null=True)
     incident = IncidentSerializer(allow_null=True)
@@ -285,6 +299,14 @@ class DecisionSerializer(NamedStepSerializer):
     """What an operator decides of a step, and why."""
 
     why = StrictCharField(default="", allow_blank=True)
+
+
+class ReassignSerializer(NamedStepSerializer):
+    """The groups and users that an open step asks from now on, and the reason."""
+
+    groups = serializers.ListField(child=StrictCharField(), default=list)
+    users = serializers.ListField(child=StrictCharField(), default=list)
+    why = StrictCharField()
 
 
 class SkipSerializer(DecisionSerializer):

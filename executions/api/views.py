@@ -23,6 +23,7 @@ from executions.api.serializers import (
     FindingSerializer,
     InventoryModelSerializer,
     ListedExecutionSerializer,
+    ReassignSerializer,
     SkipSerializer,
     StartSerializer,
     StepSerializer,
@@ -177,6 +178,13 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     def skip(self, request: Request, cuid: str) -> Response:
         """Leave a step that has an incident by the exit that is named."""
         return self._do(request, SkipSerializer, services.skip)
+
+    @extend_schema(request=ReassignSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
+    @action(detail=True, methods=["post"], needs=OPERATE)
+    @edit
+    def reassign(self, request: Request, cuid: str) -> Response:
+        """Replace the groups and users that an open step asks."""
+        return self._do(request, ReassignSerializer, services.reassign)
 
     @extend_schema(
         request=CancelSerializer, parameters=MADE_ONCE, responses={201: ExecutionSerializer}

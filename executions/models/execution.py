@@ -18,7 +18,7 @@ from workflows.cuid import LENGTH, new_cuid
 from workflows.jsontext import unstorable
 from workflows.keys import CompositeForeignKey, KeyTarget, SummaryIndex
 from workflows.models import Version, Workflow
-from workflows.models.account_names import account_name
+from workflows.models.account_names import account_name, name_of
 from workflows.models.written_once import WrittenOnceQuerySet
 
 if TYPE_CHECKING:
@@ -208,6 +208,11 @@ class Execution(models.Model):
         super().clean()
         if self.pk:
             guards.refuse_frozen(self, self.FROZEN, None)
+
+    @property
+    def starter(self) -> str:
+        """The name of the account that started it; it outlives the account."""
+        return name_of(self, "started_by")
 
     @property
     def root_or_self_id(self) -> int:

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from executions.models.execution import Execution
 from workflows.cuid import LENGTH, new_cuid
-from workflows.models.account_names import account_name
+from workflows.models.account_names import account_name, name_of
 
 
 class StepState(models.TextChoices):
@@ -142,6 +142,11 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label or self.node_id} ({self.get_state_display()})"
+
+    @property
+    def closer(self) -> str:
+        """The name of the account that ended its waiting; it outlives the account."""
+        return name_of(self, "closed_by")
 
     @property
     def is_open(self) -> bool:

@@ -9,8 +9,8 @@ from django.db import models
 
 from executions.models.entity import Entity
 from executions.models.execution import Execution
-from workflows.models.account_names import account_name
 from workflows.models import Workflow
+from workflows.models.account_names import account_name, name_of
 
 
 class TriggeredStart(models.Model):
@@ -40,6 +40,11 @@ class TriggeredStart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.trigger}: workflow {self.workflow_id} on {self.entity}"
+
+    @property
+    def asker(self) -> str:
+        """The name of the account that asked for it; it outlives the account."""
+        return name_of(self, "asked_by")
 
 
 class Delivery(models.Model):

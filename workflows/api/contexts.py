@@ -30,6 +30,7 @@ from workflows.api.serializers import (
     WorkflowsField,
 )
 from workflows.api.strict import (
+    AccountField,
     CuidField,
     ShownField,
     StrictBooleanField,
@@ -116,7 +117,7 @@ class PendingChangeSerializer(serializers.ModelSerializer[PendingChange]):
     workflows = PendingMemberSerializer(source="members", many=True, read_only=True)
     entity_name_type = ShownField("cuid", allow_null=True)
     primary_record_type_id = ShownField("cuid", source="primary_record_type", allow_null=True)
-    asked_by = ShownField("username", allow_null=True)
+    asked_by = AccountField()
 
     class Meta:
         model = PendingChange

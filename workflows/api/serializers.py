@@ -10,6 +10,7 @@ from rest_framework.exceptions import ErrorDetail, PermissionDenied
 
 from workflows.api.refused import url_of
 from workflows.api.strict import (
+    AccountField,
     AnyField,
     CuidField,
     InstructionSerializer,
@@ -53,7 +54,7 @@ class DrainingSerializer(serializers.Serializer[Any]):
     change = serializers.CharField(source="change.cuid")
     url = serializers.SerializerMethodField()
     asked_at = serializers.DateTimeField(source="change.asked_at")
-    asked_by = serializers.CharField(source="change.asked_by.username", allow_null=True)
+    asked_by = serializers.CharField(source="change.asker", allow_null=True)
 
     def get_url(self, row: Any) -> str:
         """The address of the change."""
@@ -116,7 +117,7 @@ class VersionSerializer(serializers.ModelSerializer[Version]):
     """A version without its drawing."""
 
     workflow = ShownField("cuid")
-    created_by = ShownField("username", allow_null=True)
+    created_by = AccountField()
     entity_name_type = ShownField("cuid", allow_null=True)
     primary_record_type_id = ShownField("cuid", source="primary_record_type", allow_null=True)
     live_executions = serializers.IntegerField(source="live_count", read_only=True)

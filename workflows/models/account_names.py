@@ -14,9 +14,7 @@ SUFFIX = "_name"
 
 def account_name() -> models.CharField[str, str]:
     """Return the field beside a key to a user; it is written when that user is deleted."""
-    return models.CharField(
-        max_length=254, blank=True, default="", db_default="", editable=False
-    )
+    return models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
 
 
 def name_of(row: Any, field: str) -> str:

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from workflows.cuid import LENGTH, new_cuid
-from workflows.models.account_names import account_name
+from workflows.models.account_names import account_name, name_of
 from workflows.models.types import EntityContext
 from workflows.models.workflow import Workflow
 
@@ -60,6 +60,11 @@ class PendingChange(EntityContext):
     def __str__(self) -> str:
         titles = ", ".join(f"“{row.title}”" for row in self.members.all())
         return f"{titles} to {self.context_type}"
+
+    @property
+    def asker(self) -> str:
+        """The name of the account that asked for it; it outlives the account."""
+        return name_of(self, "asked_by")
 
 
 class PendingWorkflow(models.Model):

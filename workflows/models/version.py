@@ -15,7 +15,7 @@ from workflows.database_refusals import translated_deletion
 from workflows.graph import Graph, NodesManager
 from workflows.jsontext import checksum
 from workflows.keys import CompositeForeignKey, KeyTarget
-from workflows.models.account_names import account_name
+from workflows.models.account_names import account_name, name_of
 from workflows.models.candidate import Candidate, carry_over, store
 from workflows.models.types import Context, EntityContext, context_key_expression
 from workflows.models.workflow import Workflow
@@ -130,6 +130,11 @@ class Version(EntityContext):
 
     def __str__(self) -> str:
         return f"{self.workflow} v{self.number}"
+
+    @property
+    def author(self) -> str:
+        """The name of the account that saved it; it outlives the account."""
+        return name_of(self, "created_by")
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Store the version; its checksum is computed when it has none."""

@@ -145,9 +145,7 @@ def _lock(plan: Plan) -> None:
 
 
 class _Bringing:
-    def __init__(
-        self, plan: Plan, by: Any, why: str, told: Told, allow_unknown: bool
-    ) -> None:
+    def __init__(self, plan: Plan, by: Any, why: str, told: Told, allow_unknown: bool) -> None:
         self.allow_unknown = allow_unknown
         self.plan = plan
         self.by = by
