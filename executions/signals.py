@@ -26,6 +26,7 @@ from executions.services.people import cascade_of, refuse_people_deletion
 from workflows.models.account_names import keep_name
 from workflows.models.audit import Action, attempting, record, told
 from workflows.models.audited import deleted
+from workflows.refusals import Refusal
 
 _CASCADE = "_deletion_cascade"
 
@@ -123,8 +124,12 @@ def judge_people_deletion(instance: Any, using: str, origin: Any = None, **kwarg
     if isinstance(origin, QuerySet) and origin.model is type(instance):
         together |= set(origin.values_list("pk", flat=True))
     attempt = told(instance, Action.DELETED, before=cascade_of(instance))
-    with attempting(lambda: [attempt], using=using):
+    try:
         refuse_people_deletion(instance, together)
+    except Refusal as refusal:
+        # Recorded by the interface: the transaction of the deletion is rolled back.
+        refusal.attempts = [attempt]
+        raise
     # Read now: when the deletion is recorded, the memberships are gone.
     instance.__dict__[_CASCADE] = attempt
     if not isinstance(instance, Group):

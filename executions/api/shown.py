@@ -145,10 +145,8 @@ def shown(execution: Execution) -> dict[str, Any] | None:
 
 
 def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
-    cuid, node, kind, label, opened_at, due_at, overdue, notice, draft, incident, votes = values[
-        :11
-    ]
-    asked, unassigned = values[11:]
+    cuid, node, kind, label, opened_at, due_at, overdue, notice, draft, incident = values[:10]
+    votes, asked, unassigned = values[10:]
     return {
         "step": cuid,
         "node": node,

@@ -27,14 +27,16 @@ class Flaw:
 def candidates() -> Iterator[Violation]:
     """L9: a version has the candidates that its graph names, and no others."""
     in_force = Version.objects.filter(in_force=True).order_by("pk")
-    last = 0
-    while batch := list(in_force.filter(pk__gt=last)[:CHUNK]):
-        last = batch[-1].pk
+    last, is_more = 0, True
+    while is_more:
+        batch = list(in_force.filter(pk__gt=last)[:CHUNK])
         for version, flaws in flaws_of(batch):
             for flaw in flaws:
                 yield Violation(
                     "L9", "version", version.cuid, flaw.detail, workflows=(version.workflow_id,)
                 )
+        is_more = len(batch) == CHUNK
+        last = batch[-1].pk if batch else last
 
 
 def flaws_of(versions: list[Version]) -> Iterator[tuple[Version, list[Flaw]]]:
