@@ -312,6 +312,7 @@ EXAMPLES: dict[str, Any] = {
     "Submit": {"node": "review", "data": {"verdict": "accepted"}},
     "Voting": {"node": "committee", "notes": "As discussed."},
     "Decision": {"node": "wait", "why": "It has come earlier."},
+    "Reassign": {"node": "assess", "groups": ["risk"], "users": [], "why": "The owner has left."},
     "Skip": {"node": "assess", "handle": None, "why": "Done by hand."},
     "Cancel": {"why": WHY},
     "BulkStart": _bulk(workflow=WORKFLOW, entity=FINDING),

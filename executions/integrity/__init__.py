@@ -16,7 +16,6 @@ from executions.integrity.contexts import (
 )
 from executions.integrity.frozen import closures, cycles, versions
 from executions.integrity.house import audit_log, changes_on_hold, nowhere, opened_seals
-from executions.integrity.people import candidates
 from executions.integrity.standing import calling_steps, jobs, open_steps, pinned_children, places
 from executions.integrity.violation import REPAIR, Violation
 from workflows.locks import stable_snapshot
@@ -33,7 +32,6 @@ LAWS: tuple[Callable[[], Iterator[Violation]], ...] = (
     open_steps,
     calling_steps,
     places,
-    candidates,
     jobs,
     opened_seals,
     nowhere,
@@ -55,7 +53,6 @@ __all__ = [
     "audit_log",
     "called_contexts",
     "calling_steps",
-    "candidates",
     "changes_on_hold",
     "closures",
     "cycles",

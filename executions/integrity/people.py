@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from executions.integrity.violation import CHUNK, Violation
+from executions.integrity.violation import CHUNK
 from workflows.models import Candidate, Version
 from workflows.models.candidate import Named, named_in, node_key, resolve
 
@@ -24,35 +24,27 @@ class Flaw:
     is_named: bool = True
 
 
-def candidates() -> Iterator[Violation]:
-    """L9: a version has the candidates that its graph names, and no others."""
-    in_force = Version.objects.filter(in_force=True).order_by("pk")
-    last, is_more = 0, True
-    while is_more:
-        batch = list(in_force.filter(pk__gt=last)[:CHUNK])
-        for version, flaws in flaws_of(batch):
-            for flaw in flaws:
-                yield Violation(
-                    "L9", "version", version.cuid, flaw.detail, workflows=(version.workflow_id,)
-                )
-        is_more = len(batch) == CHUNK
-        last = batch[-1].pk if batch else last
+class StoredCandidates:
+    """The candidates of versions in force, read at once, to be compared with their graphs."""
+
+    def __init__(self, **versions: Any) -> None:
+        """Read the candidates; ``versions`` narrows the versions."""
+        where = {f"version__{name}": value for name, value in versions.items()}
+        rows = Candidate.objects.filter(version__in_force=True, step="", **where)
+        self._by_version: dict[int, list[Candidate]] = {}
+        for row in rows.iterator(CHUNK):
+            self._by_version.setdefault(row.version_id, []).append(row)
+        stored = self._by_version.values()
+        self._known = _accounts([row for rows in stored for row in rows if row.is_unknown])
+
+    def flaws(self, version: Version) -> list[Flaw]:
+        """Return how the candidates of a version in force differ from its graph (L9)."""
+        if not version.in_force:
+            return []
+        return list(_flaws(version, self._by_version.get(version.pk, []), self._known))
 
 
-def flaws_of(versions: list[Version]) -> Iterator[tuple[Version, list[Flaw]]]:
-    """Yield the versions whose candidates are not those that their graphs name."""
-    stored: dict[int, list[Candidate]] = {}
-    rows = Candidate.objects.filter(version__in=[row.pk for row in versions], step="")
-    for row in rows.select_related("group", "user"):
-        stored.setdefault(row.version_id, []).append(row)
-    unknown = [row for rows in stored.values() for row in rows if row.is_unknown]
-    given = _accounts(unknown)
-    for version in versions:
-        if flaws := list(_flaws(version, stored.get(version.pk, []), given)):
-            yield version, flaws
-
-
-def _flaws(version: Version, rows: list[Candidate], given: set[tuple[bool, str]]) -> Iterator[Flaw]:
+def _flaws(version: Version, rows: list[Candidate], known: set[tuple[bool, str]]) -> Iterator[Flaw]:
     there: dict[Place, Candidate] = {}
     named = {(one.node_id, one.is_group, one.name): one for one in named_in(version.source)}
     for row in rows:
@@ -63,7 +55,7 @@ def _flaws(version: Version, rows: list[Candidate], given: set[tuple[bool, str]]
             yield Flaw(found, row, f"Its candidate {_shown(found)} is not one of its graph.", False)
             continue
         there[place] = row
-        if row.is_unknown and (row.is_group, row.name) in given:
+        if row.is_unknown and (row.is_group, row.name) in known:
             yield Flaw(one, row, f"Its candidate {_shown(one)} exists, but is not asked.")
     for place, one in named.items():
         if place not in there:

@@ -8,7 +8,8 @@ from typing import Any
 from workflows.jsontext import quoted
 from workflows.refusals import Problem
 
-UNKNOWN_GROUP, UNKNOWN_USER = "unknown_group", "unknown_user"
+UNKNOWN_GROUP = "unknown_group"
+UNKNOWN_USER = "unknown_user"
 
 
 def unknown_people(named: Iterable[Any], candidates: Iterable[Any]) -> list[Problem]:
@@ -19,11 +20,13 @@ def unknown_people(named: Iterable[Any], candidates: Iterable[Any]) -> list[Prob
         candidates: their candidates, in the same order.
     """
     return [
-        Problem(
-            one.pointer,
-            UNKNOWN_GROUP if one.is_group else UNKNOWN_USER,
-            f"No {'group' if one.is_group else 'user'} is called {quoted(one.name)}.",
-        )
+        _unknown(one)
         for one, candidate in zip(named, candidates, strict=True)
         if candidate.is_unknown
     ]
+
+
+def _unknown(one: Any) -> Problem:
+    if one.is_group:
+        return Problem(one.pointer, UNKNOWN_GROUP, f"No group is called {quoted(one.name)}.")
+    return Problem(one.pointer, UNKNOWN_USER, f"No user is called {quoted(one.name)}.")

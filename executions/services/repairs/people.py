@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from executions.integrity.people import Flaw, flaws_of
+from executions.integrity.people import Flaw, StoredCandidates
 from executions.services.repairs.telling import Report
 from workflows.models import Candidate, Version
 from workflows.models.candidate import node_key, resolve
@@ -13,10 +13,14 @@ def mend_candidates(workflow_ids: list[int], report: Report) -> None:
 
     A name that lost its candidate is looked up again: the account that has it now is asked.
     """
+    stored = StoredCandidates(workflow__in=workflow_ids)
     versions = Version.objects.filter(workflow__in=workflow_ids, in_force=True)
-    for version, flaws in flaws_of(list(versions.order_by("pk"))):
+    for version in versions.select_related("workflow").order_by("pk"):
+        flaws = stored.flaws(version)
         for flaw in flaws:
             _mend(version, flaw)
+        if not flaws:
+            continue
         details = "; ".join(flaw.detail for flaw in flaws)
         report.mend(
             version.workflow, f"Version {version.number} asks whom its graph names again: {details}"
