@@ -23,9 +23,11 @@ from executions.models import (
 )
 from executions.models.entity import entities_written
 from executions.services.people import cascade_of, refuse_people_deletion
+from workflows.models import Candidate
 from workflows.models.account_names import keep_name
 from workflows.models.audit import Action, attempting, record, told
 from workflows.models.audited import deleted
+from workflows.models.candidate import step_key
 from workflows.refusals import Refusal
 
 _CASCADE = "_deletion_cascade"
@@ -99,6 +101,14 @@ def judge_step(instance: Step, raw: bool, **kwargs: Any) -> None:
 def judge_step_deletion(instance: Step, **kwargs: Any) -> None:
     """A step goes only with its execution."""
     guards.refuse_step_deletion(instance, kwargs.get("origin"))
+
+
+@receiver(post_delete, sender=Step)
+def delete_own_candidates(instance: Step, using: str, **kwargs: Any) -> None:
+    """The candidates of a reassigned step go with it."""
+    key = step_key(instance.cuid)
+    if instance.assignees == key:
+        Candidate._base_manager.using(using).filter(key=key).delete()
 
 
 @receiver(pre_delete, sender=Pin)

@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection, models, transaction
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils import timezone
 
 from executions import guards, services
 from executions.inbox import unassigned, waiting_for
 from executions.models import Execution, PeopleChange, Status, Step, Vote
 from executions.services.people import PeopleInUse
+from executions.services.purging import purge
 from tests.executions.people import approval, asking, client, member, on, rows
 from tests.factories import (
     FindingTypeFactory,
@@ -582,3 +584,32 @@ def test_a_version_that_is_replaced_takes_its_candidates_with_it() -> None:
     drawn(workflow, form(assignees={"groups": ["risk"]}))
     drawn(workflow, form())
     assert not Candidate.objects.exists() and Version.objects.count() == 1
+
+
+@pytest.mark.parametrize("how", ["purged", "deleted"])
+def test_candidates_of_a_reassigned_step_go_with_its_execution(how: str) -> None:
+    execution = asking_nobody()
+    grace = member("grace")
+    services.reassign(execution, users=["grace"], node="form", why="w")
+    services.submit(execution, data={"note": "n"}, by=grace)
+    assert Candidate.objects.exclude(step="").exists()
+    if how == "purged":
+        list(purge(timezone.now(), rest=0))
+    else:
+        Execution.objects.get(pk=execution.pk).delete()
+    assert not Candidate.objects.exclude(step="").exists()
+    assert len(rows(execution)) == 1
+
+
+def test_an_import_takes_unknown_names_only_where_that_is_asked_for(tmp_path: Any) -> None:
+    accounts(groups=["risk"])
+    workflow = WorkflowFactory()
+    drawn(workflow, form(assignees={"groups": ["risk"]}))
+    file = tmp_path / "workflows.yaml"
+    call_command("export_workflows", output=str(file))
+    workflow.delete()
+    Group.objects.get(name="risk").delete()
+    with pytest.raises(CommandError, match="No group is called 'risk'"):
+        call_command("import_workflows", str(file), apply=True)
+    call_command("import_workflows", str(file), apply=True, allow_unknown=True)
+    assert Candidate.objects.get().is_unknown
