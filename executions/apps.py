@@ -10,7 +10,7 @@ class ExecutionsConfig(AppConfig):
     name = "executions"
 
     def ready(self) -> None:
-        from executions import checks, signals, telling  # noqa: F401
+        from executions import checks, people_triggers, signals, telling  # noqa: F401
         from executions.engine import nodes, triggers  # noqa: F401
         from executions.models import Secret
         from workflows import guards, seals
@@ -45,4 +45,5 @@ class ExecutionsConfig(AppConfig):
             ("root_id", "callee_id", "version_id", "context_key"),
         )
         seals.attach("executions_pin_attached", "executions_pin", "root_id", "executions_execution")
+        people_triggers.declare()
         post_migrate.connect(install_seals, sender=self)

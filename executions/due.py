@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from executions import background
-from executions.services import due_starts, serve_due_starts
+from executions.services import count_votes_again, due_starts, serve_due_starts
 from workflows import services
 from workflows.models import PendingChange
 
@@ -30,14 +30,15 @@ class Served:
 def run_due(
     *, dry_run: bool = False, stop: Callable[[], bool] = lambda: False, threads: int = 1
 ) -> Served:
-    """Serve once what is due: triggered starts, jobs, what is to be told, then changes on hold
-    that are drained.
+    """Serve once what is due: votes whose voters have changed, triggered starts, jobs, what is to
+    be told, then changes on hold that are drained.
 
     Answers and deliveries that have been kept long enough are forgotten with it.
     """
     if dry_run:
         return Served(services.drained(), background.due(), len(due_starts()))
     background.forget_old()
+    count_votes_again()
     starts = serve_due_starts(stop)
     jobs = background.serve_due(stop) if threads == 1 else background.serve_at_once(threads, stop)
     return Served(services.apply_all_drained(), jobs, starts)

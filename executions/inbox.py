@@ -1,13 +1,16 @@
-"""The inbox: what waits for something that a user may do."""
+"""Lists of steps by the people they ask: what waits for a user, and what waits for nobody."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.db.models import Q, QuerySet
 
-from executions.engine.nodes.assignees import asks
 from executions.models import SUBMIT, Step
+from workflows.models import Candidate
 
 
 def inbox(user: Any) -> QuerySet[Any, Any]:
@@ -18,13 +21,50 @@ def inbox(user: Any) -> QuerySet[Any, Any]:
 def waiting_for(user: Any) -> QuerySet[Step]:
     """The open steps that this user may do: named for it, or where nobody is.
 
-    Much waits, but few are asked in how many ways: those are read, and each is judged once.
+    The keys of the user's candidates are read first: the list itself then is one look at an index.
     """
     waiting = Step.objects.for_people()
     if not user.has_perm(SUBMIT):
         return waiting.none()
-    groups = set(user.groups.values_list("name", flat=True))
-    asked = waiting.order_by().values_list("assignees", flat=True).distinct()
-    mine = [assignees for assignees in asked if asks(assignees, user.get_username(), groups)]
-    voted = Q(type="approval", votes__username=user.get_username())
-    return waiting.filter(assignees__in=mine).exclude(voted)
+    mine = Q(user=user) | Q(group__in=user.groups.order_by().values("pk"))
+    # A version that a live execution runs is in force.
+    keys = Candidate.objects.filter(mine, version__in_force=True).order_by()
+    asked = ["", *keys.values_list("key", flat=True).distinct()]
+    voted = Q(type="approval", votes__user=user)
+    return waiting.filter(assignees__in=asked).exclude(voted)
+
+
+def unassigned() -> QuerySet[Step]:
+    """The open steps that ask people of whom nobody can do them: no active account that may."""
+    waiting = Step.objects.for_people()
+    in_force = Candidate.objects.filter(version__in_force=True).order_by()
+    nobody = in_force.exclude(key__in=answered().values("key")).values("key")
+    return waiting.filter(assignees__in=nobody)
+
+
+def answered(*, users: Collection[int] = (), groups: Collection[int] = ()) -> QuerySet[Candidate]:
+    """The candidates among which there is an active account that may submit.
+
+    Args:
+        users, groups: the ids of accounts that are about to go, which do not count.
+    """
+    able = able_users().exclude(pk__in=users).values("pk")
+    members = _through("groups").filter(user__in=able).exclude(group__in=groups)
+    rows: QuerySet[Candidate] = Candidate.objects.order_by()
+    return rows.filter(Q(user__in=able) | Q(group__in=members.values("group_id")))
+
+
+def able_users() -> QuerySet[Any]:
+    """The active accounts that may fill in forms and vote."""
+    app, codename = SUBMIT.split(".")
+    may = Permission.objects.filter(content_type__app_label=app, codename=codename).values("pk")
+    own = _through("user_permissions").filter(permission__in=may).values("user_id")
+    by_group = _through("groups").filter(group__permissions__in=may).values("user_id")
+    users = get_user_model()._default_manager.filter(is_active=True).order_by()
+    return users.filter(Q(is_superuser=True) | Q(pk__in=own) | Q(pk__in=by_group))
+
+
+def _through(name: str) -> QuerySet[Any]:
+    field: Any = get_user_model()._meta.get_field(name)
+    rows: QuerySet[Any] = field.remote_field.through._default_manager.order_by()
+    return rows

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
 
@@ -20,8 +23,15 @@ from executions.models import (
     secrets_written,
 )
 from executions.models.entity import entities_written
-from workflows.models.audit import attempting, record
+from executions.services.people import cascade_of, refuse_people_deletion
+from workflows.models import Candidate
+from workflows.models.account_names import keep_name
+from workflows.models.audit import Action, attempting, record, told
 from workflows.models.audited import deleted
+from workflows.models.candidate import step_key
+from workflows.refusals import Refusal
+
+_CASCADE = "_deletion_cascade"
 
 
 @receiver(pre_save, sender=Entity)
@@ -107,6 +117,14 @@ def judge_step_deletion(instance: Step, **kwargs: Any) -> None:
     guards.refuse_step_deletion(instance, kwargs.get("origin"))
 
 
+@receiver(post_delete, sender=Step)
+def delete_own_candidates(instance: Step, using: str, **kwargs: Any) -> None:
+    """The candidates of a reassigned step go with it."""
+    key = step_key(instance.cuid)
+    if instance.assignees == key:
+        Candidate._base_manager.using(using).filter(key=key).delete()
+
+
 @receiver(pre_delete, sender=Pin)
 def judge_pin_deletion(instance: Pin, **kwargs: Any) -> None:
     """A pin goes only with its execution."""
@@ -120,3 +138,32 @@ def judge_subscription(
     """Nothing is told to an address that nothing may be sent to."""
     if not raw and (update_fields is None or "url" in update_fields):
         services.refuse_url(instance.url)
+
+
+@receiver(pre_delete, sender=Group)
+@receiver(pre_delete, sender=get_user_model())
+def judge_people_deletion(instance: Any, using: str, origin: Any = None, **kwargs: Any) -> None:
+    """A group or user that an open step asks stays, unless others can do the step."""
+    together = {instance.pk}
+    if isinstance(origin, QuerySet) and origin.model is type(instance):
+        together |= set(origin.values_list("pk", flat=True))
+    attempt = told(instance, Action.DELETED, before=cascade_of(instance))
+    try:
+        refuse_people_deletion(instance, together)
+    except Refusal as refusal:
+        # Recorded by the interface: the transaction of the deletion is rolled back.
+        refusal.attempts = [attempt]
+        raise
+    # Read now: when the deletion is recorded, the memberships are gone.
+    instance.__dict__[_CASCADE] = attempt
+    if not isinstance(instance, Group):
+        keep_name(instance, using)
+
+
+@receiver(post_delete, sender=Group)
+@receiver(post_delete, sender=get_user_model())
+def record_people_deletion(instance: Any, using: str, **kwargs: Any) -> None:
+    """The audit log tells which memberships and candidates went along."""
+    attempt = instance.__dict__.pop(_CASCADE, None)
+    if attempt is not None:
+        record([attempt], using=using)

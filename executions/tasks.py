@@ -8,7 +8,7 @@ from celery import shared_task
 from django.conf import settings
 
 from executions import background, wakeups
-from executions.services import serve_due_starts
+from executions.services import count_votes_again, serve_due_starts
 from workflows.management.command import as_command
 from workflows.services import apply_all_drained
 
@@ -37,6 +37,7 @@ def sweep() -> None:
     if wanted := min(background.free(), MOST_WOKEN):
         wakeups.send(wanted - wakeups.waiting())
     with as_command():
+        count_votes_again()
         serve_due_starts()
         apply_all_drained()
         background.forget_old()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 from django.contrib.auth.models import Group, Permission, User
@@ -108,6 +109,15 @@ def user_in(role: str, **fields: Any) -> User:
     user = UserFactory(**fields)
     user.groups.add(Group.objects.get(name=role))
     return user
+
+
+def accounts(*, users: Iterable[str] = (), groups: Iterable[str] = ()) -> None:
+    """Make the users and groups of these names, where they are missing."""
+    for name in users:
+        if not User.objects.filter(username=name).exists():
+            UserFactory(username=name)
+    for name in groups:
+        Group.objects.get_or_create(name=name)
 
 
 def form(node_id: str = "form", *fields: dict[str, Any], **data: Any) -> dict[str, Any]:

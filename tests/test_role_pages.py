@@ -94,6 +94,7 @@ PAGES: dict[str, set[str]] = {
     "executions_execution_restart": OPERATORS,
     "executions_execution_submit": PARTICIPANTS,
     "executions_execution_decide": OPERATORS,
+    "executions_execution_reassign": OPERATORS,
     **_told("executions_bulkoperation", OPERATORS),
     "executions_bulkoperation_begin": OPERATORS,
     "executions_bulkoperation_stop": OPERATORS,
@@ -131,6 +132,7 @@ def address(name: str, made: World) -> str:
         "workflows_workflow_type_changed": ([], ""),
         "executions_execution_start": ([made.workflow.pk], ""),
         "executions_execution_submit": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
+        "executions_execution_reassign": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
         "executions_execution_decide": ([made.asleep.pk, _open(made.asleep), "wake"], ""),
     }
     if name in special:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models.signals import post_delete, pre_delete, pre_save
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.dispatch import receiver
 
 from workflows import guards
@@ -19,6 +21,7 @@ from workflows.models import (
 )
 from workflows.models.audit import attempting, record
 from workflows.models.audited import deleted
+from workflows.models.candidate import give_account
 from workflows.models.edit import WorkflowEdit
 from workflows.models.version import stored
 
@@ -108,3 +111,14 @@ def keep_the_log(instance: AuditEntry, raw: bool, using: str, **kwargs: Any) -> 
 def keep_the_entries(**kwargs: Any) -> None:
     """The log only grows."""
     raise guards.LogKept
+
+
+@receiver(post_save, sender=Group)
+@receiver(post_save, sender=get_user_model())
+def give_account_to_candidates(
+    instance: Any, raw: bool, using: str, update_fields: Any, **kwargs: Any
+) -> None:
+    """A group or user whose name a version has been waiting for is asked from now on."""
+    name = "name" if isinstance(instance, Group) else get_user_model().USERNAME_FIELD
+    if not raw and (update_fields is None or name in update_fields):
+        give_account(instance, using)

@@ -4,6 +4,7 @@ from executions.admin import (  # noqa: F401
     bulk,
     entity,
     execution,
+    people,
     secret,
     webhook,
     webhook_delivery,

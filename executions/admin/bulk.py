@@ -23,7 +23,7 @@ from executions.models import (
 from executions.services import bulk
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING
-from workflows.admin.shown import admin_url, badge, moment
+from workflows.admin.shown import NOTHING, admin_url, badge, moment
 from workflows.admin.told import ToldAdmin
 
 LISTED = 100
@@ -71,7 +71,7 @@ def ask(
 class BulkOperationAdmin(ToldAdmin):
     """Operations: asked for on the list of executions, confirmed and watched here."""
 
-    list_display = ["what", "state_badge", "number", "asked", "asked_by"]
+    list_display = ["what", "state_badge", "number", "asked", "asker"]
     list_display_links = ["what"]
     list_filter = ["kind", "state", "asked_at"]
     list_select_related = ["asked_by"]
@@ -104,6 +104,11 @@ class BulkOperationAdmin(ToldAdmin):
     def asked(self, row: BulkOperation) -> str:
         """When it was asked for."""
         return moment(row.asked_at)
+
+    @admin.display(description="asked by", ordering="asked_by__username")
+    def asker(self, row: BulkOperation) -> str:
+        """The account that asked for it."""
+        return row.asker or NOTHING
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Operations with how many executions they have."""

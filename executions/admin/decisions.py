@@ -20,7 +20,7 @@ from django.utils.html import format_html
 from executions import services
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.approval import Approval
-from executions.engine.nodes.assignees import is_among, voters
+from executions.engine.nodes.assignees import asked_at, is_among, voters
 from executions.engine.nodes.join import Join
 from executions.models import OPERATE, SLEEPING, SUBMIT, Execution, Step
 from executions.services.interventions import moved_by_postponing
@@ -112,12 +112,13 @@ def decisions(execution: Execution, step: Step, node: Node, user: Any) -> Decisi
         return [Decision(name, _LABELS[name], _url(execution, step.cuid, name)) for name in names]
 
     kind = behaviour(node.type)
+    key = asked_at(step, execution.version_id, node)
     may_vote = (
         step.state == Step.State.OPEN
         and isinstance(kind, Approval)
         and user.has_perm(SUBMIT)
-        and kind.can_be_approved(node.data, len(voters(node.data)))
-        and is_among(node.data, user)
+        and kind.can_be_approved(node.data, len(voters(key)))
+        and is_among(key, user)
     )
     return Decisions(
         votes=buttons(*VOTES) if may_vote else [],

@@ -17,10 +17,11 @@ from executions.admin.cancel import cancel_page, restart_page
 from executions.admin.decisions import VOTES, decide
 from executions.admin.home import SEE_EXECUTIONS
 from executions.admin.inbox import inbox_page
+from executions.admin.reassigning import reassign_page
 from executions.admin.start import start_page
 from executions.admin.steps import submit_form
 from executions.admin.told import told
-from executions.inbox import inbox
+from executions.inbox import inbox, unassigned
 from executions.models import OPERATE, START, SUBMIT, BulkKind, Entity, Execution, Step
 from workflows.admin.narrowed import ExactFilter, narrowed
 from workflows.admin.shown import badge, moment
@@ -106,6 +107,21 @@ class OverdueFilter(SimpleListFilter):
         return _with_a_step(queryset, Step.objects.overdue()) if self.value() == "yes" else queryset
 
 
+class UnassignedFilter(SimpleListFilter):
+    """Whether a step asks people of whom nobody can do it."""
+
+    title = "unassigned"
+    parameter_name = "unassigned"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Only those."""
+        return [("yes", "Yes")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Only executions with an open step that nobody can do."""
+        return _with_a_step(queryset, unassigned()) if self.value() == "yes" else queryset
+
+
 def _with_a_step(queryset: QuerySet[Any], steps: QuerySet[Step]) -> QuerySet[Any]:
     # Few have one: they are found, not each asked.
     return queryset.filter(pk__in=steps.order_by().values("execution"))
@@ -125,6 +141,7 @@ class ExecutionAdmin(ToldAdmin):
         LiveFilter,
         IncidentFilter,
         OverdueFilter,
+        UnassignedFilter,
         NodeFilter,
         "status",
         narrowed("workflow", Workflow),
@@ -145,7 +162,7 @@ class ExecutionAdmin(ToldAdmin):
         "finding_type": "entity.entity_name_type.name",
         "record_type": "entity.primary_record_type.name",
         **{name: name for name in ("started_at", "scheduled_for", "ended_at")},
-        "started_by": "started_by.username",
+        "started_by": "starter",
     }
     page_template = "executions/admin/execution.html"
     actions = ["cancel_selected", "retry_selected", "wake_selected"]
@@ -223,6 +240,11 @@ class ExecutionAdmin(ToldAdmin):
             ),
         ]
         own += [
+            path(
+                "<int:pk>/reassign/<str:cuid>/",
+                wrap(self.reassign_view),
+                name="executions_execution_reassign",
+            ),
             path("<int:pk>/restart/", wrap(self.restart_view), name="executions_execution_restart"),
             path(
                 "<int:pk>/step/<str:cuid>/<str:name>/",
@@ -275,6 +297,11 @@ class ExecutionAdmin(ToldAdmin):
         """Where the buttons of open steps post to."""
         self.require(request, SUBMIT if name in VOTES else OPERATE)
         return decide(self, request, self.find(pk), cuid, name)
+
+    def reassign_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:
+        """The page where an operator chooses whom a step asks."""
+        self.require(request, OPERATE)
+        return reassign_page(self, request, self.find(pk), cuid)
 
     def submit_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:
         """Where the forms of open steps are posted to."""

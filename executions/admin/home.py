@@ -13,8 +13,9 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
-from executions.inbox import waiting_for
+from executions.inbox import unassigned, waiting_for
 from executions.models import SUBMIT, Execution, Step
 from workflows.admin.picture import icon
 from workflows.admin.shown import admin_url, badge
@@ -100,6 +101,20 @@ def _overdue(user: Any) -> Section:
     )
 
 
+def _unassigned(user: Any) -> Section:
+    found = unassigned()
+    return Section(
+        "unassigned",
+        gettext("Unassigned"),
+        icon("user_action"),
+        counted(found, AT_A_GLANCE),
+        list(_steps(found.order_by("execution_id", "pk"))),
+        admin_url(Execution, "changelist", unassigned="yes"),
+        gettext("Every step has somebody who can do it."),
+        is_alarming=True,
+    )
+
+
 def _steps(steps: QuerySet[Step]) -> Iterator[Row]:
     related = ("execution__workflow", "execution__entity")
     whole = ("execution__entity__fields", "input", "output", "draft")
@@ -172,6 +187,7 @@ SECTIONS: list[tuple[tuple[str, ...], Callable[[Any], Section]]] = [
     ((SUBMIT, SEE_EXECUTIONS), _tasks),
     ((SEE_EXECUTIONS,), _incidents),
     ((SEE_EXECUTIONS,), _overdue),
+    ((SEE_EXECUTIONS,), _unassigned),
     (("workflows.view_pendingchange",), _changes),
     (("workflows.view_workflow", SEE_EXECUTIONS), _live),
 ]

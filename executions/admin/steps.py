@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from django import forms as django_forms
@@ -13,9 +13,10 @@ from django.utils.html import format_html
 from executions import services
 from executions.admin.decisions import Decisions, decisions
 from executions.engine import forms
-from executions.engine.nodes.assignees import may_submit
+from executions.engine.nodes.assignees import asked_at, candidates, may_submit
 from executions.guards import Ended, NotOpen
-from executions.models import OPEN, SUBMIT, Execution, Step, Vote
+from executions.inbox import unassigned
+from executions.models import FOR_PEOPLE, OPEN, OPERATE, SUBMIT, Execution, Step, Vote
 from workflows.admin.refused import REFUSING, refusal_of
 from workflows.admin.shown import admin_url
 from workflows.graph import Node
@@ -41,6 +42,8 @@ class OpenStep:
     button: str = ""
     note: str = ""
     child: Execution | None = None
+    reassign_url: str = ""
+    is_unassigned: bool = False
     decisions: Decisions = field(default_factory=Decisions)
     votes: list[Vote] = field(default_factory=list)
 
@@ -58,7 +61,21 @@ def open_steps(execution: Execution, user: Any, *, bound: dict[str, Any]) -> lis
     except Refusal as refusal:
         damage = f"The frozen graph is damaged: {refusal.message}"
         return [OpenStep(step, step.label or step.node_id, note=damage) for step in steps]
-    return [_open_step(execution, step, manager.node(step.node_id), user, bound) for step in steps]
+    nobody = set(unassigned().filter(execution=execution).values_list("pk", flat=True))
+    return [
+        replace(
+            _open_step(execution, step, manager.node(step.node_id), user, bound),
+            reassign_url=_reassign_url(execution, step, user),
+            is_unassigned=step.pk in nobody,
+        )
+        for step in steps
+    ]
+
+
+def _reassign_url(execution: Execution, step: Step, user: Any) -> str:
+    if step.type not in FOR_PEOPLE or not user.has_perm(OPERATE):
+        return ""
+    return admin_url(Execution, "reassign", execution.pk, step.cuid)
 
 
 def _open_step(
@@ -73,13 +90,14 @@ def _open_step(
     found = decisions(execution, step, node, user)
     if step.state == Step.State.INCIDENT or node.type != USER_ACTION:
         is_told = found.votes or step.state == Step.State.INCIDENT
-        note = "" if is_told else _note(step, node)
+        note = "" if is_told else _note(execution, step, node)
         return OpenStep(step, title, note=note, child=step.child, decisions=found, votes=votes)
     if not user.has_perm(SUBMIT):
         note = "Waits for somebody who may fill in forms."
         return OpenStep(step, title, note=note, decisions=found)
-    if not may_submit(node.data, user):
-        note = f"Assigned to {_assignees(node.data.get('assignees', {}))}."
+    key = asked_at(step, execution.version_id, node)
+    if not may_submit(key, user):
+        note = f"Assigned to {_assignees(key)}."
         return OpenStep(step, title, note=note, decisions=found)
     return OpenStep(
         step,
@@ -91,17 +109,16 @@ def _open_step(
     )
 
 
-def _note(step: Step, node: Node) -> str:
+def _note(execution: Execution, step: Step, node: Node) -> str:
     if node.type == "approval":
-        return f"Waits for {_assignees(node.data)}."
+        return f"Waits for {_assignees(asked_at(step, execution.version_id, node))}."
     if node.type == "webhook":
         return f"Waits for a delivery to /hooks/{step.cuid}/."
     return "Is done in the background." if node.type in ("notify", "http_request") else ""
 
 
-def _assignees(assignees: Any) -> str:
-    named = [f"group “{name}”" for name in assignees.get("groups", [])]
-    return ", ".join([*named, *(f"“{name}”" for name in assignees.get("users", []))])
+def _assignees(key: str) -> str:
+    return ", ".join(str(row) for row in candidates(key)) or "nobody"
 
 
 def form_of(step: Step, node: Node, data: Any = None) -> django_forms.Form:

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 from django_filters import rest_framework as filters
 
-from executions.inbox import inbox
+from executions.inbox import inbox, unassigned
 from executions.models import (
     LIVE,
     Execution,
@@ -53,6 +53,10 @@ class ExecutionFilter(filters.FilterSet):
     )
     overdue = TruthFilter(method="filter_overdue")
     incident = TruthFilter(method="filter_incident")
+    unassigned = TruthFilter(
+        method="filter_unassigned",
+        help_text="With an open step that asks people of whom nobody can do it.",
+    )
     started_after = MomentFilter(field_name="started_at", lookup_expr="gte")
     started_before = MomentFilter(field_name="started_at", lookup_expr="lt")
     ended_after = MomentFilter(field_name="ended_at", lookup_expr="gte")
@@ -92,6 +96,12 @@ class ExecutionFilter(filters.FilterSet):
     ) -> QuerySet[Execution]:
         """Only what has a step with an incident, or only what has none."""
         return _with_step(executions, Step.objects.filter(state=StepState.INCIDENT), value)
+
+    def filter_unassigned(
+        self, executions: QuerySet[Execution], name: str, value: bool
+    ) -> QuerySet[Execution]:
+        """Only what has a step that nobody can do, or only what has none."""
+        return _with_step(executions, unassigned(), value)
 
 
 def _with_step(

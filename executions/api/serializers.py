@@ -12,6 +12,7 @@ from executions.api.shown import shown
 from executions.engine import stored
 from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step, Vote
 from workflows.api.strict import (
+    AccountField,
     AnyField,
     CuidField,
     InstructionSerializer,
@@ -91,7 +92,7 @@ class ListedExecutionSerializer(ShownModelSerializer[Execution]):
     entity = NamedEntitySerializer()
     parent = ShownField("cuid", allow_null=True)  # type: ignore[assignment]
     root = ShownField("cuid", allow_null=True)  # type: ignore[assignment]
-    started_by = ShownField("username", allow_null=True)
+    started_by = AccountField()
 
     class Meta:
         model = Execution
@@ -164,6 +165,13 @@ class VoteSerializer(ShownModelSerializer[Vote]):
         fields = ["user", "approves", "notes", "at"]
 
 
+class AssigneesSerializer(serializers.Serializer[Any]):
+    """The groups and users that a step asks, by the names that they have now."""
+
+    groups = serializers.ListField(child=serializers.CharField())
+    users = serializers.ListField(child=serializers.CharField())
+
+
 class OpenStepSerializer(ShownModelSerializer[Step]):
     """A step at which the execution stands."""
 
@@ -171,6 +179,10 @@ class OpenStepSerializer(ShownModelSerializer[Step]):
     node = serializers.CharField(source="node_id")
     since = MomentField(source="opened_at")
     due = MomentField(source="due_at", allow_null=True)
+    assignees = AssigneesSerializer()
+    unassigned = serializers.BooleanField(
+        help_text="Whether it asks people of whom nobody can do it."
+    )
     notice = NoticeSerializer(allow_null=True)
     form = FormSerializer(allow_null=True)
     incident = IncidentSerializer(allow_null=True)
@@ -186,6 +198,8 @@ class OpenStepSerializer(ShownModelSerializer[Step]):
             "since",
             "due",
             "overdue",
+            "assignees",
+            "unassigned",
             "notice",
             "form",
             "draft",
@@ -221,7 +235,7 @@ class StepSerializer(ShownModelSerializer[Step]):
     step = serializers.CharField(source="cuid")
     node = serializers.CharField(source="node_id")
     state = serializers.CharField()
-    closed_by = ShownField("username", allow_null=True)
+    closed_by = AccountField()
     child = ShownField("cuid", allow_null=True)
     notice = NoticeSerializer(allow_null=True)
     incident = IncidentSerializer(allow_null=True)
@@ -312,6 +326,14 @@ class ReasonedDecisionSerializer(NamedStepSerializer):
 
     # Blank is refused by the service, as on every other interface.
     why = StrictCharField(allow_blank=True)
+
+
+class ReassignSerializer(NamedStepSerializer):
+    """The groups and users that an open step asks from now on, and the reason."""
+
+    groups = serializers.ListField(child=StrictCharField(), default=list)
+    users = serializers.ListField(child=StrictCharField(), default=list)
+    why = StrictCharField()
 
 
 class SkipSerializer(ReasonedDecisionSerializer):

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
+from executions.api.able import NOBODY_CAN
 from executions.engine.manager import graph_of
 from executions.engine.stored import FROM_OPEN_STEPS, IS_OPEN
 from executions.models import Execution
@@ -36,15 +37,28 @@ def _json(column: str) -> str:
     return column if ON_POSTGRESQL else f"json({column})"
 
 
+def _if_asked(value: str) -> str:
+    return f"CASE WHEN s.assignees <> '' THEN {value} END"
+
+
 _VOTES = _listed(
     "r.username, r.approves, r.notes, r.at",
     "SELECT * FROM executions_vote v WHERE v.step_id = s.id ORDER BY v.id",
 )
+_ASKED = _listed(
+    "r.is_group, r.name",
+    f"SELECT c.is_group, COALESCE(g.name, u.{USER.USERNAME_FIELD}, c.name) AS name"
+    " FROM workflows_candidate c LEFT JOIN auth_group g ON g.id = c.group_id"
+    f" LEFT JOIN {USER._meta.db_table} u ON u.id = c.user_id"
+    " WHERE c.key = s.assignees ORDER BY c.id",
+)
 _STEPS = _listed(
     "r.cuid, r.node_id, r.type, r.label, r.opened_at, r.due_at, r.overdue,"
     f" {_json('r.notice')},"
-    f" {_json('r.draft')}, {_json('r.incident')}, {_json('r.votes')}",
-    f"SELECT s.*, {_VOTES} AS votes FROM {FROM_OPEN_STEPS} WHERE s.execution_id = x.id"
+    f" {_json('r.draft')}, {_json('r.incident')}, {_json('r.votes')}, {_json('r.asked')},"
+    " r.unassigned",
+    f"SELECT s.*, {_VOTES} AS votes, {_if_asked(_ASKED)} AS asked,"
+    f" {_if_asked(NOBODY_CAN)} AS unassigned FROM {FROM_OPEN_STEPS} WHERE s.execution_id = x.id"
     f" AND {IS_OPEN} ORDER BY s.id",
 )
 _CHILDREN = _listed(
@@ -71,7 +85,7 @@ _COLUMNS = {
     "started_at": "x.started_at",
     "updated_at": "x.updated_at",
     "ended_at": "x.ended_at",
-    "started_by": f"u.{USER.USERNAME_FIELD}",
+    "started_by": f"COALESCE(u.{USER.USERNAME_FIELD}, NULLIF(x.started_by_name, ''))",
     "version_id": "v.id",
     "checksum": "v.checksum",
     "entity_cuid": "e.cuid",
@@ -132,7 +146,8 @@ def shown(execution: Execution) -> dict[str, Any] | None:
 
 
 def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
-    cuid, node, kind, label, opened_at, due_at, overdue, notice, draft, incident, votes = values
+    cuid, node, kind, label, opened_at, due_at, overdue, notice, draft, incident = values[:10]
+    votes, asked, unassigned = values[10:]
     return {
         "step": cuid,
         "node": node,
@@ -141,6 +156,11 @@ def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
         "since": _instant(opened_at),
         "due": _instant(due_at),
         "overdue": bool(overdue),
+        "assignees": {
+            "groups": [name for is_group, name in asked or [] if is_group],
+            "users": [name for is_group, name in asked or [] if not is_group],
+        },
+        "unassigned": bool(unassigned) and incident is None,
         "notice": notice
         and {
             "state": notice["state"],

@@ -24,6 +24,7 @@ from executions.api.serializers import (
     InventoryModelSerializer,
     ListedExecutionSerializer,
     PostponeSerializer,
+    ReassignSerializer,
     SkipSerializer,
     StartSerializer,
     StepSerializer,
@@ -185,6 +186,13 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     def postpone(self, request: Request, cuid: str) -> Response:
         """Move the date of a wait or of a scheduled start, or the deadline of a step."""
         return self._do(request, PostponeSerializer, services.postpone)
+
+    @extend_schema(request=ReassignSerializer, parameters=MADE_ONCE, responses=ExecutionSerializer)
+    @action(detail=True, methods=["post"], needs=OPERATE)
+    @edit
+    def reassign(self, request: Request, cuid: str) -> Response:
+        """Replace the groups and users that an open step asks."""
+        return self._do(request, ReassignSerializer, services.reassign)
 
     @extend_schema(
         request=CancelSerializer, parameters=MADE_ONCE, responses={201: ExecutionSerializer}

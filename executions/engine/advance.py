@@ -281,7 +281,7 @@ class Advance:
             node_id=node.id,
             type=node.type,
             label=node.label[:200],
-            assignees=asked(node.type, node.data),
+            assignees=asked(run.execution.version_id, node),
             state=StepState.OPEN,
             opened_at=self.now,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from executions.engine import joins
 from executions.engine.manager import WorkflowManager
 from executions.engine.nodes import Behaviour
+from executions.engine.nodes.assignees import asked_at
 from executions.models import LIVE, Execution, Status, Step, StepState
 from workflows import instances
 from workflows.graph import Edge, Node
@@ -99,6 +100,11 @@ class NodeVisit:
     @property
     def behaviour(self) -> Behaviour:
         return self.run.manager.behaviour(self.node)
+
+    @property
+    def asks(self) -> str:
+        """The key of the candidates that the step asks; empty where it asks everybody."""
+        return asked_at(self.step, self.run.execution.version_id, self.node)
 
     @property
     def fields(self) -> Mapping[str, Any]:

@@ -37,7 +37,7 @@ _STEP = Columns(
     [
         *("id", "cuid", "execution", "node_id", "type", "label", "state", "closed_at"),
         *("closed_by", "due_at", "overdue", "attempt", "input", "output", "handle"),
-        *("incident", "child"),
+        *("incident", "child", "assignees"),
     ],
 )
 _VERSION = Columns(Version, ["id", "number", "checksum"])

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from django.db.models import Q
 
+from executions.integrity.people import StoredCandidates
 from executions.integrity.violation import CHUNK, Violation
 from executions.models import LIVE, Execution, Pin
 from workflows.graph import calls_in
@@ -24,9 +25,11 @@ time before it commits, and no two machines have the same.
 
 
 def versions() -> Iterator[Violation]:
-    """L4, L6: a version matches the checksum that was stored when it was written; every
-    run_workflow node has its reference, and no other is there.
+    """L4, L6, L9: a version matches the checksum that was stored when it was written; every
+    run_workflow node has its reference, every group and user that is named has its candidate, and
+    no others are there.
     """
+    candidates = StoredCandidates()
     stored: dict[int, set[tuple[str, str]]] = {}
     apart: set[int] = set()
     rows = Reference.objects.order_by().values_list(
@@ -50,6 +53,8 @@ def versions() -> Iterator[Violation]:
                 f"{version} has a reference of node “{node}” to {cuid} that its source has not."
             )
             yield _of(version, "L6", detail)
+        for flaw in candidates.flaws(version):
+            yield _of(version, "L9", flaw.detail)
         if version.pk in apart:
             yield _of(version, "L6", f"A reference of {version} is not held as the version is.")
 

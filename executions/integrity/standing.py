@@ -7,11 +7,11 @@ from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from executions.engine.nodes.assignees import asked
 from executions.integrity.row_queries import read_rows
 from executions.integrity.violation import CHUNK, Violation
 from executions.models import LIVE, OPEN, Execution, Job, JobKind, Pin, Step, StepState
-from workflows.models import Version
+from workflows.models import Candidate, Version
+from workflows.models.candidate import named_in, node_key, step_key
 
 NEEDED: dict[str, tuple[str, ...]] = {
     JobKind.TIMER: ("start", "wait"),
@@ -153,7 +153,7 @@ def places() -> Iterator[Violation]:
         return
     for version in Version.objects.filter(pk__in=found).iterator(CHUNK):
         known = {node for node, _ in nodes_of(version.source)}
-        named = asked_at(version.source)
+        named = keys_at(version.pk, version.source)
         for node, assignees in sorted(found[version.pk]):
             if node not in known:
                 detail = f"It stands at “{node}”, which the version that it runs has not."
@@ -163,7 +163,8 @@ def places() -> Iterator[Violation]:
                 continue
             rows = steps.filter(execution__version=version, node_id=node, assignees=assignees)
             for step in rows.select_related("execution"):
-                yield _of(step.execution, detail)
+                if node not in known or not asks_its_own(step):
+                    yield _of(step.execution, detail)
 
 
 def _nodes(source: Any) -> list[dict[str, Any]]:
@@ -176,16 +177,17 @@ def nodes_of(source: Any) -> set[tuple[str, str]]:
     return {(str(node.get("id")), str(node.get("type"))) for node in _nodes(source)}
 
 
-def asked_at(source: Any) -> dict[str, str]:
-    """Who is asked at each node, as ``Step.assignees`` has it; what is damaged is left out."""
-    found = {}
-    for node in _nodes(source):
-        try:
-            named = asked(str(node.get("type")), node.get("data", {}))
-        except (AttributeError, TypeError, ValueError):
-            continue
-        found[str(node.get("id"))] = named
-    return found
+def keys_at(version_id: int, source: Any) -> dict[str, str]:
+    """The key of the candidates of each node, as ``Step.assignees`` has it."""
+    asking = {one.node_id for one in named_in(source)}
+    nodes = (str(node.get("id")) for node in _nodes(source))
+    return {node: node_key(version_id, node) if node in asking else "" for node in nodes}
+
+
+def asks_its_own(step: Step) -> bool:
+    """Whether a step was reassigned, to candidates that are there."""
+    key = step_key(step.cuid)
+    return step.assignees == key and Candidate.objects.filter(key=key).exists()
 
 
 def _steps_without_job() -> QuerySet[Step]:

@@ -5,6 +5,7 @@ from executions.models.entity import Entity, Finding, InventoryModel
 from executions.models.execution import LIVE, OPERATE, START, SUBMIT, Execution, Status
 from executions.models.job import PERFORMED, Job, JobKind
 from executions.models.outgoing_delivery import REDELIVER, DeliveryAttempt, OutgoingDelivery
+from executions.models.people_change import PeopleChange
 from executions.models.pin import Pin
 from executions.models.secret import (
     Secret,
@@ -44,6 +45,7 @@ __all__ = [
     "Job",
     "JobKind",
     "OutgoingDelivery",
+    "PeopleChange",
     "Pin",
     "Secret",
     "SecretNotForHost",

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from executions.models.execution import Execution
 from workflows.cuid import LENGTH, new_cuid
+from workflows.models.account_names import account_name, name_of
 
 
 class BulkKind(models.TextChoices):
@@ -54,6 +55,7 @@ class BulkOperation(models.Model):
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
+    asked_by_name = account_name()
     asked_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField(null=True)
@@ -82,6 +84,11 @@ class BulkOperation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}, asked for at {self.asked_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def asker(self) -> str:
+        """The name of the account that asked for it; it outlives the account."""
+        return name_of(self, "asked_by")
 
 
 class BulkItem(models.Model):

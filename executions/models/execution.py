@@ -18,6 +18,7 @@ from workflows.cuid import LENGTH, new_cuid
 from workflows.jsontext import unstorable
 from workflows.keys import CompositeForeignKey, KeyTarget, SummaryIndex
 from workflows.models import Version, Workflow
+from workflows.models.account_names import account_name, name_of
 from workflows.models.written_once import WrittenOnceQuerySet
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class Execution(models.Model):
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    started_by_name = account_name()
 
     objects = ExecutionQuerySet.as_manager()
 
@@ -206,6 +208,11 @@ class Execution(models.Model):
         super().clean()
         if self.pk:
             guards.refuse_frozen(self, self.FROZEN, None)
+
+    @property
+    def starter(self) -> str:
+        """The name of the account that started it; it outlives the account."""
+        return name_of(self, "started_by")
 
     @property
     def root_or_self_id(self) -> int:

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from executions.models.execution import Execution
 from workflows.cuid import LENGTH, new_cuid
+from workflows.models.account_names import account_name, name_of
 
 
 class StepState(models.TextChoices):
@@ -88,13 +89,13 @@ class Step(models.Model):
         help_text="Whom the passing of the deadline was told, or why it could not be.",
     )
     attempt = models.IntegerField(default=1)
-    # The frozen graph says who may; this finds what waits for somebody without reading graphs.
+    # The candidates decide; this finds what waits for somebody without reading graphs.
     assignees = models.TextField(
         blank=True,
         default="",
         db_default="",
         editable=False,
-        help_text="Who is asked, as canonical JSON of groups and users; empty for everybody.",
+        help_text="The key of the candidates that it asks; empty for everybody.",
     )
     draft = models.JSONField(null=True, blank=True, help_text="What a form holds so far.")
     closed_by = models.ForeignKey(
@@ -106,6 +107,7 @@ class Step(models.Model):
         db_index=False,
         help_text="Who ended its waiting; empty where the execution passed without any.",
     )
+    closed_by_name = account_name()
     input = models.JSONField(null=True, blank=True)
     output = models.JSONField(null=True, blank=True)
     handle = models.CharField(max_length=64, blank=True, help_text="The way it was left by.")
@@ -159,6 +161,11 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label or self.node_id} ({self.get_state_display()})"
+
+    @property
+    def closer(self) -> str:
+        """The name of the account that ended its waiting; it outlives the account."""
+        return name_of(self, "closed_by")
 
     @property
     def is_open(self) -> bool:

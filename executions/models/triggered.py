@@ -14,6 +14,7 @@ from executions.models.entity import Entity
 from executions.models.execution import Execution
 from workflows.cuid import LENGTH
 from workflows.models import Workflow
+from workflows.models.account_names import account_name, name_of
 
 
 class TriggeredStart(models.Model):
@@ -32,6 +33,7 @@ class TriggeredStart(models.Model):
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
+    asked_by_name = account_name()
     due_at = models.DateTimeField(db_index=True)
     attempt = models.PositiveIntegerField(default=0)
 
@@ -42,6 +44,11 @@ class TriggeredStart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.trigger}: workflow {self.workflow_id} on {self.entity}"
+
+    @property
+    def asker(self) -> str:
+        """The name of the account that asked for it; it outlives the account."""
+        return name_of(self, "asked_by")
 
 
 class Delivery(models.Model):

@@ -11,7 +11,10 @@ from executions.models.step import Step
 
 
 class Vote(models.Model):
-    """One person's vote at one approval; changed by voting again until it is decided."""
+    """The vote of one account at one approval; changed by voting again until it is decided.
+
+    ``username`` is the name that the account had when it voted.
+    """
 
     step = models.ForeignKey(Step, models.CASCADE, related_name="votes")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
@@ -25,7 +28,7 @@ class Vote(models.Model):
     class Meta:
         ordering: ClassVar = ["at", "pk"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["step", "username"], name="executions_vote_once")
+            models.UniqueConstraint(fields=["step", "user"], name="executions_vote_by_user")
         ]
 
     def __str__(self) -> str:

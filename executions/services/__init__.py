@@ -6,12 +6,14 @@ by id, then versions. A runner takes no exclusive lock on a workflow.
 
 from executions.services.advancing import read
 from executions.services.bulk import forget_bulk_operations
+from executions.services.counting import count_votes_again
 from executions.services.deliveries import deliver, purge_deliveries
 from executions.services.ending import cancel
 from executions.services.hook_starts import forget_deliveries, start_by_delivery
 from executions.services.interventions import postpone, retry, skip, wake
 from executions.services.jobs import come_back, give_up, hold, keep_result, put_off
 from executions.services.legacy import Malformed, import_legacy
+from executions.services.reassigning import reassign
 from executions.services.repairs import Report, repair
 from executions.services.secret_edits import (
     forget_previous_values,
@@ -37,6 +39,7 @@ __all__ = [
     "Report",
     "cancel",
     "come_back",
+    "count_votes_again",
     "deliver",
     "due_starts",
     "forget_bulk_operations",
@@ -51,6 +54,7 @@ __all__ = [
     "purge_deliveries",
     "put_off",
     "read",
+    "reassign",
     "redeliver",
     "refuse_secret_deletion",
     "refuse_secret_renaming",

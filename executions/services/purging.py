@@ -18,10 +18,10 @@ from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from executions.models import LIVE, Delivery, Execution
+from executions.models import FOR_PEOPLE, LIVE, Delivery, Execution, Step
 from workflows import locks
 from workflows.guards import Gone
-from workflows.models import Version
+from workflows.models import Candidate, Version
 from workflows.models.audit import Action, record
 from workflows.models.version import later
 from workflows.refusals import Attempt, Refusal
@@ -218,6 +218,9 @@ def _delete(
         if not gone:
             return set()
         ids = _members(list(gone))
+        reassigned = Step._base_manager.filter(execution__in=ids, type__in=FOR_PEOPLE)
+        asked = Candidate._base_manager.filter(key__in=reassigned.values("assignees"))
+        asked.exclude(step="")._raw_delete(DB)
         counts = {_name(pointing): pointing.rows(ids)._raw_delete(DB) for pointing in plan.goes}
         _note_answers(ids)
         for pointing in plan.lets_go:

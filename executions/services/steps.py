@@ -8,12 +8,13 @@ from django.db import transaction
 
 from executions import guards
 from executions.engine.advance import Advance
-from executions.engine.nodes.assignees import is_among, may_submit, voters
+from executions.engine.nodes.assignees import is_among, may_submit
+from executions.engine.run import NodeVisit
 from executions.models import Execution, Step, Vote
 from executions.services.advancing import locked_advance, unlocked_advance, visit_to
+from executions.services.counting import count_votes
 from workflows import locks
 from workflows.database_refusals import translated
-from workflows.graph import Node
 from workflows.jsontext import quoted, unstorable_in
 from workflows.refusals import Problem
 
@@ -53,7 +54,7 @@ def _submit(
     begun: tuple[Advance, Execution], data: object, node: str | None, step: str | None, by: Any
 ) -> bool:
     visit = visit_to(begun, node, step)
-    _require_assigned(visit.node, by)
+    _require_assigned(visit, by)
     visit.advance.submit(visit, data)
     return visit.advance.finish()
 
@@ -81,14 +82,14 @@ def save_draft(
         visit = visit_to(locked_advance(execution, by), node, step)
         if visit.node.type != "user_action":
             raise guards.NotOpen(f"Node {quoted(visit.node.id)} takes no form.")
-        _require_assigned(visit.node, by)
+        _require_assigned(visit, by)
         Step._base_manager.filter(pk=visit.step.pk).update(draft=data)
         return visit.run.execution
 
 
-def _require_assigned(node: Node, by: Any) -> None:
-    if by is not None and not may_submit(node.data, by):
-        raise guards.NotAssigned(f"Step “{node.label}” is assigned to others.")
+def _require_assigned(visit: NodeVisit, by: Any) -> None:
+    if by is not None and not may_submit(visit.asks, by):
+        raise guards.NotAssigned(f"Step “{visit.node.label}” is assigned to others.")
 
 
 @translated
@@ -112,15 +113,18 @@ def vote(
     with transaction.atomic():
         visit = visit_to(locked_advance(execution, by), node, step)
         if visit.node.type == "approval":
-            if not is_among(visit.node.data, by):
+            if not is_among(visit.asks, by):
                 raise guards.NotAssigned(f"Others vote on “{visit.node.label}”.")
             Vote.objects.update_or_create(
                 step=visit.step,
-                username=by.get_username(),
-                defaults={"user": by, "approves": approves, "notes": notes, "at": visit.now},
+                user=by,
+                defaults={
+                    "username": by.get_username(),
+                    "approves": approves,
+                    "notes": notes,
+                    "at": visit.now,
+                },
             )
-        may_vote = voters(visit.node.data)
-        votes = list(Vote.objects.filter(step=visit.step, username__in=may_vote))
-        visit.behaviour.decide(visit, votes, len(may_vote))
+        count_votes(visit)
         visit.advance.finish()
         return visit.run.execution

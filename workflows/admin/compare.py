@@ -95,7 +95,7 @@ def _settings(before: Version, after: Version) -> list[Setting]:
             "Type": str(row.context_type),
             "Notes": row.notes or NOTHING,
             "Saved": f"{row.created_at:%Y-%m-%d %H:%M} UTC",
-            "By": str(row.created_by or NOTHING),
+            "By": row.author or NOTHING,
             "In force": "yes" if row.in_force else "no",
         }
 

@@ -189,7 +189,13 @@ class _Step:
     def _save(self) -> HttpResponse:
         notes = self.posted.get("notes", "")
         try:
-            saved = services.save_draft(self.workflow, self.request.user, self.token, notes)
+            saved = services.save_draft(
+                self.workflow,
+                self.request.user,
+                self.token,
+                notes,
+                allow_unknown="allow_unknown" in self.posted,
+            )
         except REFUSING as error:
             refusal = recorded(error)
             if isinstance(refusal, WorkflowValidationError):

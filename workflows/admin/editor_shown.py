@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from workflows import services
 from workflows.admin.compare import differences
 from workflows.admin.data_form import DataForm
+from workflows.admin.graph import UNKNOWN_HELP, UNKNOWN_LABEL, has_unknown_people
 from workflows.admin.picture import (
     DRAWN,
     SELECTED,
@@ -117,6 +118,9 @@ def shown(
             for key, rows in by_node.items()
         ],
         "problems_total": len(problems),
+        "unknown_people": has_unknown_people(problems),
+        "unknown_label": UNKNOWN_LABEL,
+        "unknown_help": UNKNOWN_HELP,
         "mine": differences(base, source, mine),
         "theirs": _theirs(draft, base),
         "node": selected and _node(workflow, source, selected, by_node, urls, typed),

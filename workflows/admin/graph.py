@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 
 from workflows import services
 from workflows.admin.node_types import reference
@@ -16,7 +18,7 @@ from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING, as_html
 from workflows.admin.shown import admin_url, link, pretty
 from workflows.graph import COMMON_KEYS
-from workflows.guards import StaleVersion
+from workflows.guards import UNKNOWN_GROUP, UNKNOWN_USER, StaleVersion
 from workflows.jsontext import parse_json
 from workflows.models import Version, Workflow
 from workflows.refusals import Problem, Refusal
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from workflows.admin.guarded import GuardedAdmin
 
 CALLABLE = 50
+UNKNOWN_LABEL = _("Allow unknown groups and users")
+UNKNOWN_HELP = _(
+    "Steps that ask only unknown groups or users are unassigned until somebody has the name."
+)
 
 
 class GraphForm(forms.Form):
@@ -40,6 +46,7 @@ class GraphForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"}),
         help_text="What this version changes, for whoever reads its history.",
     )
+    allow_unknown = forms.BooleanField(required=False, label=UNKNOWN_LABEL, help_text=UNKNOWN_HELP)
     based_on = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
     read = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -78,6 +85,7 @@ def graph_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Http
                     read=form.cleaned_data["read"],
                     by=request.user,
                     notes=form.cleaned_data["notes"],
+                    allow_unknown=form.cleaned_data["allow_unknown"],
                 )
             except REFUSING as error:
                 refusal = recorded(error)
@@ -100,6 +108,7 @@ def graph_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Http
             # Who has been told of the latest version may save over it.
             "read": shown_latest.cuid if is_stale else form["read"].value() or "",
             "problems": _problems(refusal),
+            "unknown_people": has_unknown_people(_problems(refusal)),
             "refused": as_html(refusal) if refusal and not _problems(refusal) else None,
             "is_stale": is_stale,
             "node_types": reference(),
@@ -114,6 +123,11 @@ def _problems(refusal: Refusal | None) -> list[Problem]:
     if refusal is None or isinstance(refusal, StaleVersion):
         return []
     return refusal.problems
+
+
+def has_unknown_people(problems: Iterable[Problem]) -> bool:
+    """Say whether a graph names groups or users that do not exist."""
+    return any(row.code in (UNKNOWN_GROUP, UNKNOWN_USER) for row in problems)
 
 
 def _callable(workflow: Workflow) -> dict[str, Any]:

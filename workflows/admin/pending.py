@@ -75,7 +75,7 @@ class PendingChangeAdmin(ToldAdmin):
     @admin.display(description="asked by", ordering="asked_by__username")
     def by(self, row: PendingChange) -> str:
         """Who asked for it."""
-        return str(row.asked_by or NOTHING)
+        return row.asker or NOTHING
 
     @admin.display(description="why")
     def why_short(self, row: PendingChange) -> str:

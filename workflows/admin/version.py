@@ -37,20 +37,25 @@ class VersionAdmin(GuardedAdmin):
         "live_executions",
         "notes",
         "created_at",
-        "created_by",
+        "author",
     ]
     list_filter = [narrowed("workflow", Workflow), "in_force", "entity_name_type", "created_at"]
     list_select_related = ["workflow", "entity_name_type", "primary_record_type", "created_by"]
     search_fields = ["workflow__title", "notes", "=cuid", "=checksum"]
     ordering = ["-pk"]
     fieldsets = [
-        (None, {"fields": ["workflow_link", "number", "notes", "created_at", "created_by"]}),
+        (None, {"fields": ["workflow_link", "number", "notes", "created_at", "author"]}),
         (
             "Frozen",
             {"fields": ["entity_name", "type", "is_in_force", "checksum", "cuid", "graph"]},
         ),
     ]
-    readonly_fields = ["workflow_link", "type", "is_in_force", "graph", "created_at", "created_by"]
+    readonly_fields = ["workflow_link", "type", "is_in_force", "graph", "created_at", "author"]
+
+    @admin.display(description="created by", ordering="created_by__username")
+    def author(self, row: Version) -> str:
+        """The account that saved it."""
+        return row.author or NOTHING
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Version]:
         """The versions; a list has no use for their graphs."""

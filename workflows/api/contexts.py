@@ -31,6 +31,7 @@ from workflows.api.serializers import (
     WorkflowsField,
 )
 from workflows.api.strict import (
+    AccountField,
     CuidField,
     ShownField,
     ShownModelSerializer,
@@ -118,7 +119,7 @@ class PendingChangeSerializer(ShownModelSerializer[PendingChange]):
     workflows = PendingMemberSerializer(source="members", many=True, read_only=True)
     entity_name_type = ShownField("cuid", allow_null=True)
     primary_record_type_id = ShownField("cuid", source="primary_record_type", allow_null=True)
-    asked_by = ShownField("username", allow_null=True)
+    asked_by = AccountField()
 
     class Meta:
         model = PendingChange

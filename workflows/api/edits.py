@@ -47,6 +47,9 @@ ONCE = OpenApiParameter(
     "answered as it was for 24 hours.",
 )
 MADE_ONCE = [ONCE, DRY_RUN]
+ALLOW_UNKNOWN = OpenApiParameter(
+    "allow_unknown", bool, description="Save a graph that names groups or users that do not exist."
+)
 
 _TEXT = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[!#-~][!-~]*")
@@ -130,17 +133,26 @@ def is_dry_run(request: Request) -> bool:
     """Return whether the query, or a body that takes it, asks for nothing to be changed.
 
     Raises:
+        ValidationError: as ``is_asked``.
+    """
+    return is_asked(request, "dry_run")
+
+
+def is_asked(request: Request, name: str) -> bool:
+    """Return whether the query, or a body that takes it, has this name as true.
+
+    Raises:
         ValidationError: the value is neither true nor false, or query and body contradict.
     """
-    given = request.query_params.get("dry_run") if request.META.get("QUERY_STRING") else None
+    given = request.query_params.get(name) if request.META.get("QUERY_STRING") else None
     if given not in (None, "true", "false"):
-        detail = f"'dry_run' is true or false, not {quoted(given)}."
-        raise serializers.ValidationError({"dry_run": [detail]})
-    in_body = request.data.get("dry_run") if isinstance(request.data, Mapping) else None
+        detail = f"'{name}' is true or false, not {quoted(given)}."
+        raise serializers.ValidationError({name: [detail]})
+    in_body = request.data.get(name) if isinstance(request.data, Mapping) else None
     if given is None:
         return in_body is True
     if isinstance(in_body, bool) and in_body != (given == "true"):
-        raise serializers.ValidationError({"dry_run": [_CONTRADICTION]})
+        raise serializers.ValidationError({name: [_CONTRADICTION]})
     return given == "true"
 
 

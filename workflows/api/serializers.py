@@ -10,12 +10,14 @@ from rest_framework.exceptions import ErrorDetail, PermissionDenied
 
 from workflows.api.refused import url_of
 from workflows.api.strict import (
+    AccountField,
     AnyField,
     CuidField,
     InstructionSerializer,
     MomentField,
     ShownField,
     ShownModelSerializer,
+    StrictBooleanField,
     StrictCharField,
     StrictModelSerializer,
 )
@@ -54,7 +56,7 @@ class DrainingSerializer(serializers.Serializer[Any]):
     change = serializers.CharField(source="change.cuid")
     url = serializers.SerializerMethodField()
     asked_at = MomentField(source="change.asked_at")
-    asked_by = serializers.CharField(source="change.asked_by.username", allow_null=True)
+    asked_by = serializers.CharField(source="change.asker", allow_null=True)
 
     def get_url(self, row: Any) -> str:
         """The address of the change."""
@@ -117,7 +119,7 @@ class VersionSerializer(ShownModelSerializer[Version]):
     """A version without its drawing."""
 
     workflow = ShownField("cuid")
-    created_by = ShownField("username", allow_null=True)
+    created_by = AccountField()
     entity_name_type = ShownField("cuid", allow_null=True)
     primary_record_type_id = ShownField("cuid", source="primary_record_type", allow_null=True)
     live_executions = serializers.IntegerField(source="live_count", read_only=True)
@@ -167,6 +169,9 @@ class GraphSerializer(InstructionSerializer):
     nodes = AnyField(required=False)
     edges = AnyField(required=False)
     notes = StrictCharField(required=False, allow_blank=True, default="")
+    allow_unknown = StrictBooleanField(
+        default=False, help_text="Save a graph that names groups or users that do not exist."
+    )
 
 
 class DependencySerializer(serializers.Serializer[Any]):

@@ -16,6 +16,7 @@ from rest_framework.parsers import JSONParser
 from workflows import instances, moments
 from workflows.guards import is_same
 from workflows.jsontext import kind, parse_json, quoted, unstorable, unstorable_in
+from workflows.models.account_names import name_of
 from workflows.models.audited import save_columns
 
 Row = TypeVar("Row", bound=models.Model)
@@ -162,6 +163,17 @@ class ShownField(serializers.SlugRelatedField[Any]):
 
     def __init__(self, slug_field: str, **kwargs: Any) -> None:
         super().__init__(slug_field, **{"read_only": True, **kwargs})
+
+
+class AccountField(serializers.CharField):
+    """The name of the account in a field of the row; it outlives the account, null for nobody."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"source": "*", "read_only": True, "allow_null": True, **kwargs})
+
+    def to_representation(self, value: Any) -> Any:
+        """Return the name."""
+        return name_of(value, str(self.field_name)) or None
 
 
 class StrictSerializer(serializers.Serializer[Any]):

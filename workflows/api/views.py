@@ -16,7 +16,7 @@ from rest_framework.reverse import reverse
 
 from workflows import locks, services
 from workflows.api.contexts import ContextActions
-from workflows.api.edits import MADE_ONCE, edit
+from workflows.api.edits import ALLOW_UNKNOWN, MADE_ONCE, edit, is_asked
 from workflows.api.filters import WorkflowFilter
 from workflows.api.resources import (
     DB,
@@ -167,7 +167,7 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
     @extend_schema(
         operation_id="workflow_versions_save_graph",
         request=GraphSerializer,
-        parameters=[MAY_IF_MATCH, *MADE_ONCE],
+        parameters=[MAY_IF_MATCH, ALLOW_UNKNOWN, *MADE_ONCE],
         responses={200: DrawnVersionSerializer, 201: DrawnVersionSerializer},
     )
     @edit
@@ -177,15 +177,18 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
         check_precondition(request, self.etag(version))
         asked = GraphSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        notes = asked.validated_data["notes"]
-        source = {name: value for name, value in asked.validated_data.items() if name != "notes"}
+        values = dict(asked.validated_data)
+        notes = values.pop("notes")
+        # Of the body it is checked here; the query may have it too.
+        values.pop("allow_unknown")
 
         saved = services.save_graph(
             version.workflow,
-            source,
+            values,
             based_on=version.number,
             by=request.user,
             notes=notes,
+            allow_unknown=is_asked(request, "allow_unknown"),
             # Under the locks the version is what the save will replace.
             check=lambda: check_precondition(request, self.etag(self.get_object())),
         )

@@ -56,6 +56,9 @@ class NodeType:
     """Whether an execution can wait here: False where it always goes on at once."""
     exits: tuple[str, ...] | None = ()
     """The names of the exits: none for the one exit without a name, None if the data name them."""
+    people_at: ClassVar[str | None] = None
+    """The key of ``data`` that names ``groups`` and ``users``; empty for ``data`` itself, None for
+    a type that asks nobody."""
     schema: ClassVar[Mapping[str, Any]] = {}
     """The JSON Schema of ``data``: ``properties`` and, where there are any, ``required``,
     ``$defs`` and ``examples``. What holds of all nodes is added in ``data_schema``."""

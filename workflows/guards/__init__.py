@@ -39,6 +39,7 @@ from workflows.guards.names import (
     NameUnseen,
     refuse_name,
 )
+from workflows.guards.people import UNKNOWN_GROUP, UNKNOWN_USER, unknown_people
 from workflows.guards.secrets import (
     UnknownSecret,
     allowing_unknown,
@@ -88,6 +89,8 @@ __all__ = [
     "CALL_CYCLE",
     "LISTED",
     "MISSING",
+    "UNKNOWN_GROUP",
+    "UNKNOWN_USER",
     "ActiveExecutions",
     "ContextChangeFacts",
     "ContextShape",
@@ -149,6 +152,7 @@ __all__ = [
     "refuse_version_in_use",
     "secrets_in",
     "secrets_of_trigger",
+    "unknown_people",
     "unknown_secrets",
     "users_of_type",
 ]

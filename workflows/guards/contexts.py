@@ -220,7 +220,7 @@ def refuse_draining(waiting: Sequence[Any]) -> None:
     sentences = []
     for row in waiting:
         change = row.change
-        who = change.asked_by.get_username() if change.asked_by else "somebody"
+        who = change.asker or "somebody"
         sentences.append(
             f"Workflow “{row.title}” is draining: {who} asked on "
             f"{change.asked_at:%Y-%m-%d at %H:%M} UTC to change its finding type to "

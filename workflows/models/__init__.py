@@ -5,6 +5,7 @@ from workflows.models.kept_answer import KeptAnswer
 from workflows.models.types import CONTEXT_FIELDS, Context, EntityName, FindingType, RecordType
 
 from workflows.models.workflow import CHANGE_CONTEXT, Workflow  # isort: skip
+from workflows.models.candidate import Candidate
 from workflows.models.draft import DraftState, GraphDraft
 from workflows.models.pending import PendingChange, PendingWorkflow
 from workflows.models.saved_filter import SHARE_FILTERS, SavedFilter
@@ -17,6 +18,7 @@ __all__ = [
     "SHARE_FILTERS",
     "AuditCounter",
     "AuditEntry",
+    "Candidate",
     "Context",
     "DraftState",
     "EntityName",

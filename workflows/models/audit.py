@@ -50,6 +50,7 @@ class Action(models.TextChoices):
     SKIPPED = "skipped", "Skipped"
     WOKEN = "woken", "Woken early"
     POSTPONED = "postponed", "Postponed"
+    REASSIGNED = "reassigned", "Reassigned"
     STARTED = "started", "Started by its trigger"
 
 
@@ -252,7 +253,8 @@ def told(
     return Attempt(
         action,
         kind=str(row._meta.concrete_model._meta.verbose_name),
-        cuid=row.cuid,
+        # Users and groups have none.
+        cuid=getattr(row, "cuid", ""),
         title=str(getattr(row, "title", "") or getattr(row, "name", "") or row),
         before=before or {},
         after=after or {},

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from workflows.cuid import LENGTH, new_cuid
+from workflows.models.account_names import account_name, name_of
 from workflows.models.types import EntityContext
 from workflows.models.workflow import Workflow
 
@@ -31,6 +32,7 @@ class PendingChange(EntityContext):
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    asked_by_name = account_name()
     why = models.TextField(blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
     code = models.CharField(max_length=64, blank=True)
@@ -58,6 +60,11 @@ class PendingChange(EntityContext):
     def __str__(self) -> str:
         titles = ", ".join(f"“{row.title}”" for row in self.members.all())
         return f"{titles} to {self.context_type}"
+
+    @property
+    def asker(self) -> str:
+        """The name of the account that asked for it; it outlives the account."""
+        return name_of(self, "asked_by")
 
 
 class PendingWorkflow(models.Model):

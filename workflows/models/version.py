@@ -15,6 +15,8 @@ from workflows.database_refusals import translated_deletion
 from workflows.graph import Graph, NodesManager
 from workflows.jsontext import checksum
 from workflows.keys import CompositeForeignKey, KeyTarget
+from workflows.models.account_names import account_name, name_of
+from workflows.models.candidate import Candidate, carry_over, store
 from workflows.models.types import Context, EntityContext, context_key_expression
 from workflows.models.workflow import Workflow
 from workflows.models.written_once import WrittenOnceQuerySet
@@ -101,6 +103,7 @@ class Version(EntityContext):
         editable=False,
         related_name="+",
     )
+    created_by_name = account_name()
 
     objects = VersionQuerySet.as_manager()
 
@@ -127,6 +130,11 @@ class Version(EntityContext):
 
     def __str__(self) -> str:
         return f"{self.workflow} v{self.number}"
+
+    @property
+    def author(self) -> str:
+        """The name of the account that saved it; it outlives the account."""
+        return name_of(self, "created_by")
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Store the version; its checksum is computed when it has none."""
@@ -260,8 +268,11 @@ def append_version(
     latest: Version | None = None,
     by: Any = None,
     notes: str = "",
+    candidates: Iterable[Candidate] | None = None,
 ) -> tuple[Version, bool]:
     """Give the workflow its next version; whether the number is a new one.
+
+    ``candidates``: whom its nodes ask; left out, those of the latest version, whose graph it has.
 
     A latest version that no execution and no pin has is *replaced*: deleted and inserted
     again under its number with a new id, never updated (a start that has read the row would
@@ -269,6 +280,9 @@ def append_version(
     """
     using = workflow._state.db or "default"
     number, replaced = 1, False
+    if candidates is None:
+        # Read now: a latest version that is replaced takes its own with it.
+        candidates = [] if latest is None else carry_over(latest)
     if latest is not None:
         replaced = _give_up(latest)
         number = latest.number if replaced else latest.number + 1
@@ -284,6 +298,7 @@ def append_version(
         notes=notes,
     )
     version.save(using=using, force_insert=True)
+    store(candidates, version)
     calls = [node for node in source["nodes"] if node["type"] == "run_workflow"]
     if calls:
         ids = dict(
@@ -318,6 +333,7 @@ def _give_up(latest: Version) -> bool:
         with transaction.atomic(using=using):
             # Past the signals, which let no latest version go.
             Reference._base_manager.using(using).filter(version=latest)._raw_delete(using)
+            Candidate._base_manager.using(using).filter(version=latest)._raw_delete(using)
             rows.filter(pk=latest.pk)._raw_delete(using)
     except IntegrityError:
         return False

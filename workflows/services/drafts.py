@@ -146,7 +146,9 @@ def take_theirs(workflow: Workflow, user: Any, token: str) -> None:
     _rebase(workflow, user, token, shown=0)
 
 
-def save_draft(workflow: Workflow, user: Any, token: str, notes: str = "") -> SavedGraph:
+def save_draft(
+    workflow: Workflow, user: Any, token: str, notes: str = "", *, allow_unknown: bool = False
+) -> SavedGraph:
     """Save what was drawn as ``save_graph`` does, which is what refuses; the draft is gone then.
 
     Raises:
@@ -163,6 +165,7 @@ def save_draft(workflow: Workflow, user: Any, token: str, notes: str = "") -> Sa
         read=draft.base_cuid,
         by=user,
         notes=notes,
+        allow_unknown=allow_unknown,
     )
     if draft.row is not None:
         GraphDraft.objects.filter(pk=draft.row.pk, at=draft.row.at).delete()

@@ -13,8 +13,9 @@ from django.utils import timezone
 from workflows import guards, locks
 from workflows.database_refusals import translated
 from workflows.graph import Graph, WorkflowValidationError, normalized, parse
-from workflows.models import Version, Workflow, calls
+from workflows.models import Candidate, Version, Workflow, calls
 from workflows.models.audit import Action, attempting, record, told
+from workflows.models.candidate import named_in, resolve
 from workflows.models.version import append_version, release_superseded
 from workflows.refusals import Attempt, Problem
 
@@ -49,12 +50,13 @@ def save_graph(
         read: the cuid of the version that the graph was drawn from; a version that nothing has is
             replaced under its number.
         check: asked under the locks, before the first write.
-        allow_unknown: take a graph that names secrets which do not exist yet.
+        allow_unknown: save a graph that names groups, users or secrets that do not exist. The steps
+            of unknown people are unassigned until somebody has the name.
 
     Raises:
         graph.WorkflowValidationError: the graph is malformed, a callee is missing, retired
-            or of another context, the calls would have a cycle, or a secret does not exist;
-            all problems at once.
+            or of another context, the calls would have a cycle, or a group, a user or a secret
+            does not exist; all problems at once.
         guards.StaleVersion: another version has been saved since, under the same number too.
     """
 
@@ -64,7 +66,9 @@ def save_graph(
 
     is_tried = nullcontext() if dry_run else attempting(attempt, using=DB)
     with is_tried, guards.allowing_unknown(allow_unknown):
-        return _save_graph(workflow, source, based_on, by, notes, dry_run, read, check)
+        return _save_graph(
+            workflow, source, based_on, by, notes, dry_run, read, check, allow_unknown
+        )
 
 
 @translated
@@ -78,14 +82,15 @@ def _save_graph(
     dry_run: bool,
     read: str,
     check: Callable[[], None] | None,
+    allow_unknown: bool,
 ) -> SavedGraph:
     graph = parse(source, is_new=True)
     assert isinstance(source, dict)
     source = normalized(source)
     with transaction.atomic():
         own = _lock_for_save(workflow, graph)
-        _judge(own, source, graph)
         latest = own.latest_version
+        candidates = _judge(own, source, graph, latest, allow_unknown)
         if latest.number != based_on:
             raise guards.StaleVersion(
                 f"The graph is based on version {based_on}, but the latest is {latest.number}: "
@@ -102,7 +107,9 @@ def _save_graph(
         if dry_run:
             return SavedGraph(None, latest.executions.exists() or latest.pins.exists())
         before = _state_of(latest)
-        version, created = append_version(own, source, latest=latest, by=by, notes=notes)
+        version, created = append_version(
+            own, source, latest=latest, by=by, notes=notes, candidates=candidates
+        )
         release_superseded([own.pk], DB)
         # Touched, so that whoever locks it in an older snapshot is told to begin anew.
         rows = Workflow._base_manager.using(DB)
@@ -122,7 +129,7 @@ def graph_problems(workflow: Workflow, source: object) -> list[Problem]:
     try:
         graph = parse(source, is_new=True)
         assert isinstance(source, dict)
-        _judge(workflow, source, graph)
+        _judge(workflow, source, graph, workflow.latest_version, allow_unknown=False)
     except WorkflowValidationError as refusal:
         return refusal.problems
     return []
@@ -155,21 +162,26 @@ def _lock_for_save(workflow: Workflow, graph: Graph) -> Workflow:
     return found
 
 
-def _judge(workflow: Workflow, source: dict[str, Any], graph: Graph) -> None:
-    """Judge the calls and the secrets of a graph; all problems are told at once."""
-    problems: list[Problem] = []
+def _judge(
+    workflow: Workflow, source: dict[str, Any], graph: Graph, latest: Version, allow_unknown: bool
+) -> list[Candidate]:
+    """Judge the calls, the people and the secrets of a graph; return the candidates that it names.
+
+    Raises ``WorkflowValidationError`` with all problems at once.
+    """
+    named = list(named_in(source))
+    candidates = resolve(named, latest)
+    unknown = [] if allow_unknown else guards.unknown_people(named, candidates)
+    unknown += guards.unknown_secrets(guards.secrets_in(source))
     try:
         _judge_calls(workflow, source, graph)
     except WorkflowValidationError as refusal:
-        problems += refusal.problems
-    try:
-        guards.refuse_unknown_secrets(source)
-    except WorkflowValidationError as refusal:
-        if not problems:
+        if not unknown:
             raise
-        problems += refusal.problems
-    if problems:
-        raise WorkflowValidationError(problems)
+        raise WorkflowValidationError([*refusal.problems, *unknown]) from None
+    if unknown:
+        raise WorkflowValidationError(unknown)
+    return candidates
 
 
 def _judge_calls(workflow: Workflow, source: dict[str, Any], graph: Graph) -> None:

@@ -29,6 +29,7 @@ class Approval(Behaviour):
 
     name = "approval"
     exits: tuple[str, ...] = (APPROVED, REJECTED)
+    people_at: ClassVar = ""
     schema: ClassVar = {
         "properties": {
             "title": TITLE,
@@ -75,6 +76,9 @@ class Approval(Behaviour):
         rejections = len(votes) - approvals
         wanted = _wanted(visit.node.data, eligible)
         output = {"approvals": approvals, "rejections": rejections, "needed": wanted}
+        if not eligible:
+            # Nobody may vote any more: "all" of nobody approves nothing.
+            return
         if approvals >= wanted:
             visit.leave(APPROVED, output=output)
         elif rejections and eligible - rejections < wanted:

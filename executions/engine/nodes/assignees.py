@@ -1,17 +1,17 @@
-"""Who is meant: users and groups by their names, as a drawing has them."""
+"""The people that a step asks: the candidates of its node, or its own after a reassignment."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from executions.engine.nodes.behaviour import Person
-from executions.models import FOR_PEOPLE
-from workflows.jsontext import canonical
+from executions.models import Step
+from workflows.graph import Node
+from workflows.models.candidate import Candidate, named_by, node_key, step_key
 
 _NAMES: dict[str, Any] = {
     "type": "array",
@@ -34,38 +34,41 @@ NAMED: dict[str, Any] = {
 """The schemas of ``groups`` and ``users``."""
 
 
-def asked(kind: str, data: Mapping[str, Any]) -> str:
-    """Who is asked at a node of this type, as ``Step.assignees`` has it; empty for everybody."""
-    if kind not in FOR_PEOPLE:
-        return ""
-    named = data.get("assignees", data)
-    found = {name: sorted(set(named[name])) for name in NAMED if named.get(name)}
-    return canonical(found) if found else ""
+def asked(version_id: int | None, node: Node) -> str:
+    """Return the key of the candidates that a node names (``Step.assignees``); empty for all."""
+    return "" if named_by(node.type, node.data) is None else node_key(version_id, node.id)
 
 
-def asks(assignees: str, username: str, groups: Iterable[str]) -> bool:
-    """Say whether ``Step.assignees`` means whoever has this name and is in these groups."""
-    return not assignees or _means(json.loads(assignees), username, groups)
+def asked_at(step: Step, version_id: int | None, node: Node) -> str:
+    """Return the key of the candidates of an open step: its own where it was reassigned."""
+    own = step_key(step.cuid)
+    return own if step.assignees == own else asked(version_id, node)
 
 
-def is_among(named: Mapping[str, Any], user: Person) -> bool:
-    """Say whether this user is named, alone or with a group."""
-    wanted = named.get("groups", [])
-    groups = user.groups.filter(name__in=wanted).values_list("name", flat=True) if wanted else ()
-    return _means(named, user.get_username(), groups)
+def candidates(key: str) -> QuerySet[Candidate]:
+    """Return the candidates with this key, with their accounts."""
+    return Candidate.objects.filter(key=key).select_related("group", "user")
 
 
-def _means(named: Mapping[str, Any], username: str, groups: Iterable[str]) -> bool:
-    if username in named.get("users", []):
-        return True
-    return not set(named.get("groups", [])).isdisjoint(groups)
+def is_among(key: str, user: Person) -> bool:
+    """Say whether these candidates are this user, alone or as a member of a group."""
+    mine = Q(user=user.pk) | Q(group__user=user.pk)
+    return Candidate.objects.filter(mine, key=key).exists()
 
 
-def voters(named: Mapping[str, Any]) -> set[str]:
-    """Who may vote now: those who are named and can still log in."""
+def voters(key: str) -> set[int]:
+    """Return the ids of the accounts that may vote now: the candidates who can log in."""
+    rows = Candidate.objects.filter(key=key)
+    among = Q(pk__in=rows.filter(user__isnull=False).values("user")) | Q(
+        groups__in=rows.filter(group__isnull=False).values("group")
+    )
     users = get_user_model()._default_manager.filter(is_active=True)
-    among = Q(username__in=named.get("users", [])) | Q(groups__name__in=named.get("groups", []))
-    return set(users.filter(among).values_list("username", flat=True))
+    return set(users.filter(among).values_list("pk", flat=True))
+
+
+def may_submit(key: str, user: Person) -> bool:
+    """Say whether this user may fill in a form; everybody may where nobody is named."""
+    return not key or user.is_superuser or is_among(key, user)
 
 
 def unknown_among(usernames: Iterable[str]) -> set[str]:
@@ -73,11 +76,3 @@ def unknown_among(usernames: Iterable[str]) -> set[str]:
     wanted = set(usernames)
     users = get_user_model()._default_manager.filter(is_active=True, username__in=wanted)
     return wanted - set(users.values_list("username", flat=True))
-
-
-def may_submit(data: Mapping[str, Any], user: Person) -> bool:
-    """Say whether this user may fill in a form; everybody may where nobody is named."""
-    assignees = data.get("assignees", {})
-    if not (assignees.get("users") or assignees.get("groups")) or user.is_superuser:
-        return True
-    return is_among(assignees, user)

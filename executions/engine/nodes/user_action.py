@@ -24,6 +24,7 @@ class UserAction(Behaviour):
     """Waits for a person's form; the answers are written to the entity's fields."""
 
     name = "user_action"
+    people_at: ClassVar = "assignees"
     schema: ClassVar = {
         "properties": {
             "title": TITLE,

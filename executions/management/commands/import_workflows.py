@@ -59,7 +59,7 @@ class Command(ExampleCommand):
         parser.add_argument(
             "--allow-unknown",
             action="store_true",
-            help="import workflows that name secrets which do not exist here yet",
+            help="import workflows that name groups, users or secrets which do not exist here",
         )
         parser.add_argument("--why", default="", help="kept with the versions and in the audit log")
         parser.add_argument("--by", metavar="USERNAME", help="the user who imports them")

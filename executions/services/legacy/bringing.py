@@ -20,6 +20,7 @@ from executions.services.legacy.parts import called_by
 from executions.services.legacy.telling import Report, TakenBack
 from workflows.models import Context, FindingType, RecordType, Reference, Version, Workflow
 from workflows.models.audit import Action, record, told, values_of
+from workflows.models.candidate import named_in, resolve, store
 from workflows.models.registration import refuse_new
 from workflows.refusals import Attempt
 from workflows.values import present
@@ -143,6 +144,7 @@ class Bringing:
                 version.checksum = version.compute_checksum()
                 # As it is given: the time is the old one, and sealed once it is written.
                 version.save_base(raw=True, force_insert=True, using=DB)
+                store(resolve(named_in(version.source)), version)
                 self.versions[key] = version
         for (workflow, number), version in self.versions.items():
             old = self.old.workflows[workflow].versions[number]

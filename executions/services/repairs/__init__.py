@@ -22,6 +22,7 @@ from executions import integrity
 from executions.integrity import REPAIR, Violation
 from executions.models import Execution, Pin
 from executions.services.repairs import house
+from executions.services.repairs.people import mend_candidates
 from executions.services.repairs.standing import Standing
 from executions.services.repairs.telling import Left, Mended, Report
 from executions.services.repairs.trees import Tree
@@ -50,7 +51,7 @@ RULES: tuple[Rule, ...] = (
     Rule("a seal was left open", integrity.opened_seals, (HOUSE,)),
     Rule("a change on hold holds nothing, or too much", integrity.changes_on_hold, (HOUSE,)),
     Rule("the log's counter is behind", integrity.audit_log, (HOUSE,)),
-    Rule("a version's content, its references", integrity.versions, (WORLD,)),
+    Rule("a version's content, its references, its candidates", integrity.versions, (WORLD,)),
     Rule("the type of an idle workflow", integrity.latest_contexts, (WORLD,)),
     Rule("the type of a callee, a pin", integrity.called_contexts, (WORLD, TREE)),
     Rule("the type or the version of what runs", integrity.live_contexts, (WORLD, TREE)),
@@ -230,6 +231,7 @@ def _mend_trees(found: list[Violation], asked: Asked) -> Report:
 
 def _mend_world(ids: list[int], asked: Asked, report: Report) -> None:
     World(ids, report, asked.accepted).mend()
+    mend_candidates(ids, report)
 
 
 def _mend_tree(root_id: int, asked: Asked, report: Report) -> None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from executions.engine import joins
 from executions.engine.advance import Advance
 from executions.integrity.branches import unknown_edges
-from executions.integrity.standing import NEEDED, asked_at, without_job
+from executions.integrity.standing import NEEDED, asks_its_own, keys_at, without_job
 from executions.models import LIVE, OPEN, Entity, Execution, Job, JobKind, Status, Step, StepState
 from executions.services.repairs.telling import Report
 from workflows.graph import Graph, calls_in
@@ -252,10 +252,11 @@ class Standing:
             steps = list(Step.objects.filter(execution=execution, state__in=OPEN))
             if execution.status not in LIVE or not steps:
                 continue
-            named = asked_at(Version._base_manager.get(pk=execution.version_id).source)
+            source = Version._base_manager.get(pk=execution.version_id).source
+            named = keys_at(execution.version_id, source)
             for step in steps:
                 assignees = named.get(step.node_id, step.assignees)
-                if assignees != step.assignees:
+                if assignees != step.assignees and not asks_its_own(step):
                     Step._base_manager.filter(pk=step.pk).update(assignees=assignees)
                     self.report.mend(
                         execution,

@@ -23,7 +23,7 @@ from workflows import counted
 pytestmark = pytest.mark.django_db
 
 HOME = reverse("admin:index")
-SECTIONS = ("tasks", "incidents", "overdue", "changes", "live")
+SECTIONS = ("tasks", "incidents", "overdue", "unassigned", "changes", "live")
 
 
 def client_in(role: str) -> Client:

@@ -20,6 +20,7 @@ from tests.factories import (
     FindingTypeFactory,
     InventoryModelFactory,
     WorkflowFactory,
+    accounts,
     call,
     drawn,
     form,
@@ -108,6 +109,7 @@ def test_an_execution_at_a_form(api: Client, scenario: Scenario) -> None:
     (step,) = body["open_steps"]
     assert set(step) == {
         *("step", "node", "type", "label", "since", "due", "overdue", "notice"),
+        *("assignees", "unassigned"),
         *("form", "draft", "votes", "incident"),
     }
     assert step["form"] == {"title": "Rate it", "button_label": "Submit", "fields": fields}
@@ -256,6 +258,7 @@ def test_what_has_ended_takes_nothing(api: Client, scenario: Scenario) -> None:
 
 
 def test_a_form_that_is_for_others(scenario: Scenario) -> None:
+    accounts(users=["alice"])
     drawn(scenario.caller, form(assignees={"users": ["alice"]}))
     execution = scenario.start()
     bob = client_of("executions.submit_execution")

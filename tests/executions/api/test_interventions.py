@@ -48,10 +48,11 @@ def test_votes_are_shown_until_they_decide() -> None:
 
 
 def test_a_rejection_and_whoever_may_not_vote() -> None:
+    ada = client_named("ada")
     execution = started(approving(users=["ada"]))
     url = f"executions/{execution.cuid}/"
     assert_problem(client_named("eve").post(f"{url}reject/", {"node": "vote"}), 403, "not_assigned")
-    assert client_named("ada").post(f"{url}reject/", {"node": "vote"}).json()["status"] == "failed"
+    assert ada.post(f"{url}reject/", {"node": "vote"}).json()["status"] == "failed"
 
 
 def test_wake(api: Client) -> None:

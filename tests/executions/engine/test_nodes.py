@@ -11,7 +11,6 @@ import pytest
 
 from executions.engine import nodes
 from executions.engine.forms import FormInvalid
-from executions.engine.nodes.assignees import may_submit
 from executions.engine.nodes.behaviour import Behaviour, NotSubmittable, Visit
 from workflows.graph import Node, data_problems, node_types
 
@@ -313,53 +312,3 @@ def test_what_is_wrong_in_a_user_action_is_told_with_its_place(data, expected):
 )
 def test_a_deadline_is_a_positive_duration_of_a_sensible_length(deadline):
     assert pointers("user_action", {"deadline": deadline}) == ["/deadline"]
-
-
-class Groups:
-    def __init__(self, *names: str) -> None:
-        self.names = set(names)
-
-    def filter(self, *, name__in: Iterable[str]) -> Groups:
-        return Groups(*self.names.intersection(name__in))
-
-    def values_list(self, name: str, *, flat: bool) -> set[str]:
-        assert (name, flat) == ("name", True)
-        return self.names
-
-
-class User:
-    def __init__(self, name: str, *groups: str, is_superuser: bool = False) -> None:
-        self.name = name
-        self.is_superuser = is_superuser
-        self.groups = Groups(*groups)
-
-    def get_username(self) -> str:
-        return self.name
-
-
-ASSIGNED = {"assignees": {"users": ["ada"], "groups": ["risk"]}}
-
-
-@pytest.mark.parametrize("data", [{}, {"assignees": {}}, {"assignees": {"users": []}}])
-def test_everybody_may_submit_where_nobody_is_assigned(data):
-    assert may_submit(data, User("bob"))
-
-
-@pytest.mark.parametrize(
-    ("user", "allowed"),
-    [
-        (User("ada"), True),
-        (User("bob"), False),
-        (User("bob", "risk", "audit"), True),
-        (User("bob", "audit"), False),
-        (User("root", is_superuser=True), True),
-    ],
-)
-def test_assignees_and_members_of_their_groups_may_submit(user, allowed):
-    assert may_submit(ASSIGNED, user) is allowed
-
-
-def test_groups_are_not_asked_for_where_only_users_are_assigned():
-    user = User("bob")
-    user.groups = None  # type: ignore[assignment]
-    assert may_submit({"assignees": {"users": ["ada"]}}, user) is False

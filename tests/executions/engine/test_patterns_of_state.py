@@ -137,9 +137,9 @@ class TestState:
             "end": "end",
         }
         drawn = source(nodes, "start>vote", "vote.approved>a", "vote.rejected>b", "a>end", "b>end")
+        ada = UserFactory(username="ada")
         execution = started(drawn)
         assert standing(execution) == {"vote"}, "nothing is decided by data"
-        ada = UserFactory(username="ada")
         services.vote(execution, node="vote", approves=approves, by=ada)
         assert standing(execution) == {taken}
 

@@ -50,7 +50,7 @@ class Command(ExampleCommand):
             )
             return
         for row in rows:
-            who = row.asked_by.get_username() if row.asked_by else "somebody"
+            who = row.asker or "somebody"
             self.stdout.write(f"{row.cuid}  {row.get_state_display().lower()}: {row}")
             self.stdout.write(f"  asked by {who} on {row.asked_at:%Y-%m-%d at %H:%M} UTC")
             if row.why:
@@ -89,7 +89,7 @@ def _data(row: PendingChange) -> dict[str, Any]:
         "workflows": [member.cuid for member in row.members.all()],
         "type": kind.cuid if kind else None,
         "asked_at": row.asked_at.isoformat(),
-        "asked_by": row.asked_by.get_username() if row.asked_by else None,
+        "asked_by": row.asker or None,
         "why": row.why,
         "settled_at": row.settled_at.isoformat() if row.settled_at else None,
         "code": row.code,

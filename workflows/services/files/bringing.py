@@ -81,7 +81,8 @@ def bring_in(
         apply: without it, all of it is done and taken back: what is refused is refused then too.
         why: kept with the versions.
         told: is told now and then how far it has come.
-        allow_unknown: take graphs and triggers that name secrets which do not exist here.
+        allow_unknown: take graphs that name groups, users or secrets which do not exist here, and
+            triggers that name such secrets.
 
     Returns:
         What was done, or would be, with the numbers of the versions.
@@ -92,7 +93,7 @@ def bring_in(
     """
     try:
         with guards.allowing_unknown(allow_unknown):
-            return _bring_in(file, match, apply, by, why, told)
+            return _bring_in(file, match, apply, by, why, told, allow_unknown)
     except NotBroughtIn as stopped:
         if apply:
             # What was recorded inside has gone with the transaction.
@@ -101,7 +102,15 @@ def bring_in(
 
 
 @locks.retrying
-def _bring_in(file: WorkflowFile, match: str, apply: bool, by: Any, why: str, told: Told) -> Plan:
+def _bring_in(
+    file: WorkflowFile,
+    match: str,
+    apply: bool,
+    by: Any,
+    why: str,
+    told: Told,
+    allow_unknown: bool,
+) -> Plan:
     plan: Plan | None = None
     try:
         with transaction.atomic():
@@ -111,7 +120,7 @@ def _bring_in(file: WorkflowFile, match: str, apply: bool, by: Any, why: str, to
             if plan.reached - before.reached:
                 raise locks.TryAgain
             if not plan.is_empty:
-                _Bringing(plan, by, why, told).run()
+                _Bringing(plan, by, why, told, allow_unknown).run()
             connection = connections[DB]
             if not apply:
                 if connection.vendor == "postgresql":
@@ -138,7 +147,8 @@ def _lock(plan: Plan) -> None:
 
 
 class _Bringing:
-    def __init__(self, plan: Plan, by: Any, why: str, told: Told) -> None:
+    def __init__(self, plan: Plan, by: Any, why: str, told: Told, allow_unknown: bool) -> None:
+        self.allow_unknown = allow_unknown
         self.plan = plan
         self.by = by
         self.why = why
@@ -252,7 +262,14 @@ class _Bringing:
         row = self.stored(item)
         number = row.latest_version.number
         with self.step(item):
-            save_graph(row, source, based_on=number, by=self.by, notes=self.why)
+            save_graph(
+                row,
+                source,
+                based_on=number,
+                by=self.by,
+                notes=self.why,
+                allow_unknown=self.allow_unknown,
+            )
 
     def change_types(self) -> None:
         groups: dict[tuple[str, str], list[Item]] = defaultdict(list)

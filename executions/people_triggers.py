@@ -1,0 +1,61 @@
+"""Triggers that note when those who may vote have changed, whoever changes them, raw SQL too.
+
+An account is activated or deactivated, joins or leaves a group, or a candidate loses its account.
+The background then counts the open votes again (``services.count_votes_again``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth import get_user_model
+
+from workflows.seals import Told, tell
+
+_NOTE = "INSERT INTO executions_peoplechange (at) VALUES (CURRENT_TIMESTAMP)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One event on a table; ``when`` is its condition, for which the event is looked at by row."""
+
+    name: str
+    table: str
+    event: str
+    when: str = ""
+
+    def declare(self) -> None:
+        name, on = f"executions_{self.name}", f"AFTER {self.event} ON {self.table}"
+        condition = f" WHEN ({self.when})" if self.when else ""
+        each = "ROW" if self.when else "STATEMENT"
+        tell(
+            Told(
+                name,
+                self.table,
+                ("executions_peoplechange",),
+                sqlite=(f"CREATE TRIGGER {name} {on} FOR EACH ROW{condition} BEGIN {_NOTE}; END",),
+                postgresql=(
+                    f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql"
+                    f" AS $$ BEGIN {_NOTE}; RETURN NULL; END $$",
+                    f"CREATE OR REPLACE TRIGGER {name} {on} FOR EACH {each}{condition}"
+                    f" EXECUTE FUNCTION {name}()",
+                ),
+            )
+        )
+
+
+def declare() -> None:
+    """Declare the triggers; they are installed along with the write-once triggers."""
+    user = get_user_model()
+    groups: Any = user._meta.get_field("groups")
+    members = groups.remote_field.through._meta.db_table
+    active = "OLD.is_active <> NEW.is_active"
+    for change in (
+        _Change("user_activity", user._meta.db_table, "UPDATE OF is_active", active),
+        _Change("member_joins", members, "INSERT"),
+        _Change("member_leaves", members, "DELETE"),
+        _Change("candidate_changes", "workflows_candidate", "UPDATE OF group_id, user_id"),
+        _Change("candidate_goes", "workflows_candidate", "DELETE"),
+    ):
+        change.declare()

@@ -1,0 +1,32 @@
+"""People: the groups and users that a graph names exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from workflows.jsontext import quoted
+from workflows.refusals import Problem
+
+UNKNOWN_GROUP = "unknown_group"
+UNKNOWN_USER = "unknown_user"
+
+
+def unknown_people(named: Iterable[Any], candidates: Iterable[Any]) -> list[Problem]:
+    """Return a problem for every group or user of a graph that does not exist.
+
+    Args:
+        named: the names in the graph, each with its JSON pointer.
+        candidates: their candidates, in the same order.
+    """
+    return [
+        _unknown(one)
+        for one, candidate in zip(named, candidates, strict=True)
+        if candidate.is_unknown
+    ]
+
+
+def _unknown(one: Any) -> Problem:
+    if one.is_group:
+        return Problem(one.pointer, UNKNOWN_GROUP, f"No group is called {quoted(one.name)}.")
+    return Problem(one.pointer, UNKNOWN_USER, f"No user is called {quoted(one.name)}.")

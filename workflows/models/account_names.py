@@ -1,0 +1,40 @@
+"""Names of accounts that outlive the account: a key to a user is set to NULL, its name stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.db import models
+
+SUFFIX = "_name"
+
+
+def account_name() -> models.CharField[str, str]:
+    """Return the field beside a key to a user; it is written when that user is deleted."""
+    return models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
+
+
+def name_of(row: Any, field: str) -> str:
+    """Return the name of the account in this field: as it is, or as it was when it was deleted."""
+    user = getattr(row, field)
+    return str(user.get_username() if user is not None else getattr(row, field + SUFFIX))
+
+
+def fields_with_names() -> Iterator[tuple[type[models.Model], str]]:
+    """Yield every model and key to a user that has a field for the name beside it."""
+    user = get_user_model()
+    for model in apps.get_models():
+        names = {field.name for field in model._meta.concrete_fields}
+        for field in model._meta.concrete_fields:
+            if field.related_model is user and field.name + SUFFIX in names:
+                yield model, field.name
+
+
+def keep_name(user: Any, using: str) -> None:
+    """Write the name of a user, who is about to be deleted, beside every key to the account."""
+    for model, name in fields_with_names():
+        rows = model._base_manager.using(using).filter(**{name: user})
+        models.QuerySet.update(rows, **{name + SUFFIX: user.get_username()})

@@ -1,0 +1,232 @@
+"""Candidates: the groups and users that a node of a version asks, by their accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.db import models
+from django.db.models import Q
+
+from workflows.cuid import LENGTH
+from workflows.graph import node_types
+from workflows.jsontext import canonical
+
+GROUPS, USERS = "groups", "users"
+
+
+class Candidate(models.Model):
+    """A group or user that a node of a version asks, or that one reassigned step asks.
+
+    The graph keeps names; this row keeps the account that had the name when the version was saved.
+    It is unknown as long as nobody has the name, and asks nobody once its account is deleted.
+    """
+
+    FROZEN: ClassVar = ("version_id", "node_id", "is_group", "name", "step", "key")
+
+    version = models.ForeignKey(
+        "workflows.Version", models.CASCADE, related_name="candidates", db_index=False
+    )
+    node_id = models.CharField(max_length=128)
+    is_group = models.BooleanField()
+    name = models.TextField()
+    group = models.ForeignKey(
+        "auth.Group", models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+    is_unknown = models.BooleanField(default=False)
+    step = models.CharField(max_length=LENGTH, blank=True, default="")
+    # Steps that ask these candidates hold the same text.
+    key = models.TextField()
+
+    objects = models.Manager()
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(group__isnull=True) | Q(user__isnull=True),
+                name="workflows_candidate_one",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["key"], name="workflows_candidate_key"),
+            models.Index(fields=["version", "node_id"], name="workflows_candidate_node"),
+            models.Index(
+                fields=["group"], condition=Q(group__isnull=False), name="workflows_candidate_group"
+            ),
+            models.Index(
+                fields=["user"], condition=Q(user__isnull=False), name="workflows_candidate_user"
+            ),
+            models.Index(
+                fields=["id"], condition=Q(is_unknown=True), name="workflows_candidate_unknown"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{'group' if self.is_group else 'user'} “{self.current_name}”"
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the account that it named has been deleted."""
+        return not self.is_unknown and self.group_id is None and self.user_id is None
+
+    @property
+    def current_name(self) -> str:
+        """The name that the account has now; the one it was saved with where there is none."""
+        if self.group is not None:
+            return self.group.name
+        return self.user.get_username() if self.user is not None else self.name
+
+
+def node_key(version_id: int | None, node_id: str) -> str:
+    """Return the key of the candidates that a node of a version names."""
+    return canonical({"node": node_id, "version": version_id})
+
+
+def step_key(cuid: str) -> str:
+    """Return the key of the candidates of one reassigned step."""
+    return canonical({"step": cuid})
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A group or user that a node of a graph names, and where."""
+
+    node_id: str
+    is_group: bool
+    name: str
+    pointer: str = ""
+
+
+def named_in(source: Any) -> Iterator[Named]:
+    """Yield every group and user that a graph names, however damaged the graph is."""
+    nodes = source.get("nodes") if isinstance(source, dict) else None
+    for index, node in enumerate(nodes if isinstance(nodes, list) else ()):
+        if isinstance(node, dict):
+            yield from _named_at(node, f"/nodes/{index}/data")
+
+
+def _named_at(node: dict[str, Any], pointer: str) -> Iterator[Named]:
+    found = named_by(node.get("type"), node.get("data"))
+    if found is None:
+        return
+    where, named = found
+    for key in (GROUPS, USERS):
+        names = named.get(key)
+        seen: set[str] = set()
+        for place, name in enumerate(names if isinstance(names, list) else ()):
+            if isinstance(name, str) and name not in seen:
+                seen.add(name)
+                at = f"{pointer}{where}/{key}/{place}"
+                yield Named(str(node.get("id")), key == GROUPS, name, at)
+
+
+def named_by(type_name: Any, data: Any) -> tuple[str, dict[str, Any]] | None:
+    """Return where the data of a node name people, and the groups and users; None where not."""
+    node_type = node_types().get(type_name) if isinstance(type_name, str) else None
+    key = None if node_type is None else node_type.people_at
+    if key is None or not isinstance(data, dict):
+        return None
+    named = data.get(key) if key else data
+    if not isinstance(named, dict) or not (named.get(GROUPS) or named.get(USERS)):
+        return None
+    return f"/{key}" if key else "", named
+
+
+def resolve(named: Iterable[Named], previous: Any = None) -> list[Candidate]:
+    """Return the candidates of these names, not saved yet; unknown where nobody has the name.
+
+    Args:
+        previous: the version before. A name that a node had there keeps its account, so that a
+            group or user may be renamed between two versions.
+    """
+    wanted = list(named)
+    if not wanted:
+        return []
+    known = [] if previous is None else _resolved(previous)
+    at_node = {(row.node_id, row.is_group, row.name): row for row in known}
+    anywhere = {(row.is_group, row.name): row for row in known}
+    accounts = _accounts(wanted)
+    return [
+        _candidate(
+            one,
+            at_node.get((one.node_id, one.is_group, one.name)),
+            accounts.get((one.is_group, one.name)),
+            anywhere.get((one.is_group, one.name)),
+        )
+        for one in wanted
+    ]
+
+
+def _resolved(version: Any) -> list[Candidate]:
+    rows = Candidate.objects.filter(version=version, step="")
+    return list(rows.filter(Q(group__isnull=False) | Q(user__isnull=False)))
+
+
+def _accounts(named: Iterable[Named]) -> dict[tuple[bool, str], int]:
+    """Return the ids of the groups and users that have these names now."""
+    users: Any = get_user_model()._default_manager
+    tables = {True: (Group.objects, "name"), False: (users, get_user_model().USERNAME_FIELD)}
+    found: dict[tuple[bool, str], int] = {}
+    for is_group, (rows, column) in tables.items():
+        names = {one.name for one in named if one.is_group == is_group}
+        if names:
+            pairs = rows.filter(**{f"{column}__in": names}).values_list(column, "pk")
+            found |= {(is_group, name): pk for name, pk in pairs}
+    return found
+
+
+def _candidate(
+    named: Named, before: Candidate | None, account: int | None, elsewhere: Candidate | None
+) -> Candidate:
+    row = Candidate(node_id=named.node_id, is_group=named.is_group, name=named.name)
+    same = before or (elsewhere if account is None else None)
+    if same is not None:
+        row.group_id, row.user_id = same.group_id, same.user_id
+    elif account is None:
+        row.is_unknown = True
+    elif named.is_group:
+        row.group_id = account
+    else:
+        row.user_id = account
+    return row
+
+
+def store(candidates: Iterable[Candidate], version: Any) -> None:
+    """Save candidates as those that the nodes of a version ask."""
+    rows = list(candidates)
+    for row in rows:
+        row.version = version
+        row.key = node_key(version.pk, row.node_id)
+    if rows:
+        using = version._state.db or "default"
+        Candidate._base_manager.using(using).bulk_create(rows)
+
+
+def carry_over(previous: Any) -> list[Candidate]:
+    """Return copies of the candidates of a version, not saved yet, for one with the same graph."""
+    rows = list(Candidate.objects.filter(version=previous, step=""))
+    for row in rows:
+        row.pk, row._state.adding = None, True
+    return rows
+
+
+def give_account(account: Any, using: str = "default") -> int:
+    """Let the unknown candidates with the name of this group or user be the account.
+
+    Returns:
+        How many there were.
+    """
+    is_group = isinstance(account, Group)
+    name = account.name if is_group else account.get_username()
+    rows = Candidate._base_manager.using(using)
+    unknown = rows.filter(is_unknown=True, is_group=is_group, name=name)
+    return unknown.update(is_unknown=False, **{"group" if is_group else "user": account})
