@@ -63,7 +63,7 @@ def refusal_of(error: Exception) -> Refusal | None:
     if isinstance(error, DatabaseError) and not locks.is_passing(error):
         return as_refusal(error)
     if isinstance(error, (locks.Contention, DatabaseError)):
-        return Refusal(locks.Contention.__doc__, code=locks.Contention.code)
+        return Refusal(str(locks.Contention.message), code=locks.Contention.code)
     return None
 
 

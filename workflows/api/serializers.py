@@ -50,7 +50,7 @@ class DrainingSerializer(serializers.Serializer[Any]):
     """The change on hold that a workflow drains for."""
 
     change = serializers.CharField(source="change.cuid")
-    url = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField(help_text="The address of the change.")
     asked_at = serializers.DateTimeField(source="change.asked_at")
     asked_by = serializers.CharField(source="change.asked_by.username", allow_null=True)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from django.utils.translation import gettext_lazy as _
+
 from workflows.graph.drawing import RUN_WORKFLOW, START, Edge, Graph, Node, reach
 from workflows.graph.node_types import data_problems, node_types
 from workflows.jsontext import below, kind, quoted, unstorable_in
@@ -17,8 +19,7 @@ MAX_ID_LENGTH = 128
 
 
 class WorkflowValidationError(Refusal):
-    """The workflow graph is not valid."""
-
+    message = _("The workflow graph is not valid.")
     code = "invalid_graph"
 
     def __init__(self, problems: Sequence[Problem]) -> None:

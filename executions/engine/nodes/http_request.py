@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote, urlsplit
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine import outgoing, placeholders
 from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.behaviour import SAVE_TO, Behaviour, Visit
@@ -68,12 +70,11 @@ def _header_problems(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 class HttpRequest(Behaviour):
-    """Calls ``url`` in the background, with retries; the answer may be saved to a field.
-
-    A process that ends between the call and its commit calls again, with the same
-    ``Idempotency-Key``: the cuid of the step.
-    """
-
+    description = _(
+        "Calls 'url' in the background, with retries; the answer may be saved to a field. "
+        "A process that ends between the call and its commit calls again, with the same "
+        "'Idempotency-Key': the cuid of the step."
+    )
     name = "http_request"
     title = "HTTP request"
     schema: ClassVar = {

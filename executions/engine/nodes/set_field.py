@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.behaviour import Behaviour, Visit
 from workflows.graph import Problems
@@ -12,8 +14,7 @@ from workflows.jsontext import below, quoted
 
 
 class SetField(Behaviour):
-    """Writes the values that it names, and takes the fields away that it clears."""
-
+    description = _("Writes the values that it names, and takes the fields away that it clears.")
     name = "set_field"
     schema: ClassVar = {
         "properties": {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine import form_fields, forms
 from executions.engine.nodes.assignees import NAMED, unknown_among
 from executions.engine.nodes.behaviour import TITLE, Behaviour, Person, Visit
@@ -20,8 +22,7 @@ from workflows.refusals import Problem
 
 
 class UserAction(Behaviour):
-    """Waits for a person's form; the answers are written to the entity's fields."""
-
+    description = _("Waits for a person's form; the answers are written to the entity's fields.")
     name = "user_action"
     schema: ClassVar = {
         "properties": {

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.translation import gettext_lazy as _
 
 from executions.engine import durations
 from executions.engine.form_fields import FIELD_NAME
@@ -32,12 +33,11 @@ def _moment_problems(value: Any) -> Iterator[tuple[str, str]]:
 
 
 class Wait(Behaviour):
-    """Sleeps until its time; a time that has passed, or that nobody has named, is now.
-
-    ``interval``: a duration from now. ``at``: a date or a date with time. ``at_field``: the name
-    of a field that holds one; ``delta`` is added to it, and may be negative.
-    """
-
+    description = _(
+        "Sleeps until its time; a time that has passed, or that nobody has named, is now. "
+        "'interval': a duration from now. 'at': a date or a date with time. 'at_field': "
+        "the name of a field that holds one; 'delta' is added to it, and may be negative."
+    )
     name = "wait"
     schema: ClassVar = {
         "properties": {
