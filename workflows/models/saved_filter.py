@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.http import QueryDict
 
+from workflows.jsontext import unstorable
+
 SHARE_FILTERS = "workflows.share_savedfilter"
 """The permission to share filters with everyone, and to change those that are shared."""
 LONGEST = 2_000
@@ -73,7 +75,9 @@ class SavedFilter(models.Model):
     def clean(self) -> None:
         """Raises ``ValidationError`` for a query that is too long, or that no database keeps."""
         super().clean()
-        if len(self.query) > LONGEST or "\0" in self.query:
+        if reason := unstorable(self.query):
+            raise ValidationError(f"The filter {reason}.", code="invalid")
+        if len(self.query) > LONGEST:
             raise ValidationError("The filter is too long to be kept.", code="invalid")
         self.query = plain(QueryDict(self.query))
 

@@ -61,6 +61,9 @@ def _url_problem(url: str) -> str | None:
     return None
 
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
 def _header_problems(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in headers.items():
         if name.lower() in _OWN_HEADERS:
@@ -194,8 +197,8 @@ def _request(task: Task) -> outgoing.Request:
     headers = {}
     for name, text in data.get("headers", {}).items():
         value = placeholders.fill(text, task.fields, secret=task.secret).strip()
-        if not value.isprintable() or not _is_latin(value):
-            raise GiveUp("invalid_header", f"The header {quoted(name)} would hold a line break.")
+        if reason := _unfit_for_header(value):
+            raise GiveUp("invalid_header", f"The header {quoted(name)} would hold {reason}.")
         headers[name] = value
     body = None
     if "body" in data:
@@ -209,8 +212,13 @@ def _request(task: Task) -> outgoing.Request:
     return outgoing.Request(data.get("method", "GET"), url, headers, body, task.step)
 
 
-def _is_latin(text: str) -> bool:
-    return all(char <= "\xff" for char in text)
+def _unfit_for_header(text: str) -> str | None:
+    """Say what of a text no header can hold, without the text: a secret may be in it."""
+    if "\r" in text or "\n" in text:
+        return "a line break"
+    if any(char > "\xff" for char in text):
+        return "a character outside Latin-1"
+    return "a control character" if _CONTROLS.search(text) else None
 
 
 def _read(answer: outgoing.Answer, *, is_saved: bool) -> tuple[str, Any]:
