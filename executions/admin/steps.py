@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from executions.admin.decisions import Decisions, decisions
 from executions.engine import forms
 from executions.engine.nodes.assignees import may_submit
 from executions.guards import Ended, NotOpen
-from executions.models import OPEN, SUBMIT, Execution, Step, Vote
+from executions.models import OPEN, SUBMIT, Execution, FormDraft, Step, Vote
 from workflows.admin.refused import REFUSING, refusal_of
 from workflows.admin.shown import admin_url
 from workflows.graph import Node
@@ -57,7 +58,11 @@ def open_steps(execution: Execution, user: Any, *, bound: dict[str, Any]) -> lis
     except Refusal as refusal:
         damage = f"The frozen graph is damaged: {refusal.message}"
         return [OpenStep(step, step.label or step.node_id, note=damage) for step in steps]
-    return [_open_step(execution, step, manager.node(step.node_id), user, bound) for step in steps]
+    drafts = FormDraft.objects.of(user, steps)
+    return [
+        _open_step(execution, step, manager.node(step.node_id), user, bound, drafts.get(step.pk))
+        for step in steps
+    ]
 
 
 def _open_step(
@@ -66,6 +71,7 @@ def _open_step(
     node: Node,
     user: Any,
     bound: dict[str, Any],
+    draft: Any,
 ) -> OpenStep:
     title = node.data.get("title") or node.label
     votes = list(step.votes.all())
@@ -82,7 +88,7 @@ def _open_step(
     return OpenStep(
         step,
         title,
-        form=bound.get(step.cuid) or form_of(step, node),
+        form=bound.get(step.cuid) or form_of(step, node, draft=draft),
         url=admin_url(Execution, "submit", execution.pk, step.cuid),
         button=node.data.get("button_label") or "Submit",
     )
@@ -101,11 +107,13 @@ def _assignees(assignees: Any) -> str:
     return ", ".join([*named, *(f"“{name}”" for name in assignees.get("users", []))])
 
 
-def form_of(step: Step, node: Node, data: Any = None) -> django_forms.Form:
-    """The form of a user action, with the draft of it; ``data`` is what was posted."""
+def form_of(
+    step: Step, node: Node, data: Any = None, *, draft: Mapping[str, Any] | None = None
+) -> django_forms.Form:
+    """Return the form of a user action, with the user's draft; ``data`` is what was posted."""
     # The prefix keeps the names of two open steps, and Django's own, apart.
     asked = node.data.get("fields", [])
-    draft = step.draft or {}
+    draft = draft or {}
     known = {field["name"]: draft[field["name"]] for field in asked if field["name"] in draft}
     return forms.build(asked)(data, prefix=step.cuid, initial=known)
 

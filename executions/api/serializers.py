@@ -153,6 +153,7 @@ class OpenStepSerializer(serializers.ModelSerializer[Step]):
     due = serializers.DateTimeField(source="due_at", allow_null=True)
     notice = NoticeSerializer(allow_null=True)
     form = FormSerializer(allow_null=True)
+    draft = AnyField(help_text="What whoever asks has saved here; nobody else reads it.")
     incident = IncidentSerializer(allow_null=True)
     votes = VoteSerializer(many=True)
 
@@ -189,7 +190,7 @@ class ExecutionSerializer(ListedExecutionSerializer):
 
     def to_representation(self, instance: Execution) -> Any:
         """The execution as it is now. Raises ``NotFound`` when it is gone."""
-        found = shown(instance)
+        found = shown(instance, self.context["request"].user)
         if found is None:
             raise NotFound(f"The execution {instance.cuid} has been deleted.")
         return found

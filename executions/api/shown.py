@@ -39,11 +39,13 @@ _VOTES = _listed(
     "r.username, r.approves, r.notes, r.at",
     "SELECT * FROM executions_vote v WHERE v.step_id = s.id ORDER BY v.id",
 )
+_DRAFT = "(SELECT d.data FROM executions_formdraft d WHERE d.step_id = s.id AND d.user_id = $2)"
 _STEPS = _listed(
     "r.cuid, r.node_id, r.type, r.label, r.opened_at, r.due_at, r.overdue,"
     f" {_json('r.notice')},"
-    f" {_json('r.draft')}, {_json('r.incident')}, {_json('r.votes')}",
-    f"SELECT s.*, {_VOTES} AS votes FROM executions_step s WHERE s.execution_id = x.id"
+    f" {_json('r.own_draft')}, {_json('r.incident')}, {_json('r.votes')}",
+    f"SELECT s.*, {_VOTES} AS votes, {_DRAFT} AS own_draft"
+    " FROM executions_step s WHERE s.execution_id = x.id"
     f" AND s.state IN {OPEN} ORDER BY s.id",
 )
 _CHILDREN = _listed(
@@ -89,13 +91,13 @@ _SHOWN = Statement(
     " LEFT JOIN executions_execution parent ON parent.id = x.parent_id"
     " LEFT JOIN executions_execution root ON root.id = x.root_id"
     f" LEFT JOIN {USER._meta.db_table} u ON u.id = x.started_by_id WHERE x.id = $1",
-    ("bigint",),
+    ("bigint", "bigint"),
 )
 
 
-def shown(execution: Execution) -> dict[str, Any] | None:
-    """The execution as the API shows it now; None when it is gone."""
-    rows = _SHOWN.execute([execution.pk])
+def shown(execution: Execution, user: Any) -> dict[str, Any] | None:
+    """Return the execution as the API shows it to this user now; None when it is gone."""
+    rows = _SHOWN.execute([execution.pk, user.pk])
     if not rows:
         return None
     row = dict(zip(_COLUMNS, rows[0], strict=True))

@@ -1,6 +1,7 @@
 """What is running: entities, executions, their steps and pins; and the secrets they use."""
 
 from executions.models.bulk import BulkItem, BulkKind, BulkOperation, BulkState, ItemState
+from executions.models.draft import FormDraft
 from executions.models.entity import Entity, Finding, InventoryModel
 from executions.models.execution import LIVE, OPERATE, START, SUBMIT, Execution, Status
 from executions.models.job import PERFORMED, Job, JobKind
@@ -33,6 +34,7 @@ __all__ = [
     "Entity",
     "Execution",
     "Finding",
+    "FormDraft",
     "InventoryModel",
     "ItemState",
     "Job",

@@ -13,7 +13,7 @@ from executions.engine.advance import Advance
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import is_among, may_submit, voters
 from executions.engine.run import NodeVisit
-from executions.models import Execution, Step, StepState, Vote
+from executions.models import Execution, FormDraft, Step, StepState, Vote
 from executions.services.advancing import locked_advance, unlocked_advance, visit_to
 from workflows import locks
 from workflows.database_refusals import translated
@@ -71,11 +71,13 @@ def save_draft(
     execution: Execution,
     *,
     data: object,
+    by: Any,
     node: str | None = None,
     step: str | None = None,
-    by: Any = None,
 ) -> Execution:
-    """Keep what has been filled in so far; the form judges it when it is submitted.
+    """Keep what ``by`` has filled in so far, for them alone; it is judged when it is submitted.
+
+    Each user has one draft at a step. It is deleted when the step is closed.
 
     Raises:
         guards.NotOpen, guards.NotAssigned, guards.Ended: as ``submit``.
@@ -89,7 +91,11 @@ def save_draft(
         if visit.node.type != "user_action":
             raise guards.NotOpen(f"Node {quoted(visit.node.id)} takes no form.")
         _require_assigned(visit.node, by)
-        Step._base_manager.filter(pk=visit.step.pk).update(draft=data)
+        FormDraft.objects.update_or_create(
+            step=visit.step, user=by, defaults={"data": data, "saved_at": visit.now}
+        )
+        # A submit that has read the tree without a lock closes the step with this draft, too.
+        locks.outdate(Execution._base_manager.filter(pk=visit.advance.root.pk), "updated_at")
         return visit.run.execution
 
 

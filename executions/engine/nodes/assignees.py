@@ -43,6 +43,13 @@ def asked(kind: str, data: Mapping[str, Any]) -> str:
     return canonical(found) if found else ""
 
 
+def only_user(assignees: str) -> str | None:
+    """Return the one user whom ``Step.assignees`` means by name; None where more may be meant."""
+    named = json.loads(assignees) if assignees else {}
+    users = named.get("users", [])
+    return users[0] if len(users) == 1 and not named.get("groups") else None
+
+
 def asks(assignees: str, username: str, groups: Iterable[str]) -> bool:
     """Say whether ``Step.assignees`` means whoever has this name and is in these groups."""
     return not assignees or _means(json.loads(assignees), username, groups)

@@ -14,7 +14,18 @@ from django.utils import timezone
 
 from executions.engine.advance import Advance
 from executions.integrity.standing import NEEDED, asked_at, without_job
-from executions.models import LIVE, OPEN, Entity, Execution, Job, JobKind, Status, Step, StepState
+from executions.models import (
+    LIVE,
+    OPEN,
+    Entity,
+    Execution,
+    FormDraft,
+    Job,
+    JobKind,
+    Status,
+    Step,
+    StepState,
+)
 from executions.services.repairs.telling import Report
 from workflows.graph import calls_in
 from workflows.models import Version
@@ -69,6 +80,7 @@ class Standing:
         names = sorted(is_open.values_list("node_id", flat=True))
         if names:
             Job.objects.filter(step__in=is_open).delete()
+            FormDraft.objects.filter(step__in=is_open).delete()
             is_open.update(
                 state=StepState.CANCELLED, closed_at=execution.ended_at or self.now, incident=None
             )
