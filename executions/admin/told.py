@@ -26,7 +26,7 @@ def told(request: HttpRequest, row: Execution, bound: dict[str, Any]) -> dict[st
     pins = Pin.objects.filter(root_id=row.root_or_self_id)
     steps = Step.objects.filter(execution=row).select_related("closed_by", "child")
     total = steps.count()
-    newest = list(steps.order_by("-pk")[:HISTORY])
+    newest = list(steps.prefetch_related("votes").order_by("-pk")[:HISTORY])
     standing: list[OpenStep] = open_steps(row, request.user, bound=bound)
     may_see = request.user.has_perm("workflows.view_version")
     return {
@@ -52,6 +52,7 @@ def told(request: HttpRequest, row: Execution, bound: dict[str, Any]) -> dict[st
                 "lasted": lasted(step),
                 "input": _shown(step.input),
                 "output": _shown(step.output),
+                "votes": step.votes.all(),
             }
             for step in reversed(newest)
         ],

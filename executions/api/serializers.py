@@ -205,6 +205,7 @@ class StepSerializer(serializers.ModelSerializer[Step]):
     closed_by = ShownField("username", allow_null=True)
     child = ShownField("cuid", allow_null=True)
     notice = NoticeSerializer(allow_null=True)
+    votes = VoteSerializer(many=True)
     incident = IncidentSerializer(allow_null=True)
 
     class Meta:
@@ -223,6 +224,7 @@ class StepSerializer(serializers.ModelSerializer[Step]):
             "handle",
             "overdue",
             "notice",
+            "votes",
             "incident",
             "child",
         ]

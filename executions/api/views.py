@@ -220,5 +220,6 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     def steps(self, request: Request, cuid: str) -> Response:
         """The history of an execution: its visits to nodes, in their order."""
         steps = Step.objects.filter(execution=self.get_object())
-        page = self.paginate_queryset(steps.select_related("closed_by", "child"))
+        steps = steps.select_related("closed_by", "child").prefetch_related("votes")
+        page = self.paginate_queryset(steps)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)

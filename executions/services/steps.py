@@ -127,15 +127,24 @@ def vote(
         if visit.node.type == "approval":
             if not is_among(visit.node.data, by):
                 raise guards.NotAssigned(f"Others vote on “{visit.node.label}”.")
+            mine = Vote.objects.filter(step=visit.step, username=by.get_username())
+            earlier = mine.values("approves", "notes").first()
             Vote.objects.update_or_create(
                 step=visit.step,
                 username=by.get_username(),
                 defaults={"user": by, "approves": approves, "notes": notes, "at": visit.now},
             )
+            # A vote is news of the execution, even where it decides nothing.
+            visit.advance.touch(visit.step)
         may_vote = voters(visit.node.data)
         votes = list(Vote.objects.filter(step=visit.step, username__in=may_vote))
         visit.behaviour.decide(visit, votes, len(may_vote))
         visit.advance.finish()
+        after = {"node": visit.node.id, "approves": approves, "notes": notes}
+        # A vote may be changed until it decides: the log has each.
+        record(
+            [told(visit.run.execution, Action.VOTED, before=earlier, after=after, by=by)], using=DB
+        )
         return visit.run.execution
 
 

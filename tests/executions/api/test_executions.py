@@ -122,6 +122,7 @@ def test_the_history(api: Client, scenario: Scenario) -> None:
         "handle",
         "overdue",
         "notice",
+        "votes",
         "incident",
         "child",
     }
