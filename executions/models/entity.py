@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any, ClassVar
 
@@ -18,7 +18,12 @@ from workflows.cuid import LENGTH, new_cuid
 from workflows.keys import JSONKind, KeyTarget
 from workflows.models import EntityName
 from workflows.models.audit import attempting
-from workflows.models.audited import Audited, AuditedManager, AuditedQuerySet
+from workflows.models.audited import (
+    Audited,
+    AuditedManager,
+    AuditedQuerySet,
+    bulk_attempts,
+)
 from workflows.models.types import EntityContext
 
 entities_written = Signal()
@@ -33,7 +38,7 @@ class EntityQuerySet(AuditedQuerySet):
 
     def update(self, **kwargs: Any) -> int:
         """Raises ``guards.EntityInUse``; ``bulk_update`` and the async twins come through here."""
-        self._refuse(kwargs, self)
+        self._refuse(kwargs, self, self)
         return super().update(**kwargs)
 
     update.alters_data = True  # type: ignore[attr-defined]
@@ -50,17 +55,20 @@ class EntityQuerySet(AuditedQuerySet):
         """Raises ``guards.EntityInUse`` when a conflict would change the type."""
         rows = list(objs)
         same = Q(pk__in=[row.pk for row in rows]) | Q(cuid__in=[row.cuid for row in rows])
-        self._refuse(update_fields or (), Entity._base_manager.using(self.db).filter(same))
+        stored = Entity._base_manager.using(self.db).filter(same)
+        self._refuse(dict.fromkeys(update_fields or ()), stored, rows)
         return super().bulk_create(
             rows, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
         )
 
-    def _refuse(self, names: Iterable[str], entities: models.QuerySet[Any]) -> None:
+    def _refuse(
+        self, values: Mapping[str, Any], entities: models.QuerySet[Any], rows: Iterable[Any]
+    ) -> None:
         executions: Any = Entity._meta.get_field("executions").related_model
         live = executions.objects.using(self.db).live()
         touched = entities.order_by().values("pk")
-        with attempting(list, using=self.db):
-            guards.refuse_entities_edit(names, live.filter(entity__in=touched))
+        with attempting(lambda: bulk_attempts(rows, values), using=self.db):
+            guards.refuse_entities_edit(values, live.filter(entity__in=touched))
 
 
 class EntityManager(AuditedManager):
