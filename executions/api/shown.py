@@ -13,7 +13,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from executions.engine.manager import graph_of
-from executions.models import OPEN, Execution
+from executions.models import OPEN, Execution, may_view_entity
 from workflows import instances
 from workflows.models import Version
 from workflows.prepared import ON_POSTGRESQL, Statement
@@ -103,6 +103,7 @@ def shown(execution: Execution, user: Any) -> dict[str, Any] | None:
     row = dict(zip(_COLUMNS, rows[0], strict=True))
     frozen = {"id": row["version_id"], "number": row["version"], "checksum": row["checksum"]}
     version = instances.stored(Version, frozen)
+    kind = row["entity_name"]
     return {
         "cuid": row["cuid"],
         "status": row["status"],
@@ -112,7 +113,7 @@ def shown(execution: Execution, user: Any) -> dict[str, Any] | None:
             "cuid": row["entity_cuid"],
             "title": row["entity_title"],
             "entity_name": row["entity_name"],
-            "fields": _parsed(row["entity_fields"]),
+            "fields": _parsed(row["entity_fields"]) if may_view_entity(user, kind) else None,
         },
         "parent": row["parent"],
         "root": row["root"],

@@ -45,6 +45,7 @@ from workflows.api.resources import EditableResource, Resource
 from workflows.jsontext import quoted, unstorable
 
 LISTS = ("list", "mine")
+SEE_STEPS = ("executions.view_execution", "executions.view_step")
 
 
 class FindingViewSet(EditableResource):
@@ -216,7 +217,7 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
         return self._do(request, CancelSerializer, services.cancel)
 
     @extend_schema(responses=StepSerializer(many=True))
-    @action(detail=True, lists=True, filter_backends=[], filterset_class=None)
+    @action(detail=True, lists=True, needs=SEE_STEPS, filter_backends=[], filterset_class=None)
     def steps(self, request: Request, cuid: str) -> Response:
         """The history of an execution: its visits to nodes, in their order."""
         steps = Step.objects.filter(execution=self.get_object())

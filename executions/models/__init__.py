@@ -2,7 +2,7 @@
 
 from executions.models.bulk import BulkItem, BulkKind, BulkOperation, BulkState, ItemState
 from executions.models.draft import FormDraft
-from executions.models.entity import Entity, Finding, InventoryModel
+from executions.models.entity import Entity, Finding, InventoryModel, may_view_entity
 from executions.models.execution import LIVE, OPERATE, START, SUBMIT, Execution, Status
 from executions.models.job import PERFORMED, Job, JobKind
 from executions.models.outgoing_delivery import REDELIVER, DeliveryAttempt, OutgoingDelivery
@@ -50,4 +50,5 @@ __all__ = [
     "Subscription",
     "TriggeredStart",
     "Vote",
+    "may_view_entity",
 ]

@@ -25,6 +25,7 @@ from workflows.models.audited import (
     bulk_attempts,
 )
 from workflows.models.types import EntityContext
+from workflows.visibility import may_view
 
 entities_written = Signal()
 """Sent in the transaction that writes entities by ``save()`` or a bulk statement: ``written`` are
@@ -226,3 +227,8 @@ class InventoryModel(Entity):
         if not args:
             kwargs.setdefault("entity_name", EntityName.INVENTORY_MODEL)
         super().__init__(*args, **kwargs)
+
+
+def may_view_entity(user: Any, entity_name: str) -> bool:
+    """Return True if this user may read the fields of findings, or of inventory models."""
+    return may_view(user, Finding if entity_name == EntityName.FINDING else InventoryModel)

@@ -10,6 +10,7 @@ from rest_framework.exceptions import NotFound
 from workflows.api.filters import AuditFilter
 from workflows.api.resources import Resource
 from workflows.models import AuditEntry
+from workflows.visibility import may_view_values
 
 
 class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
@@ -35,6 +36,13 @@ class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
             "why",
         ]
         read_only_fields = fields
+
+    def to_representation(self, instance: AuditEntry) -> Any:
+        """The entry; what its record had and has for those alone who may read the record."""
+        shown = super().to_representation(instance)
+        if not may_view_values(self.context["request"].user, instance):
+            shown |= {"before": {}, "after": {}}
+        return shown
 
 
 class AuditViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):

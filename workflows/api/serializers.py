@@ -22,10 +22,12 @@ from workflows.models import (
     CHANGE_CONTEXT,
     CONTEXT_FIELDS,
     FindingType,
+    PendingChange,
     RecordType,
     Version,
     Workflow,
 )
+from workflows.visibility import may_view
 
 
 class FindingTypeSerializer(StrictModelSerializer[FindingType]):
@@ -105,10 +107,11 @@ class WorkflowSerializer(StrictModelSerializer[Workflow]):
 
     @extend_schema_field(DrainingSerializer(allow_null=True))
     def get_draining(self, row: Any) -> Any:
-        """The change that waits until what runs on the workflow has ended."""
-        return (
-            DrainingSerializer(row.waiting[0], context=self.context).data if row.waiting else None
-        )
+        """The change that waits until what runs has ended, for those who may read changes."""
+        user = self.context["request"].user
+        if not row.waiting or not may_view(user, PendingChange):
+            return None
+        return DrainingSerializer(row.waiting[0], context=self.context).data
 
 
 class VersionSerializer(serializers.ModelSerializer[Version]):
