@@ -243,6 +243,11 @@ def test_blocking_executions_are_counted_but_named_to_those_alone_who_may_view_t
     ]
     assert blockers["total"] == 1
     assert [row["cuid"] for row in blockers["executions"]] == ([world.cuid] if may else [])
+    browser = Browser()
+    browser.force_login(user_with(*permissions, is_staff=True))
+    page = body(browser.get(reverse("admin:workflows_workflow_change", args=[workflow.pk])))
+    assert (world.cuid in page) is may
+    assert ("1 execution that you may not view" in page) is not may
 
 
 @pytest.mark.parametrize(
