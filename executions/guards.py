@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 from workflows.database_refusals import DELETION_KEYS, KEYS
 from workflows.guards import (
@@ -25,110 +26,92 @@ CONTEXT_ATTRIBUTES = ("entity_name", "entity_name_type_id", "primary_record_type
 
 
 class EntityInUse(Refusal):
-    """Live executions work on this entity."""
-
+    message = _("Live executions work on this entity.")
     code = "entity_in_use"
 
 
 class InvalidFields(Refusal):
-    """The fields of an entity are an object: names and their values."""
-
+    message = _("The fields of an entity are an object: names and their values.")
     code = "invalid_fields"
 
 
 class NotStartable(Refusal):
-    """The workflow cannot be started."""
-
+    message = _("The workflow cannot be started.")
     code = "not_startable"
 
 
 class EntityTypeMismatch(Refusal):
-    """The entity is of another type than the workflow."""
-
+    message = _("The entity is of another type than the workflow.")
     code = "entity_type_mismatch"
 
 
 class NotOpen(Refusal):
-    """The step is not open."""
-
+    message = _("The step is not open.")
     code = "not_open"
 
 
 class NotAssigned(Refusal):
-    """This step is assigned to others."""
-
+    message = _("This step is assigned to others.")
     code = "not_assigned"
 
 
 class Ended(Refusal):
-    """The execution has ended; nothing can be done to it any more."""
-
+    message = _("The execution has ended; nothing can be done to it any more.")
     code = "execution_ended"
 
 
 class ExecutionFrozen(Refusal):
-    """What an execution started with is written once."""
-
+    message = _("What an execution started with is written once.")
     code = "execution_frozen"
 
 
 class ExecutionLive(Refusal):
-    """A live execution cannot be deleted; cancel it first."""
-
+    message = _("A live execution cannot be deleted; cancel it first.")
     code = "execution_live"
 
 
 class NotARoot(Refusal):
-    """The execution was started by another one."""
-
+    message = _("The execution was started by another one.")
     code = "not_a_root"
 
 
 class NoIncident(Refusal):
-    """The step is not in the state that this needs."""
-
+    message = _("The step is not in the state that this needs.")
     code = "no_incident"
 
 
 class NoSuchHandle(Refusal):
-    """The node has no such exit."""
-
+    message = _("The node has no such exit.")
     code = "no_such_handle"
 
 
 class TooManySelected(Refusal):
-    """More executions were chosen than are changed at once."""
-
+    message = _("More executions were chosen than are changed at once.")
     code = "too_many_selected"
 
 
 class InvalidDraft(Refusal):
-    """A draft is an object: the names of fields and what they hold so far."""
-
+    message = _("A draft is an object: the names of fields and what they hold so far.")
     code = "invalid_draft"
 
 
 class UnfitSubscription(Refusal):
-    """A webhook names the events that it is told of."""
-
+    message = _("A webhook names the events that it is told of.")
     code = "invalid_webhook"
 
 
 class UrlRefused(Refusal):
-    """Nothing may be sent to this address."""
-
+    message = _("Nothing may be sent to this address.")
     code = "webhook_url_refused"
 
 
 class SubscriptionDisabled(Refusal):
-    """The webhook is disabled; make it active first."""
-
+    message = _("The webhook is disabled; make it active first.")
     code = "webhook_disabled"
 
 
 class NoSecretsKey(Refusal):
-    """Secrets cannot be kept: the setting SECRETS_KEY is not set."""
-
+    message = _("Secrets cannot be kept: the setting SECRETS_KEY is not set.")
     code = "no_secrets_key"
 
 

@@ -93,7 +93,7 @@ def caused(error: DatabaseError, code: str) -> DatabaseError:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: locks.Contention(locks.Contention.__doc__),
+        lambda: locks.Contention(),
         lambda: OperationalError("database is locked"),
         lambda: caused(OperationalError("deadlock detected"), "40P01"),
         lambda: caused(OperationalError("lock timeout"), "55P03"),
@@ -183,7 +183,7 @@ def test_a_refusal_under_a_field_comes_through_whole(
         f"workflows/{scenario.caller.cuid}/", entity_name_type=scenario.exception.cuid
     )
     body = assert_problem(response, 400, "active_executions")
-    assert body["detail"] == guards.ActiveExecutions.__doc__
+    assert body["detail"] == guards.ActiveExecutions.message
     assert [row["cuid"] for row in body["blockers"]["executions"]] == [execution.cuid]
     assert body["remedies"][0]["code"] == "finish_or_cancel"
 

@@ -151,7 +151,7 @@ SERVICES: dict[str, Callable[[Scenario], Action]] = {
         Scenario.start, lambda row: running.submit(row, node="form", data={"note": "n"})
     ),
     "save_draft": with_row(
-        Scenario.start, lambda row: running.save_draft(row, node="form", data={})
+        Scenario.start, lambda row: running.save_draft(row, node="form", data={}, by=UserFactory())
     ),
     "vote": with_row(
         voting,

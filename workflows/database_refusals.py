@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from django.db import DatabaseError, IntegrityError
 from django.db.models import ProtectedError
+from django.utils.translation import gettext_lazy as _
 
 from workflows.guards import (
     ActiveExecutions,
@@ -30,14 +31,14 @@ R = TypeVar("R")
 
 
 class NotUnique(Refusal):
-    """A record with the same name or number is there already."""
-
+    message = _("A record with the same name or number is there already.")
     code = "not_unique"
 
 
 class Stranding(Refusal):
-    """Refused by the database: the change would set a live record apart from what is running."""
-
+    message = _(
+        "Refused by the database: the change would set a live record apart from what is running."
+    )
     code = "database_refused"
 
 

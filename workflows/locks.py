@@ -19,8 +19,10 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.db import DatabaseError, OperationalError, connections, transaction
 from django.db.models import F, Model, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from workflows.prepared import ON_POSTGRESQL, SharedSession, state_of
+from workflows.refusals import MessageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,9 +39,8 @@ class Strength(StrEnum):
     UPDATE = "FOR UPDATE"
 
 
-class Contention(Exception):
-    """The row is being changed by others; try again in a moment."""
-
+class Contention(MessageError):
+    message = _("The row is being changed by others; try again in a moment.")
     code = "contention"
     # Raised inside a transaction that the caller holds, and can begin anew.
     within_transaction = False
@@ -133,8 +134,8 @@ def stable_snapshot(using: str = "default", *, writes: bool = False) -> Iterator
         yield
 
 
-class TimedOut(Exception):
-    """A lock was not had in the time that there was for it."""
+class TimedOut(MessageError):
+    message = _("A lock was not had in the time that there was for it.")
 
 
 @contextmanager
@@ -156,7 +157,7 @@ def wait_at_most(milliseconds: int, using: str = "default") -> Iterator[None]:
                 _set_lock_timeout(connection, "DEFAULT")
     except OperationalError as error:
         if state_of(error) == LOCK_TIMEOUT:
-            raise TimedOut(TimedOut.__doc__) from error
+            raise TimedOut() from error
         raise
 
 
@@ -209,7 +210,7 @@ def retrying(function: Callable[P, R]) -> Callable[P, R]:
                     raise
                 within = transaction.get_connection().in_atomic_block
                 if within or number == ATTEMPTS:
-                    contention = Contention(Contention.__doc__)
+                    contention = Contention()
                     contention.within_transaction = within
                     raise contention from error
                 time.sleep(random.uniform(0, 0.02 * number))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,18 @@ class Attempt:
     by: Any = None
 
 
-class Refusal(ValidationError):
-    """The edit was refused."""
+class MessageError(Exception):
+    """An error whose class holds its message; a more exact one may be given."""
 
+    message: Any
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or str(self.message))
+
+
+class Refusal(ValidationError):
+    # A string, no docstring: it can be translated, and Python may run with -OO.
+    message: Any = _("The edit was refused.")
     code: str = "refused"
 
     def __init__(
@@ -91,8 +101,7 @@ class Refusal(ValidationError):
         blockers: Blockers | None = None,
         remedies: Iterable[Remedy] = (),
     ) -> None:
-        text = message or " ".join((type(self).__doc__ or "").split())
-        super().__init__(text, code=code or type(self).code)
+        super().__init__(message or str(type(self).message), code=code or type(self).code)
         self.problems: list[Problem] = list(problems)
         self.blockers: Blockers = blockers or Blockers()
         self.remedies: list[Remedy] = list(remedies)

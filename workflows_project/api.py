@@ -73,10 +73,7 @@ def _describe(exc: Exception, context: Mapping[str, Any]) -> _Described | None:
     elif isinstance(exc, DjangoPermissionDenied):
         exc = exceptions.PermissionDenied(*exc.args)
     if isinstance(exc, DatabaseError):
-        if locks.is_passing(exc):
-            exc = locks.Contention(locks.Contention.__doc__)
-        else:
-            exc = as_refusal(exc) or exc
+        exc = locks.Contention() if locks.is_passing(exc) else as_refusal(exc) or exc
     if isinstance(exc, locks.Contention):
         return problem(409, exc.code, str(exc)), {"Retry-After": "1"}
     if isinstance(exc, RequestDataTooBig):

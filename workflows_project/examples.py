@@ -339,6 +339,7 @@ EXAMPLES: dict[str, Any] = {
         "handle": "",
         "overdue": False,
         "notice": None,
+        "votes": [],
         "incident": None,
         "child": None,
     },

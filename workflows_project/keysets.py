@@ -10,13 +10,17 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import connection
 from django.db.models import BooleanField, F, Func, Model, Q, QuerySet, Value
+from django.utils.duration import duration_iso_string
 
 from workflows.jsontext import unstorable
 
@@ -34,11 +38,7 @@ class Key:
     name: str
     descending: bool
     field: Any
-
-    @property
-    def is_nullable(self) -> bool:
-        """Whether rows may have no value."""
-        return bool(self.field.null)
+    is_nullable: bool
 
     def __str__(self) -> str:
         return f"-{self.name}" if self.descending else self.name
@@ -53,7 +53,7 @@ class Cursor:
 
     def text(self, keys: list[Key]) -> str:
         """As it is sent, in the alphabet of URLs."""
-        shown = [value.isoformat() if isinstance(value, date) else value for value in self.values]
+        shown = [_shown(value) for value in self.values]
         told = json.dumps([[str(key) for key in keys], self.is_before, shown])
         return base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
 
@@ -66,19 +66,44 @@ class Cursor:
             if order != [str(key) for key in keys] or type(is_before) is not bool:
                 raise InvalidCursor(text)
             return cls(_parsed(shown, keys), is_before)
-        except (ValueError, TypeError, ValidationError, binascii.Error, RecursionError) as error:
+        except _UNREADABLE as error:
             raise InvalidCursor(text) from error
+
+
+_UNREADABLE = (
+    *(ArithmeticError, TypeError, ValueError),
+    *(RecursionError, ValidationError, binascii.Error),
+)
+
+
+def _shown(value: Any) -> Any:
+    """Return the value as JSON that its field reads again."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, timedelta):
+        return duration_iso_string(value)
+    return value.isoformat() if isinstance(value, (date, time)) else str(value)
 
 
 def _parsed(shown: Any, keys: list[Key]) -> Values:
     values = []
     for key, value in zip(keys, shown, strict=True):
-        fits = abs(value) < 2**63 if isinstance(value, int) else not unstorable(value)
-        parsed = key.field.to_python(value)
-        if not fits or isinstance(value, (dict, list, float)):
+        parsed = None if value is None else key.field.to_python(value)
+        # Only what ``text`` writes: no other spelling, no other type.
+        if _shown(parsed) != value or unstorable(value) or (parsed is None and not key.is_nullable):
             raise InvalidCursor(shown)
-        if parsed is None and not key.is_nullable:
+        if isinstance(parsed, int) and abs(parsed) >= 2**63:
             raise InvalidCursor(shown)
+        # What follows raises for what the database cannot compare with.
+        if isinstance(parsed, datetime):
+            if parsed.tzinfo is None:
+                raise InvalidCursor(shown)
+            parsed.astimezone(UTC)
+        if isinstance(parsed, Decimal):
+            key.field.run_validators(parsed)
+        key.field.get_db_prep_value(parsed, connection)
         values.append(parsed)
     return values
 
@@ -127,9 +152,12 @@ def _key(rows: QuerySet[Any], ordered: str) -> Key:
     name = ordered.lstrip("-")
     try:
         field = rows.model._meta.pk if name == "pk" else rows.model._meta.get_field(name)
+        is_nullable = bool(field.null)
     except FieldDoesNotExist:
         field = rows.query.annotations[name].output_field
-    return Key(name, ordered.startswith("-"), field)
+        # An expression has no value where one of its columns has none.
+        is_nullable = True
+    return Key(name, ordered.startswith("-"), field, is_nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +187,20 @@ def page(rows: QuerySet[Any], keys: list[Key], size: int, cursor: Cursor | None 
         Cursor(_values(found[-1], keys)) if found and has_after else None,
         Cursor(_values(found[0], keys), is_before=True) if found and has_before else None,
     )
+
+
+def numbered(rows: QuerySet[Any], keys: list[Key], start: int, stop: int) -> list[Any]:
+    """Return the rows with these numbers, in the order in which pages follow each other."""
+    found: list[Any] = []
+    for segment in _segments(rows, keys, None, backwards=False):
+        part = list(segment[start:stop])
+        found += part
+        if len(part) == stop - start:
+            break
+        # The next segment begins where this one ends.
+        before = start + len(part) if part else segment[:start].count()
+        start, stop = max(start - before, 0), stop - before
+    return found
 
 
 def every(rows: QuerySet[Any], keys: list[Key], size: int) -> Iterator[list[Any]]:

@@ -131,7 +131,11 @@ class Pages(BasePagination):
         start = (number - 1) * size
         if start + size > COUNTED and isinstance(self.rows, QuerySet):
             raise _wrong("page", f"Pages are numbered up to {COUNTED} rows: follow 'next'.")
-        found = list(self.rows[start : start + size + 1])
+        stop = start + size + 1
+        if self.keys is None:
+            found = list(self.rows[start:stop])
+        else:
+            found = keysets.numbered(self.rows, self.keys, start, stop)
         if not found and number > 1:
             raise NotFound(f"There is no page {number}.")
         self.count = self._counted()

@@ -13,6 +13,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiSerializerExtension
 
 from workflows.api import sparse
+from workflows_project import descriptions
 from workflows_project.examples import EXAMPLES
 from workflows_project.problems import CONTENT_TYPE
 from workflows_project.statuses import status_phrase
@@ -142,11 +143,14 @@ class StrictRequests(OpenApiSerializerExtension):
 def complete(result: Description, **_: Any) -> Description:
     """Add to a description what all its routes share (a hook of ``drf-spectacular``)."""
     components = result["components"]
+    for name, described in components["schemas"].items():
+        _add_description(described, descriptions.SCHEMAS, name.removeprefix("Patched"))
     components["schemas"] |= SCHEMAS
     components["headers"] = HEADERS
     components["responses"] = {_name(status): _problem(status) for status in ERRORS}
     for path, method, operation in _operations(result):
         _rename(path, method, operation)
+        _add_description(operation, descriptions.OPERATIONS, operation["operationId"])
         _add_tried(operation)
         _add_examples(operation)
         _add_views(components["schemas"], path, method, operation)
@@ -170,6 +174,14 @@ def _rename(path: str, method: str, operation: Operation) -> None:
     name = operation["operationId"]
     if method == "post" and len(words) > 1 and name.endswith("_create"):
         operation["operationId"] = name.removesuffix("_create")
+
+
+def _add_description(described: Description, texts: Mapping[str, str], name: str) -> None:
+    """Describe an operation or a schema, behind its first member."""
+    if name in texts:
+        (first, value), *others = described.items()
+        described.clear()
+        described |= {first: value, "description": texts[name], **dict(others)}
 
 
 def _parameters(operation: Operation, place: str) -> dict[str, Description]:

@@ -155,6 +155,7 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": environment.number("NUM_PROXIES"),
     "EXCEPTION_HANDLER": "workflows_project.api.problem_response",
     "DEFAULT_PAGINATION_CLASS": "workflows_project.pages.Pages",
+    "VIEW_DESCRIPTION_FUNCTION": "workflows_project.descriptions.describe_view",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_FILTER_BACKENDS": [
         "django_filters.rest_framework.DjangoFilterBackend",
@@ -177,6 +178,8 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENFORCE_NON_BLANK_FIELDS": True,
+    # The descriptions stand in workflows_project.descriptions.
+    "DISABLE_DOCSTRING_DESCRIPTIONS": True,
     "SCHEMA_PATH_PREFIX": r"/api/v\d+",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

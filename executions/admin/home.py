@@ -117,7 +117,7 @@ def _unassigned(user: Any) -> Section:
 
 def _steps(steps: QuerySet[Step]) -> Iterator[Row]:
     related = ("execution__workflow", "execution__entity")
-    whole = ("execution__entity__fields", "input", "output", "draft")
+    whole = ("execution__entity__fields", "input", "output")
     ids = list(steps.values_list("pk", flat=True)[:LISTED])
     found = Step.objects.select_related(*related).defer(*whole).in_bulk(ids)
     for step in (found[pk] for pk in ids if pk in found):

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from executions.admin.steps import INBOX, USER_ACTION, form_of
 from executions.engine.manager import graphs_of
 from executions.inbox import waiting_for
-from executions.models import FOR_PEOPLE, Execution, Step, Vote
+from executions.models import FOR_PEOPLE, Execution, FormDraft, Step, Vote
 from workflows.admin.lists import BoundedPaginator
 from workflows.admin.picture import icon, icon_of
 from workflows.admin.shown import admin_url
@@ -39,6 +39,7 @@ class Task:
     submit_url: str = ""
     button: str = ""
     is_open: bool = False
+    has_draft: bool = False
 
     @property
     def execution(self) -> Execution:
@@ -64,8 +65,15 @@ def inbox_page(
     steps = [whole[pk] for pk in ids if pk in whole]
     versions = {step.execution.version_id for step in steps}
     graphs = graphs_of(Version.objects.filter(pk__in=versions))
+    drafts = FormDraft.objects.of(request.user, steps)
     tasks = [
-        _task(step, graphs[step.execution.version_id].node(step.node_id), bound) for step in steps
+        _task(
+            step,
+            graphs[step.execution.version_id].node(step.node_id),
+            bound,
+            drafts.get(step.pk),
+        )
+        for step in steps
     ]
     return model_admin.render_page(
         request,
@@ -82,7 +90,7 @@ def inbox_page(
     )
 
 
-def _task(step: Step, node: Node, bound: dict[str, django_forms.Form]) -> Task:
+def _task(step: Step, node: Node, bound: dict[str, django_forms.Form], draft: Any) -> Task:
     title = node.data.get("title") or node.label
     drawn, page = icon(icon_of(step.type)), admin_url(Execution, "change", step.execution_id)
     url = f"{page}#step-{step.cuid}"
@@ -93,10 +101,11 @@ def _task(step: Step, node: Node, bound: dict[str, django_forms.Form]) -> Task:
         title,
         drawn,
         url,
-        bound.get(step.cuid) or form_of(step, node),
+        bound.get(step.cuid) or form_of(step, node, draft=draft),
         admin_url(Execution, "submit", step.execution_id, step.cuid),
         node.data.get("button_label") or "Submit",
-        step.cuid in bound or bool(step.draft),
+        step.cuid in bound or bool(draft),
+        bool(draft),
     )
 
 
@@ -104,14 +113,14 @@ def _done(user: Any) -> list[dict[str, Any]]:
     """The steps that a user has closed, and the votes given, the newest first."""
     # What follows by itself is closed in the same name.
     own = Step.objects.filter(closed_by=user, type__in=FOR_PEOPLE)
-    closed = own.select_related(*RELATED).defer(*WHOLE, "draft")
+    closed = own.select_related(*RELATED).defer(*WHOLE)
     found: list[dict[str, Any]] = [
         {"step": step, "what": step.get_state_display(), "at": step.closed_at}
         for step in closed.order_by("-pk")[:SHOWN]
     ]
     related = [f"step__{name}" for name in RELATED]
     votes = Vote.objects.filter(user=user).select_related(*related)
-    large = ("step__execution__entity__fields", "step__input", "step__output", "step__draft")
+    large = ("step__execution__entity__fields", "step__input", "step__output")
     found += [
         {"step": vote.step, "what": "Approved" if vote.approves else "Rejected", "at": vote.at}
         for vote in votes.defer(*large).order_by("-pk")[:SHOWN]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,16 @@ from executions.engine import forms
 from executions.engine.nodes.assignees import asked_at, candidates, may_submit
 from executions.guards import Ended, NotOpen
 from executions.inbox import unassigned
-from executions.models import FOR_PEOPLE, OPEN, OPERATE, SUBMIT, Execution, Step, Vote
+from executions.models import (
+    FOR_PEOPLE,
+    OPEN,
+    OPERATE,
+    SUBMIT,
+    Execution,
+    FormDraft,
+    Step,
+    Vote,
+)
 from workflows.admin.refused import REFUSING, refusal_of
 from workflows.admin.shown import admin_url
 from workflows.graph import Node
@@ -62,9 +72,12 @@ def open_steps(execution: Execution, user: Any, *, bound: dict[str, Any]) -> lis
         damage = f"The frozen graph is damaged: {refusal.message}"
         return [OpenStep(step, step.label or step.node_id, note=damage) for step in steps]
     nobody = set(unassigned().filter(execution=execution).values_list("pk", flat=True))
+    drafts = FormDraft.objects.of(user, steps)
     return [
         replace(
-            _open_step(execution, step, manager.node(step.node_id), user, bound),
+            _open_step(
+                execution, step, manager.node(step.node_id), user, bound, drafts.get(step.pk)
+            ),
             reassign_url=_reassign_url(execution, step, user),
             is_unassigned=step.pk in nobody,
         )
@@ -84,6 +97,7 @@ def _open_step(
     node: Node,
     user: Any,
     bound: dict[str, Any],
+    draft: Any,
 ) -> OpenStep:
     title = node.data.get("title") or node.label
     votes = list(step.votes.all())
@@ -103,7 +117,7 @@ def _open_step(
         step,
         title,
         decisions=found,
-        form=bound.get(step.cuid) or form_of(step, node),
+        form=bound.get(step.cuid) or form_of(step, node, draft=draft),
         url=admin_url(Execution, "submit", execution.pk, step.cuid),
         button=node.data.get("button_label") or "Submit",
     )
@@ -121,11 +135,13 @@ def _assignees(key: str) -> str:
     return ", ".join(str(row) for row in candidates(key)) or "nobody"
 
 
-def form_of(step: Step, node: Node, data: Any = None) -> django_forms.Form:
-    """The form of a user action, with the draft of it; ``data`` is what was posted."""
+def form_of(
+    step: Step, node: Node, data: Any = None, *, draft: Mapping[str, Any] | None = None
+) -> django_forms.Form:
+    """Return the form of a user action, with the user's draft; ``data`` is what was posted."""
     # The prefix keeps the names of two open steps, and Django's own, apart.
     asked = node.data.get("fields", [])
-    draft = step.draft or {}
+    draft = draft or {}
     known = {field["name"]: draft[field["name"]] for field in asked if field["name"] in draft}
     return forms.build(asked)(data, prefix=step.cuid, initial=known)
 

@@ -10,11 +10,13 @@ from django.utils.html import format_html
 from executions.admin.entity import entity_page
 from executions.admin.path import lasted, path
 from executions.admin.steps import OpenStep, open_steps
-from executions.models import OPERATE, START, Entity, Execution, Pin, Step
+from executions.models import OPERATE, START, Entity, Execution, Pin, Step, may_view_entity
 from workflows.admin.graphs import node_urls
 from workflows.admin.picture import DRAWN, icon, icon_of, type_title
 from workflows.admin.shown import admin_url, link, log_url, pretty
 from workflows.graph.changes import objects
+from workflows.models import Version
+from workflows.visibility import may_view
 
 HISTORY = 200
 SHORT = 80
@@ -26,19 +28,25 @@ def told(request: HttpRequest, row: Execution, bound: dict[str, Any]) -> dict[st
     pins = Pin.objects.filter(root_id=row.root_or_self_id)
     steps = Step.objects.filter(execution=row).select_related("closed_by", "child")
     total = steps.count()
-    newest = list(steps.order_by("-pk")[:HISTORY])
+    newest = list(steps.prefetch_related("votes").order_by("-pk")[:HISTORY])
     standing: list[OpenStep] = open_steps(row, request.user, bound=bound)
-    may_see = request.user.has_perm("workflows.view_version")
+    may_see = may_view(request.user, Version)
+    may_see_steps = may_view(request.user, Step)
+    may_see_entity = may_view_entity(request.user, row.entity.entity_name)
     return {
         "execution": row,
-        "graph": path(row, newest[::-1], node_urls(row.version) if may_see else {}),
+        "graph": path(row, newest[::-1], node_urls(row.version)) if may_see else None,
+        "may_see_graph": may_see,
         "graph_size": len(objects(row.version.source, "nodes")),
         "graph_drawn": DRAWN,
         "workflow_link": link(row.workflow),
         "version_link": link(row.version, f"Version {row.version.number}"),
-        "entity_link": _entity_link(row.entity),
+        "entity_link": _entity_link(row.entity) if may_see_entity else row.entity,
         "entity_type": row.entity.context_type,
-        "entity_fields": [(name, in_short(value)) for name, value in row.entity.fields.items()],
+        "entity_fields": [
+            (name, in_short(value))
+            for name, value in (row.entity.fields.items() if may_see_entity else ())
+        ],
         "parent_link": link(row.parent),
         "children": row.children.select_related("workflow", "version").defer("version__source"),
         "pins": pins.select_related("callee", "version").defer("version__source"),
@@ -50,8 +58,9 @@ def told(request: HttpRequest, row: Execution, bound: dict[str, Any]) -> dict[st
                 "kind": type_title(step.type),
                 "icon": icon(icon_of(step.type)),
                 "lasted": lasted(step),
-                "input": _shown(step.input),
-                "output": _shown(step.output),
+                "input": _shown(step.input) if may_see_steps else None,
+                "output": _shown(step.output) if may_see_steps else None,
+                "votes": step.votes.all(),
             }
             for step in reversed(newest)
         ],

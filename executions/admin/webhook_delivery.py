@@ -11,7 +11,7 @@ from django.urls import URLPattern, path
 
 from executions import services
 from executions.models import REDELIVER, OutgoingDelivery, Subscription
-from executions.services.deliveries import payload
+from executions.services.deliveries import visible_payload
 from workflows.admin.narrowed import narrowed
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING
@@ -64,7 +64,7 @@ class OutgoingDeliveryAdmin(ToldAdmin):
             "delivery": row,
             "webhook": webhook,
             "webhook_link": link(webhook, webhook.url),
-            "payload": preformatted(payload(row)),
+            "payload": preformatted(visible_payload(row, request.user)),
             "attempts": list(row.attempts.order_by("pk")),
             "redeliver_url": admin_url(OutgoingDelivery, "redeliver", row.pk) if may else None,
         }

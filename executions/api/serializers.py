@@ -185,6 +185,7 @@ class OpenStepSerializer(ShownModelSerializer[Step]):
     )
     notice = NoticeSerializer(allow_null=True)
     form = FormSerializer(allow_null=True)
+    draft = AnyField(help_text="What whoever asks has saved here; nobody else reads it.")
     incident = IncidentSerializer(allow_null=True)
     votes = VoteSerializer(many=True)
 
@@ -223,7 +224,7 @@ class ExecutionSerializer(ListedExecutionSerializer):
 
     def to_representation(self, instance: Execution) -> Any:
         """The execution as it is now. Raises ``NotFound`` when it is gone."""
-        found = shown(instance)
+        found = shown(instance, self.context["request"].user)
         if found is None:
             raise NotFound(f"The execution {instance.cuid} has been deleted.")
         return found
@@ -238,6 +239,7 @@ class StepSerializer(ShownModelSerializer[Step]):
     closed_by = AccountField()
     child = ShownField("cuid", allow_null=True)
     notice = NoticeSerializer(allow_null=True)
+    votes = VoteSerializer(many=True)
     incident = IncidentSerializer(allow_null=True)
 
     class Meta:
@@ -256,6 +258,7 @@ class StepSerializer(ShownModelSerializer[Step]):
             "handle",
             "overdue",
             "notice",
+            "votes",
             "incident",
             "child",
         ]

@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from executions.api.able import NOBODY_CAN
 from executions.engine.manager import graph_of
 from executions.engine.stored import FROM_OPEN_STEPS, IS_OPEN
-from executions.models import Execution
+from executions.models import Execution, may_view_entity
 from workflows import instances
 from workflows.models import Version
 from workflows.prepared import ON_POSTGRESQL, Statement
@@ -52,12 +52,13 @@ _ASKED = _listed(
     f" LEFT JOIN {USER._meta.db_table} u ON u.id = c.user_id"
     " WHERE c.key = s.assignees ORDER BY c.id",
 )
+_DRAFT = "(SELECT d.data FROM executions_formdraft d WHERE d.step_id = s.id AND d.user_id = $2)"
 _STEPS = _listed(
     "r.cuid, r.node_id, r.type, r.label, r.opened_at, r.due_at, r.overdue,"
     f" {_json('r.notice')},"
-    f" {_json('r.draft')}, {_json('r.incident')}, {_json('r.votes')}, {_json('r.asked')},"
+    f" {_json('r.own_draft')}, {_json('r.incident')}, {_json('r.votes')}, {_json('r.asked')},"
     " r.unassigned",
-    f"SELECT s.*, {_VOTES} AS votes, {_if_asked(_ASKED)} AS asked,"
+    f"SELECT s.*, {_VOTES} AS votes, {_DRAFT} AS own_draft, {_if_asked(_ASKED)} AS asked,"
     f" {_if_asked(NOBODY_CAN)} AS unassigned FROM {FROM_OPEN_STEPS} WHERE s.execution_id = x.id"
     f" AND {IS_OPEN} ORDER BY s.id",
 )
@@ -104,18 +105,19 @@ _SHOWN = Statement(
     " LEFT JOIN executions_execution parent ON parent.id = x.parent_id"
     " LEFT JOIN executions_execution root ON root.id = x.root_id"
     f" LEFT JOIN {USER._meta.db_table} u ON u.id = x.started_by_id WHERE x.id = $1",
-    ("bigint",),
+    ("bigint", "bigint"),
 )
 
 
-def shown(execution: Execution) -> dict[str, Any] | None:
-    """The execution as the API shows it now; None when it is gone."""
-    rows = _SHOWN.execute([execution.pk])
+def shown(execution: Execution, user: Any) -> dict[str, Any] | None:
+    """Return the execution as the API shows it to this user now; None when it is gone."""
+    rows = _SHOWN.execute([execution.pk, user.pk])
     if not rows:
         return None
     row = dict(zip(_COLUMNS, rows[0], strict=True))
     frozen = {"id": row["version_id"], "number": row["version"], "checksum": row["checksum"]}
     version = instances.stored(Version, frozen)
+    kind = row["entity_name"]
     return {
         "cuid": row["cuid"],
         "status": row["status"],
@@ -125,7 +127,7 @@ def shown(execution: Execution) -> dict[str, Any] | None:
             "cuid": row["entity_cuid"],
             "title": row["entity_title"],
             "entity_name": row["entity_name"],
-            "fields": _parsed(row["entity_fields"]),
+            "fields": _parsed(row["entity_fields"]) if may_view_entity(user, kind) else None,
         },
         "parent": row["parent"],
         "root": row["root"],

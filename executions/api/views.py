@@ -47,6 +47,7 @@ from workflows.api.resources import EditableResource, Resource
 from workflows.jsontext import quoted, unstorable
 
 LISTS = ("list", "mine")
+SEE_STEPS = ("executions.view_execution", "executions.view_step")
 
 
 class FindingViewSet(EditableResource):
@@ -232,9 +233,10 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
         return self._do(request, CancelSerializer, services.cancel)
 
     @extend_schema(responses=StepSerializer(many=True))
-    @action(detail=True, lists=True, filter_backends=[], filterset_class=None)
+    @action(detail=True, lists=True, needs=SEE_STEPS, filter_backends=[], filterset_class=None)
     def steps(self, request: Request, cuid: str) -> Response:
         """The history of an execution: its visits to nodes, in their order."""
         steps = Step.objects.filter(execution=self.get_object())
-        page = self.paginate_queryset(steps.select_related("closed_by", "child"))
+        steps = steps.select_related("closed_by", "child").prefetch_related("votes")
+        page = self.paginate_queryset(steps)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)

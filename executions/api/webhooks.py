@@ -21,7 +21,7 @@ from executions.models import (
     OutgoingDelivery,
     Subscription,
 )
-from executions.services.deliveries import payload
+from executions.services.deliveries import visible_payload
 from workflows import locks
 from workflows.api.edits import DRY_RUN, MADE_ONCE, edit, only_tried
 from workflows.api.resources import EditableResource, Resource, find
@@ -130,8 +130,8 @@ class WebhookDeliverySerializer(ShownModelSerializer[OutgoingDelivery]):
 
     @extend_schema_field(ObjectField())
     def get_payload(self, row: OutgoingDelivery) -> dict[str, Any]:
-        """What is posted."""
-        return payload(row)
+        """What is posted, as whoever asks may read it."""
+        return visible_payload(row, self.context["request"].user)
 
 
 class WebhookFilter(filters.FilterSet):
@@ -213,7 +213,8 @@ class WebhookViewSet(EditableResource):
         """Have webhook.test told; the delivery says what became of it."""
         TellingSerializer(data=request.data).is_valid(raise_exception=True)
         row = services.tell_test(self.get_object())
-        return Response(WebhookDeliverySerializer(row).data, status.HTTP_201_CREATED)
+        shown = WebhookDeliverySerializer(row, context=self.get_serializer_context())
+        return Response(shown.data, status.HTTP_201_CREATED)
 
     @extend_schema(responses=WebhookDeliverySerializer(many=True))
     @action(

@@ -373,9 +373,13 @@ class Advance:
         """Write what the advance brought about; False, and nothing is written, when what it was
         read from is no longer so.
         """
+        gone_on = {step.execution_id for step in self._changes.steps}
+        gone_on |= {step.execution_id for step in self._changes.changed_steps.values()}
         for run in self._runs.values():
             if run.execution.status == Status.ACTIVE:
                 run.execution.status = Status.WAITING
+                self._changed(run.execution)
+            elif run.execution.id in gone_on:
                 self._changed(run.execution)
         # Whoever has read the tree without a lock sees by its root that it has gone on.
         self._changed(self.root)

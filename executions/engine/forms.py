@@ -14,6 +14,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator, URLValidator
+from django.utils.translation import gettext_lazy as _
 
 from executions.engine.form_fields import MAX_LENGTHS, choices_of
 from workflows import moments
@@ -37,15 +38,14 @@ _WEB = ("http", "https")
 
 
 class FormInvalid(Refusal):
-    """The form was not accepted."""
-
+    message = _("The form was not accepted.")
     code = "invalid_form"
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         details = [problem.detail for problem in problems]
         if len(details) > 3:
             details[3:] = [f"And {len(details) - 3} more."]
-        super().__init__(" ".join([self.__doc__ or "", *details]), problems=problems)
+        super().__init__(" ".join([str(self.message), *details]), problems=problems)
 
 
 def clean(fields: Sequence[Mapping[str, Any]], data: object) -> dict[str, Any]:

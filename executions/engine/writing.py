@@ -23,6 +23,7 @@ from workflows.prepared import ON_POSTGRESQL, Statement
 from workflows.services.draining import WAITING
 
 MOST_PARTS = 4
+USER_ACTION = "user_action"
 EXECUTION_CHANGES = ("status", "message", "ended_at", "stage", "progress", "updated_at")
 ENTITY_CHANGES = ("fields", "updated_at")
 STEP_CHANGES = (
@@ -99,6 +100,15 @@ class Changes:
     """Whether a change may be on hold: known, where the statement that writes is all there is."""
 
     @property
+    def closed_forms(self) -> list[int]:
+        """The changed steps whose drafts go: forms that are closed now."""
+        return [
+            step.pk
+            for step in self.changed_steps.values()
+            if step.type == USER_ACTION and not step.is_open
+        ]
+
+    @property
     def without_job(self) -> list[int]:
         """The changed steps that nobody comes back to; only those that had a time have a job."""
         return [
@@ -167,6 +177,12 @@ without_job AS (
   DELETE FROM executions_job t USING ok
   WHERE t.step_id IN (SELECT v::bigint FROM jsonb_array_elements_text($1 -> 'without_job') v))"""
 
+_DRAFTS = """
+drafts AS (
+  DELETE FROM executions_formdraft t USING ok
+  WHERE t.step_id = ANY(ARRAY(
+    SELECT v::bigint FROM jsonb_array_elements_text($1 -> 'drafts') v)))"""
+
 _ENTITY = """
 entity_written AS (
   UPDATE executions_entity t
@@ -234,6 +250,7 @@ def _statement(basis: str, counts: tuple[tuple[str, int], ...]) -> Statement:
             "changed_steps", Step, STEP_CHANGES, count.get("changed_steps", 0)
         ),
         "without_job": [_WITHOUT_JOB],
+        "drafts": [_DRAFTS],
         "changed_executions": _updates(
             "changed_executions",
             Execution,
@@ -260,6 +277,7 @@ def _at_once(changes: Changes, basis: Basis | None) -> bool:
             _row(row, ("id", *STEP_CHANGES)) for row in changes.changed_steps.values()
         ],
         "without_job": changes.without_job,
+        "drafts": changes.closed_forms,
         "changed_executions": [
             _row(row, ("id", *EXECUTION_CHANGES)) for row in changes.changed_executions.values()
         ],
@@ -316,6 +334,8 @@ def _one_by_one(changes: Changes) -> None:
             _run_many(cursor, _update_sql(model, columns), model, found, (*columns, "id"))
         if without := [[step] for step in changes.without_job]:
             cursor.executemany("DELETE FROM executions_job WHERE step_id = %s", without)
+        if closed := [[step] for step in changes.closed_forms]:
+            cursor.executemany("DELETE FROM executions_formdraft WHERE step_id = %s", closed)
 
 
 _INSERT_JOB = (

@@ -1,7 +1,8 @@
 """What is running: entities, executions, their steps and pins; and the secrets they use."""
 
 from executions.models.bulk import BulkItem, BulkKind, BulkOperation, BulkState, ItemState
-from executions.models.entity import Entity, Finding, InventoryModel
+from executions.models.draft import FormDraft
+from executions.models.entity import Entity, Finding, InventoryModel, may_view_entity
 from executions.models.execution import LIVE, OPERATE, START, SUBMIT, Execution, Status
 from executions.models.job import PERFORMED, Job, JobKind
 from executions.models.outgoing_delivery import REDELIVER, DeliveryAttempt, OutgoingDelivery
@@ -40,6 +41,7 @@ __all__ = [
     "Entity",
     "Execution",
     "Finding",
+    "FormDraft",
     "InventoryModel",
     "ItemState",
     "Job",
@@ -57,5 +59,6 @@ __all__ = [
     "Subscription",
     "TriggeredStart",
     "Vote",
+    "may_view_entity",
     "secrets_written",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -18,9 +18,15 @@ from workflows.guards import overlaid
 from workflows.keys import JSONKind, KeyTarget
 from workflows.models import EntityName
 from workflows.models.audit import attempting
-from workflows.models.audited import Audited, AuditedManager, AuditedQuerySet
+from workflows.models.audited import (
+    Audited,
+    AuditedManager,
+    AuditedQuerySet,
+    bulk_attempts,
+)
 from workflows.models.types import EntityContext
 from workflows.values import present
+from workflows.visibility import may_view
 
 entities_written = Signal()
 """Sent in the transaction that writes entities by ``save()`` or a bulk statement: ``written`` are
@@ -34,7 +40,7 @@ class EntityQuerySet(AuditedQuerySet):
 
     def update(self, **kwargs: Any) -> int:
         """Raises ``guards.EntityInUse``; ``bulk_update`` and the async twins come through here."""
-        self._refuse(kwargs, self)
+        self._refuse(kwargs, self, self)
         if isinstance(kwargs.get("fields"), dict):
             kwargs["fields"] = present(kwargs["fields"])
         return super().update(**kwargs)
@@ -63,17 +69,20 @@ class EntityQuerySet(AuditedQuerySet):
         rows = list(objs)
         _leave_out_missing(rows)
         same = Q(pk__in=[row.pk for row in rows]) | Q(cuid__in=[row.cuid for row in rows])
-        self._refuse(update_fields or (), Entity._base_manager.using(self.db).filter(same))
+        stored = Entity._base_manager.using(self.db).filter(same)
+        self._refuse(dict.fromkeys(update_fields or ()), stored, rows)
         return super().bulk_create(
             rows, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
         )
 
-    def _refuse(self, names: Iterable[str], entities: models.QuerySet[Any]) -> None:
+    def _refuse(
+        self, values: Mapping[str, Any], entities: models.QuerySet[Any], rows: Iterable[Any]
+    ) -> None:
         executions: Any = Entity._meta.get_field("executions").related_model
         live = executions.objects.using(self.db).live()
         touched = entities.order_by().values("pk")
-        with attempting(list, using=self.db):
-            guards.refuse_entities_edit(names, live.filter(entity__in=touched))
+        with attempting(lambda: bulk_attempts(rows, values), using=self.db):
+            guards.refuse_entities_edit(values, live.filter(entity__in=touched))
 
 
 def _leave_out_missing(rows: Iterable[Any]) -> None:
@@ -232,3 +241,8 @@ class InventoryModel(Entity):
         if not args:
             kwargs.setdefault("entity_name", EntityName.INVENTORY_MODEL)
         super().__init__(*args, **kwargs)
+
+
+def may_view_entity(user: Any, entity_name: str) -> bool:
+    """Return True if this user may read the fields of findings, or of inventory models."""
+    return may_view(user, Finding if entity_name == EntityName.FINDING else InventoryModel)

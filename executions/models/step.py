@@ -97,7 +97,6 @@ class Step(models.Model):
         editable=False,
         help_text="The key of the candidates that it asks; empty for everybody.",
     )
-    draft = models.JSONField(null=True, blank=True, help_text="What a form holds so far.")
     closed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,

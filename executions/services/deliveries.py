@@ -26,9 +26,17 @@ from django.utils import timezone
 
 from executions.engine import outgoing
 from executions.engine.redaction import Redaction
-from executions.models import DeliveryAttempt, OutgoingDelivery, SecretUnreadable, Subscription
+from executions.models import (
+    DeliveryAttempt,
+    Execution,
+    OutgoingDelivery,
+    SecretUnreadable,
+    Subscription,
+)
 from workflows import locks
 from workflows.jsontext import storable
+from workflows.models import Workflow
+from workflows.visibility import may_view
 
 logger = logging.getLogger(__name__)
 
@@ -169,6 +177,16 @@ def payload(row: OutgoingDelivery) -> dict[str, Any]:
             break
     at = row.at.isoformat().replace("+00:00", "Z")
     return {"type": row.event, "timestamp": at, "data": data}
+
+
+def visible_payload(row: OutgoingDelivery, user: Any) -> dict[str, Any]:
+    """Return what is posted as this user may read it: data only of records that they may read."""
+    found = payload(row)
+    models = {"execution": Execution, "workflow": Workflow}
+    named = next((models[name] for name in models if name in row.data), None)
+    if named is not None and not may_view(user, named):
+        found["data"] = {}
+    return found
 
 
 def signed(row: OutgoingDelivery) -> outgoing.Request:

@@ -150,7 +150,8 @@ def _fail(visit: NodeVisit, job: Job, code: str, sentence: str) -> None:
 
 
 def _note(visit: NodeVisit, **notice: Any) -> None:
-    # Beside the advance, as a draft is: no walk reads it.
+    # Beside the advance, which does not read it; who polls sees that the execution has changed.
+    visit.advance.touch(visit.step)
     told = {"at": visit.now.isoformat().replace("+00:00", "Z"), **notice}
     Step._base_manager.filter(pk=visit.step.pk).update(notice=told)
 

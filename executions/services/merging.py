@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 
 from executions.models import Entity, Finding, Subscription
 from workflows import guards, locks
@@ -36,8 +37,7 @@ DB = "default"
 
 
 class SameType(guards.Refusal):
-    """A type cannot be merged into itself."""
-
+    message = _("A type cannot be merged into itself.")
     code = "same_type"
 
 

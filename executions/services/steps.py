@@ -10,13 +10,16 @@ from executions import guards
 from executions.engine.advance import Advance
 from executions.engine.nodes.assignees import is_among, may_submit
 from executions.engine.run import NodeVisit
-from executions.models import Execution, Step, Vote
+from executions.models import Execution, FormDraft, Vote
 from executions.services.advancing import locked_advance, unlocked_advance, visit_to
 from executions.services.counting import count_votes
 from workflows import locks
 from workflows.database_refusals import translated
 from workflows.jsontext import quoted, unstorable_in
+from workflows.models.audit import Action, record, told
 from workflows.refusals import Problem
+
+DB = "default"
 
 
 @translated
@@ -65,11 +68,13 @@ def save_draft(
     execution: Execution,
     *,
     data: object,
+    by: Any,
     node: str | None = None,
     step: str | None = None,
-    by: Any = None,
 ) -> Execution:
-    """Keep what has been filled in so far; the form judges it when it is submitted.
+    """Keep what ``by`` has filled in so far, for them alone; it is judged when it is submitted.
+
+    Each user has one draft at a step. It is deleted when the step is closed.
 
     Raises:
         guards.NotOpen, guards.NotAssigned, guards.Ended: as ``submit``.
@@ -83,7 +88,11 @@ def save_draft(
         if visit.node.type != "user_action":
             raise guards.NotOpen(f"Node {quoted(visit.node.id)} takes no form.")
         _require_assigned(visit, by)
-        Step._base_manager.filter(pk=visit.step.pk).update(draft=data)
+        FormDraft.objects.update_or_create(
+            step=visit.step, user=by, defaults={"data": data, "saved_at": visit.now}
+        )
+        # A submit that has read the tree without a lock closes the step with this draft, too.
+        locks.outdate(Execution._base_manager.filter(pk=visit.advance.root.pk), "updated_at")
         return visit.run.execution
 
 
@@ -115,6 +124,8 @@ def vote(
         if visit.node.type == "approval":
             if not is_among(visit.asks, by):
                 raise guards.NotAssigned(f"Others vote on “{visit.node.label}”.")
+            mine = Vote.objects.filter(step=visit.step, user=by)
+            earlier = mine.values("approves", "notes").first()
             Vote.objects.update_or_create(
                 step=visit.step,
                 user=by,
@@ -125,6 +136,13 @@ def vote(
                     "at": visit.now,
                 },
             )
+            # A vote is news of the execution, even where it decides nothing.
+            visit.advance.touch(visit.step)
         count_votes(visit)
         visit.advance.finish()
+        after = {"node": visit.node.id, "approves": approves, "notes": notes}
+        # A vote may be changed until it decides: the log has each.
+        record(
+            [told(visit.run.execution, Action.VOTED, before=earlier, after=after, by=by)], using=DB
+        )
         return visit.run.execution

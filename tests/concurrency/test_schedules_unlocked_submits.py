@@ -12,7 +12,7 @@ from django.db import transaction
 
 from executions import services as running
 from executions.guards import Ended, NotOpen
-from executions.models import Entity, Execution, Job, Status
+from executions.models import Entity, Execution, FormDraft, Job, Status
 from executions.services.advancing import lock_entity
 from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
 from tests.concurrency.schedule import (
@@ -237,15 +237,19 @@ def test_a_client_that_does_not_see_a_submit_begins_anew(
     assert execution.steps.filter(node_id="next").count() == 1
 
 
-def test_a_draft_that_is_saved_meanwhile_is_kept(unlocked: Schedule, execution: Execution) -> None:
+def test_draft_saved_while_its_step_is_submitted_goes_with_it(
+    unlocked: Schedule, execution: Execution
+) -> None:
+    user = UserFactory()
+
     def save() -> None:
-        running.save_draft(execution, node="form", data={"note": "draft"})
+        running.save_draft(execution, node="form", data={"note": "draft"}, by=user)
 
     _, submitted = unlocked.overtaken(
         uncommitted(save), HERE, lambda: submit(execution), waits=True
     )
     assert submitted.refused is None
-    assert execution.steps.get(node_id="form").draft == {"note": "draft"}
+    assert not FormDraft.objects.exists()
 
 
 # What ends it

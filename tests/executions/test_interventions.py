@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 
 from executions import guards, services
 from executions.engine.nodes.behaviour import NotAwaited
-from executions.models import Execution, Status, Vote
+from executions.models import Execution, FormDraft, Status, Vote
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import condition, source, standing, started
 from tests.executions.engine.test_never_stuck import ONE_FORM, fail_at
@@ -196,14 +196,15 @@ class TestRestart:
 class TestDraft:
     def test_it_is_kept_and_judged_only_when_it_is_submitted(self, scenario: Scenario) -> None:
         execution = scenario.start()
-        services.save_draft(execution, node="form", data={"note": "", "odd": 1})
-        assert execution.steps.open().get().draft == {"note": "", "odd": 1}
+        user = UserFactory()
+        services.save_draft(execution, node="form", data={"note": "", "odd": 1}, by=user)
+        assert FormDraft.objects.get(user=user).data == {"note": "", "odd": 1}
         services.submit(execution, node="form", data={"note": "n"})
 
     @pytest.mark.parametrize("data", [[], {"a": "\0"}, None])
     def test_what_is_no_draft(self, scenario: Scenario, data: object) -> None:
         with pytest.raises(guards.InvalidDraft):
-            services.save_draft(scenario.start(), node="form", data=data)
+            services.save_draft(scenario.start(), node="form", data=data, by=UserFactory())
 
 
 def test_a_stage_is_told() -> None:

@@ -565,7 +565,7 @@ class TestMigration:
         ada = member("ada", "risk")
         execution = asking(groups=["risk"], users=["ada"])
         known = list(Candidate.objects.order_by("is_group").values("name", "key", "group", "user"))
-        migration: Any = import_module("executions.migrations.0019_candidates_of_versions")
+        migration: Any = import_module("executions.migrations.0020_candidates_of_versions")
         editor: Any = connection.schema_editor()
         migration.name_again(apps, editor)
         step = execution.steps.get(type="user_action")

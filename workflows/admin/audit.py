@@ -20,6 +20,7 @@ from workflows.admin.records import KINDS, records_of
 from workflows.admin.shown import NOTHING, admin_url, badge, moment
 from workflows.admin.told import ToldAdmin
 from workflows.models import AuditEntry
+from workflows.visibility import may_view_values
 
 COUNTED = 10_000
 SHORT = 80
@@ -176,8 +177,15 @@ class AuditEntryAdmin(ToldAdmin):
         """The beginning of the reason."""
         return Truncator(row.why).chars(SHORT) or NOTHING
 
+    def redact(self, request: HttpRequest, row: AuditEntry) -> AuditEntry:
+        """Take away what the record had and has, from whoever may not read the record."""
+        if not may_view_values(request.user, row):
+            row.before, row.after = {}, {}
+        return row
+
     def told(self, request: HttpRequest, row: AuditEntry, **given: Any) -> dict[str, Any]:
         """All that one entry tells."""
+        row = self.redact(request, row)
         return {
             "title": f"Audit entry {row.pk}",
             "original": None,

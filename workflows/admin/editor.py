@@ -66,8 +66,7 @@ def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Htt
             typed = error.data
             model_admin.message_user(request, f"Not kept. {error}", messages.ERROR)
         except (CannotEdit, services.DraftMoved) as error:
-            told = str(error) or " ".join((type(error).__doc__ or "").split())
-            model_admin.message_user(request, told, messages.ERROR)
+            model_admin.message_user(request, str(error), messages.ERROR)
             return _shown_at(workflow, request, request.POST.get("node", ""))
     draft = services.open_draft(workflow, request.user)
     if "download" in request.GET:

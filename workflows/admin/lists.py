@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -104,14 +104,17 @@ def csv_view(model_admin: GuardedAdmin, request: HttpRequest) -> HttpResponseBas
     if related:
         rows = rows.select_related(*sorted(related))
     name = str(model_admin.opts.verbose_name_plural).replace(" ", "-")
-    return csv_cells.response(name, _rows(rows, columns), for_spreadsheets=True)
+    values = _rows(rows, columns, partial(model_admin.redact, request))
+    return csv_cells.response(name, values, for_spreadsheets=True)
 
 
-def _rows(rows: QuerySet[Any], columns: dict[str, str]) -> Iterator[list[Any]]:
+def _rows(
+    rows: QuerySet[Any], columns: dict[str, str], redact: Callable[[Any], Any]
+) -> Iterator[list[Any]]:
     yield list(columns)
     chunk = list(rows.order_by("-pk")[:CHUNK])
     while chunk:
-        for row in chunk:
+        for row in map(redact, chunk):
             yield [_at(row, path) for path in columns.values()]
         # Each chunk begins where the last one ended: a cursor would hold a transaction open.
         chunk = list(rows.filter(pk__lt=chunk[-1].pk).order_by("-pk")[:CHUNK])

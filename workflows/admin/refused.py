@@ -12,13 +12,14 @@ from django.forms.utils import ErrorList
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from workflows import locks
+from workflows import acting, locks
 from workflows.admin.shown import admin_url, execution_model
 from workflows.database_refusals import as_refusal
 from workflows.models import Workflow
 from workflows.models.pending import draining
 from workflows.refusals import Refusal
 from workflows.services import repeats
+from workflows.visibility import may_view
 
 REFUSING = (Refusal, locks.Contention, DatabaseError)
 """What an edit can be refused by; ``refusal_of`` says whether it was."""
@@ -54,6 +55,8 @@ class Described:
     executions: list[Blocker] = field(default_factory=list)
     workflows: list[Blocker] = field(default_factory=list)
     more: int = 0
+    hidden: int = 0
+    """How many executions stand in the way that who reads it may not view."""
     ways: list[Way] = field(default_factory=list)
 
 
@@ -69,7 +72,7 @@ def refusal_of(error: Exception) -> Refusal | None:
     if isinstance(error, DatabaseError) and not locks.is_passing(error):
         return as_refusal(error)
     if isinstance(error, (locks.Contention, DatabaseError)):
-        return Refusal(locks.Contention.__doc__, code=locks.Contention.code)
+        return Refusal(str(locks.Contention.message), code=locks.Contention.code)
     return None
 
 
@@ -135,7 +138,11 @@ def describe(
         here: the address of the page that shows it, which it need not link.
     """
     blockers = refusal.blockers
-    executions = _ids(execution_model(), (row.cuid for row in blockers.executions))
+    reader = acting.user()
+    is_shown = reader is None or may_view(reader, execution_model())
+    blocking = blockers.executions if is_shown else ()
+    hidden = len(blockers.executions) - len(blocking)
+    executions = _ids(execution_model(), (row.cuid for row in blocking))
     named = {row.cuid for row in blockers.workflows}
     named.update(cuid for remedy in refusal.remedies for cuid in remedy.workflows)
     workflows = _ids(Workflow, named)
@@ -164,12 +171,13 @@ def describe(
                 if may_cancel and row.cuid in executions
                 else None,
             )
-            for row in blockers.executions
+            for row in blocking
         ],
         workflows=[
             Blocker(row.title, page(Workflow, workflows, row.cuid)) for row in blockers.workflows
         ],
         more=max(blockers.total - listed, 0),
+        hidden=hidden,
         ways=list(_ways(refusal, workflows, kind, here, may_change, may_cancel)),
     )
 

@@ -15,10 +15,11 @@ from workflows.admin.history import history
 from workflows.admin.refused import describe
 from workflows.admin.shown import admin_url, execution_model, live_count
 from workflows.admin.starts import starts
-from workflows.models import CHANGE_CONTEXT, Version, Workflow
+from workflows.models import CHANGE_CONTEXT, PendingChange, Version, Workflow
 from workflows.models.context_change import AnyChange
 from workflows.models.pending import draining
 from workflows.refusals import Refusal
+from workflows.visibility import may_view
 
 LISTED = 20
 
@@ -69,9 +70,17 @@ def sections(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
     stored: Any = workflow if request.method == "GET" else _stored(workflow.pk)
     latest: Version = stored.latest_version
     calls = calls_around(stored)
-    versions = list(versions_of(workflow))
+    may_see_version = may_view(request.user, Version)
+    versions = list(versions_of(workflow)) if may_see_version else []
+    drawn = (
+        graph_section(latest, "workflow", workflow.pk, may_list=may("executions.view_execution"))
+        if may_see_version
+        else {}
+    )
     return {
-        "live": listed_executions(workflow.executions.live(), workflow=workflow.pk, live="yes"),
+        "live": may_view(request.user, execution)
+        and listed_executions(workflow.executions.live(), workflow=workflow.pk, live="yes"),
+        "may_see_versions": may_see_version,
         "all_executions_url": admin_url(execution, "changelist", workflow=workflow.pk),
         "versions": versions,
         "versions_total": len(versions) if len(versions) < LISTED else workflow.versions.count(),
@@ -84,7 +93,7 @@ def sections(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
         and admin_url(Workflow, "change_type", workflows=workflow.pk),
         "draining": draining_html(request, workflow),
         "starts": starts(request, stored),
-        **graph_section(latest, "workflow", workflow.pk, may_list=may("executions.view_execution")),
+        **drawn,
         "latest_url": may("workflows.view_version") and admin_url(latest, "change", latest.pk),
         "compare_url": may("workflows.view_version")
         and latest.number > 1
@@ -99,11 +108,11 @@ def draining_html(request: HttpRequest, workflow: Workflow) -> SafeString | None
     waiting = draining([workflow.pk]).first()
     if waiting is None:
         return None
-    may_view = request.user.has_perm("workflows.view_pendingchange")
+    is_shown = may_view(request.user, PendingChange)
     change = waiting.change
     return render_to_string(
         "workflows/admin/draining.html",
-        {"change": change, "url": may_view and admin_url(change, "change", change.pk)},
+        {"change": change, "url": is_shown and admin_url(change, "change", change.pk)},
     )
 
 

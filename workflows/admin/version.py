@@ -24,6 +24,7 @@ from workflows.admin.shown import (
 )
 from workflows.graph.changes import objects
 from workflows.models import Version, Workflow
+from workflows.visibility import may_view
 
 
 @admin.register(Version)
@@ -113,7 +114,8 @@ class VersionAdmin(GuardedAdmin):
         row: Version = context["original"]
         shown = {
             "references": row.references.select_related("callee"),
-            "live": listed_executions(row.executions.live(), version=row.pk, live="yes"),
+            "live": may_view(request.user, execution_model())
+            and listed_executions(row.executions.live(), version=row.pk, live="yes"),
             **graph_section(
                 row,
                 "version",

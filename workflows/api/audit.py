@@ -11,6 +11,7 @@ from workflows.api.filters import AuditFilter
 from workflows.api.resources import Resource
 from workflows.api.strict import ShownModelSerializer
 from workflows.models import AuditEntry
+from workflows.visibility import may_view_values
 
 
 class AuditEntrySerializer(ShownModelSerializer[AuditEntry]):
@@ -36,6 +37,13 @@ class AuditEntrySerializer(ShownModelSerializer[AuditEntry]):
             "why",
         ]
         read_only_fields = fields
+
+    def to_representation(self, instance: AuditEntry) -> Any:
+        """The entry; what its record had and has for those alone who may read the record."""
+        shown = super().to_representation(instance)
+        if not may_view_values(self.context["request"].user, instance):
+            shown |= {"before": {}, "after": {}}
+        return shown
 
 
 class AuditViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):

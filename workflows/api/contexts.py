@@ -104,7 +104,7 @@ class PendingMemberSerializer(serializers.Serializer[Any]):
 
     cuid = serializers.CharField()
     title = serializers.CharField()
-    url = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField(help_text="The address, while the workflow is there.")
 
     def get_url(self, row: Any) -> str | None:
         """The address, while the workflow is there."""

@@ -9,7 +9,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
+from workflows.models import Workflow
 from workflows.refusals import BlockingWorkflow, Problem, Refusal
+from workflows.visibility import may_view
 
 _SCHEMAS = "#/components/schemas"
 
@@ -50,10 +52,16 @@ def workflow_data(workflow: BlockingWorkflow, request: Request | None) -> dict[s
     return {"cuid": workflow.cuid, "title": workflow.title, "url": url}
 
 
+def _execution_model() -> Any:
+    return Workflow._meta.get_field("executions").related_model
+
+
 def blockers_data(refusal: Refusal | None, request: Request | None) -> dict[str, Any]:
-    """What stands in the way; empty lists where nothing does."""
+    """What stands in the way, executions to those alone who may read them; ``total`` has all."""
     if refusal is None:
         return {"executions": [], "workflows": [], "total": 0}
+    user = getattr(request, "user", None)
+    is_shown = user is not None and may_view(user, _execution_model())
     return {
         "executions": [
             {
@@ -62,7 +70,7 @@ def blockers_data(refusal: Refusal | None, request: Request | None) -> dict[str,
                 "workflow": row.workflow_cuid,
                 "url": url_of("execution", row.cuid, request),
             }
-            for row in refusal.blockers.executions
+            for row in (refusal.blockers.executions if is_shown else ())
         ],
         "workflows": [workflow_data(row, request) for row in refusal.blockers.workflows],
         "total": refusal.blockers.total,

@@ -26,10 +26,12 @@ from workflows.models import (
     CHANGE_CONTEXT,
     CONTEXT_FIELDS,
     FindingType,
+    PendingChange,
     RecordType,
     Version,
     Workflow,
 )
+from workflows.visibility import may_view
 
 
 class FindingTypeSerializer(StrictModelSerializer[FindingType]):
@@ -54,7 +56,7 @@ class DrainingSerializer(serializers.Serializer[Any]):
     """The change on hold that a workflow drains for."""
 
     change = serializers.CharField(source="change.cuid")
-    url = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField(help_text="The address of the change.")
     asked_at = MomentField(source="change.asked_at")
     asked_by = serializers.CharField(source="change.asker", allow_null=True)
 
@@ -109,10 +111,11 @@ class WorkflowSerializer(StrictModelSerializer[Workflow]):
 
     @extend_schema_field(DrainingSerializer(allow_null=True))
     def get_draining(self, row: Any) -> Any:
-        """The change that waits until what runs on the workflow has ended."""
-        return (
-            DrainingSerializer(row.waiting[0], context=self.context).data if row.waiting else None
-        )
+        """The change that waits until what runs has ended, for those who may read changes."""
+        user = self.context["request"].user
+        if not row.waiting or not may_view(user, PendingChange):
+            return None
+        return DrainingSerializer(row.waiting[0], context=self.context).data
 
 
 class VersionSerializer(ShownModelSerializer[Version]):

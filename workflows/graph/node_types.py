@@ -5,7 +5,6 @@ The package that makes them run registers them; this is their static half only.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -42,10 +41,11 @@ COMMON_KEYS: tuple[str, ...] = tuple(_COMMON)
 class NodeType:
     """The static half of a node type: which data it takes, and by which exits it is left.
 
-    The docstring of a node type is its description, as people read it who draw with it.
+    ``description`` says what a node of this type does, for people who draw with it.
     """
 
     name: str
+    description: ClassVar[Any]
     ends: bool = False
     """Nothing follows a node of this type."""
     forks: bool = False
@@ -69,12 +69,6 @@ class NodeType:
     def title(self) -> str:
         """What people call nodes of this type."""
         return self.name.replace("_", " ").capitalize()
-
-    @property
-    def description(self) -> str:
-        """What a node of this type does."""
-        text = inspect.getdoc(type(self)) or ""
-        return " ".join(text.replace("``", "'").split())
 
     @cached_property
     def data_schema(self) -> Schema:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from workflows.graph.drawing import RUN_WORKFLOW, START, Edge, Graph, Node, reach
 from workflows.graph.loops import endless_loops
 from workflows.graph.node_types import data_problems, node_types
@@ -20,8 +22,7 @@ MAX_ID_LENGTH = 128
 
 
 class WorkflowValidationError(Refusal):
-    """The workflow graph is not valid."""
-
+    message = _("The workflow graph is not valid.")
     code = "invalid_graph"
 
     def __init__(self, problems: Sequence[Problem]) -> None:

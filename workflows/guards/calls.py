@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from workflows.graph import NodesManager, WorkflowValidationError, parse
 from workflows.guards.contexts import IncompatibleEntityTypes
 from workflows.refusals import Problem, Refusal
@@ -13,8 +15,7 @@ CALL_CYCLE = "call_cycle"
 
 
 class StaleVersion(Refusal):
-    """The graph is based on a version that is no longer the latest."""
-
+    message = _("The graph is based on a version that is no longer the latest.")
     code = "stale_version"
 
 

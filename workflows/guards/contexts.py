@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from workflows.graph import incompatible
 from workflows.guards.blocking import LISTED, blocking_executions, count
@@ -22,56 +23,49 @@ from workflows.refusals import (
 
 
 class ContextShape(Refusal):
-    """A Finding has a finding type and no record type; an InventoryModel the reverse."""
-
+    message = _("A Finding has a finding type and no record type; an InventoryModel the reverse.")
     code = "context_shape"
 
 
 class ActiveExecutions(Refusal):
-    """Cannot change finding type while this workflow has active executions."""
-
+    message = _("Cannot change finding type while this workflow has active executions.")
     code = "active_executions"
 
 
 class DependentActiveExecutions(Refusal):
-    """Cannot change finding type: workflows referencing this one have active executions."""
-
+    message = _(
+        "Cannot change finding type: workflows referencing this one have active executions."
+    )
     code = "dependent_active_executions"
 
 
 class IncompatibleEntityTypes(Refusal):
-    """Run Workflow: Incompatible entity name types."""
-
+    message = _("Run Workflow: Incompatible entity name types.")
     code = "incompatible_entity_types"
 
 
 class NoSuchType(Refusal):
-    """There is no such finding type or record type."""
-
+    message = _("There is no such finding type or record type.")
     code = "no_such_type"
 
 
 class Draining(Refusal):
-    """A change of finding type has been put on hold until what runs has ended."""
-
+    message = _("A change of finding type has been put on hold until what runs has ended.")
     code = "draining"
 
 
 class StaleToken(Refusal):
-    """What the token was given for has changed since."""
-
+    message = _("What the token was given for has changed since.")
     code = "stale_token"
 
 
 class InvalidToken(Refusal):
-    """The token is not one that an impact of this change has answered."""
-
+    message = _("The token is not one that an impact of this change has answered.")
     code = "invalid_token"
 
 
 class Settled(Refusal):
-    """The change is not on hold any more."""
-
+    message = _("The change is not on hold any more.")
     code = "settled"
 
 
@@ -151,10 +145,10 @@ def refuse_context_change(change: ContextChangeFacts, *, drained: bool = False) 
     if not drained:
         own, own_total = blocking_executions(change.own_executions())
         if own:
-            found.append((ActiveExecutions, str(ActiveExecutions.__doc__)))
+            found.append((ActiveExecutions, str(ActiveExecutions.message)))
         dependent, dependent_total = blocking_executions(change.dependent_executions())
         if dependent:
-            found.append((DependentActiveExecutions, str(DependentActiveExecutions.__doc__)))
+            found.append((DependentActiveExecutions, str(DependentActiveExecutions.message)))
         executions_total = own_total + dependent_total
     crossings = change.crossings()
     found += [

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from workflows.guards.blocking import LISTED, blocking_workflows
 from workflows.jsontext import kind, quoted, unstorable_in
@@ -14,14 +15,12 @@ from workflows.triggers import trigger_kinds
 
 
 class TriggerTaken(Refusal):
-    """Another workflow of this type starts already when an entity is created."""
-
+    message = _("Another workflow of this type starts already when an entity is created.")
     code = "trigger_taken"
 
 
 class InvalidTrigger(Refusal):
-    """The details of the trigger have no meaning."""
-
+    message = _("The details of the trigger have no meaning.")
     code = "invalid_trigger"
 
 

@@ -6,26 +6,24 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from workflows.guards.blocking import blocking_executions, blocking_workflows, count
 from workflows.refusals import Blockers, Problem, Refusal, Remedy
 
 
 class Referenced(Refusal):
-    """Other workflows call this one."""
-
+    message = _("Other workflows call this one.")
     code = "referenced"
 
 
 class HasExecutions(Refusal):
-    """Cannot delete this workflow: executions have run on it."""
-
+    message = _("Cannot delete this workflow: executions have run on it.")
     code = "has_executions"
 
 
 class TypeInUse(Refusal):
-    """Cannot delete this type: it is in use."""
-
+    message = _("Cannot delete this type: it is in use.")
     code = "type_in_use"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from workflows.graph import calls_in
 from workflows.guards.blocking import blocking_executions, count
@@ -13,38 +14,32 @@ from workflows.refusals import Blockers, Refusal
 
 
 class VersionInUse(Refusal):
-    """A version is written once: what has been stored is neither rewritten nor deleted."""
-
+    message = _("A version is written once: what has been stored is neither rewritten nor deleted.")
     code = "version_in_use"
 
 
 class WrittenOnce(Refusal):
-    """This is written once and cannot be changed."""
-
+    message = _("This is written once and cannot be changed.")
     code = "written_once"
 
 
 class LogKept(Refusal):
-    """The audit log is written once: its entries are neither changed nor deleted."""
-
+    message = _("The audit log is written once: its entries are neither changed nor deleted.")
     code = "log_kept"
 
 
 class UseTheService(Refusal):
-    """Change the entity context with workflows.services.change_entity_context()."""
-
+    message = _("Change the entity context with workflows.services.change_entity_context().")
     code = "use_the_service"
 
 
 class InvalidState(Refusal):
-    """A workflow is a draft, active or retired."""
-
+    message = _("A workflow is a draft, active or retired.")
     code = "invalid_state"
 
 
 class Gone(Refusal):
-    """What was to be changed has been deleted."""
-
+    message = _("What was to be changed has been deleted.")
     code = "gone"
 
 

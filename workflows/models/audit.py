@@ -1,8 +1,8 @@
 """The audit log: who changed what, when, through which face, and what was refused.
 
 It covers what executions stand on: workflows, their graphs, types, entities, changes on hold,
-and whatever an operator does to an execution against its course. What an execution does by
-itself, and who submitted what, its steps tell.
+each vote, and whatever an operator does to an execution against its course. What an execution does
+by itself, and who submitted what, its steps tell.
 
 An entry is written in the transaction that makes the change. Its number comes from a counter
 row that is locked until the commit, so that there are no gaps: an entry that is missing has
@@ -51,6 +51,7 @@ class Action(models.TextChoices):
     WOKEN = "woken", "Woken early"
     POSTPONED = "postponed", "Postponed"
     REASSIGNED = "reassigned", "Reassigned"
+    VOTED = "voted", "Voted"
     STARTED = "started", "Started by its trigger"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
@@ -13,6 +13,7 @@ from django.db import DatabaseError, models, router, transaction
 from workflows import locks
 from workflows.database_refusals import translated, translated_deletion
 from workflows.models.audit import (
+    LISTED,
     Action,
     attempting,
     difference,
@@ -20,7 +21,7 @@ from workflows.models.audit import (
     told,
     values_of,
 )
-from workflows.refusals import Attempt, refusals_in
+from workflows.refusals import Attempt, Refusal, refusals_in
 
 
 def changed(
@@ -56,8 +57,53 @@ def save_columns(row: models.Model, names: set[str]) -> None:
         row.save(update_fields=names | timed)
 
 
+def bulk_attempts(rows: Iterable[Any], values: Mapping[str, Any]) -> list[Attempt]:
+    """Return what a bulk statement would have written; expressions as they are written."""
+    written = {
+        name.removesuffix("_id"): value if value is None else str(value)
+        for name, value in values.items()
+    }
+    listed = rows.all()[:LISTED] if isinstance(rows, models.QuerySet) else rows
+    return [told(row, Action.CHANGED, after=written) for row in listed]
+
+
 class AuditedQuerySet(models.QuerySet[Any]):
-    """Bulk statements are recorded too, row by row."""
+    """Bulk statements are recorded too, row by row.
+
+    Django runs ``get_or_create``, ``update_or_create`` and ``bulk_update`` in transactions of its
+    own, which roll back what was recorded inside of them; a refusal is recorded again once they
+    have ended. In a transaction of the caller's it shares that one's fate.
+    """
+
+    def get_or_create(self, *args: Any, **kwargs: Any) -> tuple[Any, bool]:
+        """Get or create, and record what was refused."""
+        with attempting(list, using=self.db):
+            return super().get_or_create(*args, **kwargs)
+
+    def update_or_create(self, *args: Any, **kwargs: Any) -> tuple[Any, bool]:
+        """Update or create, and record what was refused."""
+        with attempting(list, using=self.db):
+            return super().update_or_create(*args, **kwargs)
+
+    def bulk_update(
+        self, objs: Iterable[Any], fields: Iterable[str], batch_size: Any = None
+    ) -> int:
+        """Update as ``update`` does, and record what was refused, row by row."""
+        rows, names = list(objs), list(fields)
+        with attempting(list, using=self.db):
+            try:
+                # Django's own block has no savepoint: a refusal would break the one around it.
+                with transaction.atomic(using=self.db):
+                    return super().bulk_update(rows, names, batch_size)
+            except Refusal as refusal:
+                # Better than the expressions that its statement is made of.
+                tried = [found for row in rows[:LISTED] for found in row._tried(self.db, names)]
+                refusal.attempts = tried or refusal.attempts
+                raise
+
+    get_or_create.alters_data = True  # type: ignore[attr-defined]
+    update_or_create.alters_data = True  # type: ignore[attr-defined]
+    bulk_update.alters_data = True  # type: ignore[attr-defined]
 
     def update(self, **kwargs: Any) -> int:
         """Update, and record what has changed in each row."""

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.http import QueryDict
 
 from workflows import guards
+from workflows.jsontext import unstorable
 from workflows.models.named import NameKeyField, settle_name, unique_name_key
 
 SHARE_FILTERS = "workflows.share_savedfilter"
@@ -94,7 +95,9 @@ class SavedFilter(models.Model):
             self._settle_name()
         except (guards.NameInUse, guards.NameUnseen) as refusal:
             raise ValidationError({"name": refusal}) from None
-        if len(self.query) > LONGEST or "\0" in self.query:
+        if reason := unstorable(self.query):
+            raise ValidationError(f"The filter {reason}.", code="invalid")
+        if len(self.query) > LONGEST:
             raise ValidationError("The filter is too long to be kept.", code="invalid")
         self.query = plain(QueryDict(self.query))
 

@@ -11,11 +11,10 @@ from workflows import guards, locks, triggers
 from workflows.cuid import LENGTH, new_cuid
 from workflows.graph import START_TO_END
 from workflows.keys import KeyTarget
-from workflows.models.audit import Action, attempting, record, told
-from workflows.models.audited import Audited, AuditedQuerySet
+from workflows.models.audit import attempting, record
+from workflows.models.audited import Audited, AuditedQuerySet, bulk_attempts
 from workflows.models.registration import explaining_taken, on_field, refuse_new
 from workflows.models.types import EntityContext
-from workflows.refusals import Attempt
 
 if TYPE_CHECKING:
     from workflows.models.edit import WorkflowEdit
@@ -32,7 +31,7 @@ class WorkflowQuerySet(AuditedQuerySet):
 
         ``bulk_update`` and the asynchronous twins come through here.
         """
-        with attempting(lambda: _bulk(self, kwargs), using=self.db):
+        with attempting(lambda: bulk_attempts(self, kwargs), using=self.db):
             guards.refuse_bulk_write(kwargs)
         return super().update(**kwargs)
 
@@ -54,7 +53,7 @@ class WorkflowQuerySet(AuditedQuerySet):
 
         rows = list(objs)
         names = update_fields or ()
-        with attempting(lambda: _bulk(rows, dict.fromkeys(names)), using=self.db):
+        with attempting(lambda: bulk_attempts(rows, dict.fromkeys(names)), using=self.db):
             guards.refuse_bulk_write(names)
             refuse_new(rows, self.db)
         with transaction.atomic(using=self.db):
@@ -67,12 +66,6 @@ class WorkflowQuerySet(AuditedQuerySet):
 
     def _lock_for_deletion(self) -> None:
         lock_for_deletion(list(self.values_list("pk", flat=True)), self.db)
-
-
-def _bulk(rows: Iterable[Workflow], values: dict[str, Any]) -> list[Attempt]:
-    """What a bulk statement would have written; expressions are told as they are written."""
-    written = {name: value if value is None else str(value) for name, value in values.items()}
-    return [told(row, Action.CHANGED, after=written) for row in rows]
 
 
 class Workflow(Audited, EntityContext):

@@ -8,12 +8,14 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from workflows.graph.changes import changes
 from workflows.graph.editing import CannotEdit, Source, readable
 from workflows.graph.merging import on_top
 from workflows.jsontext import canonical, unstorable_in
 from workflows.models import DraftState, GraphDraft, Version, Workflow
+from workflows.refusals import MessageError
 from workflows.services.graphs import SavedGraph, save_graph
 
 KEPT = 100
@@ -23,10 +25,11 @@ Change = Callable[[Source], tuple[Source, str]]
 """Takes the source, gives another one, and says what was done."""
 
 
-class DraftMoved(Exception):
-    """The drawing has been changed meanwhile, in another window or by a new version. Nothing was
-    done; this is how it is now.
-    """
+class DraftMoved(MessageError):
+    message = _(
+        "The drawing has been changed meanwhile, in another window or by a new version. "
+        "Nothing was done; this is how it is now."
+    )
 
 
 @dataclass(frozen=True, slots=True)

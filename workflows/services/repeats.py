@@ -15,9 +15,11 @@ from datetime import timedelta
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from workflows import locks
 from workflows.models import KeptAnswer
+from workflows.refusals import MessageError
 
 DB = "default"
 KEPT = timedelta(hours=24)
@@ -33,12 +35,12 @@ def is_under_way() -> bool:
     return _under_way.get()
 
 
-class KeyInUse(Exception):
-    """A request with this key is under way; send it again in a moment."""
+class KeyInUse(MessageError):
+    message = _("A request with this key is under way; send it again in a moment.")
 
 
-class KeyReused(Exception):
-    """This key has come before, with another request."""
+class KeyReused(MessageError):
+    message = _("This key has come before, with another request.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def once(asked: Asked, work: Callable[[], Answer], *, wait_ms: int = WAIT_MS) ->
         row = _claimed(asked, wait_ms)
         if row.status:
             if row.asked != asked.checksum:
-                raise KeyReused(KeyReused.__doc__)
+                raise KeyReused
             return Answer(row.status, row.body, row.headers, is_repeated=True)
         token = _under_way.set(True)
         try:
@@ -118,7 +120,7 @@ def _claimed(asked: Asked, wait_ms: int) -> KeptAnswer:
                 at=now,
             )
     except locks.TimedOut as error:
-        raise KeyInUse(KeyInUse.__doc__) from error
+        raise KeyInUse from error
     except IntegrityError as error:
         row = _rows(asked).filter(item=asked.item).first()
         if row is None:
@@ -138,7 +140,7 @@ def refuse_reuse(asked: Asked) -> None:
     """Raises ``KeyReused`` when any item has come with this key and another checksum."""
     others = _rows(asked).exclude(asked=asked.checksum)
     if others.filter(at__gte=timezone.now() - KEPT).exists():
-        raise KeyReused(KeyReused.__doc__)
+        raise KeyReused
 
 
 def forget_answers() -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine.nodes.assignees import NAMED
 from executions.engine.nodes.behaviour import TITLE, Behaviour, Visit, Vote
 from executions.engine.nodes.deadline import (
@@ -21,12 +23,11 @@ ALL = "all"
 
 
 class Approval(Behaviour):
-    """Waits for votes; ``needed`` approvals (one, if not said; or ``all``) approve.
-
-    It is rejected as soon as so many have rejected it that the approvals that are needed
-    cannot come together any more. Until it is decided, everybody may vote again.
-    """
-
+    description = _(
+        "Waits for votes; 'needed' approvals (one, if not said; or 'all') approve. It is "
+        "rejected as soon as so many have rejected it that the approvals that are needed "
+        "cannot come together any more. Until it is decided, everybody may vote again."
+    )
     name = "approval"
     exits: tuple[str, ...] = (APPROVED, REJECTED)
     people_at: ClassVar = ""

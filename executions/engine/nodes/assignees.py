@@ -45,6 +45,12 @@ def asked_at(step: Step, version_id: int | None, node: Node) -> str:
     return own if step.assignees == own else asked(version_id, node)
 
 
+def only_user(key: str) -> Any:
+    """Return the one account that these candidates are; None where more may be meant."""
+    rows = list(candidates(key)[:2]) if key else []
+    return rows[0].user if len(rows) == 1 else None
+
+
 def candidates(key: str) -> QuerySet[Candidate]:
     """Return the candidates with this key, with their accounts."""
     return Candidate.objects.filter(key=key).select_related("group", "user")

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine.nodes.performed import Task
 from workflows.graph import Node, NodeType
 from workflows.jsontext import quoted
@@ -87,14 +89,12 @@ class Visit(Protocol):
 
 
 class NotSubmittable(Refusal):
-    """This node does not take a form."""
-
+    message = _("This node does not take a form.")
     code = "not_submittable"
 
 
 class NotAwaited(Refusal):
-    """This node does not wait for that."""
-
+    message = _("This node does not wait for that.")
     code = "not_awaited"
 
 

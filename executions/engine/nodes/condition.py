@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine import rule_literals, rules
 from executions.engine.nodes.behaviour import Behaviour, Visit
 from workflows.graph import Problems
@@ -26,8 +28,7 @@ def _branch_problems(branches: Sequence[Mapping[str, Any]]) -> Iterator[tuple[st
 
 
 class Condition(Behaviour):
-    """Leaves by the first branch whose rule holds, else by ``default``."""
-
+    description = _("Leaves by the first branch whose rule holds, else by 'default'.")
     name = "condition"
     waits = False
     exits = None

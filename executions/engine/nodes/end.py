@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine.nodes.behaviour import Behaviour, Visit
 
 
 class End(Behaviour):
-    """Ends its branch."""
-
+    description = _("Ends its branch.")
     name = "end"
     waits = False
     ends = True

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine.nodes.behaviour import Behaviour, Visit
 from workflows.jsontext import quoted
 
 
 class Fail(Behaviour):
-    """Fails the execution at once."""
-
+    description = _("Fails the execution at once.")
     name = "fail"
     waits = False
     ends = True

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote, urlsplit
+
+from django.utils.translation import gettext_lazy as _
 
 from executions.engine import outgoing, placeholders
 from executions.engine.form_fields import FIELD_NAME
@@ -59,6 +62,9 @@ def _url_problem(url: str) -> str | None:
     return None
 
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
 def _header_problems(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in headers.items():
         if name.lower() in _OWN_HEADERS:
@@ -68,13 +74,12 @@ def _header_problems(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 class HttpRequest(Behaviour):
-    """Calls ``url`` in the background, with retries; the answer may be saved to a field.
-
-    A success is never sent again, whatever becomes of its answer. A process that is killed
-    before it has noted the answer calls again, with the same ``Idempotency-Key``: the cuid of
-    the step.
-    """
-
+    description = _(
+        "Calls 'url' in the background, with retries; the answer may be saved to a field. "
+        "A success is never sent again, whatever becomes of its answer. A process that is killed "
+        "before it has noted the answer calls again, with the same 'Idempotency-Key': the cuid of "
+        "the step."
+    )
     name = "http_request"
     title = "HTTP request"
     can_begin_again = True
@@ -206,8 +211,8 @@ def _request(task: Task) -> outgoing.Request:
     headers = {}
     for name, text in data.get("headers", {}).items():
         value = placeholders.fill(text, task.fields, secret=task.secret).strip()
-        if not value.isprintable() or not _is_latin(value):
-            raise GiveUp("invalid_header", f"The header {quoted(name)} would hold a line break.")
+        if reason := _unfit_for_header(value):
+            raise GiveUp("invalid_header", f"The header {quoted(name)} would hold {reason}.")
         headers[name] = value
     body = None
     if "body" in data:
@@ -221,8 +226,13 @@ def _request(task: Task) -> outgoing.Request:
     return outgoing.Request(data.get("method", "GET"), url, headers, body, task.step)
 
 
-def _is_latin(text: str) -> bool:
-    return all(char <= "\xff" for char in text)
+def _unfit_for_header(text: str) -> str | None:
+    """Say what of a text no header can hold, without the text: a secret may be in it."""
+    if "\r" in text or "\n" in text:
+        return "a line break"
+    if any(char > "\xff" for char in text):
+        return "a character outside Latin-1"
+    return "a control character" if _CONTROLS.search(text) else None
 
 
 def _result(task: Task, answer: outgoing.Answer) -> dict[str, Any]:
@@ -262,6 +272,6 @@ def _value(answer: outgoing.Answer, text: str | None) -> Any:
         raise GiveUp("invalid_answer", f"The answer cannot be saved. {error}.") from None
     except (ValueError, RecursionError):
         raise GiveUp("invalid_answer", "The answer says that it is JSON, and is not.") from None
-    for _, detail in unstorable_in(value):
+    for __, detail in unstorable_in(value):
         raise GiveUp("invalid_answer", f"The answer cannot be saved. {detail}")
     return value

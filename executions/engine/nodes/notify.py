@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine.nodes import mail
 from executions.engine.nodes.behaviour import Behaviour, Visit
 from executions.engine.nodes.performed import Task
@@ -12,12 +14,11 @@ MAIL = "mail"
 
 
 class Notify(Behaviour):
-    """Sends an e-mail in the background, with retries, and goes on when it was sent.
-
-    A process that ends between the sending and its commit sends again: the Message-ID is that
-    of the step, so that a mail server can tell.
-    """
-
+    description = _(
+        "Sends an e-mail in the background, with retries, and goes on when it was sent. A "
+        "process that ends between the sending and its commit sends again: the Message-ID "
+        "is that of the step, so that a mail server can tell."
+    )
     name = "notify"
     can_begin_again = True
     schema: ClassVar = {

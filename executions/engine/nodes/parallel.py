@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine.nodes.behaviour import Behaviour, Visit
 
 
 class Parallel(Behaviour):
-    """Takes all its ways out; each is a branch of its own."""
-
+    description = _("Takes all its ways out; each is a branch of its own.")
     name = "parallel"
     waits = False
     forks = True

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine.nodes.behaviour import Behaviour, Visit
 from workflows.graph import RUN_WORKFLOW
 
 
 class RunWorkflow(Behaviour):
-    """Calls a workflow; the execution goes on when the child has completed."""
-
+    description = _("Calls a workflow; the execution goes on when the child has completed.")
     name = RUN_WORKFLOW
     schema: ClassVar = {
         "properties": {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine import rule_literals
 from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.behaviour import Behaviour, Visit
@@ -14,8 +16,7 @@ from workflows.values import is_missing
 
 
 class SetField(Behaviour):
-    """Writes the values that it names, and takes the fields away that it clears."""
-
+    description = _("Writes the values that it names, and takes the fields away that it clears.")
     name = "set_field"
     waits = False
     schema: ClassVar = {

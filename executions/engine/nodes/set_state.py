@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine.nodes.behaviour import Behaviour, Visit
 from workflows.graph import NOT_BLANK
 
 
 class SetState(Behaviour):
-    """Sets what the operator sees as the stage, and the progress in percent."""
-
+    description = _("Sets what the operator sees as the stage, and the progress in percent.")
     name = "set_state"
     waits = False
     schema: ClassVar = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine.nodes.behaviour import Behaviour, Visit
 from workflows.graph import START
 
 
 class Start(Behaviour):
-    """Goes on at once."""
-
+    description = _("Goes on at once.")
     name = START
     waits = False
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine import form_fields, forms
 from executions.engine.nodes.assignees import NAMED, unknown_among
 from executions.engine.nodes.behaviour import TITLE, Behaviour, Person, Visit
@@ -21,8 +23,7 @@ from workflows.values import present
 
 
 class UserAction(Behaviour):
-    """Waits for a person's form; the answers are written to the entity's fields."""
-
+    description = _("Waits for a person's form; the answers are written to the entity's fields.")
     name = "user_action"
     people_at: ClassVar = "assignees"
     schema: ClassVar = {

@@ -7,6 +7,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine.durations import DELTA, DURATION, problem
 from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.behaviour import Behaviour, Visit
@@ -30,12 +32,11 @@ def _moment_problems(value: Any) -> Iterator[tuple[str, str]]:
 
 
 class Wait(Behaviour):
-    """Sleeps until its time; a time that has passed, or that nobody has named, is now.
-
-    ``interval``: a duration from now. ``at``: a date or a date with time. ``at_field``: the name
-    of a field that holds one; ``delta`` is added to it, and may be negative.
-    """
-
+    description = _(
+        "Sleeps until its time; a time that has passed, or that nobody has named, is now. "
+        "'interval': a duration from now. 'at': a date or a date with time. 'at_field': "
+        "the name of a field that holds one; 'delta' is added to it, and may be negative."
+    )
     name = "wait"
     can_begin_again = True
     schema: ClassVar = {

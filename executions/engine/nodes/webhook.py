@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 from executions.engine.nodes.behaviour import SAVE_TO, Behaviour, Visit
 from executions.engine.nodes.deadline import (
     DEADLINE,
@@ -21,8 +23,9 @@ WEBHOOK = "webhook"
 
 
 class Webhook(Behaviour):
-    """Waits for a POST that is signed with ``secret``; its JSON may be saved to a field."""
-
+    description = _(
+        "Waits for a POST that is signed with 'secret'; its JSON may be saved to a field."
+    )
     name = WEBHOOK
     can_begin_again = True
     schema: ClassVar = {

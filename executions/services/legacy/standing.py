@@ -6,10 +6,13 @@ reached outside of the old system, or not, is an incident: whoever knows retries
 
 from __future__ import annotations
 
+from typing import Any
+
 from executions.engine.advance import Advance
+from executions.engine.nodes.assignees import only_user
 from executions.engine.run import Run
 from executions.integrity.standing import NEEDED
-from executions.models import Execution, Job, JobKind, Step, StepState
+from executions.models import Execution, FormDraft, Job, JobKind, Step, StepState
 from executions.services.legacy.bringing import Bringing
 from executions.services.legacy.old import OldExecution
 from executions.services.legacy.telling import Revived
@@ -59,6 +62,7 @@ def _stand(brought: Bringing, root: Execution, tree: list[OldExecution]) -> None
     entity = brought.entities[brought.old.root(tree[0]).entity]
     advance = Advance(root, entity, now=brought.now)
     runs: list[tuple[Run, OldExecution]] = []
+    drafts: list[tuple[Step, Any]] = []
     ended: list[Execution] = []
     for old in tree:
         row = brought.executions[old.id]
@@ -71,7 +75,8 @@ def _stand(brought: Bringing, root: Execution, tree: list[OldExecution]) -> None
             if place.child is None:
                 node = run.manager.node(place.node)
                 visit = advance.stand(run, node, place.since)
-                visit.step.draft = place.draft
+                if place.draft:
+                    drafts.append((visit.step, place.draft))
                 if node.type in OUTSIDE:
                     detail = "It was here when it was brought over; whether this has been done"
                     visit.incident(BROUGHT_OVER, f"{detail} nobody knows: retry it, or skip it.")
@@ -83,6 +88,20 @@ def _stand(brought: Bringing, root: Execution, tree: list[OldExecution]) -> None
     for child in ended:
         advance.tell_caller(child)
     advance.finish()
+    for step, draft in drafts:
+        _draft(brought, step, draft)
+
+
+def _draft(brought: Bringing, step: Step, data: Any) -> None:
+    """Give a draft to the user whom its step asks by name; of others nobody knows the author."""
+    stored = Step.objects.open().filter(cuid=step.cuid).first()
+    user = only_user(step.assignees)
+    report = brought.report
+    if stored is None or user is None:
+        report.count(report.left_out, "draft", 1)
+        return
+    FormDraft.objects.create(step=stored, user=user, data=data, saved_at=brought.now)
+    report.count(report.brought, "draft", 1)
 
 
 def _calling(brought: Bringing, row: Execution, old: OldExecution) -> list[Step]:

@@ -1,9 +1,8 @@
 """Mending what was changed behind the product's back.
 
-``RULES`` is the table: what is wrong, who finds it, what is looked at to mend it. What is drawn
-is mended first, workflows that call each other together; then each tree of executions. Each of
-these groups is a transaction of its own, found again under its locks: an interruption leaves
-what is mended mended, and the next run goes on with the rest.
+Graphs are mended first, workflows that call each other together; then each tree of executions.
+Each of these groups is a transaction of its own, found again under its locks: an interruption
+leaves what is mended mended, and the next run goes on with the rest.
 
 Locks: roots, their descendants, entities, workflows, versions, each by id, as runners and
 editors take them; a group takes only those that it is about.
@@ -11,7 +10,7 @@ editors take them; a group takes only those that it is about.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -33,36 +32,6 @@ from workflows.models import Reference, Version
 from workflows.models.audit import record
 
 DB = "default"
-
-Finder = Callable[[], Iterator[Violation]]
-WORLD, TREE, HOUSE = "world", "tree", "house"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A damage, who finds it, and what is mended for it, in this order."""
-
-    damage: str
-    find: Finder
-    mends: tuple[str, ...]
-
-
-RULES: tuple[Rule, ...] = (
-    Rule("a seal was left open", integrity.opened_seals, (HOUSE,)),
-    Rule("a change on hold holds nothing, or too much", integrity.changes_on_hold, (HOUSE,)),
-    Rule("the log's counter is behind", integrity.audit_log, (HOUSE,)),
-    Rule("a version's content, its references, its candidates", integrity.versions, (WORLD,)),
-    Rule("the type of an idle workflow", integrity.latest_contexts, (WORLD,)),
-    Rule("the type of a callee, a pin", integrity.called_contexts, (WORLD, TREE)),
-    Rule("the type or the version of what runs", integrity.live_contexts, (WORLD, TREE)),
-    Rule("missing pins, or another version's", integrity.closures, (TREE,)),
-    Rule("a child apart from its root's pins", integrity.pinned_children, (TREE,)),
-    Rule("the type of an entity", integrity.entity_contexts, (TREE,)),
-    Rule("live and standing nowhere, or the reverse", integrity.open_steps, (TREE,)),
-    Rule("a call apart from its child", integrity.calling_steps, (TREE,)),
-    Rule("standing where the graph has no node, asking others", integrity.places, (TREE,)),
-    Rule("nothing comes back to a step", integrity.jobs, (TREE,)),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,4 +244,4 @@ def _group(work: Callable[[Report], Any], asked: Asked) -> Report:
         )
 
 
-__all__ = ["RULES", "Left", "Mended", "Report", "Rule", "repair"]
+__all__ = ["Left", "Mended", "Report", "repair"]

@@ -16,7 +16,18 @@ from executions.engine import joins
 from executions.engine.advance import Advance
 from executions.integrity.branches import unknown_edges
 from executions.integrity.standing import NEEDED, asks_its_own, keys_at, without_job
-from executions.models import LIVE, OPEN, Entity, Execution, Job, JobKind, Status, Step, StepState
+from executions.models import (
+    LIVE,
+    OPEN,
+    Entity,
+    Execution,
+    FormDraft,
+    Job,
+    JobKind,
+    Status,
+    Step,
+    StepState,
+)
 from executions.services.repairs.telling import Report
 from workflows.graph import Graph, calls_in
 from workflows.models import Version
@@ -72,6 +83,7 @@ class Standing:
         names = sorted(is_open.values_list("node_id", flat=True))
         if names:
             Job.objects.filter(step__in=is_open).delete()
+            FormDraft.objects.filter(step__in=is_open).delete()
             is_open.update(
                 state=StepState.CANCELLED, closed_at=execution.ended_at or self.now, incident=None
             )

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -258,7 +259,8 @@ def test_an_execution_is_scheduled(operator: Client, scenario: Scenario) -> None
 
 def test_a_draft_stands_in_the_form(operator: Client, scenario: Scenario) -> None:
     execution = scenario.start()
-    services.save_draft(execution, node="form", data={"note": "half of it", "gone": 1})
+    user = User.objects.get(pk=operator.session["_auth_user_id"])
+    services.save_draft(execution, node="form", data={"note": "half of it", "gone": 1}, by=user)
     assert 'value="half of it"' in text(operator.get(page(execution)))
 
 

@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 from executions import services as running
 from executions.integrity import violations
-from executions.models import Execution, Finding, Job
+from executions.models import Execution, Finding, FormDraft, Job
 from tests.executions.legacy import (
     SAMPLE,
     Importing,
@@ -43,14 +43,25 @@ def test_all_of_the_sample_comes_in_and_every_law_holds(importing: Importing) ->
         "execution": 12,
         "step": 7,
     }
-    assert told["undecided"] == [] and told["left_out"] == {}
+    assert told["undecided"] == [] and told["left_out"] == {"draft": 1}
     assert {row.status for row in map(execution, (101, 102, 103, 104, 105, 111))} == {"waiting"}
     assert execution(108).status == "scheduled"
     assert (execution(110).status, execution(110).message) == ("cancelled", "A mistake.")
     assert execution(106).children.get() == execution(107)
     assert execution(111).version.number == 1
     assert execution(111).version.created_at.isoformat() == "2026-01-05T08:00:00+00:00"
-    assert execution(101).steps.open().get().draft == {"note": "half a sen"}
+
+
+def test_draft_comes_in_for_the_only_user_that_its_step_asks(importing: Importing) -> None:
+    data = sample()
+    ada = UserFactory(username="ada")
+    review = next(node for node in row(data, "versions", 41)["source"]["nodes"] if "data" in node)
+    review["data"]["assignees"] = {"users": ["ada"]}
+    told = importing(data)
+    assert told["brought"]["draft"] == 1 and "draft" not in told["left_out"]
+    draft = FormDraft.objects.get()
+    assert (draft.user, draft.data) == (ada, {"note": "half a sen"})
+    assert draft.step == execution(101).steps.open().get()
 
 
 def test_the_workflows_of_what_was_stuck_take_back_their_type(importing: Importing) -> None:
@@ -210,7 +221,7 @@ def test_the_undecided_can_be_left_out_whole(importing: Importing) -> None:
     row(data, "findings", "F-4")["finding_type"] = 1
     told = importing(data, "--leave-out-undecided")
     assert told["error"] == "1 row undecided; the rest is brought in."
-    assert told["left_out"] == {"workflow": 2, "entity": 2, "execution": 3}
+    assert told["left_out"] == {"workflow": 2, "entity": 2, "execution": 3, "draft": 1}
     assert sorted(Workflow.objects.values_list("title", flat=True)) == [
         "Model Limitation Artifact Workflow 1",
         "Model registration",

@@ -458,6 +458,28 @@ class TestRefused:
         _, step = called(server.url(), {"name": "a\r\nX-B: c"}, headers={"X-A": "{{name}}"})
         assert incident(step)[0] == "invalid_header"
 
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("a\nb", "a line break"),
+            ("Ωmega", "a character outside Latin-1"),
+            ("a\tb", "a control character"),
+            ("a\x85b", "a control character"),
+        ],
+    )
+    def test_header_message_names_what_it_cannot_hold(
+        self, server: Server, text: str, reason: str
+    ) -> None:
+        _, step = called(server.url(), {"name": text}, headers={"X-A": "{{name}}"})
+        code, detail = incident(step)
+        assert code == "invalid_header"
+        assert detail.startswith(f"The header 'X-A' would hold {reason}.")
+        assert not server.received
+
+    def test_header_holds_any_letter_of_latin_1(self, server: Server) -> None:
+        called(server.url(), {"name": "é\xa0ÿ"}, headers={"X-A": "{{name}}"})
+        assert server.received[0].headers["x-a"] == "é\xa0ÿ"
+
 
 class TestCertificates:
     def test_who_cannot_prove_the_name_is_not_called(

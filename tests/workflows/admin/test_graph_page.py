@@ -152,7 +152,7 @@ def test_it_tells_of_every_node_type_what_it_does_and_takes(
     shown = text(admin_client.get(page(scenario.caller, "graph")))
     for name, node_type in node_types().items():
         assert f'<details class="node-type" id="node-type-{name}">' in shown
-        assert escape(node_type.description) in shown
+        assert escape(str(node_type.description)) in shown
     assert "<code>branches[].rule</code> an object, <strong>required</strong>" in shown
     assert "<code>deadline</code> text, a number or an object" in shown
     assert "<code>deadline.notify.to</code> a list, <strong>required</strong>" in shown

@@ -6,6 +6,7 @@ import csv
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
@@ -167,6 +168,12 @@ class TestSavedFilters:
         save(client, "Refused", list="workflows.auditentry", shared="on")
         assert ">Refused</a>" in text(client.get(SAVED))
         assert ">Refused</a>" not in text(client_in("viewer").get(SAVED))
+
+    def test_filter_refusal_names_what_is_wrong_with_its_query(self) -> None:
+        with pytest.raises(ValidationError, match="contains a NUL character"):
+            SavedFilter(name="A", query="q=a\0").clean()
+        with pytest.raises(ValidationError, match="too long"):
+            SavedFilter(name="A", query="q=" + "a" * 10_000).clean()
 
     @pytest.mark.parametrize(
         "wrong",

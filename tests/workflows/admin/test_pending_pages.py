@@ -248,11 +248,12 @@ class TestWhereItHolds:
         services.withdraw(pending)
         assert "asked for it on" not in text(admin_client.get(page(scenario.caller)))
 
-    def test_whoever_may_not_see_the_change_is_told_without_the_link(
+    def test_page_says_that_it_drains_but_not_who_asked_when_changes_may_not_be_viewed(
         self, scenario: Scenario, pending: PendingChange
     ) -> None:
         shown = text(staff(*VIEW).get(page(scenario.caller)))
-        assert "ada asked for it on" in shown
+        assert "The type changes to “Policy Exception” once what runs has ended" in shown
+        assert "ada asked for it on" not in shown and "Reclassified" not in shown
         assert page(pending) not in shown
 
     def test_the_list_of_workflows_has_a_badge(

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('workflows', '0007_graph_drafts'),
+        ('workflows', '0008_names_alike'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -23,11 +23,6 @@ class Migration(migrations.Migration):
             model_name='version',
             name='created_by_name',
             field=models.CharField(blank=True, db_default='', default='', editable=False, max_length=254),
-        ),
-        migrations.AlterField(
-            model_name='auditentry',
-            name='action',
-            field=models.CharField(choices=[('created', 'Created'), ('changed', 'Changed'), ('deleted', 'Deleted'), ('graph_saved', 'Graph saved'), ('put_on_hold', 'Put on hold'), ('withdrawn', 'Withdrawn'), ('applied', 'Applied when drained'), ('not_applied', 'Not applied when drained'), ('cancelled', 'Cancelled'), ('restarted', 'Restarted'), ('retried', 'Retried'), ('skipped', 'Skipped'), ('woken', 'Woken early'), ('reassigned', 'Reassigned'), ('started', 'Started by its trigger')], max_length=32),
         ),
         migrations.CreateModel(
             name='Candidate',

@@ -136,8 +136,8 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("executions", "0018_people"),
-        ("workflows", "0010_candidates"),
+        ("executions", "0019_people"),
+        ("workflows", "0009_candidates"),
     ]
 
     operations = [migrations.RunPython(resolve, name_again)]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('executions', '0015_fewer_keys_and_indexes'),
+        ('executions', '0020_candidates_of_versions'),
     ]
 
     operations = [

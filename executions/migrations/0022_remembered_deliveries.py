@@ -15,7 +15,7 @@ def forget(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('executions', '0017_names_alike'),
+        ('executions', '0021_secret_hosts_and_previous_values'),
         ('workflows', '0007_graph_drafts'),
     ]
 

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("executions", "0015_fewer_keys_and_indexes"),
+        ("executions", "0022_remembered_deliveries"),
     ]
 
     operations = [

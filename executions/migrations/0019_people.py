@@ -21,7 +21,7 @@ UPDATE executions_vote SET username = substr(username, 1, 120) || ' (' || id || 
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('executions', '0015_fewer_keys_and_indexes'),
+        ('executions', '0018_drafts_of_their_authors'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,196 @@
+"""Drafts of forms: each user has one at a step, and nobody else reads it."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.test import Client as Browser
+from django.urls import reverse
+
+from executions import services
+from executions.models import Execution, FormDraft, OutgoingDelivery, Step
+from tests.conftest import Scenario
+from tests.factories import FindingFactory, UserFactory, WorkflowFactory, drawn, form, user_in
+from tests.workflows.api.clients import Client
+from workflows import services as drawing
+from workflows.models import AuditEntry
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.both_databases,
+    pytest.mark.usefixtures("laws"),
+]
+SECRET = "not for everyone yet"
+
+
+@pytest.fixture
+def execution() -> Execution:
+    """An execution whose form asks the group of ada and grace."""
+    workflow = WorkflowFactory()
+    drawn(workflow, form(assignees={"groups": ["team"]}), form("after"))
+    finding = FindingFactory(entity_name_type=workflow.entity_name_type)
+    return services.start(workflow, finding)
+
+
+def person(name: str, role: str = "participant", **fields: Any) -> User:
+    user = user_in(role, username=name, is_staff=True, **fields)
+    user.groups.add(Group.objects.get_or_create(name="team")[0])
+    return user
+
+
+def api(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def saved(execution: Execution, user: User, **data: Any) -> None:
+    services.save_draft(execution, node="form", data=data, by=user)
+
+
+def shown(execution: Execution, user: User) -> Any:
+    (step,) = api(user).get(f"executions/{execution.cuid}/").json()["open_steps"]
+    return step["draft"]
+
+
+def test_each_user_has_a_draft_of_their_own(execution: Execution) -> None:
+    ada, grace = person("ada"), person("grace")
+    for user, note in ((ada, "a"), (grace, "b"), (ada, "c")):
+        body = {"node": "form", "data": {"note": note}}
+        answer = api(user).post(f"executions/{execution.cuid}/draft/", body)
+        assert answer.json()["open_steps"][0]["draft"] == {"note": note}
+    assert (shown(execution, ada), shown(execution, grace)) == ({"note": "c"}, {"note": "b"})
+    assert FormDraft.objects.count() == 2
+
+
+def test_draft_is_read_by_its_author_alone_on_every_interface(execution: Execution) -> None:
+    ada = person("ada")
+    saved(execution, ada, note=SECRET)
+    others = [
+        person("grace"),
+        person("root", is_superuser=True),
+        *(person(role, role) for role in ("viewer", "designer", "operator", "administrator")),
+    ]
+    step = execution.steps.open().get()
+    for user in others:
+        client, browser = api(user), Browser()
+        browser.force_login(user)
+        own = f"executions/{execution.cuid}/"
+        for path in (own, f"{own}steps/", "executions/", "executions/mine/", "audit/"):
+            for accepted in ("application/json", "text/csv"):
+                response = client.get(path, headers={"Accept": accepted})
+                assert SECRET not in body_of(response), (user, path)
+        for name in ("changelist", "inbox"):
+            page = browser.get(reverse(f"admin:executions_execution_{name}"))
+            assert SECRET not in body_of(page), (user, name)
+        for name in ("change", "history"):
+            url = reverse(f"admin:executions_execution_{name}", args=[execution.pk])
+            assert SECRET not in body_of(browser.get(url, follow=True)), (user, name)
+        assert shown(execution, user) is None
+    services.submit(execution, step=step.cuid, data={"note": "done"}, by=ada)
+    written = [
+        *AuditEntry.objects.values_list("before", "after", "why"),
+        *OutgoingDelivery.objects.values(),
+        *Step.objects.values(),
+    ]
+    assert SECRET not in json.dumps(written, default=str)
+
+
+def body_of(response: Any) -> str:
+    content = b"".join(response) if response.streaming else response.content
+    return content.decode()
+
+
+def test_drafts_go_when_their_step_is_submitted_by_anybody(execution: Execution) -> None:
+    ada, grace = person("ada"), person("grace")
+    saved(execution, ada, note="a")
+    saved(execution, grace, note="b")
+    services.submit(execution, node="form", data={"note": "n"}, by=grace)
+    assert not FormDraft.objects.exists()
+    assert shown(execution, ada) is None
+
+
+def test_drafts_go_when_the_execution_is_cancelled(execution: Execution) -> None:
+    saved(execution, person("ada"), note="a")
+    services.cancel(execution)
+    assert not FormDraft.objects.exists()
+
+
+def test_drafts_at_other_steps_stay_when_a_step_is_closed(scenario: Scenario) -> None:
+    one, other, ada = scenario.start(), scenario.start(), UserFactory()
+    saved(one, ada, note="a")
+    saved(other, ada, note="b")
+    services.submit(one, node="form", data={"note": "n"})
+    assert FormDraft.objects.get().data == {"note": "b"}
+
+
+def test_drafts_go_with_their_author(execution: Execution) -> None:
+    ada = person("ada")
+    saved(execution, ada, note="a")
+    ada.delete()
+    assert not FormDraft.objects.exists()
+
+
+def test_page_and_inbox_offer_each_user_their_own_draft(execution: Execution) -> None:
+    ada, grace = person("ada"), person("grace")
+    saved(execution, ada, note="of ada")
+    saved(execution, grace, note="of grace")
+    for user, own, others in ((ada, "of ada", "of grace"), (grace, "of grace", "of ada")):
+        browser = Browser()
+        browser.force_login(user)
+        for url in (
+            reverse("admin:executions_execution_inbox"),
+            reverse("admin:executions_execution_change", args=[execution.pk]),
+        ):
+            page = body_of(browser.get(url))
+            assert f'value="{own}"' in page and others not in page
+
+
+def test_draft_of_a_graph_is_kept_from_others() -> None:
+    workflow, ada, grace = WorkflowFactory(), UserFactory(), UserFactory()
+    token = drawing.open_draft(workflow, ada).token
+    drawing.edit_draft(workflow, ada, token, lambda source: (with_note(source), "Noted"))
+    assert SECRET in json.dumps(drawing.open_draft(workflow, ada).source)
+    assert SECRET not in json.dumps(drawing.open_draft(workflow, grace).source)
+
+
+def with_note(source: Any) -> Any:
+    first, *others = source["nodes"]
+    return {**source, "nodes": [{**first, "data": {"notes": SECRET}}, *others]}
+
+
+def test_migration_gives_a_draft_to_the_only_user_that_its_step_asks() -> None:
+    ada, data = UserFactory(username="ada"), {"note": SECRET}
+    steps = {}
+    for name, assignees in {
+        "one": {"users": ["ada"]},
+        "gone": {"users": ["nobody"]},
+        "two": {"users": ["ada", "grace"]},
+        "group": {"users": ["ada"], "groups": ["team"]},
+        "everybody": {},
+    }.items():
+        workflow = WorkflowFactory()
+        drawn(workflow, form(assignees=assignees))
+        finding = FindingFactory(entity_name_type=workflow.entity_name_type)
+        steps[name] = services.start(workflow, finding).steps.open().get()
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE executions_step ADD COLUMN draft text NULL")
+    migration = import_module("executions.migrations.0018_drafts_of_their_authors")
+    before = MigrationLoader(connection).project_state(("executions", "0017_form_drafts")).apps
+    old = before.get_model("executions", "Step").objects
+    old.update(draft=data)
+    for _ in range(2):
+        # It can be interrupted and run again.
+        migration.carry_over(before, SimpleNamespace(connection=connection))
+    assert [(row.step, row.user, row.data) for row in FormDraft.objects.all()] == [
+        (steps["one"], ada, data)
+    ]
+    assert not old.exclude(draft=None).exists()

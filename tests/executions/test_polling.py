@@ -1,0 +1,130 @@
+"""``updated_at``: whoever polls by it sees each execution that has gone on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from executions import services
+from executions.models import Execution, Status
+from tests.executions.engine.test_branches import started
+from tests.executions.test_interventions import approving
+from tests.factories import FindingFactory, UserFactory, WorkflowFactory, call, drawn, form, line
+from tests.workflows.api.clients import client_of
+from workflows import services as drawing
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.both_databases,
+    pytest.mark.usefixtures("laws"),
+]
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], datetime]:
+    """Let an hour pass; the moment that it is then."""
+    moment = timezone.now()
+
+    def passed() -> datetime:
+        nonlocal moment
+        moment += timedelta(hours=1)
+        monkeypatch.setattr(timezone, "now", lambda: moment)
+        return moment
+
+    return passed
+
+
+@pytest.fixture
+def tree(later: Callable[[], datetime]) -> list[Execution]:
+    """A root, its child and that one's child, which waits at a form and then at an approval."""
+    kind = WorkflowFactory().entity_name_type
+    lowest = WorkflowFactory(entity_name_type=kind)
+    approval = {"id": "vote", "type": "approval", "data": {"users": ["ada", "bob"], "needed": 2}}
+    source = line(form(), form("more"))
+    source["nodes"].insert(-1, approval)
+    source["nodes"].append({"id": "no", "type": "fail"})
+    source["edges"][-1] = {"source": "more", "target": "vote"}
+    source["edges"] += [
+        {"source": "vote", "target": "end", "sourceHandle": "approved"},
+        {"source": "vote", "target": "no", "sourceHandle": "rejected"},
+    ]
+    drawing.save_graph(lowest, source, based_on=1)
+    middle = WorkflowFactory(entity_name_type=kind)
+    drawn(middle, call(lowest))
+    top = WorkflowFactory(entity_name_type=kind)
+    drawn(top, call(middle))
+    services.start(top, FindingFactory(entity_name_type=kind))
+    later()
+    return list(Execution.objects.order_by("pk"))
+
+
+def polled(since: datetime) -> set[str]:
+    query = {"updated_after": since.isoformat(), "fields": "cuid"}
+    rows = client_of(superuser=True).get("executions/", query).json()["results"]
+    return {row["cuid"] for row in rows}
+
+
+def test_child_is_polled_when_it_goes_on_to_another_step(
+    tree: list[Execution], later: Callable[[], datetime]
+) -> None:
+    _root, middle, lowest = tree
+    for node in ("form", "more"):
+        since = later()
+        services.submit(lowest, node=node, data={"note": "n"})
+        found = polled(since)
+        assert lowest.cuid in found
+        # Nothing of what called it has changed.
+        assert middle.cuid not in found
+
+
+def test_child_is_polled_when_somebody_votes_and_nothing_is_decided(
+    tree: list[Execution], later: Callable[[], datetime]
+) -> None:
+    *_, lowest = tree
+    ada, bob = UserFactory(username="ada"), UserFactory(username="bob")
+    for node in ("form", "more"):
+        services.submit(lowest, node=node, data={"note": "n"})
+    since = later()
+    services.vote(lowest, node="vote", approves=True, by=ada)
+    assert lowest.cuid in polled(since)
+    since = later()
+    services.vote(lowest, node="vote", approves=True, by=bob)
+    # All of them have ended.
+    assert polled(since) == {row.cuid for row in tree}
+    assert Execution.objects.get(pk=tree[0].pk).status == Status.COMPLETED
+
+
+def test_every_execution_of_a_tree_is_polled_when_it_is_cancelled(
+    tree: list[Execution], later: Callable[[], datetime]
+) -> None:
+    since = later()
+    services.cancel(tree[0])
+    assert polled(since) == {row.cuid for row in tree}
+
+
+def test_caller_is_polled_when_its_child_is_cancelled(
+    tree: list[Execution], later: Callable[[], datetime]
+) -> None:
+    _root, middle, lowest = tree
+    since = later()
+    services.cancel(lowest)
+    assert {middle.cuid, lowest.cuid} <= polled(since)
+
+
+def test_draft_is_no_news_of_an_execution(
+    tree: list[Execution], later: Callable[[], datetime]
+) -> None:
+    since = later()
+    services.save_draft(tree[2], node="form", data={"note": "n"}, by=UserFactory())
+    assert polled(since) == set()
+
+
+def test_root_is_polled_when_somebody_votes(later: Callable[[], datetime]) -> None:
+    execution = started(approving(users=["ada", "grace"], needed=2))
+    user = UserFactory(username="ada")
+    since = later()
+    services.vote(execution, node="vote", approves=True, by=user)
+    assert polled(since) == {execution.cuid}
