@@ -20,6 +20,7 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import DatabaseError, OperationalError, connections, transaction
 from django.db.models import F, Model, QuerySet
 
+from workflows.db.faults import state_of
 from workflows.prepared import ON_POSTGRESQL
 
 P = ParamSpec("P")
@@ -27,6 +28,9 @@ R = TypeVar("R")
 
 ATTEMPTS = 5
 LOCK_TIMEOUT_MS = 5_000
+# No attempt begins later than this after the first, so that a row which somebody keeps locked
+# does not keep a thread of the server for ATTEMPTS times the lock timeout.
+PATIENCE_SECONDS = 5.0
 
 
 class Strength(StrEnum):
@@ -150,7 +154,7 @@ def wait_at_most(milliseconds: int, using: str = "default") -> Iterator[None]:
             if is_limited:
                 _set_lock_timeout(connection, "DEFAULT")
     except OperationalError as error:
-        if _state_of(error) == LOCK_TIMEOUT:
+        if state_of(error) == LOCK_TIMEOUT:
             raise TimedOut(TimedOut.__doc__) from error
         raise
 
@@ -165,14 +169,9 @@ LOCK_TIMEOUT = "55P03"
 _PASSING = {"40001", "40P01", LOCK_TIMEOUT}
 
 
-def _state_of(error: DatabaseError) -> str | None:
-    cause = error.__cause__
-    return getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
-
-
 def is_passing(error: DatabaseError) -> bool:
     """Whether the database refused only because others were at the same rows."""
-    state = _state_of(error)
+    state = state_of(error)
     if state is not None:
         return state in _PASSING
     return isinstance(error, OperationalError) and "database is locked" in str(error)
@@ -194,11 +193,12 @@ def retrying(function: Callable[P, R]) -> Callable[P, R]:
     first failure goes up, to be tried again by the outermost function that is ``retrying``.
 
     Raises:
-        Contention: when it still fails after ``ATTEMPTS`` attempts.
+        Contention: when it still fails after ``ATTEMPTS`` attempts or ``PATIENCE_SECONDS``.
     """
 
     @functools.wraps(function)
     def attempt(*args: P.args, **kwargs: P.kwargs) -> R:
+        began = time.monotonic()
         for number in range(1, ATTEMPTS + 1):
             try:
                 return function(*args, **kwargs)
@@ -206,7 +206,8 @@ def retrying(function: Callable[P, R]) -> Callable[P, R]:
                 if not can_begin_anew(error):
                     raise
                 within = transaction.get_connection().in_atomic_block
-                if within or number == ATTEMPTS:
+                is_last = number == ATTEMPTS or time.monotonic() - began >= PATIENCE_SECONDS
+                if within or is_last:
                     contention = Contention(Contention.__doc__)
                     contention.within_transaction = within
                     raise contention from error
