@@ -62,7 +62,7 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | N
     response = Response(body, body["status"], headers=headers, content_type=CONTENT_TYPE)
     if body["status"] == 503:
         # ``log_fault`` has written the line about it.
-        response._has_been_logged = True
+        response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 
