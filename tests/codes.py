@@ -117,7 +117,7 @@ def _in_source(text: str) -> Iterator[str]:
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             place = PLACES.get(name)
             given = [] if place is None else node.args[place : place + 1]
-            if name.endswith("ValidationError"):
+            if name.endswith("ValidationError") or name == "DatabaseFault":
                 given += [row.value for row in node.keywords if row.arg == "code"]
             for value in given:
                 yield from _text(constants.get(getattr(value, "id", ""), value))

@@ -21,7 +21,8 @@ from django.db import DatabaseError, OperationalError, connections, transaction
 from django.db.models import F, Model, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from workflows.prepared import ON_POSTGRESQL, SharedSession, state_of
+from workflows.db.faults import state_of
+from workflows.prepared import ON_POSTGRESQL, SharedSession
 from workflows.refusals import MessageError
 
 P = ParamSpec("P")
@@ -29,6 +30,9 @@ R = TypeVar("R")
 
 ATTEMPTS = 5
 LOCK_TIMEOUT_MS = 5_000
+# No attempt begins later than this after the first, so that a row which somebody keeps locked
+# does not keep a thread of the server for ATTEMPTS times the lock timeout.
+PATIENCE_SECONDS = 5.0
 
 
 class Strength(StrEnum):
@@ -197,11 +201,12 @@ def retrying(function: Callable[P, R]) -> Callable[P, R]:
     first failure goes up, to be tried again by the outermost function that is ``retrying``.
 
     Raises:
-        Contention: when it still fails after ``ATTEMPTS`` attempts.
+        Contention: when it still fails after ``ATTEMPTS`` attempts or ``PATIENCE_SECONDS``.
     """
 
     @functools.wraps(function)
     def attempt(*args: P.args, **kwargs: P.kwargs) -> R:
+        began = time.monotonic()
         for number in range(1, ATTEMPTS + 1):
             try:
                 return function(*args, **kwargs)
@@ -209,7 +214,8 @@ def retrying(function: Callable[P, R]) -> Callable[P, R]:
                 if not can_begin_anew(error):
                     raise
                 within = transaction.get_connection().in_atomic_block
-                if within or number == ATTEMPTS:
+                is_last = number == ATTEMPTS or time.monotonic() - began >= PATIENCE_SECONDS
+                if within or is_last:
                     contention = Contention()
                     contention.within_transaction = within
                     raise contention from error

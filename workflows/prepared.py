@@ -23,6 +23,8 @@ from typing import Any
 from django.db import DatabaseError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from workflows.db.faults import state_of
+
 logger = logging.getLogger(__name__)
 
 ON_POSTGRESQL = connection.vendor == "postgresql"
@@ -141,12 +143,6 @@ _POOLED = (
     "stay prepared there. Add ?DISABLE_SERVER_SIDE_CURSORS=True to DATABASE_URL, or pool by the "
     "session."
 )
-
-
-def state_of(error: DatabaseError) -> str | None:
-    """Return the SQLSTATE of an error, whichever driver raised it; None on SQLite."""
-    cause = error.__cause__
-    return getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
 
 
 def _stop_preparing(wrapper: BaseDatabaseWrapper) -> None:

@@ -24,10 +24,12 @@ from executions.services.interventions import NotPostponable, NotSkippable
 from workflows import locks
 from workflows.api.refused import blockers_data, remedies_data
 from workflows.database_refusals import as_refusal
+from workflows.db.faults import find_fault
 from workflows.guards import Settled, Stale, StaleToken, StaleVersion
 from workflows.jsontext import below
 from workflows.models.audit import record_refusal
 from workflows.refusals import Problem, Refusal
+from workflows_project.ops.faults import log_fault
 from workflows_project.problems import CONTENT_TYPE, problem
 
 STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
@@ -61,7 +63,11 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | N
         request.accepted_renderer = JSONRenderer()
         request.accepted_media_type = CONTENT_TYPE
     body, headers = described
-    return Response(body, body["status"], headers=headers, content_type=CONTENT_TYPE)
+    response = Response(body, body["status"], headers=headers, content_type=CONTENT_TYPE)
+    if body["status"] == 503:
+        # ``log_fault`` has written the line about it.
+        response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 _Described = tuple[dict[str, Any], dict[str, str]]
@@ -74,6 +80,10 @@ def _describe(exc: Exception, context: Mapping[str, Any]) -> _Described | None:
         exc = exceptions.PermissionDenied(*exc.args)
     if isinstance(exc, DatabaseError):
         exc = locks.Contention() if locks.is_passing(exc) else as_refusal(exc) or exc
+    fault = find_fault(exc)
+    if fault is not None:
+        log_fault(context["request"], fault, exc)
+        return problem(503, fault.code, str(fault.detail)), {"Retry-After": str(fault.retry_after)}
     if isinstance(exc, locks.Contention):
         return problem(409, exc.code, str(exc)), {"Retry-After": "1"}
     if isinstance(exc, RequestDataTooBig):

@@ -5,8 +5,10 @@ import os
 from django.core.asgi import get_asgi_application
 
 from workflows_project import environment
+from workflows_project.ops import timeouts
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflows_project.settings")
 
 application = get_asgi_application()
 environment.refuse_to_serve()
+timeouts.limit_requests()

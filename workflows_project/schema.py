@@ -40,7 +40,8 @@ ERRORS: dict[int, str] = {
     422: "The `Idempotency-Key` has come before, with another request.",
     428: "Send `If-Match`.",
     429: "Too many requests; `Retry-After` says how many seconds to wait.",
-    503: "The server is not ready for this.",
+    503: "The server cannot answer now, for example because its database is not available. "
+    "`Retry-After` says how many seconds to wait.",
 }
 """What the statuses of problems mean; their codes are told in ``docs/problems.md``."""
 
@@ -261,9 +262,9 @@ def _add_errors(path: str, method: str, operation: Operation) -> None:
 def _errors(path: str, method: str, operation: Operation) -> set[int]:
     """The statuses of the problems that an operation can answer, by what it takes."""
     headers, query = _parameters(operation, "header"), _parameters(operation, "query")
-    found = {400, 415, 429} | ({404} if "{" in path else set())
+    found = {400, 415, 429, 503} | ({404} if "{" in path else set())
     if "X-Holdfast-Signature" in headers:
-        found |= {401, 410, 503}
+        found |= {401, 410}
     else:
         found |= {401, 403, 406}
     if "page" in query:

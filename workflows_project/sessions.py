@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.sessions.backends import db
+from django.contrib.sessions.backends.base import UpdateError
 from django.utils import timezone
 
 from workflows import instances
+from workflows.db.faults import find_fault
 from workflows.jsontext import unstorable
 
 
@@ -25,3 +27,18 @@ class SessionStore(db.SessionStore):
             self._session_key = None
             return None
         return row
+
+    def save(self, must_create: bool = False) -> None:
+        """Write the session.
+
+        Raises:
+            UpdateError: the session has been deleted meanwhile. Django raises it for every error
+                of the database, and answers 400; a fault of the database is raised as it is.
+        """
+        try:
+            super().save(must_create)
+        except UpdateError as error:
+            cause = error.__context__
+            if cause is not None and find_fault(cause) is not None:
+                raise cause from None
+            raise

@@ -49,6 +49,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "workflows_project.acting.acting_middleware",
+    # The innermost: the first to see what a view fails with.
+    "workflows_project.ops.faults.DatabaseFaultsMiddleware",
 ]
 
 CSRF_FAILURE_VIEW = "workflows_project.lost_forms.csrf_failure"
@@ -73,6 +75,9 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": environment.database(BASE_DIR / "db.sqlite3")}
+# Of requests, on PostgreSQL; 0 leaves what the server or the role has.
+STATEMENT_TIMEOUT_SECONDS = environment.seconds("STATEMENT_TIMEOUT_SECONDS", 30)
+LOCK_TIMEOUT_SECONDS = environment.seconds("LOCK_TIMEOUT_SECONDS", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -14,3 +14,5 @@ urlpatterns = [
     path("hooks/<str:cuid>/", StepHookView.as_view(), name="step-hook"),
     re_path("^(api|hooks)(/|$)", no_such_route),
 ]
+
+handler500 = "workflows_project.ops.faults.handle_server_error"

@@ -10,8 +10,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, InterfaceError
 
 from workflows.acting import Acting, Face, acting
+from workflows.db.faults import find_fault, first_line, is_unmigrated
+
+# 1 means "refused or found something", 2 a wrong argument.
+COULD_NOT_RUN = 3
 
 
 @contextmanager
@@ -40,13 +45,31 @@ class ExampleCommand(BaseCommand):
         """Run the command; the audit log names the system's account that runs it.
 
         Raises:
-            CommandError: what the command refuses, or that it was interrupted.
+            CommandError: with exit code 3 if the database cannot be used or is not migrated, with
+                1 if the operator interrupted the command.
         """
-        with as_command():
-            try:
+        try:
+            with as_command():
                 return super().execute(*args, **options)
-            except KeyboardInterrupt:
-                raise CommandError(self.interrupted) from None
+        except KeyboardInterrupt:
+            raise CommandError(self.interrupted) from None
+        except (DatabaseError, InterfaceError) as error:
+            reason = _reason(error)
+            if reason is None:
+                raise
+            raise CommandError(reason, returncode=COULD_NOT_RUN) from error
+
+
+def _reason(error: Exception) -> str | None:
+    """Return why a command could not run, None if the error is no fault of the database."""
+    fault = find_fault(error)
+    if is_unmigrated(error):
+        reason = "The database is not migrated. Run: manage.py migrate"
+    elif fault is not None:
+        reason = str(fault.detail)
+    else:
+        return None
+    return f"{reason} ({first_line(error)})"
 
 
 def _account() -> str:

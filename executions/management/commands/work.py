@@ -10,10 +10,11 @@ from typing import Any
 
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
 from executions.due import run_due
 from executions.management.commands.run_due import served_lines
+from workflows.db.faults import find_fault, first_line
 from workflows.management.command import ExampleCommand
 
 logger = logging.getLogger(__name__)
@@ -62,11 +63,15 @@ class Command(ExampleCommand):
             for line in served_lines(run_due(stop=self.stopped.is_set, threads=self.threads)):
                 self.stdout.write(line)
             self.stdout.flush()
-        except DatabaseError:
+        except (DatabaseError, InterfaceError) as error:
             # The database may be back for the next round.
             if once:
                 raise
-            logger.exception("A round could not be served.")
+            fault = find_fault(error)
+            if fault is None:
+                logger.exception("This round failed. The next one follows.")
+            else:
+                logger.error("This round failed: %s: %s", fault.code, first_line(error))
         finally:
             close_old_connections()
 

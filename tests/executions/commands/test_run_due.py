@@ -88,7 +88,7 @@ def test_work_outlives_a_database_that_is_away(
     monkeypatch.setattr(work, "run_due", serve)
     call_command(command, interval=0.001)
     assert len(rounds) == 3
-    assert "A round could not be served." in caplog.text
+    assert "This round failed. The next one follows." in caplog.text
 
 
 def test_once_tells_of_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""Access to the database that knows no domain."""

@@ -1,0 +1,1 @@
+"""Operation: faults of the database, health."""
