@@ -1,8 +1,8 @@
 """Forms that arrived when they could not be taken, offered again with what was typed.
 
-A form is not taken where its security token or its session has ended, or where its page was sent
-before. The page that says so holds what was typed, without passwords and files. Nothing is sent
-by itself: a person reads the values and presses a button.
+A form is refused if its security token or its session has ended, or if its page was sent before.
+The page that says so shows the typed values, without passwords and files. Nothing is sent
+automatically: a person reads the values and presses a button.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from workflows.admin.base import once
 KEPT = "lost_form"
 KEPT_SECONDS = 3_600
 LARGEST = 500_000
-"""How many characters a session keeps for somebody who has yet to log in."""
+"""How many characters a session keeps for a user who has to log in."""
 PAGE = "admin/send_again.html"
 
 TITLE_CSRF = _("This form could not be checked")
@@ -35,8 +35,8 @@ TITLE_SESSION = _("Send your form again")
 WHY_SESSION = _("Your session had ended when you sent this form. Nothing was done.")
 TITLE_SENT = _("This page was sent before")
 WHY_SENT = _(
-    "What it asked for the first time was done. What you have changed since was not."
-    " Send it now to do that too."
+    "The action was done the first time. You have changed values since then."
+    " Send them only if you want to do the action again."
 )
 
 
@@ -56,7 +56,7 @@ class LostForm:
 
 
 def lost_form(request: HttpRequest, *without: str) -> LostForm:
-    """Return what was typed into the form of a request, but for passwords and these names."""
+    """Return the values of a request's form, without passwords and without these names."""
     private = _private_names(request)
     names = [name for name in request.POST if name not in (once.CSRF, *without)]
     fields = [
@@ -70,7 +70,7 @@ def lost_form(request: HttpRequest, *without: str) -> LostForm:
 
 
 def _private_names(request: HttpRequest) -> set[str]:
-    """Return the names of what nobody may read: by what they are called, and by their widget."""
+    """Return the names of passwords and secrets: by their name, or by the widget of the form."""
     found = {name for name in request.POST if "password" in name.lower()}
     try:
         model_admin = getattr(resolve(request.path_info).func, "model_admin", None)
@@ -83,7 +83,7 @@ def _private_names(request: HttpRequest) -> set[str]:
 
 
 def keep(request: HttpRequest) -> bool:
-    """Keep the form of somebody who is logged out, for after the login.
+    """Keep the form of a user who is logged out, to offer it after the login.
 
     Returns:
         False where it is too large to be kept.

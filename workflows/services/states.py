@@ -36,21 +36,21 @@ def set_state(workflow: Workflow, state: str) -> Workflow:
 @translated
 @locks.retrying
 def change_state(workflow: Workflow, state: str, *, read: str) -> Workflow:
-    """Set the state of a workflow for somebody who has seen it in another one.
+    """Set the state of a workflow for a person who decided on the state that a page showed.
 
     Args:
         workflow: the workflow, which is read again.
         state: the new state.
-        read: the state that was seen.
+        read: the state that the page showed.
 
     Returns:
         The workflow as it was saved.
 
     Raises:
-        guards.Stale: it has neither the state that was seen nor the new one.
+        guards.Stale: it has neither the state that the page showed nor the new one.
         Refusal: what ``set_state`` raises.
     """
-    # What is refused inside the transaction is recorded after it.
+    # A refusal's audit entry is rolled back with the transaction: it is recorded afterwards.
     with attempting(list), transaction.atomic():
         lock_for_edit([workflow.pk], DB, locks.Strength.NO_KEY_UPDATE)
         now = Workflow.objects.filter(pk=workflow.pk).values_list("state", flat=True).first()

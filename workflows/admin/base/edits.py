@@ -128,7 +128,7 @@ class EditForm(ModelForm[Any]):
             self.fields = whole
         for name, value in list(self.cleaned_data.items()):
             self._compare(name, value)
-        # What is not written is not cleaned data: nothing of it reaches the row.
+        # Django copies cleaned data to the row: a field that is not written must not be in it.
         self.written = list(self.cleaned_data)
 
     def _take_read(self) -> None:
@@ -179,7 +179,7 @@ class EditForm(ModelForm[Any]):
         is_now = self.now[name]
         whole, conflicts = merge(was, typed, is_now)
         if conflicts:
-            # What was shown has been seen: the next save writes.
+            # The page now shows these values, so the next save may write over them.
             seen = {key: is_now[key] for key in conflicts if key in is_now}
             kept = {key: value for key, value in was.items() if key not in conflicts}
             self.read[name] = {**kept, **seen}

@@ -1,4 +1,4 @@
-"""Pages that do what they are asked for once, however often they are sent.
+"""Forms whose action is done once, however often they are sent.
 
 Each form has a token of its own. Its first POST is done and its answer kept, as the API keeps
 answers to an ``Idempotency-Key``; a second POST is answered with the same redirect. A form that
@@ -29,8 +29,8 @@ FIELD = "_once"
 CSRF = "csrfmiddlewaretoken"
 WAIT_MS = 4_000
 """How long a second POST waits for the first one."""
-DONE_BEFORE = _("This page was sent before. What it asked for was done once, not again.")
-UNDER_WAY = _("What you asked for is still being done. Look again in a moment.")
+DONE_BEFORE = _("This page was sent before. Its action was done once, not again.")
+UNDER_WAY = _("The action is still in progress. Reload this page in a moment.")
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _LONGEST = 255
@@ -42,7 +42,7 @@ def once_input() -> SafeString:
 
 
 def forget_new_messages(request: HttpRequest) -> None:
-    """Drop the messages of this request: what they say did not come about."""
+    """Drop the messages of this request: the change that they announce was undone."""
     request._messages = default_storage(request)  # type: ignore[attr-defined]
 
 
@@ -115,7 +115,7 @@ def _checksum(request: HttpRequest) -> str:
 
 
 def _done_at(request: HttpRequest, response: HttpResponse) -> str:
-    """Return where what was done is shown; empty where nothing was done."""
+    """Return the address that shows the result; empty if nothing was done."""
     if hasattr(response, "done_at"):
         return str(response.done_at)
     storage: Any = request._messages  # type: ignore[attr-defined]
