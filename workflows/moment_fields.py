@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from workflows import moments
+from workflows.values import is_missing
 
 
 def zone_name() -> str:
@@ -41,7 +42,9 @@ class MomentField(forms.DateTimeField):
 
     def to_python(self, value: Any) -> Any:
         """Return the moment in UTC."""
-        if not isinstance(value, str) or value in self.empty_values:
+        if is_missing(value):
+            return None
+        if not isinstance(value, str):
             return super().to_python(value)
         moment = moments.read(value)
         if moment is None:

@@ -180,7 +180,7 @@ class _NumberField(forms.Field):
     widget = forms.NumberInput(attrs={"step": "any"})
 
     def to_python(self, value: object) -> int | float | None:
-        if value in self.empty_values:
+        if is_missing(value):
             return None
         try:
             return _number(value)
@@ -189,6 +189,11 @@ class _NumberField(forms.Field):
             raise ValidationError(detail, code="invalid") from None
         except ValueError:
             raise ValidationError("Enter a number.", code="invalid") from None
+
+
+class _DayField(forms.DateField):
+    def to_python(self, value: object) -> date | None:
+        return None if is_missing(value) else super().to_python(value)
 
 
 def build(fields: Sequence[Mapping[str, Any]]) -> type[forms.Form]:
@@ -211,7 +216,7 @@ def _form_field(field: Mapping[str, Any]) -> forms.Field:
             return forms.BooleanField(**common)
         case "date":
             day = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
-            return forms.DateField(widget=day, input_formats=["%Y-%m-%d"], **common)
+            return _DayField(widget=day, input_formats=["%Y-%m-%d"], **common)
         case "datetime":
             return MomentField(**common)
         case "choice":

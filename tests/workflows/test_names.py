@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
+from importlib import import_module
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.apps import apps
+from django.db import IntegrityError, connection, transaction
 
 from executions.models import Secret
 from tests.factories import FindingTypeFactory, RecordTypeFactory, UserFactory
 from tests.workflows.api.clients import client_of
 from workflows import guards
 from workflows.models import FindingType, RecordType, SavedFilter
-from workflows.names import look
+from workflows.names import key, look
 
 NAME = "Übermäßige Frist"
 ALIKE = [
@@ -119,3 +121,18 @@ def test_secret_and_saved_filter_differ_in_more_than_case(settings):
         SavedFilter.objects.create(user=ada, list="workflows.workflow", name="mine")
     SavedFilter.objects.create(user=bob, list="workflows.workflow", name="mine")
     SavedFilter.objects.create(user=ada, list="executions.finding", name="mine")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.both_databases
+def test_migration_keeps_names_that_were_alike_and_gives_the_first_its_key():
+    rows = [FindingType(name=name) for name in (NAME, "Other", *ALIKE[:2])]
+    for row in rows:
+        FindingType._base_manager.bulk_create([row])
+        FindingType._base_manager.filter(pk=row.pk).update(name_key=None)
+    module = import_module("workflows.migrations.0009_names_alike")
+    with connection.schema_editor() as editor:
+        module.fill(apps, editor)
+    found = dict(FindingType.objects.values_list("name", "name_key"))
+    assert found == {NAME: key(NAME), "Other": key("Other"), ALIKE[0]: None, ALIKE[1]: None}
+    assert [module.key(name) for name in [NAME, *ALIKE]] == [key(NAME)] * (len(ALIKE) + 1)
