@@ -193,6 +193,12 @@ ROUTES: dict[str, Row] = {
     "POST execution-bulk-postpone": Row(
         OPERATORS, 200, "executions/bulk/postpone/", _items("asleep", **POSTPONED)
     ),
+    "POST execution-reassign": Row(
+        OPERATORS,
+        200,
+        _at("executions", "at_a_form", "reassign"),
+        {"node": "form", "groups": ["participant"], "why": "w"},
+    ),
     "POST execution-bulk-retry": Row(
         OPERATORS, 200, "executions/bulk/retry/", _items("in_an_incident", node="call")
     ),
