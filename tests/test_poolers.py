@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
+from django.utils import timezone
 
+from executions import background
 from executions import services as running
+from executions.models import Job
 from tests.conftest import Scenario
+from tests.factories import drawn, form
 from tests.pooler import PORT, Pooler, pooled
 from workflows import locks
 from workflows.prepared import UNPREPARED, SharedSession, Statement, shares_sessions
@@ -127,22 +131,46 @@ def test_statement_fails_loudly_when_the_session_changed_before_a_transaction(
         assert ONE.execute(["b"], using=FIRST) == [("one b",)]
 
 
-def test_edit_begins_anew_when_the_session_changed_before_it(
-    by_transaction: Pooled, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    execution = scenario.start()
+@pytest.fixture
+def product(by_transaction: Pooled, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pooled]:
+    """The pooler before all that the product does; nobody has told it so."""
     connection.close()
     with monkeypatch.context() as patch:
         for name in ("HOST", "PORT"):
             patch.setitem(connection.settings_dict, name, connections[FIRST].settings_dict[name])
         patch.setitem(connection.settings_dict, UNPREPARED, False)
-        for _ in range(2):
-            # Each takes several statements in one transaction.
-            running.cancel(scenario.start())
-            by_transaction.change_session()
-        running.cancel(execution)
-        assert is_unprepared("default")
+        yield by_transaction
         connection.close()
+
+
+def test_edit_begins_anew_when_the_session_changed_before_it(
+    scenario: Scenario, product: Pooled
+) -> None:
+    execution = scenario.start()
+    for _ in range(2):
+        # Each takes several statements in one transaction.
+        running.cancel(scenario.start())
+        product.change_session()
+    assert running.cancel(execution).status == "cancelled"
+    assert is_unprepared("default")
+
+
+@pytest.mark.usefixtures("laws")
+def test_job_is_kept_and_done_when_the_session_changes_before_each_statement(
+    scenario: Scenario, product: Pooled
+) -> None:
+    drawn(scenario.caller, {"id": "nap", "type": "wait", "data": {"interval": "PT1H"}}, form())
+
+    def on_another_session(execute: Callable[..., Any], *arguments: Any) -> Any:
+        if not connection.in_atomic_block:
+            product.change_session()
+        return execute(*arguments)
+
+    with connection.execute_wrapper(on_another_session):
+        execution = scenario.start()
+        assert Job.objects.filter(step__execution=execution).update(due_at=timezone.now()) == 1
+        assert background.serve_due() == 1
+        assert running.submit(execution, node="form", data={"note": "n"}).status == "completed"
 
 
 def test_statement_stays_prepared_when_it_fails_by_itself() -> None:
