@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.formats import date_format
 
 _LIKELY = re.compile(r"[0-9]{4}-[0-9W]")
 _EPOCH = datetime(1, 1, 1)
@@ -61,6 +62,11 @@ def in_utc(moment: datetime) -> datetime:
         return (datetime.max if moment.year > 1 else datetime.min).replace(tzinfo=UTC)
 
 
+def shown(moment: datetime) -> str:
+    """Return a moment for people: in the one format of dates, in ``TIME_ZONE``, with its name."""
+    return date_format(timezone.localtime(moment), "DATETIME_FORMAT")
+
+
 def normalized(text: str) -> str:
     """Return a moment in the spelling that is stored: UTC with an offset; dates stay dates."""
     moment = parse(text)
@@ -80,7 +86,7 @@ def resolution(text: str) -> str:
     if local.utcoffset() == later.utcoffset():
         return ""
     taken = timezone.localtime(in_utc(local), zone)
-    shown = f"{naive:%Y-%m-%d %H:%M}"
+    local_time = f"{naive:%Y-%m-%d %H:%M}"
     if taken.replace(tzinfo=None) != naive:
-        return f"{shown} does not exist in {zone}: taken as {taken:%H:%M %Z}."
-    return f"{shown} comes twice in {zone}: taken as the first, {taken:%H:%M %Z}."
+        return f"{local_time} does not exist in {zone}: taken as {taken:%H:%M %Z}."
+    return f"{local_time} comes twice in {zone}: taken as the first, {taken:%H:%M %Z}."

@@ -192,7 +192,7 @@ class _NumberField(forms.Field):
 
 
 class _DayField(forms.DateField):
-    def to_python(self, value: object) -> date | None:
+    def to_python(self, value: Any) -> date | None:
         return None if is_missing(value) else super().to_python(value)
 
 

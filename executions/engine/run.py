@@ -153,7 +153,8 @@ class NodeVisit:
 
     def known(self, fields: Iterable[str]) -> dict[str, Any]:
         """Those of these fields that the entity has, as they are now."""
-        return {name: self.fields[name] for name in sorted(fields) if name in self.fields}
+        now = self.fields
+        return {name: now[name] for name in sorted(fields) if name in now}
 
     def stage(self, state: str, progress: float | None) -> None:
         self.advance.tell_stage(self.run.execution, state, progress)

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from executions.models.execution import Execution
+from workflows import moments
 from workflows.cuid import LENGTH, new_cuid
 from workflows.models.account_names import account_name, name_of
 
@@ -83,7 +84,7 @@ class BulkOperation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}, asked for at {self.asked_at:%Y-%m-%d %H:%M}"
+        return f"{self.get_kind_display()}, asked for at {moments.shown(self.asked_at)}"
 
     @property
     def asker(self) -> str:

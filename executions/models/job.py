@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from executions.models.step import Step
+from workflows import moments
 
 
 class JobKind(models.TextChoices):
@@ -63,4 +64,4 @@ class Job(models.Model):
         indexes: ClassVar = [models.Index(fields=["due_at"], name="executions_job_due")]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} at {self.due_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.get_kind_display()} at {moments.shown(self.due_at)}"

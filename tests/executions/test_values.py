@@ -10,7 +10,11 @@ from django.test import Client
 from django.urls import reverse
 
 from executions import services as running
+from executions.engine.nodes.http_request import _read
+from executions.engine.nodes.performed import GiveUp
+from executions.engine.outgoing import Answer
 from executions.models import Entity, Execution, Finding
+from executions.services.hooks import NotDeliverable, parsed
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
@@ -23,8 +27,11 @@ from tests.factories import (
 from tests.workflows.api.clients import client_of
 from workflows import services
 from workflows.graph import WorkflowValidationError
+from workflows.jsontext import unstorable_in
 from workflows.models import Version, Workflow
 from workflows.services import graph_problems
+from workflows.services.files import texts
+from workflows.services.files.layout import InvalidFile
 
 pytestmark = pytest.mark.django_db
 
@@ -343,3 +350,23 @@ def test_entity_with_a_number_of_before_can_be_edited():
     row.full_clean()
     row.save()
     assert Finding.objects.get(pk=finding.pk).fields == {"a": 2**53 + 1, "b": 1}
+
+
+@pytest.mark.parametrize("number", INEXACT)
+def test_number_of_a_delivery_an_answer_or_a_file_is_refused_too(number):
+    text = f'{{"n": {number}}}'
+    with pytest.raises(NotDeliverable, match="more digits"):
+        parsed(text.encode())
+    answer = Answer(200, {"content-type": "application/json"}, text.encode())
+    with pytest.raises(GiveUp, match="more digits"):
+        _read(answer, is_saved=True)
+    for raw in (text, f"n: {number}"):
+        assert any("digits" in detail for detail in flaws_of_file(raw.encode()))
+
+
+def flaws_of_file(raw: bytes) -> list[str]:
+    try:
+        found, _ = texts.read(raw)
+    except InvalidFile as refusal:
+        return [str(refusal)]
+    return [detail for _, detail in unstorable_in(found)]

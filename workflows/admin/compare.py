@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 
+from workflows import moments
 from workflows.admin.picture import DRAWN, drawing, label_of, picture, type_title
 from workflows.admin.shown import NOTHING, admin_url, preformatted, row_id
 from workflows.graph.changes import ADDED, CHANGED, REMOVED, Changes, changes, objects
@@ -94,7 +95,7 @@ def _settings(before: Version, after: Version) -> list[Setting]:
             "Entity name": row.get_entity_name_display(),
             "Type": str(row.context_type),
             "Notes": row.notes or NOTHING,
-            "Saved": f"{row.created_at:%Y-%m-%d %H:%M} UTC",
+            "Saved": moments.shown(row.created_at),
             "By": row.author or NOTHING,
             "In force": "yes" if row.in_force else "no",
         }

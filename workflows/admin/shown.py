@@ -11,11 +11,10 @@ from django.db.models import Count, IntegerField, Model, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 
+from workflows import moments
 from workflows.models import AuditEntry, Workflow
 
 NOTHING = "–"
@@ -23,7 +22,7 @@ NOTHING = "–"
 
 def moment(value: datetime | None) -> str:
     """A time for people: in the one format of dates, with its zone; a dash where there is none."""
-    return NOTHING if value is None else date_format(localtime(value), "DATETIME_FORMAT")
+    return NOTHING if value is None else moments.shown(value)
 
 
 def row_id(text: str) -> int | None:

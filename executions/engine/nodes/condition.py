@@ -105,11 +105,12 @@ class Condition(Behaviour):
 
     def enter(self, visit: Visit) -> None:
         """Leave by the branch that holds."""
+        fields = visit.fields
         handle = next(
             (
                 branch["handle"]
                 for branch in visit.node.data["branches"]
-                if rules.holds(branch["rule"], visit.fields)
+                if rules.holds(branch["rule"], fields)
             ),
             DEFAULT,
         )

@@ -60,7 +60,7 @@ def _as_json(row: AuditEntry) -> str:
 def _as_line(row: AuditEntry) -> str:
     who = row.who or "–"
     what = row.get_action_display().lower()
-    line = f"{row.pk}  {row.at:%Y-%m-%d %H:%M:%S}  {who} ({row.face})  {row.kind} {row.cuid}"
+    line = f"{row.pk}  {moments.shown(row.at)}  {who} ({row.face})  {row.kind} {row.cuid}"
     title = row.title if row.title.startswith("“") else f"“{row.title}”"
     line += f" {title}: " if row.title not in ("", row.cuid) else ": "
     if row.refused:
