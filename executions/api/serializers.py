@@ -161,7 +161,7 @@ class OpenStepSerializer(serializers.ModelSerializer[Step]):
     due = serializers.DateTimeField(source="due_at", allow_null=True)
     assignees = AssigneesSerializer()
     unassigned = serializers.BooleanField(
-        help_text="Whether it asks people of whom nobody can do it."
+        help_text="Whether it asks people of whom nobody can do it, or too few can approve it."
     )
     notice = NoticeSerializer(allow_null=True)
     form = FormSerializer(allow_null=True)

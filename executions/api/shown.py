@@ -12,7 +12,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from executions.api.able import NOBODY_CAN
+from executions.api.able import TOO_FEW_CAN
 from executions.engine.manager import graph_of
 from executions.models import OPEN, Execution
 from workflows import instances
@@ -57,7 +57,7 @@ _STEPS = _listed(
     f" {_json('r.draft')}, {_json('r.incident')}, {_json('r.votes')}, {_json('r.asked')},"
     " r.unassigned",
     f"SELECT s.*, {_VOTES} AS votes, {_if_asked(_ASKED)} AS asked,"
-    f" {_if_asked(NOBODY_CAN)} AS unassigned FROM executions_step s WHERE s.execution_id = x.id"
+    f" {_if_asked(TOO_FEW_CAN)} AS unassigned FROM executions_step s WHERE s.execution_id = x.id"
     f" AND s.state IN {OPEN} ORDER BY s.id",
 )
 _CHILDREN = _listed(
