@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.db.models import Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from executions.models import SUBMIT, Step
 from workflows.models import Candidate
@@ -35,11 +35,22 @@ def waiting_for(user: Any) -> QuerySet[Step]:
 
 
 def unassigned() -> QuerySet[Step]:
-    """The open steps that ask people of whom nobody can do them: no active account that may."""
+    """The open steps that ask people of whom too few can do them: active accounts that may.
+
+    One is enough for a form; an approval needs as many as it takes approvals.
+    """
     waiting = Step.objects.for_people()
     in_force = Candidate.objects.filter(version__in_force=True).order_by()
     nobody = in_force.exclude(key__in=answered().values("key")).values("key")
-    return waiting.filter(assignees__in=nobody)
+    able = able_users().values("pk")
+    members = Count("group__user", filter=Q(group__user__in=able), distinct=True)
+    users = Count("user", filter=Q(user__in=able), distinct=True)
+    asked = Candidate.objects.filter(key=OuterRef("key")).order_by().values("key")
+    too_few = in_force.filter(needed__gt=1).filter(
+        needed__gt=Subquery(asked.annotate(able=members + users).values("able"))
+    )
+    # A union, for an OR of both would look at every step that waits.
+    return waiting.filter(assignees__in=nobody.union(too_few.values("key")))
 
 
 def answered(*, users: Collection[int] = (), groups: Collection[int] = ()) -> QuerySet[Candidate]:

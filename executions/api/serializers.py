@@ -181,7 +181,7 @@ class OpenStepSerializer(ShownModelSerializer[Step]):
     due = MomentField(source="due_at", allow_null=True)
     assignees = AssigneesSerializer()
     unassigned = serializers.BooleanField(
-        help_text="Whether it asks people of whom nobody can do it."
+        help_text="Whether it asks people of whom nobody can do it, or too few can approve it."
     )
     notice = NoticeSerializer(allow_null=True)
     form = FormSerializer(allow_null=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from executions.api.able import NOBODY_CAN
+from executions.api.able import TOO_FEW_CAN
 from executions.engine.manager import graph_of
 from executions.engine.stored import FROM_OPEN_STEPS, IS_OPEN
 from executions.models import Execution, may_view_entity
@@ -59,7 +59,7 @@ _STEPS = _listed(
     f" {_json('r.own_draft')}, {_json('r.incident')}, {_json('r.votes')}, {_json('r.asked')},"
     " r.unassigned",
     f"SELECT s.*, {_VOTES} AS votes, {_DRAFT} AS own_draft, {_if_asked(_ASKED)} AS asked,"
-    f" {_if_asked(NOBODY_CAN)} AS unassigned FROM {FROM_OPEN_STEPS} WHERE s.execution_id = x.id"
+    f" {_if_asked(TOO_FEW_CAN)} AS unassigned FROM {FROM_OPEN_STEPS} WHERE s.execution_id = x.id"
     f" AND {IS_OPEN} ORDER BY s.id",
 )
 _CHILDREN = _listed(

@@ -28,11 +28,13 @@ def named_by(node: Any) -> dict[str, Any]:
     }
 
 
-def nodes_of(version: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+def nodes_of(version: Any) -> Iterator[tuple[str, dict[str, Any], int]]:
     nodes = version.source.get("nodes") if isinstance(version.source, dict) else None
     for node in nodes if isinstance(nodes, list) else ():
         if named := named_by(node):
-            yield str(node.get("id")), named
+            needed = node["data"].get("needed")
+            number = min(needed, 10_000) if type(needed) is int and needed > 1 else 1
+            yield str(node.get("id")), named, number
 
 
 def key_of(version: Any, node_id: str) -> str:
@@ -67,7 +69,7 @@ def accounts(apps: Any, db: str, batch: list[Any]) -> dict[tuple[str, str], int]
     Group = apps.get_model("auth", "Group")
     wanted: dict[str, set[str]] = {"groups": set(), "users": set()}
     for version in batch:
-        for _, named in nodes_of(version):
+        for _, named, _ in nodes_of(version):
             for noun, names in named.items():
                 wanted[noun] |= set(names)
     found: dict[tuple[str, str], int] = {}
@@ -89,16 +91,16 @@ def resolve(apps: Any, schema_editor: Any) -> None:
             done = set(stored.values_list("version_id", "node_id"))
             rows = []
             for version in batch:
-                for node_id, named in nodes_of(version):
+                for node_id, named, needed in nodes_of(version):
                     key = key_of(version, node_id)
                     open_steps(apps, db, version, node_id).update(assignees=key)
                     if (version.pk, node_id) in done:
                         continue
                     for noun, names in named.items():
-                        rows += [
-                            candidate(Candidate, version, node_id, key, noun, name, known)
-                            for name in names
-                        ]
+                        for name in names:
+                            row = candidate(Candidate, version, node_id, key, noun, name, known)
+                            row.needed = needed
+                            rows.append(row)
             Candidate.objects.using(db).bulk_create(rows)
 
 
@@ -124,7 +126,7 @@ def name_again(apps: Any, schema_editor: Any) -> None:
     for batch in batches(apps, db):
         with transaction.atomic(using=db):
             for version in batch:
-                for node_id, named in nodes_of(version):
+                for node_id, named, _ in nodes_of(version):
                     text = json.dumps(
                         named, sort_keys=True, separators=(",", ":"), ensure_ascii=False
                     )

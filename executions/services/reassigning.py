@@ -18,7 +18,7 @@ from workflows.database_refusals import translated
 from workflows.guards import unknown_people
 from workflows.models import Candidate
 from workflows.models.audit import Action, attempting, record, told
-from workflows.models.candidate import GROUPS, USERS, Named, resolve, step_key
+from workflows.models.candidate import GROUPS, USERS, Named, needed_by, resolve, step_key
 from workflows.refusals import Attempt, Problem, Refusal
 
 DB = "default"
@@ -114,6 +114,7 @@ def _replace(visit: NodeVisit, chosen: list[Candidate]) -> None:
     step, key = visit.step, step_key(visit.step.cuid)
     Candidate.objects.filter(key=key).delete()
     for row in chosen:
+        row.needed = needed_by(visit.node.data)
         row.version_id = visit.run.execution.version_id
         row.node_id, row.step, row.key = step.node_id, step.cuid, key
     Candidate.objects.bulk_create(chosen)

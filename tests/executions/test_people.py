@@ -203,6 +203,17 @@ class TestUnassigned:
         ada.groups.get().permissions.add(permission)
         assert not flagged(execution)
 
+    def test_an_approval_is_flagged_while_fewer_can_vote_than_it_needs(self) -> None:
+        ada = member("ada", "board")
+        member("bob", "board")
+        execution = voting(groups=["board"], needed=2)
+        assert not flagged(execution)
+        User.objects.filter(pk=ada.pk).update(is_active=False)
+        assert flagged(execution)
+        member("eve")
+        services.reassign(execution, users=["bob", "eve"], node="vote", why="Ada has left")
+        assert not flagged(execution)
+
     def test_a_step_that_asks_everybody_is_not_flagged(self) -> None:
         workflow = WorkflowFactory()
         drawn(workflow, form())

@@ -32,6 +32,7 @@ class Migration(migrations.Migration):
                 ('is_group', models.BooleanField()),
                 ('name', models.TextField()),
                 ('is_unknown', models.BooleanField(default=False)),
+                ('needed', models.PositiveIntegerField(default=1)),
                 ('step', models.CharField(blank=True, default='', max_length=25)),
                 ('key', models.TextField()),
                 ('group', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='auth.group')),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -41,6 +41,7 @@ class Candidate(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False
     )
     is_unknown = models.BooleanField(default=False)
+    needed = models.PositiveIntegerField(default=1)
     step = models.CharField(max_length=LENGTH, blank=True, default="")
     # Steps that ask these candidates hold the same text.
     key = models.TextField()
@@ -104,6 +105,7 @@ class Named:
     is_group: bool
     name: str
     pointer: str = ""
+    needed: int = 1
 
 
 def named_in(source: Any) -> Iterator[Named]:
@@ -119,6 +121,7 @@ def _named_at(node: dict[str, Any], pointer: str) -> Iterator[Named]:
     if found is None:
         return
     where, named = found
+    needed = needed_by(node["data"])
     for key in (GROUPS, USERS):
         names = named.get(key)
         seen: set[str] = set()
@@ -126,7 +129,7 @@ def _named_at(node: dict[str, Any], pointer: str) -> Iterator[Named]:
             if isinstance(name, str) and name not in seen:
                 seen.add(name)
                 at = f"{pointer}{where}/{key}/{place}"
-                yield Named(str(node.get("id")), key == GROUPS, name, at)
+                yield Named(str(node.get("id")), key == GROUPS, name, at, needed)
 
 
 def named_by(type_name: Any, data: Any) -> tuple[str, dict[str, Any]] | None:
@@ -139,6 +142,13 @@ def named_by(type_name: Any, data: Any) -> tuple[str, dict[str, Any]] | None:
     if not isinstance(named, dict) or not (named.get(GROUPS) or named.get(USERS)):
         return None
     return f"/{key}" if key else "", named
+
+
+def needed_by(data: Mapping[str, Any]) -> int:
+    """Return how many of the people a node needs: of an approval the number, else one."""
+    needed = data.get("needed")
+    # Past what a database stores, nobody can fulfil it anyway.
+    return min(needed, 10_000) if type(needed) is int and needed > 1 else 1
 
 
 def resolve(named: Iterable[Named], previous: Any = None) -> list[Candidate]:
@@ -187,7 +197,9 @@ def _accounts(named: Iterable[Named]) -> dict[tuple[bool, str], int]:
 def _candidate(
     named: Named, before: Candidate | None, account: int | None, elsewhere: Candidate | None
 ) -> Candidate:
-    row = Candidate(node_id=named.node_id, is_group=named.is_group, name=named.name)
+    row = Candidate(
+        node_id=named.node_id, is_group=named.is_group, name=named.name, needed=named.needed
+    )
     same = before or (elsewhere if account is None else None)
     if same is not None:
         row.group_id, row.user_id = same.group_id, same.user_id
