@@ -128,6 +128,11 @@ def merge(scenario: Scenario) -> Action:
     return lambda: merge_finding_types(source, scenario.exception)
 
 
+def save_draft(scenario: Scenario) -> Action:
+    execution, user = scenario.start(), UserFactory()
+    return lambda: running.save_draft(execution, node="form", data={}, by=user)
+
+
 def with_row(make: Callable[[Scenario], Any], act: Callable[[Any], Any]) -> Any:
     def prepare(scenario: Scenario) -> Action:
         row = make(scenario)
@@ -150,9 +155,7 @@ SERVICES: dict[str, Callable[[Scenario], Action]] = {
     "submit": with_row(
         Scenario.start, lambda row: running.submit(row, node="form", data={"note": "n"})
     ),
-    "save_draft": with_row(
-        Scenario.start, lambda row: running.save_draft(row, node="form", data={}, by=UserFactory())
-    ),
+    "save_draft": save_draft,
     "vote": with_row(
         voting,
         lambda row: running.vote(row, node="vote", approves=True, by=User.objects.get()),

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,12 @@ def subclasses(of: type) -> Iterator[Any]:
 
 
 def of_product(root: type) -> list[Any]:
-    packages = {"workflows", "executions", "workflows_project"}
+    """Return the classes below this one, in whichever module they are."""
+    for package in ("workflows", "executions"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if "migrations" not in path.parts and path.stem != "__init__":
+                import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    packages = {"workflows", "executions"}
     return [one for one in subclasses(root) if one.__module__.split(".")[0] in packages]
 
 
