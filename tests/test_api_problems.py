@@ -253,6 +253,7 @@ def test_a_viewer_reads_and_writes_nothing(scenario: Scenario) -> None:
         "workflows.view_version",
         "workflows.view_findingtype",
         "executions.view_execution",
+        "executions.view_step",
     )
     execution = scenario.start()
     workflow = f"workflows/{scenario.caller.cuid}/"

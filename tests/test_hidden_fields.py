@@ -17,6 +17,7 @@ from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
     WorkflowFactory,
+    accounts,
     form,
     line,
     user_with,
@@ -68,6 +69,7 @@ def world(settings: Any) -> Execution:
     other = FindingTypeFactory(description=TYPE)
     workflow = WorkflowFactory(entity_name_type=kind, description=WORKFLOW)
     subscribed("https://listener.example/")
+    accounts(groups=["risk"])
     stage: dict[str, Any] = {"id": "stage", "type": "set_state"}
     source = line(form("first", notes=GRAPH), stage, form("second", assignees={"groups": ["risk"]}))
     for notes in (GRAPH, "nothing"):

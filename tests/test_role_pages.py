@@ -104,6 +104,7 @@ PAGES: dict[str, set[str]] = {
     **_told("executions_outgoingdelivery", OPERATORS),
     "executions_outgoingdelivery_redeliver": OPERATORS,
     **_kept("executions_secret", ADMINISTRATORS, ADMINISTRATORS),
+    "executions_secret_revoke": ADMINISTRATORS,
 }
 
 

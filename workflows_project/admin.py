@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from knox.models import AuthToken
 
+from executions.admin.people import GuardedPeople
 from workflows.admin.base.edits import EditAdmin, EditForm
 from workflows.admin.generics import ModelAdmin
 
@@ -25,14 +26,14 @@ class UserForm(EditForm, UserChangeForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class UserAdmin(EditAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(GuardedPeople, EditAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """Users: names, roles and permissions."""
 
     form = UserForm
 
 
 @admin.register(Group)
-class GroupAdmin(EditAdmin, DjangoGroupAdmin):
+class GroupAdmin(GuardedPeople, EditAdmin, DjangoGroupAdmin):
     """Groups and what their members may do."""
 
     form = EditForm

@@ -20,8 +20,14 @@ OPERATIONS: dict[str, str] = {
     "executions_restart": (
         "Start anew from the beginning; what is live is cancelled. Answers the new one."
     ),
-    "executions_retry": "Let a step that has an incident try again.",
-    "executions_skip": "Leave a step that has an incident by the exit that is named.",
+    "executions_retry": (
+        "Retry a step that has an incident, or begin a wait, a webhook or a call again."
+    ),
+    "executions_postpone": (
+        "Move the date of a wait or of a scheduled start, or the deadline of a step."
+    ),
+    "executions_reassign": "Replace the groups and users that an open step asks.",
+    "executions_skip": "Close an open step and go on by the exit that is named.",
     "executions_steps_list": "The history of an execution: its visits to nodes, in their order.",
     "executions_submit": (
         "Submit the form of an open step; answers what stands after all that follows."
@@ -29,6 +35,8 @@ OPERATIONS: dict[str, str] = {
     "executions_wake": "Let a step that sleeps go on before its time.",
     "executions_bulk_cancel": "Cancel each of these.",
     "executions_bulk_retry": "Let a step of each of these try again.",
+    "executions_bulk_skip": "Close an open step of each of these.",
+    "executions_bulk_postpone": "Move the date or the deadline of a step of each of these.",
     "executions_bulk_start": "Start each of these.",
     "executions_mine_list": "The inbox: executions that wait for something that this user may do.",
     "finding_types_list": "What operators call the type of a finding.",
@@ -120,7 +128,10 @@ SCHEMAS: dict[str, str] = {
     "AuditEntry": (
         "Who did what, when, through which face; before and after; what was refused and why."
     ),
+    "Assignees": "The groups and users that a step asks, by the names that they have now.",
     "BulkCancelItem": "What ``cancel`` takes, and the execution.",
+    "BulkPostponeItem": "What ``postpone`` takes, and the execution.",
+    "BulkSkipItem": "What ``skip`` takes, and the execution.",
     "BulkResult": "What came of all of them, in the order of the items.",
     "BulkRetryItem": "What ``retry`` takes, and the execution.",
     "BulkStartItem": "What a start takes.",
@@ -162,7 +173,9 @@ SCHEMAS: dict[str, str] = {
     "RecordType": "A record type.",
     "Result": "What came of an item: an execution, or the problem that its own route would answer.",
     "Rotation": "Nothing else can be asked for.",
-    "Skip": "Which exit a step is left by.",
+    "Postpone": "The time that a step is to wait until, or its new deadline.",
+    "Reassign": "The groups and users that an open step asks from now on, and the reason.",
+    "Skip": "Which exit a step is left by; needed where the node has more than one.",
     "Start": "What to start, and on what.",
     "Step": "A visit to a node.",
     "Submit": "The answers to an open step's form.",

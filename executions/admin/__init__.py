@@ -4,7 +4,6 @@ from executions.admin import (  # noqa: F401
     bulk,
     entity,
     execution,
-    people,
     secret,
     webhook,
     webhook_delivery,

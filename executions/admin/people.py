@@ -1,13 +1,9 @@
-"""Users and groups: Django's pages, which refuse to delete what open steps ask."""
+"""Pages of users and groups that refuse to delete what open steps ask."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.contrib import admin
-from django.contrib.auth import get_user_model
-from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group
 from django.http import HttpRequest
 
 from executions.services.people import cascade_of, refuse_people_deletion
@@ -16,11 +12,6 @@ from workflows.admin.recorded import recorded
 from workflows.admin.refused import as_html
 from workflows.models.audit import Action, told
 from workflows.refusals import Refusal
-
-if TYPE_CHECKING:
-    BaseUserAdmin = UserAdmin[Any]
-else:
-    BaseUserAdmin = UserAdmin
 
 
 class GuardedPeople(ModelAdmin[Any]):
@@ -43,17 +34,3 @@ class GuardedPeople(ModelAdmin[Any]):
                     refusal.attempts = [told(row, Action.DELETED, before=cascade_of(row))]
                     recorded(refusal)
         return gone, counts, lacking, [*protected, *refused]
-
-
-admin.site.unregister(Group)
-admin.site.unregister(get_user_model())
-
-
-@admin.register(Group)
-class GuardedGroupAdmin(GuardedPeople, GroupAdmin):
-    """Groups."""
-
-
-@admin.register(get_user_model())
-class GuardedUserAdmin(GuardedPeople, BaseUserAdmin):
-    """Users."""

@@ -80,8 +80,8 @@ class SecretForm(GuardedForm):
 
     def written_columns(self) -> set[str]:
         """Return the columns to write: of a value that was typed, what keeps it."""
-        kept = {"encrypted", "times_set"} if "value" in self.written else set()
-        return super().written_columns() | kept
+        kept = {"encrypted", "times_set", "previous", "previous_until"}
+        return super().written_columns() | (kept if "value" in self.written else set())
 
 
 @admin.register(Secret)

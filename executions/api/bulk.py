@@ -211,6 +211,7 @@ class BulkActions(Resource):
         needs=OPERATE,
         pagination_class=None,
     )
+    @takes_parameters(edits.DRY_RUN.name)
     def bulk_skip(self, request: Request) -> Response:
         """Skip a step of each of these."""
         return self._each(request, BulkSkipItemSerializer, self._done_by(services.skip))
@@ -228,6 +229,7 @@ class BulkActions(Resource):
         needs=OPERATE,
         pagination_class=None,
     )
+    @takes_parameters(edits.DRY_RUN.name)
     def bulk_postpone(self, request: Request) -> Response:
         """Postpone a step of each of these."""
         return self._each(request, BulkPostponeItemSerializer, self._done_by(services.postpone))

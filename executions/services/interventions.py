@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from executions import guards, wakeups
 from executions.engine.nodes.deadline import DEADLINE
@@ -29,26 +30,22 @@ OUTGOING = (JobKind.MAIL, JobKind.CALL)
 
 
 class ReasonRequired(Refusal):
-    """Say why: the reason is recorded in the audit log."""
-
+    message = _("Say why: the reason is recorded in the audit log.")
     code = "reason_required"
 
 
 class NotSkippable(Refusal):
-    """The step cannot be skipped."""
-
+    message = _("The step cannot be skipped.")
     code = "not_skippable"
 
 
 class NotPostponable(Refusal):
-    """The step has no date and no deadline that could be moved."""
-
+    message = _("The step has no date and no deadline that could be moved.")
     code = "not_postponable"
 
 
 class NotInFuture(Refusal):
-    """The new time is not in the future."""
-
+    message = _("The new time is not in the future.")
     code = "not_in_future"
 
 

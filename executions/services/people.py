@@ -20,8 +20,7 @@ LISTED = 100
 
 
 class PeopleInUse(Refusal):
-    """Open steps ask this group or user, and nobody else can do them."""
-
+    message = _("Open steps ask this group or user, and nobody else can do them.")
     code = "in_use"
 
 

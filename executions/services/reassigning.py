@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import candidates
@@ -25,8 +26,7 @@ DB = "default"
 
 
 class NotReassignable(Refusal):
-    """The step cannot be reassigned like this."""
-
+    message = _("The step cannot be reassigned like this.")
     code = "not_reassignable"
 
 

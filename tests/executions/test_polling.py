@@ -6,13 +6,23 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from executions import services
 from executions.models import Execution, Status
 from tests.executions.engine.test_branches import started
 from tests.executions.test_interventions import approving
-from tests.factories import FindingFactory, UserFactory, WorkflowFactory, call, drawn, form, line
+from tests.factories import (
+    FindingFactory,
+    UserFactory,
+    WorkflowFactory,
+    accounts,
+    call,
+    drawn,
+    form,
+    line,
+)
 from tests.workflows.api.clients import client_of
 from workflows import services as drawing
 
@@ -40,6 +50,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], datetime]:
 @pytest.fixture
 def tree(later: Callable[[], datetime]) -> list[Execution]:
     """A root, its child and that one's child, which waits at a form and then at an approval."""
+    accounts(users=["ada", "bob"])
     kind = WorkflowFactory().entity_name_type
     lowest = WorkflowFactory(entity_name_type=kind)
     approval = {"id": "vote", "type": "approval", "data": {"users": ["ada", "bob"], "needed": 2}}
@@ -84,7 +95,7 @@ def test_child_is_polled_when_somebody_votes_and_nothing_is_decided(
     tree: list[Execution], later: Callable[[], datetime]
 ) -> None:
     *_, lowest = tree
-    ada, bob = UserFactory(username="ada"), UserFactory(username="bob")
+    ada, bob = User.objects.get(username="ada"), User.objects.get(username="bob")
     for node in ("form", "more"):
         services.submit(lowest, node=node, data={"note": "n"})
     since = later()
@@ -123,8 +134,9 @@ def test_draft_is_no_news_of_an_execution(
 
 
 def test_root_is_polled_when_somebody_votes(later: Callable[[], datetime]) -> None:
-    execution = started(approving(users=["ada", "grace"], needed=2))
     user = UserFactory(username="ada")
+    accounts(users=["grace"])
+    execution = started(approving(users=["ada", "grace"], needed=2))
     since = later()
     services.vote(execution, node="vote", approves=True, by=user)
     assert polled(since) == {execution.cuid}

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from executions import services as running
-from executions.engine.nodes.http_request import _read
+from executions.engine.nodes.http_request import _value
 from executions.engine.nodes.performed import GiveUp
 from executions.engine.outgoing import Answer
 from executions.models import Entity, Execution, Finding
@@ -359,7 +359,7 @@ def test_number_of_a_delivery_an_answer_or_a_file_is_refused_too(number):
         parsed(text.encode())
     answer = Answer(200, {"content-type": "application/json"}, text.encode())
     with pytest.raises(GiveUp, match="more digits"):
-        _read(answer, is_saved=True)
+        _value(answer, answer.text())
     for raw in (text, f"n: {number}"):
         assert any("digits" in detail for detail in flaws_of_file(raw.encode()))
 

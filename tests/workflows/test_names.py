@@ -130,7 +130,7 @@ def test_migration_keeps_names_that_were_alike_and_gives_the_first_its_key():
     for row in rows:
         FindingType._base_manager.bulk_create([row])
         FindingType._base_manager.filter(pk=row.pk).update(name_key=None)
-    module = import_module("workflows.migrations.0009_names_alike")
+    module = import_module("workflows.migrations.0008_names_alike")
     with connection.schema_editor() as editor:
         module.fill(apps, editor)
     found = dict(FindingType.objects.values_list("name", "name_key"))

@@ -119,8 +119,11 @@ class MomentField(serializers.DateTimeField):
             self.fail("overflow")
 
     def to_representation(self, value: Any) -> Any:
-        """Return the moment as text."""
-        return None if value is None else moments.in_utc(value).isoformat().replace("+00:00", "Z")
+        """Return the moment as text; one that is stored as text is read first."""
+        moment = moments.read(value) if isinstance(value, str) else value
+        if moment is None:
+            return value
+        return moments.in_utc(moment).isoformat().replace("+00:00", "Z")
 
 
 class CuidField(serializers.SlugRelatedField[Any]):

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from workflows import locks, services
+from workflows.api.base.strict_requests import takes_parameters
 from workflows.api.contexts import ContextActions
 from workflows.api.edits import ALLOW_UNKNOWN, MADE_ONCE, edit, is_asked
 from workflows.api.filters import WorkflowFilter
@@ -170,6 +171,7 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
         parameters=[MAY_IF_MATCH, ALLOW_UNKNOWN, *MADE_ONCE],
         responses={200: DrawnVersionSerializer, 201: DrawnVersionSerializer},
     )
+    @takes_parameters("dry_run", "allow_unknown")
     @edit
     def save_graph(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Save a graph that was drawn from this version: 201 where it has a new number."""

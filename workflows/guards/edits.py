@@ -16,15 +16,13 @@ MISSING: Any = object()
 
 
 class Stale(Refusal):
-    """The value was changed by somebody else after it was read."""
-
     code = "stale"
-    sentence: str | Promise = _("Somebody else has changed this since you opened the page.")
+    message = _("Somebody else has changed this since you opened the page.")
     remedy: str | Promise = _("Compare both values, correct yours if needed, and save again.")
 
     def __init__(self, problems: list[Problem]) -> None:
         remedies = [Remedy("save_again", str(self.remedy))]
-        super().__init__(str(self.sentence), problems=problems, remedies=remedies)
+        super().__init__(problems=problems, remedies=remedies)
 
 
 def is_same(one: Any, other: Any) -> bool:

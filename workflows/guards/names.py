@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from workflows import names
 from workflows.jsontext import quoted
@@ -12,14 +13,14 @@ from workflows.refusals import Problem, Refusal, Remedy
 
 
 class NameInUse(Refusal):
-    """Another record has this name but for case, invisible characters or Unicode form."""
-
+    message = _(
+        "Another record has this name, apart from case, invisible characters or Unicode form."
+    )
     code = "name_in_use"
 
 
 class NameUnseen(Refusal):
-    """A name has a character that is seen."""
-
+    message = _("Write a name that has at least one visible character.")
     code = "name_unseen"
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from workflows.graph import WorkflowValidationError, node_types
 from workflows.jsontext import below
 from workflows.refusals import Problem, Refusal, Remedy
@@ -14,8 +16,7 @@ from workflows.triggers import trigger_kinds
 
 
 class UnknownSecret(Refusal):
-    """A secret that is named here does not exist."""
-
+    message = _("A secret that is named here does not exist.")
     code = "unknown_secret"
 
 
@@ -75,11 +76,20 @@ def unknown_secrets(named: Iterable[Named]) -> list[Problem]:
     ]
 
 
-def refuse_unknown_secrets(source: Any) -> None:
-    """Raises ``graph.WorkflowValidationError`` when a graph names a secret that does not exist."""
-    if problems := unknown_secrets(secrets_in(source)):
+def refuse_unknown_secrets(source: Any, others: Iterable[Problem] = ()) -> None:
+    """Refuse a graph that names a secret which does not exist.
+
+    Args:
+        source: the graph.
+        others: what else is unknown in it.
+
+    Raises:
+        graph.WorkflowValidationError: all of these problems.
+    """
+    problems = [*others, *(unknown := unknown_secrets(secrets_in(source)))]
+    if problems:
         refusal = WorkflowValidationError(problems)
-        refusal.remedies = [_remedy()]
+        refusal.remedies = [_remedy()] if unknown else []
         raise refusal
 
 

@@ -28,8 +28,7 @@ class TypeInUse(Refusal):
 
 
 class InUse(Refusal):
-    """Live executions or active workflows use it."""
-
+    message = _("Live executions or active workflows use it.")
     code = "in_use"
 
 

@@ -172,15 +172,14 @@ def _judge(
     named = list(named_in(source))
     candidates = resolve(named, latest)
     unknown = [] if allow_unknown else guards.unknown_people(named, candidates)
-    unknown += guards.unknown_secrets(guards.secrets_in(source))
     try:
         _judge_calls(workflow, source, graph)
     except WorkflowValidationError as refusal:
+        unknown += guards.unknown_secrets(guards.secrets_in(source))
         if not unknown:
             raise
         raise WorkflowValidationError([*refusal.problems, *unknown]) from None
-    if unknown:
-        raise WorkflowValidationError(unknown)
+    guards.refuse_unknown_secrets(source, unknown)
     return candidates
 
 

@@ -18,7 +18,7 @@ from tests.executions.engine.test_branches import started
 from tests.executions.engine.test_never_stuck import fail_at
 from tests.executions.test_clock import waiting
 from tests.executions.test_interventions import approving, choosing
-from tests.factories import UserFactory
+from tests.factories import UserFactory, accounts
 from tests.workflows.admin.staff import VIEW, page, staff, text, told
 from workflows.models import AuditEntry
 
@@ -60,7 +60,7 @@ def test_who_may_vote_has_two_buttons_and_the_votes_are_shown(operator: Client) 
     ada: Any = UserFactory(username="ada", is_staff=True, is_superuser=True)
     UserFactory(username="grace")
     execution = started(approving(users=["ada", "grace"], needed=2))
-    assert "Waits for “ada”, “grace”." in text(operator.get(page(execution)))
+    assert "Waits for user “ada”, user “grace”." in text(operator.get(page(execution)))
     operator.force_login(ada)
     shown = text(operator.get(page(execution)))
     assert 'value="Approve"' in shown
@@ -81,7 +81,9 @@ def test_who_may_not_vote_is_told_so(operator: Client) -> None:
 
 
 def test_an_approval_that_nobody_can_give_is_skipped_by_a_named_exit(operator: Client) -> None:
-    execution = started(approving(users=["nobody"]))
+    accounts(users=["left"])
+    execution = started(approving(users=["left"]))
+    User.objects.filter(username="left").update(is_active=False)
     shown = asked(operator, execution, "skip")
     assert '<option value="approved">approved</option>' in shown
     assert '<option value="rejected">rejected</option>' in shown
@@ -266,6 +268,7 @@ def test_a_draft_stands_in_the_form(operator: Client, scenario: Scenario) -> Non
 
 def test_the_list_can_show_only_what_waits_for_me(operator: Client, scenario: Scenario) -> None:
     execution = scenario.start()
+    accounts(users=["ada"])
     other = started(approving(users=["ada"]))
     shown = text(operator.get(reverse("admin:executions_execution_changelist"), {"mine": "yes"}))
     assert execution.cuid in shown

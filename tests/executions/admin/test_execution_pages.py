@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
@@ -17,6 +16,7 @@ from tests.factories import (
     InventoryModelFactory,
     RecordTypeFactory,
     WorkflowFactory,
+    accounts,
     call,
     drawn,
     form,
@@ -293,11 +293,11 @@ class TestSubmit:
         assert Entity.objects.get(pk=execution.entity_id).fields == {"note": "last"}
 
     def test_a_step_that_is_assigned_to_others(self, scenario: Scenario) -> None:
-        Group.objects.create(name="Reviewers")
+        accounts(groups=["Reviewers"], users=["alice"])
         execution = started(assignees={"groups": ["Reviewers"], "users": ["alice"]})
         client, step = staff(*MAY), open_step(execution)
         shown = text(client.get(page(execution)))
-        assert "Assigned to group “Reviewers”, “alice”." in shown
+        assert "Assigned to group “Reviewers”, user “alice”." in shown
         assert f"{step.cuid}-note" not in shown
         response = submit(client, execution, step, note="mine")
         assert response.status_code == 200

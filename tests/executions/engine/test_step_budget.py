@@ -84,10 +84,10 @@ class TestStart:
 
     def test_start_goes_on_when_it_is_skipped_on_other_fields(self) -> None:
         execution = started(looping("start>mark"), again=True)
-        services.skip(execution, node="start")
+        services.skip(execution, node="start", why="w")
         require_undone(execution, "start", again=True)
         set_fields(execution)
-        assert services.skip(execution, node="start").status == Status.COMPLETED
+        assert services.skip(execution, node="start", why="w").status == Status.COMPLETED
 
     def test_start_is_cancelled_when_an_operator_gives_up(self) -> None:
         execution = started(looping("start>mark"), again=True)
@@ -149,7 +149,7 @@ class TestSubmit:
         services.submit(execution, node="form", data={"again": True})
         services.submit(execution, node="far", data={})
         assert standing(execution) == {"form"}
-        services.skip(execution, node="form")
+        services.skip(execution, node="form", why="w")
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
 
@@ -189,7 +189,10 @@ class TestOthers:
         step = require_undone(execution, "vote", again=True)
         assert step.votes.count() == 1
         set_fields(execution)
-        assert services.skip(execution, node="vote", handle="approved").status == Status.COMPLETED
+        assert (
+            services.skip(execution, node="vote", handle="approved", why="w").status
+            == Status.COMPLETED
+        )
 
     def test_retried_call_leaves_no_child_when_the_callee_loops(self) -> None:
         caller = WorkflowFactory()
