@@ -18,7 +18,10 @@ _NOTE = "INSERT INTO executions_peoplechange (at) VALUES (CURRENT_TIMESTAMP)"
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """One event on a table; ``when`` is its condition, for which the event is looked at by row."""
+    """One event on the rows of a table; ``when`` is its condition.
+
+    By row, not by statement: a statement that finds no row changes nothing.
+    """
 
     name: str
     table: str
@@ -28,7 +31,6 @@ class _Change:
     def declare(self) -> None:
         name, on = f"executions_{self.name}", f"AFTER {self.event} ON {self.table}"
         condition = f" WHEN ({self.when})" if self.when else ""
-        each = "ROW" if self.when else "STATEMENT"
         tell(
             Told(
                 name,
@@ -38,7 +40,7 @@ class _Change:
                 postgresql=(
                     f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql"
                     f" AS $$ BEGIN {_NOTE}; RETURN NULL; END $$",
-                    f"CREATE OR REPLACE TRIGGER {name} {on} FOR EACH {each}{condition}"
+                    f"CREATE OR REPLACE TRIGGER {name} {on} FOR EACH ROW{condition}"
                     f" EXECUTE FUNCTION {name}()",
                 ),
             )
