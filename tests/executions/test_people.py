@@ -214,6 +214,14 @@ class TestUnassigned:
         services.reassign(execution, users=["bob", "eve"], node="vote", why="Ada has left")
         assert not flagged(execution)
 
+    def test_an_account_that_is_asked_twice_counts_once(self) -> None:
+        member("ada", "board", "risk")
+        asked_twice = voting(groups=["board"], users=["ada"], needed=2)
+        in_two_groups = voting(groups=["board", "risk"], needed=2)
+        assert flagged(asked_twice) and flagged(in_two_groups)
+        member("bob", "board")
+        assert not flagged(asked_twice) and not flagged(in_two_groups)
+
     def test_a_step_that_asks_everybody_is_not_flagged(self) -> None:
         workflow = WorkflowFactory()
         drawn(workflow, form())
@@ -402,8 +410,9 @@ class TestVotes:
             lambda who: User.objects.filter(pk=who.pk).update(is_active=False),
             lambda who: who.groups.clear(),
             lambda who: who.delete(),
+            lambda who: who.user_permissions.clear(),
         ],
-        ids=["deactivated", "leaves the group", "deleted"],
+        ids=["deactivated", "leaves the group", "deleted", "loses the permission"],
     )
     def test_votes_are_counted_again_when_a_voter_leaves(self, leave: Any) -> None:
         ada, bob, eve = (member(name, "board") for name in ("ada", "bob", "eve"))
@@ -415,6 +424,25 @@ class TestVotes:
         call_command("run_due", verbosity=0)
         assert (status(every), status(two)) == (Status.COMPLETED, Status.FAILED)
         assert not PeopleChange.objects.exists()
+
+    def test_votes_are_counted_again_when_a_permission_is_taken(self) -> None:
+        ada, chief = member("ada"), User.objects.create_superuser("chief")
+        eve = member("eve", "clerks", may_submit=False)
+        clerks = eve.groups.get()
+        clerks.permissions.add(Permission.objects.get(codename="submit_execution"))
+        execution = voting(users=["ada", "eve", "chief"], needed="all")
+        vote(execution, ada)
+        User.objects.filter(pk=chief.pk).update(is_superuser=False)
+        assert services.count_votes_again() == 0
+        clerks.permissions.clear()
+        assert services.count_votes_again() == 1
+        assert status(execution) == Status.COMPLETED
+
+    def test_who_may_not_vote_is_not_waited_for(self) -> None:
+        ada = member("ada", "board")
+        member("observer", "board", may_submit=False)
+        execution = voting(groups=["board"], needed="all")
+        assert vote(execution, ada).status == Status.COMPLETED
 
     def test_nobody_approves_nothing_when_all_have_left(self) -> None:
         ada = member("ada", "board")

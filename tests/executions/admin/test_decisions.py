@@ -18,7 +18,7 @@ from tests.executions.engine.test_branches import started
 from tests.executions.engine.test_never_stuck import fail_at
 from tests.executions.test_clock import waiting
 from tests.executions.test_interventions import approving, choosing
-from tests.factories import UserFactory, accounts
+from tests.factories import UserFactory, accounts, voter
 from tests.workflows.admin.staff import VIEW, page, staff, text, told
 from workflows.models import AuditEntry
 
@@ -58,7 +58,7 @@ def operator() -> Client:
 
 def test_who_may_vote_has_two_buttons_and_the_votes_are_shown(operator: Client) -> None:
     ada: Any = UserFactory(username="ada", is_staff=True, is_superuser=True)
-    UserFactory(username="grace")
+    voter("grace")
     execution = started(approving(users=["ada", "grace"], needed=2))
     assert "Waits for user “ada”, user “grace”." in text(operator.get(page(execution)))
     operator.force_login(ada)
