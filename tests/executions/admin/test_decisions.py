@@ -219,6 +219,20 @@ def test_a_step_that_was_done_meanwhile_is_told_on_the_execution(
     assert "nothing can be done to it any more" in told(response)[0]
 
 
+@pytest.mark.parametrize("name", ["skip", "retry", "wake", "postpone"])
+@pytest.mark.parametrize("sent", [{}, {"note": "a\x00", "until": "soon"}], ids=["blank", "wrong"])
+def test_a_wrong_form_for_a_step_that_was_done_meanwhile_changes_nothing(
+    operator: Client, name: str, sent: dict[str, str]
+) -> None:
+    execution = started(waiting(interval="P1D"))
+    step = execution.steps.open().get()
+    services.skip(execution, node="sleep", why="done meanwhile")
+    args = [execution.pk, step.cuid, name]
+    response = operator.post(reverse("admin:executions_execution_decide", args=args), sent)
+    assert response.status_code == 302
+    assert told(response)
+
+
 @pytest.mark.parametrize("name", ["skip", "retry", "postpone"])
 def test_a_participant_does_not_move_an_execution_on(name: str) -> None:
     execution = started(waiting(interval="P1D"))
