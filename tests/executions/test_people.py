@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.apps import apps
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import CommandError, call_command
-from django.db import connection, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -278,6 +280,26 @@ class TestDeletion:
         assert type(row).objects.filter(pk=row.pk).exists()
         assert execution.cuid in answer.content.decode()
         assert AuditEntry.objects.filter(refused=True, code="in_use").count() == 1
+
+    @pytest.mark.parametrize("error", [PeopleInUse(), IntegrityError("foreign key")])
+    @pytest.mark.parametrize("selected", [False, True])
+    def test_the_admin_shows_what_refuses_a_deletion_after_it_was_judged(
+        self, selected: bool, error: Exception, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        group = Group.objects.create(name="risk")
+        monkeypatch.setattr("executions.signals.refuse_people_deletion", Mock(side_effect=error))
+        browser = Browser()
+        browser.force_login(user_in("administrator", is_staff=True))
+        if selected:
+            url = reverse("admin:auth_group_changelist")
+            sent = {"action": "delete_selected", "_selected_action": [group.pk], "post": "yes"}
+        else:
+            url, sent = reverse("admin:auth_group_delete", args=[group.pk]), {"post": "yes"}
+        answer = browser.post(url, sent)
+        assert (answer.status_code, answer["Location"]) == (302, url)
+        assert Group.objects.filter(pk=group.pk).exists() and not LogEntry.objects.exists()
+        shown = [str(one) for one in browser.get(url).context["messages"]]
+        assert len(shown) == 1 and "deleted successfully" not in shown[0]
 
     def test_a_group_is_deleted_where_others_remain(self) -> None:
         member("ada", "risk")
