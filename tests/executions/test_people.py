@@ -603,6 +603,17 @@ class TestDamage:
         (row,) = rows(on(workflow))
         assert row.group_id == group.pk
 
+    def test_a_candidate_with_another_number_is_found_and_keeps_its_account(self) -> None:
+        member("ada", "board")
+        execution = voting(groups=["board"], needed=2)
+        Group.objects.filter(name="board").update(name="committee")
+        Candidate.objects.update(needed=1)
+        assert not flagged(execution)
+        assert repaired() == ["L9"]
+        assert flagged(execution)
+        (row,) = rows(execution, "vote")
+        assert row.group == Group.objects.get(name="committee")
+
     @pytest.mark.parametrize("key", ["", '{"users":["eve"]}', '{"step":"c0"}'])
     def test_a_step_that_asks_others_asks_those_of_its_version_again(self, key: str) -> None:
         ada = member("ada", "risk")
