@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
+from executions.engine.nodes.assignees import able_users, through
 from executions.models import SUBMIT, Step
 from workflows.models import Candidate
 
@@ -43,11 +43,15 @@ def unassigned() -> QuerySet[Step]:
     in_force = Candidate.objects.filter(version__in_force=True).order_by()
     nobody = in_force.exclude(key__in=answered().values("key")).values("key")
     able = able_users().values("pk")
-    members = Count("group__user", filter=Q(group__user__in=able), distinct=True)
-    users = Count("user", filter=Q(user__in=able), distinct=True)
+    # One account that is named twice, or in two of the groups, can give one approval.
+    number = Count(
+        Coalesce("group__user", "user"),
+        filter=Q(group__user__in=able) | Q(user__in=able),
+        distinct=True,
+    )
     asked = Candidate.objects.filter(key=OuterRef("key")).order_by().values("key")
     too_few = in_force.filter(needed__gt=1).filter(
-        needed__gt=Subquery(asked.annotate(able=members + users).values("able"))
+        needed__gt=Subquery(asked.annotate(able=number).values("able"))
     )
     # A union, for an OR of both would look at every step that waits.
     return waiting.filter(assignees__in=nobody.union(too_few.values("key")))
@@ -60,22 +64,6 @@ def answered(*, users: Collection[int] = (), groups: Collection[int] = ()) -> Qu
         users, groups: the ids of accounts that are about to go, which do not count.
     """
     able = able_users().exclude(pk__in=users).values("pk")
-    members = _through("groups").filter(user__in=able).exclude(group__in=groups)
+    members = through("groups").filter(user__in=able).exclude(group__in=groups)
     rows: QuerySet[Candidate] = Candidate.objects.order_by()
     return rows.filter(Q(user__in=able) | Q(group__in=members.values("group_id")))
-
-
-def able_users() -> QuerySet[Any]:
-    """The active accounts that may fill in forms and vote."""
-    app, codename = SUBMIT.split(".")
-    may = Permission.objects.filter(content_type__app_label=app, codename=codename).values("pk")
-    own = _through("user_permissions").filter(permission__in=may).values("user_id")
-    by_group = _through("groups").filter(group__permissions__in=may).values("user_id")
-    users = get_user_model()._default_manager.filter(is_active=True).order_by()
-    return users.filter(Q(is_superuser=True) | Q(pk__in=own) | Q(pk__in=by_group))
-
-
-def _through(name: str) -> QuerySet[Any]:
-    field: Any = get_user_model()._meta.get_field(name)
-    rows: QuerySet[Any] = field.remote_field.through._default_manager.order_by()
-    return rows

@@ -1,6 +1,7 @@
 """Triggers that note when those who may vote have changed, whoever changes them, raw SQL too.
 
-An account is activated or deactivated, joins or leaves a group, or a candidate loses its account.
+An account is activated or deactivated, joins or leaves a group, or is granted or loses a
+permission, alone or with a group, or a candidate loses its account.
 The background then counts the open votes again (``services.count_votes_again``).
 """
 
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 
 from workflows.seals import Told, tell
 
@@ -52,9 +54,16 @@ def declare() -> None:
     user = get_user_model()
     groups: Any = user._meta.get_field("groups")
     members = groups.remote_field.through._meta.db_table
-    active = "OLD.is_active <> NEW.is_active"
+    permissions: Any = user._meta.get_field("user_permissions")
+    granted = permissions.remote_field.through._meta.db_table
+    by_group = Group.permissions.through._meta.db_table
+    active = "OLD.is_active <> NEW.is_active OR OLD.is_superuser <> NEW.is_superuser"
     for change in (
-        _Change("user_activity", user._meta.db_table, "UPDATE OF is_active", active),
+        _Change("user_activity", user._meta.db_table, "UPDATE OF is_active, is_superuser", active),
+        _Change("permission_granted", granted, "INSERT"),
+        _Change("permission_taken", granted, "DELETE"),
+        _Change("group_permission_granted", by_group, "INSERT"),
+        _Change("group_permission_taken", by_group, "DELETE"),
         _Change("member_joins", members, "INSERT"),
         _Change("member_leaves", members, "DELETE"),
         _Change("candidate_changes", "workflows_candidate", "UPDATE OF group_id, user_id"),

@@ -120,6 +120,13 @@ def accounts(*, users: Iterable[str] = (), groups: Iterable[str] = ()) -> None:
         Group.objects.get_or_create(name=name)
 
 
+def voter(name: str) -> User:
+    """A new user who may fill in forms and vote."""
+    user = UserFactory(username=name)
+    user.user_permissions.add(Permission.objects.get(codename="submit_execution"))
+    return user
+
+
 def form(node_id: str = "form", *fields: dict[str, Any], **data: Any) -> dict[str, Any]:
     """A ``user_action`` node; without fields it asks for a note."""
     asked = list(fields) or [{"name": "note", "type": "text", "required": True}]

@@ -57,6 +57,9 @@ def _flaws(version: Version, rows: list[Candidate], known: set[tuple[bool, str]]
         there[place] = row
         if row.is_unknown and (row.is_group, row.name) in known:
             yield Flaw(one, row, f"Its candidate {_shown(one)} exists, but is not asked.")
+        elif row.needed != one.needed:
+            detail = f"Its candidate {_shown(one)} is one of {row.needed} needed, not {one.needed}."
+            yield Flaw(one, row, detail)
     for place, one in named.items():
         if place not in there:
             yield Flaw(one, None, f"It names {_shown(one)}, but has no candidate for it.")

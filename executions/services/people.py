@@ -9,7 +9,8 @@ from django.contrib.auth.models import Group
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from executions.inbox import able_users, answered
+from executions.engine.nodes.assignees import able_users
+from executions.inbox import answered
 from executions.models import FOR_PEOPLE, LIVE, Execution, Step, StepState
 from workflows.guards import blocking_executions, count
 from workflows.models import Candidate

@@ -28,7 +28,7 @@ from tests.concurrency.schedule import (
     unlocked_fixture,  # noqa: F401  the fixture that the tests ask for
 )
 from tests.conftest import Scenario
-from tests.factories import UserFactory, WorkflowFactory, drawn, form
+from tests.factories import UserFactory, WorkflowFactory, drawn, form, voter
 from workflows import services
 from workflows.locks import Contention
 from workflows.models import PendingChange, Workflow
@@ -58,7 +58,7 @@ class Forked:
     """An execution with a form on one branch, three other things on others, a form behind all."""
 
     def __init__(self, scenario: Scenario) -> None:
-        self.voter = UserFactory(username="voter")
+        self.voter = voter("voter")
         workflow = WorkflowFactory(entity_name_type=scenario.limitation)
         branches = [
             form("a", {"name": "a", "type": "text"}),

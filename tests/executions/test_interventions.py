@@ -14,7 +14,7 @@ from tests.conftest import Scenario
 from tests.executions.engine.test_branches import condition, source, standing, started
 from tests.executions.engine.test_never_stuck import ONE_FORM, fail_at
 from tests.executions.test_clock import last, waiting
-from tests.factories import UserFactory, call, drawn, form
+from tests.factories import UserFactory, call, drawn, form, voter
 from workflows import services as drawing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
@@ -45,7 +45,7 @@ def approving(**data: Any) -> dict[str, Any]:
 class TestApproval:
     @pytest.fixture
     def people(self) -> list[Any]:
-        return [UserFactory(username=name) for name in ("ada", "grace", "linus")]
+        return [voter(name) for name in ("ada", "grace", "linus")]
 
     def vote(self, execution: Execution, user: Any, approves: bool, **more: Any) -> Execution:
         return services.vote(execution, node="vote", approves=approves, by=user, **more)

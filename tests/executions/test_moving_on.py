@@ -23,7 +23,7 @@ from tests.executions.engine.test_branches import DIAMOND, standing, started, su
 from tests.executions.engine.test_http_request import calling
 from tests.executions.test_clock import last, later, waiting
 from tests.executions.test_interventions import approving
-from tests.factories import UserFactory, WorkflowFactory, drawn, form, line
+from tests.factories import UserFactory, WorkflowFactory, drawn, form, line, voter
 from workflows.models import AuditEntry
 
 pytestmark = [
@@ -93,7 +93,7 @@ class TestSkip:
         assert (entry.action, entry.who, entry.why) == ("skipped", "ada", WHY)
 
     def test_skip_of_an_approval_keeps_its_votes(self) -> None:
-        ada, grace = UserFactory(username="ada"), UserFactory(username="grace")
+        ada, grace = voter("ada"), voter("grace")
         execution = started(approving(users=["ada", "grace"], needed="all"))
         services.vote(execution, node="vote", approves=True, by=ada, notes="fine")
         grace.is_active = False

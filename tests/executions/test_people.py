@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.apps import apps
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import CommandError, call_command
-from django.db import connection, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -214,6 +216,14 @@ class TestUnassigned:
         services.reassign(execution, users=["bob", "eve"], node="vote", why="Ada has left")
         assert not flagged(execution)
 
+    def test_an_account_that_is_asked_twice_counts_once(self) -> None:
+        member("ada", "board", "risk")
+        asked_twice = voting(groups=["board"], users=["ada"], needed=2)
+        in_two_groups = voting(groups=["board", "risk"], needed=2)
+        assert flagged(asked_twice) and flagged(in_two_groups)
+        member("bob", "board")
+        assert not flagged(asked_twice) and not flagged(in_two_groups)
+
     def test_a_step_that_asks_everybody_is_not_flagged(self) -> None:
         workflow = WorkflowFactory()
         drawn(workflow, form())
@@ -270,6 +280,26 @@ class TestDeletion:
         assert type(row).objects.filter(pk=row.pk).exists()
         assert execution.cuid in answer.content.decode()
         assert AuditEntry.objects.filter(refused=True, code="in_use").count() == 1
+
+    @pytest.mark.parametrize("error", [PeopleInUse(), IntegrityError("foreign key")])
+    @pytest.mark.parametrize("selected", [False, True])
+    def test_the_admin_shows_what_refuses_a_deletion_after_it_was_judged(
+        self, selected: bool, error: Exception, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        group = Group.objects.create(name="risk")
+        monkeypatch.setattr("executions.signals.refuse_people_deletion", Mock(side_effect=error))
+        browser = Browser()
+        browser.force_login(user_in("administrator", is_staff=True))
+        if selected:
+            url = reverse("admin:auth_group_changelist")
+            sent = {"action": "delete_selected", "_selected_action": [group.pk], "post": "yes"}
+        else:
+            url, sent = reverse("admin:auth_group_delete", args=[group.pk]), {"post": "yes"}
+        answer = browser.post(url, sent)
+        assert (answer.status_code, answer["Location"]) == (302, url)
+        assert Group.objects.filter(pk=group.pk).exists() and not LogEntry.objects.exists()
+        shown = [str(one) for one in browser.get(url).context["messages"]]
+        assert len(shown) == 1 and "deleted successfully" not in shown[0]
 
     def test_a_group_is_deleted_where_others_remain(self) -> None:
         member("ada", "risk")
@@ -402,8 +432,9 @@ class TestVotes:
             lambda who: User.objects.filter(pk=who.pk).update(is_active=False),
             lambda who: who.groups.clear(),
             lambda who: who.delete(),
+            lambda who: who.user_permissions.clear(),
         ],
-        ids=["deactivated", "leaves the group", "deleted"],
+        ids=["deactivated", "leaves the group", "deleted", "loses the permission"],
     )
     def test_votes_are_counted_again_when_a_voter_leaves(self, leave: Any) -> None:
         ada, bob, eve = (member(name, "board") for name in ("ada", "bob", "eve"))
@@ -415,6 +446,25 @@ class TestVotes:
         call_command("run_due", verbosity=0)
         assert (status(every), status(two)) == (Status.COMPLETED, Status.FAILED)
         assert not PeopleChange.objects.exists()
+
+    def test_votes_are_counted_again_when_a_permission_is_taken(self) -> None:
+        ada, chief = member("ada"), User.objects.create_superuser("chief")
+        eve = member("eve", "clerks", may_submit=False)
+        clerks = eve.groups.get()
+        clerks.permissions.add(Permission.objects.get(codename="submit_execution"))
+        execution = voting(users=["ada", "eve", "chief"], needed="all")
+        vote(execution, ada)
+        User.objects.filter(pk=chief.pk).update(is_superuser=False)
+        assert services.count_votes_again() == 0
+        clerks.permissions.clear()
+        assert services.count_votes_again() == 1
+        assert status(execution) == Status.COMPLETED
+
+    def test_who_may_not_vote_is_not_waited_for(self) -> None:
+        ada = member("ada", "board")
+        member("observer", "board", may_submit=False)
+        execution = voting(groups=["board"], needed="all")
+        assert vote(execution, ada).status == Status.COMPLETED
 
     def test_nobody_approves_nothing_when_all_have_left(self) -> None:
         ada = member("ada", "board")
@@ -552,6 +602,17 @@ class TestDamage:
         assert repaired() == ["L9"]
         (row,) = rows(on(workflow))
         assert row.group_id == group.pk
+
+    def test_a_candidate_with_another_number_is_found_and_keeps_its_account(self) -> None:
+        member("ada", "board")
+        execution = voting(groups=["board"], needed=2)
+        Group.objects.filter(name="board").update(name="committee")
+        Candidate.objects.update(needed=1)
+        assert not flagged(execution)
+        assert repaired() == ["L9"]
+        assert flagged(execution)
+        (row,) = rows(execution, "vote")
+        assert row.group == Group.objects.get(name="committee")
 
     @pytest.mark.parametrize("key", ["", '{"users":["eve"]}', '{"step":"c0"}'])
     def test_a_step_that_asks_others_asks_those_of_its_version_again(self, key: str) -> None:

@@ -22,6 +22,7 @@ from tests.factories import (
     drawn,
     form,
     line,
+    voter,
 )
 from tests.workflows.api.clients import client_of
 from workflows import services as drawing
@@ -50,7 +51,8 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], datetime]:
 @pytest.fixture
 def tree(later: Callable[[], datetime]) -> list[Execution]:
     """A root, its child and that one's child, which waits at a form and then at an approval."""
-    accounts(users=["ada", "bob"])
+    for name in ("ada", "bob"):
+        voter(name)
     kind = WorkflowFactory().entity_name_type
     lowest = WorkflowFactory(entity_name_type=kind)
     approval = {"id": "vote", "type": "approval", "data": {"users": ["ada", "bob"], "needed": 2}}
@@ -134,7 +136,7 @@ def test_draft_is_no_news_of_an_execution(
 
 
 def test_root_is_polled_when_somebody_votes(later: Callable[[], datetime]) -> None:
-    user = UserFactory(username="ada")
+    user = voter("ada")
     accounts(users=["grace"])
     execution = started(approving(users=["ada", "grace"], needed=2))
     since = later()

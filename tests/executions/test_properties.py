@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from executions import background, integrity, services
 from executions.models import LIVE, Execution, Job, Step, StepState
 from tests.executions.drawings import VOTER, Block, Drawn, blocks
-from tests.factories import FindingFactory, FindingTypeFactory, UserFactory, WorkflowFactory
+from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, voter
 from workflows import services as drawing
 from workflows.models import Workflow
 from workflows.refusals import Refusal
@@ -38,7 +38,7 @@ class World:
             self.save(workflow, block)
             self.workflows.append(workflow)
         self.voter = get_user_model().objects.filter(username=VOTER).first()
-        self.voter = self.voter or UserFactory(username=VOTER)
+        self.voter = self.voter or voter(VOTER)
         self.root = self.start(self.workflows[-1])
         self.others: list[Execution] = []
 

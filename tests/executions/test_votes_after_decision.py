@@ -14,7 +14,7 @@ from executions import services
 from executions.models import Execution
 from tests.executions.engine.test_branches import started
 from tests.executions.test_interventions import approving
-from tests.factories import UserFactory
+from tests.factories import voter
 from tests.workflows.admin.staff import VIEW, page, staff, text
 from tests.workflows.api.clients import client_of
 from workflows.models import AuditEntry
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
 @pytest.fixture
 def people() -> list[User]:
-    return [UserFactory(username=name) for name in ("ada", "grace")]
+    return [voter(name) for name in ("ada", "grace")]
 
 
 def vote(execution: Execution, user: User, notes: str, *, approves: bool = True) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.db.models import Q, QuerySet
 
 from executions.engine.nodes.behaviour import Person
-from executions.models import Step
+from executions.models import SUBMIT, Step
 from workflows.graph import Node
 from workflows.models.candidate import Candidate, named_by, node_key, step_key
 
@@ -62,14 +63,30 @@ def is_among(key: str, user: Person) -> bool:
     return Candidate.objects.filter(mine, key=key).exists()
 
 
+def able_users() -> QuerySet[Any]:
+    """The active accounts that may fill in forms and vote."""
+    app, codename = SUBMIT.split(".")
+    may = Permission.objects.filter(content_type__app_label=app, codename=codename).values("pk")
+    own = through("user_permissions").filter(permission__in=may).values("user_id")
+    by_group = through("groups").filter(group__permissions__in=may).values("user_id")
+    users = get_user_model()._default_manager.filter(is_active=True).order_by()
+    return users.filter(Q(is_superuser=True) | Q(pk__in=own) | Q(pk__in=by_group))
+
+
+def through(name: str) -> QuerySet[Any]:
+    """Return the rows between users and what this field of theirs names."""
+    field: Any = get_user_model()._meta.get_field(name)
+    rows: QuerySet[Any] = field.remote_field.through._default_manager.order_by()
+    return rows
+
+
 def voters(key: str) -> set[int]:
-    """Return the ids of the accounts that may vote now: the candidates who can log in."""
+    """Return the ids of the accounts that may vote now: the candidates who can log in and may."""
     rows = Candidate.objects.filter(key=key)
     among = Q(pk__in=rows.filter(user__isnull=False).values("user")) | Q(
         groups__in=rows.filter(group__isnull=False).values("group")
     )
-    users = get_user_model()._default_manager.filter(is_active=True)
-    return set(users.filter(among).values_list("pk", flat=True))
+    return set(able_users().filter(among).values_list("pk", flat=True))
 
 
 def may_submit(key: str, user: Person) -> bool:

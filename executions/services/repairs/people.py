@@ -29,6 +29,10 @@ def mend_candidates(workflow_ids: list[int], report: Report) -> None:
 
 def _mend(version: Version, flaw: Flaw) -> None:
     if flaw.candidate is not None:
+        if flaw.is_named and not flaw.candidate.is_unknown:
+            # The account is sound, whatever its name is now.
+            Candidate.objects.filter(pk=flaw.candidate.pk).update(needed=flaw.named.needed)
+            return
         Candidate.objects.filter(pk=flaw.candidate.pk).delete()
     if not flaw.is_named:
         return

@@ -18,7 +18,7 @@ from tests.executions.engine.test_branches import started
 from tests.executions.engine.test_never_stuck import fail_at
 from tests.executions.test_clock import waiting
 from tests.executions.test_interventions import approving, choosing
-from tests.factories import UserFactory, accounts
+from tests.factories import UserFactory, accounts, voter
 from tests.workflows.admin.staff import VIEW, page, staff, text, told
 from workflows.models import AuditEntry
 
@@ -58,7 +58,7 @@ def operator() -> Client:
 
 def test_who_may_vote_has_two_buttons_and_the_votes_are_shown(operator: Client) -> None:
     ada: Any = UserFactory(username="ada", is_staff=True, is_superuser=True)
-    UserFactory(username="grace")
+    voter("grace")
     execution = started(approving(users=["ada", "grace"], needed=2))
     assert "Waits for user “ada”, user “grace”." in text(operator.get(page(execution)))
     operator.force_login(ada)
@@ -217,6 +217,20 @@ def test_a_step_that_was_done_meanwhile_is_told_on_the_execution(
     response = operator.post(address, {"note": "too late"})
     assert response.status_code == 302
     assert "nothing can be done to it any more" in told(response)[0]
+
+
+@pytest.mark.parametrize("name", ["skip", "retry", "wake", "postpone"])
+@pytest.mark.parametrize("sent", [{}, {"note": "a\x00", "until": "soon"}], ids=["blank", "wrong"])
+def test_a_wrong_form_for_a_step_that_was_done_meanwhile_changes_nothing(
+    operator: Client, name: str, sent: dict[str, str]
+) -> None:
+    execution = started(waiting(interval="P1D"))
+    step = execution.steps.open().get()
+    services.skip(execution, node="sleep", why="done meanwhile")
+    args = [execution.pk, step.cuid, name]
+    response = operator.post(reverse("admin:executions_execution_decide", args=args), sent)
+    assert response.status_code == 302
+    assert told(response)
 
 
 @pytest.mark.parametrize("name", ["skip", "retry", "postpone"])

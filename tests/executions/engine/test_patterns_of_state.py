@@ -20,7 +20,7 @@ from tests.executions.engine.test_patterns import (
     setting,
     with_callee,
 )
-from tests.factories import FindingFactory, UserFactory, WorkflowFactory
+from tests.factories import FindingFactory, WorkflowFactory, voter
 from workflows import services as drawing
 from workflows.graph import WorkflowValidationError
 
@@ -137,7 +137,7 @@ class TestState:
             "end": "end",
         }
         drawn = source(nodes, "start>vote", "vote.approved>a", "vote.rejected>b", "a>end", "b>end")
-        ada = UserFactory(username="ada")
+        ada = voter("ada")
         execution = started(drawn)
         assert standing(execution) == {"vote"}, "nothing is decided by data"
         services.vote(execution, node="vote", approves=approves, by=ada)

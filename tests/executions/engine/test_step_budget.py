@@ -11,7 +11,7 @@ from django.utils import timezone
 from executions import background, services
 from executions.models import LIVE, Entity, Execution, Job, Status, Step
 from tests.executions.engine.test_branches import source, standing, started
-from tests.factories import FindingFactory, UserFactory, WorkflowFactory, call
+from tests.factories import FindingFactory, UserFactory, WorkflowFactory, call, voter
 from workflows import services as drawing
 
 pytestmark = [
@@ -181,7 +181,7 @@ class TestOthers:
         assert services.wake(execution, node="wait").status == Status.COMPLETED
 
     def test_vote_is_kept_when_it_sets_the_execution_looping(self) -> None:
-        ada = UserFactory(username="ada")
+        ada = voter("ada")
         vote = {"type": "approval", "data": {"users": ["ada"]}}
         edges = ("start>vote", "vote.approved>mark", "vote.rejected>end")
         execution = started(looping(*edges, vote=vote), again=True)
