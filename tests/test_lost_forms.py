@@ -198,3 +198,12 @@ def test_api_answers_a_missing_token_with_a_problem(user: Any) -> None:
     answer = client.post("/api/v1/findings/", {}, content_type="application/json")
     assert answer.status_code == 403
     assert answer["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("address", ["https://example.org/", "//example.org", "javascript:1", ""])
+def test_login_leads_to_the_home_page_where_its_address_is_not_of_this_site(
+    user: Any, address: str
+) -> None:
+    sent = {"username": "ada", "password": "secret", "next": address}
+    answer = Client().post(LOGIN, sent)
+    assert (answer.status_code, answer["Location"]) == (302, reverse("admin:index"))
