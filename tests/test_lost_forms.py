@@ -129,6 +129,9 @@ def test_form_without_a_security_token_is_offered_again(
     assert answer.status_code == 403
     assert "This form could not be checked" in text(answer)
     assert "<b>text</b>" not in text(answer)
+    assert text(answer).count("<h1>This form could not be checked</h1>") == 1
+    assert "Django administration" not in text(answer)
+    assert "<dt>initial-fields</dt>" not in text(answer)
     scenario.finding.refresh_from_db()
     assert scenario.finding.title == "Finding 1"
     again = form_of(answer, page(scenario.finding))
