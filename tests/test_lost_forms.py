@@ -129,6 +129,9 @@ def test_form_without_a_security_token_is_offered_again(
     assert answer.status_code == 403
     assert "This form could not be checked" in text(answer)
     assert "<b>text</b>" not in text(answer)
+    assert text(answer).count("<h1>This form could not be checked</h1>") == 1
+    assert "Django administration" not in text(answer)
+    assert "<dt>initial-fields</dt>" not in text(answer)
     scenario.finding.refresh_from_db()
     assert scenario.finding.title == "Finding 1"
     again = form_of(answer, page(scenario.finding))
@@ -198,3 +201,12 @@ def test_api_answers_a_missing_token_with_a_problem(user: Any) -> None:
     answer = client.post("/api/v1/findings/", {}, content_type="application/json")
     assert answer.status_code == 403
     assert answer["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("address", ["https://example.org/", "//example.org", "javascript:1", ""])
+def test_login_leads_to_the_home_page_where_its_address_is_not_of_this_site(
+    user: Any, address: str
+) -> None:
+    sent = {"username": "ada", "password": "secret", "next": address}
+    answer = Client().post(LOGIN, sent)
+    assert (answer.status_code, answer["Location"]) == (302, reverse("admin:index"))

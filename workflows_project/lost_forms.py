@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from django import forms
 from django.conf import settings
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import Resolver404, resolve, reverse
@@ -51,8 +52,9 @@ class LostForm:
 
     @property
     def shown(self) -> list[list[str]]:
-        """The values to read before the form is sent."""
-        return [row for row in self.fields if not row[0].startswith("_") and row[1].strip()]
+        """The values to read before the form is sent: those that a person typed or chose."""
+        hidden = ("_", "initial-")
+        return [row for row in self.fields if not row[0].startswith(hidden) and row[1].strip()]
 
 
 def lost_form(request: HttpRequest, *without: str) -> LostForm:
@@ -123,7 +125,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """
     is_own = request.method == "POST" and request.path.startswith(reverse("admin:index"))
     lost = lost_form(request) if is_own and not _is_from_elsewhere(request) else None
-    shown = {"title": TITLE_CSRF, "why": WHY_CSRF, "lost": lost}
+    header = {"site_header": admin.site.site_header, "site_title": admin.site.site_title}
+    shown = {**header, "title": TITLE_CSRF, "why": WHY_CSRF, "lost": lost}
     return render(request, "403_csrf.html", shown, status=403)
 
 

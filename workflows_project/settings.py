@@ -54,6 +54,8 @@ MIDDLEWARE = [
 ]
 
 CSRF_FAILURE_VIEW = "workflows_project.lost_forms.csrf_failure"
+# A login leads here where the address that it should lead to is missing or of another site.
+LOGIN_REDIRECT_URL = "admin:index"
 ROOT_URLCONF = "workflows_project.urls"
 WSGI_APPLICATION = "workflows_project.wsgi.application"
 ASGI_APPLICATION = "workflows_project.asgi.application"

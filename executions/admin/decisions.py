@@ -167,11 +167,12 @@ def decide(
         if found is None or name not in _of_operators(*found):
             return back
         return _confirmation(model_admin, request, execution, found, name, form)
-    if not form.is_valid() and name not in VOTES:
+    if not form.is_valid():
         if found is not None:
             return _confirmation(model_admin, request, execution, found, name, form)
-        model_admin.message_user(request, _("The step is no longer open."), messages.WARNING)
-        return back
+        if name not in VOTES:
+            model_admin.message_user(request, _("The step is no longer open."), messages.WARNING)
+            return back
     try:
         after = _service(execution, name, form.cleaned_data)(step=cuid, by=request.user)
     except REFUSING as error:
@@ -189,13 +190,15 @@ def decide(
 
 def _service(execution: Execution, name: str, sent: dict[str, Any]) -> Callable[..., Execution]:
     why = sent.get("note", "").strip()
+    # A time that could not be read is missing only where the step is open no longer.
+    until = sent.get("until") or timezone.now()
     found: dict[str, Callable[..., Execution]] = {
         "approve": partial(services.vote, execution, approves=True, notes=why),
         "reject": partial(services.vote, execution, approves=False, notes=why),
         "wake": partial(services.wake, execution, why=why),
         "retry": partial(services.retry, execution, why=why),
         "skip": partial(services.skip, execution, why=why, handle=sent.get("handle")),
-        "postpone": lambda **how: services.postpone(execution, why=why, until=sent["until"], **how),
+        "postpone": partial(services.postpone, execution, why=why, until=until),
     }
     return found[name]
 
@@ -240,7 +243,9 @@ def _confirmation(
 def _outcome(step: Step, node: Node, name: str) -> Iterator[str]:
     """What will happen, in sentences."""
     is_incident = step.state == Step.State.INCIDENT
-    if name == "wake":
+    if name in VOTES:
+        yield "Your vote is counted and kept in the history, with your notes."
+    elif name == "wake":
         yield "It goes on at once, as if its time had come. What it waited for is not waited for."
     elif name == "skip":
         yield "The step is closed without having been done, and the execution goes on after it."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -13,9 +14,13 @@ from django.utils.translation import gettext_lazy as _
 from executions import services
 from executions.engine.nodes.assignees import asked_at, candidates
 from executions.models import FOR_PEOPLE, Execution, Step
+from executions.services.reassigning import names_by_kind
+from workflows.admin.base.edits import EditForm
 from workflows.admin.recorded import recorded
 from workflows.admin.refused import REFUSING
 from workflows.admin.shown import admin_url
+from workflows.guards import Stale
+from workflows.jsontext import canonical
 from workflows.models import Candidate
 from workflows.refusals import Refusal
 
@@ -43,6 +48,18 @@ class ReassignForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
         help_text=_("Recorded in the audit log."),
     )
+    read = forms.CharField(required=False, widget=forms.HiddenInput)
+    """Whom the step asked when the page was rendered."""
+
+    def clean_read(self) -> dict[str, list[str]] | None:
+        """Return the names; None where the page does not send them."""
+        if not self.cleaned_data["read"]:
+            return None
+        try:
+            found = json.loads(self.cleaned_data["read"])
+            return {name: [str(one) for one in found[name]] for name in ("groups", "users")}
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise forms.ValidationError(EditForm.unreadable, code="invalid") from None
 
     def clean_users(self) -> list[str]:
         """Return the usernames."""
@@ -79,11 +96,21 @@ def reassign_page(
                 why=values["why"],
                 step=cuid,
                 by=request.user,
+                instead_of=values["read"],
             )
         except REFUSING as error:
             refusal = recorded(error)
-            named = any(problem.pointer.startswith("/users") for problem in refusal.problems)
-            form.add_error("users" if named else None, str(refusal.message))
+            rows = _candidates(execution, step)
+            if isinstance(refusal, Stale):
+                # The page now shows whom the step asks, so the next save may replace them.
+                form.data = request.POST.copy()
+                form.data["read"] = _read(rows)
+                form.add_error(None, str(refusal.message))
+                for problem in refusal.problems:
+                    form.add_error(problem.pointer.removeprefix("/"), problem.detail)
+            else:
+                named = any(problem.pointer.startswith("/users") for problem in refusal.problems)
+                form.add_error("users" if named else None, str(refusal.message))
         else:
             model_admin.log_change(request, execution, "Step reassigned.")
             text = _("“%s” is reassigned.") % (step.label or step.node_id)
@@ -111,9 +138,14 @@ def _candidates(execution: Execution, step: Step) -> list[Candidate]:
     return list(candidates(asked_at(step, execution.version_id, node)))
 
 
+def _read(rows: list[Candidate]) -> str:
+    return canonical(names_by_kind(rows))
+
+
 def _initial(rows: list[Candidate]) -> dict[str, Any]:
     users = [row.current_name for row in rows if row.user_id is not None]
     return {
         "groups": [row.current_name for row in rows if row.group_id is not None],
         "users": "\n".join(users),
+        "read": _read(rows),
     }

@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.formats import date_format
 from django.utils.html import format_html
-from django.utils.timezone import get_current_timezone_name, localtime
+from django.utils.timezone import localtime
 
 from executions import services
 from executions.models import Secret
@@ -142,8 +142,7 @@ class SecretAdmin(GuardedAdmin):
 
 def _until(row: Secret) -> str:
     assert row.previous_until is not None
-    until = date_format(localtime(row.previous_until), "DATETIME_FORMAT")
-    return f"{until} ({get_current_timezone_name()})"
+    return date_format(localtime(row.previous_until), "DATETIME_FORMAT")
 
 
 KINDS["secret"] = Kind(Secret, "name")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine.nodes.approval import Approval
@@ -16,7 +17,7 @@ from executions.services.advancing import locked_advance, visit_to
 from executions.services.counting import count_votes
 from workflows import locks
 from workflows.database_refusals import translated
-from workflows.guards import unknown_people
+from workflows.guards import Stale, unknown_people
 from workflows.models import Candidate
 from workflows.models.audit import Action, attempting, record, told
 from workflows.models.candidate import GROUPS, USERS, Named, needed_by, resolve, step_key
@@ -39,6 +40,7 @@ def reassign(
     node: str | None = None,
     step: str | None = None,
     by: Any = None,
+    instead_of: Mapping[str, Sequence[str]] | None = None,
 ) -> Execution:
     """Replace the people that one open form or approval asks; other steps keep theirs.
 
@@ -48,8 +50,10 @@ def reassign(
         groups, users: the names of those that the step asks from now on; at least one.
         why: the reason, for the audit log.
         node, step: the node or the cuid of the open step.
+        instead_of: the ``groups`` and ``users`` that the step asked when it was read; None: any.
 
     Raises:
+        guards.Stale: the step asks others than when it was read.
         NotReassignable: the step asks nobody, nobody is named, a name is unknown, or no reason is
             given.
         guards.NotOpen, guards.Ended: as ``submit``.
@@ -62,13 +66,19 @@ def reassign(
     named += [Named("", False, name, f"/{USERS}/{place}") for place, name in enumerate(users)]
     asked = {"node": node or step, GROUPS: list(groups), USERS: list(users)}
     with attempting(lambda: [attempt(after=asked)], using=DB):
-        return _reassign(execution, named, why, node, step, by)
+        return _reassign(execution, named, why, node, step, by, instead_of)
 
 
 @translated
 @locks.retrying
 def _reassign(
-    execution: Execution, named: list[Named], why: str, node: str | None, step: str | None, by: Any
+    execution: Execution,
+    named: list[Named],
+    why: str,
+    node: str | None,
+    step: str | None,
+    by: Any,
+    read: Mapping[str, Sequence[str]] | None,
 ) -> Execution:
     with transaction.atomic():
         visit = visit_to(locked_advance(execution, by), node, step)
@@ -76,12 +86,14 @@ def _reassign(
         if visit.node.type not in FOR_PEOPLE:
             raise NotReassignable(f"Step “{visit.node.label}” asks nobody.")
         chosen = _chosen(named, why)
-        before = _names(list(candidates(visit.asks)))
+        before = names_by_kind(list(candidates(visit.asks)))
+        if read is not None:
+            _refuse_stale(before, read, named)
         _replace(visit, chosen)
         if visit.node.type == Approval.name:
             count_votes(visit)
         visit.advance.finish()
-        after = _names(list(candidates(step_key(visit.step.cuid))))
+        after = names_by_kind(list(candidates(step_key(visit.step.cuid))))
         entry = told(
             current,
             Action.REASSIGNED,
@@ -106,6 +118,29 @@ def _chosen(named: list[Named], why: str) -> list[Candidate]:
     return chosen
 
 
+def _refuse_stale(
+    before: Mapping[str, Sequence[str]], read: Mapping[str, Sequence[str]], named: list[Named]
+) -> None:
+    labels = {GROUPS: _("Groups"), USERS: _("Users")}
+    problems = []
+    for name, label in labels.items():
+        typed = [one.name for one in named if one.is_group == (name == GROUPS)]
+        if set(before[name]) in (set(read.get(name, ())), set(typed)):
+            continue
+        detail = gettext("%(label)s: now %(now)s, yours %(yours)s.") % {
+            "label": label,
+            "now": _listed(before[name]),
+            "yours": _listed(typed),
+        }
+        problems.append(Problem(f"/{name}", Stale.code, detail))
+    if problems:
+        raise Stale(problems)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"“{name}”" for name in names) or gettext("empty")
+
+
 def _refused(pointer: str, detail: str) -> NotReassignable:
     return NotReassignable(detail, problems=[Problem(pointer, "required", detail)])
 
@@ -122,7 +157,8 @@ def _replace(visit: NodeVisit, chosen: list[Candidate]) -> None:
     step.assignees = key
 
 
-def _names(rows: list[Candidate]) -> dict[str, list[str]]:
+def names_by_kind(rows: Sequence[Candidate]) -> dict[str, list[str]]:
+    """Return the names of candidates as they are now: of groups, and of users."""
     return {
         GROUPS: [row.current_name for row in rows if row.is_group],
         USERS: [row.current_name for row in rows if not row.is_group],

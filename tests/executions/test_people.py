@@ -32,6 +32,7 @@ from tests.factories import (
     line,
     user_in,
 )
+from tests.workflows.admin.forms import form_of
 from tests.workflows.api.clients import assert_problem
 from workflows import services as editing
 from workflows.graph import WorkflowValidationError
@@ -566,6 +567,42 @@ class TestReassignment:
         assert browser.post(url, {"users": "grace", "why": ""}).status_code == 200
         assert browser.post(url, {"users": "grace", "why": "w"}).status_code == 302
         assert not flagged(execution)
+
+    def test_a_page_opened_before_another_reassignment_shows_both(self) -> None:
+        execution = asking_nobody()
+        member("grace")
+        member("ada")
+        browser = Browser()
+        browser.force_login(user_in("operator", is_staff=True))
+        step = execution.steps.open().get()
+        url = reverse("admin:executions_execution_reassign", args=[execution.pk, step.cuid])
+        sent = {**form_of(browser.get(url), having="why"), "groups": [], "why": "ill"}
+        services.reassign(execution, users=["ada"], why="away")
+        stale = browser.post(url, {**sent, "users": "grace"})
+        shown = stale.content.decode()
+        assert "Somebody else has changed this" in shown
+        assert "Users: now “ada”, yours “grace”." in shown
+        again = form_of(stale, having="why")
+        assert (again["users"], again["why"]) == ("grace", "ill")
+        assert names_asked(execution) == {"ada"}
+        assert browser.post(url, again).status_code == 302
+        assert names_asked(execution) == {"grace"}
+
+    def test_a_page_damaged_on_its_way_is_refused(self) -> None:
+        execution = asking_nobody()
+        member("grace")
+        browser = Browser()
+        browser.force_login(user_in("operator", is_staff=True))
+        step = execution.steps.open().get()
+        url = reverse("admin:executions_execution_reassign", args=[execution.pk, step.cuid])
+        for read in ("[", "1", "{}", "[" * 100_000):
+            answer = browser.post(url, {"users": "grace", "why": "w", "read": read})
+            assert "damaged on its way" in answer.content.decode()
+
+
+def names_asked(execution: Execution) -> set[str]:
+    step = execution.steps.open().get()
+    return {row.current_name for row in Candidate.objects.filter(key=step.assignees)}
 
 
 def repaired() -> list[str]:

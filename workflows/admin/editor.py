@@ -67,6 +67,9 @@ def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Htt
             model_admin.message_user(request, f"Not kept. {error}", messages.ERROR)
         except (CannotEdit, services.DraftMoved) as error:
             model_admin.message_user(request, str(error), messages.ERROR)
+            if isinstance(error, services.DraftMoved):
+                typed = _typed(workflow, request)
+        if typed is None:
             return _shown_at(workflow, request, request.POST.get("node", ""))
     draft = services.open_draft(workflow, request.user)
     if "download" in request.GET:
@@ -84,6 +87,18 @@ def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Htt
         },
         row=workflow,
     )
+
+
+def _typed(workflow: Workflow, request: HttpRequest) -> Data | None:
+    """Return what was typed into the form of a node that is still there, to show it again."""
+    if request.POST.get("step") != "set":
+        return None
+    source = services.open_draft(workflow, request.user).source
+    try:
+        node = node_of(source, request.POST.get("node", ""))
+        return data_form(node, workflow).read(request.POST, data_of(node))
+    except CannotEdit:
+        return None
 
 
 def _shown_at(workflow: Workflow, request: HttpRequest, node_id: str) -> HttpResponse:

@@ -72,6 +72,22 @@ def test_who_may_vote_has_two_buttons_and_the_votes_are_shown(operator: Client) 
     assert "Approves" in shown
 
 
+@pytest.mark.parametrize("note", ["n" * 2_001, "looks\0right"])
+def test_a_vote_whose_notes_are_refused_is_not_given_without_them(
+    operator: Client, note: str
+) -> None:
+    ada: Any = UserFactory(username="ada", is_staff=True, is_superuser=True)
+    execution = started(approving(users=["ada"]))
+    operator.force_login(ada)
+    answer = decide(operator, execution, "approve", note=note)
+    assert answer.status_code == 200
+    assert note.replace("\0", "") in text(answer).replace("\0", "")
+    assert "Your vote is counted" in text(answer)
+    assert status(execution) == Status.WAITING
+    assert decide(operator, execution, "approve", note="looks right").status_code == 302
+    assert status(execution) == Status.COMPLETED
+
+
 def test_who_may_not_vote_is_told_so(operator: Client) -> None:
     UserFactory(username="ada")
     execution = started(approving(users=["ada"]))
@@ -212,11 +228,12 @@ def test_a_step_that_was_done_meanwhile_is_told_on_the_execution(
     execution = scenario.start()
     step = execution.steps.open().get()
     services.submit(execution, node="form", data={"note": "n"})
-    args = [execution.pk, step.cuid, "skip"]
-    address = reverse("admin:executions_execution_decide", args=args)
-    response = operator.post(address, {"note": "too late"})
-    assert response.status_code == 302
-    assert "nothing can be done to it any more" in told(response)[0]
+    late = {"skip": {"note": "too late"}, "postpone": {"note": "too late", "until": "soon"}}
+    for name, sent in late.items():
+        address = reverse("admin:executions_execution_decide", args=[execution.pk, step.cuid, name])
+        response = operator.post(address, sent)
+        assert response.status_code == 302
+        assert "nothing can be done to it any more" in told(response)[-1]
 
 
 @pytest.mark.parametrize("name", ["skip", "retry", "wake", "postpone"])

@@ -224,6 +224,23 @@ def test_what_is_no_json_is_shown_again_and_nothing_is_kept(
     assert drawing.source["nodes"][1]["data"]["branches"][0]["rule"]["op"] == "exists"
 
 
+def test_another_window_shows_what_was_typed_again(admin_client: Client, drawing: Drawing) -> None:
+    token = drawing.look().context["draft"].token
+    drawing.take("add", "start", kind="join", way=drawing.way("start"))
+    before = drawing.source
+    sent = {"token": token, "step": "set", "node": "end", "data/label": "Typed"}
+    answer = admin_client.post(drawing.url, sent)
+    assert answer.status_code == 200
+    assert "The drawing has been changed meanwhile" in text(answer)
+    assert 'value="Typed"' in text(answer)
+    assert drawing.source == before
+    again = {**sent, "token": answer.context["draft"].token}
+    assert admin_client.post(drawing.url, again).status_code == 302
+    assert {"label": "Typed"} in [row.get("data") for row in drawing.source["nodes"]]
+    gone = admin_client.post(drawing.url, {**sent, "node": "gone"})
+    assert told(gone)[0].startswith("The drawing has been changed meanwhile")
+
+
 def test_another_window_is_told_and_changes_nothing(admin_client: Client, drawing: Drawing) -> None:
     token = drawing.look().context["draft"].token
     drawing.take("add", "start", kind="join", way=drawing.way("start"))

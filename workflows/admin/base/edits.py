@@ -22,6 +22,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.choices import flatten_choices
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_lazy
 
 from workflows.admin.base.once import done_at
@@ -173,7 +174,9 @@ class EditForm(ModelForm[Any]):
             del self.cleaned_data[name]
         elif name in self.now and not is_same(was, is_now):
             self.read[name] = is_now
-            self._refuse(name, typed, [self._both(name, field.label or name, is_now, typed)])
+            self._refuse(
+                name, typed, [self._both(name, capfirst(field.label or name), is_now, typed)]
+            )
 
     def _merge(self, name: str, was: dict[str, Any], typed: dict[str, Any]) -> None:
         is_now = self.now[name]
