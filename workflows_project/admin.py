@@ -16,7 +16,7 @@ from knox.models import AuthToken
 
 from executions.admin.people import GuardedPeople
 from workflows.admin.base.edits import EditAdmin, EditForm
-from workflows.admin.generics import ModelAdmin
+from workflows.admin.base.lists import ListAdmin
 
 admin.site.unregister([AuthToken, Group, User])
 
@@ -40,7 +40,7 @@ class GroupAdmin(GuardedPeople, EditAdmin, DjangoGroupAdmin):
 
 
 @admin.register(AuthToken)
-class TokenAdmin(ModelAdmin[Any]):
+class TokenAdmin(ListAdmin):
     """Tokens, each by its user; who wants one gets it for himself."""
 
     list_display = ["user", "created", "expiry", "is_valid"]
