@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import chain
@@ -14,7 +15,7 @@ from django.http import StreamingHttpResponse
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What OWASP names: a text that begins so is a formula to some spreadsheet."""
 BOM = "\ufeff"
-_UNSEEN = f" \u00a0\u200b\u2060{BOM}\v\f\0"
+_UNSEEN = ("Cc", "Cf", "Zl", "Zp", "Zs")
 
 
 class _Echo:
@@ -59,9 +60,14 @@ def cell(value: Any) -> Any:
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, (dict, list)):
         value = json.dumps(value, ensure_ascii=False)
-    # Spreadsheets leave out white space, and what is not seen, before they look for a formula.
-    if isinstance(value, str) and (
-        value.startswith(FORMULAS) or value.lstrip(_UNSEEN).startswith(FORMULAS)
-    ):
-        return f"'{value}"
-    return value
+    return f"'{value}" if isinstance(value, str) and _is_formula(value) else value
+
+
+def _is_formula(text: str) -> bool:
+    for char in text:
+        if char in FORMULAS:
+            return True
+        # Spreadsheets leave out white space, and what is not seen, before they look for a formula.
+        if unicodedata.category(char) not in _UNSEEN:
+            return False
+    return False

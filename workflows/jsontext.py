@@ -54,12 +54,18 @@ def parse_json(text: str | bytes) -> Any:
         ValueError: the text is not JSON, holds NaN or Infinity, or repeats a name.
         RecursionError: the values are nested too deeply.
     """
-    return json.loads(
-        text,
-        parse_constant=_refuse_constant,
-        parse_float=exact_float,
-        object_pairs_hook=_without_repeats,
-    )
+    try:
+        return json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=exact_float,
+            object_pairs_hook=_without_repeats,
+        )
+    except ValueError as error:
+        # Python's own words name a setting of Python.
+        if "int_max_str_digits" in str(error):
+            raise InexactNumber(f"A number {_MORE_DIGITS}") from None
+        raise
 
 
 def _refuse_constant(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -47,10 +48,14 @@ class MomentField(forms.DateTimeField):
         if not isinstance(value, str):
             return super().to_python(value)
         moment = moments.read(value)
-        if moment is None:
+        if moment is None or not moments.is_in_calendar(moment):
             raise ValidationError(self.error_messages["invalid"], code="invalid")
         self.resolution = moments.resolution(value)
         return moments.in_utc(moment)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return a moment in the zone that the input names."""
+        return moments.local(value) if isinstance(value, datetime) else value
 
 
 def resolutions(form: forms.Form) -> list[str]:

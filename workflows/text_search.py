@@ -2,7 +2,7 @@
 
 Letters are equal that differ in case only, and so are composed and decomposed letters (``Ü`` as one
 character, or as ``U`` and a diaeresis). A letter whose capitals are several letters equals itself
-alone: ``ß`` is not ``ss``. Accents count.
+alone, and ``ß`` its capital ``ẞ``: neither is ``ss``. Accents count.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 from django.db.backends.signals import connection_created
 from django.db.models import CharField, TextField, lookups
 
+_SHARP_S, _CAPITAL_SHARP_S = "ß", "ẞ"
+
 
 def folded(text: str) -> str:
     """Return a text in the form that is compared: composed, in capitals as PostgreSQL has them."""
@@ -25,7 +27,10 @@ def folded(text: str) -> str:
 
 
 def _capital(char: str) -> str:
-    capital = char.upper()
+    if char == _CAPITAL_SHARP_S:
+        return _SHARP_S
+    # Where capitals are several letters, the database has the one that begins a word.
+    capital = char.upper() if len(char.upper()) == 1 else char.title()
     return capital if len(capital) == 1 else char
 
 
@@ -71,13 +76,17 @@ class _Folded(lookups.PatternLookup):
     def process_lhs(self, compiler: Any, connection: Any, lhs: Any = None) -> Any:
         """Compose what PostgreSQL has in capitals; SQLite does it in ``like``."""
         sql, params = super().process_lhs(compiler, connection, lhs)
-        return (f"NORMALIZE({sql}, NFC)" if connection.vendor == "postgresql" else sql), params
+        if connection.vendor == "postgresql":
+            sql = f"NORMALIZE({sql}, NFC)"
+            if _SHARP_S in folded(str(self.rhs)):
+                sql = f"REPLACE({sql}, '{_CAPITAL_SHARP_S}', '{_SHARP_S}')"
+        return sql, params
 
     def process_rhs(self, qn: Any, connection: Any) -> Any:
-        """Compose what is looked for."""
+        """Fold what is looked for."""
         sql, params = super().process_rhs(qn, connection)
         if self.rhs_is_direct_value() and params:
-            params = [unicodedata.normalize("NFC", str(params[0])), *params[1:]]
+            params = [folded(str(params[0])), *params[1:]]
         return sql, params
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -9,20 +10,51 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from knox.models import AuthToken
 
 from executions.admin.people import GuardedPeople
+from workflows import guards
 from workflows.admin.base.edits import EditAdmin, EditForm
-from workflows.admin.generics import ModelAdmin
+from workflows.admin.base.lists import ListAdmin
+from workflows.admin.generics import ModelForm
 
 admin.site.unregister([AuthToken, Group, User])
 
 
 class UserForm(EditForm, UserChangeForm):  # type: ignore[type-arg]
     """A user, of whom only what was changed is written."""
+
+    def clean_username(self) -> str:
+        """Return a name that differs from those of others in more than case."""
+        name: str = self.cleaned_data["username"]
+        others = User.objects.exclude(pk=self.instance.pk).filter(username__iexact=name)
+        _refuse_likeness(self, "username", others.values_list("username", flat=True))
+        return name
+
+
+class GroupForm(EditForm):
+    """A group, of which only what was changed is written."""
+
+    def clean_name(self) -> str:
+        """Return a name that nobody takes for another group's."""
+        name: str = self.cleaned_data["name"]
+        others = Group.objects.exclude(pk=self.instance.pk)
+        _refuse_likeness(self, "name", others.values_list("name", flat=True))
+        return name
+
+
+def _refuse_likeness(form: ModelForm[Any], field: str, others: Iterable[str]) -> None:
+    # A name that was there before stays as it is.
+    if form.cleaned_data[field] == form.initial.get(field):
+        return
+    try:
+        guards.refuse_name_like(form.cleaned_data[field], others)
+    except (guards.NameInUse, guards.NameUnseen) as refusal:
+        raise ValidationError(str(refusal)) from None
 
 
 @admin.register(User)
@@ -36,11 +68,11 @@ class UserAdmin(GuardedPeople, EditAdmin, DjangoUserAdmin):  # type: ignore[type
 class GroupAdmin(GuardedPeople, EditAdmin, DjangoGroupAdmin):
     """Groups and what their members may do."""
 
-    form = EditForm
+    form = GroupForm
 
 
 @admin.register(AuthToken)
-class TokenAdmin(ModelAdmin[Any]):
+class TokenAdmin(ListAdmin):
     """Tokens, each by its user; who wants one gets it for himself."""
 
     list_display = ["user", "created", "expiry", "is_valid"]

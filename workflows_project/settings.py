@@ -67,6 +67,8 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "workflows_project" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
+            # Pages show moments up to the ends of the calendar, in every time zone.
+            "builtins": ["workflows.templatetags.local_dates"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

@@ -41,7 +41,7 @@ def problem(what: str, value: object, *, back: bool = False) -> str | None:
     Of a value that ``DURATION``, or ``DELTA``, holds for.
     """
     duration = parse(value)
-    if duration is None:
+    if duration is None or (isinstance(value, str) and value.endswith(("P", "T"))):
         return (
             f"The {what} {quoted(value)} must be a duration in years, months, weeks, days and less"
             " such as 'P1Y', 'P1M', 'P2W', 'P3D' or 'PT12H', or a number of seconds."

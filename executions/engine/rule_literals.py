@@ -43,6 +43,7 @@ _FITS: dict[str, tuple[Callable[[object], bool], str]] = {
 }
 _TEXT = (_is_text, "text")
 _UNORDERED = ("checkbox", "multiple_choice")
+_WHOLE = ("number", "checkbox", "multiple_choice")
 
 
 def type_of(value: object) -> str:
@@ -75,7 +76,10 @@ def problems(rule: Mapping[str, Any], types: FieldTypes, pointer: str = "") -> I
         for index, item in enumerate(value):
             if reason := _unfit(name, item, known):
                 yield below(at, index), reason
-    elif op in ("eq", "ne") and (reason := _unfit(name, value, known)):
+    elif op in ("eq", "ne"):
+        if reason := _unfit(name, value, known):
+            yield at, reason
+    elif reason := _without_parts(name, op, value, known):
         yield at, reason
 
 
@@ -91,6 +95,17 @@ def _unordered(name: str, op: str, value: object, known: Collection[str]) -> str
     if not ordered:
         return f"The field {quoted(name)} is a {_words(known)}, which has no order for '{op}'."
     return _unfit(name, value, ordered) if not is_missing(value) else _wanted(name, value, ordered)
+
+
+def _without_parts(name: str, op: str, value: object, known: Collection[str]) -> str | None:
+    """Say why ``contains``, ``starts_with`` and the like never find this in the field."""
+    whole = ("number", "checkbox") if op in ("contains", "not_contains") else _WHOLE
+    parted = [one for one in known if one not in whole]
+    if known and not parted:
+        return f"The field {quoted(name)} is a {_words(known)}, which has no parts for '{op}'."
+    if "multiple_choice" in parted or not known or isinstance(value, str):
+        return None
+    return f"The field {quoted(name)} is a {_words(known)}: '{op}' needs text, not {kind(value)}."
 
 
 def _unfit(name: str, value: object, known: Collection[str]) -> str | None:

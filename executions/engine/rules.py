@@ -51,15 +51,19 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def _comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
-    """What two values are ordered by: numbers, moments, or else texts; None where they are not."""
+    """What two values are ordered by: numbers, moments, or else texts; None where they are not.
+
+    A text that spells no moment comes neither before nor after one.
+    """
     if _is_number(left) and _is_number(right):
         return left, right
     if not (isinstance(left, str) and isinstance(right, str)):
         return None
-    first, second = moments.parse(left), moments.parse(right)
-    if first is None or second is None:
+    second = moments.parse(right)
+    if second is None:
         return left, right
-    return moments.order(first), moments.order(second)
+    first = moments.parse(left)
+    return None if first is None else (moments.order(first), moments.order(second))
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from executions import services as running
+from executions.engine.forms import FormInvalid
 from executions.models import Entity, Execution
 from tests.commands import run
 from tests.conftest import Scenario
@@ -138,6 +139,40 @@ def test_filters_take_the_ends_of_the_calendar(settings, zone, scenario: Scenari
 
 
 @pytest.mark.both_databases
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/St_Johns"])
+def test_pages_show_moments_that_lie_beyond_the_calendar_in_the_zone(settings, zone):
+    settings.TIME_ZONE = zone
+    workflow = WorkflowFactory()
+    last = "9999-12-31T23:59:59Z"
+    wait = {"id": "wait", "type": "wait", "data": {"at": last}}
+    drawn(workflow, form("form", {"name": "due", "type": "datetime"}), wait)
+    finding = FindingFactory(entity_name_type=workflow.entity_name_type)
+    waiting = running.start(workflow, finding)
+    running.submit(waiting, data={"due": last})
+    end = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    scheduled = running.start(workflow, finding, scheduled_for=end)
+    client = client_in("administrator")
+    pages = [page(waiting), page(scheduled), page(finding)]
+    names = ["admin:index", "admin:executions_execution_inbox"]
+    names += ["admin:executions_execution_changelist"]
+    for url in [*pages, *map(reverse, names)]:
+        assert client.get(url).status_code == 200, url
+    assert "9999-12-31 " in text(client.get(page(waiting)))
+
+
+@pytest.mark.parametrize("typed", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
+def test_moment_beyond_the_calendar_is_refused_by_forms_of_pages_and_of_the_api(typed):
+    execution = asking()
+    step = execution.steps.get(node_id="form")
+    url = reverse("admin:executions_execution_submit", args=[execution.pk, step.cuid])
+    answer = client_in("participant").post(url, {f"{step.cuid}-due": typed})
+    assert "Enter a valid date/time." in text(answer)
+    with pytest.raises(FormInvalid):
+        running.submit(execution, data={"due": typed})
+    assert Entity.objects.get(pk=execution.entity_id).fields == {}
+
+
+@pytest.mark.both_databases
 @pytest.mark.parametrize("lookup", ["gte", "lt", "exact", "date", "year"])
 def test_admin_filters_take_the_ends_of_the_calendar(settings, lookup, scenario: Scenario):
     settings.TIME_ZONE = "America/New_York"
@@ -146,6 +181,29 @@ def test_admin_filters_take_the_ends_of_the_calendar(settings, lookup, scenario:
     for end in ENDS[1::3]:
         answer = pages.get(url, {f"updated_at__{lookup}": end})
         assert answer.status_code in (200, 302), end
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("year", ["-1", "0", "1", "9999", "10000", "9" * 20])
+def test_admin_lists_take_any_year_and_day(settings, year):
+    settings.TIME_ZONE = "Asia/Kolkata"
+    asking()
+    pages = Client()
+    pages.force_login(user_in("administrator", is_staff=True, is_superuser=True))
+    for name, field in (
+        ("executions_execution", "started_at"),
+        ("executions_finding", "updated_at"),
+        ("workflows_auditentry", "at"),
+        ("auth_user", "date_joined"),
+        ("knox_authtoken", "created"),
+    ):
+        url = reverse(f"admin:{name}_changelist")
+        for asked in (
+            {f"{field}__year": year},
+            {f"{field}__year": year, f"{field}__month": "1", f"{field}__day": "1"},
+            {f"{field}__year": "2026", f"{field}__month": year},
+        ):
+            assert pages.get(url, asked).status_code in (200, 302), (name, asked)
 
 
 @pytest.mark.parametrize("wrong", NO_MOMENTS)

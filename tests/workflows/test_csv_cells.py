@@ -8,8 +8,10 @@ from workflows.csv_cells import cell, response
 
 STARTS = ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"]
 
+UNSEEN = ["\u3000", "\u2003", "\u2028", "\x1f", "\u00ad", "\u202e", "\u200e\u180e"]
 
-@pytest.mark.parametrize("before", ["", " ", "\u200b", "\ufeff", "\u00a0 "])
+
+@pytest.mark.parametrize("before", ["", " ", "\u200b", "\ufeff", "\u00a0 ", *UNSEEN])
 @pytest.mark.parametrize("start", STARTS)
 def test_text_that_begins_a_formula_is_quoted(start, before):
     assert cell(f"{before}{start}1+1") == f"'{before}{start}1+1"

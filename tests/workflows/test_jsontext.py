@@ -50,3 +50,10 @@ def test_a_checksum_is_over_all_parts_and_their_borders():
     assert jsontext.checksum({"a": 1.0}, "x") == jsontext.checksum({"a": 1}, "x")
     assert jsontext.checksum("ab", "c") != jsontext.checksum("a", "bc")
     assert len(jsontext.checksum()) == 64
+
+
+def test_number_of_thousands_of_digits_is_refused_in_words_for_people():
+    with pytest.raises(
+        jsontext.InexactNumber, match="A number has more digits than can be kept exactly"
+    ):
+        jsontext.parse_json(f'{{"n": {"9" * 5000}}}')

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import Group
 from django.db import IntegrityError, connection, transaction
+from django.test import Client
+from django.urls import reverse
 
 from executions.models import Secret
 from tests.factories import FindingTypeFactory, RecordTypeFactory, UserFactory
@@ -104,6 +107,27 @@ def test_api_refuses_a_name_alike_at_its_pointer():
     assert (answer.status_code, answer.json()["code"]) == (400, "name_in_use")
     assert answer.json()["errors"][0]["pointer"] == "/name"
     assert api.post("finding-types/", {"name": NAME}).json()["code"] == "unique"
+
+
+@pytest.mark.django_db
+def test_group_and_user_keep_names_apart_in_the_admin(admin_client: Client):
+    add = reverse("admin:auth_group_add")
+    assert admin_client.post(add, {"name": NAME}).status_code == 302
+    for name in [*ALIKE, "\u200b", "\u3164"]:
+        assert admin_client.post(add, {"name": name}).status_code == 200, name
+    group = Group.objects.get(name=NAME)
+    change = reverse("admin:auth_group_change", args=[group.pk])
+    assert admin_client.post(change, {"name": ALIKE[0]}).status_code == 302
+    group.refresh_from_db()
+    assert group.name == ALIKE[0]
+    UserFactory(username="ada")
+    bob = UserFactory(username="bob")
+    page = reverse("admin:auth_user_change", args=[bob.pk])
+    typed = {"username": "ADA", "date_joined_0": "2026-01-01", "date_joined_1": "00:00"}
+    answer = admin_client.post(page, typed)
+    assert "only in case" in answer.content.decode()
+    bob.refresh_from_db()
+    assert bob.username == "bob"
 
 
 @pytest.mark.django_db

@@ -25,6 +25,11 @@ FOUND = [
     ("Straße", "STRAß"),
     ("ılık", "ILIK"),
     ("İstanbul", "İSTANBUL"),
+    ("İstanbul", "i\u0307stanbul"),
+    ("i\u0307stanbul", "İSTANBUL"),
+    ("Straße", "STRAẞE"),
+    ("STRAẞE", "straße"),
+    ("ᾀδω", "ᾈΔΩ"),
     ("50% done", "50%"),
     ("a_b", "A_B"),
     ("back\\slash", "K\\S"),
@@ -33,6 +38,7 @@ FOUND = [
 ]
 NOT_FOUND = [
     ("Straße", "STRASSE"),
+    ("STRAẞE", "strasse"),
     ("İstanbul", "istanbul"),
     ("Uber", "Über"),
     ("50 done", "50%"),

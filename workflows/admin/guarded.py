@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminTextareaWidget, RelatedFieldWidgetWrapper
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
@@ -203,13 +202,6 @@ class GuardedAdmin(EditAdmin):
         if request.method == "POST":
             _record_form(response, refusal)
         return response
-
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list; what no database can be asked for leads back to the list without filters."""
-        try:
-            return super().get_changelist_instance(request)
-        except OverflowError as error:
-            raise IncorrectLookupParameters(error) from error
 
     def lock(self, request: HttpRequest, row: Any) -> None:
         """Lock a row that is about to be written, unless its page only tells of a refusal."""

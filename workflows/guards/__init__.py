@@ -38,6 +38,7 @@ from workflows.guards.names import (
     NameInUse,
     NameUnseen,
     refuse_name,
+    refuse_name_like,
 )
 from workflows.guards.people import UNKNOWN_GROUP, UNKNOWN_USER, unknown_people
 from workflows.guards.secrets import (
@@ -138,6 +139,7 @@ __all__ = [
     "refuse_draining",
     "refuse_in_use",
     "refuse_name",
+    "refuse_name_like",
     "refuse_reference_addition",
     "refuse_reference_deletion",
     "refuse_referenced",

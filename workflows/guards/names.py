@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet
@@ -36,17 +37,41 @@ def refuse_name(name: str, others: QuerySet[Any]) -> None:
         NameInUse: one of them has it, but for what people do not tell apart.
         NameUnseen: nothing of it is seen.
     """
+    _refuse_unseen(name)
+    taken = others.filter(name_key=names.key(name)).exclude(name=name).first()
+    if taken is not None:
+        raise _in_use(name, taken.name)
+
+
+def refuse_name_like(name: str, others: Iterable[str]) -> None:
+    """Refuse a name that nobody could tell from another of these.
+
+    One that is the very same is left to the unique constraint.
+
+    Raises:
+        NameInUse: one of them is the same, but for what people do not tell apart.
+        NameUnseen: nothing of it is seen.
+    """
+    _refuse_unseen(name)
+    key = names.key(name)
+    for other in others:
+        if other != name and names.key(other) == key:
+            raise _in_use(name, other)
+
+
+def _refuse_unseen(name: str) -> None:
     if not names.look(name):
         detail = "Enter a name with at least one visible character."
         raise NameUnseen(detail, problems=[Problem("/name", NameUnseen.code, detail)])
-    taken = others.filter(name_key=names.key(name)).exclude(name=name).first()
-    if taken is not None:
-        detail = (
-            f"The name {quoted(name)} differs from {quoted(taken.name)} only in case, invisible"
-            " characters or Unicode form."
-        )
-        raise NameInUse(
-            detail,
-            problems=[Problem("/name", NameInUse.code, detail)],
-            remedies=[Remedy("other_name", f"Use {quoted(taken.name)}, or choose another name.")],
-        )
+
+
+def _in_use(name: str, other: str) -> NameInUse:
+    detail = (
+        f"The name {quoted(name)} differs from {quoted(other)} only in case, invisible"
+        " characters or Unicode form."
+    )
+    return NameInUse(
+        detail,
+        problems=[Problem("/name", NameInUse.code, detail)],
+        remedies=[Remedy("other_name", f"Use {quoted(other)}, or choose another name.")],
+    )

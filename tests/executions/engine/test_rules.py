@@ -153,6 +153,14 @@ def test_texts_that_are_no_moments_are_compared_as_texts(value, literal):
     assert holds({"field": "x", "op": "lt", "value": "b"}, {"x": "a"}), "a stored rule"
 
 
+@pytest.mark.parametrize("value", ["soon", "01/02/2026", "31.12.2026", "2026-13-01", "z"])
+def test_text_that_spells_no_moment_comes_neither_before_nor_after_one(value):
+    for op in ("lt", "lte", "gt", "gte"):
+        assert not compare(op, "2026-12-31", x=value)
+        assert not compare(op, "2026-12-31T17:00Z", x=value)
+    assert compare("ne", "2026-12-31", x=value)
+
+
 def test_rules_are_combined_by_all_any_and_not():
     yes, no = {"field": "x", "op": "exists"}, {"field": "x", "op": "missing"}
     fields = {"x": 1}

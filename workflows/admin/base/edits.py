@@ -25,8 +25,9 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_lazy
 
+from workflows.admin.base.lists import ListAdmin
 from workflows.admin.base.once import done_at
-from workflows.admin.generics import ModelAdmin, ModelForm
+from workflows.admin.generics import ModelForm
 from workflows.admin.refused import RefusalList
 from workflows.admin.shown import admin_url
 from workflows.guards import MISSING, Stale, is_same, merge
@@ -240,7 +241,7 @@ def _shown(field: forms.Field, value: Any) -> str:
     return text if len(text) <= SHORT else text[: SHORT - 1] + "…"
 
 
-class EditAdmin(ModelAdmin[Any]):
+class EditAdmin(ListAdmin):
     """An admin whose change pages write only what was changed on them."""
 
     form = EditForm
