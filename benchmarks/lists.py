@@ -123,7 +123,9 @@ class Places:
         from executions.models import Execution
         from workflows.models import FindingType
         from workflows_project.keysets import Cursor, keys_of
+        from workflows_project.pages import cursor_signer
 
+        sign = cursor_signer("/api/v1/executions/").sign
         user = get_user_model().objects.create_superuser("operator")
         self.client = Client(SERVER_NAME="localhost")
         self.client.force_login(user)
@@ -133,8 +135,8 @@ class Places:
         self.named = {
             "execution": middle.cuid,
             "lately": (timezone.now() - timedelta(minutes=5)).isoformat().replace("+", "%2B"),
-            "middle": Cursor([middle.pk]).text(keys_of(rows.order_by("-pk"))),
-            "by_status": Cursor(["completed", middle.pk]).text(keys_of(by_status)),
+            "middle": sign(Cursor([middle.pk]).text(keys_of(rows.order_by("-pk")))),
+            "by_status": sign(Cursor(["completed", middle.pk]).text(keys_of(by_status))),
             "kind": FindingType.objects.values_list("cuid", flat=True)[0],
         }
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.backends.signals import connection_created
+from django.db.utils import ConnectionHandler
 from django.test import Client as Browser
 
 from tests.conftest import Scenario
 from tests.workflows.api.clients import Client, assert_problem, client_of
 from workflows import locks
 from workflows.db import faults
+from workflows_project import environment
 from workflows_project.ops import timeouts
+from workflows_project.sqlite.base import DatabaseWrapper
 
 
 class StateError(Exception):
@@ -218,6 +223,8 @@ def test_row_locked_by_another_session_holds_no_request_for_long(
         (OperationalError(LOST), "The database cannot be reached"),
         (OperationalError("no such table: workflows_workflow"), "Run: manage.py migrate"),
         (InterfaceError("connection already closed"), "The database cannot be reached"),
+        (OperationalError("database is locked"), "Another process is using the database"),
+        (locks.Contention(), "Another process is using the database"),
     ],
 )
 def test_command_says_in_one_line_why_it_could_not_run(error: Exception, words: str) -> None:
@@ -238,3 +245,55 @@ def test_interrupted_command_ends_without_a_traceback() -> None:
 def test_command_shows_faults_of_the_program_as_they_are() -> None:
     with failing(DatabaseError("syntax error")), pytest.raises(DatabaseError, match="syntax"):
         call_command("check_integrity", stdout=StringIO())
+
+
+@pytest.fixture
+def file_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: None) -> Iterator[Any]:
+    """A connection of a server to a file of SQLite with one table."""
+    path = tmp_path / "db.sqlite3"
+    handler = ConnectionHandler({"default": environment._sqlite(str(path))})
+    opened = handler["default"]
+    with opened.cursor() as cursor:
+        cursor.execute("CREATE TABLE kept (name text)")
+    monkeypatch.setattr(DatabaseWrapper, "creates_file", False)
+    yield opened
+    opened.close()
+
+
+def begin_request(opened: Any) -> None:
+    opened.close_if_unusable_or_obsolete()
+
+
+def test_open_connection_writes_to_no_file_that_was_moved(file_connection: Any) -> None:
+    path = Path(file_connection.settings_dict["NAME"])
+    moved = path.rename(path.with_name("moved.sqlite3"))
+    begin_request(file_connection)
+    with pytest.raises(OperationalError) as raised, file_connection.cursor():
+        pass
+    assert faults.find_fault(raised.value) is faults.UNAVAILABLE
+    assert not path.exists(), "no empty database takes its place"
+    moved.rename(path)
+    begin_request(file_connection)
+    with file_connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM kept")
+
+
+def test_file_that_took_the_place_of_another_is_opened(file_connection: Any) -> None:
+    path = Path(file_connection.settings_dict["NAME"])
+    backup = path.with_name("backup.sqlite3")
+    with closing(sqlite3.connect(backup)) as other:
+        other.execute("CREATE TABLE restored (name text)")
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    backup.replace(path)
+    begin_request(file_connection)
+    with file_connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM restored")
+
+
+def test_connection_to_the_same_file_stays_open(file_connection: Any) -> None:
+    before = file_connection.connection
+    begin_request(file_connection)
+    with file_connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    assert file_connection.connection is before

@@ -295,6 +295,14 @@ def test_what_is_no_list_is_no_csv(api: Client, scenario: Scenario) -> None:
         assert_problem(api.get(f"{path}?format=csv"), 406, "not_acceptable")
 
 
+def test_options_of_a_list_are_no_csv(api: Client, scenario: Scenario) -> None:
+    execution = scenario.start()
+    for path in ("executions/", f"executions/{execution.cuid}/steps/", "tokens/"):
+        response = api.options(path, headers={"Accept": "text/csv"})
+        assert_problem(response, 406, "not_acceptable")
+        assert_problem(api.options(f"{path}?format=csv"), 406, "not_acceptable")
+
+
 def test_what_is_wrong_is_told_as_a_problem(api: Client) -> None:
     response = api.get("executions/", {"status": "nope"}, headers={"Accept": "text/csv"})
     assert_problem(response, 400, "invalid_choice")

@@ -250,7 +250,7 @@ def test_lists_are_separated_by_commas(settings_from: Reader) -> None:
 def test_database_is_a_file_beside_manage_py_when_none_is_named(settings_from: Reader) -> None:
     default = database(settings_from, "")
 
-    assert default["ENGINE"] == "django.db.backends.sqlite3"
+    assert default["ENGINE"] == "workflows_project.sqlite"
     assert Path(default["NAME"]) == ROOT / "db.sqlite3"
     assert default["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
     assert default["CONN_MAX_AGE"] == 60

@@ -33,7 +33,8 @@ class Negotiation(DefaultContentNegotiation):
     def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
         """Return the renderer and its media type. Raises ``NotAcceptable``."""
         view = request.parser_context["view"]
-        if getattr(view, "action", None) == "list" or getattr(view, "lists", False):
+        is_read = request.method in ("GET", "HEAD")
+        if getattr(view, "action", None) == "list" or (is_read and getattr(view, "lists", False)):
             renderers = [*renderers, CSVRenderer()]
         return super().select_renderer(request, renderers, format_suffix)
 

@@ -233,10 +233,11 @@ def _nowhere() -> dict[str, Any]:
 
 def _sqlite(name: str) -> dict[str, Any]:
     return {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "workflows_project.sqlite",
         "NAME": name,
         # To open and close it takes longer than a request does with it.
         "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             # Without IMMEDIATE a transaction that reads first fails when it comes to write.
             "transaction_mode": "IMMEDIATE",

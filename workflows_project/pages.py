@@ -42,6 +42,11 @@ class InvalidCursor(APIException):
     default_detail = "This cursor was not made for this list in this order: follow 'next'."
 
 
+def cursor_signer(path: str) -> signing.Signer:
+    """Return what signs the cursors of a list: the database gets only values that it answered."""
+    return signing.Signer(sep=".", salt=f"holdfast.cursor:{path}")
+
+
 class Pages(BasePagination):
     """Pages of 50, or as many as asked for, up to 500, each found by where the last one ended.
 
@@ -102,19 +107,16 @@ class Pages(BasePagination):
         if self.keys is None:
             raise InvalidCursor
         try:
-            return keysets.Cursor.read(self._signer().unsign(text), self.keys)
+            return keysets.Cursor.read(cursor_signer(self.request.path).unsign(text), self.keys)
         except (signing.BadSignature, keysets.InvalidCursor):
             raise InvalidCursor from None
-
-    def _signer(self) -> signing.Signer:
-        # Only values that this list has answered come back to the database.
-        return signing.Signer(sep=".", salt=f"holdfast.cursor:{self.request.path}")
 
     def _found(self, keys: list[keysets.Key], size: int, cursor: keysets.Cursor | None) -> Any:
         page = keysets.page(self.rows, keys, size, cursor)
         self.count = self._counted()
+        signer = cursor_signer(self.request.path)
         self.next, self.previous = (
-            place and self._address("cursor", self._signer().sign(place.text(keys)))
+            place and self._address("cursor", signer.sign(place.text(keys)))
             for place in (page.after, page.before)
         )
         return page.rows

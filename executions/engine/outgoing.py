@@ -185,6 +185,9 @@ def allowed(url: str) -> SplitResult:
     usual = _PORTS[target.scheme]
     named = {f"{shown}:{port or usual}"} | ({shown} if port in (None, usual) else set())
     if not named & hosts:
+        # As it was written: a secret in capitals is not found in small letters.
+        begin = target.netloc.lower().find(host)
+        shown = shown.replace(host, target.netloc[begin : begin + len(host)])
         where = shown if port in (None, usual) else f"{shown}:{port}"
         raise Refused(
             "host_refused", f"{where} is not among the hosts of the setting HTTP_REQUEST_HOSTS."

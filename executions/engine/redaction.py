@@ -27,6 +27,8 @@ _SPELLED = 24
 """How many characters one character of a secret is spelled with, at most, before a cut."""
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_READ_AS = ("utf-8", "cp1252", "iso-8859-15")
+"""The codecs by which bytes that are in another one are read as text (``outgoing.CHARSETS``)."""
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "a": "\a"}
 _HEX = "[0-9A-Fa-f]"
 _TAIL = f"%[89ABab]{_HEX}"
@@ -138,11 +140,29 @@ def _needles(secret: str) -> tuple[str, ...]:
     plain = {secret, secret.strip(), *_texts_in(secret)} - {""}
     found = set(plain)
     for text in plain:
-        raw = text.encode("utf-8", "surrogatepass")
-        if len(raw) >= _PART:
-            found |= {raw.hex(), raw.hex().upper()}
-            found |= _in_base64(raw)
-    return tuple(sorted(found, key=len, reverse=True))
+        found |= _with_other_line_ends(text)
+        for sent_as in ("utf-8", "latin-1"):
+            raw = _encoded(text, sent_as)
+            if len(raw) >= _PART:
+                found |= {raw.hex(), raw.hex().upper()}
+                found |= _in_base64(raw)
+            if not text.isascii():
+                found |= {raw.decode(codec, "replace") for codec in _READ_AS}
+    return tuple(sorted(found - {""}, key=len, reverse=True))
+
+
+def _encoded(text: str, codec: str) -> bytes:
+    """Return the bytes of a text; none where the codec does not have its characters."""
+    try:
+        return text.encode(codec, "surrogatepass" if codec == "utf-8" else "strict")
+    except UnicodeEncodeError:
+        return b""
+
+
+def _with_other_line_ends(text: str) -> set[str]:
+    """Return the spellings of a text of several lines, such as a key in PEM."""
+    lines = text.splitlines()
+    return {end.join(lines) for end in ("\n", "\r\n")} if len(lines) > 1 else set()
 
 
 def _in_base64(raw: bytes) -> set[str]:

@@ -11,12 +11,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
+from django.utils.translation import gettext_lazy as _
 
+from workflows import locks
 from workflows.acting import Acting, Face, acting
 from workflows.db.faults import find_fault, first_line, is_unmigrated
 
 # 1 means "refused or found something", 2 a wrong argument.
 COULD_NOT_RUN = 3
+_BUSY = _("Another process is using the database. Run the command again.")
 
 
 @contextmanager
@@ -45,15 +48,15 @@ class ExampleCommand(BaseCommand):
         """Run the command; the audit log names the system's account that runs it.
 
         Raises:
-            CommandError: with exit code 3 if the database cannot be used or is not migrated, with
-                1 if the operator interrupted the command.
+            CommandError: with exit code 3 if the database cannot be used, is locked by others or
+                is not migrated, with 1 if the operator interrupted the command.
         """
         try:
             with as_command():
                 return super().execute(*args, **options)
         except KeyboardInterrupt:
             raise CommandError(self.interrupted) from None
-        except (DatabaseError, InterfaceError) as error:
+        except (DatabaseError, InterfaceError, locks.Contention) as error:
             reason = _reason(error)
             if reason is None:
                 raise
@@ -63,7 +66,11 @@ class ExampleCommand(BaseCommand):
 def _reason(error: Exception) -> str | None:
     """Return why a command could not run, None if the error is no fault of the database."""
     fault = find_fault(error)
-    if is_unmigrated(error):
+    if isinstance(error, locks.Contention):
+        return str(_BUSY)
+    if isinstance(error, DatabaseError) and locks.is_passing(error):
+        reason = str(_BUSY)
+    elif is_unmigrated(error):
         reason = "The database is not migrated. Run: manage.py migrate"
     elif fault is not None:
         reason = str(fault.detail)

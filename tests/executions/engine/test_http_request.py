@@ -12,13 +12,14 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import connection
 from django.utils import timezone
 
 from executions import background, services
 from executions.engine import outgoing
 from executions.engine.addresses import is_allowed_address
-from executions.models import Execution, Job, Status, Step
+from executions.models import Execution, Job, Secret, Status, Step
 from tests.executions.engine.server import Reply, Server, certified, serving
 from tests.executions.engine.test_branches import source, started
 from workflows.graph import data_problems, node_types
@@ -519,6 +520,21 @@ class TestRedirects:
     def test_not_to_a_host_that_is_not_allowed(self, server: Server) -> None:
         server.replies = [Reply(302, headers={"Location": "http://other.example/"})]
         assert incident(called(server.url())[1])[0] == "host_refused"
+
+    def test_secret_in_the_host_of_a_redirect_is_not_shown(
+        self, server: Server, settings: Any
+    ) -> None:
+        settings.SECRETS_KEY = [Fernet.generate_key().decode()]
+        secret = Secret(name="token")
+        secret.keep("Hunter2-And-More")
+        secret.save()
+        for port in ("", ":81"):
+            location = f"http://Hunter2-And-More.example{port}/"
+            server.replies = [Reply(302, headers={"Location": location})]
+            _, step = called(server.url(), headers={"X-Key": "{{secret:token}}"})
+            code, detail = incident(step)
+            assert code == "host_refused"
+            assert detail.startswith(f"{{{{secret:token}}}}.example{port} is not among")
 
     def test_another_host_gets_neither_headers_nor_body(
         self, server: Server, settings: Any

@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from executions.engine.outgoing import CHARSETS
 from executions.engine.redaction import Redaction
 
 VALUE = "quo\"te'/ü€😀 \\ and+more%41&amp;\n<x>"
@@ -111,6 +112,29 @@ def test_other_values_stay_as_they_are() -> None:
     assert Redaction({"A": "1000", "B": "hunter2"}).of(value) == value
     assert Redaction({}).of("%41") == "%41"
     assert Redaction({"A": ""}).of("text") == "text"
+
+
+@pytest.mark.parametrize("sent", ["utf-8", "latin-1"])
+@pytest.mark.parametrize(
+    "read", sorted(set(CHARSETS.values()) - {"utf-16", "utf-16-le", "utf-16-be"})
+)
+def test_secret_is_found_when_its_bytes_are_read_in_another_charset(sent: str, read: str) -> None:
+    secret = "gehéim-wört-für-alle"
+    raw = secret.encode(sent)
+    redaction = Redaction({"B": secret})
+    if read != "ascii":
+        assert redaction.text(f"<{raw.decode(read, 'replace')}>") == f"<{NAME}>"
+    assert redaction.text(f"<{raw.hex()}>") == f"<{NAME}>"
+    assert NAME in redaction.text(base64.b64encode(b"user:" + raw).decode())
+
+
+def test_secret_of_several_lines_is_found_whatever_ends_them() -> None:
+    key = "-----BEGIN-----\nAbC/d+eF\n-----END-----\n"
+    for secret in (key, key.replace("\n", "\r\n")):
+        for end in ("\n", "\r\n"):
+            echoed = "\n".join(key.splitlines()).replace("\n", end)
+            found = Redaction({"B": secret}).text(json.dumps({"key": echoed}))
+            assert found == f'{{"key": "{NAME}"}}'
 
 
 def test_longer_secret_wins_over_one_inside_it() -> None:
