@@ -148,6 +148,8 @@ def _copy_template(directory: Path) -> sqlite3.Connection | None:
                 _migrate(TEMPLATE)
         connection.settings_dict["TEST"]["TEMPLATE"] = TEMPLATE
         return None
+    # In memory for each worker: pytest-django knows Django's own SQLite alone by its name.
+    connection.settings_dict["TEST"]["NAME"] = None
     template = directory / f"{_name_migrations()}.sqlite3"
     with _locked(template):
         if not template.exists():
