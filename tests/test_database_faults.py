@@ -147,7 +147,7 @@ def test_page_says_what_happened_and_when_to_try_again(
     with failing(OperationalError(LOST), at="workflows_workflow"):
         response = browser.get("/admin/workflows/workflow/")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
-    assert "The database cannot be reached. Nothing was changed." in response.content.decode()
+    assert "The database cannot be reached. Try again." in response.content.decode()
     assert len([row for row in caplog.records if row.levelno >= logging.WARNING]) == 1
 
 

@@ -24,7 +24,7 @@ class DatabaseFault:
 
 UNAVAILABLE = DatabaseFault(
     code="database_unavailable",
-    detail=gettext_lazy("The database cannot be reached. Nothing was changed. Try again."),
+    detail=gettext_lazy("The database cannot be reached. Try again."),
     retry_after=5,
 )
 BUSY = DatabaseFault(
