@@ -19,7 +19,7 @@ from executions.models import BulkOperation, Execution, Finding, OutgoingDeliver
 from tests.conftest import Scenario
 from tests.executions.listening import subscribed
 from tests.executions.test_interventions import approving
-from tests.factories import FindingFactory, FindingTypeFactory, UserFactory, drawn, form
+from tests.factories import FindingFactory, FindingTypeFactory, UserFactory, drawn, form, voter
 from tests.workflows.admin.forms import form_of
 from tests.workflows.admin.staff import act, page, text, told
 from workflows import services as drawing
@@ -160,8 +160,7 @@ def test_form_of_a_step_sent_twice_is_submitted_once(
 def test_vote_sent_twice_is_given_once(
     admin_client: Client, admin_user: Any, scenario: Scenario
 ) -> None:
-    UserFactory(username="bea")
-    names = [admin_user.username, "bea"]
+    names = [admin_user.username, voter("bea").username]
     drawing.save_graph(scenario.callee, approving(users=names, needed=2), based_on=1)
     execution = running.start(scenario.callee, scenario.finding)
     step = execution.steps.get(state="open")
