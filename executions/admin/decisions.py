@@ -16,7 +16,6 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.translation import gettext_lazy as _
 
 from executions import services
 from executions.engine.nodes import behaviour
@@ -167,12 +166,8 @@ def decide(
         if found is None or name not in _of_operators(*found):
             return back
         return _confirmation(model_admin, request, execution, found, name, form)
-    if not form.is_valid():
-        if found is not None:
-            return _confirmation(model_admin, request, execution, found, name, form)
-        if name not in VOTES:
-            model_admin.message_user(request, _("The step is no longer open."), messages.WARNING)
-            return back
+    if not form.is_valid() and found is not None:
+        return _confirmation(model_admin, request, execution, found, name, form)
     try:
         after = _service(execution, name, form.cleaned_data)(step=cuid, by=request.user)
     except REFUSING as error:

@@ -186,7 +186,7 @@ def allowed(url: str) -> SplitResult:
     named = {f"{shown}:{port or usual}"} | ({shown} if port in (None, usual) else set())
     if not named & hosts:
         # As it was written: a secret in capitals is not found in small letters.
-        begin = target.netloc.lower().find(host)
+        begin = target.netloc.lower().find(host.lower())
         shown = shown.replace(host, target.netloc[begin : begin + len(host)])
         where = shown if port in (None, usual) else f"{shown}:{port}"
         raise Refused(
