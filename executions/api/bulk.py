@@ -128,26 +128,36 @@ def _act(item: type[StrictSerializer], sent: Any, do: Do) -> Response:
     return do(dict(asked.validated_data))
 
 
+def _in_bulk(name: str, item: type[StrictSerializer], **options: Any) -> Callable[[Any], Any]:
+    """Return the decorator of the route that does ``name`` to each of many items."""
+
+    def decorate(handler: Any) -> Any:
+        handler = takes_parameters(edits.DRY_RUN.name)(handler)
+        route = action(
+            detail=False,
+            methods=["post"],
+            url_path=f"bulk/{name}",
+            pagination_class=None,
+            **options,
+        )
+        described = extend_schema(
+            request=_request_of(item),
+            parameters=edits.MADE_ONCE,
+            responses=ANSWERS,
+            filters=False,
+        )
+        return described(route(handler))
+
+    return decorate
+
+
 class BulkActions(Resource):
     """Routes of the executions that take many items, each a transaction of its own.
 
     200 where all were done, 207 where some were not.
     """
 
-    @extend_schema(
-        request=_request_of(BulkStartItemSerializer),
-        parameters=edits.MADE_ONCE,
-        responses=ANSWERS,
-        filters=False,
-    )
-    @action(
-        detail=False,
-        methods=["post"],
-        url_path="bulk/start",
-        pagination_class=None,
-        throttle_scope="start",
-    )
-    @takes_parameters(edits.DRY_RUN.name)
+    @_in_bulk("start", BulkStartItemSerializer, throttle_scope="start")
     def bulk_start(self, request: Request) -> Response:
         """Start each of these."""
 
@@ -162,74 +172,22 @@ class BulkActions(Resource):
 
         return self._each(request, BulkStartItemSerializer, start)
 
-    @extend_schema(
-        request=_request_of(BulkCancelItemSerializer),
-        parameters=edits.MADE_ONCE,
-        responses=ANSWERS,
-        filters=False,
-    )
-    @action(
-        detail=False,
-        methods=["post"],
-        url_path="bulk/cancel",
-        needs=OPERATE,
-        pagination_class=None,
-    )
-    @takes_parameters(edits.DRY_RUN.name)
+    @_in_bulk("cancel", BulkCancelItemSerializer, needs=OPERATE)
     def bulk_cancel(self, request: Request) -> Response:
         """Cancel each of these."""
         return self._each(request, BulkCancelItemSerializer, self._done_by(services.cancel))
 
-    @extend_schema(
-        request=_request_of(BulkRetryItemSerializer),
-        parameters=edits.MADE_ONCE,
-        responses=ANSWERS,
-        filters=False,
-    )
-    @action(
-        detail=False,
-        methods=["post"],
-        url_path="bulk/retry",
-        needs=OPERATE,
-        pagination_class=None,
-    )
-    @takes_parameters(edits.DRY_RUN.name)
+    @_in_bulk("retry", BulkRetryItemSerializer, needs=OPERATE)
     def bulk_retry(self, request: Request) -> Response:
         """Let a step of each of these try again."""
         return self._each(request, BulkRetryItemSerializer, self._done_by(services.retry))
 
-    @extend_schema(
-        request=_request_of(BulkSkipItemSerializer),
-        parameters=edits.MADE_ONCE,
-        responses=ANSWERS,
-        filters=False,
-    )
-    @action(
-        detail=False,
-        methods=["post"],
-        url_path="bulk/skip",
-        needs=OPERATE,
-        pagination_class=None,
-    )
-    @takes_parameters(edits.DRY_RUN.name)
+    @_in_bulk("skip", BulkSkipItemSerializer, needs=OPERATE)
     def bulk_skip(self, request: Request) -> Response:
         """Skip a step of each of these."""
         return self._each(request, BulkSkipItemSerializer, self._done_by(services.skip))
 
-    @extend_schema(
-        request=_request_of(BulkPostponeItemSerializer),
-        parameters=edits.MADE_ONCE,
-        responses=ANSWERS,
-        filters=False,
-    )
-    @action(
-        detail=False,
-        methods=["post"],
-        url_path="bulk/postpone",
-        needs=OPERATE,
-        pagination_class=None,
-    )
-    @takes_parameters(edits.DRY_RUN.name)
+    @_in_bulk("postpone", BulkPostponeItemSerializer, needs=OPERATE)
     def bulk_postpone(self, request: Request) -> Response:
         """Postpone a step of each of these."""
         return self._each(request, BulkPostponeItemSerializer, self._done_by(services.postpone))
