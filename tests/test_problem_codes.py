@@ -1,4 +1,4 @@
-"""Every code that an answer can carry is told in ``docs/problems.md``, with its status."""
+"""``docs/reference/problems.md`` lists every error code, with its status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECTION = re.compile(r"^### `(\w+)`\n\*\*(\d{3})\.\*\* (.*?)(?=\n#|\Z)", re.M | 
 @pytest.fixture(scope="module")
 def told() -> dict[str, tuple[int, str]]:
     """The sections: by the code, its status and text."""
-    text = (Path(settings.BASE_DIR) / "docs" / "problems.md").read_text()
+    text = (Path(settings.BASE_DIR) / "docs" / "reference" / "problems.md").read_text()
     found = {code: (int(status), said) for code, status, said in SECTION.findall(text)}
     assert len(found) == text.count("\n### "), "a section is not of the form of the others"
     return found

@@ -43,7 +43,7 @@ ERRORS: dict[int, str] = {
     503: "The server cannot answer now, for example because its database is not available. "
     "`Retry-After` says how many seconds to wait.",
 }
-"""What the statuses of problems mean; their codes are told in ``docs/problems.md``."""
+"""What the statuses of problems mean; their codes are told in ``docs/reference/problems.md``."""
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}

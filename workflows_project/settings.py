@@ -127,7 +127,7 @@ DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL", "holdfast@localhost"
 if DEBUG and not environment.text("EMAIL_HOST"):
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
-# Beside those that are there: what knows other ways to log in (docs/roles.md).
+# Beside those that are there: what knows other ways to log in (docs/reference/roles.md).
 AUTHENTICATION_BACKENDS = [
     "workflows_project.authentication.ModelBackend",
     *environment.names("AUTHENTICATION_BACKENDS"),

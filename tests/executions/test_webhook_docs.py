@@ -1,4 +1,4 @@
-"""The receiver that ``docs/webhooks.md`` shows verifies what is posted."""
+"""The receiver that ``docs/reference/webhooks.md`` shows verifies what is posted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from executions.models import EVENTS, TEST
 from executions.services.deliveries import MOST_GIVEN_UP, WAITS
 from tests.executions.listening import listening
 
-TEXT = (Path(project.BASE_DIR) / "docs" / "webhooks.md").read_text()
+TEXT = (Path(project.BASE_DIR) / "docs" / "reference" / "webhooks.md").read_text()
 
 
 @pytest.mark.django_db
