@@ -91,8 +91,8 @@ class ThroughServices:
         from django.contrib.auth import get_user_model
         from django.core.management import call_command
 
+        from workflows.editing import save_graph
         from workflows.models import FindingType, Workflow
-        from workflows.services import save_graph
 
         call_command("migrate", verbosity=0)
         kind = FindingType.objects.create(name="Model Limitation")

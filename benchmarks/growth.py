@@ -113,9 +113,9 @@ class Operations:
         self.client: Any = None
 
     def _change(self, *places: tuple[int, int], refused: str = "", dry_run: bool = False) -> None:
+        from workflows.editing import change_entity_context
         from workflows.models import Workflow
         from workflows.refusals import Refusal
-        from workflows.services import change_entity_context
 
         workflows = [self.workflows[place] for place in places]
         now = Workflow.objects.values_list("entity_name_type_id", flat=True).get(pk=workflows[0].pk)
@@ -143,8 +143,8 @@ class Operations:
         self._change((HOT, 5), refused="dependent_active_executions")
 
     def refused_retirement(self) -> None:
+        from workflows.editing import retire
         from workflows.refusals import Refusal
-        from workflows.services import retire
 
         with suppress(Refusal):
             retire(self.workflows[BUSY, 5])

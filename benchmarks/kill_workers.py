@@ -100,8 +100,8 @@ def build(url: str) -> None:
     """One workflow for each interval."""
     from django.core.management import call_command
 
+    from workflows.editing import save_graph
     from workflows.models import FindingType, Workflow
-    from workflows.services import save_graph
 
     call_command("migrate", verbosity=0)
     kind = FindingType.objects.create(name="Counted")

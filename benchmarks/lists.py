@@ -122,8 +122,8 @@ class Places:
 
         from executions.models import Execution
         from workflows.models import FindingType
-        from workflows_project.keysets import Cursor, keys_of
-        from workflows_project.pages import cursor_signer
+        from workflows_project.api.cursors import Cursor, keys_of
+        from workflows_project.api.pagination import cursor_signer
 
         sign = cursor_signer("/api/v1/executions/").sign
         user = get_user_model().objects.create_superuser("operator")

@@ -153,8 +153,8 @@ def prepared() -> tuple[str, dict[str, str]]:
 
     from benchmarks.population import source
     from executions.models import Finding
+    from workflows.editing import save_graph
     from workflows.models import FindingType, Workflow
-    from workflows.services import save_graph
 
     call_command("migrate", verbosity=0)
     kind = FindingType.objects.create(name="Load")

@@ -61,8 +61,8 @@ def build() -> None:
     from django.core.management import call_command
 
     from executions.models import Finding
+    from workflows.editing import save_graph
     from workflows.models import FindingType, Workflow
-    from workflows.services import save_graph
 
     call_command("migrate", verbosity=0)
     kinds = [FindingType.objects.create(name=name) for name in "AB"]
@@ -148,8 +148,8 @@ class Client:
         self._change(list(Workflow.objects.filter(title__startswith=f"{family}-")))
 
     def change_when_drained(self) -> None:
+        from workflows.editing import change_entity_context, withdraw
         from workflows.models import PendingChange, Workflow
-        from workflows.services import change_entity_context, withdraw
 
         if self.naive:
             return
@@ -169,7 +169,7 @@ class Client:
         self.counts["changes put on hold"] += changed.on_hold
 
     def _change(self, workflows: list[Any]) -> None:
-        from workflows.services import change_entity_context
+        from workflows.editing import change_entity_context
 
         kind = self.random.choice(self.kinds)
         if self.naive:
@@ -185,8 +185,8 @@ class Client:
         self.counts["changes made"] += len(changed.versions)
 
     def save_graph(self) -> None:
+        from workflows.editing import save_graph
         from workflows.models import Workflow
-        from workflows.services import save_graph
 
         workflow = self._workflow()
         family, level = workflow.title.split("-")
@@ -195,7 +195,7 @@ class Client:
         save_graph(workflow, source, based_on=workflow.latest_version.number)
 
     def retire(self) -> None:
-        from workflows.services import set_state
+        from workflows.editing import set_state
 
         workflow = self._workflow(2)
         set_state(workflow, "retired")
@@ -204,7 +204,7 @@ class Client:
     def run(self, until: float) -> dict[str, int]:
         from django.db import DatabaseError
 
-        from workflows import locks
+        from workflows.db import locks
         from workflows.refusals import Refusal
 
         judged = locks.is_passing
@@ -258,7 +258,7 @@ def _strip(naive: bool) -> None:
         return
     from django.db import connection
 
-    from workflows import locks
+    from workflows.db import locks
 
     locks.lock_rows = no_lock
     if connection.vendor == "sqlite":
@@ -274,7 +274,7 @@ def drop_keys() -> None:
     from django.apps import apps
     from django.db import connection
 
-    from workflows.keys import CompositeForeignKey
+    from workflows.db.composite_keys import CompositeForeignKey
 
     if connection.vendor != "postgresql":
         return
@@ -291,7 +291,7 @@ def finish() -> tuple[int, Counter[str]]:
     from executions import integrity
     from executions.models import Step
     from executions.services import submit
-    from workflows.services import drained
+    from workflows.editing import drained
 
     kinds: Counter[str] = Counter()
     # Made right after the last blocker's commit, unless that met contention.

@@ -52,8 +52,8 @@ def build(processes: int) -> None:
 
     from benchmarks.population import source
     from executions.models import Finding
+    from workflows.editing import save_graph
     from workflows.models import FindingType, Workflow
-    from workflows.services import save_graph
 
     call_command("migrate", verbosity=0)
     kind = FindingType.objects.create(name="A")
@@ -77,22 +77,22 @@ def strip() -> None:
     from django.db import connection
 
     from benchmarks.race import drop_keys
-    from workflows import seals
+    from workflows.db import write_once
 
-    seals.remove(connection)
+    write_once.remove(connection)
     drop_keys()
 
 
 def unlocked() -> tuple[Any, ...]:
     """Patches; while they hold, no row is locked, and none is looked at again."""
     from benchmarks.race import no_lock
-    from executions.engine import writing
+    from executions.engine.store import writing
     from executions.models import Entity
 
     at_once = writing._at_once
     return (
-        mock.patch("executions.engine.writing._at_once", lambda rows, _: at_once(rows, None)),
-        mock.patch("workflows.locks.lock_rows", no_lock),
+        mock.patch("executions.engine.store.writing._at_once", lambda rows, _: at_once(rows, None)),
+        mock.patch("workflows.db.locks.lock_rows", no_lock),
         mock.patch(
             "executions.services.starting.lock_entity", lambda pk: Entity._base_manager.get(pk=pk)
         ),

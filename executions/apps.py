@@ -10,15 +10,16 @@ class ExecutionsConfig(AppConfig):
     name = "executions"
 
     def ready(self) -> None:
-        from executions import checks, people_triggers, signals, telling  # noqa: F401
-        from executions.engine import nodes, triggers  # noqa: F401
+        from executions import checks, event_triggers, signals, voter_triggers  # noqa: F401
+        from executions.engine import nodes, trigger_types  # noqa: F401
         from executions.models import Secret
-        from workflows import guards, seals
+        from workflows import guards
+        from workflows.db import write_once
 
         guards.ask_for_secrets(Secret.existing)
 
-        seals.seal("executions_entity_sealed", "executions_entity", ("cuid",))
-        seals.seal(
+        write_once.seal("executions_entity_sealed", "executions_entity", ("cuid",))
+        write_once.seal(
             "executions_execution_sealed",
             "executions_execution",
             (
@@ -33,17 +34,19 @@ class ExecutionsConfig(AppConfig):
                 "scheduled_for",
             ),
         )
-        seals.seal(
+        write_once.seal(
             "executions_execution_final",
             "executions_execution",
             ("status",),
             "OLD.status IN ('completed', 'failed', 'cancelled')",
         )
-        seals.seal(
+        write_once.seal(
             "executions_pin_sealed",
             "executions_pin",
             ("root_id", "callee_id", "version_id", "context_key"),
         )
-        seals.attach("executions_pin_attached", "executions_pin", "root_id", "executions_execution")
-        people_triggers.declare()
+        write_once.attach(
+            "executions_pin_attached", "executions_pin", "root_id", "executions_execution"
+        )
+        voter_triggers.declare()
         post_migrate.connect(install_seals, sender=self)

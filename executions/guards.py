@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from workflows.database_refusals import DELETION_KEYS, KEYS
+from workflows.db.json_values import quoted, unstorable_in
 from workflows.guards import (
     ActiveExecutions,
     ContextShape,
@@ -19,7 +19,7 @@ from workflows.guards import (
     refuse_context_shape,
     refuse_draining,
 )
-from workflows.jsontext import quoted, unstorable_in
+from workflows.guards.database_errors import DELETION_KEYS, KEYS
 from workflows.refusals import Blockers, BlockingWorkflow, Problem, Refusal, Remedy
 
 CONTEXT_ATTRIBUTES = ("entity_name", "entity_name_type_id", "primary_record_type_id")

@@ -23,11 +23,12 @@ from executions.models import (
     secrets_written,
 )
 from executions.models.entity import entities_written
-from executions.services.people import cascade_of, refuse_people_deletion
+from executions.services.assigned_accounts import cascade_of, refuse_people_deletion
+from executions.webhooks import subscriptions
+from workflows.audit.audited_model import deleted
+from workflows.audit.log import Action, attempting, record, told
 from workflows.models import Candidate
 from workflows.models.account_names import keep_name
-from workflows.models.audit import Action, attempting, record, told
-from workflows.models.audited import deleted
 from workflows.models.candidate import step_key
 from workflows.refusals import Refusal
 
@@ -137,7 +138,7 @@ def judge_subscription(
 ) -> None:
     """Nothing is told to an address that nothing may be sent to."""
     if not raw and (update_fields is None or "url" in update_fields):
-        services.refuse_url(instance.url)
+        subscriptions.refuse_url(instance.url)
 
 
 @receiver(pre_delete, sender=Group)

@@ -14,10 +14,10 @@ from django_filters.filterset import FilterSet
 from rest_framework import exceptions
 from rest_framework.validators import UniqueValidator
 
-from workflows.api.strict import StrictModelSerializer, StrictSerializer
-from workflows.locks import Contention
+from workflows.api.base.strict_fields import StrictModelSerializer, StrictSerializer
+from workflows.db.locks import Contention
 from workflows.refusals import Refusal
-from workflows_project.problems import OF_STATUSES
+from workflows_project.api.problems import OF_STATUSES
 
 PACKAGES = ("workflows", "executions", "workflows_project")
 # Which argument holds the code, of what makes a problem.

@@ -25,7 +25,7 @@ from tests.factories import (
     drawn,
     form,
 )
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.models import FindingType, PendingChange, Workflow
 
 # How long an example takes says something of the machine alone.

@@ -13,9 +13,9 @@ from factory.declarations import Sequence, SubFactory
 from factory.django import DjangoModelFactory, Password
 
 from executions.models import Execution, Finding, InventoryModel
-from workflows import services
+from workflows import editing
 from workflows.models import FindingType, RecordType, Version, Workflow
-from workflows_project import roles
+from workflows_project.auth import roles
 
 Row = TypeVar("Row", bound=Model)
 
@@ -159,6 +159,6 @@ def end_unseen(execution: Execution) -> None:
 def drawn(workflow: Workflow, *nodes: dict[str, Any]) -> Version:
     """Save a line of nodes as the workflow's graph; its version."""
     number = workflow.latest_version.number
-    version = services.save_graph(workflow, line(*nodes), based_on=number).version
+    version = editing.save_graph(workflow, line(*nodes), based_on=number).version
     assert version is not None
     return version

@@ -26,6 +26,7 @@ from executions.models import (
     Subscription,
 )
 from executions.services import bulk
+from executions.webhooks import subscriptions
 from tests.executions.listening import subscribed
 from tests.executions.test_interventions import approving
 from tests.factories import (
@@ -40,7 +41,7 @@ from tests.factories import (
     form,
     user_in,
 )
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.models import (
     AuditEntry,
     FindingType,
@@ -49,7 +50,7 @@ from workflows.models import (
     SavedFilter,
     Workflow,
 )
-from workflows_project.roles import ROLES
+from workflows_project.auth.roles import ROLES
 
 ANONYMOUS, NOBODY, SUPERUSER = "anonymous", "nobody", "superuser"
 EVERYBODY = (ANONYMOUS, NOBODY, *ROLES, SUPERUSER)
@@ -142,7 +143,7 @@ def world(settings: Any, **fields: Any) -> World:
         entry=entry,
         secret=secret,
         webhook=webhook,
-        delivery=running.tell_test(webhook),
+        delivery=subscriptions.tell_test(webhook),
         bulk=bulk.ask(BulkKind.CANCEL, Execution.objects.all()),
         saved=SavedFilter.objects.create(
             user=users[SUPERUSER], list="executions.execution", name="Live", shared=True

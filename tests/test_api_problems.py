@@ -15,7 +15,8 @@ from executions.models import Execution
 from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, WorkflowFactory
 from tests.workflows.api.clients import Client, assert_problem, client_of
-from workflows import guards, locks
+from workflows import guards
+from workflows.db import locks
 from workflows.models import FindingType, Workflow
 from workflows.refusals import Problem
 

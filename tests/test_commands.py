@@ -52,7 +52,7 @@ def test_every_command_has_a_test(label: str, name: str) -> None:
 
 @pytest.mark.parametrize(("label", "name"), commands())
 def test_every_command_is_told_of(label: str, name: str) -> None:
-    assert f"## {name}" in (ROOT / "docs" / "commands.md").read_text()
+    assert f"## {name}" in (ROOT / "docs" / "reference" / "commands.md").read_text()
 
 
 def test_command_is_an_error_without_a_traceback_when_it_is_interrupted(

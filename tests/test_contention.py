@@ -25,7 +25,8 @@ from executions.services.merging import merge_finding_types
 from tests.conftest import Scenario
 from tests.executions.test_interventions import approving
 from tests.factories import FindingTypeFactory, UserFactory, WorkflowFactory, drawn, form, line
-from workflows import locks, services
+from workflows import editing
+from workflows.db import locks
 from workflows.guards import ActiveExecutions
 from workflows.models import Workflow
 
@@ -96,18 +97,18 @@ def job_of(scenario: Scenario) -> Job:
 def voting(scenario: Scenario) -> Execution:
     UserFactory(username="ada")
     workflow = idle(scenario)
-    services.save_graph(workflow, approving(users=["ada"]), based_on=1)
+    editing.save_graph(workflow, approving(users=["ada"]), based_on=1)
     return running.start(workflow, scenario.finding)
 
 
 def save_graph(scenario: Scenario) -> Action:
     workflow = idle(scenario)
-    return lambda: services.save_graph(workflow, line(form("other")), based_on=1)
+    return lambda: editing.save_graph(workflow, line(form("other")), based_on=1)
 
 
 def change(scenario: Scenario) -> Action:
     workflow = idle(scenario)
-    return lambda: services.change_entity_context([workflow], entity_name_type=scenario.exception)
+    return lambda: editing.change_entity_context([workflow], entity_name_type=scenario.exception)
 
 
 def hold(scenario: Scenario) -> Action:
@@ -119,7 +120,7 @@ def withdraw(scenario: Scenario) -> Action:
     scenario.start()
     pending = scenario.hold().pending
     assert pending is not None
-    return lambda: services.withdraw(pending)
+    return lambda: editing.withdraw(pending)
 
 
 def merge(scenario: Scenario) -> Action:
@@ -142,7 +143,7 @@ def with_row(make: Callable[[Scenario], Any], act: Callable[[Any], Any]) -> Any:
 
 
 SERVICES: dict[str, Callable[[Scenario], Action]] = {
-    "retire": with_row(idle, services.retire),
+    "retire": with_row(idle, editing.retire),
     "save_graph": save_graph,
     "change_entity_context": change,
     "put_on_hold": hold,

@@ -20,8 +20,7 @@ from django.test import Client as Browser
 
 from tests.conftest import Scenario
 from tests.workflows.api.clients import Client, assert_problem, client_of
-from workflows import locks
-from workflows.db import faults
+from workflows.db import faults, locks
 from workflows_project import environment
 from workflows_project.ops import timeouts
 from workflows_project.sqlite.base import DatabaseWrapper

@@ -10,7 +10,7 @@ from django.db import connection
 
 from tests.conftest import Scenario
 from tests.databases import KEPT, empty_tables
-from workflows import seals
+from workflows.db import write_once
 from workflows.models import FindingType
 
 
@@ -29,7 +29,7 @@ def test_reset_leaves_only_what_migrations_wrote(scenario: Scenario) -> None:
         filled = {name for name in tables if _has_rows(cursor, name)}
     assert filled == KEPT
     assert Permission.objects.count() == permissions
-    assert seals.missing(connection) == []
+    assert write_once.missing(connection) == []
 
 
 def _has_rows(cursor: Any, table: str) -> bool:

@@ -16,7 +16,7 @@ from tests.doors.house import RUNS, House
 from tests.doors.subject import Subject
 from tests.doors.ways import WRITES, Behind, Edit, Way
 from tests.factories import FindingTypeFactory, UserFactory
-from workflows.database_refusals import as_refusal
+from workflows.guards.database_errors import as_refusal
 from workflows.models import Version, Workflow
 from workflows.refusals import Refusal
 

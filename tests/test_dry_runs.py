@@ -16,7 +16,7 @@ from executions.models import Entity, Execution
 from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, drawn, form, line
 from tests.workflows.api.clients import Client, assert_problem, client_of
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.models import FindingType, PendingChange
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]

@@ -17,7 +17,7 @@ from hypothesis.configuration import storage_directory
 
 from executions import demo
 from tests.factories import user_in
-from workflows_project.roles import ROLES
+from workflows_project.auth.roles import ROLES
 
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 PASSWORD = "sent with each"

@@ -13,9 +13,9 @@ import pytest
 
 from executions import demo, services
 from tests.factories import UserFactory, user_in
-from workflows_project.roles import ROLES
+from workflows_project.auth.roles import ROLES
 
-GUIDE = Path(__file__).parent.parent / "docs" / "guide"
+GUIDE = Path(__file__).parent.parent / "docs" / "how-to"
 PAGES = sorted(path.stem for path in GUIDE.glob("*.md") if path.stem != "README")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PASSWORD = "in the guide"

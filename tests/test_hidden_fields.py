@@ -23,7 +23,7 @@ from tests.factories import (
     user_with,
 )
 from tests.workflows.api.clients import Client
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.models import AuditEntry, PendingChange, Version, Workflow
 
 pytestmark = pytest.mark.django_db

@@ -263,7 +263,7 @@ def test_contention_is_tried_again_as_a_whole_and_not_kept(
 
 def later(monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
     then = timezone.now() + timedelta(hours=hours)
-    monkeypatch.setattr("workflows.services.repeats.timezone.now", lambda: then)
+    monkeypatch.setattr("workflows.editing.idempotency.timezone.now", lambda: then)
 
 
 @pytest.mark.parametrize(("hours", "executions"), [(23.9, 1), (24.1, 2)])
@@ -299,7 +299,7 @@ def test_the_sweep_forgets_what_is_old(
 
 
 def swept() -> None:
-    from executions.tasks import sweep
+    from executions.worker.celery_tasks import sweep
 
     sweep()
 

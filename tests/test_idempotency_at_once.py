@@ -18,7 +18,7 @@ from executions import services as running
 from executions.models import Execution
 from tests.conftest import Scenario
 from tests.workflows.api.clients import Client, assert_problem, client_of
-from workflows.api import edits
+from workflows.api.base import edit_options
 from workflows.models import AuditEntry, KeptAnswer
 
 pytestmark = [
@@ -155,7 +155,7 @@ def kill(*args: Any, **kwargs: Any) -> None:
         # The work is done, and its answer is not written; is written; is committed.
         (KeptAnswer, "save", False),
         (BaseDatabaseWrapper, "commit", False),
-        (edits, "HttpResponse", True),
+        (edit_options, "HttpResponse", True),
     ],
 )
 def test_a_process_that_is_killed_neither_doubles_nor_loses_a_start(

@@ -20,9 +20,9 @@ from tests.factories import (
     drawn,
     form,
 )
+from workflows import editing as drawing
 from workflows import guards
-from workflows import services as drawing
-from workflows.database_refusals import as_refusal
+from workflows.guards.database_errors import as_refusal
 from workflows.models import Reference, Version, Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)

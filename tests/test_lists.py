@@ -28,9 +28,9 @@ from tests.factories import (
 )
 from tests.openapi import schema
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
-from workflows import csv_cells
-from workflows import services as drawing
-from workflows_project import pages
+from workflows import editing as drawing
+from workflows.values import csv_cells
+from workflows_project.api import pagination
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -198,7 +198,7 @@ def test_what_may_be_missing_is_ordered_by_first_or_not_at_all(api: Client) -> N
 def test_more_than_is_counted_is_not_counted(
     api: Client, executions: list[Execution], monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(pages, "COUNTED", 4)
+    monkeypatch.setattr(pagination, "COUNTED", 4)
     body = api.get("executions/", {"page_size": 2}).json()
     assert body["count"] is None
     assert api.get("executions/", {"page_size": 2, "page": 2}).status_code == 200
@@ -263,7 +263,7 @@ def test_every_list_can_be_had_as_csv(api: Client, at: Callable[[str], str], rou
 def test_it_holds_all_rows_that_the_filters_leave(
     api: Client, executions: list[Execution], monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(pages.Pages, "max_page_size", 4)
+    monkeypatch.setattr(pagination.Pages, "max_page_size", 4)
     query: dict[str, Any] = {"format": "csv", "ordering": "-ended_at", "page_size": 2}
     found = table(api.get("executions/", {**query, "fields": "cuid,entity,status"}))
     assert len(found) == len(executions)

@@ -27,10 +27,10 @@ from tests.factories import (
     WorkflowFactory,
 )
 from tests.workflows.api.clients import Client, assert_problem, client_of
-from workflows.api.contexts import PendingChangeViewSet
+from workflows.api.entity_contexts import PendingChangeViewSet
 from workflows.api.views import FindingTypeViewSet, WorkflowViewSet
 from workflows.models import FindingType
-from workflows_project import keysets
+from workflows_project.api import cursors
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -67,28 +67,28 @@ def typed(name: str) -> Any:
 
 def pages(rows: Any, size: int, *, backwards: bool) -> list[int]:
     """The ids of all rows, page after page, each cursor as it is sent."""
-    keys = keysets.keys_of(rows)
+    keys = cursors.keys_of(rows)
     cursor, found = None, []
     if backwards:
         # From behind the last row.
-        last = keysets.numbered(rows, keys, 0, 100)[-1]
-        cursor = keysets.Cursor([getattr(last, key.name) for key in keys], is_before=True)
+        last = cursors.numbered(rows, keys, 0, 100)[-1]
+        cursor = cursors.Cursor([getattr(last, key.name) for key in keys], is_before=True)
         found = [last.pk]
     while True:
-        page = keysets.page(rows, keys, size, cursor)
+        page = cursors.page(rows, keys, size, cursor)
         ids = [row.pk for row in page.rows]
         found = ids + found if backwards else found + ids
         following = page.before if backwards else page.after
         if following is None:
             return found
-        cursor = keysets.Cursor.read(following.text(keys), keys)
+        cursor = cursors.Cursor.read(following.text(keys), keys)
 
 
 @pytest.mark.parametrize("order", ["key", "-key"])
 @pytest.mark.parametrize("name", TYPES)
 def test_pages_are_the_whole_list_when_it_is_ordered_by_a_type(name: str, order: str) -> None:
     rows = typed(name).order_by(order)
-    whole = [row.pk for row in keysets.numbered(rows, keysets.keys_of(rows), 0, 100)]
+    whole = [row.pk for row in cursors.numbered(rows, cursors.keys_of(rows), 0, 100)]
     known = {row.pk: row.key for row in rows}
     values = [known[pk] for pk in whole]
     there = [value for value in values if value is not None]
@@ -102,7 +102,7 @@ def test_pages_are_the_whole_list_when_it_is_ordered_by_a_type(name: str, order:
         by_number = [
             row.pk
             for start in range(0, len(whole), size)
-            for row in keysets.numbered(rows, keysets.keys_of(rows), start, start + size)
+            for row in cursors.numbered(rows, cursors.keys_of(rows), start, start + size)
         ]
         assert by_number == whole
 
@@ -125,11 +125,11 @@ FORGED: dict[str, list[Any]] = {
     ("name", "value"), [(name, one) for name in FORGED for one in FORGED[name]]
 )
 def test_forged_cursor_is_refused_when_its_value_is_of_no_row(name: str, value: Any) -> None:
-    keys = keysets.keys_of(typed(name).order_by("key"))
+    keys = cursors.keys_of(typed(name).order_by("key"))
     told = json.dumps([[str(key) for key in keys], False, [value, 1]])
     text = base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
-    with pytest.raises(keysets.InvalidCursor):
-        keysets.Cursor.read(text, keys)
+    with pytest.raises(cursors.InvalidCursor):
+        cursors.Cursor.read(text, keys)
 
 
 # Every list of the API in each of its orders

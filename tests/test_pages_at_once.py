@@ -16,7 +16,7 @@ from tests.factories import UserFactory, drawn
 from tests.test_idempotency_at_once import at_once
 from tests.workflows.admin.forms import form_of
 from tests.workflows.admin.staff import page
-from workflows import locks
+from workflows.db import locks
 from workflows.models import Workflow
 
 pytestmark = [

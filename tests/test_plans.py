@@ -18,7 +18,7 @@ from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, WorkflowFactory, call, drawn, form
 from tests.test_query_counts import statements
 from tests.workflows.api.clients import client_of
-from workflows import guards, services
+from workflows import editing, guards
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,7 +65,7 @@ def changed(*workflows: Workflow, refused: str = "") -> Callable[[], None]:
     def change() -> None:
         code = ""
         try:
-            services.change_entity_context(workflows, entity_name_type=kind)
+            editing.change_entity_context(workflows, entity_name_type=kind)
         except guards.Refusal as refusal:
             code = refusal.code
         assert code == refused

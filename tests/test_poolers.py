@@ -13,14 +13,14 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 
-from executions import background
 from executions import services as running
 from executions.models import Job
+from executions.worker import queue
 from tests.conftest import Scenario
 from tests.factories import drawn, form
 from tests.pooler import PORT, Pooler, pooled
-from workflows import locks
-from workflows.prepared import UNPREPARED, SharedSession, Statement, shares_sessions
+from workflows.db import locks
+from workflows.db.prepared import UNPREPARED, SharedSession, Statement, shares_sessions
 from workflows_project.checks import pooler_is_known
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
@@ -74,8 +74,8 @@ def by_session(directory: Path) -> Iterator[Pooled]:
 
 @pytest.fixture
 def another_process() -> ModuleType:
-    """``workflows.prepared`` as another process has it, which has prepared nothing yet."""
-    spec = importlib.util.find_spec("workflows.prepared")
+    """``workflows.db.prepared`` as another process has it, which has prepared nothing yet."""
+    spec = importlib.util.find_spec("workflows.db.prepared")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -169,7 +169,7 @@ def test_job_is_kept_and_done_when_the_session_changes_before_each_statement(
     with connection.execute_wrapper(on_another_session):
         execution = scenario.start()
         assert Job.objects.filter(step__execution=execution).update(due_at=timezone.now()) == 1
-        assert background.serve_due() == 1
+        assert queue.serve_due() == 1
         assert running.submit(execution, node="form", data={"note": "n"}).status == "completed"
 
 

@@ -13,7 +13,7 @@ from executions import services as running
 from executions.models import Execution
 from tests.conftest import Scenario
 from tests.factories import FindingFactory
-from workflows.prepared import Statement
+from workflows.db.prepared import Statement
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -11,8 +11,8 @@ from rest_framework.exceptions import APIException
 
 from tests.codes import below, every_code
 from workflows.refusals import Refusal
-from workflows_project.api import STATUS_OF_REFUSALS
-from workflows_project.problems import OF_STATUSES
+from workflows_project.api.errors import STATUS_OF_REFUSALS
+from workflows_project.api.problems import OF_STATUSES
 
 SECTION = re.compile(r"^### `(\w+)`\n\*\*(\d{3})\.\*\* (.*?)(?=\n#|\Z)", re.M | re.S)
 

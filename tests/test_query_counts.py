@@ -13,7 +13,8 @@ from executions import services as running
 from executions.engine import manager
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, drawn, form
-from workflows import guards, prepared
+from workflows import guards
+from workflows.db import prepared
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,7 +14,7 @@ from executions.engine import closures, manager
 from executions.models import Execution
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, call, drawn, form
-from workflows import guards, services
+from workflows import editing, guards
 from workflows.models import Version, Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
@@ -33,13 +33,13 @@ class Started:
         return running.start(self.caller, self.scenario.finding)
 
     def change_type(self) -> None:
-        services.change_entity_context(
+        editing.change_entity_context(
             [self.caller, self.callee], entity_name_type=self.scenario.exception
         )
 
     def change_type_and_back(self) -> None:
         self.change_type()
-        services.change_entity_context(
+        editing.change_entity_context(
             [self.caller, self.callee], entity_name_type=self.scenario.limitation
         )
 
@@ -61,14 +61,14 @@ class Started:
         drawn(self.caller, form())
 
     def retire(self) -> None:
-        services.retire(self.caller)
+        editing.retire(self.caller)
 
     def make_the_callee_a_draft(self) -> None:
-        services.set_state(self.callee, Workflow.State.DRAFT)
+        editing.set_state(self.callee, Workflow.State.DRAFT)
 
     def hold(self) -> None:
         self.start()
-        services.change_entity_context(
+        editing.change_entity_context(
             [self.caller, self.callee], entity_name_type=self.scenario.exception, when="drained"
         )
 
@@ -130,7 +130,7 @@ def test_a_start_after_an_edit_is_refused(
 
 def test_a_start_after_a_change_was_withdrawn_is_accepted(started: Started) -> None:
     first = started.start()
-    done = services.change_entity_context(
+    done = editing.change_entity_context(
         [started.caller, started.callee],
         entity_name_type=started.scenario.exception,
         when="drained",
@@ -138,7 +138,7 @@ def test_a_start_after_a_change_was_withdrawn_is_accepted(started: Started) -> N
     with pytest.raises(guards.Draining):
         started.start()
     assert done.pending is not None
-    services.withdraw(done.pending)
+    editing.withdraw(done.pending)
     assert started.start().version == first.version
 
 

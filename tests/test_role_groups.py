@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 
 from tests.commands import run
 from tests.factories import UserFactory, user_with
-from workflows_project.roles import ROLES, differences, put_right
+from workflows_project.auth.roles import ROLES, differences, put_right
 
 pytestmark = pytest.mark.django_db
 
@@ -127,7 +127,7 @@ class TestTheCommand:
 
 
 def test_the_documentation_has_the_same_table() -> None:
-    text = (Path(settings.BASE_DIR) / "docs" / "roles.md").read_text()
+    text = (Path(settings.BASE_DIR) / "docs" / "reference" / "roles.md").read_text()
     told: dict[str, set[str]] = {role: set() for role in ROLES}
     header: list[str] = []
     for line in text.splitlines():

@@ -24,7 +24,7 @@ from tests.people import (
     world,
 )
 from tests.workflows.api.clients import Client
-from workflows_project.problems import no_such_route
+from workflows_project.api.problems import no_such_route
 
 pytestmark = pytest.mark.django_db
 

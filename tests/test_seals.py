@@ -15,8 +15,8 @@ from executions import services as running
 from executions.models import Execution, Pin
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, drawn, form
-from workflows import seals
-from workflows.database_refusals import as_refusal
+from workflows.db import write_once
+from workflows.guards.database_errors import as_refusal
 from workflows.models import Reference, Unsealed, Version, unsealed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -163,13 +163,13 @@ def test_the_seals_are_back_after_a_table_was_remade(world: World) -> None:
     operation = AlterField("version", "checksum", field)
     after = before.clone()
     operation.state_forwards("workflows", after)
-    seals.remove(connection)
+    write_once.remove(connection)
     with connection.schema_editor() as editor:
         operation.database_forwards("workflows", editor, before, after)
-    seals.install(connection)
+    write_once.install(connection)
     with pytest.raises(IntegrityError), transaction.atomic():
         updated(Version, world.live.version_id, number=9)
-    seals.remove(connection)
+    write_once.remove(connection)
     with connection.schema_editor() as editor:
         operation.database_forwards("workflows", editor, after, before)
-    seals.install(connection)
+    write_once.install(connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workflows_project.statuses import status_phrase
+from workflows_project.api.statuses import status_phrase
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from django.core.cache import cache
 
 from tests.conftest import Scenario
 from tests.workflows.api.clients import Client, assert_problem, client_of
-from workflows_project.throttling import SCOPES, ScopedThrottle
+from workflows_project.api.throttling import SCOPES, ScopedThrottle
 
 pytestmark = pytest.mark.django_db
 

@@ -119,7 +119,7 @@ def test_tokens_stay_when_something_else_of_the_user_changes(ada: User) -> None:
 def test_token_is_refused_when_the_password_changes_while_it_is_asked_for(
     ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workflows_project import tokens
+    from workflows_project.auth import tokens
 
     judge = tokens._require_password_of
 
@@ -159,7 +159,7 @@ def test_a_request_with_a_token_takes_one_statement(ada: User) -> None:
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_password_change_waits_for_a_token_that_is_made_and_ends_it() -> None:
-    from workflows_project import tokens
+    from workflows_project.auth import tokens
 
     ada = UserFactory(username="ada", password="secret")
     done: list[bool] = []

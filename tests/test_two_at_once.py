@@ -15,9 +15,10 @@ from executions.engine.advance import Advance
 from executions.models import Entity, Execution, Status
 from tests.conftest import Scenario
 from tests.factories import WorkflowFactory, call, drawn, form, line
-from workflows import guards, locks, services
-from workflows.models import Workflow, calls
-from workflows.models.context_change import ContextChange
+from workflows import editing, guards
+from workflows.db import locks
+from workflows.editing.context_edit import ContextChange
+from workflows.models import Workflow, call_queries
 from workflows.refusals import Refusal
 
 pytestmark = [
@@ -94,7 +95,7 @@ def test_a_change_that_meets_a_start_waits_for_it_and_is_refused(
     scenario: Scenario, pause: Pause
 ) -> None:
     both = [scenario.caller, scenario.callee]
-    other = Other(lambda: services.change_entity_context(both, entity_name_type=scenario.exception))
+    other = Other(lambda: editing.change_entity_context(both, entity_name_type=scenario.exception))
 
     def go() -> None:
         other.start()
@@ -116,7 +117,7 @@ def test_a_start_that_meets_a_change_waits_for_it_and_sees_the_new_type(
         assert other.waits_for_a_lock()
 
     pause(ContextChange, "roll_forward", go)
-    services.change_entity_context(
+    editing.change_entity_context(
         [scenario.caller, scenario.callee], entity_name_type=scenario.exception
     )
     assert isinstance(other.outcome(), running_guards.EntityTypeMismatch)
@@ -131,7 +132,7 @@ def test_without_the_locks_the_key_alone_stops_a_change_that_meets_a_start(
 
     monkeypatch.setattr(locks, "lock_rows", no_lock)
     other = Other(
-        lambda: services.change_entity_context(
+        lambda: editing.change_entity_context(
             [scenario.caller, scenario.callee], entity_name_type=scenario.exception
         )
     )
@@ -154,14 +155,14 @@ def test_a_graph_that_is_saved_while_a_start_reads_is_either_walked_or_left(
 ) -> None:
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
     other = Other(
-        lambda: services.save_graph(workflow, line(form(), call(scenario.callee)), based_on=1)
+        lambda: editing.save_graph(workflow, line(form(), call(scenario.callee)), based_on=1)
     )
 
     def go() -> None:
         other.start()
         other.outcome()
 
-    pause(calls, "walk", go, nth=nth)
+    pause(call_queries, "walk", go, nth=nth)
     execution = running.start(workflow, scenario.finding)
     assert execution.status == Status.WAITING
     assert execution.version == workflow.latest_version
@@ -185,7 +186,7 @@ def test_two_graphs_that_would_close_a_cycle_do_not_both_get_in(
         drawn(ring[1], call(ring[2]))
         drawn(ring[3], call(ring[0]))
     other = Other(
-        lambda: services.save_graph(
+        lambda: editing.save_graph(
             second, line(call(ring[(half + 1) % length])), based_on=second.latest_version.number
         )
     )
@@ -195,7 +196,7 @@ def test_two_graphs_that_would_close_a_cycle_do_not_both_get_in(
         assert other.waits_for_a_lock()
 
     pause(guards, "refuse_calls", go)
-    services.save_graph(first, line(call(ring[1])), based_on=first.latest_version.number)
+    editing.save_graph(first, line(call(ring[1])), based_on=first.latest_version.number)
     outcome = other.outcome()
     assert isinstance(outcome, Refusal)
     assert outcome.code == "call_cycle"
@@ -253,7 +254,7 @@ def test_a_submit_that_meets_a_cancel_finds_the_execution_ended(
 
 
 def test_a_retirement_that_meets_a_start_does_not_stop_it(scenario: Scenario, pause: Pause) -> None:
-    other = Other(lambda: services.retire(scenario.caller))
+    other = Other(lambda: editing.retire(scenario.caller))
 
     def go() -> None:
         other.start()
@@ -273,7 +274,7 @@ def test_a_child_starts_while_somebody_wants_to_change_its_workflow(
     drawn(scenario.callee, form("inner"))
     execution = scenario.start()
     other = Other(
-        lambda: services.change_entity_context(
+        lambda: editing.change_entity_context(
             [scenario.callee], entity_name_type=scenario.exception
         )
     )
@@ -301,7 +302,7 @@ def test_a_change_in_an_older_snapshot_does_not_strand_a_start(
         assert not Execution.objects.exists()
         other.start()
         assert isinstance(other.outcome(), Execution)
-        services.change_entity_context(both, entity_name_type=scenario.exception)
+        editing.change_entity_context(both, entity_name_type=scenario.exception)
     assert Execution.objects.live().count() == 1
 
 
@@ -310,7 +311,7 @@ def test_group_changes_in_opposite_order_do_not_wait_for_each_other_for_ever(
 ) -> None:
     both = [scenario.caller, scenario.callee]
     other = Other(
-        lambda: services.change_entity_context(
+        lambda: editing.change_entity_context(
             list(reversed(both)), entity_name_type=scenario.exception
         )
     )
@@ -320,7 +321,7 @@ def test_group_changes_in_opposite_order_do_not_wait_for_each_other_for_ever(
         assert other.waits_for_a_lock()
 
     pause(ContextChange, "make_way", go)
-    services.change_entity_context(both, entity_name_type=scenario.exception)
+    editing.change_entity_context(both, entity_name_type=scenario.exception)
     assert not isinstance(other.outcome(), Exception)
     assert {row.latest_version.entity_name_type for row in Workflow.objects.all()} == {
         scenario.exception

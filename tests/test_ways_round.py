@@ -14,7 +14,7 @@ from executions.models import Entity, Execution, Finding, Status, Step
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, call, drawn, form
 from tests.factories import line as source_of
-from workflows import guards, services
+from workflows import editing, guards
 from workflows.graph import WorkflowValidationError
 from workflows.models import Version, Workflow
 
@@ -85,7 +85,7 @@ def test_a_child_that_has_completed_stays_completed_when_its_parent_fails(
 ) -> None:
     drawn(scenario.callee, form("inner"))
     caller = WorkflowFactory(entity_name_type=scenario.limitation)
-    services.save_graph(
+    editing.save_graph(
         caller, source_of(call(scenario.callee), last={"id": "bad", "type": "fail"}), based_on=1
     )
     execution = running.start(caller, scenario.finding)
@@ -113,9 +113,9 @@ def test_an_open_step_is_neither_closed_nor_deleted_past_the_services(scenario: 
 
 def test_a_retired_caller_whose_last_execution_has_ended_binds_nobody(scenario: Scenario) -> None:
     execution = scenario.start()
-    services.retire(scenario.caller)
+    editing.retire(scenario.caller)
     finish(execution)
-    services.change_entity_context([scenario.callee], entity_name_type=scenario.exception)
+    editing.change_entity_context([scenario.callee], entity_name_type=scenario.exception)
     assert not scenario.caller.latest_version.in_force
 
 
@@ -135,9 +135,9 @@ def test_what_has_been_deleted_is_named(scenario: Scenario) -> None:
     gone.delete()
     for edit in (
         stale.save,
-        lambda: services.save_graph(stale, source_of(), based_on=1),
-        lambda: services.retire(stale),
-        lambda: services.change_entity_context([stale], entity_name_type=scenario.exception),
+        lambda: editing.save_graph(stale, source_of(), based_on=1),
+        lambda: editing.retire(stale),
+        lambda: editing.change_entity_context([stale], entity_name_type=scenario.exception),
         lambda: running.start(stale, scenario.finding),
     ):
         with pytest.raises(guards.Gone):
@@ -157,12 +157,12 @@ def test_a_type_that_does_not_exist_and_a_state_that_does_not_are_named() -> Non
     with pytest.raises(guards.NoSuchType):
         row.save()
     with pytest.raises(guards.InvalidState):
-        services.set_state(workflow, "bogus")
+        editing.set_state(workflow, "bogus")
     kind = FindingTypeFactory()
     deleted = type(kind).objects.get(pk=kind.pk)
     kind.delete()
     with pytest.raises(guards.Refusal):
-        services.change_entity_context([workflow], entity_name_type=deleted)
+        editing.change_entity_context([workflow], entity_name_type=deleted)
 
 
 def test_the_remedy_counts_the_executions_of_the_whole_group(scenario: Scenario) -> None:
@@ -172,7 +172,7 @@ def test_the_remedy_counts_the_executions_of_the_whole_group(scenario: Scenario)
     top = WorkflowFactory(title="Top", entity_name_type=scenario.limitation)
     drawn(top, call(busy), call(scenario.callee, "other"))
     with pytest.raises(guards.IncompatibleEntityTypes) as refused:
-        services.change_entity_context([scenario.callee], entity_name_type=scenario.exception)
+        editing.change_entity_context([scenario.callee], entity_name_type=scenario.exception)
     remedies = {remedy.code: remedy for remedy in refused.value.remedies}
     assert remedies["finish_or_cancel"].workflows == [busy.cuid]
     assert busy.cuid in remedies["change_together"].workflows
@@ -181,7 +181,7 @@ def test_the_remedy_counts_the_executions_of_the_whole_group(scenario: Scenario)
 def test_a_call_of_a_workflow_to_itself_and_a_longer_cycle_are_refused(scenario: Scenario) -> None:
     for callee in (scenario.callee, scenario.caller):
         with pytest.raises(WorkflowValidationError) as refused:
-            services.save_graph(
+            editing.save_graph(
                 scenario.callee,
                 source_of(call(callee)),
                 based_on=scenario.callee.latest_version.number,

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from executions import integrity, services
 from executions.models import Execution, Status
 from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, line
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.graph import MAX_NODES, WorkflowValidationError
 from workflows.models import Workflow
 

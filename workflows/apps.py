@@ -43,17 +43,17 @@ RETIRES_THOUGH_CALLED = """
 
 def install_seals(using: str, **kwargs: Any) -> None:
     """SQLite drops the triggers of a table that a migration remakes."""
-    from workflows import seals
+    from workflows.db import write_once
 
-    seals.install(connections[using])
+    write_once.install(connections[using])
 
 
 def remove_seals(using: str, plan: list[Any], **kwargs: Any) -> None:
     """A migration may alter a column that a seal looks at; they are back when it is done."""
-    from workflows import seals
+    from workflows.db import write_once
 
     if plan:
-        seals.remove(connections[using])
+        write_once.remove(connections[using])
 
 
 def take_more_at_once(connection: Any, **kwargs: Any) -> None:
@@ -71,10 +71,11 @@ class WorkflowsConfig(AppConfig):
     name = "workflows"
 
     def ready(self) -> None:
-        from workflows import seals, signals, text_search  # noqa: F401
+        from workflows import signals  # noqa: F401
+        from workflows.db import text_search, write_once
 
-        seals.seal("workflows_workflow_sealed", "workflows_workflow", ("cuid",))
-        seals.seal(
+        write_once.seal("workflows_workflow_sealed", "workflows_workflow", ("cuid",))
+        write_once.seal(
             "workflows_version_sealed",
             "workflows_version",
             (
@@ -90,29 +91,29 @@ class WorkflowsConfig(AppConfig):
                 "created_at",
             ),
         )
-        seals.seal(
+        write_once.seal(
             "workflows_reference_sealed",
             "workflows_reference",
             ("version_id", "node_id", "callee_id", "context_key"),
         )
-        seals.attach(
+        write_once.attach(
             "workflows_reference_attached", "workflows_reference", "version_id", "workflows_version"
         )
-        seals.refuse(
+        write_once.refuse(
             "workflows_reference_drawn",
             "workflows_reference",
             "INSERT",
             sqlite=NOT_DRAWN_ON_SQLITE,
             postgresql=NOT_DRAWN_ON_POSTGRESQL,
         )
-        seals.refuse(
+        write_once.refuse(
             "workflows_workflow_called",
             "workflows_workflow",
             "UPDATE",
             sqlite=RETIRES_THOUGH_CALLED,
             postgresql=RETIRES_THOUGH_CALLED,
         )
-        seals.seal(
+        write_once.seal(
             "workflows_auditentry_sealed",
             "workflows_auditentry",
             (
@@ -134,7 +135,7 @@ class WorkflowsConfig(AppConfig):
                 "why",
             ),
         )
-        seals.keep("workflows_auditentry_kept", "workflows_auditentry")
+        write_once.keep("workflows_auditentry_kept", "workflows_auditentry")
         connection_created.connect(take_more_at_once)
         text_search.install()
         pre_migrate.connect(remove_seals, sender=self)

@@ -10,6 +10,9 @@ from django.db.models.signals import post_delete, post_save, pre_delete, pre_sav
 from django.dispatch import receiver
 
 from workflows import guards
+from workflows.audit.audited_model import deleted
+from workflows.audit.log import attempting, record
+from workflows.editing.save_workflow import WorkflowEdit
 from workflows.models import (
     AuditCounter,
     AuditEntry,
@@ -19,10 +22,7 @@ from workflows.models import (
     Version,
     Workflow,
 )
-from workflows.models.audit import attempting, record
-from workflows.models.audited import deleted
 from workflows.models.candidate import give_account
-from workflows.models.edit import WorkflowEdit
 from workflows.models.version import stored
 
 

@@ -16,11 +16,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from knox.models import AuthToken
 
-from executions.admin.people import GuardedPeople
+from executions.admin.accounts import GuardedPeople
 from workflows import guards
 from workflows.admin.base.edits import EditAdmin, EditForm
-from workflows.admin.base.lists import ListAdmin
-from workflows.admin.generics import ModelForm
+from workflows.admin.base.generics import ModelForm
+from workflows.admin.base.list_filters import ListAdmin
 
 admin.site.unregister([AuthToken, Group, User])
 

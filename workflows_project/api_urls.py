@@ -5,10 +5,10 @@ from rest_framework.routers import DefaultRouter
 
 from executions.api import routes as executions_routes
 from workflows.api import routes as workflows_routes
-from workflows_project import schema, schemes  # noqa: F401
+from workflows_project.api import schema, schema_security  # noqa: F401
+from workflows_project.api.problems import no_such_route
+from workflows_project.auth.tokens import TokenViewSet
 from workflows_project.content_security import DocsView, RedocView, SchemaView
-from workflows_project.problems import no_such_route
-from workflows_project.tokens import TokenViewSet
 
 app_name = "api"
 

@@ -22,8 +22,9 @@ class ProjectConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from workflows_project import checks, readable_requests  # noqa: F401
-        from workflows_project.ended_tokens import end_with_passwords
+        from workflows_project import checks  # noqa: F401
+        from workflows_project.api import readable_requests
+        from workflows_project.auth.token_revocation import end_with_passwords
 
         readable_requests.use_utf_8()
         end_with_passwords()

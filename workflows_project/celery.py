@@ -62,7 +62,7 @@ app.conf.update(
 if settings.CELERY_BROKER_URL.startswith("rediss:"):
     # Left to itself, kombu takes any certificate.
     app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
-app.autodiscover_tasks()
+app.autodiscover_tasks(["executions.worker"], related_name="celery_tasks")
 
 
 @import_modules.connect

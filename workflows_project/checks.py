@@ -8,7 +8,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
-from workflows.prepared import UNPREPARED, shares_sessions
+from workflows.db.prepared import UNPREPARED, shares_sessions
 from workflows_project import environment
 
 

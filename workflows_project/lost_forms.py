@@ -20,7 +20,7 @@ from django.shortcuts import render
 from django.urls import Resolver404, resolve, reverse
 from django.utils.translation import gettext_lazy as _
 
-from workflows.admin.base import once
+from workflows.admin.base import submit_once
 
 KEPT = "lost_form"
 KEPT_SECONDS = 3_600
@@ -60,7 +60,7 @@ class LostForm:
 def lost_form(request: HttpRequest, *without: str) -> LostForm:
     """Return the values of a request's form, without passwords and without these names."""
     private = _private_names(request)
-    names = [name for name in request.POST if name not in (once.CSRF, *without)]
+    names = [name for name in request.POST if name not in (submit_once.CSRF, *without)]
     fields = [
         [name, value]
         for name in names
@@ -113,7 +113,7 @@ def after_login(request: HttpRequest, lost: LostForm, context: dict[str, Any]) -
 
 def sent_before(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     """Return the page that offers a form that was sent before with other values."""
-    lost = lost_form(request, once.FIELD)
+    lost = lost_form(request, submit_once.FIELD)
     shown = {**context, "title": TITLE_SENT, "why": WHY_SENT, "lost": lost, "renew": True}
     return render(request, PAGE, shown, status=409)
 

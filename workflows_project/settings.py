@@ -16,7 +16,7 @@ CSRF_TRUSTED_ORIGINS = environment.names("CSRF_TRUSTED_ORIGINS")
 
 SECURE_SSL_REDIRECT = environment.boolean("SECURE_SSL_REDIRECT")
 SECURE_HSTS_SECONDS = environment.seconds("SECURE_HSTS_SECONDS")
-SESSION_ENGINE = "workflows_project.sessions"
+SESSION_ENGINE = "workflows_project.auth.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
 
 INSTALLED_APPS = [
@@ -37,20 +37,20 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "workflows_project.problems.ProblemsMiddleware",
+    "workflows_project.api.problems.ProblemsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "workflows_project.content_security.content_security_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "workflows_project.readable_requests.readable_request_middleware",
+    "workflows_project.api.readable_requests.readable_request_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "workflows_project.acting.acting_middleware",
+    "workflows_project.request_actor.acting_middleware",
     # The innermost: the first to see what a view fails with.
-    "workflows_project.ops.faults.DatabaseFaultsMiddleware",
+    "workflows_project.api.database_faults.DatabaseFaultsMiddleware",
 ]
 
 CSRF_FAILURE_VIEW = "workflows_project.lost_forms.csrf_failure"
@@ -129,7 +129,7 @@ if DEBUG and not environment.text("EMAIL_HOST"):
 
 # Beside those that are there: what knows other ways to log in (docs/reference/roles.md).
 AUTHENTICATION_BACKENDS = [
-    "workflows_project.authentication.ModelBackend",
+    "workflows_project.auth.authentication.ModelBackend",
     *environment.names("AUTHENTICATION_BACKENDS"),
 ]
 API_AUTHENTICATION_CLASSES = environment.names("API_AUTHENTICATION_CLASSES")
@@ -155,23 +155,23 @@ CACHES = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "workflows_project.authentication.BasicAuthentication",
-        "workflows_project.authentication.TokenAuthentication",
+        "workflows_project.auth.authentication.BasicAuthentication",
+        "workflows_project.auth.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["workflows_project.api.ModelPermissions"],
-    "DEFAULT_THROTTLE_CLASSES": ["workflows_project.throttling.ScopedThrottle"],
+    "DEFAULT_PERMISSION_CLASSES": ["workflows_project.api.errors.ModelPermissions"],
+    "DEFAULT_THROTTLE_CLASSES": ["workflows_project.api.throttling.ScopedThrottle"],
     "NUM_PROXIES": environment.number("NUM_PROXIES"),
-    "EXCEPTION_HANDLER": "workflows_project.api.problem_response",
-    "DEFAULT_PAGINATION_CLASS": "workflows_project.pages.Pages",
-    "VIEW_DESCRIPTION_FUNCTION": "workflows_project.descriptions.describe_view",
+    "EXCEPTION_HANDLER": "workflows_project.api.errors.problem_response",
+    "DEFAULT_PAGINATION_CLASS": "workflows_project.api.pagination.Pages",
+    "VIEW_DESCRIPTION_FUNCTION": "workflows_project.api.schema_descriptions.describe_view",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_FILTER_BACKENDS": [
         "django_filters.rest_framework.DjangoFilterBackend",
         "rest_framework.filters.SearchFilter",
         "rest_framework.filters.OrderingFilter",
     ],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "workflows_project.csv_lists.Negotiation",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "workflows_project.api.csv_lists.Negotiation",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -187,12 +187,12 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENFORCE_NON_BLANK_FIELDS": True,
-    # The descriptions stand in workflows_project.descriptions.
+    # The descriptions stand in workflows_project.api.schema_descriptions.
     "DISABLE_DOCSTRING_DESCRIPTIONS": True,
     "SCHEMA_PATH_PREFIX": r"/api/v\d+",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "workflows_project.schema.complete",
+        "workflows_project.api.schema.complete",
     ],
     "ENUM_NAME_OVERRIDES": {
         "WebhookStateEnum": "executions.models.subscription.Subscription.State",

@@ -37,7 +37,7 @@ class Site(admin.AdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the token of a form, which is new wherever a template writes it."""
-        from workflows.admin.base.once import once_input
+        from workflows.admin.base.submit_once import once_input
 
         return {**super().each_context(request), "once": once_input}
 
@@ -52,8 +52,8 @@ class Site(admin.AdminSite):
         """Wrap a page: its form is done once, and is kept where the session is lost."""
 
         def doing_once(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            from workflows.admin.base.once import answered_once
-            from workflows.services.repeats import KeyReused
+            from workflows.admin.base.submit_once import answered_once
+            from workflows.editing.idempotency import KeyReused
             from workflows_project import lost_forms
 
             try:

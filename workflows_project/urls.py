@@ -4,8 +4,8 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from executions.api.hooks import StepHookView
-from workflows_project.problems import no_such_route
+from executions.api.incoming_webhooks import StepHookView
+from workflows_project.api.problems import no_such_route
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -15,4 +15,4 @@ urlpatterns = [
     re_path("^(api|hooks)(/|$)", no_such_route),
 ]
 
-handler500 = "workflows_project.ops.faults.handle_server_error"
+handler500 = "workflows_project.api.database_faults.handle_server_error"

@@ -10,7 +10,6 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 
-from executions import background
 from executions.models import (
     OPERATE,
     BulkItem,
@@ -21,10 +20,11 @@ from executions.models import (
     ItemState,
 )
 from executions.services import bulk
-from workflows.admin.recorded import recorded
-from workflows.admin.refused import REFUSING
-from workflows.admin.shown import NOTHING, admin_url, badge, moment
-from workflows.admin.told import ToldAdmin
+from executions.worker import queue
+from workflows.admin.base.formatting import NOTHING, admin_url, badge, moment
+from workflows.admin.base.read_only import ToldAdmin
+from workflows.admin.base.refusal_log import recorded
+from workflows.admin.base.refusals import REFUSING
 
 LISTED = 100
 REFRESHED = 3
@@ -170,7 +170,7 @@ class BulkOperationAdmin(ToldAdmin):
         if not bulk.begin(row, why=form.cleaned_data["why"], by=request.user):
             self.message_user(request, "It has been confirmed before.", messages.WARNING)
         elif row.items.count() <= bulk.AT_ONCE:
-            background.work_at(row)
+            queue.work_at(row)
         return back
 
     def stop_view(self, request: HttpRequest, pk: int) -> HttpResponse:

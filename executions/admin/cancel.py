@@ -11,9 +11,9 @@ from django.utils.html import format_html
 
 from executions import services
 from executions.models import Execution
-from workflows.admin.recorded import recorded
-from workflows.admin.refused import REFUSING
-from workflows.admin.shown import admin_url
+from workflows.admin.base.formatting import admin_url
+from workflows.admin.base.refusal_log import recorded
+from workflows.admin.base.refusals import REFUSING
 
 if TYPE_CHECKING:
     from executions.admin.execution import ExecutionAdmin

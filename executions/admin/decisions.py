@@ -24,9 +24,9 @@ from executions.engine.nodes.assignees import asked_at, is_among, voters
 from executions.engine.nodes.join import Join
 from executions.models import OPERATE, SLEEPING, SUBMIT, Execution, Step
 from executions.services.interventions import moved_by_postponing
-from workflows.admin.recorded import recorded
-from workflows.admin.refused import REFUSING
-from workflows.admin.shown import admin_url
+from workflows.admin.base.formatting import admin_url
+from workflows.admin.base.refusal_log import recorded
+from workflows.admin.base.refusals import REFUSING
 from workflows.graph import RUN_WORKFLOW, Node
 from workflows.refusals import Refusal
 

@@ -9,10 +9,10 @@ from django.http import HttpRequest
 
 from executions import guards
 from executions.models import Entity, Execution, Finding, InventoryModel
-from workflows.admin.guarded import GuardedAdmin, GuardedForm
-from workflows.admin.records import KINDS, Kind
-from workflows.admin.sections import listed_executions
-from workflows.admin.shown import admin_url, log_url
+from workflows.admin.audited_records import KINDS, Kind
+from workflows.admin.base.formatting import admin_url, log_url
+from workflows.admin.base.model_admin import GuardedAdmin, GuardedForm
+from workflows.admin.workflow_sections import listed_executions
 from workflows.models import EntityName
 
 

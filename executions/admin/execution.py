@@ -15,17 +15,17 @@ from django.utils.text import smart_split, unescape_string_literal
 from executions.admin import bulk
 from executions.admin.cancel import cancel_page, restart_page
 from executions.admin.decisions import VOTES, decide
+from executions.admin.execution_details import told
 from executions.admin.home import SEE_EXECUTIONS
 from executions.admin.inbox import inbox_page
-from executions.admin.reassigning import reassign_page
+from executions.admin.reassign import reassign_page
 from executions.admin.start import start_page
 from executions.admin.steps import submit_form
-from executions.admin.told import told
 from executions.inbox import inbox, unassigned
 from executions.models import OPERATE, START, SUBMIT, BulkKind, Entity, Execution, Step
-from workflows.admin.narrowed import ExactFilter, narrowed
-from workflows.admin.shown import badge, moment
-from workflows.admin.told import ToldAdmin
+from workflows.admin.base.formatting import badge, moment
+from workflows.admin.base.link_filters import ExactFilter, narrowed
+from workflows.admin.base.read_only import ToldAdmin
 from workflows.models import Version, Workflow
 
 

@@ -17,9 +17,9 @@ from django.utils.translation import gettext
 
 from executions.inbox import unassigned, waiting_for
 from executions.models import SUBMIT, Execution, Step
-from workflows.admin.picture import icon
-from workflows.admin.shown import admin_url, badge
-from workflows.counted import AT_A_GLANCE, BoundedCount, Counted, counted, up_to
+from workflows.admin.base.formatting import admin_url, badge
+from workflows.admin.graph_picture import icon
+from workflows.db.bounded_count import AT_A_GLANCE, BoundedCount, Counted, counted, up_to
 from workflows.models import PendingChange, Workflow
 
 LISTED = 5

@@ -13,9 +13,9 @@ from executions.admin.steps import INBOX, USER_ACTION, form_of
 from executions.engine.manager import graphs_of
 from executions.inbox import waiting_for
 from executions.models import FOR_PEOPLE, Execution, FormDraft, Step, Vote
-from workflows.admin.lists import BoundedPaginator
-from workflows.admin.picture import icon, icon_of
-from workflows.admin.shown import admin_url
+from workflows.admin.base.change_list import BoundedPaginator
+from workflows.admin.base.formatting import admin_url
+from workflows.admin.graph_picture import icon, icon_of
 from workflows.graph import Node
 from workflows.models import Version
 

@@ -16,9 +16,9 @@ from django.utils.timezone import localtime
 
 from executions import services
 from executions.models import Secret
-from workflows.admin.guarded import GuardedAdmin, GuardedForm
-from workflows.admin.records import KINDS, Kind
-from workflows.admin.shown import admin_url
+from workflows.admin.audited_records import KINDS, Kind
+from workflows.admin.base.formatting import admin_url
+from workflows.admin.base.model_admin import GuardedAdmin, GuardedForm
 
 SHORTEST = 8
 

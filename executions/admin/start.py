@@ -14,12 +14,12 @@ from django.utils.safestring import SafeString
 from executions import services
 from executions.models import Entity, Execution
 from workflows import guards
-from workflows.admin.recorded import recorded
-from workflows.admin.refused import REFUSING, as_html
-from workflows.admin.shown import admin_url, row_id
-from workflows.models import Workflow, calls
-from workflows.models.pending import draining
-from workflows.moment_fields import MomentField, resolutions
+from workflows.admin.base.formatting import admin_url, row_id
+from workflows.admin.base.refusal_log import recorded
+from workflows.admin.base.refusals import REFUSING, as_html
+from workflows.models import Workflow, call_queries
+from workflows.models.pending_change import draining
+from workflows.values.moment_fields import MomentField, resolutions
 
 if TYPE_CHECKING:
     from executions.admin.execution import ExecutionAdmin
@@ -89,7 +89,7 @@ def start_page(model_admin: ExecutionAdmin, request: HttpRequest, pk: int) -> Ht
 
 def _draining(workflow: Workflow) -> SafeString | None:
     """What every start would be refused by now, before anybody has chosen an entity."""
-    reached = calls.walk([workflow.pk], "callees", "default")
+    reached = call_queries.walk([workflow.pk], "callees", "default")
     try:
         guards.refuse_draining(list(draining(reached)))
     except guards.Draining as refusal:

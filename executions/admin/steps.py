@@ -27,11 +27,11 @@ from executions.models import (
     Step,
     Vote,
 )
-from workflows.admin.refused import REFUSING, refusal_of
-from workflows.admin.shown import admin_url
+from workflows.admin.base.formatting import admin_url
+from workflows.admin.base.refusals import REFUSING, refusal_of
 from workflows.graph import Node
-from workflows.moment_fields import resolutions
 from workflows.refusals import Refusal
+from workflows.values.moment_fields import resolutions
 
 if TYPE_CHECKING:
     from executions.admin.execution import ExecutionAdmin

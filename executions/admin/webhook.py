@@ -11,15 +11,15 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 
-from executions import services
 from executions.models import EVENTS, OutgoingDelivery, Subscription
-from workflows.admin.base.once import done_at
-from workflows.admin.guarded import GuardedAdmin, GuardedForm
+from executions.webhooks import subscriptions
+from workflows.admin.audited_records import KINDS, Kind
+from workflows.admin.base.formatting import admin_url, badge, log_url
+from workflows.admin.base.model_admin import GuardedAdmin, GuardedForm
+from workflows.admin.base.refusal_log import recorded
+from workflows.admin.base.refusals import REFUSING
+from workflows.admin.base.submit_once import done_at
 from workflows.admin.history import history
-from workflows.admin.recorded import recorded
-from workflows.admin.records import KINDS, Kind
-from workflows.admin.refused import REFUSING
-from workflows.admin.shown import admin_url, badge, log_url
 
 LISTED = 20
 MANAGE = "executions.change_subscription"
@@ -43,7 +43,7 @@ class SubscriptionForm(GuardedForm):
         """Refuse an address that nothing may be sent to."""
         url: str = self.cleaned_data["url"]
         try:
-            services.refuse_url(url)
+            subscriptions.refuse_url(url)
         except ValidationError as refusal:
             raise ValidationError(refusal.messages) from None
         return url
@@ -94,7 +94,7 @@ class SubscriptionAdmin(GuardedAdmin):
         """Save; a new one gets its secret."""
         super().save_model(request, obj, form, change)
         if not change:
-            obj.secret = services.give_secret(obj)
+            obj.secret = subscriptions.give_secret(obj)
 
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
@@ -149,7 +149,7 @@ class SubscriptionAdmin(GuardedAdmin):
         row = self._found(pk)
         if request.method == "POST":
             try:
-                secret = services.rotate_secret(row, by=request.user)
+                secret = subscriptions.rotate_secret(row, by=request.user)
             except REFUSING as error:
                 self.message_refusal(request, recorded(error))
                 return HttpResponseRedirect(self._page(row, "change"))
@@ -165,7 +165,7 @@ class SubscriptionAdmin(GuardedAdmin):
         if request.method != "POST":
             return back
         try:
-            delivery = services.tell_test(row)
+            delivery = subscriptions.tell_test(row)
         except REFUSING as error:
             self.message_refusal(request, recorded(error))
             return back
@@ -182,7 +182,7 @@ class SubscriptionAdmin(GuardedAdmin):
     def _secret_page(self, request: HttpRequest, row: Any, **context: Any) -> HttpResponse:
         whole = {
             "title": "Rotate the secret" if context.get("asks") else "The secret",
-            "hours": int(services.OVERLAP.total_seconds() // 3600),
+            "hours": int(subscriptions.OVERLAP.total_seconds() // 3600),
             "back_url": self._page(row, "change"),
             **context,
         }

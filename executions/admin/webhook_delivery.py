@@ -9,14 +9,14 @@ from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 
-from executions import services
 from executions.models import REDELIVER, OutgoingDelivery, Subscription
-from executions.services.deliveries import visible_payload
-from workflows.admin.narrowed import narrowed
-from workflows.admin.recorded import recorded
-from workflows.admin.refused import REFUSING
-from workflows.admin.shown import admin_url, badge, link, preformatted
-from workflows.admin.told import ToldAdmin
+from executions.webhooks import subscriptions
+from executions.webhooks.outgoing import visible_payload
+from workflows.admin.base.formatting import admin_url, badge, link, preformatted
+from workflows.admin.base.link_filters import narrowed
+from workflows.admin.base.read_only import ToldAdmin
+from workflows.admin.base.refusal_log import recorded
+from workflows.admin.base.refusals import REFUSING
 
 
 @admin.register(OutgoingDelivery)
@@ -77,7 +77,7 @@ class OutgoingDeliveryAdmin(ToldAdmin):
             raise Http404
         if request.method == "POST":
             try:
-                services.redeliver(row)
+                subscriptions.redeliver(row)
             except REFUSING as error:
                 self.message_refusal(request, recorded(error))
             else:

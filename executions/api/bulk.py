@@ -26,13 +26,18 @@ from executions.api.serializers import (
     StartSerializer,
 )
 from executions.models import OPERATE, Execution
-from workflows.api import edits
+from workflows.api.base import edit_options
+from workflows.api.base.refusals import ProblemField
+from workflows.api.base.resources import Resource
+from workflows.api.base.strict_fields import (
+    AnyField,
+    StrictBooleanField,
+    StrictCharField,
+    StrictSerializer,
+)
 from workflows.api.base.strict_requests import takes_parameters
-from workflows.api.refused import ProblemField
-from workflows.api.resources import Resource
-from workflows.api.strict import AnyField, StrictBooleanField, StrictCharField, StrictSerializer
-from workflows.jsontext import quoted
-from workflows.services import repeats
+from workflows.db.json_values import quoted
+from workflows.editing import idempotency
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +137,7 @@ def _in_bulk(name: str, item: type[StrictSerializer], **options: Any) -> Callabl
     """Return the decorator of the route that does ``name`` to each of many items."""
 
     def decorate(handler: Any) -> Any:
-        handler = takes_parameters(edits.DRY_RUN.name)(handler)
+        handler = takes_parameters(edit_options.DRY_RUN.name)(handler)
         route = action(
             detail=False,
             methods=["post"],
@@ -142,7 +147,7 @@ def _in_bulk(name: str, item: type[StrictSerializer], **options: Any) -> Callabl
         )
         described = extend_schema(
             request=_request_of(item),
-            parameters=edits.MADE_ONCE,
+            parameters=edit_options.MADE_ONCE,
             responses=ANSWERS,
             filters=False,
         )
@@ -208,11 +213,11 @@ class BulkActions(Resource):
     def _each(self, request: Request, item: type[StrictSerializer], do: Do) -> Response:
         asked = BulkSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        is_tried = edits.is_dry_run(request)
-        once = None if is_tried else edits.asked_once(request)
+        is_tried = edit_options.is_dry_run(request)
+        once = None if is_tried else edit_options.asked_once(request)
         if once is not None:
-            with edits.told_of_keys():
-                repeats.refuse_reuse(once)
+            with edit_options.told_of_keys():
+                idempotency.refuse_reuse(once)
         results = [
             self._result(index, partial(_act, item, sent, do), is_tried, once)
             for index, sent in enumerate(asked.validated_data["items"])
@@ -220,9 +225,9 @@ class BulkActions(Resource):
         failed = sum(row["problem"] is not None for row in results)
         headers = {}
         if is_tried:
-            headers[edits.TRIED] = "true"
+            headers[edit_options.TRIED] = "true"
         if all(row["replayed"] for row in results):
-            headers[edits.REPEATED] = "true"
+            headers[edit_options.REPEATED] = "true"
         body = {
             "dry_run": is_tried,
             "succeeded": len(results) - failed,
@@ -234,16 +239,16 @@ class BulkActions(Resource):
         return Response(body, code, headers=headers, content_type="application/json")
 
     def _result(
-        self, index: int, act: edits.Act, is_tried: bool, once: repeats.Asked | None
+        self, index: int, act: edit_options.Act, is_tried: bool, once: idempotency.Asked | None
     ) -> dict[str, Any]:
         replayed = False
         try:
             if once is not None:
-                with edits.told_of_keys():
-                    answer = edits.answered_once(self, replace(once, item=index), act)
+                with edit_options.told_of_keys():
+                    answer = edit_options.answered_once(self, replace(once, item=index), act)
                 code, data, replayed = answer.status, json.loads(answer.body), answer.is_repeated
             else:
-                response: Any = edits.tried(act) if is_tried else act()
+                response: Any = edit_options.tried(act) if is_tried else act()
                 code, data = response.status_code, response.data
         except Exception as error:
             code, data = self._problem_of(index, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from rest_framework.routers import BaseRouter
 
-from executions.api.hooks import WorkflowHookView
+from executions.api.incoming_webhooks import WorkflowHookView
 from executions.api.views import ExecutionViewSet, FindingViewSet, InventoryModelViewSet
 from executions.api.webhooks import OutgoingDeliveryViewSet, WebhookViewSet
 

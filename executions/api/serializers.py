@@ -8,10 +8,10 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, NotFound
 
-from executions.api.shown import shown
-from executions.engine import stored
+from executions.api.execution_rows import shown
+from executions.engine.store import reading
 from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step, Vote
-from workflows.api.strict import (
+from workflows.api.base.strict_fields import (
     AccountField,
     AnyField,
     CuidField,
@@ -269,7 +269,7 @@ class StartSerializer(InstructionSerializer):
     """What to start, and on what."""
 
     workflow = CuidField(queryset=Workflow.objects.all(), only=("id", "cuid", "title"))
-    entity = CuidField(queryset=Entity.objects.all(), only=("cuid", "title", *stored.ENTITY))
+    entity = CuidField(queryset=Entity.objects.all(), only=("cuid", "title", *reading.ENTITY))
     scheduled_for = MomentField(required=False, allow_null=True, default=None)
 
 

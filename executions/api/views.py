@@ -41,10 +41,10 @@ from executions.models import (
     InventoryModel,
     Step,
 )
-from workflows import instances
-from workflows.api.edits import MADE_ONCE, edit
-from workflows.api.resources import EditableResource, Resource
-from workflows.jsontext import quoted, unstorable
+from workflows.api.base.edit_options import MADE_ONCE, edit
+from workflows.api.base.resources import EditableResource, Resource
+from workflows.db import raw_rows
+from workflows.db.json_values import quoted, unstorable
 
 LISTS = ("list", "mine")
 SEE_STEPS = ("executions.view_execution", "executions.view_step")
@@ -93,7 +93,7 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
         row = None
         if not unstorable(cuid):
             submits = self.action == "submit"
-            row = services.read(cuid) if submits else instances.by_cuid(Execution, cuid, names)
+            row = services.read(cuid) if submits else raw_rows.by_cuid(Execution, cuid, names)
         if row is None:
             raise NotFound(f"No execution has the cuid {quoted(cuid)}.")
         self.check_object_permissions(self.request, row)

@@ -13,7 +13,6 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions import services
 from executions.models import (
     EVENTS,
     REDELIVER,
@@ -21,11 +20,11 @@ from executions.models import (
     OutgoingDelivery,
     Subscription,
 )
-from executions.services.deliveries import visible_payload
-from workflows import locks
-from workflows.api.edits import DRY_RUN, MADE_ONCE, edit, only_tried
-from workflows.api.resources import EditableResource, Resource, find
-from workflows.api.strict import (
+from executions.webhooks import subscriptions
+from executions.webhooks.outgoing import visible_payload
+from workflows.api.base.edit_options import DRY_RUN, MADE_ONCE, edit, only_tried
+from workflows.api.base.resources import EditableResource, Resource, find
+from workflows.api.base.strict_fields import (
     CuidField,
     InstructionSerializer,
     MomentField,
@@ -35,6 +34,7 @@ from workflows.api.strict import (
     StrictChoiceField,
     StrictModelSerializer,
 )
+from workflows.db import locks
 from workflows.models import FindingType, Workflow
 
 MANAGE = "executions.change_subscription"
@@ -182,7 +182,7 @@ class WebhookViewSet(EditableResource):
             serializer = self.get_serializer(data=data)
             serializer.is_valid(raise_exception=True)
             row = serializer.save()
-            secret = services.give_secret(row)
+            secret = subscriptions.give_secret(row)
             return self._told_secret(row, secret, status.HTTP_201_CREATED)
 
     @extend_schema(request=RotationSerializer, parameters=[DRY_RUN], responses=NewWebhookSerializer)
@@ -195,7 +195,7 @@ class WebhookViewSet(EditableResource):
         """
         RotationSerializer(data=request.data).is_valid(raise_exception=True)
         row = self.get_object()
-        return self._told_secret(row, services.rotate_secret(row, by=request.user))
+        return self._told_secret(row, subscriptions.rotate_secret(row, by=request.user))
 
     def _told_secret(self, row: Any, secret: str, status_code: int = 200) -> Response:
         row = self.get_queryset().get(pk=row.pk)
@@ -212,7 +212,7 @@ class WebhookViewSet(EditableResource):
     def test(self, request: Request, cuid: str) -> Response:
         """Have webhook.test told; the delivery says what became of it."""
         TellingSerializer(data=request.data).is_valid(raise_exception=True)
-        row = services.tell_test(self.get_object())
+        row = subscriptions.tell_test(self.get_object())
         shown = WebhookDeliverySerializer(row, context=self.get_serializer_context())
         return Response(shown.data, status.HTTP_201_CREATED)
 
@@ -254,5 +254,5 @@ class OutgoingDeliveryViewSet(mixins.RetrieveModelMixin, Resource):
     def redeliver(self, request: Request, cuid: str) -> Response:
         """Have it told again, with the id that it had."""
         TellingSerializer(data=request.data).is_valid(raise_exception=True)
-        services.redeliver(self.get_object())
+        subscriptions.redeliver(self.get_object())
         return Response(self.get_serializer(self.get_object()).data)

@@ -13,18 +13,19 @@ from functools import cached_property
 from typing import Any
 
 from executions import wakeups
-from executions.engine import joins, stored, undoing, writing
-from executions.engine.ids import Ids
+from executions.engine import joins, undo
 from executions.engine.nodes.assignees import asked
 from executions.engine.nodes.behaviour import NotSubmittable
 from executions.engine.run import NodeVisit, Run, child_of
-from executions.engine.writing import Basis, Changes
+from executions.engine.store import reading, writing
+from executions.engine.store.ids import Ids
+from executions.engine.store.writing import Basis, Changes
 from executions.models import LIVE, Entity, Execution, Job, Pin, Status, Step, StepState
-from workflows import instances
+from workflows.db import raw_rows
+from workflows.editing import ended
 from workflows.graph import Edge, Node
 from workflows.models import Version
-from workflows.services import ended
-from workflows.values import present
+from workflows.values.missing import present
 
 STEP_BUDGET = 10_000
 
@@ -67,12 +68,12 @@ class Advance:
         self._calling: dict[int, Step] = {}
         self._due: deque[tuple[Run, Node, Edge | None]] = deque()
         self._visits = 0
-        self._before = undoing.Before(entity)
+        self._before = undo.Before(entity)
 
     @cached_property
     def pinned(self) -> dict[str, Version]:
         """The pinned version of every callee of the closure, by the callee's cuid."""
-        return stored.pinned(self.root, self._pinned)
+        return reading.pinned(self.root, self._pinned)
 
     # What sets an advance going
 
@@ -103,7 +104,7 @@ class Advance:
     def run_of(self, execution: Execution) -> Run:
         """The run of an execution; its open steps are read the first time."""
         known = self._runs.get(execution.id)
-        return known or self.know(execution, stored.open_steps(execution))
+        return known or self.know(execution, reading.open_steps(execution))
 
     def know(self, execution: Execution, open_steps: Iterable[Step]) -> Run:
         """The run of an execution whose open steps have been read."""
@@ -247,7 +248,7 @@ class Advance:
             if run.execution.status == Status.SCHEDULED:
                 run.execution.status = Status.ACTIVE
             self._changed(run.execution)
-            self.visit(run, step).incident("step_budget", undoing.DETAIL.format(STEP_BUDGET))
+            self.visit(run, step).incident("step_budget", undo.DETAIL.format(STEP_BUDGET))
 
     def _join_one(self) -> bool:
         """Let one join go on at which nobody can arrive any more; whether there was one."""
@@ -275,7 +276,7 @@ class Advance:
         return True
 
     def _open(self, run: Run, node: Node) -> Step:
-        step = instances.new(
+        step = raw_rows.new(
             Step,
             execution_id=run.execution.id,
             node_id=node.id,
@@ -353,7 +354,7 @@ class Advance:
     def _read_all(self) -> None:
         """Read what is live in this tree and has not been read yet."""
         self._has_read_all = True
-        for execution, open_steps in stored.live_below(self.root):
+        for execution, open_steps in reading.live_below(self.root):
             if execution.id not in self._runs:
                 self.know(execution, open_steps)
 

@@ -15,9 +15,9 @@ from django.db.models import Value
 from django.db.models.expressions import RawSQL
 
 from executions.models import Pin
-from workflows import instances
+from workflows.db import raw_rows
+from workflows.db.prepared import ON_POSTGRESQL, Statement
 from workflows.models import Version, Workflow
-from workflows.prepared import ON_POSTGRESQL, Statement
 
 REMEMBERED = 1_000
 
@@ -68,8 +68,8 @@ class Closure:
 
     def version(self, place: int = 0) -> Version:
         """One of the versions, the workflow's own first; an instance of the caller's own."""
-        version = instances.stored(Version, self.versions[place])
-        instances.relate(version, workflow=instances.stored(Workflow, self.workflows[place]))
+        version = raw_rows.stored(Version, self.versions[place])
+        raw_rows.relate(version, workflow=raw_rows.stored(Workflow, self.workflows[place]))
         return version
 
     def pins(self, root: Any) -> list[Pin]:
@@ -77,14 +77,14 @@ class Closure:
         pins = []
         for place in range(1, len(self.versions)):
             version = self.version(place)
-            pin = instances.new(
+            pin = raw_rows.new(
                 Pin,
                 root_id=root.pk,
                 callee_id=version.workflow_id,
                 version_id=version.pk,
                 context_key=self.context_key,
             )
-            instances.relate(pin, version=version, callee=version.workflow)
+            raw_rows.relate(pin, version=version, callee=version.workflow)
             pins.append(pin)
         return pins
 

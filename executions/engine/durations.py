@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from workflows.durations import parse
-from workflows.jsontext import quoted
+from workflows.db.json_values import quoted
+from workflows.values.durations import parse
 
 LONGEST = timedelta(days=36_525)
 _SECONDS = int(LONGEST.total_seconds())

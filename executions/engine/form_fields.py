@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from workflows.db.json_values import below, quoted
 from workflows.graph import Schema
-from workflows.jsontext import below, quoted
 
 MAX_NAME_LENGTH = 64
 

@@ -17,8 +17,7 @@ from django.core.validators import EmailValidator, URLValidator
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine.form_fields import MAX_LENGTHS, choices_of
-from workflows import moments
-from workflows.jsontext import (
+from workflows.db.json_values import (
     InexactNumber,
     below,
     exact_float,
@@ -27,9 +26,10 @@ from workflows.jsontext import (
     quoted,
     unstorable,
 )
-from workflows.moment_fields import MomentField
 from workflows.refusals import Problem, Refusal
-from workflows.values import is_missing
+from workflows.values import moments
+from workflows.values.missing import is_missing
+from workflows.values.moment_fields import MomentField
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

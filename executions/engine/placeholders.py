@@ -9,7 +9,7 @@ from typing import Any
 
 from executions.engine import form_fields
 from executions.models.secret import NAME
-from workflows.jsontext import below, quoted
+from workflows.db.json_values import below, quoted
 
 _ANY = re.compile(r"\{\{([^{}]*)\}\}")
 _SECRET = re.compile(rf"secret:({NAME})")

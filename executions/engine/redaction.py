@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from workflows.jsontext import parse_json
+from workflows.db.json_values import parse_json
 
 _DEEPEST = 3
 _MOST_DECODED = 8 * 1024 * 1024

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from executions.engine.rules import LISTS, ORDERINGS, parts_of
-from workflows import moments
-from workflows.jsontext import below, kind, quoted
-from workflows.values import is_missing
+from workflows.db.json_values import below, kind, quoted
+from workflows.values import moments
+from workflows.values.missing import is_missing
 
 ANY = "any"
 """The type of a field that holds whatever comes from outside."""

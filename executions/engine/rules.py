@@ -4,7 +4,7 @@ A rule is ``{"all": [...]}``, ``{"any": [...]}``, ``{"not": ...}`` or a comparis
 ``{"field": "severity", "op": "gte", "value": 3}``. A comparison never fails: where the two values
 cannot be compared, it does not hold.
 
-Of a field that is missing (``workflows.values``) only ``missing`` holds, and a comparison that
+Of a field that is missing only ``missing`` holds, and a comparison that
 names a missing value: ``eq`` null, or ``in`` a list that holds null. So ``ne`` and ``not_in`` hold
 only of fields that are there.
 
@@ -18,10 +18,10 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from workflows import moments
+from workflows.db.json_values import below, canonical, kind, quoted
 from workflows.graph import Schema
-from workflows.jsontext import below, canonical, kind, quoted
-from workflows.values import is_missing
+from workflows.values import moments
+from workflows.values.missing import is_missing
 
 MAX_DEPTH = 32
 _PRESENCE = ("exists", "missing")

@@ -11,10 +11,10 @@ from executions.engine.manager import WorkflowManager
 from executions.engine.nodes import Behaviour
 from executions.engine.nodes.assignees import asked_at
 from executions.models import LIVE, Execution, Status, Step, StepState
-from workflows import instances
+from workflows.db import raw_rows
 from workflows.graph import Edge, Node
 from workflows.models import Version
-from workflows.values import present
+from workflows.values.missing import present
 
 if TYPE_CHECKING:
     from executions.engine.advance import Advance
@@ -65,7 +65,7 @@ class Run:
 
 def child_of(parent: Execution, version: Version, pk: int, now: datetime) -> Execution:
     """Return a new execution of this version, called by another of the same entity."""
-    child: Execution = instances.new(
+    child: Execution = raw_rows.new(
         Execution,
         id=pk,
         workflow_id=version.workflow_id,
@@ -78,7 +78,7 @@ def child_of(parent: Execution, version: Version, pk: int, now: datetime) -> Exe
         started_at=now,
         updated_at=now,
     )
-    instances.relate(child, version=version)
+    raw_rows.relate(child, version=version)
     return child
 
 

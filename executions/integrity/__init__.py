@@ -16,11 +16,11 @@ from executions.integrity.contexts import (
     live_contexts,
 )
 from executions.integrity.frozen import closures, cycles, versions
-from executions.integrity.house import audit_log, changes_on_hold, nowhere, opened_seals
+from executions.integrity.open_steps import calling_steps, jobs, open_steps, pinned_children, places
+from executions.integrity.safeguards import audit_log, changes_on_hold, nowhere, opened_seals
 from executions.integrity.secrets import secrets
-from executions.integrity.standing import calling_steps, jobs, open_steps, pinned_children, places
 from executions.integrity.violation import REPAIR, Violation
-from workflows.locks import stable_snapshot
+from workflows.db.locks import stable_snapshot
 
 LAWS: tuple[Callable[[], Iterator[Violation]], ...] = (
     live_contexts,

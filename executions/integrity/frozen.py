@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from django.db.models import Q
 
-from executions.integrity.people import StoredCandidates
+from executions.integrity.candidates import StoredCandidates
 from executions.integrity.violation import CHUNK, Violation
 from executions.models import LIVE, Execution, Pin
+from workflows.audit.log import Action
 from workflows.graph import calls_in
 from workflows.models import AuditEntry, Reference, Version, Workflow
-from workflows.models.audit import Action
 
 Key = TypeVar("Key", bound=Hashable)
 

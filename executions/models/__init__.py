@@ -16,7 +16,7 @@ from executions.models.secret import (
 )
 from executions.models.step import FOR_PEOPLE, OPEN, OPEN_INDEX, SLEEPING, Step, StepState
 from executions.models.subscription import EVENTS, TEST, SigningSecret, Subscription
-from executions.models.triggered import Delivery, TriggeredStart
+from executions.models.triggered_start import Delivery, TriggeredStart
 from executions.models.vote import Vote
 
 __all__ = [

@@ -9,9 +9,9 @@ from django.db import models
 from django.db.models import Q
 
 from executions.models.execution import Execution
-from workflows import moments
-from workflows.cuid import LENGTH, new_cuid
+from workflows.db.cuid import LENGTH, new_cuid
 from workflows.models.account_names import account_name, name_of
+from workflows.values import moments
 
 
 class BulkKind(models.TextChoices):

@@ -12,20 +12,15 @@ from django.db.models.lookups import Exact
 from django.dispatch import Signal
 
 from executions import guards
-from workflows import locks
-from workflows.cuid import LENGTH, new_cuid
+from workflows.audit.audited_model import Audited, AuditedManager, AuditedQuerySet, bulk_attempts
+from workflows.audit.log import attempting
+from workflows.db import locks
+from workflows.db.composite_keys import JSONKind, KeyTarget
+from workflows.db.cuid import LENGTH, new_cuid
 from workflows.guards import overlaid
-from workflows.keys import JSONKind, KeyTarget
 from workflows.models import EntityName
-from workflows.models.audit import attempting
-from workflows.models.audited import (
-    Audited,
-    AuditedManager,
-    AuditedQuerySet,
-    bulk_attempts,
-)
 from workflows.models.types import EntityContext
-from workflows.values import present
+from workflows.values.missing import present
 from workflows.visibility import may_view
 
 entities_written = Signal()

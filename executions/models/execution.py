@@ -13,13 +13,13 @@ from django.utils import timezone
 
 from executions import guards
 from executions.models.entity import Entity
-from workflows.counted import few_or_all
-from workflows.cuid import LENGTH, new_cuid
-from workflows.jsontext import unstorable
-from workflows.keys import CompositeForeignKey, KeyTarget, SummaryIndex
+from workflows.db.bounded_count import few_or_all
+from workflows.db.composite_keys import CompositeForeignKey, KeyTarget, SummaryIndex
+from workflows.db.cuid import LENGTH, new_cuid
+from workflows.db.json_values import unstorable
 from workflows.models import Version, Workflow
 from workflows.models.account_names import account_name, name_of
-from workflows.models.written_once import WrittenOnceQuerySet
+from workflows.models.write_once_rows import WrittenOnceQuerySet
 
 if TYPE_CHECKING:
     from executions.engine.manager import WorkflowManager

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from executions.models.step import Step
-from workflows import moments
+from workflows.values import moments
 
 
 class JobKind(models.TextChoices):

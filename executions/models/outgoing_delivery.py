@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from executions.models.subscription import Subscription
-from workflows.cuid import LENGTH, new_cuid
+from workflows.db.cuid import LENGTH, new_cuid
 
 REDELIVER = "executions.redeliver_outgoingdelivery"
 """The permission to have something delivered again."""

@@ -10,9 +10,9 @@ from django.db.models import Case, F, TextField, Value, When
 
 from executions import guards
 from executions.models.execution import Execution
-from workflows.keys import CompositeForeignKey
+from workflows.db.composite_keys import CompositeForeignKey
 from workflows.models import Version, Workflow
-from workflows.models.written_once import WrittenOnceQuerySet
+from workflows.models.write_once_rows import WrittenOnceQuerySet
 
 
 class PinQuerySet(WrittenOnceQuerySet["Pin"]):

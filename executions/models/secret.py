@@ -17,9 +17,9 @@ from django.db.models import Value
 from django.dispatch import Signal
 from django.utils import timezone
 
-from workflows import locks
-from workflows.cuid import LENGTH, new_cuid
-from workflows.models.named import Named, NamedQuerySet, unique_name_key
+from workflows.db import locks
+from workflows.db.cuid import LENGTH, new_cuid
+from workflows.models.unique_name import Named, NamedQuerySet, unique_name_key
 
 NAME = r"[A-Za-z_][A-Za-z0-9_.-]*"
 

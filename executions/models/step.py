@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from executions.models.execution import Execution
-from workflows.cuid import LENGTH, new_cuid
+from workflows.db.cuid import LENGTH, new_cuid
 from workflows.models.account_names import account_name, name_of
 
 

@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from executions import guards
 from executions.models.secret import SecretUnreadable, cipher
-from workflows.cuid import LENGTH, new_cuid
+from workflows.audit.audited_model import Audited, AuditedManager
+from workflows.db.cuid import LENGTH, new_cuid
 from workflows.models import FindingType, Workflow
-from workflows.models.audited import Audited, AuditedManager
 
 EVENTS: dict[str, str] = {
     "execution.started": "An execution has started",
@@ -37,7 +37,7 @@ PREFIX = "whsec_"
 
 class Subscription(Audited):
     """Somebody who is told of events by POSTs to ``url``. The database picks the active ones when
-    an event comes about (``executions.telling``).
+    an event comes about (``executions.event_triggers``).
     """
 
     class State(models.TextChoices):

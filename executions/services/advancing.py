@@ -8,13 +8,13 @@ from typing import Any
 from django.utils import timezone
 
 from executions import guards
-from executions.engine import stored
 from executions.engine.advance import Advance
 from executions.engine.run import NodeVisit
-from executions.engine.writing import TreeBasis
+from executions.engine.store import reading
+from executions.engine.store.writing import TreeBasis
 from executions.models import LIVE, Entity, Execution, Step
+from workflows.db.prepared import ON_POSTGRESQL
 from workflows.guards import Gone
-from workflows.prepared import ON_POSTGRESQL
 
 
 def lock_execution(execution: Execution) -> tuple[Execution, Execution]:
@@ -64,7 +64,7 @@ _READ_WITH = "_read_with"
 
 def read(cuid: str) -> Execution | None:
     """The execution with this cuid, read as a submit reads it, which need not do so again."""
-    known = stored.execution_by_cuid(cuid)
+    known = reading.execution_by_cuid(cuid)
     if known is None:
         return None
     # A child is read after its root. SQLite reads within the transaction that writes.
@@ -78,10 +78,10 @@ def unlocked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]
 
     Raises ``Gone``, and ``guards.Ended`` when the execution has ended.
     """
-    known: stored.Known | None = execution.__dict__.pop(_READ_WITH, None)
-    root = known or stored.execution(execution.root_or_self_id)
+    known: reading.Known | None = execution.__dict__.pop(_READ_WITH, None)
+    root = known or reading.execution(execution.root_or_self_id)
     # Read after the root: whatever goes on with the tree writes the root, and is noticed.
-    current = root if execution.root_id is None else stored.execution(execution.pk)
+    current = root if execution.root_id is None else reading.execution(execution.pk)
     if root is None or current is None:
         raise _gone(execution)
     _require_live(current.execution)

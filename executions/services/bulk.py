@@ -28,11 +28,11 @@ from executions.models import (
     Step,
     StepState,
 )
-from executions.services.ending import cancel
+from executions.services.cancelling import cancel
 from executions.services.interventions import retry, wake
-from workflows import locks
-from workflows.counted import BoundedCount
-from workflows.models.audit import record_refusal
+from workflows.audit.log import record_refusal
+from workflows.db import locks
+from workflows.db.bounded_count import BoundedCount
 from workflows.refusals import Refusal
 
 logger = logging.getLogger(__name__)

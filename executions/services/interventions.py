@@ -17,12 +17,12 @@ from executions.engine.nodes.join import Join
 from executions.engine.run import NodeVisit
 from executions.models import SLEEPING, Execution, Job, JobKind, Status, Step, StepState
 from executions.services.advancing import locked_advance, visit_to
-from workflows import locks
-from workflows.database_refusals import translated
+from workflows.audit.log import Action, attempting, record, told
+from workflows.db import locks
+from workflows.db.json_values import quoted
 from workflows.graph import RUN_WORKFLOW
-from workflows.jsontext import quoted
+from workflows.guards.database_errors import translated
 from workflows.models import unsealed
-from workflows.models.audit import Action, attempting, record, told
 from workflows.refusals import Attempt, Problem, Refusal, Remedy
 
 DB = "default"

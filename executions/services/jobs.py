@@ -16,12 +16,12 @@ from django.utils.translation import gettext_lazy as _
 
 from executions import guards
 from executions.engine.nodes import deadline, mail
-from executions.engine.nodes.performed import GiveUp, Task, TryAgain
+from executions.engine.nodes.tasks import GiveUp, Task, TryAgain
 from executions.engine.run import NodeVisit
 from executions.models import LIVE, PERFORMED, Job, JobKind, Secret, Step, StepState
 from executions.services.advancing import locked_advance
-from workflows import locks
-from workflows.database_refusals import translated
+from workflows.db import locks
+from workflows.guards.database_errors import translated
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,12 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from executions.models import Entity, Finding, Subscription
-from workflows import guards, locks
-from workflows.database_refusals import translated
+from workflows import guards
+from workflows.audit.log import Action, attempting, record, told
+from workflows.db import locks
+from workflows.editing import resolve_context
+from workflows.editing.context_edit import ContextChange, change_together
+from workflows.guards.database_errors import translated
 from workflows.models import (
     FindingType,
     PendingChange,
@@ -28,10 +32,7 @@ from workflows.models import (
     Workflow,
     unsealed,
 )
-from workflows.models.audit import Action, attempting, record, told
-from workflows.models.context_change import ContextChange, change_together
 from workflows.refusals import Blockers, BlockingWorkflow, Remedy
-from workflows.services import resolve_context
 
 DB = "default"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from executions.models import Secret
 from workflows import guards
-from workflows.services.files import Item
+from workflows.files import Item
 
 
 def missing_secrets(items: Iterable[Item]) -> list[str]:

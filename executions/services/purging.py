@@ -19,10 +19,10 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from executions.models import FOR_PEOPLE, LIVE, Delivery, Execution, Step
-from workflows import locks
+from workflows.audit.log import Action, record
+from workflows.db import locks
 from workflows.guards import Gone
 from workflows.models import Candidate, Version
-from workflows.models.audit import Action, record
 from workflows.models.version import later
 from workflows.refusals import Attempt, Refusal
 

@@ -14,12 +14,12 @@ from executions.engine.nodes.assignees import candidates
 from executions.engine.run import NodeVisit
 from executions.models import FOR_PEOPLE, Execution, Step
 from executions.services.advancing import locked_advance, visit_to
-from executions.services.counting import count_votes
-from workflows import locks
-from workflows.database_refusals import translated
+from executions.services.vote_counting import count_votes
+from workflows.audit.log import Action, attempting, record, told
+from workflows.db import locks
 from workflows.guards import Stale, unknown_people
+from workflows.guards.database_errors import translated
 from workflows.models import Candidate
-from workflows.models.audit import Action, attempting, record, told
 from workflows.models.candidate import GROUPS, USERS, Named, needed_by, resolve, step_key
 from workflows.refusals import Attempt, Problem, Refusal
 

@@ -10,20 +10,21 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from executions import guards
-from executions.engine import closures, stored
+from executions.engine import closures
 from executions.engine.advance import Advance
 from executions.engine.closures import Closure
-from executions.engine.ids import Ids
-from executions.engine.writing import StartBasis
+from executions.engine.store import reading
+from executions.engine.store.ids import Ids
+from executions.engine.store.writing import StartBasis
 from executions.models import LIVE, Entity, Execution, Status
 from executions.services.advancing import lock_entity, lock_execution
-from workflows import instances, locks
-from workflows.database_refusals import translated
+from workflows.audit.log import Action, attempting, record, told
+from workflows.db import locks, raw_rows
+from workflows.db.prepared import ON_POSTGRESQL
 from workflows.guards import Gone
-from workflows.models import PendingWorkflow, Reference, Version, Workflow, calls
-from workflows.models.audit import Action, attempting, record, told
-from workflows.models.pending import draining
-from workflows.prepared import ON_POSTGRESQL
+from workflows.guards.database_errors import translated
+from workflows.models import PendingWorkflow, Reference, Version, Workflow, call_queries
+from workflows.models.pending_change import draining
 
 DB = "default"
 
@@ -116,9 +117,9 @@ def _start_as_before(
         return None
     begun = (closure, by, scheduled_for)
     with locks.one_writer():
-        started = _begin_if_so(stored.in_hand(entity), *begun) if ON_POSTGRESQL else None
+        started = _begin_if_so(reading.in_hand(entity), *begun) if ON_POSTGRESQL else None
         if started is None and (ON_POSTGRESQL or closures.holds(closure)):
-            started = _begin_if_so(stored.entity(entity.pk), *begun)
+            started = _begin_if_so(reading.entity(entity.pk), *begun)
     if started is None:
         closures.forget(workflow.pk)
     return started
@@ -132,7 +133,7 @@ def _begin_if_so(
         return None
     basis = None
     if ON_POSTGRESQL:
-        fields = stored.fields_text(entity)
+        fields = reading.fields_text(entity)
         if fields is None:
             return None
         basis = StartBasis(entity.pk, fields, closure)
@@ -159,9 +160,9 @@ def start_within(
 
 def _lock_closure(workflow: Workflow) -> list[Any]:
     """Share the workflow and all that it reaches, then read their latest versions, own first."""
-    ids = calls.walk([workflow.pk], "callees", DB)
+    ids = call_queries.walk([workflow.pk], "callees", DB)
     locks.lock_rows(Workflow._base_manager.all(), ids, locks.Strength.KEY_SHARE)
-    again = calls.walk([workflow.pk], "callees", DB)
+    again = call_queries.walk([workflow.pk], "callees", DB)
     if set(again) - set(ids):
         # It grew. A further share taken now could come before one that is held already.
         raise locks.TryAgain
@@ -201,7 +202,7 @@ def _begin(
     """Walk from the start and write; None when what it was read from is no longer so."""
     version = closure.version()
     now, ids = timezone.now(), Ids()
-    root = instances.new(
+    root = raw_rows.new(
         Execution,
         id=ids.take(),
         workflow_id=version.workflow_id,
@@ -214,7 +215,7 @@ def _begin(
         scheduled_for=scheduled_for,
         started_by_id=None if by is None else by.pk,
     )
-    instances.relate(root, workflow=version.workflow, version=version, entity=entity)
+    raw_rows.relate(root, workflow=version.workflow, version=version, entity=entity)
     pins = closure.pins(root)
     advance = Advance(root, entity, now=now, by=by, pins=pins, basis=basis, ids=ids)
     advance.begin()

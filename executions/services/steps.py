@@ -12,11 +12,11 @@ from executions.engine.nodes.assignees import is_among, may_submit
 from executions.engine.run import NodeVisit
 from executions.models import Execution, FormDraft, Vote
 from executions.services.advancing import locked_advance, unlocked_advance, visit_to
-from executions.services.counting import count_votes
-from workflows import locks
-from workflows.database_refusals import translated
-from workflows.jsontext import quoted, unstorable_in
-from workflows.models.audit import Action, record, told
+from executions.services.vote_counting import count_votes
+from workflows.audit.log import Action, record, told
+from workflows.db import locks
+from workflows.db.json_values import quoted, unstorable_in
+from workflows.guards.database_errors import translated
 from workflows.refusals import Problem
 
 DB = "default"

@@ -16,17 +16,18 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from executions.engine.triggers import CHANGED
+from executions.engine.trigger_types import CHANGED
 from executions.guards import NotStartable
 from executions.models import Entity, Execution, TriggeredStart
 from executions.services.advancing import lock_entity
 from executions.services.jobs import ATTEMPTS, backoff
 from executions.services.starting import start_within
-from workflows import acting, locks
-from workflows.database_refusals import translated
+from workflows.audit import actor
+from workflows.audit.log import Action, record, record_refusal, told
+from workflows.db import locks
 from workflows.guards import Gone
+from workflows.guards.database_errors import translated
 from workflows.models import Version, Workflow
-from workflows.models.audit import Action, record, record_refusal, told
 from workflows.refusals import Refusal
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def set_off(written: Iterable[Written], using: str) -> None:
     by_context: dict[str, list[Workflow]] = {}
     for workflow in _waiting_for(edits):
         by_context.setdefault(workflow.context_key, []).append(workflow)
-    asked_by, now = acting.user(), timezone.now()
+    asked_by, now = actor.user(), timezone.now()
     starts = [
         TriggeredStart(
             workflow=workflow,

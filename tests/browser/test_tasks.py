@@ -10,7 +10,7 @@ from executions import services
 from executions.demo import CALLEE, CALLER, FINDING
 from executions.models import Execution
 from tests.factories import FindingFactory, drawn, form, line
-from workflows import services as drawing
+from workflows import editing as drawing
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 

@@ -12,7 +12,7 @@ from executions.demo import CALLEE, CALLER
 from tests.browser.test_pages import LOOKS, OF_LOOKS, beyond, grave
 from tests.browser.test_tasks import to_workflows
 from tests.workflows.admin.staff import page as address
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.graph import node_types, parse
 from workflows.graph.editing import add_after, set_data
 from workflows.models import GraphDraft, PendingChange, Workflow

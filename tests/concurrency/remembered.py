@@ -18,7 +18,7 @@ from tests.concurrency.laws import assert_nothing_is_stranded
 from tests.concurrency.schedule import Outcome, Schedule, save
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, line
-from workflows import guards, services
+from workflows import editing, guards
 from workflows.models import Version, Workflow
 
 
@@ -32,7 +32,7 @@ class Remembered:
         self.finding = scenario.finding
         drawn(self.callee, form("inner"))
         latest = self.caller.latest_version.number
-        services.save_graph(self.caller, self._by_severity(), based_on=latest)
+        editing.save_graph(self.caller, self._by_severity(), based_on=latest)
         with transaction.atomic():
             # It leaves nothing that would keep an edit from being made.
             self.start()
@@ -67,7 +67,7 @@ class Remembered:
     # Edits
 
     def change_type(self) -> None:
-        services.change_entity_context(
+        editing.change_entity_context(
             [self.caller, self.callee], entity_name_type=self.scenario.exception
         )
 
@@ -85,27 +85,27 @@ class Remembered:
         save(self.callee, call(third))
 
     def retire(self) -> None:
-        services.retire(self.caller)
+        editing.retire(self.caller)
 
     def make_the_callee_a_draft(self) -> None:
-        services.set_state(self.callee, Workflow.State.DRAFT)
+        editing.set_state(self.callee, Workflow.State.DRAFT)
 
     def retire_and_return(self) -> None:
-        services.retire(self.caller)
-        services.set_state(self.caller, Workflow.State.ACTIVE)
+        editing.retire(self.caller)
+        editing.set_state(self.caller, Workflow.State.ACTIVE)
 
     def delete(self) -> None:
         Workflow.objects.get(pk=self.caller.pk).delete()
 
     def hold(self) -> None:
-        services.change_entity_context(
+        editing.change_entity_context(
             [self.caller, self.callee], entity_name_type=self.scenario.exception, when="drained"
         )
 
     def hold_the_callee(self) -> None:
         # A group that the caller is not of, but reaches.
         save(self.caller, form("new"))
-        services.change_entity_context(
+        editing.change_entity_context(
             [self.callee], entity_name_type=self.scenario.exception, when="drained"
         )
 

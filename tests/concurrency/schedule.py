@@ -18,10 +18,12 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 
-from executions.engine import closures, writing
+from executions.engine import closures
+from executions.engine.store import writing
 from executions.services import advancing, steps
 from tests.factories import line
-from workflows import locks, services
+from workflows import editing
+from workflows.db import locks
 from workflows.models import Workflow
 from workflows.refusals import Refusal
 
@@ -71,22 +73,22 @@ def here() -> None:
 
 
 # Runners.
-WALKED = after("workflows.models.calls.walk")
+WALKED = after("workflows.models.call_queries.walk")
 SHARED = after("executions.services.starting._lock_closure")
 UNWRITTEN = before("executions.engine.advance.Advance.write")
 WRITTEN = after("executions.engine.advance.Advance.write")
 # Editors; the last of each stands before the commit.
-LOCKED = after("workflows.locks.lock_rows")
-JUDGED = after("workflows.models.context_change.ContextChange.judge")
-JUDGED_EDIT = after("workflows.models.edit.WorkflowEdit.judge")
-EXCLUSIVE = after("workflows.models.context_change.lock_for_edit")
-MADE_WAY = after("workflows.models.context_change.ContextChange.make_way")
-CHANGED = after("workflows.models.context_change.ContextChange.roll_forward")
-LOCKED_FOR_SAVE = after("workflows.services.graphs._lock_for_save")
-JUDGED_CALLS = after("workflows.services.graphs._judge_calls")
+LOCKED = after("workflows.db.locks.lock_rows")
+JUDGED = after("workflows.editing.context_edit.ContextChange.judge")
+JUDGED_EDIT = after("workflows.editing.save_workflow.WorkflowEdit.judge")
+EXCLUSIVE = after("workflows.editing.context_edit.lock_for_edit")
+MADE_WAY = after("workflows.editing.context_edit.ContextChange.make_way")
+CHANGED = after("workflows.editing.context_edit.ContextChange.roll_forward")
+LOCKED_FOR_SAVE = after("workflows.editing.graph_save._lock_for_save")
+JUDGED_CALLS = after("workflows.editing.graph_save._judge_calls")
 GIVEN_UP = after("workflows.models.version._give_up")
-SAVED = after("workflows.services.graphs.release_superseded")
-FOLLOWED_UP = after("workflows.models.edit.WorkflowEdit.follow_up")
+SAVED = after("workflows.editing.graph_save.release_superseded")
+FOLLOWED_UP = after("workflows.editing.save_workflow.WorkflowEdit.follow_up")
 
 _here = threading.local()
 
@@ -377,7 +379,7 @@ def isolated(level: str, work: Callable[[], Any]) -> Callable[[], Any]:
     return within
 
 
-def save(workflow: Workflow, *nodes: dict[str, Any]) -> services.SavedGraph:
+def save(workflow: Workflow, *nodes: dict[str, Any]) -> editing.SavedGraph:
     """Save a line of nodes as the workflow's graph, drawn from its latest version."""
     number = workflow.latest_version.number
-    return services.save_graph(workflow, line(*nodes), based_on=number)
+    return editing.save_graph(workflow, line(*nodes), based_on=number)

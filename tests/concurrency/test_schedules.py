@@ -27,7 +27,7 @@ from tests.concurrency.schedule import (
 from tests.concurrency.works import change
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, drawn, form
-from workflows import services
+from workflows import editing
 from workflows.guards import (
     ActiveExecutions,
     DependentActiveExecutions,
@@ -50,7 +50,7 @@ class Lone:
         return running.start(self.workflow, self.scenario.finding)
 
     def by_service(self) -> Any:
-        return services.change_entity_context(
+        return editing.change_entity_context(
             [self.workflow], entity_name_type=self.scenario.exception
         )
 
@@ -216,7 +216,7 @@ def test_a_change_of_a_callee_that_is_called_waits_for_no_start(
     assert_nothing_is_stranded()
 
 
-def drop_the_call(scenario: Scenario) -> services.SavedGraph:
+def drop_the_call(scenario: Scenario) -> editing.SavedGraph:
     return save(scenario.caller, form())
 
 

@@ -28,7 +28,7 @@ from tests.concurrency.schedule import (
 from tests.concurrency.works import held_after
 from tests.conftest import Scenario
 from tests.factories import WorkflowFactory, call, drawn, form
-from workflows import services
+from workflows import editing
 from workflows.graph import WorkflowValidationError
 from workflows.guards import (
     Gone,
@@ -130,7 +130,7 @@ def test_a_deletion_of_several_and_a_change_of_the_same_do_not_deadlock(
     works = [
         # By title: the other way round than the locks are taken.
         Workflow.objects.filter(pk__in=[row.pk for row in rows]).order_by("title").delete,
-        lambda: services.change_entity_context(rows[::-1], entity_name_type=scenario.exception),
+        lambda: editing.change_entity_context(rows[::-1], entity_name_type=scenario.exception),
     ]
     one, other = schedule.overtaken(
         *(works[0], LOCKED, works[1]) if deletes_first else (works[1], LOCKED, works[0]),

@@ -22,17 +22,17 @@ from tests.concurrency.schedule import (
 )
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory
-from workflows import services
+from workflows import editing
+from workflows.editing import drain
 from workflows.guards import Draining, Gone, Settled
 from workflows.models import AuditEntry, PendingChange, Workflow
-from workflows.services import draining
 
 pytestmark = MARKS
 
-CLAIMED = before("workflows.services.draining._make")
+CLAIMED = before("workflows.editing.drain._make")
 BLOCKED = before("workflows.guards.contexts._ways_to_change")
-HELD = after("workflows.services.draining.judge_hold")
-RECORDED = after("workflows.models.audit._next_numbers")
+HELD = after("workflows.editing.drain.judge_hold")
+RECORDED = after("workflows.audit.log._next_numbers")
 
 
 class Waiting:
@@ -51,7 +51,7 @@ class Waiting:
         return lambda: running.cancel(self.executions[number])
 
     def withdraw(self) -> None:
-        services.withdraw(self.pending)
+        editing.withdraw(self.pending)
 
     def start(self) -> Execution:
         return running.start(self.scenario.caller, self.scenario.finding)
@@ -84,7 +84,7 @@ def test_of_two_last_blockers_that_end_together_the_later_commit_makes_the_chang
 def test_two_that_both_see_it_drained_make_it_once(schedule: Schedule, waiting: Waiting) -> None:
     running.cancel(waiting.executions[0])
     one = schedule.begin(waiting.end(1), CLAIMED)
-    other = schedule.begin(services.apply_all_drained)
+    other = schedule.begin(editing.apply_all_drained)
     other.waits_for(one)
     one.go().end()
     assert other.end().value == []
@@ -96,7 +96,7 @@ def test_who_ends_while_another_has_claimed_and_judged_is_not_missed(
 ) -> None:
     # The first looks under the claim while the second has not committed yet: were the claim
     # skipped by the second, nobody would look again.
-    monkeypatch.setattr(draining, "_is_blocked", lambda _: False)
+    monkeypatch.setattr(drain, "_is_blocked", lambda _: False)
     one = schedule.begin(waiting.end(0), BLOCKED)
     other = schedule.begin(waiting.end(1))
     other.waits_for(one)
@@ -159,7 +159,7 @@ def test_a_withdrawal_waits_for_the_making_and_comes_too_late(
 
 def test_what_is_withdrawn_meanwhile_is_not_made(schedule: Schedule, waiting: Waiting) -> None:
     running.cancel(waiting.executions[0])
-    one = schedule.begin(waiting.end(1), before("workflows.services.draining._apply"))
+    one = schedule.begin(waiting.end(1), before("workflows.editing.drain._apply"))
     assert schedule.begin(waiting.withdraw).end().refused is None
     one.go().end()
     assert not PendingChange.objects.exists()
@@ -195,7 +195,7 @@ def test_an_edit_that_refers_to_what_another_deletes_does_not_deadlock_at_the_co
     workflow = WorkflowFactory(entity_name_type=scenario.exception)
 
     def change() -> Any:
-        return services.change_entity_context([workflow], entity_name_type=kind)
+        return editing.change_entity_context([workflow], entity_name_type=kind)
 
     changed, deleted = schedule.overtaken(change, RECORDED, kind.delete, waits=True)
     assert changed.refused is None

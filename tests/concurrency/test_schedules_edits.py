@@ -30,7 +30,8 @@ from tests.concurrency.works import change
 from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, WorkflowFactory, call, form
 from tests.workflows.api.clients import client_of
-from workflows import locks, services
+from workflows import editing
+from workflows.db import locks
 from workflows.graph import WorkflowValidationError
 from workflows.guards import (
     IncompatibleEntityTypes,
@@ -52,7 +53,7 @@ class Adding:
         return save(self.scenario.caller, form(), call(self.free))
 
     def retire(self) -> Any:
-        return services.retire(self.free)
+        return editing.retire(self.free)
 
     def change(self) -> Any:
         return change(self.scenario, self.free)
@@ -72,7 +73,7 @@ def test_what_was_started_before_its_workflow_retired_goes_on(
     started, retired = schedule.overtaken(
         lambda: running.start(free, scenario.finding),
         WRITTEN,
-        lambda: services.retire(free),
+        lambda: editing.retire(free),
         waits=True,
     )
     assert (started.refused, retired.refused) == (None, None)
@@ -85,7 +86,7 @@ def test_a_start_waits_for_a_retirement_and_is_refused(
     schedule: Schedule, scenario: Scenario, free: Workflow
 ) -> None:
     retired, started = schedule.overtaken(
-        lambda: services.retire(free),
+        lambda: editing.retire(free),
         FOLLOWED_UP,
         lambda: running.start(free, scenario.finding),
         waits=True,
@@ -128,8 +129,8 @@ def test_a_retirement_waits_for_a_save_of_the_title_which_does_not_undo_it(
     row.title = "Renamed"
     saved, retired = schedule.overtaken(
         row.save,
-        after("workflows.models.edit.WorkflowEdit.under_lock"),
-        lambda: services.retire(free),
+        after("workflows.editing.save_workflow.WorkflowEdit.under_lock"),
+        lambda: editing.retire(free),
         waits=True,
     )
     assert (saved.refused, retired.refused) == (None, None)
@@ -144,14 +145,14 @@ def test_a_retirement_waits_for_a_save_of_the_title_which_does_not_undo_it(
 def test_a_workflow_that_returns_and_an_edit_of_its_callee_follow_one_another(
     schedule: Schedule, scenario: Scenario, edit: str, returns_first: bool
 ) -> None:
-    services.retire(scenario.caller)
+    editing.retire(scenario.caller)
 
     def back() -> Workflow:
-        return services.set_state(scenario.caller, Workflow.State.ACTIVE)
+        return editing.set_state(scenario.caller, Workflow.State.ACTIVE)
 
     def edit_callee() -> Any:
         if edit == "retire":
-            return services.retire(scenario.callee)
+            return editing.retire(scenario.callee)
         return change(scenario, scenario.callee)
 
     first, second = (back, edit_callee) if returns_first else (edit_callee, back)
@@ -179,7 +180,7 @@ def test_two_changes_of_overlapping_groups_named_in_opposite_order_do_not_deadlo
     one, other = schedule.overtaken(
         lambda: change(scenario, *rows[:2]),
         at,
-        lambda: services.change_entity_context(rows[:0:-1], entity_name_type=second),
+        lambda: editing.change_entity_context(rows[:0:-1], entity_name_type=second),
         waits=True,
     )
     assert (one.refused, other.refused) == (None, None)
@@ -243,7 +244,7 @@ def test_a_change_of_caller_and_callee_and_an_edit_of_the_callers_settings_do_no
     if change_first:
         changed, retired = schedule.overtaken(retype, LOCKED, retire, waits=True)
     else:
-        held = after("workflows.api.resources.EditableResource._locked")
+        held = after("workflows.api.base.resources.EditableResource._locked")
         retired, changed = schedule.overtaken(retire, held, retype, waits=True)
     assert changed.refused is None
     assert retired.value == (412 if change_first else 200)

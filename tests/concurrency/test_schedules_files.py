@@ -27,15 +27,15 @@ from tests.concurrency.works import submit
 from tests.conftest import Scenario
 from tests.factories import call, form
 from tests.workflows.files import data_of, exported, titled
+from workflows import files
 from workflows.guards import ActiveExecutions, DependentActiveExecutions
 from workflows.models import FindingType, Workflow
-from workflows.services import files
 
 pytestmark = MARKS
 
-PLANNED = after("workflows.services.files.bringing.planned")
-IN_ORDER = after("workflows.services.files.bringing._lock")
-BROUGHT = after("workflows.services.files.bringing._Bringing.run")
+PLANNED = after("workflows.files.importing.planned")
+IN_ORDER = after("workflows.files.importing._lock")
+BROUGHT = after("workflows.files.importing._Bringing.run")
 
 
 def bringing(data: dict[str, Any]) -> Callable[[], files.Plan]:

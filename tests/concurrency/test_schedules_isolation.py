@@ -37,7 +37,8 @@ from tests.concurrency.schedule import (
 from tests.concurrency.works import change
 from tests.conftest import Scenario
 from tests.factories import WorkflowFactory, call, drawn, form
-from workflows import services
+from workflows import editing
+from workflows.db.locks import Contention, retrying
 from workflows.graph import WorkflowValidationError
 from workflows.guards import (
     ActiveExecutions,
@@ -45,7 +46,6 @@ from workflows.guards import (
     HasExecutions,
     Referenced,
 )
-from workflows.locks import Contention, retrying
 from workflows.models import Version, Workflow
 
 pytestmark = MARKS
@@ -206,7 +206,7 @@ def test_a_save_that_does_not_see_a_start_leaves_its_version_alone(old: Old) -> 
 def test_a_retirement_that_does_not_see_a_saved_call_is_not_made(old: Old, mode: str) -> None:
     retired = old.either(
         mode,
-        lambda: services.retire(old.one),
+        lambda: editing.retire(old.one),
         JUDGED_EDIT,
         lambda: save(old.other, form(), call(old.one)),
     )
@@ -217,12 +217,12 @@ def test_a_retirement_that_does_not_see_a_saved_call_is_not_made(old: Old, mode:
 @MODES
 def test_a_retirement_that_does_not_see_a_caller_return_is_not_made(old: Old, mode: str) -> None:
     drawn(old.other, form(), call(old.one))
-    services.retire(old.other)
+    editing.retire(old.other)
     retired = old.either(
         mode,
-        lambda: services.retire(old.one),
+        lambda: editing.retire(old.one),
         JUDGED_EDIT,
-        lambda: services.set_state(old.other, Workflow.State.ACTIVE),
+        lambda: editing.set_state(old.other, Workflow.State.ACTIVE),
     )
     assert retired.refused is (Contention if mode == "client" else Referenced)
     assert_nothing_is_stranded()

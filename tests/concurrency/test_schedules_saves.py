@@ -29,7 +29,7 @@ from tests.concurrency.schedule import (
 from tests.concurrency.works import change
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, line
-from workflows import services
+from workflows import editing
 from workflows.graph import WorkflowValidationError
 from workflows.guards import StaleVersion
 from workflows.models import Version, Workflow
@@ -155,7 +155,7 @@ def test_of_two_saves_of_one_graph_the_later_one_is_stale(
     one, other = schedule.overtaken(
         redrawn.save,
         SAVED,
-        lambda: services.save_graph(redrawn.workflow, line(form("other")), based_on=1),
+        lambda: editing.save_graph(redrawn.workflow, line(form("other")), based_on=1),
         waits=True,
     )
     assert (one.refused, other.refused) == (None, StaleVersion)

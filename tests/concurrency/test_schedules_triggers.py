@@ -22,7 +22,7 @@ from tests.concurrency.schedule import (
     schedule_fixture,  # noqa: F401  the fixture that the tests ask for
 )
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, drawn, form
-from workflows import services
+from workflows import editing
 from workflows.guards import TriggerTaken
 from workflows.models import FindingType, Workflow
 
@@ -86,9 +86,9 @@ class TestTwoRegistrationsAtOnce:
         )
         moved = WorkflowFactory(title="Other", trigger="created")
         outcomes = schedule.overtaken(
-            lambda: services.set_state(retired, "active"),
+            lambda: editing.set_state(retired, "active"),
             FOLLOWED_UP,
-            lambda: services.change_entity_context([moved], entity_name_type=kind),
+            lambda: editing.change_entity_context([moved], entity_name_type=kind),
             waits=True,
         )
         self.check(kind, *outcomes)
@@ -97,7 +97,7 @@ class TestTwoRegistrationsAtOnce:
         moved = WorkflowFactory(title="One", trigger="created")
         other = WorkflowFactory(title="Other", entity_name_type=kind)
         outcomes = schedule.overtaken(
-            lambda: services.change_entity_context([moved], entity_name_type=kind),
+            lambda: editing.change_entity_context([moved], entity_name_type=kind),
             CHANGED,
             lambda: saved(other, trigger="created"),
             waits=True,
@@ -170,7 +170,7 @@ def test_a_start_that_meets_an_editor_of_its_workflow_waits_and_the_edit_of_the_
     drawn(workflow, form())
     other_kind = FindingTypeFactory()
     editor = schedule.begin(
-        lambda: services.change_entity_context([workflow], entity_name_type=other_kind), EXCLUSIVE
+        lambda: editing.change_entity_context([workflow], entity_name_type=other_kind), EXCLUSIVE
     )
     person = schedule.begin(lambda: FindingFactory(entity_name_type=kind))
     person.waits_for(editor)

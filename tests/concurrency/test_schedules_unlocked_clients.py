@@ -23,7 +23,7 @@ from tests.concurrency.schedule import (
     here,
     unlocked_fixture,  # noqa: F401  the fixture that the tests ask for
 )
-from workflows.locks import Contention
+from workflows.db.locks import Contention
 from workflows.models import Workflow
 
 pytestmark = MARKS

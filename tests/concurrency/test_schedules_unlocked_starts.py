@@ -29,7 +29,8 @@ from tests.concurrency.schedule import (
     isolated,
     unlocked_fixture,  # noqa: F401  the fixture that the tests ask for
 )
-from workflows import guards, locks
+from workflows import guards
+from workflows.db import locks
 from workflows.models import PendingChange
 
 pytestmark = MARKS

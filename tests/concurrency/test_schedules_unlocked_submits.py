@@ -29,8 +29,8 @@ from tests.concurrency.schedule import (
 )
 from tests.conftest import Scenario
 from tests.factories import UserFactory, WorkflowFactory, drawn, form, voter
-from workflows import services
-from workflows.locks import Contention
+from workflows import editing
+from workflows.db.locks import Contention
 from workflows.models import PendingChange, Workflow
 
 pytestmark = MARKS
@@ -84,7 +84,7 @@ class Forked:
             form("after"),
             {"id": "end", "type": "end"},
         ]
-        services.save_graph(workflow, {"nodes": nodes, "edges": edges}, based_on=1)
+        editing.save_graph(workflow, {"nodes": nodes, "edges": edges}, based_on=1)
         self.finding = scenario.finding
         self.execution = running.start(workflow, self.finding)
         self.steps = {
@@ -348,7 +348,7 @@ def test_without_the_look_again_a_field_is_lost(unlocked: Schedule, shared: Shar
 
 
 def hold(scenario: Scenario) -> Work:
-    return lambda: services.change_entity_context(
+    return lambda: editing.change_entity_context(
         [scenario.caller, scenario.callee], entity_name_type=scenario.exception, when="drained"
     )
 
@@ -391,6 +391,6 @@ def test_what_its_statement_could_not_see_is_left_to_run_due(
     one.go().end()
     assert submitted.end().value.status == "completed"
     assert PendingChange.objects.get().state == "waiting"
-    assert len(services.apply_all_drained()) == 1
+    assert len(editing.apply_all_drained()) == 1
     assert PendingChange.objects.get().state == "applied"
     assert_laws()

@@ -11,7 +11,7 @@ from executions import services as running
 from executions.models import Execution
 from tests.concurrency.schedule import here
 from tests.conftest import Scenario
-from workflows import services
+from workflows import editing
 from workflows.models import Workflow
 
 
@@ -21,7 +21,7 @@ def submit(execution: Execution, node: str = "form", **data: str) -> Execution:
 
 def change(scenario: Scenario, *workflows: Workflow) -> Any:
     """Change the finding type of all of these together."""
-    return services.change_entity_context(workflows, entity_name_type=scenario.exception)
+    return editing.change_entity_context(workflows, entity_name_type=scenario.exception)
 
 
 def held_after(work: Callable[[], Any]) -> Callable[[], Any]:

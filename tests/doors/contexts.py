@@ -12,7 +12,7 @@ from tests.doors.faces import ADMIN_WRITES, API_WRITES
 from tests.doors.house import CALLEE, OLDER, RUNS, TRANSITIVE, House
 from tests.doors.subject import Subject, accepting
 from tests.doors.ways import WRITES, Behind, Edit, Way
-from workflows import guards, services
+from workflows import editing, guards
 from workflows.models import EntityName
 
 OWN = "Cannot change finding type while this workflow has active executions."
@@ -33,7 +33,7 @@ def _given(edit: Edit) -> dict[str, Any]:
 
 
 def _service(house: House, edit: Edit) -> None:
-    services.change_entity_context([edit.row], **_given(edit))
+    editing.change_entity_context([edit.row], **_given(edit))
 
 
 def _together(house: House, edit: Edit) -> Any:
@@ -96,7 +96,7 @@ def _context(
         WAYS,
         refusal=(guards.ActiveExecutions, guards.DependentActiveExecutions),
         says=SAYS,
-        service="workflows.services.change_entity_context()",
+        service="workflows.editing.change_entity_context()",
         entity_name=entity_name,
         twin=_idle(values),
         legal=LEGAL,
@@ -115,7 +115,7 @@ def _misshapen(
         WAYS,
         refusal=guards.ContextShape,
         says="A Finding has a finding type and no record type; an InventoryModel the reverse.",
-        service="workflows.services.change_entity_context()",
+        service="workflows.editing.change_entity_context()",
     )
 
 

@@ -23,7 +23,7 @@ from tests.factories import (
     drawn,
     form,
 )
-from workflows import services
+from workflows import editing
 from workflows.models import AuditCounter, AuditEntry, EntityName, Version, Workflow
 
 RUNS = "the workflow that runs"
@@ -56,7 +56,7 @@ class House:
         drawn(keeper, form(), call(dropped))
         drawn(inner, form("inner"))
         chain = [leaf, callee, caller, dropped, keeper, inner]
-        services.change_entity_context(chain, **{self.type_field: self.kind})
+        editing.change_entity_context(chain, **{self.type_field: self.kind})
         self.workflows: dict[str, Workflow] = {
             title: Workflow.objects.get(pk=row.pk)
             for title, row in {

@@ -10,17 +10,17 @@ from tests.doors.house import House
 from tests.doors.subject import Subject, accepting
 from tests.doors.ways import WRITES, Behind, Edit, Way
 from tests.factories import FindingTypeFactory, WorkflowFactory
-from workflows import guards, services
+from workflows import editing, guards
 
 WRITTEN = [*WRITES, *API_WRITES, *ADMIN_WRITES]
 
 
 def _activate(house: House, edit: Edit) -> None:
-    services.set_state(edit.row, "active")
+    editing.set_state(edit.row, "active")
 
 
 def _change_together(house: House, edit: Edit) -> None:
-    services.change_entity_context([edit.row], **edit.values)
+    editing.change_entity_context([edit.row], **edit.values)
 
 
 ACTIVATED = [
@@ -67,14 +67,14 @@ SUBJECTS = [
         "state",
         lambda house: Edit(house.let_go, {"state": "active"}),
         ACTIVATED,
-        "workflows.services.set_state()",
+        "workflows.editing.set_state()",
         lambda: Edit(_alone(trigger="created", state="retired"), {"state": "active"}),
     ),
     _subject(
         "type",
         lambda house: Edit(house.moving, {"entity_name_type": house.kind}),
         MOVED,
-        "workflows.services.change_entity_context()",
+        "workflows.editing.change_entity_context()",
         lambda: Edit(_alone(trigger="created"), {"entity_name_type": FindingTypeFactory()}),
     ),
 ]

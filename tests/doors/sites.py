@@ -13,7 +13,7 @@ from django.urls import path
 
 from executions.admin.entity import FindingAdmin, InventoryModelAdmin
 from executions.models import Entity, Execution, Finding, InventoryModel, Pin
-from workflows.admin.guarded import GuardedAdmin
+from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.workflow import WorkflowAdmin
 from workflows.models import CONTEXT_FIELDS, Reference, Version, Workflow
 from workflows_project import urls

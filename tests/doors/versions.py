@@ -17,7 +17,7 @@ from tests.factories import drawn, form, line
 from workflows import guards
 from workflows.models import Reference, Version
 
-SAVE_GRAPH = "workflows.services.save_graph()"
+SAVE_GRAPH = "workflows.editing.save_graph()"
 
 
 def _route(edit: Edit) -> str:

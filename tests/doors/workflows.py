@@ -15,7 +15,7 @@ from tests.doors.house import CALLEE, OLDER, RUNS, TRANSITIVE, House
 from tests.doors.subject import Subject, accepting, on
 from tests.doors.ways import DELETIONS, WRITES, Behind, Edit, Way
 from tests.factories import FindingTypeFactory
-from workflows import guards, services
+from workflows import editing, guards
 from workflows.models import EntityName
 
 DELETED = [*DELETIONS, *API_DELETIONS, *ADMIN_DELETIONS]
@@ -23,11 +23,11 @@ CALLED = "Cannot delete this workflow: 1 other workflow calls it"
 
 
 def _retire(house: House, edit: Edit) -> None:
-    services.retire(edit.row)
+    editing.retire(edit.row)
 
 
 def _set_state(house: House, edit: Edit) -> None:
-    services.set_state(edit.row, "retired")
+    editing.set_state(edit.row, "retired")
 
 
 RETIRED = [
@@ -86,7 +86,7 @@ SUBJECTS = [
         RETIRED,
         refusal=guards.Referenced,
         says="Cannot retire this workflow: 1 other workflow calls it",
-        service="workflows.services.set_state()",
+        service="workflows.editing.set_state()",
         twin=lambda house: Edit(house.workflow("Idle", house.kind), {"state": "retired"}),
         legal=accepting(RETIRED, "save_base"),
         has_blockers=True,

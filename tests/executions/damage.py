@@ -15,8 +15,8 @@ from executions.models import Entity, Execution, Job, Pin, Step
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import source
 from tests.factories import FindingFactory, WorkflowFactory, drawn, form
-from workflows import seals
-from workflows import services as drawing
+from workflows import editing as drawing
+from workflows.db import write_once
 from workflows.models import AuditCounter, AuditEntry, Reference, Unsealed, Version, Workflow
 
 SHAPES = {
@@ -36,7 +36,7 @@ def unguarded() -> Iterator[None]:
     else:
         off = "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON"
         on = "PRAGMA foreign_keys = ON; PRAGMA ignore_check_constraints = OFF"
-        seals.remove(connection)
+        write_once.remove(connection)
     checks = _shapes() if postgresql else {}
     _execute(*off.split(";"), *(f"ALTER TABLE {t} DROP CONSTRAINT {n}" for t, n in checks))
     try:
@@ -48,7 +48,7 @@ def unguarded() -> Iterator[None]:
             f"ALTER TABLE {t} ADD CONSTRAINT {n} {d} NOT VALID" for (t, n), d in checks.items()
         )
         _execute(*added)
-    seals.install(connection)
+    write_once.install(connection)
 
 
 def _shapes() -> dict[tuple[str, str], str]:

@@ -8,8 +8,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from executions.legacy_import.old_rows import Old
 from executions.models import Entity, Execution, Job, Pin, Step
-from executions.services.legacy.old import Old
 from tests.factories import user_in
 from tests.workflows.api.clients import Client
 from workflows.models import AuditEntry, FindingType, PendingChange, Reference, Version, Workflow

@@ -12,8 +12,8 @@ from cryptography.fernet import Fernet
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from executions import services
 from executions.models import EVENTS, OutgoingDelivery, Subscription
+from executions.webhooks import subscriptions
 from tests.executions.engine.server import Received, Server, serving
 
 
@@ -44,7 +44,7 @@ def subscribed(url: str, **fields: Any) -> tuple[Subscription, str]:
     """A subscription of all events, and its secret."""
     row = Subscription(url=url, **{"events": list(EVENTS), **fields})
     row.save()
-    return row, services.give_secret(row)
+    return row, subscriptions.give_secret(row)
 
 
 @contextmanager

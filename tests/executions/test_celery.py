@@ -18,15 +18,16 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from benchmarks.processes import Broker, CeleryProcess, until
-from executions import background, tasks, wakeups
+from executions import wakeups
 from executions.models import Execution, Job, Status, Step
+from executions.worker import celery_tasks, queue
 from tests.conftest import Scenario
 from tests.executions.engine.server import Reply, Server, serving
 from tests.executions.engine.test_branches import source, started
 from tests.programs import require_program
-from workflows.acting import Face
+from workflows.audit.actor import Face
+from workflows.editing import change_entity_context
 from workflows.models import AuditEntry, PendingChange
-from workflows.services import change_entity_context
 from workflows_project.celery import app
 
 pytestmark = [
@@ -171,15 +172,15 @@ class TestSending:
     def test_a_timer_is_left_to_the_sweep(self, broker: Broker, server: Server) -> None:
         started(calling(server, interval=60))
         assert broker.waiting() == 0
-        tasks.sweep()
+        celery_tasks.sweep()
         assert broker.waiting() == 0, "it is not due"
         Job.objects.update(due_at=timezone.now())
         for _ in range(3):
-            tasks.sweep()
+            celery_tasks.sweep()
             assert broker.waiting() == 1, "one is woken, however long it takes"
         broker.client.flushall()
-        background.claim()
-        tasks.sweep()
+        queue.claim()
+        celery_tasks.sweep()
         assert broker.waiting() == 0, "somebody has claimed it"
 
     def test_without_a_broker_nobody_is_asked(
@@ -212,16 +213,16 @@ class TestSending:
             execution = started(calling(server))
         finally:
             broker.start()
-        tasks.sweep()
+        celery_tasks.sweep()
         assert broker.waiting() == 1
-        tasks.serve()
+        celery_tasks.serve()
         assert has_completed(execution)
 
 
 class TestTasks:
     def test_who_is_woken_serves_all_that_is_due(self, broker: Broker, server: Server) -> None:
         executions = [started(calling(server)) for _ in range(3)]
-        tasks.serve()
+        celery_tasks.serve()
         assert all(has_completed(execution) for execution in executions)
 
     def test_who_has_served_enough_leaves_the_rest_to_the_sweep(
@@ -230,9 +231,9 @@ class TestTasks:
         executions = [started(calling(server)) for _ in range(2)]
         broker.client.flushall()
         settings.SWEEP_SECONDS = 0
-        tasks.serve()
+        celery_tasks.serve()
         assert not any(has_completed(execution) for execution in executions)
-        tasks.sweep()
+        celery_tasks.sweep()
         assert broker.waiting() == 2
 
     def test_the_sweep_makes_what_is_drained(self, broker: Broker, scenario: Scenario) -> None:
@@ -243,7 +244,7 @@ class TestTasks:
         with transaction.atomic():
             execution.steps.update(state="cancelled")
             Execution._base_manager.filter(pk=execution.pk).update(status="cancelled")
-        tasks.sweep()
+        celery_tasks.sweep()
         assert PendingChange.objects.get().state == PendingChange.State.APPLIED
         assert AuditEntry.objects.latest("pk").face == Face.COMMAND
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from executions import background, guards, services
+from executions import guards, services
 from executions.models import Job, Status, Step
+from executions.worker import queue
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import source, standing, started
 from tests.factories import FindingFactory, UserFactory, WorkflowFactory, call, drawn, form
@@ -46,9 +47,9 @@ class TestWait:
     def test_it_sleeps_until_its_time_and_goes_on_by_itself(self) -> None:
         execution = started(waiting(interval="PT1H"))
         assert standing(execution) == {"sleep"}
-        assert background.serve_due() == 0
+        assert queue.serve_due() == 0
         later(hours=1)
-        assert background.serve_due() == 1
+        assert queue.serve_due() == 1
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
         assert not Job.objects.exists()
@@ -61,7 +62,7 @@ class TestWait:
         assert not Job.objects.exists()
         assert (last().action, last().who, last().why) == ("woken", "ada", "the audit is over")
         later(days=30)
-        assert background.serve_due() == 0
+        assert queue.serve_due() == 0
 
     @pytest.mark.parametrize(
         ("data", "fields"),
@@ -128,7 +129,7 @@ class TestScheduled:
         assert standing(execution) == {"start"}
         drawn(scenario.caller, form("newer"), call(scenario.callee))
         later(hours=1)
-        assert background.serve_due() == 1
+        assert queue.serve_due() == 1
         execution.refresh_from_db()
         assert execution.status == Status.WAITING
         assert standing(execution) == {"form"}
@@ -161,7 +162,7 @@ class TestDeadline:
         finding = FindingFactory(entity_name_type=workflow.entity_name_type)
         execution = services.start(workflow, finding)
         later(hours=1)
-        assert background.serve_due() == 1
+        assert queue.serve_due() == 1
         step = execution.steps.open().get()
         assert (step.overdue, step.state) == (True, "open")
         assert not Job.objects.exists()
@@ -179,14 +180,14 @@ class TestJobs:
     def test_a_claim_is_a_lease_and_the_later_claim_wins(self) -> None:
         execution = started(waiting(interval="PT1H"))
         later(hours=1)
-        (first,) = background.claim(lease=timedelta(seconds=-1))
-        (second,) = background.claim()
-        assert background.claim() == []
-        assert background.serve(first) is False
+        (first,) = queue.claim(lease=timedelta(seconds=-1))
+        (second,) = queue.claim()
+        assert queue.claim() == []
+        assert queue.serve(first) is False
         assert standing(execution) == {"sleep"}
-        assert background.serve(second) is True
+        assert queue.serve(second) is True
         assert standing(execution) == set()
-        assert background.serve(second) is False
+        assert queue.serve(second) is False
 
     def test_who_is_told_to_stop_ends_what_is_begun_and_lets_go_of_the_rest(self) -> None:
         for _ in range(3):
@@ -198,9 +199,9 @@ class TestJobs:
             asked.append(1)
             return len(asked) > 2
 
-        assert background.serve_due(stop) == 1
+        assert queue.serve_due(stop) == 1
         assert Job.objects.filter(leased_until=None).count() == 2
-        assert background.serve_due() == 2
+        assert queue.serve_due() == 2
 
     def test_who_is_told_to_stop_leaves_what_another_has_claimed(self) -> None:
         for _ in range(2):
@@ -211,26 +212,26 @@ class TestJobs:
         def stop() -> bool:
             if Job.objects.count() == 1 and not others:
                 Job.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-                others.extend(background.claim())
+                others.extend(queue.claim())
             return bool(others)
 
-        assert background.serve_due(stop) == 1
+        assert queue.serve_due(stop) == 1
         (other,) = others
         assert Job.objects.get().leased_until == other.leased_until
-        assert background.serve(other) is True
+        assert queue.serve(other) is True
 
     def test_a_lost_lease_puts_nothing_off(self) -> None:
         execution = started(waiting(interval="PT1H"))
         later(hours=1)
-        (first,) = background.claim(lease=timedelta(seconds=-1))
-        (second,) = background.claim()
+        (first,) = queue.claim(lease=timedelta(seconds=-1))
+        (second,) = queue.claim()
         for attempt in (0, services.jobs.ATTEMPTS - 1):
             first.attempt = attempt
             services.put_off(first, "no luck")
             (job,) = Job.objects.all()
             assert (job.attempt, job.leased_until) == (0, second.leased_until)
             assert execution.steps.open().get().incident is None
-        assert background.serve(second) is True
+        assert queue.serve(second) is True
 
     def test_what_fails_is_tried_again_later_and_at_last_is_an_incident(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -242,11 +243,11 @@ class TestJobs:
         monkeypatch.setattr("executions.engine.nodes.wait.Wait.wake", fail)
         for attempt in range(1, 5):
             later(hours=3)
-            assert background.serve_due() == 0
+            assert queue.serve_due() == 0
             assert Job.objects.get().attempt == attempt
             assert Job.objects.get().due_at > timezone.now()
         later(hours=3)
-        background.serve_due()
+        queue.serve_due()
         step = Step.objects.open().get()
         assert step.incident["code"] == "background"
         assert "It failed 5 times, at last with: RuntimeError: no luck" in step.incident["detail"]

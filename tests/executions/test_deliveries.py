@@ -17,8 +17,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from standardwebhooks import WebhookVerificationError
 
-from executions import background, services
-from executions.engine import outgoing
+from executions.engine import http_client
 from executions.models import (
     DeliveryAttempt,
     OutgoingDelivery,
@@ -26,12 +25,14 @@ from executions.models import (
     SigningSecret,
     Subscription,
 )
-from executions.services.deliveries import MOST_GIVEN_UP, WAITS
+from executions.webhooks import subscriptions
+from executions.webhooks.outgoing import MOST_GIVEN_UP, WAITS
+from executions.worker import queue
 from tests.commands import run
 from tests.conftest import Scenario
 from tests.executions.engine.server import Reply, serving
 from tests.executions.listening import Listener, allow, listening, make_due, subscribed, verified
-from workflows.locks import Contention
+from workflows.db.locks import Contention
 from workflows.models import AuditEntry
 from workflows.refusals import Refusal
 
@@ -47,7 +48,7 @@ def listener(transactional_db: None, settings: Any) -> Iterator[Listener]:
 
 
 def tell(listener: Listener) -> OutgoingDelivery:
-    return services.tell_test(listener.subscription)
+    return subscriptions.tell_test(listener.subscription)
 
 
 @pytest.mark.parametrize("name", ["run_due", "work"])
@@ -82,7 +83,7 @@ def test_a_dry_run_tells_nobody(listener: Listener) -> None:
 
 def test_what_was_changed_on_the_way_is_not_verified(listener: Listener) -> None:
     tell(listener)
-    background.serve_due()
+    queue.serve_due()
     request = listener.server.received[0]
     request.body = request.body.replace(b"webhook.test", b"webhook.best")
     with pytest.raises(WebhookVerificationError):
@@ -93,14 +94,14 @@ class TestFailures:
     def test_it_is_tried_again_with_the_same_id_and_body(self, listener: Listener) -> None:
         listener.server.replies = [Reply(500, b"sorry " * 200), Reply(204)]
         delivery = tell(listener)
-        background.serve_due()
+        queue.serve_due()
         delivery.refresh_from_db()
         assert (delivery.state, delivery.attempt) == (State.WAITING, 1)
         until = (delivery.due_at - timezone.now()).total_seconds()
         assert 5 < until < 13
-        assert background.serve_due() == 0
+        assert queue.serve_due() == 0
         make_due()
-        background.serve_due()
+        queue.serve_due()
         first, second = listener.server.received
         assert first.headers["webhook-id"] == second.headers["webhook-id"] == delivery.cuid
         assert first.body == second.body
@@ -113,7 +114,7 @@ class TestFailures:
     def test_whatever_is_no_success_is_tried_again(self, listener: Listener, status: int) -> None:
         listener.server.replies = [Reply(status, headers={"Location": "/elsewhere"}), Reply()]
         delivery = tell(listener)
-        background.serve_due()
+        queue.serve_due()
         delivery.refresh_from_db()
         assert delivery.state == State.WAITING
         assert [one.path for one in listener.server.received] == ["/told"]
@@ -121,14 +122,14 @@ class TestFailures:
     def test_it_waits_for_as_long_as_the_receiver_says(self, listener: Listener) -> None:
         listener.server.replies = [Reply(429, headers={"Retry-After": "3600"})]
         delivery = tell(listener)
-        background.serve_due()
+        queue.serve_due()
         delivery.refresh_from_db()
         assert (delivery.due_at - timezone.now()).total_seconds() > 3500
 
     def test_an_answer_without_end_is_taken_by_its_status(self, listener: Listener) -> None:
         listener.server.replies = [Reply(200, b"x" * 3_000_000)]
         delivery = tell(listener)
-        background.serve_due()
+        queue.serve_due()
         delivery.refresh_from_db()
         assert delivery.state == State.DELIVERED
         assert delivery.attempts.get().answer == "x" * 500
@@ -136,11 +137,11 @@ class TestFailures:
     def test_a_receiver_that_does_not_answer_in_time_is_left(
         self, listener: Listener, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("executions.services.deliveries.TIMEOUT", 0.3)
+        monkeypatch.setattr("executions.webhooks.outgoing.TIMEOUT", 0.3)
         listener.server.replies = [Reply(200, b"x" * 40, pace=0.1)]
         delivery = tell(listener)
         began = time.monotonic()
-        background.serve_due()
+        queue.serve_due()
         assert time.monotonic() - began < 3
         assert delivery.attempts.count() == 1
 
@@ -149,10 +150,10 @@ class TestFailures:
     ) -> None:
         delivery = tell(listener)
         settings.HTTP_REQUEST_ALLOW_LOOPBACK = False
-        background.serve_due()
+        queue.serve_due()
         make_due()
         settings.HTTP_REQUEST_HOSTS = []
-        background.serve_due()
+        queue.serve_due()
         assert listener.server.received == []
         at, among = delivery.attempts.all()
         assert "not a public address" in at.error and "HTTP_REQUEST_HOSTS" in among.error
@@ -162,7 +163,7 @@ class TestFailures:
         delivery = tell(listener)
         for _ in range(len(WAITS) + 2):
             make_due()
-            background.serve_due()
+            queue.serve_due()
         delivery.refresh_from_db()
         assert (delivery.state, delivery.attempts.count()) == (State.GIVEN_UP, len(WAITS) + 1)
         listener.subscription.refresh_from_db()
@@ -174,7 +175,7 @@ class TestFailures:
         for number in range(MOST_GIVEN_UP):
             tell(listener)
             OutgoingDelivery.objects.update(attempt=len(WAITS))
-            background.serve_due()
+            queue.serve_due()
             listener.subscription.refresh_from_db()
             is_last = number == MOST_GIVEN_UP - 1
             assert listener.subscription.state == ("disabled" if is_last else "active")
@@ -187,7 +188,7 @@ class TestFailures:
     def test_one_that_is_taken_in_between_begins_the_count_anew(self, listener: Listener) -> None:
         Subscription._base_manager.update(given_up_in_a_row=MOST_GIVEN_UP - 1)
         tell(listener)
-        background.serve_due()
+        queue.serve_due()
         listener.subscription.refresh_from_db()
         assert listener.subscription.given_up_in_a_row == 0
 
@@ -196,17 +197,17 @@ class TestFailures:
     ) -> None:
         listener.server.replies = [Reply(410), Reply()]
         first, second = tell(listener), tell(listener)
-        background.serve_due()
+        queue.serve_due()
         listener.subscription.refresh_from_db()
         assert listener.subscription.state == "disabled"
         assert "410" in listener.subscription.disabled_because
         states = [OutgoingDelivery.objects.get(pk=row.pk).state for row in (first, second)]
         assert states == [State.GIVEN_UP, State.WAITING]
         scenario.start()
-        assert OutgoingDelivery.objects.count() == 2 and background.serve_due() == 0
+        assert OutgoingDelivery.objects.count() == 2 and queue.serve_due() == 0
         listener.subscription.state = "active"
         listener.subscription.save()
-        assert background.serve_due() == 1
+        assert queue.serve_due() == 1
 
 
 class TestAtLeastOnceByOneAtATime:
@@ -219,12 +220,12 @@ class TestAtLeastOnceByOneAtATime:
             def killed(*_: Any) -> None:
                 raise KeyboardInterrupt
 
-            patched.setattr("executions.services.deliveries._settle", killed)
+            patched.setattr("executions.webhooks.outgoing._settle", killed)
             with pytest.raises(KeyboardInterrupt):
-                background.serve_due()
-        assert background.serve_due() == 0, "the lease holds"
+                queue.serve_due()
+        assert queue.serve_due() == 0, "the lease holds"
         OutgoingDelivery.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-        assert background.serve_due() == 1
+        assert queue.serve_due() == 1
         ids = [one.headers["webhook-id"] for one in listener.server.received]
         assert ids == [delivery.cuid] * 2
 
@@ -238,10 +239,10 @@ class TestAtLeastOnceByOneAtATime:
             raise error
 
         with monkeypatch.context() as patched:
-            patched.setattr("executions.services.deliveries._settle", fail)
-            background.serve_due()
+            patched.setattr("executions.webhooks.outgoing._settle", fail)
+            queue.serve_due()
         OutgoingDelivery.objects.update(leased_until=None)
-        assert background.serve_due() == 0
+        assert queue.serve_due() == 0
         delivery.refresh_from_db()
         assert delivery.state == State.DELIVERED
         assert len(listener.server.received) == 1
@@ -251,9 +252,9 @@ class TestAtLeastOnceByOneAtATime:
     ) -> None:
         listener.server.replies = [Reply(200, b"x", length=9)]
         tell(listener)
-        assert background.serve_due() == 1
+        assert queue.serve_due() == 1
         make_due()
-        assert background.serve_due() == 0
+        assert queue.serve_due() == 0
 
     def test_delivery_is_taken_when_its_answer_cannot_be_shown(
         self, listener: Listener, monkeypatch: pytest.MonkeyPatch
@@ -264,32 +265,32 @@ class TestAtLeastOnceByOneAtATime:
         listener.server.replies = [Reply(200, b"taken")]
         tell(listener)
         monkeypatch.setattr("executions.engine.redaction.Redaction.beginning", fail)
-        assert background.serve_due() == 1
+        assert queue.serve_due() == 1
         assert DeliveryAttempt.objects.get().answer == ""
 
     def test_who_lost_the_claim_sends_nothing(self, listener: Listener) -> None:
         tell(listener)
-        late = background.claim_deliveries()[0]
+        late = queue.claim_deliveries()[0]
         make_due()
-        background.claim_deliveries()
-        assert not background.tell(late)
+        queue.claim_deliveries()
+        assert not queue.tell(late)
         assert listener.server.received == []
 
     def test_what_was_told_late_does_not_undo_what_another_has_done(
         self, listener: Listener, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         delivery = tell(listener)
-        late = background.claim_deliveries()[0]
-        call = outgoing.call_once
+        late = queue.claim_deliveries()[0]
+        call = http_client.call_once
 
-        def overtaken(*args: Any, **kwargs: Any) -> outgoing.Answer:
-            monkeypatch.setattr(outgoing, "call_once", call)
+        def overtaken(*args: Any, **kwargs: Any) -> http_client.Answer:
+            monkeypatch.setattr(http_client, "call_once", call)
             make_due()
-            assert background.serve_due() == 1
-            raise outgoing.Failed("too late")
+            assert queue.serve_due() == 1
+            raise http_client.Failed("too late")
 
-        monkeypatch.setattr(outgoing, "call_once", overtaken)
-        background.tell(late)
+        monkeypatch.setattr(http_client, "call_once", overtaken)
+        queue.tell(late)
         delivery.refresh_from_db()
         assert delivery.state == State.DELIVERED
         assert sorted(one.error for one in delivery.attempts.all()) == ["", "too late"]
@@ -302,11 +303,11 @@ class TestAtLeastOnceByOneAtATime:
         if not is_guarded:
             # Without lock and fence the same is claimed twice: this test can fail.
             def unguarded(limit: int = 1, lease: Any = None) -> list[OutgoingDelivery]:
-                rows = list(background._free(background._told())[:limit])
+                rows = list(queue._free(queue._told())[:limit])
                 time.sleep(0.01)
                 return rows
 
-            monkeypatch.setattr(background, "claim_deliveries", unguarded)
+            monkeypatch.setattr(queue, "claim_deliveries", unguarded)
         with listening(settings) as listener:
             listener.server.replies = [Reply(200, b"x" * 3, pace=0.01)]
             for _ in range(20):
@@ -316,7 +317,7 @@ class TestAtLeastOnceByOneAtATime:
             def work() -> None:
                 try:
                     gate.wait()
-                    background.serve_due()
+                    queue.serve_due()
                 finally:
                     connection.close()
 
@@ -332,15 +333,15 @@ class TestAtLeastOnceByOneAtATime:
     def test_the_sweep_wakes_workers_for_them(self, listener: Listener) -> None:
         tell(listener)
         tell(listener)
-        assert background.free() == 2
-        background.claim_deliveries()
-        assert background.free() == 1
+        assert queue.free() == 2
+        queue.claim_deliveries()
+        assert queue.free() == 1
 
     def test_jobs_come_first(
         self, listener: Listener, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked: list[str] = []
-        claim, deliveries = background.claim, background.claim_deliveries
+        claim, deliveries = queue.claim, queue.claim_deliveries
 
         def claim_jobs(number: int) -> Any:
             asked.append("jobs")
@@ -350,24 +351,24 @@ class TestAtLeastOnceByOneAtATime:
             asked.append("one")
             return deliveries()
 
-        monkeypatch.setattr(background, "claim", claim_jobs)
-        monkeypatch.setattr(background, "claim_deliveries", claim_one)
+        monkeypatch.setattr(queue, "claim", claim_jobs)
+        monkeypatch.setattr(queue, "claim_deliveries", claim_one)
         tell(listener), tell(listener)
-        background.serve_due()
+        queue.serve_due()
         assert asked == ["jobs", "one"] * 3
 
 
 class TestSecrets:
     def test_both_sign_while_the_old_one_is_valid(self, listener: Listener) -> None:
-        new = services.rotate_secret(listener.subscription)
+        new = subscriptions.rotate_secret(listener.subscription)
         tell(listener)
-        background.serve_due()
+        queue.serve_due()
         request = listener.server.received[0]
         assert len(request.headers["webhook-signature"].split(" ")) == 2
         assert verified(request, new) == verified(request, listener.secret)
         SigningSecret.objects.filter(ends_at__isnull=False).update(ends_at=timezone.now())
         tell(listener)
-        background.serve_due()
+        queue.serve_due()
         request = listener.server.received[1]
         assert verified(request, new)
         with pytest.raises(WebhookVerificationError):
@@ -378,11 +379,11 @@ class TestSecrets:
     ) -> None:
         caplog.set_level(logging.DEBUG)
         listener.server.replies = [Reply(500), Reply(410)]
-        new = services.rotate_secret(listener.subscription)
+        new = subscriptions.rotate_secret(listener.subscription)
         scenario.start()
-        background.serve_due()
+        queue.serve_due()
         make_due()
-        background.serve_due()
+        queue.serve_due()
         stored = " ".join(
             str(list(model._base_manager.values_list()))
             for model in (
@@ -416,7 +417,7 @@ class TestSecrets:
         text = spelled(listener.secret)
         listener.server.replies = [Reply(200, text.encode())]
         tell(listener)
-        background.serve_due()
+        queue.serve_due()
         shown = DeliveryAttempt.objects.get().answer
         assert shown.removeprefix("x" * 480).strip('"').count("{{secret:") == 1
         # The prefix of the format, "whsec_", is no secret.
@@ -427,7 +428,7 @@ class TestSecrets:
     ) -> None:
         delivery = tell(listener)
         settings.SECRETS_KEY = []
-        background.serve_due()
+        queue.serve_due()
         assert "SECRETS_KEY" in delivery.attempts.get().error
         assert listener.server.received == []
         messages = checks.run_checks(databases=["default"])
@@ -438,9 +439,9 @@ class TestSecrets:
 class TestAgain:
     def test_what_was_told_is_told_again_with_its_id(self, listener: Listener) -> None:
         delivery = tell(listener)
-        background.serve_due()
-        assert services.redeliver(delivery).state == State.WAITING
-        assert background.serve_due() == 1
+        queue.serve_due()
+        assert subscriptions.redeliver(delivery).state == State.WAITING
+        assert queue.serve_due() == 1
         assert [one.headers["webhook-id"] for one in listener.server.received] == (
             [delivery.cuid] * 2
         )
@@ -451,8 +452,8 @@ class TestAgain:
         listener.subscription.state = "disabled"
         listener.subscription.save()
         for act in (
-            lambda: services.redeliver(delivery),
-            lambda: services.tell_test(listener.subscription),
+            lambda: subscriptions.redeliver(delivery),
+            lambda: subscriptions.tell_test(listener.subscription),
         ):
             with pytest.raises(Refusal, match="disabled") as caught:
                 act()
@@ -464,7 +465,7 @@ def test_what_was_told_long_ago_is_forgotten(listener: Listener, settings: Any) 
     rows = {name: tell(listener) for name in ("told", "given up", "young", "waits")}
     with serving() as other:
         allow(settings, listener.server, other)
-        rows["of another"] = services.tell_test(subscribed(other.url())[0])
+        rows["of another"] = subscriptions.tell_test(subscribed(other.url())[0])
         Subscription._base_manager.exclude(pk=listener.subscription.pk).update(state="disabled")
     old = timezone.now() - timedelta(days=8)
     OutgoingDelivery.objects.exclude(pk=rows["young"].pk).update(at=old)

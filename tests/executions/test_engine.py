@@ -20,7 +20,7 @@ from tests.factories import (
     form,
     line,
 )
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.models import Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]

@@ -27,7 +27,7 @@ from tests.factories import (
     user_in,
 )
 from tests.workflows.api.clients import Client
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.models import AuditEntry
 
 pytestmark = [

@@ -12,9 +12,10 @@ from cryptography.fernet import Fernet
 from django.db import connection
 from django.test import Client
 
-from executions import background, integrity, services
+from executions import integrity, services
 from executions.models import Execution, Job, Secret, Status
-from executions.services.hooks import signature
+from executions.webhooks.incoming import signature
+from executions.worker import queue
 from tests.commands import run
 from tests.executions.engine.test_branches import source, started
 from tests.executions.engine.test_step_budget import looping
@@ -214,7 +215,7 @@ def test_a_deadline_marks_it() -> None:
     job = Job.objects.get()
     job.due_at -= timedelta(hours=2)
     job.save()
-    background.serve_due()
+    queue.serve_due()
     assert execution.steps.get(node_id="hook").overdue
     assert deliver(execution).status_code == 200
     assert execution.status == Status.WAITING

@@ -15,7 +15,7 @@ from tests.executions.engine.test_branches import condition, source, standing, s
 from tests.executions.engine.test_never_stuck import ONE_FORM, fail_at
 from tests.executions.test_clock import last, waiting
 from tests.factories import UserFactory, call, drawn, form, voter
-from workflows import services as drawing
+from workflows import editing as drawing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 

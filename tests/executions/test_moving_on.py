@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.utils import timezone
 
-from executions import background, guards, services
+from executions import guards, services
 from executions.models import Execution, Job, Secret, Status, Step
 from executions.services.interventions import (
     NotInFuture,
@@ -18,6 +18,7 @@ from executions.services.interventions import (
     NotSkippable,
     ReasonRequired,
 )
+from executions.worker import queue
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import DIAMOND, standing, started, submit
 from tests.executions.engine.test_http_request import calling
@@ -195,7 +196,7 @@ class TestRetry:
     def test_retry_begins_the_deadline_of_a_webhook_anew(self) -> None:
         execution = on(hook(deadline="PT1H"))
         later(hours=1)
-        background.serve_due()
+        queue.serve_due()
         assert open_step(execution).overdue
         services.retry(execution, node="hook")
         step = open_step(execution)
@@ -221,9 +222,9 @@ class TestRetry:
     def test_a_worker_lets_go_when_its_job_was_begun_again(self) -> None:
         execution = started(waiting(interval="PT1H"))
         later(hours=1)
-        (job,) = background.claim()
+        (job,) = queue.claim()
         services.retry(execution, node="sleep")
-        assert background.serve(job) is False
+        assert queue.serve(job) is False
         assert standing(execution) == {"sleep"}
 
     def test_retry_is_refused_with_what_helps_when_a_child_is_live(
@@ -255,15 +256,15 @@ class TestPostpone:
         assert (last().action, last().why) == ("postponed", "Not yet.")
         assert datetime.fromisoformat(last().after["due"]) == until
         later(hours=47)
-        assert background.serve_due() == 0
+        assert queue.serve_due() == 0
         later(hours=1)
-        assert background.serve_due() == 1
+        assert queue.serve_due() == 1
 
     def test_postpone_moves_a_wait_to_an_earlier_time(self) -> None:
         execution = started(waiting(interval="P30D"))
         services.postpone(execution, node="sleep", until=hours(1), why="Sooner.")
         later(hours=1)
-        assert background.serve_due() == 1
+        assert queue.serve_due() == 1
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
 
@@ -278,7 +279,7 @@ class TestPostpone:
         execution = on(form(deadline={"after": "PT1H", "notify": {"to": ["a@example.com"]}}))
         services.postpone(execution, node="form", until=hours(2), why="Holidays.")
         later(hours=2)
-        background.serve_due()
+        queue.serve_due()
         step = open_step(execution)
         assert step.overdue and step.notice
         services.postpone(execution, node="form", until=hours(3), why="More holidays.")
@@ -286,14 +287,14 @@ class TestPostpone:
         assert (step.overdue, step.notice) == (False, None)
         assert [job.kind for job in step.jobs.all()] == ["deadline"]
         later(hours=3)
-        background.serve_due()
+        queue.serve_due()
         assert open_step(execution).overdue
 
     def test_postpone_takes_a_notice_back_when_it_is_not_sent(self) -> None:
         execution = on(form(deadline={"after": "PT1H", "notify": {"to": ["a@example.com"]}}))
         later(hours=1)
-        (job,) = background.claim()
-        background.serve(job)
+        (job,) = queue.claim()
+        queue.serve(job)
         assert Job.objects.get().kind == "overdue"
         services.postpone(execution, node="form", until=hours(3), why="Holidays.")
         assert Job.objects.get().kind == "deadline"
@@ -317,7 +318,7 @@ class TestPostpone:
         assert (execution.status, execution.scheduled_for) == (Status.SCHEDULED, until)
         assert open_step(execution).due_at == until
         later(hours=5)
-        assert background.serve_due() == 1
+        assert queue.serve_due() == 1
         assert standing(execution) == {"form"}
 
     def test_postpone_is_refused_when_the_time_has_passed(self) -> None:

@@ -11,13 +11,14 @@ from django.core import mail
 from django.core.mail import EmailMessage
 from django.test import Client
 
-from executions import background, services
+from executions import services
 from executions.models import Execution, Job, Secret, Status, Step
+from executions.worker import queue
 from tests.executions.engine.test_branches import source, started
 from tests.factories import UserFactory
 from tests.workflows.api.clients import Client as ApiClient
 from tests.workflows.api.clients import client_of
-from workflows.admin.shown import admin_url
+from workflows.admin.base.formatting import admin_url
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
@@ -59,7 +60,7 @@ def server_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_is_told_in_the_background_and_the_step_stays_open() -> None:
     execution = waiting({"subject": "{{name}} waits", "body": "Dear {{owner}}."})
-    assert background.serve_due() == 2
+    assert queue.serve_due() == 2
     (sent,) = mail.outbox
     assert sent.to == ["ada@example.com", "grace@example.com"]
     assert (sent.subject, sent.body) == ("Risk 7 waits", "Dear grace@example.com.")
@@ -67,25 +68,25 @@ def test_it_is_told_in_the_background_and_the_step_stays_open() -> None:
     assert sent.extra_headers["X-Idempotency-Key"] == step.cuid
     assert (step.overdue, step.state) == (True, "open")
     assert step.notice["state"] == "sent" and step.notice["to"] == sent.to
-    assert not Job.objects.exists() and background.serve_due() == 0
+    assert not Job.objects.exists() and queue.serve_due() == 0
     assert services.submit(execution, node="form", data={}).status == Status.COMPLETED
 
 
 def test_a_mail_without_a_text_of_its_own_names_the_step() -> None:
     waiting()
-    background.serve_due()
+    queue.serve_due()
     (sent,) = mail.outbox
     assert (sent.subject, sent.body) == ("Overdue: Review", "“Review” is overdue.")
 
 
 def test_it_tells_what_the_fields_held_when_the_deadline_passed() -> None:
     execution = waiting({"subject": "{{name}}"})
-    (job,) = background.claim()
-    background.serve(job)
+    (job,) = queue.claim()
+    queue.serve(job)
     assert step_of(execution).notice["fields"] == OWNER
     execution.entity.fields = {"owner": "other@example.com", "name": "Risk 8"}
     execution.entity.save()
-    background.serve_due()
+    queue.serve_due()
     assert mail.outbox[0].subject == "Risk 7"
 
 
@@ -94,10 +95,10 @@ def test_what_cannot_be_sent_is_tried_again_and_keeps_nobody_from_going_on(
 ) -> None:
     execution = waiting()
     for attempt in range(1, services.jobs.ATTEMPTS):
-        background.serve_due()
+        queue.serve_due()
         assert (Job.objects.get().kind, Job.objects.get().attempt) == ("overdue", attempt)
         pass_time()
-    background.serve_due()
+    queue.serve_due()
     step = step_of(execution)
     assert (step.state, step.incident, step.overdue) == ("open", None, True)
     assert (step.notice["state"], step.notice["code"]) == ("failed", "mail_failed")
@@ -108,7 +109,7 @@ def test_what_cannot_be_sent_is_tried_again_and_keeps_nobody_from_going_on(
 
 def test_a_field_that_holds_no_address_is_told_at_once_and_keeps_nobody_from_going_on() -> None:
     execution = waiting(owner="nobody")
-    background.serve_due()
+    queue.serve_due()
     step = step_of(execution)
     assert (step.state, step.notice["code"]) == ("open", "no_address")
     assert mail.outbox == [] and not Job.objects.exists()
@@ -117,7 +118,7 @@ def test_a_field_that_holds_no_address_is_told_at_once_and_keeps_nobody_from_goi
 
 def test_nobody_is_told_once_the_step_is_done(server_is_down: None) -> None:
     execution = waiting()
-    background.serve_due()
+    queue.serve_due()
     assert Job.objects.get().kind == "overdue"
     services.submit(execution, node="form", data={})
     assert not Job.objects.exists()
@@ -125,12 +126,12 @@ def test_nobody_is_told_once_the_step_is_done(server_is_down: None) -> None:
 
 def test_whoever_claimed_it_before_another_tells_nobody() -> None:
     waiting()
-    (passing,) = background.claim()
-    background.serve(passing)
-    (first,) = background.claim(lease=timedelta(seconds=-1))
-    (second,) = background.claim()
-    assert background.serve(first) is False and mail.outbox == []
-    assert background.serve(second) is True and len(mail.outbox) == 1
+    (passing,) = queue.claim()
+    queue.serve(passing)
+    (first,) = queue.claim(lease=timedelta(seconds=-1))
+    (second,) = queue.claim()
+    assert queue.serve(first) is False and mail.outbox == []
+    assert queue.serve(second) is True and len(mail.outbox) == 1
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_an_approval_and_a_webhook_tell_too(kind: str, data: dict[str, Any]) -> 
     nodes: dict[str, Any] = {"start": "start", "n": {"type": kind, "data": {**data, **told}}}
     execution = started(source({**nodes, "end": "end"}, "start>n", *edges), **OWNER)
     pass_time()
-    background.serve_due()
+    queue.serve_due()
     step = execution.steps.get(node_id="n")
     assert (step.state, step.overdue, step.notice["state"]) == ("open", True, "sent")
     assert len(mail.outbox) == 1
@@ -163,13 +164,13 @@ def test_what_became_of_it_is_shown_while_it_waits_and_afterwards(
     path, page = f"executions/{execution.cuid}/", admin_url(execution, "change", execution.pk)
     (step,) = api.get(path).json()["open_steps"]
     assert (step["overdue"], step["notice"]) == (False, None)
-    (job,) = background.claim()
-    background.serve(job)
+    (job,) = queue.claim()
+    queue.serve(job)
     (step,) = api.get(path).json()["open_steps"]
     assert (step["overdue"], step["notice"]["state"]) == (True, "pending")
     assert "fields" not in step["notice"]
     assert "is about to be told" in admin_client.get(page).content.decode()
-    background.serve_due()
+    queue.serve_due()
     (step,) = api.get(path).json()["open_steps"]
     notice = step["notice"]
     said = "was told ada@example.com, grace@example.com"

@@ -17,10 +17,10 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from executions import guards, services
+from executions import guards, repairs, services
 from executions.inbox import unassigned, waiting_for
 from executions.models import Execution, PeopleChange, Status, Step, Vote
-from executions.services.people import PeopleInUse
+from executions.services.assigned_accounts import PeopleInUse
 from executions.services.purging import Purged, purge
 from tests.executions.people import approval, asking, client, member, on, rows
 from tests.factories import (
@@ -34,11 +34,11 @@ from tests.factories import (
 )
 from tests.workflows.admin.forms import form_of
 from tests.workflows.api.clients import assert_problem
-from workflows import services as editing
+from workflows import editing
+from workflows.editing import change_entity_context
 from workflows.graph import WorkflowValidationError
 from workflows.models import AuditEntry, Candidate, Version
 from workflows.models.account_names import fields_with_names
-from workflows.services import change_entity_context
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws"), pytest.mark.both_databases]
 
@@ -609,7 +609,7 @@ def repaired() -> list[str]:
     from executions import integrity
 
     found = [row.law for row in integrity.violations()]
-    services.repair()
+    repairs.repair()
     assert integrity.violations() == []
     return found
 

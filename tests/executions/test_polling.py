@@ -25,7 +25,7 @@ from tests.factories import (
     voter,
 )
 from tests.workflows.api.clients import client_of
-from workflows import services as drawing
+from workflows import editing as drawing
 
 pytestmark = [
     pytest.mark.django_db,

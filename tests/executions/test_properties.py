@@ -13,11 +13,12 @@ from django.contrib.auth import get_user_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from executions import background, integrity, services
+from executions import integrity, services
 from executions.models import LIVE, Execution, Job, Step, StepState
+from executions.worker import queue
 from tests.executions.drawings import VOTER, Block, Drawn, blocks
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, voter
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.models import Workflow
 from workflows.refusals import Refusal
 
@@ -91,7 +92,7 @@ class World:
         else:
             job = Job.objects.get(step=step)
             Job.objects.filter(pk=job.pk).update(due_at=job.due_at - timedelta(days=2))
-            assert background.serve_due() == 1
+            assert queue.serve_due() == 1
 
     def carry_to_the_end(self, root: Execution, choose: Random) -> None:
         for _ in range(PATIENCE):

@@ -11,7 +11,7 @@ from executions import guards, services
 from executions.models import Execution, Status
 from tests.conftest import Scenario
 from tests.factories import call, drawn, form
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.guards import Referenced
 from workflows.models import Workflow
 from workflows.refusals import Refusal

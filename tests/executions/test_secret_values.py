@@ -13,15 +13,15 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from executions import background, due
 from executions.models import Execution, Secret, Status
-from executions.services.hooks import signature
+from executions.webhooks.incoming import signature
+from executions.worker import queue, rounds
 from tests.executions.engine.server import Server, serving
 from tests.executions.engine.test_http_request import calling, make_due
 from tests.executions.test_secrets_in_use import OLD, URL, active, hook, run, stored
 from tests.factories import WorkflowFactory
 from tests.workflows.admin.staff import staff, text
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.models import AuditEntry
 
 pytestmark = [
@@ -70,7 +70,7 @@ class TestRotation:
         over = timezone.now() - timedelta(seconds=1)
         Secret._base_manager.update(previous_until=over)
         assert signed(OLD, execution) == 401
-        due.run_due()
+        rounds.run_due()
         assert Secret.objects.get().previous == ""
         assert signed(NEW, execution) == 200
 
@@ -148,7 +148,7 @@ class TestHosts:
         drawing.save_graph(workflow, source, based_on=1)
         execution = run(workflow)
         make_due()
-        background.serve_due()
+        queue.serve_due()
         execution.refresh_from_db()
         return execution
 

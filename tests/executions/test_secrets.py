@@ -15,9 +15,10 @@ from django.core.serializers import serialize
 from django.test import Client
 from django.urls import reverse
 
-from executions import background, services
-from executions.engine import outgoing
+from executions import services
+from executions.engine import http_client
 from executions.models import Job, Secret, SecretUnreadable, Status, Step
+from executions.worker import queue
 from tests.executions.engine.server import Reply, Server, serving
 from tests.executions.engine.test_branches import started
 from tests.executions.engine.test_http_request import JSON, called, calling, make_due
@@ -107,7 +108,7 @@ class TestInACall:
             save_to="answer",
         )
         make_due()
-        background.serve_due()
+        queue.serve_due()
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
         assert server.received[0].headers["authorization"] == f"Bearer {VALUE}"
@@ -146,16 +147,16 @@ class TestInACall:
     def test_whatever_goes_wrong(
         self, server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(request: outgoing.Request, *, timeout: float) -> None:
+        def fail(request: http_client.Request, *, timeout: float) -> None:
             raise RuntimeError(f"cannot send {request.headers}")
 
         stored()
         caplog.set_level(logging.DEBUG)
-        monkeypatch.setattr(outgoing, "call", fail)
+        monkeypatch.setattr(http_client, "call", fail)
         _, step = called(server.url(), headers=HEADERS)
         for _ in range(services.jobs.ATTEMPTS - 1):
             make_due()
-            background.serve_due()
+            queue.serve_due()
         step.refresh_from_db()
         assert step.incident is not None and "{{secret:TOKEN}}" in step.incident["detail"]
         assert VALUE not in everything() + caplog.text
@@ -164,7 +165,7 @@ class TestInACall:
         secret = stored()
         execution = started(calling(server.url(), headers=HEADERS))
         Secret._base_manager.filter(pk=secret.pk)._raw_delete("default")
-        background.serve_due()
+        queue.serve_due()
         step = execution.steps.get(node_id="call")
         assert step.incident is not None and step.incident["code"] == "no_secret"
         assert "“TOKEN”" in step.incident["detail"] and not server.received
@@ -181,7 +182,7 @@ class TestInACall:
         execution = started(
             calling(server.url(), method="POST", body="{{note}}"), note="{{secret:TOKEN}}"
         )
-        background.serve_due()
+        queue.serve_due()
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
         assert server.received[0].body == b"{{secret:TOKEN}}"

@@ -18,7 +18,7 @@ from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, drawn, line
 from tests.workflows.admin.staff import text
 from tests.workflows.api.clients import assert_problem, client_of
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.graph import WorkflowValidationError
 from workflows.guards import InUse, UnknownSecret
 from workflows.models import AuditEntry, Workflow

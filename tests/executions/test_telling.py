@@ -13,6 +13,7 @@ from django.utils import timezone
 from executions import services as running
 from executions.models import Execution, OutgoingDelivery, Subscription
 from executions.services.merging import merge_finding_types
+from executions.webhooks import outgoing
 from tests.conftest import Scenario
 from tests.executions.listening import subscribed, told
 from tests.factories import (
@@ -26,8 +27,8 @@ from tests.factories import (
 )
 from tests.test_query_counts import statements
 from tests.test_written_statements import written
+from workflows import editing as drawing
 from workflows import guards
-from workflows import services as drawing
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws", "allowed")]
 
@@ -235,7 +236,7 @@ class TestTheHotPath:
             row.secrets.all().delete()
             Subscription._base_manager.filter(pk=row.pk)._raw_delete("default")
         assert Execution.objects.live().count() == 1
-        assert running.purge_deliveries() == 0
+        assert outgoing.purge_deliveries() == 0
 
 
 class TestWhoIsTold:

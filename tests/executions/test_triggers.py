@@ -11,7 +11,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.utils import timezone
 
-from executions import due, services, tasks
+from executions import services
 from executions.models import (
     Entity,
     Execution,
@@ -21,6 +21,7 @@ from executions.models import (
     TriggeredStart,
 )
 from executions.services import triggering
+from executions.worker import celery_tasks, rounds
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
@@ -33,8 +34,8 @@ from tests.factories import (
     form,
 )
 from tests.test_query_counts import statements
-from workflows import services as drawing
-from workflows.acting import Acting, Face, acting
+from workflows import editing as drawing
+from workflows.audit.actor import Acting, Face, acting
 from workflows.models import AuditEntry, FindingType, Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
@@ -295,14 +296,14 @@ def killed(kind: FindingType, monkeypatch: pytest.MonkeyPatch) -> Workflow:
 
 
 def test_what_a_killed_process_left_is_started_by_the_next_once(killed: Workflow) -> None:
-    assert due.run_due(dry_run=True).starts == 1
-    assert due.run_due().starts == 1
-    assert due.run_due().starts == 0
+    assert rounds.run_due(dry_run=True).starts == 1
+    assert rounds.run_due().starts == 1
+    assert rounds.run_due().starts == 0
     assert ran(killed) == 1 and not TriggeredStart.objects.exists()
 
 
 def test_the_sweep_starts_it_too(killed: Workflow) -> None:
-    tasks.sweep()
+    celery_tasks.sweep()
     assert ran(killed) == 1 and not TriggeredStart.objects.exists()
 
 
@@ -315,20 +316,20 @@ def test_one_that_is_served_twice_starts_once(killed: Workflow) -> None:
 
 def test_its_entity_may_be_deleted_meanwhile(killed: Workflow) -> None:
     Finding.objects.get(title="Left behind").delete()
-    assert due.run_due().starts == 0 and not TriggeredStart.objects.exists()
+    assert rounds.run_due().starts == 0 and not TriggeredStart.objects.exists()
 
 
 def test_its_workflow_may_be_deleted_meanwhile(killed: Workflow) -> None:
     killed.delete()
     finding = Finding.objects.get(title="Left behind")
-    assert due.run_due().starts == 1
+    assert rounds.run_due().starts == 1
     entry = last_entry()
     assert (entry.refused, entry.code, entry.cuid) == (True, "gone", finding.cuid)
 
 
 def test_its_workflow_may_be_retired_meanwhile(killed: Workflow) -> None:
     drawing.retire(killed)
-    assert due.run_due().starts == 1
+    assert rounds.run_due().starts == 1
     entry = last_entry()
     assert (entry.code, entry.cuid) == ("not_startable", killed.cuid)
     assert ran(killed) == 0
@@ -343,11 +344,11 @@ def test_one_that_fails_is_tried_again_later_and_told_at_last(
     with monkeypatch.context() as patch:
         patch.setattr(triggering, "start_within", fail)
         for attempt in range(1, 5):
-            assert due.run_due().starts == 0
+            assert rounds.run_due().starts == 0
             row = TriggeredStart.objects.get()
             assert row.attempt == attempt and row.due_at > timezone.now()
             TriggeredStart.objects.update(due_at=timezone.now() - timedelta(seconds=1))
-        due.run_due()
+        rounds.run_due()
     assert not TriggeredStart.objects.exists() and ran(killed) == 0
     entry = last_entry()
     assert (entry.refused, entry.cuid) == (True, killed.cuid)
@@ -359,7 +360,7 @@ def test_more_than_an_edit_waits_for_is_left_to_the_background(kind: FindingType
     number = triggering.AT_ONCE + 5
     Finding.objects.bulk_create(Finding(title=f"{n}", entity_name_type=kind) for n in range(number))
     assert ran(workflow) == triggering.AT_ONCE
-    assert due.run_due().starts == 5
+    assert rounds.run_due().starts == 5
     assert ran(workflow) == number
 
 

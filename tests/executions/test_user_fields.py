@@ -12,7 +12,7 @@ from executions.models import Execution
 from tests.conftest import Scenario
 from tests.factories import WorkflowFactory, drawn, form
 from tests.workflows.api.clients import assert_problem
-from workflows.admin.shown import admin_url
+from workflows.admin.base.formatting import admin_url
 
 pytestmark = pytest.mark.django_db
 

@@ -10,11 +10,11 @@ from django.test import Client
 from django.urls import reverse
 
 from executions import services as running
+from executions.engine.http_client import Answer
 from executions.engine.nodes.http_request import _value
-from executions.engine.nodes.performed import GiveUp
-from executions.engine.outgoing import Answer
+from executions.engine.nodes.tasks import GiveUp
 from executions.models import Entity, Execution, Finding
-from executions.services.hooks import NotDeliverable, parsed
+from executions.webhooks.incoming import NotDeliverable, parsed
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
@@ -25,13 +25,13 @@ from tests.factories import (
     user_in,
 )
 from tests.workflows.api.clients import client_of
-from workflows import services
+from workflows import editing
+from workflows.db.json_values import unstorable_in
+from workflows.editing import graph_problems
+from workflows.files import text_formats
+from workflows.files.file_schema import InvalidFile
 from workflows.graph import WorkflowValidationError
-from workflows.jsontext import unstorable_in
 from workflows.models import Version, Workflow
-from workflows.services import graph_problems
-from workflows.services.files import texts
-from workflows.services.files.layout import InvalidFile
 
 pytestmark = pytest.mark.django_db
 
@@ -139,7 +139,7 @@ def test_stored_blank_is_missing_to_rules_waits_and_placeholders(blank):
             for one, other, exit_ in edges
         ],
     }
-    services.save_graph(workflow, source, based_on=1)
+    editing.save_graph(workflow, source, based_on=1)
     finding = FindingFactory(entity_name_type=workflow.entity_name_type)
     # As a release before this one stored it.
     Entity._base_manager.filter(pk=finding.pk).update(fields={"x": blank})
@@ -258,7 +258,7 @@ def test_moments_of_a_graph_are_stored_in_utc(settings):
     source["nodes"].insert(1, {"id": "wait", "type": "wait", "data": {"at": "2026-03-29T02:30"}})
     source["edges"][0]["target"] = "wait"
     source["edges"].append({"source": "wait", "target": "form"})
-    services.save_graph(workflow, source, based_on=1)
+    editing.save_graph(workflow, source, based_on=1)
     stored = Version.objects.get(workflow=workflow).source["nodes"]
     assert stored[1]["data"] == {"at": "2026-03-29T01:30:00+00:00"}
     [branch] = stored[3]["data"]["branches"]
@@ -282,7 +282,7 @@ def test_stored_graph_with_a_literal_of_before_runs_on():
     rule = {"field": "x", "op": "lt", "value": "today"}
     source = branching(rule, asked("datetime"))
     with pytest.raises(WorkflowValidationError):
-        services.save_graph(workflow, source, based_on=1)
+        editing.save_graph(workflow, source, based_on=1)
     source["nodes"].append({"id": "n", "type": "set_field", "data": {"values": {"n": 2**53 + 1}}})
     source["edges"][0]["target"] = "n"
     source["edges"].append({"source": "n", "target": "form"})
@@ -372,7 +372,7 @@ def test_number_of_a_delivery_an_answer_or_a_file_is_refused_too(number):
 
 def flaws_of_file(raw: bytes) -> list[str]:
     try:
-        found, _ = texts.read(raw)
+        found, _ = text_formats.read(raw)
     except InvalidFile as refusal:
         return [str(refusal)]
     return [detail for _, detail in unstorable_in(found)]

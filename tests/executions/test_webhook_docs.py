@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from django.conf import settings as project
 
-from executions import background, services
 from executions.models import EVENTS, TEST
-from executions.services.deliveries import MOST_GIVEN_UP, WAITS
+from executions.webhooks import subscriptions
+from executions.webhooks.outgoing import MOST_GIVEN_UP, WAITS
+from executions.worker import queue
 from tests.executions.listening import listening
 
 TEXT = (Path(project.BASE_DIR) / "docs" / "reference" / "webhooks.md").read_text()
@@ -23,9 +24,9 @@ def test_the_receiver_that_is_shown_verifies(settings: Any) -> None:
     shown: dict[str, Any] = {}
     exec(code, shown)
     with listening(settings) as listener:
-        new = services.rotate_secret(listener.subscription)
-        services.tell_test(listener.subscription)
-        background.serve_due()
+        new = subscriptions.rotate_secret(listener.subscription)
+        subscriptions.tell_test(listener.subscription)
+        queue.serve_due()
         request = listener.server.received[0]
     for secret in (listener.secret, new):
         assert shown["verify"](secret, request.headers, request.body)["type"] == TEST

@@ -21,8 +21,8 @@ from tests.factories import (
     form,
     line,
 )
-from workflows import guards, services
-from workflows.acting import Acting, Face, acting
+from workflows import editing, guards
+from workflows.audit.actor import Acting, Face, acting
 from workflows.models import AuditCounter, AuditEntry, FindingType, Workflow
 from workflows.refusals import Refusal
 
@@ -67,7 +67,7 @@ class TestWhatIsDone:
     def test_a_change_of_type_tells_both_types_by_their_cuids(self, idle: Workflow) -> None:
         was, becomes = idle.entity_name_type, FindingTypeFactory()
         user = UserFactory(username="ada")
-        services.change_entity_context([idle], entity_name_type=becomes, by=user, why="reorganized")
+        editing.change_entity_context([idle], entity_name_type=becomes, by=user, why="reorganized")
         entry = last()
         assert (entry.action, entry.who, entry.user_id) == ("changed", "ada", user.pk)
         assert entry.before == {"entity_name_type": was.cuid}
@@ -81,7 +81,7 @@ class TestWhatIsDone:
         assert (entry.action, entry.after["version"]) == ("graph_saved", version.number)
         assert entry.before["source"] == first.source
         running.start(idle, FindingFactory(entity_name_type=idle.entity_name_type))
-        services.save_graph(idle, line(), based_on=version.number, notes="simpler")
+        editing.save_graph(idle, line(), based_on=version.number, notes="simpler")
         entry = last()
         assert "source" not in entry.before
         assert (entry.before["version"], entry.after["version"]) == (1, 2)
@@ -186,7 +186,7 @@ class TestWhatIsRefused:
     def test_a_change_together(self, scenario: Scenario) -> None:
         scenario.start()
         entry = self.refused(
-            lambda: services.change_entity_context(
+            lambda: editing.change_entity_context(
                 [scenario.callee], entity_name_type=scenario.exception, why="because"
             ),
             "dependent_active_executions",
@@ -197,14 +197,14 @@ class TestWhatIsRefused:
         scenario.start()
         before = numbers()
         with pytest.raises(guards.ActiveExecutions):
-            services.change_entity_context(
+            editing.change_entity_context(
                 [scenario.caller], entity_name_type=scenario.exception, dry_run=True
             )
         assert numbers() == before
 
     def test_a_graph(self, idle: Workflow) -> None:
         entry = self.refused(
-            lambda: services.save_graph(idle, {"nodes": []}, based_on=1), "invalid_graph"
+            lambda: editing.save_graph(idle, {"nodes": []}, based_on=1), "invalid_graph"
         )
         assert entry.action == "graph_saved"
 
@@ -264,7 +264,7 @@ class TestWhatIsRefused:
         before = numbers()
         scenario.caller.entity_name_type = scenario.exception
         with monkeypatch.context() as patched:
-            patched.setattr("workflows.models.audit._next_numbers", fail)
+            patched.setattr("workflows.audit.log._next_numbers", fail)
             with pytest.raises(guards.ActiveExecutions):
                 scenario.caller.save()
         assert numbers() == before

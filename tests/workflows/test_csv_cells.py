@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workflows.csv_cells import cell, response
+from workflows.values.csv_cells import cell, response
 
 STARTS = ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"]
 

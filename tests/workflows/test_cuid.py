@@ -6,7 +6,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-from workflows.cuid import new_cuid
+from workflows.db.cuid import new_cuid
 
 
 def test_their_shape_is_that_of_a_cuid() -> None:

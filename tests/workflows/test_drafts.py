@@ -12,11 +12,11 @@ from hypothesis.extra.django import TransactionTestCase
 
 from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, UserFactory, WorkflowFactory, drawn, form, line
-from workflows import guards, services
+from workflows import editing, guards
+from workflows.editing import graph_drafts
 from workflows.graph import WorkflowValidationError
 from workflows.graph.editing import CannotEdit, add_after, set_data
 from workflows.models import DraftState, GraphDraft, Workflow
-from workflows.services import drafts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,15 +32,15 @@ def user() -> Any:
 
 
 def token(workflow: Workflow, user: Any) -> str:
-    return services.open_draft(workflow, user).token
+    return editing.open_draft(workflow, user).token
 
 
 def source(workflow: Workflow, user: Any) -> dict[str, Any]:
-    return services.open_draft(workflow, user).source
+    return editing.open_draft(workflow, user).source
 
 
 def label(workflow: Workflow, user: Any, text: str) -> None:
-    services.edit_draft(
+    editing.edit_draft(
         workflow,
         user,
         token(workflow, user),
@@ -49,7 +49,7 @@ def label(workflow: Workflow, user: Any, text: str) -> None:
 
 
 def test_looking_at_it_writes_nothing(workflow: Workflow, user: Any) -> None:
-    draft = services.open_draft(workflow, user)
+    draft = editing.open_draft(workflow, user)
     assert draft.source == workflow.latest_version.source
     assert (draft.row, draft.undo, draft.redo, draft.is_stale) == (None, None, None, False)
     assert not GraphDraft.objects.exists()
@@ -78,7 +78,7 @@ class TestUndo(TransactionTestCase):
                 states, at = [*states[: at + 1], copy.deepcopy(source(workflow, user))], at + 1
                 continue
             moved = at - 1 if step == "undo" else at + 1
-            take = services.undo if step == "undo" else services.redo
+            take = editing.undo if step == "undo" else editing.redo
             if 0 <= moved < len(states):
                 take(workflow, user, token(workflow, user))
                 at = moved
@@ -91,25 +91,25 @@ class TestUndo(TransactionTestCase):
 def test_what_can_be_undone_and_redone_is_told(workflow: Workflow, user: Any) -> None:
     label(workflow, user, "A")
     label(workflow, user, "B")
-    services.undo(workflow, user, token(workflow, user))
-    draft = services.open_draft(workflow, user)
+    editing.undo(workflow, user, token(workflow, user))
+    draft = editing.open_draft(workflow, user)
     assert (draft.undo, draft.redo) == ("Named A", "Named B")
 
 
 def test_what_changes_nothing_is_no_step(workflow: Workflow, user: Any) -> None:
-    services.edit_draft(workflow, user, token(workflow, user), lambda was: (was, "Nothing"))
+    editing.edit_draft(workflow, user, token(workflow, user), lambda was: (was, "Nothing"))
     assert not GraphDraft.objects.exists()
 
 
 def test_only_so_many_steps_are_kept_and_the_beginning(
     workflow: Workflow, user: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drafts, "KEPT", 2)
+    monkeypatch.setattr(graph_drafts, "KEPT", 2)
     for text in "abcdef":
         label(workflow, user, text)
     assert list(DraftState.objects.values_list("number", flat=True)) == [0, 4, 5, 6]
     for _ in range(3):
-        services.undo(workflow, user, token(workflow, user))
+        editing.undo(workflow, user, token(workflow, user))
     assert source(workflow, user) == workflow.latest_version.source
 
 
@@ -119,17 +119,17 @@ def test_another_window_that_shows_an_earlier_state_changes_nothing(
     seen = token(workflow, user)
     label(workflow, user, "A")
     for act in (
-        lambda: services.edit_draft(
+        lambda: editing.edit_draft(
             workflow, user, seen, lambda was: (set_data(was, "end", {}), "x")
         ),
-        lambda: services.undo(workflow, user, seen),
-        lambda: services.redo(workflow, user, seen),
-        lambda: services.save_draft(workflow, user, seen),
-        lambda: services.take_theirs(workflow, user, seen),
+        lambda: editing.undo(workflow, user, seen),
+        lambda: editing.redo(workflow, user, seen),
+        lambda: editing.save_draft(workflow, user, seen),
+        lambda: editing.take_theirs(workflow, user, seen),
     ):
-        with pytest.raises(services.DraftMoved):
+        with pytest.raises(editing.DraftMoved):
             act()
-    assert services.open_draft(workflow, user).undo == "Named A"
+    assert editing.open_draft(workflow, user).undo == "Named A"
 
 
 def test_what_no_database_can_store_is_not_drawn(workflow: Workflow, user: Any) -> None:
@@ -141,7 +141,7 @@ def test_what_no_database_can_store_is_not_drawn(workflow: Workflow, user: Any) 
 def test_saving_gives_a_version_and_ends_the_draft(workflow: Workflow, user: Any) -> None:
     label(workflow, user, "Done")
     drawn_by_me = source(workflow, user)
-    saved = services.save_draft(workflow, user, token(workflow, user), notes="Named the end")
+    saved = editing.save_draft(workflow, user, token(workflow, user), notes="Named the end")
     assert saved.version is not None
     assert (saved.version.source, saved.version.notes) == (drawn_by_me, "Named the end")
     assert saved.version.created_by == user
@@ -149,20 +149,20 @@ def test_saving_gives_a_version_and_ends_the_draft(workflow: Workflow, user: Any
 
 
 def test_what_is_not_sound_is_refused_and_stays_drawn(workflow: Workflow, user: Any) -> None:
-    services.edit_draft(
+    editing.edit_draft(
         workflow,
         user,
         token(workflow, user),
         lambda was: (add_after(was, "start", "set_state", before="end")[0], "Added"),
     )
     with pytest.raises(WorkflowValidationError):
-        services.save_draft(workflow, user, token(workflow, user))
-    draft = services.open_draft(workflow, user)
+        editing.save_draft(workflow, user, token(workflow, user))
+    draft = editing.open_draft(workflow, user)
     assert draft.undo == "Added"
-    problems = services.graph_problems(workflow, draft.source)
+    problems = editing.graph_problems(workflow, draft.source)
     assert [row.pointer for row in problems] == ["/nodes/1/data/state"]
-    services.undo(workflow, user, draft.token)
-    assert services.graph_problems(workflow, source(workflow, user)) == []
+    editing.undo(workflow, user, draft.token)
+    assert editing.graph_problems(workflow, source(workflow, user)) == []
 
 
 class TestStale:
@@ -170,7 +170,7 @@ class TestStale:
         if is_running:
             scenario.start()
         number = workflow.latest_version.number
-        services.save_graph(workflow, line(form("theirs")), based_on=number)
+        editing.save_graph(workflow, line(form("theirs")), based_on=number)
 
     @pytest.fixture(params=[True, False], ids=["appended", "replaced"])
     def stale(self, request: Any, scenario: Scenario, user: Any) -> Workflow:
@@ -181,51 +181,51 @@ class TestStale:
         return scenario.caller
 
     def test_it_is_not_saved_over_theirs(self, stale: Workflow, user: Any) -> None:
-        assert services.open_draft(stale, user).is_stale
+        assert editing.open_draft(stale, user).is_stale
         with pytest.raises(guards.StaleVersion):
-            services.save_draft(stale, user, token(stale, user))
+            editing.save_draft(stale, user, token(stale, user))
         assert stale.latest_version.source == line(form("theirs"))
 
     def test_mine_goes_on_top_of_theirs_and_an_undo_shows_theirs(
         self, stale: Workflow, user: Any
     ) -> None:
-        assert services.put_on_top(stale, user, token(stale, user)) == []
-        draft = services.open_draft(stale, user)
+        assert editing.put_on_top(stale, user, token(stale, user)) == []
+        draft = editing.open_draft(stale, user)
         assert not draft.is_stale
         nodes = {row["id"]: row for row in draft.source["nodes"]}
         assert list(nodes) == ["start", "theirs", "end"]
         assert nodes["end"]["data"] == {"label": "Mine"}
-        services.undo(stale, user, draft.token)
+        editing.undo(stale, user, draft.token)
         assert source(stale, user) == line(form("theirs"))
-        services.redo(stale, user, token(stale, user))
-        assert services.save_draft(stale, user, token(stale, user)).version is not None
+        editing.redo(stale, user, token(stale, user))
+        assert editing.save_draft(stale, user, token(stale, user)).version is not None
 
     def test_theirs_is_taken_and_mine_is_not_lost(self, stale: Workflow, user: Any) -> None:
-        services.take_theirs(stale, user, token(stale, user))
-        draft = services.open_draft(stale, user)
+        editing.take_theirs(stale, user, token(stale, user))
+        draft = editing.open_draft(stale, user)
         assert draft.source == line(form("theirs"))
         assert draft.redo and not draft.undo and not draft.is_stale
 
     def test_what_i_have_undone_gives_way_without_a_word(self, stale: Workflow, user: Any) -> None:
         GraphDraft.objects.update(at=0)
-        draft = services.open_draft(stale, user)
+        draft = editing.open_draft(stale, user)
         assert draft.source == line(form("theirs"))
         assert not draft.is_stale
         label(stale, user, "Anew")
-        assert services.open_draft(stale, user).base_source() == line(form("theirs"))
+        assert editing.open_draft(stale, user).base_source() == line(form("theirs"))
 
     def test_who_has_drawn_nothing_cannot_choose(self, workflow: Workflow, user: Any) -> None:
         with pytest.raises(CannotEdit):
-            services.put_on_top(workflow, user, token(workflow, user))
+            editing.put_on_top(workflow, user, token(workflow, user))
 
     def test_another_type_with_the_same_graph_is_no_conflict(
         self, workflow: Workflow, user: Any
     ) -> None:
         label(workflow, user, "Mine")
-        services.change_entity_context([workflow], entity_name_type=FindingTypeFactory())
-        draft = services.open_draft(Workflow.objects.get(pk=workflow.pk), user)
+        editing.change_entity_context([workflow], entity_name_type=FindingTypeFactory())
+        draft = editing.open_draft(Workflow.objects.get(pk=workflow.pk), user)
         assert not draft.is_stale
-        assert services.save_draft(workflow, user, draft.token).version is not None
+        assert editing.save_draft(workflow, user, draft.token).version is not None
 
 
 def test_a_draft_goes_with_its_workflow_and_with_its_user(workflow: Workflow, user: Any) -> None:

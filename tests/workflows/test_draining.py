@@ -20,10 +20,10 @@ from tests.factories import (
     end_unseen,
     form,
 )
-from workflows import guards, services
-from workflows.locks import Contention
+from workflows import editing, guards
+from workflows.db.locks import Contention
+from workflows.editing import change_context, drain
 from workflows.models import AuditEntry, PendingChange, Workflow
-from workflows.services import contexts, draining
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
 
@@ -92,7 +92,7 @@ def test_calls_that_a_live_root_has_pinned_go_ahead_and_the_end_makes_the_change
 
 
 def test_it_waits_for_the_last_of_several(scenario: Scenario, pending: PendingChange) -> None:
-    services.withdraw(pending)
+    editing.withdraw(pending)
     executions = [Execution.objects.get(), scenario.start()]
     again = scenario.hold().pending
     assert again is not None
@@ -123,26 +123,26 @@ class TestWithdrawn:
     def test_starts_go_on_and_the_log_tells(
         self, scenario: Scenario, pending: PendingChange
     ) -> None:
-        services.withdraw(pending)
+        editing.withdraw(pending)
         assert not PendingChange.objects.exists()
         assert scenario.start().status == "waiting"
         told = list(AuditEntry.objects.filter(cuid=pending.cuid).values_list("action", flat=True))
         assert told == ["withdrawn", "put_on_hold"]
 
     def test_nothing_is_made_afterwards(self, scenario: Scenario, pending: PendingChange) -> None:
-        services.withdraw(pending)
+        editing.withdraw(pending)
         submit(Execution.objects.get())
         assert types(scenario) == {"Model Limitation"}
 
     def test_not_twice(self, pending: PendingChange) -> None:
-        services.withdraw(pending)
+        editing.withdraw(pending)
         with pytest.raises(guards.Gone):
-            services.withdraw(pending)
+            editing.withdraw(pending)
 
     def test_not_what_has_been_made(self, scenario: Scenario, pending: PendingChange) -> None:
         submit(Execution.objects.get())
         with pytest.raises(guards.Settled):
-            services.withdraw(pending)
+            editing.withdraw(pending)
 
 
 class TestRefused:
@@ -215,7 +215,7 @@ class TestCannotBeMade:
         other = WorkflowFactory(entity_name_type=scenario.limitation)
         drawn(scenario.callee, call(other))
         submit(Execution.objects.get())
-        services.withdraw(pending)
+        editing.withdraw(pending)
         changed = scenario.hold(scenario.caller, scenario.callee, other)
         assert changed.pending is None
         assert types(scenario) == {"Policy Exception"}
@@ -227,12 +227,12 @@ class TestWhatNobodyAskedAfter:
     def test_the_sweep_makes_it(self, scenario: Scenario, pending: PendingChange) -> None:
         end_unseen(Execution.objects.get())
         assert types(scenario) == {"Model Limitation"}
-        assert [row.pk for row in services.apply_all_drained()] == [pending.pk]
+        assert [row.pk for row in editing.apply_all_drained()] == [pending.pk]
         assert types(scenario) == {"Policy Exception"}
-        assert services.apply_all_drained() == []
+        assert editing.apply_all_drained() == []
 
     def test_the_sweep_leaves_what_is_still_blocked(self, pending: PendingChange) -> None:
-        assert services.apply_all_drained() == []
+        assert editing.apply_all_drained() == []
         assert PendingChange.objects.get().state == "waiting"
 
     def test_contention_leaves_it_to_the_sweep_and_the_end_stands(
@@ -242,24 +242,24 @@ class TestWhatNobodyAskedAfter:
             raise Contention
 
         with monkeypatch.context() as patched:
-            patched.setattr(draining, "_apply", busy)
+            patched.setattr(drain, "_apply", busy)
             submit(Execution.objects.get())
         assert Execution.objects.filter(parent=None).get().status == "completed"
         assert PendingChange.objects.get().state == "waiting"
-        services.apply_all_drained()
+        editing.apply_all_drained()
         assert types(scenario) == {"Policy Exception"}
 
     def test_what_ends_between_the_judgement_and_the_hold_is_not_missed(
         self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         execution = scenario.start()
-        judge = draining.judge_hold
+        judge = drain.judge_hold
 
         def judge_and_end(*args: Any) -> None:
             judge(*args)
             end_unseen(execution)
 
-        monkeypatch.setattr(draining, "judge_hold", judge_and_end)
+        monkeypatch.setattr(drain, "judge_hold", judge_and_end)
         found = scenario.hold().pending
         assert found is not None
         found.refresh_from_db()
@@ -267,12 +267,12 @@ class TestWhatNobodyAskedAfter:
 
 
 class TestTokens:
-    def asked(self, scenario: Scenario, *workflows: Workflow) -> services.Impact:
-        context = services.resolve_context(entity_name_type=scenario.exception)
-        return services.impact(workflows or [scenario.caller, scenario.callee], context)
+    def asked(self, scenario: Scenario, *workflows: Workflow) -> editing.Impact:
+        context = editing.resolve_context(entity_name_type=scenario.exception)
+        return editing.impact(workflows or [scenario.caller, scenario.callee], context)
 
-    def change(self, scenario: Scenario, token: str, **how: Any) -> services.ContextChanged:
-        return services.change_entity_context(
+    def change(self, scenario: Scenario, token: str, **how: Any) -> editing.ContextChanged:
+        return editing.change_entity_context(
             [scenario.caller, scenario.callee],
             entity_name_type=scenario.exception,
             token=token,
@@ -321,13 +321,13 @@ class TestTokens:
     ) -> None:
         scenario.start()
         token = self.asked(scenario).token
-        put_on_hold = draining.put_on_hold
+        put_on_hold = drain.put_on_hold
 
         def start_first(*args: Any, **how: Any) -> PendingChange:
             scenario.start()
             return put_on_hold(*args, **how)
 
-        monkeypatch.setattr(contexts, "put_on_hold", start_first)
+        monkeypatch.setattr(change_context, "put_on_hold", start_first)
         with pytest.raises(guards.StaleToken):
             self.change(scenario, token, when="drained")
         assert not PendingChange.objects.exists()
@@ -351,7 +351,7 @@ class TestTokens:
     def test_another_type_is_named(self, scenario: Scenario) -> None:
         token = self.asked(scenario).token
         both = [scenario.caller, scenario.callee]
-        services.change_entity_context(both, entity_name_type=FindingTypeFactory())
+        editing.change_entity_context(both, entity_name_type=FindingTypeFactory())
         with pytest.raises(guards.StaleToken, match="has another finding type"):
             self.change(scenario, token)
 

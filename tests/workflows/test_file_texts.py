@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.jsontext import canonical
-from workflows.services.files import texts
-from workflows.services.files.layout import InvalidFile
+from workflows.db.json_values import canonical
+from workflows.files import text_formats
+from workflows.files.file_schema import InvalidFile
 
 TEXTS = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0")
@@ -34,20 +34,22 @@ VALUES = st.recursive(
 )
 
 
-@given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4), st.sampled_from(texts.FORMATS))
+@given(
+    st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4), st.sampled_from(text_formats.FORMATS)
+)
 def test_what_is_written_is_read_back(data: dict[str, Any], form: str) -> None:
-    found, _ = texts.read(texts.written(data, form).encode())
+    found, _ = text_formats.read(text_formats.written(data, form).encode())
     assert canonical(found) == canonical(data)
 
 
 @given(st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=4))
 def test_others_read_the_same_texts(data: dict[str, Any]) -> None:
-    assert yaml.safe_load(texts.written(data, texts.YAML)) == data
+    assert yaml.safe_load(text_formats.written(data, text_formats.YAML)) == data
 
 
 def test_a_text_of_several_lines_is_a_block_and_a_position_is_one_line() -> None:
-    data = {"about": "One.\nTwo: 😀\n", "position": texts.Inline({"x": 0, "y": 1.5})}
-    assert texts.written(data, texts.YAML) == (
+    data = {"about": "One.\nTwo: 😀\n", "position": text_formats.Inline({"x": 0, "y": 1.5})}
+    assert text_formats.written(data, text_formats.YAML) == (
         "about: |\n  One.\n  Two: 😀\nposition: {x: 0, y: 1.5}\n"
     )
 
@@ -72,12 +74,12 @@ def test_a_text_of_several_lines_is_a_block_and_a_position_is_one_line() -> None
     ],
 )
 def test_a_plain_word_is_what_json_says_or_a_text(text: str, value: Any) -> None:
-    found = texts.read(text.encode())[0]["a"]
+    found = text_formats.read(text.encode())[0]["a"]
     assert (found, type(found)) == (value, type(value))
 
 
 def test_lines_are_known_by_pointer() -> None:
-    _, lines = texts.read(b"a:\n- b: 1\n- c:\n  - d\n")
+    _, lines = text_formats.read(b"a:\n- b: 1\n- c:\n  - d\n")
     assert lines == {"": 1, "/a": 2, "/a/0": 2, "/a/0/b": 2, "/a/1": 3, "/a/1/c": 4, "/a/1/c/0": 4}
 
 
@@ -108,11 +110,11 @@ def test_lines_are_known_by_pointer() -> None:
 )
 def test_what_no_file_may_say(text: bytes, said: str) -> None:
     with pytest.raises(InvalidFile) as refused:
-        texts.read(text)
+        text_formats.read(text)
     assert said in "\n".join(map(str, refused.value.problems))
 
 
 def test_a_bomb_of_aliases_is_refused_at_the_first() -> None:
     lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
     with pytest.raises(InvalidFile, match="line 1"):
-        texts.read("\n".join(lines).encode())
+        text_formats.read("\n".join(lines).encode())

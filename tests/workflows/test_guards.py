@@ -18,7 +18,7 @@ from tests.factories import (
     drawn,
     form,
 )
-from workflows import guards, services
+from workflows import editing, guards
 from workflows.graph import WorkflowValidationError
 from workflows.models import FindingType, Version, Workflow
 
@@ -54,7 +54,7 @@ def test_the_report_cannot_happen_any_more(scenario: Scenario) -> None:
     execution.refresh_from_db()
     assert execution.status == Status.COMPLETED
     assert [child.status for child in execution.children.all()] == [Status.COMPLETED]
-    services.change_entity_context(
+    editing.change_entity_context(
         [scenario.caller, scenario.callee], entity_name_type=scenario.exception
     )
     assert type_of(scenario.caller) == type_of(scenario.callee) == "Policy Exception"
@@ -214,7 +214,7 @@ class TestGuard2Dependents:
     ) -> None:
         scenario.start()
         with pytest.raises(guards.ActiveExecutions):
-            services.change_entity_context(
+            editing.change_entity_context(
                 [scenario.callee, scenario.caller], entity_name_type=scenario.exception
             )
         assert type_of(scenario.caller) == type_of(scenario.callee) == "Model Limitation"
@@ -255,11 +255,11 @@ class TestGuard3Compatibility:
         group = {leaf.cuid, scenario.callee.cuid, scenario.caller.cuid, other_caller.cuid}
         assert set(together.workflows) == group
         with pytest.raises(guards.IncompatibleEntityTypes):
-            services.change_entity_context(
+            editing.change_entity_context(
                 Workflow.objects.filter(cuid__in=group - {other_caller.cuid}),
                 entity_name_type=scenario.exception,
             )
-        changed = services.change_entity_context(
+        changed = editing.change_entity_context(
             Workflow.objects.filter(cuid__in=group), entity_name_type=scenario.exception
         )
         assert {row.cuid for row in changed.workflows} == group
@@ -273,10 +273,10 @@ class TestGuard3Compatibility:
         assert type_of(scenario.callee) == "Policy Exception"
 
     def test_a_retired_caller_does_not_bind(self, scenario: Scenario) -> None:
-        services.retire(scenario.caller)
+        editing.retire(scenario.caller)
         change(scenario.callee, scenario.exception)
         with pytest.raises(WorkflowValidationError, match="Incompatible entity name types"):
-            services.set_state(scenario.caller, "active")
+            editing.set_state(scenario.caller, "active")
 
 
 class TestLegalChanges:
@@ -307,18 +307,18 @@ class TestLegalChanges:
 
     def test_a_dry_run_judges_and_changes_nothing(self, scenario: Scenario) -> None:
         both = [scenario.caller, scenario.callee]
-        services.change_entity_context(both, entity_name_type=scenario.exception, dry_run=True)
+        editing.change_entity_context(both, entity_name_type=scenario.exception, dry_run=True)
         assert type_of(scenario.caller) == "Model Limitation"
         scenario.start()
         with pytest.raises(guards.ActiveExecutions):
-            services.change_entity_context(both, entity_name_type=scenario.exception, dry_run=True)
+            editing.change_entity_context(both, entity_name_type=scenario.exception, dry_run=True)
 
     def test_a_group_changes_all_or_nothing(self, scenario: Scenario) -> None:
         busy = WorkflowFactory(entity_name_type=scenario.limitation)
         drawn(busy, form())
         running.start(busy, scenario.finding)
         with pytest.raises(guards.ActiveExecutions):
-            services.change_entity_context(
+            editing.change_entity_context(
                 [scenario.caller, scenario.callee, busy], entity_name_type=scenario.exception
             )
         assert {type_of(row) for row in Workflow.objects.all()} == {"Model Limitation"}

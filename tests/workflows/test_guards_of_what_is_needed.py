@@ -9,7 +9,7 @@ from executions import services as running
 from executions.models import Finding, Status
 from tests.conftest import Scenario
 from tests.factories import drawn, form
-from workflows import guards, services
+from workflows import editing, guards
 from workflows.graph import WorkflowValidationError
 from workflows.models import FindingType, Workflow
 
@@ -48,20 +48,20 @@ def test_pinned_workflow_is_not_deleted_when_its_caller_calls_it_no_more(
 
 def test_a_called_workflow_does_not_retire_until_its_callers_have(scenario: Scenario) -> None:
     with pytest.raises(guards.Referenced, match="Workflow 4"):
-        services.retire(scenario.callee)
-    services.retire(scenario.caller)
-    services.retire(scenario.callee)
+        editing.retire(scenario.callee)
+    editing.retire(scenario.caller)
+    editing.retire(scenario.callee)
     with pytest.raises(WorkflowValidationError, match="retired"):
-        services.set_state(scenario.caller, "active")
-    services.set_state(scenario.callee, "active")
-    services.set_state(scenario.caller, "active")
+        editing.set_state(scenario.caller, "active")
+    editing.set_state(scenario.callee, "active")
+    editing.set_state(scenario.caller, "active")
     assert scenario.caller.latest_version.in_force
 
 
 def test_what_runs_on_a_retired_workflow_goes_on(scenario: Scenario) -> None:
     execution = scenario.start()
-    services.retire(scenario.caller)
-    services.retire(scenario.callee)
+    editing.retire(scenario.caller)
+    editing.retire(scenario.callee)
     running.submit(execution, node="form", data={"note": "x"})
     execution.refresh_from_db()
     assert execution.status == Status.COMPLETED

@@ -14,7 +14,7 @@ from tests.executions.engine.test_branches import condition, source
 from tests.factories import FindingFactory, FindingTypeFactory, UserFactory, WorkflowFactory
 from tests.workflows.admin.staff import text
 from tests.workflows.admin.test_graph_page import save
-from workflows import services
+from workflows import editing
 from workflows.graph import WorkflowValidationError, parse
 from workflows.models import Workflow
 
@@ -164,7 +164,7 @@ def stored_trap(monkeypatch: pytest.MonkeyPatch) -> Workflow:
     workflow = WorkflowFactory()
     with monkeypatch.context() as patched:
         patched.setattr("workflows.graph.parsing.endless_loops", lambda *_: [])
-        services.save_graph(workflow, TRAP, based_on=1)
+        editing.save_graph(workflow, TRAP, based_on=1)
     return workflow
 
 
@@ -174,18 +174,18 @@ class TestInterfaces:
         workflow = WorkflowFactory()
         for dry_run in (False, True):
             with pytest.raises(WorkflowValidationError) as refused:
-                services.save_graph(workflow, TRAP, based_on=1, dry_run=dry_run)
+                editing.save_graph(workflow, TRAP, based_on=1, dry_run=dry_run)
             assert refused.value.code == "invalid_graph"
             assert [one.pointer for one in refused.value.problems] == ["/nodes/1", "/nodes/2"]
 
     def test_editor_shows_the_problems_and_refuses_the_draft(self) -> None:
         workflow, user = WorkflowFactory(), UserFactory()
-        found = services.graph_problems(workflow, TRAP)
+        found = editing.graph_problems(workflow, TRAP)
         assert [problem.pointer for problem in found] == ["/nodes/1", "/nodes/2"]
-        token = services.open_draft(workflow, user).token
-        services.edit_draft(workflow, user, token, lambda _: (TRAP, "Drawn"))
+        token = editing.open_draft(workflow, user).token
+        editing.edit_draft(workflow, user, token, lambda _: (TRAP, "Drawn"))
         with pytest.raises(WorkflowValidationError):
-            services.save_draft(workflow, user, services.open_draft(workflow, user).token)
+            editing.save_draft(workflow, user, editing.open_draft(workflow, user).token)
 
     def test_graph_page_refuses_the_graph(self, admin_client: Client) -> None:
         response = save(admin_client, WorkflowFactory(), TRAP)
@@ -198,7 +198,7 @@ class TestStoredVersions:
     def test_context_changes_when_the_latest_version_has_such_a_loop(
         self, stored_trap: Workflow
     ) -> None:
-        services.change_entity_context([stored_trap], entity_name_type=FindingTypeFactory())
+        editing.change_entity_context([stored_trap], entity_name_type=FindingTypeFactory())
         assert stored_trap.latest_version.validate_source().start.id == "start"
         assert integrity.violations() == []
 

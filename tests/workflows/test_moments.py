@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from workflows import moments
-from workflows.durations import from_words, parse
+from workflows.values import moments
+from workflows.values.durations import from_words, parse
 
 
 def moved(text: object, start: str) -> str:

@@ -18,7 +18,7 @@ from tests.factories import FindingTypeFactory, RecordTypeFactory, UserFactory
 from tests.workflows.api.clients import client_of
 from workflows import guards
 from workflows.models import FindingType, RecordType, SavedFilter
-from workflows.names import key, look
+from workflows.values.names import key, look
 
 NAME = "Übermäßige Frist"
 ALIKE = [

@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory
 from tests.workflows.api.clients import client_of
+from workflows.db.text_search import like
 from workflows.models import FindingType, Workflow
-from workflows.text_search import like
 
 FOUND = [
     ("Übermäßig", "über"),

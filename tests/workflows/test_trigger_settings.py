@@ -15,9 +15,9 @@ from executions import services as running
 from executions.models import Execution, Secret
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, drawn, form
 from tests.workflows.api.clients import Client, assert_problem, client_of
-from workflows import services
-from workflows.database_refusals import as_refusal
+from workflows import editing
 from workflows.guards import InvalidTrigger, TriggerTaken, UseTheService
+from workflows.guards.database_errors import as_refusal
 from workflows.models import AuditEntry, FindingType, PendingChange, Workflow
 from workflows.refusals import Refusal
 
@@ -184,12 +184,12 @@ def save(kind: FindingType) -> None:
 
 def reactivate(kind: FindingType) -> None:
     workflow = WorkflowFactory(entity_name_type=kind, trigger="created", state="retired")
-    services.set_state(workflow, "active")
+    editing.set_state(workflow, "active")
 
 
 def move(kind: FindingType) -> None:
     workflow = Workflow.objects.get(title="Moving")
-    services.change_entity_context([workflow], entity_name_type=kind)
+    editing.change_entity_context([workflow], entity_name_type=kind)
 
 
 def move_by_save(kind: FindingType) -> None:
@@ -241,12 +241,12 @@ def test_it_is_accepted_when_the_first_has_let_go(
     first: Workflow, kind: FindingType, way: Any, free: str
 ) -> None:
     if free == "retired":
-        services.retire(first)
+        editing.retire(first)
     elif free == "manual":
         first.trigger = "manual"
         first.save()
     else:
-        services.change_entity_context([first], entity_name_type=FindingTypeFactory())
+        editing.change_entity_context([first], entity_name_type=FindingTypeFactory())
     way(kind)
     starting = Workflow.objects.filter(entity_name_type=kind, trigger="created")
     assert starting.exclude(state="retired").count() == 1
@@ -283,12 +283,12 @@ def test_the_refusal_through_the_api_points_at_the_trigger_and_links_the_first(
 def test_a_group_in_which_two_would_start_is_refused_as_a_whole(kind: FindingType) -> None:
     both = [WorkflowFactory(title=title, trigger="created") for title in ("A", "B")]
     with pytest.raises(TriggerTaken) as caught:
-        services.change_entity_context(both, entity_name_type=kind)
+        editing.change_entity_context(both, entity_name_type=kind)
     assert [row.title for row in caught.value.blockers.workflows] == ["A", "B"]
     assert not Workflow.objects.filter(entity_name_type=kind).exists()
     both[1].trigger = "manual"
     both[1].save()
-    services.change_entity_context(both, entity_name_type=kind)
+    editing.change_entity_context(both, entity_name_type=kind)
     assert Workflow.objects.filter(entity_name_type=kind).count() == 2
 
 
@@ -319,12 +319,12 @@ def test_a_change_on_hold_is_judged_when_it_is_asked_for_and_when_it_is_made(
     FindingFactory(entity_name_type=moving.entity_name_type)
     first = WorkflowFactory(title="First", entity_name_type=kind, trigger="created")
     with pytest.raises(Refusal) as caught:
-        services.change_entity_context([moving], entity_name_type=kind, when="drained")
+        editing.change_entity_context([moving], entity_name_type=kind, when="drained")
     assert caught.value.code == "trigger_taken"
 
-    services.retire(first)
-    services.change_entity_context([moving], entity_name_type=kind, when="drained")
-    services.set_state(first, "active")
+    editing.retire(first)
+    editing.change_entity_context([moving], entity_name_type=kind, when="drained")
+    editing.set_state(first, "active")
     running.submit(Execution.objects.get(), node="form", data={"note": "n"})
     pending = PendingChange.objects.get()
     assert (pending.state, pending.code) == ("not_applied", "trigger_taken")

@@ -2,10 +2,10 @@
 
 from workflows.admin import (  # noqa: F401
     audit,
-    moment_filter,
-    pending,
+    pending_change,
     saved_filter,
     types,
     version,
     workflow,
 )
+from workflows.admin.base import moment_filter  # noqa: F401

@@ -13,12 +13,12 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.text import Truncator, capfirst
 
-from workflows.admin.differences import differences
-from workflows.admin.generics import Paginator
-from workflows.admin.narrowed import exactly
-from workflows.admin.records import KINDS, records_of
-from workflows.admin.shown import NOTHING, admin_url, badge, moment
-from workflows.admin.told import ToldAdmin
+from workflows.admin.audit_differences import differences
+from workflows.admin.audited_records import KINDS, records_of
+from workflows.admin.base.formatting import NOTHING, admin_url, badge, moment
+from workflows.admin.base.generics import Paginator
+from workflows.admin.base.link_filters import exactly
+from workflows.admin.base.read_only import ToldAdmin
 from workflows.models import AuditEntry
 from workflows.visibility import may_view_values
 

@@ -13,15 +13,22 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from workflows import services
-from workflows.admin.recorded import recorded
-from workflows.admin.refused import REFUSING, as_html, refusal_of
-from workflows.admin.shown import admin_url, execution_model, link, live_count, log_url, row_id
+from workflows import editing
+from workflows.admin.base.formatting import (
+    admin_url,
+    execution_model,
+    link,
+    live_count,
+    log_url,
+    row_id,
+)
+from workflows.admin.base.refusal_log import recorded
+from workflows.admin.base.refusals import REFUSING, as_html, refusal_of
 from workflows.models import CHANGE_CONTEXT, FindingType, RecordType, Version, Workflow
 from workflows.refusals import Refusal
 
 if TYPE_CHECKING:
-    from workflows.admin.guarded import GuardedAdmin
+    from workflows.admin.base.model_admin import GuardedAdmin
 
 FINDING, RECORD = "finding", "record"
 CANCEL = "executions.change_execution"
@@ -88,7 +95,7 @@ def _rows(**which: Any) -> list[Any]:
 class Tried:
     """What came of trying: what it would do, and what refuses it."""
 
-    impact: services.Impact | None = None
+    impact: editing.Impact | None = None
     refusal: Refusal | None = None
 
     @property
@@ -104,7 +111,7 @@ class Tried:
 def _try(chosen: list[Any], context: dict[str, Any]) -> Tried:
     """Ask what the change would meet now, and when it is drained."""
     try:
-        found = services.impact(chosen, services.resolve_context(**context), when="drained")
+        found = editing.impact(chosen, editing.resolve_context(**context), when="drained")
     except REFUSING as error:
         refusal = refusal_of(error)
         if refusal is None:
@@ -130,7 +137,7 @@ def change_type_page(model_admin: GuardedAdmin, request: HttpRequest) -> HttpRes
         context: dict[str, Any] = {_KEYS[type(kind)]: kind}
         if request.method == "POST":
             try:
-                done = services.change_entity_context(
+                done = editing.change_entity_context(
                     chosen,
                     **context,
                     by=request.user,
@@ -217,7 +224,7 @@ def _shown(
 
 
 def _put_on_hold(
-    model_admin: GuardedAdmin, request: HttpRequest, done: services.ContextChanged
+    model_admin: GuardedAdmin, request: HttpRequest, done: editing.ContextChanged
 ) -> HttpResponse:
     pending = done.pending
     assert pending is not None
@@ -243,7 +250,7 @@ def _put_on_hold(
 
 
 def _changed(
-    model_admin: GuardedAdmin, request: HttpRequest, done: services.ContextChanged
+    model_admin: GuardedAdmin, request: HttpRequest, done: editing.ContextChanged
 ) -> HttpResponse:
     changed = {version.workflow_id for version in done.versions}
     for row in done.workflows:

@@ -8,8 +8,8 @@ from typing import Any
 from django.http import HttpRequest
 
 from workflows.admin.audit import action_html
-from workflows.admin.differences import label
-from workflows.admin.shown import admin_url, log_url
+from workflows.admin.audit_differences import label
+from workflows.admin.base.formatting import admin_url, log_url
 from workflows.models import AuditEntry
 
 LISTED = 10

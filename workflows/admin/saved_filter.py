@@ -13,10 +13,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
+from workflows.admin.base.change_list import list_name
 from workflows.admin.base.edits import EditAdmin, EditForm
-from workflows.admin.guarded import GuardedAdmin
-from workflows.admin.lists import list_name
-from workflows.admin.shown import admin_url
+from workflows.admin.base.formatting import admin_url
+from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.models import SHARE_FILTERS, SavedFilter
 
 

@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from workflows import guards
-from workflows.admin.guarded import GuardedAdmin
-from workflows.admin.shown import admin_url
+from workflows.admin.base.formatting import admin_url
+from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.models import FindingType, RecordType, Workflow
 
 

@@ -9,12 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from workflows.admin.graphs import graph_section
-from workflows.admin.guarded import GuardedAdmin
-from workflows.admin.narrowed import narrowed
-from workflows.admin.picture import label_of
-from workflows.admin.sections import listed_executions
-from workflows.admin.shown import (
+from workflows.admin.base.formatting import (
     NOTHING,
     admin_url,
     execution_model,
@@ -22,6 +17,11 @@ from workflows.admin.shown import (
     live_count,
     preformatted,
 )
+from workflows.admin.base.link_filters import narrowed
+from workflows.admin.base.model_admin import GuardedAdmin
+from workflows.admin.graph_picture import label_of
+from workflows.admin.graph_sections import graph_section
+from workflows.admin.workflow_sections import listed_executions
 from workflows.graph.changes import objects
 from workflows.models import Version, Workflow
 from workflows.visibility import may_view

@@ -12,20 +12,21 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from workflows import locks, services
+from workflows import editing
 from workflows.admin.base.edits import DB
+from workflows.admin.base.formatting import admin_url, badge, execution_model, live_count
+from workflows.admin.base.model_admin import GuardedAdmin
+from workflows.admin.base.refusal_log import recorded
+from workflows.admin.base.refusals import REFUSING, as_html
 from workflows.admin.change_type import CANCEL, change_type_page, type_changed_page
-from workflows.admin.compare import compare_page
-from workflows.admin.editor import editor_page
-from workflows.admin.graph import graph_page
-from workflows.admin.guarded import GuardedAdmin
-from workflows.admin.recorded import recorded
-from workflows.admin.refused import REFUSING, as_html
-from workflows.admin.sections import Outlook, outlook, outlook_html, sections
-from workflows.admin.shown import admin_url, badge, execution_model, live_count
+from workflows.admin.compare_versions import compare_page
+from workflows.admin.graph_editor.json_page import graph_page
+from workflows.admin.graph_editor.page import editor_page
+from workflows.admin.workflow_sections import Outlook, outlook, outlook_html, sections
+from workflows.audit.audited_model import changed
+from workflows.db import locks
+from workflows.editing.context_edit import lock_for_edit
 from workflows.models import CHANGE_CONTEXT, CONTEXT_FIELDS, PendingWorkflow, Version, Workflow
-from workflows.models.audited import changed
-from workflows.models.context_change import lock_for_edit
 
 NOTICE = "change_of_type"
 _OUTLOOK = "_outlook"
@@ -241,7 +242,7 @@ class WorkflowAdmin(GuardedAdmin):
             try:
                 seen = request.POST.get(f"{STATE}-{row.pk}")
                 read = seen if seen in Workflow.State.values else row.state
-                services.change_state(row, state, read=read)
+                editing.change_state(row, state, read=read)
             except REFUSING as error:
                 wanted = {"state": state.value}
                 refusal = recorded(error, partial(changed, row, {"state": row.state}, wanted))

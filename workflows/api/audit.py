@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 from rest_framework import mixins
 from rest_framework.exceptions import NotFound
 
+from workflows.api.base.resources import Resource
+from workflows.api.base.strict_fields import ShownModelSerializer
 from workflows.api.filters import AuditFilter
-from workflows.api.resources import Resource
-from workflows.api.strict import ShownModelSerializer
 from workflows.models import AuditEntry
 from workflows.visibility import may_view_values
 

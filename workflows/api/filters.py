@@ -11,8 +11,8 @@ from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
-from workflows import moments
 from workflows.models import AuditEntry, PendingChange, Workflow
+from workflows.values import moments
 
 
 @extend_schema_field(OpenApiTypes.BOOL)

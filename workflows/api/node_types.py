@@ -11,9 +11,9 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from workflows.api.resources import Resource
+from workflows.api.base.resources import Resource
+from workflows.db.json_values import checksum, quoted
 from workflows.graph import node_types
-from workflows.jsontext import checksum, quoted
 
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",

@@ -6,7 +6,7 @@ from django.urls import path
 from rest_framework.routers import BaseRouter
 
 from workflows.api.audit import AuditViewSet
-from workflows.api.contexts import PendingChangeViewSet
+from workflows.api.entity_contexts import PendingChangeViewSet
 from workflows.api.node_types import NodeTypeViewSet
 from workflows.api.views import (
     FindingTypeViewSet,

@@ -8,8 +8,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, PermissionDenied
 
-from workflows.api.refused import url_of
-from workflows.api.strict import (
+from workflows.api.base.refusals import url_of
+from workflows.api.base.strict_fields import (
     AccountField,
     AnyField,
     CuidField,
@@ -21,7 +21,7 @@ from workflows.api.strict import (
     StrictCharField,
     StrictModelSerializer,
 )
-from workflows.jsontext import quoted, unstorable
+from workflows.db.json_values import quoted, unstorable
 from workflows.models import (
     CHANGE_CONTEXT,
     CONTEXT_FIELDS,

@@ -14,12 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from workflows import locks, services
-from workflows.api.base.strict_requests import takes_parameters
-from workflows.api.contexts import ContextActions
-from workflows.api.edits import ALLOW_UNKNOWN, MADE_ONCE, edit, is_asked
-from workflows.api.filters import WorkflowFilter
-from workflows.api.resources import (
+from workflows import editing
+from workflows.api.base.edit_options import ALLOW_UNKNOWN, MADE_ONCE, edit, is_asked
+from workflows.api.base.resources import (
     DB,
     MAY_IF_MATCH,
     EditableResource,
@@ -27,6 +24,9 @@ from workflows.api.resources import (
     check_precondition,
     find,
 )
+from workflows.api.base.strict_requests import takes_parameters
+from workflows.api.entity_contexts import ContextActions
+from workflows.api.filters import WorkflowFilter
 from workflows.api.serializers import (
     DependenciesSerializer,
     DrawnVersionSerializer,
@@ -36,9 +36,10 @@ from workflows.api.serializers import (
     VersionSerializer,
     WorkflowSerializer,
 )
-from workflows.jsontext import checksum
+from workflows.db import locks
+from workflows.db.json_values import checksum
+from workflows.editing.context_edit import lock_for_edit
 from workflows.models import FindingType, PendingWorkflow, RecordType, Version, Workflow
-from workflows.models.context_change import lock_for_edit
 
 
 class FindingTypeViewSet(EditableResource):
@@ -184,7 +185,7 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
         # Of the body it is checked here; the query may have it too.
         values.pop("allow_unknown")
 
-        saved = services.save_graph(
+        saved = editing.save_graph(
             version.workflow,
             values,
             based_on=version.number,

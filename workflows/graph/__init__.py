@@ -1,7 +1,7 @@
 """What is drawn: the graph of a workflow, read and checked without a database."""
 
 from workflows.graph.compatibility import EntityContext, NodesManager, incompatible
-from workflows.graph.drawing import (
+from workflows.graph.graph import (
     RUN_WORKFLOW,
     START,
     START_TO_END,
@@ -28,8 +28,8 @@ from workflows.graph.parsing import (
     normalized,
     parse,
 )
+from workflows.graph.schema_messages import type_words
 from workflows.graph.schemas import NOT_BLANK, Schema
-from workflows.graph.sentences import type_words
 
 __all__ = [
     "COMMON_KEYS",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from workflows.graph.drawing import Graph
+from workflows.db.json_values import quoted
+from workflows.graph.graph import Graph
 from workflows.graph.parsing import WorkflowValidationError, capped, parse
-from workflows.jsontext import quoted
 from workflows.refusals import Problem
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from workflows.db.json_values import quoted
 from workflows.graph.changes import Way, objects, way
-from workflows.graph.drawing import START
+from workflows.graph.graph import START
 from workflows.graph.node_types import NodeType, node_types
-from workflows.jsontext import quoted
 
 Source = dict[str, Any]
 Exit = str | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 
-from workflows.graph.drawing import Edge, Node
+from workflows.graph.graph import Edge, Node
 from workflows.graph.node_types import node_types
 
 Targets = Mapping[str, Sequence[str]]

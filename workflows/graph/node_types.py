@@ -10,8 +10,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from workflows.db.json_values import below, quoted
 from workflows.graph.schemas import DIALECT, Schema
-from workflows.jsontext import below, quoted
 
 Problems = Iterator[tuple[str, str]]
 """Pointers, relative to what was looked at, each with a sentence."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from workflows.graph.drawing import RUN_WORKFLOW, START, Edge, Graph, Node, reach
+from workflows.db.json_values import MOST_PROBLEMS, below, kind, quoted, unstorable_in
+from workflows.graph.graph import RUN_WORKFLOW, START, Edge, Graph, Node, reach
 from workflows.graph.loops import endless_loops
 from workflows.graph.node_types import data_problems, node_types
-from workflows.jsontext import MOST_PROBLEMS, below, kind, quoted, unstorable_in
 from workflows.refusals import Problem, Refusal
 
 MAX_NODES = 5000

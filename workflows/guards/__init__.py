@@ -6,12 +6,7 @@ signals ask the same function. They judge by plain reads; the locks are the call
 the keys of the schema hold whatever was decided without them.
 """
 
-from workflows.guards.blocking import (
-    LISTED,
-    blocking_executions,
-    blocking_workflows,
-    count,
-)
+from workflows.guards.blockers import LISTED, blocking_executions, blocking_workflows, count
 from workflows.guards.calls import (
     CALL_CYCLE,
     StaleVersion,
@@ -34,6 +29,22 @@ from workflows.guards.contexts import (
     refuse_draining,
 )
 from workflows.guards.edits import MISSING, Stale, is_same, merge, overlaid, patched
+from workflows.guards.immutable_rows import (
+    Gone,
+    InvalidState,
+    LogKept,
+    UseTheService,
+    VersionInUse,
+    WrittenOnce,
+    refuse_bulk_references,
+    refuse_bulk_rewrite,
+    refuse_bulk_write,
+    refuse_reference_addition,
+    refuse_reference_deletion,
+    refuse_rewrite,
+    refuse_version_deletion,
+    refuse_version_in_use,
+)
 from workflows.guards.names import (
     NameInUse,
     NameUnseen,
@@ -67,22 +78,6 @@ from workflows.guards.uses import (
     refuse_type_deletion,
     refuse_used,
     users_of_type,
-)
-from workflows.guards.written_once import (
-    Gone,
-    InvalidState,
-    LogKept,
-    UseTheService,
-    VersionInUse,
-    WrittenOnce,
-    refuse_bulk_references,
-    refuse_bulk_rewrite,
-    refuse_bulk_write,
-    refuse_reference_addition,
-    refuse_reference_deletion,
-    refuse_rewrite,
-    refuse_version_deletion,
-    refuse_version_in_use,
 )
 from workflows.refusals import Refusal
 

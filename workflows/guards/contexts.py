@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from workflows.graph import incompatible
-from workflows.guards.blocking import LISTED, blocking_executions, count
+from workflows.guards.blockers import LISTED, blocking_executions, count
 from workflows.guards.triggers import TriggerTaken, taken, way_to_take
 from workflows.refusals import (
     Blockers,

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from workflows.jsontext import canonical
+from workflows.db.json_values import canonical
 from workflows.refusals import Problem, Refusal, Remedy
 
 MISSING: Any = object()

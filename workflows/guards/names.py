@@ -8,9 +8,9 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from workflows import names
-from workflows.jsontext import quoted
+from workflows.db.json_values import quoted
 from workflows.refusals import Problem, Refusal, Remedy
+from workflows.values import names
 
 
 class NameInUse(Refusal):

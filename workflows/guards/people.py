@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from workflows.jsontext import quoted
+from workflows.db.json_values import quoted
 from workflows.refusals import Problem
 
 UNKNOWN_GROUP = "unknown_group"

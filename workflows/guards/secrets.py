@@ -9,10 +9,10 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from workflows.db.json_values import below
 from workflows.graph import WorkflowValidationError, node_types
-from workflows.jsontext import below
 from workflows.refusals import Problem, Refusal, Remedy
-from workflows.triggers import trigger_kinds
+from workflows.trigger_types import trigger_kinds
 
 
 class UnknownSecret(Refusal):

@@ -8,10 +8,10 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from workflows.guards.blocking import LISTED, blocking_workflows
-from workflows.jsontext import kind, quoted, unstorable_in
+from workflows.db.json_values import kind, quoted, unstorable_in
+from workflows.guards.blockers import LISTED, blocking_workflows
 from workflows.refusals import Blockers, BlockingWorkflow, Problem, Refusal, Remedy
-from workflows.triggers import trigger_kinds
+from workflows.trigger_types import trigger_kinds
 
 
 class TriggerTaken(Refusal):

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from workflows.guards.blocking import blocking_executions, blocking_workflows, count
+from workflows.guards.blockers import blocking_executions, blocking_workflows, count
 from workflows.refusals import Blockers, Problem, Refusal, Remedy
 
 

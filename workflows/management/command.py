@@ -13,8 +13,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 from django.utils.translation import gettext_lazy as _
 
-from workflows import locks
-from workflows.acting import Acting, Face, acting
+from workflows.audit.actor import Acting, Face, acting
+from workflows.db import locks
 from workflows.db.faults import find_fault, first_line, is_unmigrated
 
 # 1 means "refused or found something", 2 a wrong argument.

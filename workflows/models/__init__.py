@@ -1,13 +1,13 @@
 """What is drawn: types, workflows, versions and the references between them."""
 
-from workflows.models.audit import AuditCounter, AuditEntry
-from workflows.models.kept_answer import KeptAnswer
+from workflows.audit.log import AuditCounter, AuditEntry
+from workflows.models.stored_answer import KeptAnswer
 from workflows.models.types import CONTEXT_FIELDS, Context, EntityName, FindingType, RecordType
 
 from workflows.models.workflow import CHANGE_CONTEXT, Workflow  # isort: skip
 from workflows.models.candidate import Candidate
 from workflows.models.draft import DraftState, GraphDraft
-from workflows.models.pending import PendingChange, PendingWorkflow
+from workflows.models.pending_change import PendingChange, PendingWorkflow
 from workflows.models.saved_filter import SHARE_FILTERS, SavedFilter
 from workflows.models.unsealed import Unsealed, unsealed
 from workflows.models.version import Reference, Version

@@ -12,9 +12,9 @@ from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Q
 
-from workflows.cuid import LENGTH
+from workflows.db.cuid import LENGTH
+from workflows.db.json_values import canonical
 from workflows.graph import node_types
-from workflows.jsontext import canonical
 
 GROUPS, USERS = "groups", "users"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
-from workflows.models import calls
+from workflows.models import call_queries
 from workflows.models.version import Reference
 from workflows.models.workflow import Workflow
 
@@ -17,13 +17,13 @@ def dependencies(workflow: Workflow) -> dict[str, list[dict[str, Any]]]:
     in_force = Reference._base_manager.using(using).filter(in_force=True)
     return {
         "dependent_workflows": _described(
-            calls.walk([workflow.pk], "callers", using, in_use=True),
+            call_queries.walk([workflow.pk], "callers", using, in_use=True),
             workflow,
             in_force.filter(callee=workflow).values_list("version__workflow_id", flat=True),
             using,
         ),
         "referenced_workflows": _described(
-            calls.walk([workflow.pk], "callees", using, in_use=True),
+            call_queries.walk([workflow.pk], "callees", using, in_use=True),
             workflow,
             in_force.filter(version__workflow=workflow).values_list("callee_id", flat=True),
             using,

@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 
-from workflows.cuid import LENGTH
+from workflows.db.cuid import LENGTH
 from workflows.models.workflow import Workflow
 
 

@@ -11,8 +11,8 @@ from django.db.models import Q
 from django.http import QueryDict
 
 from workflows import guards
-from workflows.jsontext import unstorable
-from workflows.models.named import NameKeyField, settle_name, unique_name_key
+from workflows.db.json_values import unstorable
+from workflows.models.unique_name import NameKeyField, settle_name, unique_name_key
 
 SHARE_FILTERS = "workflows.share_savedfilter"
 """The permission to share filters with everyone, and to change those that are shared."""

@@ -10,8 +10,8 @@ from django.db.models import Q, Value
 from django.db.models.functions import Cast, Coalesce, Concat
 
 from workflows import guards
-from workflows.cuid import LENGTH, new_cuid
-from workflows.models.named import Named, NamedManager, unique_name_key
+from workflows.db.cuid import LENGTH, new_cuid
+from workflows.models.unique_name import Named, NamedManager, unique_name_key
 
 
 class TypeOfEntity(Named):

@@ -9,17 +9,19 @@ from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 
-from workflows import acting, guards, locks
-from workflows.cuid import LENGTH, new_cuid
-from workflows.database_refusals import translated_deletion
+from workflows import guards
+from workflows.audit import actor
+from workflows.db import locks
+from workflows.db.composite_keys import CompositeForeignKey, KeyTarget
+from workflows.db.cuid import LENGTH, new_cuid
+from workflows.db.json_values import checksum
 from workflows.graph import Graph, NodesManager
-from workflows.jsontext import checksum
-from workflows.keys import CompositeForeignKey, KeyTarget
+from workflows.guards.database_errors import translated_deletion
 from workflows.models.account_names import account_name, name_of
 from workflows.models.candidate import Candidate, carry_over, store
 from workflows.models.types import Context, EntityContext, context_key_expression
 from workflows.models.workflow import Workflow
-from workflows.models.written_once import WrittenOnceQuerySet
+from workflows.models.write_once_rows import WrittenOnceQuerySet
 
 
 class VersionQuerySet(WrittenOnceQuerySet["Version"]):
@@ -294,7 +296,7 @@ def append_version(
         entity_name_type_id=workflow.entity_name_type_id,
         primary_record_type_id=workflow.primary_record_type_id,
         in_force=workflow.state != Workflow.State.RETIRED,
-        created_by=by or acting.user(),
+        created_by=by or actor.user(),
         notes=notes,
     )
     version.save(using=using, force_insert=True)

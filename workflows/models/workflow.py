@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models, router, transaction
 
-from workflows import guards, locks, triggers
-from workflows.cuid import LENGTH, new_cuid
+from workflows import guards, trigger_types
+from workflows.audit.audited_model import Audited, AuditedQuerySet, bulk_attempts
+from workflows.audit.log import attempting, record
+from workflows.db import locks
+from workflows.db.composite_keys import KeyTarget
+from workflows.db.cuid import LENGTH, new_cuid
 from workflows.graph import START_TO_END
-from workflows.keys import KeyTarget
-from workflows.models.audit import attempting, record
-from workflows.models.audited import Audited, AuditedQuerySet, bulk_attempts
-from workflows.models.registration import explaining_taken, on_field, refuse_new
+from workflows.models.creation_trigger import explaining_taken, on_field, refuse_new
 from workflows.models.types import EntityContext
 
 if TYPE_CHECKING:
-    from workflows.models.edit import WorkflowEdit
+    from workflows.editing.save_workflow import WorkflowEdit
 
 CHANGE_CONTEXT = "workflows.change_entity_context"
 """The permission to change what a workflow works on, by whichever door."""
@@ -170,7 +171,7 @@ class Workflow(Audited, EntityContext):
 
     def clean(self) -> None:
         """Raises a ``ValidationError`` with the guard's refusal on the field that changed."""
-        from workflows.models.edit import WorkflowEdit
+        from workflows.editing.save_workflow import WorkflowEdit
 
         with self._explaining():
             super().clean()
@@ -193,12 +194,12 @@ class Workflow(Audited, EntityContext):
     def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
         names = kwargs.get("update_fields")
         if names is None or "trigger_data" in names:
-            self.trigger_data = triggers.normalized(self.trigger, self.trigger_data)
+            self.trigger_data = trigger_types.normalized(self.trigger, self.trigger_data)
         super()._write(database, *args, **kwargs)
 
     @locks.retrying
     def _save(self, database: str, *args: Any, **kwargs: Any) -> None:
-        from workflows.models.edit import WorkflowEdit
+        from workflows.editing.save_workflow import WorkflowEdit
 
         if self._state.adding and not WorkflowEdit.stored(self.pk, database):
             self._save_new(database, *args, **kwargs)
@@ -216,7 +217,7 @@ class Workflow(Audited, EntityContext):
             record(self._changes(None, None), using=database)
 
     def _save_edit(self, database: str, *args: Any, **kwargs: Any) -> None:
-        from workflows.models.edit import WorkflowEdit
+        from workflows.editing.save_workflow import WorkflowEdit
 
         def edited() -> WorkflowEdit:
             stored = WorkflowEdit.stored(self.pk, database)

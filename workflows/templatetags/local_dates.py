@@ -9,7 +9,7 @@ from django import template
 from django.template import defaultfilters
 from django.utils import timezone
 
-from workflows import moments
+from workflows.values import moments
 
 register = template.Library()
 

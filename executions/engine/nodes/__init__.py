@@ -10,8 +10,8 @@ from importlib import import_module
 from inspect import isabstract
 
 from executions.engine.nodes.behaviour import Behaviour
+from workflows.db.json_values import quoted
 from workflows.graph import node_types, register
-from workflows.jsontext import quoted
 
 __all__ = ["Behaviour", "behaviour"]
 

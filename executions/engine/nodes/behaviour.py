@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from django.utils.translation import gettext_lazy as _
 
-from executions.engine.nodes.performed import Task
+from executions.engine.nodes.tasks import Task
+from workflows.db.json_values import quoted
 from workflows.graph import Node, NodeType
-from workflows.jsontext import quoted
 from workflows.refusals import Refusal
 
 TITLE: dict[str, Any] = {

@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.engine import rule_literals, rules
 from executions.engine.nodes.behaviour import Behaviour, Visit
+from workflows.db.json_values import below, quoted
 from workflows.graph import Problems
-from workflows.jsontext import below, quoted
 
 DEFAULT = "default"
 

@@ -12,9 +12,9 @@ from typing import Any
 from executions.engine.durations import DURATION, problem
 from executions.engine.nodes import mail
 from executions.engine.nodes.behaviour import Visit
-from executions.engine.nodes.performed import Task
-from workflows import durations
+from executions.engine.nodes.tasks import Task
 from workflows.graph import Node
+from workflows.values import durations
 
 DEADLINE = "deadline"
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine.nodes.behaviour import Behaviour, Visit
-from workflows.jsontext import quoted
+from workflows.db.json_values import quoted
 
 
 class Fail(Behaviour):

@@ -11,13 +11,20 @@ from urllib.parse import quote, unquote, urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
-from executions.engine import outgoing, placeholders
+from executions.engine import http_client, placeholders
 from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.behaviour import SAVE_TO, Behaviour, Visit
-from executions.engine.nodes.performed import GiveUp, Task, TryAgain
+from executions.engine.nodes.tasks import GiveUp, Task, TryAgain
 from executions.engine.rule_literals import ANY
+from workflows.db.json_values import (
+    InexactNumber,
+    below,
+    exact_float,
+    quoted,
+    storable,
+    unstorable_in,
+)
 from workflows.graph import Problems
-from workflows.jsontext import InexactNumber, below, exact_float, quoted, storable, unstorable_in
 
 CALL = "call"
 TIMEOUT = 10
@@ -170,16 +177,16 @@ class HttpRequest(Behaviour):
         """Make the call; what the answer is good for."""
         request = _request(task)
         try:
-            answer = outgoing.call(request, timeout=task.data.get("timeout", TIMEOUT))
-        except outgoing.Refused as refused:
+            answer = http_client.call(request, timeout=task.data.get("timeout", TIMEOUT))
+        except http_client.Refused as refused:
             raise GiveUp(refused.code, task.redacted(refused.detail)) from None
-        except outgoing.Failed as failed:
+        except http_client.Failed as failed:
             raise TryAgain("call_failed", str(failed)) from None
         if answer.status == 429 or answer.status >= 500:
             raise TryAgain(
                 "call_failed",
                 f"The answer was {answer.status}.",
-                outgoing.retry_after(answer.headers),
+                http_client.retry_after(answer.headers),
             )
         if not answer.is_success:
             raise GiveUp("call_refused", f"The answer was {answer.status}.")
@@ -199,7 +206,7 @@ class HttpRequest(Behaviour):
         visit.leave(output=result["output"])
 
 
-def _request(task: Task) -> outgoing.Request:
+def _request(task: Task) -> http_client.Request:
     data = task.data
     url = placeholders.fill(data["url"], task.fields, quote=lambda text: quote(text, safe=""))
     segments = urlsplit(url).path.split("/")
@@ -223,7 +230,7 @@ def _request(task: Task) -> outgoing.Request:
         if not any(name.lower() == "content-type" for name in headers):
             usual = "text/plain; charset=utf-8" if is_text else "application/json"
             headers["Content-Type"] = usual
-    return outgoing.Request(data.get("method", "GET"), url, headers, body, task.step)
+    return http_client.Request(data.get("method", "GET"), url, headers, body, task.step)
 
 
 def _unfit_for_header(text: str) -> str | None:
@@ -235,7 +242,7 @@ def _unfit_for_header(text: str) -> str | None:
     return "a control character" if _CONTROLS.search(text) else None
 
 
-def _result(task: Task, answer: outgoing.Answer) -> dict[str, Any]:
+def _result(task: Task, answer: http_client.Answer) -> dict[str, Any]:
     """Return what a success is good for: what the step shows of it, and the value to save.
 
     Raises:
@@ -258,9 +265,9 @@ def _result(task: Task, answer: outgoing.Answer) -> dict[str, Any]:
     return {"output": output, "value": value}
 
 
-def _value(answer: outgoing.Answer, text: str | None) -> Any:
+def _value(answer: http_client.Answer, text: str | None) -> Any:
     if text is None:
-        known = ", ".join(sorted(outgoing.CHARSETS))
+        known = ", ".join(sorted(http_client.CHARSETS))
         detail = f"The answer is compressed, or in none of these charsets: {known}."
         raise GiveUp("invalid_answer", detail)
     media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()

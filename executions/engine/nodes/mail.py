@@ -13,9 +13,9 @@ from django.core.validators import validate_email
 
 from executions.engine import placeholders
 from executions.engine.form_fields import FIELD_NAME
-from executions.engine.nodes.performed import GiveUp, Task, TryAgain
+from executions.engine.nodes.tasks import GiveUp, Task, TryAgain
+from workflows.db.json_values import below, kind, quoted
 from workflows.graph import NOT_BLANK, Problems
-from workflows.jsontext import below, kind, quoted
 
 _RECIPIENT: dict[str, Any] = {
     "title": "Recipient",

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.engine.nodes import mail
 from executions.engine.nodes.behaviour import Behaviour, Visit
-from executions.engine.nodes.performed import Task
+from executions.engine.nodes.tasks import Task
 
 MAIL = "mail"
 

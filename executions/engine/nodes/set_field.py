@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from executions.engine import rule_literals
 from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.behaviour import Behaviour, Visit
+from workflows.db.json_values import below, quoted
 from workflows.graph import Problems
-from workflows.jsontext import below, quoted
-from workflows.values import is_missing
+from workflows.values.missing import is_missing
 
 
 class SetField(Behaviour):

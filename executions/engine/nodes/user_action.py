@@ -17,9 +17,9 @@ from executions.engine.nodes.deadline import (
     deadline_problems,
     wait_until_deadline,
 )
-from workflows.jsontext import below, quoted
+from workflows.db.json_values import below, quoted
 from workflows.refusals import Problem
-from workflows.values import present
+from workflows.values.missing import present
 
 
 class UserAction(Behaviour):

@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from executions.engine.durations import DELTA, DURATION, problem
 from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.behaviour import Behaviour, Visit
-from workflows import durations, moments
+from workflows.db.json_values import kind, quoted
 from workflows.graph import Problems
-from workflows.jsontext import kind, quoted
+from workflows.values import durations, moments
 
 TIMER = "timer"
 _WAYS = ("interval", "at", "at_field")

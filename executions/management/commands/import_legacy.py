@@ -13,15 +13,14 @@ from typing import Any
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
-from executions.services import Malformed, import_legacy
-from executions.services.legacy import Report
+from executions.legacy_import import Malformed, Report, import_legacy
+from workflows.db.json_values import parse_json
+from workflows.db.locks import Contention
 from workflows.guards import count
-from workflows.jsontext import parse_json
-from workflows.locks import Contention
 from workflows.management.command import ExampleCommand
-from workflows.management.named import user_named
-from workflows.management.printing import refusal_data, refusal_lines
+from workflows.management.lookup import user_named
 from workflows.management.progress import at_work
+from workflows.management.refusal_output import refusal_data, refusal_lines
 from workflows.refusals import Refusal
 
 LISTED = 200

@@ -13,16 +13,16 @@ from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
 from executions.services.named_secrets import missing_secrets
-from workflows.acting import acting, current
+from workflows import files
+from workflows.audit.actor import acting, current
+from workflows.db.locks import Contention
+from workflows.files import InvalidFile, NotBroughtIn, Plan
 from workflows.guards import count
-from workflows.locks import Contention
 from workflows.management.command import ExampleCommand
-from workflows.management.differences import plan_data, plan_lines
-from workflows.management.named import user_named
-from workflows.management.printing import refusal_data, refusal_lines
+from workflows.management.import_differences import plan_data, plan_lines
+from workflows.management.lookup import user_named
 from workflows.management.progress import at_work
-from workflows.services import files
-from workflows.services.files import InvalidFile, NotBroughtIn, Plan
+from workflows.management.refusal_output import refusal_data, refusal_lines
 
 LISTED = 200
 PROBLEMS = 20

@@ -10,12 +10,12 @@ from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
 from executions.services.merging import merge_finding_types
+from workflows.db.locks import Contention
 from workflows.guards import count
-from workflows.locks import Contention
 from workflows.management.command import ExampleCommand
-from workflows.management.named import finding_type_named, user_named
-from workflows.management.printing import refusal_data, refusal_lines
+from workflows.management.lookup import finding_type_named, user_named
 from workflows.management.progress import at_work
+from workflows.management.refusal_output import refusal_data, refusal_lines
 from workflows.refusals import Refusal
 
 

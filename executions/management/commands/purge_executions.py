@@ -15,11 +15,11 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from executions.services.purging import BATCH, Purged, purge
-from workflows.durations import Duration, from_words, parse
+from workflows.db.locks import Contention, stable_snapshot
 from workflows.guards import count
-from workflows.locks import Contention, stable_snapshot
 from workflows.management.command import ExampleCommand
 from workflows.management.progress import at_work
+from workflows.values.durations import Duration, from_words, parse
 
 
 class Command(ExampleCommand):

@@ -1,4 +1,4 @@
-"""``manage.py quickstart``: from nothing to the report's scenario, played and served."""
+"""``manage.py quickstart``: set up a demonstration and serve it."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from executions import demo, services
-from executions.models import Execution
-from workflows.locks import Contention
+from executions.models import Execution, Finding
+from workflows.db.locks import Contention
+from workflows.editing import change_entity_context
 from workflows.management.command import ExampleCommand
-from workflows.management.printing import refusal_data, refusal_lines
+from workflows.management.refusal_output import refusal_data, refusal_lines
 from workflows.models import FindingType, Workflow
 from workflows.refusals import Refusal
-from workflows.services import change_entity_context
 
 HOST = "127.0.0.1"
 
 
 class Command(ExampleCommand):
-    """Migrate, make the demo data and an operator, play the report's scenario, and serve."""
+    """Migrate, create the demo data and accounts, play the scenario once, and serve."""
 
-    help = "Set Holdfast up with demo data, play the scenario of the report, and serve the admin."
+    help = "Set up Holdfast with demo data, play the scenario of the report, and serve the admin."
     examples = """\
   manage.py quickstart                        set up, play the scenario, serve on port 8000
-  manage.py quickstart --no-serve --json      set up and play; the story as JSON
+  manage.py quickstart --no-serve --json      set up and play; the events as JSON
   manage.py quickstart --port 8080 --username alice --password s3cret
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--no-serve", action="store_true", help="stop after the scenario")
-        parser.add_argument("--port", type=_port, default=8000, help="to serve on (8000)")
-        parser.add_argument("--username", default="operator", help="of the operator account")
-        parser.add_argument("--password", help="of the operator; made up and printed if not given")
-        parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-        parser.add_argument("--json", action="store_true", help="tell the story as JSON")
+        parser.add_argument("--port", type=_port, default=8000, help="port of the server (8000)")
+        parser.add_argument("--username", default="operator", help="superuser (operator)")
+        parser.add_argument("--password", help="password (default: generate and print one)")
+        parser.add_argument("--dry-run", action="store_true", help="print what would be done")
+        parser.add_argument("--json", action="store_true", help="print the events as JSON")
         parser.add_argument(
-            "--force", action="store_true", help="run although the database holds other data"
+            "--force", action="store_true", help="run although the database has other data"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -53,33 +53,45 @@ class Command(ExampleCommand):
         serve = not options["no_serve"] and not options["dry_run"]
         if serve:
             _require_free(options["port"])
-        pending = self._look(options["force"])
+        pending = self._check_database(options["force"])
         if options["dry_run"]:
             self._say(
                 "would",
-                f"Would apply {pending} migrations, make what is missing of the demo data and of "
-                f"the account “{options['username']}”, and play the scenario.",
+                f"Would apply {pending} migrations, create what is missing of the demo data and "
+                f"of the accounts ({', '.join([options['username'], *demo.ROLES])}), and play the "
+                "scenario unless it was played before.",
                 migrations=pending,
             )
             self._print_json()
             return
         if pending:
             call_command("migrate", verbosity=0, interactive=False)
-            self._say("migrated", f"Applied {pending} migrations.", migrations=pending)
-        self._account(options["username"], options["password"])
+            self._say("migrated", f"Migrations applied: {pending}.", migrations=pending)
+        self._create_accounts(options["username"], options["password"])
         scenario, made = demo.make()
         self._say(
-            "data", "Made: " + ", ".join(made) if made else "The demo data is there.", made=made
+            "data",
+            f"Demo data created: {', '.join(made)}." if made else "Demo data: nothing to create.",
+            made=made,
         )
-        self._play(scenario)
+        self._play_scenario(scenario)
+        self._leave_waiting(scenario)
         self._print_json()
         if serve:
-            self.stdout.write(f"\nServing on http://{HOST}:{options['port']}/admin/ (Ctrl-C ends)")
+            address = f"http://{HOST}:{options['port']}"
+            self.stdout.write(
+                f"\nAdmin: {address}/admin/ (log in as {options['username']})"
+                f"\nAPI:   {address}/api/v1/docs/\nPress Ctrl-C to stop."
+            )
             self.stdout.flush()
             call_command("runserver", f"{HOST}:{options['port']}", use_reloader=False)
 
-    def _look(self, force: bool) -> int:
-        """How many migrations are pending. Refuses a database that holds other data."""
+    def _check_database(self, force: bool) -> int:
+        """Return the number of pending migrations.
+
+        Raises:
+            CommandError: if the database cannot be reached or, without ``force``, has other data.
+        """
         try:
             tables = set(connection.introspection.table_names())
             executor = MigrationExecutor(connection)
@@ -91,42 +103,56 @@ class Command(ExampleCommand):
             return pending
         if not ours and tables - {"django_migrations"}:
             raise CommandError(
-                f"The database holds {len(tables)} tables of something else. Point DATABASE_URL "
-                "at an empty one, or run with --force."
+                f"The database has {len(tables)} tables of another application. Set DATABASE_URL "
+                "to an empty database, or run with --force."
             )
         others = demo.other_data() if ours and not pending else []
         if others:
             raise CommandError(
-                f"The database holds other data ({', '.join(others)}). Point DATABASE_URL at an "
-                "empty one, or run with --force: nothing that is there will be changed."
+                f"The database has other data ({', '.join(others)}). Set DATABASE_URL to an empty "
+                "database, or run with --force: existing data is not changed."
             )
         return pending
 
-    def _account(self, username: str, password: str | None) -> None:
+    def _create_accounts(self, username: str, password: str | None) -> None:
+        """Create the superuser and an account for each role; print a generated password once."""
+        generated = password or secrets.token_urlsafe(12)
         users = get_user_model()
         user = users._default_manager.filter(username=username).first()
         if user is None:
-            password = password or secrets.token_urlsafe(12)
-            users._default_manager.create_superuser(username=username, password=password)
+            users._default_manager.create_superuser(username=username, password=generated)
             self._say(
                 "account",
-                f"Operator account: {username}, password: {password}",
+                f"Account created: {username}, password: {generated}",
                 username=username,
-                password=password,
+                password=generated,
             )
         elif password:
             user.set_password(password)
             user.save(update_fields=["password"])
-            self._say("account", f"Operator account: {username}, with the password that you gave.")
+            self._say(
+                "account", f"Account {username}: password changed as you asked.", username=username
+            )
         else:
-            self._say("account", f"Operator account: {username}, with the password that it has.")
+            self._say("account", f"Account {username}: password unchanged.", username=username)
+        if made := demo.make_role_accounts(generated, [r for r in demo.ROLES if r != username]):
+            self._say(
+                "role_accounts",
+                f"Accounts created for the roles: {', '.join(made)}, password: {generated}",
+                usernames=made,
+                password=generated,
+            )
 
-    def _play(self, scenario: demo.Demo) -> None:
+    def _play_scenario(self, scenario: demo.Demo) -> None:
+        """Start, refuse two edits, submit and complete, unless that was done before."""
         caller, callee, finding = scenario.caller, scenario.callee, scenario.finding
+        if caller.executions.filter(entity=finding, status=Execution.Status.COMPLETED).exists():
+            self._say("played", "Scenario: played before, nothing is repeated.")
+            return
         try:
-            execution = self._begin(caller, finding)
-            self._refused(1, caller, scenario.exception)
-            self._refused(2, callee, scenario.exception)
+            execution = self._start(caller, finding)
+            self._expect_refusal(1, caller, scenario.exception)
+            self._expect_refusal(2, callee, scenario.exception)
             execution = services.submit(
                 execution,
                 node="review",
@@ -144,7 +170,7 @@ class Command(ExampleCommand):
             )
             self._say(
                 "together",
-                "Nothing is running on them now: changed together, both types would be accepted.",
+                "No execution is live now: both finding types could be changed together.",
             )
         except (Refusal, Contention) as error:
             message = error.message if isinstance(error, Refusal) else str(error)
@@ -152,31 +178,38 @@ class Command(ExampleCommand):
                 f"The scenario cannot be played on the demo data as it is now: {message}"
             ) from error
 
-    def _begin(self, caller: Workflow, finding: Any) -> Execution:
-        # One that an interrupted run has left waiting is taken up again.
+    def _leave_waiting(self, scenario: demo.Demo) -> None:
+        """Start an execution whose form waits for the first login."""
+        try:
+            self._start(scenario.caller, scenario.waiting_finding)
+        except Refusal as refusal:
+            self._say("not_started", f"No execution was started: {refusal.message}")
+
+    def _start(self, caller: Workflow, finding: Finding) -> Execution:
+        """Return the live execution on this finding, started if there is none."""
         execution = caller.executions.live().filter(entity=finding).order_by("pk").first()
+        verb = "Found"
         if execution is None:
-            execution = services.start(caller, finding)
+            execution, verb = services.start(caller, finding), "Started"
         self._say(
             "started",
-            f"Started “{caller}” on “{finding}”: execution {execution.cuid} is "
-            f"{execution.status} at its form.",
+            f"{verb} “{caller}” on “{finding}”: execution {execution.cuid} is {execution.status}.",
             execution=execution.cuid,
             status=execution.status,
         )
         return execution
 
-    def _refused(self, guard: int, workflow: Workflow, kind: FindingType) -> None:
-        attempt = f"Changing the finding type of “{workflow}” to {kind}"
+    def _expect_refusal(self, guard: int, workflow: Workflow, finding_type: FindingType) -> None:
+        attempt = f"Changing the finding type of “{workflow}” to {finding_type}"
         try:
-            change_entity_context([workflow], entity_name_type=kind)
+            change_entity_context([workflow], entity_name_type=finding_type)
         except Refusal as refusal:
             self._say("refused", f"{attempt}: refused.", guard=guard, **refusal_data(refusal))
             if not self.as_json:
                 for line in refusal_lines(refusal):
                     self.stdout.write(f"     {line}")
         else:
-            raise CommandError(f"{attempt} was accepted under a live execution.")
+            raise CommandError(f"{attempt} was accepted although an execution is live.")
 
     def _say(self, event: str, text: str, **data: Any) -> None:
         if self.as_json:
@@ -191,7 +224,7 @@ class Command(ExampleCommand):
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise ArgumentTypeError(f"{text!r} is not a port: a number from 1 to 65535.")
+        raise ArgumentTypeError(f"{text!r} is not a port. Give a number from 1 to 65535.")
     return int(text)
 
 
@@ -202,5 +235,5 @@ def _require_free(port: int) -> None:
             probe.bind((HOST, port))
         except OSError as error:
             raise CommandError(
-                f"Port {port} cannot be served on ({error.strerror}); choose another with --port."
+                f"Port {port} is not available ({error.strerror}). Choose another one with --port."
             ) from error

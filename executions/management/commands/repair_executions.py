@@ -10,11 +10,11 @@ from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
 from executions.models import Execution
-from executions.services import Report, repair
+from executions.repairs import Report, repair
+from workflows.db.locks import Contention
 from workflows.guards import count
-from workflows.locks import Contention
 from workflows.management.command import ExampleCommand
-from workflows.management.named import by_cuid
+from workflows.management.lookup import by_cuid
 from workflows.management.progress import at_work
 from workflows.models import Version
 

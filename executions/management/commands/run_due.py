@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from executions.due import Served, run_due
+from executions.worker.rounds import Served, run_due
 from workflows.management.command import ExampleCommand
 from workflows.models import PendingChange
 

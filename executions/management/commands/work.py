@@ -12,8 +12,8 @@ from django.core.management import CommandError
 from django.core.management.base import CommandParser
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
-from executions.due import run_due
 from executions.management.commands.run_due import served_lines
+from executions.worker.rounds import run_due
 from workflows.db.faults import find_fault, first_line
 from workflows.management.command import ExampleCommand
 

@@ -14,7 +14,6 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from executions import background
 from executions import services as running
 from executions.models import (
     BulkItem,
@@ -26,6 +25,7 @@ from executions.models import (
     Step,
 )
 from executions.services import bulk
+from executions.worker import queue
 from tests.conftest import Scenario
 from tests.executions.commands.interruptions import run_until
 from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, user_in
@@ -200,8 +200,8 @@ class TestBackground:
         response = operator.get(page(operation))
         assert response["Refresh"] == "3" and "0 of 5" in text(response)
         assert not operator.get(page(operation) + "?still=1").has_header("Refresh")
-        (claimed,) = background.claim_bulk()
-        assert background.claim_bulk() == [], "another works at it"
+        (claimed,) = queue.claim_bulk()
+        assert queue.claim_bulk() == [], "another works at it"
         bulk.carry_on(claimed, timedelta(minutes=1))
         assert "2 of 5" in text(operator.get(page(operation)))
         call_command("run_due")
@@ -213,7 +213,7 @@ class TestBackground:
         rows = [scenario.start() for _ in range(5)]
         choose(operator, "cancel", *rows)
         operation = confirm(operator)
-        (claimed,) = background.claim_bulk()
+        (claimed,) = queue.claim_bulk()
         bulk.carry_on(claimed, timedelta(minutes=1))
         stop = reverse("admin:executions_bulkoperation_stop", args=[operation.pk])
         assert f'action="{stop}"' in text(operator.get(page(operation)))
@@ -228,10 +228,10 @@ class TestBackground:
     ) -> None:
         choose(operator, "cancel", *(scenario.start() for _ in range(5)))
         confirm(operator)
-        (slow,) = background.claim_bulk()
+        (slow,) = queue.claim_bulk()
         past = timezone.now() - timedelta(seconds=1)
         BulkOperation.objects.update(leased_until=past)
-        (quick,) = background.claim_bulk()
+        (quick,) = queue.claim_bulk()
         assert bulk.carry_on(slow, timedelta(minutes=1)) == 0
         assert bulk.carry_on(quick, timedelta(minutes=1)) == 2
 

@@ -18,7 +18,7 @@ from tests.factories import FindingFactory, UserFactory, user_in
 from tests.people import OPERATORS, PARTICIPANTS, READERS, world
 from tests.test_plans import grown
 from tests.workflows.admin.staff import staff, statements, text
-from workflows import counted
+from workflows.db import bounded_count
 
 pytestmark = pytest.mark.django_db
 
@@ -108,7 +108,7 @@ def test_live_executions_are_told_by_workflow_up_to_a_bound(
     assert totals(shown)["live"] == "4" and ">4</span>" in shown
     monkeypatch.setattr("executions.admin.home.AT_A_GLANCE", 3)
     assert totals(text(client_in("viewer").get(HOME)))["live"] == "3+"
-    assert str(counted.Counted(1_000, True)) == "1,000+"
+    assert str(bounded_count.Counted(1_000, True)) == "1,000+"
 
 
 def test_a_name_is_no_markup(scenario: Scenario) -> None:

@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from executions import background
 from executions.models import OutgoingDelivery, Subscription
+from executions.worker import queue
 from tests.executions.engine.server import Reply
 from tests.executions.listening import Listener, listening, verified
 from tests.workflows.admin.staff import page, staff, text
@@ -52,7 +52,7 @@ def test_one_is_made_and_its_secret_shown_once(admin_client: Client, listener: L
     for address in (page(row), page(row, "history"), page(row, "rotate")):
         assert secret not in admin_client.get(address).content.decode()
     admin_client.post(page(row, "test"))
-    background.serve_due()
+    queue.serve_due()
     assert verified(listener.server.received[0], secret)["type"] == "webhook.test"
     assert secret not in str(list(AuditEntry.objects.values_list()))
 
@@ -86,7 +86,7 @@ def test_a_secret_is_rotated_when_that_was_asked(admin_client: Client, listener:
     assert listener.subscription.secrets.count() == 1
     new = secret_in(admin_client.post(rotate))
     admin_client.post(page(listener.subscription, "test"))
-    background.serve_due()
+    queue.serve_due()
     assert listener.verified(new) == listener.verified()
 
 
@@ -103,7 +103,7 @@ def test_it_is_changed_without_touching_its_secret(
 def test_what_was_told_is_shown_and_told_again(admin_client: Client, listener: Listener) -> None:
     listener.server.replies = [Reply(410, b"<b>gone</b>"), Reply(200)]
     admin_client.post(page(listener.subscription, "test"))
-    background.serve_due()
+    queue.serve_due()
     delivery = OutgoingDelivery.objects.get()
     shown = text(admin_client.get(page(delivery)))
     assert "410" in shown and "&lt;b&gt;gone" in shown and delivery.cuid in shown
@@ -114,7 +114,7 @@ def test_what_was_told_is_shown_and_told_again(admin_client: Client, listener: L
     admin_client.post(page(listener.subscription), sent(listener))
     again = admin_client.post(page(delivery, "redeliver"), follow=True)
     assert "told again" in text(again)
-    background.serve_due()
+    queue.serve_due()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts.count()) == ("delivered", 2)
     listed = admin_client.get(reverse("admin:executions_outgoingdelivery_changelist"))

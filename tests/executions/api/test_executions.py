@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from executions import services as running
-from executions.engine import stored
+from executions.engine.store import reading
 from executions.models import Execution, FormDraft, StepState
 from tests.conftest import Scenario
 from tests.executions.engine.test_step_budget import form as looping_form
@@ -26,7 +26,7 @@ from tests.factories import (
     form,
 )
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
-from workflows import services as drawing
+from workflows import editing as drawing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -278,7 +278,7 @@ def test_a_damaged_version_is_shown_without_a_form(
     def damaged(version: Any) -> Any:
         raise KeyError("form")
 
-    monkeypatch.setattr("executions.api.shown.graph_of", damaged)
+    monkeypatch.setattr("executions.api.execution_rows.graph_of", damaged)
     (step,) = api.get(f"executions/{execution.cuid}/").json()["open_steps"]
     assert step["form"] is None
 
@@ -371,5 +371,5 @@ def test_a_submit_reads_its_execution_once(api: Client, scenario: Scenario) -> N
         )
     assert submitted.json()["status"] == "completed"
     executed = [query["sql"].partition("(")[0] for query in captured]
-    assert executed.count(f"EXECUTE {stored._BY_CUID.name}") == 1
-    assert f"EXECUTE {stored._BY_ID.name}" not in executed
+    assert executed.count(f"EXECUTE {reading._BY_CUID.name}") == 1
+    assert f"EXECUTE {reading._BY_ID.name}" not in executed

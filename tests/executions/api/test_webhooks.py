@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from executions import background
 from executions.guards import UnfitSubscription, refuse_subscription
 from executions.models import OutgoingDelivery, SigningSecret, Subscription
+from executions.worker import queue
 from tests.conftest import Scenario
 from tests.executions.engine.server import Reply, Server, serving
 from tests.executions.listening import allow, verified
@@ -51,7 +51,7 @@ def test_one_is_made_told_changed_and_deleted(
     assert response.json() == created
     assert (created["state"], created["workflow"]) == ("active", scenario.caller.cuid)
     scenario.start()
-    background.serve_due()
+    queue.serve_due()
     assert verified(server.received[0], secret)["type"] == "execution.started"
     path = f"webhooks/{created['cuid']}/"
     changed = {"events": ["change.applied", "execution.failed"], "state": "disabled"}
@@ -119,7 +119,7 @@ def test_rotating_keeps_both_for_a_while(api: Client, server: Server) -> None:
     new = api.post(f"webhooks/{created['cuid']}/rotate-secret/", {}).json()["secret"]
     assert new != created["secret"]
     api.post(f"webhooks/{created['cuid']}/test/", {})
-    background.serve_due()
+    queue.serve_due()
     for secret in (created["secret"], new):
         assert verified(server.received[0], secret)["type"] == "webhook.test"
 
@@ -130,7 +130,7 @@ class TestDeliveries:
         server.replies = [Reply(410, b"gone"), Reply(200, b"thanks")]
         asked = api.post(f"webhooks/{created['cuid']}/test/", {})
         assert asked.status_code == 201 and asked.json()["attempts"] == []
-        background.serve_due()
+        queue.serve_due()
         path = f"webhook-deliveries/{asked.json()['cuid']}/"
         told = api.get(path).json()
         assert (told["state"], told["due_at"], told["event"]) == ("given_up", None, "webhook.test")
@@ -142,7 +142,7 @@ class TestDeliveries:
         api.patch(webhook, {"state": "active"}, headers={"If-Match": "*"})
         again = api.post(f"{path}redeliver/", {})
         assert (again.status_code, again.json()["state"]) == (200, "waiting")
-        background.serve_due()
+        queue.serve_due()
         told = api.get(path).json()
         assert [row["answer"] for row in told["attempts"]] == ["gone", "thanks"]
         first, second = server.received
@@ -167,7 +167,7 @@ def test_each_can_be_tried(api: Client, server: Server, name: str) -> None:
     created = made(api, server)
     webhook = f"webhooks/{created['cuid']}/"
     delivery = api.post(f"{webhook}test/", {}).json()["cuid"]
-    background.serve_due()
+    queue.serve_due()
 
     def everything() -> list[Any]:
         models: Any = (Subscription, SigningSecret, OutgoingDelivery, AuditEntry)

@@ -16,11 +16,11 @@ from django.utils import timezone
 
 from executions import services
 from executions.models import Delivery, Execution, Finding, Secret
-from executions.services.hooks import signature
+from executions.webhooks.incoming import signature
 from tests.commands import run
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, drawn, form
 from tests.workflows.api.clients import assert_problem
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.models import AuditEntry, Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]

@@ -23,7 +23,7 @@ from tests.databases import address_for_processes
 from tests.executions.damage import CHOSEN, MENDABLE, World, change, unguarded
 from tests.factories import WorkflowFactory, call, drawn
 from tests.test_query_counts import statements
-from workflows import seals
+from workflows.db import write_once
 from workflows.models import Unsealed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,11 +73,11 @@ def test_a_long_list_is_cut_and_says_so(world: World, monkeypatch: pytest.Monkey
 
 
 def test_a_seal_that_is_missing_is_named(world: World) -> None:
-    seals.remove(connection)
+    write_once.remove(connection)
     try:
         assert "executions_execution_final" in [row.cuid for row in violations()]
     finally:
-        seals.install(connection)
+        write_once.install(connection)
 
 
 def test_a_sound_database_passes_and_says_so(world: World) -> None:

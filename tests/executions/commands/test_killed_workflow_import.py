@@ -17,8 +17,8 @@ from tests.commands import main, run
 from tests.conftest import Scenario
 from tests.executions.commands.interruptions import SIGNALS, run_until, violations
 from tests.workflows.files import data_of, exported, titled
+from workflows.files import text_formats
 from workflows.models import Workflow
-from workflows.services.files import texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,7 +40,7 @@ def many(data: dict[str, Any]) -> str:
         cuid = f"c{title.removeprefix('Number ')}"
         data["workflows"].append({**caller, "title": title, "cuid": cuid, "nodes": nodes})
     callee["description"] = caller["description"] = "Changed"
-    return texts.written(data, texts.YAML)
+    return text_formats.written(data, text_formats.YAML)
 
 
 @SIGNALS

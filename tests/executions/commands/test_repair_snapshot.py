@@ -11,8 +11,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from executions import repairs
 from executions.models import Execution, Pin
-from executions.services import repairs
 from tests.commands import main
 from tests.conftest import Scenario
 from tests.executions.damage import unguarded

@@ -17,9 +17,9 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
-from executions import due
 from executions.management.commands import work
 from executions.models import Status
+from executions.worker import rounds
 from tests.commands import run
 from tests.conftest import Scenario
 from tests.databases import address_for_processes
@@ -74,25 +74,25 @@ def test_what_cannot_be_made_is_told(scenario: Scenario, drained: PendingChange)
 def test_work_outlives_a_database_that_is_away(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rounds: list[int] = []
+    calls: list[int] = []
     command = work.Command(stdout=StringIO())
 
-    def serve(**how: Any) -> due.Served:
-        rounds.append(len(rounds))
-        if len(rounds) == 3:
+    def serve(**how: Any) -> rounds.Served:
+        calls.append(len(calls))
+        if len(calls) == 3:
             command.stopped.set()
-        if len(rounds) == 1:
+        if len(calls) == 1:
             raise OperationalError("the server is away")
-        return due.Served([])
+        return rounds.Served([])
 
     monkeypatch.setattr(work, "run_due", serve)
     call_command(command, interval=0.001)
-    assert len(rounds) == 3
+    assert len(calls) == 3
     assert "This round failed. The next one follows." in caplog.text
 
 
 def test_once_tells_of_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    def serve(**how: Any) -> due.Served:
+    def serve(**how: Any) -> rounds.Served:
         raise OperationalError("the server is away")
 
     monkeypatch.setattr(work, "run_due", serve)

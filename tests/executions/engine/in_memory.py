@@ -8,7 +8,7 @@ from typing import Any
 
 from executions.engine.advance import Advance
 from executions.models import Entity, Execution, Status, Step
-from workflows import instances
+from workflows.db import raw_rows
 from workflows.models import Version
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,10 +22,10 @@ class Running:
         number = next(_numbers)
         version = Version(pk=-number, number=1, source=source, checksum=f"in memory {number}")
         self.entity = Entity(pk=1, fields=fields)
-        self.execution: Execution = instances.new(
+        self.execution: Execution = raw_rows.new(
             Execution, id=number, status=Status.ACTIVE, context_key="", started_at=NOW
         )
-        instances.relate(self.execution, version=version)
+        raw_rows.relate(self.execution, version=version)
         advance = Advance(self.execution, self.entity, now=NOW, pins=[])
         advance.begin()
         self._finish(advance)

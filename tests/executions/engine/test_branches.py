@@ -10,7 +10,7 @@ import pytest
 from executions import services
 from executions.models import Execution, Status
 from tests.factories import FindingFactory, WorkflowFactory, call
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.models import Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]

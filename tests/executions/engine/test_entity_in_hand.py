@@ -13,10 +13,10 @@ from executions import services
 from executions.models import Entity, Execution, Finding
 from tests.executions.engine.test_branches import source
 from tests.factories import FindingFactory, WorkflowFactory
-from workflows import prepared
+from workflows.db import prepared
+from workflows.db.prepared import ON_POSTGRESQL
+from workflows.editing import save_graph
 from workflows.models import Workflow
-from workflows.prepared import ON_POSTGRESQL
-from workflows.services import save_graph
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -96,7 +96,7 @@ def test_an_entity_that_was_read_in_part_is_read(workflow: Workflow, finding: Fi
 def test_numbers_that_are_drawn_ahead_are_not_kept_for_long(
     workflow: Workflow, finding: Finding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("executions.engine.ids.FRESH", 0)
+    monkeypatch.setattr("executions.engine.store.ids.FRESH", 0)
     prepared.kept().clear()
     first = services.start(workflow, finding)
     with connection.cursor() as cursor:

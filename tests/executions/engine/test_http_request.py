@@ -16,14 +16,15 @@ from cryptography.fernet import Fernet
 from django.db import connection
 from django.utils import timezone
 
-from executions import background, services
-from executions.engine import outgoing
+from executions import services
+from executions.engine import http_client
 from executions.engine.addresses import is_allowed_address
 from executions.models import Execution, Job, Secret, Status, Step
+from executions.worker import queue
 from tests.executions.engine.server import Reply, Server, certified, serving
 from tests.executions.engine.test_branches import source, started
+from workflows.db.locks import Contention
 from workflows.graph import data_problems, node_types
-from workflows.locks import Contention
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
 
@@ -51,7 +52,7 @@ def calling(url: str, **data: Any) -> dict[str, Any]:
 def called(url: str, fields: dict[str, Any] | None = None, **data: Any) -> tuple[Execution, Step]:
     execution = started(calling(url, **data), **(fields or {}))
     assert execution.status == Status.WAITING
-    background.serve_due()
+    queue.serve_due()
     return seen(execution)
 
 
@@ -108,7 +109,7 @@ class TestAnswer:
         execution.entity.fields = {"name": "after"}
         execution.entity.save()
         make_due()
-        background.serve_due()
+        queue.serve_due()
         assert [request.path for request in server.received] == ["/before", "/before"]
 
 
@@ -119,7 +120,7 @@ class TestFailure:
         assert execution.status == Status.WAITING
         assert Job.objects.get().due_at > timezone.now()
         make_due()
-        background.serve_due()
+        queue.serve_due()
         execution, step = seen(execution)
         assert execution.status == Status.COMPLETED
         assert step.output["attempts"] == 2
@@ -130,7 +131,7 @@ class TestFailure:
         execution, _ = called(server.url())
         for _ in range(services.jobs.ATTEMPTS - 1):
             make_due()
-            background.serve_due()
+            queue.serve_due()
         execution, step = seen(execution)
         assert incident(step) == (
             "call_failed",
@@ -138,7 +139,7 @@ class TestFailure:
         )
         assert not Job.objects.exists()
         services.retry(execution, node="call")
-        background.serve_due()
+        queue.serve_due()
         assert seen(execution)[0].status == Status.COMPLETED
 
     def test_retry_after_is_respected(self, server: Server) -> None:
@@ -173,7 +174,7 @@ class TestFailure:
 
     @pytest.mark.parametrize("length", [None, -1])
     def test_too_large(self, server: Server, length: int | None) -> None:
-        server.replies = [Reply(200, b"x" * (outgoing.MAX_BYTES + 1), length=length)]
+        server.replies = [Reply(200, b"x" * (http_client.MAX_BYTES + 1), length=length)]
         _, step = called(server.url())
         assert incident(step)[0] == "too_large"
 
@@ -278,10 +279,10 @@ class TestSuccess:
             patched.setattr(services, "come_back", fail)
             execution, _ = called(server.url(), save_to="risk")
             make_due()
-            background.serve_due()
+            queue.serve_due()
         assert execution.status == Status.WAITING
         make_due()
-        background.serve_due()
+        queue.serve_due()
         execution, _ = seen(execution)
         assert execution.status == Status.COMPLETED
         assert execution.entity.fields["risk"] == {"score": 3}
@@ -293,7 +294,7 @@ class TestSuccess:
         server.replies = [Reply(200, b"{", JSON), Reply(200, b"{}", JSON)]
         execution, _ = called(server.url(), save_to="answer")
         services.retry(execution, node="call")
-        background.serve_due()
+        queue.serve_due()
         assert seen(execution)[0].status == Status.COMPLETED
         assert len(server.received) == 2
 
@@ -443,10 +444,10 @@ class TestRefused:
         with monkeypatch.context() as patched:
             patched.setattr(socket, "getaddrinfo", resolve)
             patched.setattr(socket.socket, "connect", connect)
-            background.serve(background.claim()[0])
+            queue.serve(queue.claim()[0])
             assert reached == [("93.184.216.34", 80)], "resolved once, and that is called"
             make_due()
-            background.serve(background.claim()[0])
+            queue.serve(queue.claim()[0])
         assert len(reached) == 1
         assert incident(seen(execution)[1])[0] == "address_refused"
 
@@ -493,7 +494,7 @@ class TestCertificates:
             assert execution.status == Status.WAITING and not known.received
             monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
             make_due()
-            background.serve_due()
+            queue.serve_due()
             assert seen(execution)[0].status == Status.COMPLETED
             assert len(known.received) == 1
 
@@ -510,7 +511,7 @@ class TestRedirects:
     def test_not_without_end(self, server: Server) -> None:
         server.replies = [Reply(302, headers={"Location": "/again"})]
         assert incident(called(server.url())[1])[0] == "redirects"
-        assert len(server.received) == 1 + outgoing.MAX_REDIRECTS
+        assert len(server.received) == 1 + http_client.MAX_REDIRECTS
 
     def test_not_to_a_private_address(self, server: Server, settings: Any) -> None:
         settings.HTTP_REQUEST_HOSTS += ["10.0.0.1"]
@@ -551,10 +552,10 @@ class TestRedirects:
             assert len(other.received) == 1
 
     def test_not_from_https_to_http(self, server: Server) -> None:
-        request = outgoing.Request("GET", f"https://{server.host}/", {}, None, "key")
-        target = outgoing.allowed(request.url)
-        with pytest.raises(outgoing.Refused, match="from https to http"):
-            outgoing._redirected(request, target, 302, server.url())
+        request = http_client.Request("GET", f"https://{server.host}/", {}, None, "key")
+        target = http_client.allowed(request.url)
+        with pytest.raises(http_client.Refused, match="from https to http"):
+            http_client._redirected(request, target, 302, server.url())
 
 
 class TestWhoIsServed:
@@ -563,51 +564,51 @@ class TestWhoIsServed:
         self, server: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         inside: list[bool] = []
-        call = outgoing.call
+        call = http_client.call
 
-        def watched(request: outgoing.Request, *, timeout: float) -> outgoing.Answer:
+        def watched(request: http_client.Request, *, timeout: float) -> http_client.Answer:
             inside.append(connection.in_atomic_block)
             return call(request, timeout=timeout)
 
-        monkeypatch.setattr(outgoing, "call", watched)
+        monkeypatch.setattr(http_client, "call", watched)
         execution, _ = called(server.url())
         assert execution.status == Status.COMPLETED
         assert inside == [False]
 
     def test_the_lease_begins_anew_before_each_call(self, server: Server) -> None:
         started(calling(server.url()))
-        (job,) = background.claim(lease=timedelta(seconds=1))
-        assert services.hold(job, background.LEASE) is not None
+        (job,) = queue.claim(lease=timedelta(seconds=1))
+        assert services.hold(job, queue.LEASE) is not None
         leased_until = Job.objects.get().leased_until
         assert leased_until is not None
         assert leased_until > timezone.now() + timedelta(seconds=100)
 
     def test_the_result_of_a_lost_lease_is_not_taken(self, server: Server) -> None:
         execution = started(calling(server.url()))
-        (job,) = background.claim()
-        held = services.hold(job, background.LEASE)
+        (job,) = queue.claim()
+        held = services.hold(job, queue.LEASE)
         assert held is not None
         result = held.perform()
         make_due()
-        (other,) = background.claim()
+        (other,) = queue.claim()
         assert services.come_back(job, result) is False
         assert services.give_up(job, "late", "Too late.") is False
-        assert services.hold(job, background.LEASE) is None
+        assert services.hold(job, queue.LEASE) is None
         assert seen(execution)[0].status == Status.WAITING
-        assert background.serve(other)
+        assert queue.serve(other)
         assert seen(execution)[0].status == Status.COMPLETED
 
     def test_nothing_is_called_once_the_execution_has_ended(self, server: Server) -> None:
         execution = started(calling(server.url()))
-        (job,) = background.claim()
+        (job,) = queue.claim()
         services.cancel(execution)
-        assert background.serve(job) is False
+        assert queue.serve(job) is False
         assert not server.received and not Job.objects.exists()
 
     def test_what_came_back_too_late_is_dropped(self, server: Server) -> None:
         execution = started(calling(server.url(), save_to="answer"))
-        (job,) = background.claim()
-        held = services.hold(job, background.LEASE)
+        (job,) = queue.claim()
+        held = services.hold(job, queue.LEASE)
         assert held is not None
         result = held.perform()
         services.cancel(execution)

@@ -18,8 +18,8 @@ from executions.models import Status
 from tests.factories import FindingFactory, WorkflowFactory, drawn
 from tests.workflows.drawings import edge, node
 from workflows import graph
+from workflows.db.json_values import below
 from workflows.graph import COMMON_KEYS, NodeType, WorkflowValidationError, node_types, parse
-from workflows.jsontext import below
 
 TYPES = sorted(node_types())
 EXAMPLES = [
@@ -147,7 +147,7 @@ def test_how_keys_fit_together_is_asked_where_each_of_them_is_sound() -> None:
 # A new node type
 
 
-PAGE = Path(__file__).parents[3] / "docs" / "node-types.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "node-types.md"
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from django.core import mail
 from django.core.mail import EmailMessage
 from django.utils import timezone
 
-from executions import background, services
+from executions import services
 from executions.models import Execution, Job, Status, Step
+from executions.worker import queue
 from tests.executions.engine.test_branches import source, started
 from workflows.graph import data_problems, node_types
 
@@ -45,7 +46,7 @@ def test_it_is_sent_in_the_background_and_then_left() -> None:
     )
     assert execution.status == Status.WAITING
     assert mail.outbox == [] and Job.objects.get().kind == "mail"
-    assert background.serve_due() == 1
+    assert queue.serve_due() == 1
     execution.refresh_from_db()
     assert execution.status == Status.COMPLETED
     (sent,) = mail.outbox
@@ -67,16 +68,16 @@ def test_what_fails_is_tried_again_and_ends_as_an_incident(
     execution = started(notifying("ada@example.com"))
     with monkeypatch.context() as patched:
         patched.setattr(EmailMessage, "send", send)
-        background.serve_due()
+        queue.serve_due()
         assert Job.objects.get().due_at > timezone.now()
         for _ in range(services.jobs.ATTEMPTS - 1):
             Job.objects.update(due_at=timezone.now() - timedelta(seconds=1))
-            background.serve_due()
+            queue.serve_due()
     incident = step_of(execution).incident
     assert incident is not None and incident["code"] == "mail_failed"
     assert "failed 5 times" in incident["detail"] and "gone" in incident["detail"]
     services.retry(execution, node="mail")
-    background.serve_due()
+    queue.serve_due()
     execution.refresh_from_db()
     assert execution.status == Status.COMPLETED
     assert len(mail.outbox) == 1
@@ -85,7 +86,7 @@ def test_what_fails_is_tried_again_and_ends_as_an_incident(
 @pytest.mark.parametrize("value", [None, "nobody", 5, ["ada@example.com", ""], "a@b.c\r\nX: y"])
 def test_a_field_that_holds_no_address_is_an_incident_at_once(value: Any) -> None:
     execution = started(notifying({"field": "owner"}), owner=value)
-    background.serve_due()
+    queue.serve_due()
     incident = step_of(execution).incident
     assert incident is not None and incident["code"] == "no_address"
     assert mail.outbox == [] and not Job.objects.exists()
@@ -95,7 +96,7 @@ def test_nothing_is_sent_once_the_execution_has_ended() -> None:
     execution = started(notifying("ada@example.com"))
     services.cancel(execution)
     assert not Job.objects.exists()
-    assert background.serve_due() == 0 and mail.outbox == []
+    assert queue.serve_due() == 0 and mail.outbox == []
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from executions import services
 from executions.models import Execution, Status
 from tests.executions.engine.test_branches import condition, source, standing, started, submit
 from tests.factories import WorkflowFactory, call
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.models import Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]

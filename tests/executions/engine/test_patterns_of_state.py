@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from executions import background, services
+from executions import services
 from executions.models import Job, Status
+from executions.worker import queue
 from tests.executions.engine.test_branches import condition, source, standing, started, submit
 from tests.executions.engine.test_patterns import (
     BOTH,
@@ -21,7 +22,7 @@ from tests.executions.engine.test_patterns import (
     with_callee,
 )
 from tests.factories import FindingFactory, WorkflowFactory, voter
-from workflows import services as drawing
+from workflows import editing as drawing
 from workflows.graph import WorkflowValidationError
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
@@ -244,7 +245,7 @@ def test_a_deadline_does_not_take_a_step_away() -> None:
     node = {"type": FORM, "data": {"fields": [], "deadline": "PT1H"}}
     execution = started(source({"start": "start", "a": node, "end": "end"}, "start>a", "a>end"))
     Job.objects.update(due_at=execution.started_at - timedelta(hours=1))
-    background.serve_due()
+    queue.serve_due()
     assert standing(execution) == {"a"}
     assert execution.steps.open().get().overdue
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from executions.engine.outgoing import CHARSETS
+from executions.engine.http_client import CHARSETS
 from executions.engine.redaction import Redaction
 
 VALUE = "quo\"te'/ü€😀 \\ and+more%41&amp;\n<x>"

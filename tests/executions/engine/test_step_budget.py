@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from executions import background, services
+from executions import services
 from executions.models import LIVE, Entity, Execution, Job, Status, Step
+from executions.worker import queue
 from tests.executions.engine.test_branches import source, standing, started
 from tests.factories import FindingFactory, UserFactory, WorkflowFactory, call, voter
-from workflows import services as drawing
+from workflows import editing as drawing
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -101,7 +102,7 @@ class TestStart:
         later = timezone.now() + timedelta(days=1)
         execution = services.start(workflow, finding, scheduled_for=later)
         Job.objects.update(due_at=timezone.now())
-        assert background.serve_due() == 1
+        assert queue.serve_due() == 1
         require_undone(execution, "start", again=True)
 
     def test_start_leaves_no_child_when_the_loop_is_in_the_callee(self) -> None:
@@ -174,7 +175,7 @@ class TestOthers:
         wait = {"type": "wait", "data": {"interval": "P1D"}}
         execution = started(looping("start>wait", "wait>mark", wait=wait), again=True)
         Job.objects.update(due_at=timezone.now())
-        assert background.serve_due() == 1
+        assert queue.serve_due() == 1
         require_undone(execution, "wait", again=True)
         services.retry(execution, node="wait")
         set_fields(execution)

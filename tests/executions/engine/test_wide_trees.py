@@ -15,7 +15,7 @@ from executions import engine
 from executions import services as running
 from executions.models import Execution, Job, Step
 from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form
-from workflows import services
+from workflows import editing
 from workflows.models import Workflow
 
 pytestmark = [
@@ -43,7 +43,7 @@ def fork(*branches: dict[str, Any]) -> dict[str, Any]:
 
 def started(workflow: Workflow, source: dict[str, Any]) -> Execution:
     number = workflow.latest_version.number
-    assert services.save_graph(workflow, source, based_on=number).version
+    assert editing.save_graph(workflow, source, based_on=number).version
     return running.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
 
 
@@ -66,7 +66,7 @@ def with_levels(number: int) -> Execution:
     drawn(above, form())
     for _ in range(number):
         workflow = WorkflowFactory(entity_name_type=above.entity_name_type)
-        services.save_graph(workflow, fork(call(above)), based_on=1)
+        editing.save_graph(workflow, fork(call(above)), based_on=1)
         above = workflow
     return running.start(above, FindingFactory(entity_name_type=above.entity_name_type))
 
@@ -144,7 +144,7 @@ def test_children_tell_their_caller_in_proportion_when_many_end_at_once() -> Non
         workflow = WorkflowFactory()
         callee = WorkflowFactory(entity_name_type=workflow.entity_name_type)
         source = fork(*(call(callee, f"call{n}") for n in range(number)))
-        services.save_graph(workflow, source, based_on=1)
+        editing.save_graph(workflow, source, based_on=1)
         finding = FindingFactory(entity_name_type=workflow.entity_name_type)
         found = operations(lambda: running.start(workflow, finding))
         assert Execution.objects.filter(workflow=callee, status="completed").count() == number

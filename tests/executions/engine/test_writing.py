@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from executions import services as running
-from executions.engine import writing
+from executions.engine.store import writing
 from executions.models import Execution, Job, Status, Step
 from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, line
-from workflows import services
+from workflows import editing
 from workflows.models import Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
@@ -35,7 +35,7 @@ def forked(*branches: dict[str, Any]) -> dict[str, Any]:
 
 def started(*branches: dict[str, Any], workflow: Workflow | None = None) -> Execution:
     workflow = workflow or WorkflowFactory()
-    services.save_graph(workflow, forked(*branches), based_on=1)
+    editing.save_graph(workflow, forked(*branches), based_on=1)
     return running.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
 
 

@@ -21,9 +21,9 @@ from tests.factories import (
     form,
 )
 from tests.workflows.admin.staff import VIEW, page, staff, statements, text
-from workflows import guards, services
-from workflows.acting import Acting, Face, acting
+from workflows import editing, guards
 from workflows.admin import audit
+from workflows.audit.actor import Acting, Face, acting
 from workflows.models import AuditEntry, Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,7 +42,7 @@ def shown_in(response: Any) -> list[int]:
 def refused(scenario: Scenario, **how: Any) -> AuditEntry:
     scenario.start()
     with acting(Acting(Face.API, "request-1")), pytest.raises(guards.ActiveExecutions):
-        services.change_entity_context(
+        editing.change_entity_context(
             [scenario.caller], entity_name_type=scenario.exception, why="Reclassified", **how
         )
     return last()
@@ -156,9 +156,9 @@ class TestAnEntry:
 
     def test_a_type_that_is_gone_is_told_by_its_cuid(self, admin_client: Client) -> None:
         workflow, kind = WorkflowFactory(), FindingTypeFactory()
-        services.change_entity_context([workflow], entity_name_type=kind)
+        editing.change_entity_context([workflow], entity_name_type=kind)
         entry = last()
-        services.change_entity_context([workflow], entity_name_type=FindingTypeFactory())
+        editing.change_entity_context([workflow], entity_name_type=FindingTypeFactory())
         kind.delete()
         shown = text(admin_client.get(page(entry)))
         assert f"<td>{entry.after['entity_name_type']}</td>" in shown

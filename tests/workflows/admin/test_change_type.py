@@ -25,8 +25,9 @@ from tests.workflows.admin.staff import (
     told,
     type_of,
 )
-from workflows import guards, locks
-from workflows.database_refusals import Stranding
+from workflows import guards
+from workflows.db import locks
+from workflows.guards.database_errors import Stranding
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db

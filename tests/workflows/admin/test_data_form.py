@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import executions.engine.nodes  # noqa: F401  (makes the node types known)
-from workflows.admin.data_form import Data, DataForm
-from workflows.admin.data_shapes import Part
+from workflows.admin.graph_editor.data_form import Data, DataForm
+from workflows.admin.graph_editor.data_inputs import Part
 from workflows.graph import node_types
 
 EXAMPLES = {

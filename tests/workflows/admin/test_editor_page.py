@@ -23,10 +23,10 @@ from tests.factories import (
 )
 from tests.workflows.admin.staff import page, statements, text, told
 from tests.workflows.drawings import choice
-from workflows import services
+from workflows import editing
 from workflows.graph import parse
 from workflows.models import AuditEntry, GraphDraft, Workflow
-from workflows_project.roles import ROLES
+from workflows_project.auth.roles import ROLES
 
 pytestmark = pytest.mark.django_db
 
@@ -157,7 +157,7 @@ def test_undo_and_redo_say_what_they_would_do(drawing: Drawing) -> None:
 def test_ways_are_connected_and_disconnected_and_a_node_is_deleted(
     admin_client: Client, workflow: Workflow
 ) -> None:
-    services.save_graph(workflow, choice(), based_on=1)
+    editing.save_graph(workflow, choice(), based_on=1)
     drawing = Drawing(admin_client, workflow)
     drawing.take("disconnect", "choose", way='["high", "review"]')
     shown = text(drawing.look("choose"))
@@ -209,7 +209,7 @@ def test_what_is_no_json_is_shown_again_and_nothing_is_kept(
 ) -> None:
     source = choice()
     source["nodes"][1]["data"]["branches"][0]["rule"] = {"not": {"field": "a", "op": "exists"}}
-    services.save_graph(workflow, source, based_on=1)
+    editing.save_graph(workflow, source, based_on=1)
     drawing = Drawing(admin_client, workflow)
     rule = "data/branches/0/rule#json"
     sent = {"data/branches#rows": "1", "data/branches/0/handle": "high"}
@@ -315,7 +315,7 @@ class TestStale:
         scenario.start()
         drawing = Drawing(admin_client, scenario.caller)
         drawing.take("set", "end", **{"data/label": "Mine"})
-        services.save_graph(scenario.caller, line(form("theirs")), based_on=1)
+        editing.save_graph(scenario.caller, line(form("theirs")), based_on=1)
         return drawing
 
     def test_it_shows_what_changed_in_both(self, stale: Drawing) -> None:
@@ -342,7 +342,7 @@ class TestStale:
 
     def test_what_both_changed_is_named(self, stale: Drawing, scenario: Scenario) -> None:
         source = line(form("theirs"), last={"id": "end", "type": "end", "data": {"label": "T"}})
-        services.save_graph(scenario.caller, source, based_on=2)
+        editing.save_graph(scenario.caller, source, based_on=2)
         assert told(stale.take("put_on_top")) == ["Both had changed “Mine”: yours is here."]
 
 
@@ -353,7 +353,7 @@ def test_only_who_may_save_a_graph_draws(role: str, workflow: Workflow) -> None:
     url = page(workflow, "edit")
     may = role in DESIGNING
     assert (client.get(url).status_code == 200) == may
-    token = services.open_draft(workflow, user_in(role)).token
+    token = editing.open_draft(workflow, user_in(role)).token
     sent = {"token": token, "step": "set", "node": "end", "data/label": "Changed"}
     assert (client.post(url, sent).status_code == 302) == may
     assert GraphDraft.objects.exists() == may
@@ -370,13 +370,13 @@ def test_a_stored_graph_that_is_damaged_leads_to_its_json(
     admin_client: Client, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     damaged = {"nodes": [{"type": "end"}], "edges": []}
-    opened = services.open_draft
+    opened = editing.open_draft
 
     def open_damaged(*args: Any) -> Any:
         draft = opened(*args)
         return type(draft)(damaged, draft.base, draft.base_cuid, draft.latest)
 
-    monkeypatch.setattr(services, "open_draft", open_damaged)
+    monkeypatch.setattr(editing, "open_draft", open_damaged)
     shown = text(admin_client.get(page(workflow, "edit")))
     assert "Every node needs an id" in shown
     assert page(workflow, "graph") in shown

@@ -13,7 +13,7 @@ from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, WorkflowFactory, call, form, line
 from tests.workflows.admin.forms import form_of
 from tests.workflows.admin.staff import page, text, told
-from workflows import services
+from workflows import editing
 from workflows.graph import node_types
 from workflows.models import Workflow
 
@@ -116,7 +116,7 @@ def test_a_stale_base_keeps_the_text_and_offers_both_ways(
     admin_client: Client, scenario: Scenario
 ) -> None:
     scenario.start()
-    services.save_graph(scenario.caller, line(form("other")), based_on=1)
+    editing.save_graph(scenario.caller, line(form("other")), based_on=1)
     mine = line(form("mine"))
     response = save(admin_client, scenario.caller, mine)
     shown = text(response)
@@ -165,7 +165,7 @@ def test_version_saved_anew_under_its_number_is_stale_until_it_was_seen(
     workflow = scenario.callee
     sent = form_of(admin_client.get(page(workflow, "graph")), having="read")
     mine, theirs = line(form("mine")), line(form("theirs"))
-    services.save_graph(workflow, theirs, based_on=workflow.latest_version.number)
+    editing.save_graph(workflow, theirs, based_on=workflow.latest_version.number)
     assert workflow.latest_version.number == int(sent["based_on"])
     answer = admin_client.post(page(workflow, "graph"), {**sent, "source": json.dumps(mine)})
     assert "was saved anew since this drawing began" in text(answer)

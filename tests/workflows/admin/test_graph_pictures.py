@@ -25,7 +25,7 @@ from tests.factories import (
     line,
 )
 from tests.workflows.admin.staff import page, statements, text
-from workflows.admin.picture import DRAWN, Drawing, Line, Shown, drawing, icon_of, picture
+from workflows.admin.graph_picture import DRAWN, Drawing, Line, Shown, drawing, icon_of, picture
 from workflows.graph import node_types
 
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,7 @@ from executions.models import Execution, Finding
 from tests.conftest import Scenario
 from tests.factories import WorkflowFactory, user_in
 from tests.workflows.admin.staff import staff, statements, text
-from workflows.admin import lists
+from workflows.admin.base import change_list
 from workflows.models import AuditEntry, SavedFilter, Workflow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -43,7 +43,7 @@ class TestCounting:
             scenario.start()
         client = client_in("viewer")
         assert "3 executions" in text(client.get(EXECUTIONS))
-        monkeypatch.setattr(lists.BoundedPaginator, "most", 2)
+        monkeypatch.setattr(change_list.BoundedPaginator, "most", 2)
         assert "More than 2 executions. Filter the list" in text(client.get(EXECUTIONS))
 
     @pytest.mark.parametrize("model", [Execution, Workflow, Finding, AuditEntry])
@@ -71,7 +71,7 @@ class TestCSV:
     def test_the_rows_that_the_filters_leave_are_there_as_csv(
         self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(lists, "CHUNK", 2)
+        monkeypatch.setattr(change_list, "CHUNK", 2)
         live = [scenario.start() for _ in range(5)]
         ended = live.pop()
         Execution._base_manager.filter(pk=ended.pk).update(status="cancelled")

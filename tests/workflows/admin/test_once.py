@@ -16,14 +16,15 @@ from django.urls import reverse
 
 from executions import services as running
 from executions.models import BulkOperation, Execution, Finding, OutgoingDelivery, Subscription
+from executions.webhooks import subscriptions
 from tests.conftest import Scenario
 from tests.executions.listening import subscribed
 from tests.executions.test_interventions import approving
 from tests.factories import FindingFactory, FindingTypeFactory, UserFactory, drawn, form, voter
 from tests.workflows.admin.forms import form_of
 from tests.workflows.admin.staff import act, page, text, told
-from workflows import services as drawing
-from workflows.admin.base.once import DONE_BEFORE, FIELD
+from workflows import editing as drawing
+from workflows.admin.base.submit_once import DONE_BEFORE, FIELD
 from workflows.models import (
     AuditEntry,
     FindingType,
@@ -286,7 +287,7 @@ def test_redelivery_sent_twice_is_told_once(admin_client: Client, settings: Any)
     settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     row, _ = subscribed("https://hooks.example/one")
-    delivery = running.tell_test(row)
+    delivery = subscriptions.tell_test(row)
     OutgoingDelivery.objects.filter(pk=delivery.pk).update(state="delivered")
     address = page(delivery, "redeliver")
     assert_answered_alike(*twice(admin_client, address, {}, at=page(delivery)))

@@ -22,7 +22,7 @@ from tests.factories import (
     form,
 )
 from tests.workflows.admin.staff import VIEW, page, staff, statements, text, told
-from workflows import services
+from workflows import editing
 from workflows.models import AuditEntry, PendingChange, Workflow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
@@ -61,7 +61,7 @@ class TestTheList:
                 workflow = WorkflowFactory()
                 drawn(workflow, form())
                 running.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
-                services.change_entity_context(
+                editing.change_entity_context(
                     [workflow], entity_name_type=kind, when="drained", by=UserFactory()
                 )
 
@@ -141,7 +141,7 @@ class TestOneChange:
     def test_a_workflow_that_was_deleted_is_named(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
-        services.withdraw(pending)
+        editing.withdraw(pending)
         extra = WorkflowFactory(title="Extra", entity_name_type=scenario.limitation)
         found = scenario.hold(scenario.caller, scenario.callee, extra).pending
         assert found is not None
@@ -186,7 +186,7 @@ class TestWithdraw:
         assert (entry.action, entry.refused, entry.code) == ("withdrawn", True, "settled")
 
     def test_one_that_is_gone(self, admin_client: Client, pending: PendingChange) -> None:
-        services.withdraw(pending)
+        editing.withdraw(pending)
         for name in ("withdraw", "try"):
             assert admin_client.post(page(pending, name)).status_code == 404
 
@@ -245,7 +245,7 @@ class TestWhereItHolds:
             assert "The type changes to “Policy Exception” once what runs has ended" in shown
             assert "ada asked for it on" in shown
             assert f'href="{page(pending)}"' in shown
-        services.withdraw(pending)
+        editing.withdraw(pending)
         assert "asked for it on" not in text(admin_client.get(page(scenario.caller)))
 
     def test_page_says_that_it_drains_but_not_who_asked_when_changes_may_not_be_viewed(

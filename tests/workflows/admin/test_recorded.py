@@ -15,8 +15,9 @@ from executions import services as running
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, RecordTypeFactory, WorkflowFactory
 from tests.workflows.admin.staff import TOGETHER, act, delete, page, settings_of
-from workflows import guards, locks
+from workflows import guards
 from workflows.admin.workflow import WorkflowAdmin
+from workflows.db import locks
 from workflows.models import AuditEntry, Workflow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]

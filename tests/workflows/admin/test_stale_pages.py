@@ -29,8 +29,8 @@ from tests.workflows.admin.forms import form_of
 from tests.workflows.admin.staff import VIEW, page, staff, text, told
 from workflows import guards
 from workflows.admin.base.edits import READ
+from workflows.editing import set_state
 from workflows.models import AuditEntry, FindingType, SavedFilter, Workflow
-from workflows.services import set_state
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 

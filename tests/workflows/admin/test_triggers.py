@@ -57,7 +57,7 @@ def test_details_without_meaning_are_told_and_shown(admin_client: Any) -> None:
 
 
 def test_the_example_signs_what_it_posts(admin_client: Any) -> None:
-    from executions.services.hooks import signature
+    from executions.webhooks.incoming import signature
 
     Secret.objects.create(name="HOOK", encrypted="")
     workflow = WorkflowFactory(trigger="webhook", trigger_data={"secret": "HOOK"})

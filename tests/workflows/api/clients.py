@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from tests.factories import user_with
-from workflows import prepared
+from workflows.db import prepared
 
 API = "/api/v1/"
 _numbers = itertools.count()

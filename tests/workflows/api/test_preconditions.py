@@ -20,7 +20,7 @@ from tests.factories import (
     line,
 )
 from tests.workflows.api.clients import Client, assert_problem
-from workflows.api.resources import EditableResource
+from workflows.api.base.resources import EditableResource
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)

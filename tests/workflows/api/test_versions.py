@@ -19,7 +19,7 @@ from tests.factories import (
 )
 from tests.workflows.api.clients import Client, assert_problem, statements
 from tests.workflows.test_loops import TRAP
-from workflows import services
+from workflows import editing
 from workflows.models import Version, Workflow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -202,7 +202,7 @@ def test_a_save_that_comes_between_the_look_and_the_lock(
     workflow = WorkflowFactory()
     path = f"workflows/{workflow.cuid}/1/"
     read = api.etag(path)
-    save_graph = services.save_graph
+    save_graph = editing.save_graph
     others: list[Any] = [line(form("theirs"))]
 
     def interrupted(*args: Any, **kwargs: Any) -> Any:
@@ -210,7 +210,7 @@ def test_a_save_that_comes_between_the_look_and_the_lock(
             save_graph(workflow, others.pop(), based_on=1)
         return save_graph(*args, **kwargs)
 
-    monkeypatch.setattr(services, "save_graph", interrupted)
+    monkeypatch.setattr(editing, "save_graph", interrupted)
     response = api.post(path, line(form("ours")), headers={"If-Match": read})
     assert_problem(response, 412, "precondition_failed")
 
@@ -218,7 +218,7 @@ def test_a_save_that_comes_between_the_look_and_the_lock(
 def test_a_change_of_context_stands_in_the_version(api: Client) -> None:
     workflow, kind = WorkflowFactory(), FindingTypeFactory()
     before = api.etag(f"workflows/{workflow.cuid}/1/")
-    services.change_entity_context([workflow], entity_name_type=kind)
+    editing.change_entity_context([workflow], entity_name_type=kind)
     response = api.get(f"workflows/{workflow.cuid}/1/")
     assert response.json()["entity_name_type"] == kind.cuid
     assert response["ETag"] != before

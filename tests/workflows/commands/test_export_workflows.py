@@ -11,7 +11,7 @@ from django.core.management import CommandError
 from tests.conftest import Scenario
 from tests.factories import RecordTypeFactory, WorkflowFactory, call, drawn, form, line
 from tests.workflows.files import changed_lines, data_of, exported, titled
-from workflows import services
+from workflows import editing
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
@@ -44,8 +44,8 @@ def test_without_a_name_all_that_are_not_retired(scenario: Scenario) -> None:
 
 
 def test_a_retired_caller_brings_its_callee_along(scenario: Scenario) -> None:
-    services.retire(scenario.caller)
-    services.retire(scenario.callee)
+    editing.retire(scenario.caller)
+    editing.retire(scenario.callee)
     assert titles(exported("Workflow 4")) == ["Workflow 3", "Workflow 4"]
 
 
@@ -79,10 +79,10 @@ class TestSmallDiffs:
 
     def test_a_node_that_is_moved(self, scenario: Scenario) -> None:
         source = line({**form(), "position": {"x": 1, "y": 2}}, call(scenario.callee))
-        services.save_graph(scenario.caller, source, based_on=1)
+        editing.save_graph(scenario.caller, source, based_on=1)
         before = exported()
         source["nodes"][1]["position"]["x"] = 5
-        services.save_graph(scenario.caller, source, based_on=1)
+        editing.save_graph(scenario.caller, source, based_on=1)
         assert changed_lines(before, exported()) == (1, 1)
 
     def test_a_field_that_is_required_no_more(self, scenario: Scenario) -> None:

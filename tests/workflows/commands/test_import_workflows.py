@@ -22,7 +22,7 @@ from tests.factories import (
 )
 from tests.test_dry_runs import everything
 from tests.workflows.files import Importing, data_of, exported, titled
-from workflows import services
+from workflows import editing
 from workflows.models import AuditEntry, FindingType, RecordType, Version, Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
@@ -66,7 +66,7 @@ def house(scenario: Scenario) -> Scenario:
     scenario.callee.save()
     old = WorkflowFactory(title="Old", entity_name_type=scenario.limitation)
     drawn(old, call(scenario.callee))
-    services.retire(old)
+    editing.retire(old)
     return scenario
 
 

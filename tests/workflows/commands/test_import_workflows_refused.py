@@ -15,7 +15,7 @@ from tests.factories import FindingTypeFactory, WorkflowFactory, drawn, form
 from tests.test_dry_runs import everything
 from tests.workflows.files import Importing, data_of, exported, titled
 from tests.workflows.test_loops import TRAP
-from workflows import services
+from workflows import editing
 from workflows.models import AuditEntry, Workflow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
@@ -340,10 +340,10 @@ class TestGuards:
         data = data_of(exported("Workflow 4"))
         data["workflows"].remove(titled(data, "Workflow 3"))
         drawn(scenario.caller, form())
-        services.retire(scenario.callee)
+        editing.retire(scenario.callee)
         said = refused(importing, data)
         assert "“Workflow 4”" in said and "is retired and cannot be called." in said
-        services.set_state(scenario.callee, "active")
+        editing.set_state(scenario.callee, "active")
         importing(data, "--apply")
         assert not importing.error
 
@@ -364,7 +364,7 @@ class TestGuards:
         other = WorkflowFactory(trigger="created", entity_name_type=scenario.limitation)
         said = refused(importing, data)
         assert "[trigger_taken]" in said and f"blocked by workflow {other.cuid}" in said
-        services.retire(other)
+        editing.retire(other)
         importing(data, "--apply")
         assert not importing.error
 

@@ -25,14 +25,14 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_lazy
 
-from workflows.admin.base.lists import ListAdmin
-from workflows.admin.base.once import done_at
-from workflows.admin.generics import ModelForm
-from workflows.admin.refused import RefusalList
-from workflows.admin.shown import admin_url
+from workflows.admin.base.formatting import admin_url
+from workflows.admin.base.generics import ModelForm
+from workflows.admin.base.list_filters import ListAdmin
+from workflows.admin.base.refusals import RefusalList
+from workflows.admin.base.submit_once import done_at
+from workflows.audit.audited_model import Audited, changed, save_columns
+from workflows.db.json_values import below, canonical
 from workflows.guards import MISSING, Stale, is_same, merge
-from workflows.jsontext import below, canonical
-from workflows.models.audited import Audited, changed, save_columns
 from workflows.refusals import Problem
 
 DB = "default"

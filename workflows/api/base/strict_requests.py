@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.utils.mediatypes import media_type_matches
 
-from workflows.jsontext import quoted
+from workflows.db.json_values import quoted
 
 FORMAT = str(api_settings.URL_FORMAT_OVERRIDE)
 

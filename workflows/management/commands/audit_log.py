@@ -10,10 +10,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.forms.models import model_to_dict
 
-from workflows import moments
-from workflows.jsontext import unstorable
+from workflows.db.json_values import unstorable
 from workflows.management.command import ExampleCommand
 from workflows.models import AuditEntry
+from workflows.values import moments
 
 
 class Command(ExampleCommand):

@@ -8,11 +8,11 @@ from typing import Any
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
-from workflows import services
-from workflows.locks import Contention
+from workflows import editing
+from workflows.db.locks import Contention
 from workflows.management.command import ExampleCommand
-from workflows.management.named import type_named, user_named, workflow_named
-from workflows.management.printing import refusal_data, refusal_lines
+from workflows.management.lookup import type_named, user_named, workflow_named
+from workflows.management.refusal_output import refusal_data, refusal_lines
 from workflows.models import FindingType, Workflow
 from workflows.refusals import Refusal
 
@@ -56,8 +56,8 @@ class Command(ExampleCommand):
         context: dict[str, Any] = {name: kind}
         told: dict[str, Any] = {"dry_run": options["dry_run"], "type": kind.cuid}
         try:
-            planned = services.impact(workflows, services.resolve_context(**context))
-            done = services.change_entity_context(
+            planned = editing.impact(workflows, editing.resolve_context(**context))
+            done = editing.change_entity_context(
                 workflows,
                 **context,
                 by=user,
@@ -97,7 +97,7 @@ class Command(ExampleCommand):
         workflows: list[Workflow],
         versions: list[tuple[Workflow, int]],
         kind: str,
-        done: services.ContextChanged,
+        done: editing.ContextChanged,
         dry_run: bool,
     ) -> None:
         if done.on_hold:

@@ -8,12 +8,12 @@ from typing import Any
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
+from workflows import files
 from workflows.guards import count
 from workflows.management.command import ExampleCommand
-from workflows.management.named import workflow_named
+from workflows.management.lookup import workflow_named
 from workflows.management.progress import at_work
 from workflows.models import Workflow
-from workflows.services import files
 
 
 class Command(ExampleCommand):

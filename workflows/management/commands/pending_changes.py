@@ -8,12 +8,12 @@ from typing import Any
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
-from workflows import services
-from workflows.jsontext import quoted, unstorable
-from workflows.locks import Contention
+from workflows import editing
+from workflows.db.json_values import quoted, unstorable
+from workflows.db.locks import Contention
 from workflows.management.command import ExampleCommand
-from workflows.management.named import user_named
-from workflows.management.printing import refusal_lines
+from workflows.management.lookup import user_named
+from workflows.management.refusal_output import refusal_lines
 from workflows.models import PendingChange
 from workflows.refusals import Refusal
 
@@ -68,7 +68,7 @@ class Command(ExampleCommand):
         told, title = _data(row), str(row)
         if not options["dry_run"]:
             try:
-                services.withdraw(row, by=user)
+                editing.withdraw(row, by=user)
             except Refusal as refusal:
                 raise CommandError("\n".join(refusal_lines(refusal))) from None
             except Contention as busy:

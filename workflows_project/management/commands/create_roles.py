@@ -10,7 +10,7 @@ from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
 from workflows.management.command import ExampleCommand
-from workflows_project import roles
+from workflows_project.auth import roles
 
 
 class Command(ExampleCommand):

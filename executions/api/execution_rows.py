@@ -1,0 +1,213 @@
+"""An execution as the API shows it, read in one statement.
+
+``serializers.ExecutionSerializer`` declares its shape. What it holds is put together here, for
+every start and every submit answers with it.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.auth import get_user_model
+
+from executions.api.unassigned_sql import TOO_FEW_CAN
+from executions.engine.manager import graph_of
+from executions.engine.store.reading import FROM_OPEN_STEPS, IS_OPEN
+from executions.models import Execution, may_view_entity
+from workflows.db import raw_rows
+from workflows.db.prepared import ON_POSTGRESQL, Statement
+from workflows.models import Version
+from workflows.refusals import Refusal
+
+USER = get_user_model()
+USER_ACTION = "user_action"
+
+
+def _listed(columns: str, rows: str) -> str:
+    """A subquery whose rows come as one JSON list, each of them a list of these columns."""
+    lists, row = (
+        ("json_agg", "json_build_array") if ON_POSTGRESQL else ("json_group_array", "json_array")
+    )
+    return f"(SELECT {lists}({row}({columns})) FROM ({rows}) r)"
+
+
+def _json(column: str) -> str:
+    return column if ON_POSTGRESQL else f"json({column})"
+
+
+def _if_asked(value: str) -> str:
+    return f"CASE WHEN s.assignees <> '' THEN {value} END"
+
+
+_VOTES = _listed(
+    "r.username, r.approves, r.notes, r.at",
+    "SELECT * FROM executions_vote v WHERE v.step_id = s.id ORDER BY v.id",
+)
+_ASKED = _listed(
+    "r.is_group, r.name",
+    f"SELECT c.is_group, COALESCE(g.name, u.{USER.USERNAME_FIELD}, c.name) AS name"
+    " FROM workflows_candidate c LEFT JOIN auth_group g ON g.id = c.group_id"
+    f" LEFT JOIN {USER._meta.db_table} u ON u.id = c.user_id"
+    " WHERE c.key = s.assignees ORDER BY c.id",
+)
+_DRAFT = "(SELECT d.data FROM executions_formdraft d WHERE d.step_id = s.id AND d.user_id = $2)"
+_STEPS = _listed(
+    "r.cuid, r.node_id, r.type, r.label, r.opened_at, r.due_at, r.overdue,"
+    f" {_json('r.notice')},"
+    f" {_json('r.own_draft')}, {_json('r.incident')}, {_json('r.votes')}, {_json('r.asked')},"
+    " r.unassigned",
+    f"SELECT s.*, {_VOTES} AS votes, {_DRAFT} AS own_draft, {_if_asked(_ASKED)} AS asked,"
+    f" {_if_asked(TOO_FEW_CAN)} AS unassigned FROM {FROM_OPEN_STEPS} WHERE s.execution_id = x.id"
+    f" AND {IS_OPEN} ORDER BY s.id",
+)
+_CHILDREN = _listed(
+    "r.cuid", "SELECT cuid FROM executions_execution c WHERE c.parent_id = x.id ORDER BY c.id DESC"
+)
+_PINS = _listed(
+    "r.cuid, r.number",
+    "SELECT w.cuid, v.number FROM executions_pin p"
+    " JOIN workflows_workflow w ON w.id = p.callee_id"
+    " JOIN workflows_version v ON v.id = p.version_id"
+    " WHERE p.root_id = COALESCE(x.root_id, x.id) ORDER BY p.id",
+)
+_COLUMNS = {
+    "cuid": "x.cuid",
+    "status": "x.status",
+    "workflow": "w.cuid",
+    "version": "v.number",
+    "parent": "parent.cuid",
+    "root": "root.cuid",
+    "stage": "x.stage",
+    "progress": "x.progress",
+    "message": "x.message",
+    "scheduled_for": "x.scheduled_for",
+    "started_at": "x.started_at",
+    "updated_at": "x.updated_at",
+    "ended_at": "x.ended_at",
+    "started_by": f"COALESCE(u.{USER.USERNAME_FIELD}, NULLIF(x.started_by_name, ''))",
+    "version_id": "v.id",
+    "checksum": "v.checksum",
+    "entity_cuid": "e.cuid",
+    "entity_title": "e.title",
+    "entity_name": "e.entity_name",
+    "entity_fields": "e.fields",
+    "children": _CHILDREN,
+    "pins": _PINS,
+    "open_steps": _STEPS,
+}
+_SHOWN = Statement(
+    f"SELECT {', '.join(_COLUMNS.values())} FROM executions_execution x"
+    " JOIN workflows_workflow w ON w.id = x.workflow_id"
+    " JOIN workflows_version v ON v.id = x.version_id"
+    " JOIN executions_entity e ON e.id = x.entity_id"
+    " LEFT JOIN executions_execution parent ON parent.id = x.parent_id"
+    " LEFT JOIN executions_execution root ON root.id = x.root_id"
+    f" LEFT JOIN {USER._meta.db_table} u ON u.id = x.started_by_id WHERE x.id = $1",
+    ("bigint", "bigint"),
+)
+
+
+def shown(execution: Execution, user: Any) -> dict[str, Any] | None:
+    """Return the execution as the API shows it to this user now; None when it is gone."""
+    rows = _SHOWN.execute([execution.pk, user.pk])
+    if not rows:
+        return None
+    row = dict(zip(_COLUMNS, rows[0], strict=True))
+    frozen = {"id": row["version_id"], "number": row["version"], "checksum": row["checksum"]}
+    version = raw_rows.stored(Version, frozen)
+    kind = row["entity_name"]
+    return {
+        "cuid": row["cuid"],
+        "status": row["status"],
+        "workflow": row["workflow"],
+        "version": row["version"],
+        "entity": {
+            "cuid": row["entity_cuid"],
+            "title": row["entity_title"],
+            "entity_name": row["entity_name"],
+            "fields": _parsed(row["entity_fields"]) if may_view_entity(user, kind) else None,
+        },
+        "parent": row["parent"],
+        "root": row["root"],
+        "stage": row["stage"],
+        "progress": row["progress"],
+        "message": row["message"],
+        "scheduled_for": _instant(row["scheduled_for"]),
+        "started_at": _instant(row["started_at"]),
+        "updated_at": _instant(row["updated_at"]),
+        "ended_at": _instant(row["ended_at"]),
+        "started_by": row["started_by"],
+        "children": [cuid for (cuid,) in _parsed(row["children"]) or []],
+        "pins": [
+            {"workflow": cuid, "version": number} for cuid, number in _parsed(row["pins"]) or []
+        ],
+        "open_steps": [_open_step(step, version) for step in _parsed(row["open_steps"]) or []],
+    }
+
+
+def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
+    cuid, node, kind, label, opened_at, due_at, overdue, notice, draft, incident = values[:10]
+    votes, asked, unassigned = values[10:]
+    return {
+        "step": cuid,
+        "node": node,
+        "type": kind,
+        "label": label,
+        "since": _instant(opened_at),
+        "due": _instant(due_at),
+        "overdue": bool(overdue),
+        "assignees": {
+            "groups": [name for is_group, name in asked or [] if is_group],
+            "users": [name for is_group, name in asked or [] if not is_group],
+        },
+        "unassigned": bool(unassigned) and incident is None,
+        "notice": notice
+        and {
+            "state": notice["state"],
+            "at": _instant(notice["at"]),
+            **{name: notice.get(name) for name in ("to", "subject", "code", "detail")},
+        },
+        "form": _form(version, node) if kind == USER_ACTION else None,
+        "draft": draft,
+        "votes": [
+            {"user": user, "approves": bool(approves), "notes": notes, "at": _instant(at)}
+            for user, approves, notes, at in votes or []
+        ],
+        "incident": incident
+        and {
+            "code": incident["code"],
+            "detail": incident["detail"],
+            "at": _instant(incident["at"]),
+            "attempt": incident.get("attempt", 1),
+        },
+    }
+
+
+def _form(version: Version, node_id: str) -> dict[str, Any] | None:
+    """What a user action asks for, as it was when the execution started."""
+    try:
+        node = graph_of(version).node(node_id)
+    except (Refusal, KeyError):
+        # A damaged version is a finding of check_integrity; its execution is shown.
+        return None
+    return {
+        "title": node.data.get("title") or node.label,
+        "button_label": node.data.get("button_label") or "Submit",
+        "fields": node.data.get("fields", []),
+    }
+
+
+def _parsed(value: Any) -> Any:
+    # A column of text, or what the driver has parsed already.
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _instant(value: datetime | str | None) -> str | None:
+    if value is None:
+        return None
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Reading what an advance needs, and writing what it changed."""

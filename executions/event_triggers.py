@@ -1,0 +1,211 @@
+"""The database tells subscriptions by itself: triggers that write a delivery for each event.
+
+They act in the transaction of what they tell of, whoever makes it, raw SQL too, and cost one look
+at an index where nobody listens. What happens to one execution happens under its lock, so that the
+ids of its deliveries rise with its events.
+"""
+
+from __future__ import annotations
+
+from workflows.db.write_once import Told, tell
+
+_NEEDS = ("executions_subscription", "executions_outgoingdelivery")
+_ANYBODY = "EXISTS (SELECT 1 FROM executions_subscription WHERE state = 'active')"
+_OBJECT = {"sqlite": "json_object", "postgresql": "jsonb_build_object"}
+_NEW_ROW = {
+    # Whole seconds, so that what is due now is not due in the next millisecond.
+    "sqlite": "'c' || lower(hex(randomblob(12))), s.id, e.event, {data},"
+    " strftime('%Y-%m-%d %H:%M:%f', 'now'), 'waiting', strftime('%Y-%m-%d %H:%M:%S', 'now'), 0, 0",
+    "postgresql": "'c' || left(replace(gen_random_uuid()::text, '-', ''), 24), s.id, e.event,"
+    " {data}, clock_timestamp(), 'waiting', clock_timestamp(), 0, 0",
+}
+_LISTENS = {
+    "sqlite": "e.event IN (SELECT value FROM json_each(s.events))",
+    "postgresql": "s.events @> to_jsonb(e.event)",
+}
+
+
+def _insert(
+    vendor: str, *, events: str, data: str, joins: str, workflow: str, types: str, order: str
+) -> str:
+    """A delivery for each of ``events`` (rows with ``event``) and whoever listens to it."""
+    row = _NEW_ROW[vendor].format(data=f"{_OBJECT[vendor]}({data})")
+    return (
+        "INSERT INTO executions_outgoingdelivery"
+        " (cuid, subscription_id, event, data, at, state, due_at, attempt, fence)"
+        f" SELECT {row} FROM executions_subscription s CROSS JOIN ({events}) e {joins}"
+        f" WHERE s.state = 'active' AND {_LISTENS[vendor]}"
+        f" AND (s.workflow_id IS NULL OR s.workflow_id = {workflow})"
+        f" AND (s.entity_name_type_id IS NULL OR s.entity_name_type_id IN ({types}))"
+        f" ORDER BY {order}"
+    )
+
+
+def _told(
+    name: str, table: str, event: str, *, sqlite: str, postgresql: str, when: dict[str, str]
+) -> None:
+    """``event`` (INSERT, or UPDATE OF …) on this table runs these, where ``when`` holds."""
+    on_sqlite = " AND ".join(filter(None, (when.get("sqlite"), _ANYBODY)))
+    on_postgresql = f" WHEN ({when['postgresql']})" if "postgresql" in when else ""
+    tell(
+        Told(
+            name,
+            table,
+            _NEEDS,
+            sqlite=(
+                f"CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW"
+                f" WHEN {on_sqlite} BEGIN {sqlite}; END",
+            ),
+            postgresql=(
+                f"""
+                CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                    IF {_ANYBODY} THEN
+                        {postgresql};
+                    END IF;
+                    RETURN NULL;
+                END $$
+                """,
+                f"CREATE OR REPLACE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW"
+                f"{on_postgresql} EXECUTE FUNCTION {name}()",
+            ),
+        )
+    )
+
+
+def _execution(vendor: str, *, is_new: bool) -> str:
+    begins = "NEW.status IN ('active', 'waiting', 'completed', 'failed')"
+    if not is_new:
+        begins += " AND OLD.status = 'scheduled'"
+    return _insert(
+        vendor,
+        events=f"SELECT 1 AS place, CASE WHEN {begins} THEN 'execution.started' END AS event"
+        " UNION ALL SELECT 2, CASE WHEN NEW.status IN ('waiting', 'completed', 'failed',"
+        " 'cancelled') THEN 'execution.' || NEW.status END",
+        data="'execution', NEW.cuid, 'status', NEW.status, 'workflow', w.cuid,"
+        " 'version', v.number, 'entity', n.cuid, 'root', root.cuid, 'parent', parent.cuid",
+        joins="JOIN workflows_workflow w ON w.id = NEW.workflow_id"
+        " JOIN workflows_version v ON v.id = NEW.version_id"
+        " JOIN executions_entity n ON n.id = NEW.entity_id"
+        " LEFT JOIN executions_execution root ON root.id = NEW.root_id"
+        " LEFT JOIN executions_execution parent ON parent.id = NEW.parent_id",
+        workflow="NEW.workflow_id",
+        types="n.entity_name_type_id",
+        order="e.place, s.id",
+    )
+
+
+_told(
+    "executions_execution_begun",
+    "executions_execution",
+    "INSERT",
+    sqlite=_execution("sqlite", is_new=True),
+    postgresql=_execution("postgresql", is_new=True),
+    when={},
+)
+_told(
+    "executions_execution_went_on",
+    "executions_execution",
+    "UPDATE OF status",
+    sqlite=_execution("sqlite", is_new=False),
+    postgresql=_execution("postgresql", is_new=False),
+    when=dict.fromkeys(("sqlite", "postgresql"), "OLD.status <> NEW.status"),
+)
+
+# Changes of what workflows work on
+
+_CONTEXT = ("entity_name", "entity_name_type_id", "primary_record_type_id")
+
+
+def _cuid(of: str, pk: str) -> str:
+    return f"(SELECT t.cuid FROM workflows_{of} t WHERE t.id = {pk})"
+
+
+def _context(vendor: str, row: str) -> str:
+    return (
+        f"{_OBJECT[vendor]}('entity_name', {row}.entity_name,"
+        f" 'entity_name_type', {_cuid('findingtype', f'{row}.entity_name_type_id')},"
+        f" 'primary_record_type_id', {_cuid('recordtype', f'{row}.primary_record_type_id')})"
+    )
+
+
+def _applied(vendor: str) -> str:
+    return _insert(
+        vendor,
+        events="SELECT 'change.applied' AS event",
+        data=f"'workflow', NEW.cuid, 'from', {_context(vendor, 'OLD')},"
+        f" 'to', {_context(vendor, 'NEW')}",
+        joins="",
+        workflow="NEW.id",
+        types="OLD.entity_name_type_id, NEW.entity_name_type_id",
+        order="s.id",
+    )
+
+
+_told(
+    "executions_change_applied",
+    "workflows_workflow",
+    f"UPDATE OF {', '.join(_CONTEXT)}",
+    sqlite=_applied("sqlite"),
+    postgresql=_applied("postgresql"),
+    when={
+        "sqlite": "(" + " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in _CONTEXT) + ")",
+        "postgresql": f"({', '.join(f'OLD.{name}' for name in _CONTEXT)}) IS DISTINCT FROM"
+        f" ({', '.join(f'NEW.{name}' for name in _CONTEXT)})",
+    },
+)
+
+
+def _refused(vendor: str) -> str:
+    """The audit log has every refusal: of a workflow, or of all that a change on hold names."""
+
+    def wanted(name: str, now: str) -> str:
+        if vendor == "sqlite":
+            given = f"json_type(NEW.after, '$.{name}') IS NOT NULL"
+            return f"CASE WHEN {given} THEN json_extract(NEW.after, '$.{name}') ELSE {now} END"
+        return f"CASE WHEN jsonb_exists(NEW.after, '{name}') THEN NEW.after ->> '{name}'" + (
+            f" ELSE {now} END"
+        )
+
+    finding_type = wanted("entity_name_type", _cuid("findingtype", "w.entity_name_type_id"))
+    record_type = wanted("primary_record_type", _cuid("recordtype", "w.primary_record_type_id"))
+    held = {
+        "sqlite": "SELECT value FROM json_each(NEW.after, '$.workflows')",
+        "postgresql": "SELECT jsonb_array_elements_text(NEW.after -> 'workflows')",
+    }[vendor]
+    return _insert(
+        vendor,
+        events="SELECT 'change.refused' AS event",
+        data="'workflow', w.cuid, 'code', CASE WHEN NEW.refused THEN NEW.code ELSE"
+        " (SELECT p.code FROM workflows_pendingchange p WHERE p.cuid = NEW.cuid) END,"
+        f" 'from', {_context(vendor, 'w')}, 'to', {_OBJECT[vendor]}("
+        f"'entity_name', {wanted('entity_name', 'w.entity_name')},"
+        f" 'entity_name_type', {finding_type}, 'primary_record_type_id', {record_type})",
+        joins="JOIN workflows_workflow w ON CASE WHEN NEW.refused THEN w.cuid = NEW.cuid"
+        f" ELSE w.cuid IN ({held}) END",
+        workflow="w.id",
+        types="w.entity_name_type_id,"
+        f" (SELECT t.id FROM workflows_findingtype t WHERE t.cuid = {finding_type})",
+        order="w.id, s.id",
+    )
+
+
+_NAMES = ("entity_name", "entity_name_type", "primary_record_type")
+_SETTLED = "(NEW.kind = 'pending change' AND NEW.action = 'not_applied')"
+_CHANGED = "NEW.refused AND NEW.kind = 'workflow' AND NEW.action = 'changed'"
+
+_told(
+    "executions_change_refused",
+    "workflows_auditentry",
+    "INSERT",
+    sqlite=_refused("sqlite"),
+    postgresql=_refused("postgresql"),
+    when={
+        "sqlite": f"({_SETTLED} OR ({_CHANGED} AND ("
+        + " OR ".join(f"json_type(NEW.after, '$.{name}') IS NOT NULL" for name in _NAMES)
+        + ")))",
+        "postgresql": f"{_SETTLED} OR ({_CHANGED} AND ("
+        + " OR ".join(f"jsonb_exists(NEW.after, '{name}')" for name in _NAMES)
+        + "))",
+    },
+)

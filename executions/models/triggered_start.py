@@ -1,0 +1,87 @@
+"""What has set a workflow off: starts that are due, and deliveries that have started one."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from executions.models.entity import Entity
+from executions.models.execution import Execution
+from workflows.db.cuid import LENGTH
+from workflows.models import Workflow
+from workflows.models.account_names import account_name, name_of
+
+
+class TriggeredStart(models.Model):
+    """A start that an edit of an entity has set off, written in the transaction of the edit.
+
+    It is served right after the commit, or by whoever comes back to what is due; one that is
+    done, or refused, is deleted. The workflow has no key in the database: the edit of an entity
+    neither locks it nor waits for its editors, and it may be gone when the start is due.
+    """
+
+    workflow = models.ForeignKey(
+        Workflow, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
+    entity = models.ForeignKey(Entity, models.CASCADE, related_name="+")
+    trigger = models.CharField(max_length=32)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    asked_by_name = account_name()
+    due_at = models.DateTimeField(db_index=True)
+    attempt = models.PositiveIntegerField(default=0)
+
+    objects = models.Manager()
+
+    class Meta:
+        ordering: ClassVar = ["due_at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.trigger}: workflow {self.workflow_id} on {self.entity}"
+
+    @property
+    def asker(self) -> str:
+        """The name of the account that asked for it; it outlives the account."""
+        return name_of(self, "asked_by")
+
+
+class Delivery(models.Model):
+    """A POST to a workflow's webhook that has started an execution.
+
+    The same id delivered again finds the execution. The row stays when the execution is deleted:
+    the sender may not have received the answer, and would start the workflow a second time.
+    """
+
+    workflow = models.ForeignKey(
+        Workflow, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
+    delivery = models.CharField(max_length=128)
+    execution = models.OneToOneField(Execution, models.SET_NULL, null=True, related_name="+")
+    execution_cuid = models.CharField(max_length=LENGTH, default="", db_default="")
+    entity_cuid = models.CharField(max_length=LENGTH, default="", db_default="")
+    at = models.DateTimeField(default=timezone.now, db_default=Now())
+
+    objects = models.Manager()
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+        verbose_name_plural = "deliveries"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["workflow", "delivery"], name="executions_delivery_once"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["at"], condition=Q(execution=None), name="executions_delivery_left"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.delivery

@@ -1,0 +1,72 @@
+"""Triggers that note when those who may vote have changed, whoever changes them, raw SQL too.
+
+An account is activated or deactivated, joins or leaves a group, or is granted or loses a
+permission, alone or with a group, or a candidate loses its account.
+The background then counts the open votes again (``services.count_votes_again``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+
+from workflows.db.write_once import Told, tell
+
+_NOTE = "INSERT INTO executions_peoplechange (at) VALUES (CURRENT_TIMESTAMP)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One event on the rows of a table; ``when`` is its condition.
+
+    By row, not by statement: a statement that finds no row changes nothing.
+    """
+
+    name: str
+    table: str
+    event: str
+    when: str = ""
+
+    def declare(self) -> None:
+        name, on = f"executions_{self.name}", f"AFTER {self.event} ON {self.table}"
+        condition = f" WHEN ({self.when})" if self.when else ""
+        tell(
+            Told(
+                name,
+                self.table,
+                ("executions_peoplechange",),
+                sqlite=(f"CREATE TRIGGER {name} {on} FOR EACH ROW{condition} BEGIN {_NOTE}; END",),
+                postgresql=(
+                    f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql"
+                    f" AS $$ BEGIN {_NOTE}; RETURN NULL; END $$",
+                    f"CREATE OR REPLACE TRIGGER {name} {on} FOR EACH ROW{condition}"
+                    f" EXECUTE FUNCTION {name}()",
+                ),
+            )
+        )
+
+
+def declare() -> None:
+    """Declare the triggers; they are installed along with the write-once triggers."""
+    user = get_user_model()
+    groups: Any = user._meta.get_field("groups")
+    members = groups.remote_field.through._meta.db_table
+    permissions: Any = user._meta.get_field("user_permissions")
+    granted = permissions.remote_field.through._meta.db_table
+    by_group = Group.permissions.through._meta.db_table
+    active = "OLD.is_active <> NEW.is_active OR OLD.is_superuser <> NEW.is_superuser"
+    for change in (
+        _Change("user_activity", user._meta.db_table, "UPDATE OF is_active, is_superuser", active),
+        _Change("permission_granted", granted, "INSERT"),
+        _Change("permission_taken", granted, "DELETE"),
+        _Change("group_permission_granted", by_group, "INSERT"),
+        _Change("group_permission_taken", by_group, "DELETE"),
+        _Change("member_joins", members, "INSERT"),
+        _Change("member_leaves", members, "DELETE"),
+        _Change("candidate_changes", "workflows_candidate", "UPDATE OF group_id, user_id"),
+        _Change("candidate_goes", "workflows_candidate", "DELETE"),
+    ):
+        change.declare()

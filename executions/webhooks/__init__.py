@@ -1,0 +1,1 @@
+"""Outgoing webhooks, and signed requests that arrive."""

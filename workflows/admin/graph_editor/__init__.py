@@ -1,0 +1,1 @@
+"""The pages that edit a graph: as a picture and as JSON."""

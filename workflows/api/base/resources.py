@@ -1,0 +1,250 @@
+"""What the resources of the API share: addressed by cuid, ordered for pages, guarded by ETags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.utils.http import parse_etags
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, status
+from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.filters import OrderingFilter, SearchFilter
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from workflows.api.base import sparse_fields
+from workflows.api.base.edit_options import DRY_RUN, MADE_ONCE, edit
+from workflows.api.base.strict_fields import StrictJSONParser
+from workflows.api.base.strict_requests import refuse_other_media, refuse_parameters
+from workflows.db import locks
+from workflows.db.cuid import LENGTH
+from workflows.db.json_values import checksum, quoted, unstorable
+
+DB = "default"
+
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    location=OpenApiParameter.HEADER,
+    description="The ETag of what the change is based on, or *.",
+    required=True,
+)
+MAY_IF_MATCH = OpenApiParameter(
+    "If-Match",
+    location=OpenApiParameter.HEADER,
+    description="The ETag of what the change is based on.",
+)
+
+
+class PreconditionRequired(APIException):
+    """The change must say what it is based on."""
+
+    status_code = 428
+    default_code = "precondition_required"
+    default_detail = "Send If-Match with the ETag that a GET answered."
+
+
+class PreconditionFailed(APIException):
+    """What the change is based on is not there any more."""
+
+    status_code = 412
+    default_code = "precondition_failed"
+    default_detail = "This has changed since it was read; read it again and repeat the change."
+
+
+def check_precondition(request: Request, etag: str, *, required: bool = False) -> None:
+    """Compare the request's ``If-Match`` with what is there now.
+
+    Raises:
+        PreconditionRequired: there is no such header, and there has to be one.
+        PreconditionFailed: it names something else.
+    """
+    header = request.headers.get("If-Match")
+    if header is None:
+        if required:
+            raise PreconditionRequired
+        return
+    accepted = parse_etags(header)
+    if "*" not in accepted and etag not in accepted:
+        raise PreconditionFailed
+
+
+class StrictOrdering(OrderingFilter):
+    """Refuses names that it cannot order by."""
+
+    def remove_invalid_fields(
+        self, queryset: QuerySet[Any], fields: Any, view: Any, request: Request
+    ) -> list[str]:
+        """Refuse what is invalid rather than remove it."""
+        valid = super().remove_invalid_fields(queryset, fields, view, request)
+        if wrong := [name for name in fields if name not in valid]:
+            known = ", ".join(view.ordering_fields)
+            detail = f"Cannot order by {quoted(wrong[0])}, only by: {known}."
+            raise ValidationError({self.ordering_param: [detail]})
+        return list(valid)
+
+
+class Search(SearchFilter):
+    """Finds a row by its cuid before titles are read for it.
+
+    A model that is searched in a way of its own has it as ``matching`` of its rows.
+    """
+
+    def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
+        """Return what is found."""
+        terms = self.get_search_terms(request)
+        if hasattr(queryset, "matching"):
+            return queryset.matching(terms)
+        if "=cuid" in (self.get_search_fields(view, request) or ()) and len(terms) == 1:
+            found = queryset.model._default_manager.filter(cuid=terms[0])
+            if len(terms[0]) == LENGTH and found.exists():
+                return queryset.filter(cuid=terms[0])
+        return super().filter_queryset(request, queryset, view)
+
+
+def find(rows: QuerySet[Any], cuid: str) -> Any:
+    """Return the row with this cuid. Raises ``NotFound``, which names it."""
+    row = None if unstorable(cuid) else rows.filter(cuid=cuid).first()
+    if row is None:
+        raise NotFound(f"No {rows.model._meta.verbose_name} has the cuid {quoted(cuid)}.")
+    return row
+
+
+class Resource(GenericViewSet[Any]):
+    """Rows of a model, each at its cuid."""
+
+    needs: str | tuple[str, ...] | None = None
+    """The permissions that the request needs, where it is not the model's own."""
+    throttle_scope: str | None = None
+    """What its requests are counted as, where it is not reading and writing."""
+    lists: bool = False
+    """Whether an action answers rows page by page, as ``list`` does."""
+    pointer_names: ClassVar[Mapping[str, str]] = {}
+    """What the names of the model's fields are in the representation, where they differ."""
+
+    lookup_field = "cuid"
+    lookup_value_regex = "[^/]+"
+    parser_classes = [StrictJSONParser]
+    filter_backends = [DjangoFilterBackend, Search, StrictOrdering]
+
+    def get_object(self) -> Any:
+        """Return the row that the URL names; the filters of the list do not apply to it."""
+        row = find(self.get_queryset(), self.kwargs["cuid"])
+        self.check_object_permissions(self.request, row)
+        return row
+
+    def query_parameters(self) -> tuple[str, ...] | None:
+        """Return the names of the query parameters that the request may have.
+
+        None for a list, which knows its filters itself (``Pages``), and for no action at all.
+        """
+        if self.action is None or self.action == "list" or self.lists:
+            return None
+        if self.action == "retrieve":
+            return (sparse_fields.NAME,)
+        return getattr(getattr(self, self.action, None), "query_parameters", ())
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check what the request asks for before a row is read.
+
+        Raises:
+            ValidationError: a query parameter is unknown or repeated.
+            UnsupportedMediaType: an unsafe request is not JSON.
+        """
+        super().initial(request, *args, **kwargs)
+        if (known := self.query_parameters()) is not None:
+            refuse_parameters(request, known)
+        refuse_other_media(request)
+        if self.action == "retrieve":
+            self.names = sparse_fields.asked(request, self.get_serializer)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Answer of a row what is asked for; its ETag is that of the whole."""
+        names = getattr(self, "names", None)
+        if names is not None and response.status_code == status.HTTP_200_OK:
+            response.data = sparse_fields.cut(response.data, names)
+        return super().finalize_response(request, response, *args, **kwargs)
+
+
+class EditableResource(mixins.ListModelMixin, Resource):
+    """Rows that are created, changed and deleted; changes say what they are based on.
+
+    Each write is one transaction, and ``If-Match`` is compared inside it with the row locked.
+    """
+
+    def etag(self, row: Model) -> str:
+        """Return the ETag of a row: over what an edit could change, nothing else."""
+        serializer: Any = self.get_serializer(row)
+        shown = serializer.data
+        editable = [name for name, field in serializer.fields.items() if not field.read_only]
+        return f'"{checksum({name: shown[name] for name in editable})}"'
+
+    def answer(self, row: Model, status_code: int = status.HTTP_200_OK) -> Response:
+        """Return the representation of a row with its ETag."""
+        data = self.get_serializer(row).data
+        return Response(data, status_code, headers={"ETag": self.etag(row)})
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Answer one row."""
+        return self.answer(self.get_object())
+
+    @extend_schema(parameters=MADE_ONCE)
+    @edit
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Create a row."""
+        return self._create(request.data)
+
+    @locks.retrying
+    def _create(self, data: Any) -> Response:
+        with transaction.atomic():
+            serializer = self.get_serializer(data=data)
+            serializer.is_valid(raise_exception=True)
+            row = serializer.save()
+            return self.answer(self.get_queryset().get(pk=row.pk), status.HTTP_201_CREATED)
+
+    @extend_schema(parameters=[IF_MATCH, DRY_RUN])
+    @edit
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Replace a row."""
+        return self._update(request.data, partial=False)
+
+    @extend_schema(parameters=[IF_MATCH, DRY_RUN])
+    @edit
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Change some of a row."""
+        return self._update(request.data, partial=True)
+
+    @locks.retrying
+    def _update(self, data: Any, *, partial: bool) -> Response:
+        with transaction.atomic():
+            row = self._locked()
+            check_precondition(self.request, self.etag(row), required=True)
+            serializer = self.get_serializer(row, data=data, partial=partial)
+            serializer.is_valid(raise_exception=True)
+            serializer.save()
+            return self.answer(self.get_object())
+
+    @extend_schema(parameters=[MAY_IF_MATCH, DRY_RUN])
+    @edit
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Delete a row."""
+        return self._destroy()
+
+    @locks.retrying
+    def _destroy(self) -> Response:
+        with transaction.atomic():
+            row = self._locked()
+            check_precondition(self.request, self.etag(row))
+            row.delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _locked(self) -> Any:
+        """Lock the row, then read it."""
+        locks.limit_wait(DB)
+        rows = self.get_queryset().model._default_manager.select_for_update(no_key=True)
+        find(rows, self.kwargs["cuid"])
+        return self.get_object()

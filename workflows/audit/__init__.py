@@ -1,0 +1,1 @@
+"""The audit log and the models that write to it."""

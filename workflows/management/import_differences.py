@@ -1,0 +1,136 @@
+"""How a command tells what an import does: as lines like those of a diff, or as data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from workflows import files
+from workflows.files import Item, Plan
+from workflows.graph.changes import ADDED, CHANGED, REMOVED, FieldChange, objects
+from workflows.guards import count
+
+LONGEST = 120
+SIGNS = {ADDED: "+", REMOVED: "-", CHANGED: "~"}
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """What is created (+), changed (~, with what of it) and stays, then what is to be noted."""
+    for kind in plan.types:
+        yield f"+ {kind.noun} “{kind.name}” ({kind.cuid})"
+    titles = {item.cuid: item.title for item in plan.items}
+    for item in plan.items:
+        if item.status == files.CREATED:
+            yield f"+ workflow “{item.title}” ({item.cuid}): {_described(item)}"
+        elif item.status == files.CHANGED:
+            version = f", version {item.version}" if item.version else ""
+            yield f"~ workflow “{item.title}” ({item.cuid}){version}"
+            yield from (f"    {line}" for line in _changes(item, titles))
+    if unchanged := plan.of_status(files.UNCHANGED):
+        yield f"= {count(len(unchanged), 'workflow')} unchanged"
+    yield from (f"note: {note}" for note in plan.notes)
+
+
+def plan_data(plan: Plan) -> dict[str, Any]:
+    """The same as data, for ``--json``."""
+    return {
+        "types": [{"noun": kind.noun, "cuid": kind.cuid, "name": kind.name} for kind in plan.types],
+        "workflows": [_item_data(item) for item in plan.items],
+        "notes": plan.notes,
+    }
+
+
+def _described(item: Item) -> str:
+    entry = item.entry
+    nodes, edges = (len(item.source[key]) for key in ("nodes", "edges"))
+    trigger = "" if entry.trigger == "manual" else f", trigger {entry.trigger}"
+    return (
+        f"{entry.state}, {item.kind.noun} “{item.kind.name}”{trigger}, "
+        f"{count(nodes, 'node')}, {count(edges, 'edge')}"
+    )
+
+
+def _changes(item: Item, titles: Mapping[str, str]) -> Iterator[str]:
+    for change in item.settings:
+        yield f"{change.path}: {_short(change.before)} → {_short(change.after)}"
+    if item.changes_type and item.stored:
+        noun, cuid = item.stored.type_key
+        yield (
+            f"{noun} “{item.stored.type_name}” ({cuid}) → {item.kind.noun} “{item.kind.name}” "
+            f"({item.kind.cuid})"
+        )
+    if not item.redrawn:
+        return
+    found = item.graph
+    if item.rearranged:
+        yield "~ where nodes and edges stand, or their order"
+    types = {
+        str(node.get("id")): node.get("type")
+        for source in (item.stored.source if item.stored else {}, item.source)
+        for node in objects(source, "nodes")
+    }
+    for node, what in found.nodes.items():
+        yield f"{SIGNS[what]} node {node} ({types.get(node)})"
+        for change in found.fields.get(node, []):
+            yield f"    {_field(change, titles)}"
+    for (source, target, handle), what in found.edges.items():
+        yield f"{SIGNS[what]} edge {source} → {target}" + (f" by {handle}" if handle else "")
+
+
+def _field(change: FieldChange, titles: Mapping[str, str]) -> str:
+    def shown(value: Any) -> str:
+        is_call = change.path == "data.workflow" and value in titles
+        return f"“{titles[value]}” ({value})" if is_call else _short(value)
+
+    if change.kind == ADDED:
+        return f"{change.path}: + {shown(change.after)}"
+    if change.kind == REMOVED:
+        return f"{change.path}: - {shown(change.before)}"
+    return f"{change.path}: {shown(change.before)} → {shown(change.after)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _item_data(item: Item) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "cuid": item.cuid,
+        "title": item.title,
+        "status": item.status,
+        "version": item.version,
+    }
+    if item.status != files.CHANGED or item.stored is None:
+        return data
+    data["settings"] = {
+        change.path: {"before": change.before, "after": change.after} for change in item.settings
+    }
+    data["type"] = (
+        {"before": item.stored.type_key[1], "after": item.kind.cuid} if item.changes_type else None
+    )
+    data["graph"] = None
+    if item.redrawn:
+        found = item.graph
+        data["graph"] = {
+            "rearranged": item.rearranged,
+            "nodes": found.nodes,
+            "edges": [
+                {"source": source, "target": target, "sourceHandle": handle, "change": what}
+                for (source, target, handle), what in found.edges.items()
+            ],
+            "fields": {
+                node: [
+                    {
+                        "path": row.path,
+                        "change": row.kind,
+                        "before": row.before,
+                        "after": row.after,
+                    }
+                    for row in rows
+                ]
+                for node, rows in found.fields.items()
+            },
+        }
+    return data

@@ -1,0 +1,115 @@
+"""Records with a name that nobody takes for another one's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from workflows import guards
+from workflows.audit.audited_model import Audited, AuditedManager, AuditedQuerySet
+from workflows.values import names
+
+
+class NameKeyField(models.CharField):  # type: ignore[type-arg]
+    """The key of the row's ``name``; null on rows that were there before with names alike."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        settled = {"max_length": names.LENGTH, "null": True, "editable": False}
+        super().__init__(**{**kwargs, **settled})
+
+    def deconstruct(self) -> Any:
+        """Stand in migrations as a plain text: they import nothing of the application."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
+
+    def pre_save(self, model_instance: Any, add: bool) -> Any:
+        """Return the key; bulk statements come by here alone."""
+        if add and getattr(model_instance, self.attname) is None:
+            setattr(model_instance, self.attname, names.key(model_instance.name))
+        return super().pre_save(model_instance, add)
+
+
+def settle_name(row: Any, others: models.QuerySet[Any]) -> None:
+    """Give a row the key of its name. A name that it has already stays as it is.
+
+    Raises ``guards.NameInUse`` and ``guards.NameUnseen``.
+    """
+    stored = others.filter(pk=row.pk).first() if row.pk else None
+    if stored is not None and stored.name == row.name:
+        row.name_key = stored.name_key
+        return
+    guards.refuse_name(row.name, others.exclude(pk=row.pk))
+    row.name_key = names.key(row.name)
+
+
+class NamedQuerySet(AuditedQuerySet):
+    """Rows whose bulk statements keep names apart too."""
+
+    def update(self, **kwargs: Any) -> int:
+        """Update. Raises ``guards.NameInUse`` and ``guards.NameUnseen``."""
+        name = kwargs.get("name")
+        if isinstance(name, str):
+            others = self.model._base_manager.using(self.db).exclude(pk__in=self.values("pk"))
+            guards.refuse_name(name, others)
+            kwargs["name_key"] = names.key(name)
+        return super().update(**kwargs)
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def bulk_update(self, objs: Iterable[Any], fields: Any, batch_size: Any = None) -> int:
+        """Update. Raises ``guards.NameInUse`` and ``guards.NameUnseen``."""
+        rows = list(objs)
+        if "name" in fields:
+            for row in rows:
+                settle_name(row, self.model._base_manager.using(self.db))
+            fields = [*fields, "name_key"]
+        return super().bulk_update(rows, fields, batch_size)
+
+    bulk_update.alters_data = True  # type: ignore[attr-defined]
+
+
+class NamedManager(AuditedManager):
+    """Every statement is a ``NamedQuerySet``'s."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        """Return all rows."""
+        return NamedQuerySet(self.model, using=self._db)
+
+
+class Named(Audited):
+    """A record with a unique ``name``; its ``objects`` are a ``NamedManager``."""
+
+    name: Any
+    name_key = NameKeyField()
+
+    class Meta:
+        abstract = True
+
+    def clean(self) -> None:
+        """Raises a ``ValidationError`` with the guard's refusal on the name."""
+        with self._explaining():
+            super().clean()
+            try:
+                settle_name(self, type(self)._base_manager.using(self._state.db))
+            except (guards.NameInUse, guards.NameUnseen) as refusal:
+                raise ValidationError({"name": refusal}) from None
+
+    def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
+        written = kwargs.get("update_fields")
+        if written is None or "name" in written:
+            settle_name(self, type(self)._base_manager.using(database))
+            if written is not None:
+                kwargs["update_fields"] = {*written, "name_key"}
+        super()._write(database, *args, **kwargs)
+
+
+def unique_name_key(*scope: str) -> models.UniqueConstraint:
+    """Return the constraint that no two names are alike, within what ``scope`` names."""
+    return models.UniqueConstraint(
+        fields=[*scope, "name_key"],
+        condition=models.Q(name_key__isnull=False),
+        name="%(app_label)s_%(class)s_name",
+    )

@@ -1,0 +1,1 @@
+"""Values without a domain: missing values, moments, durations, names and CSV cells."""

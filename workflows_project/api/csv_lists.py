@@ -1,0 +1,78 @@
+"""Lists as CSV (RFC 4180): all the rows that a filter leaves, streamed, whatever their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from rest_framework.exceptions import NotAcceptable
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.serializers import Serializer
+
+from workflows.values import csv_cells
+
+
+class CSVRenderer(BaseRenderer):
+    """Chosen for lists alone, which write it themselves."""
+
+    media_type = "text/csv"
+    format = "csv"
+    charset = "utf-8"
+
+    def render(self, data: Any, media_type: Any = None, context: Any = None) -> Any:
+        """Nothing else is answered as CSV."""
+        raise NotAcceptable
+
+
+class Negotiation(DefaultContentNegotiation):
+    """Lists can be had as CSV too."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        """Return the renderer and its media type. Raises ``NotAcceptable``."""
+        view = request.parser_context["view"]
+        is_read = request.method in ("GET", "HEAD")
+        if getattr(view, "action", None) == "list" or (is_read and getattr(view, "lists", False)):
+            renderers = [*renderers, CSVRenderer()]
+        return super().select_renderer(request, renderers, format_suffix)
+
+    def filter_renderers(self, renderers: Any, format: Any) -> Any:
+        """Return those of this format. Raises ``NotAcceptable`` where there is none."""
+        found = [renderer for renderer in renderers if renderer.format == format]
+        if not found:
+            raise NotAcceptable
+        return found
+
+
+def response(
+    view: Any, chunks: Iterable[list[Any]], names: list[str] | None
+) -> StreamingHttpResponse:
+    """All the rows of these chunks, as the view shows them; some of each where ``names`` say so."""
+    name = view.request.resolver_match.url_name.removesuffix("-list")
+    return csv_cells.response(name, _rows(view, chunks, names))
+
+
+def _rows(view: Any, chunks: Iterable[list[Any]], names: list[str] | None) -> Iterator[list[Any]]:
+    columns = [path for path in _columns(view.get_serializer()) if not names or path[0] in names]
+    yield [".".join(path) for path in columns]
+    for chunk in chunks:
+        for row in view.get_serializer(chunk, many=True).data:
+            yield [_at(row, path) for path in columns]
+
+
+def _columns(serializer: Any) -> Iterator[tuple[str, ...]]:
+    """The names of what is shown; what a row shows of another one has columns of its own."""
+    for name, field in serializer.fields.items():
+        if isinstance(field, Serializer):
+            for path in _columns(field):
+                yield (name, *path)
+        else:
+            yield (name,)
+
+
+def _at(row: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        row = None if row is None else row[name]
+    return row

@@ -1,0 +1,86 @@
+"""Answers to faults of the database: 503 with ``Retry-After``, and one line in the log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.views.defaults import server_error
+
+from workflows.audit.actor import current
+from workflows.db import locks
+from workflows.db.faults import DatabaseFault, find_fault, first_line
+from workflows_project.api.problems import PLACES, answer
+
+logger = logging.getLogger(__name__)
+
+
+def log_fault(request: Any, fault: DatabaseFault, error: BaseException) -> None:
+    """Write the one line of a request that met a fault of the database."""
+    logger.error(
+        "%s %s [%s]: %s: %s",
+        request.method,
+        request.path,
+        current().request_id or "-",
+        fault.code,
+        first_line(error),
+    )
+
+
+def respond_to_fault(request: HttpRequest, error: BaseException) -> HttpResponse | None:
+    """Return the answer to a fault of the database or to contention, None for another error."""
+    if isinstance(error, locks.Contention) or (
+        isinstance(error, DatabaseError) and locks.is_passing(error)
+    ):
+        return _respond(
+            request, 409, locks.Contention.code, str(locks.Contention.message), retry_after=1
+        )
+    fault = find_fault(error)
+    if fault is None:
+        return None
+    log_fault(request, fault, error)
+    return _respond(request, 503, fault.code, str(fault.detail), fault.retry_after)
+
+
+def _respond(
+    request: HttpRequest, status: int, code: str, detail: str, retry_after: int
+) -> HttpResponse:
+    if request.path_info.startswith(PLACES):
+        response = answer(status, code, detail)
+    else:
+        page = {"detail": detail, "retry_after": retry_after, "status": status}
+        response = HttpResponse(render_to_string("503.html", page), status=status)
+    response.headers["Retry-After"] = str(retry_after)
+    response.headers["Cache-Control"] = "no-store"
+    # Django would write a second line about a response of 500 and more.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
+
+
+class DatabaseFaultsMiddleware:
+    """Answers what a view fails with because of the database."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Return the answer to a fault, None for another exception."""
+        return respond_to_fault(request, exception)
+
+
+def handle_server_error(request: HttpRequest) -> HttpResponse:
+    """Answer what failed outside a view, for example while the session was saved."""
+    error = sys.exc_info()[1]
+    if isinstance(error, (DatabaseError, InterfaceError)):
+        response = respond_to_fault(request, error)
+        if response is not None:
+            return response
+    return server_error(request)
