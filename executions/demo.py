@@ -93,6 +93,11 @@ def _edge(source: str, target: str) -> dict[str, str]:
     return {"id": f"{source}-{target}", "source": source, "target": target}
 
 
+def exists() -> bool:
+    """Return whether the workflows of the scenario are there."""
+    return Workflow.objects.filter(title__in=[CALLER, CALLEE]).count() >= 2
+
+
 def other_data() -> list[str]:
     """Return the numbers of rows that are not demo data, such as ``["3 workflows"]``."""
     counts = {

@@ -106,7 +106,9 @@ class Command(ExampleCommand):
                 f"The database has {len(tables)} tables of another application. Set DATABASE_URL "
                 "to an empty database, or run with --force."
             )
-        others = demo.other_data() if ours and not pending else []
+        # Data beside the demo data is what somebody has tried out since.
+        is_other = ours and not pending and not demo.exists()
+        others = demo.other_data() if is_other else []
         if others:
             raise CommandError(
                 f"The database has other data ({', '.join(others)}). Set DATABASE_URL to an empty "
