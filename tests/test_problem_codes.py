@@ -1,7 +1,8 @@
-"""``docs/reference/problems.md`` lists every error code, with its status."""
+"""``docs/reference/problems.md`` lists every error code, with its status, and every remedy."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -9,46 +10,61 @@ import pytest
 from django.conf import settings
 from rest_framework.exceptions import APIException
 
-from tests.codes import below, every_code
+from tests.codes import PACKAGES, below, every_code
 from workflows.refusals import Refusal
 from workflows_project.api.errors import STATUS_OF_REFUSALS
 from workflows_project.api.problems import OF_STATUSES
 
-SECTION = re.compile(r"^### `(\w+)`\n\*\*(\d{3})\.\*\* (.*?)(?=\n#|\Z)", re.M | re.S)
+PAGE = Path(settings.BASE_DIR) / "docs" / "reference" / "problems.md"
+SECTION = re.compile(r"^### `(\w+)`\n\*\*(\d{3})(, refusal)?\.\*\* \S", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, tuple[int, str]]:
-    """The sections: by the code, its status and text."""
-    text = (Path(settings.BASE_DIR) / "docs" / "reference" / "problems.md").read_text()
-    found = {code: (int(status), said) for code, status, said in SECTION.findall(text)}
-    assert len(found) == text.count("\n### "), "a section is not of the form of the others"
+def documented() -> dict[str, tuple[int, bool]]:
+    """Return the status of each documented code, and whether it is marked as a refusal."""
+    text = PAGE.read_text()
+    found = {code: (int(status), bool(mark)) for code, status, mark in SECTION.findall(text)}
+    assert len(found) == text.count("\n### "), "A section has another format than the others."
     return found
 
 
-def test_every_code_has_a_section(told: dict[str, tuple[int, str]]) -> None:
-    codes = every_code()
-    assert {code: place for code, place in codes.items() if code not in told} == {}
+def test_problems_page_has_a_section_for_every_code(documented: dict[str, object]) -> None:
+    missing = {code: place for code, place in every_code().items() if code not in documented}
+    assert missing == {}, f"Add a section to {PAGE}."
 
 
-def test_every_section_has_a_code(told: dict[str, tuple[int, str]]) -> None:
-    assert sorted(set(told) - set(every_code())) == []
+def test_problems_page_has_no_section_without_a_code(documented: dict[str, object]) -> None:
+    assert sorted(set(documented) - set(every_code())) == []
 
 
-def test_a_section_tells_the_status_and_whether_it_is_a_refusal(
-    told: dict[str, tuple[int, str]],
+def test_problems_page_states_status_and_refusals(
+    documented: dict[str, tuple[int, bool]],
 ) -> None:
     every_code()
     for refusal in below(Refusal):
-        status, text = told[refusal.code]
         expected = next(
-            (number for kind, number in STATUS_OF_REFUSALS.items() if issubclass(refusal, kind)),
+            (status for base, status in STATUS_OF_REFUSALS.items() if issubclass(refusal, base)),
             400,
         )
-        assert status == expected, refusal.code
-        assert re.search(r"A\s+refusal", text), refusal.code
+        assert documented[refusal.code] == (expected, True), refusal.code
     for error in below(APIException):
         if error.default_code != "error":
-            assert told[error.default_code][0] == error.status_code, error.default_code
+            assert documented[error.default_code][0] == error.status_code, error.default_code
     for status, (code, _) in OF_STATUSES.items():
-        assert told[code][0] == status
+        assert documented[code][0] == status
+
+
+def test_problems_page_lists_every_remedy() -> None:
+    section = PAGE.read_text().partition("\n## Remedies\n")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == sorted(_remedies())
+
+
+def _remedies() -> set[str]:
+    """Return the first argument of each ``Remedy(…)`` in the code."""
+    found = set()
+    for package in PACKAGES:
+        for path in (Path(settings.BASE_DIR) / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Remedy":
+                    found.add(ast.literal_eval(node.args[0]))
+    return found

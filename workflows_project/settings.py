@@ -1,4 +1,4 @@
-"""Settings, from the environment. README.md has the table."""
+"""Settings, from the environment. docs/reference/settings.md lists them."""
 
 from datetime import timedelta
 from pathlib import Path

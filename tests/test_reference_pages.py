@@ -1,0 +1,104 @@
+"""The tables of ``docs/reference`` have a row for everything that the code declares."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as project
+from django.core.management import load_command_class
+
+from tests.test_commands import commands
+from workflows.graph import node_types
+
+DOCS = Path(project.BASE_DIR) / "docs"
+REFERENCE = DOCS / "reference"
+GENERATE = runpy.run_path(str(DOCS / "generate.py"))
+# Options of every Django command.
+COMMON_OPTIONS = {
+    *("-h", "--help", "--version", "-v", "--verbosity", "--settings", "--pythonpath"),
+    *("--traceback", "--no-color", "--force-color", "--skip-checks"),
+}
+
+
+def section(page: str, heading: str) -> str:
+    """Return the text below a heading of the second level."""
+    return page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def test_node_types_page_is_generated_from_the_schemas() -> None:
+    page = (REFERENCE / "node-types.md").read_text()
+    assert GENERATE["fill_page"](page) == page, "Run: DEBUG=1 python docs/generate.py"
+
+
+def test_node_types_page_has_every_node_type() -> None:
+    page = (REFERENCE / "node-types.md").read_text()
+    assert sorted(GENERATE["documented_types"](page)) == sorted([*node_types(), "rule"])
+
+
+@pytest.mark.parametrize(("app", "name"), commands())
+def test_commands_page_lists_every_argument_and_option(app: str, name: str) -> None:
+    parser = load_command_class(app, name).create_parser("manage.py", name)
+    text = section((REFERENCE / "commands.md").read_text(), name)
+    documented = set(re.findall(r"`(--[\w-]+|[A-Z]+)\b", text.partition("\n|---")[2]))
+    expected = {
+        spelling
+        for action in parser._actions
+        if action.help != argparse.SUPPRESS
+        for spelling in action.option_strings or [str(action.metavar or action.dest.upper())]
+    } - COMMON_OPTIONS
+    assert expected - documented == set(), f"Add rows to docs/reference/commands.md, {name}."
+
+
+class RecordedEnvironment(dict[str, str]):
+    """An empty environment that records the variables that are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Record the name, and return the default."""
+        self.read.add(key)
+        return default
+
+
+@pytest.fixture
+def defaults(monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], dict[str, Any]]:
+    """Return the variables that the settings read, and the settings without any of them."""
+    environment = RecordedEnvironment()
+    monkeypatch.setattr("workflows_project.environment.problems", [])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "environ", environment)
+        values = runpy.run_path(str(Path(project.BASE_DIR) / "workflows_project" / "settings.py"))
+    return environment.read, values
+
+
+def settings_rows() -> dict[str, str]:
+    """Return the default of each variable in the table, by its name."""
+    rows = re.findall(
+        r"^\| `(\w+)` \| (.*?) \|", (REFERENCE / "settings.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) == len(dict(rows)), "A variable has two rows."
+    return dict(rows)
+
+
+def test_settings_page_lists_every_variable(
+    defaults: tuple[set[str], dict[str, Any]],
+) -> None:
+    assert sorted(settings_rows()) == sorted(defaults[0])
+
+
+def test_settings_page_states_the_defaults(
+    defaults: tuple[set[str], dict[str, Any]],
+) -> None:
+    _, values = defaults
+    for name, default in settings_rows().items():
+        if name in values and (stated := re.fullmatch(r"`(.*)`", default)):
+            expected = values[name]
+            assert stated[1] == ("off" if expected is False else str(expected)), name
