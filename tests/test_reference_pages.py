@@ -14,7 +14,10 @@ from django.conf import settings as project
 from django.core.management import load_command_class
 
 from tests.test_commands import commands
+from workflows.api.audit import AuditEntrySerializer
+from workflows.audit.log import Action
 from workflows.graph import node_types
+from workflows.models import Workflow
 
 DOCS = Path(project.BASE_DIR) / "docs"
 REFERENCE = DOCS / "reference"
@@ -102,3 +105,19 @@ def test_settings_page_states_the_defaults(
         if name in values and (stated := re.fullmatch(r"`(.*)`", default)):
             expected = values[name]
             assert stated[1] == ("off" if expected is False else str(expected)), name
+
+
+def test_audit_log_page_lists_members_and_actions() -> None:
+    page = (REFERENCE / "audit-log.md").read_text()
+    assert first_cells(section(page, "Entries")) == set(AuditEntrySerializer.Meta.fields)
+    assert first_cells(section(page, "Actions")) == set(Action.values)
+
+
+def test_triggers_page_lists_every_trigger() -> None:
+    assert first_cells((REFERENCE / "triggers.md").read_text()) == set(Workflow.Trigger.values)
+
+
+def first_cells(text: str) -> set[str]:
+    """Return the code spans of the first cell of each row of the tables in a text."""
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
