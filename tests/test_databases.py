@@ -29,7 +29,7 @@ def test_reset_leaves_only_what_migrations_wrote(scenario: Scenario) -> None:
         filled = {name for name in tables if _has_rows(cursor, name)}
     assert filled == KEPT
     assert Permission.objects.count() == permissions
-    assert write_once.missing(connection) == []
+    assert write_once.find_missing(connection) == []
 
 
 def _has_rows(cursor: Any, table: str) -> bool:

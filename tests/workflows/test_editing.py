@@ -12,24 +12,24 @@ from hypothesis import strategies as st
 
 from tests.workflows.drawings import choice, line, node
 from workflows.graph import START_TO_END, node_types, parse
-from workflows.graph.changes import changes, way
-from workflows.graph.editing import (
-    CannotEdit,
-    add_after,
-    connect,
-    data_of,
-    delete,
-    disconnect,
-    readable,
-    set_data,
-    ways_in,
-    ways_out,
+from workflows.graph.comparison import compare_graphs, edge_key
+from workflows.graph.edit_steps import (
+    GraphEditError,
+    add_node_after,
+    connect_nodes,
+    delete_node,
+    disconnect_nodes,
+    list_incoming,
+    list_targets,
+    node_data,
+    require_editable,
+    set_node_data,
 )
-from workflows.graph.merging import on_top
+from workflows.graph.merging import merge_graphs
 
 
 def ways(source: dict[str, Any]) -> set[tuple[str, str, str]]:
-    return {way(row) for row in source["edges"]}
+    return {edge_key(row) for row in source["edges"]}
 
 
 def ids(source: dict[str, Any]) -> list[str]:
@@ -44,18 +44,18 @@ def walks(draw: Any, begin: Any = None) -> list[dict[str, Any]]:
         source = states[-1]
         before = copy.deepcopy(source)
         one, other = (draw(st.sampled_from(ids(source))) for _ in range(2))
-        exit_, target = draw(st.sampled_from([*ways_out(source, one), (None, None)]))
+        exit_, target = draw(st.sampled_from([*list_targets(source, one), (None, None)]))
         kind = draw(st.sampled_from(sorted(node_types())))
         branches = draw(st.lists(st.sampled_from(["high", "low"]), unique=True))
         data = {"label": "New", "branches": [{"handle": name, "rule": {}} for name in branches]}
         steps = [
-            lambda: add_after(source, one, kind, exit_=exit_, before=target)[0],  # noqa: B023
-            lambda: connect(source, one, other, exit_=exit_),  # noqa: B023
-            lambda: disconnect(source, one, target or "", exit_=exit_),  # noqa: B023
-            lambda: delete(source, one),  # noqa: B023
-            lambda: set_data(source, one, data, renamed={"high": "low"}),  # noqa: B023
+            lambda: add_node_after(source, one, kind, exit_=exit_, before=target)[0],  # noqa: B023
+            lambda: connect_nodes(source, one, other, exit_=exit_),  # noqa: B023
+            lambda: disconnect_nodes(source, one, target or "", exit_=exit_),  # noqa: B023
+            lambda: delete_node(source, one),  # noqa: B023
+            lambda: set_node_data(source, one, data, renamed={"high": "low"}),  # noqa: B023
         ]
-        with suppress(CannotEdit):
+        with suppress(GraphEditError):
             states.append(draw(st.sampled_from(steps))())
         assert source == before
     return states
@@ -68,7 +68,7 @@ def test_whatever_is_done_ids_stay_unique_and_no_edge_dangles(
     for source in states:
         found = ids(source)
         assert len(found) == len(set(found))
-        assert readable(source) is source
+        assert require_editable(source) is source
         assert {end for one in ways(source) for end in one[:2]} <= set(found)
         assert len(ways(source)) == len(source["edges"])
         names = [row["id"] for row in source["edges"] if "id" in row]
@@ -82,14 +82,14 @@ def test_a_step_between_keeps_a_sound_drawing_sound_and_deleting_it_gives_it_bac
 ) -> None:
     source = choice()
     one = data.draw(st.sampled_from(["start", "choose", "review"]))
-    exit_, target = data.draw(st.sampled_from(ways_out(source, one)))
+    exit_, target = data.draw(st.sampled_from(list_targets(source, one)))
     kind = data.draw(st.sampled_from(["approval", "user_action", "parallel", "join"]))
-    more, new = add_after(source, one, kind, exit_=exit_, before=target)
+    more, new = add_node_after(source, one, kind, exit_=exit_, before=target)
     if kind == "approval":
-        more = set_data(more, new, {"users": ["ada"]})
+        more = set_node_data(more, new, {"users": ["ada"]})
     parse(more)
-    assert {end for _, end in ways_out(more, new)} == {target}
-    assert ways(delete(more, new)) == ways(source)
+    assert {end for _, end in list_targets(more, new)} == {target}
+    assert ways(delete_node(more, new)) == ways(source)
 
 
 @given(st.data())
@@ -97,76 +97,76 @@ def test_what_i_drew_comes_on_top_of_what_others_drew(data: st.DataObject) -> No
     base = choice()
     mine = data.draw(walks(base))[-1]
     theirs = data.draw(walks(base))[-1]
-    assert not changes(on_top(base, mine, base).source, mine)
-    assert not changes(on_top(base, base, theirs).source, theirs)
-    merged = on_top(base, mine, theirs)
+    assert not compare_graphs(merge_graphs(base, mine, base).source, mine)
+    assert not compare_graphs(merge_graphs(base, base, theirs).source, theirs)
+    merged = merge_graphs(base, mine, theirs)
     found = ids(merged.source)
     assert len(found) == len(set(found))
     assert {end for one in ways(merged.source) for end in one[:2]} <= set(found)
     own, kept = ({row["id"]: row for row in source["nodes"]} for source in (mine, merged.source))
-    for key, state in changes(base, mine).nodes.items():
+    for key, state in compare_graphs(base, mine).nodes.items():
         assert (key in kept) == (state != "removed")
         assert kept.get(key) == own.get(key)
 
 
 def test_what_both_changed_is_named_and_mine() -> None:
     base = line(node("ask", "user_action", label="Ask"))
-    mine = set_data(base, "ask", {"label": "Mine"})
-    theirs, new = add_after(base, "ask", "join", before="end")
-    theirs = set_data(theirs, "ask", {"label": "Theirs"})
-    merged = on_top(base, mine, theirs)
-    assert merged.both == ["ask"]
-    assert data_of(merged.source["nodes"][1]) == {"label": "Mine"}
+    mine = set_node_data(base, "ask", {"label": "Mine"})
+    theirs, new = add_node_after(base, "ask", "join", before="end")
+    theirs = set_node_data(theirs, "ask", {"label": "Theirs"})
+    merged = merge_graphs(base, mine, theirs)
+    assert merged.conflicts == ["ask"]
+    assert node_data(merged.source["nodes"][1]) == {"label": "Mine"}
     assert ways(merged.source) == ways(theirs)
     assert new in ids(merged.source)
-    assert on_top(base, mine, mine).both == []
+    assert merge_graphs(base, mine, mine).conflicts == []
 
 
 def test_an_end_between_leaves_what_followed_for_others() -> None:
-    more, new = add_after(line(), "start", "fail", before="end")
+    more, new = add_node_after(line(), "start", "fail", before="end")
     assert ways(more) == {("start", new, "")}
-    assert ways_out(more, new) == []
+    assert list_targets(more, new) == []
 
 
 def test_a_fork_gets_one_more_branch_and_any_other_is_led_elsewhere() -> None:
     source = line(node("fork", "parallel"), node("one", "join"), node("two", "join"))
-    more = connect(source, "fork", "two")
-    assert ways_out(more, "fork") == [(None, "one"), (None, "two")]
-    assert ways_in(more, "two") == [("one", "two", ""), ("fork", "two", "")]
-    more, new = add_after(more, "fork", "join")
-    assert ways_out(more, "fork")[-1] == (None, new)
-    assert ways_out(connect(source, "one", "end"), "one") == [(None, "end")]
+    more = connect_nodes(source, "fork", "two")
+    assert list_targets(more, "fork") == [(None, "one"), (None, "two")]
+    assert list_incoming(more, "two") == [("one", "two", ""), ("fork", "two", "")]
+    more, new = add_node_after(more, "fork", "join")
+    assert list_targets(more, "fork")[-1] == (None, new)
+    assert list_targets(connect_nodes(source, "one", "end"), "one") == [(None, "end")]
 
 
 def test_edges_move_along_with_an_exit_that_is_renamed() -> None:
     branches = [{"handle": "severe", "rule": {}}]
-    moved = set_data(choice(), "choose", {"branches": branches}, renamed={"high": "severe"})
-    assert ways_out(moved, "choose") == [("severe", "review"), ("default", "end")]
-    gone = set_data(choice(), "choose", {"branches": branches})
-    assert ways_out(gone, "choose") == [("severe", None), ("default", "end")]
-    later, new = add_after(gone, "choose", "join", exit_="severe")
-    assert ways_out(later, "choose")[0] == ("severe", new)
+    moved = set_node_data(choice(), "choose", {"branches": branches}, renamed={"high": "severe"})
+    assert list_targets(moved, "choose") == [("severe", "review"), ("default", "end")]
+    gone = set_node_data(choice(), "choose", {"branches": branches})
+    assert list_targets(gone, "choose") == [("severe", None), ("default", "end")]
+    later, new = add_node_after(gone, "choose", "join", exit_="severe")
+    assert list_targets(later, "choose")[0] == ("severe", new)
 
 
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        (lambda one: delete(one, "start"), "The start stays"),
-        (lambda one: delete(one, "none"), "There is no node 'none'"),
-        (lambda one: connect(one, "end", "review"), "Nothing can follow there"),
-        (lambda one: connect(one, "review", "start"), "Nothing can lead into the start"),
-        (lambda one: connect(one, "choose", "end"), "no such way out"),
-        (lambda one: connect(one, "choose", "end", exit_="default"), "leads there already"),
-        (lambda one: disconnect(one, "review", "end"), "not there any more"),
-        (lambda one: add_after(one, "review", "start"), "exactly one start"),
-        (lambda one: add_after(one, "review", "magic"), "no node type 'magic'"),
-        (lambda one: add_after(one, "review", "join"), "leads somewhere already"),
-        (lambda one: add_after(one, "review", "join", before="end"), "does not lead there"),
-        (lambda one: add_after(one, "end", "join"), "Nothing can follow there"),
+        (lambda one: delete_node(one, "start"), "The start node cannot be deleted"),
+        (lambda one: delete_node(one, "none"), "no longer has the node 'none'"),
+        (lambda one: connect_nodes(one, "end", "review"), "Nothing can follow this node"),
+        (lambda one: connect_nodes(one, "review", "start"), "No edge may lead to the start node"),
+        (lambda one: connect_nodes(one, "choose", "end"), "no longer has this exit"),
+        (lambda one: connect_nodes(one, "choose", "end", exit_="default"), "already leads to that node"),
+        (lambda one: disconnect_nodes(one, "review", "end"), "no longer exists"),
+        (lambda one: add_node_after(one, "review", "start"), "exactly one start"),
+        (lambda one: add_node_after(one, "review", "magic"), "Unknown node type 'magic'"),
+        (lambda one: add_node_after(one, "review", "join"), "already leads to a node"),
+        (lambda one: add_node_after(one, "review", "join", before="end"), "no longer leads to that node"),
+        (lambda one: add_node_after(one, "end", "join"), "Nothing can follow this node"),
     ],
 )
 def test_what_cannot_be_done_is_said(step: Any, words: str) -> None:
-    with pytest.raises(CannotEdit, match=words):
+    with pytest.raises(GraphEditError, match=words):
         step(choice())
 
 
@@ -178,9 +178,9 @@ def test_what_cannot_be_done_is_said(step: Any, words: str) -> None:
         ({"nodes": [1], "edges": []}, "list of objects"),
         ({"nodes": {}, "edges": []}, "list of objects"),
         ({"nodes": [{"id": ""}], "edges": []}, "needs an id"),
-        ({"nodes": [node("a", "end"), node("a", "end")], "edges": []}, "belongs to two"),
+        ({"nodes": [node("a", "end"), node("a", "end")], "edges": []}, "Two nodes have the id"),
     ],
 )
 def test_what_cannot_be_edited_is_said(source: Any, words: str) -> None:
-    with pytest.raises(CannotEdit, match=words):
-        readable(source)
+    with pytest.raises(GraphEditError, match=words):
+        require_editable(source)

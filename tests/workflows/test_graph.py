@@ -144,20 +144,20 @@ def test_an_id_has_a_largest_length():
 def test_an_id_is_unique():
     source = line(node("a", "user_action"))
     source["nodes"].append(node("a", "user_action"))
-    assert only(source) == ("/nodes/3/id", "The id 'a' belongs to an earlier node already.")
+    assert only(source) == ("/nodes/3/id", "The id 'a' is used by an earlier node.")
 
 
 def test_a_node_is_an_object():
     source = line()
     source["nodes"].append("end")
-    assert only(source) == ("/nodes/2", "A node is an object, not text.")
+    assert only(source) == ("/nodes/2", "A node must be an object, not text.")
 
 
 def test_an_unknown_type_is_named_with_the_known_ones():
     pointer, detail = only(line(node("review", "usr_action")))
     assert pointer == "/nodes/1/type"
     assert detail.startswith(
-        "Node 'review' has the unknown type 'usr_action'; known types are: approval, condition, "
+        "“review” has the unknown type 'usr_action'. Known types: approval, condition, "
     )
 
 
@@ -174,7 +174,7 @@ def test_a_node_needs_a_type():
 def test_data_are_an_object_when_given(data):
     pointer, detail = only(line({"id": "a", "type": "user_action", "data": data}))
     assert pointer == "/nodes/1/data"
-    assert "Node 'a'" in detail
+    assert "“a”" in detail
 
 
 def test_an_unknown_key_in_data_is_refused():
@@ -192,7 +192,7 @@ def test_the_problems_of_a_node_type_stand_under_its_data():
     fields = [{"name": "a", "type": "txt"}]
     pointer, detail = only(line(node("a", "user_action", fields=fields)))
     assert pointer == "/nodes/1/data/fields/0/type"
-    assert detail.startswith("Node 'a': The type 'txt'")
+    assert detail.startswith("“a”: The type 'txt'")
 
 
 # What cannot be stored
@@ -206,10 +206,10 @@ def test_the_problems_of_a_node_type_stand_under_its_data():
         (float("nan"), "finite"),
         (float("inf"), "finite"),
         (10**400, "too large"),
-        (object(), "no JSON value"),
-        ({1: 2}, "no text"),
+        (object(), "not a JSON value"),
+        ({1: 2}, "not text"),
         ({"a\0": 2}, "NUL"),
-        ((1, 2), "no JSON value"),
+        ((1, 2), "not a JSON value"),
     ],
 )
 def test_what_databases_cannot_store_is_refused_wherever_it_stands(value, words):
@@ -291,13 +291,13 @@ def test_an_edge_id_is_unique():
     source = line(node("a", "user_action"))
     for raw in source["edges"]:
         raw["id"] = "e"
-    assert only(source) == ("/edges/1/id", "The id 'e' belongs to an earlier edge already.")
+    assert only(source) == ("/edges/1/id", "The id 'e' is used by an earlier edge.")
 
 
 def test_no_edge_leads_into_the_start():
     source = choice()
     source["edges"][3]["target"] = "start"
-    assert ("/edges/3/target", "Edge number 4 leads into the start, 'start'.") in problems(source)
+    assert ("/edges/3/target", "Edge 4 leads to the start node. Nothing may.") in problems(source)
 
 
 def test_no_edge_leaves_an_end():

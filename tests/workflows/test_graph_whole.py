@@ -17,7 +17,7 @@ from workflows.graph import NodesManager, NodeType, WorkflowValidationError, par
 def test_a_graph_has_a_start():
     assert only({"nodes": [node("end", "end")], "edges": []}) == (
         "/nodes",
-        "The graph has no start.",
+        "The graph has no start node.",
     )
 
 
@@ -48,7 +48,7 @@ def test_an_empty_graph_lacks_both():
 def test_a_node_has_a_way_out():
     source = line(node("a", "user_action"))
     source["edges"].pop()
-    assert only(source) == ("/nodes/1", "Node 'a' has no way out.")
+    assert only(source) == ("/nodes/1", "“a” has no next step.")
 
 
 def test_a_node_without_named_exits_has_only_one_way_out():
@@ -56,13 +56,13 @@ def test_a_node_without_named_exits_has_only_one_way_out():
     source["edges"].append(edge("a", "end", "other"))
     pointer, detail = only(source)
     assert pointer == "/nodes/1"
-    assert detail.startswith("Node 'a' has 2 ways out; only ")
+    assert detail.startswith("“a” has 2 next steps. Only ")
 
 
 def test_every_named_exit_has_an_edge():
     source = choice()
     del source["edges"][2]
-    assert only(source) == ("/nodes/1", "Node 'choose' has no edge for its exit 'default'.")
+    assert only(source) == ("/nodes/1", "The exit 'default' of “choose” has no next step.")
 
 
 def test_a_named_exit_has_only_one_edge():
@@ -79,7 +79,7 @@ def test_an_edge_leaves_by_an_exit_that_exists(handle):
     source["edges"].append(edge("choose", "stop", handle))
     pointer, detail = only(source)
     assert pointer == "/edges/4/sourceHandle"
-    assert detail.endswith("its exits are: 'high', 'default'.")
+    assert detail.endswith("Its exits: 'high', 'default'.")
 
 
 def test_unsound_branches_leave_their_exits_unjudged():
@@ -101,14 +101,14 @@ def test_every_node_is_reached_from_the_start():
     source = line()
     source["nodes"].append(node("island", "user_action"))
     source["edges"].append(edge("island", "end"))
-    assert only(source) == ("/nodes/2", "Node 'island' cannot be reached from the start.")
+    assert only(source) == ("/nodes/2", "“island” cannot be reached from the start.")
 
 
 def test_from_every_node_an_end_is_reached():
     source = choice()
     source["edges"][3]["target"] = "review"
     source["nodes"].pop()
-    assert only(source) == ("/nodes/2", "From node 'review' no end can be reached.")
+    assert only(source) == ("/nodes/2", "No end can be reached from “review”.")
 
 
 def test_a_flaw_in_data_does_not_hide_an_unreachable_node():

@@ -54,6 +54,6 @@ def test_a_checksum_is_over_all_parts_and_their_borders():
 
 def test_number_of_thousands_of_digits_is_refused_in_words_for_people():
     with pytest.raises(
-        json_values.InexactNumber, match="A number has more digits than can be kept exactly"
+        json_values.InexactNumber, match="A number has more digits than can be stored exactly"
     ):
         json_values.parse_json(f'{{"n": {"9" * 5000}}}')

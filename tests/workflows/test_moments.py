@@ -93,17 +93,17 @@ def test_words_become_a_duration_where_they_mean_one(text, expected):
     ],
 )
 def test_moment_is_spelled_in_utc_and_a_date_stays_one(text, expected):
-    assert moments.normalized(text) == expected
+    assert moments.normalize(text) == expected
 
 
 def test_local_time_is_resolved_and_said_when_the_clock_skips_or_repeats_it(settings):
     settings.TIME_ZONE = "Europe/Berlin"
     skipped, twice, plain = "2026-03-29T02:30", "2026-10-25T02:30", "2026-07-01T02:30"
-    assert moments.normalized(skipped) == "2026-03-29T01:30:00+00:00"
+    assert moments.normalize(skipped) == "2026-03-29T01:30:00+00:00"
     assert moments.resolution(skipped) == (
         "2026-03-29 02:30 does not exist in Europe/Berlin: taken as 03:30 CEST."
     )
-    assert moments.normalized(twice) == "2026-10-25T00:30:00+00:00"
+    assert moments.normalize(twice) == "2026-10-25T00:30:00+00:00"
     assert moments.resolution(twice) == (
         "2026-10-25 02:30 comes twice in Europe/Berlin: taken as the first, 02:30 CEST."
     )

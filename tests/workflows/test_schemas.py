@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workflows.graph import Schema, type_words
+from workflows.graph import Schema, describe_types
 
 TEXT = {"title": "Name", "description": "Who it is, in letters.", "type": "string"}
 LIST = {"title": "Names", "type": "array", "items": TEXT}
@@ -28,22 +28,22 @@ EITHER = {
             [],
             ("", "The name must be text or null, not a list."),
         ),
-        (TEXT | {"minLength": 1}, "", ("", "The name must be text that is not empty.")),
-        (TEXT | {"pattern": r"\S"}, " ", ("", "The name must be text that is not empty.")),
-        (TEXT | {"maxLength": 2}, "abc", ("", "The name 'abc' has more than 2 characters.")),
+        (TEXT | {"minLength": 1}, "", ("", "The name must not be empty.")),
+        (TEXT | {"pattern": r"\S"}, " ", ("", "The name must not be empty.")),
+        (TEXT | {"maxLength": 2}, "abc", ("", "The name 'abc' is longer than 2 characters.")),
         (
             TEXT | {"pattern": "^[a-z]*$"},
             "A",
-            ("", "The name 'A' does not fit: who it is, in letters."),
+            ("", "The name 'A' is invalid: who it is, in letters."),
         ),
-        (TEXT | {"enum": ["a", "b"]}, "c", ("", "The name 'c' is unknown; known are: a, b.")),
+        (TEXT | {"enum": ["a", "b"]}, "c", ("", "The name 'c' is unknown. Allowed: a, b.")),
         ({"title": "URL", "type": "string"}, True, ("", "The URL must be text, not true.")),
-        (LIST | {"minItems": 1}, [], ("", "The names must be a list that is not empty.")),
-        (LIST | {"maxItems": 1}, ["a", "b"], ("", "The names must be a list of no more than 1.")),
+        (LIST | {"minItems": 1}, [], ("", "The names must not be empty.")),
+        (LIST | {"maxItems": 1}, ["a", "b"], ("", "The names must not have more than 1 items.")),
         (
             LIST | {"uniqueItems": True},
             ["a", "a"],
-            ("", "The names must be a list that names each but once."),
+            ("", "The names must not contain duplicates."),
         ),
         (LIST, ["a", 3], ("/1", "The name must be text, not a number.")),
         ({"title": "Age", "minimum": 1}, 0, ("", "The age must be at least 1.")),
@@ -52,22 +52,22 @@ EITHER = {
         (
             {"properties": {"a/b": TEXT}, "required": ["a/b"]},
             {},
-            ("/a~1b", "It needs 'a/b': who it is, in letters."),
+            ("/a~1b", "'a/b' is required: who it is, in letters."),
         ),
         (
             {"properties": {"a": TEXT}, "additionalProperties": False},
             {"b": 1},
-            ("/b", "'b' means nothing here; known are: a."),
+            ("/b", "Unknown key 'b'. Allowed: a."),
         ),
         (
             {"propertyNames": TEXT | {"maxLength": 2}},
             {"abc": 1},
-            ("/abc", "The name 'abc' has more than 2 characters."),
+            ("/abc", "The name 'abc' is longer than 2 characters."),
         ),
         (EITHER, 3, ("", "The who must be text or an object, not a number.")),
-        (EITHER, "", ("", "The name must be text that is not empty.")),
+        (EITHER, "", ("", "The name must not be empty.")),
         (EITHER, {"name": 3}, ("/name", "The name must be text, not a number.")),
-        (EITHER, {}, ("/name", "It needs 'name': who it is, in letters.")),
+        (EITHER, {}, ("/name", "'name' is required: who it is, in letters.")),
     ],
 )
 def test_each_flaw_is_one_sentence_at_its_place(
@@ -117,4 +117,4 @@ def test_a_number_that_is_whole_is_whole_however_it_is_written() -> None:
     ],
 )
 def test_a_schema_says_which_values_it_takes(schema: dict[str, Any], words: str) -> None:
-    assert type_words(schema, {"name": TEXT}) == words
+    assert describe_types(schema, {"name": TEXT}) == words

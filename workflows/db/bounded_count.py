@@ -1,4 +1,4 @@
-"""Counting that stops: a number costs the same however many rows there are."""
+"""Bounded counts: counting stops at a limit, so a count costs the same for any number of rows."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 from django.db.models import IntegerField, QuerySet, Subquery
 
-COUNTED = 10_000
+COUNT_LIMIT = 10_000
 """How many rows of a list are counted."""
-AT_A_GLANCE = 1_000
-"""How many are counted where many numbers stand side by side."""
+OVERVIEW_LIMIT = 1_000
+"""How many rows are counted on a page that shows many counts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """A number of rows; ``has_more`` where the counting has stopped."""
+class RowCount:
+    """A number of rows; ``has_more`` if counting stopped at the limit."""
 
     number: int
     has_more: bool = False
@@ -27,30 +27,31 @@ class Counted:
         return self.number > 0
 
 
-def counted(rows: QuerySet[Any], most: int = COUNTED) -> Counted:
-    """How many rows there are, counted up to ``most``."""
+def count_rows(rows: QuerySet[Any], most: int = COUNT_LIMIT) -> RowCount:
+    """Count the rows of a query, up to ``most``."""
     if not rows.query.distinct:
         rows = rows.order_by().values("pk")
-    return up_to(rows[: most + 1].count(), most)
+    return cap_count(rows[: most + 1].count(), most)
 
 
-def up_to(number: int, most: int) -> Counted:
-    """A number that was counted up to one more than ``most``."""
-    return Counted(min(number, most), number > most)
+def cap_count(number: int, most: int) -> RowCount:
+    """Return the count for a number that was counted up to ``most + 1``."""
+    return RowCount(min(number, most), number > most)
 
 
 class BoundedCount(Subquery):
-    """How many rows of a correlated query there are, one more than ``most`` at the most."""
+    """The number of rows of a correlated query, counted up to ``most + 1``."""
 
     template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
 
-    def __init__(self, rows: Any, most: int = AT_A_GLANCE) -> None:
+    def __init__(self, rows: Any, most: int = OVERVIEW_LIMIT) -> None:
         super().__init__(rows.order_by().values("pk")[: most + 1], output_field=IntegerField())
 
 
-def few_or_all(rows: QuerySet[Any], most: int = AT_A_GLANCE) -> list[int] | QuerySet[Any]:
-    """The ids of rows that others are looked for by: themselves while they are few, as a planner
-    that knows them finds those by an index; else the query for them.
+def ids_or_query(rows: QuerySet[Any], most: int = OVERVIEW_LIMIT) -> list[int] | QuerySet[Any]:
+    """Return the ids of these rows for a filter on other rows: a list up to ``most``, else a query.
+
+    A planner that sees the ids finds the other rows by an index.
     """
     ids = rows.order_by().values_list("pk", flat=True)
     found = list(ids[: most + 1])

@@ -1,8 +1,8 @@
-"""The vocabulary of the schema for keys over several columns.
+"""Constraints and indexes for keys over several columns.
 
-Foreign keys over (id, context) are what lets the database itself refuse an edit that would
-set a running execution apart from what it runs on. They stand in ``Meta.constraints``, so
-the migration framework writes them and SQLite's table remake carries them along.
+Foreign keys over (id, context) let the database itself reject an edit that would give a live
+execution another context than its workflow. They are declared in ``Meta.constraints``, so that the
+migration framework creates them and SQLite's table remake keeps them.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import BaseConstraint, Func, Index, Model, TextField, UniqueConstraint
 
+from workflows.db.vendor import DATABASE
+
 
 class JSONKind(Func):
-    """``object``, ``array``, ``string`` … : what kind of JSON value a column holds."""
+    """The JSON type of a column's value: ``object``, ``array``, ``string`` and so on."""
 
     arity = 1
     output_field = TextField()
@@ -28,44 +30,41 @@ class JSONKind(Func):
 
 
 class SummaryIndex(BrinIndex):
-    """The least and the greatest value of each range of pages, kept up as rows are added.
+    """A BRIN index: the smallest and the greatest value of each range of pages.
 
-    Nothing is added to it while a row stays in its range, so that PostgreSQL (16 or later) need
-    not write the other indexes either when such a column alone has changed. SQLite has a plain
-    index in its place.
+    An update within the range does not change the index, so PostgreSQL (16 or later) does not
+    write the other indexes either if only such a column has changed. SQLite gets a plain index.
     """
 
     def __init__(self, *expressions: Any, **kwargs: Any) -> None:
         super().__init__(*expressions, autosummarize=True, pages_per_range=32, **kwargs)
 
     def deconstruct(self) -> Any:
-        """What a migration says of it."""
+        """Return the arguments for a migration."""
         path, arguments, kwargs = super().deconstruct()
         del kwargs["autosummarize"], kwargs["pages_per_range"]
         return path, arguments, kwargs
 
     def create_sql(self, model: Any, schema_editor: Any, using: str = "", **kwargs: Any) -> Any:
-        """Return the statement that makes it."""
-        if schema_editor.connection.vendor == "postgresql":
+        """Return the statement that creates the index."""
+        if DATABASE.is_postgresql:
             return super().create_sql(model, schema_editor, using, **kwargs)
         return Index.create_sql(self, model, schema_editor, using, **kwargs)
 
 
 class KeyTarget(UniqueConstraint):
-    """A unique key that holds the primary key, and is there only to be pointed at."""
+    """A unique key that includes the primary key and serves only as a target of foreign keys."""
 
     def validate(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing to ask: no two rows can share what contains their primary key."""
+        """Check nothing: keys that contain the primary key are always unique."""
 
 
 class CompositeForeignKey(BaseConstraint):
-    """``FOREIGN KEY (fields) REFERENCES target (to_fields)``, checked at once where it can be.
+    """``FOREIGN KEY (fields) REFERENCES target (to_fields)``.
 
-    The first of ``fields`` is a plain ``ForeignKey``; its target is this key's target.
-    A NULL in any of the columns releases the row from the key (MATCH SIMPLE).
-
-    PostgreSQL checks each statement (NOT DEFERRABLE: a deferred check would take its locks
-    at commit, out of order). SQLite checks at commit: its ``flush`` deletes in random order.
+    The first of ``fields`` is a plain ``ForeignKey``; its target is this key's target. A NULL in
+    any of the columns releases the row from the key (MATCH SIMPLE). PostgreSQL checks the key in
+    each statement, SQLite at commit (``vendor.Database.key_timing``).
     """
 
     def __init__(
@@ -95,27 +94,23 @@ class CompositeForeignKey(BaseConstraint):
             fields: list[Any] = [owner._meta.get_field(name) for name in names]
             return ", ".join(str(schema_editor.quote_name(field.column)) for field in fields)
 
-        deferral = (
-            "DEFERRABLE INITIALLY DEFERRED"
-            if schema_editor.connection.vendor == "sqlite"
-            else "NOT DEFERRABLE"
-        )
         return (
             f"CONSTRAINT {schema_editor.quote_name(self.name)}"
             f" FOREIGN KEY ({columns(model, self.fields)})"
             f" REFERENCES {schema_editor.quote_name(target._meta.db_table)}"
             f" ({columns(target, self.to_fields)})"
-            f" ON UPDATE {self.on_update} {deferral}"
+            f" ON UPDATE {self.on_update} {DATABASE.key_timing}"
         )
 
     def constraint_sql(self, model: Any, schema_editor: Any) -> str:
-        if schema_editor.connection.vendor == "postgresql":
+        if DATABASE.is_postgresql:
             return self.create_sql(model, schema_editor)
         return self._body(model, schema_editor)
 
     def create_sql(self, model: Any, schema_editor: Any) -> str:
-        """Nothing to run at once: the unique key that it points at may come later in the
-        same migration, so the statement waits for the migration's end.
+        """Defer the statement to the end of the migration and return an empty one.
+
+        The unique key that it references may be created later in the same migration.
         """
         table = schema_editor.quote_name(model._meta.db_table)
         schema_editor.deferred_sql.append(
@@ -134,7 +129,7 @@ class CompositeForeignKey(BaseConstraint):
         exclude: Any = None,
         using: str = DEFAULT_DB_ALIAS,
     ) -> None:
-        """Nothing to say: the guards explain, this key makes sure."""
+        """Check nothing: the guards explain refusals, this key only enforces them."""
 
     def deconstruct(self) -> Any:
         path, args, kwargs = super().deconstruct()

@@ -9,17 +9,16 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 LENGTH = 25
 
 _PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
-_RANDOM = 16
-_DRAWN = 1_024
-# As many of the 256 bytes as every digit can have alike; the others are thrown away.
-_EVEN = 256 - 256 % 36
+_RANDOM_LENGTH = 16
+_BATCH_BYTES = 1_024
+# Bytes above the largest multiple of 36 are discarded, so that every digit is equally likely.
 _DIGIT_OF = bytes(ord(_DIGITS[byte % 36]) for byte in range(256))
-_UNEVEN = bytes(range(_EVEN, 256))
+_DISCARDED = bytes(range(256 - 256 % 36, 256))
 
-_ahead: list[str] = []
-"""Random parts of ids to come: to ask the system for each takes longer than all the rest."""
-# A process and what it forks must not give the same.
-os.register_at_fork(after_in_child=_ahead.clear)
+_pool: list[str] = []
+"""Random parts of future ids; one system call for each id would dominate its cost."""
+# A process and its forks must not hand out the same ids.
+os.register_at_fork(after_in_child=_pool.clear)
 
 
 def _milliseconds() -> str:
@@ -32,15 +31,15 @@ def _milliseconds() -> str:
 
 def _random() -> str:
     try:
-        return _ahead.pop()
+        return _pool.pop()
     except IndexError:
-        text = os.urandom(_DRAWN).translate(_DIGIT_OF, _UNEVEN).decode()
-        ends = range(_RANDOM, len(text) + 1, _RANDOM)
-        first, *others = (text[end - _RANDOM : end] for end in ends)
-        _ahead.extend(others)
+        text = os.urandom(_BATCH_BYTES).translate(_DIGIT_OF, _DISCARDED).decode()
+        ends = range(_RANDOM_LENGTH, len(text) + 1, _RANDOM_LENGTH)
+        first, *others = (text[end - _RANDOM_LENGTH : end] for end in ends)
+        _pool.extend(others)
         return first
 
 
 def new_cuid() -> str:
-    """A new id: ``c``, eight characters of milliseconds, sixteen random ones (82 bits)."""
+    """Return a new id: ``c``, eight characters of milliseconds, sixteen random ones (82 bits)."""
     return "c" + _milliseconds() + _random()

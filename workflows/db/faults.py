@@ -1,4 +1,4 @@
-"""Faults of the database: what they are, and when another attempt makes sense."""
+"""Database faults: how they are recognized and when a retry makes sense."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from django.utils.translation import gettext_lazy
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFault:
-    """A fault that an operator removes, not a change of the program.
+    """A fault of the database that an operator fixes, not a developer.
 
-    ``code`` and ``detail`` are what clients see, ``retry_after`` the seconds after which another
-    attempt makes sense.
+    Clients see ``code`` and ``detail``; ``retry_after`` is the number of seconds after which a
+    retry makes sense.
     """
 
     code: str
@@ -66,7 +66,7 @@ _BY_STATE = {
     "XX001": DAMAGED,
     "XX002": DAMAGED,
 }
-# SQLite, and the connections that psycopg2 does not make, have no code: only a message.
+# SQLite and failed connections of psycopg2 have no code, only a message.
 _BY_MESSAGE = {
     "too many clients": BUSY,
     "remaining connection slots": BUSY,
@@ -80,7 +80,7 @@ _BY_MESSAGE = {
     "disk i/o error": UNAVAILABLE,
     "database file was replaced": UNAVAILABLE,
 }
-_OF_CONNECTIONS = (
+_CONNECTION_WORDS = (
     "connection",
     "could not connect",
     "could not translate host name",
@@ -91,13 +91,13 @@ _OF_CONNECTIONS = (
 
 
 def state_of(error: BaseException) -> str | None:
-    """Return the SQLSTATE of an error of PostgreSQL, None if it has none."""
+    """Return the SQLSTATE of an error from PostgreSQL, or None if it has none."""
     cause = error.__cause__ or error
     return getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
 
 
 def find_fault(error: BaseException) -> DatabaseFault | None:
-    """Return the fault of the database behind an exception, None if it is something else."""
+    """Return the database fault behind an exception, or None if there is none."""
     if isinstance(error, InterfaceError):
         return UNAVAILABLE
     if not isinstance(error, DatabaseError):
@@ -110,13 +110,13 @@ def find_fault(error: BaseException) -> DatabaseFault | None:
         if words in message:
             return fault
     is_lost = isinstance(error, OperationalError) and any(
-        words in message for words in _OF_CONNECTIONS
+        words in message for words in _CONNECTION_WORDS
     )
     return UNAVAILABLE if is_lost else None
 
 
 def is_unmigrated(error: BaseException) -> bool:
-    """Return True if a table or a column is missing that the program expects."""
+    """Return True if a table or column that the program expects is missing."""
     message = str(error)
     return state_of(error) in ("42P01", "42703") or (
         isinstance(error, OperationalError)
@@ -125,5 +125,5 @@ def is_unmigrated(error: BaseException) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of the message of an error, for logs."""
+    """Return the first line of an error message, for logs."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

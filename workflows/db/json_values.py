@@ -1,4 +1,4 @@
-"""JSON values: how they are pointed at and named, what a database can store, their checksum."""
+"""JSON values: pointers, strict parsing, limits of what a database can store, checksums."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from itertools import islice
 from typing import Any
 
 MAX_DEPTH = 64
-MOST_PROBLEMS = 20
+MAX_STORAGE_PROBLEMS = 20
 _EXACT = 2**53
-_MORE_DIGITS = "has more digits than can be kept exactly; send it as text"
+_MORE_DIGITS = "has more digits than can be stored exactly; send it as text"
 
 
 def below(pointer: str, *keys: object) -> str:
-    """Return the JSON pointer (RFC 6901) of what lies under ``pointer`` by these keys."""
+    """Return the JSON pointer (RFC 6901) that appends these keys to ``pointer``."""
     for key in keys:
         text = str(key).encode("utf-8", "backslashreplace").decode()
         pointer += "/" + text.replace("~", "~0").replace("/", "~1")
@@ -25,9 +25,9 @@ def below(pointer: str, *keys: object) -> str:
 
 
 def quoted(value: object) -> str:
-    """Return ``value`` as a sentence may name it: short, printable, in quotes if it is text."""
+    """Return ``value`` for use in a sentence: short, printable, in quotes if it is text."""
     if not isinstance(value, str):
-        return kind(value)
+        return json_type(value)
     text = value if len(value) <= 80 else value[:79] + "…"
     if not text.isprintable():
         text = "".join(
@@ -36,21 +36,21 @@ def quoted(value: object) -> str:
     return f"'{text}'"
 
 
-def kind(value: object) -> str:
-    """Return what sort of JSON value this is, as a sentence says it."""
+def json_type(value: object) -> str:
+    """Return the JSON type of a value for use in a sentence: "text", "a list", "null"."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     words = ((str, "text"), ((int, float), "a number"), (list, "a list"), (dict, "an object"))
-    return next((word for types, word in words if isinstance(value, types)), "no JSON value")
+    return next((word for types, word in words if isinstance(value, types)), "not a JSON value")
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text in which no name of an object is given twice.
+    """Parse a JSON text; no object may contain a name twice.
 
     Raises:
-        InexactNumber: a number cannot be kept as it is; a ``ValueError``.
+        InexactNumber: a number cannot be stored exactly; a ``ValueError``.
         ValueError: the text is not JSON, holds NaN or Infinity, or repeats a name.
         RecursionError: the values are nested too deeply.
     """
@@ -62,18 +62,18 @@ def parse_json(text: str | bytes) -> Any:
             object_pairs_hook=_without_repeats,
         )
     except ValueError as error:
-        # Python's own words name a setting of Python.
+        # Python's own message names a setting of Python.
         if "int_max_str_digits" in str(error):
             raise InexactNumber(f"A number {_MORE_DIGITS}") from None
         raise
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object; the last of several values would win, and the others be lost."""
+    """Return the object; Python would silently keep the last value of a repeated name."""
     found = dict(pairs)
     if len(found) < len(pairs):
         seen: set[str] = set()
@@ -84,8 +84,11 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def unstorable(value: object) -> str | None:
-    """Say why a single value (no list, no object) cannot be stored as JSON, or None if it can."""
+def storage_problem(value: object) -> str | None:
+    """Return why a scalar value cannot be stored as JSON, or None if it can.
+
+    The reason ends a sentence that starts with the value.
+    """
     if isinstance(value, str):
         if "\0" in value:
             return "contains a NUL character, which databases cannot store"
@@ -98,18 +101,18 @@ def unstorable(value: object) -> str | None:
         try:
             return None if math.isfinite(value) else "is not a finite number"
         except OverflowError:
-            return "is too large a number"
-    return "is no JSON value"
+            return "is too large"
+    return "is not a JSON value"
 
 
 class InexactNumber(ValueError):
-    """A number cannot be kept as it is."""
+    """The number cannot be stored exactly."""
 
 
-def inexact(value: object) -> str | None:
-    """Say why a number cannot be kept as it is by every program that reads JSON, or None.
+def rounding_problem(value: object) -> str | None:
+    """Return why a number cannot be stored exactly, or None if it can.
 
-    Most read numbers as 64-bit floats: a whole number of more digits would come back as another.
+    Most programs read JSON numbers as 64-bit floats, which round large integers.
     """
     if not isinstance(value, int) or isinstance(value, bool) or -_EXACT <= value <= _EXACT:
         return None
@@ -121,37 +124,35 @@ def inexact(value: object) -> str | None:
 
 
 def exact_float(text: str) -> float:
-    """Return the number that a text with a point or an exponent spells.
-
-    For ``parse_float`` of ``json.loads``.
+    """Parse a number with a point or an exponent; used as ``parse_float`` of ``json.loads``.
 
     Raises:
         InexactNumber: a 64-bit float would round it.
     """
     number = float(text)
-    # What is not finite is for ``unstorable`` to refuse, which knows where it stands.
+    # ``find_unstorable`` reports infinite numbers, with their place.
     if math.isfinite(number) and Decimal(repr(number)) != Decimal(text):
-        shown = text if len(text) <= 40 else f"{text[:39]}…"
-        raise InexactNumber(f"{shown} {_MORE_DIGITS}")
+        shortened = text if len(text) <= 40 else f"{text[:39]}…"
+        raise InexactNumber(f"{shortened} {_MORE_DIGITS}")
     return number
 
 
 class StrictDecoder(json.JSONDecoder):
-    """Reads JSON as ``parse_json`` does."""
+    """A JSON decoder that is as strict as ``parse_json``."""
 
     def decode(self, s: str, *args: Any) -> Any:
-        """Return the value of a text. Raises what ``parse_json`` raises."""
+        """Parse a text; raise the errors of ``parse_json``."""
         return parse_json(s)
 
 
-def unstorable_in(source: object, *, exact: bool = True) -> Iterator[tuple[str, str]]:
-    """Yield pointer and sentence of values inside ``source`` that cannot be stored as JSON.
+def find_unstorable(source: object, *, exact: bool = True) -> Iterator[tuple[str, str]]:
+    """Yield a pointer and a sentence for each value in ``source`` that cannot be stored as JSON.
 
-    The first ``MOST_PROBLEMS`` of them: each pointer repeats all keys above its value, so that
-    all pointers together can be as long as the square of the source. ``exact``: numbers that not
-    every program keeps exactly are among them.
+    Yields at most ``MAX_STORAGE_PROBLEMS``: a pointer repeats all keys above its value, so the
+    total length of all pointers can be quadratic. With ``exact``, numbers that not every program
+    stores exactly are reported too.
     """
-    return islice(_each_unstorable(source, exact), MOST_PROBLEMS)
+    return islice(_each_unstorable(source, exact), MAX_STORAGE_PROBLEMS)
 
 
 def _each_unstorable(source: object, exact: bool) -> Iterator[tuple[str, str]]:
@@ -159,30 +160,34 @@ def _each_unstorable(source: object, exact: bool) -> Iterator[tuple[str, str]]:
     while stack:
         value, path = stack.pop()
         if not isinstance(value, (dict, list)):
-            if reason := unstorable(value) or (inexact(value) if exact else None):
+            if reason := storage_problem(value) or (rounding_problem(value) if exact else None):
                 place = below("", *path)
-                yield place, f"The value at {place or 'the top'} {reason}."
+                name = f"The value at {place}" if place else "The value"
+                yield place, f"{name} {reason}."
         elif len(path) >= MAX_DEPTH:
             yield (below("", *path), f"The values are nested more than {MAX_DEPTH} levels deep.")
         elif isinstance(value, list):
             stack.extend((item, (*path, index)) for index, item in reversed([*enumerate(value)]))
         else:
             for key in value:
-                reason = unstorable(key) if isinstance(key, str) else "is no text"
+                reason = storage_problem(key) if isinstance(key, str) else "is not text"
                 if reason:
                     yield below("", *path, key), f"The key {quoted(key)} {reason}."
             stack.extend((item, (*path, key)) for key, item in reversed([*value.items()]))
 
 
-def storable(value: object, depth: int = 0) -> object:
-    """Return ``value`` with whatever no database can store replaced by what tells of it."""
+def make_storable(value: object, depth: int = 0) -> object:
+    """Return a copy of ``value`` in which a placeholder replaces each unstorable value."""
     if isinstance(value, (dict, list, tuple)) and depth >= MAX_DEPTH:
         return "(nested too deeply)"
     if isinstance(value, dict):
-        return {str(storable(str(key))): storable(item, depth + 1) for key, item in value.items()}
+        return {
+            str(make_storable(str(key))): make_storable(item, depth + 1)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [storable(item, depth + 1) for item in value]
-    reason = unstorable(value)
+        return [make_storable(item, depth + 1) for item in value]
+    reason = storage_problem(value)
     if reason is None:
         return value
     if isinstance(value, str):
@@ -192,7 +197,7 @@ def storable(value: object, depth: int = 0) -> object:
 
 def _as_jsonb(value: object) -> object:
     if isinstance(value, float) and value.is_integer():
-        # PostgreSQL keeps the decimal digits: 1e23 comes back as 10**23, which int(1e23) is not.
+        # PostgreSQL stores decimal digits: 1e23 comes back as 10**23, which is not int(1e23).
         return int(Decimal(repr(value)))
     if isinstance(value, dict):
         return {key: _as_jsonb(item) for key, item in value.items()}
@@ -202,7 +207,7 @@ def _as_jsonb(value: object) -> object:
 
 
 def canonical(source: object) -> str:
-    """Return the one JSON text of a value; it survives a round trip through the database."""
+    """Return the canonical JSON of a value; it survives a round trip through the database."""
     return json.dumps(
         _as_jsonb(source),
         sort_keys=True,
@@ -213,5 +218,5 @@ def canonical(source: object) -> str:
 
 
 def checksum(*parts: object) -> str:
-    """Return the SHA-256, in hex, over the canonical JSON of these parts."""
+    """Return the SHA-256 of the canonical JSON of these parts, in hex."""
     return hashlib.sha256(canonical(parts).encode("utf-8", "surrogatepass")).hexdigest()

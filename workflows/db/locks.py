@@ -1,8 +1,8 @@
-"""The lock protocol: who locks what, how strongly, in which order.
+"""The lock protocol: who locks which rows, how strongly, in which order.
 
-Two orders that never cross. *Editors* lock workflows by id, then versions by id,
-exclusively. *Runners* lock the root execution, its children, the entity, and then share
-workflows and versions. Lock, then read again, then write: one transaction.
+Two orders that never cross. *Editors* lock workflows by id, then versions by id, exclusively.
+*Runners* lock the root execution, its children, the entity, and then share workflows and versions.
+Lock, read again, write: one transaction.
 
 SQLite has no row locks: its transactions begin IMMEDIATE, one writer at a time.
 """
@@ -22,7 +22,8 @@ from django.db.models import F, Model, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from workflows.db.faults import state_of
-from workflows.db.prepared import ON_POSTGRESQL, SharedSession
+from workflows.db.prepared import SharedSession
+from workflows.db.vendor import DATABASE
 from workflows.refusals import MessageError
 
 P = ParamSpec("P")
@@ -30,9 +31,13 @@ R = TypeVar("R")
 
 ATTEMPTS = 5
 LOCK_TIMEOUT_MS = 5_000
-# No attempt begins later than this after the first, so that a row which somebody keeps locked
-# does not keep a thread of the server for ATTEMPTS times the lock timeout.
+# No attempt begins later than this after the first, so that one locked row does not block a thread
+# of the server for ATTEMPTS times the lock timeout.
 PATIENCE_SECONDS = 5.0
+
+_LOCK_NOT_AVAILABLE = "55P03"
+# Class 40: serialization failure, deadlock.
+_TRANSIENT_STATES = {"40001", "40P01", _LOCK_NOT_AVAILABLE}
 
 
 class Strength(StrEnum):
@@ -44,164 +49,130 @@ class Strength(StrEnum):
 
 
 class Contention(MessageError):
-    message = _("The row is being changed by others; try again in a moment.")
+    message = _("The row is being changed by others. Try again in a moment.")
     code = "contention"
-    # Raised inside a transaction that the caller holds, and can begin anew.
+    # True inside a transaction that the caller has opened and can repeat.
     within_transaction = False
 
 
+class LockTimeout(MessageError):
+    message = _("The lock could not be acquired in time.")
+
+
 class TryAgain(Exception):
-    """What was read before the locks no longer holds; begin the transaction anew."""
+    """The data read before the locks were taken has changed; repeat the transaction."""
 
 
 def _require_transaction(using: str) -> None:
     if not connections[using].in_atomic_block:
-        raise transaction.TransactionManagementError("A lock was asked for outside a transaction.")
+        raise transaction.TransactionManagementError("Locks can be taken only in a transaction.")
 
 
 def lock_rows(
     queryset: QuerySet[Any], ids: Iterable[int], strength: Strength, *, skip_locked: bool = False
 ) -> list[int]:
-    """Lock the rows with these ids, in the order of their ids; the ids that were locked.
+    """Lock the rows with these ids in the order of the ids; return the ids that were locked.
 
-    Django has no KEY SHARE, and ``select_for_update`` does nothing, silently, on SQLite
-    outside a transaction; so the statement is written here, and nowhere else.
+    Django has no KEY SHARE, and ``select_for_update`` silently does nothing on SQLite outside a
+    transaction; so this is the only place that writes the statement.
     """
     using = queryset.db
     _require_transaction(using)
     wanted = sorted(set(ids))
-    connection = connections[using]
-    if connection.vendor != "postgresql" or not wanted:
+    if not wanted:
         return wanted
+    connection = connections[using]
     model: type[Model] = queryset.model
     table = connection.ops.quote_name(model._meta.db_table)
-    tail = " SKIP LOCKED" if skip_locked else ""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT id FROM {table} WHERE id = ANY(%s) ORDER BY id {strength.value}{tail}",
-            [wanted],
-        )
-        return [row[0] for row in cursor.fetchall()]
+    clause = strength.value + (" SKIP LOCKED" if skip_locked else "")
+    return DATABASE.lock_rows(connection, table, wanted, clause)
 
 
 def outdate(queryset: QuerySet[Any], column: str) -> None:
-    """Write these rows as they are: whoever locks one in an older snapshot has to begin anew.
+    """Write these rows unchanged, so that transactions with an older snapshot must be repeated.
 
-    A row that is only locked tells such a reader nothing. Callers hold the locks; ``column``
-    is one that no key uses.
+    A lock alone does not stop such a transaction. The caller must hold the locks; no key may use
+    ``column``.
     """
     queryset.update(**{column: F(column)})
 
 
-def one_writer() -> AbstractContextManager[Any]:
-    """What is read first and written last, without a lock between, is read and written in one
-    transaction where the database has one writer. PostgreSQL judges again as it writes; inside a
-    transaction that the caller holds, a statement that it refuses there undoes no more than itself.
+def single_writer() -> AbstractContextManager[Any]:
+    """Return a context for code that reads first and writes last, without a lock in between.
+
+    Where the database has a single writer, the context is one transaction. PostgreSQL checks again
+    as it writes: no transaction is needed, unless the caller has opened one. Then the context is a
+    savepoint, so that a rejected statement undoes only itself.
     """
     within = transaction.get_connection().in_atomic_block
-    return nullcontext() if ON_POSTGRESQL and not within else transaction.atomic()
+    return nullcontext() if DATABASE.is_postgresql and not within else transaction.atomic()
 
 
-def limit_wait(using: str) -> None:
-    """Let no lock of this transaction be waited for longer than ``LOCK_TIMEOUT_MS``."""
+def limit_wait(using: str = "default") -> None:
+    """Limit how long this transaction waits for any lock to ``LOCK_TIMEOUT_MS``."""
     _require_transaction(using)
-    connection = connections[using]
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL lock_timeout = %s", [f"{LOCK_TIMEOUT_MS}ms"])
+    DATABASE.set_lock_timeout(connections[using], LOCK_TIMEOUT_MS)
 
 
 @contextmanager
 def stable_snapshot(using: str = "default", *, writes: bool = False) -> Iterator[None]:
-    """A transaction that sees one state of the database and keeps no writer waiting.
+    """Open a transaction that sees one state of the database and blocks no writer.
 
-    With ``writes`` it may write, on top of that state: what others have written since fails it
-    with an error after which it can begin anew.
+    With ``writes`` the transaction may write on top of that state. If others have changed the same
+    rows since, it fails with an error after which it can be repeated.
     """
-    connection: Any = connections[using]
-    if connection.vendor == "sqlite":
-        # Django reads the mode from the settings when it connects.
-        connection.ensure_connection()
-        mode, connection.transaction_mode = connection.transaction_mode, "DEFERRED"
-        try:
-            with transaction.atomic(using=using):
-                yield
-        finally:
-            connection.transaction_mode = mode
-        return
-    nested = connection.in_atomic_block
-    with transaction.atomic(using=using):
-        if not nested:
-            with connection.cursor() as cursor:
-                access = "READ WRITE" if writes else "READ ONLY"
-                cursor.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ {access}")
+    with DATABASE.open_snapshot(using, writes=writes):
         yield
-
-
-class TimedOut(MessageError):
-    message = _("A lock was not had in the time that there was for it.")
 
 
 @contextmanager
 def wait_at_most(milliseconds: int, using: str = "default") -> Iterator[None]:
-    """Let no lock inside the block be waited for longer; it is a savepoint of a transaction.
+    """Limit how long the block waits for any lock; the block is a savepoint of a transaction.
 
     Raises:
-        TimedOut: what the block has written is undone. On SQLite, whose writer is alone, never.
+        LockTimeout: the writes of the block are undone. SQLite, with its single writer, never
+            raises it.
     """
     _require_transaction(using)
     connection = connections[using]
-    is_limited = connection.vendor == "postgresql"
     try:
         with transaction.atomic(using):
-            if is_limited:
-                _set_lock_timeout(connection, f"'{int(milliseconds)}ms'")
+            DATABASE.set_lock_timeout(connection, milliseconds)
             yield
-            if is_limited:
-                _set_lock_timeout(connection, "DEFAULT")
+            DATABASE.set_lock_timeout(connection, None)
     except OperationalError as error:
-        if state_of(error) == LOCK_TIMEOUT:
-            raise TimedOut() from error
+        if state_of(error) == _LOCK_NOT_AVAILABLE:
+            raise LockTimeout() from error
         raise
 
 
-def _set_lock_timeout(connection: Any, value: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL lock_timeout = {value}")
-
-
-LOCK_TIMEOUT = "55P03"
-# Class 40: serialization failure, deadlock.
-_PASSING = {"40001", "40P01", LOCK_TIMEOUT}
-
-
-def is_passing(error: DatabaseError) -> bool:
-    """Whether the database refused only because others were at the same rows, or the session."""
+def is_transient(error: DatabaseError) -> bool:
+    """Return True if the error came from concurrent transactions or a shared session alone."""
     if isinstance(error, SharedSession):
         return True
     state = state_of(error)
     if state is not None:
-        return state in _PASSING
+        return state in _TRANSIENT_STATES
     return isinstance(error, OperationalError) and "database is locked" in str(error)
 
 
-def can_begin_anew(error: Exception) -> bool:
-    """Whether the outermost transaction may be tried again after this."""
+def can_retry(error: Exception) -> bool:
+    """Return True if the outermost transaction may be repeated after this error."""
     if isinstance(error, DatabaseError):
-        return is_passing(error)
+        return is_transient(error)
     return isinstance(error, TryAgain) or (
         isinstance(error, Contention) and error.within_transaction
     )
 
 
 def retrying(function: Callable[P, R]) -> Callable[P, R]:
-    """Run ``function`` again when the database gave up on contention, a few times.
+    """Decorate a function to run again, a few times, after an error caused by contention.
 
-    Only the outermost transaction can be begun anew: inside one that the caller holds, the
-    first failure goes up, to be tried again by the outermost function that is ``retrying``.
+    Only the outermost transaction can be repeated: inside a transaction that the caller has
+    opened, the first failure propagates to the outermost ``retrying`` function.
 
     Raises:
-        Contention: when it still fails after ``ATTEMPTS`` attempts or ``PATIENCE_SECONDS``.
+        Contention: it still fails after ``ATTEMPTS`` attempts or ``PATIENCE_SECONDS``.
     """
 
     @functools.wraps(function)
@@ -211,7 +182,7 @@ def retrying(function: Callable[P, R]) -> Callable[P, R]:
             try:
                 return function(*args, **kwargs)
             except (DatabaseError, TryAgain, Contention) as error:
-                if not can_begin_anew(error):
+                if not can_retry(error):
                     raise
                 within = transaction.get_connection().in_atomic_block
                 is_last = number == ATTEMPTS or time.monotonic() - began >= PATIENCE_SECONDS

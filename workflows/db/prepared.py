@@ -1,13 +1,12 @@
-"""Statements of the hot path, prepared once for each connection.
+"""Prepared statements for the hot path, prepared once per connection.
 
 psycopg2 prepares nothing by itself, and planning a statement that writes to several tables takes
-longer than running it. A connection that goes through a pooler which hands it out by the
-transaction cannot keep a prepared statement: Django's ``DISABLE_SERVER_SIDE_CURSORS`` says so,
-and statements are planned each time.
+longer than running it. A pooler in transaction mode cannot keep prepared statements; Django's
+``DISABLE_SERVER_SIDE_CURSORS`` declares such a pooler, and statements are then planned each time.
 
-Where nobody has said so, processes share the sessions of the server without knowing it. A
-statement is therefore named by a hash of what it is: under one name, a session holds the same
-statement for everybody, or none.
+If it is not declared, processes share server sessions without knowing it. A statement is therefore
+named by a hash of its SQL and types: under one name, a session holds the same statement for every
+process, or none.
 """
 
 from __future__ import annotations
@@ -20,19 +19,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from workflows.db.faults import state_of
+from workflows.db.vendor import DATABASE
 
 logger = logging.getLogger(__name__)
 
-ON_POSTGRESQL = connection.vendor == "postgresql"
+ON_POSTGRESQL = DATABASE.is_postgresql
 UNPREPARED = "DISABLE_SERVER_SIDE_CURSORS"
-"""The setting of a database behind a pooler that gives a session to each transaction."""
-_PLACE = re.compile(r"\$(\d+)")
-_KEPT = "_holdfast_session"
-# The session has a statement of this name already; it has none.
+"""The database setting that declares a pooler in transaction mode."""
+_PLACEHOLDER = re.compile(r"\$(\d+)")
+_SESSION_KEY = "_holdfast_session"
+# A statement of this name exists already; no statement of this name exists.
 _SHARED_STATES = {"42P05", "26000"}
 
 
@@ -42,56 +42,60 @@ class SharedSession(DatabaseError):
 
 @dataclass(slots=True)
 class _Session:
-    """What is kept with a connection: a cursor, for making one takes as long as a small
-    statement, and the names of what has been prepared.
+    """The state of a connection: a cursor, the names of prepared statements, cached data.
+
+    The cursor is reused because creating one takes as long as a small statement.
     """
 
     connection: Any
     cursor: Any
     names: set[str] = field(default_factory=set)
-    kept: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 def _session(wrapper: BaseDatabaseWrapper) -> _Session:
-    # With Django's wrapper, which lives as long as its thread; a new connection has a new one.
+    # Stored on Django's wrapper, which lives as long as its thread and may reconnect.
     wrapper.close_if_health_check_failed()
-    kept: _Session | None = wrapper.__dict__.get(_KEPT)
-    if kept is None or wrapper.connection is None or kept.connection is not wrapper.connection:
+    session: _Session | None = wrapper.__dict__.get(_SESSION_KEY)
+    is_current = (
+        session is not None
+        and wrapper.connection is not None
+        and session.connection is wrapper.connection
+    )
+    if session is None or not is_current:
         cursor = wrapper.cursor()
-        kept = wrapper.__dict__[_KEPT] = _Session(wrapper.connection, cursor)
-    return kept
+        session = wrapper.__dict__[_SESSION_KEY] = _Session(wrapper.connection, cursor)
+    return session
 
 
-def kept(using: str = "default") -> dict[str, Any]:
-    """What others keep with the connection, by names of theirs; a new connection has nothing."""
-    return _session(connections[using]).kept
+def session_data(using: str = "default") -> dict[str, Any]:
+    """Return a dict that lives as long as the connection; callers choose their own keys."""
+    return _session(connections[using]).data
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement with ``$1``, ``$2`` … for its parameters; ``types`` are theirs on PostgreSQL."""
+    """A statement with parameters ``$1``, ``$2`` …; ``types`` are their types on PostgreSQL."""
 
     sql: str
     types: tuple[str, ...] = ()
 
     @cached_property
     def name(self) -> str:
-        """The name in a session of PostgreSQL: the same in every process and release."""
+        """The name in a PostgreSQL session: the same in every process and release."""
         content = repr((self.sql, self.types)).encode()
         return f"holdfast_{hashlib.sha256(content).hexdigest()[:40]}"
 
     def execute(self, params: Sequence[Any] = (), using: str = "default") -> list[Any]:
-        """Run it with these parameters.
-
-        Returns:
-            The rows that it returns, none if it returns none.
+        """Run the statement with these parameters and return its rows, if any.
 
         Raises:
-            SharedSession: a pooler took away the session that had it prepared, in a transaction.
+            SharedSession: inside a transaction, a pooler switched to a session in which the
+                statement is not prepared.
         """
         wrapper = connections[using]
         session = _session(wrapper)
-        # A connection that logs its statements has cursors that do.
+        # Only a new cursor logs its statements where the connection logs them.
         cursor = wrapper.cursor() if wrapper.queries_logged else session.cursor
         if not (ON_POSTGRESQL and self._execute_prepared(wrapper, session, cursor, params)):
             cursor.execute(self._planned, {f"p{n}": value for n, value in enumerate(params, 1)})
@@ -100,7 +104,7 @@ class Statement:
     def _execute_prepared(
         self, wrapper: BaseDatabaseWrapper, session: _Session, cursor: Any, params: Sequence[Any]
     ) -> bool:
-        """Run it as prepared; return False, with nothing done, where nothing can stay prepared."""
+        """Run the prepared statement; return False, with nothing run, if it cannot be prepared."""
         if wrapper.settings_dict.get(UNPREPARED):
             return False
         try:
@@ -111,7 +115,7 @@ class Statement:
                 raise
             _stop_preparing(wrapper)
             if wrapper.in_atomic_block or not wrapper.get_autocommit():
-                # The error has ended the transaction: only its caller can begin it anew.
+                # The error has ended the transaction; only its caller can repeat it.
                 raise SharedSession(_POOLED.format(wrapper.alias)) from error
             return False
         return True
@@ -124,46 +128,46 @@ class Statement:
 
     @cached_property
     def _executed(self) -> str:
-        places = ", ".join(["%s"] * len(self.types))
-        return f"EXECUTE {self.name}" + (f"({places})" if places else "")
+        params = ", ".join(["%s"] * len(self.types))
+        return f"EXECUTE {self.name}" + (f"({params})" if params else "")
 
     @cached_property
     def _planned(self) -> str:
-        kinds = dict(enumerate(self.types, 1)) if ON_POSTGRESQL else {}
+        types = dict(enumerate(self.types, 1)) if ON_POSTGRESQL else {}
 
-        def place(found: re.Match[str]) -> str:
-            kind = kinds.get(int(found[1]))
-            return f"%(p{found[1]})s" + (f"::{kind}" if kind else "")
+        def replace(found: re.Match[str]) -> str:
+            type_name = types.get(int(found[1]))
+            return f"%(p{found[1]})s" + (f"::{type_name}" if type_name else "")
 
-        return _PLACE.sub(place, self.sql)
+        return _PLACEHOLDER.sub(replace, self.sql)
 
 
 _POOLED = (
-    "A pooler gives each transaction another session of the database “{}”, so that nothing can "
-    "stay prepared there. Add ?DISABLE_SERVER_SIDE_CURSORS=True to DATABASE_URL, or pool by the "
-    "session."
+    "A connection pooler in transaction mode is in front of the database “{}”, so prepared "
+    "statements cannot be used. Add ?DISABLE_SERVER_SIDE_CURSORS=True to DATABASE_URL, or use "
+    "session pooling."
 )
 
 
 def _stop_preparing(wrapper: BaseDatabaseWrapper) -> None:
-    """Plan each statement from now on, in every thread: as the setting would have it."""
+    """Plan every statement from now on, in every thread, as the setting would."""
     if not wrapper.settings_dict.get(UNPREPARED):
         logger.error(_POOLED.format(wrapper.alias))
         wrapper.settings_dict[UNPREPARED] = True
 
 
 def shares_sessions(using: str = "default") -> bool:
-    """Return whether a pooler gives a session of this database to several connections at once.
+    """Return True if a pooler shares the sessions of this database among several connections.
 
-    A server names the session to a connection that it accepts; a pooler does not pass that on.
-    Behind one, a transaction on a second connection takes the session that the first has just
-    used, or the first is given another one meanwhile.
+    A server sends each connection its session's process id; a pooler does not pass it on. Behind a
+    pooler, a transaction on a second connection takes the session that the first has just used, or
+    the first one gets another session meanwhile.
     """
     first: Any = connections[using]
-    if first.vendor != "postgresql":
+    if not ON_POSTGRESQL:
         return False
     with first.cursor() as cursor:
-        session = _ask_session(cursor)
+        session = _fetch_session(cursor)
         if session == first.connection.info.backend_pid:
             return False
         second = first.copy()
@@ -171,11 +175,11 @@ def shares_sessions(using: str = "default") -> bool:
             second.ensure_connection()
             second.set_autocommit(False)
             with second.cursor() as other:
-                return _ask_session(other) == session or _ask_session(cursor) != session
+                return _fetch_session(other) == session or _fetch_session(cursor) != session
         finally:
             second.close()
 
 
-def _ask_session(cursor: Any) -> int:
+def _fetch_session(cursor: Any) -> int:
     cursor.execute("SELECT pg_backend_pid()")
     return int(cursor.fetchone()[0])

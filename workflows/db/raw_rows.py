@@ -1,9 +1,9 @@
-"""Model instances of the hot path, made without ``Model.__init__``.
+"""Model instances for the hot path, built without ``Model.__init__``.
 
-It takes longer than anything else that is done with a row there: it looks at every field, and
-tells signals that nobody listens to. What is not given is read when somebody asks, as after
-``QuerySet.defer()``. They are for reading: what a model keeps beside its fields for a ``save()``
-is not there.
+``Model.__init__`` visits every field and sends signals that nobody receives; on the hot path it
+would take longer than the rest of the work with a row. Attributes that are not given are read on
+access, as after ``QuerySet.defer()``. The instances are read-only: attributes that a model keeps
+for ``save()`` beside its fields are missing.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from workflows.db.prepared import Statement
 Row = TypeVar("Row", bound=models.Model)
 
 
-def stored(model: type[Row], values: Mapping[str, Any]) -> Row:
-    """An instance of a row that is stored, with these values by attribute name."""
+def build_stored(model: type[Row], values: Mapping[str, Any]) -> Row:
+    """Return an instance of a stored row with these values by attribute name."""
     row = model.__new__(model)
     row.__dict__.update(values)
     row._state = ModelState()
@@ -33,35 +33,37 @@ def stored(model: type[Row], values: Mapping[str, Any]) -> Row:
 @cache
 def _defaults(model: type[models.Model]) -> tuple[dict[str, Any], dict[str, Callable[[], Any]]]:
     fields = [field for field in model._meta.concrete_fields if not field.generated]
-    made = {
+    callables = {
         field.attname: field.default
         for field in fields
         if field.has_default() and callable(field.default)
     }
-    fixed = {field.attname: field.get_default() for field in fields if field.attname not in made}
-    return fixed, made
+    constants = {
+        field.attname: field.get_default() for field in fields if field.attname not in callables
+    }
+    return constants, callables
 
 
-def new(model: type[Row], **values: Any) -> Row:
-    """An instance of a new row, with these values by attribute name and defaults for the rest."""
-    fixed, made = _defaults(model)
+def build_new(model: type[Row], **values: Any) -> Row:
+    """Return an instance of a new row: these values by attribute name, defaults for the rest."""
+    constants, callables = _defaults(model)
     row = model.__new__(model)
-    row.__dict__.update(fixed)
+    row.__dict__.update(constants)
     row.__dict__.update(values)
-    for name, default in made.items():
+    for name, default in callables.items():
         if name not in values:
             row.__dict__[name] = default()
     row._state = ModelState()
     return row
 
 
-def relate(row: models.Model, **rows: models.Model) -> None:
-    """Keep these rows where the row's relations look for them; their ids are set already."""
+def set_relations(row: models.Model, **rows: models.Model) -> None:
+    """Cache these rows as the row's related rows; their ids must be set already."""
     row._state.fields_cache.update(rows)
 
 
 class Columns:
-    """The columns of a model that are read, and how what they hold becomes an instance."""
+    """The columns of a model to select, and their conversion to an instance."""
 
     def __init__(self, model: type[models.Model], names: Iterable[str] = ()) -> None:
         self.model = model
@@ -76,8 +78,8 @@ class Columns:
     def __len__(self) -> int:
         return len(self.names)
 
-    def of(self, alias: str) -> str:
-        """The columns, for a SELECT."""
+    def select_list(self, alias: str) -> str:
+        """Return the columns for a SELECT."""
         return ", ".join(f"{alias}.{field.column}" for field in self._fields)
 
     @cached_property
@@ -100,35 +102,40 @@ class Columns:
                 row[place] = converter(row[place], column, connection)
         return row
 
-    def instance(self, selected: Sequence[Any]) -> Any:
-        """The instance; what was not selected is read when somebody asks."""
-        return stored(self.model, dict(zip(self.names, self._values(selected), strict=True)))
+    def build(self, selected: Sequence[Any]) -> Any:
+        """Return an instance that reads unselected columns on access."""
+        return build_stored(self.model, dict(zip(self.names, self._values(selected), strict=True)))
 
-    def loaded(self, selected: Sequence[Any]) -> Any:
-        """The instance as a query set would return it."""
+    def load(self, selected: Sequence[Any]) -> Any:
+        """Return an instance as a query set would."""
         return self.model.from_db("default", self.names, self._values(selected))
 
 
 @cache
-def _by(model: type[models.Model], name: str, names: tuple[str, ...]) -> tuple[Columns, Statement]:
+def _statement_by(
+    model: type[models.Model], name: str, names: tuple[str, ...]
+) -> tuple[Columns, Statement]:
     columns = Columns(model, names)
     field: Any = model._meta.get_field(name)
-    kind = "text" if isinstance(field, models.CharField) else field.rel_db_type(connection)
-    sql = f"SELECT {columns.of('t')} FROM {model._meta.db_table} t WHERE t.{field.column} = $1"
-    return columns, Statement(sql, (kind,))
+    type_name = "text" if isinstance(field, models.CharField) else field.rel_db_type(connection)
+    sql = (
+        f"SELECT {columns.select_list('t')} FROM {model._meta.db_table} t"
+        f" WHERE t.{field.column} = $1"
+    )
+    return columns, Statement(sql, (type_name,))
 
 
-def by_cuid(model: type[Row], cuid: str, names: tuple[str, ...]) -> Row | None:
-    """The row with this cuid, with these attributes read."""
-    columns, statement = _by(model, "cuid", names)
+def find_by_cuid(model: type[Row], cuid: str, names: tuple[str, ...]) -> Row | None:
+    """Return the row with this cuid, with these attributes read, or None."""
+    columns, statement = _statement_by(model, "cuid", names)
     rows = statement.execute([cuid])
-    found: Row | None = columns.instance(rows[0]) if rows else None
+    found: Row | None = columns.build(rows[0]) if rows else None
     return found
 
 
-def loaded(model: type[Row], name: str, value: Any) -> Row | None:
-    """The row of which a unique field has this value, as a query set would return it."""
-    columns, statement = _by(model, name, ())
+def load_row(model: type[Row], name: str, value: Any) -> Row | None:
+    """Return the row whose unique field has this value, as a query set would, or None."""
+    columns, statement = _statement_by(model, name, ())
     rows = statement.execute([value])
-    found: Row | None = columns.loaded(rows[0]) if rows else None
+    found: Row | None = columns.load(rows[0]) if rows else None
     return found

@@ -1,6 +1,6 @@
-"""What is drawn: the graph of a workflow, read and checked without a database."""
+"""The graph of a workflow, parsed and checked without a database."""
 
-from workflows.graph.compatibility import EntityContext, NodesManager, incompatible
+from workflows.graph.compatibility import EntityContext, NodesManager, incompatibility_message
 from workflows.graph.graph import (
     RUN_WORKFLOW,
     START,
@@ -8,14 +8,14 @@ from workflows.graph.graph import (
     Edge,
     Graph,
     Node,
-    calls_in,
-    reach,
+    find_calls,
+    find_reachable,
 )
 from workflows.graph.node_types import (
     COMMON_KEYS,
     NodeType,
     Problems,
-    data_problems,
+    find_data_problems,
     node_types,
     register,
 )
@@ -25,10 +25,10 @@ from workflows.graph.parsing import (
     MAX_NODES,
     MAX_PROBLEMS,
     WorkflowValidationError,
-    normalized,
+    normalize,
     parse,
 )
-from workflows.graph.schema_messages import type_words
+from workflows.graph.schema_messages import describe_types
 from workflows.graph.schemas import NOT_BLANK, Schema
 
 __all__ = [
@@ -50,13 +50,13 @@ __all__ = [
     "Problems",
     "Schema",
     "WorkflowValidationError",
-    "calls_in",
-    "data_problems",
-    "incompatible",
+    "describe_types",
+    "find_calls",
+    "find_data_problems",
+    "find_reachable",
+    "incompatibility_message",
     "node_types",
-    "normalized",
+    "normalize",
     "parse",
-    "reach",
     "register",
-    "type_words",
 ]

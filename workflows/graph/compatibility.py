@@ -1,4 +1,4 @@
-"""Whether a graph and the workflows that it calls work on the same kind of entity."""
+"""Compatibility of a graph with the entity contexts of the workflows that it calls."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Protocol
 
 from workflows.db.json_values import quoted
 from workflows.graph.graph import Graph
-from workflows.graph.parsing import WorkflowValidationError, capped, parse
+from workflows.graph.parsing import WorkflowValidationError, cap_problems, parse
 from workflows.refusals import Problem
 
 
 class EntityContext(Protocol):
-    """What callers and callees must agree in; ``type_cuid`` names the type in messages."""
+    """The entity context that callers and callees share; messages name ``type_cuid``."""
 
     @property
     def key(self) -> str: ...
@@ -21,8 +21,8 @@ class EntityContext(Protocol):
     def type_cuid(self) -> str: ...
 
 
-def incompatible(current: EntityContext, referenced: EntityContext) -> str:
-    """Return the sentence that refuses a call across entity contexts."""
+def incompatibility_message(current: EntityContext, referenced: EntityContext) -> str:
+    """Return the message for a call across entity contexts."""
     return (
         "Run Workflow: Incompatible entity name types. Current workflow has type "
         f"'{current.type_cuid}' but referenced workflow has type '{referenced.type_cuid}'."
@@ -30,7 +30,7 @@ def incompatible(current: EntityContext, referenced: EntityContext) -> str:
 
 
 class NodesManager:
-    """Judges a drawing together with the workflows that it calls."""
+    """Checks a graph together with the workflows that it calls."""
 
     @staticmethod
     def validate_nodes_data(
@@ -40,7 +40,11 @@ class NodesManager:
         context: EntityContext,
         callees: Mapping[str, EntityContext],
     ) -> Graph:
-        """Return the checked graph; every callee must exist and have the same entity context."""
+        """Check a graph and return it; each callee must exist and have the same entity context.
+
+        Raises:
+            WorkflowValidationError: all problems, missing callees first.
+        """
         graph = parse({"nodes": nodes, "edges": edges})
         missing: list[Problem] = []
         foreign: list[Problem] = []
@@ -51,8 +55,8 @@ class NodesManager:
                 detail = f"No workflow has the cuid {quoted(cuid)}."
                 missing.append(Problem(pointer, "invalid_graph", detail))
             elif callee.key != context.key:
-                detail = incompatible(context, callee)
+                detail = incompatibility_message(context, callee)
                 foreign.append(Problem(pointer, "incompatible_entity_types", detail))
         if missing or foreign:
-            raise WorkflowValidationError(capped(missing + foreign))
+            raise WorkflowValidationError(cap_problems(missing + foreign))
         return graph

@@ -1,4 +1,4 @@
-"""A graph that was checked: nodes, edges, and the ways through them."""
+"""A checked graph: nodes, edges and the paths between them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ START_TO_END: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node of a graph; ``index`` is its place in the source."""
+    """A node; ``index`` is its position in the source."""
 
     id: str
     type: str
@@ -33,15 +33,15 @@ class Node:
 
     @property
     def label(self) -> str:
-        """What people call this node."""
+        """The name of the node for users: its label, title or id."""
         return self.data.get("label") or self.data.get("title") or self.id
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One edge of a graph; ``handle`` names the exit of its source that it leaves by.
+    """An edge; ``handle`` is the exit of its source.
 
-    ``number`` tells apart the edges of a fork that lead to the same node.
+    ``number`` distinguishes the edges of a fork that lead to the same node.
     """
 
     source: str
@@ -52,36 +52,36 @@ class Edge:
 
     @property
     def name(self) -> str | list[Any]:
-        """How stored data name the edge: by its source; in a list, by its handle and number too."""
+        """The name of the edge in stored data: its source, or a list with handle and number."""
         if self.number > 1:
             return [self.source, self.handle, self.number]
         return self.source if self.handle is None else [self.source, self.handle]
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
-    """How branches can come to a node: each edge into it has a bit of its own."""
+class Arrivals:
+    """The edges by which branches can arrive at a node, each with its own bit."""
 
     bits: Mapping[str, int]
     """The bit of each edge, by the ``repr`` of its name."""
     from_node: Mapping[str, int]
-    """By node id, the edges by which a branch can come from there, not through the node itself."""
+    """By node id, the edges by which a branch can arrive from there, not through the node."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A checked graph: it has one start, every exit leads somewhere, and an end is in reach."""
+    """A checked graph: one start node, a target for each exit, a reachable end."""
 
     nodes: Mapping[str, Node]
     edges: Sequence[Edge]
     start: Node
     calls: list[Node]
     exits: Mapping[str, Mapping[str | None, Edge]]
-    """By node id, the edge of each named exit; a single exit stands under None."""
+    """By node id, the edge of each named exit; the key of an unnamed exit is None."""
     forks: Mapping[str, Sequence[Edge]]
-    """By node id, all edges of a node that takes every way at once."""
+    """By node id, all outgoing edges of a fork."""
     _incoming: dict[str, list[Edge]] = field(default_factory=dict, compare=False, repr=False)
-    _ways: dict[str, Ways] = field(default_factory=dict, compare=False, repr=False)
+    _arrivals: dict[str, Arrivals] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Sort the edges by their target."""
@@ -89,35 +89,36 @@ class Graph:
             self._incoming.setdefault(edge.target, []).append(edge)
 
     def node(self, node_id: str) -> Node:
-        """Return the node with this id (KeyError if there is none)."""
+        """Return the node with this id. Raises ``KeyError`` if there is none."""
         return self.nodes[node_id]
 
     def callee_cuids(self) -> list[str]:
-        """Return the cuids of the workflows that are called, each once, in order."""
+        """Return the cuids of the called workflows, each once, in order."""
         return list(dict.fromkeys(node.data["workflow"] for node in self.calls))
 
     def exit(self, node_id: str, handle: str | None = None) -> Edge:
-        """Return the edge by which a node is left; a single exit is taken whatever the handle.
+        """Return the edge of an exit; an unnamed exit matches every handle.
 
-        Raises ``LookupError`` when the node has no such exit.
+        Raises:
+            LookupError: the node has no such exit.
         """
         edges = self.exits.get(node_id, {})
         edge = edges.get(None) or edges.get(handle)
         if edge is None:
-            raise LookupError(f"Node {quoted(node_id)} has no way out by {handle!r}.")
+            raise LookupError(f"Node {quoted(node_id)} has no exit {handle!r}.")
         return edge
 
     def follow(self, node_id: str, handle: str | None = None) -> Node:
-        """Return the node that a node leads to, as ``exit`` says."""
+        """Return the target of an exit. Raises the errors of ``exit``."""
         return self.nodes[self.exit(node_id, handle).target]
 
     def incoming(self, node_id: str) -> Sequence[Edge]:
-        """Return the edges that lead into a node."""
+        """Return the edges that lead to a node."""
         return self._incoming.get(node_id, ())
 
-    def ways_to(self, node_id: str) -> Ways:
-        """Return how branches can come to a node; worked out once."""
-        if node_id not in self._ways:
+    def arrivals_at(self, node_id: str) -> Arrivals:
+        """Return the edges by which branches can arrive at a node; computed once."""
+        if node_id not in self._arrivals:
             incoming = self.incoming(node_id)
             bits = {repr(edge.name): 1 << place for place, edge in enumerate(incoming)}
             from_node: dict[str, int] = defaultdict(int)
@@ -125,11 +126,11 @@ class Graph:
                 from_node[edge.source] |= bits[repr(edge.name)]
             from_node.pop(node_id, None)
             self._spread(from_node, without=node_id)
-            self._ways[node_id] = Ways(bits, dict(from_node))
-        return self._ways[node_id]
+            self._arrivals[node_id] = Arrivals(bits, dict(from_node))
+        return self._arrivals[node_id]
 
     def _spread(self, from_node: dict[str, int], without: str) -> None:
-        """Add to each node the bits of the nodes that it leads to, until nothing is added."""
+        """Add to each node the bits of its targets, until nothing changes."""
         due = deque(from_node)
         queued = set(due)
         while due:
@@ -144,8 +145,8 @@ class Graph:
                         due.append(source)
 
 
-def reach(roots: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:
-    """All that can be reached from the roots, themselves included, along pairs from and to."""
+def find_reachable(roots: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:
+    """Return what can be reached from the roots, including them, along (source, target) pairs."""
     following: dict[str, list[str]] = defaultdict(list)
     for source, target in pairs:
         following[source].append(target)
@@ -158,8 +159,8 @@ def reach(roots: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:
     return reached
 
 
-def calls_in(source: Any) -> Iterator[tuple[str, str]]:
-    """The id and the callee's cuid of every ``run_workflow`` node, however damaged the source."""
+def find_calls(source: Any) -> Iterator[tuple[str, str]]:
+    """Yield the id and the callee's cuid of each ``run_workflow`` node of any source."""
     nodes = source.get("nodes") if isinstance(source, dict) else None
     for node in nodes if isinstance(nodes, list) else ():
         if isinstance(node, dict) and node.get("type") == RUN_WORKFLOW:

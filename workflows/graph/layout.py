@@ -1,12 +1,12 @@
-"""Where the nodes of a drawing stand and how its edges run: rows from top to bottom.
+"""Layout of a graph diagram: positions of nodes in rows from top to bottom, routes of edges.
 
-Pure arithmetic: the same nodes and edges in the same order give the same picture. Edges leave a
-box at its bottom and enter one at its top; one that leads back turns round beside its box. Between
-the rows an edge is a curve, through a row it is a vertical line, so none crosses a box.
+Pure arithmetic: the same nodes and edges in the same order give the same layout. Edges leave a box
+at its bottom and enter one at its top; an edge that leads back turns beside its box. Between rows
+an edge is a curve, through a row it is a vertical line, so no edge crosses a box.
 
-What it takes is bounded: of the places that long edges need in the rows between, only
-``WAYPOINTS`` are given, to the shorter ones first. An edge without is ``direct``: it runs straight
-to its target, behind what stands there.
+The cost is bounded: long edges need a lane in each row that they pass, and only ``WAYPOINTS`` lanes
+are given, to shorter edges first. An edge without lanes is ``direct``: it runs straight to its
+target, behind the boxes.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ WIDTH, HEIGHT = 216.0, 52.0
 ROW_GAP = 64.0
 BOX_GAP, LANE_GAP = 32.0, 18.0
 PORTS = 0.7
-"""The part of a box's width at which edges may leave and arrive."""
+"""The part of a box's width where edges leave and arrive."""
 WAYPOINTS = 4_000
 _EFFORT = 60_000
-"""How many places may be looked at in all while rows are ordered, and while they are moved."""
+"""The total number of places to visit while rows are ordered, and again while they are moved."""
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A node: its upper left corner."""
+    """The box of a node; x and y are its upper left corner."""
 
     x: float
     y: float
@@ -40,13 +40,13 @@ class Box:
 
     @property
     def middle(self) -> float:
-        """The x of its middle."""
+        """The x of the middle."""
         return self.x + self.width / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An edge: curve, line, curve, … from point to point, beginning and ending with a curve."""
+    """The route of an edge: curves and lines in turn, beginning and ending with a curve."""
 
     points: Sequence[Point]
     back: bool = False
@@ -55,7 +55,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A picture: boxes by node id, and one route for each edge, in their order."""
+    """Boxes by node id, and one route for each edge in the order of the edges."""
 
     boxes: Mapping[str, Box]
     routes: Sequence[Route]
@@ -65,70 +65,70 @@ class Layout:
 
 @dataclass(slots=True, eq=False)
 class _Place:
-    """What stands in a row: a node, or a lane in which an edge passes."""
+    """An item in a row: a node, or the lane of an edge that passes the row."""
 
     width: float
     x: float = 0.0
     above: list[_Place] = field(default_factory=list)
     below: list[_Place] = field(default_factory=list)
     beside: _Place | None = None
-    """Of a lane in which an edge turns round: its node, in the same row."""
+    """For a lane in which an edge turns back: its node in the same row."""
 
     @property
     def is_node(self) -> bool:
         return self.width == WIDTH
 
 
-def layered(ids: Sequence[str], edges: Sequence[tuple[str, str]]) -> Layout:
-    """Lay out these nodes and edges (source, target), both ends among the nodes."""
+def layout_graph(ids: Sequence[str], edges: Sequence[tuple[str, str]]) -> Layout:
+    """Return the layout of these nodes and edges (source, target); both ends must be nodes."""
     ids = list(dict.fromkeys(ids))
-    back = _back(ids, edges)
-    ranks = _ranks(ids, edges, back)
+    back = _find_back_edges(ids, edges)
+    ranks = _rank_nodes(ids, edges, back)
     nodes = {key: _Place(WIDTH) for key in ids}
     rows: list[list[_Place]] = [[] for _ in range(max(ranks.values(), default=-1) + 1)]
     for key in ids:
         rows[ranks[key]].append(nodes[key])
-    lanes = _lanes(edges, ranks, nodes, rows)
-    _order(rows)
-    _move(rows)
+    lanes = _assign_lanes(edges, ranks, nodes, rows)
+    _order_rows(rows)
+    _move_places(rows)
     _straighten(rows)
-    return _picture(edges, back, ranks, nodes, lanes, rows)
+    return _build_layout(edges, back, ranks, nodes, lanes, rows)
 
 
-def _back(ids: Sequence[str], edges: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The edges that close a cycle, walking from where nothing leads to, in their order."""
+def _find_back_edges(ids: Sequence[str], edges: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the edges that close a cycle in a depth-first walk from the nodes without a source."""
     following: dict[str, list[str]] = defaultdict(list)
     for source, target in dict.fromkeys(edges):
         following[source].append(target)
     entered = {target for source, target in edges if source != target}
     found: set[tuple[str, str]] = set()
     done: set[str] = set()
-    on_the_way: set[str] = set()
+    on_path: set[str] = set()
     for root in [*(key for key in ids if key not in entered), *ids]:
         if root in done:
             continue
         stack = [(root, iter(following[root]))]
-        on_the_way.add(root)
+        on_path.add(root)
         while stack:
             key, targets = stack[-1]
             for target in targets:
-                if target in on_the_way:
+                if target in on_path:
                     found.add((key, target))
                 elif target not in done:
                     stack.append((target, iter(following[target])))
-                    on_the_way.add(target)
+                    on_path.add(target)
                     break
             else:
-                on_the_way.discard(key)
+                on_path.discard(key)
                 done.add(key)
                 stack.pop()
     return found
 
 
-def _ranks(
+def _rank_nodes(
     ids: Sequence[str], edges: Sequence[tuple[str, str]], back: set[tuple[str, str]]
 ) -> dict[str, int]:
-    """The row of each node: below all that lead to it, edges that lead back left out."""
+    """Return the row of each node: below all of its sources, without edges that lead back."""
     forward = [edge for edge in dict.fromkeys(edges) if edge not in back]
     following: dict[str, list[str]] = defaultdict(list)
     waits: dict[str, int] = dict.fromkeys(ids, 0)
@@ -146,17 +146,17 @@ def _ranks(
     return ranks
 
 
-def _lanes(
+def _assign_lanes(
     edges: Sequence[tuple[str, str]],
     ranks: Mapping[str, int],
     nodes: Mapping[str, _Place],
     rows: list[list[_Place]],
 ) -> list[list[_Place] | None]:
-    """For each edge its lanes in the rows that it passes; None where there were none left."""
+    """Return the lanes of each edge in the rows that it passes; None if no lanes are left."""
 
     def passed(index: int) -> range:
         above, below = (ranks[key] for key in edges[index])
-        # One that leads back passes the rows of its own ends too.
+        # An edge that leads back passes the rows of its own ends too.
         return range(above + 1, below) if below > above else range(above, below - 1, -1)
 
     lanes: list[list[_Place] | None] = [None] * len(edges)
@@ -183,16 +183,16 @@ def _lanes(
     return lanes
 
 
-def _order(rows: list[list[_Place]]) -> None:
-    """Put each row in an order in which few edges cross: each place near its neighbours."""
+def _order_rows(rows: list[list[_Place]]) -> None:
+    """Order each row so that few edges cross: each place near its neighbours."""
     size = sum(map(len, rows)) or 1
-    best, fewest = [list(row) for row in rows], _crossings(rows)
+    best, fewest = [list(row) for row in rows], _count_crossings(rows)
     for turn in range(max(2, min(10, _EFFORT // size))):
         if not fewest:
             break
         downwards = turn % 2 == 0
         for row in rows if downwards else rows[::-1]:
-            # Where the neighbours stand, in parts of their row.
+            # The mean position of the neighbours, as a fraction of their row.
             at = {place: place.x for place in row}
             for place in row:
                 others = place.above if downwards else place.below
@@ -203,7 +203,7 @@ def _order(rows: list[list[_Place]]) -> None:
                     at[place] = at[place.beside] + 1e-6
             row.sort(key=at.__getitem__)
             _number(row)
-        crossings = _crossings(rows)
+        crossings = _count_crossings(rows)
         if crossings < fewest:
             best, fewest = [list(row) for row in rows], crossings
     rows[:] = best
@@ -214,7 +214,7 @@ def _number(row: list[_Place]) -> None:
         place.x = (index + 0.5) / len(row)
 
 
-def _crossings(rows: list[list[_Place]]) -> int:
+def _count_crossings(rows: list[list[_Place]]) -> int:
     for row in rows:
         _number(row)
     number = 0
@@ -229,13 +229,13 @@ def _crossings(rows: list[list[_Place]]) -> int:
 
 
 def _gap(left: _Place, right: _Place) -> float:
-    """How far the middles of two neighbours are apart at the least."""
+    """Return the least distance between the middles of two neighbours."""
     free = BOX_GAP if left.is_node or right.is_node else LANE_GAP
     return (left.width + right.width) / 2 + free
 
 
-def _move(rows: list[list[_Place]]) -> None:
-    """Move the places of each row, their order kept, towards the middle of their neighbours."""
+def _move_places(rows: list[list[_Place]]) -> None:
+    """Move the places of each row towards the middle of their neighbours, keeping their order."""
     for row in rows:
         x = 0.0
         for before, place in pairwise([None, *row]):
@@ -246,12 +246,12 @@ def _move(rows: list[list[_Place]]) -> None:
     for turn in range(max(4, min(40, _EFFORT // size))):
         downwards = turn % 2 == 0
         for row in rows if downwards else rows[::-1]:
-            _settle(row, [_wanted(place, downwards) for place in row])
+            _settle(row, [_wanted_x(place, downwards) for place in row])
     for row in rows:
-        _settle(row, [_wanted(place, None) for place in row])
+        _settle(row, [_wanted_x(place, None) for place in row])
 
 
-def _wanted(place: _Place, downwards: bool | None) -> float:
+def _wanted_x(place: _Place, downwards: bool | None) -> float:
     others = [*place.above, *place.below]
     if downwards is not None:
         others = place.above if downwards else place.below
@@ -261,7 +261,7 @@ def _wanted(place: _Place, downwards: bool | None) -> float:
 
 
 def _settle(row: list[_Place], wanted: list[float]) -> None:
-    """Place a row near what is wanted: half way between pushed to the right and to the left."""
+    """Place a row near the wanted positions: the mean of pushing right and pushing left."""
     right, left = list(wanted), list(wanted)
     for index in range(1, len(row)):
         right[index] = max(right[index], right[index - 1] + _gap(row[index - 1], row[index]))
@@ -272,7 +272,7 @@ def _settle(row: list[_Place], wanted: list[float]) -> None:
 
 
 def _straighten(rows: list[list[_Place]]) -> None:
-    """Put what follows one upon another in a line, as far as its neighbours leave room."""
+    """Align chains of places vertically, as far as their neighbours leave room."""
 
     def room(row: list[_Place], index: int) -> tuple[float, float]:
         place = row[index]
@@ -305,7 +305,7 @@ def _line_up(run: list[_Place], low: float, high: float) -> None:
         place.x = x
 
 
-def _picture(
+def _build_layout(
     edges: Sequence[tuple[str, str]],
     back: set[tuple[str, str]],
     ranks: Mapping[str, int],
@@ -345,15 +345,15 @@ def _ports(
     lanes: list[list[_Place] | None],
     end: int,
 ) -> dict[int, float]:
-    """For each edge the x at which it leaves its source (``end`` 0) or arrives (-1)."""
+    """Return the x at which each edge leaves its source (``end`` 0) or arrives (-1)."""
     at: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for index, edge in enumerate(edges):
         chain = lanes[index]
         towards = chain[end] if chain else nodes[edge[-1 - end]]
         at[edge[end]].append((towards.x, index))
     found = {}
-    for key, ways in at.items():
-        room = min(44.0, PORTS * WIDTH / len(ways))
-        for place, (_, index) in enumerate(sorted(ways)):
-            found[index] = round(nodes[key].x + (place - (len(ways) - 1) / 2) * room, 1)
+    for key, ports in at.items():
+        room = min(44.0, PORTS * WIDTH / len(ports))
+        for place, (_, index) in enumerate(sorted(ports)):
+            found[index] = round(nodes[key].x + (place - (len(ports) - 1) / 2) * room, 1)
     return found

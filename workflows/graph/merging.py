@@ -1,4 +1,4 @@
-"""Putting what one person has drawn on top of what another has saved meanwhile."""
+"""Three-way merge: one user's changes to a graph on top of a version saved meanwhile."""
 
 from __future__ import annotations
 
@@ -7,29 +7,36 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from workflows.graph.changes import ADDED, REMOVED, Changes, changes, objects, way
-from workflows.graph.editing import Source, exits_of, forks
+from workflows.graph.comparison import (
+    ADDED,
+    REMOVED,
+    GraphChanges,
+    compare_graphs,
+    edge_key,
+    list_objects,
+)
+from workflows.graph.edit_steps import Source, is_fork, list_exits
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
-    """The outcome, and the ids of the nodes that both had changed, where mine were kept."""
+class MergeResult:
+    """The merged source, and the ids of nodes changed on both sides, where mine won."""
 
     source: Source
-    both: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
 
 
-def on_top(base: Any, mine: Any, theirs: Any) -> Merged:
-    """Make the changes from ``base`` to ``mine`` once more, on top of ``theirs``.
+def merge_graphs(base: Any, mine: Any, theirs: Any) -> MergeResult:
+    """Apply the changes from ``base`` to ``mine`` on top of ``theirs``.
 
-    A node that both have changed is mine. One that I have changed and they have removed comes
-    back; where I leave an exit for another target than they do, it leads where mine does.
+    ``mine`` wins: for a node changed on both sides, for a node that ``theirs`` removed and
+    ``mine`` changed, and for an exit with different targets.
     """
-    done, other = changes(base, mine), changes(base, theirs)
-    own = {str(node.get("id")): node for node in objects(mine, "nodes")}
-    nodes = [deepcopy(node) for node in objects(theirs, "nodes")]
+    my_changes, their_changes = compare_graphs(base, mine), compare_graphs(base, theirs)
+    own = {str(node.get("id")): node for node in list_objects(mine, "nodes")}
+    nodes = [deepcopy(node) for node in list_objects(theirs, "nodes")]
     at = {str(node.get("id")): index for index, node in enumerate(nodes)}
-    for key, state in done.nodes.items():
+    for key, state in my_changes.nodes.items():
         if state == REMOVED:
             nodes = [node for node in nodes if str(node.get("id")) != key]
             at = {str(node.get("id")): index for index, node in enumerate(nodes)}
@@ -38,34 +45,44 @@ def on_top(base: Any, mine: Any, theirs: Any) -> Merged:
         else:
             at[key] = len(nodes)
             nodes.append(deepcopy(own[key]))
-    merged = {"nodes": nodes, "edges": _edges(mine, theirs, done, nodes)}
-    apart = changes(mine, theirs).nodes
-    return Merged(merged, [key for key in done.nodes if key in other.nodes and key in apart])
+    merged = {"nodes": nodes, "edges": _merge_edges(mine, theirs, my_changes, nodes)}
+    different = compare_graphs(mine, theirs).nodes
+    return MergeResult(
+        merged, [key for key in my_changes.nodes if key in their_changes.nodes and key in different]
+    )
 
 
-def _edges(
-    mine: Any, theirs: Any, done: Changes, nodes: list[dict[str, Any]]
+def _merge_edges(
+    mine: Any, theirs: Any, my_changes: GraphChanges, nodes: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     known: Mapping[str, Any] = {str(node.get("id")): node for node in nodes}
-    gone = {one for one, state in done.edges.items() if state == REMOVED}
-    edges = [deepcopy(edge) for edge in objects(theirs, "edges") if way(edge) not in gone]
-    fresh = [edge for edge in objects(mine, "edges") if done.edges.get(way(edge)) == ADDED]
+    removed = {one for one, state in my_changes.edges.items() if state == REMOVED}
+    edges = [
+        deepcopy(edge) for edge in list_objects(theirs, "edges") if edge_key(edge) not in removed
+    ]
+    fresh = [
+        edge
+        for edge in list_objects(mine, "edges")
+        if my_changes.edges.get(edge_key(edge)) == ADDED
+    ]
     used = {edge.get("id") for edge in edges}
     for edge in fresh:
-        one = way(edge)
-        if any(way(row) == one for row in edges):
+        one = edge_key(edge)
+        if any(edge_key(row) == one for row in edges):
             continue
-        if one[0] in known and not forks(known[one[0]]):
-            edges = [row for row in edges if (way(row)[0], way(row)[2]) != (one[0], one[2])]
+        if one[0] in known and not is_fork(known[one[0]]):
+            edges = [
+                row for row in edges if (edge_key(row)[0], edge_key(row)[2]) != (one[0], one[2])
+            ]
         copied = deepcopy(edge)
         if copied.get("id") in used:
             copied.pop("id", None)
         used.add(copied.get("id"))
         edges.append(copied)
-    # An exit that is not there any more, or not yet, has no edge.
+    # An exit that no longer exists has no edge.
     return [
         edge
         for edge in edges
-        if {way(edge)[0], way(edge)[1]} <= set(known)
-        and (way(edge)[2] or None) in exits_of(known[way(edge)[0]])
+        if {edge_key(edge)[0], edge_key(edge)[1]} <= set(known)
+        and (edge_key(edge)[2] or None) in list_exits(known[edge_key(edge)[0]])
     ]

@@ -1,6 +1,6 @@
-"""The node types: which data each takes, and by which exits it is left.
+"""The static half of node types: their data and their exits.
 
-The package that makes them run registers them; this is their static half only.
+The package that runs node types registers them here.
 """
 
 from __future__ import annotations
@@ -14,65 +14,65 @@ from workflows.db.json_values import below, quoted
 from workflows.graph.schemas import DIALECT, Schema
 
 Problems = Iterator[tuple[str, str]]
-"""Pointers, relative to what was looked at, each with a sentence."""
+"""Pointers, relative to the checked value, each with a sentence."""
 
 _COMMON: dict[str, Any] = {
     "label": {
         "title": "Label",
-        "description": "What people call this node.",
+        "description": "The name of this node for users.",
         "type": "string",
         "examples": ["Review the finding"],
     },
     "description": {
         "title": "Description",
-        "description": "What this node is there for.",
+        "description": "The purpose of this node.",
         "type": "string",
     },
     "notes": {
         "title": "Notes",
-        "description": "What else is to be known of this node; nothing is done with it.",
+        "description": "Notes on this node. Executions ignore them.",
         "type": "string",
     },
 }
 COMMON_KEYS: tuple[str, ...] = tuple(_COMMON)
-"""What the data of every node may hold."""
+"""The keys that the data of every node may have."""
 
 
 class NodeType:
-    """The static half of a node type: which data it takes, and by which exits it is left.
+    """The static half of a node type: its data and its exits.
 
-    ``description`` says what a node of this type does, for people who draw with it.
+    ``description`` says what a node of this type does, for designers.
     """
 
     name: str
     description: ClassVar[Any]
     ends: bool = False
-    """Nothing follows a node of this type."""
+    """A node of this type has no next step."""
     forks: bool = False
-    """All ways out are taken at once."""
+    """An execution takes all outgoing edges at once."""
     merges: bool = False
-    """Branches that come together here are waited for."""
+    """A node of this type waits for branches that join here."""
     waits: bool = True
-    """Whether an execution can wait here: False where it always goes on at once."""
+    """Whether an execution can wait here; False if it always continues at once."""
     exits: tuple[str, ...] | None = ()
-    """The names of the exits: none for the one exit without a name, None if the data name them."""
+    """The names of the exits; empty for one unnamed exit, None if the data name them."""
     people_at: ClassVar[str | None] = None
-    """The key of ``data`` that names ``groups`` and ``users``; empty for ``data`` itself, None for
-    a type that asks nobody."""
+    """The key of ``data`` that has ``groups`` and ``users``; empty for ``data`` itself, None for a
+    type without assignees."""
     schema: ClassVar[Mapping[str, Any]] = {}
-    """The JSON Schema of ``data``: ``properties`` and, where there are any, ``required``,
-    ``$defs`` and ``examples``. What holds of all nodes is added in ``data_schema``."""
+    """The JSON Schema of ``data``: ``properties`` and, optionally, ``required``, ``$defs`` and
+    ``examples``. ``data_schema`` adds the properties that all nodes have."""
     parts: ClassVar[Mapping[str, Callable[[Any], Problems]]] = {}
-    """By key of ``data``, what a schema cannot say of its value; asked where the schema holds."""
+    """By key of ``data``, a check that a schema cannot express; run if the schema is satisfied."""
 
     @property
     def title(self) -> str:
-        """What people call nodes of this type."""
+        """The name of the node type for users."""
         return self.name.replace("_", " ").capitalize()
 
     @cached_property
     def data_schema(self) -> Schema:
-        """The whole schema of ``data``, compiled."""
+        """The complete schema of ``data``, compiled."""
         own = {"properties": {}, **self.schema}
         whole: dict[str, Any] = {
             "$schema": DIALECT,
@@ -85,35 +85,35 @@ class NodeType:
         return Schema(whole)
 
     def problems(self, data: Mapping[str, Any]) -> Problems:
-        """Yield what neither the schema nor ``parts`` can say: how keys of ``data`` fit together.
+        """Yield problems that involve several keys of ``data``.
 
-        Asked only where all of these hold.
+        Called only if the schema and ``parts`` report nothing.
         """
         return iter(())
 
     def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield the fields that a node of this type writes, and the type that each then has."""
+        """Yield the name and the type of each field that the node writes."""
         return iter(())
 
     def comparison_problems(
         self, data: Mapping[str, Any], fields: Mapping[str, Collection[str]]
     ) -> Problems:
-        """Yield what the data compare fields with that these, by their types, never hold.
+        """Yield comparisons of fields with values that their types can never have.
 
-        Asked of a graph that is to be saved; what is stored runs as it is.
+        Called for a graph that is to be saved; stored graphs run as they are.
         """
         return iter(())
 
-    def normalized(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return sound data in the spelling in which they are stored."""
+    def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the stored form of sound data."""
         return data
 
     def secrets(self, data: Mapping[str, Any]) -> Problems:
-        """Yield pointer and name of each secret that ``data`` uses; asked of unsound data too."""
+        """Yield pointer and name of each secret that ``data`` uses; called for unsound data too."""
         return iter(())
 
     def handles(self, data: Mapping[str, Any]) -> tuple[str, ...] | None:
-        """Return the named exits, or None for the one exit; asked of unsound data too."""
+        """Return the named exits, or None for one unnamed exit; called for unsound data too."""
         return self.exits or None
 
 
@@ -122,7 +122,7 @@ _ANY_NODE = Schema({"title": "Data", "type": "object", "properties": _COMMON})
 
 
 def register(node_type: NodeType) -> None:
-    """Make a node type known to ``parse``. Registering the same class again is harmless."""
+    """Register a node type. Registering the same class again is harmless."""
     known, new = type(_NODE_TYPES.get(node_type.name, node_type)), type(node_type)
     if (known.__module__, known.__qualname__) != (new.__module__, new.__qualname__):
         raise ValueError(f"The node type {quoted(node_type.name)} is registered already.")
@@ -134,8 +134,8 @@ def node_types() -> Mapping[str, NodeType]:
     return MappingProxyType(_NODE_TYPES)
 
 
-def data_problems(node_type: NodeType | None, data: Any) -> Problems:
-    """Yield what is wrong with the data of a node; of an unknown type, what holds of all."""
+def find_data_problems(node_type: NodeType | None, data: Any) -> Problems:
+    """Yield the problems in the data of a node; for an unknown type, those of the common keys."""
     schema = _ANY_NODE if node_type is None else node_type.data_schema
     flaws = schema.problems(data)
     yield from flaws

@@ -1,18 +1,18 @@
-"""Reading a graph: ``{"nodes": [...], "edges": [...]}``, with everything that is wrong in it."""
+"""Parsing of a graph, ``{"nodes": [...], "edges": [...]}``, with all of its problems."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from workflows.db.json_values import MOST_PROBLEMS, below, kind, quoted, unstorable_in
-from workflows.graph.graph import RUN_WORKFLOW, START, Edge, Graph, Node, reach
-from workflows.graph.loops import endless_loops
-from workflows.graph.node_types import data_problems, node_types
+from workflows.db.json_values import MAX_STORAGE_PROBLEMS, below, find_unstorable, json_type, quoted
+from workflows.graph.graph import RUN_WORKFLOW, START, Edge, Graph, Node, find_reachable
+from workflows.graph.loops import find_endless_loops
+from workflows.graph.node_types import find_data_problems, node_types
 from workflows.refusals import Problem, Refusal
 
 MAX_NODES = 5000
@@ -33,8 +33,11 @@ class WorkflowValidationError(Refusal):
 
 
 class _Parse:
-    """One reading of one source. What could not be read is remembered, so that a flaw is not
-    reported again as what follows from it: a missing start, an unreachable node."""
+    """One parse of one source.
+
+    It remembers what could not be read, so that a problem is not reported again as one of its
+    consequences: a missing start, an unreachable node.
+    """
 
     def __init__(self, *, is_new: bool) -> None:
         self.is_new = is_new
@@ -53,7 +56,7 @@ class _Parse:
         self.problems.append(Problem(pointer, "invalid_graph", detail))
 
     def flaw(self, pointer: str, detail: str) -> None:
-        """Report what makes it pointless to walk the drawing."""
+        """Report a problem that makes a search for unreachable nodes pointless."""
         self.sound = False
         self.report(pointer, detail)
 
@@ -61,7 +64,7 @@ class _Parse:
         if not self.read_shape(source):
             return None
         assert isinstance(source, dict)
-        for pointer, detail in unstorable_in(source, exact=self.is_new):
+        for pointer, detail in find_unstorable(source, exact=self.is_new):
             self.report(pointer, detail)
         for index, raw in enumerate(source["nodes"]):
             self.read_node(index, raw)
@@ -78,7 +81,7 @@ class _Parse:
             if node.type in self.types and self.types[node.type].forks
         }
         if self.sound:
-            self.checkreach(starts[0])
+            self.check_reachability(starts[0])
         if self.is_new and self.sound and not self.problems:
             self.check_loops()
         if self.problems:
@@ -88,18 +91,20 @@ class _Parse:
 
     def read_shape(self, source: object) -> bool:
         if not isinstance(source, dict):
-            self.report("", f"A graph is an object with 'nodes' and 'edges', not {kind(source)}.")
+            self.report(
+                "", f"A graph is an object with 'nodes' and 'edges', not {json_type(source)}."
+            )
             return False
         for key in source:
             if key not in ("nodes", "edges"):
-                self.report(below("", key), f"A graph has no {quoted(key)}, only nodes and edges.")
+                self.report(below("", key), f"Unknown key {quoted(key)}. Allowed: nodes, edges.")
         readable = True
         for key, most in (("nodes", MAX_NODES), ("edges", MAX_EDGES)):
             value = source.get(key)
             if key not in source:
                 detail = f"The graph has no '{key}'."
             elif not isinstance(value, list):
-                detail = f"The '{key}' of a graph must be a list, not {kind(value)}."
+                detail = f"The '{key}' of a graph must be a list, not {json_type(value)}."
             elif len(value) > most:
                 detail = f"The graph has {len(value)} {key}; at most {most} are allowed."
             else:
@@ -112,40 +117,41 @@ class _Parse:
         at = f"/nodes/{index}"
         if not isinstance(raw, dict):
             self.lost |= {"node", "type"}
-            return self.flaw(at, f"A node is an object, not {kind(raw)}.")
+            return self.flaw(at, f"A node must be an object, not {json_type(raw)}.")
         node_id, type_name, data = raw.get("id"), raw.get("type"), raw.get("data", {})
-        name = quoted(node_id) if isinstance(node_id, str) and node_id else f"number {index + 1}"
+        name = name_node(raw, index)
         node_type = self.types.get(type_name) if isinstance(type_name, str) else None
         if node_type is None:
             self.lost.add("type")
-            what = f"the unknown type {quoted(type_name)}" if "type" in raw else "no type"
+            problem = f"the unknown type {quoted(type_name)}" if "type" in raw else "no type"
             known = ", ".join(sorted(self.types))
-            self.flaw(f"{at}/type", f"Node {name} has {what}; known types are: {known}.")
+            self.flaw(f"{at}/type", f"{name} has {problem}. Known types: {known}.")
         wrong = [
-            Problem(f"{at}/data{pointer}", "invalid_graph", f"Node {name}: {detail}")
-            for pointer, detail in islice(data_problems(node_type, data), MOST_PROBLEMS)
+            Problem(f"{at}/data{pointer}", "invalid_graph", f"{name}: {detail}")
+            for pointer, detail in islice(find_data_problems(node_type, data), MAX_STORAGE_PROBLEMS)
         ]
         self.problems.extend(wrong)
         if not isinstance(node_id, str) or not node_id:
             self.lost |= {"node", "type"}
-            return self.flaw(f"{at}/id", f"Node {name} needs an id, a text that is not empty.")
+            return self.flaw(f"{at}/id", f"{name} has no valid id. Set text that is not empty.")
         if node_id in self.nodes:
             self.lost.add("type")
             self.unclear.add(node_id)
-            return self.flaw(f"{at}/id", f"The id {name} belongs to an earlier node already.")
+            return self.flaw(f"{at}/id", f"The id {quoted(node_id)} is used by an earlier node.")
         if len(node_id) > MAX_ID_LENGTH:
-            self.report(f"{at}/id", f"The id {name} has more than {MAX_ID_LENGTH} characters.")
-        kept = data if isinstance(data, dict) else {}
-        self.nodes[node_id] = Node(node_id, str(type_name), kept, index)
+            detail = f"The id {quoted(node_id)} is longer than {MAX_ID_LENGTH} characters."
+            self.report(f"{at}/id", detail)
+        readable = data if isinstance(data, dict) else {}
+        self.nodes[node_id] = Node(node_id, str(type_name), readable, index)
         if node_type is None or wrong:
             self.unsound.add(node_id)
-        # Which named exits a node has is read from its data, so unsound data leave that open.
-        if node_type is None or (wrong and node_type.handles(kept) is not None):
+        # The named exits of a node depend on its data, so they are unknown if the data are unsound.
+        if node_type is None or (wrong and node_type.handles(readable) is not None):
             self.unclear.add(node_id)
         return None
 
     def check_comparisons(self) -> None:
-        """Compare what rules compare fields with to what the nodes of the graph write to them."""
+        """Check that rules compare fields with values of the types that nodes write to them."""
         sound = [node for node in self.nodes.values() if node.id not in self.unsound]
         fields: dict[str, set[str]] = defaultdict(set)
         for node in sound:
@@ -154,35 +160,37 @@ class _Parse:
         for node in sound:
             for pointer, detail in self.types[node.type].comparison_problems(node.data, fields):
                 at = f"/nodes/{node.index}/data{pointer}"
-                self.report(at, f"Node {quoted(node.id)}: {detail}")
+                self.report(at, f"{_name(node)}: {detail}")
 
     def read_edge(self, index: int, raw: object, edge_ids: set[str]) -> None:
         at = f"/edges/{index}"
         if not isinstance(raw, dict):
             self.lost.add("source")
-            return self.flaw(at, f"An edge is an object, not {kind(raw)}.")
+            return self.flaw(at, f"An edge must be an object, not {json_type(raw)}.")
         edge_id, handle = raw.get("id"), raw.get("sourceHandle")
-        name = quoted(edge_id) if isinstance(edge_id, str) and edge_id else f"number {index + 1}"
+        name = quoted(edge_id) if isinstance(edge_id, str) and edge_id else str(index + 1)
         if "id" in raw and (not isinstance(edge_id, str) or not edge_id):
-            self.report(f"{at}/id", f"The id of edge {name} must be a text that is not empty.")
+            self.report(f"{at}/id", f"The id of edge {name} must be text that is not empty.")
         elif isinstance(edge_id, str):
             if edge_id in edge_ids:
-                self.report(f"{at}/id", f"The id {name} belongs to an earlier edge already.")
+                self.report(f"{at}/id", f"The id {name} is used by an earlier edge.")
             edge_ids.add(edge_id)
-        for end, verb in (("source", "comes from"), ("target", "leads to")):
+        for end in ("source", "target"):
             value = raw.get(end)
             if not isinstance(value, str):
-                self.flaw(f"{at}/{end}", f"Edge {name} needs a {end}, the id of a node.")
+                self.flaw(f"{at}/{end}", f"Edge {name} has no {end}. Set the id of a node.")
             elif value in self.nodes:
                 continue
             elif "node" not in self.lost:
-                self.flaw(f"{at}/{end}", f"Edge {name} {verb} {quoted(value)}, which is no node.")
+                self.flaw(f"{at}/{end}", f"The {end} {quoted(value)} of edge {name} is not a node.")
             self.sound = False
             if end == "source":
                 self.lost.add("source")
         source, target = raw.get("source"), raw.get("target")
         if handle is not None and not isinstance(handle, str):
-            detail = f"The sourceHandle of edge {name} must be text or null, not {kind(handle)}."
+            detail = (
+                f"The sourceHandle of edge {name} must be text or null, not {json_type(handle)}."
+            )
             self.flaw(f"{at}/sourceHandle", detail)
             if isinstance(source, str):
                 self.unclear.add(source)
@@ -194,23 +202,23 @@ class _Parse:
             self.edges.append(edge)
             self.outgoing[source].append(edge)
         if isinstance(target, str) and target in self.nodes and self.nodes[target].type == START:
-            self.flaw(f"{at}/target", f"Edge {name} leads into the start, {quoted(target)}.")
+            self.flaw(f"{at}/target", f"Edge {name} leads to the start node. Nothing may.")
         return None
 
     def check_terminals(self) -> list[Node]:
         starts = [node for node in self.nodes.values() if node.type == START]
         for node in starts[1:]:
-            detail = f"Node {quoted(node.id)} is one start too many; a graph has exactly one."
+            detail = f"{_name(node)} is a second start node. A graph has exactly one."
             self.flaw(f"/nodes/{node.index}/type", detail)
         if "type" not in self.lost:
             if not starts:
-                self.flaw("/nodes", "The graph has no start.")
+                self.flaw("/nodes", "The graph has no start node.")
             if not any(self.types[node.type].ends for node in self.nodes.values()):
-                self.flaw("/nodes", "The graph has no end and no fail, so nothing could finish.")
+                self.flaw("/nodes", "The graph has no end node and no fail node.")
         return starts
 
     def check_exits(self, node: Node) -> dict[str | None, Edge]:
-        edges, at, name = (self.outgoing[node.id], f"/nodes/{node.index}", quoted(node.id))
+        edges, at, name = self.outgoing[node.id], f"/nodes/{node.index}", _name(node)
         if node.id in self.unclear:
             self.sound = False
             return {}
@@ -219,84 +227,96 @@ class _Parse:
         if node_type.ends:
             for edge in edges:
                 where = f"/edges/{edge.index}/source"
-                self.flaw(where, f"Node {name} is of the type {node.type}; nothing can follow it.")
+                self.flaw(where, f"{name} is of the type {node.type} and has no next step.")
             return {}
         if handles is None:
             if not edges and "source" not in self.lost:
-                self.flaw(at, f"Node {name} has no way out.")
+                self.flaw(at, f"{name} has no next step.")
             if len(edges) > 1 and not node_type.forks:
-                detail = "only a node with named exits may have more than one."
-                self.flaw(at, f"Node {name} has {len(edges)} ways out; {detail}")
+                detail = "Only a node with named exits may have more than one."
+                self.flaw(at, f"{name} has {len(edges)} next steps. {detail}")
             return {None: edges[0]} if edges else {}
         exits: dict[str | None, Edge] = {}
         for edge in edges:
             where = f"/edges/{edge.index}/sourceHandle"
             if edge.handle not in handles:
-                what = (
-                    "exit without a name" if edge.handle is None else f"exit {quoted(edge.handle)}"
-                )
+                exit_ = "unnamed exit" if edge.handle is None else f"exit {quoted(edge.handle)}"
                 known = ", ".join(quoted(handle) for handle in handles)
-                self.flaw(where, f"Node {name} has no {what}; its exits are: {known}.")
+                self.flaw(where, f"{name} has no {exit_}. Its exits: {known}.")
             elif edge.handle in exits:
-                detail = f"The exit {quoted(edge.handle)} of node {name} has more than one edge."
+                detail = f"The exit {quoted(edge.handle)} of {name} has more than one edge."
                 self.flaw(where, detail)
             exits[edge.handle] = edge
         for handle in handles:
             if handle not in exits and "source" not in self.lost:
-                self.flaw(at, f"Node {name} has no edge for its exit {quoted(handle)}.")
+                self.flaw(at, f"The exit {quoted(handle)} of {name} has no next step.")
         return exits
 
-    def checkreach(self, start: Node) -> None:
+    def check_reachability(self, start: Node) -> None:
         ends = [node.id for node in self.nodes.values() if self.types[node.type].ends]
-        reached = reach([start.id], ((edge.source, edge.target) for edge in self.edges))
-        finishing = reach(ends, ((edge.target, edge.source) for edge in self.edges))
+        reached = find_reachable([start.id], ((edge.source, edge.target) for edge in self.edges))
+        finishing = find_reachable(ends, ((edge.target, edge.source) for edge in self.edges))
         for node in self.nodes.values():
-            at, name = f"/nodes/{node.index}", quoted(node.id)
+            at, name = f"/nodes/{node.index}", _name(node)
             if node.id not in reached:
-                self.report(at, f"Node {name} cannot be reached from the start.")
+                self.report(at, f"{name} cannot be reached from the start.")
             elif node.id not in finishing:
-                self.report(at, f"From node {name} no end can be reached.")
+                self.report(at, f"No end can be reached from {name}.")
 
     def check_loops(self) -> None:
-        for node in endless_loops(list(self.nodes.values()), self.outgoing):
+        for node in find_endless_loops(list(self.nodes.values()), self.outgoing):
             self.report(
                 f"/nodes/{node.index}",
-                f"Node {quoted(node.id)} is part of a loop that never ends: nothing in the loop "
-                "waits, and no condition leaves it.",
+                f"{_name(node)} is part of a loop that never ends. Add a node that waits, or a "
+                "condition that leaves the loop.",
             )
 
 
+def name_node(raw: Mapping[str, Any], index: int = 0) -> str:
+    """Return the name of a node in messages: its label in quotes, else its title, id or place."""
+    data = raw.get("data")
+    texts = [data.get(key) for key in ("label", "title")] if isinstance(data, Mapping) else []
+    for text in (*texts, raw.get("id")):
+        if isinstance(text, str) and text.strip():
+            return f"“{quoted(text)[1:-1]}”"
+    return f"Node {index + 1}"
+
+
+def _name(node: Node) -> str:
+    return name_node({"id": node.id, "data": node.data}, node.index)
+
+
 def parse(source: object, *, is_new: bool = False) -> Graph:
-    """Return the checked graph.
+    """Check a source and return its graph.
 
     Args:
         source: ``{"nodes": [...], "edges": [...]}``.
-        is_new: whether it is to be saved. Then numbers must be exact, rules compare with what
-            their fields can hold, and no loop may be endless; a stored graph is older than that,
-            and runs on.
+        is_new: True for a graph that is to be saved. Then numbers must be exact, rules must
+            compare with values that their fields can have, and no loop may be endless. Stored
+            graphs may be older than these rules and still run.
 
     Raises:
-        WorkflowValidationError: everything that is wrong, each with its JSON pointer.
+        WorkflowValidationError: all problems, each with its JSON pointer.
     """
     reading = _Parse(is_new=is_new)
     graph = reading.read(source)
     if graph is None:
-        raise WorkflowValidationError(capped(reading.problems))
+        raise WorkflowValidationError(cap_problems(reading.problems))
     return graph
 
 
-def normalized(source: dict[str, Any]) -> dict[str, Any]:
-    """Return a sound graph in the spelling in which it is stored: moments in UTC."""
+def normalize(source: dict[str, Any]) -> dict[str, Any]:
+    """Return the stored form of a sound graph: moments in UTC."""
     types = node_types()
     nodes = [
-        {**node, "data": types[node["type"]].normalized(node["data"])} if "data" in node else node
+        {**node, "data": types[node["type"]].normalize(node["data"])} if "data" in node else node
         for node in source["nodes"]
     ]
     return {"nodes": nodes, "edges": source["edges"]}
 
 
-def capped(problems: list[Problem]) -> list[Problem]:
-    """The first problems, and how many more there are."""
+def cap_problems(problems: list[Problem]) -> list[Problem]:
+    """Return the first problems, the last one replaced by the number of the others."""
     if len(problems) <= MAX_PROBLEMS:
         return problems
     more = len(problems) - (MAX_PROBLEMS - 1)

@@ -1,4 +1,4 @@
-"""What a JSON Schema refuses, as sentences: one for each place."""
+"""Messages for the errors of a JSON Schema: one sentence for each place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema import ValidationError
 
-from workflows.db.json_values import below, kind, quoted
+from workflows.db.json_values import below, json_type, quoted
 
 _WORDS = {
     "string": "text",
@@ -20,21 +20,21 @@ _WORDS = {
 }
 
 
-def told(errors: Iterable[ValidationError]) -> list[tuple[str, str]]:
-    """Return pointer and sentence of what jsonschema has found, the first for each place."""
+def describe_errors(errors: Iterable[ValidationError]) -> list[tuple[str, str]]:
+    """Return a pointer and a sentence for each place with an error; the first error counts."""
     found: dict[str, str] = {}
     for error in errors:
-        for pointer, sentence in _told(error):
+        for pointer, sentence in _describe(error):
             found.setdefault(pointer, sentence)
     return list(found.items())
 
 
-def type_words(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
-    """Return which sort of JSON value a schema takes, as a sentence says it."""
-    return _either(_words(schema, defs))
+def describe_types(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
+    """Return the JSON types that a schema allows, for use in a sentence: "text or null"."""
+    return _join_or(_words(schema, defs))
 
 
-def _either(words: list[str]) -> str:
+def _join_or(words: list[str]) -> str:
     *others, last = words or ["anything"]
     return f"{', '.join(others)} or {last}" if others else last
 
@@ -51,78 +51,81 @@ def _words(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def _told(error: ValidationError) -> Iterator[tuple[str, str]]:
+def _describe(error: ValidationError) -> Iterator[tuple[str, str]]:
     at, value, schema = below("", *error.absolute_path), error.instance, error.schema
     assert isinstance(schema, Mapping)
-    said: Any = error.validator_value
+    expected: Any = error.validator_value
     if "propertyNames" in error.schema_path:
         at = below(at, value)
     match error.validator:
         case "required":
-            for key in said:
+            for key in expected:
                 if key not in value:
-                    yield below(at, key), f"It needs {quoted(key)}{_what(schema, key)}"
+                    yield below(at, key), f"{quoted(key)} is required{_property_end(schema, key)}"
         case "additionalProperties":
-            known = ", ".join(schema.get("properties", {}))
+            allowed = ", ".join(schema.get("properties", {}))
             for key in value:
                 if key not in schema.get("properties", {}):
-                    yield below(at, key), f"{quoted(key)} means nothing here; known are: {known}."
+                    yield below(at, key), f"Unknown key {quoted(key)}. Allowed: {allowed}."
         case "anyOf":
-            yield from _of_any(error, at)
+            yield from _describe_any_of(error, at)
         case _:
-            yield at, f"The {_title(schema)} {_judged(str(error.validator), said, value, schema)}."
+            predicate = _predicate(str(error.validator), expected, value, schema)
+            yield at, f"The {_title(schema)} {predicate}."
 
 
-def _of_any(error: ValidationError, at: str) -> Iterator[tuple[str, str]]:
-    """What the alternative refuses that is of the value's type, or which types there are."""
+def _describe_any_of(error: ValidationError, at: str) -> Iterator[tuple[str, str]]:
+    """Describe the errors of the alternative with the value's type, or list the types allowed."""
     parts: dict[Any, list[ValidationError]] = {}
-    for below_it in error.context or ():
-        parts.setdefault(below_it.schema_path[0], []).append(below_it)
+    for nested in error.context or ():
+        parts.setdefault(nested.schema_path[0], []).append(nested)
     for errors in parts.values():
         if all(one.validator != "type" or one.path for one in errors):
             for one in errors:
-                yield from _told(one)
+                yield from _describe(one)
             return
-    types = [_WORDS[name] for errors in parts.values() for name in _wanted(errors)]
+    types = [_WORDS[name] for errors in parts.values() for name in _types_of(errors)]
     schema = error.schema
     assert isinstance(schema, Mapping)
-    yield at, f"The {_title(schema)} must be {_either(types)}, not {kind(error.instance)}."
+    yield at, f"The {_title(schema)} must be {_join_or(types)}, not {json_type(error.instance)}."
 
 
-def _wanted(errors: list[ValidationError]) -> list[str]:
+def _types_of(errors: list[ValidationError]) -> list[str]:
     types: Any = next(one for one in errors if one.validator == "type").validator_value
     return [types] if isinstance(types, str) else types
 
 
-def _judged(keyword: str, said: Any, value: Any, schema: Mapping[str, Any]) -> str:
+def _predicate(keyword: str, expected: Any, value: Any, schema: Mapping[str, Any]) -> str:
     match keyword:
         case "type":
-            types = [_WORDS[name] for name in ([said] if isinstance(said, str) else said)]
-            return f"must be {_either(types)}, not {kind(value)}"
+            types = [
+                _WORDS[name] for name in ([expected] if isinstance(expected, str) else expected)
+            ]
+            return f"must be {_join_or(types)}, not {json_type(value)}"
         case "enum":
-            known = ", ".join(str(one) for one in said)
-            return f"{quoted(value)} is unknown; known are: {known}"
+            allowed = ", ".join(str(one) for one in expected)
+            return f"{quoted(value)} is unknown. Allowed: {allowed}"
         case "minLength":
-            return "must be text that is not empty"
+            return "must not be empty"
         case "maxLength":
-            return f"{quoted(value)} has more than {said} characters"
-        case "pattern" if said == r"\S":
-            return "must be text that is not empty"
+            return f"{quoted(value)} is longer than {expected} characters"
+        case "pattern" if expected == r"\S":
+            return "must not be empty"
         case "pattern":
-            return f"{quoted(value)} does not fit{_said(schema)}"[:-1]
+            return f"{quoted(value)} is invalid{_description_end(schema)}"[:-1]
         case "minItems":
-            return "must be a list that is not empty"
+            return "must not be empty"
         case "maxItems":
-            return f"must be a list of no more than {said}"
+            return f"must not have more than {expected} items"
         case "uniqueItems":
-            return "must be a list that names each but once"
+            return "must not contain duplicates"
         case "minimum":
-            return f"must be at least {said}"
+            return f"must be at least {expected}"
         case "exclusiveMinimum":
-            return f"must be more than {said}"
+            return f"must be more than {expected}"
         case "maximum":
-            return f"must be at most {said}"
-    return f"must keep to its {keyword}, {said}"
+            return f"must be at most {expected}"
+    return f"does not satisfy {keyword} {expected}"
 
 
 def _title(schema: Mapping[str, Any]) -> str:
@@ -130,12 +133,12 @@ def _title(schema: Mapping[str, Any]) -> str:
     return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
 
-def _what(schema: Mapping[str, Any], key: str) -> str:
+def _property_end(schema: Mapping[str, Any], key: str) -> str:
     part = schema.get("properties", {}).get(key)
-    return _said(part) if isinstance(part, Mapping) else "."
+    return _description_end(part) if isinstance(part, Mapping) else "."
 
 
-def _said(schema: Mapping[str, Any]) -> str:
-    """What a schema says of itself, as the end of a sentence."""
+def _description_end(schema: Mapping[str, Any]) -> str:
+    """Return the description of a schema as the end of a sentence."""
     text = str(schema.get("description", ""))
     return f": {text[:1].lower()}{text[1:]}" if text else "."

@@ -1,7 +1,6 @@
-"""JSON Schemas (2020-12) that values are checked against, compiled once.
+"""JSON Schemas (2020-12), compiled once to check values.
 
-A schema is a dict that a program can also draw a form from. What it refuses is told as pointers
-and sentences.
+A schema is a dict; a program can also build a form from it. Errors are pointers and sentences.
 """
 
 from __future__ import annotations
@@ -11,23 +10,23 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from workflows.graph.schema_messages import told
+from workflows.graph.schema_messages import describe_errors
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NOT_BLANK = r"\S"
-"""The pattern of a text that holds more than white space."""
+"""The pattern of text that is not only white space."""
 
 
 class Schema:
-    """One schema, compiled."""
+    """A compiled schema."""
 
     def __init__(self, text: Mapping[str, Any]) -> None:
         self.text = text
         self._validator = Draft202012Validator(text)
 
     def problems(self, value: object) -> list[tuple[str, str]]:
-        """Return a pointer and a sentence for everything that the schema refuses in a value."""
+        """Return a pointer and a sentence for each error in a value."""
         try:
-            return told(self._validator.iter_errors(value))
+            return describe_errors(self._validator.iter_errors(value))
         except RecursionError:
             return [("", "The values are nested too deeply.")]

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db import models, transaction
 
+from workflows.db.vendor import DATABASE
+
 
 class Unsealed(models.Model):
     """A row that may be changed although it is written once, while this stands here.
@@ -48,11 +50,8 @@ def unsealed(row: models.Model, *, why: str) -> Iterator[None]:
     opened = rows.create(table_name=row._meta.db_table, row_id=row.pk, why=why)
     try:
         yield
-        if connection.vendor == "postgresql":
-            # What waits for the commit is judged now, while the row is open.
-            with connection.cursor() as cursor:
-                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-                cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        # Checks that wait for the commit run now, while the row is open.
+        DATABASE.check_deferred_keys(connection)
     finally:
         if not connection.needs_rollback:
             opened.delete()

@@ -22,8 +22,8 @@ def end_with_passwords() -> None:
         f" WHERE {tokens.get_field('user').column} = NEW.{users.pk.column}"
     )
     of_a_change = f"CREATE TRIGGER {NAME} AFTER UPDATE OF password ON {users.db_table} FOR EACH ROW"
-    write_once.tell(
-        write_once.Told(
+    write_once.register(
+        write_once.CustomTrigger(
             NAME,
             users.db_table,
             (tokens.db_table,),
