@@ -18,7 +18,7 @@ from tests.factories import FindingTypeFactory, RecordTypeFactory, UserFactory
 from tests.workflows.api.clients import client_of
 from workflows import guards
 from workflows.models import FindingType, RecordType, SavedFilter
-from workflows.values.names import key, look
+from workflows.values.names import fold_name, hash_name
 
 NAME = "Übermäßige Frist"
 ALIKE = [
@@ -38,12 +38,12 @@ ALIKE = [
 
 @pytest.mark.parametrize("name", ALIKE)
 def test_names_that_people_take_for_one_look_alike(name):
-    assert look(name) == look(NAME)
+    assert fold_name(name) == fold_name(NAME)
 
 
 @pytest.mark.parametrize("name", ["Uebermaessige Frist", "Übermäßige Frist 2", "Übermäßige-Frist"])
 def test_other_names_look_different(name):
-    assert look(name) != look(NAME)
+    assert fold_name(name) != fold_name(NAME)
 
 
 @pytest.mark.django_db
@@ -134,9 +134,9 @@ def test_group_and_user_keep_names_apart_in_the_admin(admin_client: Client):
 def test_secret_and_saved_filter_differ_in_more_than_case(settings):
     settings.SECRETS_KEY = ["q2gmFNDYEzYMVJV7uiBJkXZ1oHMO5I6A8rPBqj1wGCs="]
     one, two = Secret(name="crm_key"), Secret(name="CRM_KEY")
-    one.keep("x" * 8)
+    one.set_value("x" * 8)
     one.save()
-    two.keep("x" * 8)
+    two.set_value("x" * 8)
     with pytest.raises(guards.NameInUse):
         two.save()
     ada, bob = UserFactory(), UserFactory()
@@ -158,5 +158,10 @@ def test_migration_keeps_names_that_were_alike_and_gives_the_first_its_key():
     with connection.schema_editor() as editor:
         module.fill(apps, editor)
     found = dict(FindingType.objects.values_list("name", "name_key"))
-    assert found == {NAME: key(NAME), "Other": key("Other"), ALIKE[0]: None, ALIKE[1]: None}
-    assert [module.key(name) for name in [NAME, *ALIKE]] == [key(NAME)] * (len(ALIKE) + 1)
+    assert found == {
+        NAME: hash_name(NAME),
+        "Other": hash_name("Other"),
+        ALIKE[0]: None,
+        ALIKE[1]: None,
+    }
+    assert [module.key(name) for name in [NAME, *ALIKE]] == [hash_name(NAME)] * (len(ALIKE) + 1)

@@ -1,13 +1,11 @@
-"""Workflows as files: written so that people can review them, read back strictly, brought in
-all at once or not at all.
-"""
+"""Workflows as files that people can review; a strict reader, and an all-or-nothing import."""
 
-from workflows.files.exporting import export
-from workflows.files.file_schema import FORMAT, FileProblem, InvalidFile, WorkflowFile, line_of
-from workflows.files.import_plan import CHANGED, CREATED, UNCHANGED, Item, Plan
-from workflows.files.importing import NotBroughtIn, bring_in
-from workflows.files.matching import CUID, TITLE, WAYS
-from workflows.files.reading import read
+from workflows.files.exporting import export_workflows
+from workflows.files.file_schema import FORMAT, FileProblem, InvalidFile, WorkflowFile, find_line
+from workflows.files.import_plan import CHANGED, CREATED, UNCHANGED, Plan, PlanItem
+from workflows.files.importing import ImportRefusal, import_file
+from workflows.files.matching import CUID, MATCH_KEYS, TITLE
+from workflows.files.reading import read_file
 from workflows.files.text_formats import FORMATS, JSON, YAML
 
 __all__ = [
@@ -17,18 +15,18 @@ __all__ = [
     "FORMAT",
     "FORMATS",
     "JSON",
+    "MATCH_KEYS",
     "TITLE",
     "UNCHANGED",
-    "WAYS",
     "YAML",
     "FileProblem",
+    "ImportRefusal",
     "InvalidFile",
-    "Item",
-    "NotBroughtIn",
     "Plan",
+    "PlanItem",
     "WorkflowFile",
-    "bring_in",
-    "export",
-    "line_of",
-    "read",
+    "export_workflows",
+    "find_line",
+    "import_file",
+    "read_file",
 ]

@@ -1,8 +1,7 @@
-"""What a file of workflows holds, and in which order its keys stand.
+"""The format of a workflow file: its keys, their order, and its entries.
 
-A file says the same as the database in another order of words: workflows by cuid, which is the
-order in which they were made. Neither a new title nor a new call moves anything, so a small
-change is a small diff.
+Workflows are ordered by cuid, which is the order of their creation. A new title or a new call moves
+nothing, so a small change makes a small diff.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ WORKFLOW = (
 NODE = ("id", "type", "position", "data")
 EDGE = ("id", "source", "sourceHandle", "target", "targetHandle")
 DATA = ("name", "handle", "label", "title", "description", "type")
-"""In the data of a node, and in whatever it holds."""
+"""In the data of a node, at every level."""
 
 FINDING, RECORD = "finding type", "record type"
 
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
-    """One thing that is wrong with a file: a JSON pointer, the line where there is one, why."""
+    """A problem in a file: a JSON pointer, the line if known, and a sentence."""
 
     pointer: str
     line: int | None
@@ -53,7 +52,7 @@ class FileProblem:
 
 
 class InvalidFile(Exception):
-    """The file cannot be read, or what it names cannot be found; all problems at once."""
+    """The file cannot be read, or a name in it cannot be found; ``problems`` has all of them."""
 
     def __init__(self, problems: list[FileProblem]) -> None:
         super().__init__("; ".join(map(str, problems[:3])))
@@ -61,8 +60,8 @@ class InvalidFile(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """A workflow or a type as a file names it: by cuid, by title or name, or both."""
+class NameRef:
+    """The reference of a file to a workflow or type: by cuid, by title (or name), or both."""
 
     cuid: str | None
     title: str | None
@@ -79,57 +78,57 @@ class TypeEntry:
     """A finding type or a record type in a file."""
 
     noun: str
-    named: Named
+    ref: NameRef
     description: str
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowEntry:
-    """A workflow in a file; a node that calls names its callee in ``calls``, by its place."""
+    """A workflow in a file; ``calls`` has the callee of each calling node, by the node's index."""
 
-    named: Named
+    ref: NameRef
     description: str
     state: str
     entity_name: str
     type_noun: str
-    type_named: Named
+    type_ref: NameRef
     trigger: str
     trigger_data: dict[str, Any]
     source: dict[str, Any]
-    calls: Mapping[int, Named]
+    calls: Mapping[int, NameRef]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowFile:
-    """A file that was read: sound by itself, and not yet compared with any database."""
+    """A file that was read and is valid by itself; no database was consulted."""
 
     types: list[TypeEntry]
     workflows: list[WorkflowEntry]
     lines: Mapping[str, int] = field(default_factory=dict)
-    """By pointer, where the text has it; empty where it was JSON."""
+    """The line of each pointer; empty for JSON."""
 
     def problem(self, pointer: str, detail: str) -> FileProblem:
-        """What is wrong at this place."""
-        return FileProblem(pointer, line_of(self.lines, pointer), detail)
+        """Return a problem at this place."""
+        return FileProblem(pointer, find_line(self.lines, pointer), detail)
 
 
-def line_of(lines: Mapping[str, int], pointer: str) -> int | None:
-    """The line of what a pointer leads to, or of the nearest that stands around it."""
+def find_line(lines: Mapping[str, int], pointer: str) -> int | None:
+    """Return the line of a pointer, or of the nearest value around it."""
     while pointer not in lines and pointer:
         pointer = pointer.rpartition("/")[0]
     return lines.get(pointer)
 
 
-def in_order(row: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    """The same with these keys first; the others follow by their names."""
+def order_keys(row: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return a copy with these keys first and the others in alphabetical order."""
     known = {key: row[key] for key in keys if key in row}
     return known | {key: row[key] for key in sorted(row) if key not in known}
 
 
-def data_in_order(value: Any) -> Any:
-    """The data of a node, ordered all the way down; lists stay as they are."""
+def order_data(value: Any) -> Any:
+    """Return the data of a node with ordered keys at every level; lists keep their order."""
     if isinstance(value, list):
-        return [data_in_order(item) for item in value]
+        return [order_data(item) for item in value]
     if not isinstance(value, dict):
         return value
-    return {key: data_in_order(item) for key, item in in_order(value, DATA).items()}
+    return {key: order_data(item) for key, item in order_keys(value, DATA).items()}

@@ -1,4 +1,4 @@
-"""What an import does: of each workflow of a file, what it is here and what it becomes."""
+"""The plan of an import: the current and the new state of each workflow of a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Any
 
 from workflows.db.json_values import canonical
 from workflows.files.file_schema import FINDING, RECORD, TypeEntry, WorkflowEntry
-from workflows.graph.changes import Changes, FieldChange, changes, objects, way
+from workflows.graph.comparison import (
+    FieldChange,
+    GraphChanges,
+    compare_graphs,
+    edge_key,
+    list_objects,
+)
 from workflows.models import EntityName, FindingType, RecordType, Workflow
 
 CREATED, CHANGED, UNCHANGED = "created", "changed", "unchanged"
@@ -16,7 +22,7 @@ CREATED, CHANGED, UNCHANGED = "created", "changed", "unchanged"
 
 @dataclass(slots=True)
 class TypeTarget:
-    """The type that a file names: the row, or None until it is created from its entry."""
+    """A type that a file refers to; ``row`` is None until the type is created from its entry."""
 
     noun: str
     cuid: str
@@ -26,12 +32,12 @@ class TypeTarget:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What it is known by among both kinds of types."""
+        """Return the key of the type among finding types and record types."""
         return self.noun, self.cuid
 
     @property
     def context(self) -> dict[str, Any]:
-        """What a workflow has that works on it, by the names of its fields."""
+        """Return the context fields of a workflow that works on this type, by name."""
         is_finding = self.noun == FINDING
         return {
             "entity_name": EntityName.FINDING if is_finding else EntityName.INVENTORY_MODEL,
@@ -41,8 +47,8 @@ class TypeTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """What a workflow was before the import."""
+class StoredWorkflow:
+    """The state of a workflow before the import."""
 
     values: Mapping[str, Any]
     state: str
@@ -53,33 +59,33 @@ class Stored:
 
 
 def type_key(row: Workflow) -> tuple[str, str]:
-    """The ``TypeTarget.key`` of what a workflow works on."""
-    kind = row.context_type
+    """Return the ``TypeTarget.key`` of a workflow's type."""
+    context_type = row.context_type
     noun = FINDING if row.entity_name == EntityName.FINDING else RECORD
-    return noun, kind.cuid if kind else ""
+    return noun, context_type.cuid if context_type else ""
 
 
 @dataclass(slots=True)
-class Item:
-    """A workflow of a file, beside what it is here; ``row`` is None until it is created."""
+class PlanItem:
+    """A workflow of a file with its stored state; ``row`` is None until it is created."""
 
     entry: WorkflowEntry
     cuid: str
-    kind: TypeTarget
+    type_target: TypeTarget
     row: Workflow | None
-    stored: Stored | None
+    stored: StoredWorkflow | None
     source: dict[str, Any] = field(default_factory=dict)
     version: int | None = None
-    """The number of the version that it has been given; None where it keeps its latest."""
+    """The number of its new version; None if it keeps its latest version."""
 
     @property
     def title(self) -> str:
-        """The title that it is to have."""
-        return self.entry.named.title or ""
+        """Return the new title."""
+        return self.entry.ref.title or ""
 
     @property
     def values(self) -> dict[str, Any]:
-        """The settings that it is to have, but for what it works on."""
+        """Return the new settings, without the entity context."""
         return {
             "title": self.title,
             "description": self.entry.description,
@@ -90,7 +96,7 @@ class Item:
 
     @property
     def starts_on_creation(self) -> bool:
-        """Whether it is to have its type's only registration for what is created."""
+        """Return True if the workflow will start when an entity of its type is created."""
         return (
             self.entry.trigger == Workflow.Trigger.CREATED
             and self.entry.state != Workflow.State.RETIRED
@@ -98,12 +104,12 @@ class Item:
 
     @property
     def changes_type(self) -> bool:
-        """Whether it is there, and works on another type."""
-        return self.stored is not None and self.stored.type_key != self.kind.key
+        """Return True if the workflow exists and works on another type."""
+        return self.stored is not None and self.stored.type_key != self.type_target.key
 
     @property
-    def settings(self) -> list[FieldChange]:
-        """The settings that become others."""
+    def setting_changes(self) -> list[FieldChange]:
+        """Return the settings that change."""
         if self.stored is None:
             return []
         return [
@@ -113,19 +119,19 @@ class Item:
         ]
 
     @property
-    def redrawn(self) -> bool:
-        """Whether it takes another graph, be it the same in another arrangement."""
+    def changes_graph(self) -> bool:
+        """Return True if the graph changes, even if only in positions or order."""
         return self.stored is None or canonical(self.stored.source) != canonical(self.source)
 
     @property
-    def graph(self) -> Changes:
-        """What becomes of its nodes and edges."""
-        return changes(self.stored.source if self.stored else {}, self.source)
+    def graph_changes(self) -> GraphChanges:
+        """Return the changes of nodes and edges."""
+        return compare_graphs(self.stored.source if self.stored else {}, self.source)
 
     @property
-    def rearranged(self) -> bool:
-        """Whether what stays of its graph stands elsewhere, or in another order."""
-        if self.stored is None or not self.redrawn:
+    def is_rearranged(self) -> bool:
+        """Return True if unchanged nodes and edges have other positions or another order."""
+        if self.stored is None or not self.changes_graph:
             return False
         return any(
             _common(part(self.stored.source), part(self.source))
@@ -135,25 +141,29 @@ class Item:
 
     @property
     def status(self) -> str:
-        """Created, changed or unchanged."""
+        """Return ``CREATED``, ``CHANGED`` or ``UNCHANGED``."""
         if self.stored is None:
             return CREATED
-        return CHANGED if self.settings or self.changes_type or self.redrawn else UNCHANGED
+        return (
+            CHANGED
+            if self.setting_changes or self.changes_type or self.changes_graph
+            else UNCHANGED
+        )
 
 
 Row = tuple[Any, str]
-"""What a node or an edge is known by, and all of it that ``changes()`` does not look at."""
+"""The key of a node or edge, and the part of it that ``compare_graphs`` ignores."""
 
 
 def _nodes(source: Any) -> list[Row]:
     return [
         (node.get("id"), canonical({key: node[key] for key in node if key not in ("type", "data")}))
-        for node in objects(source, "nodes")
+        for node in list_objects(source, "nodes")
     ]
 
 
 def _edges(source: Any) -> list[Row]:
-    return [(way(edge), canonical(edge)) for edge in objects(source, "edges")]
+    return [(edge_key(edge), canonical(edge)) for edge in list_objects(source, "edges")]
 
 
 def _common(rows: list[Row], others: list[Row]) -> list[Row]:
@@ -163,22 +173,22 @@ def _common(rows: list[Row], others: list[Row]) -> list[Row]:
 
 @dataclass(slots=True)
 class Plan:
-    """What an import does, or has done."""
+    """The work of an import, planned or done."""
 
-    items: list[Item]
-    order: list[Item]
-    """Callees before their callers."""
+    items: list[PlanItem]
+    order: list[PlanItem]
+    """The items, callees before their callers."""
     types: list[TypeTarget]
-    """Those that are not here, and are created."""
+    """The types to create."""
     notes: list[str]
-    reached: set[int]
-    """The ids of the workflows that are there and are matched or called."""
+    workflow_ids: set[int]
+    """The ids of the existing workflows that are matched or called."""
 
-    def of_status(self, status: str) -> list[Item]:
-        """The workflows of which this becomes."""
+    def list_by_status(self, status: str) -> list[PlanItem]:
+        """Return the items with this status."""
         return [item for item in self.items if item.status == status]
 
     @property
     def is_empty(self) -> bool:
-        """Whether all of it is in place already."""
+        """Return True if the import changes nothing."""
         return not self.types and all(item.status == UNCHANGED for item in self.items)

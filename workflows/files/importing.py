@@ -1,12 +1,18 @@
-"""Bringing a file in: one transaction, through the services that every other edit takes.
+"""Import of a file: one transaction, through the services of every other edit.
 
-The order is one in which each step is allowed whenever all of them together are: types; who no
-longer starts on creation; new workflows; whoever is to call others, and calls across contexts
-meanwhile, lets go of its calls; contexts, a group for each; graphs, callees first; and last, with
-callers first, who retires. Versions that come and go in between leave none behind: a version that
-nothing has is replaced.
+The steps have an order in which each is allowed if all of them together are:
 
-Locks: workflows by id, as an editor of all of them together takes them.
+1. Create types.
+2. Stop workflows from starting on creation if another workflow of the file takes over.
+3. Create workflows.
+4. Remove the calls of workflows that would call another context in the meantime.
+5. Change contexts, one group per context.
+6. Save graphs, callees first.
+7. Apply the remaining settings, callers first, so that a callee can retire.
+
+Intermediate versions leave nothing behind: a version without references is replaced.
+
+Locks: all workflows by id, as one editor of all of them takes them.
 """
 
 from __future__ import annotations
@@ -16,179 +22,179 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, connection, transaction
 
 from workflows import guards
 from workflows.audit.log import record_refusal
 from workflows.db import locks
 from workflows.db.json_values import canonical
+from workflows.db.vendor import DATABASE
 from workflows.editing.change_context import change_entity_context
-from workflows.editing.context_edit import lock_for_edit
+from workflows.editing.context_change import lock_for_edit
 from workflows.editing.graph_save import save_graph
 from workflows.editing.retirement import set_state
 from workflows.files.file_schema import FINDING, WorkflowFile
-from workflows.files.import_plan import Item, Plan, type_key
-from workflows.files.matching import CUID, planned
+from workflows.files.import_plan import Plan, PlanItem, type_key
+from workflows.files.matching import CUID, build_plan
 from workflows.graph import START_TO_END
 from workflows.guards import count
 from workflows.guards.database_errors import NotUnique, as_refusal
 from workflows.models import FindingType, RecordType, Workflow
 from workflows.refusals import Refusal
 
-DB = "default"
 RETIRED = Workflow.State.RETIRED
 MANUAL: dict[str, Any] = {"trigger": Workflow.Trigger.MANUAL, "trigger_data": {}}
 
 
-class NotBroughtIn(Exception):
-    """A guard has refused a step, so nothing of the file is in.
+class ImportRefusal(Exception):
+    """A guard has refused a step, so nothing of the file is imported.
 
-    Args:
-        refusal: what the guard said.
-        plan: what was to be done.
-        items: the workflows of which the step was; none where it was all of them.
-        pointer: where in the file the first of them stands.
+    Attributes:
+        refusal: The refusal of the guard.
+        plan: The plan of the import.
+        items: The workflows of the step; empty if the step concerned all of them.
+        pointer: The place of the first of them in the file.
     """
 
-    def __init__(self, refusal: Refusal, plan: Plan, items: Sequence[Item]) -> None:
+    def __init__(self, refusal: Refusal, plan: Plan, items: Sequence[PlanItem]) -> None:
         super().__init__(str(refusal.message))
         self.refusal = refusal
         self.plan = plan
         self.items = items
-        self.pointer = items[0].entry.named.pointer if items else ""
+        self.pointer = items[0].entry.ref.pointer if items else ""
 
 
-Told = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
-def _nobody(text: str) -> None:
-    """Nobody wants to be told."""
+def _ignore(text: str) -> None:
+    """Report no progress."""
 
 
-def bring_in(
+def import_file(
     file: WorkflowFile,
     *,
     match: str = CUID,
     apply: bool = False,
     by: Any = None,
     why: str = "",
-    told: Told = _nobody,
+    report: Progress = _ignore,
     allow_unknown: bool = False,
 ) -> Plan:
-    """Make the workflows of this file what it says they are: all of them, or nothing.
+    """Create and change the workflows of a file, all of them or none.
 
     Args:
-        match: ``cuid`` or ``title``: what a workflow or a type is known by.
-        apply: without it, all of it is done and taken back: what is refused is refused then too.
-        why: kept with the versions.
-        told: is told now and then how far it has come.
-        allow_unknown: take graphs that name groups, users or secrets which do not exist here, and
+        match: The key of workflows and types: ``cuid`` or ``title``.
+        apply: Commit the import. Otherwise it is made and rolled back, so that refusals are
+            reported too.
+        why: The reason, stored with the versions.
+        report: Called with a text about the progress.
+        allow_unknown: Import graphs that name groups, users or secrets which do not exist, and
             triggers that name such secrets.
 
     Returns:
-        What was done, or would be, with the numbers of the versions.
+        The plan, with the numbers of the new versions.
 
     Raises:
-        layout.InvalidFile: what it names is missing or ambiguous here.
-        NotBroughtIn: what a guard has refused.
+        InvalidFile: a name in the file is missing or ambiguous in the database.
+        ImportRefusal: a guard has refused a step.
     """
     try:
         with guards.allowing_unknown(allow_unknown):
-            return _bring_in(file, match, apply, by, why, told, allow_unknown)
-    except NotBroughtIn as stopped:
+            return _import_file(file, match, apply, by, why, report, allow_unknown)
+    except ImportRefusal as error:
         if apply:
-            # What was recorded inside has gone with the transaction.
-            record_refusal(stopped.refusal, using=DB)
+            # The entry recorded inside was rolled back with the transaction.
+            record_refusal(error.refusal)
         raise
 
 
 @locks.retrying
-def _bring_in(
+def _import_file(
     file: WorkflowFile,
     match: str,
     apply: bool,
     by: Any,
     why: str,
-    told: Told,
+    report: Progress,
     allow_unknown: bool,
 ) -> Plan:
     plan: Plan | None = None
     try:
         with transaction.atomic():
-            before = planned(file, match)
+            before = build_plan(file, match)
             _lock(before)
-            plan = planned(file, match)
-            if plan.reached - before.reached:
+            plan = build_plan(file, match)
+            if plan.workflow_ids - before.workflow_ids:
                 raise locks.TryAgain
             if not plan.is_empty:
-                _Bringing(plan, by, why, told, allow_unknown).run()
-            connection = connections[DB]
+                _Import(plan, by, why, report, allow_unknown).run()
             if not apply:
-                if connection.vendor == "postgresql":
-                    # What would be refused at the commit is refused here.
-                    connection.check_constraints()
+                # A dry run reports what the commit would reject.
+                DATABASE.check_deferred_keys(connection)
                 transaction.set_rollback(True)
         return plan
     except DatabaseError as error:
         refusal = as_refusal(error)
         if isinstance(refusal, NotUnique):
-            # Somebody has created it meanwhile: it is found, and compared.
+            # Another transaction has created the row; the next attempt finds it.
             raise locks.TryAgain from error
         if refusal is None or plan is None:
             raise
-        raise NotBroughtIn(refusal, plan, []) from error
+        raise ImportRefusal(refusal, plan, []) from error
 
 
 def _lock(plan: Plan) -> None:
-    """Lock all that the steps will lock, in the one order, before the first of them."""
-    lock_for_edit(plan.reached, DB, locks.Strength.NO_KEY_UPDATE)
-    rows = Workflow._base_manager.using(DB)
+    """Take all locks of the steps in lock order, before the first step."""
+    lock_for_edit(plan.workflow_ids, locks.Strength.NO_KEY_UPDATE)
     moving = [item.row.pk for item in plan.items if item.row and item.changes_type]
-    locks.lock_rows(rows.all(), moving, locks.Strength.UPDATE)
+    locks.lock_rows(Workflow._base_manager.all(), moving, locks.Strength.UPDATE)
 
 
-class _Bringing:
-    def __init__(self, plan: Plan, by: Any, why: str, told: Told, allow_unknown: bool) -> None:
+class _Import:
+    def __init__(
+        self, plan: Plan, by: Any, why: str, report: Progress, allow_unknown: bool
+    ) -> None:
         self.allow_unknown = allow_unknown
         self.plan = plan
         self.by = by
         self.why = why
-        self.told = told
-        self.there = [item for item in plan.items if item.stored is not None]
+        self.report = report
+        self.existing = [item for item in plan.items if item.stored is not None]
 
     def run(self) -> None:
         self.create_types()
-        for item in self.there:
-            self.save(item, self.early(item))
+        for item in self.existing:
+            self.save(item, self.first_values(item))
         for item in self.plan.items:
             if item.row is None:
                 self.create(item)
-        for item in self.there:
-            if self.calls_across(item):
-                self.draw(item, START_TO_END)
+        for item in self.existing:
+            if self.calls_other_contexts(item):
+                self.set_graph(item, START_TO_END)
         self.change_types()
         for number, item in enumerate(self.plan.order, 1):
-            self.told(f"Drawing {number} of {count(len(self.plan.order), 'workflow')}")
-            if item.redrawn:
-                self.draw(item, item.source)
+            self.report(f"Saving graph {number} of {count(len(self.plan.order), 'workflow')}")
+            if item.changes_graph:
+                self.set_graph(item, item.source)
             if item.stored and item.stored.state == RETIRED and item.entry.state != RETIRED:
                 with self.step(item):
-                    set_state(self.stored(item), item.entry.state)
+                    set_state(self.reload(item), item.entry.state)
         for item in reversed(self.plan.order):
             self.save(item, item.values)
         for item in self.plan.items:
-            if item.redrawn or item.changes_type:
-                item.version = self.stored(item).latest_version.number
+            if item.changes_graph or item.changes_type:
+                item.version = self.reload(item).latest_version.number
 
     @contextmanager
-    def step(self, *items: Item) -> Iterator[None]:
-        """What is refused inside is refused of these workflows."""
+    def step(self, *items: PlanItem) -> Iterator[None]:
+        """Attribute refusals inside the block to these workflows."""
         try:
             yield
         except Refusal as refusal:
-            raise NotBroughtIn(refusal, self.plan, items) from refusal
+            raise ImportRefusal(refusal, self.plan, items) from refusal
 
-    def stored(self, item: Item) -> Workflow:
+    def reload(self, item: PlanItem) -> Workflow:
         assert item.row is not None
         rows = Workflow.objects.select_related("entity_name_type", "primary_record_type")
         row: Workflow = rows.get(pk=item.row.pk)
@@ -203,8 +209,11 @@ class _Bringing:
                 row.save()
             target.row = row
 
-    def early(self, item: Item) -> dict[str, Any]:
-        """What is written first: whoever is to start on creation instead finds the place free."""
+    def first_values(self, item: PlanItem) -> dict[str, Any]:
+        """Return the settings to write first.
+
+        A workflow stops starting on creation before another one takes over for its type.
+        """
         stored = item.stored
         assert stored is not None
         values = {name: item.values[name] for name in ("title", "description")}
@@ -213,16 +222,16 @@ class _Bringing:
             return values | {name: item.values[name] for name in MANUAL}
         leaves = stored.starts_on_creation and (item.changes_type or not item.starts_on_creation)
         if leaves and any(
-            other.starts_on_creation and other.kind.key == stored.type_key
+            other.starts_on_creation and other.type_target.key == stored.type_key
             for other in self.plan.items
             if other is not item
         ):
             return values | MANUAL
         return values
 
-    def save(self, item: Item, values: dict[str, Any]) -> None:
-        row = self.stored(item)
-        # Compared as JSON: to Python, true equals 1.
+    def save(self, item: PlanItem, values: dict[str, Any]) -> None:
+        row = self.reload(item)
+        # Compared as JSON: in Python, true equals 1.
         names = [
             name
             for name, value in values.items()
@@ -235,32 +244,32 @@ class _Bringing:
         with self.step(item):
             row.save(update_fields=[*names, "updated_at"])
 
-    def create(self, item: Item) -> None:
+    def create(self, item: PlanItem) -> None:
         values = item.values
         if item.entry.trigger == Workflow.Trigger.CREATED:
             values |= MANUAL
         if item.entry.state == RETIRED:
-            # Until those that call it are drawn.
+            # Until the graphs of its callers are saved.
             values["state"] = Workflow.State.DRAFT
-        item.row = Workflow(cuid=item.cuid, **values, **item.kind.context)
+        item.row = Workflow(cuid=item.cuid, **values, **item.type_target.context)
         with self.step(item):
             item.row.save()
 
-    def calls_across(self, item: Item) -> bool:
-        """Whether it calls now, and is not to any more, what will be of another type."""
+    def calls_other_contexts(self, item: PlanItem) -> bool:
+        """Return True if the current graph calls a workflow whose type will differ."""
         row = item.row
         assert row is not None and item.stored is not None
-        if not item.redrawn or item.stored.state == RETIRED:
+        if not item.changes_graph or item.stored.state == RETIRED:
             return False
-        becomes = {other.cuid: other.kind.key for other in self.plan.items}
+        new_types = {other.cuid: other.type_target.key for other in self.plan.items}
         called = Workflow._base_manager.filter(callers__version=row.latest_version)
         return any(
-            becomes.get(callee.cuid, type_key(callee)) != item.kind.key
+            new_types.get(callee.cuid, type_key(callee)) != item.type_target.key
             for callee in called.select_related("entity_name_type", "primary_record_type")
         )
 
-    def draw(self, item: Item, source: dict[str, Any]) -> None:
-        row = self.stored(item)
+    def set_graph(self, item: PlanItem, source: dict[str, Any]) -> None:
+        row = self.reload(item)
         number = row.latest_version.number
         with self.step(item):
             save_graph(
@@ -273,11 +282,13 @@ class _Bringing:
             )
 
     def change_types(self) -> None:
-        groups: dict[tuple[str, str], list[Item]] = defaultdict(list)
-        for item in self.there:
+        groups: dict[tuple[str, str], list[PlanItem]] = defaultdict(list)
+        for item in self.existing:
             if item.changes_type:
-                groups[item.kind.key].append(item)
+                groups[item.type_target.key].append(item)
         for items in groups.values():
-            rows = [self.stored(item) for item in items]
+            rows = [self.reload(item) for item in items]
             with self.step(*items):
-                change_entity_context(rows, **items[0].kind.context, by=self.by, why=self.why)
+                change_entity_context(
+                    rows, **items[0].type_target.context, by=self.by, why=self.why
+                )

@@ -1,4 +1,4 @@
-"""From the text of a file to what it says, with everything that is wrong in it."""
+"""Reading of a workflow file: its entries, or all of its problems."""
 
 from __future__ import annotations
 
@@ -9,119 +9,119 @@ from typing import Any
 
 from workflows import guards, trigger_types
 from workflows.db.cuid import LENGTH
-from workflows.db.json_values import below, kind, quoted, unstorable_in
+from workflows.db.json_values import below, find_unstorable, json_type, quoted
 from workflows.files import file_schema, text_formats
 from workflows.files.file_schema import (
     FileProblem,
     InvalidFile,
-    Named,
+    NameRef,
     TypeEntry,
     WorkflowEntry,
     WorkflowFile,
-    line_of,
+    find_line,
 )
-from workflows.graph import RUN_WORKFLOW, WorkflowValidationError, normalized, parse
+from workflows.graph import RUN_WORKFLOW, WorkflowValidationError, normalize, parse
 from workflows.models import EntityName, Workflow
-from workflows.values.names import look
+from workflows.values.names import fold_name
 
 _CUID = re.compile(rf"[A-Za-z0-9_-]{{1,{LENGTH}}}")
-_KINDS: Mapping[type, str] = {str: "a text", list: "a list", dict: "an object"}
+_TYPE_WORDS: Mapping[type, str] = {str: "text", list: "a list", dict: "an object"}
 _TYPE_KEYS = {
     EntityName.FINDING.value: ("entity_name_type", file_schema.FINDING),
     EntityName.INVENTORY_MODEL.value: ("primary_record_type", file_schema.RECORD),
 }
 
 
-def read(raw: bytes) -> WorkflowFile:
-    """What a file says.
+def read_file(raw: bytes) -> WorkflowFile:
+    """Return the entries of a file.
 
     Raises:
-        InvalidFile: it is no YAML or JSON, has what is not known here, lacks what has to be
-            there, or draws a graph that could not be saved.
+        InvalidFile: the text is not YAML or JSON, has unknown keys, lacks required ones, or has a
+            graph that could not be saved.
     """
-    data, lines = text_formats.read(raw)
-    reading = _Reading(lines)
-    found = reading.file(data)
-    if reading.problems:
-        raise InvalidFile(reading.problems)
+    data, lines = text_formats.parse(raw)
+    reader = _Reader(lines)
+    found = reader.file(data)
+    if reader.problems:
+        raise InvalidFile(reader.problems)
     return found
 
 
-class _Reading:
-    """One reading of one file; every method reads what stands at ``at``, and goes on."""
+class _Reader:
+    """Reads one file; each method reads the value at the pointer ``at`` and collects problems."""
 
     def __init__(self, lines: Mapping[str, int]) -> None:
         self.lines = lines
         self.problems: list[FileProblem] = []
 
     def report(self, at: str, detail: str) -> None:
-        self.problems.append(FileProblem(at, line_of(self.lines, at), detail))
+        self.problems.append(FileProblem(at, find_line(self.lines, at), detail))
 
-    # What values are
+    # Values
 
     def value(self, row: Mapping[str, Any], key: str, at: str, wanted: type) -> Any:
-        """The value of this type under this key; an empty one where there is none."""
+        """Return the value of this key; report a missing or mistyped value, return an empty one."""
         if key not in row:
             self.report(at, f"'{key}' is missing.")
         elif not isinstance(row[key], wanted):
-            given = kind(row[key])
-            self.report(below(at, key), f"'{key}' is {_KINDS[wanted]}, not {given}.")
+            given = json_type(row[key])
+            self.report(below(at, key), f"'{key}' must be {_TYPE_WORDS[wanted]}, not {given}.")
         else:
             return row[key]
         return wanted()
 
-    def object(self, value: Any, at: str, what: str, known: tuple[str, ...]) -> dict[str, Any]:
-        """An object that has no other keys than these; empty where it is none."""
+    def object(self, value: Any, at: str, noun: str, known: tuple[str, ...]) -> dict[str, Any]:
+        """Return an object and report unknown keys; return an empty one for other values."""
         if not isinstance(value, dict):
-            self.report(at, f"{what} is an object, not {kind(value)}.")
+            self.report(at, f"{noun} must be an object, not {json_type(value)}.")
             return {}
         for key in value:
             if key not in known:
-                says = f"{quoted(key)} is unknown here; known are: {', '.join(known)}."
-                self.report(below(at, key), says)
+                detail = f"Unknown key {quoted(key)}. Allowed: {', '.join(known)}."
+                self.report(below(at, key), detail)
         return value
 
     def choice(self, row: Mapping[str, Any], key: str, at: str, known: list[str]) -> str:
         value: str = self.value(row, key, at, str)
         if value and value not in known:
-            says = f"'{key}' is one of {', '.join(known)}, not {quoted(value)}."
-            self.report(below(at, key), says)
+            detail = f"'{key}' must be one of {', '.join(known)}, not {quoted(value)}."
+            self.report(below(at, key), detail)
         elif not value and isinstance(row.get(key), str):
-            self.report(below(at, key), f"'{key}' is one of {', '.join(known)}.")
+            self.report(below(at, key), f"'{key}' must be one of {', '.join(known)}.")
         return value
 
     def description(self, row: Mapping[str, Any], at: str) -> str:
         text: str = self.value(row, "description", at, str) if "description" in row else ""
         return text
 
-    def named(self, row: Mapping[str, Any], at: str, title: str, *, both: bool) -> Named:
-        """A cuid and a title or name, of which one may be left out; the title not if ``both``."""
+    def read_ref(self, row: Mapping[str, Any], at: str, title: str, *, both: bool) -> NameRef:
+        """Return a reference by cuid and title (or name); with ``both``, the title is required."""
         cuid, text = None, None
         if row.get("cuid") is not None:
             cuid = self.value(row, "cuid", at, str)
             if cuid and not _CUID.fullmatch(cuid):
-                says = f"{quoted(cuid)} is no cuid: up to {LENGTH} letters and digits."
-                self.report(below(at, "cuid"), says)
+                detail = f"{quoted(cuid)} is not a cuid: up to {LENGTH} letters and digits."
+                self.report(below(at, "cuid"), detail)
         if title in row or both:
             text = self.value(row, title, at, str)
             if title in row and isinstance(row[title], str) and not text.strip():
                 self.report(below(at, title), f"'{title}' is empty.")
             elif len(text) > 200:
-                self.report(below(at, title), f"'{title}' has more than 200 characters.")
+                self.report(below(at, title), f"'{title}' is longer than 200 characters.")
         if not cuid and text is None:
-            self.report(at, f"Neither '{title}' nor 'cuid' says which.")
-        return Named(cuid or None, text, at)
+            self.report(at, f"Set '{title}' or 'cuid'.")
+        return NameRef(cuid or None, text, at)
 
-    # What the file holds
+    # Entries
 
     def file(self, data: Any) -> WorkflowFile:
         if isinstance(data, dict) and data.get("format") != file_schema.FORMAT:
             given = quoted(data["format"]) if "format" in data else "missing"
-            says = f"The 'format' is {given}; known here is {quoted(file_schema.FORMAT)}."
-            self.report("/format" if "format" in data else "", says)
+            detail = f"The 'format' is {given}. Supported: {quoted(file_schema.FORMAT)}."
+            self.report("/format" if "format" in data else "", detail)
             return WorkflowFile([], [])
-        top = self.object(data, "", "A file of workflows", file_schema.TOP)
-        for pointer, detail in unstorable_in(top):
+        top = self.object(data, "", "A workflow file", file_schema.TOP)
+        for pointer, detail in find_unstorable(top):
             self.report(pointer, detail)
         if self.problems:
             return WorkflowFile([], [])
@@ -138,45 +138,45 @@ class _Reading:
         workflows = [
             self.workflow(row, below("/workflows", index)) for index, row in enumerate(rows)
         ]
-        self.refuse_twice([entry.named for entry in types], "types", names=True)
-        self.refuse_twice([entry.named for entry in workflows], "workflows", names=False)
+        self.check_unique([entry.ref for entry in types], "types", names=True)
+        self.check_unique([entry.ref for entry in workflows], "workflows", names=False)
         return WorkflowFile(types, workflows, self.lines)
 
-    def refuse_twice(self, rows: list[Named], what: str, *, names: bool) -> None:
+    def check_unique(self, rows: list[NameRef], noun: str, *, names: bool) -> None:
         cuids: set[str] = set()
         titles: set[tuple[str, str]] = set()
         for row in rows:
             if row.cuid and row.cuid in cuids:
-                says = f"Two {what} of the file have the cuid {quoted(row.cuid)}."
-                self.report(row.pointer, says)
+                detail = f"Two {noun} of the file have the cuid {quoted(row.cuid)}."
+                self.report(row.pointer, detail)
             cuids |= {row.cuid} if row.cuid else set()
-            of_kind = (row.pointer.split("/")[1], look(row.title or ""))
-            if names and of_kind in titles:
+            of_section = (row.pointer.split("/")[1], fold_name(row.title or ""))
+            if names and of_section in titles:
                 self.report(
                     row.pointer,
-                    f"Two {what} of the file have the name “{row.title}”. Names that differ only in"
-                    " case, invisible characters or Unicode form count as one.",
+                    f"Two {noun} of the file have the name “{row.title}”. Names that differ only in"
+                    " case, invisible characters or Unicode form count as equal.",
                 )
-            titles.add(of_kind)
+            titles.add(of_section)
 
     def type(self, value: Any, at: str, noun: str) -> TypeEntry:
         row = self.object(value, at, f"A {noun}", file_schema.TYPE)
         if not isinstance(value, dict):
-            return TypeEntry(noun, Named(None, None, at), "")
-        named = self.named(row, at, "name", both=True)
+            return TypeEntry(noun, NameRef(None, None, at), "")
+        named = self.read_ref(row, at, "name", both=True)
         return TypeEntry(noun, named, self.description(row, at))
 
     def workflow(self, value: Any, at: str) -> WorkflowEntry:
         row = self.object(value, at, "A workflow", file_schema.WORKFLOW)
         if not isinstance(value, dict):
-            nothing = Named(None, None, at)
+            nothing = NameRef(None, None, at)
             return WorkflowEntry(nothing, "", "", "", "", nothing, "", {}, {}, {})
         known = len(self.problems)
-        named = self.named(row, at, "title", both=True)
+        named = self.read_ref(row, at, "title", both=True)
         description = self.description(row, at)
         state = self.choice(row, "state", at, list(Workflow.State.values))
         entity_name = self.choice(row, "entity_name", at, list(_TYPE_KEYS))
-        noun, type_named = self.entity_type(row, entity_name, at)
+        noun, type_ref = self.entity_type(row, entity_name, at)
         trigger = self.choice(row, "trigger", at, list(Workflow.Trigger.values))
         trigger_data = self.value(row, "trigger_data", at, dict) if "trigger_data" in row else {}
         nodes = self.value(row, "nodes", at, list)
@@ -185,44 +185,44 @@ class _Reading:
         calls = self.calls(nodes, at)
         source = {"nodes": _with_cuids(nodes, calls), "edges": edges}
         if sound and len(self.problems) == known:
-            self.judge_trigger(trigger, trigger_data, at)
-            self.judge_graph(source, at)
+            self.check_trigger(trigger, trigger_data, at)
+            self.check_graph(source, at)
         if len(self.problems) == known:
-            # As it is stored, so that a file that says the same changes nothing.
-            trigger_data = trigger_types.normalized(trigger, trigger_data)
-            source = normalized(source)
+            # The stored form, so that a file with the same content changes nothing.
+            trigger_data = trigger_types.normalize(trigger, trigger_data)
+            source = normalize(source)
         return WorkflowEntry(
             named,
             description,
             state,
             entity_name,
             noun,
-            type_named,
+            type_ref,
             trigger,
             trigger_data,
             source,
             calls,
         )
 
-    def entity_type(self, row: Mapping[str, Any], entity_name: str, at: str) -> tuple[str, Named]:
+    def entity_type(self, row: Mapping[str, Any], entity_name: str, at: str) -> tuple[str, NameRef]:
         key, noun = _TYPE_KEYS.get(entity_name, _TYPE_KEYS[EntityName.FINDING.value])
         other = next(name for name, _ in _TYPE_KEYS.values() if name != key)
         if entity_name in _TYPE_KEYS and row.get(other) is not None:
-            says = f"What works on the entity '{entity_name}' has no '{other}', but a '{key}'."
-            self.report(below(at, other), says)
+            detail = f"A workflow for '{entity_name}' has '{key}', not '{other}'."
+            self.report(below(at, other), detail)
         if entity_name not in _TYPE_KEYS:
-            return noun, Named(None, None, at)
+            return noun, NameRef(None, None, at)
         if key not in row:
             self.report(at, f"'{key}' is missing.")
-            return noun, Named(None, None, at)
+            return noun, NameRef(None, None, at)
         where = below(at, key)
         named = self.object(row[key], where, f"A {noun}", file_schema.NAMED_TYPE)
         if not isinstance(row[key], dict):
-            return noun, Named(None, None, where)
-        return noun, self.named(named, where, "name", both=False)
+            return noun, NameRef(None, None, where)
+        return noun, self.read_ref(named, where, "name", both=False)
 
-    def calls(self, nodes: list[Any], at: str) -> dict[int, Named]:
-        """How the nodes that call name their callees, by the place of the node."""
+    def calls(self, nodes: list[Any], at: str) -> dict[int, NameRef]:
+        """Return the references to callees, by the index of the calling node."""
         found = {}
         for index, node in enumerate(nodes):
             data = node.get("data") if isinstance(node, dict) else None
@@ -232,20 +232,20 @@ class _Reading:
                 continue
             where = below(at, "nodes", index, "data", "workflow")
             row = self.object(
-                data["workflow"], where, "A workflow that is called", file_schema.CALL
+                data["workflow"], where, "The reference to a workflow", file_schema.CALL
             )
             if isinstance(data["workflow"], dict):
-                found[index] = self.named(row, where, "title", both=False)
+                found[index] = self.read_ref(row, where, "title", both=False)
         return found
 
-    def judge_trigger(self, trigger: str, data: dict[str, Any], at: str) -> None:
+    def check_trigger(self, trigger: str, data: dict[str, Any], at: str) -> None:
         try:
             guards.refuse_trigger(SimpleNamespace(trigger=trigger, trigger_data=data))
         except guards.InvalidTrigger as refusal:
             for problem in refusal.problems:
                 self.report(at + problem.pointer, problem.detail)
 
-    def judge_graph(self, source: dict[str, Any], at: str) -> None:
+    def check_graph(self, source: dict[str, Any], at: str) -> None:
         try:
             parse(source, is_new=True)
         except WorkflowValidationError as refusal:
@@ -253,8 +253,8 @@ class _Reading:
                 self.report(at + problem.pointer, problem.detail)
 
 
-def _with_cuids(nodes: list[Any], calls: Mapping[int, Named]) -> list[Any]:
-    # As a graph has it: the callee's cuid. Which one that is here, is found out later.
+def _with_cuids(nodes: list[Any], calls: Mapping[int, NameRef]) -> list[Any]:
+    # A graph has the callee's cuid; the plan of the import replaces it by the one in the database.
     return [
         {**node, "data": {**node["data"], "workflow": calls[index].cuid or "named"}}
         if index in calls

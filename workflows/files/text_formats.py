@@ -1,7 +1,7 @@
-"""YAML and JSON as texts: what is read back is what was written, and nothing else is made of it.
+"""YAML and JSON texts that survive a round trip unchanged.
 
-Of YAML only what JSON can say is read: no tags, no anchors and aliases, one document, each key
-once, and texts that look like a date or like ``yes`` stay texts.
+Only the part of YAML that JSON can express is read: no tags, anchors or aliases, one document, each
+key once. Texts that look like a date or like ``yes`` stay texts.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Inline(dict[str, Any]):
-    """An object that YAML writes in one line."""
+    """An object that YAML writes on one line."""
 
 
-# Written by Python's own emitter: that of the library in C writes some texts otherwise, and a
-# file would depend on what is installed.
+# The emitter of libyaml formats some texts differently, so a file would depend on the
+# installation; this one is pure Python.
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
-        """The same value twice is written twice."""
+        """Write a repeated value in full."""
         return True
 
 
-# What breaks a line to YAML, and comes back as another break.
+# Line breaks that YAML would read back as another break.
 _BREAK = re.compile("[\r\x85\u2028\u2029]")
 
 
@@ -69,7 +69,7 @@ def _write_inline(dumper: _Dumper, row: Inline) -> Any:
 
 _Dumper.add_representer(str, _write_text)
 _Dumper.add_representer(Inline, _write_inline)
-# What others read as a number is written in quotes where it is a text.
+# Texts that other readers take for a number are quoted.
 _Dumper.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$"),
@@ -78,8 +78,8 @@ _Dumper.add_implicit_resolver(
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^0o?[0-7]+$"), ["0"])
 
 
-def written(data: dict[str, Any], form: str) -> str:
-    """The text of these values, in the order in which their keys stand."""
+def dump(data: dict[str, Any], form: str) -> str:
+    """Return the text of these values; keys keep their order."""
     if form == JSON:
         return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     text: str = yaml.dump(
@@ -88,24 +88,24 @@ def written(data: dict[str, Any], form: str) -> str:
     return text
 
 
-def settled(value: Any) -> Any:
-    """The same value as every database gives it back: keys by name, whole numbers whole."""
+def canonical_copy(value: Any) -> Any:
+    """Return a copy as every database returns it: sorted keys, integers without a fraction."""
     return json.loads(canonical(value))
 
 
-def read(raw: bytes) -> tuple[Any, dict[str, int]]:
-    """The values of a YAML or JSON text, and by JSON pointer the line where each stands.
+def parse(raw: bytes) -> tuple[Any, dict[str, int]]:
+    """Return the values of a YAML or JSON text, and their lines by JSON pointer.
 
-    JSON is what begins with a brace; it has no lines.
+    A text that begins with a brace is JSON; its lines are empty.
 
     Raises:
-        InvalidFile: it is neither, or says what no file may say.
+        InvalidFile: the text is neither, or uses something that is not supported.
     """
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise _invalid("", line, "This is no UTF-8 text.") from None
+        raise _invalid("", line, "The text is not UTF-8.") from None
     if text.lstrip(" \t\r\n").startswith("{"):
         return _read_json(text), {}
     return _read_yaml(text)
@@ -115,69 +115,74 @@ def _invalid(pointer: str, line: int | None, detail: str) -> InvalidFile:
     return InvalidFile([FileProblem(pointer, line, detail)])
 
 
-class _Twice(ValueError):
+class _DuplicateKey(ValueError):
     pass
 
 
 def _read_json(text: str) -> Any:
     try:
         return json.loads(
-            text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=exact_float
+            text,
+            object_pairs_hook=_build_object,
+            parse_constant=_reject_constant,
+            parse_float=exact_float,
         )
     except json.JSONDecodeError as error:
-        detail = f"This is no JSON: {error.msg}, column {error.colno}."
+        detail = f"Invalid JSON: {error.msg}, column {error.colno}."
         raise _invalid("", error.lineno, detail) from None
-    except _Twice as error:
+    except _DuplicateKey as error:
         raise _invalid("", None, str(error)) from None
     except InexactNumber as error:
         raise _invalid("", None, f"The number {error}.") from None
     except ValueError as error:
-        raise _invalid("", None, f"This is no JSON: {error}.") from None
+        raise _invalid("", None, f"Invalid JSON: {error}.") from None
     except RecursionError:
         raise _invalid("", None, "The values are nested too deeply.") from None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # The last one would win, and the others be lost without a word.
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Python would silently keep the last value.
     found = dict(pairs)
     if len(found) < len(pairs):
         seen: set[str] = set()
         key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise _Twice(f"The key {quoted(key)} stands twice in one object ({_told_by(found)}).")
+        raise _DuplicateKey(
+            f"The key {quoted(key)} occurs twice in one object ({_identify(found)})."
+        )
     return found
 
 
-def _told_by(row: dict[str, Any]) -> str:
+def _identify(row: dict[str, Any]) -> str:
     names = [f"{key} {quoted(row[key])}" for key in ("cuid", "title", "name", "id") if key in row]
-    return names[0] if names else "its keys: " + ", ".join(quoted(key) for key in list(row)[:5])
+    return names[0] if names else "keys: " + ", ".join(quoted(key) for key in list(row)[:5])
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+def _reject_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
 
 
 def _read_yaml(text: str) -> tuple[Any, dict[str, int]]:
-    building = _Building()
+    builder = _ValueBuilder()
     try:
         for event in yaml.parse(text, Loader=_Loader):
-            building.take(event)
+            builder.take(event)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise _invalid("", line, f"This is no YAML: {error.problem or error.context}.") from None
+        raise _invalid("", line, f"Invalid YAML: {error.problem or error.context}.") from None
     except yaml.YAMLError as error:
-        raise _invalid("", None, f"This is no YAML: {' '.join(str(error).split())}.") from None
-    return building.value, building.lines
+        raise _invalid("", None, f"Invalid YAML: {' '.join(str(error).split())}.") from None
+    return builder.value, builder.lines
 
 
-class _Building:
-    """Makes values of the events of a YAML text."""
+class _ValueBuilder:
+    """Builds values from the events of a YAML text."""
 
     def __init__(self) -> None:
         self.value: Any = None
         self.lines: dict[str, int] = {}
         self._documents = 0
-        # What is open: the list or object, its pointer, and of an object the key whose value
-        # comes next, in a list, empty where the key itself does.
+        # The open lists and objects, each with its pointer and a list: for an object that list has
+        # the key whose value comes next, or is empty if a key comes next.
         self._open: list[tuple[Any, str, list[str]]] = []
 
     def take(self, event: Any) -> None:
@@ -185,13 +190,13 @@ class _Building:
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                raise _invalid("", line, "A second document begins; a file has one.")
+                raise _invalid("", line, "A file must have only one document.")
         elif isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            detail = "Anchors and aliases (& and *) are not read: write it out."
+            detail = "Anchors and aliases (& and *) are not supported. Repeat the value."
             raise _invalid(self._pointer(), line, detail)
         elif isinstance(event, (yaml.ScalarEvent, yaml.SequenceStartEvent, yaml.MappingStartEvent)):
             if event.tag is not None:
-                detail = f"Tags are not read: {quoted(str(event.tag))}."
+                detail = f"Tags are not supported: {quoted(str(event.tag))}."
                 raise _invalid(self._pointer(), line, detail)
             self._take_value(event, line)
         elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
@@ -218,9 +223,9 @@ class _Building:
     def _take_key(self, event: Any, line: int) -> None:
         container, pointer, key = self._open[-1]
         if not isinstance(event, yaml.ScalarEvent):
-            raise _invalid(pointer, line, "A key is a text, not a list or an object.")
+            raise _invalid(pointer, line, "A key must be text, not a list or an object.")
         if event.value in container:
-            raise _invalid(pointer, line, f"The key {quoted(event.value)} stands here twice.")
+            raise _invalid(pointer, line, f"The key {quoted(event.value)} occurs twice.")
         key.append(event.value)
 
     def _pointer(self) -> str:
@@ -245,7 +250,7 @@ class _Building:
 def _scalar(event: Any, pointer: str, line: int) -> Any:
     text: str = event.value
     if not event.implicit[0]:
-        # It stands in quotes, or is a block.
+        # Quoted text or a block.
         return text
     if text in _WORDS:
         return _WORDS[text]
@@ -254,4 +259,4 @@ def _scalar(event: Any, pointer: str, line: int) -> Any:
     try:
         return json.loads(text, parse_float=exact_float)
     except ValueError:
-        raise _invalid(pointer, line, "This number has too many digits.") from None
+        raise _invalid(pointer, line, "The number has too many digits.") from None

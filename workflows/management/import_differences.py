@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workflows import files
-from workflows.files import Item, Plan
-from workflows.graph.changes import ADDED, CHANGED, REMOVED, FieldChange, objects
+from workflows.files import Plan, PlanItem
+from workflows.graph.comparison import ADDED, CHANGED, REMOVED, FieldChange, list_objects
 from workflows.guards import count
 
 LONGEST = 120
@@ -27,7 +27,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
             version = f", version {item.version}" if item.version else ""
             yield f"~ workflow “{item.title}” ({item.cuid}){version}"
             yield from (f"    {line}" for line in _changes(item, titles))
-    if unchanged := plan.of_status(files.UNCHANGED):
+    if unchanged := plan.list_by_status(files.UNCHANGED):
         yield f"= {count(len(unchanged), 'workflow')} unchanged"
     yield from (f"note: {note}" for note in plan.notes)
 
@@ -41,34 +41,34 @@ def plan_data(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _described(item: Item) -> str:
+def _described(item: PlanItem) -> str:
     entry = item.entry
     nodes, edges = (len(item.source[key]) for key in ("nodes", "edges"))
     trigger = "" if entry.trigger == "manual" else f", trigger {entry.trigger}"
     return (
-        f"{entry.state}, {item.kind.noun} “{item.kind.name}”{trigger}, "
+        f"{entry.state}, {item.type_target.noun} “{item.type_target.name}”{trigger}, "
         f"{count(nodes, 'node')}, {count(edges, 'edge')}"
     )
 
 
-def _changes(item: Item, titles: Mapping[str, str]) -> Iterator[str]:
-    for change in item.settings:
+def _changes(item: PlanItem, titles: Mapping[str, str]) -> Iterator[str]:
+    for change in item.setting_changes:
         yield f"{change.path}: {_short(change.before)} → {_short(change.after)}"
     if item.changes_type and item.stored:
         noun, cuid = item.stored.type_key
         yield (
-            f"{noun} “{item.stored.type_name}” ({cuid}) → {item.kind.noun} “{item.kind.name}” "
-            f"({item.kind.cuid})"
+            f"{noun} “{item.stored.type_name}” ({cuid}) → {item.type_target.noun} “{item.type_target.name}” "
+            f"({item.type_target.cuid})"
         )
-    if not item.redrawn:
+    if not item.changes_graph:
         return
-    found = item.graph
-    if item.rearranged:
+    found = item.graph_changes
+    if item.is_rearranged:
         yield "~ where nodes and edges stand, or their order"
     types = {
         str(node.get("id")): node.get("type")
         for source in (item.stored.source if item.stored else {}, item.source)
-        for node in objects(source, "nodes")
+        for node in list_objects(source, "nodes")
     }
     for node, what in found.nodes.items():
         yield f"{SIGNS[what]} node {node} ({types.get(node)})"
@@ -83,9 +83,9 @@ def _field(change: FieldChange, titles: Mapping[str, str]) -> str:
         is_call = change.path == "data.workflow" and value in titles
         return f"“{titles[value]}” ({value})" if is_call else _short(value)
 
-    if change.kind == ADDED:
+    if change.operation == ADDED:
         return f"{change.path}: + {shown(change.after)}"
-    if change.kind == REMOVED:
+    if change.operation == REMOVED:
         return f"{change.path}: - {shown(change.before)}"
     return f"{change.path}: {shown(change.before)} → {shown(change.after)}"
 
@@ -95,7 +95,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def _item_data(item: Item) -> dict[str, Any]:
+def _item_data(item: PlanItem) -> dict[str, Any]:
     data: dict[str, Any] = {
         "cuid": item.cuid,
         "title": item.title,
@@ -105,16 +105,19 @@ def _item_data(item: Item) -> dict[str, Any]:
     if item.status != files.CHANGED or item.stored is None:
         return data
     data["settings"] = {
-        change.path: {"before": change.before, "after": change.after} for change in item.settings
+        change.path: {"before": change.before, "after": change.after}
+        for change in item.setting_changes
     }
     data["type"] = (
-        {"before": item.stored.type_key[1], "after": item.kind.cuid} if item.changes_type else None
+        {"before": item.stored.type_key[1], "after": item.type_target.cuid}
+        if item.changes_type
+        else None
     )
     data["graph"] = None
-    if item.redrawn:
-        found = item.graph
+    if item.changes_graph:
+        found = item.graph_changes
         data["graph"] = {
-            "rearranged": item.rearranged,
+            "rearranged": item.is_rearranged,
             "nodes": found.nodes,
             "edges": [
                 {"source": source, "target": target, "sourceHandle": handle, "change": what}
@@ -124,7 +127,7 @@ def _item_data(item: Item) -> dict[str, Any]:
                 node: [
                     {
                         "path": row.path,
-                        "change": row.kind,
+                        "change": row.operation,
                         "before": row.before,
                         "after": row.after,
                     }

@@ -1,4 +1,4 @@
-"""Django's ``date`` filter, for all moments up to the ends of the calendar."""
+"""Django's ``date`` filter for every moment, up to the years 1 and 9999."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ register = template.Library()
 
 @register.filter(expects_localtime=False, is_safe=False)
 def date(value: Any, format_name: str | None = None) -> str:
-    """Return a date in a format, moments in ``TIME_ZONE``.
+    """Format a date; moments are shown in ``TIME_ZONE``.
 
-    Django's own filter, and the page with it, fails for a moment beyond the calendar there.
+    Django's own filter fails for a moment whose year in ``TIME_ZONE`` is not from 1 to 9999.
     """
     if isinstance(value, datetime) and timezone.is_aware(value):
-        value = moments.local(value)
+        value = moments.to_local(value)
     return defaultfilters.date(value, format_name)

@@ -1,4 +1,4 @@
-"""Cells of CSV (RFC 4180), and rows of them sent as they are read, whatever their number."""
+"""CSV (RFC 4180): safe cells, and responses that stream any number of rows."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from typing import Any
 from django.http import StreamingHttpResponse
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What OWASP names: a text that begins so is a formula to some spreadsheet."""
+"""Prefixes that some spreadsheets treat as the start of a formula (OWASP)."""
 BOM = "\ufeff"
-_UNSEEN = ("Cc", "Cf", "Zl", "Zp", "Zs")
+_INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Zs")
 
 
 class _Echo:
-    """A file that gives back what is written to it."""
+    """A file whose ``write`` returns the text."""
 
     def write(self, text: str) -> str:
         return text
 
 
-def response(
+def build_response(
     name: str, rows: Iterable[Iterable[Any]], *, for_spreadsheets: bool = False
 ) -> StreamingHttpResponse:
-    """Return these rows as a file to keep.
+    """Return a response that streams these rows as a file to download.
 
     Args:
-        name: the file's, without ``.csv``.
-        rows: the first of them are the names of the columns.
-        for_spreadsheets: begin with a byte order mark, by which they know UTF-8; programs that
-            read the file would take it for a part of the first name.
+        name: The name of the file, without ``.csv``.
+        rows: The first row has the names of the columns.
+        for_spreadsheets: Start with a byte order mark, by which spreadsheets detect UTF-8. Other
+            programs would read it as part of the first column name.
     """
     lines = _lines(rows)
     answer = StreamingHttpResponse(
@@ -47,11 +47,11 @@ def response(
 def _lines(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
     writer = csv.writer(_Echo())
     for row in rows:
-        yield writer.writerow([cell(value) for value in row])
+        yield writer.writerow([format_cell(value) for value in row])
 
 
-def cell(value: Any) -> Any:
-    """A value as a cell: JSON where it is nested, and no formula to a program that opens it."""
+def format_cell(value: Any) -> Any:
+    """Return a value as a cell: nested values as JSON, formulas escaped with an apostrophe."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -67,7 +67,7 @@ def _is_formula(text: str) -> bool:
     for char in text:
         if char in FORMULAS:
             return True
-        # Spreadsheets leave out white space, and what is not seen, before they look for a formula.
-        if unicodedata.category(char) not in _UNSEEN:
+        # Spreadsheets skip white space and invisible characters before a formula.
+        if unicodedata.category(char) not in _INVISIBLE:
             return False
     return False

@@ -1,8 +1,8 @@
-"""Lengths of time: ISO 8601 durations, numbers of seconds, and words such as "3 days".
+"""Durations: ISO 8601, numbers of seconds, and words such as "3 days".
 
 Years, months, weeks and days follow the calendar in ``TIME_ZONE``: a month after January 31 is the
-last day of February, and a day later it is the same time of day, whatever the clock was changed by.
-Hours and less are exact.
+last day of February, and a day later is the same time of day, even across a clock change. Hours,
+minutes and seconds are exact.
 """
 
 from __future__ import annotations
@@ -30,50 +30,50 @@ _UNITS |= {"second": "S"}
 _WORDS = re.compile(
     rf"([0-9]+)\s*({'|'.join(_UNITS)})s?\b(?:\s*(?:,\s*and|,|and)\s*|\s*)", re.IGNORECASE
 )
-# No calendar holds more: what is beyond is as far as any of them goes.
+# Larger numbers exceed every calendar; they are capped.
 _MOST_DATES, _MOST_TIMES = 10**6, 10**10
 
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """A length of time: months and days of the calendar, and an exact rest."""
+    """Calendar months and days, and an exact rest."""
 
     months: int = 0
     days: int = 0
     rest: timedelta = timedelta(0)
 
     def about(self) -> timedelta:
-        """Return how long it is with years of 365.25 days, to compare it with a limit."""
+        """Return the approximate length, with years of 365.25 days, to compare it with a limit."""
         return timedelta(days=self.months * 365.25 / 12 + self.days) + self.rest
 
     def before(self, moment: datetime) -> datetime:
-        """Return the moment that lies this far back from another, as ``after`` does."""
+        """Return the moment that is this duration before another; see ``after``."""
         return Duration(-self.months, -self.days, -self.rest).after(moment)
 
     def after(self, moment: datetime) -> datetime:
-        """Return the moment that lies this far from another, in UTC; negative lengths go back.
+        """Return the moment that is this duration after another, in UTC.
 
-        Beyond the calendar, as far as it goes.
+        Negative durations go back. The result is capped to the years 1 to 9999.
         """
         try:
             if self.months or self.days:
                 zone = timezone.get_current_timezone()
                 wall = moment.astimezone(zone).replace(tzinfo=None)
                 wall += relativedelta(months=self.months, days=self.days)
-                moment = moments.in_utc(wall)
+                moment = moments.to_utc(wall)
             return moment.astimezone(UTC) + self.rest
         except (OverflowError, ValueError):
-            ahead = self.about() > timedelta(0)
-            return (datetime.max if ahead else datetime.min).replace(tzinfo=UTC)
+            is_ahead = self.about() > timedelta(0)
+            return (datetime.max if is_ahead else datetime.min).replace(tzinfo=UTC)
 
 
 def parse(value: object) -> Duration | None:
-    """Return the length that ``P1Y2M``, ``P2W``, ``-P3DT4H`` or a number of seconds spells.
+    """Return the duration of a text such as ``P1Y2M`` or ``-P3DT4H``, or of a number of seconds.
 
-    None where it spells none. Years and months are whole numbers.
+    Return None for other values. Years and months must be whole numbers.
     """
     if isinstance(value, str):
-        return _parsed(value)
+        return _parse_iso(value)
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
         return None
     try:
@@ -82,7 +82,7 @@ def parse(value: object) -> Duration | None:
         return Duration(rest=timedelta.max if value > 0 else timedelta.min)
 
 
-def _parsed(text: str) -> Duration | None:
+def _parse_iso(text: str) -> Duration | None:
     found = _ISO.fullmatch(text)
     if found is None:
         return None
@@ -100,10 +100,10 @@ def _parsed(text: str) -> Duration | None:
     return Duration(sign * months, sign * int(whole), sign * rest)
 
 
-def from_words(text: str) -> str:
-    """Return the ISO 8601 duration that words such as "3 days" or "1 year, 2 months" mean.
+def parse_words(text: str) -> str:
+    """Return the ISO 8601 duration of words such as "3 days" or "1 year, 2 months".
 
-    A text that is none is returned as it is.
+    Return other texts unchanged.
     """
     rest, parts, place = text.strip(), dict[str, str](), 0
     while found := _WORDS.match(rest, place):

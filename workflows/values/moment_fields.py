@@ -1,4 +1,4 @@
-"""Inputs of moments: they name the time zone, and take every local time."""
+"""Form fields for moments: they show the time zone and accept every local time."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from workflows.values import moments
 from workflows.values.missing import is_missing
 
 
-def zone_name() -> str:
-    """Return the name of the time zone that times without an offset are in."""
+def get_zone_name() -> str:
+    """Return the name of the time zone of times without an offset."""
     return timezone.get_current_timezone_name()
 
 
 class MomentInput(forms.DateTimeInput):
-    """An input of a local time, with its time zone beside it."""
+    """An input for a local time, followed by its time zone."""
 
     def __init__(self) -> None:
         super().__init__(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"})
 
     def render(self, *args: Any, **kwargs: Any) -> SafeString:
-        """Return the input and the name of the zone."""
+        """Return the input and the name of its time zone."""
         box = super().render(*args, **kwargs)
-        return format_html('{} <span class="zone">{}</span>', box, zone_name())
+        return format_html('{} <span class="zone">{}</span>', box, get_zone_name())
 
 
 class MomentField(forms.DateTimeField):
-    """A date with a time; without an offset it is in ``TIME_ZONE``, which the input names.
+    """A date and time; without an offset it is in ``TIME_ZONE``, which the input shows.
 
-    A local time that does not exist or exists twice is resolved, and ``resolution`` says how.
+    A local time that does not exist or occurs twice is resolved; ``resolution`` explains how.
     """
 
     widget = MomentInput
@@ -50,15 +50,15 @@ class MomentField(forms.DateTimeField):
         moment = moments.read(value)
         if moment is None or not moments.is_in_calendar(moment):
             raise ValidationError(self.error_messages["invalid"], code="invalid")
-        self.resolution = moments.resolution(value)
-        return moments.in_utc(moment)
+        self.resolution = moments.explain_resolution(value)
+        return moments.to_utc(moment)
 
     def prepare_value(self, value: Any) -> Any:
-        """Return a moment in the zone that the input names."""
-        return moments.local(value) if isinstance(value, datetime) else value
+        """Return a moment in the time zone of the input."""
+        return moments.to_local(value) if isinstance(value, datetime) else value
 
 
-def resolutions(form: forms.Form) -> list[str]:
-    """Return what a bound form has to say of local times that it had to resolve."""
+def list_resolutions(form: forms.Form) -> list[str]:
+    """Return an explanation for each local time that a bound form has resolved."""
     fields = [field for field in form.fields.values() if isinstance(field, MomentField)]
     return [field.resolution for field in fields if field.resolution]

@@ -79,7 +79,7 @@ def test_into_an_empty_database_and_out_again_are_the_same_bytes(
     out = importing(text)
     assert not importing.error
     assert "+ workflow “Outer”" in out and "draft, record type “Model”, trigger created" in out
-    assert "Nothing has been changed; with --apply it is." in out
+    assert "Nothing was changed. Make the changes with --apply." in out
     assert not Workflow.objects.exists() and not FindingType.objects.exists()
     assert "Imported." in importing(text, "--apply")
     assert not importing.error
@@ -93,7 +93,7 @@ def test_import_workflows_of_what_is_in_place_writes_nothing(
     text, before = exported("--all"), everything()
     for arguments in ([], ["--apply"], ["--match", "title", "--apply"], ["--dry-run"]):
         out = importing(text, *arguments)
-        assert "= 5 workflows unchanged\nAll of it is in place: unchanged.\n" in out
+        assert "= 5 workflows unchanged\nNo differences.\n" in out
     assert everything() == before
 
 
@@ -150,7 +150,7 @@ def test_the_lines_of_a_diff(scenario: Scenario, importing: Importing) -> None:
         "    ~ node call (run_workflow)",
         f"        data.workflow: “Workflow 3” ({scenario.callee.cuid}) → “Other” ({other.cuid})",
         "= 1 workflow unchanged",
-        "Nothing has been changed; with --apply it is.",
+        "Nothing was changed. Make the changes with --apply.",
     ]
 
 
@@ -233,8 +233,11 @@ def test_a_type_that_is_missing_is_created_and_what_is_there_stays(
     out = importing(data, "--apply")
     assert not importing.error
     assert "+ finding type “New” (cnew)" in out
-    assert "note: The finding type “Unused” is not created: no workflow of the file has it." in out
-    assert "“Model Limitation”" in out and "it stays as it is here" in out
+    assert (
+        "note: The finding type “Unused” is not created because no workflow of the file uses it."
+        in out
+    )
+    assert "“Model Limitation”" in out and "The import does not change it." in out
     assert FindingType.objects.get(name="New").cuid == "cnew"
     assert not FindingType.objects.filter(name="Unused").exists()
     assert FindingType.objects.get(name="Model Limitation").description == ""
@@ -336,7 +339,7 @@ class TestMatching:
             del row["entity_name_type"]["cuid"], row["description"], row["trigger_data"]
         del node_of(data, "Workflow 4", "call")["data"]["workflow"]["cuid"], data["record_types"]
         importing(data)
-        assert "“Workflow 3” has no cuid; to go by titles: --match title." in importing.error
+        assert "“Workflow 3” has no cuid. Use --match title to match by titles." in importing.error
         assert "= 2 workflows unchanged" in importing(data, "--match", "title")
 
     def test_another_of_the_same_title_is_noted(
@@ -347,8 +350,8 @@ class TestMatching:
 
         out = importing.edited(edit)
         assert (
-            "note: “Workflow 4” (cnew) is created beside another of that title "
-            f"({scenario.caller.cuid}); to go by titles: --match title." in out
+            "note: “Workflow 4” (cnew) is created although another workflow has this title "
+            f"({scenario.caller.cuid}). Use --match title to match by titles." in out
         )
 
     def test_a_callee_that_is_here_need_not_be_in_the_file(
@@ -388,7 +391,7 @@ def test_secrets_that_are_missing_here_are_noted(scenario: Scenario, importing: 
     notes = [row for row in told if row.startswith("note")]
     assert not importing.error
     assert notes == [
-        "note: The secret “crm” is not here, and does not come with a file; named by "
+        "note: The secret “crm” does not exist here, and files contain no secrets. It is used by "
         f"“Workflow 3” ({scenario.callee.cuid})."
     ]
     Secret.objects.create(name="crm", encrypted="")

@@ -42,30 +42,30 @@ CALL = "/workflows/1/nodes/2/data/workflow"
 FLAWS: dict[str, tuple[Edit, str]] = {
     "format": (
         lambda d: d.update(format="holdfast-workflows/2"),
-        "/format: The 'format' is 'holdfast-workflows/2'; known here is 'holdfast-workflows/1'.",
+        "/format: The 'format' is 'holdfast-workflows/2'. Supported: 'holdfast-workflows/1'.",
     ),
-    "no format": (lambda d: d.pop("format"), "The 'format' is missing; known here is"),
+    "no format": (lambda d: d.pop("format"), "The 'format' is missing. Supported:"),
     "top": (
         lambda d: d.update(extra=1),
-        "/extra: 'extra' is unknown here; known are: format, finding_types, record_types, workfl",
+        "/extra: Unknown key 'extra'. Allowed: format, finding_types, record_types, workfl",
     ),
     "no workflows": (lambda d: d.pop("workflows"), "'workflows' is missing."),
     "workflows": (
         lambda d: d.update(workflows={}),
-        "/workflows: 'workflows' is a list, not an object.",
+        "/workflows: 'workflows' must be a list, not an object.",
     ),
     "workflow": (
         lambda d: d["workflows"].append("x"),
-        "/workflows/2: A workflow is an object, not text.",
+        "/workflows/2: A workflow must be an object, not text.",
     ),
     "key": (
         lambda d: d["workflows"][0].update(titel="x"),
-        "/workflows/0/titel: 'titel' is unknown here; known are: cuid, title, description, state",
+        "/workflows/0/titel: Unknown key 'titel'. Allowed: cuid, title, description, state",
     ),
     "missing": (lambda d: d["workflows"][0].pop("state"), "/workflows/0: 'state' is missing."),
     "title": (
         lambda d: d["workflows"][0].update(title=7),
-        "/workflows/0/title: 'title' is a text, not a number.",
+        "/workflows/0/title: 'title' must be text, not a number.",
     ),
     "empty title": (
         lambda d: d["workflows"][0].update(title=" "),
@@ -73,11 +73,11 @@ FLAWS: dict[str, tuple[Edit, str]] = {
     ),
     "long title": (
         lambda d: d["workflows"][0].update(title="x" * 201),
-        "/workflows/0/title: 'title' has more than 200 characters.",
+        "/workflows/0/title: 'title' is longer than 200 characters.",
     ),
     "cuid": (
         lambda d: d["workflows"][0].update(cuid="no cuid"),
-        "/workflows/0/cuid: 'no cuid' is no cuid: up to 25 letters and digits.",
+        "/workflows/0/cuid: 'no cuid' is not a cuid: up to 25 letters and digits.",
     ),
     "cuid twice": (
         lambda d: d["workflows"].append({**d["workflows"][0], "title": "x"}),
@@ -85,15 +85,15 @@ FLAWS: dict[str, tuple[Edit, str]] = {
     ),
     "state": (
         lambda d: d["workflows"][0].update(state="paused"),
-        "/workflows/0/state: 'state' is one of draft, active, retired, not 'paused'.",
+        "/workflows/0/state: 'state' must be one of draft, active, retired, not 'paused'.",
     ),
     "entity name": (
         lambda d: d["workflows"][0].update(entity_name="Model"),
-        "/workflows/0/entity_name: 'entity_name' is one of Finding, InventoryModel, not 'Model'.",
+        "/workflows/0/entity_name: 'entity_name' must be one of Finding, InventoryModel, not",
     ),
     "both types": (
         lambda d: d["workflows"][0].update(primary_record_type={"name": "x"}),
-        "What works on the entity 'Finding' has no 'primary_record_type', but a 'entity_name_type'",
+        "A workflow for 'Finding' has 'entity_name_type', not 'primary_record_type'.",
     ),
     "no type": (
         lambda d: d["workflows"][0].pop("entity_name_type"),
@@ -101,19 +101,19 @@ FLAWS: dict[str, tuple[Edit, str]] = {
     ),
     "type": (
         lambda d: d["workflows"][0].update(entity_name_type="Model Limitation"),
-        "/workflows/0/entity_name_type: A finding type is an object, not text.",
+        "/workflows/0/entity_name_type: A finding type must be an object, not text.",
     ),
     "type named by nothing": (
         lambda d: d["workflows"][0].update(entity_name_type={"cuid": None}),
-        "/workflows/0/entity_name_type: Neither 'name' nor 'cuid' says which.",
+        "/workflows/0/entity_name_type: Set 'name' or 'cuid'.",
     ),
     "type not here": (
         lambda d: d["workflows"][0].update(entity_name_type={"name": "Nowhere"}),
-        "/workflows/0/entity_name_type: No finding type “Nowhere” is in the file, and none is",
+        "/workflows/0/entity_name_type: The finding type “Nowhere” is neither in the file nor in",
     ),
     "type by two names": (
         lambda d: d["workflows"][0]["entity_name_type"].update(name="Other"),
-        "is named “Model Limitation” elsewhere in the file, not “Other”.",
+        "has the name “Model Limitation” elsewhere in the file, not “Other”.",
     ),
     "type twice": (
         lambda d: d["finding_types"].append({"name": "Model Limitation", "cuid": "cother"}),
@@ -121,41 +121,41 @@ FLAWS: dict[str, tuple[Edit, str]] = {
     ),
     "trigger": (
         lambda d: d["workflows"][0].update(trigger="sometimes"),
-        "/workflows/0/trigger: 'trigger' is one of manual, created, changed, webhook, not",
+        "/workflows/0/trigger: 'trigger' must be one of manual, created, changed, webhook, not",
     ),
     "details of the trigger": (
         lambda d: d["workflows"][0].update(trigger="webhook"),
-        "/workflows/0/trigger_data: 'secret' must name the secret that signs",
+        "/workflows/0/trigger_data: 'secret' must be the name of the signing secret",
     ),
     "graph": (
         lambda d: d["workflows"][0]["edges"].pop(),
-        "/workflows/0/nodes/0: Node 'start' has no way out.",
+        "/workflows/0/nodes/0: “Start” has no next step.",
     ),
     "endless loop": (
         lambda d: d["workflows"][0].update(copy.deepcopy(TRAP)),
-        "/workflows/0/nodes/1: Node 'fork' is part of a loop that never ends",
+        "/workflows/0/nodes/1: “fork” is part of a loop that never ends",
     ),
     "node": (
         lambda d: d["workflows"][0]["nodes"].append(None),
-        "/workflows/0/nodes/2: A node is an object, not null.",
+        "/workflows/0/nodes/2: A node must be an object, not null.",
     ),
     "call": (
         lambda d: d["workflows"][1]["nodes"][2]["data"].update(workflow="cuid"),
-        f"{CALL}: A workflow that is called is an object, not text.",
+        f"{CALL}: The reference to a workflow must be an object, not text.",
     ),
     "call of nobody": (
         lambda d: d["workflows"][1]["nodes"][2]["data"].update(workflow={}),
-        f"{CALL}: Neither 'title' nor 'cuid' says which.",
+        f"{CALL}: Set 'title' or 'cuid'.",
     ),
     "call of what is not here": (
         lambda d: d["workflows"][1]["nodes"][2]["data"].update(
             workflow={"title": "Nowhere", "cuid": "cnowhere"}
         ),
-        f"{CALL}: It calls “Nowhere” (cnowhere), which is not in the file, and not here.",
+        f"{CALL}: The callee “Nowhere” (cnowhere) is neither in the file nor in the database.",
     ),
     "call by another title": (
         lambda d: d["workflows"][1]["nodes"][2]["data"]["workflow"].update(title="Other"),
-        "is titled “Workflow 3” in the file, not “Other”.",
+        "has the title “Workflow 3” in the file, not “Other”.",
     ),
     "call of itself": (
         lambda d: d["workflows"][1]["nodes"][2]["data"].update(workflow={"title": "Workflow 4"}),
@@ -198,7 +198,7 @@ def test_lines_are_told_of_yaml_and_all_problems_at_once(
     said = refused(importing, text)
     for number in lines:
         assert f"line {number}, /workflows/" in said
-    assert "is unknown here" in said and "'trigger' is missing" in said
+    assert "Unknown key" in said and "'trigger' is missing" in said
 
 
 def test_many_problems_are_cut_with_a_count(scenario: Scenario, importing: Importing) -> None:
@@ -237,7 +237,7 @@ class TestAmbiguous:
         text = exported()
         other = WorkflowFactory(title="Workflow 3", entity_name_type=scenario.limitation)
         said = refused(importing, text, "--match", "title")
-        assert "/workflows/0: 2 workflows have the title “Workflow 3” here" in said
+        assert "/workflows/0: 2 workflows have the title “Workflow 3” (" in said
         assert other.cuid in said and scenario.callee.cuid in said
         assert "unchanged" in importing(text)
         other.title = "Workflow 5"
@@ -250,7 +250,7 @@ class TestAmbiguous:
         data = data_of(exported("Workflow 3"))
         data["workflows"].append({**data["workflows"][0], "cuid": "cother"})
         said = refused(importing, data, "--match", "title")
-        assert "Two workflows of the file have the title “Workflow 3”: --match cuid." in said
+        assert "Two workflows of the file have the title “Workflow 3”. Use --match cuid." in said
         importing(data)
         assert not importing.error
 
@@ -261,14 +261,16 @@ class TestAmbiguous:
         scenario.callee.title = "Renamed"
         scenario.callee.save()
         said = refused(importing, text, "--match", "title")
-        assert f"The cuid {scenario.callee.cuid} is that of “Renamed” here" in said
+        assert f"The cuid {scenario.callee.cuid} belongs to “Renamed”" in said
         assert 'title: "Renamed" → "Workflow 3"' in importing(text)
 
     def test_a_type_with_another_cuid_here(self, scenario: Scenario, importing: Importing) -> None:
         cuid = scenario.limitation.cuid
         text = exported().replace(cuid, "cother")
         said = refused(importing, text)
-        assert f"“Model Limitation” has the cuid {cuid} here, not cother; to go by titles" in said
+        assert (
+            f"“Model Limitation” exists with the cuid {cuid}, not cother. Use --match title" in said
+        )
         assert "unchanged" in importing(text, "--match", "title")
 
     def test_a_type_with_another_name_here(self, scenario: Scenario, importing: Importing) -> None:
@@ -276,7 +278,7 @@ class TestAmbiguous:
         scenario.limitation.name = "Renamed"
         scenario.limitation.save()
         said = refused(importing, text, "--match", "title")
-        assert "is that of the finding type “Renamed” here, not of “Model Limitation”" in said
+        assert "belongs to the finding type “Renamed”, not to “Model Limitation”" in said
         assert "unchanged" in importing(text)
 
 
@@ -300,7 +302,7 @@ class TestGuards:
         data = to_exception(scenario)
         said = refused(importing, data, "--why", "because")
         first, *rest = said.splitlines()
-        assert first.startswith("Nothing is imported. “Workflow 3” (")
+        assert first.startswith("Nothing was imported. “Workflow 3” (")
         assert first.endswith(
             "Cannot change finding type while this workflow has active executions. "
             "[active_executions]"
