@@ -1,69 +1,119 @@
-"""The guide is true: its commands are run as they stand, and print what it says."""
+"""The tutorials and how-to guides: their commands print what the pages say, in bash and zsh."""
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
+import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
+from django.conf import settings as project
+from django.core.management import get_commands, load_command_class
+from django.test import Client
 
-from executions import demo, services
-from tests.factories import UserFactory, user_in
+from tests.commands import run
+from tests.guide import DOCS, INDEX, PAGES, SHELLS, Page, find_free_port, run_script
 from workflows_project.auth.roles import ROLES
 
-GUIDE = Path(__file__).parent.parent / "docs" / "how-to"
-PAGES = sorted(path.stem for path in GUIDE.glob("*.md") if path.stem != "README")
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PASSWORD = "in the guide"
+NAMES = [Page(path).name for path in PAGES]
+WITH_SCRIPT = [name for name in NAMES if Page(DOCS / name).blocks("sh")]
+LANGUAGES = {"sh", "text", "console"}
+ROOT = Path(project.BASE_DIR)
 
 
-def blocks(page: str) -> list[tuple[str, str]]:
-    """What stands on a page in its fences: the language and the text."""
-    return BLOCK.findall((GUIDE / f"{page}.md").read_text())
+@pytest.mark.parametrize("name", WITH_SCRIPT)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_commands_of_page_print_what_it_says(
+    live_server: Any, settings: Any, client: Client, tmp_path: Path, shell: str, name: str
+) -> None:
+    if shutil.which(shell) is None and "CI" not in os.environ:
+        pytest.skip(f"{shell} is not installed")
+    page, port = Page(DOCS / name), str(find_free_port())
+    settings.HTTP_REQUEST_HOSTS = [f"127.0.0.1:{port}"]
+    settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
+    settings.SECRETS_KEY = [Fernet.generate_key().decode()]
+    run("create_roles")  # a migration makes them, and a test before may have deleted them
+    run("quickstart", no_serve=True, password=PASSWORD)
+    add_secrets(client, page.secrets)
+    variables = {"HOLDFAST": live_server.url, "PASSWORD": PASSWORD, "PORT": port}
+    done = run_script(shell, page.script, tmp_path, **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.replace("\r\n", "\n") == page.output, done.stderr
+
+
+def add_secrets(client: Client, secrets: dict[str, str]) -> None:
+    """Create secrets as an administrator does in the admin."""
+    client.login(username="administrator", password=PASSWORD)
+    for name, value in secrets.items():
+        form = {"name": name, "value": value, "hosts": ""}
+        response = client.post("/admin/executions/secret/add/", form)
+        assert response.status_code == 302, response.content.decode()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_block_of_page_is_run_or_checked(name: str) -> None:
+    page, install = Page(DOCS / name), install_command()
+    assert page.languages <= LANGUAGES
+    for block in page.blocks("sh"):
+        # An interactive zsh does not know comments.
+        assert not re.search(r"^\s*# ", block, re.MULTILINE)
+    for block in page.blocks("console"):
+        for line in block.splitlines():
+            if line != install:
+                check_service(shlex.split(line))
+
+
+def check_service(words: list[str]) -> None:
+    """Check a command that runs until it is stopped: its settings, program and options."""
+    files = (ROOT / "workflows_project" / f"{name}.py" for name in ("settings", "environment"))
+    declared = "".join(path.read_text() for path in files)
+    words = words[1:] if words[0] == "export" else words
+    while words and re.match(r"[A-Z_]+=", words[0]):
+        variable = words.pop(0).split("=")[0]
+        assert f'"{variable}"' in declared, variable
+    if words[:2] == ["python", "manage.py"]:
+        name, *arguments = words[2:]
+        command = load_command_class(get_commands()[name], name)
+        command.create_parser("manage.py", name).parse_args(arguments)
+    elif words:
+        assert words[0] in {"celery", "gunicorn"}, words
+        assert any(word.startswith("workflows_project") for word in words)
 
 
 def test_every_role_has_a_page() -> None:
-    assert {*ROLES} <= {*PAGES}
-    assert all(f"]({page}.md)" in (GUIDE / "README.md").read_text() for page in PAGES)
+    assert {f"how-to/{role}.md" for role in ROLES} <= {*NAMES}
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_commands_of_the_page_print_what_it_says(live_server: Any, page: str) -> None:
-    for role in ROLES:
-        who(role, role)
-    if page == "first-execution":
-        who("everything", *ROLES)
-    else:
-        played = demo.make()[0]
-        services.start(played.caller, played.finding)
-    commands = [text for language, text in blocks("README") if language == "sh"]
-    said: list[str] = []
-    for language, text in blocks(page):
-        (commands if language == "sh" else said).append(text)
-    user = "everything" if page == "first-execution" else "operator"
-    script = "".join(commands).replace('"operator:', f'"{user}:')
-    # Each line of the guide starts python3. This one starts without a slow wrapper script.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=GUIDE.parent.parent,
-        env={**os.environ, "PATH": path, "HOLDFAST": live_server.url, "PASSWORD": PASSWORD},
-        capture_output=True,
-        text=True,
-        timeout=120,
+def test_index_links_every_how_to_page() -> None:
+    linked = set(re.findall(r"\]\(([\w.-]+\.md)", INDEX.read_text()))
+    assert {path.name for path in INDEX.parent.glob("*.md")} - {"index.md"} <= linked
+
+
+def test_website_has_every_page_in_its_navigation() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text()
+    pages = [str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")]
+    assert [page for page in pages if page not in nav] == []
+
+
+def test_tutorial_has_the_install_command_of_the_readme() -> None:
+    assert install_command() in (DOCS / "tutorial" / "first-workflow.md").read_text()
+
+
+def install_command() -> str:
+    readme = (ROOT / "README.md").read_text()
+    return next(line for line in readme.splitlines() if "manage.py quickstart" in line)
+
+
+def test_tests_that_the_patterns_page_names_exist() -> None:
+    named = re.findall(r"`(test_\w+?)(?:\.py)?`", Page(DOCS / "how-to" / "patterns.md").text)
+    sources = "".join(path.read_text() for path in ROOT.glob("tests/executions/engine/*.py"))
+    files = {path.stem for path in ROOT.glob("tests/executions/engine/*.py")}
+    assert (
+        named
+        and [name for name in named if f"def {name}(" not in sources and name not in files] == []
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.replace("\r\n", "\n") == "".join(said), done.stderr
-
-
-def who(name: str, *roles: str) -> None:
-    """A user with these roles, and the password of the guide."""
-    user = UserFactory(username=name)
-    user.set_password(PASSWORD)
-    user.save()
-    for role in roles:
-        user.groups.add(user_in(role, username=f"{name} {role}").groups.get())

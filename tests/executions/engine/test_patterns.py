@@ -1,6 +1,6 @@
 """The control-flow patterns of van der Aalst, ter Hofstede, Kiepuszewski and Barros (2003).
 
-``docs/patterns.md`` says how each is drawn, and which are approximated. Here are those of
+``docs/how-to/patterns.md`` says how each is drawn, and which are approximated. Here are those of
 routing; ``test_patterns_of_state.py`` has several instances, states and cancelling.
 """
 
