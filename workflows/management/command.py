@@ -1,4 +1,4 @@
-"""What Holdfast's commands have in common: help with examples, and a word on who runs them."""
+"""The base class of Holdfast's commands: help with examples, audit actor, database errors."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from workflows.audit.actor import Acting, Face, acting
 from workflows.db import locks
 from workflows.db.faults import find_fault, first_line, is_unmigrated
 
-# 1 means "refused or found something", 2 a wrong argument.
+# 1 means "refused" or "problems found", 2 means "wrong usage".
 COULD_NOT_RUN = 3
 _BUSY = _("Another process is using the database. Run the command again.")
 
 
 @contextmanager
-def as_command() -> Iterator[None]:
-    """Let the audit log name the system's account that runs this."""
+def run_as_command() -> Iterator[None]:
+    """Attribute edits inside the block to the operating system account that runs the command."""
     with acting(Acting(Face.COMMAND, uuid.uuid4().hex, account=_account())):
         yield
 
@@ -32,7 +32,7 @@ def as_command() -> Iterator[None]:
 class ExampleCommand(BaseCommand):
     """A command whose ``--help`` ends with ``examples``.
 
-    ``interrupted`` is what it says when it is interrupted and says nothing better itself.
+    ``interrupted`` is its error message after Ctrl-C, unless it raises a better one.
     """
 
     examples: str = ""
@@ -45,14 +45,14 @@ class ExampleCommand(BaseCommand):
         return super().create_parser(prog_name, subcommand, **kwargs)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command; the audit log names the system's account that runs it.
+        """Run the command as the operating system account that started it.
 
         Raises:
-            CommandError: with exit code 3 if the database cannot be used, is locked by others or
-                is not migrated, with 1 if the operator interrupted the command.
+            CommandError: with exit code 3 if the database is unavailable, locked or not migrated;
+                with exit code 1 if the operator interrupted the command.
         """
         try:
-            with as_command():
+            with run_as_command():
                 return super().execute(*args, **options)
         except KeyboardInterrupt:
             raise CommandError(self.interrupted) from None
@@ -64,11 +64,11 @@ class ExampleCommand(BaseCommand):
 
 
 def _reason(error: Exception) -> str | None:
-    """Return why a command could not run, None if the error is no fault of the database."""
+    """Return why a command could not run, or None if the database is not the cause."""
     fault = find_fault(error)
     if isinstance(error, locks.Contention):
         return str(_BUSY)
-    if isinstance(error, DatabaseError) and locks.is_passing(error):
+    if isinstance(error, DatabaseError) and locks.is_transient(error):
         reason = str(_BUSY)
     elif is_unmigrated(error):
         reason = "The database is not migrated. Run: manage.py migrate"
@@ -83,5 +83,5 @@ def _account() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        # A container may run under a number that has no name.
+        # A container may run under a user id without a name.
         return ""

@@ -1,4 +1,4 @@
-"""How a command tells what an import does: as lines like those of a diff, or as data."""
+"""The plan of an import as lines, similar to a diff, and as JSON data."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ LONGEST = 120
 SIGNS = {ADDED: "+", REMOVED: "-", CHANGED: "~"}
 
 
-def plan_lines(plan: Plan) -> Iterator[str]:
-    """What is created (+), changed (~, with what of it) and stays, then what is to be noted."""
-    for kind in plan.types:
-        yield f"+ {kind.noun} “{kind.name}” ({kind.cuid})"
+def format_plan(plan: Plan) -> Iterator[str]:
+    """Yield a line for each created (+), changed (~) and unchanged (=) workflow, then the notes."""
+    for target in plan.types:
+        yield f"+ {target.noun} “{target.name}” ({target.cuid})"
     titles = {item.cuid: item.title for item in plan.items}
     for item in plan.items:
         if item.status == files.CREATED:
-            yield f"+ workflow “{item.title}” ({item.cuid}): {_described(item)}"
+            yield f"+ workflow “{item.title}” ({item.cuid}): {_describe(item)}"
         elif item.status == files.CHANGED:
             version = f", version {item.version}" if item.version else ""
             yield f"~ workflow “{item.title}” ({item.cuid}){version}"
-            yield from (f"    {line}" for line in _changes(item, titles))
+            yield from (f"    {line}" for line in _change_lines(item, titles))
     if unchanged := plan.list_by_status(files.UNCHANGED):
         yield f"= {count(len(unchanged), 'workflow')} unchanged"
     yield from (f"note: {note}" for note in plan.notes)
 
 
-def plan_data(plan: Plan) -> dict[str, Any]:
-    """The same as data, for ``--json``."""
+def serialize_plan(plan: Plan) -> dict[str, Any]:
+    """Return a plan as data, for ``--json``."""
     return {
-        "types": [{"noun": kind.noun, "cuid": kind.cuid, "name": kind.name} for kind in plan.types],
+        "types": [{"noun": row.noun, "cuid": row.cuid, "name": row.name} for row in plan.types],
         "workflows": [_item_data(item) for item in plan.items],
         "notes": plan.notes,
     }
 
 
-def _described(item: PlanItem) -> str:
+def _describe(item: PlanItem) -> str:
     entry = item.entry
     nodes, edges = (len(item.source[key]) for key in ("nodes", "edges"))
     trigger = "" if entry.trigger == "manual" else f", trigger {entry.trigger}"
@@ -51,46 +51,46 @@ def _described(item: PlanItem) -> str:
     )
 
 
-def _changes(item: PlanItem, titles: Mapping[str, str]) -> Iterator[str]:
+def _change_lines(item: PlanItem, titles: Mapping[str, str]) -> Iterator[str]:
     for change in item.setting_changes:
-        yield f"{change.path}: {_short(change.before)} → {_short(change.after)}"
+        yield f"{change.path}: {_shorten(change.before)} → {_shorten(change.after)}"
     if item.changes_type and item.stored:
         noun, cuid = item.stored.type_key
         yield (
-            f"{noun} “{item.stored.type_name}” ({cuid}) → {item.type_target.noun} “{item.type_target.name}” "
-            f"({item.type_target.cuid})"
+            f"{noun} “{item.stored.type_name}” ({cuid}) → "
+            f"{item.type_target.noun} “{item.type_target.name}” ({item.type_target.cuid})"
         )
     if not item.changes_graph:
         return
     found = item.graph_changes
     if item.is_rearranged:
-        yield "~ where nodes and edges stand, or their order"
+        yield "~ positions or order of nodes and edges"
     types = {
         str(node.get("id")): node.get("type")
         for source in (item.stored.source if item.stored else {}, item.source)
         for node in list_objects(source, "nodes")
     }
-    for node, what in found.nodes.items():
-        yield f"{SIGNS[what]} node {node} ({types.get(node)})"
+    for node, operation in found.nodes.items():
+        yield f"{SIGNS[operation]} node {node} ({types.get(node)})"
         for change in found.fields.get(node, []):
-            yield f"    {_field(change, titles)}"
-    for (source, target, handle), what in found.edges.items():
-        yield f"{SIGNS[what]} edge {source} → {target}" + (f" by {handle}" if handle else "")
+            yield f"    {_format_change(change, titles)}"
+    for (source, target, handle), operation in found.edges.items():
+        yield f"{SIGNS[operation]} edge {source} → {target}" + (f" by {handle}" if handle else "")
 
 
-def _field(change: FieldChange, titles: Mapping[str, str]) -> str:
-    def shown(value: Any) -> str:
+def _format_change(change: FieldChange, titles: Mapping[str, str]) -> str:
+    def format_value(value: Any) -> str:
         is_call = change.path == "data.workflow" and value in titles
-        return f"“{titles[value]}” ({value})" if is_call else _short(value)
+        return f"“{titles[value]}” ({value})" if is_call else _shorten(value)
 
     if change.operation == ADDED:
-        return f"{change.path}: + {shown(change.after)}"
+        return f"{change.path}: + {format_value(change.after)}"
     if change.operation == REMOVED:
-        return f"{change.path}: - {shown(change.before)}"
-    return f"{change.path}: {shown(change.before)} → {shown(change.after)}"
+        return f"{change.path}: - {format_value(change.before)}"
+    return f"{change.path}: {format_value(change.before)} → {format_value(change.after)}"
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
@@ -120,8 +120,8 @@ def _item_data(item: PlanItem) -> dict[str, Any]:
             "rearranged": item.is_rearranged,
             "nodes": found.nodes,
             "edges": [
-                {"source": source, "target": target, "sourceHandle": handle, "change": what}
-                for (source, target, handle), what in found.edges.items()
+                {"source": source, "target": target, "sourceHandle": handle, "change": operation}
+                for (source, target, handle), operation in found.edges.items()
             ],
             "fields": {
                 node: [

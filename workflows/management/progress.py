@@ -1,4 +1,4 @@
-"""How a command tells on a terminal that it is still at work: on stderr, and nowhere else."""
+"""Progress of a command, shown on stderr if that is a terminal."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rich.console import Console
 
 
 @contextmanager
-def at_work(text: str) -> Iterator[Callable[[str], None]]:
-    """Show what is done now until the block ends; yields what changes the text."""
+def show_progress(text: str) -> Iterator[Callable[[str], None]]:
+    """Show a text until the block ends; yield a function that replaces the text."""
     if not sys.stderr.isatty():
-        yield _nobody
+        yield _ignore
         return
-    with Console(stderr=True).status(text) as shown:
-        yield shown.update
+    with Console(stderr=True).status(text) as status:
+        yield status.update
 
 
-def _nobody(text: str) -> None:
-    """There is no terminal."""
+def _ignore(text: str) -> None:
+    """Show nothing: there is no terminal."""

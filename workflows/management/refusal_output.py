@@ -1,4 +1,4 @@
-"""How commands print a refusal: what the API would answer, as lines or as data."""
+"""Refusals as lines and as data, with the content of an API response."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from workflows.refusals import Refusal
 
 
-def refusal_lines(refusal: Refusal) -> Iterator[str]:
-    """The message and its code, then the other problems, the blockers and the remedies."""
+def format_refusal(refusal: Refusal) -> Iterator[str]:
+    """Yield lines with the message and its code, other problems, blockers and remedies."""
     yield f"{refusal.message} [{refusal.code}]"
     for problem in refusal.problems:
         if problem.detail != refusal.message:
@@ -22,15 +22,15 @@ def refusal_lines(refusal: Refusal) -> Iterator[str]:
         )
     for workflow in refusal.blockers.workflows:
         yield f"  blocked by workflow {workflow.cuid} “{workflow.title}”"
-    shown = len(refusal.blockers.executions) + len(refusal.blockers.workflows)
-    if refusal.blockers.total > shown:
-        yield f"  and {refusal.blockers.total - shown} more"
+    listed = len(refusal.blockers.executions) + len(refusal.blockers.workflows)
+    if refusal.blockers.total > listed:
+        yield f"  and {refusal.blockers.total - listed} more"
     for remedy in refusal.remedies:
-        yield f"  what helps: {remedy.detail}"
+        yield f"  what you can do: {remedy.detail}"
 
 
-def refusal_data(refusal: Refusal) -> dict[str, Any]:
-    """The same as data, for ``--json``."""
+def serialize_refusal(refusal: Refusal) -> dict[str, Any]:
+    """Return a refusal as data, for ``--json``."""
     return {
         "code": refusal.code,
         "detail": refusal.message,

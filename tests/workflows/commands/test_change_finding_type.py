@@ -30,7 +30,7 @@ def test_a_group_is_changed_together_by_title_and_name(scenario: Scenario) -> No
     user = UserFactory(username="ada")
     out = change("Workflow 3", "Workflow 4", "Policy Exception", by="ada", why="reorganized")
     assert "“Workflow 3”" in out
-    assert "has the type “Policy Exception”, as of version 1." in out
+    assert "now has the type “Policy Exception” (version 1)." in out
     assert types() == {"Policy Exception"}
     entry = AuditEntry.objects.first()
     assert entry is not None
@@ -55,7 +55,7 @@ def test_a_record_type(scenario: Scenario) -> None:
 
 def test_what_has_the_type_already_says_so(scenario: Scenario) -> None:
     out = change("Workflow 3", "Workflow 4", "Model Limitation")
-    assert "has the type “Model Limitation” already" in out
+    assert "already has the type “Model Limitation”" in out
 
 
 class TestRefused:
@@ -69,7 +69,7 @@ class TestRefused:
             "[active_executions]"
         )
         assert f"blocked by execution {execution.cuid} (waiting)" in told
-        assert "what helps: Finish or cancel 1 live execution first." in told
+        assert "what you can do: Finish or cancel 1 live execution first." in told
         assert refused.value.returncode == 1
         assert types() == {"Model Limitation"}
 
@@ -100,7 +100,7 @@ class TestRefused:
 def test_a_dry_run_tells_the_versions_and_changes_nothing(scenario: Scenario) -> None:
     running.cancel(scenario.start())
     out = change("Workflow 3", "Workflow 4", "Policy Exception", dry_run=True)
-    assert "would take the type “Policy Exception”, as of version 2." in out
+    assert "would have the type “Policy Exception” (version 2)." in out
     assert types() == {"Model Limitation"}
 
 
@@ -129,8 +129,8 @@ class TestWhenDrained:
         (("Workflow 4", "Nothing"), "No finding type or record type has the cuid or name"),
         (("Workflow 4", "\0"), "No finding type or record type has the cuid or name"),
         (("\0", "Policy Exception"), "No workflow has the cuid or title"),
-        (("Twice", "Policy Exception"), "Several have the title 'Twice'; name one by its cuid"),
-        (("Workflow 4", "Both"), "A finding type .* have the name 'Both'; name one by its cuid"),
+        (("Twice", "Policy Exception"), "Several records have the title 'Twice'. Use a cuid"),
+        (("Workflow 4", "Both"), "A finding type .* have the name 'Both'. Use a cuid"),
     ],
 )
 def test_what_is_not_there_or_not_unique(

@@ -138,8 +138,8 @@ def test_a_record_type(scenario: Scenario) -> None:
     ("arguments", "said"),
     [
         (["Nothing"], "No workflow has the cuid or title 'Nothing'."),
-        (["Twice"], "Several have the title 'Twice'; name one by its cuid"),
-        (["--output", "/nowhere/at/all.yaml"], "/nowhere/at/all.yaml cannot be written: No such"),
+        (["Twice"], "Several records have the title 'Twice'. Use a cuid"),
+        (["--output", "/nowhere/at/all.yaml"], "Cannot write /nowhere/at/all.yaml: No such"),
     ],
 )
 def test_what_is_not_there(scenario: Scenario, arguments: list[str], said: str) -> None:

@@ -154,7 +154,7 @@ def test_the_lines_of_a_diff(scenario: Scenario, importing: Importing) -> None:
     ]
 
 
-MOVED = "    ~ where nodes and edges stand, or their order\n"
+MOVED = "    ~ positions or order of nodes and edges\n"
 
 
 def test_another_arrangement_is_a_change_and_is_told(

@@ -308,7 +308,7 @@ class TestGuards:
             "[active_executions]"
         )
         assert f"  blocked by execution {execution.cuid} (waiting) of “Workflow 4”" in rest
-        assert "  what helps: Finish or cancel 1 live execution first." in rest
+        assert "  what you can do: Finish or cancel 1 live execution first." in rest
         entry = AuditEntry.objects.first()
         assert entry is not None
         assert (entry.refused, entry.code, entry.why) == (True, "active_executions", "because")
@@ -333,7 +333,7 @@ class TestGuards:
         said = refused(importing, data)
         assert "Run Workflow: Incompatible entity name types." in said
         assert f"blocked by workflow {scenario.caller.cuid} “Workflow 4”" in said
-        assert "what helps: Change these workflows together: “Workflow 3”, “Workflow 4”." in said
+        assert "what you can do: Change these workflows together: “Workflow 3”, “Workflow 4”." in said
         drawn(scenario.caller, form())
         importing(data, "--apply")
         assert not importing.error

@@ -19,22 +19,22 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def test_nothing_is_on_hold(db: None) -> None:
-    assert run("pending_changes") == "Nothing is on hold.\n"
+    assert run("pending_changes") == "No changes are on hold.\n"
     assert json.loads(run("pending_changes", json=True)) == []
 
 
 def test_what_waits(pending: PendingChange) -> None:
     out = run("pending_changes")
     assert f"{pending.cuid}  waiting: “Workflow 3”, “Workflow 4” to Policy Exception" in out
-    assert "asked by ada on " in out
-    assert "why: Reclassified" in out
+    assert "requested by ada on " in out
+    assert "reason: Reclassified" in out
     (told,) = json.loads(run("pending_changes", json=True))
     assert (told["cuid"], told["state"], told["asked_by"]) == (pending.cuid, "waiting", "ada")
 
 
 def test_what_has_been_made_is_told_when_asked_for(pending: PendingChange) -> None:
     running.cancel(Execution.objects.get())
-    assert "Nothing" in run("pending_changes")
+    assert "No changes" in run("pending_changes")
     assert "applied: " in run("pending_changes", all=True)
 
 
@@ -44,7 +44,7 @@ def test_what_could_not_be_made_is_told_with_its_reason(
     other = WorkflowFactory(entity_name_type=scenario.limitation)
     drawn(scenario.callee, call(other))
     running.cancel(Execution.objects.get())
-    assert "could not be made: Run Workflow: Incompatible entity name types." in run(
+    assert "could not be applied: Run Workflow: Incompatible entity name types." in run(
         "pending_changes"
     )
 
@@ -61,7 +61,7 @@ def test_withdrawn(pending: PendingChange) -> None:
 
 @pytest.mark.parametrize("cuid", ["nothing", "\0"])
 def test_none_has_this_cuid(cuid: str, db: None) -> None:
-    with pytest.raises(CommandError, match="No change on hold has the cuid"):
+    with pytest.raises(CommandError, match="No pending change has the cuid"):
         run("pending_changes", withdraw=cuid)
 
 

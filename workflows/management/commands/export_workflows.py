@@ -1,4 +1,4 @@
-"""``manage.py export_workflows``: workflows with all that they call as one file."""
+"""``manage.py export_workflows``: export workflows and all that they call."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from django.core.management.base import CommandParser
 from workflows import files
 from workflows.guards import count
 from workflows.management.command import ExampleCommand
-from workflows.management.lookup import workflow_named
-from workflows.management.progress import at_work
+from workflows.management.lookup import find_workflow
+from workflows.management.progress import show_progress
 from workflows.models import Workflow
 
 
 class Command(ExampleCommand):
-    """Write workflows as YAML or JSON: the same bytes as long as nothing changes."""
+    """Write workflows as YAML or JSON; the output is the same until a workflow changes."""
 
     help = (
-        "Write workflows, and all that they call, as one YAML or JSON file that people can review "
-        "and import_workflows brings in. Without a name: all that are not retired."
+        "Export workflows and all that they call as one YAML or JSON file, which people can review "
+        "and import_workflows can read. Without arguments: all workflows that are not retired."
     )
     examples = """\
   manage.py export_workflows > workflows.yaml
@@ -37,17 +37,19 @@ class Command(ExampleCommand):
             nargs="*",
             default=[],
             metavar="WORKFLOW",
-            help="cuid, or title where it is unique",
+            help="cuid, or title if unique",
         )
-        which.add_argument("--all", action="store_true", help="all, the retired ones too")
-        parser.add_argument("--output", metavar="FILE", help="write it there, not to stdout")
-        form = parser.add_mutually_exclusive_group()
-        form.add_argument(
+        which.add_argument(
+            "--all", action="store_true", help="all workflows, including retired ones"
+        )
+        parser.add_argument("--output", metavar="FILE", help="write to this file instead of stdout")
+        formats = parser.add_mutually_exclusive_group()
+        formats.add_argument(
             "--format",
             choices=files.FORMATS,
-            help="default: yaml, or json where FILE ends with .json",
+            help="default: yaml, or json if FILE ends with .json",
         )
-        form.add_argument("--json", action="store_true", help="the same as --format json")
+        formats.add_argument("--json", action="store_true", help="same as --format json")
 
     def handle(self, *args: Any, **options: Any) -> None:
         output = options["output"]
@@ -55,17 +57,17 @@ class Command(ExampleCommand):
         form = files.JSON if options["json"] or ends_json else files.YAML
         rows = Workflow._base_manager.all()
         workflows = (
-            [workflow_named(text) for text in options["workflows"]]
+            [find_workflow(text) for text in options["workflows"]]
             if options["workflows"]
             else list(rows if options["all"] else rows.exclude(state=Workflow.State.RETIRED))
         )
-        with at_work(f"Writing {count(len(workflows), 'workflow')}"):
-            text, number = files.export(workflows, options["format"] or form)
+        with show_progress(f"Writing {count(len(workflows), 'workflow')}"):
+            text, number = files.export_workflows(workflows, options["format"] or form)
         if output is None:
             self.stdout.write(text, ending="")
             return
         try:
             Path(output).write_text(text, encoding="utf-8", newline="\n")
         except OSError as error:
-            raise CommandError(f"{output} cannot be written: {error.strerror}.") from None
-        self.stderr.write(f"{count(number, 'workflow')} written to {output}.")
+            raise CommandError(f"Cannot write {output}: {error.strerror}.") from None
+        self.stderr.write(f"Wrote {count(number, 'workflow')} to {output}.")

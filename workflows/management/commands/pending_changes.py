@@ -1,4 +1,4 @@
-"""``manage.py pending_changes``: what is on hold, what came of it, and taking it off."""
+"""``manage.py pending_changes``: list and withdraw changes on hold."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
 from workflows import editing
-from workflows.db.json_values import quoted, unstorable
+from workflows.db.json_values import quoted, storage_problem
 from workflows.db.locks import Contention
 from workflows.management.command import ExampleCommand
-from workflows.management.lookup import user_named
-from workflows.management.refusal_output import refusal_lines
+from workflows.management.lookup import find_user
+from workflows.management.refusal_output import format_refusal
 from workflows.models import PendingChange
 from workflows.refusals import Refusal
+from workflows.values import moments
 
 
 class Command(ExampleCommand):
-    """List the changes that wait for executions to end, or withdraw one of them."""
+    """List changes that wait for executions to end, or withdraw one."""
 
     help = "List changes of finding type that are on hold, or withdraw one."
     examples = """\
-  manage.py pending_changes                   what waits, and what could not be made
-  manage.py pending_changes --all --json      the ones that were made too
-  manage.py pending_changes --withdraw CUID   take one off hold, or put it away
+  manage.py pending_changes                   changes that wait or could not be applied
+  manage.py pending_changes --all --json      all changes, including applied ones
+  manage.py pending_changes --withdraw CUID   withdraw a change
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--all", action="store_true", help="those that were made too")
-        parser.add_argument("--withdraw", metavar="CUID", help="take this change off hold")
-        parser.add_argument("--by", metavar="USERNAME", help="the user who withdraws")
-        parser.add_argument("--dry-run", action="store_true", help="withdraw nothing, only say so")
-        parser.add_argument("--json", action="store_true", help="print them as JSON")
+        parser.add_argument("--all", action="store_true", help="include applied changes")
+        parser.add_argument("--withdraw", metavar="CUID", help="withdraw this change")
+        parser.add_argument("--by", metavar="USERNAME", help="the user who withdraws the change")
+        parser.add_argument("--dry-run", action="store_true", help="only report, change nothing")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["withdraw"] is not None:
@@ -46,48 +47,50 @@ class Command(ExampleCommand):
             rows = rows.exclude(state=PendingChange.State.APPLIED)
         if options["json"]:
             self.stdout.write(
-                json.dumps([_data(row) for row in rows], indent=2, ensure_ascii=False)
+                json.dumps([_serialize(row) for row in rows], indent=2, ensure_ascii=False)
             )
             return
         for row in rows:
-            who = row.asker or "somebody"
+            requester = row.asker or "an unknown user"
             self.stdout.write(f"{row.cuid}  {row.get_state_display().lower()}: {row}")
-            self.stdout.write(f"  asked by {who} on {row.asked_at:%Y-%m-%d at %H:%M} UTC")
+            self.stdout.write(
+                f"  requested by {requester} on {moments.format_moment(row.asked_at)}"
+            )
             if row.why:
-                self.stdout.write(f"  why: {row.why}")
+                self.stdout.write(f"  reason: {row.why}")
             if row.reason:
-                self.stdout.write(f"  could not be made: {row.reason} [{row.code}]")
+                self.stdout.write(f"  could not be applied: {row.reason} [{row.code}]")
         if not rows:
-            self.stdout.write("Nothing is on hold.")
+            self.stdout.write("No changes are on hold.")
 
     def _withdraw(self, options: dict[str, Any]) -> None:
-        cuid, user = options["withdraw"], user_named(options["by"])
-        row = None if unstorable(cuid) else PendingChange.objects.filter(cuid=cuid).first()
+        cuid, user = options["withdraw"], find_user(options["by"])
+        row = None if storage_problem(cuid) else PendingChange.objects.filter(cuid=cuid).first()
         if row is None:
-            raise CommandError(f"No change on hold has the cuid {quoted(cuid)}.")
-        told, title = _data(row), str(row)
+            raise CommandError(f"No pending change has the cuid {quoted(cuid)}.")
+        result, title = _serialize(row), str(row)
         if not options["dry_run"]:
             try:
                 editing.withdraw(row, by=user)
             except Refusal as refusal:
-                raise CommandError("\n".join(refusal_lines(refusal))) from None
+                raise CommandError("\n".join(format_refusal(refusal))) from None
             except Contention as busy:
                 raise CommandError(str(busy)) from None
         if options["json"]:
-            told |= {"withdrawn": not options["dry_run"]}
-            self.stdout.write(json.dumps(told, indent=2, ensure_ascii=False))
+            result |= {"withdrawn": not options["dry_run"]}
+            self.stdout.write(json.dumps(result, indent=2, ensure_ascii=False))
         else:
             done = "Would withdraw" if options["dry_run"] else "Withdrew"
             self.stdout.write(f"{done} {title}.")
 
 
-def _data(row: PendingChange) -> dict[str, Any]:
-    kind = row.context_type
+def _serialize(row: PendingChange) -> dict[str, Any]:
+    context_type = row.context_type
     return {
         "cuid": row.cuid,
         "state": row.state,
         "workflows": [member.cuid for member in row.members.all()],
-        "type": kind.cuid if kind else None,
+        "type": context_type.cuid if context_type else None,
         "asked_at": row.asked_at.isoformat(),
         "asked_by": row.asker or None,
         "why": row.why,
