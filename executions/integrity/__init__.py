@@ -1,77 +1,66 @@
-"""The laws, checked against the database: what was edited behind the product's back is named.
+"""Checks of the invariants I1 to I9 against the stored data.
 
-The keys hold most of them against raw SQL too; this finds what came in with the constraints
-off, or through a hole that no key can close. Queries where they do, Python where JSON is read.
+Database keys reject most violations, also from raw SQL. The checks find data that was written
+while the keys were disabled, or that no key can express. They use queries, and read the JSON of
+graphs in Python.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from executions.integrity.branches import waiting_joins
 from executions.integrity.contexts import (
-    called_contexts,
-    entity_contexts,
-    latest_contexts,
-    live_contexts,
+    check_called_contexts,
+    check_entity_contexts,
+    check_latest_contexts,
+    check_live_contexts,
 )
-from executions.integrity.frozen import closures, cycles, versions
-from executions.integrity.open_steps import calling_steps, jobs, open_steps, pinned_children, places
-from executions.integrity.safeguards import audit_log, changes_on_hold, nowhere, opened_seals
-from executions.integrity.secrets import secrets
+from executions.integrity.open_steps import (
+    check_calling_steps,
+    check_jobs,
+    check_open_steps,
+    check_pinned_children,
+    check_step_nodes,
+)
+from executions.integrity.safeguards import (
+    check_audit_log,
+    check_foreign_keys,
+    check_pending_changes,
+    check_write_once,
+)
+from executions.integrity.secrets import check_secrets
+from executions.integrity.versions import check_closures, check_cycles, check_versions
 from executions.integrity.violation import REPAIR, Violation
+from executions.integrity.waiting_joins import check_waiting_joins
 from workflows.db.locks import stable_snapshot
 
-LAWS: tuple[Callable[[], Iterator[Violation]], ...] = (
-    live_contexts,
-    latest_contexts,
-    called_contexts,
-    versions,
-    closures,
-    pinned_children,
-    entity_contexts,
-    cycles,
-    open_steps,
-    calling_steps,
-    places,
-    jobs,
-    waiting_joins,
-    secrets,
-    opened_seals,
-    nowhere,
-    changes_on_hold,
-    audit_log,
+INVARIANTS: tuple[Callable[[], Iterator[Violation]], ...] = (
+    check_live_contexts,
+    check_latest_contexts,
+    check_called_contexts,
+    check_versions,
+    check_closures,
+    check_pinned_children,
+    check_entity_contexts,
+    check_cycles,
+    check_open_steps,
+    check_calling_steps,
+    check_step_nodes,
+    check_jobs,
+    check_waiting_joins,
+    check_secrets,
+    check_write_once,
+    check_foreign_keys,
+    check_pending_changes,
+    check_audit_log,
 )
+"""The checks. Each yields the violations of one invariant or of a part of it."""
 
 
-def violations() -> list[Violation]:
-    """Every violation of every law, in one stable snapshot."""
+def find_violations() -> list[Violation]:
+    """Return all violations of all invariants, read from one snapshot of the database."""
     with stable_snapshot():
-        return [violation for law in LAWS for violation in law()]
+        return [violation for check in INVARIANTS for violation in check()]
 
 
-__all__ = [
-    "LAWS",
-    "REPAIR",
-    "Violation",
-    "audit_log",
-    "called_contexts",
-    "calling_steps",
-    "changes_on_hold",
-    "closures",
-    "cycles",
-    "entity_contexts",
-    "jobs",
-    "latest_contexts",
-    "live_contexts",
-    "nowhere",
-    "open_steps",
-    "opened_seals",
-    "pinned_children",
-    "places",
-    "secrets",
-    "stable_snapshot",
-    "versions",
-    "violations",
-    "waiting_joins",
-]
+__all__ = ["INVARIANTS", "REPAIR", "Violation", "find_violations", "stable_snapshot"]

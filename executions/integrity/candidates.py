@@ -1,4 +1,4 @@
-"""L9: whoever a version asks is known by its account, so that a step finds its people."""
+"""I9: each group and user that a version names has a candidate row, so that steps find people."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Any
 
 from executions.integrity.violation import CHUNK
 from workflows.models import Candidate, Version
-from workflows.models.candidate import Named, named_in, node_key, resolve
+from workflows.models.candidate import Named, find_assignee_names, node_key, resolve
 
-Place = tuple[str, bool, str]
-"""A node of a version, and a group (or not: a user) that it names."""
+CandidateKey = tuple[str, bool, str]
+"""A node id, whether the name is that of a group (otherwise of a user), and the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """One group or user that a version names without a sound candidate, or a candidate too many."""
+    """A group or user without a correct candidate row, or a candidate row that the graph lacks.
+
+    ``is_named`` is False if the graph does not name the candidate.
+    """
 
     named: Named
     candidate: Candidate | None
@@ -25,10 +28,10 @@ class Flaw:
 
 
 class StoredCandidates:
-    """The candidates of versions in force, read at once, to be compared with their graphs."""
+    """The candidates of versions in force, read at once and compared with their graphs."""
 
     def __init__(self, **versions: Any) -> None:
-        """Read the candidates; ``versions`` narrows the versions."""
+        """Read the candidates. ``versions`` are lookups that select the versions."""
         where = {f"version__{name}": value for name, value in versions.items()}
         rows = Candidate.objects.filter(version__in_force=True, step="", **where)
         self._by_version: dict[int, list[Candidate]] = {}
@@ -38,34 +41,40 @@ class StoredCandidates:
         self._known = _accounts([row for rows in stored for row in rows if row.is_unknown])
 
     def flaws(self, version: Version) -> list[Flaw]:
-        """Return how the candidates of a version in force differ from its graph (L9)."""
+        """Return how the candidates of a version in force differ from its graph (I9)."""
         if not version.in_force:
             return []
         return list(_flaws(version, self._by_version.get(version.pk, []), self._known))
 
 
 def _flaws(version: Version, rows: list[Candidate], known: set[tuple[bool, str]]) -> Iterator[Flaw]:
-    there: dict[Place, Candidate] = {}
-    named = {(one.node_id, one.is_group, one.name): one for one in named_in(version.source)}
+    matched: dict[CandidateKey, Candidate] = {}
+    named = {
+        (one.node_id, one.is_group, one.name): one for one in find_assignee_names(version.source)
+    }
     for row in rows:
         place = (row.node_id, row.is_group, row.name)
         one = named.get(place)
-        if one is None or place in there or row.key != node_key(version.pk, row.node_id):
+        if one is None or place in matched or row.key != node_key(version.pk, row.node_id):
             found = Named(*place)
-            yield Flaw(found, row, f"Its candidate {_shown(found)} is not one of its graph.", False)
+            yield Flaw(found, row, f"The candidate {_describe(found)} is not in its graph.", False)
             continue
-        there[place] = row
+        matched[place] = row
         if row.is_unknown and (row.is_group, row.name) in known:
-            yield Flaw(one, row, f"Its candidate {_shown(one)} exists, but is not asked.")
+            yield Flaw(
+                one, row, f"The candidate {_describe(one)} is stored as unknown, but exists."
+            )
         elif row.needed != one.needed:
-            detail = f"Its candidate {_shown(one)} is one of {row.needed} needed, not {one.needed}."
+            detail = (
+                f"The candidate {_describe(one)} needs {row.needed} votes instead of {one.needed}."
+            )
             yield Flaw(one, row, detail)
     for place, one in named.items():
-        if place not in there:
-            yield Flaw(one, None, f"It names {_shown(one)}, but has no candidate for it.")
+        if place not in matched:
+            yield Flaw(one, None, f"It names the {_describe(one)}, but has no candidate for it.")
 
 
-def _shown(one: Named) -> str:
+def _describe(one: Named) -> str:
     return f"{'group' if one.is_group else 'user'} “{one.name}” of “{one.node_id}”"
 
 

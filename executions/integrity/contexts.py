@@ -1,4 +1,4 @@
-"""L1, L2, L3 and L5: whatever stands together has one entity context, and is held to it."""
+"""I1, I2, I3 and I5: executions, versions, callees and entities have one entity context."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workflows.models import Reference, Version, Workflow
 RETIRED = Workflow.State.RETIRED
 
 
-def _executions_apart_from_version() -> QuerySet[Execution]:
+def _executions_with_other_context() -> QuerySet[Execution]:
     return (
         Execution.objects.filter(status__in=LIVE)
         .exclude(
@@ -29,15 +29,15 @@ def _executions_apart_from_version() -> QuerySet[Execution]:
     )
 
 
-def live_contexts() -> Iterator[Violation]:
-    """L1: a live execution's version is its workflow's, is in force, and has the entity context
-    that the execution began with and that the workflow has now.
+def check_live_contexts() -> Iterator[Violation]:
+    """Yield live executions whose version is not of their workflow, is not in force, or has
+    another entity context than the execution or the workflow (I1).
     """
-    (rows,) = read_rows(_executions_apart_from_version)
+    (rows,) = read_rows(_executions_with_other_context)
     for row in rows:
         version = row.version
         if version.workflow_id != row.workflow_id:
-            detail = f"It is of the workflow {row.workflow.cuid}, but runs {version}."
+            detail = f"Its workflow is {row.workflow.cuid}, but it runs {version}."
         elif version.context_key != row.workflow.context_key:
             detail = (
                 f"It runs {version} in the context {version.context_key}, but its workflow "
@@ -51,7 +51,7 @@ def live_contexts() -> Iterator[Violation]:
         else:
             detail = f"It runs {version}, which is not in force."
         yield Violation(
-            "L1",
+            "I1",
             "execution",
             row.cuid,
             detail,
@@ -64,7 +64,7 @@ def _workflows_without_version() -> QuerySet[Workflow]:
     return Workflow.objects.exclude(state=RETIRED).filter(versions=None)
 
 
-def _latest_versions_apart_from_workflow() -> QuerySet[Version]:
+def _latest_versions_with_other_context() -> QuerySet[Version]:
     return (
         Version.objects.latest_of_each()
         .exclude(workflow__state=RETIRED)
@@ -74,16 +74,14 @@ def _latest_versions_apart_from_workflow() -> QuerySet[Version]:
     )
 
 
-def latest_contexts() -> Iterator[Violation]:
-    """L2: the latest version of a workflow that is not retired has the workflow's context, and
-    is in force.
+def check_latest_contexts() -> Iterator[Violation]:
+    """Yield workflows, except retired ones, without a version, or whose latest version is not
+    in force or has another entity context (I2).
     """
-    workflows, versions = read_rows(
-        _workflows_without_version, _latest_versions_apart_from_workflow
-    )
+    workflows, versions = read_rows(_workflows_without_version, _latest_versions_with_other_context)
     for row in workflows:
         yield Violation(
-            "L2",
+            "I2",
             "workflow",
             row.cuid,
             f"“{row.title}” has no version.",
@@ -97,7 +95,7 @@ def latest_contexts() -> Iterator[Violation]:
             f"the workflow {version.workflow.context_key}."
         )
         yield Violation(
-            "L2", "workflow", version.workflow.cuid, detail, workflows=(version.workflow_id,)
+            "I2", "workflow", version.workflow.cuid, detail, workflows=(version.workflow_id,)
         )
 
 
@@ -107,7 +105,7 @@ def _running_versions() -> Any:
     return Version.objects.filter(Exists(executions) | Exists(pins))
 
 
-def _references_apart_from_version() -> QuerySet[Reference]:
+def _references_with_other_context() -> QuerySet[Reference]:
     latest = Version.objects.latest_of_each().exclude(workflow__state=RETIRED)
     return (
         Reference.objects.filter(Q(version__in=latest) | Q(version__in=_running_versions()))
@@ -119,7 +117,7 @@ def _references_apart_from_version() -> QuerySet[Reference]:
     )
 
 
-def _pins_apart_from_root() -> QuerySet[Pin]:
+def _inconsistent_pins() -> QuerySet[Pin]:
     return (
         Pin.objects.filter(root__status__in=LIVE)
         .exclude(
@@ -134,14 +132,14 @@ def _pins_apart_from_root() -> QuerySet[Pin]:
     )
 
 
-def called_contexts() -> Iterator[Violation]:
-    """L3: every callee of a latest or running version has the version's context, and so has
-    what is pinned, which is held as long as its root is live.
+def check_called_contexts() -> Iterator[Violation]:
+    """Yield callees of latest and running versions that have another entity context, and pins
+    of live roots that have another context or workflow or are not in force (I3).
     """
-    references, pins = read_rows(_references_apart_from_version, _pins_apart_from_root)
+    references, pins = read_rows(_references_with_other_context, _inconsistent_pins)
     for row in references:
         yield Violation(
-            "L3",
+            "I3",
             "version",
             row.version.cuid,
             f"{row.version} has the context {row.version.context_key}; its node “{row.node_id}” "
@@ -155,9 +153,9 @@ def called_contexts() -> Iterator[Violation]:
         elif version.context_key != pin.root.context_key:
             detail = f"It has pinned {version}, which has the context {version.context_key}."
         else:
-            detail = f"What it has pinned, {version}, is not held."
+            detail = f"It has pinned {version}, but the pin is not in force."
         yield Violation(
-            "L3",
+            "I3",
             "execution",
             pin.root.cuid,
             detail,
@@ -166,7 +164,7 @@ def called_contexts() -> Iterator[Violation]:
         )
 
 
-def _executions_apart_from_entity() -> QuerySet[Execution]:
+def _executions_with_entity_of_other_context() -> QuerySet[Execution]:
     return (
         Execution.objects.filter(status__in=LIVE)
         .exclude(entity__context_key=F("context_key"))
@@ -174,12 +172,12 @@ def _executions_apart_from_entity() -> QuerySet[Execution]:
     )
 
 
-def entity_contexts() -> Iterator[Violation]:
-    """L5: a live execution's entity has the execution's context."""
-    (rows,) = read_rows(_executions_apart_from_entity)
+def check_entity_contexts() -> Iterator[Violation]:
+    """Yield live executions whose entity has another context (I5)."""
+    (rows,) = read_rows(_executions_with_entity_of_other_context)
     for row in rows:
         yield Violation(
-            "L5",
+            "I5",
             "execution",
             row.cuid,
             f"It has the context {row.context_key}, its entity {row.entity.cuid} has "

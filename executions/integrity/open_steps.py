@@ -1,4 +1,4 @@
-"""L8: an execution is live exactly when a step of it is open, and somebody comes back to it."""
+"""I8: an execution is live exactly when it has an open step; open steps with a time have a job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from executions.integrity.row_queries import read_rows
 from executions.integrity.violation import CHUNK, Violation
 from executions.models import LIVE, OPEN, Execution, Job, JobKind, Pin, Step, StepState
 from workflows.models import Candidate, Version
-from workflows.models.candidate import named_in, node_key, step_key
+from workflows.models.candidate import find_assignee_names, node_key, step_key
 
 NEEDED: dict[str, tuple[str, ...]] = {
     JobKind.TIMER: ("start", "wait"),
@@ -19,11 +19,11 @@ NEEDED: dict[str, tuple[str, ...]] = {
     JobKind.CALL: ("http_request",),
     JobKind.DEADLINE: ("user_action", "approval", "webhook"),
 }
-"""The job that an open step with a time has, by the types of nodes."""
+"""The node types whose open steps need a job when they have a time, by type of job."""
 
 
-def _of(execution: Execution, detail: str) -> Violation:
-    return Violation("L8", "execution", execution.cuid, detail, root=execution.root_or_self_id)
+def _violation(execution: Execution, detail: str) -> Violation:
+    return Violation("I8", "execution", execution.cuid, detail, root=execution.root_or_self_id)
 
 
 def _live() -> QuerySet[Execution]:
@@ -45,17 +45,19 @@ def _live_with_end() -> QuerySet[Execution]:
     return _live().filter(ended_at__isnull=False)
 
 
-def open_steps() -> Iterator[Violation]:
-    """L8: an execution is live exactly when a step of it is open."""
+def check_open_steps() -> Iterator[Violation]:
+    """Yield live executions without an open step or with an end, and ended ones with an open
+    step (I8).
+    """
     live, ended, live_with_end = read_rows(
         _live_without_open_step, _ended_with_open_step, _live_with_end
     )
     for row in live:
-        yield _of(row, f"It is {row.status}, but no step is open.")
+        yield _violation(row, f"It is {row.status}, but has no open step.")
     for row in ended:
-        yield _of(row, f"It is {row.status}, but a step is open.")
+        yield _violation(row, f"It is {row.status}, but has an open step.")
     for row in live_with_end:
-        yield _of(row, f"It is {row.status}, but has ended already.")
+        yield _violation(row, f"It is {row.status}, but has a time of its end.")
 
 
 def _calling_steps() -> QuerySet[Step]:
@@ -96,11 +98,11 @@ def _roots_with_parent() -> QuerySet[Execution]:
     return _live().filter(root=None).exclude(parent=None)
 
 
-def calling_steps() -> Iterator[Violation]:
-    """L8: a step that calls is open while its child is live, and after that only as an incident;
-    a live child has such a step, and is of its parent's tree.
+def check_calling_steps() -> Iterator[Violation]:
+    """Yield calling steps that are closed while their child is live or wait for an ended child,
+    and live children without a calling step or outside the tree of their parent (I8).
     """
-    closed, waiting, rootless, uncalled, strays, others, roots = read_rows(
+    closed, waiting, rootless, uncalled, detached, other_entity, roots = read_rows(
         _closed_with_live_child,
         _open_with_ended_child,
         _children_of_ended_root,
@@ -111,21 +113,21 @@ def calling_steps() -> Iterator[Violation]:
     )
     for step in closed:
         detail = f"Its step “{step.node_id}” is {step.state}, but the child {step.child} is live."
-        yield _of(step.execution, detail)
+        yield _violation(step.execution, detail)
     for step in waiting:
         status = step.child.status if step.child else ""
         detail = f"Its step “{step.node_id}” waits for the child {step.child}, which is {status}."
-        yield _of(step.execution, detail)
+        yield _violation(step.execution, detail)
     for row in rootless:
-        yield _of(row, "It is live, but its root has ended.")
+        yield _violation(row, "It is live, but its root has ended.")
     for row in uncalled:
-        yield _of(row, "It is live, but no step of its parent calls it.")
-    for row in strays:
-        yield _of(row, "It is not of the tree that its parent is of.")
-    for row in others:
-        yield _of(row, "It works on another entity than its root.")
+        yield _violation(row, "It is live, but no step of its parent calls it.")
+    for row in detached:
+        yield _violation(row, "Its root is another one than the root of its parent.")
+    for row in other_entity:
+        yield _violation(row, "Its entity is another one than the entity of its root.")
     for row in roots:
-        yield _of(row, "It was called by another, but is the root of a tree.")
+        yield _violation(row, "It has a parent, but no root.")
 
 
 def _children_without_pin() -> QuerySet[Execution]:
@@ -135,36 +137,38 @@ def _children_without_pin() -> QuerySet[Execution]:
     return _live_children().filter(~Exists(pin)).select_related("version__workflow")
 
 
-def pinned_children() -> Iterator[Violation]:
-    """L3: a live child runs the version that its root has pinned."""
+def check_pinned_children() -> Iterator[Violation]:
+    """Yield live children that run another version than their root has pinned (I3)."""
     (rows,) = read_rows(_children_without_pin)
     for row in rows:
         detail = f"It runs {row.version}, which its root has not pinned."
-        yield Violation("L3", "execution", row.cuid, detail, root=row.root_or_self_id)
+        yield Violation("I3", "execution", row.cuid, detail, root=row.root_or_self_id)
 
 
-def places() -> Iterator[Violation]:
-    """L8: an open step is at a node that its execution's graph has, and asks whom that names."""
+def check_step_nodes() -> Iterator[Violation]:
+    """Yield open steps at a node that the graph lacks, or with other assignees than the node
+    names (I8).
+    """
     steps = Step.objects.filter(state__in=OPEN, execution__status__in=LIVE).order_by()
     found: dict[int, set[tuple[str, str]]] = {}
-    for pk, *place in steps.values_list("execution__version", "node_id", "assignees").distinct():
-        found.setdefault(pk, set()).add((place[0], place[1]))
+    for pk, *pair in steps.values_list("execution__version", "node_id", "assignees").distinct():
+        found.setdefault(pk, set()).add((pair[0], pair[1]))
     if not found:
         return
     for version in Version.objects.filter(pk__in=found).iterator(CHUNK):
-        known = {node for node, _ in nodes_of(version.source)}
-        named = keys_at(version.pk, version.source)
+        known = {node for node, _ in nodes_in(version.source)}
+        named = candidate_keys(version.pk, version.source)
         for node, assignees in sorted(found[version.pk]):
             if node not in known:
-                detail = f"It stands at “{node}”, which the version that it runs has not."
+                detail = f"It has an open step at “{node}”, but its version has no such node."
             elif named.get(node, assignees) != assignees:
-                detail = f"Its step “{node}” asks others than the version that it runs names."
+                detail = f"Its step “{node}” has other assignees than its version names."
             else:
                 continue
             rows = steps.filter(execution__version=version, node_id=node, assignees=assignees)
             for step in rows.select_related("execution"):
-                if node not in known or not asks_its_own(step):
-                    yield _of(step.execution, detail)
+                if node not in known or not has_own_candidates(step):
+                    yield _violation(step.execution, detail)
 
 
 def _nodes(source: Any) -> list[dict[str, Any]]:
@@ -172,41 +176,44 @@ def _nodes(source: Any) -> list[dict[str, Any]]:
     return [node for node in (nodes if isinstance(nodes, list) else ()) if isinstance(node, dict)]
 
 
-def nodes_of(source: Any) -> set[tuple[str, str]]:
-    """The id and the type of every node, however damaged the source."""
+def nodes_in(source: Any) -> set[tuple[str, str]]:
+    """Return the id and the type of every node. The source may be damaged."""
     return {(str(node.get("id")), str(node.get("type"))) for node in _nodes(source)}
 
 
-def keys_at(version_id: int, source: Any) -> dict[str, str]:
-    """The key of the candidates of each node, as ``Step.assignees`` has it."""
-    asking = {one.node_id for one in named_in(source)}
+def candidate_keys(version_id: int, source: Any) -> dict[str, str]:
+    """Return the candidate key of each node (see ``Step.assignees``), blank without candidates."""
+    asking = {one.node_id for one in find_assignee_names(source)}
     nodes = (str(node.get("id")) for node in _nodes(source))
     return {node: node_key(version_id, node) if node in asking else "" for node in nodes}
 
 
-def asks_its_own(step: Step) -> bool:
-    """Whether a step was reassigned, to candidates that are there."""
+def has_own_candidates(step: Step) -> bool:
+    """Return True if the step was reassigned and its own candidates exist."""
     key = step_key(step.cuid)
     return step.assignees == key and Candidate.objects.filter(key=key).exists()
 
 
-def _steps_without_job() -> QuerySet[Step]:
-    rows: QuerySet[Step] = without_job().select_related("execution")
+def _rows_without_job() -> QuerySet[Step]:
+    rows: QuerySet[Step] = steps_without_job().select_related("execution")
     return rows
 
 
-def jobs() -> Iterator[Violation]:
-    """L8: somebody comes back to an open step that has a time."""
-    (rows,) = read_rows(_steps_without_job)
+def check_jobs() -> Iterator[Violation]:
+    """Yield open steps that have a time, but no job (I8)."""
+    (rows,) = read_rows(_rows_without_job)
     for row in rows:
-        yield _of(row.execution, f"Its step “{row.node_id}” is due, but nothing comes back to it.")
+        yield _violation(row.execution, f"Its step “{row.node_id}” has a due time, but no job.")
 
 
-def without_job(**where: Any) -> Any:
-    """The open steps of live executions that have a time, or need one, and lack the job for it."""
-    lacks = Q(type="start", due_at=None)
+def steps_without_job(**where: Any) -> Any:
+    """Return the open steps of live executions that need a time or a job and lack it.
+
+    ``where`` are lookups that select the steps.
+    """
+    lacks_job = Q(type="start", due_at=None)
     for kind, types in NEEDED.items():
         job = Job.objects.filter(step=OuterRef("pk"), kind=kind)
-        lacks |= Q(~Exists(job), type__in=types, due_at__isnull=False, overdue=False)
+        lacks_job |= Q(~Exists(job), type__in=types, due_at__isnull=False, overdue=False)
     steps = Step.objects.filter(state=StepState.OPEN, execution__status__in=LIVE, **where)
-    return steps.filter(lacks).order_by("pk")
+    return steps.filter(lacks_job).order_by("pk")

@@ -1,8 +1,8 @@
-"""Queries for rows that break an invariant; the rows are counted before they are read.
+"""Queries for rows that violate an invariant. The rows are counted before they are read.
 
-A sound database has no such rows, and Django needs more time to build these queries than a small
-database needs to run them. Therefore the statement that counts the rows is built once and
-reused. A query is built again only to read rows that were counted.
+An undamaged database has no such rows, and Django needs more time to build these queries than a
+small database needs to run them. Therefore the statement that counts the rows is built once and
+reused. A query is built again only if there are rows to read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What keeps the laws: seals, keys, changes on hold, the audit log."""
+"""Safeguards of the invariants: write-once triggers, foreign keys, pending changes, audit log."""
 
 from __future__ import annotations
 
@@ -24,42 +24,43 @@ from workflows.models import (
 )
 
 APPS = ("workflows", "executions")
-# What the keys over several columns say as well, so that they have no plain one.
-BESIDE_A_KEY = ((Execution, "workflow"), (Pin, "root"), (Pin, "callee"))
+# Relations without a foreign key of their own: a composite key covers them.
+IN_COMPOSITE_KEYS = ((Execution, "workflow"), (Pin, "root"), (Pin, "callee"))
 
 
-def opened_seals() -> Iterator[Violation]:
-    """No row stands unsealed, and no seal is missing."""
+def check_write_once() -> Iterator[Violation]:
+    """Yield rows that were left writable, and missing write-once triggers."""
     for row in Unsealed.objects.iterator(CHUNK):
-        yield Violation("seal", row.table_name, str(row.row_id), f"It was left unsealed: {row.why}")
-    for name in write_once.missing(connections[DB]):
+        detail = f"Its write-once protection was not restored. It was lifted for: {row.why}"
+        yield Violation("write_once", row.table_name, str(row.row_id), detail)
+    for name in write_once.find_missing(connections[DB]):
         yield Violation(
-            "seal",
+            "write_once",
             "trigger",
             name,
-            "The seal is missing; run migrate to restore it.",
+            "The write-once trigger is missing.",
             remedy="manage.py migrate",
         )
 
 
-def nowhere() -> Iterator[Violation]:
-    """What a record points at is there."""
+def check_foreign_keys() -> Iterator[Violation]:
+    """Yield records that refer to a row that does not exist."""
     queries = _key_queries()
     for field, rows in zip(queries, read_rows(*queries.values()), strict=True):
         for row in rows:
             yield Violation(
-                "key",
+                "foreign_key",
                 str(field.model._meta.verbose_name),
                 str(getattr(row, "cuid", row.pk)),
-                f"Its {field.verbose_name} has the id {getattr(row, field.attname)}, which is "
-                "not there.",
-                remedy="Restore the row that is gone from a backup.",
+                f"Its {field.verbose_name} has the id {getattr(row, field.attname)}, which does "
+                "not exist.",
+                remedy="Restore the missing row from a backup.",
             )
 
 
 @cache
 def _key_queries() -> dict[Any, RowQuery]:
-    return {field: partial(_rows_without_target, field) for field in _keys()}
+    return {field: partial(_rows_without_target, field) for field in _relations()}
 
 
 def _rows_without_target(field: Any) -> QuerySet[Any]:
@@ -68,13 +69,13 @@ def _rows_without_target(field: Any) -> QuerySet[Any]:
     return rows.exclude(**{field.attname: None}).order_by("pk").defer(*_large(field.model))
 
 
-def _keys() -> Iterator[Any]:
+def _relations() -> Iterator[Any]:
     for label in APPS:
         for model in apps.get_app_config(label).get_models():
             fields: Any = () if model._meta.proxy else model._meta.concrete_fields
             for field in fields:
                 if field.is_relation and (
-                    field.db_constraint or (model, field.name) in BESIDE_A_KEY
+                    field.db_constraint or (model, field.name) in IN_COMPOSITE_KEYS
                 ):
                     yield field
 
@@ -95,34 +96,35 @@ def _changes_without_draining() -> QuerySet[PendingWorkflow]:
     return idle.filter(change__state=PendingChange.State.WAITING)
 
 
-def changes_on_hold() -> Iterator[Violation]:
-    """A workflow drains exactly while the change that it drains for waits."""
+def check_pending_changes() -> Iterator[Violation]:
+    """Yield pending changes whose workflows do not drain, and ended changes whose workflows do."""
     draining, idle = read_rows(_draining_without_change, _changes_without_draining)
     for row in draining:
-        detail = f"“{row.title}” drains for it, but it is {row.change.state}."
-        yield _of(row.change, detail)
+        detail = f"“{row.title}” is draining for it, but it is {row.change.state}."
+        yield _violation(row.change, detail)
     for row in idle:
-        detail = f"It waits, but “{row.title}” does not drain for it."
-        yield _of(row.change, detail)
+        detail = f"It is waiting, but “{row.title}” is not draining for it."
+        yield _violation(row.change, detail)
 
 
-def _of(change: PendingChange, detail: str) -> Violation:
-    return Violation("hold", "pending change", change.cuid, detail)
+def _violation(change: PendingChange, detail: str) -> Violation:
+    return Violation("pending_change", "pending change", change.cuid, detail)
 
 
-def audit_log() -> Iterator[Violation]:
-    """The entries of the audit log are numbered without gaps, up to its counter."""
-    gone = "Restore the entries from a backup: what is gone cannot be written again."
+def check_audit_log() -> Iterator[Violation]:
+    """Yield gaps in the numbers of the audit entries, and a counter that does not match them."""
+    restore = "Restore the entries from a backup. Deleted entries cannot be written again."
     entries = AuditEntry.objects.aggregate(number=Count("pk"), last=Max("pk"))
     last = entries["last"] or 0
     counted = AuditCounter.objects.values_list("last", flat=True).first() or 0
     if counted != last:
-        detail = f"The last entry is {last}, but {counted} have been written."
-        remedy = REPAIR if counted < last else gone
-        yield Violation("audit", "audit entry", str(counted), detail, remedy=remedy)
+        detail = f"The last entry has the number {last}, but the counter is at {counted}."
+        remedy = REPAIR if counted < last else restore
+        yield Violation("audit_log", "audit entry", str(counted), detail, remedy=remedy)
     if entries["number"] != last:
         before = Coalesce(Window(Lag("pk"), order_by=F("pk").asc()), 0)
         numbered = AuditEntry.objects.annotate(gap=F("pk") - before - 1).order_by("pk")
         for number, gap in numbered.filter(gap__gt=0).values_list("pk", "gap"):
-            detail = f"{gap} before entry {number} {'is' if gap == 1 else 'are'} missing."
-            yield Violation("audit", "audit entry", str(number), detail, remedy=gone)
+            noun = "entry" if gap == 1 else "entries"
+            detail = f"{gap} {noun} missing before number {number}."
+            yield Violation("audit_log", "audit entry", str(number), detail, remedy=restore)

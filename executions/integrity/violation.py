@@ -1,4 +1,4 @@
-"""What a check finds: which law does not hold, of which record, and what helps."""
+"""The result of a failed check: the invariant, the record and the remedy."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ DB = "default"
 CHUNK = 500
 
 REPAIR = "manage.py repair_executions"
-"""The remedy for whatever the repair may mend."""
+"""The remedy for violations that the repair command can resolve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A law that does not hold: which one, of what kind of record, its cuid, a sentence.
+    """A record that violates an invariant.
 
-    ``remedy`` is the command that mends it, or the choice an operator has. ``workflows`` and
-    ``root`` are the ids of what a repair would have to look at.
+    ``invariant`` is I1 to I9, or names a safeguard: ``write_once``, ``foreign_key``,
+    ``pending_change`` or ``audit_log``. ``model`` is the verbose name of the record's model.
+    ``remedy`` is the command that repairs the record, or the decision that an operator can make.
+    ``workflows`` and ``root`` are the ids of the workflows and of the root execution that a
+    repair has to lock.
     """
 
-    law: str
-    kind: str
+    invariant: str
+    model: str
     cuid: str
     detail: str
     remedy: str = REPAIR
     workflows: tuple[int, ...] = field(default=(), compare=False)
     root: int | None = field(default=None, compare=False)
 
-    def told(self) -> dict[str, str]:
-        """What a program is told of it."""
+    def as_data(self) -> dict[str, str]:
+        """Return the violation as JSON data."""
         return {
-            "law": self.law,
-            "kind": self.kind,
+            "invariant": self.invariant,
+            "model": self.model,
             "cuid": self.cuid,
             "detail": self.detail,
             "remedy": self.remedy,

@@ -1,8 +1,8 @@
-"""Bringing over an older system, whose versions had no type and whose executions could be stuck.
+"""Import from an older system, whose versions had no type and whose executions could be stranded.
 
-One transaction: the rows are read (``reading``), what the old system never wrote down is decided
-(``deciding``), what is decided is written (``bringing``), live executions stand where they stood
-(``standing``), and types that were given later are put on hold (``later``).
+One transaction: read the file (``file_reader``), infer the types of versions (``type_inference``),
+write the rows (``row_writer``), open the current steps of live executions (``imported_steps``) and
+put later type changes on hold (``type_changes``).
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from typing import Any
 
 from django.db import transaction
 
-from executions.legacy_import.components import Part, parts_of
-from executions.legacy_import.file_reading import Malformed, read
-from executions.legacy_import.import_report import Report, Undecided
-from executions.legacy_import.imported_steps import stand
-from executions.legacy_import.later_types import put_on_hold
-from executions.legacy_import.old_rows import Old
-from executions.legacy_import.row_writing import CHUNK, Bringing
-from executions.legacy_import.type_inference import decide
+from executions.legacy_import.components import Component, find_components
+from executions.legacy_import.file_reader import InvalidLegacyFile, read_file
+from executions.legacy_import.import_report import Report, UndecidedRow
+from executions.legacy_import.imported_steps import open_imported_steps
+from executions.legacy_import.legacy_rows import LegacyData
+from executions.legacy_import.row_writer import CHUNK, RowWriter
+from executions.legacy_import.type_changes import hold_type_changes
+from executions.legacy_import.type_inference import infer_types
 from executions.models import Entity
 from workflows.db import locks
-from workflows.guards.database_errors import translated
+from workflows.guards.database_errors import translate_database_errors
 from workflows.models import Workflow
 
 DB = "default"
-ANOTHER = "Take it out of the file, or bring it over under another 'system'."
+SEPARATE_IMPORT = "Remove it from the file, or import it under another 'system'."
 
 
-class _TakeBack(Exception):
-    """A dry run has come to its end."""
+class _DryRunRollback(Exception):
+    """Rolls back the transaction of a dry run."""
 
 
-def _nobody(text: str) -> None:
-    """Nobody is told."""
+def _ignore_progress(text: str) -> None:
+    """Discard the text."""
 
 
 def import_legacy(
@@ -44,35 +44,36 @@ def import_legacy(
     leave_out_undecided: bool = False,
     by: Any = None,
     dry_run: bool = False,
-    told: Callable[[str], None] = _nobody,
+    on_progress: Callable[[str], None] = _ignore_progress,
 ) -> Report:
-    """Bring over what a file of an older system holds: all of it, or nothing.
+    """Import the file of an older system: all of it, or nothing.
 
     Args:
-        data: the file's JSON, in the layout of ``docs/legacy-import.md``.
-        contexts: by the old id of a workflow, the id or name of the type that an operator chose.
-        leave_out_undecided: bring in the parts that nothing undecided hangs together with.
-        dry_run: do all of it, and take it back.
-        told: is told what is being done.
+        data: the parsed JSON of the file, in the format of ``docs/reference/legacy-file.md``.
+        contexts: types that an operator chose, as old ids or names, by the old ids of workflows.
+        leave_out_undecided: import the components without undecided rows.
+        by: the user who imports.
+        dry_run: make the import, and roll it back.
+        on_progress: is called with a description of each stage.
 
     Raises:
         Malformed: the file is not in the layout.
-        workflows.guards.InvalidTrigger, TriggerTaken: what starts a workflow is not taken here.
-        workflows.db.locks.Contention: somebody else was at the same rows, again and again.
+        workflows.guards.InvalidTrigger, TriggerTaken: a trigger of the file is not possible here.
+        workflows.db.locks.Contention: others kept changing the same rows.
     """
-    old = read(data, contexts or {})
+    legacy = read_file(data, contexts or {})
 
-    @translated
+    @translate_database_errors
     @locks.retrying
     def imported() -> Report:
         report = Report()
         try:
             with transaction.atomic():
                 locks.limit_wait(DB)
-                _import(old, report, leave_out_undecided, by, told)
+                _import(legacy, report, leave_out_undecided, by, on_progress)
                 if dry_run:
-                    raise _TakeBack
-        except _TakeBack:
+                    raise _DryRunRollback
+        except _DryRunRollback:
             pass
         return report
 
@@ -80,45 +81,45 @@ def import_legacy(
 
 
 def _import(
-    old: Old, report: Report, leave_out: bool, by: Any, told: Callable[[str], None]
+    legacy: LegacyData, report: Report, leave_out: bool, by: Any, on_progress: Callable[[str], None]
 ) -> None:
-    told("Deciding what belongs together")
+    on_progress("Inferring the types of workflows")
     ready = []
-    left: list[Part] = []
-    workflows = _there(Workflow, (old.workflow_cuid(pk) for pk in old.workflows))
-    entities = _there(Entity, (old.cuid(*pk) for pk in old.entities))
-    for part in parts_of(old):
-        found = [old.workflow_cuid(pk) in workflows for pk in part.workflows]
-        worked_on = [old.cuid(*pk) in entities for pk in part.entities]
-        known = found or worked_on
+    skipped: list[Component] = []
+    workflows = _existing_cuids(Workflow, (legacy.workflow_cuid(pk) for pk in legacy.workflows))
+    entities = _existing_cuids(Entity, (legacy.cuid(*pk) for pk in legacy.entities))
+    for component in find_components(legacy):
+        imported_workflows = [legacy.workflow_cuid(pk) in workflows for pk in component.workflows]
+        imported_entities = [legacy.cuid(*pk) in entities for pk in component.entities]
+        known = imported_workflows or imported_entities
         if all(known):
-            _count(report, report.known, part)
-        elif any(found) or any(worked_on):
-            left.append(part)
-            report.undecided.append(_in_part(old, part, workflows))
+            _count(report, report.existing, component)
+        elif any(imported_workflows) or any(imported_entities):
+            skipped.append(component)
+            report.undecided.append(_partly_imported(legacy, component, workflows))
         else:
-            decided = decide(part, old)
-            report.undecided += decided.undecided
-            if decided.undecided:
-                left.append(part)
+            inference = infer_types(component, legacy)
+            report.undecided += inference.undecided
+            if inference.undecided:
+                skipped.append(component)
             else:
-                ready.append(decided)
-    for part in left:
-        _count(report, report.left_out, part)
-    if left and not leave_out:
+                ready.append(inference)
+    for component in skipped:
+        _count(report, report.skipped, component)
+    if skipped and not leave_out:
         report.done = False
         return
     if not ready:
         return
-    told("Bringing in workflows, entities and executions")
-    brought = Bringing(old, ready, report, by)
-    brought.bring()
-    told("Opening the steps where executions stand")
-    stand(brought)
-    put_on_hold(brought)
+    on_progress("Writing workflows, entities and executions")
+    writer = RowWriter(legacy, ready, report, by)
+    writer.write_all()
+    on_progress("Opening the current steps")
+    open_imported_steps(writer)
+    hold_type_changes(writer)
 
 
-def _there(model: Any, cuids: Iterable[str]) -> set[str]:
+def _existing_cuids(model: Any, cuids: Iterable[str]) -> set[str]:
     wanted = list(cuids)
     found: set[str] = set()
     for at in range(0, len(wanted), CHUNK):
@@ -127,21 +128,25 @@ def _there(model: Any, cuids: Iterable[str]) -> set[str]:
     return found
 
 
-def _count(report: Report, where: dict[str, int], part: Part) -> None:
-    report.count(where, "workflow", len(part.workflows))
-    report.count(where, "entity", len(part.entities))
-    report.count(where, "execution", len(part.executions))
+def _count(report: Report, where: dict[str, int], component: Component) -> None:
+    report.count(where, "workflow", len(component.workflows))
+    report.count(where, "entity", len(component.entities))
+    report.count(where, "execution", len(component.executions))
 
 
-def _in_part(old: Old, part: Part, there: set[str]) -> Undecided:
-    rows = [old.workflows[pk] for pk in part.workflows]
-    new = next((row for row in rows if old.workflow_cuid(row.id) not in there), None)
+def _partly_imported(legacy: LegacyData, component: Component, existing: set[str]) -> UndecidedRow:
+    rows = [legacy.workflows[pk] for pk in component.workflows]
+    new = next((row for row in rows if legacy.workflow_cuid(row.id) not in existing), None)
     if new is None or len(rows) == 0:
-        entity = old.entities[part.entities[0]]
-        detail = f"Some of what hangs together with {entity.name} is in already, and some is not."
-        return Undecided("entity", entity.id[1], entity.at, detail, ANOTHER)
-    detail = f"What hangs together with “{new.title}” is in already, but the workflow is not."
-    return Undecided("workflow", new.id, new.at, detail, ANOTHER)
+        entity = legacy.entities[component.entities[0]]
+        detail = (
+            f"Some rows that are connected with {entity.name} are imported already, others are not."
+        )
+        return UndecidedRow("entity", entity.id[1], entity.at, detail, SEPARATE_IMPORT)
+    detail = (
+        f"Rows that are connected with “{new.title}” are imported already, the workflow is not."
+    )
+    return UndecidedRow("workflow", new.id, new.at, detail, SEPARATE_IMPORT)
 
 
-__all__ = ["Malformed", "Report", "Undecided", "import_legacy"]
+__all__ = ["InvalidLegacyFile", "Report", "Undecided", "import_legacy"]

@@ -1,7 +1,4 @@
-"""The layout of the file that an older system is brought over by, as a JSON Schema.
-
-Described, with examples, in ``docs/legacy-import.md``.
-"""
+"""JSON Schema of the import file. Documented in ``docs/reference/legacy-file.md``."""
 
 from __future__ import annotations
 
@@ -17,18 +14,18 @@ MAX_TITLE = 200
 
 _ID = {
     "title": "Id",
-    "description": "A text or a whole number, as the old system has it.",
+    "description": "A text or an integer, from the older system.",
     "type": ["string", "integer"],
     "minLength": 1,
     "maxLength": 200,
 }
-_NO_ID = {**_ID, "type": ["string", "integer", "null"]}
+_OPTIONAL_ID = {**_ID, "type": ["string", "integer", "null"]}
 _TIME = {
     "title": "Time",
     "description": "A date and time such as 2026-05-04T09:30:00Z.",
     "type": "string",
 }
-_NO_TIME = {**_TIME, "type": ["string", "null"]}
+_OPTIONAL_TIME = {**_TIME, "type": ["string", "null"]}
 _TEXT = {"title": "Text", "type": "string"}
 _NODE = {
     "title": "Node",
@@ -40,7 +37,7 @@ _NODE = {
 _FIELDS = {"title": "Fields", "type": "object"}
 _TITLE = {
     "title": "Title",
-    "description": "What people call it.",
+    "description": "The displayed name.",
     "type": "string",
     "pattern": r"\S",
     "maxLength": MAX_TITLE,
@@ -63,8 +60,8 @@ def _list(title: str, items: dict[str, Any]) -> dict[str, Any]:
 
 _TYPE = _object("Type", ("id", "name"), id=_ID, name=_TITLE, description=_TEXT)
 _CHANGES = _list(
-    "Changes of type",
-    _object("Change of type", ("at", "from"), **{"at": _TIME, "from": _ID, "to": _ID}),
+    "Type changes",
+    _object("Type change", ("at", "from"), **{"at": _TIME, "from": _ID, "to": _ID}),
 )
 _SOURCE = _object(
     "Source",
@@ -79,8 +76,8 @@ _WORKFLOW = _object(
     title=_TITLE,
     description=_TEXT,
     entity_name={"title": "Entity name", "enum": ["Finding", "InventoryModel"]},
-    entity_name_type=_NO_ID,
-    primary_record_type=_NO_ID,
+    entity_name_type=_OPTIONAL_ID,
+    primary_record_type=_OPTIONAL_ID,
     trigger={"title": "Trigger", "enum": list(Workflow.Trigger.values)},
     trigger_data=_FIELDS,
     state={"title": "State", "enum": list(Workflow.State.values)},
@@ -93,7 +90,7 @@ _VERSION = _object(
     workflow=_ID,
     number={
         "title": "Number",
-        "description": "Counted from 1.",
+        "description": "Starts at 1.",
         "type": "integer",
         "minimum": 1,
         "maximum": 2_000_000_000,
@@ -102,8 +99,13 @@ _VERSION = _object(
     created_at=_TIME,
     notes=_TEXT,
 )
-_STAND = _object(
-    "Place", ("node",), node=_NODE, since=_TIME, child=_NO_ID, draft={"type": ["object", "null"]}
+_CURRENT_NODE = _object(
+    "Current node",
+    ("node",),
+    node=_NODE,
+    since=_TIME,
+    child=_OPTIONAL_ID,
+    draft={"type": ["object", "null"]},
 )
 _VISIT = _object(
     "Visit",
@@ -113,7 +115,7 @@ _VISIT = _object(
     left=_TIME,
     data={},
     by={**_TEXT, "type": ["string", "null"]},
-    child=_NO_ID,
+    child=_OPTIONAL_ID,
 )
 _EXECUTION = _object(
     "Execution",
@@ -124,13 +126,13 @@ _EXECUTION = _object(
     finding=_ID,
     inventory_model=_ID,
     status={"title": "Status", "enum": list(Status.values)},
-    parent=_NO_ID,
+    parent=_OPTIONAL_ID,
     started_at=_TIME,
     started_by={**_TEXT, "type": ["string", "null"]},
-    scheduled_for=_NO_TIME,
-    ended_at=_NO_TIME,
+    scheduled_for=_OPTIONAL_TIME,
+    ended_at=_OPTIONAL_TIME,
     message=_TEXT,
-    current_nodes=_list("Current nodes", _STAND),
+    current_nodes=_list("Current nodes", _CURRENT_NODE),
     history=_list("History", _VISIT),
 )
 SCHEMA = Schema(
@@ -140,14 +142,14 @@ SCHEMA = Schema(
             "File",
             ("holdfast_legacy", "workflows", "versions", "executions"),
             holdfast_legacy={
-                "title": "Layout",
-                "description": f"The number of the layout, {LAYOUT}.",
+                "title": "Format",
+                "description": f"The version of the format, {LAYOUT}.",
                 "type": "integer",
                 "enum": [LAYOUT],
             },
             system={
                 "title": "System",
-                "description": "The name of the old system.",
+                "description": "The name of the older system.",
                 "type": "string",
                 "maxLength": MAX_TITLE,
             },
@@ -173,7 +175,7 @@ SCHEMA = Schema(
                     id=_ID,
                     title=_TITLE,
                     finding_type=_ID,
-                    inventory_model=_NO_ID,
+                    inventory_model=_OPTIONAL_ID,
                     fields=_FIELDS,
                     type_changes=_CHANGES,
                 ),
@@ -183,11 +185,11 @@ SCHEMA = Schema(
             executions=_list("Executions", _EXECUTION),
             contexts={
                 "title": "Contexts",
-                "description": "By the id of a workflow, the type that an operator has decided.",
+                "description": "The types that an operator chose, by the ids of workflows.",
                 "type": "object",
                 "additionalProperties": _ID,
             },
         ),
     }
 )
-"""What a file may hold."""
+"""The schema of a file."""

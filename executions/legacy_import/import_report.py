@@ -1,4 +1,4 @@
-"""What an import has done, and what it could not decide."""
+"""The report of an import: counts, type changes, stranded executions, undecided rows."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Undecided:
-    """What could not be decided: which row of the file, where it stands there, and the choice."""
+class UndecidedRow:
+    """A row whose type or state cannot be inferred.
 
-    kind: str
+    ``pointer`` is its JSON pointer in the file, ``remedy`` what an operator can do.
+    """
+
+    model: str
     id: str
     pointer: str
     detail: str
-    choice: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
-class TakenBack:
-    """A row that has another type than in the file: the one that what runs began with, or that an
-    operator chose (``chosen``).
+class RetypedRow:
+    """A row with another type than in the file (``later``).
+
+    It has the type that its live executions started with or, if ``chosen``, the operator's.
     """
 
-    kind: str
+    model: str
     id: str
     cuid: str
     title: str
@@ -32,19 +36,22 @@ class TakenBack:
 
 
 @dataclass(frozen=True, slots=True)
-class Revived:
-    """A live execution that was stuck: why, and where it stands and goes on."""
+class ResumedExecution:
+    """A live execution that was stranded: the reason, and the labels of its current steps."""
 
     id: str
     cuid: str
     workflow: str
     why: str
-    stands: list[str]
+    current_steps: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class LaterType:
-    """A type that was given later: on hold as the change ``cuid``, made, or why it is neither."""
+    """A later type of workflows. ``outcome`` is ``on_hold``, ``applied`` or ``refused``.
+
+    ``cuid`` is that of the pending change, ``detail`` the reason or what happens next.
+    """
 
     type: str
     workflows: list[str]
@@ -55,22 +62,22 @@ class LaterType:
 
 @dataclass(slots=True)
 class Report:
-    """What came of an import; ``done`` says whether anything may be brought in as it is.
+    """The result of an import. ``done`` is False if undecided rows prevented it.
 
-    ``brought``, ``known`` and ``left_out`` count rows by their kind: those that are in now, that
-    were in before, and that were left out with what is undecided.
+    ``imported``, ``existing`` and ``skipped`` count rows by model: the rows written now, the rows
+    imported before, and the rows left out because they are connected with undecided ones.
     """
 
     done: bool = True
-    brought: dict[str, int] = field(default_factory=dict)
-    known: dict[str, int] = field(default_factory=dict)
-    left_out: dict[str, int] = field(default_factory=dict)
-    taken_back: list[TakenBack] = field(default_factory=list)
-    revived: list[Revived] = field(default_factory=list)
-    later: list[LaterType] = field(default_factory=list)
-    undecided: list[Undecided] = field(default_factory=list)
+    imported: dict[str, int] = field(default_factory=dict)
+    existing: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
+    retyped: list[RetypedRow] = field(default_factory=list)
+    resumed: list[ResumedExecution] = field(default_factory=list)
+    later_types: list[LaterType] = field(default_factory=list)
+    undecided: list[UndecidedRow] = field(default_factory=list)
 
-    def count(self, where: dict[str, int], kind: str, number: int) -> None:
-        """Add so many rows of a kind to one of the three counts."""
+    def count(self, counts: dict[str, int], model: str, number: int) -> None:
+        """Add rows of a model to one of the three counts."""
         if number:
-            where[kind] = where.get(kind, 0) + number
+            counts[model] = counts.get(model, 0) + number

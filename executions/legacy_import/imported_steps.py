@@ -1,7 +1,7 @@
-"""Where what is live stands: its steps are opened by the engine, as of when it came there.
+"""Current steps of imported live executions, opened by the engine and backdated.
 
-What waits, waits on, with the time that it has left. What goes on by itself goes on. What had
-reached outside of the old system, or not, is an incident: whoever knows retries or skips it.
+Waiting steps keep their remaining time. Steps that need no one continue. Steps that call or mail
+other systems become incidents, because the file does not say if that was done.
 """
 
 from __future__ import annotations
@@ -9,41 +9,41 @@ from __future__ import annotations
 from typing import Any
 
 from executions.engine.advance import Advance
-from executions.engine.nodes.assignees import only_user
+from executions.engine.nodes.assignees import single_user
 from executions.engine.run import Run
 from executions.integrity.open_steps import NEEDED
-from executions.legacy_import.import_report import Revived
-from executions.legacy_import.old_rows import OldExecution
-from executions.legacy_import.row_writing import Bringing
+from executions.legacy_import.import_report import ResumedExecution
+from executions.legacy_import.legacy_rows import LegacyExecution
+from executions.legacy_import.row_writer import RowWriter
 from executions.models import Execution, FormDraft, Job, JobKind, Step, StepState
 from workflows.graph import RUN_WORKFLOW
 
 OUTSIDE = (*NEEDED[JobKind.MAIL], *NEEDED[JobKind.CALL])
-BROUGHT_OVER = "brought_over"
+IMPORTED = "imported"
 
 
-def stand(brought: Bringing) -> None:
-    """Open the steps of all that is live, a tree at a time, and tell of what was stuck."""
-    members: dict[str, list[OldExecution]] = {}
-    for pk in brought.executions:
-        old = brought.old.executions[pk]
-        if old.is_live:
-            members.setdefault(brought.old.root(old).id, []).append(old)
+def open_imported_steps(writer: RowWriter) -> None:
+    """Open the current steps of all live executions, and report the stranded ones."""
+    members: dict[str, list[LegacyExecution]] = {}
+    for pk in writer.executions:
+        legacy = writer.legacy.executions[pk]
+        if legacy.is_live:
+            members.setdefault(writer.legacy.root(legacy).id, []).append(legacy)
     for root_id, tree in members.items():
-        root = brought.executions[root_id]
+        root = writer.executions[root_id]
         if root.status == Execution.Status.SCHEDULED:
-            _sleep(root)
+            _schedule(root)
         else:
-            _stand(brought, root, tree)
-    for decided in brought.decided:
-        for pk, why in decided.stuck.items():
-            row = brought.executions[pk]
-            brought.report.revived.append(
-                Revived(pk, row.cuid, row.workflow.title, why, _where(row))
+            _open_tree(writer, root, tree)
+    for inference in writer.inferences:
+        for pk, why in inference.stranded.items():
+            row = writer.executions[pk]
+            writer.report.resumed.append(
+                ResumedExecution(pk, row.cuid, row.workflow.title, why, _step_labels(row))
             )
 
 
-def _sleep(root: Execution) -> None:
+def _schedule(root: Execution) -> None:
     start = next(node for node in root.version.source["nodes"] if node["type"] == "start")
     step = Step(
         execution=root,
@@ -58,70 +58,70 @@ def _sleep(root: Execution) -> None:
     Job.objects.create(step=step, kind=JobKind.TIMER, due_at=root.scheduled_for)
 
 
-def _stand(brought: Bringing, root: Execution, tree: list[OldExecution]) -> None:
-    entity = brought.entities[brought.old.root(tree[0]).entity]
-    advance = Advance(root, entity, now=brought.now)
-    runs: list[tuple[Run, OldExecution]] = []
+def _open_tree(writer: RowWriter, root: Execution, tree: list[LegacyExecution]) -> None:
+    entity = writer.entities[writer.legacy.root(tree[0]).entity]
+    advance = Advance(root, entity, now=writer.now)
+    runs: list[tuple[Run, LegacyExecution]] = []
     drafts: list[tuple[Step, Any]] = []
     ended: list[Execution] = []
-    for old in tree:
-        row = brought.executions[old.id]
-        calling = _calling(brought, row, old)
+    for legacy in tree:
+        row = writer.executions[legacy.id]
+        calling = _calling_steps(writer, row, legacy)
         Step._base_manager.bulk_create(calling)
         ended += [step.child for step in calling if step.child and step.child.ended_at]
-        runs.append((advance.know(row, calling), old))
-    for run, old in runs:
-        for place in old.places:
-            if place.child is None:
-                node = run.manager.node(place.node)
-                visit = advance.stand(run, node, place.since)
-                if place.draft:
-                    drafts.append((visit.step, place.draft))
+        runs.append((advance.add_run(row, calling), legacy))
+    for run, legacy in runs:
+        for current in legacy.current_nodes:
+            if current.child is None:
+                node = run.manager.node(current.node)
+                visit = advance.open_step_at(run, node, current.since)
+                if current.draft:
+                    drafts.append((visit.step, current.draft))
                 if node.type in OUTSIDE:
-                    detail = "It was here when it was brought over; whether this has been done"
-                    visit.incident(BROUGHT_OVER, f"{detail} nobody knows: retry it, or skip it.")
+                    detail = "The older system may have done this already. Retry or skip it."
+                    visit.open_incident(IMPORTED, detail)
                     continue
-                # What has a time has had it since then; what is called now is called now.
-                advance.now = brought.now if node.type == RUN_WORKFLOW else place.since
+                # Times count from when the node was reached, but children start now.
+                advance.now = writer.now if node.type == RUN_WORKFLOW else current.since
                 visit.behaviour.enter(visit)
-                advance.now = brought.now
+                advance.now = writer.now
     for child in ended:
-        advance.tell_caller(child)
+        advance.notify_caller(child)
     advance.finish()
     for step, draft in drafts:
-        _draft(brought, step, draft)
+        _import_draft(writer, step, draft)
 
 
-def _draft(brought: Bringing, step: Step, data: Any) -> None:
-    """Give a draft to the user whom its step asks by name; of others nobody knows the author."""
+def _import_draft(writer: RowWriter, step: Step, data: Any) -> None:
+    """Give a draft to the single assignee. With several assignees its author is unknown."""
     stored = Step.objects.open().filter(cuid=step.cuid).first()
-    user = only_user(step.assignees)
-    report = brought.report
+    user = single_user(step.assignees)
+    report = writer.report
     if stored is None or user is None:
-        report.count(report.left_out, "draft", 1)
+        report.count(report.skipped, "draft", 1)
         return
-    FormDraft.objects.create(step=stored, user=user, data=data, saved_at=brought.now)
-    report.count(report.brought, "draft", 1)
+    FormDraft.objects.create(step=stored, user=user, data=data, saved_at=writer.now)
+    report.count(report.imported, "draft", 1)
 
 
-def _calling(brought: Bringing, row: Execution, old: OldExecution) -> list[Step]:
+def _calling_steps(writer: RowWriter, row: Execution, legacy: LegacyExecution) -> list[Step]:
     nodes = {node["id"]: node for node in row.version.source["nodes"]}
     return [
         Step(
             execution=row,
-            node_id=place.node,
+            node_id=current.node,
             type=RUN_WORKFLOW,
-            label=str(nodes[place.node].get("data", {}).get("label") or place.node)[:200],
+            label=str(nodes[current.node].get("data", {}).get("label") or current.node)[:200],
             state=StepState.OPEN,
-            opened_at=place.since,
-            child=brought.executions[place.child],
+            opened_at=current.since,
+            child=writer.executions[current.child],
         )
-        for place in old.places
-        if place.child is not None
+        for current in legacy.current_nodes
+        if current.child is not None
     ]
 
 
-def _where(root: Execution) -> list[str]:
+def _step_labels(root: Execution) -> list[str]:
     steps = Step.objects.open().filter(execution=root)
     below = Step.objects.open().filter(execution__root=root)
     rows = (steps | below).order_by("pk").select_related("execution__workflow")

@@ -1,11 +1,11 @@
-"""Mending what was changed behind the product's back.
+"""Repair of data that was changed outside Holdfast.
 
-Graphs are mended first, workflows that call each other together; then each tree of executions.
-Each of these groups is a transaction of its own, found again under its locks: an interruption
-leaves what is mended mended, and the next run goes on with the rest.
+First, workflow definitions are repaired: workflows that call each other form a group. Then each
+tree of executions is repaired. A group is one transaction. Its violations are read again under
+its locks, so that an interrupted repair keeps the finished groups and the next run continues.
 
-Locks: roots, their descendants, entities, workflows, versions, each by id, as runners and
-editors take them; a group takes only those that it is about.
+Locks are taken in the order of runners and editors: roots, their descendants, entities,
+workflows, versions, each by id. A group locks only its own rows.
 """
 
 from __future__ import annotations
@@ -20,26 +20,25 @@ from django.db import DatabaseError, transaction
 from executions import integrity
 from executions.integrity import REPAIR, Violation
 from executions.models import Execution, Pin
-from executions.repairs import safeguard_repairs
-from executions.repairs.candidate_repairs import mend_candidates
-from executions.repairs.definition_repairs import World
-from executions.repairs.open_step_repairs import Standing
-from executions.repairs.repair_report import Left, Mended, Report
-from executions.repairs.tree_repairs import Tree
+from executions.repairs import bookkeeping
+from executions.repairs.current_steps import CurrentStepRepair
+from executions.repairs.execution_trees import ExecutionTreeRepair
+from executions.repairs.report import RepairedRecord, Report, UnresolvedViolation
+from executions.repairs.workflow_definitions import DefinitionRepair, repair_candidates
 from workflows.audit.log import record
 from workflows.db import locks
-from workflows.guards.database_errors import as_refusal
+from workflows.guards.database_errors import find_refusal
 from workflows.models import Reference, Version
 
 DB = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a repair was asked for: everything, or these trees and what they stand on.
+class Scope:
+    """The part of the data to repair, and the options of the repair.
 
-    ``accepted``: the cuids of versions that are taken as they are now; ``onto``: the version
-    that the one root is put onto.
+    ``roots`` and ``workflows`` are ids; ``roots`` is None for everything. ``accepted`` has the
+    cuids of versions whose current content is accepted. ``onto`` is the version for the one root.
     """
 
     roots: frozenset[int] | None
@@ -47,21 +46,21 @@ class Asked:
     accepted: frozenset[str]
     onto: Version | None
     dry_run: bool
-    told: Callable[[str], None]
+    on_progress: Callable[[str], None]
 
-    def concerns(self, row: Violation) -> bool:
-        """Whether this is about what was asked for."""
+    def includes(self, row: Violation) -> bool:
+        """Return True if the violation is in scope."""
         if self.roots is None:
             return True
         return row.root in self.roots or bool(self.workflows & set(row.workflows))
 
 
-def _nobody(text: str) -> None:
-    """Nobody is told."""
+def _ignore_progress(text: str) -> None:
+    """Discard the text."""
 
 
-class _TakeBack(Exception):
-    """A dry run has come to its end."""
+class _DryRunRollback(Exception):
+    """Rolls back the transaction of a dry run, and carries its report."""
 
     def __init__(self, report: Report) -> None:
         super().__init__()
@@ -74,44 +73,45 @@ def repair(
     accepted: Iterable[str] = (),
     onto: Version | None = None,
     dry_run: bool = False,
-    told: Callable[[str], None] = _nobody,
+    on_progress: Callable[[str], None] = _ignore_progress,
 ) -> Report:
-    """Mend what was changed behind the product's back, everywhere or for these executions.
+    """Repair all data, or the trees of these executions and the workflows that they use.
 
     Args:
-        accepted: the cuids of versions whose content is unknown, taken as they are now.
-        onto: the version that the one execution named is put onto.
-        dry_run: do all of it on one snapshot, in a transaction that is taken back.
-        told: is told what is being looked at.
+        executions: the executions to repair; everything if empty.
+        accepted: the cuids of versions whose current content is accepted.
+        onto: the version for the one named execution.
+        dry_run: make all repairs on one snapshot, and roll them back.
+        on_progress: is called with a description of each stage.
 
     Returns:
-        What was mended, and what is left with the choice that there is.
+        The repaired records, and the unresolved violations with their remedies.
 
     Raises:
-        locks.Contention: of a dry run, when others keep changing what it would mend.
+        locks.Contention: in a dry run, if others keep changing the same rows.
     """
-    asked = partial(_asked, executions, frozenset(accepted), onto, dry_run, told)
-    return _try(asked) if dry_run else _repair(asked())
+    scope = partial(_scope, executions, frozenset(accepted), onto, dry_run, on_progress)
+    return _repair_on_snapshot(scope) if dry_run else _repair(scope())
 
 
 @locks.retrying
-def _try(asked: Callable[[], Asked]) -> Report:
+def _repair_on_snapshot(scope: Callable[[], Scope]) -> Report:
     try:
         with locks.stable_snapshot(writes=True):
-            raise _TakeBack(_repair(asked()))
-    except _TakeBack as done:
+            raise _DryRunRollback(_repair(scope()))
+    except _DryRunRollback as done:
         return done.report
 
 
-def _asked(
+def _scope(
     executions: Sequence[Execution],
     accepted: frozenset[str],
     onto: Version | None,
     dry_run: bool,
-    told: Callable[[str], None],
-) -> Asked:
+    on_progress: Callable[[str], None],
+) -> Scope:
     if not executions:
-        return Asked(None, frozenset(), accepted, None, dry_run, told)
+        return Scope(None, frozenset(), accepted, None, dry_run, on_progress)
     roots = frozenset(row.root_or_self_id for row in executions)
     members = Execution._base_manager.filter(pk__in=roots) | Execution._base_manager.filter(
         root_id__in=roots
@@ -119,64 +119,67 @@ def _asked(
     pinned = Pin.objects.filter(root__in=roots)
     ran = members.values_list("workflow_id", "version__workflow_id")
     called = pinned.values_list("callee_id", "version__workflow_id")
-    drawn = Reference.objects.filter(version__executions__in=members)
+    references = Reference.objects.filter(version__executions__in=members)
     workflows = {pk for pair in [*ran, *called] for pk in pair if pk is not None}
-    workflows |= set(drawn.values_list("callee_id", flat=True))
-    return Asked(roots, frozenset(workflows), accepted, onto, dry_run, told)
+    workflows |= set(references.values_list("callee_id", flat=True))
+    return Scope(roots, frozenset(workflows), accepted, onto, dry_run, on_progress)
 
 
-def _repair(asked: Asked) -> Report:
+def _repair(scope: Scope) -> Report:
     report = Report()
-    found = _found(asked)
-    if asked.dry_run and not found and asked.onto is None:
-        # Then it writes nothing, and keeps nobody waiting.
+    found = _violations(scope)
+    if scope.dry_run and not found and scope.onto is None:
+        # Nothing to repair: return before any row is locked.
         return report
-    if asked.roots is None:
-        for mend in (
-            safeguard_repairs.close_seals,
-            safeguard_repairs.agree_on_hold,
-            safeguard_repairs.count_the_log,
+    if scope.roots is None:
+        for repair_safeguard in (
+            bookkeeping.restore_write_once,
+            bookkeeping.sync_pending_changes,
+            bookkeeping.restore_audit_counter,
         ):
-            report.add(_group(mend, asked))
-    report.add(_mend_worlds(found, asked))
-    if report.mended:
-        found = _found(asked)
-    report.add(_mend_trees(found, asked))
-    if report.mended:
-        found = _found(asked)
-    known = {row.cuid for row in report.left}
-    report.left += [_left(row) for row in found if row.cuid not in known]
+            report.merge(_run_group(repair_safeguard, scope))
+    report.merge(_repair_definitions(found, scope))
+    if report.repaired:
+        found = _violations(scope)
+    report.merge(_repair_trees(found, scope))
+    if report.repaired:
+        found = _violations(scope)
+    known = {row.cuid for row in report.unresolved}
+    report.unresolved += [_unresolved(row) for row in found if row.cuid not in known]
     return report
 
 
-def _found(asked: Asked) -> list[Violation]:
-    asked.told("Checking the laws")
-    return [row for row in integrity.violations() if asked.concerns(row)]
+def _violations(scope: Scope) -> list[Violation]:
+    scope.on_progress("Checking the invariants")
+    return [row for row in integrity.find_violations() if scope.includes(row)]
 
 
-def _left(row: Violation) -> Left:
-    choice = row.remedy
-    if choice == REPAIR:
-        choice = "Run it again; if it stays, cancel what runs on it, or restore it from a backup."
-    return Left(row.kind, row.cuid, row.detail, choice)
+def _unresolved(row: Violation) -> UnresolvedViolation:
+    remedy = row.remedy
+    if remedy == REPAIR:
+        remedy = (
+            "Run the command again. If the violation remains, cancel the executions that use "
+            "the record, or restore it from a backup."
+        )
+    return UnresolvedViolation(row.model, row.cuid, row.detail, remedy)
 
 
-def _mend_worlds(found: list[Violation], asked: Asked) -> Report:
+def _repair_definitions(found: list[Violation], scope: Scope) -> Report:
     report = Report()
-    for ids in _connected(row.workflows for row in found if row.workflows):
-        asked.told("Mending workflows")
-        report.add(_group(partial(_mend_world, ids, asked), asked))
+    for ids in _connected_workflows(row.workflows for row in found if row.workflows):
+        scope.on_progress("Repairing workflows")
+        report.merge(_run_group(partial(_repair_workflows, ids, scope), scope))
     return report
 
 
-def _connected(groups: Iterable[tuple[int, ...]]) -> list[list[int]]:
-    """The workflows that are named together, or call each other, each in one group."""
-    above: dict[int, int] = {}
+def _connected_workflows(groups: Iterable[tuple[int, ...]]) -> list[list[int]]:
+    """Return groups of the ids of workflows that share a violation or call each other."""
+    parents: dict[int, int] = {}
 
-    def top(pk: int) -> int:
-        above.setdefault(pk, pk)
-        while above[pk] != pk:
-            pk = above[pk]
+    def find(pk: int) -> int:
+        parents.setdefault(pk, pk)
+        while parents[pk] != pk:
+            pk = parents[pk]
         return pk
 
     pairs = [(group[0], other) for group in groups for other in group]
@@ -184,68 +187,70 @@ def _connected(groups: Iterable[tuple[int, ...]]) -> list[list[int]]:
     calls = Reference.objects.filter(version__workflow__in=ids, callee__in=ids)
     pairs += calls.values_list("version__workflow_id", "callee_id").distinct()
     for one, other in pairs:
-        above[top(one)] = top(other)
-    found: dict[int, list[int]] = {}
+        parents[find(one)] = find(other)
+    connected: dict[int, list[int]] = {}
     for pk in sorted(ids):
-        found.setdefault(top(pk), []).append(pk)
-    return list(found.values())
+        connected.setdefault(find(pk), []).append(pk)
+    return list(connected.values())
 
 
-def _mend_trees(found: list[Violation], asked: Asked) -> Report:
+def _repair_trees(found: list[Violation], scope: Scope) -> Report:
     report = Report()
     roots = {row.root for row in found if row.root is not None}
-    if asked.onto is not None and asked.roots is not None:
-        roots |= asked.roots
+    if scope.onto is not None and scope.roots is not None:
+        roots |= scope.roots
     for number, root in enumerate(sorted(roots), 1):
-        asked.told(f"Mending executions, {number} of {len(roots)}")
-        report.add(_group(partial(_mend_tree, root, asked), asked))
+        scope.on_progress(f"Repairing executions, tree {number} of {len(roots)}")
+        report.merge(_run_group(partial(_repair_tree, root, scope), scope))
     return report
 
 
-def _mend_world(ids: list[int], asked: Asked, report: Report) -> None:
-    World(ids, report, asked.accepted).mend()
-    mend_candidates(ids, report)
+def _repair_workflows(ids: list[int], scope: Scope, report: Report) -> None:
+    DefinitionRepair(ids, report, scope.accepted).run()
+    repair_candidates(ids, report)
 
 
-def _mend_tree(root_id: int, asked: Asked, report: Report) -> None:
-    tree = Tree(root_id, report, asked.onto)
-    tree.mend()
+def _repair_tree(root_id: int, scope: Scope, report: Report) -> None:
+    tree = ExecutionTreeRepair(root_id, report, scope.onto)
+    tree.run()
     if tree.root is None:
         return
-    Standing(tree.root, report).mend()
-    if report.mended:
-        # Whoever has read the tree without a lock sees by its root that it has changed.
+    CurrentStepRepair(tree.root, report).run()
+    if report.repaired:
+        # Services that read the tree without a lock detect the change by this column.
         locks.outdate(Execution._base_manager.filter(pk=root_id), "updated_at")
 
 
-def _group(work: Callable[[Report], Any], asked: Asked) -> Report:
-    """One group in a transaction of its own; what refuses it leaves it as it was."""
+def _run_group(work: Callable[[Report], Any], scope: Scope) -> Report:
+    """Run one group in its own transaction, which is rolled back if the database rejects it."""
 
     @locks.retrying
-    def grouped() -> Report:
+    def run() -> Report:
         report = Report()
         with transaction.atomic():
             locks.limit_wait(DB)
             work(report)
-            if not asked.dry_run:
+            if not scope.dry_run:
                 record(report.attempts, using=DB)
         return report
 
     try:
-        return grouped()
+        return run()
     except locks.Contention as busy:
-        if asked.dry_run:
-            # Others have changed it since the snapshot was taken.
+        if scope.dry_run:
+            # Others changed the rows after the snapshot was taken.
             raise
-        return Report(left=[Left("group", "", str(busy), "Run it again.")])
+        return _failed_group(str(busy), "Run the command again.")
     except DatabaseError as error:
-        refusal = as_refusal(error)
+        refusal = find_refusal(error)
         if refusal is None:
             raise
-        sentence = f"The database refuses what would mend it: {refusal.message}"
-        return Report(
-            left=[Left("group", "", sentence, "Mend first what else is told of, or cancel it.")]
-        )
+        detail = f"The database rejects the repair: {refusal.message}"
+        return _failed_group(detail, "Resolve the other violations first, or cancel the execution.")
 
 
-__all__ = ["Left", "Mended", "Report", "repair"]
+def _failed_group(detail: str, remedy: str) -> Report:
+    return Report(unresolved=[UnresolvedViolation("group", "", detail, remedy)])
+
+
+__all__ = ["RepairedRecord", "Report", "UnresolvedViolation", "repair"]

@@ -1,4 +1,4 @@
-"""The sample of an older system, and what tests change in it."""
+"""The sample file of an older system, and helpers to change and import it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from executions.legacy_import.old_rows import Old
+from executions.legacy_import.legacy_rows import LegacyData
 from executions.models import Entity, Execution, Job, Pin, Step
 from tests.factories import user_in
 from tests.workflows.api.clients import Client
 from workflows.models import AuditEntry, FindingType, PendingChange, Reference, Version, Workflow
 
 SAMPLE = Path(__file__).parents[1] / "data" / "legacy.json"
-_OLD = Old("grc")
+_LEGACY = LegacyData("grc")
 
 
 def sample() -> dict[str, Any]:
-    """A copy of the sample to change."""
+    """Return a copy of the sample that a test can change."""
     found: dict[str, Any] = deepcopy(json.loads(SAMPLE.read_text()))
     return found
 
 
 def row(data: dict[str, Any], table: str, old_id: int | str) -> dict[str, Any]:
-    """A row of the file, to change."""
+    """Return a row of the file that a test can change."""
     found: dict[str, Any] = next(row for row in data[table] if row["id"] == old_id)
     return found
 
 
 def with_endless_loop(source: dict[str, Any]) -> None:
-    """Put a fork that leads into itself before the end of a graph."""
+    """Insert a fork that leads to itself before the end of a graph."""
     source["nodes"].append({"id": "loop", "type": "parallel"})
     last = next(edge for edge in source["edges"] if edge["target"] == "end")
     last["target"] = "loop"
@@ -39,27 +39,29 @@ def with_endless_loop(source: dict[str, Any]) -> None:
 
 
 def execution(old_id: int) -> Execution:
-    """What an execution of the sample has become."""
-    return Execution.objects.get(cuid=_OLD.cuid("execution", str(old_id)))
+    """Return the imported execution."""
+    return Execution.objects.get(cuid=_LEGACY.cuid("execution", str(old_id)))
 
 
 def workflow(old_id: int) -> Workflow:
-    """What a workflow of the sample has become."""
-    found: Workflow = Workflow.objects.get(cuid=_OLD.workflow_cuid(str(old_id)))
+    """Return the imported workflow."""
+    found: Workflow = Workflow.objects.get(cuid=_LEGACY.workflow_cuid(str(old_id)))
     return found
 
 
 def copies(data: dict[str, Any], number: int) -> dict[str, Any]:
-    """The file with all of it, but for the types, so many times."""
+    """Return the file with copies of all rows except the types."""
     tables = ("inventory_models", "findings", "workflows", "versions", "executions")
     names = {"id", "workflow", "finding", "inventory_model", "child", "parent"}
 
     def renamed(value: Any, tail: str, key: str = "") -> Any:
         if isinstance(value, dict):
-            # A node keeps its id.
-            kept = {"id"} if "position" in value or "data" in value or "type" in value else set()
+            # The ids of nodes are not changed.
+            unchanged = (
+                {"id"} if "position" in value or "data" in value or "type" in value else set()
+            )
             return {
-                name: item if name in kept else renamed(item, tail, name)
+                name: item if name in unchanged else renamed(item, tail, name)
                 for name, item in value.items()
             }
         if isinstance(value, list):
@@ -76,15 +78,15 @@ Importing = Callable[..., dict[str, Any]]
 TABLES = (FindingType, Workflow, Version, Reference, Entity, Execution, Pin, Step, Job)
 
 
-def rows() -> list[int]:
-    """How many rows there are of everything that an import writes."""
+def row_counts() -> list[int]:
+    """Return the numbers of rows of all models that an import writes."""
     return [model.objects.count() for model in (*TABLES, PendingChange, AuditEntry)]
 
 
-def come_in(importing: Importing) -> dict[str, Any]:
-    told = importing(sample())
-    assert told["error"] == ""
-    return told
+def import_sample(importing: Importing) -> dict[str, Any]:
+    result = importing(sample())
+    assert result["error"] == ""
+    return result
 
 
 def client(role: str) -> Client:
@@ -102,23 +104,23 @@ ANSWERS = {
 }
 
 
-def carry_to_the_end(old_id: int) -> dict[str, Any]:
-    """Do through the API whatever an execution and what it has called wait for."""
+def complete(old_id: int) -> dict[str, Any]:
+    """Complete an execution and its children through the API. Return the execution as JSON."""
     participant, operator = client("participant"), client("operator")
     cuid = execution(old_id).cuid
     for _ in range(10):
-        shown: dict[str, Any] = operator.get(f"executions/{cuid}/").json()
-        if not shown["open_steps"]:
+        data: dict[str, Any] = operator.get(f"executions/{cuid}/").json()
+        if not data["open_steps"]:
             break
-        (step,) = shown["open_steps"]
-        below = execution(old_id).children.live().first()
-        at = cuid if below is None else below.cuid
-        if below is not None:
+        (step,) = data["open_steps"]
+        child = execution(old_id).children.live().first()
+        at = cuid if child is None else child.cuid
+        if child is not None:
             (step,) = operator.get(f"executions/{at}/").json()["open_steps"]
         if step["type"] == "user_action":
-            data = {"node": step["node"], "data": ANSWERS[step["node"]]}
-            response = participant.post(f"executions/{at}/submit/", data)
+            body = {"node": step["node"], "data": ANSWERS[step["node"]]}
+            response = participant.post(f"executions/{at}/submit/", body)
         else:
             response = operator.post(f"executions/{at}/wake/", {"node": step["node"]})
         assert response.status_code == 200, response.json()
-    return shown
+    return data

@@ -1,4 +1,4 @@
-"""``manage.py check_integrity``: do the laws hold?"""
+"""``manage.py check_integrity``: check the invariants."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ LISTED = 200
 
 
 class Command(ExampleCommand):
-    """Check the laws in one stable snapshot; every violation is named with its cuid."""
+    """Check the invariants on one snapshot of the database, and print each violation."""
 
     help = (
-        "Check that every law of Holdfast holds; exit 1 when one does not. Each violation is "
-        "told with the command that mends it, or the choice that there is."
+        "Check the invariants. Each violation names the record, and the command or decision that "
+        "repairs it. Exits with 1 if there are violations."
     )
     examples = """\
-  manage.py check_integrity                   names what does not hold; exit 1 if there is any
-  manage.py check_integrity --all             however many
+  manage.py check_integrity                   check, and list the first violations
+  manage.py check_integrity --all             list all violations
   manage.py check_integrity --json | jq '.violations[].cuid'
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--all", action="store_true", help=f"list more than {LISTED} violations too"
+            "--all", action="store_true", help=f"list more than {LISTED} violations"
         )
-        parser.add_argument("--json", action="store_true", help="print all of them as JSON")
+        parser.add_argument("--json", action="store_true", help="print all violations as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         console = Console(stderr=True)
         found: list[integrity.Violation] = []
         with integrity.stable_snapshot():
-            laws = track(
-                integrity.LAWS,
-                description="Checking the laws",
+            checks = track(
+                integrity.INVARIANTS,
+                description="Checking the invariants",
                 console=console,
                 transient=True,
                 disable=not sys.stderr.isatty(),
             )
-            for law in laws:
-                found += law()
+            for check in checks:
+                found += check()
         if options["json"]:
-            data = {"violations": [row.told() for row in found], "total": len(found)}
+            data = {"violations": [row.as_data() for row in found], "total": len(found)}
             self.stdout.write(json.dumps(data, indent=2, ensure_ascii=False))
         else:
-            self._tell(found, None if options["all"] else LISTED)
+            self._write(found, None if options["all"] else LISTED)
         if found:
             raise CommandError(f"{count(len(found), 'violation')} found.")
         if not options["json"]:
-            self.stdout.write("Every law holds.")
+            self.stdout.write("All invariants hold.")
 
-    def _tell(self, found: list[integrity.Violation], limit: int | None) -> None:
+    def _write(self, found: list[integrity.Violation], limit: int | None) -> None:
         for row in found[:limit]:
-            self.stdout.write(f"{row.law}  {row.kind} {row.cuid}: {row.detail}")
-            self.stdout.write(f"    what helps: {row.remedy}")
+            self.stdout.write(f"{row.invariant}  {row.model} {row.cuid}: {row.detail}")
+            self.stdout.write(f"    What you can do: {row.remedy}")
         if limit is not None and len(found) > limit:
             self.stdout.write(f"… and {len(found) - limit} more (--all lists them).")

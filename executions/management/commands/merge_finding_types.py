@@ -1,4 +1,4 @@
-"""``manage.py merge_finding_types``: two finding types become one."""
+"""``manage.py merge_finding_types``: merge one finding type into another."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from executions.services.merging import merge_finding_types
 from workflows.db.locks import Contention
 from workflows.guards import count
 from workflows.management.command import ExampleCommand
-from workflows.management.lookup import finding_type_named, user_named
-from workflows.management.progress import at_work
-from workflows.management.refusal_output import refusal_data, refusal_lines
+from workflows.management.lookup import find_finding_type, find_user
+from workflows.management.progress import show_progress
+from workflows.management.refusal_output import format_refusal, serialize_refusal
 from workflows.refusals import Refusal
 
 
 class Command(ExampleCommand):
-    """Move all that is of one finding type to another, and delete the one: all or nothing."""
+    """Move everything from one finding type to another, and delete the first: all or nothing."""
 
     help = (
         "Move the workflows, findings and versions of one finding type to another, and delete "
-        "the one. A refusal names what stands in the way and what helps; exit 1."
+        "the first type. A refusal lists the blockers and what you can do. Exits with 1 if refused."
     )
     examples = """\
   manage.py merge_finding_types "Policy Exceptions" "Policy Exception" --dry-run
@@ -32,42 +32,46 @@ class Command(ExampleCommand):
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("source", metavar="FROM", help="cuid or name of the type that goes")
-        parser.add_argument("target", metavar="INTO", help="cuid or name of the type that stays")
-        parser.add_argument("--why", default="", help="kept with the versions and in the audit log")
-        parser.add_argument("--by", metavar="USERNAME", help="the user who merges them")
-        parser.add_argument("--dry-run", action="store_true", help="only say what would be")
-        parser.add_argument("--json", action="store_true", help="print what came of it as JSON")
+        parser.add_argument("source", metavar="FROM", help="cuid or name of the type to delete")
+        parser.add_argument("target", metavar="INTO", help="cuid or name of the type to keep")
+        parser.add_argument(
+            "--why", default="", help="reason, stored with the versions and in the audit log"
+        )
+        parser.add_argument("--by", metavar="USERNAME", help="the user who makes the change")
+        parser.add_argument("--dry-run", action="store_true", help="only report")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        source = finding_type_named(options["source"])
-        target = finding_type_named(options["target"])
+        source = find_finding_type(options["source"])
+        target = find_finding_type(options["target"])
         dry_run = options["dry_run"]
-        told: dict[str, Any] = {"dry_run": dry_run, "from": source.cuid, "into": target.cuid}
+        result: dict[str, Any] = {"dry_run": dry_run, "from": source.cuid, "into": target.cuid}
         names = f"“{source}” ({source.cuid})", f"“{target}” ({target.cuid})"
         try:
-            with at_work(f"Merging {names[0]}"):
+            with show_progress(f"Merging {names[0]}"):
                 merged = merge_finding_types(
                     source,
                     target,
-                    by=user_named(options["by"]),
+                    by=find_user(options["by"]),
                     why=options["why"],
                     dry_run=dry_run,
                 )
         except Refusal as refusal:
             if options["json"]:
-                told["refused"] = refusal_data(refusal)
-                self.stdout.write(json.dumps(told, indent=2, ensure_ascii=False))
+                result["refused"] = serialize_refusal(refusal)
+                self.stdout.write(json.dumps(result, indent=2, ensure_ascii=False))
                 raise CommandError(str(refusal.message)) from None
-            raise CommandError("\n".join(refusal_lines(refusal))) from None
+            raise CommandError("\n".join(format_refusal(refusal))) from None
         except Contention as busy:
             raise CommandError(str(busy)) from None
         except KeyboardInterrupt:
-            raise CommandError("Interrupted. Nothing has been merged.") from None
+            raise CommandError("Interrupted. Nothing was changed.") from None
         if options["json"]:
-            self.stdout.write(json.dumps({**told, **asdict(merged)}, indent=2, ensure_ascii=False))
+            self.stdout.write(
+                json.dumps({**result, **asdict(merged)}, indent=2, ensure_ascii=False)
+            )
             return
-        what = ", ".join(
+        moved = ", ".join(
             count(number, noun)
             for number, noun in (
                 (merged.workflows, "workflow"),
@@ -75,5 +79,5 @@ class Command(ExampleCommand):
                 (merged.versions, "version"),
             )
         )
-        verbs = ("would move", "would be") if dry_run else ("moved", "is")
-        self.stdout.write(f"{what} {verbs[0]} to {names[1]}; {names[0]} {verbs[1]} deleted.")
+        verbs = ("would move", "would be") if dry_run else ("moved", "was")
+        self.stdout.write(f"{moved} {verbs[0]} to {names[1]}; {names[0]} {verbs[1]} deleted.")

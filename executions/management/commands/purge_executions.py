@@ -1,4 +1,4 @@
-"""``manage.py purge_executions``: what has ended long ago is taken away."""
+"""``manage.py purge_executions``: delete executions that ended long ago."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from executions.services.purging import BATCH, Purged, purge
 from workflows.db.locks import Contention, stable_snapshot
 from workflows.guards import count
 from workflows.management.command import ExampleCommand
-from workflows.management.progress import at_work
-from workflows.values.durations import Duration, from_words, parse
+from workflows.management.progress import show_progress
+from workflows.values.durations import Duration, parse, parse_words
 
 
 class Command(ExampleCommand):
-    """Delete trees of executions that have ended, in batches."""
+    """Delete trees of ended executions, in batches."""
 
     help = (
-        "Delete executions that ended long ago, with all that they have started, their steps and "
-        "pins. What is live is never touched. It may run while executions start and go on, and "
-        "may be interrupted and run again."
+        "Delete trees of executions that ended long ago, with their steps, pins and votes. Live "
+        "executions are never deleted. Executions can start and continue meanwhile. You can "
+        "interrupt the command and run it again."
     )
     examples = """\
   manage.py purge_executions --older-than 90d --dry-run
@@ -39,10 +39,10 @@ class Command(ExampleCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--older-than",
-            type=_length,
+            type=_parse_length,
             required=True,
             metavar="LENGTH",
-            help="how long ago it has to have ended: 90d, 12w, 36h, P3M, '1 year'",
+            help="minimum time since the end: 90d, 12w, 36h, P3M, '1 year'",
         )
         parser.add_argument(
             "--keep-last", action="store_true", help="keep the last execution of each entity"
@@ -50,20 +50,20 @@ class Command(ExampleCommand):
         parser.add_argument(
             "--versions",
             action="store_true",
-            help="then delete superseded versions that no execution and no pin has",
+            help="then delete superseded versions without executions and pins",
         )
         parser.add_argument(
             "--batch",
-            type=_number,
+            type=_parse_batch,
             default=BATCH,
-            help=f"trees in one transaction ({BATCH}); fewer keep others waiting less",
+            help=f"trees per transaction ({BATCH}); smaller batches hold locks for a shorter time",
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say what would go")
-        parser.add_argument("--json", action="store_true", help="print what has gone as JSON")
+        parser.add_argument("--dry-run", action="store_true", help="only report")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         done = Purged()
-        verb = "would go" if options["dry_run"] else "deleted"
+        verb = "would be deleted" if options["dry_run"] else "deleted"
         batches = purge(
             options["older_than"].before(timezone.now()),
             done=done,
@@ -76,21 +76,21 @@ class Command(ExampleCommand):
             with stable_snapshot() if options["dry_run"] else nullcontext():
                 self._follow(batches, verb)
         except KeyboardInterrupt:
-            self._tell(done, verb, options)
+            self._write_result(done, verb, options)
             raise CommandError(
-                "Interrupted. What is deleted stays deleted; run it again for the rest."
+                "Interrupted. Finished batches are deleted. Run the command again for the rest."
             ) from None
         except Contention as busy:
-            self._tell(done, verb, options)
-            raise CommandError(f"{busy} Run it again for the rest.") from None
-        self._tell(done, verb, options)
+            self._write_result(done, verb, options)
+            raise CommandError(f"{busy} Run the command again for the rest.") from None
+        self._write_result(done, verb, options)
 
     def _follow(self, batches: Iterator[Purged], verb: str) -> None:
-        with at_work("Looking for what has ended") as told:
+        with show_progress("Searching for ended executions") as on_progress:
             for done in batches:
-                told(f"{count(done.trees, 'tree')} {verb}")
+                on_progress(f"{count(done.trees, 'tree')} {verb}")
 
-    def _tell(self, done: Purged, verb: str, options: dict[str, Any]) -> None:
+    def _write_result(self, done: Purged, verb: str, options: dict[str, Any]) -> None:
         if options["json"]:
             data = {"dry_run": options["dry_run"], **asdict(done)}
             self.stdout.write(json.dumps(data, indent=2, ensure_ascii=False))
@@ -100,22 +100,22 @@ class Command(ExampleCommand):
         self.stdout.write(f"{count(done.trees, 'tree')} {verb}{tail}.")
         if options["versions"]:
             self.stdout.write(f"{count(done.versions, 'version')} {verb}.")
-        for why, kept in done.kept.items():
+        for reason, kept in done.kept.items():
             more = kept.number - len(kept.cuids)
-            shown = ", ".join(kept.cuids) + (f" … and {more} more" if more else "")
-            self.stdout.write(f"Kept, {why}: {kept.number} ({shown}).")
+            cuids = ", ".join(kept.cuids) + (f" … and {more} more" if more else "")
+            self.stdout.write(f"Kept because {reason}: {kept.number} ({cuids}).")
 
 
-def _length(text: str) -> Duration:
+def _parse_length(text: str) -> Duration:
     short = re.fullmatch(r"([0-9]+)([hdw])", text)
-    spelled = f"P{'T' * (short[2] == 'h')}{text.upper()}" if short else from_words(text)
+    spelled = f"P{'T' * (short[2] == 'h')}{text.upper()}" if short else parse_words(text)
     found = parse(spelled) if re.match("P.*[0-9]", spelled) else None
     if found is None:
-        raise ArgumentTypeError("a length such as 90d, 12w, 36h, P3M or '1 year'")
+        raise ArgumentTypeError("Use a duration such as 90d, 12w, 36h, P3M or '1 year'.")
     return found
 
 
-def _number(text: str) -> int:
+def _parse_batch(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= 100_000:
-        raise ArgumentTypeError("a number from 1 to 100000")
+        raise ArgumentTypeError("Use a number from 1 to 100000.")
     return int(text)

@@ -1,4 +1,4 @@
-"""``manage.py repair_executions``: what was changed behind the product's back is mended."""
+"""``manage.py repair_executions``: repair data that was changed outside Holdfast."""
 
 from __future__ import annotations
 
@@ -14,104 +14,109 @@ from executions.repairs import Report, repair
 from workflows.db.locks import Contention
 from workflows.guards import count
 from workflows.management.command import ExampleCommand
-from workflows.management.lookup import by_cuid
-from workflows.management.progress import at_work
+from workflows.management.lookup import find_by_cuid
+from workflows.management.progress import show_progress
 from workflows.models import Version
 
 LISTED = 200
 
 
 class Command(ExampleCommand):
-    """Mend what check_integrity finds; each group is a transaction of its own."""
+    """Repair the violations that check_integrity finds. Each group is one transaction."""
 
     help = (
-        "Mend executions whose world no longer agrees with what they began with: contents and "
-        "contexts of versions, types of workflows and entities, references, pins, open steps, "
-        "jobs. What cannot be mended is named, with the choice that there is; exit 1 then. It may "
-        "run while executions start and go on, and may be interrupted and run again."
+        "Repair the violations that check_integrity finds: contents and contexts of versions, "
+        "types of workflows and entities, references, pins, open steps, jobs. Lists violations "
+        "that need a decision, and then exits with 1. Executions can start and continue "
+        "meanwhile. You can interrupt the command and run it again."
     )
     examples = """\
-  manage.py repair_executions --dry-run       what would be done; nothing is written
-  manage.py repair_executions                 everything that check_integrity finds
-  manage.py repair_executions EXECUTION_CUID  one tree, and the workflows that it stands on
+  manage.py repair_executions --dry-run       report the repairs without making them
+  manage.py repair_executions                 repair all violations
+  manage.py repair_executions EXECUTION_CUID  repair one tree and the workflows it uses
   manage.py repair_executions EXECUTION_CUID --onto VERSION_CUID
   manage.py repair_executions --accept VERSION_CUID --json
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "executions", nargs="*", metavar="EXECUTION", help="cuid; everything where none is"
+            "executions",
+            nargs="*",
+            metavar="EXECUTION",
+            help="cuids of executions; all if none is given",
         )
         parser.add_argument(
             "--accept",
             action="append",
             default=[],
             metavar="VERSION",
-            help="take this version as it is now, where nobody knows any more what it was",
+            help="accept this version as it is now, if its original content is lost",
         )
         parser.add_argument(
             "--onto",
             metavar="VERSION",
-            help="the version that the one execution named began with, where nothing proves it",
+            help="the version that the one named execution started with, if the data does not "
+            "show it",
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+        parser.add_argument("--dry-run", action="store_true", help="only report")
         parser.add_argument("--all", action="store_true", help=f"list more than {LISTED} lines")
-        parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        executions = [by_cuid(Execution, cuid) for cuid in options["executions"]]
-        accepted = [by_cuid(Version, cuid).cuid for cuid in options["accept"]]
-        onto = by_cuid(Version, options["onto"]) if options["onto"] else None
+        executions = [find_by_cuid(Execution, cuid) for cuid in options["executions"]]
+        accepted = [find_by_cuid(Version, cuid).cuid for cuid in options["accept"]]
+        onto = find_by_cuid(Version, options["onto"]) if options["onto"] else None
         if onto is not None and len(executions) != 1:
-            raise CommandError("--onto is for one execution: name it.")
+            raise CommandError("--onto needs exactly one EXECUTION.")
         if onto is not None and executions[0].root_id is not None:
             raise CommandError(
-                f"Execution {executions[0].cuid} was called by another, and runs what its root "
-                f"has pinned: name {executions[0].root.cuid}."
+                f"Execution {executions[0].cuid} is a child and runs the version that its root "
+                f"has pinned. Name the root instead: {executions[0].root.cuid}."
             )
         try:
-            with at_work("Checking the laws") as told:
+            with show_progress("Checking the invariants") as on_progress:
                 report = repair(
                     executions,
                     accepted=accepted,
                     onto=onto,
                     dry_run=options["dry_run"],
-                    told=told,
+                    on_progress=on_progress,
                 )
         except KeyboardInterrupt:
             raise CommandError(
-                "Interrupted. Nothing was written."
+                "Interrupted. Nothing was changed."
                 if options["dry_run"]
-                else "Interrupted. What was mended until then stays mended; run it again for the "
-                "rest."
+                else "Interrupted. Finished repairs are kept. Run the command again for the rest."
             ) from None
         except Contention as busy:
-            raise CommandError(f"{busy} Nothing was written; run it again.") from None
+            raise CommandError(f"{busy} Nothing was changed. Run the command again.") from None
         if options["json"]:
             data = {
                 "dry_run": options["dry_run"],
-                "mended": [asdict(row) for row in report.mended],
-                "left": [asdict(row) for row in report.left],
+                "repaired": [asdict(row) for row in report.repaired],
+                "unresolved": [asdict(row) for row in report.unresolved],
             }
             self.stdout.write(json.dumps(data, indent=2, ensure_ascii=False))
         else:
-            self._tell(report, None if options["all"] else LISTED, dry_run=options["dry_run"])
-        if report.left:
-            raise CommandError(f"{count(len(report.left), 'violation')} could not be mended.")
+            limit = None if options["all"] else LISTED
+            self._write_report(report, limit, dry_run=options["dry_run"])
+        if report.unresolved:
+            violations = count(len(report.unresolved), "violation")
+            raise CommandError(f"{violations} could not be repaired.")
 
-    def _tell(self, report: Report, limit: int | None, *, dry_run: bool) -> None:
-        prefix = "would be mended" if dry_run else "mended"
-        lines = [f"{prefix}: {row.kind} {row.cuid}: {row.detail}" for row in report.mended]
-        self._tell_lines(lines, limit)
+    def _write_report(self, report: Report, limit: int | None, *, dry_run: bool) -> None:
+        prefix = "would be repaired" if dry_run else "repaired"
+        lines = [f"{prefix}: {row.model} {row.cuid}: {row.detail}" for row in report.repaired]
+        self._write_lines(lines, limit)
         lines = [
-            f"left: {row.kind} {row.cuid}: {row.detail}\n    what helps: {row.choice}"
-            for row in report.left
+            f"not repaired: {row.model} {row.cuid}: {row.detail}\n    What you can do: {row.remedy}"
+            for row in report.unresolved
         ]
-        self._tell_lines(lines, limit)
-        if not report.mended and not report.left:
-            self.stdout.write("Nothing is to be mended.")
+        self._write_lines(lines, limit)
+        if not report.repaired and not report.unresolved:
+            self.stdout.write("Nothing to repair.")
 
-    def _tell_lines(self, lines: list[str], limit: int | None) -> None:
+    def _write_lines(self, lines: list[str], limit: int | None) -> None:
         for line in lines[:limit]:
             self.stdout.write(line)
         if limit is not None and len(lines) > limit:

@@ -1,4 +1,4 @@
-"""``manage.py run_due``: one round over what is due."""
+"""``manage.py run_due``: run the background work that is due."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from workflows.models import PendingChange
 
 
 class Command(ExampleCommand):
-    """Serve what is due once, and end: for cron, or after a process was killed."""
+    """Run the due background work once, for example from cron."""
 
     help = (
-        "Serve once what is due: starts, timers, deadlines, mail, calls, webhooks, drained changes"
-        " on hold."
+        "Run the background work that is due now, and exit: starts, timers, deadlines, mail, "
+        "calls, webhooks and pending changes."
     )
     examples = """\
   manage.py run_due
   manage.py run_due --dry-run --json
 """
     interrupted = (
-        "Interrupted. What was done stays done; a job that was claimed is due again when its lease "
-        "has run out."
+        "Interrupted. Finished work is kept. A claimed job is due again when its lease has expired."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only say what is due")
-        parser.add_argument("--json", action="store_true", help="print what was served as JSON")
+        parser.add_argument("--dry-run", action="store_true", help="only list what is due")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         served = run_due(dry_run=options["dry_run"])
@@ -45,7 +44,7 @@ class Command(ExampleCommand):
 
 
 def served_data(served: Served) -> dict[str, Any]:
-    """What was served, as data."""
+    """Return the result of a round as JSON data."""
     return {
         "starts": served.starts,
         "jobs": served.jobs,
@@ -57,19 +56,19 @@ def served_data(served: Served) -> dict[str, Any]:
 
 
 def served_lines(served: Served, *, dry_run: bool = False) -> list[str]:
-    """What was served, a line each."""
+    """Return the result of a round as lines of text."""
     lines = []
     if served.starts:
         noun = "triggered start" if served.starts == 1 else "triggered starts"
-        lines.append(f"{'Due' if dry_run else 'Served'}: {served.starts} {noun}.")
+        lines.append(f"{'Due' if dry_run else 'Done'}: {served.starts} {noun}.")
     if served.jobs:
         noun = "job" if served.jobs == 1 else "jobs"
-        lines.append(f"{'Due' if dry_run else 'Served'}: {served.jobs} {noun}.")
+        lines.append(f"{'Due' if dry_run else 'Done'}: {served.jobs} {noun}.")
     for row in served.pending_changes:
         if dry_run:
             lines.append(f"Due: {row} ({row.cuid}).")
         elif row.state == PendingChange.State.APPLIED:
-            lines.append(f"Made: {row} ({row.cuid}).")
+            lines.append(f"Applied: {row} ({row.cuid}).")
         else:
-            lines.append(f"Could not be made: {row} ({row.cuid}): {row.reason} [{row.code}]")
+            lines.append(f"Not applied: {row} ({row.cuid}): {row.reason} [{row.code}]")
     return lines

@@ -1,4 +1,4 @@
-"""What the tests of commands share."""
+"""Fixtures of the tests of commands."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.executions.legacy import Importing
 
 @pytest.fixture
 def importing(tmp_path: Path) -> Importing:
-    """Import a file with this in it; what the command prints as data, and its error."""
+    """Import data or text as a file. Return the JSON output, with the error as ``error``."""
 
-    def imported(data: Any, *arguments: str) -> dict[str, Any]:
+    def import_file(data: Any, *arguments: str) -> dict[str, Any]:
         file = tmp_path / "old.json"
         file.write_text(data if isinstance(data, str) else json.dumps(data))
         out = StringIO()
@@ -28,4 +28,4 @@ def importing(tmp_path: Path) -> Importing:
             error = str(refused)
         return {**json.loads(out.getvalue() or "{}"), "error": error}
 
-    return imported
+    return import_file

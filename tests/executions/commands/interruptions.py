@@ -1,4 +1,4 @@
-"""Commands in a process of their own, interrupted or killed in the middle of a transaction."""
+"""Helpers that run a command in a process, and interrupt or kill it during a transaction."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ OPEN = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
 def run_until(
     number: int, nth: int, beginning: str, *command: str, directory: Path
 ) -> tuple[int, str]:
-    """Send the command a signal after the nth statement with this beginning.
+    """Run a command, and send it a signal after the n-th statement with this beginning.
 
-    Return the exit code and the text on stderr. The database holds what the process left.
+    Return the exit code and the text on stderr. The database has what the process committed.
     """
     with _shared_database(directory) as url:
         done = subprocess.run(
@@ -46,9 +46,9 @@ def run_until(
     return done.returncode, done.stderr
 
 
-def violations() -> set[tuple[str, str, str]]:
-    """Return what is wrong with the database now."""
-    return {(row.law, row.cuid, row.detail) for row in integrity.violations()}
+def current_violations() -> set[tuple[str, str, str]]:
+    """Return the violations of invariants in the database."""
+    return {(row.invariant, row.cuid, row.detail) for row in integrity.find_violations()}
 
 
 @contextmanager
@@ -57,14 +57,14 @@ def _shared_database(directory: Path) -> Iterator[str]:
     url = address_for_processes(directory)
     if connection.vendor == "postgresql":
         yield f"{url}?application_name={NAME}"
-        _wait_until_the_server_has_noticed()
+        _wait_for_rollback()
         return
     yield url
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as copy:
         copy.backup(connection.connection)
 
 
-def _wait_until_the_server_has_noticed() -> None:
+def _wait_for_rollback() -> None:
     """Wait until PostgreSQL has rolled back what a killed process left open."""
     end = time.monotonic() + 60
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""``manage.py check_integrity``: every kind of damage is named."""
+"""``manage.py check_integrity``: every kind of damage is found."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from executions.integrity import violations
+from executions.integrity import find_violations
 from executions.management.commands import check_integrity
 from executions.models import Pin
 from tests.conftest import Scenario
 from tests.databases import address_for_processes
-from tests.executions.damage import CHOSEN, MENDABLE, World, change, unguarded
-from tests.factories import WorkflowFactory, call, drawn
+from tests.executions.damage import REPAIRABLE, UNREPAIRABLE, DamageTarget, change, unguarded
+from tests.factories import WorkflowFactory, call, save_line
 from tests.test_query_counts import statements
 from workflows.db import write_once
 from workflows.models import Unsealed
@@ -30,33 +30,33 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def world(scenario: Scenario) -> World:
-    return World(scenario)
+def target(scenario: Scenario) -> DamageTarget:
+    return DamageTarget(scenario)
 
 
-@pytest.mark.parametrize("name", [*MENDABLE, *CHOSEN])
-def test_every_kind_of_damage_is_named_by_its_law_and_cuid_with_what_helps(
-    world: World, name: str
-) -> None:
-    assert violations() == []
-    law, damage = {**MENDABLE, **CHOSEN}[name]
+@pytest.mark.parametrize("name", [*REPAIRABLE, *UNREPAIRABLE])
+def test_check_finds_damage_with_invariant_cuid_and_remedy(target: DamageTarget, name: str) -> None:
+    assert find_violations() == []
+    invariant, damage = {**REPAIRABLE, **UNREPAIRABLE}[name]
     with unguarded():
-        cuid = damage(world)
-    found = violations()
-    assert (law, cuid) in [(row.law, row.cuid) for row in found]
+        cuid = damage(target)
+    found = find_violations()
+    assert (invariant, cuid) in [(row.invariant, row.cuid) for row in found]
     assert all(row.remedy for row in found)
     with pytest.raises(CommandError, match="found"):
         call_command("check_integrity", stdout=StringIO())
 
 
-def test_check_finds_live_root_that_has_a_parent(world: World) -> None:
+def test_check_finds_live_root_that_has_a_parent(target: DamageTarget) -> None:
     with unguarded():
-        change(world.child, root=None)
-    found = [(row.cuid, row.detail) for row in violations()]
-    assert (world.child.cuid, "It was called by another, but is the root of a tree.") in found
+        change(target.child, root=None)
+    found = [(row.cuid, row.detail) for row in find_violations()]
+    assert (target.child.cuid, "It has a parent, but no root.") in found
 
 
-def test_a_long_list_is_cut_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_truncates_long_list_and_counts_the_rest(
+    target: DamageTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(5):
         Unsealed.objects.create(table_name="workflows_version", row_id=number, why="forgotten")
     monkeypatch.setattr(check_integrity, "LISTED", 3)
@@ -68,25 +68,25 @@ def test_a_long_list_is_cut_and_says_so(world: World, monkeypatch: pytest.Monkey
         return out.getvalue().splitlines()
 
     assert lines()[-1] == "… and 2 more (--all lists them)."
-    assert lines()[1] == "    what helps: manage.py repair_executions"
+    assert lines()[1] == "    What you can do: manage.py repair_executions"
     assert len(lines(all=True)) == 10
 
 
-def test_a_seal_that_is_missing_is_named(world: World) -> None:
+def test_check_finds_missing_write_once_trigger(target: DamageTarget) -> None:
     write_once.remove(connection)
     try:
-        assert "executions_execution_final" in [row.cuid for row in violations()]
+        assert "executions_execution_final" in [row.cuid for row in find_violations()]
     finally:
         write_once.install(connection)
 
 
-def test_a_sound_database_passes_and_says_so(world: World) -> None:
+def test_check_passes_for_undamaged_database(target: DamageTarget) -> None:
     out = StringIO()
     call_command("check_integrity", stdout=out)
-    assert out.getvalue().strip() == "Every law holds."
+    assert out.getvalue().strip() == "All invariants hold."
 
 
-def test_json_lists_the_violations(world: World) -> None:
+def test_check_lists_violations_as_json(target: DamageTarget) -> None:
     out = StringIO()
     call_command("check_integrity", json=True, stdout=out)
     assert json.loads(out.getvalue()) == {"violations": [], "total": 0}
@@ -94,35 +94,36 @@ def test_json_lists_the_violations(world: World) -> None:
     out = StringIO()
     with pytest.raises(CommandError, match="1 violation found"):
         call_command("check_integrity", json=True, stdout=out)
-    told = json.loads(out.getvalue())
-    assert (told["total"], told["violations"][0]["law"]) == (1, "seal")
+    data = json.loads(out.getvalue())
+    assert (data["total"], data["violations"][0]["invariant"]) == (1, "write_once")
     assert Pin.objects.exists()
 
 
-def test_it_keeps_no_writer_waiting_and_takes_a_constant_number_of_queries(
-    world: World, django_assert_max_num_queries: Any
+def test_check_takes_no_locks_and_constant_number_of_queries(
+    target: DamageTarget, django_assert_max_num_queries: Any
 ) -> None:
     with CaptureQueriesContext(connection) as captured:
-        assert violations() == []
+        assert find_violations() == []
     for _ in range(10):
-        world.scenario.start()
-        drawn(
-            WorkflowFactory(entity_name_type=world.scenario.limitation), call(world.scenario.callee)
+        target.scenario.start()
+        save_line(
+            WorkflowFactory(entity_name_type=target.scenario.limitation),
+            call(target.scenario.callee),
         )
     with django_assert_max_num_queries(len(captured)):
-        assert violations() == []
+        assert find_violations() == []
 
 
 def test_check_of_empty_database_takes_at_most_23_statements() -> None:
-    assert statements(violations) <= 23
+    assert statements(find_violations) <= 23
 
 
-def test_check_of_sound_database_takes_at_most_28_statements(world: World) -> None:
-    assert statements(violations) <= 28
+def test_check_of_undamaged_database_takes_at_most_28_statements(target: DamageTarget) -> None:
+    assert statements(find_violations) <= 28
 
 
-def test_it_is_the_first_to_connect(tmp_path: Any) -> None:
+def test_check_opens_its_own_connection_when_run_as_process(tmp_path: Any) -> None:
     environment = {**os.environ, "DEBUG": "1", "DATABASE_URL": address_for_processes(tmp_path)}
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
     checked = subprocess.run([*manage, "check_integrity"], env=environment, capture_output=True)
-    assert (checked.returncode, checked.stdout) == (0, b"Every law holds.\n"), checked.stderr
+    assert (checked.returncode, checked.stdout) == (0, b"All invariants hold.\n"), checked.stderr

@@ -1,4 +1,4 @@
-"""``manage.py import_legacy``: what was stuck goes on, and nothing comes in by halves."""
+"""``manage.py import_legacy``: stranded executions continue, and an import is all or nothing."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pytest
 from django.core.management import call_command
 
 from executions import services as running
-from executions.integrity import violations
+from executions.integrity import find_violations
 from executions.models import Execution, Finding, FormDraft, Job
 from tests.executions.legacy import (
     SAMPLE,
     Importing,
-    carry_to_the_end,
     client,
-    come_in,
+    complete,
     execution,
+    import_sample,
     row,
-    rows,
+    row_counts,
     sample,
     with_endless_loop,
     workflow,
@@ -27,13 +27,13 @@ from tests.executions.legacy import (
 from tests.factories import FindingTypeFactory, UserFactory
 from workflows.models import AuditEntry, FindingType, PendingChange, Version, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
-def test_all_of_the_sample_comes_in_and_every_law_holds(importing: Importing) -> None:
-    told = come_in(importing)
-    assert violations() == []
-    assert told["brought"] == {
+def test_import_of_sample_writes_all_rows_and_keeps_invariants(importing: Importing) -> None:
+    result = import_sample(importing)
+    assert find_violations() == []
+    assert result["imported"] == {
         "finding type": 3,
         "record type": 1,
         "workflow": 6,
@@ -43,7 +43,7 @@ def test_all_of_the_sample_comes_in_and_every_law_holds(importing: Importing) ->
         "execution": 12,
         "step": 7,
     }
-    assert told["undecided"] == [] and told["left_out"] == {"draft": 1}
+    assert result["undecided"] == [] and result["skipped"] == {"draft": 1}
     assert {row.status for row in map(execution, (101, 102, 103, 104, 105, 111))} == {"waiting"}
     assert execution(108).status == "scheduled"
     assert (execution(110).status, execution(110).message) == ("cancelled", "A mistake.")
@@ -52,27 +52,27 @@ def test_all_of_the_sample_comes_in_and_every_law_holds(importing: Importing) ->
     assert execution(111).version.created_at.isoformat() == "2026-01-05T08:00:00+00:00"
 
 
-def test_draft_comes_in_for_the_only_user_that_its_step_asks(importing: Importing) -> None:
+def test_draft_is_imported_for_single_assignee(importing: Importing) -> None:
     data = sample()
     ada = UserFactory(username="ada")
     review = next(node for node in row(data, "versions", 41)["source"]["nodes"] if "data" in node)
     review["data"]["assignees"] = {"users": ["ada"]}
-    told = importing(data)
-    assert told["brought"]["draft"] == 1 and "draft" not in told["left_out"]
+    result = importing(data)
+    assert result["imported"]["draft"] == 1 and "draft" not in result["skipped"]
     draft = FormDraft.objects.get()
     assert (draft.user, draft.data) == (ada, {"note": "half a sen"})
     assert draft.step == execution(101).steps.open().get()
 
 
-def test_the_workflows_of_what_was_stuck_take_back_their_type(importing: Importing) -> None:
-    told = come_in(importing)
-    taken = {(row["kind"], row["id"], row["type"], row["later"]) for row in told["taken_back"]}
+def test_workflows_of_stranded_executions_get_first_type_back(importing: Importing) -> None:
+    result = import_sample(importing)
+    taken = {(row["model"], row["id"], row["type"], row["later"]) for row in result["retyped"]}
     assert taken == {
         ("workflow", "4", "Model Limitation", "Policy Exception"),
         ("workflow", "6", "Overlay", "Policy Exception"),
     }
     assert str(workflow(4).entity_name_type) == "Model Limitation"
-    assert {row["id"] for row in told["revived"]} == {"101", "102", "103", "104"}
+    assert {row["id"] for row in result["resumed"]} == {"101", "102", "103", "104"}
     for version in Version.objects.filter(workflow__in=[workflow(4), workflow(6)]):
         assert version.context_key == version.workflow.context_key
         version.validate_source()
@@ -81,35 +81,35 @@ def test_the_workflows_of_what_was_stuck_take_back_their_type(importing: Importi
 @pytest.mark.parametrize(
     ("ending", "group"), [((101, 102, 112), (3, 4)), ((103, 104), (5, 6))], ids=["caller", "callee"]
 )
-def test_what_was_stuck_ends_through_the_api_and_then_the_later_type_comes(
+def test_later_type_is_applied_when_stranded_executions_have_completed(
     importing: Importing, ending: tuple[int, ...], group: tuple[int, ...]
 ) -> None:
-    told = come_in(importing)
+    result = import_sample(importing)
     titles = sorted(workflow(pk).title for pk in group)
-    (later,) = [row for row in told["later"] if row["workflows"] == titles]
+    (later,) = [row for row in result["later_types"] if row["workflows"] == titles]
     assert (later["type"], later["outcome"]) == ("Policy Exception", "on_hold")
     for pk in ending:
         assert PendingChange.objects.get(cuid=later["cuid"]).state == "waiting"
-        shown = carry_to_the_end(pk)
+        shown = complete(pk)
         assert shown["status"] == "completed"
     assert PendingChange.objects.get(cuid=later["cuid"]).state == "applied"
     for pk in group:
         assert str(workflow(pk).entity_name_type) == "Policy Exception"
-    assert violations() == []
+    assert find_violations() == []
 
 
-def test_every_live_execution_can_be_carried_to_its_end(importing: Importing) -> None:
-    come_in(importing)
+def test_every_live_execution_can_be_completed(importing: Importing) -> None:
+    import_sample(importing)
     for pk in (101, 102, 103, 104, 108, 109, 111, 112):
-        assert carry_to_the_end(pk)["status"] == "completed", pk
+        assert complete(pk)["status"] == "completed", pk
     assert not Execution.objects.live().exists()
     assert not Job.objects.exists()
     finding = Finding.objects.get(pk=execution(111).entity_id)
     assert finding.fields == {"statement": "all is well"}
 
 
-def test_what_runs_is_what_ran_there(importing: Importing) -> None:
-    """A version saved after a root began is not what it calls."""
+def test_execution_keeps_version_and_pins(importing: Importing) -> None:
+    """A version saved after the start of a root is not pinned."""
     data = sample()
     later = {**row(data, "versions", 31), "id": 32, "number": 2}
     data["versions"].append({**later, "created_at": "2026-06-01T08:00:00Z"})
@@ -120,8 +120,8 @@ def test_what_runs_is_what_ran_there(importing: Importing) -> None:
     assert execution(102).children.get().version == pinned
 
 
-def test_times_are_those_of_the_old_system(importing: Importing) -> None:
-    come_in(importing)
+def test_times_are_kept(importing: Importing) -> None:
+    import_sample(importing)
     nap = execution(109).steps.open().get()
     assert nap.due_at is not None and nap.due_at.isoformat() == "2026-05-31T08:00:00+00:00"
     assert Job.objects.get(step=nap).due_at == nap.due_at
@@ -130,9 +130,9 @@ def test_times_are_those_of_the_old_system(importing: Importing) -> None:
     assert start.type == "start" and start.due_at == execution(108).scheduled_for
 
 
-def test_who_did_it_is_kept_where_the_user_is_known(importing: Importing) -> None:
+def test_users_are_kept_when_they_exist(importing: Importing) -> None:
     ada = UserFactory(username="ada")
-    come_in(importing)
+    import_sample(importing)
     assert execution(101).started_by == ada
     steps = execution(106).steps.order_by("pk")
     assert [step.closed_by for step in steps] == [ada, None]
@@ -140,41 +140,40 @@ def test_who_did_it_is_kept_where_the_user_is_known(importing: Importing) -> Non
     assert steps[1].child == execution(107)
 
 
-def test_a_dry_run_tells_the_same_and_does_nothing(importing: Importing) -> None:
-    before = rows()
+def test_dry_run_reports_the_same_and_writes_nothing(importing: Importing) -> None:
+    before = row_counts()
     planned = importing(sample(), "--dry-run")
-    assert rows() == before
-    done = come_in(importing)
-    assert rows() != before
-    for told in (planned, done):
-        told.pop("dry_run")
-        for later in told["later"]:
+    assert row_counts() == before
+    done = import_sample(importing)
+    assert row_counts() != before
+    for result in (planned, done):
+        result.pop("dry_run")
+        for later in result["later_types"]:
             later.pop("cuid")
     assert planned == done
 
 
-def test_a_second_run_finds_it_there(importing: Importing) -> None:
-    come_in(importing)
-    before = rows()
-    told = come_in(importing)
-    assert rows() == before
-    assert told["brought"] == {}
-    assert told["known"] == {"workflow": 6, "entity": 8, "execution": 12}
+def test_second_import_changes_nothing(importing: Importing) -> None:
+    import_sample(importing)
+    before = row_counts()
+    result = import_sample(importing)
+    assert row_counts() == before
+    assert result["imported"] == {}
+    assert result["existing"] == {"workflow": 6, "entity": 8, "execution": 12}
     out = StringIO()
     call_command("import_legacy", str(SAMPLE), stdout=out)
-    assert (
-        out.getvalue() == "in already: 6 workflows, 8 entities, 12 executions. Nothing is done.\n"
-    )
+    counts = "6 workflows, 8 entities, 12 executions"
+    assert out.getvalue() == f"already imported: {counts}. Nothing was changed.\n"
 
 
-def test_types_that_are_here_already_are_taken(importing: Importing) -> None:
+def test_existing_types_are_matched_by_name(importing: Importing) -> None:
     own = FindingTypeFactory(name="Model Limitation")
-    come_in(importing)
+    import_sample(importing)
     assert workflow(3).entity_name_type == own
     assert FindingType.objects.filter(name="Model Limitation").count() == 1
 
 
-def test_ids_that_are_cuids_stay(importing: Importing) -> None:
+def test_cuids_are_kept_as_ids(importing: Importing) -> None:
     data = sample()
     cuid = "cmnnax6gd002m73i5xjmwdn9q"
     row(data, "workflows", 9)["id"] = cuid
@@ -185,43 +184,43 @@ def test_ids_that_are_cuids_stay(importing: Importing) -> None:
     assert Workflow.objects.get(cuid=cuid).title == "Quarterly attestation"
 
 
-# What proves what
+# Inference of types
 
 
-def test_two_findings_of_different_types_decide_nothing_until_somebody_does(
+def test_findings_of_two_types_need_a_decision(
     importing: Importing,
 ) -> None:
     data = sample()
     row(data, "findings", "F-4")["finding_type"] = 1
-    before = rows()
-    told = importing(data)
-    assert told["error"] == "1 row undecided; nothing is brought in."
-    (undecided,) = told["undecided"]
-    assert undecided["kind"] == "workflow" and "--context 5=TYPE" in undecided["choice"]
+    before = row_counts()
+    result = importing(data)
+    assert result["error"] == "1 row undecided. Nothing was imported."
+    (undecided,) = result["undecided"]
+    assert undecided["model"] == "workflow" and "--context 5=TYPE" in undecided["remedy"]
     assert "finding F-3, which has “Overlay”" in undecided["detail"]
-    assert rows() == before
-    told = importing(data, "--context", "5=Overlay")
-    assert told["error"] == ""
-    taken = [row for row in told["taken_back"] if row["kind"] == "finding"]
+    assert row_counts() == before
+    result = importing(data, "--context", "5=Overlay")
+    assert result["error"] == ""
+    taken = [row for row in result["retyped"] if row["model"] == "finding"]
     assert [(row["id"], row["type"], row["later"]) for row in taken] == [
         ("F-4", "Overlay", "Model Limitation")
     ]
-    assert carry_to_the_end(104)["status"] == "completed"
+    assert complete(104)["status"] == "completed"
 
 
-def test_the_choice_may_stand_in_the_file(importing: Importing) -> None:
+def test_decision_can_be_in_the_file(importing: Importing) -> None:
     data = sample()
     row(data, "findings", "F-4")["finding_type"] = 1
     assert importing({**data, "contexts": {"6": 3}})["error"] == ""
     assert str(workflow(6).entity_name_type) == "Overlay"
 
 
-def test_the_undecided_can_be_left_out_whole(importing: Importing) -> None:
+def test_undecided_component_is_skipped_with_option(importing: Importing) -> None:
     data = sample()
     row(data, "findings", "F-4")["finding_type"] = 1
-    told = importing(data, "--leave-out-undecided")
-    assert told["error"] == "1 row undecided; the rest is brought in."
-    assert told["left_out"] == {"workflow": 2, "entity": 2, "execution": 3, "draft": 1}
+    result = importing(data, "--leave-out-undecided")
+    assert result["error"] == "1 row undecided. The other rows were imported."
+    assert result["skipped"] == {"workflow": 2, "entity": 2, "execution": 3, "draft": 1}
     assert sorted(Workflow.objects.values_list("title", flat=True)) == [
         "Model Limitation Artifact Workflow 1",
         "Model registration",
@@ -229,90 +228,90 @@ def test_the_undecided_can_be_left_out_whole(importing: Importing) -> None:
         "Quarterly attestation",
     ]
     assert not Finding.objects.filter(title__startswith="Overlay").exists()
-    assert violations() == []
-    # Once it is decided, the same file brings in what was left out.
-    told = importing(data, "--context", "5=3")
-    assert told["error"] == "" and told["known"]["workflow"] == 4
-    assert told["brought"]["workflow"] == 2
-    assert carry_to_the_end(103)["status"] == "completed"
+    assert find_violations() == []
+    # After a decision, the same file imports the skipped rows.
+    result = importing(data, "--context", "5=3")
+    assert result["error"] == "" and result["existing"]["workflow"] == 4
+    assert result["imported"]["workflow"] == 2
+    assert complete(103)["status"] == "completed"
 
 
-def test_the_type_of_a_finding_that_was_changed_is_what_it_was(importing: Importing) -> None:
+def test_finding_gets_type_before_its_change(importing: Importing) -> None:
     data = sample()
     finding = row(data, "findings", "F-4")
     finding |= {"finding_type": 1, "type_changes": [{"at": "2026-05-09T08:00:00Z", "from": 3}]}
-    told = importing(data)
-    assert told["error"] == ""
-    assert [row["id"] for row in told["taken_back"] if row["kind"] == "finding"] == ["F-4"]
+    result = importing(data)
+    assert result["error"] == ""
+    assert [row["id"] for row in result["retyped"] if row["model"] == "finding"] == ["F-4"]
 
 
-def test_a_history_that_says_otherwise_than_a_finding_decides_nothing(
+def test_history_that_contradicts_finding_needs_a_decision(
     importing: Importing,
 ) -> None:
     data = sample()
     row(data, "workflows", 4)["type_changes"] = [{"at": "2026-05-05T12:00:00Z", "from": 3}]
-    told = importing(data)
-    (undecided,) = told["undecided"]
-    assert "workflow 4 had “Overlay” when execution 101 began" in undecided["detail"]
+    result = importing(data)
+    (undecided,) = result["undecided"]
+    assert "workflow 4 had “Overlay” when execution 101 started" in undecided["detail"]
 
 
-def test_the_story_of_the_report_whose_finding_has_the_later_type(importing: Importing) -> None:
+def test_finding_with_later_type_needs_a_decision(importing: Importing) -> None:
     data = sample()
     row(data, "findings", "F-1")["finding_type"] = 2
     (undecided,) = importing(data)["undecided"]
     assert "finding F-1, which has “Policy Exception”" in undecided["detail"]
-    told = importing(data, "--context", "4=Model Limitation")
-    assert told["error"] == ""
-    assert {(row["kind"], row["id"]) for row in told["taken_back"]} >= {("finding", "F-1")}
-    assert carry_to_the_end(101)["status"] == "completed"
+    result = importing(data, "--context", "4=Model Limitation")
+    assert result["error"] == ""
+    assert {(row["model"], row["id"]) for row in result["retyped"]} >= {("finding", "F-1")}
+    assert complete(101)["status"] == "completed"
 
 
-def test_calls_across_types_where_nothing_runs_are_undecided(importing: Importing) -> None:
+def test_call_across_types_needs_a_decision_without_live_executions(importing: Importing) -> None:
     data = sample()
     live = {103, 104, 105}
     data["executions"] = [one for one in data["executions"] if one["id"] not in live]
-    told = importing(data)
-    (undecided,) = told["undecided"]
+    result = importing(data)
+    (undecided,) = result["undecided"]
     assert undecided["id"] == "5"
-    told = importing(data, "--context", "6=Policy Exception")
-    assert told["error"] == ""
+    result = importing(data, "--context", "6=Policy Exception")
+    assert result["error"] == ""
     assert str(workflow(5).entity_name_type) == "Policy Exception"
-    assert not [row for row in told["later"] if "Overlay intake" in row["workflows"]]
+    assert not [row for row in result["later_types"] if "Overlay intake" in row["workflows"]]
 
 
-def test_two_later_types_of_one_group_are_not_put_on_hold(importing: Importing) -> None:
+def test_two_later_types_of_one_group_are_refused(importing: Importing) -> None:
     data = sample()
     row(data, "workflows", 5)["entity_name_type"] = 1
-    told = importing(data)
-    assert told["error"] == ""
+    result = importing(data)
+    assert result["error"] == ""
     outcomes = [
         (row["type"], row["outcome"])
-        for row in told["later"]
+        for row in result["later_types"]
         if "Overlay check" in row["workflows"]
     ]
-    assert outcomes == [("Model Limitation", "not_made"), ("Policy Exception", "not_made")]
+    assert outcomes == [("Model Limitation", "refused"), ("Policy Exception", "refused")]
     assert PendingChange.objects.count() == 1
-    assert carry_to_the_end(104)["status"] == "completed"
+    assert complete(104)["status"] == "completed"
 
 
-def test_a_later_type_that_nothing_live_stands_in_the_way_of_is_taken(
+def test_later_type_is_held_for_callee_alone_when_latest_caller_does_not_call_it(
     importing: Importing,
 ) -> None:
-    """Its latest version calls nothing any more; what runs is of the one before."""
+    """The latest version of the caller has no call; the live execution runs the previous one."""
     data = sample()
     latest = {**row(data, "versions", 91), "id": 52, "workflow": 5, "number": 2}
     data["versions"].append({**latest, "created_at": "2026-05-07T08:00:00Z"})
-    told = importing(data)
-    assert told["error"] == ""
-    (later,) = [row for row in told["later"] if "Overlay check" in row["workflows"]]
+    result = importing(data)
+    assert result["error"] == ""
+    (later,) = [row for row in result["later_types"] if "Overlay check" in row["workflows"]]
     assert later["workflows"] == ["Overlay check"] and later["outcome"] == "on_hold"
 
 
-# Where what is live stands
+# Current steps
 
 
-def branches(data: dict[str, Any]) -> None:
-    """Two branches that meet at a join: one has a form, the other a mail."""
+def add_branches(data: dict[str, Any]) -> None:
+    """Give workflow 9 two branches, a form and a mail, that meet at a join."""
     row(data, "versions", 91)["source"] = {
         "nodes": [
             {"id": "start", "type": "start"},
@@ -341,9 +340,9 @@ def branches(data: dict[str, Any]) -> None:
     }
 
 
-def test_a_branch_that_waits_at_a_join_waits_on(importing: Importing) -> None:
+def test_branch_at_join_waits_for_other_branch(importing: Importing) -> None:
     data = sample()
-    branches(data)
+    add_branches(data)
     row(data, "executions", 111)["current_nodes"] = [{"node": "join"}, {"node": "attest"}]
     assert importing(data)["error"] == ""
     assert execution(111).steps.open().count() == 2
@@ -351,7 +350,7 @@ def test_a_branch_that_waits_at_a_join_waits_on(importing: Importing) -> None:
     assert execution(111).status == "completed"
 
 
-def test_old_version_with_an_endless_loop_comes_in_when_it_is_not_the_latest(
+def test_version_with_endless_loop_is_imported(
     importing: Importing,
 ) -> None:
     data = sample()
@@ -360,21 +359,21 @@ def test_old_version_with_an_endless_loop_comes_in_when_it_is_not_the_latest(
     assert execution(111).status == "waiting"
 
 
-def test_branches_at_a_join_are_released_when_all_stand_there(importing: Importing) -> None:
+def test_join_is_released_when_all_branches_have_reached_it(importing: Importing) -> None:
     data = sample()
-    branches(data)
+    add_branches(data)
     row(data, "executions", 111)["current_nodes"] = [{"node": "join"}, {"node": "join"}]
     assert importing(data)["error"] == ""
     assert execution(111).status == "completed"
 
 
-def test_what_may_have_reached_outside_is_an_incident(importing: Importing) -> None:
+def test_mail_step_becomes_incident(importing: Importing) -> None:
     data = sample()
-    branches(data)
+    add_branches(data)
     row(data, "executions", 111)["current_nodes"] = [{"node": "mail"}, {"node": "attest"}]
     assert importing(data)["error"] == ""
     step = execution(111).steps.get(node_id="mail")
-    assert step.state == "incident" and step.incident["code"] == "brought_over"
+    assert step.state == "incident" and step.incident["code"] == "imported"
     assert not Job.objects.filter(step=step).exists()
     sent = {"node": "mail", "why": "It was sent before."}
     response = client("operator").post(f"executions/{execution(111).cuid}/skip/", sent)
@@ -383,7 +382,7 @@ def test_what_may_have_reached_outside_is_an_incident(importing: Importing) -> N
     assert execution(111).status == "completed"
 
 
-def test_a_child_that_has_ended_without_its_caller_being_told_is_told_now(
+def test_caller_continues_when_its_child_has_ended(
     importing: Importing,
 ) -> None:
     data = sample()
@@ -392,16 +391,16 @@ def test_a_child_that_has_ended_without_its_caller_being_told_is_told_now(
     assert execution(104).status == "completed"
 
 
-def test_the_log_tells_of_what_was_brought_over(importing: Importing) -> None:
-    come_in(importing)
+def test_import_writes_audit_entries(importing: Importing) -> None:
+    import_sample(importing)
     entry = AuditEntry.objects.get(kind="workflow", cuid=workflow(4).cuid, action="created")
     assert entry.after["entity_name_type"] == workflow(4).entity_name_type.cuid
-    assert entry.why == "Brought over by import_legacy." and entry.face == "command"
+    assert entry.why == "Imported by import_legacy." and entry.face == "command"
     assert AuditEntry.objects.filter(kind="execution", cuid=execution(101).cuid).count() == 1
 
 
-def test_the_example_of_the_layout_is_one(importing: Importing) -> None:
-    page = (SAMPLE.parents[2] / "docs" / "legacy-import.md").read_text()
+def test_example_in_docs_can_be_imported(importing: Importing) -> None:
+    page = (SAMPLE.parents[2] / "docs" / "reference" / "legacy-file.md").read_text()
     example = page.split("```json\n")[1].split("```")[0]
-    told = importing(example)
-    assert told["error"] == "" and [row["id"] for row in told["revived"]] == ["101"]
+    result = importing(example)
+    assert result["error"] == "" and [row["id"] for row in result["resumed"]] == ["101"]

@@ -1,4 +1,4 @@
-"""What ``manage.py import_legacy`` refuses, where in the file it stands, and what it leaves out."""
+"""``manage.py import_legacy``: invalid files and undecided rows, with their place in the file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from executions import services as running
 from executions.models import Execution
 from tests.executions.legacy import (
     Importing,
-    carry_to_the_end,
+    complete,
     row,
-    rows,
+    row_counts,
     sample,
     with_endless_loop,
 )
 from tests.factories import FindingTypeFactory
 from workflows.models import Workflow
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 
 def broken_graph(data: dict[str, Any]) -> None:
@@ -72,33 +72,33 @@ UNDECIDED: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
     (broken_graph, "/versions/2/source/nodes/1/type", "unknown type 'telepathy'"),
     (no_end, "/versions/2/source/nodes", "no end and no fail"),
     (endless, "/versions/2/source/nodes/4", "part of a loop that never ends"),
-    (nowhere, "/executions/2/current_nodes", "does not tell where it stands"),
-    (elsewhere, "/executions/2/current_nodes/0/node", "'gone', which its version has not"),
-    (orphan, "/executions/4/parent", "which called it, has ended"),
-    (uncalled, "/executions/4/parent", "does not stand where it calls it"),
+    (nowhere, "/executions/2/current_nodes", "has no current nodes"),
+    (elsewhere, "/executions/2/current_nodes/0/node", "'gone' is not in its version"),
+    (orphan, "/executions/4/parent", "its parent"),
+    (uncalled, "/executions/4/parent", "No current node of execution"),
     (wrong_child, "/executions/3/current_nodes/0/child", "does not call workflow 6"),
-    (unscheduled, "/executions/2/scheduled_for", "not for when"),
+    (unscheduled, "/executions/2/scheduled_for", "has no time"),
     (cycle, "/workflows/2", "calls itself"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("spoil", "pointer", "detail"), UNDECIDED, ids=[case[0].__name__ for case in UNDECIDED]
+    ("change", "pointer", "detail"), UNDECIDED, ids=[case[0].__name__ for case in UNDECIDED]
 )
-def test_what_could_not_run_here_is_told_with_its_place_and_left_out_whole(
-    importing: Importing, spoil: Callable[[dict[str, Any]], None], pointer: str, detail: str
+def test_undecided_row_has_pointer_and_its_component_can_be_skipped(
+    importing: Importing, change: Callable[[dict[str, Any]], None], pointer: str, detail: str
 ) -> None:
     data = sample()
-    spoil(data)
-    before = rows()
-    told = importing(data)
-    assert "nothing is brought in" in told["error"]
-    assert any(row["pointer"] == pointer and detail in row["detail"] for row in told["undecided"])
-    assert all(row["choice"] for row in told["undecided"])
-    assert rows() == before
-    told = importing(data, "--leave-out-undecided")
-    assert told["brought"]["workflow"] == 4
-    assert carry_to_the_end(101)["status"] == "completed"
+    change(data)
+    before = row_counts()
+    result = importing(data)
+    assert "Nothing was imported" in result["error"]
+    assert any(row["pointer"] == pointer and detail in row["detail"] for row in result["undecided"])
+    assert all(row["remedy"] for row in result["undecided"])
+    assert row_counts() == before
+    result = importing(data, "--leave-out-undecided")
+    assert result["imported"]["workflow"] == 4
+    assert complete(101)["status"] == "completed"
 
 
 def unknown_key(data: dict[str, Any]) -> None:
@@ -161,55 +161,55 @@ MALFORMED: list[tuple[Callable[[dict[str, Any]], None], str]] = [
 
 
 @pytest.mark.parametrize(
-    ("spoil", "pointer"), MALFORMED, ids=[case[0].__name__ for case in MALFORMED]
+    ("change", "pointer"), MALFORMED, ids=[case[0].__name__ for case in MALFORMED]
 )
-def test_a_file_that_is_not_in_the_layout_is_refused_with_the_place(
-    importing: Importing, spoil: Callable[[dict[str, Any]], None], pointer: str
+def test_invalid_file_is_refused_with_pointer(
+    importing: Importing, change: Callable[[dict[str, Any]], None], pointer: str
 ) -> None:
     data = sample()
-    spoil(data)
-    before = rows()
-    # Whatever is asked to be left out: what is wrong with the file is wrong with all of it.
-    told = importing(data, "--leave-out-undecided")
-    assert "not in the layout" in told["error"] and f"{pointer}: " in told["error"]
-    assert pointer in [row["pointer"] for row in told["malformed"]]
-    assert rows() == before
+    change(data)
+    before = row_counts()
+    # The option does not apply to an invalid file.
+    result = importing(data, "--leave-out-undecided")
+    assert "does not have the format" in result["error"] and f"{pointer}: " in result["error"]
+    assert pointer in [row["pointer"] for row in result["problems"]]
+    assert row_counts() == before
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"holdfast_legacy": 1}', "[" * 100_000])
-def test_what_is_no_such_file_is_told_in_a_sentence(importing: Importing, text: str) -> None:
+def test_file_of_other_content_is_refused(importing: Importing, text: str) -> None:
     assert importing(text)["error"]
     assert not Workflow.objects.exists()
 
 
-def test_wrong_arguments(importing: Importing) -> None:
+def test_import_fails_for_wrong_arguments(importing: Importing) -> None:
     with pytest.raises(CommandError, match=r"no\.json: No such file"):
         call_command("import_legacy", "no.json")
     for wrong in ("5", "=3", "5="):
-        assert "e.g. 4=" in importing(sample(), "--context", wrong)["error"]
+        assert "for example 4=" in importing(sample(), "--context", wrong)["error"]
     assert "77=1: No workflow" in importing(sample(), "--context", "77=1")["error"]
-    assert "No type of the file" in importing(sample(), "--context", "4=77")["error"]
+    assert "No type in the file" in importing(sample(), "--context", "4=77")["error"]
     assert "No user has the name" in importing(sample(), "--by", "nobody")["error"]
     assert not Workflow.objects.exists()
 
 
-def test_a_trigger_that_is_taken_refuses_all_of_it(importing: Importing) -> None:
-    kind = FindingTypeFactory(name="Policy Exception")
-    Workflow.objects.create(title="first", entity_name_type=kind, trigger="created")
+def test_import_is_refused_when_trigger_is_taken(importing: Importing) -> None:
+    finding_type = FindingTypeFactory(name="Policy Exception")
+    Workflow.objects.create(title="first", entity_name_type=finding_type, trigger="created")
     data = sample()
     row(data, "workflows", 9)["trigger"] = "created"
-    told = importing(data)
-    assert told["refused"]["code"] == "trigger_taken"
+    result = importing(data)
+    assert result["refused"]["code"] == "trigger_taken"
     assert Workflow.objects.count() == 1
     row(data, "workflows", 9)["state"] = "retired"
     row(data, "workflows", 9)["trigger"] = "manual"
     assert importing(data)["error"] == ""
 
 
-def test_no_workflow_is_started_by_what_is_brought_over(importing: Importing) -> None:
+def test_import_starts_no_workflow(importing: Importing) -> None:
     data = sample()
     row(data, "workflows", 9)["trigger"] = "created"
     assert importing(data)["error"] == ""
-    assert Execution.objects.count() == 13  # the child that 102 has called at last
+    assert Execution.objects.count() == 13  # 102 starts its child
     running.serve_due_starts()
     assert Execution.objects.count() == 13

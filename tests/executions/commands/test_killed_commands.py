@@ -1,4 +1,4 @@
-"""Repair and purge end early: the invariants hold, and the next run does the rest."""
+"""Interrupted repairs and purges: the invariants hold, and the next run does the rest."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from executions import services as running
 from executions.models import Execution, Pin, Step
 from tests.commands import run
 from tests.conftest import Scenario
-from tests.executions.commands.interruptions import SIGNALS, run_until, violations
+from tests.executions.commands.interruptions import SIGNALS, current_violations, run_until
 from tests.executions.damage import change, unguarded
-from tests.factories import WorkflowFactory, drawn, form
+from tests.factories import WorkflowFactory, form, save_line
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,36 +21,36 @@ TREES = 5
 
 
 @SIGNALS
-def test_repair_keeps_committed_repairs_when_its_process_ends_early(
+def test_repair_keeps_finished_groups_when_process_ends(
     scenario: Scenario, tmp_path: Path, number: int
 ) -> None:
     roots = [scenario.start() for _ in range(TREES)]
     idle = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(idle, form())
+    save_line(idle, form())
     with unguarded():
         for root in roots:
             root.pins.all()._raw_delete("default")
         change(idle, entity_name_type=scenario.exception)
-    before = violations()
+    before = current_violations()
     assert len(before) >= TREES
 
     code, err = run_until(
         number, 3, 'INSERT INTO "executions_pin"', "repair_executions", directory=tmp_path
     )
 
-    assert violations() < before
-    assert Pin.objects.count() == 2, "the third was not committed"
+    assert current_violations() < before
+    assert Pin.objects.count() == 2, "the third group is rolled back"
     if number == signal.SIGINT:
-        assert code == 1 and "run it again" in err
+        assert code == 1 and "Run the command again" in err
     else:
         assert code == -signal.SIGKILL
     run("repair_executions")
-    assert violations() == set()
+    assert current_violations() == set()
     assert Pin.objects.count() == TREES
 
 
 @SIGNALS
-def test_purge_leaves_whole_trees_when_its_process_ends_early(
+def test_purge_leaves_complete_trees_when_process_ends(
     scenario: Scenario, tmp_path: Path, number: int
 ) -> None:
     for _ in range(TREES):
@@ -58,16 +58,16 @@ def test_purge_leaves_whole_trees_when_its_process_ends_early(
     live = scenario.start()
     purge = ("purge_executions", "--older-than", "0h", "--batch", "1")
 
-    # Steps and pins of the third tree are deleted by then, its executions are not.
+    # The steps and pins of the third tree are deleted then, its executions are not.
     code, err = run_until(number, 3, 'DELETE FROM "executions_pin"', *purge, directory=tmp_path)
 
-    assert violations() == set()
+    assert current_violations() == set()
     assert Execution.objects.count() == 2 * (TREES - 2) + 1
     if number == signal.SIGINT:
-        assert code == 1 and "run it again" in err
+        assert code == 1 and "Run the command again" in err
     else:
         assert code == -signal.SIGKILL
     run(*purge)
-    assert violations() == set()
+    assert current_violations() == set()
     assert Execution.objects.get() == live
     assert not Step.objects.exclude(execution=live).exists()

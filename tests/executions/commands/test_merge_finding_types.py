@@ -14,10 +14,10 @@ from executions.integrity import find_violations
 from executions.models import Finding
 from tests.commands import run
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, UserFactory, WorkflowFactory, drawn, form
+from tests.factories import FindingFactory, UserFactory, WorkflowFactory, form, save_line
 from workflows.models import AuditEntry, FindingType, PendingChange, SavedFilter, Version, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 MERGE = ("merge_finding_types", "Model Limitation", "Policy Exception")
 
@@ -37,7 +37,7 @@ def create_versions(scenario: Scenario) -> None:
     """Create versions with and without executions and calls."""
     execution = scenario.start()
     running.submit(execution, node="form", data={"note": "n"})
-    drawn(scenario.caller, form("other"))
+    save_line(scenario.caller, form("other"))
     FindingFactory(entity_name_type=scenario.limitation)
 
 
@@ -76,7 +76,7 @@ def test_merge_is_refused_with_remedies_when_executions_are_live(scenario: Scena
 
 def test_merge_is_refused_when_change_to_first_type_is_pending(scenario: Scenario) -> None:
     free = WorkflowFactory(entity_name_type=scenario.exception)
-    drawn(free, form())
+    save_line(free, form())
     execution = running.start(free, FindingFactory(entity_name_type=scenario.exception))
     scenario.hold(free, entity_name_type=scenario.limitation)
     pending = PendingChange.objects.get()
@@ -110,9 +110,7 @@ def test_merge_moves_retired_workflows(scenario: Scenario) -> None:
         (("Model Limitation", "Model Limitation"), "A type cannot be merged into itself"),
     ],
 )
-def test_merge_fails_for_wrong_type(
-    scenario: Scenario, arguments: Any, sentence: str
-) -> None:
+def test_merge_fails_for_wrong_type(scenario: Scenario, arguments: Any, sentence: str) -> None:
     with pytest.raises(CommandError, match=sentence):
         run("merge_finding_types", *arguments)
 

@@ -1,4 +1,4 @@
-"""``check_integrity`` finds each foreign key that points at nothing."""
+"""``check_integrity``: each foreign key to a missing row is found."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from django.apps import apps
 from django.db import models
 from django.utils import timezone
 
-from executions.integrity import violations
+from executions.integrity import find_violations
 from tests.executions.damage import unguarded
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MISSING, OTHER = 987_654, 123_456
-# The database holds no key for these, because their target may be deleted first.
+# These have no database key, because their target may be deleted first.
 UNCHECKED = {
     "BulkItem.execution",
     "Delivery.workflow",
@@ -52,7 +52,7 @@ def required_value(field: Any) -> Any:
 
 
 @pytest.mark.parametrize("key", foreign_keys(), ids=name_of)
-def test_check_finds_foreign_key_that_points_at_nothing(key: Any) -> None:
+def test_check_finds_foreign_key_to_missing_row(key: Any) -> None:
     values = {
         field.attname: required_value(field)
         for field in key.model._meta.concrete_fields
@@ -61,5 +61,7 @@ def test_check_finds_foreign_key_that_points_at_nothing(key: Any) -> None:
     row = key.model(**{**values, key.attname: MISSING})
     with unguarded():
         key.model._base_manager.bulk_create([row])
-    found = [violation.detail for violation in violations() if violation.law == "key"]
-    assert f"Its {key.verbose_name} has the id {MISSING}, which is not there." in found
+    found = [
+        violation.detail for violation in find_violations() if violation.invariant == "foreign_key"
+    ]
+    assert f"Its {key.verbose_name} has the id {MISSING}, which does not exist." in found

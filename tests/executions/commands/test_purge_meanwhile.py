@@ -1,4 +1,4 @@
-"""``manage.py purge_executions`` while others delete what it is about to delete."""
+"""``manage.py purge_executions`` while others delete the same rows."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from django.db import connection
 from django.utils import timezone
 
 from executions import services as running
-from executions.integrity import violations
+from executions.integrity import find_violations
 from executions.management.commands import purge_executions
 from executions.models import Execution
 from executions.services import purging
 from tests.commands import main
 from tests.conftest import Scenario
-from tests.factories import WorkflowFactory, drawn, form
+from tests.factories import WorkflowFactory, form, save_line
 from workflows import guards
 from workflows.models import Version, Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PURGE = ("purge_executions", "--older-than", "90d", "--versions", "--json")
-MEANWHILE = "somebody else deleted it meanwhile"
+MEANWHILE = "it was deleted meanwhile"
 
 
 @pytest.fixture
 def ended(scenario: Scenario) -> list[Execution]:
-    """Two trees that ended long ago."""
+    """Two trees of executions that ended 100 days ago."""
     found = []
     for _ in range(2):
         execution = scenario.start()
@@ -43,24 +43,24 @@ def ended(scenario: Scenario) -> list[Execution]:
 
 
 @pytest.fixture
-def replaced(scenario: Scenario) -> list[Version]:
-    """Two versions, each of a workflow of its own, that nothing has."""
+def superseded(scenario: Scenario) -> list[Version]:
+    """Two superseded versions of two workflows, whose executions ended 100 days ago."""
     workflows = WorkflowFactory.create_batch(2, entity_name_type=scenario.limitation)
     found = []
     for workflow in workflows:
-        drawn(workflow, form("first"))
+        save_line(workflow, form("first"))
         running.cancel(running.start(workflow, scenario.finding))
         found.append(workflow.latest_version)
-        drawn(workflow, form("second"))
+        save_line(workflow, form("second"))
     Execution._base_manager.update(ended_at=timezone.now() - timedelta(days=100))
     return found
 
 
 @contextmanager
 def before_statement(number: int, interfere: Callable[[], object]) -> Iterator[None]:
-    """Do something before the statement with this number, as another process would.
+    """Call a function before the statement with this number, as another process would.
 
-    Statements in a transaction do not count: it holds the locks of what it deletes.
+    Statements inside transactions do not count, because the rows are locked then.
     """
     seen: list[str] = []
 
@@ -84,7 +84,7 @@ def purge() -> dict[str, Any]:
 
 
 def delete_first(model: Any, rows: list[Any]) -> Callable[[], None]:
-    """Delete the first of these rows, where it is there still and nothing needs it."""
+    """Return a function that deletes the first of these rows, if that is possible."""
 
     def delete() -> None:
         for row in model.objects.filter(pk=rows[0].pk):
@@ -95,26 +95,26 @@ def delete_first(model: Any, rows: list[Any]) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("at", range(7))
-def test_purge_goes_on_when_a_workflow_is_deleted_meanwhile(
-    scenario: Scenario, replaced: list[Version], at: int
+def test_purge_continues_when_workflow_is_deleted_meanwhile(
+    scenario: Scenario, superseded: list[Version], at: int
 ) -> None:
-    workflows = [version.workflow for version in replaced]
+    workflows = [version.workflow for version in superseded]
     with before_statement(at, delete_first(Workflow, workflows)):
         done = purge()
 
     skipped = done["kept"].get(MEANWHILE, {"number": 0})["number"]
     assert done["versions"] + skipped in (1, 2)
-    assert not Version.objects.filter(pk=replaced[1].pk).exists()
-    assert violations() == []
+    assert not Version.objects.filter(pk=superseded[1].pk).exists()
+    assert find_violations() == []
 
 
-def test_purge_counts_a_version_as_gone_when_its_workflow_was_deleted_meanwhile(
-    scenario: Scenario, replaced: list[Version], monkeypatch: pytest.MonkeyPatch
+def test_purge_reports_version_whose_workflow_was_deleted_meanwhile(
+    scenario: Scenario, superseded: list[Version], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    delete, workflow = Version.delete, replaced[0].workflow
+    delete, workflow = Version.delete, superseded[0].workflow
 
     def delete_late(version: Version, *arguments: Any) -> Any:
-        if version == replaced[0]:
+        if version == superseded[0]:
             workflow.delete()
         return delete(version, *arguments)
 
@@ -122,21 +122,21 @@ def test_purge_counts_a_version_as_gone_when_its_workflow_was_deleted_meanwhile(
     done = purge()
 
     assert done["versions"] == 1
-    assert done["kept"][MEANWHILE] == {"number": 1, "cuids": [replaced[0].cuid]}
+    assert done["kept"][MEANWHILE] == {"number": 1, "cuids": [superseded[0].cuid]}
 
 
-def test_version_is_gone_when_it_is_deleted_twice(
-    scenario: Scenario, replaced: list[Version]
+def test_second_deletion_of_version_raises_gone(
+    scenario: Scenario, superseded: list[Version]
 ) -> None:
-    version, again = replaced[0], Version.objects.get(pk=replaced[0].pk)
+    version, again = superseded[0], Version.objects.get(pk=superseded[0].pk)
     Execution._base_manager.filter(version=version).delete()
     version.delete()
-    with pytest.raises(guards.Gone):
+    with pytest.raises(guards.RowDeleted):
         again.delete()
 
 
 @pytest.mark.parametrize("at", range(4))
-def test_purge_goes_on_when_an_execution_is_deleted_meanwhile(
+def test_purge_continues_when_execution_is_deleted_meanwhile(
     ended: list[Execution], at: int
 ) -> None:
     with before_statement(at, delete_first(Execution, ended)):
@@ -147,7 +147,7 @@ def test_purge_goes_on_when_an_execution_is_deleted_meanwhile(
     assert not Execution.objects.exists()
 
 
-def test_purge_counts_a_tree_as_gone_when_it_was_deleted_meanwhile(
+def test_purge_reports_tree_that_was_deleted_meanwhile(
     ended: list[Execution], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete = purging._delete
@@ -163,13 +163,13 @@ def test_purge_counts_a_tree_as_gone_when_it_was_deleted_meanwhile(
     assert done["kept"][MEANWHILE] == {"number": 1, "cuids": [ended[0].cuid]}
 
 
-def test_interruption_tells_how_many_versions_were_deleted(
-    scenario: Scenario, replaced: list[Version], monkeypatch: pytest.MonkeyPatch
+def test_interrupted_purge_reports_deleted_versions(
+    scenario: Scenario, superseded: list[Version], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete = Version.delete
 
     def delete_one(version: Version, *arguments: Any) -> Any:
-        if version == replaced[1]:
+        if version == superseded[1]:
             raise KeyboardInterrupt
         return delete(version, *arguments)
 
@@ -177,24 +177,24 @@ def test_interruption_tells_how_many_versions_were_deleted(
     monkeypatch.setattr(Version, "delete", delete_one)
     code, out, err = main(*PURGE)
 
-    assert code == 1 and "run it again" in err
+    assert code == 1 and "Run the command again" in err
     assert json.loads(out)["versions"] == 1
 
 
 def test_dry_run_of_purge_reads_one_snapshot(
     ended: list[Execution], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inside: list[tuple[bool, bool]] = []
+    states: list[tuple[bool, bool]] = []
     follow = purge_executions.Command._follow
 
-    def looking(*arguments: Any) -> None:
-        inside.append((connection.in_atomic_block, is_read_only()))
+    def observe(*arguments: Any) -> None:
+        states.append((connection.in_atomic_block, is_read_only()))
         follow(*arguments)
 
-    monkeypatch.setattr(purge_executions.Command, "_follow", looking)
+    monkeypatch.setattr(purge_executions.Command, "_follow", observe)
     assert main(*PURGE, "--dry-run")[0] == 0
     assert main(*PURGE)[0] == 0
-    assert inside == [(True, connection.vendor == "postgresql"), (False, False)]
+    assert states == [(True, connection.vendor == "postgresql"), (False, False)]
 
 
 def is_read_only() -> bool:

@@ -1,4 +1,4 @@
-"""``manage.py repair_executions``: what was damaged is mended, and what runs can be ended."""
+"""``manage.py repair_executions``: damage is repaired, and live executions can be completed."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from executions import services as running
-from executions.integrity import violations
+from executions.integrity import find_violations
 from executions.management.commands import repair_executions
 from executions.models import Execution, Step
 from tests.commands import run
 from tests.concurrency.laws import assert_nothing_is_stranded
 from tests.conftest import Scenario
 from tests.executions.damage import (
-    MENDABLE,
-    World,
+    REPAIRABLE,
+    DamageTarget,
     change,
-    job_deleted,
-    pin_deleted,
-    retyped_both,
-    retyped_caller,
-    source_edited,
+    change_both_types,
+    change_caller_type,
+    delete_jobs,
+    delete_pin,
+    edit_source,
     unguarded,
 )
-from tests.factories import FindingFactory, WorkflowFactory, drawn, form
+from tests.factories import FindingFactory, WorkflowFactory, form, save_line
 from workflows.models import AuditEntry, Reference, Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def world(scenario: Scenario) -> World:
-    return World(scenario)
+def target(scenario: Scenario) -> DamageTarget:
+    return DamageTarget(scenario)
 
 
-def told(*arguments: str, **options: Any) -> dict[str, Any]:
-    """What the command prints as JSON, whether something is left or not."""
+def repair_as_json(*arguments: str, **options: Any) -> dict[str, Any]:
+    """Return the JSON output of the command, with any exit code."""
     out = StringIO()
     with suppress(CommandError):
         call_command("repair_executions", *arguments, json=True, stdout=out, **options)
@@ -50,121 +50,129 @@ def told(*arguments: str, **options: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", MENDABLE)
-def test_what_is_damaged_is_mended_and_whatever_runs_can_be_ended(world: World, name: str) -> None:
-    _, damage = MENDABLE[name]
+@pytest.mark.parametrize("name", REPAIRABLE)
+def test_repair_resolves_damage_and_executions_can_be_completed(
+    target: DamageTarget, name: str
+) -> None:
+    _, damage = REPAIRABLE[name]
     live = set(Execution.objects.live().values_list("pk", flat=True))
     with unguarded():
-        damage(world)
-    found = violations()
+        damage(target)
+    found = find_violations()
     assert found
-    planned = told(dry_run=True)
-    assert violations() == found, "a dry run writes nothing"
-    done = told()
-    assert done["mended"] == planned["mended"]
-    assert done["left"] == planned["left"] == []
-    assert violations() == []
+    planned = repair_as_json(dry_run=True)
+    assert find_violations() == found, "a dry run writes nothing"
+    done = repair_as_json()
+    assert done["repaired"] == planned["repaired"]
+    assert done["unresolved"] == planned["unresolved"] == []
+    assert find_violations() == []
     entries = AuditEntry.objects.filter(why__startswith="Repair: ")
-    assert entries.count() == len(done["mended"])
-    assert told()["mended"] == []
+    assert entries.count() == len(done["repaired"])
+    assert repair_as_json()["repaired"] == []
     assert live - set(Execution.objects.live().values_list("pk", flat=True)) <= {
-        world.waiting.pk,
-        world.calling.pk,
-        world.child.pk,
+        target.waiting.pk,
+        target.calling.pk,
+        target.child.pk,
     }
     for step in Step.objects.filter(state="incident", incident__code="repaired"):
         running.retry(step.execution, step=step.cuid)
     assert_nothing_is_stranded()
 
 
-def test_nothing_is_mended_where_nothing_is_damaged(world: World) -> None:
+def test_repair_changes_nothing_without_damage(target: DamageTarget) -> None:
     before = AuditEntry.objects.count()
-    assert run("repair_executions").strip() == "Nothing is to be mended."
+    assert run("repair_executions").strip() == "Nothing to repair."
     assert AuditEntry.objects.count() == before
 
 
-def test_a_version_that_nobody_knows_any_more_is_a_choice(world: World) -> None:
+def test_repair_asks_to_accept_version_when_original_content_is_lost(target: DamageTarget) -> None:
     with unguarded():
-        cuid = source_edited(world)
-    with pytest.raises(CommandError, match="could not be mended"):
+        cuid = edit_source(target)
+    with pytest.raises(CommandError, match="could not be repaired"):
         run("repair_executions")
-    (left,) = told()["left"]
-    assert left["cuid"] == cuid and f"--accept {cuid}" in left["choice"]
-    assert "is taken as it is now" in run("repair_executions", "--accept", cuid)
-    assert violations() == []
+    (unresolved,) = repair_as_json()["unresolved"]
+    assert unresolved["cuid"] == cuid and f"--accept {cuid}" in unresolved["remedy"]
+    assert "The current content of" in run("repair_executions", "--accept", cuid)
+    assert find_violations() == []
     entry = AuditEntry.objects.get(kind="version", cuid=cuid)
     assert set(entry.before) == set(entry.after) == {"checksum"}
 
 
-def test_an_execution_of_which_nothing_tells_what_it_runs_is_a_choice(world: World) -> None:
-    twin = WorkflowFactory(title="Twin", entity_name_type=world.scenario.limitation)
-    drawn(twin, form("other"))
-    lost = running.start(world.idle, world.scenario.finding)
+def test_repair_asks_for_version_when_data_does_not_show_it(target: DamageTarget) -> None:
+    twin = WorkflowFactory(title="Twin", entity_name_type=target.scenario.limitation)
+    save_line(twin, form("other"))
+    lost = running.start(target.idle, target.scenario.finding)
     with unguarded():
         change(lost, version=twin.latest_version)
-    (left,) = told()["left"]
-    assert left["cuid"] == lost.cuid and f"repair_executions {lost.cuid} --onto" in left["choice"]
-    assert world.idle.latest_version.cuid in left["detail"]
-    wrong = str(world.callee.latest_version.cuid)
-    assert "has no node “other”" in told(lost.cuid, onto=wrong)["left"][0]["detail"]
-    run("repair_executions", lost.cuid, onto=str(world.idle.latest_version.cuid))
-    assert violations() == []
+    (unresolved,) = repair_as_json()["unresolved"]
+    assert (
+        unresolved["cuid"] == lost.cuid
+        and f"repair_executions {lost.cuid} --onto" in unresolved["remedy"]
+    )
+    assert target.idle.latest_version.cuid in unresolved["detail"]
+    wrong = str(target.callee.latest_version.cuid)
+    assert "has no node “other”" in repair_as_json(lost.cuid, onto=wrong)["unresolved"][0]["detail"]
+    run("repair_executions", lost.cuid, onto=str(target.idle.latest_version.cuid))
+    assert find_violations() == []
     assert_nothing_is_stranded()
 
 
-def test_live_executions_in_two_contexts_are_a_choice(world: World) -> None:
-    """Somebody has swapped the type, and others went on with the product."""
-    with unguarded():
-        change(world.sleeper, entity_name_type=world.kind)
-    drawn(world.sleeper, form("later"))
-    running.start(
-        Workflow.objects.get(pk=world.sleeper.pk), FindingFactory(entity_name_type=world.kind)
-    )
-    left = told()["left"]
-    assert "began in several contexts" in left[0]["detail"]
-    assert left[0]["cuid"] == world.sleeper.cuid
-    running.cancel(world.sleeping)
-    assert told()["left"] == []
-    assert violations() == []
-
-
-def test_what_was_drawn_since_for_the_later_type_is_drawn_for_the_first_again(
-    world: World,
+def test_repair_asks_for_decision_when_live_executions_have_two_contexts(
+    target: DamageTarget,
 ) -> None:
     with unguarded():
-        change(world.sleeper, entity_name_type=world.kind)
-    later = drawn(world.sleeper, form("later"))
+        change(target.sleeper, entity_name_type=target.kind)
+    save_line(target.sleeper, form("later"))
+    running.start(
+        Workflow.objects.get(pk=target.sleeper.pk), FindingFactory(entity_name_type=target.kind)
+    )
+    unresolved = repair_as_json()["unresolved"]
+    assert "started in several contexts" in unresolved[0]["detail"]
+    assert unresolved[0]["cuid"] == target.sleeper.cuid
+    running.cancel(target.sleeping)
+    assert repair_as_json()["unresolved"] == []
+    assert find_violations() == []
+
+
+def test_repair_appends_version_with_first_type_when_graph_was_saved_with_later_type(
+    target: DamageTarget,
+) -> None:
+    with unguarded():
+        change(target.sleeper, entity_name_type=target.kind)
+    later = save_line(target.sleeper, form("later"))
     run("repair_executions")
-    assert violations() == []
-    latest = Workflow.objects.get(pk=world.sleeper.pk).latest_version
+    assert find_violations() == []
+    latest = Workflow.objects.get(pk=target.sleeper.pk).latest_version
     assert latest.source == later.source
-    assert latest.context_key == world.sleeping.context_key
+    assert latest.context_key == target.sleeping.context_key
 
 
-def test_the_later_type_is_told_with_the_command_that_gives_it(world: World) -> None:
+def test_repair_names_command_that_sets_later_type(target: DamageTarget) -> None:
     with unguarded():
-        retyped_both(world)
-    told_so = run("repair_executions")
-    command = f"change_finding_type {world.caller.cuid} {world.kind.cuid} --when-drained"
-    assert command in told_so
+        change_both_types(target)
+    output = run("repair_executions")
+    command = f"change_finding_type {target.caller.cuid} {target.kind.cuid} --when-drained"
+    assert command in output
 
 
-def test_one_execution_is_mended_with_what_it_stands_on_and_nothing_else(world: World) -> None:
+def test_repair_of_one_execution_leaves_others_alone(target: DamageTarget) -> None:
     with unguarded():
-        pin_deleted(world)
-        job_deleted(world)
-        retyped_caller(world)
-    run("repair_executions", world.waiting.cuid)
-    assert {row.cuid for row in violations()} == {world.sleeping.cuid}
-    run("repair_executions", world.sleeping.cuid)
-    assert violations() == []
+        delete_pin(target)
+        delete_jobs(target)
+        change_caller_type(target)
+    run("repair_executions", target.waiting.cuid)
+    assert {row.cuid for row in find_violations()} == {target.sleeping.cuid}
+    run("repair_executions", target.sleeping.cuid)
+    assert find_violations() == []
 
 
-def test_long_lists_are_cut_with_a_count(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repair_truncates_long_list_and_counts_the_rest(
+    target: DamageTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with unguarded():
         Reference._base_manager.all()._raw_delete("default")
-        change(world.idle, entity_name_type=world.kind)
-        pin_deleted(world)
+        change(target.idle, entity_name_type=target.kind)
+        delete_pin(target)
     monkeypatch.setattr(repair_executions, "LISTED", 1)
     lines = run("repair_executions", "--dry-run").splitlines()
     assert len(lines) == 2 and lines[1].endswith("more (--all lists them).")
@@ -178,39 +186,41 @@ def test_long_lists_are_cut_with_a_count(world: World, monkeypatch: pytest.Monke
         (("--accept", "nothing"), "No version has the cuid 'nothing'."),
     ],
 )
-def test_what_is_not_there(world: World, arguments: tuple[str, ...], sentence: str) -> None:
+def test_repair_fails_for_unknown_cuid(
+    target: DamageTarget, arguments: tuple[str, ...], sentence: str
+) -> None:
     with pytest.raises(CommandError, match=sentence):
         run("repair_executions", *arguments)
 
 
-def test_a_root_is_put_onto_a_version_and_one_at_a_time(world: World) -> None:
-    onto = str(world.idle.latest_version.cuid)
-    with pytest.raises(CommandError, match="for one execution"):
+def test_onto_option_needs_exactly_one_root(target: DamageTarget) -> None:
+    onto = str(target.idle.latest_version.cuid)
+    with pytest.raises(CommandError, match="exactly one EXECUTION"):
         run("repair_executions", onto=onto)
-    with pytest.raises(CommandError, match=f"name {world.calling.cuid}"):
-        run("repair_executions", world.child.cuid, onto=onto)
+    with pytest.raises(CommandError, match=f"root instead: {target.calling.cuid}"):
+        run("repair_executions", target.child.cuid, onto=onto)
 
 
 @pytest.mark.postgresql
-def test_a_repair_goes_on_beside_starts_and_submits(world: World) -> None:
-    roots = [world.scenario.start() for _ in range(12)]
+def test_repair_runs_beside_starts_and_submits(target: DamageTarget) -> None:
+    roots = [target.scenario.start() for _ in range(12)]
     with unguarded():
         for root in roots:
             root.pins.all()._raw_delete("default")
     refused: list[Exception] = []
     ended = threading.Event()
 
-    def beside() -> None:
+    def start_and_submit() -> None:
         try:
             while not ended.is_set():
-                execution = world.scenario.start()
+                execution = target.scenario.start()
                 running.submit(execution, node="form", data={"note": "n"})
         except Exception as error:
             refused.append(error)
         finally:
             connection.close()
 
-    other = threading.Thread(target=beside)
+    other = threading.Thread(target=start_and_submit)
     other.start()
     try:
         run("repair_executions")
@@ -218,5 +228,5 @@ def test_a_repair_goes_on_beside_starts_and_submits(world: World) -> None:
         ended.set()
         other.join()
     assert refused == []
-    assert violations() == []
+    assert find_violations() == []
     assert_nothing_is_stranded()

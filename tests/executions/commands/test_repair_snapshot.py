@@ -23,8 +23,8 @@ DRY_RUN = ("repair_executions", "--dry-run", "--json")
 WRITING = ("INSERT", "UPDATE", "DELETE")
 
 
-def by_another(act: Callable[[], object]) -> None:
-    """Do something on a connection of its own, and commit it."""
+def run_on_other_connection(act: Callable[[], object]) -> None:
+    """Run a function on another connection, and commit its changes."""
 
     def run() -> None:
         try:
@@ -38,34 +38,34 @@ def by_another(act: Callable[[], object]) -> None:
     assert not thread.is_alive()
 
 
-def damage(execution: Execution) -> None:
+def delete_pins(execution: Execution) -> None:
     with unguarded():
         Pin.objects.filter(root=execution)._raw_delete("default")
 
 
-def ask_another(execution: Execution) -> None:
-    """Have the open step ask somebody whom its version does not name."""
+def change_assignees(execution: Execution) -> None:
+    """Give the open step assignees that its version does not name."""
     execution.steps.filter(node_id="form").update(assignees='{"users":["nobody"]}')
 
 
-def before(
+def run_before(
     monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], object], *, times: int = 1
 ) -> list[str]:
-    """Have another process act each time before the repair does this, so many times."""
+    """Run a function on another connection before the named function, at most so many times."""
     original = getattr(repairs, name)
     done: list[str] = []
 
-    def acting(*arguments: Any) -> Any:
+    def patched(*arguments: Any) -> Any:
         if len(done) < times:
             done.append(name)
-            by_another(act)
+            run_on_other_connection(act)
         return original(*arguments)
 
-    monkeypatch.setattr(repairs, name, acting)
+    monkeypatch.setattr(repairs, name, patched)
     return done
 
 
-def planned() -> dict[str, Any]:
+def run_dry() -> dict[str, Any]:
     code, out, err = main(*DRY_RUN)
     assert code == 0, err
     found: dict[str, Any] = json.loads(out)
@@ -73,73 +73,73 @@ def planned() -> dict[str, Any]:
 
 
 @pytest.mark.postgresql
-def test_dry_run_does_not_see_damage_that_is_done_meanwhile(
+def test_dry_run_ignores_damage_after_its_snapshot(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = scenario.start(), scenario.start()
-    ask_another(first)
-    before(monkeypatch, "_mend_trees", lambda: ask_another(second))
-    plan = planned()
-    assert [row["cuid"] for row in plan["mended"]] == [first.cuid]
-    assert plan["left"] == []
-    # The next one sees both.
-    assert {row["cuid"] for row in planned()["mended"]} == {first.cuid, second.cuid}
+    change_assignees(first)
+    run_before(monkeypatch, "_repair_trees", lambda: change_assignees(second))
+    plan = run_dry()
+    assert [row["cuid"] for row in plan["repaired"]] == [first.cuid]
+    assert plan["unresolved"] == []
+    # The next run has a new snapshot.
+    assert {row["cuid"] for row in run_dry()["repaired"]} == {first.cuid, second.cuid}
 
 
 @pytest.mark.postgresql
-def test_dry_run_begins_anew_when_others_change_what_it_would_mend(
+def test_dry_run_starts_again_when_others_change_its_rows(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execution = scenario.start()
-    damage(execution)
+    delete_pins(execution)
 
-    def go_on() -> None:
+    def change_stage() -> None:
         Execution._base_manager.filter(pk=execution.pk).update(stage="later")
 
-    done = before(monkeypatch, "_mend_trees", go_on)
-    assert [row["cuid"] for row in planned()["mended"]] == [execution.cuid]
-    assert done == ["_mend_trees"]
-    assert not Pin.objects.filter(root=execution).exists(), "nothing was written"
+    done = run_before(monkeypatch, "_repair_trees", change_stage)
+    assert [row["cuid"] for row in run_dry()["repaired"]] == [execution.cuid]
+    assert done == ["_repair_trees"]
+    assert not Pin.objects.filter(root=execution).exists(), "the dry run is rolled back"
 
 
 @pytest.mark.postgresql
-def test_dry_run_gives_up_when_others_keep_changing_what_it_would_mend(
+def test_dry_run_fails_when_others_keep_changing_its_rows(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execution = scenario.start()
-    damage(execution)
+    delete_pins(execution)
 
-    def go_on() -> None:
+    def change_stage() -> None:
         Execution._base_manager.filter(pk=execution.pk).update(stage="later")
 
-    before(monkeypatch, "_mend_trees", go_on, times=100)
+    run_before(monkeypatch, "_repair_trees", change_stage, times=100)
     code, out, err = main(*DRY_RUN)
     assert code == 1 and out == ""
-    assert "Nothing was written" in err and "Traceback" not in err
+    assert "Nothing was changed" in err and "Traceback" not in err
 
 
-def test_dry_run_writes_nothing_when_nothing_is_wrong(scenario: Scenario) -> None:
+def test_dry_run_takes_no_locks_without_violations(scenario: Scenario) -> None:
     scenario.start()
     with CaptureQueriesContext(connection) as captured:
-        assert planned() == {"dry_run": True, "mended": [], "left": []}
+        assert run_dry() == {"dry_run": True, "repaired": [], "unresolved": []}
     statements = [query["sql"] for query in captured]
     assert [sql for sql in statements if sql.startswith(WRITING) or "FOR UPDATE" in sql] == []
-    beginning = "BEGIN DEFERRED" if connection.vendor == "sqlite" else "BEGIN"
-    assert statements[0] == beginning
+    begin = "BEGIN DEFERRED" if connection.vendor == "sqlite" else "BEGIN"
+    assert statements[0] == begin
     if connection.vendor == "postgresql":
         assert "REPEATABLE READ" in statements[1]
 
 
-def test_dry_run_says_that_nothing_was_written_when_it_is_interrupted(
+def test_dry_run_changes_nothing_when_interrupted(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execution = scenario.start()
-    damage(execution)
+    delete_pins(execution)
 
-    def interrupted(*arguments: Any) -> Any:
+    def interrupt(*arguments: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(repairs, "_mend_trees", interrupted)
+    monkeypatch.setattr(repairs, "_repair_trees", interrupt)
     code, _, err = main(*DRY_RUN)
-    assert code == 1 and "Nothing was written" in err
+    assert code == 1 and "Nothing was changed" in err
     assert not Pin.objects.filter(root=execution).exists()

@@ -1,4 +1,4 @@
-"""``manage.py run_due`` and ``work``: what nobody came back to is served."""
+"""``manage.py run_due`` and ``work``: due background work is done."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from tests.databases import address_for_processes
 from tests.executions.engine.server import Reply, serving
 from tests.executions.engine.test_branches import started
 from tests.executions.engine.test_http_request import calling
-from tests.factories import WorkflowFactory, call, drawn, end_unseen
+from tests.factories import WorkflowFactory, call, end_unseen, save_line
 from workflows.models import PendingChange, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
 @pytest.fixture
 def drained(scenario: Scenario) -> PendingChange:
-    """A change on hold whose last blocker ended where nobody could tell."""
+    """A pending change whose last blocker ended without a signal."""
     execution = scenario.start()
     pending = scenario.hold().pending
     assert pending is not None
@@ -47,31 +47,31 @@ def types() -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["run_due", "work"])
-def test_a_drained_change_is_made(drained: PendingChange, name: str) -> None:
+def test_drained_change_is_applied(drained: PendingChange, name: str) -> None:
     out = run(name, **({"once": True} if name == "work" else {}))
-    assert f"Made: “Workflow 3”, “Workflow 4” to Policy Exception ({drained.cuid})." in out
+    assert f"Applied: “Workflow 3”, “Workflow 4” to Policy Exception ({drained.cuid})." in out
     assert types() == {"Policy Exception"}
 
 
-def test_nothing_is_due_twice(drained: PendingChange) -> None:
+def test_second_run_finds_nothing_due(drained: PendingChange) -> None:
     assert json.loads(run("run_due", json=True))["pending_changes"][0]["state"] == "applied"
     assert run("run_due") == "Nothing is due.\n"
 
 
-def test_a_dry_run_serves_nothing(drained: PendingChange) -> None:
+def test_dry_run_lists_due_work_and_changes_nothing(drained: PendingChange) -> None:
     assert "Due: “Workflow 3”" in run("run_due", dry_run=True)
-    told = json.loads(run("run_due", dry_run=True, json=True))
-    assert told["pending_changes"][0]["state"] == "waiting"
+    data = json.loads(run("run_due", dry_run=True, json=True))
+    assert data["pending_changes"][0]["state"] == "waiting"
     assert types() == {"Model Limitation"}
 
 
-def test_what_cannot_be_made_is_told(scenario: Scenario, drained: PendingChange) -> None:
+def test_failed_change_is_reported(scenario: Scenario, drained: PendingChange) -> None:
     other = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(scenario.callee, call(other))
-    assert "Could not be made: " in run("run_due")
+    save_line(scenario.callee, call(other))
+    assert "Not applied: " in run("run_due")
 
 
-def test_work_outlives_a_database_that_is_away(
+def test_work_continues_after_database_failure(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[int] = []
@@ -88,10 +88,10 @@ def test_work_outlives_a_database_that_is_away(
     monkeypatch.setattr(work, "run_due", serve)
     call_command(command, interval=0.001)
     assert len(calls) == 3
-    assert "This round failed. The next one follows." in caplog.text
+    assert "The round failed. The next one will be tried." in caplog.text
 
 
-def test_once_tells_of_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_once_fails_when_database_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     def serve(**how: Any) -> rounds.Served:
         raise OperationalError("the server is away")
 
@@ -101,38 +101,38 @@ def test_once_tells_of_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("interval", ["0", "-1", "often", "nan", "4000"])
-def test_an_interval_that_is_none(interval: str) -> None:
+def test_work_rejects_invalid_interval(interval: str) -> None:
     with pytest.raises(CommandError):
         call_command("work", "--interval", interval)
 
 
-def test_threads_make_slow_calls_at_once(settings: Any, vendor: str) -> None:
+def test_threads_make_slow_calls_at_the_same_time(settings: Any, vendor: str) -> None:
     with serving() as server:
         settings.HTTP_REQUEST_HOSTS = [server.host]
         settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
         server.replies = [Reply(200, b"x" * 20, pace=0.1)]
         executions = [started(calling(server.url())) for _ in range(3)]
         if vendor == "sqlite":
-            with pytest.raises(CommandError, match="SQLite has one writer"):
+            with pytest.raises(CommandError, match="SQLite allows only one writer"):
                 run("work", once=True, threads=3)
             return
-        begun = time.monotonic()
+        start = time.monotonic()
         out = run("work", once=True, threads=3)
-    assert time.monotonic() - begun < 5, "one after the other takes six"
-    assert out == "Served: 3 jobs.\n"
+    assert time.monotonic() - start < 5, "sequential calls take six seconds"
+    assert out == "Done: 3 jobs.\n"
     for execution in executions:
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
 
 
 @pytest.mark.parametrize("threads", ["0", "-1", "many", "65"])
-def test_a_number_of_threads_that_is_none(threads: str) -> None:
+def test_work_rejects_invalid_number_of_threads(threads: str) -> None:
     with pytest.raises(CommandError):
         call_command("work", "--threads", threads)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_work_ends_when_it_is_told_to(number: signal.Signals, tmp_path: Any) -> None:
+def test_work_stops_on_signal(number: signal.Signals, tmp_path: Any) -> None:
     environment = {
         **os.environ,
         "DEBUG": "1",
@@ -151,9 +151,9 @@ def test_work_ends_when_it_is_told_to(number: signal.Signals, tmp_path: Any) -> 
     timer.start()
     try:
         assert process.stdout is not None
-        assert process.stdout.readline() == "Serving; SIGTERM or Ctrl-C ends.\n"
+        assert process.stdout.readline() == "Worker started. Stop it with SIGTERM or Ctrl-C.\n"
         process.send_signal(number)
         out, err = process.communicate()
     finally:
         timer.cancel()
-    assert (process.returncode, out, err) == (0, "Ended.\n", "")
+    assert (process.returncode, out, err) == (0, "Worker stopped.\n", "")

@@ -1,0 +1,327 @@
+"""Repairs of the versions, pins, contexts and entities of the executions in one tree.
+
+The version of a child is the one that its root has pinned. The version of a root is found from
+its row, its steps, its pins and the time of its start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from executions.integrity.open_steps import nodes_in
+from executions.integrity.versions import (
+    RootStart,
+    VersionHistories,
+    find_callees,
+    was_moved,
+)
+from executions.models import LIVE, OPEN, Entity, Execution, Pin, Step
+from executions.repairs.report import RESTORE, Report
+from workflows.db import locks
+from workflows.graph import find_calls
+from workflows.models import Version, Workflow, unsealed
+
+WHY = "repair"
+
+
+class ExecutionTreeRepair:
+    """The repair of a root and its descendants, which are locked.
+
+    ``onto`` is the version that an operator has named for the root.
+    """
+
+    def __init__(self, root_id: int, report: Report, onto: Version | None = None) -> None:
+        self.report = report
+        self.onto = onto
+        locked = Execution._base_manager.select_for_update(of=("self",))
+        self.root = locked.filter(pk=root_id).first()
+        rows = Execution._base_manager.filter(root_id=root_id).order_by("pk")
+        ids = list(rows.values_list("pk", flat=True))
+        locks.lock_rows(Execution._base_manager.all(), ids, locks.Strength.UPDATE)
+        self.members = list(rows)
+        entities = {row.entity_id for row in [*filter(None, [self.root]), *self.members]}
+        locks.lock_rows(Entity._base_manager.all(), entities, locks.Strength.UPDATE)
+
+    @property
+    def is_live(self) -> bool:
+        return self.root is not None and self.root.status in LIVE
+
+    def run(self) -> None:
+        """Repair the tree. Its current steps are repaired by ``CurrentStepRepair``."""
+        if self.root is None or not self.is_live:
+            return
+        version = self._version_of_root(self.root)
+        if version is None:
+            return
+        key = version.context_key
+        self._restore_entity(self.root, key)
+        self._restore_version(self.root, version, key)
+        for child in self.members:
+            if child.status in LIVE:
+                self._restore_relations(child)
+        pinned = self._restore_pins(version, key)
+        for child in self.members:
+            if child.status in LIVE and child.workflow_id in pinned:
+                self._restore_version(child, pinned[child.workflow_id], key)
+
+    # The version of the root
+
+    def _version_of_root(self, root: Execution) -> Version | None:
+        if self.onto is not None:
+            return self._check_named_version(root, self.onto)
+        start = RootStart(root.started_at, (root.workflow_id, root.version_id), {})
+        stored = Version._base_manager.filter(pk=root.version_id).first()
+        if stored is not None and stored.workflow_id == root.workflow_id:
+            histories = VersionHistories([stored.workflow_id])
+            is_inconsistent = histories.is_inconsistent(stored.workflow_id, stored.pk, start)
+            if self._fits_steps(root, stored) and not (
+                is_inconsistent and not was_moved(root.cuid)
+            ):
+                return stored
+            stored = None if is_inconsistent else stored
+        own = version_at(root.workflow_id, root.started_at)
+        options = [row for row in (stored, own) if row is not None and self._fits(root, row)]
+        options = list({row.pk: row for row in options}.values())
+        same = [row for row in options if row.context_key == root.context_key]
+        options = same or options
+        if len(options) == 1:
+            return options[0]
+        named = ", ".join(f"{row} ({row.cuid})" for row in options)
+        self.report.add_unresolved(
+            root,
+            f"It may have started on one of {named}."
+            if options
+            else "No stored version has the nodes of its steps.",
+            f"Name it: manage.py repair_executions {root.cuid} --onto VERSION. Or cancel it.",
+        )
+        return None
+
+    def _check_named_version(self, root: Execution, onto: Version) -> Version | None:
+        open_steps = Step.objects.filter(execution=root, state__in=OPEN)
+        missing = set(open_steps.values_list("node_id", "type")) - nodes_in(onto.source)
+        if not missing:
+            return onto
+        names = ", ".join(f"“{node}”" for node, _ in sorted(missing))
+        self.report.add_unresolved(
+            root, f"{onto} has no node {names}, which has an open step.", "Name another version."
+        )
+        return None
+
+    def _fits(self, root: Execution, version: Version) -> bool:
+        if not self._fits_steps(root, version):
+            return False
+        pins = set(Pin.objects.filter(root=root).values_list("callee_id", flat=True))
+        if not pins:
+            return True
+        versions = dict(Pin.objects.filter(root=root).values_list("callee_id", "version_id"))
+        reached: set[int] = set()
+        below = find_callees([version.pk]).get(version.pk, set())
+        while below - reached:
+            reached |= below
+            ids = [versions[pk] for pk in reached if pk in versions]
+            below = set().union(*find_callees(ids).values())
+        return reached == pins
+
+    def _fits_steps(self, execution: Execution, version: Version) -> bool:
+        steps = Step.objects.filter(execution=execution).values_list("node_id", "type")
+        return set(steps.distinct().order_by()) <= nodes_in(version.source)
+
+    # Pins
+
+    def _restore_pins(self, version: Version, key: str) -> dict[int, Version]:
+        """Write missing and wrong pins. Return the version of every callee by the callee's id."""
+        assert self.root is not None
+        rows = {row.callee_id: row for row in Pin.objects.filter(root=self.root)}
+        found: dict[int, Version] = {}
+        for callee in self._callees(version, key, rows, found):
+            pin, chosen = rows.get(callee.pk), found[callee.pk]
+            right = {"version_id": chosen.pk, "context_key": key, "live": True}
+            if pin is not None and all(getattr(pin, k) == v for k, v in right.items()):
+                self._put_in_force(chosen)
+                continue
+            self._put_in_force(chosen)
+            if pin is None:
+                Pin._base_manager.bulk_create([Pin(root=self.root, callee=callee, **right)])
+            else:
+                with unsealed(pin, why=WHY):
+                    Pin._base_manager.filter(pk=pin.pk).update(**right)
+            self.report.add_repair(
+                self.root,
+                f"{chosen} is pinned again.",
+                before={"pinned": self._cuid(pin.version_id) if pin else None},
+                after={"pinned": chosen.cuid},
+            )
+        self._drop_pins(rows, found)
+        return found
+
+    def _drop_pins(self, rows: dict[int, Pin], found: dict[int, Version]) -> None:
+        """Delete inconsistent pins of workflows that the tree cannot call."""
+        assert self.root is not None
+        for callee, pin in rows.items():
+            version = Version._base_manager.filter(pk=pin.version_id).first()
+            is_consistent = (
+                version is not None
+                and version.workflow_id == callee
+                and version.context_key == pin.context_key == self.root.context_key
+                and pin.live
+            )
+            if callee in found or is_consistent:
+                continue
+            with unsealed(pin, why=WHY):
+                Pin._base_manager.filter(pk=pin.pk)._raw_delete("default")
+            self.report.add_repair(
+                self.root,
+                "The pin of a workflow that it cannot call is deleted.",
+                before={"pinned": self._cuid(pin.version_id)},
+            )
+
+    def _callees(
+        self, version: Version, key: str, rows: dict[int, Pin], found: dict[int, Version]
+    ) -> Iterator[Workflow]:
+        waiting = sorted({cuid for _, cuid in find_calls(version.source)})
+        seen = set(waiting)
+        while waiting:
+            cuid = waiting.pop(0)
+            callee = Workflow._base_manager.filter(cuid=cuid).first()
+            chosen = (
+                None if callee is None else self._version_to_pin(callee, key, rows.get(callee.pk))
+            )
+            if callee is None or chosen is None:
+                self._report_missing_callee(callee, cuid)
+                continue
+            found[callee.pk] = chosen
+            yield callee
+            below = {name for _, name in find_calls(chosen.source)} - seen
+            seen |= below
+            waiting += sorted(below)
+
+    def _report_missing_callee(self, callee: Workflow | None, cuid: str) -> None:
+        assert self.root is not None
+        detail = (
+            f"No version of “{callee}” can be pinned."
+            if callee
+            else f"It calls the workflow {cuid}, which does not exist."
+        )
+        self.report.add_unresolved(
+            self.root,
+            detail,
+            f"{RESTORE}, or cancel the execution.",
+        )
+
+    def _version_to_pin(self, callee: Workflow, key: str, pin: Pin | None) -> Version | None:
+        assert self.root is not None
+        versions = {row.pk: row for row in callee.versions.filter(context_key=key)}
+        children = [row for row in self.members if row.workflow_id == callee.pk]
+        for child in sorted(children, key=lambda row: (row.status not in LIVE, -row.pk)):
+            ran = versions.get(child.version_id)
+            if ran is not None and self._fits_steps(child, ran):
+                return ran
+        start = RootStart(self.root.started_at, (0, 0), {})
+        if pin is not None and pin.version_id in versions:
+            is_inconsistent = VersionHistories([callee.pk]).is_inconsistent(
+                callee.pk, pin.version_id, start
+            )
+            if not is_inconsistent or was_moved(self.root.cuid):
+                return versions[pin.version_id]
+        # A save replaces a version that nothing has used. Then the oldest later one is taken.
+        return version_at(callee.pk, self.root.started_at, key)
+
+    def _cuid(self, version_id: int) -> str | None:
+        rows = Version._base_manager.filter(pk=version_id)
+        return rows.values_list("cuid", flat=True).first()
+
+    def _put_in_force(self, version: Version) -> None:
+        rows = Version._base_manager.filter(pk=version.pk, in_force=False)
+        if rows.exists():
+            locks.lock_rows(Version._base_manager.all(), [version.pk], locks.Strength.UPDATE)
+            rows.update(in_force=True)
+            self.report.add_repair(version, f"{version} is in force again.")
+
+    # Rows
+
+    def _restore_version(self, execution: Execution, version: Version, key: str) -> None:
+        right: dict[str, Any] = {
+            "workflow_id": version.workflow_id,
+            "version_id": version.pk,
+            "context_key": key,
+        }
+        wrong = {k: v for k, v in right.items() if getattr(execution, k) != v}
+        self._put_in_force(version)
+        if not wrong:
+            return
+        if not self._fits_steps(execution, version) and self.onto is None:
+            self.report.add_unresolved(
+                execution,
+                f"{version}, which its root has pinned, lacks nodes of its steps.",
+                "Cancel it. Then the calling step can be retried.",
+            )
+            return
+        self._write(execution, f"It runs {version} again.", wrong)
+
+    def _restore_relations(self, child: Execution) -> None:
+        assert self.root is not None
+        step = Step.objects.filter(child=child).select_related("execution").first()
+        right: dict[str, Any] = {"entity_id": self.root.entity_id}
+        if step is not None and self.root.pk in (step.execution_id, step.execution.root_id):
+            right["parent_id"] = step.execution_id
+            callee = self._callee(step)
+            if callee is not None and child.version_id not in _versions_of(child.workflow_id):
+                right["workflow_id"] = callee
+        wrong = {k: v for k, v in right.items() if getattr(child, k) != v}
+        if wrong:
+            names = ", ".join(sorted(name.removesuffix("_id") for name in wrong))
+            self._write(child, f"It has its original values again: {names}.", wrong)
+
+    def _callee(self, step: Step) -> int | None:
+        calls = dict(find_calls(step.execution.version.source))
+        rows = Workflow._base_manager.filter(cuid=calls.get(step.node_id, ""))
+        return rows.values_list("pk", flat=True).first()
+
+    def _write(self, execution: Execution, detail: str, values: dict[str, Any]) -> None:
+        before = {name: getattr(execution, name) for name in values}
+        if "workflow_id" in values and "version_id" not in values:
+            # The composite key requires a version of the same workflow.
+            pinned = Pin.objects.filter(root=execution.root_id, callee=values["workflow_id"])
+            version = pinned.values_list("version_id", flat=True).first()
+            values = {**values, **({"version_id": version} if version else {})}
+            before = {name: getattr(execution, name) for name in values}
+        with unsealed(execution, why=WHY):
+            Execution._base_manager.filter(pk=execution.pk).update(**values)
+        for name, value in values.items():
+            setattr(execution, name, value)
+        self.report.add_repair(execution, detail, before=before, after=values)
+
+    def _restore_entity(self, root: Execution, key: str) -> None:
+        entity = Entity._base_manager.filter(pk=root.entity_id).first()
+        if entity is None:
+            self.report.add_unresolved(root, "Its entity does not exist.", f"{RESTORE}.")
+            return
+        if entity.context_key == key:
+            return
+        name, finding_type, record_type = key.split(":")
+        Entity._base_manager.filter(pk=entity.pk).update(
+            entity_name=name,
+            entity_name_type_id=int(finding_type) if finding_type else None,
+            primary_record_type_id=int(record_type) if record_type else None,
+        )
+        detail = f"“{entity}” has the type of execution {root.cuid} again."
+        self.report.add_repair(
+            entity, detail, before={"context": entity.context_key}, after={"context": key}
+        )
+
+
+def version_at(workflow_id: int, moment: Any, key: str | None = None) -> Version | None:
+    """Return the latest version at this moment, or the oldest later one.
+
+    ``key`` restricts the result to versions of this context.
+    """
+    rows = Version._base_manager.filter(workflow_id=workflow_id)
+    if key is not None:
+        rows = rows.filter(context_key=key)
+    before = rows.filter(created_at__lte=moment).order_by("-number").first()
+    return before or rows.order_by("number").first()
+
+
+def _versions_of(workflow_id: int) -> set[int]:
+    return set(Version.objects.filter(workflow=workflow_id).values_list("pk", flat=True))
