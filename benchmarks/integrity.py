@@ -1,12 +1,12 @@
-"""How long the laws take to be checked on a large database.
+"""Duration of the integrity check on a large database.
 
     python -m benchmarks.integrity                       a million executions, PostgreSQL
     python -m benchmarks.integrity --database sqlite --json
 
-The database is growth's large one: 10,000 workflows, each with three versions, and executions of
-which one in twenty is live, 50,000 of them on one workflow. Told is what each law takes.
+The database is the large one of ``growth``: 10,000 workflows with three versions each, and
+executions of which one in twenty is live, 50,000 of them on one workflow.
 
-Exit 1 when all of them take longer than a minute, or one does not hold.
+Exits with 1 if the check takes more than a minute, or finds violations.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LIMIT = 60.0
 
 
 def main() -> int:
-    """Fill, check, print; 1 when the claim does not hold."""
+    """Fill, check and print. Return 1 if the claim fails."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", choices=databases.VENDORS, default="postgresql")
     parser.add_argument("--workflows", type=int, default=10_000)
@@ -41,22 +41,22 @@ def main() -> int:
         before = time.perf_counter()
         Population(options.workflows // 10, options.executions, 250, options.hot).fill()
         print(f"filled in {time.perf_counter() - before:.0f} s", file=sys.stderr)
-        from executions.integrity import LAWS, stable_snapshot
+        from executions.integrity import INVARIANTS, stable_snapshot
 
         seconds, found = {}, 0
         with stable_snapshot():
-            for law in LAWS:
+            for check in INVARIANTS:
                 before = time.perf_counter()
-                found += sum(1 for _ in law())
-                seconds[law.__name__] = round(time.perf_counter() - before, 2)
+                found += sum(1 for _ in check())
+                seconds[check.__name__] = round(time.perf_counter() - before, 2)
         connection.close()
     total = round(sum(seconds.values()), 1)
     if options.json:
         print(json.dumps({"seconds": seconds, "total": total, "violations": found}, indent=2))
     else:
         for name, taken in seconds.items():
-            print(f"{name:20}{taken:8.2f} s")
-        print(f"{'in all':20}{total:8.1f} s, {found} violations")
+            print(f"{name:24}{taken:8.2f} s")
+        print(f"{'total':24}{total:8.1f} s, {found} violations")
     return 1 if total > LIMIT or found else 0
 
 

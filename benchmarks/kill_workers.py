@@ -1,14 +1,13 @@
-"""Celery's workers are killed while they serve: is anything lost, is anything done twice?
+"""Load test that kills Celery workers: nothing may be lost or done twice.
 
     python -m benchmarks.kill_workers
     python -m benchmarks.kill_workers --executions 100 --seconds 8
 
-Executions sleep for seconds, call a server that counts, sleep and call again. When the first
-calls have been made, every second a process of a worker is killed with -9, every fifth time the
-whole worker (which is started again: that takes a while), and the broker, which keeps nothing, is
-killed in between and stays away for a while. Exit 1 unless every execution completes, every node
-was visited exactly once, every call carried the key of its step (only the same key is repeated),
-and every law holds.
+Executions wait for seconds, call a server that counts, wait and call again. After the first calls,
+a worker process is killed with -9 every second, every fifth time the whole worker, which is then
+restarted. In the middle, the broker is killed, loses its messages and is restarted after a pause.
+Exits with 1 unless every execution completes, every node was visited exactly once, every call has
+the key of its step, and all invariants hold.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ FIRST = 0.1
 
 @dataclass
 class Counting:
-    """A server that takes its time, and counts the calls by their ``Idempotency-Key``."""
+    """A slow server that counts calls by their ``Idempotency-Key``."""
 
     port: int = 0
     calls: Counter[str] = field(default_factory=Counter)
@@ -70,7 +69,7 @@ class Counting:
             request_queue_size = 128
 
             def handle_error(self, *args: object) -> None:
-                """Those who called are killed now and then."""
+                """Ignore errors: callers are killed."""
 
         with Server(("127.0.0.1", 0), Handler) as server:
             self.port = server.server_address[1]
@@ -81,7 +80,7 @@ class Counting:
             thread.join()
 
 
-def _drawing(interval: int, url: str) -> dict[str, Any]:
+def _source(interval: int, url: str) -> dict[str, Any]:
     call = {"method": "POST", "url": url, "body": "{{title}}", "timeout": 5}
     nodes: list[dict[str, Any]] = [
         {"id": "start", "type": "start"},
@@ -97,23 +96,23 @@ def _drawing(interval: int, url: str) -> dict[str, Any]:
 
 
 def build(url: str) -> None:
-    """One workflow for each interval."""
+    """Create one workflow per interval."""
     from django.core.management import call_command
 
     from workflows.editing import save_graph
     from workflows.models import FindingType, Workflow
 
     call_command("migrate", verbosity=0)
-    kind = FindingType.objects.create(name="Counted")
+    finding_type = FindingType.objects.create(name="Counted")
     for interval in INTERVALS:
         workflow = Workflow.objects.create(
-            title=f"Sleeps {interval}", entity_name_type=kind, state="active"
+            title=f"Sleeps {interval}", entity_name_type=finding_type, state="active"
         )
-        save_graph(workflow, _drawing(interval, url), based_on=1)
+        save_graph(workflow, _source(interval, url), based_on=1)
 
 
 def start_all(number: int) -> int:
-    """Start executions, each on a finding of its own; how many could not be started."""
+    """Start executions, each on its own finding. Return the number of failed starts."""
     databases.django(os.environ["DATABASE_URL"])
     from executions.models import Finding
     from executions.services import start
@@ -135,7 +134,7 @@ def start_all(number: int) -> int:
 
 
 class Chaos:
-    """Kills something every second, and starts it again at once."""
+    """Kills a process every second, and restarts it."""
 
     def __init__(self, workers: int, processes: int, directory: Path, broker: Broker) -> None:
         self.counts: Counter[str] = Counter()
@@ -148,11 +147,11 @@ class Chaos:
 
     def _worker(self, number: int) -> CeleryProcess:
         name = f"w{number}@local"
-        how = ["-n", name, "-c", str(self.processes), "-l", "INFO"]
-        return CeleryProcess(self.directory / f"worker{number}.log", {}, "worker", *how)
+        options = ["-n", name, "-c", str(self.processes), "-l", "INFO"]
+        return CeleryProcess(self.directory / f"worker{number}.log", {}, "worker", *options)
 
     def run(self, seconds: float) -> None:
-        """A process of a worker, now and then a whole one; the broker once in the middle."""
+        """Kill worker processes, sometimes a whole worker, and once the broker."""
         for worker in self.workers:
             worker.wait_until_ready()
         for turn in range(int(seconds)):
@@ -166,7 +165,7 @@ class Chaos:
                 self._away_until = time.monotonic() + AWAY
             number = turn // WHOLE % len(self.workers)
             if turn % WHOLE:
-                # Not of the one that was killed before and is still about to begin.
+                # Not of the worker that was killed last and is still starting.
                 self.counts["processes killed"] += self.workers[number - 1].kill_one()
                 continue
             self.workers[number].kill()
@@ -193,14 +192,14 @@ def closed() -> int:
     return Step.objects.filter(state="done").count()
 
 
-def judge(number: int, calls: Counter[str]) -> dict[str, int]:
-    """What is not as it should be, by its name; 0 each where nothing was lost or done twice."""
+def find_failures(number: int, calls: Counter[str]) -> dict[str, int]:
+    """Return the numbers of failures by name. All are 0 if nothing was lost or done twice."""
     from django.db.models import Count
 
     from executions import integrity
     from executions.models import Execution, Finding, Job, Step
 
-    nodes = len(_drawing(1, "")["nodes"])
+    nodes = len(_source(1, "")["nodes"])
     steps = Step.objects.filter(state="done")
     visits = Step.objects.values("execution_id", "node_id").annotate(times=Count("pk"))
     keys = set(Step.objects.filter(type="http_request").values_list("cuid", flat=True))
@@ -210,22 +209,24 @@ def judge(number: int, calls: Counter[str]) -> dict[str, int]:
         "steps missing": number * nodes - steps.count(),
         "nodes visited twice": visits.filter(times__gt=1).count(),
         "findings not written": number - Finding.objects.filter(fields={"done": True}).count(),
-        "jobs left": Job.objects.count(),
+        "remaining jobs": Job.objects.count(),
         "steps without their call": len(keys - set(calls)),
-        "calls with a key of their own": len(set(calls) - keys),
-        "violations": len(integrity.violations()),
+        "calls with an unknown key": len(set(calls) - keys),
+        "violations": len(integrity.find_violations()),
     }
 
 
 def main() -> int:
-    """Run it and print what came of it; 1 when something was lost or done twice."""
+    """Run and print. Return 1 if something was lost or done twice."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--executions", type=int, default=2000)
-    parser.add_argument("--seconds", type=float, default=30, help="of killing (30)")
+    parser.add_argument("--seconds", type=float, default=30, help="duration of killing (30)")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--processes", type=int, default=6, help="of each worker (6)")
+    parser.add_argument("--processes", type=int, default=6, help="processes per worker (6)")
     parser.add_argument("--lease", type=int, default=6, help="JOB_LEASE_SECONDS (6)")
-    parser.add_argument("--patience", type=float, default=600, help="seconds for the rest (600)")
+    parser.add_argument(
+        "--patience", type=float, default=600, help="seconds to wait for the rest (600)"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if not Broker.is_installed():
@@ -252,12 +253,12 @@ def main() -> int:
                 from django.db import connection
 
                 connection.close()
-    bad = result.pop("bad")
+    failures = result.pop("failures")
     if options.json:
-        print(json.dumps({**result, **bad}, indent=2))
+        print(json.dumps({**result, **failures}, indent=2))
     else:
-        print("\n".join(f"{name:40} {value}" for name, value in {**result, **bad}.items()))
-    return 1 if any(bad.values()) else 0
+        print("\n".join(f"{name:40} {value}" for name, value in {**result, **failures}.items()))
+    return 1 if any(failures.values()) else 0
 
 
 def _run(
@@ -265,7 +266,7 @@ def _run(
 ) -> dict[str, Any]:
     build(f"http://127.0.0.1:{counting.port}/")
     broker.start()
-    begun = time.monotonic()
+    start = time.monotonic()
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         starts = pool.apply_async(start_all, [options.executions])
         chaos = Chaos(options.workers, options.processes, place, broker)
@@ -283,7 +284,7 @@ def _run(
                 until(lambda: completed() >= options.executions, "the rest", options.patience)
             except TimeoutError as error:
                 print(error, file=sys.stderr)
-            seconds = time.monotonic() - begun
+            seconds = time.monotonic() - start
         finally:
             chaos.end()
     calls = counting.calls
@@ -291,10 +292,10 @@ def _run(
         "executions": options.executions,
         **chaos.counts,
         **meanwhile,
-        "seconds in all": round(seconds),
+        "total seconds": round(seconds),
         "calls": sum(calls.values()),
         "calls repeated with the same key": sum(calls.values()) - len(calls),
-        "bad": {"starts that failed": failed, **judge(options.executions, calls)},
+        "failures": {"failed starts": failed, **find_failures(options.executions, calls)},
     }
 
 

@@ -1,15 +1,14 @@
-"""What a page of a list, and a row, costs as executions grow from ten to a million.
+"""Cost of list pages and objects of the API, from ten to a million executions.
 
     python -m benchmarks.lists
     python -m benchmarks.lists --database sqlite --executions 100000
 
-Databases of one server, with 10, 1,000, 100,000 and 1,000,000 executions. Each request is made
-through the API in this process, on the database of 1,000 and on the largest in turns; what is
-claimed is the ratio of their 95th percentiles, beside that of the medians. The statements are
-counted on all of them. PostgreSQL waits for no disk at commit.
+The databases have 10, 1,000, 100,000 and 1,000,000 executions. Each request runs through the API in
+this process, on the database of 1,000 and on the largest in turn. The result is the ratio of the
+95th percentiles, and of the medians. Statements are counted on all databases. PostgreSQL does not
+wait for the disk at commit.
 
-Exit 1 when a claimed ratio is above 2, or a request takes more statements where there are more
-executions.
+Exits with 1 if a claimed ratio is above 2, or a request takes more statements on a larger database.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ SIZES = (10, BASE, 100_000)
 
 @dataclass
 class Request:
-    """A request, and what it took on each size."""
+    """A request, with its statements and durations by the size of the database."""
 
     name: str
     path: str
@@ -46,14 +45,14 @@ class Request:
     seconds: dict[int, list[float]] = field(default_factory=dict)
 
     def ratio(self, percent: int) -> float:
-        """The largest database's percentile over that of a thousand."""
+        """Return the percentile on the largest database divided by that on 1,000 executions."""
         return _percentile(self.seconds[max(self.seconds)], percent) / _percentile(
             self.seconds[BASE], percent
         )
 
     @property
-    def bad(self) -> list[str]:
-        """What breaks the claim."""
+    def failures(self) -> list[str]:
+        """The violations of the claim."""
         found = []
         ratio = self.ratio(self.percent)
         if self.claimed and ratio > self.limit:
@@ -72,9 +71,9 @@ def _percentile(values: list[float], percent: int) -> float:
 
 
 def requests() -> list[Request]:
-    """The lists and rows, with what is common and what is rare among them."""
+    """Return requests of lists and objects, with frequent and rare filter values."""
     busy, hot = (workflow_cuid(workflow_id(family, 0)) for family in (BUSY, HOT))
-    asked = [
+    queries = [
         ("executions", ""),
         ("page of 500", "?page_size=500"),
         ("status, common", "?status=completed"),
@@ -88,12 +87,12 @@ def requests() -> list[Request]:
         ("who calls it", f"?calls={workflow_cuid(workflow_id(BUSY, 5))}&live=true"),
         ("incident", "?incident=true"),
         ("overdue", "?overdue=true"),
-        ("started lately", "?started_after={lately}"),
-        ("ended lately", "?ended_after={lately}"),
-        ("updated lately", "?updated_after={lately}&ordering=updated_at"),
+        ("started recently", "?started_after={recent}"),
+        ("ended recently", "?ended_after={recent}"),
+        ("updated recently", "?updated_after={recent}&ordering=updated_at"),
         *((f"by {name}", f"?ordering={name}") for name in ("started_at", "-ended_at", "status")),
     ]
-    found = [Request(name, f"executions/{query}") for name, query in asked]
+    found = [Request(name, f"executions/{query}") for name, query in queries]
     found += [
         Request("in the middle", "executions/?cursor={middle}"),
         Request("by status, in the middle", "executions/?ordering=status&cursor={by_status}"),
@@ -103,15 +102,15 @@ def requests() -> list[Request]:
         Request("audit", "audit/"),
         Request("search of a cuid", "executions/?search={execution}"),
         Request("search of a title", "executions/?search=250"),
-        Request("of a finding type", "executions/?entity_name_type={kind}", claimed=False),
+        Request("of a finding type", "executions/?entity_name_type={type}", claimed=False),
     ]
     for row in found:
         row.path = f"/api/v1/{row.path}"
     return found
 
 
-class Places:
-    """A client of one database, and what its paths name there."""
+class ApiClient:
+    """A client of one database, with the values for the placeholders of paths."""
 
     def __init__(self) -> None:
         from datetime import timedelta
@@ -122,7 +121,7 @@ class Places:
 
         from executions.models import Execution
         from workflows.models import FindingType
-        from workflows_project.api.cursors import Cursor, keys_of
+        from workflows_project.api.cursors import Cursor, ordering_keys
         from workflows_project.api.pagination import cursor_signer
 
         sign = cursor_signer("/api/v1/executions/").sign
@@ -132,16 +131,16 @@ class Places:
         rows = Execution.objects.order_by("pk")
         middle = rows[rows.count() // 2]
         by_status = rows.order_by("status", "pk")
-        self.named = {
+        self.values = {
             "execution": middle.cuid,
-            "lately": (timezone.now() - timedelta(minutes=5)).isoformat().replace("+", "%2B"),
-            "middle": sign(Cursor([middle.pk]).text(keys_of(rows.order_by("-pk")))),
-            "by_status": sign(Cursor(["completed", middle.pk]).text(keys_of(by_status))),
-            "kind": FindingType.objects.values_list("cuid", flat=True)[0],
+            "recent": (timezone.now() - timedelta(minutes=5)).isoformat().replace("+", "%2B"),
+            "middle": sign(Cursor([middle.pk]).text(ordering_keys(rows.order_by("-pk")))),
+            "by_status": sign(Cursor(["completed", middle.pk]).text(ordering_keys(by_status))),
+            "type": FindingType.objects.values_list("cuid", flat=True)[0],
         }
 
     def get(self, request: Request) -> None:
-        response = self.client.get(request.path.format(**self.named))
+        response = self.client.get(request.path.format(**self.values))
         assert response.status_code == 200, response.content
 
 
@@ -149,31 +148,31 @@ def measure(
     found: list[Request],
     connections: dict[int, Any],
     repetitions: int,
-    place: Callable[[], Any] = Places,
+    make_client: Callable[[], Any] = ApiClient,
 ) -> list[Request]:
-    """Make every request on all databases, then on two of them in turns."""
-    places: dict[int, Any] = {}
+    """Run every request on all databases, then on two of them in turn."""
+    clients: dict[int, Any] = {}
     for size, connection in connections.items():
         databases.use(connection)
-        places[size] = place()
+        clients[size] = make_client()
         for row in found:
-            places[size].get(row)
-            row.statements[size] = count(lambda row=row, size=size: places[size].get(row))
+            clients[size].get(row)
+            row.statements[size] = count(lambda row=row, size=size: clients[size].get(row))
     ends = (BASE, max(connections))
     for turn in range(repetitions):
         for row in found:
             for size in ends if turn % 2 else ends[::-1]:
                 databases.use(connections[size])
                 before = time.perf_counter()
-                places[size].get(row)
+                clients[size].get(row)
                 row.seconds.setdefault(size, []).append(time.perf_counter() - before)
     return found
 
 
-def compared(
-    description: str, found: list[Request], sizes: tuple[int, ...], place: Callable[[], Any]
+def compare(
+    description: str, found: list[Request], sizes: tuple[int, ...], make_client: Callable[[], Any]
 ) -> int:
-    """Build, measure, print; 1 when a claim does not hold."""
+    """Build, measure and print. Return 1 if a claim fails."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--database", choices=databases.VENDORS, default="postgresql")
     parser.add_argument("--executions", type=int, default=1_000_000)
@@ -194,33 +193,33 @@ def compared(
 
             call_command("migrate", verbosity=0)
             Population(1000 if size > 100_000 else 20, size, 250 if size > BASE else 20, 5).fill()
-            print(f"{size} executions are there", file=sys.stderr)
-        measured = measure(found, connections, options.repetitions, place)
+            print(f"{size} executions created", file=sys.stderr)
+        measured = measure(found, connections, options.repetitions, make_client)
         for connection in connections.values():
             connection.close()
     if options.json:
-        print(json.dumps([_described(row) for row in measured], indent=2))
+        print(json.dumps([_as_data(row) for row in measured], indent=2))
     else:
         print(f"{'request':32}{'p95':>6}{'p50':>6}{'statements':>12}")
         for row in measured:
             statements = sorted(set(row.statements.values()))
-            told = f"{row.ratio(95):6.2f}{row.ratio(50):6.2f}{statements!s:>12}"
-            print(f"{row.name:32}{told}{'' if row.claimed else '  (not claimed)'}")
-            for problem in row.bad:
+            columns = f"{row.ratio(95):6.2f}{row.ratio(50):6.2f}{statements!s:>12}"
+            print(f"{row.name:32}{columns}{'' if row.claimed else '  (not claimed)'}")
+            for problem in row.failures:
                 print(f"    {problem}")
-    return 1 if any(row.bad for row in measured) else 0
+    return 1 if any(row.failures for row in measured) else 0
 
 
-def _described(row: Request) -> dict[str, Any]:
+def _as_data(row: Request) -> dict[str, Any]:
     return {
         "request": row.name,
         "claimed": row.claimed,
         "p95": round(row.ratio(95), 2),
         "p50": round(row.ratio(50), 2),
         "statements": row.statements,
-        "bad": row.bad,
+        "failures": row.failures,
     }
 
 
 if __name__ == "__main__":
-    sys.exit(compared(__doc__, requests(), SIZES, Places))
+    sys.exit(compare(__doc__, requests(), SIZES, ApiClient))

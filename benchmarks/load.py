@@ -1,15 +1,15 @@
-"""Clients at a server whose processes are killed: nothing is lost, nothing is done twice.
+"""Load test that kills web servers: nothing may be lost or done twice.
 
     python -m benchmarks.load
     python -m benchmarks.load --seconds 20 --clients 4 --json
 
-gunicorn on PostgreSQL. Each client starts executions and submits them, each request with an
-Idempotency-Key of its own; one that has no answer is sent again with the same key until it has,
-and one in ten is sent again although it has. Meanwhile a worker is killed with -9 every half a
-second, and the whole server every fifteen.
+gunicorn on PostgreSQL. Each client starts executions and submits them. Each request has its own
+Idempotency-Key, and is repeated with the same key until there is a response; one in ten is repeated
+after its response too. Meanwhile a worker is killed with -9 every half second, and the whole server
+every 15 seconds.
 
-Exit 1 where something was answered with a fault (5xx), a key was answered with two executions, an
-execution that was answered is not there or not completed, or one is there that nobody has started.
+Exits with 1 if a response was 5xx, a key returned two executions, a returned execution is missing
+or not completed, or an execution exists that no client has started.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SETTINGS = "max_connections = 200"
 
 
 class Server:
-    """gunicorn with its workers, to be killed and started again."""
+    """gunicorn with its workers, which can be killed and restarted."""
 
     def __init__(self, workers: int) -> None:
         with socket.socket() as free:
@@ -55,14 +55,14 @@ class Server:
             command, cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL
         )
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         with suppress(OSError, http.client.HTTPException):
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
             connection.request("GET", "/api/v1/node-types/")
             return connection.getresponse().status == 401
         return False
 
-    def kill_a_worker(self) -> None:
+    def kill_worker(self) -> None:
         listed = subprocess.run(
             ["pgrep", "-P", str(self.master.pid)], capture_output=True, text=True
         )
@@ -72,7 +72,7 @@ class Server:
                 self.killed["workers"] += 1
 
     def kill(self) -> None:
-        """The master and all its workers, at once."""
+        """Kill the master and all workers."""
         with suppress(ProcessLookupError):
             os.killpg(self.master.pid, signal.SIGKILL)
         self.master.wait()
@@ -80,8 +80,8 @@ class Server:
 
 
 @dataclass
-class Told:
-    """What the clients were answered."""
+class Responses:
+    """The responses to one or several clients."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     unanswered: int = 0
@@ -93,34 +93,34 @@ class Told:
 
 
 class Client(threading.Thread):
-    """Starts and submits until the time is over, and finishes what it has begun."""
+    """Starts and submits executions until the time is over, and finishes the last one."""
 
     def __init__(self, port: int, token: str, body: dict[str, str], end: float) -> None:
         super().__init__()
         self.port, self.body, self.end = port, body, end
         self.headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
-        self.told = Told()
+        self.responses = Responses()
 
     def run(self) -> None:
         while time.monotonic() < self.end:
             key = str(uuid.uuid4())
             cuid = self._start(key)
             if random.random() < 0.1:
-                self.told.repeated += 1
+                self.responses.repeated += 1
                 self._start(key)
             if cuid:
                 path = f"executions/{cuid}/submit/"
-                answer = self._sent(path, {"node": "form", "data": {"n": 1}}, f"{key}-submit")
+                answer = self._send(path, {"node": "form", "data": {"n": 1}}, f"{key}-submit")
                 if answer.get("status") == "completed":
-                    self.told.completed.add(cuid)
+                    self.responses.completed.add(cuid)
 
     def _start(self, key: str) -> str:
-        cuid = str(self._sent("executions/", self.body, key).get("cuid", ""))
-        self.told.started.setdefault(key, set()).add(cuid)
+        cuid = str(self._send("executions/", self.body, key).get("cuid", ""))
+        self.responses.started.setdefault(key, set()).add(cuid)
         return cuid
 
-    def _sent(self, path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
-        """The answer, however often it has to be asked for."""
+    def _send(self, path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
+        """Send a request until there is a response. Return its body."""
         before = time.monotonic()
         while True:
             try:
@@ -131,22 +131,22 @@ class Client(threading.Thread):
                 text = response.read()
                 connection.close()
             except (OSError, http.client.HTTPException):
-                self.told.unanswered += 1
+                self.responses.unanswered += 1
                 time.sleep(0.05)
                 continue
-            self.told.statuses[response.status] += 1
+            self.responses.statuses[response.status] += 1
             if response.status == 409 and response.headers.get("Retry-After"):
                 time.sleep(0.2)
                 continue
             if response.status >= 400:
-                self.told.faults.append(text.decode(errors="replace")[:300])
-            self.told.seconds.append(time.monotonic() - before)
+                self.responses.faults.append(text.decode(errors="replace")[:300])
+            self.responses.seconds.append(time.monotonic() - before)
             answer: dict[str, Any] = json.loads(text) if response.status < 500 else {}
             return answer
 
 
-def prepared() -> tuple[str, dict[str, str]]:
-    """A token, and what is to be started on what."""
+def prepare() -> tuple[str, dict[str, str]]:
+    """Create a token, a workflow and a finding. Return the token and the body of a start."""
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
     from knox.models import AuthToken
@@ -157,10 +157,10 @@ def prepared() -> tuple[str, dict[str, str]]:
     from workflows.models import FindingType, Workflow
 
     call_command("migrate", verbosity=0)
-    kind = FindingType.objects.create(name="Load")
-    workflow = Workflow.objects.create(title="Load", entity_name_type=kind, state="active")
+    finding_type = FindingType.objects.create(name="Load")
+    workflow = Workflow.objects.create(title="Load", entity_name_type=finding_type, state="active")
     save_graph(workflow, source([]), based_on=1)
-    finding = Finding.objects.create(title="Load", entity_name_type=kind)
+    finding = Finding.objects.create(title="Load", entity_name_type=finding_type)
     user = get_user_model().objects.create_superuser("load")
     return AuthToken.objects.create(user=user)[1], {
         "workflow": workflow.cuid,
@@ -168,31 +168,31 @@ def prepared() -> tuple[str, dict[str, str]]:
     }
 
 
-def wrong(told: Told) -> list[str]:
-    """What breaks the claim."""
+def find_failures(responses: Responses) -> list[str]:
+    """Return the violations of the claim."""
     from executions import integrity
     from executions.models import Execution
 
-    there = dict(Execution.objects.values_list("cuid", "status"))
-    answered = {cuid for cuids in told.started.values() for cuid in cuids}
-    faults = sum(number for status, number in told.statuses.items() if status >= 500)
+    stored = dict(Execution.objects.values_list("cuid", "status"))
+    returned = {cuid for cuids in responses.started.values() for cuid in cuids}
+    faults = sum(number for status, number in responses.statuses.items() if status >= 500)
     checks = {
-        f"{faults} answers were faults": faults,
-        "refused: " + "; ".join(told.faults[:3]): told.faults and not faults,
-        "a key was answered with two executions": any(len(c) > 1 for c in told.started.values()),
-        "an execution that was answered is not there": answered - set(there),
-        "an execution is there that nobody has started": set(there) - answered,
-        "an execution is not completed that was answered so": [
-            cuid for cuid in told.completed if there.get(cuid) != "completed"
+        f"{faults} responses were errors (5xx)": faults,
+        "refused: " + "; ".join(responses.faults[:3]): responses.faults and not faults,
+        "a key returned two executions": any(len(c) > 1 for c in responses.started.values()),
+        "a returned execution is missing": returned - set(stored),
+        "an execution was not started by a client": set(stored) - returned,
+        "an execution was returned as completed, but is not": [
+            cuid for cuid in responses.completed if stored.get(cuid) != "completed"
         ],
-        "some were not completed": len(told.completed) != len(there),
-        "a law is broken": integrity.violations(),
+        "an execution was not completed": len(responses.completed) != len(stored),
+        "an invariant is violated": integrity.find_violations(),
     }
-    return [sentence for sentence, holds in checks.items() if holds]
+    return [sentence for sentence, failed in checks.items() if failed]
 
 
 def main() -> int:
-    """Serve, ask, kill, look; 1 where something is wrong."""
+    """Run and print. Return 1 if the claim fails."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=8)
@@ -202,11 +202,11 @@ def main() -> int:
     with databases.served("postgresql", SETTINGS) as postgresql:
         postgresql.create("load")
         databases.django(postgresql.url("load"))
-        token, body = prepared()
+        token, body = prepare()
         server = Server(options.workers)
         server.start()
         try:
-            until(server.answers, "the server")
+            until(server.is_ready, "the server")
             end = time.monotonic() + options.seconds
             clients = [Client(server.port, token, body, end) for _ in range(options.clients)]
             for client in clients:
@@ -216,32 +216,32 @@ def main() -> int:
                 client.join()
         finally:
             server.kill()
-        told = Told()
+        responses = Responses()
         for client in clients:
-            told.statuses += client.told.statuses
-            told.unanswered += client.told.unanswered
-            told.repeated += client.told.repeated
-            told.started |= client.told.started
-            told.completed |= client.told.completed
-            told.seconds += client.told.seconds
-            told.faults += client.told.faults
-        found = wrong(told)
-    shown = {
-        "executions": len(told.started),
-        "requests answered": sum(told.statuses.values()),
-        "by status": dict(sorted(told.statuses.items())),
-        "sent again without an answer": told.unanswered,
-        "sent again although answered": told.repeated,
+            responses.statuses += client.responses.statuses
+            responses.unanswered += client.responses.unanswered
+            responses.repeated += client.responses.repeated
+            responses.started |= client.responses.started
+            responses.completed |= client.responses.completed
+            responses.seconds += client.responses.seconds
+            responses.faults += client.responses.faults
+        failures = find_failures(responses)
+    result = {
+        "executions": len(responses.started),
+        "responses": sum(responses.statuses.values()),
+        "by status": dict(sorted(responses.statuses.items())),
+        "repeated without a response": responses.unanswered,
+        "repeated after a response": responses.repeated,
         "killed": dict(server.killed),
-        "p50 ms": round(1000 * statistics.median(told.seconds)),
-        "wrong": found,
+        "p50 ms": round(1000 * statistics.median(responses.seconds)),
+        "failures": failures,
     }
     print(
-        json.dumps(shown, indent=2)
+        json.dumps(result, indent=2)
         if options.json
-        else "\n".join(f"{name}: {value}" for name, value in shown.items())
+        else "\n".join(f"{name}: {value}" for name, value in result.items())
     )
-    return 1 if found else 0
+    return 1 if failures else 0
 
 
 def _kill_until(end: float, server: Server) -> None:
@@ -253,7 +253,7 @@ def _kill_until(end: float, server: Server) -> None:
             server.start()
             at += 15
         else:
-            server.kill_a_worker()
+            server.kill_worker()
 
 
 if __name__ == "__main__":

@@ -1,21 +1,20 @@
-"""What the pages of the admin cost as executions grow from a thousand to a million.
+"""Cost of the admin pages, from a thousand to a million executions.
 
     python -m benchmarks.pages
     python -m benchmarks.pages --database sqlite --executions 100000
 
-Each page is asked for by somebody who may do everything and for whom every form waits, on a
-database of 1,000 executions and on the largest in turns. One live execution in ten has an
-incident, one in ten is overdue. What is claimed is the ratio of the medians, and that no page
-takes more than 25 statements; the ratio of the 95th percentiles stands beside it.
+A superuser, who can submit every form, requests each page on a database of 1,000 executions and on
+the largest in turn. One live execution in ten has an incident, one in ten is overdue. The result is
+the ratio of the medians, and the number of statements (25 at most).
 
-Exit 1 when a claimed ratio is above 3, or a page takes too many statements.
+Exits with 1 if a claimed ratio is above 3, or a page takes too many statements.
 """
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks.lists import BASE, Request, compared
+from benchmarks.lists import BASE, Request, compare
 from benchmarks.population import BUSY, HOT, workflow_id
 
 LIMIT = 3.0
@@ -34,16 +33,16 @@ PATHS = {
     "of a workflow": f"{EXECUTIONS}?workflow={HOT_ONE}&live=yes",
     "with an incident": f"{EXECUTIONS}?incident=yes",
     "overdue": f"{EXECUTIONS}?overdue=yes",
-    "waiting for me": f"{EXECUTIONS}?mine=yes",
+    "assigned to me": f"{EXECUTIONS}?mine=yes",
     "search of a cuid": f"{EXECUTIONS}?q={{cuid}}",
     "search of a title": f"{EXECUTIONS}?q=25",
     "an execution": f"{EXECUTIONS}{{live}}/change/",
-    "an execution that has ended": f"{EXECUTIONS}{{ended}}/change/",
+    "an ended execution": f"{EXECUTIONS}{{ended}}/change/",
     "cancel": f"{EXECUTIONS}{{live}}/cancel/",
     "start": f"{EXECUTIONS}start/{BUSY_ONE}/",
     "workflows": "workflows/workflow/",
     "a workflow": f"workflows/workflow/{BUSY_ONE}/change/",
-    "a workflow that much is live of": f"workflows/workflow/{HOT_ONE}/change/",
+    "a workflow with many live executions": f"workflows/workflow/{HOT_ONE}/change/",
     "its graph": f"workflows/workflow/{BUSY_ONE}/edit/",
     "comparison": f"workflows/workflow/{BUSY_ONE}/compare/",
     "change of type": f"workflows/workflow/change-type/?workflows={BUSY_ONE}",
@@ -51,7 +50,7 @@ PATHS = {
     "versions": "workflows/version/",
     "a version": "workflows/version/{version}/change/",
     "finding types": "workflows/findingtype/",
-    "a finding type": "workflows/findingtype/{kind}/change/",
+    "a finding type": "workflows/findingtype/{type}/change/",
     "changes on hold": "workflows/pendingchange/",
     "audit log": "workflows/auditentry/",
     "findings": "executions/finding/",
@@ -62,8 +61,8 @@ PATHS = {
 }
 
 
-class Desk:
-    """Somebody at the admin of one database, and what the paths name there."""
+class AdminClient:
+    """A superuser in the admin of one database, with the values for placeholders of paths."""
 
     def __init__(self) -> None:
         from django.contrib.auth import get_user_model
@@ -75,28 +74,28 @@ class Desk:
         user = get_user_model().objects.create_superuser("operator")
         self.client = Client(SERVER_NAME="localhost")
         self.client.force_login(user)
-        _trouble()
+        _create_incidents()
         live = Execution.objects.filter(workflow=BUSY_ONE).live().first()
         ended = Execution.objects.filter(status="completed").first()
         assert live is not None and ended is not None
-        self.named = {
+        self.values = {
             "cuid": live.cuid,
             "live": live.pk,
             "ended": ended.pk,
             "finding": live.entity_id,
             "version": live.version_id,
-            "kind": FindingType.objects.values_list("pk", flat=True)[0],
+            "type": FindingType.objects.values_list("pk", flat=True)[0],
             "workflow": Workflow.objects.values_list("pk", flat=True)[0],
         }
 
     def get(self, request: Request) -> None:
-        response = self.client.get(request.path.format(**self.named))
+        response = self.client.get(request.path.format(**self.values))
         assert response.status_code == 200, (request.name, response.status_code)
         assert b"".join(response).strip(), request.name
 
 
-def _trouble() -> None:
-    """An incident in one open form of ten, and a deadline that has passed in another."""
+def _create_incidents() -> None:
+    """Give one open form in ten an incident, and another one an overdue deadline."""
     from django.db import connection
 
     open_form = "state = 'open' AND type = 'user_action'"
@@ -113,7 +112,7 @@ def _trouble() -> None:
 
 
 def pages() -> list[Request]:
-    """The pages that somebody looks at, from the home page on."""
+    """Return the requests of the pages."""
     return [
         Request(name, f"/admin/{path}", limit=LIMIT, percent=50, most_statements=MOST_STATEMENTS)
         for name, path in PATHS.items()
@@ -121,4 +120,4 @@ def pages() -> list[Request]:
 
 
 if __name__ == "__main__":
-    sys.exit(compared(__doc__, pages(), (BASE,), Desk))
+    sys.exit(compare(__doc__, pages(), (BASE,), AdminClient))

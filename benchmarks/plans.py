@@ -1,4 +1,4 @@
-"""How the database would run each statement: its plan, and what the plan reads in full."""
+"""Query plans of statements, and the tables that they scan."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMED = re.compile(r'(?:FROM|JOIN|UPDATE|,)\s+"?(\w+)"?(?:\s+(?:AS\s+)?"?(\w+)"
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A statement, the lines of its plan, and the tables that it reads from end to end."""
+    """A statement, the lines of its plan, and the tables that it scans."""
 
     sql: str
     lines: list[str]
@@ -32,7 +32,7 @@ class Planned:
 
 @contextmanager
 def planned() -> Iterator[list[Planned]]:
-    """Ask for the plan of each statement just before it runs."""
+    """Record the plan of each statement before it runs."""
     from django.db import connection
 
     found: list[Planned] = []
@@ -48,7 +48,7 @@ def planned() -> Iterator[list[Planned]]:
 
 def _explained(connection: Any, sql: str, params: Any) -> Planned:
     read = _postgresql if connection.vendor == "postgresql" else _sqlite
-    # Past the wrappers, or the question would be asked of itself.
+    # Without the wrappers, which would explain this statement too.
     with (
         connection.connection.cursor()
         if connection.vendor == "postgresql"
@@ -58,7 +58,7 @@ def _explained(connection: Any, sql: str, params: Any) -> Planned:
 
 
 class _Plain:
-    """Django's own cursor of SQLite, which knows its parameters, without the wrappers."""
+    """Django's cursor of SQLite, which converts parameters, without the wrappers."""
 
     def __init__(self, connection: Any) -> None:
         self.cursor = connection.create_cursor()
@@ -84,7 +84,7 @@ def _postgresql(cursor: Any, sql: str, params: Any) -> Planned:
         parts += [f"using {node['Index Name']}"] if "Index Name" in node else []
         parts += [f"{label}: {node[label]}" for label in ("Index Cond", "Filter") if label in node]
         lines.append("  " * depth + " ".join(parts))
-        # An index without a condition is read from end to end as well.
+        # An index without a condition is scanned completely too.
         in_full = node["Node Type"] == "Seq Scan" or (
             node["Node Type"] in ("Index Scan", "Index Only Scan", "Bitmap Index Scan")
             and "Index Cond" not in node
@@ -100,7 +100,7 @@ def _postgresql(cursor: Any, sql: str, params: Any) -> Planned:
 
 
 def _sqlite(cursor: Any, sql: str, params: Any) -> Planned:
-    # Without parameters, Django's cursor would take no percent sign for a mark.
+    # Without parameters, Django's cursor does not unescape percent signs.
     cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params if params is not None else ())
     rows = cursor.fetchall()
     names = {alias: table for table, alias in _NAMED.findall(sql) if alias}
@@ -109,7 +109,7 @@ def _sqlite(cursor: Any, sql: str, params: Any) -> Planned:
     for pk, parent, _, detail in rows:
         depths[pk] = depths.get(parent, -1) + 1
         lines.append("  " * depths[pk] + detail)
-        # A Bloom filter is made by reading the whole table.
+        # A Bloom filter is built from the whole table.
         scanned = re.match(r"(?:SCAN|BLOOM FILTER ON) (\w+)", detail)
         if scanned:
             table = names.get(scanned[1], scanned[1])

@@ -1,15 +1,14 @@
-"""A database full of workflows and executions, written in bulk: few statements, any size.
+"""Bulk creation of workflows and executions with few statements.
 
-Workflows come in families of ten, which share a finding type:
+Workflows belong to families of ten with the same finding type:
 
-    0 → 1 → 3 → 5,  0 → 2 → 4      a caller, its callees, and theirs
+    0 → 1 → 3 → 5,  0 → 2 → 4      a caller, its callees, and their callees
     6 → 7                          a pair
     8, 9                           alone
 
-Each has three versions, the last in force. One execution in twenty is live: at the form of a 0
-or an 8, or at the form of the 7 that a 6 has called. The live ones are the newest, after all
-that have ended, and one family in ten has none. Families 0 to 9 are for what is measured, and
-look alike in every size.
+Each has three versions, the last in force. One execution in twenty is live: at the form of a
+workflow 0 or 8, or of a workflow 7 called by 6. Live executions have the highest ids, and one
+family in ten has none. Families 0 to 9 are used for measurements, and are the same in every size.
 """
 
 from __future__ import annotations
@@ -23,8 +22,9 @@ CALLS = {0: (1, 2), 1: (3,), 2: (4,), 3: (5,), 6: (7,)}
 CLOSURE_OF_0 = (1, 2, 3, 4, 5)
 
 BUSY, STILL, IDLE, STARTS, HOT, PAIR, ENDED = range(7)
-"""Families: a few live executions of 0; none; an idle 8; a 0 to start; a hot 0; an idle pair; an
-8 on whose latest version much has ended."""
+"""Families: few live executions of workflow 0; no live executions; an idle workflow 8; a workflow 0
+to start; many live executions of 0; an idle pair; many ended executions of the latest version of 8.
+"""
 
 LIVE_OF_BUSY = 5
 SPREAD = "(10 + ({n} / 9 % {decades}) * 10 + {n} % 9)"
@@ -35,12 +35,12 @@ SERIES = (
 
 
 def workflow_id(family: int, member: int) -> int:
-    """The id of this member of this family."""
+    """Return the id of a member of a family."""
     return family * FAMILY + member + 1
 
 
 def version_id(workflow: int, number: int = 3) -> int:
-    """The id of this version of the workflow."""
+    """Return the id of a version of a workflow."""
     return 3 * (workflow - 1) + number
 
 
@@ -49,7 +49,7 @@ def workflow_cuid(workflow: int) -> str:
 
 
 def source(callees: list[int]) -> dict[str, Any]:
-    """A form, and the calls one after the other."""
+    """Return a graph with a form, followed by calls."""
     fields = [{"name": "n", "type": "number"}]
     nodes: list[dict[str, Any]] = [
         {"id": "start", "type": "start"},
@@ -64,7 +64,7 @@ def source(callees: list[int]) -> dict[str, Any]:
 
 
 class Population:
-    """Fills the database that is in use: as many families, executions and entities a type."""
+    """The contents of a database: numbers of families, executions, and entities per type."""
 
     def __init__(self, families: int, executions: int, entities: int, hot: int = 0) -> None:
         self.families = families
@@ -75,19 +75,19 @@ class Population:
         self.decades = families // 10 - 1
 
     def fill(self) -> None:
-        """Write everything, and let the planner look at it."""
+        """Write all rows, and update the statistics of the planner."""
         from django.db import connection, transaction
 
         with transaction.atomic():
             if connection.vendor == "postgresql":
-                # What the keys would refuse is not written; the laws are checked afterwards.
+                # Keys are not checked here. ``growth --check`` checks the invariants afterwards.
                 self._execute("SET LOCAL session_replication_role = replica")
             self._types_and_entities()
             self._workflows()
             self._executions()
             self._steps()
             self._reset_sequences()
-        # The visibility map too, which a server keeps up by itself.
+        # VACUUM also updates the visibility map, as autovacuum does.
         self._execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 
     def _execute(self, sql: str) -> None:
@@ -99,7 +99,7 @@ class Population:
     def _insert(
         self, table: str, values: dict[str, str], rows: str, last: int | None = None
     ) -> None:
-        """Insert one row for each of ``rows`` (a FROM clause), or of the numbers 0 … ``last``."""
+        """Insert one row per row of ``rows`` (a FROM clause), or per number from 0 to ``last``."""
         columns, expressions = ", ".join(values), ", ".join(values.values())
         series = SERIES.format(last=last) if last is not None else ""
         if last != -1:

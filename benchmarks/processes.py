@@ -1,4 +1,4 @@
-"""A broker and Celery's processes, to be killed and started again; gone when it ends."""
+"""A Redis broker and Celery processes, which can be killed and restarted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE = 60.0
 
 
 def until(holds: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:
-    """Wait until it holds. Raises ``TimeoutError``, which says what was waited for."""
+    """Wait until the condition holds. Raise ``TimeoutError``, which names the condition."""
     end = time.monotonic() + patience
     while not holds():
         if time.monotonic() > end:
@@ -27,7 +27,7 @@ def until(holds: Callable[[], Any], what: str, patience: float = PATIENCE) -> No
 
 
 class Broker:
-    """A Redis in memory, at a socket in a directory whose path is short."""
+    """A Redis in memory, with a socket in a directory with a short path."""
 
     def __init__(self, directory: Path) -> None:
         import redis
@@ -62,7 +62,7 @@ class Broker:
             return False
 
     def kill(self) -> None:
-        """What it held is lost."""
+        """Kill the broker, whose messages are lost."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -70,16 +70,16 @@ class Broker:
         self.path.unlink(missing_ok=True)
 
     def waiting(self, queue: str = "holdfast") -> int:
-        """How many messages nobody has taken yet."""
+        """Return the number of messages that no worker has received."""
         return int(self.client.llen(queue))
 
     def taken(self) -> int:
-        """How many messages somebody has taken and not done with."""
+        """Return the number of received messages that are not acknowledged."""
         return int(self.client.hlen("unacked"))
 
 
 class CeleryProcess:
-    """``celery -A workflows_project …`` and all its children."""
+    """A process of ``celery -A workflows_project …``, with its children."""
 
     def __init__(self, log: Path, environment: Mapping[str, str], *arguments: str) -> None:
         self.log = log
@@ -95,7 +95,7 @@ class CeleryProcess:
             )
 
     def said(self) -> str:
-        """What it has written since it was started."""
+        """Return the output since the start."""
         with self.log.open("rb") as output:
             output.seek(self._seen)
             return output.read().decode(errors="replace")
@@ -109,12 +109,12 @@ class CeleryProcess:
         return self._process.poll() is not None
 
     def kill(self) -> None:
-        """Kill it and its children, at once."""
+        """Kill the process and its children."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def kill_one(self) -> bool:
-        """Kill one of its children, which it replaces; whether it had any."""
+        """Kill a child, which the process replaces. Return False if it has none."""
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         found = children.read_text().split() if children.exists() else []
         if found:
@@ -122,7 +122,7 @@ class CeleryProcess:
         return bool(found)
 
     def end(self) -> None:
-        """Tell it to end, and see to it that it does."""
+        """Stop the process. Kill it if it does not end."""
         self._process.terminate()
         try:
             self._process.wait(20)

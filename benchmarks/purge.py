@@ -1,13 +1,13 @@
-"""What a purge of half a million executions costs those who start others meanwhile.
+"""Effect of a purge of half a million executions on starts.
 
     python -m benchmarks.purge                           a million executions, PostgreSQL
     python -m benchmarks.purge --database sqlite --json
 
-Starts of one workflow are made one after the other by one process: alone, then while
-``manage.py purge_executions`` deletes half of what has ended, then alone again. Compared are the
-medians of what one start takes; the slowest hundredth stands beside them.
+One process starts a workflow repeatedly: alone, then while ``manage.py purge_executions`` deletes
+half of the ended executions, then alone again. The result compares the medians and the 99th
+percentiles of a start.
 
-Exit 1 when a start is refused, or takes more than twice as long at the median.
+Exits with 1 if a start is refused, or the median more than doubles.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ ALONE = 10.0
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def started(until: Callable[[], bool]) -> list[float]:
-    """Start until told otherwise; what each start took, in milliseconds."""
+def start_repeatedly(until: Callable[[], bool]) -> list[float]:
+    """Start executions until the function returns True. Return the milliseconds of each."""
     from executions.models import Finding
     from executions.services import start
     from workflows.models import Workflow
@@ -41,12 +41,12 @@ def started(until: Callable[[], bool]) -> list[float]:
     workflow = Workflow.objects.get(pk=workflow_id(STARTS, 0))
     finding = Finding.objects.filter(entity_name_type=workflow.entity_name_type_id).first()
     assert finding is not None
-    took = []
+    durations = []
     while not until():
         before = time.perf_counter()
         start(workflow, finding)
-        took.append((time.perf_counter() - before) * 1000)
-    return took
+        durations.append((time.perf_counter() - before) * 1000)
+    return durations
 
 
 def for_seconds(seconds: float) -> Callable[[], bool]:
@@ -54,8 +54,8 @@ def for_seconds(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > end
 
 
-class HalfGone:
-    """Whether the purge has taken half of what there was; asked every few seconds."""
+class HalfPurged:
+    """A condition: half of the executions are deleted. Checked every two seconds."""
 
     def __init__(self, process: subprocess.Popen[str], highest: int) -> None:
         self.process = process
@@ -70,23 +70,23 @@ class HalfGone:
         self.next = time.monotonic() + 2
         from executions.models import Execution
 
-        # It goes by their ids, and the live ones are the newest.
+        # The purge deletes by id, and live executions are the newest.
         first = Execution.objects.order_by("pk").values_list("pk", flat=True).first()
         return first is None or first > self.middle
 
 
-def described(took: list[float]) -> dict[str, Any]:
-    hundredths = statistics.quantiles(took, n=100)
+def summarize(durations: list[float]) -> dict[str, Any]:
+    hundredths = statistics.quantiles(durations, n=100)
     return {
-        "starts": len(took),
-        "median_ms": round(statistics.median(took), 2),
+        "starts": len(durations),
+        "median_ms": round(statistics.median(durations), 2),
         "p99_ms": round(hundredths[98], 2),
-        "slowest_ms": round(max(took), 1),
+        "slowest_ms": round(max(durations), 1),
     }
 
 
 def main() -> int:
-    """Fill, start and purge, print; 1 when the claim does not hold."""
+    """Fill, start, purge and print. Return 1 if the claim fails."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", choices=databases.VENDORS, default="postgresql")
     parser.add_argument("--executions", type=int, default=1_000_000)
@@ -100,9 +100,9 @@ def main() -> int:
 
         call_command("migrate", verbosity=0)
         Population(1000, options.executions, 250).fill()
-        started(for_seconds(1))
-        told = {"alone": described(started(for_seconds(ALONE)))}
-        began = time.monotonic()
+        start_repeatedly(for_seconds(1))
+        result = {"alone": summarize(start_repeatedly(for_seconds(ALONE)))}
+        purge_start = time.monotonic()
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), "purge_executions", "--older-than", "0h"],
             env={**os.environ, "DEBUG": "1"},
@@ -110,21 +110,21 @@ def main() -> int:
             stderr=subprocess.PIPE,
             text=True,
         )
-        beside = started(HalfGone(process, options.executions))
-        seconds = time.monotonic() - began
+        beside = start_repeatedly(HalfPurged(process, options.executions))
+        seconds = time.monotonic() - purge_start
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
         print(out.strip(), err.strip(), file=sys.stderr)
-        told["beside"] = described(beside)
-        told["alone again"] = described(started(for_seconds(ALONE)))
+        result["beside"] = summarize(beside)
+        result["alone again"] = summarize(start_repeatedly(for_seconds(ALONE)))
         connection.close()
-    alone = statistics.mean(told[name]["median_ms"] for name in ("alone", "alone again"))
-    ratio = told["beside"]["median_ms"] / alone
-    told["purge"] = {"seconds": round(seconds), "ratio": round(ratio, 2)}
+    alone = statistics.mean(result[name]["median_ms"] for name in ("alone", "alone again"))
+    ratio = result["beside"]["median_ms"] / alone
+    result["purge"] = {"seconds": round(seconds), "ratio": round(ratio, 2)}
     if options.json:
-        print(json.dumps(told, indent=2))
+        print(json.dumps(result, indent=2))
     else:
-        for name, row in told.items():
+        for name, row in result.items():
             print(f"{name:12}", ", ".join(f"{key} {value}" for key, value in row.items()))
     return 1 if ratio > LIMIT else 0
 

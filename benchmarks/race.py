@@ -1,14 +1,14 @@
-"""A mixed load of processes at the same few workflows: is anything stranded?
+"""Mixed load of processes on a few workflows: no execution may be stranded.
 
     python -m benchmarks.race --seconds 60 --processes 8 --database postgresql
     python -m benchmarks.race --seconds 60 --processes 8 --database sqlite
-    python -m benchmarks.race --seconds 20 --naive            what counting first, then writing,
-                                                              without locks and keys, strands
+    python -m benchmarks.race --seconds 20 --naive            count first, then write, without
+                                                              locks and keys
 
-Every process starts, submits (and so starts children), cancels, changes types alone and in
-groups, now and when drained, saves graphs and retires, through the services. At the end the
-laws are checked, and whatever still waits is submitted to its end. Exit 1 when the shipped
-guards strand anything or let a deadlock through.
+Each process starts, submits (which starts children), cancels, changes types of single workflows and
+of groups, now and when drained, saves graphs and retires, through the services. At the end, the
+invariants are checked, and all waiting executions are submitted. Exits with 1 if the shipped guards
+strand an execution or a deadlock occurs.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _source(callee: str | None, note: int) -> dict[str, Any]:
 
 
 def build() -> None:
-    """Families of three: a caller, its callee, and the callee's callee; two types each in use."""
+    """Create families of three workflows that call each other, and two finding types."""
     from django.core.management import call_command
 
     from executions.models import Finding
@@ -65,22 +65,22 @@ def build() -> None:
     from workflows.models import FindingType, Workflow
 
     call_command("migrate", verbosity=0)
-    kinds = [FindingType.objects.create(name=name) for name in "AB"]
-    for kind in kinds:
+    types = [FindingType.objects.create(name=name) for name in "AB"]
+    for row in types:
         for number in range(4):
-            Finding.objects.create(title=f"{kind.name}{number}", entity_name_type=kind)
+            Finding.objects.create(title=f"{row.name}{number}", entity_name_type=row)
     for family in range(FAMILIES):
         below: str | None = None
         for level in range(3):
             workflow = Workflow.objects.create(
-                title=f"{family}-{level}", entity_name_type=kinds[0], state="active"
+                title=f"{family}-{level}", entity_name_type=types[0], state="active"
             )
             save_graph(workflow, _source(below, 0), based_on=1)
             below = workflow.cuid
 
 
 class Client:
-    """One process: picks an operation, runs it, and counts what came of it."""
+    """A process that runs random operations, and counts their results."""
 
     def __init__(self, seed: int, naive: bool) -> None:
         from workflows.models import FindingType
@@ -88,7 +88,7 @@ class Client:
         self.random = random.Random(seed)
         self.naive = naive
         self.counts: Counter[str] = Counter()
-        self.kinds = list(FindingType.objects.order_by("pk"))
+        self.types = list(FindingType.objects.order_by("pk"))
 
     def _workflow(self, level: int | None = None) -> Any:
         from workflows.models import Workflow
@@ -108,9 +108,9 @@ class Client:
             self._count_stranded()
 
     def _count_stranded(self) -> None:
-        """Count, once each, the live executions that are set apart from their workflow now.
+        """Count live executions with another context than their workflow, each once.
 
-        They run on what was frozen and will be carried to an end: nothing would show it later.
+        They can complete with their pinned versions, so that a later check would not find them.
         """
         from django.db.models import F
 
@@ -118,8 +118,8 @@ class Client:
 
         if self.naive:
             live = Execution._base_manager.filter(live_key__isnull=False, message="")
-            apart = live.exclude(context_key=F("workflow__context_key"))
-            self.counts["stranded by a change"] += apart.update(message="stranded")
+            stranded = live.exclude(context_key=F("workflow__context_key"))
+            self.counts["stranded by a change"] += stranded.update(message="stranded")
 
     def submit(self) -> None:
         from executions.models import Step
@@ -156,33 +156,33 @@ class Client:
         family = self.random.randrange(FAMILIES)
         waiting = PendingChange.objects.filter(state="waiting", members__title__startswith=family)
         if found := waiting.first():
-            # So that nothing stays closed for the rest of the run.
+            # Otherwise the workflows could drain for the rest of the run.
             if self.random.random() < 0.3:
                 withdraw(found)
             return
         changed = change_entity_context(
             list(Workflow.objects.filter(title__startswith=f"{family}-")),
-            entity_name_type=self.random.choice(self.kinds),
+            entity_name_type=self.random.choice(self.types),
             when="drained",
         )
-        self.counts["changes made"] += len(changed.versions)
+        self.counts["changes applied"] += len(changed.versions)
         self.counts["changes put on hold"] += changed.on_hold
 
     def _change(self, workflows: list[Any]) -> None:
         from workflows.editing import change_entity_context
 
-        kind = self.random.choice(self.kinds)
+        new_type = self.random.choice(self.types)
         if self.naive:
-            # The count is one transaction, the write another, and nothing judges again.
-            change_entity_context(workflows, entity_name_type=kind, dry_run=True)
-            # As long as a request takes from its form to its save.
+            # Count and write are two transactions, and the guard is not repeated.
+            change_entity_context(workflows, entity_name_type=new_type, dry_run=True)
+            # The time of a request between the check and the save.
             time.sleep(self.random.uniform(0, 0.03))
             with mock.patch("workflows.guards.refuse_context_change"):
-                changed = change_entity_context(workflows, entity_name_type=kind)
+                changed = change_entity_context(workflows, entity_name_type=new_type)
             self._count_stranded()
         else:
-            changed = change_entity_context(workflows, entity_name_type=kind)
-        self.counts["changes made"] += len(changed.versions)
+            changed = change_entity_context(workflows, entity_name_type=new_type)
+        self.counts["changes applied"] += len(changed.versions)
 
     def save_graph(self) -> None:
         from workflows.editing import save_graph
@@ -207,14 +207,14 @@ class Client:
         from workflows.db import locks
         from workflows.refusals import Refusal
 
-        judged = locks.is_passing
+        is_transient = locks.is_transient
 
-        def counted(error: DatabaseError) -> bool:
-            passing = judged(error)
-            self.counts["retries"] += passing
-            return passing
+        def count_retry(error: DatabaseError) -> bool:
+            transient = is_transient(error)
+            self.counts["retries"] += transient
+            return transient
 
-        locks.is_passing = counted
+        locks.is_transient = count_retry
         mix: list[tuple[Callable[[], None], int]] = [
             (self.start, 24),
             (self.submit, 35),
@@ -236,7 +236,7 @@ class Client:
             except Refusal as refusal:
                 self.counts[f"{name}: refused ({refusal.code})"] += 1
             except locks.Contention:
-                self.counts["give-ups (409)"] += 1
+                self.counts["contention (409)"] += 1
             except DatabaseError as error:
                 deadlock = "deadlock" in str(error)
                 self.counts["deadlocks at a client" if deadlock else "other database errors"] += 1
@@ -253,7 +253,7 @@ def _worker(arguments: tuple[int, bool, float]) -> dict[str, int]:
 
 
 def _strip(naive: bool) -> None:
-    """The guard as it was first proposed: it counts, then writes; no locks, no keys."""
+    """Disable locks, and foreign keys on SQLite, for the naive guard."""
     if not naive:
         return
     from django.db import connection
@@ -287,17 +287,17 @@ def drop_keys() -> None:
 
 
 def finish() -> tuple[int, Counter[str]]:
-    """How many live executions break a law or cannot be carried to an end, and how."""
+    """Return the number of stranded executions, and the counts by reason."""
     from executions import integrity
     from executions.models import Step
     from executions.services import submit
     from workflows.editing import drained
 
-    kinds: Counter[str] = Counter()
-    # Made right after the last blocker's commit, unless that met contention.
-    kinds["drained, but not made yet"] = len(drained())
-    broken = {row.cuid for row in integrity.violations()}
-    kinds.update(row.law for row in integrity.violations())
+    reasons: Counter[str] = Counter()
+    # Changes are applied after the last blocker ends, except under contention.
+    reasons["drained, but not applied"] = len(drained())
+    broken = {row.cuid for row in integrity.find_violations()}
+    reasons.update(row.invariant for row in integrity.find_violations())
     for _ in range(20):
         steps = list(Step.objects.open().filter(node_id="form").select_related("execution"))
         if not steps:
@@ -307,12 +307,12 @@ def finish() -> tuple[int, Counter[str]]:
                 submit(step.execution, step=step.cuid, data={})
             except Exception as error:
                 broken.add(step.execution.cuid)
-                kinds[type(error).__name__] += 1
-    return len(broken), kinds
+                reasons[type(error).__name__] += 1
+    return len(broken), reasons
 
 
 def main() -> int:
-    """Run the load and print what came of it; 1 when the shipped guards let something through."""
+    """Run and print. Return 1 if the shipped guards fail."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="postgresql")
     parser.add_argument("--seconds", type=float, default=20)
@@ -343,7 +343,7 @@ def main() -> int:
             counts: Counter[str] = Counter()
             for result in pool.map(_worker, work, chunksize=1):
                 counts.update(result)
-        stranded, kinds = finish()
+        stranded, reasons = finish()
         connection.close()
         if server is not None:
             server.cleanup()
@@ -352,7 +352,7 @@ def main() -> int:
         "guard": "naive" if options.naive else "shipped",
         "operations": sum(number for name, number in counts.items() if ":" in name),
         "stranded": stranded + counts.pop("stranded by a change", 0),
-        "violations": {name: number for name, number in kinds.items() if number},
+        "violations": {name: number for name, number in reasons.items() if number},
         **dict(sorted(counts.items())),
     }
     if options.json:

@@ -1,13 +1,11 @@
-"""What each kind of safeguard costs: the same work on copies of the database without it.
+"""Cost of each type of safeguard, measured on databases without it.
 
     python -m benchmarks.safeguards
     python -m benchmarks.safeguards --turns 40 --json
 
-The work is the harness's (``adapter.py``): a start up to a form, and a submit through a call to
-the end. One process does it on each copy in turns, in an order turned around each time; compared
-is the CPU time of the server process, and of the server and the client together, with that on
-the database as it is shipped. Nothing is claimed: it says what a faster engine would have to
-leave out.
+The work is that of ``adapter.py``: a start up to a form, and a submit with a call. One process does
+the work on each copy in turn, in alternating order. The result compares the CPU time of the server,
+and of server and client, with the complete database. There is no claim.
 """
 
 from __future__ import annotations
@@ -46,12 +44,12 @@ DROPPED = {
         which="indexrelid::regclass::text LIKE 'executions\\_by\\_%%'"
     ),
 }
-"""Statements that give the statements that drop what is named."""
-ALL = "all of them"
+"""Queries that return the statements to drop a type of safeguard."""
+ALL = "all"
 
 
 class Copy:
-    """One copy of the database, and what it took."""
+    """A copy of the database, with its measured CPU times in milliseconds."""
 
     def __init__(self, name: str, connection: Any) -> None:
         self.name = name
@@ -59,48 +57,48 @@ class Copy:
         self.server: list[float] = []
         self.client: list[float] = []
 
-    def drop(self, kinds: list[str]) -> None:
-        """Leave these kinds out."""
+    def drop(self, names: list[str]) -> None:
+        """Drop these types of safeguards."""
         with self.connection.cursor() as cursor:
-            for kind in kinds:
-                cursor.execute(DROPPED[kind], ())
+            for name in names:
+                cursor.execute(DROPPED[name], ())
                 for (statement,) in cursor.fetchall():
                     cursor.execute(statement)
 
     def begin(self) -> None:
-        """Connect, and have everything prepared."""
+        """Connect, and warm up."""
         databases.use(self.connection)
         self.work = adapter.ThroughServices()
         self.work.open()
         pid = self.connection.connection.info.backend_pid
         self.schedstat = Path(f"/proc/{pid}/schedstat")
-        self._units(40)
+        self._run_units(40)
 
-    def _units(self, number: int) -> None:
-        for place in range(number):
-            self.work.w2(self.work.w1(place), place)
+    def _run_units(self, number: int) -> None:
+        for index in range(number):
+            self.work.w2(self.work.w1(index), index)
 
-    def _server(self) -> float:
+    def _server_cpu(self) -> float:
         return int(self.schedstat.read_text().split()[0]) / 1e6
 
     def turn(self, number: int) -> None:
-        """So many units; milliseconds of CPU time for each are kept."""
+        """Run units, and store the milliseconds of CPU time per unit."""
         databases.use(self.connection)
-        server, client = self._server(), time.process_time()
-        self._units(number)
+        server, client = self._server_cpu(), time.process_time()
+        self._run_units(number)
         self.client.append((time.process_time() - client) * 1e3 / number)
-        self.server.append((self._server() - server) / number)
+        self.server.append((self._server_cpu() - server) / number)
 
 
-def measured(server: databases.Server, turns: int, units: int) -> Iterator[dict[str, Any]]:
-    """A row for each copy, the shipped one first."""
+def measure(server: databases.Server, turns: int, units: int) -> Iterator[dict[str, Any]]:
+    """Yield the result of each copy, starting with the complete one."""
     server.create(SHIPPED)
     databases.django(server.url(SHIPPED))
     adapter.ThroughServices().setup()
     from django.db import connection
 
     connection.close()
-    without = {SHIPPED: [], **{kind: [kind] for kind in DROPPED}, ALL: list(DROPPED)}
+    without = {SHIPPED: [], **{name: [name] for name in DROPPED}, ALL: list(DROPPED)}
     for name in list(without)[1:]:
         server.create(name, template=SHIPPED)
     copies = [Copy(name, databases.connect(name)) for name in without]
@@ -134,15 +132,15 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=24)
-    parser.add_argument("--units", type=int, default=60, help="in each turn, on each copy")
+    parser.add_argument("--units", type=int, default=60, help="units per turn and copy")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with databases.served("postgresql") as server:
-        rows = list(measured(server, options.turns, options.units))
+        rows = list(measure(server, options.turns, options.units))
     if options.json:
         print(json.dumps(rows, indent=2))
         return 0
-    print(f"{'without':20}{'server':>8}  {'quartiles':14}{'in all':>8}  quartiles")
+    print(f"{'without':20}{'server':>8}  {'quartiles':14}{'total':>8}  quartiles")
     for row in rows:
         print(f"{row['without'] or 'nothing':20}", end="")
         for ratio, quartiles in (("server_ratio", "server_quartiles"), ("ratio", "quartiles")):

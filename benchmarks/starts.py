@@ -1,19 +1,18 @@
-"""Starts on one hot workflow: what the locks and the keys cost.
+"""Cost of locks and keys for starts of one busy workflow.
 
     python -m benchmarks.starts                              four processes, PostgreSQL
     python -m benchmarks.starts --processes 1 --json
     python -m benchmarks.starts --database sqlite
 
-One workflow with a callee; every process starts it on findings of its own, in short slices that
-take turns in an order turned around each time: *shipped*, and *bare*, which is the same code on
-a copy of the database without composite keys and seals, and with no row locked. What is claimed
-is the median, over neighbouring slices, of shipped's starts per second over bare's; beside it
-stands the same of starts per second of CPU time (the processes' and their backends'). PostgreSQL
-waits for no disk at commit, which would hide the rest, unless ``--sync``.
+One workflow has a callee. Each process starts it on its own findings, in short slices in
+alternating order: *shipped*, and *bare*, the same code on a copy of the database without composite
+keys and write-once triggers, and without row locks. The result is the median, over pairs of
+slices, of the ratio of starts per second, and of starts per second of CPU time (processes and
+backends). Without ``--sync``, PostgreSQL does not wait for the disk at commit, which would hide the difference.
 
-On SQLite, where no row is locked, *bare* has no foreign keys at all.
+On SQLite, which has no row locks, *bare* has no foreign keys.
 
-Exit 1 when the claimed ratio is below 0.9.
+Exits with 1 if the claimed ratio is below 0.9.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ SHIPPED, BARE = "shipped", "bare"
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What one process did in one slice."""
+    """The result of one process in one slice."""
 
     variant: str
     starts: int
@@ -47,7 +46,7 @@ class Slice:
 
 
 def build(processes: int) -> None:
-    """A caller that waits at a form, its callee, and the findings of each process."""
+    """Create a caller with a form, its callee, and a finding for each process."""
     from django.core.management import call_command
 
     from benchmarks.population import source
@@ -56,9 +55,9 @@ def build(processes: int) -> None:
     from workflows.models import FindingType, Workflow
 
     call_command("migrate", verbosity=0)
-    kind = FindingType.objects.create(name="A")
-    callee = Workflow.objects.create(title="callee", entity_name_type=kind, state="active")
-    caller = Workflow.objects.create(title="caller", entity_name_type=kind, state="active")
+    finding_type = FindingType.objects.create(name="A")
+    callee = Workflow.objects.create(title="callee", entity_name_type=finding_type, state="active")
+    caller = Workflow.objects.create(title="caller", entity_name_type=finding_type, state="active")
     graph = source([])
     call = {"id": "call", "type": "run_workflow", "data": {"workflow": callee.cuid}}
     graph["nodes"].insert(2, call)
@@ -69,11 +68,11 @@ def build(processes: int) -> None:
     ]
     save_graph(caller, graph, based_on=1)
     for process in range(processes):
-        Finding.objects.create(title=f"{process}", entity_name_type=kind)
+        Finding.objects.create(title=f"{process}", entity_name_type=finding_type)
 
 
 def strip() -> None:
-    """Take the composite keys and the seals out of the database that is in use."""
+    """Drop the composite keys and the write-once triggers of the current database."""
     from django.db import connection
 
     from benchmarks.race import drop_keys
@@ -84,14 +83,16 @@ def strip() -> None:
 
 
 def unlocked() -> tuple[Any, ...]:
-    """Patches; while they hold, no row is locked, and none is looked at again."""
+    """Return patches that disable row locks and the checks after locking."""
     from benchmarks.race import no_lock
-    from executions.engine.store import writing
+    from executions.engine.store import PostgreSQLStore
     from executions.models import Entity
 
-    at_once = writing._at_once
+    write_rows = PostgreSQLStore._write_rows
     return (
-        mock.patch("executions.engine.store.writing._at_once", lambda rows, _: at_once(rows, None)),
+        mock.patch.object(
+            PostgreSQLStore, "_write_rows", lambda store, rows, _: write_rows(store, rows, None)
+        ),
         mock.patch("workflows.db.locks.lock_rows", no_lock),
         mock.patch(
             "executions.services.starting.lock_entity", lambda pk: Entity._base_manager.get(pk=pk)
@@ -100,7 +101,7 @@ def unlocked() -> tuple[Any, ...]:
 
 
 def backend_cpu(connection: Any) -> float:
-    """The CPU seconds that the connection's backend has used; SQLite runs in the process."""
+    """Return the CPU seconds of the backend. SQLite runs in the process itself."""
     if connection.vendor == "sqlite":
         return 0.0
     stat = Path(f"/proc/{connection.connection.info.backend_pid}/stat").read_text()
@@ -109,7 +110,7 @@ def backend_cpu(connection: Any) -> float:
 
 
 def work(url: str, number: int, order: list[str], seconds: float, barrier: Any, out: Any) -> None:
-    """One process: start, slice by slice, together with the others."""
+    """Run the slices of one process, in step with the others."""
     databases.django(url)
     from executions.models import Finding
     from executions.services import start
@@ -145,7 +146,7 @@ def work(url: str, number: int, order: list[str], seconds: float, barrier: Any, 
 
 
 def run(url: str, processes: int, pairs: int, seconds: float) -> list[dict[str, tuple[float, ...]]]:
-    """Starts per second, and per second of CPU time, of both variants, pair by pair."""
+    """Return, per pair, the starts per second and per CPU second of both variants."""
     order: list[str] = []
     for pair in range(pairs + 1):
         order += [SHIPPED, BARE] if pair % 2 else [BARE, SHIPPED]
@@ -182,12 +183,14 @@ def summary(ratios: list[float]) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Build both databases, run, print the ratios; 1 when the claim does not hold."""
+    """Build both databases, run, and print the ratios. Return 1 if the claim fails."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", choices=databases.VENDORS, default="postgresql")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 4])
-    parser.add_argument("--pairs", type=int, default=30, help="of slices, one of each variant")
-    parser.add_argument("--seconds", type=float, default=0.5, help="of a slice")
+    parser.add_argument(
+        "--pairs", type=int, default=30, help="pairs of slices, one of each variant"
+    )
+    parser.add_argument("--seconds", type=float, default=0.5, help="duration of a slice")
     parser.add_argument("--sync", action="store_true", help="wait for the disk at commit")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -225,11 +228,11 @@ def main() -> int:
     else:
         print(f"{'processes':12}{'shipped / bare':28}by CPU time")
         for row in results:
-            shown = [
+            columns = [
                 f"{ratio['median']:.2f}  ({' – '.join(f'{end:.2f}' for end in ratio['quartiles'])})"
                 for ratio in (row["shipped/bare"], row["shipped/bare, by CPU time"])
             ]
-            print(f"{row['processes']:<12}{shown[0]:28}{shown[1]}")
+            print(f"{row['processes']:<12}{columns[0]:28}{columns[1]}")
     good = all(row["shipped/bare"]["median"] >= LIMIT for row in results)
     return 0 if good else 1
 

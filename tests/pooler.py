@@ -1,4 +1,4 @@
-"""A small connection pooler that gives a session of PostgreSQL to each transaction."""
+"""A small connection pooler for PostgreSQL, in transaction mode or session mode."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ READY, IDLE, END, QUERY, SYNC = b"Z", b"I", b"X", b"Q", b"S"
 
 
 class Pooler:
-    """Pass the messages of clients on to sessions that they share.
+    """Forwards the messages of clients to shared sessions of the server.
 
-    ``idle`` are the sessions that nobody has in a transaction; the one that was used last is given
-    out first. Without ``by_transaction``, each client keeps the session that it had first.
+    ``idle`` has the sessions without a transaction; the session used last is assigned first.
+    Without ``by_transaction``, each client keeps its first session.
     """
 
     def __init__(self, directory: Path, server: str, *, by_transaction: bool = True) -> None:
@@ -31,7 +31,7 @@ class Pooler:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """End every connection."""
+        """Close all connections."""
         for each in [self._listener, *self._sockets]:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -51,44 +51,44 @@ class Pooler:
             session, greeting = self._open(startup)
             self.idle.insert(0, session)
             client.sendall(greeting)
-            self._pass_on(client, startup)
+            self._forward(client, startup)
 
     def _open(self, startup: bytes) -> tuple[socket.socket, bytes]:
-        """Open a session; return it with what the server says to a new client, but its key."""
+        """Open a session. Return it with the server's greeting, without the real session key."""
         session = socket.socket(socket.AF_UNIX)
         session.connect(self._server)
         self._sockets.append(session)
         session.sendall(startup)
         greeting = b""
         while True:
-            kind, message = _message(session)
-            # The number of the session, which a pooler does not tell.
-            greeting += message if kind != b"K" else b"K" + struct.pack("!III", 12, 1, 1)
-            if kind == READY:
+            tag, message = _message(session)
+            # A pooler replaces the number of the session.
+            greeting += message if tag != b"K" else b"K" + struct.pack("!III", 12, 1, 1)
+            if tag == READY:
                 return session, greeting
 
-    def _pass_on(self, client: socket.socket, startup: bytes) -> None:
+    def _forward(self, client: socket.socket, startup: bytes) -> None:
         session: socket.socket | None = None
         while True:
-            kind, message = _message(client)
-            if kind == END:
+            tag, message = _message(client)
+            if tag == END:
                 return
             if session is None:
                 session = self.idle.pop() if self.idle else self._open(startup)[0]
             session.sendall(message)
-            if kind not in (QUERY, SYNC):
+            if tag not in (QUERY, SYNC):
                 continue
-            ready = self._answer(session, client)
+            ready = self._forward_response(session, client)
             if ready[-1:] == IDLE and self._by_transaction:
                 self.idle.append(session)
                 session = None
             client.sendall(ready)
 
-    def _answer(self, session: socket.socket, client: socket.socket) -> bytes:
-        """Pass an answer back but its last message, which says whether a transaction is open."""
+    def _forward_response(self, session: socket.socket, client: socket.socket) -> bytes:
+        """Forward a response. Return its last message, which has the transaction status."""
         while True:
-            kind, message = _message(session)
-            if kind == READY:
+            tag, message = _message(session)
+            if tag == READY:
                 return message
             client.sendall(message)
 
@@ -111,7 +111,7 @@ def _read(source: socket.socket, size: int) -> bytes:
 
 @contextmanager
 def pooled(directory: Path, server: str, *, by_transaction: bool = True) -> Iterator[Pooler]:
-    """Run a pooler whose socket is in this directory, before the server with this socket."""
+    """Run a pooler with its socket in this directory, for the server with this socket."""
     pooler = Pooler(directory, server, by_transaction=by_transaction)
     try:
         yield pooler

@@ -1,4 +1,4 @@
-"""Faults of the database: what clients, pages, commands and logs say about them."""
+"""Database faults: responses of the API and of pages, output of commands, log lines."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def with_state(state: str, error: DatabaseError) -> DatabaseError:
         (ValueError("connection"), None),
     ],
 )
-def test_fault_is_found_by_state_or_message(
+def test_fault_is_recognized_by_state_or_message(
     error: Exception, fault: faults.DatabaseFault | None
 ) -> None:
     assert faults.find_fault(error) is fault
@@ -72,10 +72,10 @@ def test_fault_is_found_by_state_or_message(
 
 @contextmanager
 def read_only() -> Iterator[None]:
-    """Let this connection read only, as on a standby."""
+    """Make this connection read-only, as on a standby."""
     on_postgresql = connection.vendor == "postgresql"
     switch = "SET transaction_read_only = {}" if on_postgresql else "PRAGMA query_only = {}"
-    # PostgreSQL: for the rest of the transaction that the test rolls back.
+    # On PostgreSQL, this lasts until the test rolls back its transaction.
     with connection.cursor() as cursor:
         cursor.execute(switch.format("on"))
         yield
@@ -104,7 +104,7 @@ def api(db: None) -> Client:
 
 @pytest.mark.both_databases
 @pytest.mark.django_db
-def test_write_to_a_read_only_database_is_503_and_reading_works(
+def test_write_to_read_only_database_returns_503(
     api: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     with read_only():
@@ -114,7 +114,7 @@ def test_write_to_a_read_only_database_is_503_and_reading_works(
     assert response.headers["Retry-After"] == "30"
     assert "read-only" in body["detail"]
     lines = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert len(lines) == 1, "one line for each request"
+    assert len(lines) == 1, "one line per request"
     request_id = response.headers["X-Request-ID"]
     line = f"POST /api/v1/finding-types/ [{request_id}]: database_read_only: "
     assert lines[0].getMessage().startswith(line)
@@ -122,7 +122,7 @@ def test_write_to_a_read_only_database_is_503_and_reading_works(
 
 
 @pytest.mark.django_db
-def test_lost_connection_is_503_with_one_line(
+def test_lost_connection_returns_503_and_logs_one_line(
     api: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     with failing(OperationalError(LOST)):
@@ -140,7 +140,7 @@ def browser(admin_client: Browser) -> Browser:
     return admin_client
 
 
-def test_page_says_what_happened_and_when_to_try_again(
+def test_page_returns_503_with_reason_and_retry_after(
     browser: Browser, caplog: pytest.LogCaptureFixture
 ) -> None:
     with failing(OperationalError(LOST), at="workflows_workflow"):
@@ -150,10 +150,10 @@ def test_page_says_what_happened_and_when_to_try_again(
     assert len([row for row in caplog.records if row.levelno >= logging.WARNING]) == 1
 
 
-def test_page_answers_503_when_the_session_cannot_be_saved(
+def test_page_returns_503_when_session_cannot_be_saved(
     browser: Browser, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # The session is saved by a middleware, after the view has answered.
+    # A middleware saves the session after the view.
     credentials = {"username": "admin", "password": "password"}
     with failing(OperationalError(LOST), at='UPDATE "django_session"'):
         response = browser.post("/admin/login/", credentials)
@@ -161,7 +161,7 @@ def test_page_answers_503_when_the_session_cannot_be_saved(
     assert len([row for row in caplog.records if row.levelno >= logging.WARNING]) == 1
 
 
-def test_page_under_contention_answers_409(browser: Browser) -> None:
+def test_page_returns_409_under_contention(browser: Browser) -> None:
     with failing(OperationalError("database is locked"), at="workflows_workflow"):
         response = browser.get("/admin/workflows/workflow/")
     assert (response.status_code, response.headers["Retry-After"]) == (409, "1")
@@ -169,7 +169,7 @@ def test_page_under_contention_answers_409(browser: Browser) -> None:
 
 @pytest.fixture
 def limited(settings: Any) -> Iterator[None]:
-    """Connect as a server does, with short timeouts."""
+    """Set the timeouts of a server, with short values."""
     settings.STATEMENT_TIMEOUT_SECONDS, settings.LOCK_TIMEOUT_SECONDS = 20, 1
     timeouts.limit_requests()
     connection.close()
@@ -181,7 +181,7 @@ def limited(settings: Any) -> Iterator[None]:
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("limited")
-def test_server_limits_statements_and_the_wait_for_locks() -> None:
+def test_server_sets_statement_and_lock_timeouts() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')"
@@ -192,7 +192,7 @@ def test_server_limits_statements_and_the_wait_for_locks() -> None:
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("limited")
-def test_row_locked_by_another_session_holds_no_request_for_long(
+def test_request_fails_soon_when_row_is_locked(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0.5)
@@ -204,12 +204,12 @@ def test_row_locked_by_another_session_holds_no_request_for_long(
             cursor.execute(
                 "SELECT 1 FROM workflows_workflow WHERE id = %s FOR UPDATE", [scenario.caller.pk]
             )
-        began = time.monotonic()
+        start = time.monotonic()
         body = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
         response = api.post("executions/", body)
         assert_problem(response, 409, "contention")
-        # One timeout of a second, not one for each of five attempts.
-        assert time.monotonic() - began < 3
+        # One timeout of one second, not five.
+        assert time.monotonic() - start < 3
     finally:
         other.close()
     assert api.post("executions/", body).status_code == 201
@@ -226,7 +226,7 @@ def test_row_locked_by_another_session_holds_no_request_for_long(
         (locks.Contention(), "Another process is using the database"),
     ],
 )
-def test_command_says_in_one_line_why_it_could_not_run(error: Exception, words: str) -> None:
+def test_command_explains_fault_in_one_line(error: Exception, words: str) -> None:
     with failing(error), pytest.raises(CommandError, match=words) as raised:
         call_command("check_integrity", stdout=StringIO())
     assert raised.value.returncode == 3
@@ -234,26 +234,26 @@ def test_command_says_in_one_line_why_it_could_not_run(error: Exception, words: 
 
 
 @pytest.mark.django_db
-def test_interrupted_command_ends_without_a_traceback() -> None:
+def test_interrupted_command_prints_no_traceback() -> None:
     with failing(KeyboardInterrupt()), pytest.raises(CommandError) as raised:  # type: ignore[arg-type]
         call_command("check_integrity", stdout=StringIO())
     assert (raised.value.returncode, str(raised.value)) == (1, "Interrupted.")
 
 
 @pytest.mark.django_db
-def test_command_shows_faults_of_the_program_as_they_are() -> None:
+def test_command_raises_programming_errors() -> None:
     with failing(DatabaseError("syntax error")), pytest.raises(DatabaseError, match="syntax"):
         call_command("check_integrity", stdout=StringIO())
 
 
 @pytest.fixture
 def file_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: None) -> Iterator[Any]:
-    """A connection of a server to a file of SQLite with one table."""
+    """A server's connection to a SQLite file with one table."""
     path = tmp_path / "db.sqlite3"
     handler = ConnectionHandler({"default": environment._sqlite(str(path))})
     opened = handler["default"]
     with opened.cursor() as cursor:
-        cursor.execute("CREATE TABLE kept (name text)")
+        cursor.execute("CREATE TABLE original (name text)")
     monkeypatch.setattr(DatabaseWrapper, "creates_file", False)
     yield opened
     opened.close()
@@ -263,21 +263,21 @@ def begin_request(opened: Any) -> None:
     opened.close_if_unusable_or_obsolete()
 
 
-def test_open_connection_writes_to_no_file_that_was_moved(file_connection: Any) -> None:
+def test_connection_fails_when_file_was_moved(file_connection: Any) -> None:
     path = Path(file_connection.settings_dict["NAME"])
     moved = path.rename(path.with_name("moved.sqlite3"))
     begin_request(file_connection)
     with pytest.raises(OperationalError) as raised, file_connection.cursor():
         pass
     assert faults.find_fault(raised.value) is faults.UNAVAILABLE
-    assert not path.exists(), "no empty database takes its place"
+    assert not path.exists(), "no empty database is created"
     moved.rename(path)
     begin_request(file_connection)
     with file_connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM kept")
+        cursor.execute("SELECT count(*) FROM original")
 
 
-def test_file_that_took_the_place_of_another_is_opened(file_connection: Any) -> None:
+def test_connection_opens_replaced_file(file_connection: Any) -> None:
     path = Path(file_connection.settings_dict["NAME"])
     backup = path.with_name("backup.sqlite3")
     with closing(sqlite3.connect(backup)) as other:
@@ -290,7 +290,7 @@ def test_file_that_took_the_place_of_another_is_opened(file_connection: Any) -> 
         cursor.execute("SELECT count(*) FROM restored")
 
 
-def test_connection_to_the_same_file_stays_open(file_connection: Any) -> None:
+def test_connection_stays_open_when_file_is_unchanged(file_connection: Any) -> None:
     before = file_connection.connection
     begin_request(file_connection)
     with file_connection.cursor() as cursor:

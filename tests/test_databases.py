@@ -1,4 +1,4 @@
-"""The databases of a test run: no test reads one by accident, none leaves rows to the next."""
+"""Databases of a test run: tests need a marker, and are isolated from each other."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from workflows.db import write_once
 from workflows.models import FindingType
 
 
-def test_query_is_refused_without_a_database_marker() -> None:
+def test_query_fails_without_database_marker() -> None:
     with pytest.raises(RuntimeError, match="Database access not allowed"):
         FindingType.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_reset_leaves_only_what_migrations_wrote(scenario: Scenario) -> None:
+def test_reset_keeps_only_rows_of_migrations(scenario: Scenario) -> None:
     scenario.start()
     permissions = Permission.objects.count()
     empty_tables()

@@ -1,4 +1,4 @@
-"""What a user may not read directly they do not read through another resource."""
+"""Fields that a user cannot read directly are not readable through other resources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from executions import services as running
 from executions.models import Execution, Finding, OutgoingDelivery
-from tests.executions.listening import subscribed
+from tests.executions.receivers import create_webhook
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
@@ -23,7 +23,7 @@ from tests.factories import (
     user_with,
 )
 from tests.workflows.api.clients import Client
-from workflows import editing as drawing
+from workflows import editing
 from workflows.models import AuditEntry, PendingChange, Version, Workflow
 
 pytestmark = pytest.mark.django_db
@@ -34,14 +34,14 @@ READ_WITH: dict[str, list[set[str]]] = {
     FINDING: [{"executions.view_finding"}],
     WORKFLOW: [{"workflows.view_workflow"}],
     GRAPH: [{"workflows.view_version"}],
-    # The graph says which stage a node sets.
+    # The graph contains the stage that a node sets.
     EXECUTION: [{"executions.view_execution"}, {"workflows.view_version"}],
-    # What was typed into the form is a field of the finding from then on.
+    # The form writes a field of the finding.
     STEP: [{"executions.view_finding"}, {"executions.view_execution", "executions.view_step"}],
     CHANGE: [{"workflows.view_pendingchange"}],
     TYPE: [{"workflows.view_findingtype"}],
 }
-"""By a text that is in a field, the permissions one of which it takes to read it."""
+"""By the text of a field, the alternative sets of permissions that allow to read it."""
 VIEWS = [
     "executions.view_execution",
     "executions.view_finding",
@@ -62,26 +62,26 @@ AUDIT = "workflows.view_auditentry"
 
 @pytest.fixture
 def world(settings: Any) -> Execution:
-    """A record of each kind with a text in a field, changed once so that the log has it."""
+    """Create records with a text in a field, and change them, so that the audit log has it."""
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     settings.HTTP_REQUEST_HOSTS = ["listener.example"]
-    kind = FindingTypeFactory(description=TYPE)
+    finding_type = FindingTypeFactory(description=TYPE)
     other = FindingTypeFactory(description=TYPE)
-    workflow = WorkflowFactory(entity_name_type=kind, description=WORKFLOW)
-    subscribed("https://listener.example/")
+    workflow = WorkflowFactory(entity_name_type=finding_type, description=WORKFLOW)
+    create_webhook("https://listener.example/")
     accounts(groups=["risk"])
     stage: dict[str, Any] = {"id": "stage", "type": "set_state"}
     source = line(form("first", notes=GRAPH), stage, form("second", assignees={"groups": ["risk"]}))
     for notes in (GRAPH, "nothing"):
-        # The log keeps a graph that is replaced.
+        # The audit log contains the replaced graph.
         stage["data"] = {"state": EXECUTION, "notes": notes}
-        drawing.save_graph(workflow, source, based_on=1)
-    finding = FindingFactory(entity_name_type=kind, fields={"reason": FINDING})
+        editing.save_graph(workflow, source, based_on=1)
+    finding = FindingFactory(entity_name_type=finding_type, fields={"reason": FINDING})
     finding.fields = {**finding.fields, "more": FINDING}
     finding.save()
     execution = running.start(workflow, finding)
     running.submit(execution, node="first", data={"note": STEP})
-    drawing.change_entity_context([workflow], entity_name_type=other, when="drained", why=CHANGE)
+    editing.change_entity_context([workflow], entity_name_type=other, when="drained", why=CHANGE)
     return execution
 
 
@@ -92,7 +92,7 @@ LISTS = [
 
 
 def paths() -> list[str]:
-    """Every address of the API that reads one of these records, or a list of them."""
+    """Return the API paths of these records and of their lists."""
     execution, finding, workflow = (
         Execution.objects.get(),
         Finding.objects.get(),
@@ -128,7 +128,7 @@ MODELS: list[Any] = [
 
 
 def pages() -> list[str]:
-    """Every page of the admin about them, and the lists as CSV."""
+    """Return the admin pages of these records, and their lists as CSV."""
     found = [reverse("admin:index")]
     for model in (
         Execution,
@@ -154,7 +154,7 @@ def pages() -> list[str]:
 
 
 def texts(user: User) -> dict[str, str]:
-    """What this user is answered, by address."""
+    """Return the responses to this user, by path."""
     client, browser = Client(), Browser()
     client.force_login(user)
     browser.force_login(user)
@@ -176,38 +176,36 @@ def body(response: Any) -> str:
 def leaks(user: User, permissions: set[str]) -> list[tuple[str, str]]:
     hidden = [
         text
-        for text, ways in READ_WITH.items()
-        if not any(needed <= permissions for needed in ways)
+        for text, alternatives in READ_WITH.items()
+        if not any(needed <= permissions for needed in alternatives)
     ]
-    return [(text, path) for path, told in texts(user).items() for text in hidden if text in told]
+    return [
+        (text, path) for path, content in texts(user).items() for text in hidden if text in content
+    ]
 
 
 def readable(*permissions: str) -> set[str]:
-    # Why a change was asked for is in the log's own words.
+    # The audit log contains the reason of a change.
     return {*permissions, *(["workflows.view_pendingchange"] if AUDIT in permissions else [])}
 
 
 @pytest.mark.parametrize("permission", VIEWS)
-def test_one_permission_shows_no_field_of_another_resource(
-    world: Execution, permission: str
-) -> None:
+def test_permission_shows_no_field_of_other_resource(world: Execution, permission: str) -> None:
     assert not leaks(user_with(permission, is_staff=True), readable(permission))
 
 
 @pytest.mark.parametrize("permission", [one for one in VIEWS if one != AUDIT])
-def test_audit_log_shows_fields_of_those_records_alone_that_a_user_may_read(
-    world: Execution, permission: str
-) -> None:
+def test_audit_log_shows_only_fields_of_readable_records(world: Execution, permission: str) -> None:
     user = user_with(AUDIT, permission, is_staff=True)
     assert not leaks(user, readable(AUDIT, permission))
 
 
-def test_viewer_with_all_permissions_reads_each_field_somewhere(world: Execution) -> None:
-    told = "".join(texts(user_with(*VIEWS, is_staff=True)).values())
-    assert all(text in told for text in READ_WITH)
+def test_viewer_with_all_permissions_reads_each_field(world: Execution) -> None:
+    content = "".join(texts(user_with(*VIEWS, is_staff=True)).values())
+    assert all(text in content for text in READ_WITH)
 
 
-def test_entity_is_named_but_not_told_through_its_execution(world: Execution) -> None:
+def test_execution_shows_entity_without_fields(world: Execution) -> None:
     client = Client()
     client.force_login(user_with("executions.view_execution"))
     entity = client.get(f"executions/{world.cuid}/").json()["entity"]
@@ -220,7 +218,7 @@ def test_entity_is_named_but_not_told_through_its_execution(world: Execution) ->
     }
 
 
-def test_steps_take_the_permission_to_view_steps(world: Execution) -> None:
+def test_steps_need_permission_to_view_steps(world: Execution) -> None:
     path = f"executions/{world.cuid}/steps/"
     for permissions, status in (
         (["executions.view_execution"], 403),
@@ -232,11 +230,14 @@ def test_steps_take_the_permission_to_view_steps(world: Execution) -> None:
         assert client.get(path).status_code == status
 
 
-@pytest.mark.parametrize("may", [True, False])
-def test_blocking_executions_are_counted_but_named_to_those_alone_who_may_view_them(
-    world: Execution, may: bool
+@pytest.mark.parametrize("has_permission", [True, False])
+def test_blocking_executions_are_named_only_with_permission(
+    world: Execution, has_permission: bool
 ) -> None:
-    permissions = ["workflows.view_workflow", *(["executions.view_execution"] if may else [])]
+    permissions = [
+        "workflows.view_workflow",
+        *(["executions.view_execution"] if has_permission else []),
+    ]
     client = Client()
     client.force_login(user_with(*permissions))
     workflow = Workflow.objects.get()
@@ -244,19 +245,21 @@ def test_blocking_executions_are_counted_but_named_to_those_alone_who_may_view_t
         "blockers"
     ]
     assert blockers["total"] == 1
-    assert [row["cuid"] for row in blockers["executions"]] == ([world.cuid] if may else [])
+    assert [row["cuid"] for row in blockers["executions"]] == (
+        [world.cuid] if has_permission else []
+    )
     browser = Browser()
     browser.force_login(user_with(*permissions, is_staff=True))
     page = body(browser.get(reverse("admin:workflows_workflow_change", args=[workflow.pk])))
-    assert (world.cuid in page) is may
-    assert ("1 execution that you may not view" in page) is not may
+    assert (world.cuid in page) is has_permission
+    assert ("1 execution that you may not view" in page) is not has_permission
 
 
 @pytest.mark.parametrize(
     "query",
     ["entity__fields__reason=x", "version__source__nodes=x", "steps__input=x", "steps__drafts=x"],
 )
-def test_list_of_executions_is_not_filtered_by_fields_of_others(
+def test_executions_cannot_be_filtered_by_fields_of_other_resources(
     world: Execution, query: str
 ) -> None:
     user = user_with("executions.view_execution", is_staff=True)

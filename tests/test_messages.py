@@ -1,4 +1,4 @@
-"""Texts for people are strings: they are there when Python runs with ``-OO``."""
+"""Texts for users are strings: they exist when Python runs with ``-OO``."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from workflows.refusals import MessageError, Problem, Refusal
 
 ROOT = Path(__file__).parent.parent
 READERS = {"__doc__", "getdoc", "get_doc"}
-# Prints all that a docstring has ever been shown as.
+# Prints the messages and the OpenAPI document.
 PROGRAM = """
 import json
 import django
 django.setup()
 from drf_spectacular.generators import SchemaGenerator
-from tests.test_messages import shown
-drawn = SchemaGenerator(api_version="v1").get_schema(public=True)
-print(json.dumps([shown(), drawn], sort_keys=True))
+from tests.test_messages import user_texts
+document = SchemaGenerator(api_version="v1").get_schema(public=True)
+print(json.dumps([user_texts(), document], sort_keys=True))
 """
 
 
@@ -40,8 +40,8 @@ def subclasses(of: type) -> Iterator[Any]:
         yield from subclasses(one)
 
 
-def of_product(root: type) -> list[Any]:
-    """Return the classes below this one, in whichever module they are."""
+def product_subclasses(root: type) -> list[Any]:
+    """Return the subclasses of a class in all modules of the product."""
     for package in ("workflows", "executions"):
         for path in sorted((ROOT / package).rglob("*.py")):
             if "migrations" not in path.parts and path.stem != "__init__":
@@ -50,16 +50,16 @@ def of_product(root: type) -> list[Any]:
     return [one for one in subclasses(root) if one.__module__.split(".")[0] in packages]
 
 
-def shown() -> dict[str, str]:
-    """Return every message and description by what it belongs to."""
-    messages = {one.__qualname__: str(one.message) for one in of_product(Refusal)}
-    messages |= {one.__qualname__: str(one()) for one in of_product(MessageError)}
+def user_texts() -> dict[str, str]:
+    """Return all messages and descriptions, by their class or node type."""
+    messages = {one.__qualname__: str(one.message) for one in product_subclasses(Refusal)}
+    messages |= {one.__qualname__: str(one()) for one in product_subclasses(MessageError)}
     descriptions = {name: str(known.description) for name, known in node_types().items()}
     form = FormInvalid([Problem("/data/a", "invalid", "A number.")])
     return {**messages, **descriptions, "form": str(form.message)}
 
 
-def test_product_reads_no_docstrings():
+def test_product_does_not_read_docstrings():
     for package in ("workflows", "executions", "workflows_project"):
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -67,7 +67,7 @@ def test_product_reads_no_docstrings():
                 assert name not in READERS, path
 
 
-def test_messages_and_api_description_stay_under_optimization():
+def test_messages_and_openapi_document_exist_under_optimization():
     environment = {
         **os.environ,
         "DEBUG": "1",
@@ -83,30 +83,30 @@ def test_messages_and_api_description_stay_under_optimization():
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    texts, drawn = json.loads(done.stdout)
-    assert texts == shown()
-    described = {
+    texts, document = json.loads(done.stdout)
+    assert texts == user_texts()
+    descriptions = {
         operation["operationId"]: operation.get("description")
-        for methods in drawn["paths"].values()
+        for methods in document["paths"].values()
         for operation in methods.values()
     }
-    assert described == {
+    assert descriptions == {
         operation["operationId"]: operation["description"]
         for methods in schema()["paths"].values()
         for operation in methods.values()
     }
 
 
-@pytest.mark.parametrize("refusal", of_product(Refusal), ids=lambda one: one.__qualname__)
-def test_refusal_has_message_of_its_own(refusal: type[Refusal]):
+@pytest.mark.parametrize("refusal", product_subclasses(Refusal), ids=lambda one: one.__qualname__)
+def test_refusal_has_its_own_message(refusal: type[Refusal]):
     assert "message" in vars(refusal)
     assert isinstance(refusal.message, Promise)
 
 
-def test_every_operation_and_schema_is_described():
+def test_every_operation_and_schema_has_description():
     for methods in schema()["paths"].values():
         for operation in methods.values():
             assert operation.get("description"), operation["operationId"]
-    for name, drawn in schema()["components"]["schemas"].items():
+    for name, component in schema()["components"]["schemas"].items():
         if not name.startswith(("Paginated", "Bulk")):
-            assert drawn.get("description"), name
+            assert component.get("description"), name

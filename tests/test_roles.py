@@ -1,4 +1,4 @@
-"""Who may do what: every role at every route of the API, as one table."""
+"""Permissions of every role at every route of the API."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from tests.people import (
     world,
 )
 from tests.workflows.api.clients import Client
-from workflows_project.api.problems import no_such_route
+from workflows_project.api.problems import route_not_found
 
 pytestmark = pytest.mark.django_db
 
 PUBLIC = {ANONYMOUS, *KNOWN}
-ASKED_ALIKE = {"head", "options"}
-"""What takes no more than reading; a view has them by itself, some from its first request on."""
+AUTOMATIC_METHODS = {"head", "options"}
+"""Methods that views have without declaring them. They need no more than reading."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is sent, who may send it, and what those are answered; the others get 401 or 403."""
+    """A request, the roles that may send it, and their status. Others get 401 or 403."""
 
     may: set[str]
     status: int
@@ -47,13 +47,13 @@ class Row:
             return self.status
         return 401 if who == ANONYMOUS else 403
 
-    def answered(self, client: Client, method: str, made: World) -> int:
+    def send(self, client: Client, method: str, made: World) -> int:
         path = self.path if isinstance(self.path, str) else self.path(made)
         body = self.body(made) if callable(self.body) else self.body
         if method == "GET":
             return int(client.get(path).status_code)
-        send = getattr(client, method.lower())
-        return int(send(path, body, headers={"If-Match": "*"}).status_code)
+        request = getattr(client, method.lower())
+        return int(request(path, body, headers={"If-Match": "*"}).status_code)
 
 
 def _typed(made: World) -> dict[str, Any]:
@@ -71,8 +71,8 @@ def _change(made: World) -> dict[str, Any]:
     }
 
 
-POSTPONED = {"node": "nap", "until": "2099-06-01T00:00:00Z", "why": "w"}
-FILLED_IN = {"node": "form", "data": {"note": "n"}}
+POSTPONEMENT = {"node": "nap", "until": "2099-06-01T00:00:00Z", "why": "w"}
+FORM = {"node": "form", "data": {"note": "n"}}
 
 
 def _items(of: str, **more: Any) -> Callable[[World], Any]:
@@ -86,7 +86,7 @@ def _at(route: str, of: str, *more: str) -> Callable[[World], str]:
 def _records(
     name: str, route: str, of: str, may: set[str], body: Any, sees: set[str] = READERS
 ) -> dict[str, Row]:
-    """The rows of what is created, changed and deleted like any record."""
+    """Return the rows of the routes that create, read, change and delete a record."""
     one = _at(route, of)
     return {
         f"GET {name}-list": Row(sees, 200, f"{route}/"),
@@ -99,7 +99,7 @@ def _records(
 
 
 ROUTES: dict[str, Row] = {
-    # What everybody may who is known
+    # Authenticated users
     "GET api-root": Row(KNOWN, 200, ""),
     "GET schema": Row(KNOWN, 200, "schema/"),
     "GET docs": Row(KNOWN, 200, "docs/"),
@@ -110,10 +110,10 @@ ROUTES: dict[str, Row] = {
     "POST token-list": Row(KNOWN, 201, "tokens/"),
     "DELETE token-list": Row(KNOWN, 204, "tokens/"),
     "DELETE token-detail": Row(KNOWN, 404, "tokens/0123456789abcdef/"),
-    # Who delivers is known by a signature
+    # Incoming webhooks, authenticated by their signature
     "POST workflow-hook": Row(PUBLIC, 404, _at("workflows", "workflow", "hook"), {}),
     "POST step-hook": Row(PUBLIC, 404, "/hooks/nothing/", {}),
-    # What is drawn
+    # Definitions
     **_records("finding-type", "finding-types", "unused_kind", DESIGNERS, {"name": "n"}),
     **_records("record-type", "record-types", "unused_record_type", DESIGNERS, {"name": "n"}),
     **_records(
@@ -143,7 +143,7 @@ ROUTES: dict[str, Row] = {
     "GET pending-change-list": Row(READERS, 200, "pending-changes/"),
     "GET pending-change-detail": Row(READERS, 200, _at("pending-changes", "pending")),
     "DELETE pending-change-detail": Row(OPERATORS, 204, _at("pending-changes", "pending")),
-    # What is running
+    # Executions
     **_records("finding", "findings", "unused_finding", OPERATORS, _typed),
     **_records(
         "inventory-model",
@@ -160,12 +160,8 @@ ROUTES: dict[str, Row] = {
     "POST execution-bulk-start": Row(
         OPERATORS, 200, "executions/bulk/start/", lambda made: {"items": [_start(made)]}
     ),
-    "POST execution-submit": Row(
-        PARTICIPANTS, 200, _at("executions", "at_a_form", "submit"), FILLED_IN
-    ),
-    "POST execution-draft": Row(
-        PARTICIPANTS, 200, _at("executions", "at_a_form", "draft"), FILLED_IN
-    ),
+    "POST execution-submit": Row(PARTICIPANTS, 200, _at("executions", "at_a_form", "submit"), FORM),
+    "POST execution-draft": Row(PARTICIPANTS, 200, _at("executions", "at_a_form", "draft"), FORM),
     **{
         f"POST execution-{vote}": Row(
             PARTICIPANTS, 200, _at("executions", "at_a_vote", vote), {"node": "vote"}
@@ -185,13 +181,13 @@ ROUTES: dict[str, Row] = {
         for name in ("retry", "skip")
     },
     "POST execution-postpone": Row(
-        OPERATORS, 200, _at("executions", "asleep", "postpone"), POSTPONED
+        OPERATORS, 200, _at("executions", "asleep", "postpone"), POSTPONEMENT
     ),
     "POST execution-bulk-skip": Row(
         OPERATORS, 200, "executions/bulk/skip/", _items("in_an_incident", node="call", why="w")
     ),
     "POST execution-bulk-postpone": Row(
-        OPERATORS, 200, "executions/bulk/postpone/", _items("asleep", **POSTPONED)
+        OPERATORS, 200, "executions/bulk/postpone/", _items("asleep", **POSTPONEMENT)
     ),
     "POST execution-reassign": Row(
         OPERATORS,
@@ -205,7 +201,7 @@ ROUTES: dict[str, Row] = {
     "POST execution-restart": Row(OPERATORS, 201, _at("executions", "asleep", "restart")),
     "POST execution-cancel": Row(OPERATORS, 200, _at("executions", "asleep", "cancel")),
     "POST execution-bulk-cancel": Row(OPERATORS, 200, "executions/bulk/cancel/", _items("asleep")),
-    # What is told to others
+    # Webhooks
     **_records(
         "webhook",
         "webhooks",
@@ -223,39 +219,39 @@ ROUTES: dict[str, Row] = {
     "POST webhook-delivery-redeliver": Row(
         OPERATORS, 200, _at("webhook-deliveries", "delivery", "redeliver")
     ),
-    # What was done
+    # Audit log
     "GET audit-list": Row(ADMINISTRATORS, 200, "audit/"),
     "GET audit-detail": Row(ADMINISTRATORS, 200, lambda made: f"audit/{made.entry.pk}/"),
 }
 
 
-def test_every_route_has_its_row() -> None:
+def test_table_has_every_route() -> None:
     found = set()
     for space, name, view in views():
-        kind = getattr(view, "cls", getattr(view, "view_class", None))
-        if view is no_such_route or (space != "api" and name != "step-hook"):
+        view_class = getattr(view, "cls", getattr(view, "view_class", None))
+        if view is route_not_found or (space != "api" and name != "step-hook"):
             continue
         methods = getattr(view, "actions", None) or {
-            method for method in kind.http_method_names if hasattr(kind, method)
+            method for method in view_class.http_method_names if hasattr(view_class, method)
         }
-        found |= {f"{method.upper()} {name}" for method in set(methods) - ASKED_ALIKE}
+        found |= {f"{method.upper()} {name}" for method in set(methods) - AUTOMATIC_METHODS}
     assert found == set(ROUTES)
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_who_may_do_what(who: str, settings: Any) -> None:
+def test_role_has_expected_statuses(who: str, settings: Any) -> None:
     made = world(settings)
-    answered = {}
+    statuses = {}
     for name, row in ROUTES.items():
         client = Client()
         if who != ANONYMOUS:
             client.force_login(made.users[who])
         with undone():
-            answered[name] = row.answered(client, name.split()[0], made)
-    assert answered == {name: row.expected(who) for name, row in ROUTES.items()}
+            statuses[name] = row.send(client, name.split()[0], made)
+    assert statuses == {name: row.expected(who) for name, row in ROUTES.items()}
 
 
-def test_a_type_is_changed_by_those_alone_who_may_change_types(settings: Any) -> None:
+def test_type_change_needs_both_permissions(settings: Any) -> None:
     made = world(settings)
     path = f"workflows/{made.unused_workflow.cuid}/"
     for who, expected in (("designer", 403), ("operator", 403), ("administrator", 200)):

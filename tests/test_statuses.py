@@ -1,4 +1,4 @@
-"""Names of HTTP statuses are part of the API: a newer Python does not rename them."""
+"""Phrases of HTTP statuses: they do not depend on the version of Python."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from workflows_project.api.statuses import status_phrase
     ("status", "phrase"),
     [(404, "Not Found"), (413, "Request Entity Too Large"), (422, "Unprocessable Entity")],
 )
-def test_phrase_is_the_same_on_every_python(status: int, phrase: str) -> None:
+def test_status_phrase_does_not_depend_on_python_version(status: int, phrase: str) -> None:
     assert status_phrase(status) == phrase

@@ -1,4 +1,4 @@
-"""Tokens: shown once, kept as a hash, refused when they have expired or been revoked."""
+"""Tokens: returned once, stored as hashes, rejected after expiry or revocation."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ PAGES = "/admin/knox/authtoken/"
 
 
 def with_token(user: Any, **values: Any) -> Client:
-    """A client that sends a token of this user."""
-    return sending(AuthToken.objects.create(user=user, **values)[1])
+    """Return a client that sends a new token of this user."""
+    return client_with(AuthToken.objects.create(user=user, **values)[1])
 
 
-def sending(token: str) -> Client:
+def client_with(token: str) -> Client:
     client = Client()
     client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
     return client
@@ -38,8 +38,8 @@ def assert_refused(client: Client, code: str) -> None:
     assert 'Basic realm="api"' in response["WWW-Authenticate"]
 
 
-class TestGettingOne:
-    def test_with_name_and_password(self, settings: Any) -> None:
+class TestCreate:
+    def test_create_with_name_and_password(self, settings: Any) -> None:
         UserFactory(username="ada", password="secret")
         client = Client()
         client.credentials(HTTP_AUTHORIZATION="Basic YWRhOnNlY3JldA==")
@@ -48,32 +48,32 @@ class TestGettingOne:
         assert response["Cache-Control"] == "no-store"
         body = response.json()
         assert set(body) == {"id", "token", "created", "expires", "current"}
-        assert sending(body["token"]).get("tokens/").status_code == 200
+        assert client_with(body["token"]).get("tokens/").status_code == 200
 
-    def test_with_a_session(self) -> None:
+    def test_create_with_session(self) -> None:
         client = Client()
         client.force_login(UserFactory())
         assert client.post("tokens/", {}).status_code == 201
 
-    def test_no_token_gives_another_one(self) -> None:
+    def test_create_with_token_is_refused(self) -> None:
         client = with_token(UserFactory())
         assert_problem(client.post("tokens/"), 403, "permission_denied")
 
-    def test_nothing_can_be_asked_for(self) -> None:
+    def test_create_rejects_fields(self) -> None:
         client = Client()
         client.force_login(UserFactory())
         assert_problem(client.post("tokens/", {"expires": None}), 400, "unknown_field")
 
-    def test_it_is_good_for_as_long_as_the_setting_says(self, settings: Any) -> None:
+    def test_lifetime_is_read_from_settings(self, settings: Any) -> None:
         settings.REST_KNOX = {"TOKEN_TTL": timedelta(hours=3)}
         user = UserFactory()
         client = Client()
         client.force_login(user)
         client.post("tokens/")
-        left = AuthToken.objects.get().expiry - timezone.now()
-        assert timedelta(hours=2, minutes=59) < left <= timedelta(hours=3)
+        lifetime = AuthToken.objects.get().expiry - timezone.now()
+        assert timedelta(hours=2, minutes=59) < lifetime <= timedelta(hours=3)
 
-    def test_what_has_expired_goes(self) -> None:
+    def test_create_deletes_expired_tokens_of_user(self) -> None:
         user = UserFactory()
         AuthToken.objects.create(user=user, expiry=timedelta(seconds=-1))
         other = AuthToken.objects.create(user=UserFactory(), expiry=timedelta(seconds=-1))[0]
@@ -84,15 +84,15 @@ class TestGettingOne:
         assert AuthToken.objects.filter(pk=other.pk).exists()
 
 
-class TestAtRest:
-    def test_the_database_does_not_have_it(self) -> None:
+class TestStorage:
+    def test_database_does_not_contain_token(self) -> None:
         client = Client()
         client.force_login(UserFactory())
         token = client.post("tokens/").json()["token"]
         stored = [str(value) for row in AuthToken.objects.values() for value in row.values()]
         assert not [value for value in stored if token in value]
 
-    def test_it_is_shown_once_and_an_idempotency_key_keeps_no_answer(self) -> None:
+    def test_token_is_returned_once_despite_idempotency_key(self) -> None:
         client = Client()
         client.force_login(UserFactory())
         one, other = (
@@ -100,89 +100,87 @@ class TestAtRest:
             for _ in range(2)
         )
         assert one != other
-        shown = client.get("tokens/").content.decode()
-        assert one not in shown and other not in shown and one[:15] not in shown
+        listed = client.get("tokens/").content.decode()
+        assert one not in listed and other not in listed and one[:15] not in listed
 
 
-class TestSendingOne:
-    def test_it_is_its_user(self) -> None:
+class TestAuthentication:
+    def test_request_has_permissions_of_user(self) -> None:
         client = with_token(user_with("executions.view_execution"))
         assert client.get("executions/").status_code == 200
         assert client.get("workflows/").status_code == 403
 
-    def test_it_needs_no_csrf_token(self, scenario: Scenario) -> None:
+    def test_request_needs_no_csrf_token(self, scenario: Scenario) -> None:
         _, token = AuthToken.objects.create(user=user_in("operator"))
         client = Client(enforce_csrf_checks=True)
         client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
         start = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
         assert client.post("executions/", start).status_code == 201
 
-    def test_one_that_has_expired_is_refused(self) -> None:
+    def test_expired_token_is_rejected(self) -> None:
         client = with_token(UserFactory(), expiry=timedelta(seconds=-1))
         assert_refused(client, "token_expired")
-        assert AuthToken.objects.exists(), "a request that reads writes nothing"
+        assert AuthToken.objects.exists(), "the request does not delete it"
 
-    def test_one_whose_user_may_not_log_in_is_refused(self) -> None:
+    def test_token_of_inactive_user_is_rejected(self) -> None:
         user = UserFactory()
         client = with_token(user)
         get_user_model().objects.filter(pk=user.pk).update(is_active=False)
         assert_refused(client, "authentication_failed")
 
     @pytest.mark.parametrize("sent", ["Token", "Token a b", "Token é", "Token " + "0" * 64])
-    def test_what_is_no_token_is_refused(self, sent: str) -> None:
+    def test_malformed_token_is_rejected(self, sent: str) -> None:
         client = Client()
         client.credentials(HTTP_AUTHORIZATION=sent)
         assert_refused(client, "authentication_failed")
 
     @pytest.mark.parametrize("others", [0, 5])
-    def test_it_takes_one_statement_however_many_there_are(self, others: int) -> None:
+    def test_authentication_takes_one_statement(self, others: int) -> None:
         user = get_user_model().objects.create_superuser("root")
         for number in range(others):
             AuthToken.objects.create(user=user, expiry=timedelta(seconds=number - 2))
         client = with_token(user)
         assert statements(lambda: client.get("node-types/")) == 1
 
-    def test_a_start_and_a_submit_take_one_statement_more_than_with_a_session(
-        self, scenario: Scenario
-    ) -> None:
+    def test_token_takes_one_statement_less_than_session(self, scenario: Scenario) -> None:
         root = get_user_model().objects.create_superuser("root")
         session, token = Client(), with_token(root)
         session.force_login(root)
 
         def start_and_submit(client: Client) -> list[int]:
             start = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
-            filled_in = {"node": "form", "data": {"note": "n"}}
+            form = {"node": "form", "data": {"note": "n"}}
             started: list[Any] = []
             first = statements(lambda: started.append(client.post("executions/", start)))
             path = f"executions/{started[0].json()['cuid']}/submit/"
-            return [first, statements(lambda: client.post(path, filled_in))]
+            return [first, statements(lambda: client.post(path, form))]
 
         start_and_submit(session)
-        # A session takes two: its own row, and its user's.
+        # A session takes two statements: its own row, and that of its user.
         assert [with_session - 1 for with_session in start_and_submit(session)] == (
             start_and_submit(token)
         )
 
-    def test_the_permissions_of_a_role_take_two_statements(self, scenario: Scenario) -> None:
+    def test_permissions_of_role_take_two_statements(self, scenario: Scenario) -> None:
         root = with_token(get_user_model().objects.create_superuser("root"))
         start = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
-        filled_in = {"node": "form", "data": {"note": "n"}}
+        form = {"node": "form", "data": {"note": "n"}}
 
-        def of_a_start(client: Client) -> int:
+        def count_start(client: Client) -> int:
             return statements(lambda: client.post("executions/", start))
 
-        def of_a_submit(client: Client) -> int:
+        def count_submit(client: Client) -> int:
             path = f"executions/{root.post('executions/', start).json()['cuid']}/submit/"
-            return statements(lambda: client.post(path, filled_in))
+            return statements(lambda: client.post(path, form))
 
-        # The first of each finds nothing remembered.
-        of_a_start(root), of_a_submit(root)
-        assert of_a_start(with_token(user_in("operator"))) == of_a_start(root) + 2
-        assert of_a_submit(with_token(user_in("participant"))) == of_a_submit(root) + 2
+        # Fill the caches first.
+        count_start(root), count_submit(root)
+        assert count_start(with_token(user_in("operator"))) == count_start(root) + 2
+        assert count_submit(with_token(user_in("participant"))) == count_submit(root) + 2
 
 
-class TestRevoking:
-    def test_one_of_several(self) -> None:
+class TestRevocation:
+    def test_revoke_one_of_several(self) -> None:
         user = UserFactory()
         client, other = with_token(user), with_token(user)
         rows = client.get("tokens/").json()["results"]
@@ -191,26 +189,26 @@ class TestRevoking:
         assert_refused(other, "authentication_failed")
         assert client.get("tokens/").json()["count"] == 1
 
-    def test_the_one_that_the_request_is_sent_with(self) -> None:
+    def test_revoke_token_of_request(self) -> None:
         client = with_token(UserFactory())
         (row,) = client.get("tokens/").json()["results"]
         assert row["current"]
         client.delete(f"tokens/{row['id']}/")
         assert_refused(client, "authentication_failed")
 
-    def test_all_of_them(self) -> None:
+    def test_revoke_all(self) -> None:
         user = UserFactory()
         client, other = with_token(user), with_token(user)
         assert client.delete("tokens/").status_code == 204
         assert_refused(other, "authentication_failed")
 
     @pytest.mark.parametrize("id_", ["0" * 16, "0", "%", "_" * 16, "x" * 200, "é" * 16])
-    def test_none_of_that_name(self, id_: str) -> None:
+    def test_revoke_unknown_id_returns_404(self, id_: str) -> None:
         client = with_token(UserFactory())
         assert_problem(client.delete(f"tokens/{id_}/"), 404, "not_found")
         assert AuthToken.objects.count() == 1
 
-    def test_nobody_elses(self) -> None:
+    def test_revoke_token_of_other_user_returns_404(self) -> None:
         client = with_token(UserFactory())
         row = AuthToken.objects.create(user=UserFactory())[0]
         assert_problem(client.delete(f"tokens/{row.digest[:16]}/"), 404, "not_found")
@@ -218,14 +216,14 @@ class TestRevoking:
         assert AuthToken.objects.get() == row
 
 
-class TestInTheAdmin:
-    def test_it_says_who_has_tokens_and_no_secret(self) -> None:
+class TestAdmin:
+    def test_list_shows_user_without_secret(self) -> None:
         row, token = AuthToken.objects.create(user=UserFactory(username="grace"))
-        shown = staff("knox.view_authtoken").get(PAGES).content.decode()
-        assert "grace" in shown
-        assert not any(text in shown for text in (token[:15], row.digest[:16]))
+        page = staff("knox.view_authtoken").get(PAGES).content.decode()
+        assert "grace" in page
+        assert not any(text in page for text in (token[:15], row.digest[:16]))
 
-    def test_one_is_revoked_at_once(self) -> None:
+    def test_revoked_token_is_rejected(self) -> None:
         user = UserFactory()
         client = with_token(user)
         sent = {"action": "revoke", "_selected_action": [AuthToken.objects.get().pk]}
@@ -236,12 +234,12 @@ class TestInTheAdmin:
         assert told(response) == ["1 token revoked."]
         assert_refused(client, "authentication_failed")
 
-    def test_nobody_gets_one_for_somebody_else(self) -> None:
+    def test_token_cannot_be_added(self) -> None:
         root = Client()
         root.force_login(get_user_model().objects.create_superuser("root"))
         assert root.get(f"{PAGES}add/").status_code == 403
 
-    def test_a_user_is_deleted_with_his_tokens(self) -> None:
+    def test_tokens_are_deleted_with_user(self) -> None:
         user = UserFactory()
         AuthToken.objects.create(user=user)
         deleter = staff("auth.view_user", "auth.delete_user", "knox.delete_authtoken")

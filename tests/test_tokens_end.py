@@ -1,4 +1,4 @@
-"""Tokens and sessions end with the password, and work for nobody who is deactivated."""
+"""Tokens and sessions end when the password changes or the user is deactivated."""
 
 from __future__ import annotations
 
@@ -30,61 +30,61 @@ def ada() -> User:
     return user
 
 
-def saved(user: User) -> None:
+def save(user: User) -> None:
     user.set_password(NEW)
     user.save()
 
 
-def saved_alone(user: User) -> None:
+def save_field(user: User) -> None:
     user.set_password(NEW)
     user.save(update_fields=["password"])
 
 
-def saved_in_bulk(user: User) -> None:
+def bulk_update(user: User) -> None:
     user.set_password(NEW)
     User.objects.bulk_update([user], ["password"])
 
 
-def made_unusable(user: User) -> None:
+def set_unusable(user: User) -> None:
     user.set_unusable_password()
     user.save()
 
 
-def by_an_administrator(user: User) -> None:
+def change_as_administrator(user: User) -> None:
     root = Browser()
     root.force_login(UserFactory(is_staff=True, is_superuser=True))
     sent = {"password1": NEW, "password2": NEW, "usable_password": "true"}
     assert root.post(f"/admin/auth/user/{user.pk}/password/", sent).status_code == 302
 
 
-def by_the_user(user: User) -> None:
+def change_as_user(user: User) -> None:
     browser = Browser()
     browser.force_login(user)
     sent = {"old_password": "secret", "new_password1": NEW, "new_password2": NEW}
     assert browser.post("/admin/password_change/", sent).status_code == 302
-    # Who changed it stays logged in there.
+    # The session that changed it stays valid.
     assert browser.get("/admin/").status_code == 200
 
 
-def by_the_command(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def change_by_command(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getpass", lambda **_: NEW)
     call_command("changepassword", user.get_username(), verbosity=0)
 
 
-def by_a_statement(user: User) -> None:
+def change_by_statement(user: User) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE auth_user SET password = 'x' WHERE id = %s", [user.pk])
 
 
 CHANGES: dict[str, Callable[[User], object]] = {
-    "save": saved,
-    "save of the field": saved_alone,
-    "bulk update": saved_in_bulk,
+    "save": save,
+    "save of the field": save_field,
+    "bulk update": bulk_update,
     "update": lambda user: User.objects.filter(pk=user.pk).update(password="x"),
-    "unusable": made_unusable,
-    "administrator": by_an_administrator,
-    "own page": by_the_user,
-    "statement": by_a_statement,
+    "unusable": set_unusable,
+    "administrator": change_as_administrator,
+    "own page": change_as_user,
+    "statement": change_by_statement,
 }
 
 
@@ -104,11 +104,11 @@ def test_tokens_end_when_the_command_changes_the_password(
     ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = with_token(ada)
-    by_the_command(ada, monkeypatch)
+    change_by_command(ada, monkeypatch)
     assert_refused(token, "authentication_failed")
 
 
-def test_tokens_stay_when_something_else_of_the_user_changes(ada: User) -> None:
+def test_tokens_stay_valid_when_other_fields_change(ada: User) -> None:
     token = with_token(ada)
     ada.first_name = "Ada"
     ada.save()
@@ -116,30 +116,30 @@ def test_tokens_stay_when_something_else_of_the_user_changes(ada: User) -> None:
     assert token.get("tokens/").status_code == 200
 
 
-def test_token_is_refused_when_the_password_changes_while_it_is_asked_for(
+def test_create_is_refused_when_password_changes_meanwhile(
     ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from workflows_project.auth import tokens
 
-    judge = tokens._require_password_of
+    check = tokens._require_current_password
 
-    def changed_before(user: Any) -> None:
-        saved(User.objects.get(pk=ada.pk))
-        judge(user)
+    def change_first(user: Any) -> None:
+        save(User.objects.get(pk=ada.pk))
+        check(user)
 
-    monkeypatch.setattr(tokens, "_require_password_of", changed_before)
+    monkeypatch.setattr(tokens, "_require_current_password", change_first)
     client = Client()
     client.force_login(ada)
     assert client.post("tokens/", {}).status_code == 401
     assert not AuthToken.objects.exists()
 
 
-@pytest.mark.parametrize("way", ["token", "session", "basic"])
-def test_deactivated_users_are_refused(ada: User, way: str) -> None:
+@pytest.mark.parametrize("method", ["token", "session", "basic"])
+def test_deactivated_user_is_rejected(ada: User, method: str) -> None:
     client = Client()
-    if way == "token":
+    if method == "token":
         client = with_token(ada)
-    elif way == "session":
+    elif method == "session":
         client.force_login(ada)
     else:
         sent = b64encode(b"ada:secret").decode()
@@ -147,30 +147,30 @@ def test_deactivated_users_are_refused(ada: User, way: str) -> None:
     assert client.get("tokens/").status_code == 200
     get_user_model().objects.filter(pk=ada.pk).update(is_active=False)
     assert client.get("tokens/").status_code == 401
-    if way == "session":
+    if method == "session":
         assert "login" in client.get("/admin/")["Location"]
 
 
-def test_a_request_with_a_token_takes_one_statement(ada: User) -> None:
+def test_request_with_token_takes_one_statement(ada: User) -> None:
     client = with_token(ada)
     assert statements(lambda: client.get("node-types/")) == 1
 
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_password_change_waits_for_a_token_that_is_made_and_ends_it() -> None:
+def test_password_change_waits_for_token_creation_and_revokes_token() -> None:
     from workflows_project.auth import tokens
 
     ada = UserFactory(username="ada", password="secret")
     done: list[bool] = []
 
     def change() -> None:
-        saved(User.objects.get(pk=ada.pk))
+        save(User.objects.get(pk=ada.pk))
         done.append(True)
         connection.close()
 
     with transaction.atomic():
-        tokens._require_password_of(ada)
+        tokens._require_current_password(ada)
         other = threading.Thread(target=change)
         other.start()
         AuthToken.objects.create(user=ada)

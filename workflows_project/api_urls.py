@@ -6,7 +6,7 @@ from rest_framework.routers import DefaultRouter
 from executions.api import routes as executions_routes
 from workflows.api import routes as workflows_routes
 from workflows_project.api import schema, schema_security  # noqa: F401
-from workflows_project.api.problems import no_such_route
+from workflows_project.api.problems import route_not_found
 from workflows_project.auth.tokens import TokenViewSet
 from workflows_project.content_security import DocsView, RedocView, SchemaView
 
@@ -14,7 +14,7 @@ app_name = "api"
 
 router = DefaultRouter()
 router.include_format_suffixes = False
-# Routes are looked through in turn: what is asked for most comes first.
+# Routes are matched in order, so the most frequent ones come first.
 executions_routes.register(router)
 workflows_routes.register(router)
 
@@ -35,5 +35,5 @@ urlpatterns = [
     path("", include(workflows_routes.urlpatterns)),
     path("", include(executions_routes.urlpatterns)),
     path("", include(router.urls)),
-    re_path("", no_such_route),
+    re_path("", route_not_found),
 ]

@@ -1,4 +1,4 @@
-"""The front door as an app: its system checks, and the ways to log in that were added."""
+"""The project as an app: system checks and additional authentication classes."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.utils.module_loading import import_string
 
 
 class AdminConfig(DjangoAdminConfig):
-    """Django's admin, at the project's own site."""
+    """Django's admin with the site of the project."""
 
     default = False
     default_site = "workflows_project.site.Site"
@@ -24,16 +24,16 @@ class ProjectConfig(AppConfig):
 
         from workflows_project import checks  # noqa: F401
         from workflows_project.api import readable_requests
-        from workflows_project.auth.token_revocation import end_with_passwords
+        from workflows_project.auth.token_revocation import register_token_trigger
 
         readable_requests.use_utf_8()
-        end_with_passwords()
-        self._look_at_added_classes()
+        register_token_trigger()
+        self._add_authentication_classes()
         if settings.CELERY_BROKER_URL:
             from workflows_project import celery  # noqa: F401
 
-    def _look_at_added_classes(self) -> None:
-        """Leave out what cannot be used: whoever imports it first would end in a traceback."""
+    def _add_authentication_classes(self) -> None:
+        """Use the configured classes that can be imported. The others are reported as problems."""
         from django.conf import settings
         from rest_framework.authentication import BaseAuthentication
 
@@ -46,19 +46,19 @@ class ProjectConfig(AppConfig):
 
 
 def _usable(setting: str, paths: list[str], base: type[Any]) -> list[str]:
-    """Those of these dotted paths that name a class of this kind; the others are problems."""
+    """Return the dotted paths of subclasses of ``base``. Report the others as problems."""
     from workflows_project import environment
 
     found = []
     for path in paths:
         try:
-            kind = import_string(path)
+            cls = import_string(path)
         except (ImportError, ImproperlyConfigured) as error:
-            said = f"{setting} names {path!r}, which cannot be imported: {error}."
-            environment.problems.append(said)
+            problem = f"{setting}: {path!r} cannot be imported: {error}."
+            environment.problems.append(problem)
             continue
-        if isinstance(kind, type) and issubclass(kind, base):
+        if isinstance(cls, type) and issubclass(cls, base):
             found.append(path)
         else:
-            environment.problems.append(f"{setting} names {path!r}, which is no {base.__name__}.")
+            environment.problems.append(f"{setting}: {path!r} is not a {base.__name__}.")
     return found

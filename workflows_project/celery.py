@@ -1,6 +1,6 @@
-"""The Celery app: ``celery -A workflows_project worker``, and ``beat`` for the sweep.
+"""The Celery app, for ``celery -A workflows_project worker`` and ``beat``.
 
-Imported where ``CELERY_BROKER_URL`` is set, and by Celery itself.
+Imported by Celery, and by the project if ``CELERY_BROKER_URL`` is set.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ app = Celery("workflows_project")
 app.set_default()
 app.conf.update(
     broker_url=settings.CELERY_BROKER_URL,
-    # However long it is away.
+    # Retry without limit.
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_transport_options={
-        # Those who publish are told at once that the broker is away; workers wait for it.
+        # Publishing fails at once if the broker is unavailable. Workers wait for it.
         "max_retries": 0,
         "socket_connect_timeout": 1,
         "socket_timeout": 2,
-        # Longer than a worker stays with one message.
+        # Longer than the processing of a message.
         "visibility_timeout": 600,
     },
     accept_content=["json"],
     task_serializer="json",
     task_ignore_result=True,
     task_publish_retry=False,
-    # A worker takes a message when it has a process free for it, so that work spreads.
+    # A worker takes a message only for a free process, so that work is distributed.
     task_acks_late=True,
     worker_prefetch_multiplier=1,
-    # A broker that goes away interrupts no call.
+    # A lost broker connection does not interrupt HTTP calls.
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    # Redis is asked for the queues in turn: no row of wake-ups keeps a sweep waiting.
+    # Queues are polled in turn, so that many wake-ups do not delay a sweep.
     task_queues=[Queue(WAKE_UPS), Queue(SWEEPS)],
     task_default_queue=WAKE_UPS,
     task_routes={wakeups.SWEEP: {"queue": SWEEPS}},
@@ -60,17 +60,17 @@ app.conf.update(
     },
 )
 if settings.CELERY_BROKER_URL.startswith("rediss:"):
-    # Left to itself, kombu takes any certificate.
+    # By default, kombu accepts any certificate.
     app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 app.autodiscover_tasks(["executions.worker"], related_name="celery_tasks")
 
 
 @import_modules.connect
 def _refuse_to_serve(**kwargs: Any) -> None:
-    """Workers and beat tell no system check."""
+    """Stop with an error if a setting is invalid. Workers and beat run no system checks."""
     try:
         environment.refuse_to_serve()
         environment.refuse_without_broker(settings.CELERY_BROKER_URL)
     except ImproperlyConfigured as error:
-        # Celery shows the trace of every other exception.
+        # Celery prints a traceback for other exceptions.
         raise SystemExit(str(error)) from None

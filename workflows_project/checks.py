@@ -13,21 +13,21 @@ from workflows_project import environment
 
 
 @register
-def environment_is_understood(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Every value of the environment that could not be used is an error."""
+def check_environment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Report invalid environment variables."""
     return [Error(problem, id="workflows_project.E001") for problem in environment.problems]
 
 
 @register(Tags.database)
-def pooler_is_known(
+def check_pooler(
     app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Behind a pooler that gives a session to each transaction, nothing may be prepared."""
+    """Report prepared statements behind a pooler in transaction mode."""
     return [
         Error(
-            f"The database “{alias}” is behind a pooler that gives each transaction another "
-            "session, so that prepared statements are lost.",
-            hint=f"Add ?{UNPREPARED}=True to DATABASE_URL, or pool by the session.",
+            f"The database “{alias}” is behind a pooler in transaction mode, which breaks prepared "
+            "statements.",
+            hint=f"Add ?{UNPREPARED}=True to DATABASE_URL, or use session mode.",
             id="workflows_project.E002",
         )
         for alias in databases or ()

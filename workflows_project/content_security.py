@@ -1,4 +1,4 @@
-"""What a browser may load and run for our pages: what we serve ourselves, and nothing inline."""
+"""Content Security Policy: pages may only load resources of this server, and nothing inline."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ POLICY = {
     "frame-ancestors": "'none'",
     "object-src": "'none'",
 }
-# Swagger UI and Redoc draw with inline styles and with images inside them; they run no inline
-# script, and nothing of others.
+# Swagger UI and Redoc need inline styles and data images, but no inline scripts.
 DOCS_POLICY = {
     **POLICY,
     "style-src": "'self' 'unsafe-inline'",
@@ -33,54 +32,54 @@ DOCS_POLICY = {
 
 
 def header(policy: dict[str, str]) -> str:
-    """The value of the header."""
+    """Return the value of the header."""
     return "; ".join(f"{name} {value}" for name, value in policy.items())
 
 
 def content_security_middleware(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Send the policy with every answer that does not bring its own."""
+    """Add the policy to every response without one."""
     value = header(POLICY)
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        # Django's own pages for developers are drawn with inline styles and scripts.
-        is_for_developers = settings.DEBUG and response.status_code in (404, 500)
-        if not is_for_developers:
+        # Django's debug pages need inline styles and scripts.
+        is_debug_page = settings.DEBUG and response.status_code in (404, 500)
+        if not is_debug_page:
             response.headers.setdefault(HEADER, value)
         return response
 
     return middleware
 
 
-class _WithItsOwnPolicy:
-    """A page that is drawn by a script which we serve, but did not write."""
+class _DocsPolicyMixin:
+    """A documentation page, with the policy that its script needs."""
 
     policy = DOCS_POLICY
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Every answer of it, with the policy that it needs."""
+        """Add the policy to the response."""
         view: Any = super()
-        done = view.finalize_response(request, response, *args, **kwargs)
-        done.headers[HEADER] = header(self.policy)
-        return done
+        finalized = view.finalize_response(request, response, *args, **kwargs)
+        finalized.headers[HEADER] = header(self.policy)
+        return finalized
 
 
-class DocsView(_WithItsOwnPolicy, KnownParameters, SpectacularSwaggerSplitView):
-    """Swagger UI, its start in a script of its own."""
+class DocsView(_DocsPolicyMixin, KnownParameters, SpectacularSwaggerSplitView):
+    """Swagger UI, with its start script in a separate file."""
 
     query_parameters = ("lang", "script", "version")
 
 
-class RedocView(_WithItsOwnPolicy, KnownParameters, SpectacularRedocView):
-    """Redoc, which searches in a worker that it makes itself."""
+class RedocView(_DocsPolicyMixin, KnownParameters, SpectacularRedocView):
+    """Redoc, whose search runs in a worker from a blob."""
 
     query_parameters = ("lang", "version")
     policy = {**DOCS_POLICY, "worker-src": "blob:"}
 
 
 class SchemaView(KnownParameters, SpectacularAPIView):
-    """The description of the API."""
+    """The OpenAPI document."""
 
     query_parameters = ("lang", "version")

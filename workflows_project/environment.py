@@ -1,7 +1,7 @@
-"""Reads settings from the environment; a wrong value becomes a sentence, not a traceback.
+"""Reading of settings from environment variables.
 
-What is wrong is kept in ``problems`` for the system checks, and something harmless stands
-in its place until they have spoken.
+An invalid value is added to ``problems``, which a system check reports, and a harmless default is
+used instead.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def _boolean(value: str) -> bool:
 
 
 def boolean(name: str, default: bool = False) -> bool:
-    """A yes or no."""
-    return _read(name, default, _boolean, "a yes or no (1, 0, true, false)")
+    """Read a boolean."""
+    return _read(name, default, _boolean, "a boolean (1, 0, true, false)")
 
 
 def number(
     name: str, default: int = 0, *, of: str = "", least: int = 0, most: int | None = None
 ) -> int:
-    """A whole number, of what it counts, from ``least`` to ``most``."""
+    """Read an integer from ``least`` to ``most``. ``of`` is its unit."""
 
     def convert(value: str) -> int:
         found = int(value)
@@ -65,7 +65,7 @@ def number(
 
 
 def seconds(name: str, default: int = 0, *, least: int = 0) -> int:
-    """A whole number of seconds, not less than ``least``."""
+    """Read a number of seconds, at least ``least``."""
     return number(name, default, of="seconds", least=least)
 
 
@@ -73,7 +73,7 @@ _RATE = re.compile(r"([1-9]\d{0,8})/(second|minute|hour|day)", re.ASCII)
 
 
 def rate(name: str) -> str | None:
-    """How often something may be: ``100/minute``. None where it is not set."""
+    """Read a rate such as ``100/minute``, None if the variable is not set."""
 
     def convert(value: str) -> str | None:
         if value and not _RATE.fullmatch(value):
@@ -85,7 +85,7 @@ def rate(name: str) -> str | None:
 
 
 def time_zone(name: str = "TIME_ZONE") -> str:
-    """The name of a time zone of the IANA database; UTC where none is set."""
+    """Read the name of an IANA time zone, by default UTC."""
 
     def convert(value: str) -> str:
         try:
@@ -97,7 +97,7 @@ def time_zone(name: str = "TIME_ZONE") -> str:
 
 
 def text(name: str, default: str = "") -> str:
-    """Any text."""
+    """Read a text."""
     return os.environ.get(name, "").strip() or default
 
 
@@ -109,17 +109,17 @@ def _port(value: str) -> int:
 
 
 def port(name: str, default: int) -> int:
-    """The number of a port."""
-    return _read(name, default, _port, "the number of a port")
+    """Read a port number."""
+    return _read(name, default, _port, "a port number")
 
 
 def names(name: str) -> list[str]:
-    """A list separated by commas."""
+    """Read a list separated by commas."""
     return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
 
 
 def secret_key(debug: bool) -> str:
-    """``SECRET_KEY``; in development a key that is no secret serves."""
+    """Read ``SECRET_KEY``. With ``DEBUG``, a known key is the default."""
     value = os.environ.get("SECRET_KEY", "")
     if value:
         return value
@@ -128,34 +128,34 @@ def secret_key(debug: bool) -> str:
     problems.append(
         "SECRET_KEY is not set. Set it to a long random text, or DEBUG=1 for development."
     )
-    # Nobody may guess it, should something be signed all the same.
+    # A random key, in case something is signed before the check stops the process.
     return get_random_secret_key()
 
 
 def secrets_keys(name: str = "SECRETS_KEY") -> list[str]:
-    """The keys of the secrets: the first encrypts, each decrypts."""
+    """Read the keys of secrets. The first encrypts, all decrypt."""
     keys = names(name)
     for key in keys:
         try:
             Fernet(key)
         except ValueError:
-            # The value is not shown: a key with a slip is nearly a key.
+            # The value is not printed: it may be a key with a typing error.
             problems.append(
-                f"{name} holds what is no key: each is 32 bytes in URL-safe base64"
-                " (Fernet.generate_key() of Python's cryptography makes one)."
+                f"{name} contains an invalid key. Create keys with Fernet.generate_key() of the"
+                " Python package cryptography."
             )
             return []
     return keys
 
 
 def refuse_to_serve() -> None:
-    """Stop a server that was given a wrong value: servers run no system checks."""
+    """Raise ``ImproperlyConfigured`` if a value is invalid. Servers run no system checks."""
     if problems:
         raise ImproperlyConfigured(" ".join(problems))
 
 
 def broker(name: str = "CELERY_BROKER_URL") -> str:
-    """The address of a Redis; empty, there is no broker. What is not understood is none."""
+    """Read the URL of a Redis broker. Empty if there is none, or if the URL is invalid."""
     url = text(name)
     try:
         parts = urlsplit(url)
@@ -166,51 +166,53 @@ def broker(name: str = "CELERY_BROKER_URL") -> str:
         return url
     if parts.scheme == "redis+socket" and not parts.netloc and len(parts.path) > 1:
         return url
-    # The value is not shown: it may hold a password.
+    # The value is not printed: it may contain a password.
     problems.append(
-        f"{name} cannot be read as redis://:password@host:port/number, rediss://… (with TLS)"
+        f"{name} is invalid. Use redis://:password@host:port/number, rediss://… (with TLS)"
         " or redis+socket:///path."
     )
     return ""
 
 
 def refuse_without_broker(url: str) -> None:
-    """Stop a worker of Celery that nobody could send anything."""
+    """Raise ``ImproperlyConfigured`` if there is no broker for a Celery worker."""
     if not url:
         raise ImproperlyConfigured(
-            "CELERY_BROKER_URL is not set: without a broker, manage.py work serves the background."
+            "CELERY_BROKER_URL is not set. Set it, or run manage.py work instead of Celery."
         )
 
 
 def database(default_file: Path) -> dict[str, Any]:
-    """``DATABASE_URL`` as Django's settings: SQLite, or PostgreSQL by network or Unix socket.
+    """Read ``DATABASE_URL``: SQLite, or PostgreSQL over the network or a Unix socket.
 
-    What is not understood leaves an empty database in memory, so that nothing is written to a
-    wrong one, and the models' own checks have nothing to add to the sentence.
+    For an invalid URL the result is an empty database in memory, so that nothing is written to a
+    wrong database, and the system check reports only the URL.
     """
     url = os.environ.get("DATABASE_URL", "")
     if not url:
         return _sqlite(str(default_file))
     scheme = url.split(":", 1)[0] if ":" in url else ""
     if scheme not in {"postgres", "postgresql", "sqlite"}:
-        shown = f"the scheme {scheme!r}" if scheme else "no scheme"
-        problems.append(f"DATABASE_URL has {shown}; it must begin with postgres:// or sqlite:///.")
-        return _nowhere()
+        found = f"the scheme {scheme!r}" if scheme else "no scheme"
+        problems.append(f"DATABASE_URL has {found}. It must start with postgres:// or sqlite:///.")
+        return _in_memory()
     try:
         settings: dict[str, Any] = dict(environ.Env.db_url_config(url))
         network = urlsplit(url).netloc
     except (ValueError, environ.ImproperlyConfigured):
-        problems.append("DATABASE_URL cannot be read as postgres://user:password@host:port/name.")
-        return _nowhere()
+        problems.append("DATABASE_URL is invalid. Use postgres://user:password@host:port/name.")
+        return _in_memory()
     if scheme == "sqlite":
         return _sqlite_file(url, settings["NAME"])
     if not settings.get("NAME"):
-        problems.append("DATABASE_URL names no database: postgres://user:password@host:port/name.")
-        return _nowhere()
+        problems.append(
+            "DATABASE_URL has no database name. Use postgres://user:password@host:port/name."
+        )
+        return _in_memory()
     settings["ENGINE"] = "workflows_project.postgresql"
     host = network.rpartition("@")[2].partition(":")[0]
     if host.lower().startswith("%2f"):
-        # A parsed host name is in lower case; the path of a socket must stay as it was written.
+        # urlsplit() lowercases host names, but the path of a socket is case-sensitive.
         settings["HOST"] = unquote(host)
     settings["CONN_MAX_AGE"] = 60
     settings["CONN_HEALTH_CHECKS"] = True
@@ -219,15 +221,15 @@ def database(default_file: Path) -> dict[str, Any]:
 
 def _sqlite_file(url: str, name: str) -> dict[str, Any]:
     if url != "sqlite://:memory:" and urlsplit(url).netloc:
-        problems.append("DATABASE_URL names no file; a path follows three slashes: sqlite:///file.")
-        return _nowhere()
+        problems.append("DATABASE_URL has no file. A path follows three slashes: sqlite:///file.")
+        return _in_memory()
     if name != ":memory:" and not Path(name).resolve().parent.is_dir():
-        problems.append(f"DATABASE_URL names {name!r}, but its directory does not exist.")
-        return _nowhere()
+        problems.append(f"DATABASE_URL: the directory of {name!r} does not exist.")
+        return _in_memory()
     return _sqlite(name)
 
 
-def _nowhere() -> dict[str, Any]:
+def _in_memory() -> dict[str, Any]:
     return _sqlite(":memory:")
 
 
@@ -235,14 +237,14 @@ def _sqlite(name: str) -> dict[str, Any]:
     return {
         "ENGINE": "workflows_project.sqlite",
         "NAME": name,
-        # To open and close it takes longer than a request does with it.
+        # Opening a connection takes longer than a request.
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
-            # Without IMMEDIATE a transaction that reads first fails when it comes to write.
+            # Otherwise a transaction that reads before it writes can fail.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            # With NORMAL a power cut may take back what was answered as done.
+            # With NORMAL, a power failure can undo committed transactions.
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         },
     }

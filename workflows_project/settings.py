@@ -1,4 +1,4 @@
-"""Settings, from the environment. docs/reference/settings.md lists them."""
+"""Settings, read from the environment. See docs/reference/settings.md."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -49,12 +49,12 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "workflows_project.request_actor.acting_middleware",
-    # The innermost: the first to see what a view fails with.
+    # The innermost: it sees the exceptions of views first.
     "workflows_project.api.database_faults.DatabaseFaultsMiddleware",
 ]
 
 CSRF_FAILURE_VIEW = "workflows_project.lost_forms.csrf_failure"
-# A login leads here where the address that it should lead to is missing or of another site.
+# The page after a login whose "next" is missing or on another site.
 LOGIN_REDIRECT_URL = "admin:index"
 ROOT_URLCONF = "workflows_project.urls"
 WSGI_APPLICATION = "workflows_project.wsgi.application"
@@ -63,11 +63,11 @@ ASGI_APPLICATION = "workflows_project.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        # Before those of the apps: the frame of the admin gets the project's stylesheet.
+        # Before the templates of the apps, to extend the pages of the admin.
         "DIRS": [BASE_DIR / "workflows_project" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            # Pages show moments up to the ends of the calendar, in every time zone.
+            # Filters for dates and times in the current time zone.
             "builtins": ["workflows.templatetags.local_dates"],
             "context_processors": [
                 "django.template.context_processors.request",
@@ -79,7 +79,7 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": environment.database(BASE_DIR / "db.sqlite3")}
-# Of requests, on PostgreSQL; 0 leaves what the server or the role has.
+# For requests, on PostgreSQL; 0 keeps the setting of the server or role.
 STATEMENT_TIMEOUT_SECONDS = environment.seconds("STATEMENT_TIMEOUT_SECONDS", 30)
 LOCK_TIMEOUT_SECONDS = environment.seconds("LOCK_TIMEOUT_SECONDS", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -102,7 +102,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-# In development files are served as they lie in the apps; there is nothing to collect first.
+# In development, files are served from the apps without collectstatic.
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
 
@@ -127,7 +127,7 @@ DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL", "holdfast@localhost"
 if DEBUG and not environment.text("EMAIL_HOST"):
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
-# Beside those that are there: what knows other ways to log in (docs/reference/roles.md).
+# Additional backends are described in docs/reference/roles.md.
 AUTHENTICATION_BACKENDS = [
     "workflows_project.auth.authentication.ModelBackend",
     *environment.names("AUTHENTICATION_BACKENDS"),
@@ -137,7 +137,7 @@ REST_KNOX = {
     "TOKEN_TTL": timedelta(
         hours=environment.number("TOKEN_HOURS", 12, of="hours", least=1, most=87_600)
     ),
-    # A request that reads writes nothing.
+    # Otherwise each request would write to the database.
     "AUTO_REFRESH": False,
 }
 
@@ -148,7 +148,7 @@ THROTTLE_RATES = {
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        # Who has asked how often; what does not fit is forgotten.
+        # Holds the request counts of throttling.
         "OPTIONS": {"MAX_ENTRIES": 10_000},
     }
 }
@@ -163,7 +163,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["workflows_project.api.throttling.ScopedThrottle"],
     "NUM_PROXIES": environment.number("NUM_PROXIES"),
     "EXCEPTION_HANDLER": "workflows_project.api.errors.problem_response",
-    "DEFAULT_PAGINATION_CLASS": "workflows_project.api.pagination.Pages",
+    "DEFAULT_PAGINATION_CLASS": "workflows_project.api.pagination.ListPagination",
     "VIEW_DESCRIPTION_FUNCTION": "workflows_project.api.schema_descriptions.describe_view",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_FILTER_BACKENDS": [
@@ -171,7 +171,7 @@ REST_FRAMEWORK = {
         "rest_framework.filters.SearchFilter",
         "rest_framework.filters.OrderingFilter",
     ],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "workflows_project.api.csv_lists.Negotiation",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "workflows_project.api.csv_lists.CSVNegotiation",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -179,7 +179,7 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Holdfast",
-    "DESCRIPTION": "Workflows whose running executions no edit can strand.",
+    "DESCRIPTION": "Workflows whose live executions cannot be stranded by an edit.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -187,7 +187,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENFORCE_NON_BLANK_FIELDS": True,
-    # The descriptions stand in workflows_project.api.schema_descriptions.
+    # Descriptions come from workflows_project.api.schema_descriptions.
     "DISABLE_DOCSTRING_DESCRIPTIONS": True,
     "SCHEMA_PATH_PREFIX": r"/api/v\d+",
     "POSTPROCESSING_HOOKS": [

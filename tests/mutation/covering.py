@@ -1,8 +1,8 @@
-"""Run the tests that execute the mutated line, quickest first: the test command of cosmic-ray.
+"""Test command of cosmic-ray: runs the tests that execute the mutated line, quickest first.
 
-``tests/mutation/run record`` has recorded with coverage.py which test executes which line on
-each database, and how long each test takes. The mutated line is what ``git diff`` shows. The
-tests on SQLite run first; a mutant that survives them meets those on PostgreSQL.
+``tests/mutation/run record`` records with coverage.py which test executes which line on each
+database, and how long each test takes. ``git diff`` shows the mutated line. The tests run on
+SQLite first, then on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from pathlib import Path
 from coverage import CoverageData
 
 BUDGET = 15.0
-"""Seconds of tests for each mutant and database, as recorded; a module's quickest test is free."""
+"""Recorded seconds of tests per mutant and database, without the quickest test of each module."""
 
 DATABASES = ("sqlite", "postgresql")
 HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? ", re.M)
 
 
-def mutated() -> tuple[str, set[int]]:
-    """Return the file that differs from the commit, and the lines that were changed there.
+def find_mutation() -> tuple[str, set[int]]:
+    """Return the file that differs from the commit, and its changed lines.
 
     Raises:
-        SystemExit: nothing differs, or more than one file.
+        SystemExit: no file or several files differ.
     """
     command = ["git", "diff", "-U0", "--no-ext-diff", "HEAD", "--", "executions", "workflows"]
     diff = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -43,25 +43,25 @@ def mutated() -> tuple[str, set[int]]:
     return files[0], lines
 
 
-def widened(file: str, lines: set[int]) -> set[int]:
-    """Return the lines of the smallest function or class around these, decorators included.
+def enclosing_lines(file: str, lines: set[int]) -> set[int]:
+    """Return the lines of the smallest function or class around these lines, with decorators.
 
-    Decorators, defaults and constants run at import, when no test does. What uses them then
-    stands for them: the function they belong to, else the whole file.
+    Decorators, defaults and constants run at import, before any test. The tests of their function,
+    or else of the whole file, are used instead.
     """
     show = ["git", "show", f"HEAD:{file}"]
     source = subprocess.run(show, capture_output=True, text=True, check=True).stdout
-    around = [(1, len(source.splitlines()))]
+    ranges = [(1, len(source.splitlines()))]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             first = min([node.lineno, *(row.lineno for row in node.decorator_list)])
             if first <= min(lines) and max(lines) <= (node.end_lineno or 0):
-                around.append((first, node.end_lineno or 0))
-    first, last = min(around, key=lambda pair: pair[1] - pair[0])
+                ranges.append((first, node.end_lineno or 0))
+    first, last = min(ranges, key=lambda pair: pair[1] - pair[0])
     return set(range(first, last + 1))
 
 
-def covering(recorded: Path, file: str, lines: set[int]) -> list[str]:
+def find_tests(recorded: Path, file: str, lines: set[int]) -> list[str]:
     """Return the tests that execute one of these lines, quickest first, within the budget."""
     if not recorded.exists():
         return []
@@ -73,8 +73,8 @@ def covering(recorded: Path, file: str, lines: set[int]) -> list[str]:
     by_line = data.contexts_by_lineno(path)
     tests = _tests(by_line.get(line, ()) for line in lines)
     if not tests:
-        whole = widened(file, lines)
-        tests = _tests(by_line.get(line, ()) for line in whole)
+        enclosing = enclosing_lines(file, lines)
+        tests = _tests(by_line.get(line, ()) for line in enclosing)
     if not tests:
         tests = _tests(by_line.values())
     seconds = json.loads(Path(f"{recorded}.json").read_text())
@@ -94,9 +94,9 @@ def _tests(contexts: Iterable[Iterable[str]]) -> set[str]:
 
 
 def main() -> int:
-    file, lines = mutated()
+    file, lines = find_mutation()
     for database in DATABASES:
-        tests = covering(Path(os.environ["RECORDED"]) / database, file, lines)
+        tests = find_tests(Path(os.environ["RECORDED"]) / database, file, lines)
         if not tests:
             continue
         options = ["--postgres"] if database == "postgresql" else []

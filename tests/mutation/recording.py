@@ -1,4 +1,4 @@
-"""A pytest plugin that records how long each test takes: ``-p tests.mutation.recording``."""
+"""Pytest plugin (``-p tests.mutation.recording``) that records the duration of each test."""
 
 from __future__ import annotations
 

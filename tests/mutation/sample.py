@@ -1,4 +1,4 @@
-"""Skip the mutants of other processes, and all but a random sample of each module.
+"""Select a random sample of mutants in each module, and the share of this process.
 
 Usage: python -m tests.mutation.sample SESSION JOB/JOBS [NUMBER]
 """
@@ -20,16 +20,16 @@ def main(session: str, part: str, number: str = "") -> None:
         modules = defaultdict(list)
         for item in database.pending_work_items:
             row = item.mutations[0]
-            place = (row.start_pos, row.operator_name, row.occurrence)
-            modules[str(row.module_path)].append((place, item.job_id))
+            position = (row.start_pos, row.operator_name, row.occurrence)
+            modules[str(row.module_path)].append((position, item.job_id))
         for module, mutants in modules.items():
-            # The same order in each process, so that each takes its own share.
+            # All processes use the same order, so that their shares are disjoint.
             mutants.sort()
             random.Random(module).shuffle(mutants)
             chosen = mutants[: int(number)] if number else mutants
-            mine = {job_id for _, job_id in chosen[job - 1 :: jobs]}
+            own = {job_id for _, job_id in chosen[job - 1 :: jobs]}
             for _, job_id in mutants:
-                if job_id not in mine:
+                if job_id not in own:
                     database.set_result(job_id, skipped)
 
 

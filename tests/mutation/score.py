@@ -19,18 +19,18 @@ QUERY = """
 
 def main(sessions: list[str]) -> None:
     killed: Counter[str] = Counter()
-    tried: Counter[str] = Counter()
+    tested: Counter[str] = Counter()
     for session in sessions:
         for module, line, operator, outcome, diff in sqlite3.connect(session).execute(QUERY):
-            tried[module] += 1
+            tested[module] += 1
             if outcome == "SURVIVED":
                 print(f"\n{module}:{line} {operator}\n{diff}")
             else:
                 killed[module] += 1
-    print(f"\n{'module':40} {'tried':>6} {'killed':>6}")
-    for module, number in sorted(tried.items()):
+    print(f"\n{'module':40} {'tested':>6} {'killed':>6}")
+    for module, number in sorted(tested.items()):
         print(f"{module:40} {number:6} {killed[module]:6} {killed[module] / number:5.0%}")
-    total = tried.total()
+    total = tested.total()
     print(f"{'all':40} {total:6} {killed.total():6} {killed.total() / max(total, 1):5.0%}")
 
 

@@ -1,4 +1,4 @@
-"""Lists as CSV (RFC 4180): all the rows that a filter leaves, streamed, whatever their number."""
+"""Lists as CSV (RFC 4180): all filtered rows, streamed."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from workflows.values import csv_cells
 
 
 class CSVRenderer(BaseRenderer):
-    """Chosen for lists alone, which write it themselves."""
+    """Marks the format of lists that stream their own CSV."""
 
     media_type = "text/csv"
     format = "csv"
     charset = "utf-8"
 
     def render(self, data: Any, media_type: Any = None, context: Any = None) -> Any:
-        """Nothing else is answered as CSV."""
+        """Raise ``NotAcceptable``: only lists are available as CSV."""
         raise NotAcceptable
 
 
-class Negotiation(DefaultContentNegotiation):
-    """Lists can be had as CSV too."""
+class CSVNegotiation(DefaultContentNegotiation):
+    """Content negotiation that offers CSV for lists."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
-        """Return the renderer and its media type. Raises ``NotAcceptable``."""
+        """Return the renderer and its media type. Raise ``NotAcceptable`` if none fits."""
         view = request.parser_context["view"]
         is_read = request.method in ("GET", "HEAD")
         if getattr(view, "action", None) == "list" or (is_read and getattr(view, "lists", False)):
@@ -39,19 +39,22 @@ class Negotiation(DefaultContentNegotiation):
         return super().select_renderer(request, renderers, format_suffix)
 
     def filter_renderers(self, renderers: Any, format: Any) -> Any:
-        """Return those of this format. Raises ``NotAcceptable`` where there is none."""
+        """Return the renderers of this format. Raise ``NotAcceptable`` if there is none."""
         found = [renderer for renderer in renderers if renderer.format == format]
         if not found:
             raise NotAcceptable
         return found
 
 
-def response(
+def stream_rows(
     view: Any, chunks: Iterable[list[Any]], names: list[str] | None
 ) -> StreamingHttpResponse:
-    """All the rows of these chunks, as the view shows them; some of each where ``names`` say so."""
+    """Return a CSV response with the rows, as the view serializes them.
+
+    ``names`` selects the fields; None selects all.
+    """
     name = view.request.resolver_match.url_name.removesuffix("-list")
-    return csv_cells.response(name, _rows(view, chunks, names))
+    return csv_cells.build_response(name, _rows(view, chunks, names))
 
 
 def _rows(view: Any, chunks: Iterable[list[Any]], names: list[str] | None) -> Iterator[list[Any]]:
@@ -59,11 +62,11 @@ def _rows(view: Any, chunks: Iterable[list[Any]], names: list[str] | None) -> It
     yield [".".join(path) for path in columns]
     for chunk in chunks:
         for row in view.get_serializer(chunk, many=True).data:
-            yield [_at(row, path) for path in columns]
+            yield [_value_at(row, path) for path in columns]
 
 
 def _columns(serializer: Any) -> Iterator[tuple[str, ...]]:
-    """The names of what is shown; what a row shows of another one has columns of its own."""
+    """Yield the path of each column. Nested objects have a column for each of their fields."""
     for name, field in serializer.fields.items():
         if isinstance(field, Serializer):
             for path in _columns(field):
@@ -72,7 +75,7 @@ def _columns(serializer: Any) -> Iterator[tuple[str, ...]]:
             yield (name,)
 
 
-def _at(row: Any, path: tuple[str, ...]) -> Any:
+def _value_at(row: Any, path: tuple[str, ...]) -> Any:
     for name in path:
         row = None if row is None else row[name]
     return row

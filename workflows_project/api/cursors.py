@@ -1,8 +1,8 @@
-"""Rows page by page, each page found by where the one before it ended.
+"""Keyset pagination: each page starts where the previous one ended.
 
-What a page costs does not depend on how many rows come before it, as it does where they are
-counted off (https://use-the-index-luke.com/no-offset); and what is added or goes meanwhile moves
-no row from one page to another.
+The cost of a page does not depend on the number of rows before it, as it does with OFFSET
+(https://use-the-index-luke.com/no-offset). Rows that are added or deleted meanwhile do not move
+other rows to another page.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from django.db import connection
 from django.db.models import BooleanField, F, Func, Model, Q, QuerySet, Value
 from django.utils.duration import duration_iso_string
 
-from workflows.db.json_values import unstorable
+from workflows.db.json_values import storage_problem
 
 Values = list[Any]
 
 
 class InvalidCursor(ValueError):
-    """The cursor is none of this list in this order."""
+    """The cursor does not belong to this list in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What rows are ordered by; rows without a value come last, whichever the direction."""
+    """A key of the ordering. Rows without a value come last in both directions."""
 
     name: str
     descending: bool
@@ -46,26 +46,26 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place between two rows: the values of one of them, and which side of it is meant."""
+    """A place next to a row: the values of the row's keys, and the side (before or after)."""
 
     values: Values
     is_before: bool = False
 
     def text(self, keys: list[Key]) -> str:
-        """As it is sent, in the alphabet of URLs."""
-        shown = [_shown(value) for value in self.values]
-        told = json.dumps([[str(key) for key in keys], self.is_before, shown])
-        return base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
+        """Return the cursor as URL-safe text."""
+        values = [_as_json(value) for value in self.values]
+        data = json.dumps([[str(key) for key in keys], self.is_before, values])
+        return base64.urlsafe_b64encode(data.encode()).decode().rstrip("=")
 
     @classmethod
     def read(cls, text: str, keys: list[Key]) -> Cursor:
-        """Raises ``InvalidCursor`` for what was not sent, or was made for another order."""
+        """Parse the text of a cursor. Raise ``InvalidCursor`` if it does not fit the keys."""
         try:
             padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-            order, is_before, shown = json.loads(base64.b64decode(padded, b"-_", validate=True))
+            order, is_before, values = json.loads(base64.b64decode(padded, b"-_", validate=True))
             if order != [str(key) for key in keys] or type(is_before) is not bool:
                 raise InvalidCursor(text)
-            return cls(_parsed(shown, keys), is_before)
+            return cls(_parse_values(values, keys), is_before)
         except _UNREADABLE as error:
             raise InvalidCursor(text) from error
 
@@ -76,8 +76,8 @@ _UNREADABLE = (
 )
 
 
-def _shown(value: Any) -> Any:
-    """Return the value as JSON that its field reads again."""
+def _as_json(value: Any) -> Any:
+    """Return the value as JSON that its field can parse."""
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
@@ -87,19 +87,23 @@ def _shown(value: Any) -> Any:
     return value.isoformat() if isinstance(value, (date, time)) else str(value)
 
 
-def _parsed(shown: Any, keys: list[Key]) -> Values:
+def _parse_values(texts: Any, keys: list[Key]) -> Values:
     values = []
-    for key, value in zip(keys, shown, strict=True):
+    for key, value in zip(keys, texts, strict=True):
         parsed = None if value is None else key.field.to_python(value)
-        # Only what ``text`` writes: no other spelling, no other type.
-        if _shown(parsed) != value or unstorable(value) or (parsed is None and not key.is_nullable):
-            raise InvalidCursor(shown)
+        # Accept only the spelling that ``text`` writes.
+        if (
+            _as_json(parsed) != value
+            or storage_problem(value)
+            or (parsed is None and not key.is_nullable)
+        ):
+            raise InvalidCursor(texts)
         if isinstance(parsed, int) and abs(parsed) >= 2**63:
-            raise InvalidCursor(shown)
-        # What follows raises for what the database cannot compare with.
+            raise InvalidCursor(texts)
+        # The following calls raise for values that the database cannot compare.
         if isinstance(parsed, datetime):
             if parsed.tzinfo is None:
-                raise InvalidCursor(shown)
+                raise InvalidCursor(texts)
             parsed.astimezone(UTC)
         if isinstance(parsed, Decimal):
             key.field.run_validators(parsed)
@@ -108,20 +112,20 @@ def _parsed(shown: Any, keys: list[Key]) -> Values:
     return values
 
 
-class _Beyond(Func):
-    """``(a, b) > (1, 2)``: one comparison, which an index on both can begin at."""
+class _RowComparison(Func):
+    """``(a, b) > (1, 2)``: one row comparison, which can use an index on both columns."""
 
     output_field = BooleanField()
     arg_joiner = ", "
 
     def __init__(self, keys: list[Key], values: Values, *, less: bool) -> None:
-        places = [Value(value, key.field) for key, value in zip(keys, values, strict=True)]
-        super().__init__(*(F(key.name) for key in keys), *places)
+        targets = [Value(value, key.field) for key, value in zip(keys, values, strict=True)]
+        super().__init__(*(F(key.name) for key in keys), *targets)
         self.width = len(keys)
         self.less = less
 
     def as_sql(self, compiler: Any, connection: Any, **_: Any) -> Any:  # type: ignore[override]
-        """Both sides as rows."""
+        """Return the SQL and parameters of the comparison."""
         parts, params = [], []
         for expression in self.source_expressions:
             sql, own = compiler.compile(expression)
@@ -131,10 +135,11 @@ class _Beyond(Func):
         return f"({left}) {'<' if self.less else '>'} ({right})", params
 
 
-def keys_of(rows: QuerySet[Any]) -> list[Key]:
-    """What the rows are ordered by, the last of it unique.
+def ordering_keys(rows: QuerySet[Any]) -> list[Key]:
+    """Return the keys of the ordering of the rows, with a unique last key.
 
-    Raises ``ValueError`` naming what cannot be ordered by: what may be missing, behind another.
+    Raises:
+        ValueError: a key after the first is nullable. The message is the name of the key.
     """
     options = rows.model._meta
     names = [str(name) for name in (rows.query.order_by or options.ordering or ())]
@@ -155,22 +160,24 @@ def _key(rows: QuerySet[Any], ordered: str) -> Key:
         is_nullable = bool(field.null)
     except FieldDoesNotExist:
         field = rows.query.annotations[name].output_field
-        # An expression has no value where one of its columns has none.
+        # An expression is null if one of its columns is.
         is_nullable = True
     return Key(name, ordered.startswith("-"), field, is_nullable)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows, and the cursors that lead on, where there is more."""
+    """The rows of a page, and the cursors of the next and previous pages, if any."""
 
     rows: list[Any]
     after: Cursor | None
     before: Cursor | None
 
 
-def page(rows: QuerySet[Any], keys: list[Key], size: int, cursor: Cursor | None = None) -> Page:
-    """At most ``size`` rows behind the cursor, or before it, or the first."""
+def read_page(
+    rows: QuerySet[Any], keys: list[Key], size: int, cursor: Cursor | None = None
+) -> Page:
+    """Return at most ``size`` rows after or before the cursor; without a cursor, the first rows."""
     backwards = cursor is not None and cursor.is_before
     found: list[Any] = []
     for segment in _segments(rows, keys, cursor, backwards=backwards):
@@ -189,25 +196,25 @@ def page(rows: QuerySet[Any], keys: list[Key], size: int, cursor: Cursor | None 
     )
 
 
-def numbered(rows: QuerySet[Any], keys: list[Key], start: int, stop: int) -> list[Any]:
-    """Return the rows with these numbers, in the order in which pages follow each other."""
+def read_numbered(rows: QuerySet[Any], keys: list[Key], start: int, stop: int) -> list[Any]:
+    """Return the rows with these numbers, in the order of the pages."""
     found: list[Any] = []
     for segment in _segments(rows, keys, None, backwards=False):
         part = list(segment[start:stop])
         found += part
         if len(part) == stop - start:
             break
-        # The next segment begins where this one ends.
+        # The numbers of the next segment start at 0 again.
         before = start + len(part) if part else segment[:start].count()
         start, stop = max(start - before, 0), stop - before
     return found
 
 
-def every(rows: QuerySet[Any], keys: list[Key], size: int) -> Iterator[list[Any]]:
-    """All the rows, some at a time."""
+def iterate_chunks(rows: QuerySet[Any], keys: list[Key], size: int) -> Iterator[list[Any]]:
+    """Yield all rows in lists of at most ``size``."""
     cursor = None
     while True:
-        found = page(rows, keys, size, cursor)
+        found = read_page(rows, keys, size, cursor)
         yield found.rows
         cursor = found.after
         if cursor is None:
@@ -221,16 +228,16 @@ def _values(row: Model, keys: list[Key]) -> Values:
 def _segments(
     rows: QuerySet[Any], keys: list[Key], cursor: Cursor | None, *, backwards: bool
 ) -> Iterator[QuerySet[Any]]:
-    """The rows that have the first value and, behind them, those that have none.
+    """Yield the rows with a value of the first key, then the rows without one.
 
-    Two statements, each of which an index can answer in its order; one would have to sort.
+    Each of the two statements can use an index; a single one would have to sort.
     """
     first, *rest = keys
     values = cursor.values if cursor else None
     if not first.is_nullable:
         yield _ordered(rows, keys, values, backwards)
         return
-    there = rows.filter(**{f"{first.name}__isnull": False})
+    present = rows.filter(**{f"{first.name}__isnull": False})
     missing = rows.filter(**{f"{first.name}__isnull": True})
     is_missing = values is not None and values[0] is None
     with_value = None if values is None or is_missing else values
@@ -238,10 +245,10 @@ def _segments(
     if backwards:
         if is_missing:
             yield _ordered(missing, rest, without, backwards)
-        yield _ordered(there, keys, with_value, backwards)
+        yield _ordered(present, keys, with_value, backwards)
     else:
         if not is_missing:
-            yield _ordered(there, keys, with_value, backwards)
+            yield _ordered(present, keys, with_value, backwards)
         yield _ordered(missing, rest, without, backwards)
 
 
@@ -252,14 +259,14 @@ def _ordered(
         F(key.name).desc() if key.descending != backwards else F(key.name).asc() for key in keys
     ]
     if values is not None:
-        rows = rows.filter(_beyond(keys, values, backwards))
+        rows = rows.filter(_comparison(keys, values, backwards))
     return rows.order_by(*order)
 
 
-def _beyond(keys: list[Key], values: Values, backwards: bool) -> Any:
+def _comparison(keys: list[Key], values: Values, backwards: bool) -> Any:
     directions = {key.descending != backwards for key in keys}
     if len(directions) == 1:
-        return _Beyond(keys, values, less=directions.pop())
+        return _RowComparison(keys, values, less=directions.pop())
     found = Q()
     same = Q()
     for key, value in zip(keys, values, strict=True):

@@ -1,4 +1,4 @@
-"""Answers to faults of the database: 503 with ``Retry-After``, and one line in the log."""
+"""Responses to database faults: 503 with ``Retry-After``, and one line in the log."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from django.views.defaults import server_error
 from workflows.audit.actor import current
 from workflows.db import locks
 from workflows.db.faults import DatabaseFault, find_fault, first_line
-from workflows_project.api.problems import PLACES, answer
+from workflows_project.api.problems import API_PATHS, respond
 
 logger = logging.getLogger(__name__)
 
 
 def log_fault(request: Any, fault: DatabaseFault, error: BaseException) -> None:
-    """Write the one line of a request that met a fault of the database."""
+    """Log a request that failed because of a database fault, in one line."""
     logger.error(
         "%s %s [%s]: %s: %s",
         request.method,
@@ -33,9 +33,9 @@ def log_fault(request: Any, fault: DatabaseFault, error: BaseException) -> None:
 
 
 def respond_to_fault(request: HttpRequest, error: BaseException) -> HttpResponse | None:
-    """Return the answer to a fault of the database or to contention, None for another error."""
+    """Return the response to a database fault or to contention, None for other errors."""
     if isinstance(error, locks.Contention) or (
-        isinstance(error, DatabaseError) and locks.is_passing(error)
+        isinstance(error, DatabaseError) and locks.is_transient(error)
     ):
         return _respond(
             request, 409, locks.Contention.code, str(locks.Contention.message), retry_after=1
@@ -50,20 +50,20 @@ def respond_to_fault(request: HttpRequest, error: BaseException) -> HttpResponse
 def _respond(
     request: HttpRequest, status: int, code: str, detail: str, retry_after: int
 ) -> HttpResponse:
-    if request.path_info.startswith(PLACES):
-        response = answer(status, code, detail)
+    if request.path_info.startswith(API_PATHS):
+        response = respond(status, code, detail)
     else:
         page = {"detail": detail, "retry_after": retry_after, "status": status}
         response = HttpResponse(render_to_string("503.html", page), status=status)
     response.headers["Retry-After"] = str(retry_after)
     response.headers["Cache-Control"] = "no-store"
-    # Django would write a second line about a response of 500 and more.
+    # Otherwise Django logs a second line about the response.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 
 class DatabaseFaultsMiddleware:
-    """Answers what a view fails with because of the database."""
+    """Converts exceptions of views that are database faults to responses."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -72,12 +72,12 @@ class DatabaseFaultsMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Return the answer to a fault, None for another exception."""
+        """Return the response to a fault, None for other exceptions."""
         return respond_to_fault(request, exception)
 
 
 def handle_server_error(request: HttpRequest) -> HttpResponse:
-    """Answer what failed outside a view, for example while the session was saved."""
+    """Respond to errors outside views, for example while the session is saved."""
     error = sys.exc_info()[1]
     if isinstance(error, (DatabaseError, InterfaceError)):
         response = respond_to_fault(request, error)

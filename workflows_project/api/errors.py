@@ -1,4 +1,4 @@
-"""What every part of the API shares: errors as problems (RFC 9457) and permissions."""
+"""Errors of the API as problem details (RFC 9457), and model permissions."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
-from executions.guards import Ended, NoIncident, NotAssigned, NotOpen, SubscriptionDisabled
-from executions.services.interventions import NotPostponable, NotSkippable
-from workflows.api.base.refusals import blockers_data, remedies_data
+from executions.guards import ExecutionEnded, NoIncident, NotAssigned, NotOpen, SubscriptionDisabled
+from executions.services.postponing import NotPostponable
+from executions.services.skipping import NotSkippable
+from workflows.api.base.refusal_json import serialize_blockers, serialize_remedies
 from workflows.audit.log import record_refusal
 from workflows.db import locks
 from workflows.db.faults import find_fault
 from workflows.db.json_values import below
-from workflows.guards import Settled, Stale, StaleToken, StaleVersion
-from workflows.guards.database_errors import as_refusal
+from workflows.guards import NotOnHold, Stale, StaleToken, StaleVersion
+from workflows.guards.database_errors import find_refusal
 from workflows.refusals import Problem, Refusal
 from workflows_project.api.database_faults import log_fault
 from workflows_project.api.problems import CONTENT_TYPE, problem
@@ -36,8 +37,8 @@ STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
     Stale: 409,
     StaleVersion: 409,
     StaleToken: 409,
-    Settled: 409,
-    Ended: 409,
+    NotOnHold: 409,
+    ExecutionEnded: 409,
     NotOpen: 409,
     NoIncident: 409,
     NotSkippable: 409,
@@ -45,11 +46,11 @@ STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
     SubscriptionDisabled: 409,
     NotAssigned: 403,
 }
-"""The status of a refusal that says more than 400."""
+"""The HTTP status of refusals, if it is not 400."""
 
 
 def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | None:
-    """Answer an exception of a view as a problem; None for a fault, which becomes a 500."""
+    """Return the problem response for an exception of a view, None for an unexpected one (500)."""
     if isinstance(exc, ValidationError):
         for leaf in _leaves(exc):
             if isinstance(leaf, Refusal):
@@ -59,13 +60,13 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | N
         return None
     request = context.get("request")
     if request is not None:
-        # A view may render HTML or YAML, and its problems are JSON all the same.
+        # Problems are JSON, also from views that render HTML or YAML.
         request.accepted_renderer = JSONRenderer()
         request.accepted_media_type = CONTENT_TYPE
     body, headers = described
     response = Response(body, body["status"], headers=headers, content_type=CONTENT_TYPE)
     if body["status"] == 503:
-        # ``log_fault`` has written the line about it.
+        # ``log_fault`` has logged it.
         response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
@@ -79,7 +80,7 @@ def _describe(exc: Exception, context: Mapping[str, Any]) -> _Described | None:
     elif isinstance(exc, DjangoPermissionDenied):
         exc = exceptions.PermissionDenied(*exc.args)
     if isinstance(exc, DatabaseError):
-        exc = locks.Contention() if locks.is_passing(exc) else as_refusal(exc) or exc
+        exc = locks.Contention() if locks.is_transient(exc) else find_refusal(exc) or exc
     fault = find_fault(exc)
     if fault is not None:
         log_fault(context["request"], fault, exc)
@@ -88,7 +89,7 @@ def _describe(exc: Exception, context: Mapping[str, Any]) -> _Described | None:
         return problem(409, exc.code, str(exc)), {"Retry-After": "1"}
     if isinstance(exc, RequestDataTooBig):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        return problem(413, "too_large", f"No more than {limit} bytes are taken."), {}
+        return problem(413, "too_large", f"The body is larger than {limit} bytes."), {}
     if isinstance(exc, ValidationError):
         return _of_validation(exc, context), {}
     if isinstance(exc, exceptions.APIException):
@@ -98,22 +99,21 @@ def _describe(exc: Exception, context: Mapping[str, Any]) -> _Described | None:
 
 def _of_validation(exc: ValidationError, context: Mapping[str, Any]) -> dict[str, Any]:
     problems = [
-        replace(row, pointer=_as_the_view_names_it(row.pointer, context))
-        for row in _problems_of(exc)
+        replace(row, pointer=_pointer_in_view(row.pointer, context)) for row in _problems_of(exc)
     ]
     refusal = next((row for row in _leaves(exc) if isinstance(row, Refusal)), None)
     if refusal is None:
         return problem(400, problems[0].code, problems[0].detail, problems)
     status = next(
-        (number for kind, number in STATUS_OF_REFUSALS.items() if isinstance(refusal, kind)), 400
+        (code for cls, code in STATUS_OF_REFUSALS.items() if isinstance(refusal, cls)), 400
     )
     return problem(
         status,
         refusal.code,
         str(refusal.message),
         problems,
-        blockers=blockers_data(refusal, context.get("request")),
-        remedies=remedies_data(refusal),
+        blockers=serialize_blockers(refusal, context.get("request")),
+        remedies=serialize_remedies(refusal),
     )
 
 
@@ -136,31 +136,31 @@ def _problems_of(exc: ValidationError) -> Iterator[Problem]:
                 yield Problem(pointer, leaf.code or "invalid", " ".join(leaf.messages))
 
 
-def _as_the_view_names_it(pointer: str, context: Mapping[str, Any]) -> str:
-    """Models name their own fields; a view may show one of them under another name."""
+def _pointer_in_view(pointer: str, context: Mapping[str, Any]) -> str:
+    """Return the pointer with the name that the view gives to the model field."""
     names: Mapping[str, str] = getattr(context.get("view"), "pointer_names", {})
     first, *rest = pointer[1:].split("/")
     return "/".join(["", names[first], *rest]) if first in names else pointer
 
 
 def _of_api_exception(exc: exceptions.APIException) -> dict[str, Any]:
-    problems = list(_flattened(exc.detail, ""))
+    problems = list(_flatten(exc.detail, ""))
     if not problems:
         return problem(exc.status_code, exc.default_code, str(exc.default_detail))
     first = problems[0]
     return problem(exc.status_code, first.code, first.detail, problems)
 
 
-def _flattened(detail: Any, pointer: str) -> Iterator[Problem]:
-    """The leaves of REST framework's nested details, each with its JSON pointer."""
+def _flatten(detail: Any, pointer: str) -> Iterator[Problem]:
+    """Yield the leaves of REST framework's nested details with their JSON pointers."""
     if isinstance(detail, Mapping):
         for key, value in detail.items():
-            whole = key == api_settings.NON_FIELD_ERRORS_KEY
-            yield from _flattened(value, pointer if whole else below(pointer, key))
+            is_root = key == api_settings.NON_FIELD_ERRORS_KEY
+            yield from _flatten(value, pointer if is_root else below(pointer, key))
     elif isinstance(detail, list):
         for index, value in enumerate(detail):
             nested = isinstance(value, (Mapping, list))
-            yield from _flattened(value, below(pointer, index) if nested else pointer)
+            yield from _flatten(value, below(pointer, index) if nested else pointer)
     else:
         yield Problem(pointer, getattr(detail, "code", None) or "invalid", str(detail))
 
@@ -175,7 +175,7 @@ def _headers(exc: exceptions.APIException) -> dict[str, str]:
 
 
 class ModelPermissions(BasePermission):
-    """Django's model permissions, for reading too; a view's ``needs`` names others."""
+    """Django's model permissions, also for reading. A view can name others in ``needs``."""
 
     actions: ClassVar[dict[str, str]] = {
         "GET": "view",
@@ -187,7 +187,7 @@ class ModelPermissions(BasePermission):
     }
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Say whether the user is known, and may do this to the view's model."""
+        """Return True if the user is authenticated and has the permissions of the view."""
         user: Any = request.user
         if not (user and user.is_authenticated):
             return False

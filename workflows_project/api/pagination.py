@@ -1,4 +1,4 @@
-"""Pages of lists, and the parameters that a list knows: what is unknown is refused, not ignored."""
+"""Pagination of lists. Unknown parameters are rejected, not ignored."""
 
 from __future__ import annotations
 
@@ -20,38 +20,37 @@ from workflows.api.base.strict_requests import refuse_parameters
 from workflows.db.json_values import quoted
 from workflows_project.api import csv_lists, cursors
 
-_WHOLE: dict[str, Any] = {"type": "integer", "minimum": 1}
+_POSITIVE: dict[str, Any] = {"type": "integer", "minimum": 1}
 PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "cursor": ("A place in the list; `next` and `previous` bring it.", {"type": "string"}),
-    "page": ("The number of a page, instead of a cursor.", _WHOLE),
-    "page_size": ("How many rows a page has.", {**_WHOLE, "maximum": 500, "default": 50}),
-    sparse_fields.NAME: (sparse_fields.MEANING, {"type": "string"}),
+    "cursor": ("A position in the list, taken from `next` or `previous`.", {"type": "string"}),
+    "page": ("The number of a page, instead of a cursor.", _POSITIVE),
+    "page_size": ("The number of rows per page.", {**_POSITIVE, "maximum": 500, "default": 50}),
+    sparse_fields.NAME: (sparse_fields.DESCRIPTION, {"type": "string"}),
 }
-"""What every list takes, each with what it means and its schema."""
+"""The parameters of every list, with their descriptions and schemas."""
 
 
-COUNTED = 10_000
-"""How many rows are counted: one more takes as long as another one."""
+COUNT_LIMIT = 10_000
+"""The highest number of rows that is counted. Counting takes time for each row."""
 
 
 class InvalidCursor(APIException):
-    """The cursor leads nowhere."""
+    """The cursor does not belong to the list."""
 
     status_code = 400
     default_code = "invalid_cursor"
-    default_detail = "This cursor was not made for this list in this order: follow 'next'."
+    default_detail = "This cursor is not of this list in this order. Use the URL of 'next'."
 
 
 def cursor_signer(path: str) -> signing.Signer:
-    """Return what signs the cursors of a list: the database gets only values that it answered."""
+    """Return the signer of a list's cursors, so that only values from the database come back."""
     return signing.Signer(sep=".", salt=f"holdfast.cursor:{path}")
 
 
-class Pages(BasePagination):
-    """Pages of 50, or as many as asked for, up to 500, each found by where the last one ended.
+class ListPagination(BasePagination):
+    """Pages of 50 rows, or up to 500 by ``page_size``, with cursors.
 
-    Every list comes by here: its parameters are judged, its rows cut to what was asked for, and
-    all of it told as CSV where that is accepted.
+    Checks the parameters of all lists, selects the fields of rows, and streams lists as CSV.
     """
 
     page_size = 50
@@ -60,50 +59,53 @@ class Pages(BasePagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
         """Return the rows of the page.
 
-        Raises ``ValidationError``, ``InvalidCursor`` and ``NotFound``.
+        Raises:
+            ValidationError: a parameter is unknown or invalid.
+            InvalidCursor: the cursor does not belong to the list.
+            NotFound: there is no such page.
         """
         filters = _filters(view, queryset)
         refuse_parameters(request, [*filters, *_parameters(view), *PARAMETERS])
         _refuse_empty(request, filters)
         self.request, self.view = request, view
-        self.names = sparse_fields.asked(request, view.get_serializer)
+        self.names = sparse_fields.parse_names(request, view.get_serializer)
         size = self._number("page_size", self.page_size)
         if size > self.max_page_size:
-            raise _wrong("page_size", f"'page_size' is at most {self.max_page_size}.")
+            raise _invalid("page_size", f"'page_size' is at most {self.max_page_size}.")
         self.rows, self.keys = queryset, self._keys(queryset)
         cursor = self._cursor()
         if isinstance(request.accepted_renderer, csv_lists.CSVRenderer):
             return []
         if self.keys is None or "page" in request.query_params:
-            return self._numbered(size)
-        return self._found(self.keys, size, cursor)
+            return self._read_numbered(size)
+        return self._read_page(self.keys, size, cursor)
 
     def get_paginated_response(self, data: Any) -> Any:
-        """Return the rows, how many there are, and where the pages before and after are."""
+        """Return the rows, their number, and the URLs of the next and previous pages."""
         if isinstance(self.request.accepted_renderer, csv_lists.CSVRenderer):
-            whole: Iterable[list[Any]] = [self.rows]
+            chunks: Iterable[list[Any]] = [self.rows]
             if self.keys is not None:
-                whole = cursors.every(self.rows, self.keys, self.max_page_size)
-            return csv_lists.response(self.view, whole, self.names)
-        shown = [sparse_fields.cut(row, self.names) for row in data]
-        told = {"count": self.count, "next": self.next, "previous": self.previous}
-        return Response({**told, "results": shown})
+                chunks = cursors.iterate_chunks(self.rows, self.keys, self.max_page_size)
+            return csv_lists.stream_rows(self.view, chunks, self.names)
+        results = [sparse_fields.select_fields(row, self.names) for row in data]
+        page = {"count": self.count, "next": self.next, "previous": self.previous}
+        return Response({**page, "results": results})
 
     def _keys(self, rows: Any) -> list[cursors.Key] | None:
         if not isinstance(rows, QuerySet):
             return None
         try:
-            return cursors.keys_of(rows)
+            return cursors.ordering_keys(rows)
         except ValueError as error:
-            detail = f"'{error}' may be missing: order by it first, or not at all."
-            raise _wrong(OrderingFilter.ordering_param, detail) from None
+            detail = f"'{error}' can be null. Use it only as the first field of the ordering."
+            raise _invalid(OrderingFilter.ordering_param, detail) from None
 
     def _cursor(self) -> cursors.Cursor | None:
         text = self.request.query_params.get("cursor")
         if text is None:
             return None
         if "page" in self.request.query_params:
-            raise _wrong("page", "Send either 'page' or 'cursor'.")
+            raise _invalid("page", "Send either 'page' or 'cursor'.")
         if self.keys is None:
             raise InvalidCursor
         try:
@@ -111,80 +113,83 @@ class Pages(BasePagination):
         except (signing.BadSignature, cursors.InvalidCursor):
             raise InvalidCursor from None
 
-    def _found(self, keys: list[cursors.Key], size: int, cursor: cursors.Cursor | None) -> Any:
-        page = cursors.page(self.rows, keys, size, cursor)
-        self.count = self._counted()
+    def _read_page(self, keys: list[cursors.Key], size: int, cursor: cursors.Cursor | None) -> Any:
+        page = cursors.read_page(self.rows, keys, size, cursor)
+        self.count = self._count_rows()
         signer = cursor_signer(self.request.path)
         self.next, self.previous = (
-            place and self._address("cursor", signer.sign(place.text(keys)))
+            place and self._url("cursor", signer.sign(place.text(keys)))
             for place in (page.after, page.before)
         )
         return page.rows
 
-    def _counted(self) -> int | None:
-        """How many rows there are, None for more than are counted."""
+    def _count_rows(self) -> int | None:
+        """Return the number of rows, None if there are more than ``COUNT_LIMIT``."""
         if not isinstance(self.rows, QuerySet):
             return len(self.rows)
-        number = self.rows.order_by().values("pk")[: COUNTED + 1].count()
-        return number if number <= COUNTED else None
+        number = self.rows.order_by().values("pk")[: COUNT_LIMIT + 1].count()
+        return number if number <= COUNT_LIMIT else None
 
-    def _numbered(self, size: int) -> list[Any]:
+    def _read_numbered(self, size: int) -> list[Any]:
         number = self._number("page", 1)
         start = (number - 1) * size
-        if start + size > COUNTED and isinstance(self.rows, QuerySet):
-            raise _wrong("page", f"Pages are numbered up to {COUNTED} rows: follow 'next'.")
+        if start + size > COUNT_LIMIT and isinstance(self.rows, QuerySet):
+            raise _invalid("page", f"Page numbers end after {COUNT_LIMIT} rows. Use 'next'.")
         stop = start + size + 1
         if self.keys is None:
             found = list(self.rows[start:stop])
         else:
-            found = cursors.numbered(self.rows, self.keys, start, stop)
+            found = cursors.read_numbered(self.rows, self.keys, start, stop)
         if not found and number > 1:
             raise NotFound(f"There is no page {number}.")
-        self.count = self._counted()
-        self.next = self._address("page", number + 1) if len(found) > size else None
-        self.previous = self._address("page", number - 1) if number > 1 else None
+        self.count = self._count_rows()
+        self.next = self._url("page", number + 1) if len(found) > size else None
+        self.previous = self._url("page", number - 1) if number > 1 else None
         return found[:size]
 
-    def _address(self, name: str, value: Any) -> str:
+    def _url(self, name: str, value: Any) -> str:
         return replace_query_param(self.request.build_absolute_uri(), name, value)
 
     def _number(self, name: str, default: int) -> int:
         text = self.request.query_params.get(name)
         if text is None:
             return default
-        # Digits of any script are decimal too; and nobody has that many rows.
+        # isdecimal() also accepts digits of other scripts.
         if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text)):
-            raise _wrong(name, f"'{name}' must be a whole number from 1, not {quoted(text)}.")
+            raise _invalid(name, f"'{name}' must be a whole number from 1, not {quoted(text)}.")
         return int(text)
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        """Return the parameters that every list takes."""
+        """Return the parameters of every list for the OpenAPI document."""
         return [
-            {"name": name, "in": "query", "required": False, "description": told, "schema": kind}
-            for name, (told, kind) in PARAMETERS.items()
-            # What a row has, the description of each list tells.
+            {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
+            for name, (text, schema) in PARAMETERS.items()
+            # ``schema`` adds this parameter with the fields of each list.
             if name != sparse_fields.NAME
         ]
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return what a page of rows of this schema looks like."""
-        address = {"type": ["string", "null"], "format": "uri"}
-        counted = f"How many rows there are; null for more than {COUNTED}."
+        """Return the schema of a page of rows with this schema."""
+        url = {"type": ["string", "null"], "format": "uri"}
+        count_rows = f"The number of rows; null if there are more than {COUNT_LIMIT}."
         properties = {
-            "count": {"type": ["integer", "null"], "minimum": 0, "description": counted},
-            "next": {**address, "description": "The page after this one; null after the last."},
-            "previous": {**address, "description": "The page before this one."},
+            "count": {"type": ["integer", "null"], "minimum": 0, "description": count_rows},
+            "next": {**url, "description": "The URL of the next page; null on the last."},
+            "previous": {
+                **url,
+                "description": "The URL of the previous page; null on the first.",
+            },
             "results": schema,
         }
         return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def _wrong(name: str, detail: str) -> ValidationError:
+def _invalid(name: str, detail: str) -> ValidationError:
     return ValidationError({name: [ErrorDetail(detail, "invalid")]})
 
 
 def _filters(view: Any, queryset: Any) -> dict[str, Any]:
-    """The filters of a view, by their names."""
+    """Return the filters of a view by name."""
     found: dict[str, Any] = {}
     for backend in getattr(view, "filter_backends", ()):
         if issubclass(backend, DjangoFilterBackend) and isinstance(queryset, QuerySet):
@@ -194,7 +199,7 @@ def _filters(view: Any, queryset: Any) -> dict[str, Any]:
 
 
 def _parameters(view: Any) -> Iterable[str]:
-    """What else a view takes."""
+    """Yield the parameters of search and ordering of a view."""
     for backend in getattr(view, "filter_backends", ()):
         if issubclass(backend, SearchFilter) and getattr(view, "search_fields", None):
             yield backend.search_param
@@ -203,7 +208,7 @@ def _parameters(view: Any) -> Iterable[str]:
 
 
 def _refuse_empty(request: Request, filters: dict[str, Any]) -> None:
-    """Raises ``ValidationError``: nothing is neither a date nor a truth value nor a choice."""
+    """Raise ``ValidationError`` if a filter other than a text filter is empty."""
     for name, row in filters.items():
         if request.query_params.get(name) == "" and not isinstance(row, CharFilter):
-            raise _wrong(name, f"'{name}' is empty.")
+            raise _invalid(name, f"'{name}' is empty.")

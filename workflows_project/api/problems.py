@@ -1,7 +1,7 @@
-"""The one shape of whatever is not a success under ``/api/`` and ``/hooks/``: RFC 9457.
+"""Problem details (RFC 9457): the format of every error under ``/api/`` and ``/hooks/``.
 
-Most answers come out of a view's exception (``api.problem_response``). What Django answers
-before a view is reached, or after one has failed, is given the same shape here.
+Exceptions of views are converted in ``errors.problem_response``. This module converts the errors
+that Django itself returns before or after a view.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from workflows.api.base.refusals import problem_data
+from workflows.api.base.refusal_json import serialize_problem
 from workflows.db.json_values import quoted
 from workflows.refusals import Problem
 from workflows_project.api.statuses import status_phrase
 
 CONTENT_TYPE = "application/problem+json"
-PLACES = ("/api/", "/hooks/")
+API_PATHS = ("/api/", "/hooks/")
 
-OF_STATUSES: dict[int, tuple[str, str]] = {
-    400: ("bad_request", "The request is not one that this server takes."),
+DJANGO_ERRORS: dict[int, tuple[str, str]] = {
+    400: ("bad_request", "The request is invalid."),
     403: ("permission_denied", "You do not have permission to perform this action."),
-    404: ("not_found", "Nothing is there."),
-    405: ("method_not_allowed", "This method is not allowed there."),
-    411: ("length_required", "Send Content-Length: a body without it is not read."),
-    413: ("too_large", "The body is larger than what is taken."),
-    500: ("server_error", "Something went wrong on the server."),
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This method is not allowed here."),
+    411: ("length_required", "Send a Content-Length header."),
+    413: ("too_large", "The body is too large."),
+    500: ("server_error", "An error occurred on the server."),
 }
-"""Code and sentence of what Django itself answers."""
+"""Codes and details of the errors that Django itself returns."""
 
 
 def problem(
     status: int, code: str, detail: str, errors: Iterable[Problem] = (), **more: Any
 ) -> dict[str, Any]:
-    """The body of an error response; ``errors`` repeats the problem where there is one alone."""
+    """Return the body of an error response. ``errors`` is by default the problem itself."""
     listed = list(errors) or [Problem("", code, detail)]
     return {
         "type": f"/problems/{code}",
@@ -47,70 +47,70 @@ def problem(
         "status": status,
         "detail": detail,
         "code": code,
-        "errors": [problem_data(row) for row in listed],
+        "errors": [serialize_problem(row) for row in listed],
         **more,
     }
 
 
-def answer(status: int, code: str, detail: str, **more: Any) -> HttpResponse:
-    """A response that is a problem, for what is no view of REST framework's."""
+def respond(status: int, code: str, detail: str, **more: Any) -> HttpResponse:
+    """Return a problem response outside the views of REST framework."""
     return JsonResponse(
         problem(status, code, detail, **more), status=status, content_type=CONTENT_TYPE
     )
 
 
 @csrf_exempt
-def no_such_route(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-    """Answer what no route matches."""
-    detail = f"Nothing is at {quoted(request.path)}."
+def route_not_found(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Respond with 404 to a path without a route."""
+    detail = f"There is nothing at {quoted(request.path)}."
     if not request.path.endswith("/"):
-        detail = f"{detail[:-1]}; the paths of this API end with a slash."
-    return answer(404, "not_found", detail)
+        detail = f"{detail} Paths of this API end with a slash."
+    return respond(404, "not_found", detail)
 
 
 class ProblemsMiddleware:
-    """Gives its shape to every error that comes without; the outermost, so that none passes."""
+    """Converts all other errors to problem details. It is the outermost middleware."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if response.status_code < 400 or not request.path_info.startswith(PLACES):
+        if response.status_code < 400 or not request.path_info.startswith(API_PATHS):
             return response
         if response.headers.get("Content-Type", "").startswith(CONTENT_TYPE):
             return response
-        return _reshaped(request, response)
+        return _convert(request, response)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
-        """Keep what a view has failed with, for whoever develops."""
+        """Keep the exception of a view for the response in debug mode."""
         if settings.DEBUG:
             request.META["holdfast.fault"] = exception
 
 
-def _reshaped(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+def _convert(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     status = response.status_code
-    code, detail = OF_STATUSES.get(status) or (
+    code, detail = DJANGO_ERRORS.get(status) or (
         re.sub(r"\W", "_", status_phrase(status).lower()),
         f"{status_phrase(status)}.",
     )
     more: dict[str, Any] = {}
-    if status == 400 and not _is_at_home(request):
+    if status == 400 and not _has_allowed_host(request):
         code = "disallowed_host"
-        detail = f"This server does not go by the name {quoted(request.META.get('HTTP_HOST'))}."
+        detail = f"This server does not serve the host {quoted(request.META.get('HTTP_HOST'))}."
     fault = request.META.get("holdfast.fault")
     if status == 500 and fault is not None:
         detail = f"{type(fault).__name__}: {fault}"
         more["traceback"] = traceback.format_exception(fault)
-    reshaped = answer(status, code, detail, **more)
+    converted = respond(status, code, detail, **more)
     for name, value in response.headers.items():
         if name not in ("Content-Type", "Content-Length"):
-            reshaped.headers[name] = value
-    reshaped.cookies = response.cookies
-    return reshaped
+            converted.headers[name] = value
+    converted.cookies = response.cookies
+    return converted
 
 
-def _is_at_home(request: HttpRequest) -> bool:
+def _has_allowed_host(request: HttpRequest) -> bool:
     try:
         request.get_host()
     except DisallowedHost:

@@ -1,8 +1,7 @@
-"""The description of the API (OpenAPI 3.1): what every route shares is added here, once.
+"""The OpenAPI document of the API (OpenAPI 3.1).
 
-``drf-spectacular`` draws the routes from their views. What it cannot know is put into what it has
-drawn: the errors that a route can answer, the headers that go with its answers, an example for
-each body, and which routes lead on from what was created.
+``drf-spectacular`` generates the document from the views. This module adds the parts that all
+routes share: errors, response headers, examples of bodies, and links from created objects.
 """
 
 from __future__ import annotations
@@ -24,26 +23,26 @@ Operation = dict[str, Any]
 JSON = "application/json"
 
 ERRORS: dict[int, str] = {
-    400: "Something in the request is not right, or a guard refuses it: `errors` say what and "
-    "where, `blockers` what stands in the way, `remedies` what helps.",
-    401: "Nobody is logged in, or the token is not valid (any more).",
-    403: "The user may not do this.",
-    404: "Nothing is there.",
-    406: "Nothing that the request accepts can be answered.",
-    409: "What is there has changed, has ended, or is being changed: with `Retry-After` the same "
-    "request may succeed.",
-    410: "This is not called any more.",
-    412: "What `If-Match` names is not there any more.",
-    411: "The body comes without a length.",
-    413: "The body is larger than what is taken.",
+    400: "The request is invalid, or a guard refuses it. `errors` lists the problems, `blockers` "
+    "what blocks the edit, and `remedies` what you can do.",
+    401: "The request is not authenticated, or the token has expired or was revoked.",
+    403: "The user does not have the permission.",
+    404: "The object does not exist.",
+    406: "The response is not available in a format of `Accept`.",
+    409: "The object has changed, has ended, or is being changed. If `Retry-After` is present, the "
+    "same request may succeed later.",
+    410: "The webhook is closed.",
+    412: "The object does not match `If-Match`.",
+    411: "The request has a body without a length.",
+    413: "The body is too large.",
     415: "The body is not JSON, or its charset is not UTF-8.",
-    422: "The `Idempotency-Key` has come before, with another request.",
+    422: "The `Idempotency-Key` was already used with another request.",
     428: "Send `If-Match`.",
-    429: "Too many requests; `Retry-After` says how many seconds to wait.",
-    503: "The server cannot answer now, for example because its database is not available. "
-    "`Retry-After` says how many seconds to wait.",
+    429: "Too many requests. `Retry-After` is the time to wait, in seconds.",
+    503: "The server cannot respond now, for example because the database is unavailable. "
+    "`Retry-After` is the time to wait, in seconds.",
 }
-"""What the statuses of problems mean; their codes are told in ``docs/reference/problems.md``."""
+"""Descriptions of error statuses. ``docs/reference/problems.md`` lists the codes."""
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
@@ -60,29 +59,29 @@ def _list(items: Description) -> Description:
 PROBLEM = "Problem"
 SCHEMAS: dict[str, Description] = {
     PROBLEM: {
-        "description": "An answer that is no success (RFC 9457).",
+        "description": "An error (RFC 9457).",
         **_object(
             type={**_TEXT, "description": "`/problems/` and the code."},
-            title={**_TEXT, "description": "What the status is called."},
+            title={**_TEXT, "description": "The phrase of the status."},
             status={"type": "integer"},
-            detail={**_TEXT, "description": "What is wrong, in a sentence."},
-            code={**_TEXT, "description": "For programs; it does not change."},
+            detail={**_TEXT, "description": "The error message."},
+            code={**_TEXT, "description": "The error code. Codes do not change."},
             errors=_list({"$ref": "#/components/schemas/Error"}),
         ),
     },
     "Error": {
-        "description": "One thing that is wrong.",
+        "description": "One problem of the request.",
         **_object(
             pointer={
                 **_TEXT,
-                "description": "Where (RFC 6901); empty for the request as a whole.",
+                "description": "A JSON pointer (RFC 6901); empty for the whole request.",
             },
             code=_TEXT,
             detail=_TEXT,
         ),
     },
     "Blockers": {
-        "description": "What stands in the way: the first of it, and how much there is.",
+        "description": "The first blockers of an edit, and their total number.",
         **_object(
             executions=_list(_object(cuid=_TEXT, status=_TEXT, workflow=_TEXT, url=_TEXT)),
             workflows=_list(_object(cuid=_TEXT, title=_TEXT, url=_TEXT)),
@@ -90,12 +89,12 @@ SCHEMAS: dict[str, Description] = {
         ),
     },
     "Remedy": {
-        "description": "What helps.",
+        "description": "A way to resolve the refusal.",
         **_object(code=_TEXT, detail=_TEXT, workflows=_list(_TEXT)),
     },
-    "Part": {"description": "What `fields` asked for of a row.", "type": "object"},
+    "Part": {"description": "The selected `fields` of an object.", "type": "object"},
     "PageOfParts": {
-        "description": "A page of rows, of each what `fields` asked for.",
+        "description": "A page of objects with the selected `fields`.",
         **_object(
             count={"type": ["integer", "null"], "minimum": 0},
             next={"type": ["string", "null"]},
@@ -111,55 +110,55 @@ SCHEMAS[PROBLEM]["properties"] |= {
 
 HEADERS: dict[str, Description] = {
     "ETag": {
-        "description": "Names what was answered; sent back as If-Match, an edit is made on that.",
+        "description": "The version of the object. Send it as If-Match with an edit.",
         "schema": _TEXT,
     },
-    "Location": {"description": "The address of what was made.", "schema": _TEXT},
-    "Retry-After": {"description": "In how many seconds to come again.", "schema": _COUNT},
+    "Location": {"description": "The URL of the created object.", "schema": _TEXT},
+    "Retry-After": {"description": "The time to wait, in seconds.", "schema": _COUNT},
     "Idempotency-Replayed": {
-        "description": "Sent where this is the answer of an earlier request with the same key.",
+        "description": "Present if this is the response to an earlier request with the same key.",
         "schema": {"const": "true"},
     },
     "Dry-Run": {
-        "description": "Sent where nothing was changed, for it was only tried.",
+        "description": "Present if this was a dry run.",
         "schema": {"const": "true"},
     },
 }
 
 
 class StrictRequests(OpenApiSerializerExtension):
-    """What refuses names that it does not know says so."""
+    """Serializers that reject unknown fields."""
 
     target_class = "workflows.api.base.strict_fields.StrictSerializer"
     match_subclasses = True
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> Description:
-        """The serializer as it would be, closed."""
-        drawn: Description = auto_schema._map_serializer(
+        """Return the generated schema with ``additionalProperties: false``."""
+        schema: Description = auto_schema._map_serializer(
             self.target, direction, bypass_extensions=True
         )
-        return {**drawn, "additionalProperties": False}
+        return {**schema, "additionalProperties": False}
 
 
 def complete(result: Description, **_: Any) -> Description:
-    """Add to a description what all its routes share (a hook of ``drf-spectacular``)."""
+    """Complete the generated document. This is a postprocessing hook of ``drf-spectacular``."""
     components = result["components"]
-    for name, described in components["schemas"].items():
-        _add_description(described, schema_descriptions.SCHEMAS, name.removeprefix("Patched"))
+    for name, component in components["schemas"].items():
+        _add_description(component, schema_descriptions.SCHEMAS, name.removeprefix("Patched"))
     components["schemas"] |= SCHEMAS
     components["headers"] = HEADERS
     components["responses"] = {_name(status): _problem(status) for status in ERRORS}
     for path, method, operation in _operations(result):
         _rename(path, method, operation)
         _add_description(operation, schema_descriptions.OPERATIONS, operation["operationId"])
-        _add_tried(operation)
+        _add_dry_run(operation)
         _add_examples(operation)
-        _add_views(components["schemas"], path, method, operation)
-        _add_unchanged(operation)
+        _add_variants(components["schemas"], path, method, operation)
+        _add_not_modified(operation)
         _add_errors(path, method, operation)
         _add_headers(result["paths"], path, method, operation)
     _add_links(result["paths"])
-    _put_right(result)
+    _normalize(result)
     return result
 
 
@@ -170,35 +169,35 @@ def _operations(result: Description) -> Iterator[tuple[str, str, Operation]]:
 
 
 def _rename(path: str, method: str, operation: Operation) -> None:
-    """``executions_submit`` is what a client would call it: nothing is created by such a name."""
+    """Remove ``_create`` from the ids of actions, for example ``executions_submit_create``."""
     words = [word for word in path.split("/")[3:] if word and not word.startswith("{")]
     name = operation["operationId"]
     if method == "post" and len(words) > 1 and name.endswith("_create"):
         operation["operationId"] = name.removesuffix("_create")
 
 
-def _add_description(described: Description, texts: Mapping[str, str], name: str) -> None:
-    """Describe an operation or a schema, behind its first member."""
+def _add_description(target: Description, texts: Mapping[str, str], name: str) -> None:
+    """Insert the description of an operation or schema after its first member."""
     if name in texts:
-        (first, value), *others = described.items()
-        described.clear()
-        described |= {first: value, "description": texts[name], **dict(others)}
+        (first, value), *others = target.items()
+        target.clear()
+        target |= {first: value, "description": texts[name], **dict(others)}
 
 
-def _parameters(operation: Operation, place: str) -> dict[str, Description]:
-    return {row["name"]: row for row in operation.get("parameters", ()) if row["in"] == place}
+def _parameters(operation: Operation, location: str) -> dict[str, Description]:
+    return {row["name"]: row for row in operation.get("parameters", ()) if row["in"] == location}
 
 
-def _add_tried(operation: Operation) -> None:
-    """What is only tried is answered 200, whatever it would have been."""
+def _add_dry_run(operation: Operation) -> None:
+    """Add the response 200 of a dry run."""
     responses = operation["responses"]
     if "dry_run" in _parameters(operation, "query") and "204" not in responses:
-        made = responses.get("201") or responses.get("202") or responses["200"]
-        responses.setdefault("200", {**made, "description": "What would be answered."})
+        actual = responses.get("201") or responses.get("202") or responses["200"]
+        responses.setdefault("200", {**actual, "description": "The response to a dry run."})
 
 
-def _add_views(schemas: Description, path: str, method: str, operation: Operation) -> None:
-    """A row can be had in part, and a list as CSV."""
+def _add_variants(schemas: Description, path: str, method: str, operation: Operation) -> None:
+    """Add the parameter ``fields`` to objects and lists, and CSV to lists."""
     is_list = "page" in _parameters(operation, "query")
     if not is_list and (method != "get" or not path.endswith("}/")):
         return
@@ -213,7 +212,7 @@ def _add_views(schemas: Description, path: str, method: str, operation: Operatio
         {
             "in": "query",
             "name": sparse_fields.NAME,
-            "description": sparse_fields.MEANING,
+            "description": sparse_fields.DESCRIPTION,
             "style": "form",
             "explode": False,
             "schema": {
@@ -233,7 +232,7 @@ def _name(status: int) -> str:
 
 
 def _problem(status: int) -> Description:
-    answer: Description = {
+    response: Description = {
         "description": ERRORS[status],
         "content": {
             CONTENT_TYPE: {
@@ -243,13 +242,13 @@ def _problem(status: int) -> Description:
         },
     }
     if status in (409, 429, 503):
-        answer["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
-    return answer
+        response["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
+    return response
 
 
-def _add_unchanged(operation: Operation) -> None:
+def _add_not_modified(operation: Operation) -> None:
     if "If-None-Match" in _parameters(operation, "header"):
-        operation["responses"]["304"] = {"description": "It is still what is known."}
+        operation["responses"]["304"] = {"description": "The object has not changed."}
 
 
 def _add_errors(path: str, method: str, operation: Operation) -> None:
@@ -260,7 +259,7 @@ def _add_errors(path: str, method: str, operation: Operation) -> None:
 
 
 def _errors(path: str, method: str, operation: Operation) -> set[int]:
-    """The statuses of the problems that an operation can answer, by what it takes."""
+    """Return the error statuses of an operation, derived from its parameters."""
     headers, query = _parameters(operation, "header"), _parameters(operation, "query")
     found = {400, 415, 429, 503} | ({404} if "{" in path else set())
     if "X-Holdfast-Signature" in headers:
@@ -284,7 +283,7 @@ def _errors(path: str, method: str, operation: Operation) -> set[int]:
 
 
 def _add_headers(paths: Description, path: str, method: str, operation: Operation) -> None:
-    asked, query = _parameters(operation, "header"), _parameters(operation, "query")
+    headers, query = _parameters(operation, "header"), _parameters(operation, "query")
     for status, response in operation["responses"].items():
         if not status.startswith("2"):
             continue
@@ -293,7 +292,7 @@ def _add_headers(paths: Description, path: str, method: str, operation: Operatio
             names.append("ETag")
         if status == "202":
             names.append("Location")
-        if "Idempotency-Key" in asked:
+        if "Idempotency-Key" in headers:
             names.append("Idempotency-Replayed")
         if "dry_run" in query and status in ("200", "204"):
             names.append("Dry-Run")
@@ -302,16 +301,16 @@ def _add_headers(paths: Description, path: str, method: str, operation: Operatio
 
 
 def _has_etag(paths: Description, path: str, method: str, operation: Operation) -> bool:
-    """Whether what is answered is what an edit, or another look, can be based on."""
+    """Return True if the response is an object that an edit or a conditional GET can refer to."""
     if {"If-Match", "If-None-Match"} & _parameters(operation, "header").keys():
         return True
-    place = path if method == "get" else _row_of(path)
-    edits = paths.get(place, {}).values()
+    target = path if method == "get" else _row_of(path)
+    edits = paths.get(target, {}).values()
     return any("If-Match" in _parameters(row, "header") for row in edits)
 
 
 def _row_of(collection: str) -> str:
-    """The address of one row of a collection."""
+    """Return the path of an object in a collection."""
     return f"{collection}{{cuid}}/"
 
 
@@ -343,12 +342,12 @@ def _referred(schema: Mapping[str, Any]) -> str:
 
 
 def _add_links(paths: Description) -> None:
-    """From what creates a row to whatever can be done with it."""
+    """Add links from the creation of an object to its operations."""
     for collection, methods in paths.items():
-        made = methods.get("post", {}).get("responses", {}).get("201")
-        if made is None or _row_of(collection) not in paths:
+        created = methods.get("post", {}).get("responses", {}).get("201")
+        if created is None or _row_of(collection) not in paths:
             continue
-        made["links"] = {
+        created["links"] = {
             operation["operationId"]: {
                 "operationId": operation["operationId"],
                 "parameters": {"cuid": "$response.body#/cuid"},
@@ -359,20 +358,20 @@ def _add_links(paths: Description) -> None:
         }
 
 
-# What is drawn wrongly
+# Corrections
 
 
-def _put_right(drawn: Any) -> None:
-    """Any JSON, or null, is any JSON; and the description is the same on every database."""
-    if isinstance(drawn, dict):
-        if {} in drawn.get("oneOf", ()):
-            del drawn["oneOf"]
-        if drawn.get("readOnly") and drawn.get("type") == "integer":
-            # How far a column reaches is the database's.
+def _normalize(schema: Any) -> None:
+    """Simplify schemas of any JSON, and remove bounds that depend on the database."""
+    if isinstance(schema, dict):
+        if {} in schema.get("oneOf", ()):
+            del schema["oneOf"]
+        if schema.get("readOnly") and schema.get("type") == "integer":
+            # These depend on the column type of the database.
             for name in ("minimum", "maximum", "format"):
-                drawn.pop(name, None)
-        for value in drawn.values():
-            _put_right(value)
-    elif isinstance(drawn, list):
-        for value in drawn:
-            _put_right(value)
+                schema.pop(name, None)
+        for value in schema.values():
+            _normalize(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            _normalize(value)

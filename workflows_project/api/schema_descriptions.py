@@ -1,6 +1,6 @@
-"""The descriptions in the description of the API (OpenAPI): of each operation, of each schema.
+"""Descriptions of operations and schemas in the OpenAPI document.
 
-They are strings and no docstrings, so that they are there when Python runs with ``-OO``.
+They are strings, not docstrings, so that they exist under ``python -OO``.
 """
 
 from __future__ import annotations
@@ -8,195 +8,198 @@ from __future__ import annotations
 from typing import Any
 
 OPERATIONS: dict[str, str] = {
-    "audit_list": "What was changed and what was refused, newest first. Numbered without gaps.",
-    "audit_retrieve": "What was changed and what was refused, newest first. Numbered without gaps.",
-    "executions_list": "Executions: started, read, submitted to and cancelled.",
+    "audit_list": "List audit entries, newest first. The numbers have no gaps.",
+    "audit_retrieve": "Return an audit entry.",
+    "executions_list": "List executions.",
     "executions_create": "Start a workflow on an entity.",
-    "executions_retrieve": "Executions: started, read, submitted to and cancelled.",
-    "executions_approve": "Vote for it; who has voted already changes their mind.",
-    "executions_cancel": "Cancel an execution and all that it has started.",
-    "executions_draft": "Keep what a form holds so far; it is judged when it is submitted.",
-    "executions_reject": "Vote against it.",
+    "executions_retrieve": "Return an execution with its current steps.",
+    "executions_approve": ("Vote for approval. A second vote of the same user replaces the first."),
+    "executions_cancel": "Cancel an execution and its live child executions.",
+    "executions_draft": (
+        "Save the entries of a form as a draft. They are validated on submission."
+    ),
+    "executions_reject": ("Vote for rejection. A second vote of the same user replaces the first."),
     "executions_restart": (
-        "Start anew from the beginning; what is live is cancelled. Answers the new one."
+        "Cancel an execution if it is live, and start it again. Returns the new execution."
     ),
-    "executions_retry": (
-        "Retry a step that has an incident, or begin a wait, a webhook or a call again."
-    ),
+    "executions_retry": "Retry a step with an incident, or restart a wait, a webhook or a call.",
     "executions_postpone": (
         "Move the date of a wait or of a scheduled start, or the deadline of a step."
     ),
-    "executions_reassign": "Replace the groups and users that an open step asks.",
-    "executions_skip": "Close an open step and go on by the exit that is named.",
-    "executions_steps_list": "The history of an execution: its visits to nodes, in their order.",
+    "executions_reassign": "Replace the assignees of an open step.",
+    "executions_skip": "Close an open step, and continue by the given exit.",
+    "executions_steps_list": "List the steps of an execution, in the order of the visits.",
     "executions_submit": (
-        "Submit the form of an open step; answers what stands after all that follows."
+        "Submit the form of an open step. Returns the execution after all steps that follow."
     ),
-    "executions_wake": "Let a step that sleeps go on before its time.",
-    "executions_bulk_cancel": "Cancel each of these.",
-    "executions_bulk_retry": "Let a step of each of these try again.",
-    "executions_bulk_skip": "Close an open step of each of these.",
-    "executions_bulk_postpone": "Move the date or the deadline of a step of each of these.",
-    "executions_bulk_start": "Start each of these.",
-    "executions_mine_list": "The inbox: executions that wait for something that this user may do.",
-    "finding_types_list": "What operators call the type of a finding.",
-    "finding_types_create": "Create a row.",
-    "finding_types_retrieve": "Answer one row.",
-    "finding_types_update": "Replace a row.",
-    "finding_types_partial_update": "Change some of a row.",
-    "finding_types_destroy": "Delete a row.",
-    "findings_list": "Findings.",
-    "findings_create": "Create a row.",
-    "findings_retrieve": "Answer one row.",
-    "findings_update": "Replace a row.",
-    "findings_partial_update": "Change some of a row.",
-    "findings_destroy": "Delete a row.",
-    "inventory_models_list": "Inventory models.",
-    "inventory_models_create": "Create a row.",
-    "inventory_models_retrieve": "Answer one row.",
-    "inventory_models_update": "Replace a row.",
-    "inventory_models_partial_update": "Change some of a row.",
-    "inventory_models_destroy": "Delete a row.",
-    "node_types_list": "Every node type, by its name.",
-    "node_types_retrieve": "One node type.",
-    "pending_changes_list": "Changes that wait until what runs has ended, and what came of them.",
-    "pending_changes_retrieve": (
-        "Changes that wait until what runs has ended, and what came of them."
+    "executions_wake": "Skip the rest of a wait.",
+    "executions_bulk_cancel": "Cancel several executions.",
+    "executions_bulk_retry": "Retry a step of each of several executions.",
+    "executions_bulk_skip": "Close an open step of each of several executions.",
+    "executions_bulk_postpone": "Move a date or a deadline of each of several executions.",
+    "executions_bulk_start": "Start several executions.",
+    "executions_mine_list": "List the executions with a step that the user can do.",
+    "finding_types_list": "List finding types.",
+    "finding_types_create": "Create a finding type.",
+    "finding_types_retrieve": "Return a finding type.",
+    "finding_types_update": "Replace a finding type.",
+    "finding_types_partial_update": "Change a finding type.",
+    "finding_types_destroy": "Delete a finding type.",
+    "findings_list": "List findings.",
+    "findings_create": "Create a finding.",
+    "findings_retrieve": "Return a finding.",
+    "findings_update": "Replace a finding.",
+    "findings_partial_update": "Change a finding.",
+    "findings_destroy": "Delete a finding.",
+    "inventory_models_list": "List inventory models.",
+    "inventory_models_create": "Create an inventory model.",
+    "inventory_models_retrieve": "Return an inventory model.",
+    "inventory_models_update": "Replace an inventory model.",
+    "inventory_models_partial_update": "Change an inventory model.",
+    "inventory_models_destroy": "Delete an inventory model.",
+    "node_types_list": "List the node types by name.",
+    "node_types_retrieve": "Return a node type.",
+    "pending_changes_list": (
+        "List changes of entity context that wait for executions to end, and their results."
     ),
-    "pending_changes_destroy": "Withdraw a change, or put away one that could not be made.",
-    "record_types_list": "The types of inventory models.",
-    "record_types_create": "Create a row.",
-    "record_types_retrieve": "Answer one row.",
-    "record_types_update": "Replace a row.",
-    "record_types_partial_update": "Change some of a row.",
-    "record_types_destroy": "Delete a row.",
-    "tokens_list": "The tokens of whoever asks.",
+    "pending_changes_retrieve": "Return a pending change.",
+    "pending_changes_destroy": "Withdraw a pending change, or delete a refused one.",
+    "record_types_list": "List record types.",
+    "record_types_create": "Create a record type.",
+    "record_types_retrieve": "Return a record type.",
+    "record_types_update": "Replace a record type.",
+    "record_types_partial_update": "Change a record type.",
+    "record_types_destroy": "Delete a record type.",
+    "tokens_list": "List the user's tokens.",
     "tokens_create": (
-        "Get a token: the one time that it is shown. No token gives another one.\n\nIt "
-        "takes no Idempotency-Key, with which the answer would be kept."
+        "Create a token. It is only returned once. A token cannot create another token.\n\n"
+        "Idempotency-Key is not accepted, because the response would be stored."
     ),
-    "tokens_revoke_all": "Revoke all one's own tokens.",
-    "tokens_revoke": "Revoke one's own token, the one that the request is sent with too.",
-    "webhook_deliveries_retrieve": "What is told to webhooks, one by one.",
-    "webhook_deliveries_redeliver": "Have it told again, with the id that it had.",
-    "webhooks_list": "Who is told of events by signed POSTs, and of which ones.",
+    "tokens_revoke_all": "Revoke all tokens of the user.",
+    "tokens_revoke": "Revoke a token of the user.",
+    "webhook_deliveries_retrieve": "Return a webhook delivery.",
+    "webhook_deliveries_redeliver": "Send a delivery again, with the same id.",
+    "webhooks_list": "List webhooks, which send events as signed POST requests.",
     "webhooks_create": (
-        "Make a webhook: the one time that its secret is shown.\n\nIt takes no "
-        "Idempotency-Key, with which the answer would be kept."
+        "Create a webhook. Its secret is only returned once.\n\n"
+        "Idempotency-Key is not accepted, because the response would be stored."
     ),
-    "webhooks_retrieve": "Answer one row.",
-    "webhooks_update": "Replace a row.",
-    "webhooks_partial_update": "Change some of a row.",
-    "webhooks_destroy": "Delete a row.",
-    "webhooks_deliveries_list": "What was told to a webhook and what is to be, newest first.",
+    "webhooks_retrieve": "Return a webhook.",
+    "webhooks_update": "Replace a webhook.",
+    "webhooks_partial_update": "Change a webhook.",
+    "webhooks_destroy": "Delete a webhook.",
+    "webhooks_deliveries_list": "List the deliveries of a webhook, newest first.",
     "webhooks_rotate_secret": (
-        "Replace the secret; both sign for a day. The one time that the new one is "
-        "shown.\n\nIt takes no Idempotency-Key, with which the answer would be kept."
+        "Replace the secret. Both secrets sign for one day. The new secret is only returned "
+        "once.\n\n"
+        "Idempotency-Key is not accepted, because the response would be stored."
     ),
-    "webhooks_test": "Have webhook.test told; the delivery says what became of it.",
-    "workflows_list": (
-        "Workflows: their settings, who depends on them, and changes of their entity context."
-    ),
-    "workflows_create": "Create a row.",
-    "workflows_retrieve": "Answer one row.",
-    "workflows_update": "Replace a row.",
-    "workflows_partial_update": "Change some of a row.",
-    "workflows_destroy": "Delete a row.",
-    "workflow_versions_retrieve": "Answer one version with its drawing.",
+    "webhooks_test": "Send the event webhook.test. The delivery shows the result.",
+    "workflows_list": "List workflows.",
+    "workflows_create": "Create a workflow.",
+    "workflows_retrieve": "Return a workflow.",
+    "workflows_update": "Replace a workflow.",
+    "workflows_partial_update": "Change a workflow.",
+    "workflows_destroy": "Delete a workflow.",
+    "workflow_versions_retrieve": "Return a version with its graph.",
     "workflow_versions_save_graph": (
-        "Save a graph that was drawn from this version: 201 where it has a new number."
+        "Save a graph based on this version. Returns 201 if it becomes a new version."
     ),
     "workflows_dependencies_retrieve": (
-        "Who calls the workflow and whom it calls, directly or through others."
+        "Return the callers and callees of a workflow, direct and indirect."
     ),
     "workflow_hook": (
-        "Start the workflow on an entity: 201; 200 where this delivery has done so before."
+        "Start the workflow on an entity. Returns 201, or 200 if the same delivery was received "
+        "before."
     ),
     "workflows_impact_retrieve": (
-        "Say what a change of entity context would meet, and write nothing."
+        "Return the impact of a change of entity context, without making it."
     ),
-    "workflow_versions_list": "Answer the versions, latest first, without their drawings.",
+    "workflow_versions_list": "List the versions without their graphs, latest first.",
     "workflows_change_entity_context": (
-        "Give workflows another entity context together: all of them or none; 202 on hold."
+        "Change the entity context of workflows together, all or none. Returns 202 if the change "
+        "is put on hold."
     ),
-    "step_hook": "Give the step what it waits for; what was delivered before does nothing.",
+    "step_hook": (
+        "Continue a step that waits for this webhook. A repeated delivery has no effect."
+    ),
 }
-"""By operation id, what the operation does."""
+"""Descriptions of operations, by operation id."""
 
 SCHEMAS: dict[str, str] = {
-    "Attempt": "One attempt: what came back, or why nothing did.",
-    "AuditEntry": (
-        "Who did what, when, through which face; before and after; what was refused and why."
-    ),
-    "Assignees": "The groups and users that a step asks, by the names that they have now.",
-    "BulkCancelItem": "What ``cancel`` takes, and the execution.",
-    "BulkPostponeItem": "What ``postpone`` takes, and the execution.",
-    "BulkSkipItem": "What ``skip`` takes, and the execution.",
-    "BulkResult": "What came of all of them, in the order of the items.",
-    "BulkRetryItem": "What ``retry`` takes, and the execution.",
-    "BulkStartItem": "What a start takes.",
-    "Cancel": "Why an execution is cancelled.",
-    "ContextChange": (
-        "Another entity context for a group of workflows, now or once they are drained."
-    ),
-    "ContextChanged": "What came of a change of entity context.",
-    "Decision": "What an operator decides of a step, and why.",
+    "Attempt": "An attempt to send a delivery, with the response or the error.",
+    "AuditEntry": "An edit or a refused edit: who, when, by which interface, before and after.",
+    "Assignees": "The assignees of a step, by their current names.",
+    "BulkCancelItem": "An execution to cancel.",
+    "BulkPostponeItem": "A step to postpone.",
+    "BulkSkipItem": "A step to skip.",
+    "BulkResult": "The results of a bulk request, in the order of the items.",
+    "BulkRetryItem": "A step to retry.",
+    "BulkStartItem": "An execution to start.",
+    "Cancel": "The reason of a cancellation.",
+    "ContextChange": "A change of the entity context of workflows, now or when drained.",
+    "ContextChangeResult": "The result of a change of entity context.",
+    "Decision": "A step, and the reason for the operation.",
     "Delivery": (
-        "What a signed POST asks to start: its own id, which starts once, and the entity's cuid."
+        "The body of a webhook that starts a workflow: an id that starts only once, and the cuid "
+        "of the entity."
     ),
-    "Dependencies": "Who calls a workflow and whom it calls, directly or through others.",
-    "Dependency": "A workflow that calls another, or is called by it.",
-    "Draining": "The change on hold that a workflow drains for.",
-    "DrawnVersion": "A version with its drawing.",
-    "Execution": "An execution: where it stands, and on what it runs.",
+    "Dependencies": "The callers and callees of a workflow, direct and indirect.",
+    "Dependency": "A caller or callee.",
+    "Draining": "The pending change for which a workflow drains.",
+    "VersionWithGraph": "A version with its graph.",
+    "EmptyRequest": "An empty body.",
+    "Execution": "An execution with its current steps and pinned versions.",
     "Finding": "A finding.",
     "FindingType": "A finding type.",
-    "Form": "What an open user action asks for.",
-    "Given": "A version that a change would give a workflow.",
-    "GivenVersion": "A version that a change has given a workflow.",
-    "Graph": "A drawing to save. What it must look like, the service says.",
-    "Impact": "What a change would meet; nothing has been changed.",
-    "Incident": "Why a step could not go on, when, and at which attempt.",
+    "Form": "The form of an open user action.",
+    "PlannedVersion": "A version that a change would create.",
+    "NewVersion": "A version that a change has created.",
+    "Graph": "A graph to save.",
+    "Impact": "The impact of a change. Nothing has been changed.",
+    "Incident": "The cause of an incident, with the time and the attempt.",
     "InventoryModel": "An inventory model.",
     "ListedExecution": "An execution without its steps and pins.",
-    "Named": "A workflow by its name.",
-    "NamedEntity": "The entity that an execution works on, by name.",
-    "NewToken": "A token, this once.",
-    "NewWebhook": "A webhook with its secret, this once.",
-    "NodeType": "A type of nodes, as those who draw with it need to know it.",
-    "Nothing": "Nothing can be asked for.",
-    "Notice": "Whom the passing of a deadline was told, or why it could not be.",
-    "OpenStep": "A step at which the execution stands.",
-    "PendingChange": "A change on hold: what is to change, who asked, when, and what came of it.",
-    "PendingMember": "A workflow of a change on hold.",
-    "Pin": "The version of a callee that an execution was started with.",
-    "RecordType": "A record type.",
-    "Result": "What came of an item: an execution, or the problem that its own route would answer.",
-    "Rotation": "Nothing else can be asked for.",
-    "Postpone": "The time that a step is to wait until, or its new deadline.",
-    "Reassign": "The groups and users that an open step asks from now on, and the reason.",
-    "Skip": "Which exit a step is left by; needed where the node has more than one.",
-    "Start": "What to start, and on what.",
-    "Step": "A visit to a node.",
-    "Submit": "The answers to an open step's form.",
-    "Taken": "Whether a delivery was taken now; it may have come before.",
-    "TakenDelivery": "Whether a delivery has started something now, and what it has started.",
-    "Telling": "Nothing else can be asked for.",
-    "Token": "A token that its owner holds; what it is, nobody can tell any more.",
-    "Version": "A version without its drawing.",
-    "Vote": "What somebody has said to an approval.",
-    "Voting": "A vote, and what is to be said of it.",
-    "Webhook": "Who is told of which events.",
-    "WebhookDelivery": (
-        "What was told, or is to be told, to a webhook; its cuid is the header ``webhook-id``."
+    "WorkflowLink": "A workflow with its title.",
+    "NamedEntity": "The entity of an execution, with its title.",
+    "NewToken": "A new token. It is only returned once.",
+    "NewWebhook": "A new webhook with its secret, which is only returned once.",
+    "NodeType": "A node type, with the JSON Schema of its data.",
+    "Nothing": "An empty body.",
+    "Notice": "The mail about a passed deadline: recipients, or the reason why it was not sent.",
+    "OpenStep": "An open step of an execution.",
+    "PendingChange": (
+        "A pending change: the new context, who requested it and when, and the result."
     ),
-    "WorkedOnEntity": "The entity that an execution works on, with its fields.",
-    "Workflow": "A workflow's settings, the number of its latest version and what runs on it.",
+    "PendingMember": "A workflow of a pending change.",
+    "Pin": "The pinned version of a callee.",
+    "RecordType": "A record type.",
+    "Result": "The result of an item: an execution, or the problem.",
+    "Postpone": "The new time of a wait, or the new deadline of a step.",
+    "Reassign": "The new assignees of an open step, and the reason.",
+    "Skip": "The exit of a skipped step. Required if the node has several exits.",
+    "Start": "The workflow to start, and the entity.",
+    "Step": "A visit of a node.",
+    "Submit": "The entries of the form of an open step.",
+    "Taken": "Whether the delivery was accepted. False if it was received before.",
+    "TakenDelivery": "Whether the delivery was accepted, and the execution that it has started.",
+    "Token": "A token, without its value.",
+    "Version": "A version without its graph.",
+    "Vote": "A vote on an approval.",
+    "Voting": "A vote and a note.",
+    "Webhook": "A webhook that sends events.",
+    "WebhookDelivery": (
+        "A delivery of an event to a webhook. The header ``webhook-id`` has its cuid."
+    ),
+    "WorkedOnEntity": "The entity of an execution, with its fields.",
+    "Workflow": (
+        "A workflow with its settings, the number of its latest version and its live executions."
+    ),
 }
-"""By name of a schema, what its rows are; ``Patched`` is left out of the name."""
+"""Descriptions of schemas, by their names without the prefix ``Patched``."""
 
 
 def describe_view(view: Any, html: bool = False) -> str:
-    """Return the description of a view for an answer to OPTIONS: that of reading it."""
+    """Return the description of a view for OPTIONS: that of its list."""
     name = str(getattr(view, "basename", "")).replace("-", "_")
     return OPERATIONS.get(f"{name}s_list") or OPERATIONS.get(f"{name}_list", "")

@@ -1,6 +1,6 @@
-"""How the description of the API tells the ways to log in.
+"""Security schemes of the OpenAPI document.
 
-Apart from the ways themselves: REST framework imports those in the middle of its own import.
+A module apart from ``authentication``, which REST framework imports during its own import.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from drf_spectacular.plumbing import build_bearer_security_scheme_object
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
-    """Tokens, as the description of the API tells them."""
+    """The scheme of tokens."""
 
     target_class = "workflows_project.auth.authentication.TokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        """A header with a prefix."""
+        """Return an ``Authorization`` header with the prefix ``Token``."""
         return build_bearer_security_scheme_object("Authorization", "Token")
 
 
 class NameAndPasswordScheme(BasicScheme):
-    """Names and passwords, likewise."""
+    """The scheme of HTTP Basic authentication."""
 
     target_class = "workflows_project.auth.authentication.BasicAuthentication"

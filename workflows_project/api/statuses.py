@@ -1,10 +1,10 @@
-"""The names of HTTP statuses, the same on every Python."""
+"""Phrases of HTTP statuses, the same in all versions of Python."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 
-# Python 3.13 renamed these as RFC 9110 does; programs know them by their first names.
+# Python 3.13 renamed these. Clients may rely on the previous phrases.
 _RENAMED = {
     413: "Request Entity Too Large",
     414: "Request-URI Too Long",

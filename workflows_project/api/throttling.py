@@ -1,4 +1,4 @@
-"""How often one sender may ask: a rate for each scope, and none where none is set."""
+"""Rate limits for each scope. A scope without a rate is not limited."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ SCOPES = ("read", "write", "start", "token", "hook")
 
 
 class ScopedThrottle(SimpleRateThrottle):
-    """Counts the requests of a user, or of an address where there is none, in their scope.
+    """Counts the requests of a user, or of an address without a user, by scope.
 
-    A view says its scope (``throttle_scope``); the others read or write. Each process counts for
-    itself.
+    The scope of a view is its ``throttle_scope``, otherwise ``read`` or ``write``. Each process
+    counts separately.
     """
 
     def __init__(self) -> None:
-        """Nothing to prepare: what is asked says which rate holds."""
+        """Skip the base class, which looks up a single rate. The scope depends on the request."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """Say whether the rate, if there is one, has room for it."""
-        plain = "read" if request.method in SAFE_METHODS else "write"
-        self.scope = plain if plain == "read" else getattr(view, "throttle_scope", None) or plain
+        """Return True if the scope has no rate, or the rate is not reached."""
+        default = "read" if request.method in SAFE_METHODS else "write"
+        is_read = default == "read"
+        self.scope = default if is_read else getattr(view, "throttle_scope", None) or default
         rate = settings.THROTTLE_RATES.get(self.scope)
         if rate is None:
             return True
         self.num_requests, self.duration = self.parse_rate(rate)
-        # The base allows everything while it has no rate of its own.
+        # The base class does not limit requests without this attribute.
         self.rate = rate
         return super().allow_request(request, view)
 
     def wait(self) -> float:
-        """How many seconds until there is room again."""
-        left: float | None = super().wait()
-        return float((self.duration or 0) if left is None else left)
+        """Return the seconds until the next request is allowed."""
+        seconds: float | None = super().wait()
+        return float((self.duration or 0) if seconds is None else seconds)
 
     def get_cache_key(self, request: Request, view: Any) -> str:
-        """By what a sender is counted."""
+        """Return the cache key of the client: its user, or its address."""
         user: Any = request.user
         ident = user.pk if user and user.is_authenticated else self.get_ident(request)
         return self.cache_format % {"scope": self.scope, "ident": ident}

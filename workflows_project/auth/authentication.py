@@ -1,4 +1,4 @@
-"""How a request says who sends it: a session, a token, or a name and password."""
+"""Authentication of requests: sessions, tokens, or name and password."""
 
 from __future__ import annotations
 
@@ -20,55 +20,55 @@ from workflows.db.raw_rows import Columns
 
 
 class ModelBackend(backends.ModelBackend):
-    """Django's own, which reads the user of each request by a statement that is prepared."""
+    """Django's backend, with a prepared statement that reads the user of each request."""
 
     def get_user(self, user_id: Any) -> Any:
-        """The user with this id, if they may still log in; None else."""
+        """Return the user with this id, or None if they do not exist or cannot log in."""
         model = get_user_model()
-        user = raw_rows.loaded(model, model._meta.pk.name, user_id)
+        user = raw_rows.load_row(model, model._meta.pk.name, user_id)
         return user if user is not None and self.user_can_authenticate(user) else None
 
 
 class TokenExpired(AuthenticationFailed):
-    """The time of a token is over."""
+    """The token has expired."""
 
     default_code = "token_expired"
-    default_detail = "The token has expired; get another one."
+    default_detail = "The token has expired. Create another one."
 
 
 @cache
-def _of_a_token() -> tuple[Columns, Columns, Statement]:
+def _token_statement() -> tuple[Columns, Columns, Statement]:
     token, user = Columns(get_token_model()), Columns(get_user_model())
     tokens, users = token.model._meta.db_table, user.model._meta
     sql = (
-        f"SELECT {token.of('t')}, {user.of('u')} FROM {tokens} t"
+        f"SELECT {token.select_list('t')}, {user.select_list('u')} FROM {tokens} t"
         f" JOIN {users.db_table} u ON u.{users.pk.column} = t.user_id WHERE t.digest = $1"
     )
     return token, user, Statement(sql, ("text",))
 
 
 class TokenAuthentication(auth.TokenAuthentication):
-    """``Authorization: Token …``, judged by one prepared statement that writes nothing.
+    """``Authorization: Token …``, checked by one prepared statement.
 
-    Knox reads all the tokens of the user with each request, and deletes those that have expired;
-    here they go when the user gets another one.
+    Knox reads all tokens of the user with each request, and deletes expired ones. Here expired
+    tokens are deleted when the user creates another one.
     """
 
     def authenticate_credentials(self, token: bytes) -> tuple[Any, Any]:
         """Return the user and the row of the token.
 
         Raises:
-            TokenExpired: its time is over.
-            AuthenticationFailed: nobody has it, or its user may not log in any more.
+            TokenExpired: the token has expired.
+            AuthenticationFailed: the token does not exist, or its user cannot log in.
         """
-        # It is looked for by its hash: how long that takes tells nothing about the token.
+        # Lookup by hash: its duration reveals nothing about the token.
         digest = hash_token(token.decode("latin-1"))
-        token_columns, user_columns, statement = _of_a_token()
+        token_columns, user_columns, statement = _token_statement()
         rows = statement.execute([digest])
         if not rows:
-            raise AuthenticationFailed("Nobody has this token.")
-        row = token_columns.loaded(rows[0][: len(token_columns)])
-        row.user = user_columns.loaded(rows[0][len(token_columns) :])
+            raise AuthenticationFailed("Invalid token.")
+        row = token_columns.load(rows[0][: len(token_columns)])
+        row.user = user_columns.load(rows[0][len(token_columns) :])
         if row.expiry is not None and row.expiry <= timezone.now():
             raise TokenExpired
         validated: tuple[Any, Any] = self.validate_user(row)
@@ -76,10 +76,13 @@ class TokenAuthentication(auth.TokenAuthentication):
 
 
 class BasicAuthentication(authentication.BasicAuthentication):
-    """Name and password with each request; a request without either is told of both ways."""
+    """HTTP Basic authentication."""
 
     def authenticate_header(self, request: Request) -> str:
-        """What ``WWW-Authenticate`` says: every view asks the first of its classes alone."""
+        """Return the ``WWW-Authenticate`` header with both schemes.
+
+        REST framework only uses the header of the first authentication class.
+        """
         return (
             f'{super().authenticate_header(request)}, Token realm="{self.www_authenticate_realm}"'
         )

@@ -1,7 +1,7 @@
-"""What each role may do: a role is a group, and these are the permissions that it is made with.
+"""Roles: groups with predefined permissions.
 
-A migration makes the groups, once: what a maintainer changes in them stays. ``create_roles`` says
-where a group and this table differ, and makes them equal when it is told to.
+A migration creates the groups once. Later changes by maintainers are kept. The command
+``create_roles`` lists the differences, and resets groups with ``--reset``.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ ROLES: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How a group differs from its role."""
+    """The difference between a group and its role."""
 
     role: str
     is_missing: bool
@@ -70,26 +70,26 @@ class Difference:
     has_more: list[str]
 
 
-def differences(names: Iterable[str] = ROLES) -> list[Difference]:
-    """How the groups of these roles differ from the table; those that do not are left out."""
+def find_differences(names: Iterable[str] = ROLES) -> list[Difference]:
+    """Return how the groups of these roles differ from the roles, without groups that do not."""
     found = []
     for name in names:
-        held = _held(name)
-        lacks, has_more = sorted(ROLES[name] - held), sorted(held - ROLES[name])
+        current = _permissions_of(name)
+        lacks, has_more = sorted(ROLES[name] - current), sorted(current - ROLES[name])
         is_missing = not Group.objects.filter(name=name).exists()
         if lacks or has_more:
             found.append(Difference(name, is_missing, lacks, has_more))
     return found
 
 
-def _held(group: str) -> set[str]:
+def _permissions_of(group: str) -> set[str]:
     rows = Permission.objects.filter(group__name=group)
-    named = rows.values_list("content_type__app_label", "codename")
-    return {f"{app}.{codename}" for app, codename in named}
+    names = rows.values_list("content_type__app_label", "codename")
+    return {f"{app}.{codename}" for app, codename in names}
 
 
-def put_right(found: Iterable[Difference]) -> None:
-    """Make these groups what their roles are: all of them or none."""
+def reset_groups(found: Iterable[Difference]) -> None:
+    """Give these groups the permissions of their roles, all or none."""
     with transaction.atomic():
         rows = Permission.objects.select_related("content_type")
         known = {f"{row.content_type.app_label}.{row.codename}": row for row in rows}

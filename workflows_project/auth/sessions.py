@@ -1,4 +1,4 @@
-"""Sessions as Django keeps them in the database, each read by a statement that is prepared."""
+"""Sessions in the database, read by a prepared statement."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from django.utils import timezone
 
 from workflows.db import raw_rows
 from workflows.db.faults import find_fault
-from workflows.db.json_values import unstorable
+from workflows.db.json_values import storage_problem
 
 
 class SessionStore(db.SessionStore):
-    """Every request reads one: to put the query together took longer than to answer it."""
+    """Django's session store without the cost of building a query for each request."""
 
     def _get_session_from_db(self) -> Any:
         key = self.session_key
         row = (
             None
-            if key is None or unstorable(key)
-            else raw_rows.loaded(self.model, "session_key", key)
+            if key is None or storage_problem(key)
+            else raw_rows.load_row(self.model, "session_key", key)
         )
         if row is None or row.expire_date <= timezone.now():
             self._session_key = None
@@ -32,8 +32,8 @@ class SessionStore(db.SessionStore):
         """Write the session.
 
         Raises:
-            UpdateError: the session has been deleted meanwhile. Django raises it for every error
-                of the database, and answers 400; a fault of the database is raised as it is.
+            UpdateError: the session has been deleted meanwhile. Django also raises it for
+                database faults, and returns 400. This method raises the fault itself.
         """
         try:
             super().save(must_create)

@@ -1,7 +1,7 @@
-"""A changed password ends all tokens of its user, whoever changes it and by whichever statement.
+"""Revocation of all tokens of a user when the password changes.
 
-The database does it by a trigger: a token costs no more at each request, and no interface, bulk
-statement or program past Django can forget it. Sessions end by the hash that Django keeps in them.
+A database trigger does it, so that requests need no extra check, and bulk statements and programs
+outside Django are covered. Sessions end because Django stores a hash of the password in them.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from workflows.db import write_once
 NAME = "holdfast_ended_tokens"
 
 
-def end_with_passwords() -> None:
-    """Have the trigger installed after each migration, along with the seals."""
+def register_token_trigger() -> None:
+    """Register the trigger, which is installed after each migration."""
     users, tokens = get_user_model()._meta, get_token_model()._meta
-    ended = (
+    revocation = (
         f"DELETE FROM {tokens.db_table}"
         f" WHERE {tokens.get_field('user').column} = NEW.{users.pk.column}"
     )
-    of_a_change = f"CREATE TRIGGER {NAME} AFTER UPDATE OF password ON {users.db_table} FOR EACH ROW"
+    creation = f"CREATE TRIGGER {NAME} AFTER UPDATE OF password ON {users.db_table} FOR EACH ROW"
     write_once.register(
         write_once.CustomTrigger(
             NAME,
             users.db_table,
             (tokens.db_table,),
-            sqlite=(f"{of_a_change} WHEN OLD.password IS NOT NEW.password BEGIN {ended}; END",),
+            sqlite=(f"{creation} WHEN OLD.password IS NOT NEW.password BEGIN {revocation}; END",),
             postgresql=(
                 f"""
                 CREATE OR REPLACE FUNCTION {NAME}() RETURNS trigger LANGUAGE plpgsql AS $$
                 BEGIN
-                    {ended};
+                    {revocation};
                     RETURN NULL;
                 END $$
                 """,
-                of_a_change.replace("CREATE", "CREATE OR REPLACE", 1)
+                creation.replace("CREATE", "CREATE OR REPLACE", 1)
                 + " WHEN (OLD.password IS DISTINCT FROM NEW.password)"
                 f" EXECUTE FUNCTION {NAME}()",
             ),

@@ -1,4 +1,4 @@
-"""Tokens for programs: got with a name and password, shown once, kept as a hash, and revoked."""
+"""API for tokens: create, list and revoke. Tokens are returned once and stored as hashes."""
 
 from __future__ import annotations
 
@@ -24,58 +24,60 @@ ID = OpenApiParameter("id", location=OpenApiParameter.PATH, description="The id 
 
 
 class TokenSerializer(serializers.Serializer[Any]):
-    """A token that its owner holds; what it is, nobody can tell any more."""
+    """A token without its value."""
 
-    id = serializers.SerializerMethodField(help_text="Names the token; it opens nothing.")
+    id = serializers.SerializerMethodField(help_text="Identifies the token. It is not secret.")
     created = MomentField()
     expires = MomentField(source="expiry", allow_null=True)
-    current = serializers.SerializerMethodField(help_text="The request was sent with it.")
+    current = serializers.SerializerMethodField(help_text="True for the token of this request.")
 
     def get_id(self, row: Any) -> str:
-        """The beginning of its hash."""
+        """Return the beginning of the hash."""
         return str(row.digest[:ID_LENGTH])
 
     def get_current(self, row: Any) -> bool:
-        """Whether the request was sent with it."""
+        """Return True for the token of the request."""
         return bool(self.context["request"].auth == row)
 
 
 class NewTokenSerializer(TokenSerializer):
-    """A token, this once."""
+    """A new token with its value."""
 
-    token = serializers.CharField(help_text="Send it as Authorization: Token …; kept as a hash.")
+    token = serializers.CharField(
+        help_text="Send it as Authorization: Token …. Only its hash is stored."
+    )
 
     def to_representation(self, row: Any) -> dict[str, Any]:
-        """The row, and what was drawn for it."""
+        """Return the token with its value."""
         return {**super().to_representation(row), "token": row.token}
 
 
 class NothingSerializer(StrictSerializer):
-    """Nothing can be asked for."""
+    """An empty body."""
 
 
-def _require_password_of(user: Any) -> None:
-    """Raises ``AuthenticationFailed`` when the password has changed since the user logged in.
+def _require_current_password(user: Any) -> None:
+    """Raise ``AuthenticationFailed`` if the password has changed since the user logged in.
 
-    Until the transaction ends it does not change: a token would not end with the old one.
+    Lock the user, so that a password change after this revokes the new token too.
     """
     rows = get_user_model()._base_manager.select_for_update(no_key=True).filter(pk=user.pk)
     if rows.values_list("password", flat=True).first() != user.password:
-        raise AuthenticationFailed("The password has changed meanwhile: log in again.")
+        raise AuthenticationFailed("The password has changed. Log in again.")
 
 
 class TokenViewSet(mixins.ListModelMixin, Resource):
-    """The tokens of whoever asks."""
+    """The tokens of the user."""
 
     serializer_class = TokenSerializer
     filter_backends = []
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Own tokens that can still be used, newest first."""
+        """Return the valid tokens of the user, newest first."""
         return self._own().exclude(expiry__lte=timezone.now()).order_by("-created", "digest")
 
     def get_throttles(self) -> list[Any]:
-        """Getting one has a scope of its own."""
+        """Return the throttles, with the scope ``token`` for creation."""
         self.throttle_scope = "token" if self.action == "create" else None
         return list(super().get_throttles())
 
@@ -89,34 +91,37 @@ class TokenViewSet(mixins.ListModelMixin, Resource):
         responses={201: NewTokenSerializer},
     )
     def create(self, request: Request) -> Response:
-        """Get a token: the one time that it is shown. No token gives another one.
+        """Create a token.
 
-        It takes no Idempotency-Key, with which the answer would be kept.
+        A token cannot create another one. Idempotency-Key is not accepted, because the response
+        would be stored.
         """
         NothingSerializer(data=request.data).is_valid(raise_exception=True)
         if isinstance(request.auth, get_token_model()):
-            raise PermissionDenied("A token gives no other token: log in for it.")
+            raise PermissionDenied(
+                "A token cannot create another token. Log in with name and password."
+            )
         with transaction.atomic():
-            _require_password_of(request.user)
+            _require_current_password(request.user)
             self._own().filter(expiry__lte=timezone.now()).delete()
             row, token = get_token_model().objects.create(user=request.user)
         row.token = token
-        shown = NewTokenSerializer(row, context=self.get_serializer_context())
+        serializer = NewTokenSerializer(row, context=self.get_serializer_context())
         headers = {"Cache-Control": "no-store"}
-        return Response(shown.data, status.HTTP_201_CREATED, headers=headers)
+        return Response(serializer.data, status.HTTP_201_CREATED, headers=headers)
 
     @extend_schema(operation_id="tokens_revoke_all", responses={204: None})
     def revoke_all(self, request: Request) -> Response:
-        """Revoke all one's own tokens."""
+        """Revoke all tokens of the user."""
         NothingSerializer(data=request.data).is_valid(raise_exception=True)
         self._own().delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="tokens_revoke", parameters=[ID], responses={204: None})
     def revoke(self, request: Request, id: str) -> Response:
-        """Revoke one's own token, the one that the request is sent with too."""
+        """Revoke a token of the user."""
         NothingSerializer(data=request.data).is_valid(raise_exception=True)
-        known = len(id) == ID_LENGTH and id.isalnum() and id.isascii()
-        if not (known and self._own().filter(digest__startswith=id).delete()[0]):
+        is_valid = len(id) == ID_LENGTH and id.isalnum() and id.isascii()
+        if not (is_valid and self._own().filter(digest__startswith=id).delete()[0]):
             raise NotFound(f"You have no token {quoted(id)}.")
         return Response(status=status.HTTP_204_NO_CONTENT)

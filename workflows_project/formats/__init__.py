@@ -1,1 +1,1 @@
-"""How dates and times are written for people: one format, which names the time zone."""
+"""Formats of dates and times on pages, with the time zone."""

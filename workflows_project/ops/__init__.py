@@ -1,1 +1,1 @@
-"""Operation: faults of the database, health."""
+"""Operation of servers."""

@@ -1,4 +1,4 @@
-"""Bounds of the time that a request waits for the database."""
+"""Timeouts of the database statements of requests."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from django.db.backends.signals import connection_created
 
 
 def limit_requests() -> None:
-    """Give each later connection of this process a statement timeout and a lock timeout.
+    """Set a statement timeout and a lock timeout on each new connection of this process.
 
-    Servers call this; commands do not: a check of a large database may take minutes.
+    Servers call this. Commands do not, because they may need minutes.
     """
     connection_created.connect(_set_timeouts, dispatch_uid="holdfast_timeouts")
 

@@ -1,1 +1,1 @@
-"""Django's PostgreSQL, which asks whether a connection lives without a statement."""
+"""The database backend (``ENGINE``) for PostgreSQL."""

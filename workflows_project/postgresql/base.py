@@ -1,4 +1,4 @@
-"""The database backend (``ENGINE``): Django looks for it in a module of this name."""
+"""The backend of PostgreSQL. Django requires the module name ``base``."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """A connection to PostgreSQL."""
 
     def is_usable(self) -> bool:
-        """Whether the connection lives.
+        """Return True if the connection is open.
 
-        Asked once in each request, where a statement more is a good part of all that it costs. A
-        server that ends a connection says so: where there is nothing to be read, there was nothing
-        said.
+        Django calls this once per request, and a statement would be a large part of its cost. A
+        server sends data when it closes a connection, so a connection without unread data is open.
         """
         if self.connection is None or self.connection.closed:
             return False
-        said = select.poll()
-        said.register(self.connection.fileno(), select.POLLIN)
-        return not said.poll(0) or super().is_usable()
+        poll = select.poll()
+        poll.register(self.connection.fileno(), select.POLLIN)
+        return not poll.poll(0) or super().is_usable()

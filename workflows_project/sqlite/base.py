@@ -1,4 +1,4 @@
-"""The database backend (``ENGINE``): Django looks for it in a module of this name."""
+"""The backend of SQLite. Django requires the module name ``base``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from django.db.backends.sqlite3 import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """A connection to SQLite that notices when its file is gone.
+    """A connection to SQLite that detects when its file was replaced.
 
-    A connection stays open between requests. When the file is moved, deleted or replaced by a
-    backup, the connection would go on to write to a file that nobody opens again.
+    Connections stay open between requests. Without the check, a connection would continue to
+    write to a file that was moved, deleted or replaced by a backup.
     """
 
     creates_file: ClassVar[bool] = True
@@ -32,7 +32,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def is_usable(self) -> bool:
-        """Return True if the file is still the one that was opened. Asked once in each request."""
+        """Return True if the path still leads to the opened file. Called once per request."""
         return self.is_in_memory_db() or (
             self._file is not None and self._file == self._find_file()
         )
@@ -46,5 +46,5 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def require_file() -> None:
-    """Let this process open database files, and create none. Servers call this."""
+    """Prevent this process from creating database files. Servers call this."""
     DatabaseWrapper.creates_file = False

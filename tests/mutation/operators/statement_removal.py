@@ -1,4 +1,4 @@
-"""A mutation that cosmic-ray lacks: a call or a ``raise`` replaced by ``pass``."""
+"""Mutation operator that replaces a call or a ``raise`` by ``pass``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cosmic_ray.operators.operator import Example, Operator
 from parso.python.tree import Keyword
 
 REMOVED = {"raise_stmt", "atom_expr", "power"}
-"""What parso calls a ``raise`` and a call. A removed assignment would be a NameError."""
+"""Node types of parso for ``raise`` and calls. Without an assignment, a NameError follows."""
 
 
 class RemoveStatement(Operator):  # type: ignore[misc]
@@ -29,7 +29,7 @@ class RemoveStatement(Operator):  # type: ignore[misc]
 
 
 class Provider:
-    """The operators that are added to those of cosmic-ray."""
+    """The provider of this operator for cosmic-ray."""
 
     _operators = {"RemoveStatement": RemoveStatement}
 

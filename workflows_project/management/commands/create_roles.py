@@ -1,4 +1,4 @@
-"""``manage.py create_roles``: the groups of the roles, made where they are missing."""
+"""``manage.py create_roles``: create the groups of the roles."""
 
 from __future__ import annotations
 
@@ -14,58 +14,63 @@ from workflows_project.auth import roles
 
 
 class Command(ExampleCommand):
-    """Make the groups that are missing, and say where others differ from their roles."""
+    """Create missing groups of roles, and report how existing groups differ from their roles."""
 
     help = (
-        "Make the groups of the roles where they are missing. A group that is there is left as it "
-        "is, and what it has less or more than its role is told; --reset makes it its role again."
+        "Create missing groups of the roles. Report how existing groups differ from their roles. "
+        "With --reset, change existing groups back to their roles."
     )
     examples = """\
-  manage.py create_roles                      make what is missing, tell what differs
-  manage.py create_roles --dry-run            only say what would be made
-  manage.py create_roles --reset operator     give and take until the group is the role
+  manage.py create_roles                      create missing groups, report differences
+  manage.py create_roles --dry-run            only report
+  manage.py create_roles --reset operator     change the group back to its role
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "roles", nargs="*", metavar="ROLE", help=f"of {', '.join(roles.ROLES)}; all if not said"
+            "roles",
+            nargs="*",
+            metavar="ROLE",
+            help=f"one of {', '.join(roles.ROLES)}; all if none is given",
         )
         parser.add_argument(
-            "--reset", action="store_true", help="change groups that are there, too"
+            "--reset", action="store_true", help="also change existing groups back to their roles"
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-        parser.add_argument("--json", action="store_true", help="tell it as JSON")
+        parser.add_argument("--dry-run", action="store_true", help="only report")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         names = options["roles"] or list(roles.ROLES)
         if unknown := [name for name in names if name not in roles.ROLES]:
-            raise CommandError(f"“{unknown[0]}” is no role: {', '.join(roles.ROLES)}.")
-        found = roles.differences(names)
+            raise CommandError(
+                f"“{unknown[0]}” is not a role. Choose from: {', '.join(roles.ROLES)}."
+            )
+        found = roles.find_differences(names)
         changed = [row for row in found if row.is_missing or options["reset"]]
         if not options["dry_run"]:
-            roles.put_right(changed)
+            roles.reset_groups(changed)
         if options["json"]:
-            told = {
+            data = {
                 "dry_run": options["dry_run"],
                 "changed": [asdict(row) for row in changed],
-                "left": [asdict(row) for row in found if row not in changed],
+                "unchanged": [asdict(row) for row in found if row not in changed],
             }
-            self.stdout.write(json.dumps(told, indent=2))
+            self.stdout.write(json.dumps(data, indent=2))
             return
         for row in found:
-            self._tell(row, is_changed=row in changed, is_tried=options["dry_run"])
+            self._write(row, is_changed=row in changed, is_dry_run=options["dry_run"])
         if not found:
-            self.stdout.write("The groups are what their roles are.")
+            self.stdout.write("All groups match their roles.")
 
-    def _tell(self, row: roles.Difference, *, is_changed: bool, is_tried: bool) -> None:
+    def _write(self, row: roles.Difference, *, is_changed: bool, is_dry_run: bool) -> None:
         if row.is_missing:
-            verb = "would be made" if is_tried else "made"
+            verb = "would be created" if is_dry_run else "created"
             self.stdout.write(f"{row.role}: {verb}, with {len(row.lacks)} permissions.")
             return
-        verb = "left as it is"
+        verb = "unchanged"
         if is_changed:
-            verb = "would be reset" if is_tried else "reset"
+            verb = "would be reset" if is_dry_run else "reset"
         self.stdout.write(f"{row.role}: differs from its role, {verb}.")
-        for sign, listed in (("-", row.lacks), ("+", row.has_more)):
-            for name in listed:
+        for sign, names in (("-", row.lacks), ("+", row.has_more)):
+            for name in names:
                 self.stdout.write(f"    {sign} {name}")

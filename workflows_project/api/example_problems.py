@@ -1,0 +1,54 @@
+"""Examples of problems in the OpenAPI document, by status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workflows_project.api.example_objects import ACTIVE, BLOCKERS, REMEDIES
+from workflows_project.api.statuses import status_phrase
+
+
+def _problem(status: int, code: str, detail: str, pointer: str = "", **more: Any) -> dict[str, Any]:
+    return {
+        "type": f"/problems/{code}",
+        "title": status_phrase(status),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": [{"pointer": pointer, "code": code, "detail": detail}],
+        **more,
+    }
+
+
+PROBLEMS = [
+    _problem(
+        400,
+        "active_executions",
+        ACTIVE,
+        "/entity_name_type",
+        blockers=BLOCKERS,
+        remedies=REMEDIES,
+    ),
+    _problem(401, "not_authenticated", "Authentication credentials were not provided."),
+    _problem(403, "permission_denied", "You do not have permission to perform this action."),
+    _problem(404, "not_found", "No execution has the cuid 'nope'."),
+    _problem(406, "not_acceptable", "Could not satisfy the request Accept header."),
+    _problem(409, "ended", "The execution has ended.", blockers=BLOCKERS, remedies=[]),
+    _problem(410, "hook_closed", "The step is not open any more."),
+    _problem(
+        412,
+        "precondition_failed",
+        "This has changed since it was read; read it again and repeat the change.",
+    ),
+    _problem(411, "length_required", "Send a Content-Length header."),
+    _problem(413, "too_large", "The body is larger than 2621440 bytes."),
+    _problem(415, "unsupported_media_type", "The charset 'utf-7' is not supported. Send UTF-8."),
+    _problem(
+        422,
+        "idempotency_key_reused",
+        "This Idempotency-Key has come before, with another request.",
+    ),
+    _problem(428, "precondition_required", "Send If-Match with the ETag that a GET answered."),
+    _problem(429, "throttled", "Request was throttled. Expected available in 12 seconds."),
+    _problem(503, "unready", "SECRETS_KEY is not set."),
+]
