@@ -8,7 +8,8 @@ One workflow has a callee. Each process starts it on its own findings, in short 
 alternating order: *shipped*, and *bare*, the same code on a copy of the database without composite
 keys and write-once triggers, and without row locks. The result is the median, over pairs of
 slices, of the ratio of starts per second, and of starts per second of CPU time (processes and
-backends). Without ``--sync``, PostgreSQL does not wait for the disk at commit, which would hide the difference.
+backends). Without ``--sync``, PostgreSQL does not wait for the disk at commit, which would hide the
+difference.
 
 On SQLite, which has no row locks, *bare* has no foreign keys.
 

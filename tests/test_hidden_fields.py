@@ -61,7 +61,7 @@ AUDIT = "workflows.view_auditentry"
 
 
 @pytest.fixture
-def world(settings: Any) -> Execution:
+def records(settings: Any) -> Execution:
     """Create records with a text in a field, and change them, so that the audit log has it."""
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     settings.HTTP_REQUEST_HOSTS = ["listener.example"]
@@ -190,25 +190,27 @@ def readable(*permissions: str) -> set[str]:
 
 
 @pytest.mark.parametrize("permission", VIEWS)
-def test_permission_shows_no_field_of_other_resource(world: Execution, permission: str) -> None:
+def test_permission_shows_no_field_of_other_resource(records: Execution, permission: str) -> None:
     assert not leaks(user_with(permission, is_staff=True), readable(permission))
 
 
 @pytest.mark.parametrize("permission", [one for one in VIEWS if one != AUDIT])
-def test_audit_log_shows_only_fields_of_readable_records(world: Execution, permission: str) -> None:
+def test_audit_log_shows_only_fields_of_readable_records(
+    records: Execution, permission: str
+) -> None:
     user = user_with(AUDIT, permission, is_staff=True)
     assert not leaks(user, readable(AUDIT, permission))
 
 
-def test_viewer_with_all_permissions_reads_each_field(world: Execution) -> None:
+def test_viewer_with_all_permissions_reads_each_field(records: Execution) -> None:
     content = "".join(texts(user_with(*VIEWS, is_staff=True)).values())
     assert all(text in content for text in READ_WITH)
 
 
-def test_execution_shows_entity_without_fields(world: Execution) -> None:
+def test_execution_shows_entity_without_fields(records: Execution) -> None:
     client = Client()
     client.force_login(user_with("executions.view_execution"))
-    entity = client.get(f"executions/{world.cuid}/").json()["entity"]
+    entity = client.get(f"executions/{records.cuid}/").json()["entity"]
     finding = Finding.objects.get()
     assert entity == {
         "cuid": finding.cuid,
@@ -218,8 +220,8 @@ def test_execution_shows_entity_without_fields(world: Execution) -> None:
     }
 
 
-def test_steps_need_permission_to_view_steps(world: Execution) -> None:
-    path = f"executions/{world.cuid}/steps/"
+def test_steps_need_permission_to_view_steps(records: Execution) -> None:
+    path = f"executions/{records.cuid}/steps/"
     for permissions, status in (
         (["executions.view_execution"], 403),
         (["executions.view_step"], 403),
@@ -232,7 +234,7 @@ def test_steps_need_permission_to_view_steps(world: Execution) -> None:
 
 @pytest.mark.parametrize("has_permission", [True, False])
 def test_blocking_executions_are_named_only_with_permission(
-    world: Execution, has_permission: bool
+    records: Execution, has_permission: bool
 ) -> None:
     permissions = [
         "workflows.view_workflow",
@@ -246,12 +248,12 @@ def test_blocking_executions_are_named_only_with_permission(
     ]
     assert blockers["total"] == 1
     assert [row["cuid"] for row in blockers["executions"]] == (
-        [world.cuid] if has_permission else []
+        [records.cuid] if has_permission else []
     )
     browser = Browser()
     browser.force_login(user_with(*permissions, is_staff=True))
     page = body(browser.get(reverse("admin:workflows_workflow_change", args=[workflow.pk])))
-    assert (world.cuid in page) is has_permission
+    assert (records.cuid in page) is has_permission
     assert ("1 execution that you may not view" in page) is not has_permission
 
 
@@ -260,7 +262,7 @@ def test_blocking_executions_are_named_only_with_permission(
     ["entity__fields__reason=x", "version__source__nodes=x", "steps__input=x", "steps__drafts=x"],
 )
 def test_executions_cannot_be_filtered_by_fields_of_other_resources(
-    world: Execution, query: str
+    records: Execution, query: str
 ) -> None:
     user = user_with("executions.view_execution", is_staff=True)
     browser, client = Browser(), Client()

@@ -22,9 +22,9 @@ def acting_middleware(
     def middleware(request: HttpRequest) -> HttpResponse:
         given = request.headers.get(HEADER, "")
         request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
-        face = Interface.API if request.path.startswith("/api/") else Interface.ADMIN
+        interface = Interface.API if request.path.startswith("/api/") else Interface.ADMIN
         # The API authenticates in the view, which sets the user of this request.
-        with act_as(Actor(face, request_id, lambda: getattr(request, "user", None))):
+        with act_as(Actor(interface, request_id, lambda: getattr(request, "user", None))):
             response = get_response(request)
         response.headers[HEADER] = request_id
         return response

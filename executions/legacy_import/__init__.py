@@ -57,7 +57,7 @@ def import_legacy(
         on_progress: is called with a description of each stage.
 
     Raises:
-        Malformed: the file is not in the layout.
+        InvalidLegacyFile: the file does not have the format.
         workflows.guards.InvalidTrigger, TriggerTaken: a trigger of the file is not possible here.
         workflows.db.locks.Contention: others kept changing the same rows.
     """

@@ -55,7 +55,7 @@ def read_file(data: Any, contexts: Mapping[str, str]) -> LegacyData:
             ``contexts`` in the file.
 
     Raises:
-        Malformed: the file is not in the layout, or its rows do not fit together.
+        InvalidLegacyFile: the file does not have the format, or its rows contradict each other.
     """
     problems = [*SCHEMA.problems(data), *([] if data is None else find_unstorable(data))]
     if problems:
@@ -70,20 +70,20 @@ class _FileReader:
         self.problems: list[tuple[str, str]] = []
 
     def read_file(self, contexts: Mapping[str, str]) -> LegacyData:
-        self._types("finding_types", FINDING)
-        self._types("record_types", MODEL)
-        self._entities("inventory_models", MODEL, "record_type")
-        self._entities("findings", FINDING, "finding_type")
-        self._workflows()
-        self._versions()
-        self._executions()
+        self._read_types("finding_types", FINDING)
+        self._read_types("record_types", MODEL)
+        self._read_entities("inventory_models", MODEL, "record_type")
+        self._read_entities("findings", FINDING, "finding_type")
+        self._read_workflows()
+        self._read_versions()
+        self._read_executions()
         self._check_trees()
         self._read_chosen_types(contexts)
         if self.problems:
             raise InvalidLegacyFile(self.problems)
         return self.legacy
 
-    def _rows(self, name: str, key: str = "id") -> Iterator[tuple[str, dict[str, Any]]]:
+    def _read_rows(self, name: str, key: str = "id") -> Iterator[tuple[str, dict[str, Any]]]:
         seen: set[str] = set()
         for index, row in enumerate(self.data.get(name, ())):
             at = below("", name, index)
@@ -98,7 +98,7 @@ class _FileReader:
     def _add_problem(self, at: str, sentence: str) -> None:
         self.problems.append((at, sentence))
 
-    def _moment(self, at: str, row: dict[str, Any], key: str) -> datetime | None:
+    def _read_moment(self, at: str, row: dict[str, Any], key: str) -> datetime | None:
         text = row.get(key)
         if text is None:
             return None
@@ -112,9 +112,9 @@ class _FileReader:
         self._add_problem(below(at, key), f"{quoted(text)} is not a date and time.")
         return None
 
-    def _types(self, name: str, entity_name: str) -> None:
+    def _read_types(self, name: str, entity_name: str) -> None:
         names: set[str] = set()
-        for at, row in self._rows(name):
+        for at, row in self._read_rows(name):
             if row["name"] in names:
                 self._add_problem(
                     below(at, "name"), f"Another type has the name {quoted(row['name'])}."
@@ -126,7 +126,7 @@ class _FileReader:
                 "description": row.get("description", ""),
             }
 
-    def _type(self, at: str, entity_name: str, old_id: Any) -> LegacyType:
+    def _get_type(self, at: str, entity_name: str, old_id: Any) -> LegacyType:
         row_type = LegacyType(entity_name, str(old_id))
         if row_type not in self.legacy.types:
             noun = "finding type" if row_type.is_of_findings else "record type"
@@ -134,20 +134,20 @@ class _FileReader:
             self.legacy.types[row_type] = {"name": row_type.id, "description": ""}
         return row_type
 
-    def _changes(self, at: str, row: dict[str, Any], entity_name: str) -> list[TypeChange]:
+    def _read_changes(self, at: str, row: dict[str, Any], entity_name: str) -> list[TypeChange]:
         found = []
         for index, change in enumerate(row.get("type_changes", ())):
-            place = below(at, "type_changes", index)
-            when = self._moment(place, change, "at")
-            before = self._type(below(place, "from"), entity_name, change["from"])
+            pointer = below(at, "type_changes", index)
+            moment = self._read_moment(pointer, change, "at")
+            before = self._get_type(below(pointer, "from"), entity_name, change["from"])
             if "to" in change:
-                self._type(below(place, "to"), entity_name, change["to"])
-            if when is not None:
-                found.append(TypeChange(when, before))
+                self._get_type(below(pointer, "to"), entity_name, change["to"])
+            if moment is not None:
+                found.append(TypeChange(moment, before))
         return sorted(found)
 
-    def _entities(self, name: str, entity_name: str, key: str) -> None:
-        for at, row in self._rows(name):
+    def _read_entities(self, name: str, entity_name: str, key: str) -> None:
+        for at, row in self._read_rows(name):
             entity_id = (entity_name, str(row["id"]))
             model = row.get("inventory_model")
             model_id = None if model is None else (MODEL, str(model))
@@ -158,14 +158,14 @@ class _FileReader:
                 entity_id,
                 at,
                 row["title"],
-                self._type(below(at, key), entity_name, row[key]),
+                self._get_type(below(at, key), entity_name, row[key]),
                 row.get("fields", {}),
                 model_id,
-                self._changes(at, row, entity_name),
+                self._read_changes(at, row, entity_name),
             )
 
-    def _workflows(self) -> None:
-        for at, row in self._rows("workflows"):
+    def _read_workflows(self) -> None:
+        for at, row in self._read_rows("workflows"):
             entity_name = row.get("entity_name", FINDING)
             key, other = "entity_name_type", "primary_record_type"
             if entity_name == MODEL:
@@ -180,14 +180,14 @@ class _FileReader:
                 at,
                 row["title"],
                 row.get("description", ""),
-                self._type(below(at, key), entity_name, row[key]),
+                self._get_type(below(at, key), entity_name, row[key]),
                 row.get("trigger", Workflow.Trigger.MANUAL.value),
                 row.get("trigger_data", {}),
                 row.get("state", Workflow.State.ACTIVE.value),
-                self._changes(at, row, entity_name),
+                self._read_changes(at, row, entity_name),
             )
 
-    def _versions(self) -> None:
+    def _read_versions(self) -> None:
         for index, row in enumerate(self.data["versions"]):
             at = below("", "versions", index)
             workflow = self.legacy.workflows.get(str(row["workflow"]))
@@ -202,7 +202,7 @@ class _FileReader:
                     row["number"],
                     at,
                     row["source"],
-                    self._moment(at, row, "created_at"),
+                    self._read_moment(at, row, "created_at"),
                     row.get("notes", ""),
                 )
         for workflow in self.legacy.workflows.values():
@@ -213,8 +213,8 @@ class _FileReader:
         pointer = below(at, "workflow")
         self._add_problem(pointer, f"No workflow has the id {quoted(str(row['workflow']))}.")
 
-    def _executions(self) -> None:
-        for at, row in self._rows("executions"):
+    def _read_executions(self) -> None:
+        for at, row in self._read_rows("executions"):
             workflow = self.legacy.workflows.get(str(row["workflow"]))
             if workflow is None:
                 self._add_missing_workflow(at, row)
@@ -222,7 +222,7 @@ class _FileReader:
                 sentence = f"Workflow {workflow.id} has no version {row['version']}."
                 self._add_problem(below(at, "version"), sentence)
             entity = self._entity_of(at, row)
-            started = self._moment(at, row, "started_at")
+            started = self._read_moment(at, row, "started_at")
             if entity is None or started is None:
                 continue
             execution = LegacyExecution(
@@ -235,35 +235,35 @@ class _FileReader:
                 None if row.get("parent") is None else str(row["parent"]),
                 started,
                 row.get("started_by"),
-                self._moment(at, row, "scheduled_for"),
-                self._moment(at, row, "ended_at"),
+                self._read_moment(at, row, "scheduled_for"),
+                self._read_moment(at, row, "ended_at"),
                 row.get("message", ""),
                 [
                     CurrentNode(
-                        place["node"],
-                        where,
-                        self._moment(where, place, "since") or started,
-                        None if place.get("child") is None else str(place["child"]),
-                        place.get("draft"),
+                        current["node"],
+                        pointer,
+                        self._read_moment(pointer, current, "since") or started,
+                        None if current.get("child") is None else str(current["child"]),
+                        current.get("draft"),
                     )
-                    for where, place in self._items(at, row, "current_nodes")
+                    for pointer, current in self._items(at, row, "current_nodes")
                 ],
-                self._visits(at, row, started),
+                self._read_visits(at, row, started),
             )
             self.legacy.executions[execution.id] = execution
 
     def _items(self, at: str, row: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
         return [(below(at, key, index), part) for index, part in enumerate(row.get(key, ()))]
 
-    def _visits(self, at: str, row: dict[str, Any], started: datetime) -> list[Visit]:
+    def _read_visits(self, at: str, row: dict[str, Any], started: datetime) -> list[Visit]:
         found = []
-        for where, visit in self._items(at, row, "history"):
-            entered = self._moment(where, visit, "entered") or started
+        for pointer, visit in self._items(at, row, "history"):
+            entered = self._read_moment(pointer, visit, "entered") or started
             found.append(
                 Visit(
                     visit["node"],
                     entered,
-                    self._moment(where, visit, "left") or entered,
+                    self._read_moment(pointer, visit, "left") or entered,
                     visit.get("data"),
                     visit.get("by"),
                     None if visit.get("child") is None else str(visit["child"]),
@@ -290,7 +290,7 @@ class _FileReader:
             if row.parent is not None and row.parent not in executions:
                 pointer = below(row.at, "parent")
                 self._add_problem(pointer, f"No execution has the id {quoted(row.parent)}.")
-            children = [(place.at, place.child) for place in row.current_nodes]
+            children = [(current.at, current.child) for current in row.current_nodes]
             children += [(row.at, visit.child) for visit in row.history]
             for at, child in children:
                 if child is None:
@@ -307,11 +307,11 @@ class _FileReader:
             return
         for row in executions.values():
             seen = {row.id}
-            above = row.parent
-            while above is not None and above not in seen:
-                seen.add(above)
-                above = executions[above].parent
-            if above is not None:
+            ancestor = row.parent
+            while ancestor is not None and ancestor not in seen:
+                seen.add(ancestor)
+                ancestor = executions[ancestor].parent
+            if ancestor is not None:
                 self._add_problem(
                     below(row.at, "parent"), f"Execution {row.id} is its own ancestor."
                 )

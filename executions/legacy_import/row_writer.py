@@ -60,13 +60,13 @@ class RowWriter:
         Raises:
             workflows.guards.InvalidTrigger, TriggerTaken: a trigger is invalid or already taken.
         """
-        self._types()
-        self._workflows()
-        self._versions()
-        self._entities()
-        self._executions()
-        self._pins()
-        self._history()
+        self._write_types()
+        self._write_workflows()
+        self._write_versions()
+        self._write_entities()
+        self._write_executions()
+        self._write_pins()
+        self._write_history()
         record(self.attempts, using=DB)
 
     def context(self, legacy_type: LegacyType) -> Context:
@@ -89,7 +89,7 @@ class RowWriter:
             )
         self.report.count(self.report.imported, model, number)
 
-    def _types(self) -> None:
+    def _write_types(self) -> None:
         for legacy_type, values in self.legacy.types.items():
             model: Any = FindingType if legacy_type.is_of_findings else RecordType
             model_name = "finding type" if legacy_type.is_of_findings else "record type"
@@ -101,7 +101,7 @@ class RowWriter:
                 self.report.count(self.report.imported, model_name, 1)
             self.types[legacy_type] = row
 
-    def _workflows(self) -> None:
+    def _write_workflows(self) -> None:
         rows = []
         for inference in self.inferences:
             for pk in inference.component.workflows:
@@ -132,7 +132,7 @@ class RowWriter:
             retyped = RetypedRow(model, pk, row.cuid, row.title, *names, chosen=chosen)
             self.report.retyped.append(retyped)
 
-    def _versions(self) -> None:
+    def _write_versions(self) -> None:
         references = []
         for inference in self.inferences:
             for key, legacy_type in inference.version_types.items():
@@ -169,7 +169,7 @@ class RowWriter:
         Reference._base_manager.bulk_create(references, batch_size=CHUNK)
         self.report.count(self.report.imported, "version", len(self.versions))
 
-    def _entities(self) -> None:
+    def _write_entities(self) -> None:
         models: list[Entity] = []
         findings: list[Entity] = []
         for inference in self.inferences:
@@ -199,7 +199,7 @@ class RowWriter:
         self._add_created("inventory model", models)
         self._add_created("finding", findings)
 
-    def _executions(self) -> None:
+    def _write_executions(self) -> None:
         waiting = [
             (self.legacy.executions[pk], inference)
             for inference in self.inferences
@@ -211,13 +211,15 @@ class RowWriter:
                 for legacy, inference in waiting
                 if legacy.parent is None or legacy.parent in self.executions
             ]
-            rows = {legacy.id: self._execution(legacy, inference) for legacy, inference in level}
+            rows = {
+                legacy.id: self._make_execution(legacy, inference) for legacy, inference in level
+            }
             Execution._base_manager.bulk_create(rows.values(), batch_size=CHUNK)
             self.executions.update(rows)
             waiting = [row for row in waiting if row[0].id not in rows]
         self.report.count(self.report.imported, "execution", len(self.executions))
 
-    def _execution(self, legacy: LegacyExecution, inference: Inference) -> Execution:
+    def _make_execution(self, legacy: LegacyExecution, inference: Inference) -> Execution:
         entity = self.legacy.entities[legacy.entity]
         legacy_type = type_at(entity.type, entity.changes, legacy.started_at)
         if legacy.is_live:
@@ -255,7 +257,7 @@ class RowWriter:
             users.update(rows.values_list("username", "pk"))
         return users
 
-    def _pins(self) -> None:
+    def _write_pins(self) -> None:
         pins = []
         for inference in self.inferences:
             for root_id, pinned in inference.pins.items():
@@ -281,7 +283,7 @@ class RowWriter:
                 )
         Pin._base_manager.bulk_create(pins, batch_size=CHUNK)
 
-    def _history(self) -> None:
+    def _write_history(self) -> None:
         steps = []
         for pk, row in self.executions.items():
             legacy = self.legacy.executions[pk]

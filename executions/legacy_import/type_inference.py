@@ -85,13 +85,13 @@ class _TypeInference:
         self.roots = [row for row in self.live if row.parent is None]
 
     def infer_types(self) -> Inference:
-        self._graphs()
+        self._parse_graphs()
         if not self.found.undecided:
             self._check_current_nodes()
         if not self.found.undecided:
-            self._closures()
+            self._infer_pins()
         if not self.found.undecided:
-            self._types()
+            self._infer_all_types()
         if not self.found.undecided:
             self._infer_other_versions()
         return self.found
@@ -105,7 +105,7 @@ class _TypeInference:
 
     # Graphs
 
-    def _graphs(self) -> None:
+    def _parse_graphs(self) -> None:
         for version in self._versions():
             key = (version.workflow, version.number)
             source = self.found.sources[key] = translate_source(version, self.legacy)
@@ -124,7 +124,7 @@ class _TypeInference:
                 for problem in refusal.problems:
                     self._add_graph_problem(version, problem.pointer, problem.detail)
         latest = {pk: self.legacy.workflows[pk].latest for pk in self.component.workflows}
-        self._refuse_cycle(
+        self._check_cycle(
             {pk: set(self.calls[pk, version.number]) for pk, version in latest.items()}
         )
 
@@ -132,7 +132,7 @@ class _TypeInference:
         at = f"{version.at}/source{pointer}"
         self._add_undecided("workflow", version.workflow, at, detail, FIX_GRAPH)
 
-    def _refuse_cycle(self, calls: dict[str, set[str]]) -> None:
+    def _check_cycle(self, calls: dict[str, set[str]]) -> None:
         for pk in sorted(find_cyclic(calls)):
             row = self.legacy.workflows[pk]
             detail = f"“{row.title}” calls itself, directly or through other workflows."
@@ -178,7 +178,7 @@ class _TypeInference:
 
     # Versions and pins of live roots
 
-    def _closures(self) -> None:
+    def _infer_pins(self) -> None:
         for workflow in (self.legacy.workflows[pk] for pk in self.component.workflows):
             if workflow.state != RETIRED:
                 self.found.in_force.add((workflow.id, workflow.latest.number))
@@ -187,9 +187,9 @@ class _TypeInference:
             below_root.setdefault(self.legacy.root(row).id, []).append(row)
         for root in self.roots:
             children = [row for row in below_root[root.id] if row.parent is not None]
-            self._closure(root, children)
+            self._infer_pins_of(root, children)
 
-    def _closure(self, root: LegacyExecution, children: list[LegacyExecution]) -> None:
+    def _infer_pins_of(self, root: LegacyExecution, children: list[LegacyExecution]) -> None:
         running: dict[str, int] = {}
         for child in children:
             if running.setdefault(child.workflow, child.version) != child.version:
@@ -230,7 +230,7 @@ class _TypeInference:
 
     # Types
 
-    def _types(self) -> None:
+    def _infer_all_types(self) -> None:
         pairs = [(pk, callee) for pk, n in self.found.in_force for callee in self.calls[pk, n]]
         for group in connected_groups(self.component.workflows, pairs):
             self._infer_type(group)

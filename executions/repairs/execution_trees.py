@@ -87,10 +87,10 @@ class ExecutionTreeRepair:
         options = same or options
         if len(options) == 1:
             return options[0]
-        named = ", ".join(f"{row} ({row.cuid})" for row in options)
+        choices = ", ".join(f"{row} ({row.cuid})" for row in options)
         self.report.add_unresolved(
             root,
-            f"It may have started on one of {named}."
+            f"It may have started on one of {choices}."
             if options
             else "No stored version has the nodes of its steps.",
             f"Name it: manage.py repair_executions {root.cuid} --onto VERSION. Or cancel it.",
@@ -136,16 +136,16 @@ class ExecutionTreeRepair:
         found: dict[int, Version] = {}
         for callee in self._callees(version, key, rows, found):
             pin, chosen = rows.get(callee.pk), found[callee.pk]
-            right = {"version_id": chosen.pk, "context_key": key, "live": True}
-            if pin is not None and all(getattr(pin, k) == v for k, v in right.items()):
+            expected = {"version_id": chosen.pk, "context_key": key, "live": True}
+            if pin is not None and all(getattr(pin, k) == v for k, v in expected.items()):
                 self._put_in_force(chosen)
                 continue
             self._put_in_force(chosen)
             if pin is None:
-                Pin._base_manager.bulk_create([Pin(root=self.root, callee=callee, **right)])
+                Pin._base_manager.bulk_create([Pin(root=self.root, callee=callee, **expected)])
             else:
                 with unsealed(pin, why=WHY):
-                    Pin._base_manager.filter(pk=pin.pk).update(**right)
+                    Pin._base_manager.filter(pk=pin.pk).update(**expected)
             self.report.add_repair(
                 self.root,
                 f"{chosen} is pinned again.",
@@ -241,14 +241,14 @@ class ExecutionTreeRepair:
     # Rows
 
     def _restore_version(self, execution: Execution, version: Version, key: str) -> None:
-        right: dict[str, Any] = {
+        expected: dict[str, Any] = {
             "workflow_id": version.workflow_id,
             "version_id": version.pk,
             "context_key": key,
         }
-        wrong = {k: v for k, v in right.items() if getattr(execution, k) != v}
+        changes = {k: v for k, v in expected.items() if getattr(execution, k) != v}
         self._put_in_force(version)
-        if not wrong:
+        if not changes:
             return
         if not self._fits_steps(execution, version) and self.onto is None:
             self.report.add_unresolved(
@@ -257,21 +257,21 @@ class ExecutionTreeRepair:
                 "Cancel it. Then the calling step can be retried.",
             )
             return
-        self._write(execution, f"It runs {version} again.", wrong)
+        self._write(execution, f"It runs {version} again.", changes)
 
     def _restore_relations(self, child: Execution) -> None:
         assert self.root is not None
         step = Step.objects.filter(child=child).select_related("execution").first()
-        right: dict[str, Any] = {"entity_id": self.root.entity_id}
+        expected: dict[str, Any] = {"entity_id": self.root.entity_id}
         if step is not None and self.root.pk in (step.execution_id, step.execution.root_id):
-            right["parent_id"] = step.execution_id
+            expected["parent_id"] = step.execution_id
             callee = self._callee(step)
             if callee is not None and child.version_id not in _versions_of(child.workflow_id):
-                right["workflow_id"] = callee
-        wrong = {k: v for k, v in right.items() if getattr(child, k) != v}
-        if wrong:
-            names = ", ".join(sorted(name.removesuffix("_id") for name in wrong))
-            self._write(child, f"It has its original values again: {names}.", wrong)
+                expected["workflow_id"] = callee
+        changes = {k: v for k, v in expected.items() if getattr(child, k) != v}
+        if changes:
+            names = ", ".join(sorted(name.removesuffix("_id") for name in changes))
+            self._write(child, f"It has its original values again: {names}.", changes)
 
     def _callee(self, step: Step) -> int | None:
         calls = dict(find_calls(step.execution.version.source))

@@ -100,10 +100,10 @@ class Command(ExampleCommand):
         self.stdout.write(f"{count(done.trees, 'tree')} {verb}{tail}.")
         if options["versions"]:
             self.stdout.write(f"{count(done.versions, 'version')} {verb}.")
-        for reason, kept in done.kept.items():
-            more = kept.number - len(kept.cuids)
-            cuids = ", ".join(kept.cuids) + (f" … and {more} more" if more else "")
-            self.stdout.write(f"Kept because {reason}: {kept.number} ({cuids}).")
+        for reason, retained in done.kept.items():
+            more = retained.number - len(retained.cuids)
+            cuids = ", ".join(retained.cuids) + (f" … and {more} more" if more else "")
+            self.stdout.write(f"Kept because {reason}: {retained.number} ({cuids}).")
 
 
 def _parse_length(text: str) -> Duration:

@@ -28,7 +28,7 @@ class Command(ExampleCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only list what is due")
+        parser.add_argument("--dry-run", action="store_true", help="only list due work")
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:

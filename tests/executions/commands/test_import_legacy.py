@@ -90,8 +90,8 @@ def test_later_type_is_applied_when_stranded_executions_have_completed(
     assert (later["type"], later["outcome"]) == ("Policy Exception", "on_hold")
     for pk in ending:
         assert PendingChange.objects.get(cuid=later["cuid"]).state == "waiting"
-        shown = complete(pk)
-        assert shown["status"] == "completed"
+        data = complete(pk)
+        assert data["status"] == "completed"
     assert PendingChange.objects.get(cuid=later["cuid"]).state == "applied"
     for pk in group:
         assert str(workflow(pk).entity_name_type) == "Policy Exception"
@@ -120,7 +120,7 @@ def test_execution_keeps_version_and_pins(importing: Importing) -> None:
     assert execution(102).children.get().version == pinned
 
 
-def test_times_are_kept(importing: Importing) -> None:
+def test_import_preserves_times(importing: Importing) -> None:
     import_sample(importing)
     nap = execution(109).steps.open().get()
     assert nap.due_at is not None and nap.due_at.isoformat() == "2026-05-31T08:00:00+00:00"
@@ -130,7 +130,7 @@ def test_times_are_kept(importing: Importing) -> None:
     assert start.type == "start" and start.due_at == execution(108).scheduled_for
 
 
-def test_users_are_kept_when_they_exist(importing: Importing) -> None:
+def test_import_preserves_existing_users(importing: Importing) -> None:
     ada = UserFactory(username="ada")
     import_sample(importing)
     assert execution(101).started_by == ada
@@ -173,7 +173,7 @@ def test_existing_types_are_matched_by_name(importing: Importing) -> None:
     assert FindingType.objects.filter(name="Model Limitation").count() == 1
 
 
-def test_cuids_are_kept_as_ids(importing: Importing) -> None:
+def test_import_preserves_cuids(importing: Importing) -> None:
     data = sample()
     cuid = "cmnnax6gd002m73i5xjmwdn9q"
     row(data, "workflows", 9)["id"] = cuid
@@ -294,7 +294,7 @@ def test_two_later_types_of_one_group_are_refused(importing: Importing) -> None:
     assert complete(104)["status"] == "completed"
 
 
-def test_later_type_is_held_for_callee_alone_when_latest_caller_does_not_call_it(
+def test_later_type_is_pending_for_callee_alone_without_latest_call(
     importing: Importing,
 ) -> None:
     """The latest version of the caller has no call; the live execution runs the previous one."""

@@ -125,7 +125,7 @@ def test_purge_reports_version_whose_workflow_was_deleted_meanwhile(
     assert done["kept"][MEANWHILE] == {"number": 1, "cuids": [superseded[0].cuid]}
 
 
-def test_second_deletion_of_version_raises_gone(
+def test_second_deletion_of_version_is_refused(
     scenario: Scenario, superseded: list[Version]
 ) -> None:
     version, again = superseded[0], Version.objects.get(pk=superseded[0].pk)
