@@ -18,7 +18,8 @@ from django.db.models import Case, Value, When
 from django.utils import timezone
 
 from executions import services as running
-from executions.api.views import ExecutionViewSet, FindingViewSet, InventoryModelViewSet
+from executions.api.entities import FindingViewSet, InventoryModelViewSet
+from executions.api.executions import ExecutionViewSet
 from tests.conftest import Scenario
 from tests.factories import (
     FindingFactory,
@@ -27,8 +28,9 @@ from tests.factories import (
     WorkflowFactory,
 )
 from tests.workflows.api.clients import Client, assert_problem, client_of
-from workflows.api.entity_contexts import PendingChangeViewSet
-from workflows.api.views import FindingTypeViewSet, WorkflowViewSet
+from workflows.api.entity_types import FindingTypeViewSet
+from workflows.api.pending_changes import PendingChangeViewSet
+from workflows.api.workflows import WorkflowViewSet
 from workflows.models import FindingType
 from workflows_project.api import cursors
 
@@ -67,15 +69,15 @@ def typed(name: str) -> Any:
 
 def pages(rows: Any, size: int, *, backwards: bool) -> list[int]:
     """The ids of all rows, page after page, each cursor as it is sent."""
-    keys = cursors.keys_of(rows)
+    keys = cursors.ordering_keys(rows)
     cursor, found = None, []
     if backwards:
         # From behind the last row.
-        last = cursors.numbered(rows, keys, 0, 100)[-1]
+        last = cursors.read_numbered(rows, keys, 0, 100)[-1]
         cursor = cursors.Cursor([getattr(last, key.name) for key in keys], is_before=True)
         found = [last.pk]
     while True:
-        page = cursors.page(rows, keys, size, cursor)
+        page = cursors.read_page(rows, keys, size, cursor)
         ids = [row.pk for row in page.rows]
         found = ids + found if backwards else found + ids
         following = page.before if backwards else page.after
@@ -88,7 +90,7 @@ def pages(rows: Any, size: int, *, backwards: bool) -> list[int]:
 @pytest.mark.parametrize("name", TYPES)
 def test_pages_are_the_whole_list_when_it_is_ordered_by_a_type(name: str, order: str) -> None:
     rows = typed(name).order_by(order)
-    whole = [row.pk for row in cursors.numbered(rows, cursors.keys_of(rows), 0, 100)]
+    whole = [row.pk for row in cursors.read_numbered(rows, cursors.ordering_keys(rows), 0, 100)]
     known = {row.pk: row.key for row in rows}
     values = [known[pk] for pk in whole]
     there = [value for value in values if value is not None]
@@ -102,7 +104,7 @@ def test_pages_are_the_whole_list_when_it_is_ordered_by_a_type(name: str, order:
         by_number = [
             row.pk
             for start in range(0, len(whole), size)
-            for row in cursors.numbered(rows, cursors.keys_of(rows), start, start + size)
+            for row in cursors.read_numbered(rows, cursors.ordering_keys(rows), start, start + size)
         ]
         assert by_number == whole
 
@@ -125,7 +127,7 @@ FORGED: dict[str, list[Any]] = {
     ("name", "value"), [(name, one) for name in FORGED for one in FORGED[name]]
 )
 def test_forged_cursor_is_refused_when_its_value_is_of_no_row(name: str, value: Any) -> None:
-    keys = cursors.keys_of(typed(name).order_by("key"))
+    keys = cursors.ordering_keys(typed(name).order_by("key"))
     told = json.dumps([[str(key) for key in keys], False, [value, 1]])
     text = base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
     with pytest.raises(cursors.InvalidCursor):

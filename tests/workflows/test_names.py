@@ -18,7 +18,7 @@ from tests.factories import FindingTypeFactory, RecordTypeFactory, UserFactory
 from tests.workflows.api.clients import client_of
 from workflows import guards
 from workflows.models import FindingType, RecordType, SavedFilter
-from workflows.values.names import fold_name, hash_name
+from workflows.values.name_folding import fold_name, hash_name
 
 NAME = "Übermäßige Frist"
 ALIKE = [
@@ -68,7 +68,7 @@ def test_name_alike_is_refused_by_every_statement(factory):
         with pytest.raises(IntegrityError), transaction.atomic():
             model.objects.bulk_create([model(name=name)])
     for unseen in ("\u200b", " \u3164 "):
-        with pytest.raises(guards.NameUnseen):
+        with pytest.raises(guards.InvisibleName):
             model.objects.create(name=unseen)
 
 

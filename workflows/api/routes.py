@@ -1,19 +1,16 @@
-"""Where types, workflows and versions are."""
+"""Routes of types, workflows, versions, pending changes, node types and the audit log."""
 
 from __future__ import annotations
 
 from django.urls import path
 from rest_framework.routers import BaseRouter
 
-from workflows.api.audit import AuditViewSet
-from workflows.api.entity_contexts import PendingChangeViewSet
-from workflows.api.node_types import NodeTypeViewSet
-from workflows.api.views import (
-    FindingTypeViewSet,
-    RecordTypeViewSet,
-    VersionViewSet,
-    WorkflowViewSet,
-)
+from workflows.api.audit_entries import AuditViewSet
+from workflows.api.entity_types import FindingTypeViewSet, RecordTypeViewSet
+from workflows.api.node_type_views import NodeTypeViewSet
+from workflows.api.pending_changes import PendingChangeViewSet
+from workflows.api.versions import VersionViewSet
+from workflows.api.workflows import WorkflowViewSet
 
 urlpatterns = [
     path(
@@ -36,7 +33,7 @@ urlpatterns = [
 
 
 def register(router: BaseRouter) -> None:
-    """Add what is addressed by cuid alone."""
+    """Register the resources whose URLs have only a cuid."""
     router.register("finding-types", FindingTypeViewSet, "finding-type")
     router.register("record-types", RecordTypeViewSet, "record-type")
     router.register("workflows", WorkflowViewSet, "workflow")

@@ -1,8 +1,8 @@
-"""What every edit can be asked for beside itself: to be done once, or only to be tried.
+"""Options of every edit: idempotency and dry run.
 
-``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header): a POST that is sent again with the
-same key is done once, and answered as it was. ``dry_run``: the edit is made, and undone before it
-is committed; the answer says what it would have been.
+``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header): a POST that is repeated with the
+same key is done once; the repetition receives the stored response. ``dry_run``: the edit is made
+and rolled back; the response shows the result that it would have had.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import connections, transaction
+from django.db import connection, transaction
 from django.http import HttpResponse, HttpResponseBase
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter
@@ -24,62 +24,63 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from workflows.api.base.strict_fields import InstructionSerializer
+from workflows.api.base.strict_fields import DryRunSerializer
 from workflows.api.base.strict_requests import takes_parameters
 from workflows.db import locks
-from workflows.db.json_values import checksum, quoted, unstorable
+from workflows.db.json_values import checksum, quoted, storage_problem
+from workflows.db.vendor import DATABASE
 from workflows.editing import idempotency
-from workflows.editing.idempotency import Answer, Asked
-from workflows.refusals import refusals_in
+from workflows.editing.idempotency import Answer, IdempotentRequest
+from workflows.refusals import find_refusals
 
-DB = "default"
-REPEATED = "Idempotency-Replayed"
-TRIED = "Dry-Run"
-LONGEST = 255
+REPLAYED_HEADER = "Idempotency-Replayed"
+DRY_RUN_HEADER = "Dry-Run"
+MAX_KEY_LENGTH = 255
 
 DRY_RUN = OpenApiParameter(
-    "dry_run", bool, description="Answer what would be answered, and change nothing."
+    "dry_run", bool, description="Return the response of the edit without changing anything."
 )
-ONCE = OpenApiParameter(
+IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     location=OpenApiParameter.HEADER,
-    description="A key of the client's own: the same request with the same key is done once, and "
-    "answered as it was for 24 hours.",
+    description="A key that the client chooses. A repeated request with the same key is not done "
+    "again for 24 hours; it receives the stored response.",
 )
-MADE_ONCE = [ONCE, DRY_RUN]
+EDIT_PARAMETERS = [IDEMPOTENCY_KEY, DRY_RUN]
 ALLOW_UNKNOWN = OpenApiParameter(
-    "allow_unknown", bool, description="Save a graph that names groups or users that do not exist."
+    "allow_unknown",
+    bool,
+    description="Save a graph even if it names groups or users that do not exist.",
 )
 
 _TEXT = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[!#-~][!-~]*")
-_CONTRADICTION = _("'dry_run' in the query and in the body contradict each other.")
+_CONTRADICTION = _("'%(name)s' differs between the query and the body.")
+_NOT_BOOLEAN = _("'%(name)s' must be true or false, not %(value)s.")
 
 
 class InvalidKey(APIException):
-    """The header holds no key."""
+    """The ``Idempotency-Key`` header is malformed."""
 
     status_code = status.HTTP_400_BAD_REQUEST
     default_code = "invalid_idempotency_key"
-    default_detail = (
-        f"Idempotency-Key is a text of 1 to {LONGEST} printable characters, in quotes or without."
-    )
+    default_detail = _("Idempotency-Key must have 1 to 255 printable characters, quoted or not.")
 
 
 class KeyReused(APIException):
-    """The key has come before, with something else."""
+    """The key was used for another request."""
 
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
     default_code = "idempotency_key_reused"
-    default_detail = "This Idempotency-Key has come before, with another request."
+    default_detail = _("This Idempotency-Key was used for a different request. Send a new key.")
 
 
 class KeyInUse(APIException):
-    """The key is at work."""
+    """A request with the key is in progress."""
 
     status_code = status.HTTP_409_CONFLICT
     default_code = "idempotency_key_in_use"
-    default_detail = "A request with this Idempotency-Key is under way; send it again in a moment."
+    default_detail = _("A request with this Idempotency-Key is in progress. Try again in a moment.")
     wait = 1
 
 
@@ -87,132 +88,130 @@ Act = Callable[[], HttpResponseBase]
 
 
 def edit(handler: Callable[..., Response]) -> Callable[..., HttpResponseBase]:
-    """Let a method of a view be tried, and, where it is a POST, be done once for each key."""
+    """Decorate a method of a view: it supports dry runs and, for POST, idempotency keys."""
 
     @functools.wraps(handler)
     def editing(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         def act() -> HttpResponseBase:
-            # A handler may note there what it has made, and may be begun anew.
+            # A handler may change the arguments, and may be repeated.
             view.kwargs = dict(kwargs)
             return handler(view, request, *args, **kwargs)
 
         if request.method == "DELETE":
-            # Its body can hold nothing else; no handler reads it.
-            InstructionSerializer(data=request.data).is_valid(raise_exception=True)
+            # No handler reads the body of a DELETE; it may have only ``dry_run``.
+            DryRunSerializer(data=request.data).is_valid(raise_exception=True)
         if is_dry_run(request):
-            return tried(act)
-        asked = asked_once(request) if request.method == "POST" else None
+            return make_dry_run(act)
+        asked = read_idempotency_key(request) if request.method == "POST" else None
         if asked is None:
             return handler(view, request, *args, **kwargs)
-        with told_of_keys():
-            answer = answered_once(view, asked, act)
-        headers = {**answer.headers, **({REPEATED: "true"} if answer.is_repeated else {})}
+        with translate_key_errors():
+            answer = answer_once(view, asked, act)
+        headers = {**answer.headers, **({REPLAYED_HEADER: "true"} if answer.is_repeated else {})}
         return HttpResponse(answer.body, status=answer.status, headers=headers)
 
-    editing.can_be_tried = True  # type: ignore[attr-defined]
+    editing.supports_dry_run = True  # type: ignore[attr-defined]
     return takes_parameters(DRY_RUN.name)(editing)
 
 
-def only_tried(handler: Callable[..., Response]) -> Callable[..., HttpResponseBase]:
-    """Let a method of a view be tried; its answer holds a secret, and is kept for no key."""
+def edit_without_replay(handler: Callable[..., Response]) -> Callable[..., HttpResponseBase]:
+    """Decorate a method of a view whose response has a secret: dry runs, but no stored response."""
 
     @functools.wraps(handler)
     def editing(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if is_dry_run(request):
-            return tried(lambda: handler(view, request, *args, **kwargs))
+            return make_dry_run(lambda: handler(view, request, *args, **kwargs))
         return handler(view, request, *args, **kwargs)
 
-    editing.can_be_tried = True  # type: ignore[attr-defined]
+    editing.supports_dry_run = True  # type: ignore[attr-defined]
     return takes_parameters(DRY_RUN.name)(editing)
 
 
-# Tried
+# Dry run
 
 
 def is_dry_run(request: Request) -> bool:
-    """Return whether the query, or a body that takes it, asks for nothing to be changed.
+    """Return True if the query or the body requests a dry run.
 
     Raises:
-        ValidationError: as ``is_asked``.
+        ValidationError: see ``is_requested``.
     """
-    return is_asked(request, "dry_run")
+    return is_requested(request, "dry_run")
 
 
-def is_asked(request: Request, name: str) -> bool:
-    """Return whether the query, or a body that takes it, has this name as true.
+def is_requested(request: Request, name: str) -> bool:
+    """Return True if an option of this name is true in the query or in the body.
 
     Raises:
-        ValidationError: the value is neither true nor false, or query and body contradict.
+        ValidationError: the value is neither true nor false, or the query and the body differ.
     """
     given = request.query_params.get(name) if request.META.get("QUERY_STRING") else None
     if given not in (None, "true", "false"):
-        detail = f"'{name}' is true or false, not {quoted(given)}."
+        detail = _NOT_BOOLEAN % {"name": name, "value": quoted(given)}
         raise serializers.ValidationError({name: [detail]})
     in_body = request.data.get(name) if isinstance(request.data, Mapping) else None
     if given is None:
         return in_body is True
     if isinstance(in_body, bool) and in_body != (given == "true"):
-        raise serializers.ValidationError({name: [_CONTRADICTION]})
+        raise serializers.ValidationError({name: [_CONTRADICTION % {"name": name}]})
     return given == "true"
 
 
 @locks.retrying
-def tried(act: Act) -> HttpResponseBase:
-    """Make an edit and undo it; what is refused is not told to the audit log."""
+def make_dry_run(act: Act) -> HttpResponseBase:
+    """Make an edit and roll it back; refusals are not recorded in the audit log."""
     try:
         with transaction.atomic():
             response = act()
-            connection = connections[DB]
-            if connection.vendor == "postgresql":
-                # What would be refused at the commit is refused here.
-                connection.check_constraints()
+            # A dry run reports what the commit would reject.
+            DATABASE.check_deferred_keys(connection)
             transaction.set_rollback(True)
     except ValidationError as error:
-        for refusal in refusals_in(error):
+        for refusal in find_refusals(error):
             refusal.is_recorded = True
         raise
     if response.status_code != status.HTTP_204_NO_CONTENT:
         response.status_code = status.HTTP_200_OK
     for name in ("ETag", "Location"):
         response.headers.pop(name, None)
-    response.headers[TRIED] = "true"
+    response.headers[DRY_RUN_HEADER] = "true"
     return response
 
 
-# Done once
+# Idempotency
 
 
-def asked_once(request: Request) -> Asked | None:
-    """What a request asks for by the key that it brings; None where it brings none.
+def read_idempotency_key(request: Request) -> IdempotentRequest | None:
+    """Return the identity of a request with an idempotency key, or None without a key.
 
     Raises:
-        InvalidKey: the header is not as it should be.
+        InvalidKey: the header is malformed.
     """
     header = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if header is None:
         return None
     path, meta = request.path, request.META
-    fits = len(path) <= LONGEST and not unstorable(path)
+    fits = len(path) <= MAX_KEY_LENGTH and not storage_problem(path)
     route = path if fits else checksum(repr(path))
     try:
         asked = checksum(request.data, meta.get("QUERY_STRING"), meta.get("HTTP_IF_MATCH"))
     except RecursionError:
         raise ParseError("The values are nested too deeply.") from None
     user: Any = request.user
-    return Asked(user.pk, route, _key_in(header.strip()), asked)
+    return IdempotentRequest(user.pk, route, _parse_key(header.strip()), asked)
 
 
-def _key_in(header: str) -> str:
+def _parse_key(header: str) -> str:
     text = _TEXT.fullmatch(header)
     key = re.sub(r"\\(.)", r"\1", text[1]) if text else header
-    if not 1 <= len(key) <= LONGEST or not (text or _BARE.fullmatch(header)):
+    if not 1 <= len(key) <= MAX_KEY_LENGTH or not (text or _BARE.fullmatch(header)):
         raise InvalidKey
     return key
 
 
 @contextmanager
-def told_of_keys() -> Iterator[None]:
-    """Let what is refused of a key come out as the error that answers it."""
+def translate_key_errors() -> Iterator[None]:
+    """Raise errors of idempotency keys as API errors."""
     try:
         yield
     except idempotency.KeyReused as error:
@@ -221,10 +220,13 @@ def told_of_keys() -> Iterator[None]:
         raise KeyInUse from error
 
 
-def answered_once(view: Any, asked: Asked, act: Act) -> Answer:
-    """Act and keep the answer, a refusal too, or return the one that was kept.
+def answer_once(view: Any, asked: IdempotentRequest, act: Act) -> Answer:
+    """Run ``act`` and store its response, even a refusal; or return the stored response.
 
-    Raises ``repeats.KeyReused``, ``repeats.KeyInUse``, and what is a fault of ``act``.
+    Raises:
+        idempotency.KeyReused: the key was used for another request.
+        idempotency.KeyInUse: a request with the key is in progress.
+        Exception: an unexpected error of ``act``; nothing is stored.
     """
     return idempotency.once(asked, lambda: _answer(view, act))
 
@@ -234,9 +236,9 @@ def _answer(view: Any, act: Act) -> Answer:
         with transaction.atomic():
             response: Any = act()
     except Exception as error:
-        if locks.can_begin_anew(error):
+        if locks.can_retry(error):
             raise
-        # Raises it again where it is no problem but a fault.
+        # Raises unexpected errors again.
         response = view.handle_exception(error)
     headers = {
         name: value for name, value in response.headers.items() if name.lower() != "content-type"

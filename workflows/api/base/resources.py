@@ -1,4 +1,4 @@
-"""What the resources of the API share: addressed by cuid, ordered for pages, guarded by ETags."""
+"""Base classes of API resources: lookup by cuid, ordering, search, ETags."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.utils.http import parse_etags
+from django.utils.translation import gettext_lazy as _
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, status
@@ -18,50 +19,51 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from workflows.api.base import sparse_fields
-from workflows.api.base.edit_options import DRY_RUN, MADE_ONCE, edit
+from workflows.api.base.edit_options import DRY_RUN, EDIT_PARAMETERS, edit
 from workflows.api.base.strict_fields import StrictJSONParser
 from workflows.api.base.strict_requests import refuse_other_media, refuse_parameters
 from workflows.db import locks
 from workflows.db.cuid import LENGTH
-from workflows.db.json_values import checksum, quoted, unstorable
+from workflows.db.json_values import checksum, quoted, storage_problem
 
-DB = "default"
+_CANNOT_ORDER = _("Cannot order by %(name)s. Allowed: %(known)s.")
+_NO_ROW = _("No %(noun)s has the cuid %(cuid)s.")
 
 IF_MATCH = OpenApiParameter(
     "If-Match",
     location=OpenApiParameter.HEADER,
-    description="The ETag of what the change is based on, or *.",
+    description="The ETag that the change is based on, or *.",
     required=True,
 )
-MAY_IF_MATCH = OpenApiParameter(
+OPTIONAL_IF_MATCH = OpenApiParameter(
     "If-Match",
     location=OpenApiParameter.HEADER,
-    description="The ETag of what the change is based on.",
+    description="The ETag that the change is based on.",
 )
 
 
 class PreconditionRequired(APIException):
-    """The change must say what it is based on."""
+    """The request has no ``If-Match`` header."""
 
     status_code = 428
     default_code = "precondition_required"
-    default_detail = "Send If-Match with the ETag that a GET answered."
+    default_detail = _("Send If-Match with the ETag of a GET response.")
 
 
 class PreconditionFailed(APIException):
-    """What the change is based on is not there any more."""
+    """The record has changed since the client read it."""
 
     status_code = 412
     default_code = "precondition_failed"
-    default_detail = "This has changed since it was read; read it again and repeat the change."
+    default_detail = _("The record has changed. Read it again and repeat the change.")
 
 
 def check_precondition(request: Request, etag: str, *, required: bool = False) -> None:
-    """Compare the request's ``If-Match`` with what is there now.
+    """Compare the request's ``If-Match`` header with the current ETag.
 
     Raises:
-        PreconditionRequired: there is no such header, and there has to be one.
-        PreconditionFailed: it names something else.
+        PreconditionRequired: the header is required and missing.
+        PreconditionFailed: the header has another ETag.
     """
     header = request.headers.get("If-Match")
     if header is None:
@@ -74,28 +76,28 @@ def check_precondition(request: Request, etag: str, *, required: bool = False) -
 
 
 class StrictOrdering(OrderingFilter):
-    """Refuses names that it cannot order by."""
+    """An ordering filter that rejects unknown names."""
 
     def remove_invalid_fields(
         self, queryset: QuerySet[Any], fields: Any, view: Any, request: Request
     ) -> list[str]:
-        """Refuse what is invalid rather than remove it."""
+        """Raise ``ValidationError`` for unknown names instead of removing them."""
         valid = super().remove_invalid_fields(queryset, fields, view, request)
         if wrong := [name for name in fields if name not in valid]:
             known = ", ".join(view.ordering_fields)
-            detail = f"Cannot order by {quoted(wrong[0])}, only by: {known}."
+            detail = _CANNOT_ORDER % {"name": quoted(wrong[0]), "known": known}
             raise ValidationError({self.ordering_param: [detail]})
         return list(valid)
 
 
 class Search(SearchFilter):
-    """Finds a row by its cuid before titles are read for it.
+    """A search that finds a row by its cuid without a search through titles.
 
-    A model that is searched in a way of its own has it as ``matching`` of its rows.
+    A queryset with a method ``matching`` has its own search.
     """
 
     def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
-        """Return what is found."""
+        """Return the matching rows."""
         terms = self.get_search_terms(request)
         if hasattr(queryset, "matching"):
             return queryset.matching(terms)
@@ -106,25 +108,26 @@ class Search(SearchFilter):
         return super().filter_queryset(request, queryset, view)
 
 
-def find(rows: QuerySet[Any], cuid: str) -> Any:
-    """Return the row with this cuid. Raises ``NotFound``, which names it."""
-    row = None if unstorable(cuid) else rows.filter(cuid=cuid).first()
+def find_by_cuid(rows: QuerySet[Any], cuid: str) -> Any:
+    """Return the row with this cuid. Raises ``NotFound`` if there is none."""
+    row = None if storage_problem(cuid) else rows.filter(cuid=cuid).first()
     if row is None:
-        raise NotFound(f"No {rows.model._meta.verbose_name} has the cuid {quoted(cuid)}.")
+        noun = rows.model._meta.verbose_name
+        raise NotFound(_NO_ROW % {"noun": noun, "cuid": quoted(cuid)})
     return row
 
 
 class Resource(GenericViewSet[Any]):
-    """Rows of a model, each at its cuid."""
+    """Rows of a model, each at a URL with its cuid."""
 
     needs: str | tuple[str, ...] | None = None
-    """The permissions that the request needs, where it is not the model's own."""
+    """The permissions that the request needs, if not those of the model."""
     throttle_scope: str | None = None
-    """What its requests are counted as, where it is not reading and writing."""
+    """The throttling scope of its requests, if not the default of reading and writing."""
     lists: bool = False
-    """Whether an action answers rows page by page, as ``list`` does."""
+    """Whether an action returns pages of rows, as ``list`` does."""
     pointer_names: ClassVar[Mapping[str, str]] = {}
-    """What the names of the model's fields are in the representation, where they differ."""
+    """API names of model fields, where the names differ."""
 
     lookup_field = "cuid"
     lookup_value_regex = "[^/]+"
@@ -132,15 +135,15 @@ class Resource(GenericViewSet[Any]):
     filter_backends = [DjangoFilterBackend, Search, StrictOrdering]
 
     def get_object(self) -> Any:
-        """Return the row that the URL names; the filters of the list do not apply to it."""
-        row = find(self.get_queryset(), self.kwargs["cuid"])
+        """Return the row of the URL; the filters of the list do not apply."""
+        row = find_by_cuid(self.get_queryset(), self.kwargs["cuid"])
         self.check_object_permissions(self.request, row)
         return row
 
     def query_parameters(self) -> tuple[str, ...] | None:
         """Return the names of the query parameters that the request may have.
 
-        None for a list, which knows its filters itself (``Pages``), and for no action at all.
+        Return None for a list, whose pagination checks them, and if there is no action.
         """
         if self.action is None or self.action == "list" or self.lists:
             return None
@@ -149,7 +152,7 @@ class Resource(GenericViewSet[Any]):
         return getattr(getattr(self, self.action, None), "query_parameters", ())
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Check what the request asks for before a row is read.
+        """Check the request before a row is read.
 
         Raises:
             ValidationError: a query parameter is unknown or repeated.
@@ -160,28 +163,28 @@ class Resource(GenericViewSet[Any]):
             refuse_parameters(request, known)
         refuse_other_media(request)
         if self.action == "retrieve":
-            self.names = sparse_fields.asked(request, self.get_serializer)
+            self.names = sparse_fields.parse_names(request, self.get_serializer)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Answer of a row what is asked for; its ETag is that of the whole."""
+        """Reduce a row to the requested fields; its ETag stays that of the whole row."""
         names = getattr(self, "names", None)
         if names is not None and response.status_code == status.HTTP_200_OK:
-            response.data = sparse_fields.cut(response.data, names)
+            response.data = sparse_fields.select_fields(response.data, names)
         return super().finalize_response(request, response, *args, **kwargs)
 
 
 class EditableResource(mixins.ListModelMixin, Resource):
-    """Rows that are created, changed and deleted; changes say what they are based on.
+    """Rows that clients create, change and delete, guarded by ``If-Match``.
 
     Each write is one transaction, and ``If-Match`` is compared inside it with the row locked.
     """
 
     def etag(self, row: Model) -> str:
-        """Return the ETag of a row: over what an edit could change, nothing else."""
+        """Return the ETag of a row, computed from its editable fields only."""
         serializer: Any = self.get_serializer(row)
-        shown = serializer.data
+        data = serializer.data
         editable = [name for name, field in serializer.fields.items() if not field.read_only]
-        return f'"{checksum({name: shown[name] for name in editable})}"'
+        return f'"{checksum({name: data[name] for name in editable})}"'
 
     def answer(self, row: Model, status_code: int = status.HTTP_200_OK) -> Response:
         """Return the representation of a row with its ETag."""
@@ -189,10 +192,10 @@ class EditableResource(mixins.ListModelMixin, Resource):
         return Response(data, status_code, headers={"ETag": self.etag(row)})
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Answer one row."""
+        """Return one row."""
         return self.answer(self.get_object())
 
-    @extend_schema(parameters=MADE_ONCE)
+    @extend_schema(parameters=EDIT_PARAMETERS)
     @edit
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Create a row."""
@@ -215,20 +218,20 @@ class EditableResource(mixins.ListModelMixin, Resource):
     @extend_schema(parameters=[IF_MATCH, DRY_RUN])
     @edit
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Change some of a row."""
+        """Change fields of a row."""
         return self._update(request.data, partial=True)
 
     @locks.retrying
     def _update(self, data: Any, *, partial: bool) -> Response:
         with transaction.atomic():
-            row = self._locked()
+            row = self._lock_row()
             check_precondition(self.request, self.etag(row), required=True)
             serializer = self.get_serializer(row, data=data, partial=partial)
             serializer.is_valid(raise_exception=True)
             serializer.save()
             return self.answer(self.get_object())
 
-    @extend_schema(parameters=[MAY_IF_MATCH, DRY_RUN])
+    @extend_schema(parameters=[OPTIONAL_IF_MATCH, DRY_RUN])
     @edit
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Delete a row."""
@@ -237,14 +240,14 @@ class EditableResource(mixins.ListModelMixin, Resource):
     @locks.retrying
     def _destroy(self) -> Response:
         with transaction.atomic():
-            row = self._locked()
+            row = self._lock_row()
             check_precondition(self.request, self.etag(row))
             row.delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _locked(self) -> Any:
-        """Lock the row, then read it."""
-        locks.limit_wait(DB)
+    def _lock_row(self) -> Any:
+        """Lock the row, then read and return it."""
+        locks.limit_wait()
         rows = self.get_queryset().model._default_manager.select_for_update(no_key=True)
-        find(rows, self.kwargs["cuid"])
+        find_by_cuid(rows, self.kwargs["cuid"])
         return self.get_object()

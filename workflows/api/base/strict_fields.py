@@ -1,4 +1,4 @@
-"""Input taken literally: no number for a text, and no name that means nothing."""
+"""Strict serializers and fields: no type conversion, no unknown names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import IO, Any, ClassVar, TypeVar
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ParseError
@@ -15,16 +16,18 @@ from rest_framework.parsers import JSONParser
 
 from workflows.audit.audited_model import save_columns
 from workflows.db import raw_rows
-from workflows.db.json_values import kind, parse_json, quoted, unstorable, unstorable_in
+from workflows.db.json_values import find_unstorable, json_type, parse_json, quoted, storage_problem
 from workflows.guards import is_same
-from workflows.models.account_names import name_of
+from workflows.models.account_names import account_name_of
 from workflows.values import moments
 
 Row = TypeVar("Row", bound=models.Model)
 
+_UNKNOWN = _("Unknown field %(name)s. Allowed: %(known)s.")
+
 
 class StrictJSONParser(JSONParser):
-    """JSON in which no number is infinite, and no name of an object is given twice."""
+    """A JSON parser that rejects infinite numbers and repeated names."""
 
     def parse(self, stream: IO[Any], media_type: Any = None, parser_context: Any = None) -> Any:
         """Return the parsed body."""
@@ -32,13 +35,13 @@ class StrictJSONParser(JSONParser):
         try:
             return parse_json(stream.read().decode(encoding))
         except ValueError as error:
-            raise ParseError(f"JSON parse error - {error}") from None
+            raise ParseError(f"JSON parse error: {error}.") from None
         except RecursionError:
-            raise ParseError("JSON parse error - the values are nested too deeply.") from None
+            raise ParseError("JSON parse error: the values are nested too deeply.") from None
 
 
 class StrictCharField(serializers.CharField):
-    """A text; numbers are refused, not converted."""
+    """A text field that rejects numbers instead of converting them."""
 
     def to_internal_value(self, data: Any) -> str:
         """Return the text."""
@@ -48,7 +51,7 @@ class StrictCharField(serializers.CharField):
 
 
 class StrictIntegerField(serializers.IntegerField):
-    """A whole number; texts and booleans are refused, not converted."""
+    """An integer field that rejects texts and booleans instead of converting them."""
 
     def to_internal_value(self, data: Any) -> int:
         """Return the number."""
@@ -58,19 +61,19 @@ class StrictIntegerField(serializers.IntegerField):
 
 
 class StrictBooleanField(serializers.BooleanField):
-    """True or false; neither texts nor numbers are."""
+    """A boolean field that rejects texts and numbers instead of converting them."""
 
     def to_internal_value(self, data: Any) -> bool:
-        """Return the truth."""
+        """Return the boolean."""
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data
 
 
 class StrictChoiceField(serializers.ChoiceField):
-    """One of the choices, as a text."""
+    """A choice, given as text."""
 
-    default_error_messages = {"invalid_choice": "{value} is not a valid choice."}
+    default_error_messages = {"invalid_choice": _("{value} is not a valid choice.")}
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the choice."""
@@ -83,34 +86,34 @@ class StrictChoiceField(serializers.ChoiceField):
 class ObjectField(serializers.JSONField):
     """A JSON object that both databases can store."""
 
-    default_error_messages = {"not_an_object": "This must be an object, not {kind}."}
+    default_error_messages = {"not_an_object": _("Must be an object, not {type}.")}
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the object."""
         if not isinstance(data, dict):
-            self.fail("not_an_object", kind=kind(data))
-        if details := [detail for _, detail in unstorable_in(data)]:
+            self.fail("not_an_object", type=json_type(data))
+        if details := [detail for _, detail in find_unstorable(data)]:
             raise serializers.ValidationError(details, code="invalid")
         return data
 
 
 @extend_schema_field({})
-class AnyField(serializers.JSONField):
-    """Any JSON, left to the service that it is for."""
+class AnyJSONField(serializers.JSONField):
+    """Any JSON value; the service validates it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_null=True, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return what came."""
+        """Return the value unchanged."""
         return data
 
 
 class MomentField(serializers.DateTimeField):
-    """A moment, shown in UTC whatever ``TIME_ZONE`` is; without an offset it is in that zone."""
+    """A moment, returned in UTC; input without an offset is in ``TIME_ZONE``."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return the moment in UTC; a local time that the clock skips or repeats is resolved."""
+        """Return the moment in UTC; resolve a local time that does not exist or occurs twice."""
         moment = moments.read(data) if isinstance(data, str) else None
         if moment is None:
             self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]")
@@ -120,19 +123,19 @@ class MomentField(serializers.DateTimeField):
             self.fail("overflow")
 
     def to_representation(self, value: Any) -> Any:
-        """Return the moment as text; one that is stored as text is read first."""
+        """Return the moment as text; a moment stored as text is parsed first."""
         moment = moments.read(value) if isinstance(value, str) else value
         if moment is None:
             return value
-        return moments.in_utc(moment).isoformat().replace("+00:00", "Z")
+        return moments.to_utc(moment).isoformat().replace("+00:00", "Z")
 
 
 class CuidField(serializers.SlugRelatedField[Any]):
-    """A row by its public id; ``only`` names the attributes that are read at once."""
+    """A row by its cuid; ``only`` limits the attributes that are read at once."""
 
     default_error_messages = {
-        "does_not_exist": "No {noun} has the cuid {cuid}.",
-        "not_text": "A cuid is a text, not {kind}.",
+        "does_not_exist": _("No {noun} has the cuid {cuid}."),
+        "not_text": _("A cuid must be text, not {type}."),
     }
 
     def __init__(self, only: tuple[str, ...] = (), **kwargs: Any) -> None:
@@ -140,19 +143,19 @@ class CuidField(serializers.SlugRelatedField[Any]):
         self.only = only
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Return the row; an empty text is no cuid, and not the same as null."""
+        """Return the row; empty text is not treated as null."""
         return super(serializers.RelatedField, self).run_validation(data)
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the row."""
         if not isinstance(data, str):
-            self.fail("not_text", kind=kind(data))
+            self.fail("not_text", type=json_type(data))
         rows: Any = self.get_queryset()
         row = None
-        if not unstorable(data):
-            # Any row of the model will do where only some of it is read.
+        if not storage_problem(data):
+            # With ``only``, every row of the model is accepted.
             row = (
-                raw_rows.by_cuid(rows.model, data, self.only)
+                raw_rows.find_by_cuid(rows.model, data, self.only)
                 if self.only
                 else rows.filter(cuid=data).first()
             )
@@ -162,26 +165,26 @@ class CuidField(serializers.SlugRelatedField[Any]):
         return row
 
 
-class ShownField(serializers.SlugRelatedField[Any]):
-    """A related row, shown by one of its values; null where there is none."""
+class RelatedValueField(serializers.SlugRelatedField[Any]):
+    """A related row, represented by one of its attributes; null if there is none."""
 
     def __init__(self, slug_field: str, **kwargs: Any) -> None:
         super().__init__(slug_field, **{"read_only": True, **kwargs})
 
 
-class AccountField(serializers.CharField):
-    """The name of the account in a field of the row; it outlives the account, null for nobody."""
+class AccountNameField(serializers.CharField):
+    """The name of an account, which outlives the account; null for no account."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"source": "*", "read_only": True, "allow_null": True, **kwargs})
 
     def to_representation(self, value: Any) -> Any:
         """Return the name."""
-        return name_of(value, str(self.field_name)) or None
+        return account_name_of(value, str(self.field_name)) or None
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses names that it does not know; what is read-only may be sent back."""
+    """A serializer that rejects unknown names; read-only values may be sent back."""
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values."""
@@ -190,9 +193,7 @@ class StrictSerializer(serializers.Serializer[Any]):
             known = ", ".join(self.fields)
             errors = {
                 name: [
-                    ErrorDetail(
-                        f"{quoted(name)} is unknown here; known are: {known}.", "unknown_field"
-                    )
+                    ErrorDetail(_UNKNOWN % {"name": quoted(name), "known": known}, "unknown_field")
                 ]
                 for name in data
                 if name not in self.fields
@@ -208,15 +209,15 @@ class StrictSerializer(serializers.Serializer[Any]):
         return values
 
 
-class InstructionSerializer(StrictSerializer):
-    """What is to be done; the body itself may say that it is only to be tried (``edits.edit``)."""
+class DryRunSerializer(StrictSerializer):
+    """The body of an edit, which may request a dry run (see ``edit_options.edit``)."""
 
     dry_run = StrictBooleanField(
-        default=False, help_text="Answer what would be answered, and change nothing."
+        default=False, help_text="Return the response of the edit without changing anything."
     )
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return what the service takes."""
+        """Return the values without ``dry_run``."""
         values = super().to_internal_value(data)
         values.pop("dry_run", None)
         return values
@@ -229,8 +230,8 @@ def is_equal(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-class ShownModelSerializer(serializers.ModelSerializer[Row]):
-    """A serializer whose fields follow a model's; moments are shown in UTC."""
+class OutputModelSerializer(serializers.ModelSerializer[Row]):
+    """A model serializer that returns moments in UTC."""
 
     serializer_field_mapping: ClassVar[dict[Any, Any]] = {
         **serializers.ModelSerializer.serializer_field_mapping,
@@ -238,11 +239,11 @@ class ShownModelSerializer(serializers.ModelSerializer[Row]):
     }
 
 
-class StrictModelSerializer(StrictSerializer, ShownModelSerializer[Row]):
-    """A strict serializer whose fields follow a model's."""
+class StrictModelSerializer(StrictSerializer, OutputModelSerializer[Row]):
+    """A strict model serializer."""
 
     serializer_field_mapping: ClassVar[dict[Any, Any]] = {
-        **ShownModelSerializer.serializer_field_mapping,
+        **OutputModelSerializer.serializer_field_mapping,
         models.CharField: StrictCharField,
         models.TextField: StrictCharField,
         models.IntegerField: StrictIntegerField,
@@ -253,7 +254,7 @@ class StrictModelSerializer(StrictSerializer, ShownModelSerializer[Row]):
     serializer_choice_field = StrictChoiceField
 
     def update(self, instance: Any, validated_data: Any) -> Any:
-        """Write the columns that the request changes, and no others; return the row."""
+        """Write only the columns that the request changes; return the row."""
         changed = {
             name
             for name, value in validated_data.items()

@@ -1,8 +1,8 @@
-"""Requests that are refused before a view acts on them.
+"""Checks of requests before a view handles them.
 
-A query parameter that a route does not take is refused: a misspelled ``dryrun=true`` must not
-delete. A POST without a JSON media type is refused where a browser adds the credentials by itself:
-a form on another site can send such a request, but no JSON.
+Unknown query parameters are rejected: a misspelled ``dryrun=true`` must not delete anything. A POST
+without a JSON media type is rejected if a browser adds the credentials by itself: a form on another
+site can send such a request, but not JSON.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ FORMAT = str(api_settings.URL_FORMAT_OVERRIDE)
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
-_UNKNOWN = _("%(name)s is unknown here; known are: %(known)s.")
-_NONE_KNOWN = _("%(name)s is unknown here; this request takes no parameters.")
-_EMPTY = _("%(name)s is empty.")
-_REPEATED = _("%(name)s is given %(times)s times.")
+_UNKNOWN = _("Unknown parameter %(name)s. Allowed: %(known)s.")
+_NONE_KNOWN = _("Unknown parameter %(name)s. This request takes no parameters.")
+_EMPTY = _("The parameter %(name)s is empty.")
+_REPEATED = _("The parameter %(name)s occurs %(times)s times. Send it once.")
 _NOT_JSON = _("The media type %(media)s is not supported. Send Content-Type: application/json.")
 _NO_MEDIA_TYPE = _("Send Content-Type: application/json, also with an empty body.")
 
-_SENT_BY_PROGRAMS = ("token", "bearer")
+_TOKEN_SCHEMES = ("token", "bearer")
 """Schemes of ``Authorization`` that no browser sends by itself."""
 
 
 def takes_parameters(*names: str) -> Callable[[Handler], Handler]:
-    """Declare the query parameters that a method of a view takes."""
+    """Declare the query parameters of a view method."""
 
     def declare(handler: Handler) -> Handler:
         handler.query_parameters = names  # type: ignore[attr-defined]
@@ -46,15 +46,15 @@ def takes_parameters(*names: str) -> Callable[[Handler], Handler]:
 
 
 def refuse_parameters(request: Request, known: Iterable[str], *, formats: bool = True) -> None:
-    """Refuse query parameters that are not among the known ones, or that are given twice.
+    """Reject unknown and repeated query parameters.
 
     Args:
         request: The request.
-        known: Names that the route takes.
+        known: The names that the route takes.
         formats: Whether the route takes ``format`` too.
 
     Raises:
-        ValidationError: with an error for each wrong name.
+        ValidationError: an error for each wrong name.
     """
     if not request.META.get("QUERY_STRING"):
         return
@@ -75,7 +75,7 @@ def refuse_parameters(request: Request, known: Iterable[str], *, formats: bool =
 
 
 def refuse_other_media(request: Request) -> None:
-    """Refuse an unsafe request that declares another media type than JSON.
+    """Reject an unsafe request with another media type than JSON.
 
     A POST must declare JSON, even with an empty body, where a browser adds the credentials by
     itself (a stored name and password, for example). Tokens are never added by a browser, and a
@@ -96,19 +96,19 @@ def refuse_other_media(request: Request) -> None:
 
 def _browser_adds_credentials(request: Request) -> bool:
     scheme = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")[0].lower()
-    if scheme in _SENT_BY_PROGRAMS or request.successful_authenticator is None:
+    if scheme in _TOKEN_SCHEMES or request.successful_authenticator is None:
         return False
     return not isinstance(request.successful_authenticator, SessionAuthentication)
 
 
 class KnownParameters:
-    """A view, not of a resource, that refuses query parameters it does not take."""
+    """A view without a resource that rejects unknown query parameters."""
 
     query_parameters: ClassVar[tuple[str, ...]] = ()
     takes_format: ClassVar[bool] = True
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Check the query once the request is allowed.
+        """Check the query parameters of an authorized request.
 
         Raises:
             ValidationError: a parameter is unknown or repeated.

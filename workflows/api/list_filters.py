@@ -1,4 +1,4 @@
-"""What the lists of workflows are filtered by."""
+"""Filters of lists."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from workflows.values import moments
 
 
 @extend_schema_field(OpenApiTypes.BOOL)
-class TruthFilter(filters.TypedChoiceFilter):
-    """``true`` or ``false``; anything else is refused, not ignored."""
+class StrictBooleanFilter(filters.TypedChoiceFilter):
+    """A filter for ``true`` or ``false``; other values are errors."""
 
     def __init__(self, **kwargs: Any) -> None:
         choices = [("true", "true"), ("false", "false")]
@@ -25,20 +25,20 @@ class TruthFilter(filters.TypedChoiceFilter):
 
 
 class MomentFormField(forms.Field):
-    """A date, with a time or without, however near to the ends of the calendar."""
+    """A date with or without a time, even of a year outside 1 to 9999."""
 
     def to_python(self, value: Any) -> Any:
-        """Return the moment in UTC, or as far as the calendar goes."""
+        """Return the moment in UTC, capped to the years 1 to 9999."""
         if value in self.empty_values:
             return None
         moment = moments.read(value)
         if moment is None:
             raise ValidationError(_("Enter a valid date/time."), code="invalid")
-        return moments.in_utc(moment)
+        return moments.to_utc(moment)
 
 
 class MomentFilter(filters.IsoDateTimeFilter):
-    """What comes before or after a moment; without an offset it is in ``TIME_ZONE``."""
+    """A filter by a moment; a moment without an offset is in ``TIME_ZONE``."""
 
     field_class = MomentFormField
 
@@ -56,7 +56,7 @@ class WorkflowFilter(filters.FilterSet):
 
 
 class PendingChangeFilter(filters.FilterSet):
-    """Changes on hold by state, and by a workflow of theirs."""
+    """Pending changes by state and by workflow."""
 
     workflow = filters.CharFilter(field_name="members__cuid", distinct=True)
 
@@ -66,9 +66,9 @@ class PendingChangeFilter(filters.FilterSet):
 
 
 class AuditFilter(filters.FilterSet):
-    """Entries by record, action, who, face, request, time, and whether they were refused."""
+    """Audit entries by record, action, user, interface, request, time and refusal."""
 
-    refused = TruthFilter()
+    refused = StrictBooleanFilter()
     since = MomentFilter(field_name="at", lookup_expr="gte")
     until = MomentFilter(field_name="at", lookup_expr="lt")
 

@@ -1,21 +1,22 @@
-"""The audit log, to read."""
+"""The audit log (read-only)."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext as _
 from rest_framework import mixins
 from rest_framework.exceptions import NotFound
 
 from workflows.api.base.resources import Resource
-from workflows.api.base.strict_fields import ShownModelSerializer
-from workflows.api.filters import AuditFilter
+from workflows.api.base.strict_fields import OutputModelSerializer
+from workflows.api.list_filters import AuditFilter
 from workflows.models import AuditEntry
 from workflows.visibility import may_view_values
 
 
-class AuditEntrySerializer(ShownModelSerializer[AuditEntry]):
-    """Who did what, when, through which face; before and after; what was refused and why."""
+class AuditEntrySerializer(OutputModelSerializer[AuditEntry]):
+    """An entry: who changed what, when and on which interface; values; and any refusal."""
 
     class Meta:
         model = AuditEntry
@@ -39,15 +40,15 @@ class AuditEntrySerializer(ShownModelSerializer[AuditEntry]):
         read_only_fields = fields
 
     def to_representation(self, instance: AuditEntry) -> Any:
-        """The entry; what its record had and has for those alone who may read the record."""
-        shown = super().to_representation(instance)
+        """Return the entry; the values only for users who may view the record."""
+        data = super().to_representation(instance)
         if not may_view_values(self.context["request"].user, instance):
-            shown |= {"before": {}, "after": {}}
-        return shown
+            data |= {"before": {}, "after": {}}
+        return data
 
 
 class AuditViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
-    """What was changed and what was refused, newest first. Numbered without gaps."""
+    """Changes and refused attempts, latest first, numbered without gaps."""
 
     queryset = AuditEntry.objects.all()
     serializer_class = AuditEntrySerializer
@@ -57,10 +58,10 @@ class AuditViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     lookup_field = "pk"
 
     def get_object(self) -> Any:
-        """Return the entry with the number that the URL names."""
+        """Return the entry with the number of the URL."""
         number = self.kwargs["pk"]
         wanted = int(number) if number.isdecimal() and len(number) < 19 else 0
         row = self.get_queryset().filter(pk=wanted).first()
         if row is None:
-            raise NotFound(f"The audit log has no entry {number}.")
+            raise NotFound(_("The audit log has no entry %(number)s.") % {"number": number})
         return row

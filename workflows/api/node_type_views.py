@@ -1,10 +1,11 @@
-"""The node types: what a front end draws its palette and its forms from."""
+"""The node types, from which a graph editor builds its palette and forms."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.utils.http import parse_etags
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.exceptions import NotFound
@@ -18,24 +19,24 @@ from workflows.graph import node_types
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
     location=OpenApiParameter.HEADER,
-    description="The ETag of what is known already: 304 where it is still so.",
+    description="The ETag of the known response. The status is 304 if it is still current.",
 )
 
 
 class NodeTypeSerializer(serializers.Serializer[Any]):
-    """A type of nodes, as those who draw with it need to know it."""
+    """A node type, described for graph editors."""
 
     name = serializers.CharField(help_text="The type of a node.")
     title = serializers.CharField()
     description = serializers.CharField()
-    ends = serializers.BooleanField(help_text="Nothing follows such a node.")
-    forks = serializers.BooleanField(help_text="All its edges are taken at once.")
+    ends = serializers.BooleanField(help_text="A node of this type has no next step.")
+    forks = serializers.BooleanField(help_text="An execution takes all outgoing edges at once.")
     handles = serializers.ListField(
         child=serializers.CharField(),
         allow_null=True,
         source="exits",
-        help_text="The names of its exits, each the sourceHandle of an edge; empty for one exit "
-        "without a name (or none, where it ends), null where the data of the node name them.",
+        help_text="The names of the exits, used as sourceHandle of edges. Empty for one unnamed "
+        "exit (or none, if the node ends). Null if the data of the node name the exits.",
     )
     schema = serializers.DictField(
         source="data_schema.text", help_text="The JSON Schema (2020-12) of the data of a node."
@@ -43,7 +44,7 @@ class NodeTypeSerializer(serializers.Serializer[Any]):
 
 
 class NodeTypeViewSet(Resource):
-    """The node types, which are the program's: every user may read them."""
+    """The node types of this installation. Every user may view them."""
 
     serializer_class = NodeTypeSerializer
     filter_backends = []
@@ -55,27 +56,27 @@ class NodeTypeViewSet(Resource):
         responses=NodeTypeSerializer(many=True),
     )
     def list(self, request: Request) -> Response:
-        """Every node type, by its name."""
+        """Return all node types, ordered by name."""
         rows: Any = [row for _, row in sorted(node_types().items())]
         page = self.paginate_queryset(rows)
-        shown = self.get_paginated_response(NodeTypeSerializer(page, many=True).data)
-        return _unless_known(request, shown)
+        response = self.get_paginated_response(NodeTypeSerializer(page, many=True).data)
+        return _respond_unless_known(request, response)
 
     @extend_schema(operation_id="node_types_retrieve", parameters=[IF_NONE_MATCH])
     def retrieve(self, request: Request, name: str) -> Response:
-        """One node type."""
+        """Return a node type."""
         row = node_types().get(name)
         if row is None:
-            raise NotFound(f"No node type has the name {quoted(name)}.")
-        return _unless_known(request, Response(NodeTypeSerializer(row).data))
+            raise NotFound(_("No node type has the name %(name)s.") % {"name": quoted(name)})
+        return _respond_unless_known(request, Response(NodeTypeSerializer(row).data))
 
 
-def _unless_known(request: Request, answer: Response) -> Response:
-    if answer.streaming:
-        return answer
-    etag = f'"{checksum(answer.data)}"'
+def _respond_unless_known(request: Request, response: Response) -> Response:
+    if response.streaming:
+        return response
+    etag = f'"{checksum(response.data)}"'
     known = parse_etags(request.headers.get("If-None-Match", ""))
     if etag in known or "*" in known:
-        answer = Response(status=status.HTTP_304_NOT_MODIFIED)
-    answer.headers["ETag"] = etag
-    return answer
+        response = Response(status=status.HTTP_304_NOT_MODIFIED)
+    response.headers["ETag"] = etag
+    return response

@@ -1,0 +1,18 @@
+"""The number of live executions of a row, as an expression of a query."""
+
+from __future__ import annotations
+
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
+
+from workflows.running import get_running
+
+
+def count_live_executions(relation: str) -> Coalesce:
+    """Return an expression that counts a row's live executions by their index.
+
+    Args:
+        relation: The field of an execution that refers to the row: ``workflow`` or ``version``.
+    """
+    live = get_running().live_executions().filter(**{relation: OuterRef("pk")}).order_by()
+    return Coalesce(Subquery(live.values(relation).annotate(n=Count("pk")).values("n")), 0)

@@ -1,0 +1,82 @@
+"""Workflows: settings, dependencies and changes of their entity context."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+
+from workflows.api.base.live_counts import count_live_executions
+from workflows.api.base.resources import EditableResource
+from workflows.api.context_changes import ContextActions
+from workflows.api.list_filters import WorkflowFilter
+from workflows.api.workflow_serializers import WorkflowSerializer
+from workflows.db import locks
+from workflows.editing.context_change import lock_for_edit
+from workflows.models import PendingWorkflow, Version, Workflow
+
+
+class DependencySerializer(serializers.Serializer[Any]):
+    """A workflow that calls another, or is called by it."""
+
+    cuid = serializers.CharField()
+    title = serializers.CharField()
+    direct = serializers.BooleanField()
+    live_executions = serializers.IntegerField()
+    url = serializers.URLField()
+
+
+class DependenciesSerializer(serializers.Serializer[Any]):
+    """The callers and callees of a workflow, direct and indirect."""
+
+    dependent_workflows = DependencySerializer(many=True)
+    referenced_workflows = DependencySerializer(many=True)
+
+
+class WorkflowViewSet(ContextActions, EditableResource):
+    """Workflows: settings, dependencies and changes of their entity context."""
+
+    queryset = Workflow.objects.all()
+    serializer_class = WorkflowSerializer
+    filterset_class = WorkflowFilter
+    search_fields = ["title", "description", "=cuid"]
+    ordering_fields = ["title", "state", "created_at", "updated_at"]
+    pointer_names: ClassVar = {"primary_record_type": "primary_record_type_id"}
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return workflows with everything that their representation needs."""
+        latest = Version.objects.filter(workflow=OuterRef("pk")).order_by("-number")
+        every: QuerySet[Any] = super().get_queryset()
+        workflows: QuerySet[Any] = every.select_related(
+            "entity_name_type", "primary_record_type"
+        ).annotate(
+            latest_number=Subquery(latest.values("number")[:1]),
+            live_count=count_live_executions("workflow"),
+        )
+        waiting = PendingWorkflow.objects.filter(waiting=True).select_related("change__asked_by")
+        return workflows.prefetch_related(Prefetch("pending", waiting, to_attr="waiting"))
+
+    def _lock_row(self) -> Any:
+        # In the lock order of editors: an edit also locks the callees.
+        lock_for_edit([self.get_object().pk], locks.Strength.NO_KEY_UPDATE)
+        return super()._lock_row()
+
+    @extend_schema(responses=DependenciesSerializer)
+    @action(detail=True)
+    def dependencies(self, request: Request, cuid: str) -> Response:
+        """Return the callers and callees of the workflow, direct and indirect."""
+        found = self.get_object().get_workflow_dependencies()
+        data = {
+            direction: [
+                {**row, "url": reverse("api:workflow-detail", [row["cuid"]], request=request)}
+                for row in rows
+            ]
+            for direction, rows in found.items()
+        }
+        return Response(DependenciesSerializer(data).data)
