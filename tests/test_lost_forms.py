@@ -170,7 +170,7 @@ def test_page_for_a_missing_token_runs_no_script(user: Any, scenario: Scenario) 
 def test_password_and_secret_are_never_offered_again(user: Any, settings: Any) -> None:
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     secret = Secret(name="KEY")
-    secret.keep("first-value")
+    secret.set_value("first-value")
     secret.save()
     private = "correct-horse-9"
     passwords = {"password1": private, "password2": private, "old_password": private}

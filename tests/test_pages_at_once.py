@@ -12,7 +12,7 @@ from django.urls import reverse
 from executions import services as running
 from executions.models import Entity, Execution, Finding
 from tests.conftest import Scenario
-from tests.factories import UserFactory, drawn
+from tests.factories import UserFactory, save_line
 from tests.test_idempotency_at_once import at_once
 from tests.workflows.admin.forms import form_of
 from tests.workflows.admin.staff import page
@@ -21,7 +21,7 @@ from workflows.models import Workflow
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("laws"),
+    pytest.mark.usefixtures("invariants"),
     pytest.mark.postgresql,
 ]
 
@@ -75,7 +75,7 @@ def test_page_and_execution_at_the_same_instant_lose_nothing(
     user: Any, scenario: Scenario, number: int
 ) -> None:
     decided = {"id": "x", "type": "set_field", "data": {"values": {"decision": "accepted"}}}
-    drawn(scenario.callee, decided)
+    save_line(scenario.callee, decided)
     clients = [browser(user) for _ in range(2)]
     pages = [form_of(client.get(page(scenario.finding)), having="_read") for client in clients]
     fields = ['{"owner": "ann"}', '{"note": "long"}']

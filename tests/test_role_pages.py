@@ -18,10 +18,10 @@ from tests.people import (
     OPERATORS,
     PARTICIPANTS,
     READERS,
-    World,
-    undone,
+    Samples,
+    create_samples,
+    roll_back,
     views,
-    world,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -108,7 +108,7 @@ PAGES: dict[str, set[str]] = {
 }
 
 
-def address(name: str, made: World) -> str:
+def address(name: str, made: Samples) -> str:
     rows: dict[str, Any] = {
         "auth_group": made.users["viewer"].groups.get(),
         "auth_user": made.users["nobody"],
@@ -156,13 +156,13 @@ def test_every_page_has_its_row() -> None:
 
 @pytest.mark.parametrize("who", EVERYBODY)
 def test_who_may_see_what(who: str, settings: Any) -> None:
-    made = world(settings, is_staff=True)
+    made = create_samples(settings, is_staff=True)
     client = Client()
     if who != ANONYMOUS:
         client.force_login(made.users[who])
     answered = {}
     for name in PAGES:
-        with undone():
+        with roll_back():
             response = client.get(address(name, made))
         is_sent_to_log_in = response.status_code == 302 and "/login/" in response["Location"]
         answered[name] = "login" if is_sent_to_log_in else response.status_code < 400
@@ -175,7 +175,7 @@ def test_who_may_see_what(who: str, settings: Any) -> None:
 @pytest.mark.parametrize("who", EVERYBODY)
 def test_who_may_post_what(who: str, settings: Any) -> None:
     """The buttons of an execution: the same people as at the routes of the API."""
-    made = world(settings, is_staff=True)
+    made = create_samples(settings, is_staff=True)
     client = Client()
     if who != ANONYMOUS:
         client.force_login(made.users[who])
@@ -213,7 +213,7 @@ def test_who_may_post_what(who: str, settings: Any) -> None:
     sent = {f"{_open(made.at_a_form)}-note": "n", "note": "w"}
     for button, (path, execution, may) in posts.items():
         before = _standing(execution)
-        with undone():
+        with roll_back():
             client.post(path, sent)
             assert (_standing(execution) != before) == (who in may), button
 
@@ -224,7 +224,7 @@ def _standing(execution: Execution) -> list[Any]:
 
 @pytest.mark.parametrize("who", sorted(READERS))
 def test_the_page_of_an_execution_has_the_buttons_of_its_reader(who: str, settings: Any) -> None:
-    made = world(settings, is_staff=True)
+    made = create_samples(settings, is_staff=True)
     client = Client()
     client.force_login(made.users[who])
     buttons = {
@@ -246,7 +246,7 @@ def test_the_page_of_an_execution_has_the_buttons_of_its_reader(who: str, settin
 @pytest.mark.parametrize("who", sorted(READERS))
 def test_the_page_of_a_workflow_has_the_buttons_of_its_reader(who: str, settings: Any) -> None:
     """Also while its type is locked, and the page says what would help."""
-    made = world(settings, is_staff=True)
+    made = create_samples(settings, is_staff=True)
     client = Client()
     client.force_login(made.users[who])
     shown = client.get(reverse("admin:workflows_workflow_change", args=[made.workflow.pk]))

@@ -1,4 +1,4 @@
-"""Users and groups, edited as everything else; who has tokens, and how they are revoked."""
+"""Admin pages of users, groups and tokens."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 from knox.models import AuthToken
 
-from executions.admin.accounts import GuardedPeople
+from executions.admin.accounts import GuardedAccountAdmin
 from workflows import guards
-from workflows.admin.base.edits import EditAdmin, EditForm
+from workflows.admin.base.change_list import ListAdmin
+from workflows.admin.base.forms import EditForm
 from workflows.admin.base.generics import ModelForm
-from workflows.admin.base.list_filters import ListAdmin
+from workflows.admin.base.model_admin import EditAdmin
 
 admin.site.unregister([AuthToken, Group, User])
 
 
 class UserForm(EditForm, UserChangeForm):  # type: ignore[type-arg]
-    """A user, of whom only what was changed is written."""
+    """The form of a user. It writes only changed fields."""
 
     def clean_username(self) -> str:
-        """Return a name that differs from those of others in more than case."""
+        """Return the username, or raise a validation error if it resembles another one."""
         name: str = self.cleaned_data["username"]
         others = User.objects.exclude(pk=self.instance.pk).filter(username__iexact=name)
         _refuse_likeness(self, "username", others.values_list("username", flat=True))
@@ -37,10 +40,10 @@ class UserForm(EditForm, UserChangeForm):  # type: ignore[type-arg]
 
 
 class GroupForm(EditForm):
-    """A group, of which only what was changed is written."""
+    """The form of a group. It writes only changed fields."""
 
     def clean_name(self) -> str:
-        """Return a name that nobody takes for another group's."""
+        """Return the name, or raise a validation error if it resembles another group's name."""
         name: str = self.cleaned_data["name"]
         others = Group.objects.exclude(pk=self.instance.pk)
         _refuse_likeness(self, "name", others.values_list("name", flat=True))
@@ -48,32 +51,32 @@ class GroupForm(EditForm):
 
 
 def _refuse_likeness(form: ModelForm[Any], field: str, others: Iterable[str]) -> None:
-    # A name that was there before stays as it is.
+    # An unchanged name is not checked again.
     if form.cleaned_data[field] == form.initial.get(field):
         return
     try:
         guards.refuse_name_like(form.cleaned_data[field], others)
-    except (guards.NameInUse, guards.NameUnseen) as refusal:
+    except (guards.NameInUse, guards.InvisibleName) as refusal:
         raise ValidationError(str(refusal)) from None
 
 
 @admin.register(User)
-class UserAdmin(GuardedPeople, EditAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
-    """Users: names, roles and permissions."""
+class UserAdmin(GuardedAccountAdmin, EditAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+    """Users, their groups and permissions."""
 
     form = UserForm
 
 
 @admin.register(Group)
-class GroupAdmin(GuardedPeople, EditAdmin, DjangoGroupAdmin):
-    """Groups and what their members may do."""
+class GroupAdmin(GuardedAccountAdmin, EditAdmin, DjangoGroupAdmin):
+    """Groups and their permissions."""
 
     form = GroupForm
 
 
 @admin.register(AuthToken)
 class TokenAdmin(ListAdmin):
-    """Tokens, each by its user; who wants one gets it for himself."""
+    """API tokens. Users create their own tokens; administrators revoke them."""
 
     list_display = ["user", "created", "expiry", "is_valid"]
     list_display_links = None
@@ -84,34 +87,34 @@ class TokenAdmin(ListAdmin):
     actions = ["revoke"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody gets a token for somebody else."""
+        """Return False: users create their own tokens."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A token is what it is, until it is revoked."""
+        """Return False: tokens can only be revoked."""
         return False
 
-    @admin.display(boolean=True, description="valid")
+    @admin.display(boolean=True, description=_("valid"))
     def is_valid(self, row: AuthToken) -> bool:
-        """Whether its time is not over, and its user may log in."""
-        is_over = row.expiry is not None and row.expiry <= timezone.now()
-        return bool(row.user.is_active and not is_over)
+        """Return True if the token has not expired and its user is active."""
+        has_expired = row.expiry is not None and row.expiry <= timezone.now()
+        return bool(row.user.is_active and not has_expired)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Without the stock deletion, whose pages name rows by their hashes."""
+        """Remove Django's deletion, whose pages show the token hashes."""
         return {
             name: action
             for name, action in super().get_actions(request).items()
             if name != "delete_selected"
         }
 
-    @admin.action(description="Revoke selected tokens", permissions=["delete"])
+    @admin.action(description=_("Revoke selected tokens"), permissions=["delete"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[AuthToken]) -> None:
-        """Revoke them at once; the log of the user tells it."""
+        """Revoke the selected tokens and log it for their users."""
         users = [row.user for row in queryset.select_related("user")]
         queryset.delete()
         for user in users:
-            self.log_change(request, user, "Token revoked.")
+            self.log_change(request, user, gettext("Token revoked."))
         number = len(users)
-        text = f"{number} token{'' if number == 1 else 's'} revoked."
-        self.message_user(request, text, messages.SUCCESS)
+        text = ngettext("%(number)s token was revoked.", "%(number)s tokens were revoked.", number)
+        self.message_user(request, text % {"number": number}, messages.SUCCESS)

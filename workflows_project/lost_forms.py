@@ -1,8 +1,8 @@
-"""Forms that arrived when they could not be taken, offered again with what was typed.
+"""Rejected forms, offered again with the submitted values.
 
-A form is refused if its security token or its session has ended, or if its page was sent before.
-The page that says so shows the typed values, without passwords and files. Nothing is sent
-automatically: a person reads the values and presses a button.
+A form is rejected if its CSRF token is invalid, if the session has ended, or if the same page was
+submitted before with other values. The page shows the submitted values without passwords and files.
+Nothing is submitted automatically: the user reviews the values and presses a button.
 """
 
 from __future__ import annotations
@@ -22,28 +22,35 @@ from django.utils.translation import gettext_lazy as _
 
 from workflows.admin.base import submit_once
 
-KEPT = "lost_form"
-KEPT_SECONDS = 3_600
-LARGEST = 500_000
-"""How many characters a session keeps for a user who has to log in."""
+SESSION_KEY = "lost_form"
+MAX_AGE_SECONDS = 3_600
+MAX_CHARACTERS = 500_000
+"""The size limit of a form that is stored in the session until the next login."""
 PAGE = "admin/send_again.html"
 
-TITLE_CSRF = _("This form could not be checked")
-WHY_CSRF = _(
-    "The page was open for too long, or you logged in or out in another tab. Nothing was done."
+TITLE_CSRF = _("This form could not be verified")
+REASON_CSRF = _(
+    "The page was open for too long, or you logged in or out in another tab. Nothing was changed."
 )
-TITLE_SESSION = _("Send your form again")
-WHY_SESSION = _("Your session had ended when you sent this form. Nothing was done.")
-TITLE_SENT = _("This page was sent before")
-WHY_SENT = _(
-    "The action was done the first time. You have changed values since then."
-    " Send them only if you want to do the action again."
+TITLE_SESSION = _("Submit your form again")
+REASON_SESSION = _("Your session had ended when you submitted this form. Nothing was changed.")
+TITLE_SUBMITTED = _("This form was already submitted")
+REASON_SUBMITTED = _(
+    "The action ran the first time. You have changed values since then."
+    " Submit them only if you want to run the action again."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class LostForm:
-    """A form: where it was sent to, what was typed, and whether a password is left out."""
+    """A submitted form.
+
+    Args:
+        path: the URL it was submitted to.
+        fields: pairs of name and value.
+        is_complete: False if a password or a file is left out.
+        at: the time of the request, in seconds since the epoch.
+    """
 
     path: str
     fields: list[list[str]]
@@ -51,14 +58,14 @@ class LostForm:
     at: float
 
     @property
-    def shown(self) -> list[list[str]]:
-        """The values to read before the form is sent: those that a person typed or chose."""
+    def visible_fields(self) -> list[list[str]]:
+        """Return the values for the user to review: without hidden and empty fields."""
         hidden = ("_", "initial-")
         return [row for row in self.fields if not row[0].startswith(hidden) and row[1].strip()]
 
 
 def lost_form(request: HttpRequest, *without: str) -> LostForm:
-    """Return the values of a request's form, without passwords and without these names."""
+    """Return the submitted form without passwords and without the given fields."""
     private = _private_names(request)
     names = [name for name in request.POST if name not in (submit_once.CSRF, *without)]
     fields = [
@@ -72,7 +79,7 @@ def lost_form(request: HttpRequest, *without: str) -> LostForm:
 
 
 def _private_names(request: HttpRequest) -> set[str]:
-    """Return the names of passwords and secrets: by their name, or by the widget of the form."""
+    """Return the names of password fields, by their name or their widget."""
     found = {name for name in request.POST if "password" in name.lower()}
     try:
         model_admin = getattr(resolve(request.path_info).func, "model_admin", None)
@@ -84,53 +91,58 @@ def _private_names(request: HttpRequest) -> set[str]:
     }
 
 
-def keep(request: HttpRequest) -> bool:
-    """Keep the form of a user who is logged out, to offer it after the login.
+def store(request: HttpRequest) -> bool:
+    """Store the form of a logged-out user in the session.
 
     Returns:
-        False where it is too large to be kept.
+        False if the form is too large.
     """
     lost = lost_form(request)
-    if sum(len(name) + len(value) for name, value in lost.fields) > LARGEST:
+    if sum(len(name) + len(value) for name, value in lost.fields) > MAX_CHARACTERS:
         return False
-    request.session[KEPT] = asdict(lost)
+    request.session[SESSION_KEY] = asdict(lost)
     return True
 
 
-def take(request: HttpRequest) -> LostForm | None:
-    """Return the form that was kept for this session, and forget it."""
-    kept = request.session.pop(KEPT, None)
-    if kept is None or kept["at"] < time.time() - KEPT_SECONDS:
+def pop(request: HttpRequest) -> LostForm | None:
+    """Return the stored form and remove it from the session."""
+    stored = request.session.pop(SESSION_KEY, None)
+    if stored is None or stored["at"] < time.time() - MAX_AGE_SECONDS:
         return None
-    return LostForm(**kept)
+    return LostForm(**stored)
 
 
 def after_login(request: HttpRequest, lost: LostForm, context: dict[str, Any]) -> HttpResponse:
-    """Return the page that offers a form again after a login."""
-    shown = {**context, "title": TITLE_SESSION, "why": WHY_SESSION, "lost": lost}
-    return render(request, PAGE, shown)
+    """Return the page that offers a form again after login."""
+    values = {"title": TITLE_SESSION, "reason": REASON_SESSION, "lost": lost}
+    return render(request, PAGE, {**context, **values})
 
 
-def sent_before(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """Return the page that offers a form that was sent before with other values."""
+def submitted_before(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """Return the page that offers a form again that was submitted before with other values."""
     lost = lost_form(request, submit_once.FIELD)
-    shown = {**context, "title": TITLE_SENT, "why": WHY_SENT, "lost": lost, "renew": True}
-    return render(request, PAGE, shown, status=409)
+    values = {"title": TITLE_SUBMITTED, "reason": REASON_SUBMITTED, "lost": lost, "renew": True}
+    return render(request, PAGE, {**context, **values}, status=409)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Return the page for a form whose security token is missing or wrong.
+    """Return the page for a form whose CSRF token is missing or invalid.
 
-    What was typed is offered again unless another site has sent it.
+    The form is offered again unless another site has submitted it.
     """
     is_own = request.method == "POST" and request.path.startswith(reverse("admin:index"))
-    lost = lost_form(request) if is_own and not _is_from_elsewhere(request) else None
-    header = {"site_header": admin.site.site_header, "site_title": admin.site.site_title}
-    shown = {**header, "title": TITLE_CSRF, "why": WHY_CSRF, "lost": lost}
-    return render(request, "403_csrf.html", shown, status=403)
+    lost = lost_form(request) if is_own and not _is_cross_site(request) else None
+    context = {
+        "site_header": admin.site.site_header,
+        "site_title": admin.site.site_title,
+        "title": TITLE_CSRF,
+        "reason": REASON_CSRF,
+        "lost": lost,
+    }
+    return render(request, "403_csrf.html", context, status=403)
 
 
-def _is_from_elsewhere(request: HttpRequest) -> bool:
+def _is_cross_site(request: HttpRequest) -> bool:
     if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
         return True
     origin = request.headers.get("Origin") or request.headers.get("Referer")

@@ -1,4 +1,4 @@
-"""The admin of what is running: one module a page."""
+"""Admin pages of executions, entities, secrets and webhooks, one module per page."""
 
 from executions.admin import (  # noqa: F401
     bulk,

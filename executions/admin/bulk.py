@@ -1,4 +1,4 @@
-"""The pages of operations on many executions: what would happen, how far it is, what came of it."""
+"""Pages of bulk operations: preview, progress and results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
+from executions.admin.titles import execution_title
 from executions.models import (
     OPERATE,
     BulkItem,
@@ -21,101 +24,108 @@ from executions.models import (
 )
 from executions.services import bulk
 from executions.worker import queue
-from workflows.admin.base.formatting import NOTHING, admin_url, badge, moment
-from workflows.admin.base.read_only import ToldAdmin
-from workflows.admin.base.refusal_log import recorded
-from workflows.admin.base.refusals import REFUSING
+from workflows.admin.base.formatting import DASH, admin_url, badge, format_moment
+from workflows.admin.base.model_admin import ReadOnlyAdmin
+from workflows.admin.base.refusals import REFUSING, log_refusal
 
 LISTED = 100
-REFRESHED = 3
-"""After how many seconds a page is loaded anew while the operation goes on."""
+PREVIEWED = 20
+REFRESH_SECONDS = 3
+"""Seconds after which the page of a running operation is reloaded."""
 
 TITLES = {
-    BulkKind.CANCEL.value: "Cancel executions",
-    BulkKind.RETRY.value: "Try executions again",
-    BulkKind.WAKE.value: "Wake executions",
+    BulkKind.CANCEL.value: _("Cancel executions"),
+    BulkKind.RETRY.value: _("Retry executions"),
+    BulkKind.WAKE.value: _("Skip waits"),
 }
 OUTCOMES = {
-    BulkKind.CANCEL.value: "Each is cancelled, with all that it has called. This cannot be undone.",
-    BulkKind.RETRY.value: "Each step that has an incident is tried again; what it sends may arrive"
-    " a second time.",
-    BulkKind.WAKE.value: "Each step that sleeps goes on at once, as if its time had come.",
+    BulkKind.CANCEL.value: _(
+        "The executions are cancelled with their child executions. This cannot be undone."
+    ),
+    BulkKind.RETRY.value: _(
+        "Steps with an incident run again. Messages and requests may be sent a second time."
+    ),
+    BulkKind.WAKE.value: _("Waiting steps continue now instead of at their scheduled time."),
 }
 
 
-class WhyForm(forms.Form):
-    """Why."""
+class ReasonForm(forms.Form):
+    """The reason for the operation."""
 
     why = forms.CharField(
         required=False,
-        label="Why",
+        label=_("Reason"),
         max_length=2_000,
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text="Stands in the audit log, with each of them.",
+        help_text=_("Recorded in the audit log of each execution."),
     )
 
 
-def ask(
+def open_preview(
     model_admin: Any, request: HttpRequest, kind: BulkKind, executions: QuerySet[Execution]
 ) -> HttpResponse | None:
-    """What an action of the list does: note the executions, and lead to the page that asks."""
+    """Store the selected executions as an operation and redirect to its preview.
+
+    Returns:
+        None if the operation is refused.
+    """
     try:
-        operation = bulk.ask(kind, executions, by=request.user)
+        operation = bulk.create_operation(kind, executions, by=request.user)
     except REFUSING as error:
-        model_admin.message_refusal(request, recorded(error))
+        model_admin.message_refusal(request, log_refusal(error))
         return None
     return HttpResponseRedirect(admin_url(operation, "change", operation.pk))
 
 
 @admin.register(BulkOperation)
-class BulkOperationAdmin(ToldAdmin):
-    """Operations: asked for on the list of executions, confirmed and watched here."""
+class BulkOperationAdmin(ReadOnlyAdmin):
+    """Bulk operations, created on the list of executions, confirmed and tracked here."""
 
-    list_display = ["what", "state_badge", "number", "asked", "asker"]
-    list_display_links = ["what"]
+    list_display = ["operation", "state_badge", "number", "requested", "requester"]
+    list_display_links = ["operation"]
     list_filter = ["kind", "state", "asked_at"]
     list_select_related = ["asked_by"]
     page_template = "executions/admin/bulk.html"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever may decide on executions."""
+        """Return True if the user may operate executions."""
         return bool(request.user.has_perm(OPERATE))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """As for the pages."""
+        """Return True if the user may operate executions."""
         return self.has_view_permission(request)
 
-    @admin.display(description="what", ordering="kind")
-    def what(self, row: BulkOperation) -> str:
-        """What is done to each."""
-        return row.get_kind_display()
+    @admin.display(description=_("operation"), ordering="kind")
+    def operation(self, row: BulkOperation) -> str:
+        """Return the title of the operation."""
+        return str(TITLES[row.kind])
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=_("state"), ordering="state")
     def state_badge(self, row: BulkOperation) -> str:
-        """The state, coloured."""
+        """Return the state as a badge."""
         return badge(row.state, row.get_state_display())
 
-    @admin.display(description="executions")
+    @admin.display(description=_("executions"))
     def number(self, row: Any) -> int:
-        """How many there are."""
+        """Return the number of executions."""
         return int(row.number)
 
-    @admin.display(ordering="asked_at")
-    def asked(self, row: BulkOperation) -> str:
-        """When it was asked for."""
-        return moment(row.asked_at)
+    @admin.display(description=_("requested"), ordering="asked_at")
+    def requested(self, row: BulkOperation) -> str:
+        """Return the time of the request."""
+        return format_moment(row.asked_at)
 
-    @admin.display(description="asked by", ordering="asked_by__username")
-    def asker(self, row: BulkOperation) -> str:
-        """The account that asked for it."""
-        return row.asker or NOTHING
+    @admin.display(description=_("requested by"), ordering="asked_by__username")
+    def requester(self, row: BulkOperation) -> str:
+        """Return the name of the user who requested the operation."""
+        return row.asker or DASH
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Operations with how many executions they have."""
-        return bulk.with_numbers(super().get_queryset(request))
+        """Return the operations with the numbers of their executions."""
+        return bulk.annotate_size(super().get_queryset(request))
 
     def get_urls(self) -> list[URLPattern]:
-        """The buttons' addresses before the stock pages."""
+        """Add the routes of the buttons."""
         wrap = self.admin_site.admin_view
         own = [
             path(f"<int:pk>/{page}/", wrap(view), name=f"executions_bulkoperation_{page}")
@@ -123,17 +133,17 @@ class BulkOperationAdmin(ToldAdmin):
         ]
         return [*own, *super().get_urls()]
 
-    def page(self, request: HttpRequest, row: Any, **given: Any) -> HttpResponse:
-        """The page of one; while it goes on, the browser is told to come again."""
-        response = super().page(request, row, **given)
+    def render_row(self, request: HttpRequest, row: Any, **options: Any) -> HttpResponse:
+        """Return the page of one operation; it reloads itself while the operation runs."""
+        response = super().render_row(request, row, **options)
         if row.state == BulkState.WORKING and "still" not in request.GET:
-            # Not in the page: a header needs no script, and can be done without.
-            response["Refresh"] = str(REFRESHED)
+            # A header needs no script.
+            response["Refresh"] = str(REFRESH_SECONDS)
         return response
 
-    def told(self, request: HttpRequest, row: BulkOperation, **given: Any) -> dict[str, Any]:
-        """Before it is confirmed what would happen, afterwards what did."""
-        shown: dict[str, Any] = {
+    def row_context(self, request: HttpRequest, row: Any, **options: Any) -> dict[str, Any]:
+        """Return the preview of an unconfirmed operation, or the progress of another one."""
+        context: dict[str, Any] = {
             "title": TITLES[row.kind],
             "subtitle": None,
             "operation": row,
@@ -142,12 +152,12 @@ class BulkOperationAdmin(ToldAdmin):
             "stop_url": admin_url(row, "stop", row.pk),
         }
         if row.state == BulkState.ASKED:
-            return {**shown, **_preview(row), "form": given.get("form") or WhyForm()}
+            return {**context, **_preview(row), "form": options.get("form") or ReasonForm()}
         refused = row.items.filter(state=ItemState.REFUSED)
         return {
-            **shown,
+            **context,
             "progress": bulk.progress(row),
-            "refused": [_item(item) for item in _whole(refused)],
+            "refused": [_item(item) for item in _with_executions(refused)],
             "still_url": None if "still" in request.GET else "?still=1",
         }
 
@@ -159,51 +169,56 @@ class BulkOperationAdmin(ToldAdmin):
         return row
 
     def begin_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST confirms: a few are done at once, many by the background."""
+        """Confirm the operation on POST. Small operations run now, others in the background."""
         row = self._find(request, pk)
         back = HttpResponseRedirect(admin_url(row, "change", pk))
         if request.method != "POST":
             return back
-        form = WhyForm(request.POST)
+        form = ReasonForm(request.POST)
         if not form.is_valid():
-            return self.page(request, row, form=form)
-        if not bulk.begin(row, why=form.cleaned_data["why"], by=request.user):
-            self.message_user(request, "It has been confirmed before.", messages.WARNING)
-        elif row.items.count() <= bulk.AT_ONCE:
-            queue.work_at(row)
+            return self.render_row(request, row, form=form)
+        if not bulk.confirm(row, why=form.cleaned_data["why"], by=request.user):
+            self.message_user(
+                request, gettext("The operation was already confirmed."), messages.WARNING
+            )
+        elif row.items.count() <= bulk.MAX_IMMEDIATE:
+            queue.serve_bulk_operation(row)
         return back
 
     def stop_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST leaves what remains as it is."""
+        """Stop the operation on POST. The remaining executions are not changed."""
         row = self._find(request, pk)
         if request.method == "POST":
-            if bulk.stop(row):
-                self.message_user(request, "Stopped. What was done stays done.", messages.SUCCESS)
+            if bulk.stop_operation(row):
+                text = gettext("The operation was stopped. Completed changes are kept.")
+                self.message_user(request, text, messages.SUCCESS)
             else:
-                self.message_user(request, "It had ended already.", messages.WARNING)
+                self.message_user(
+                    request, gettext("The operation had already ended."), messages.WARNING
+                )
         return HttpResponseRedirect(admin_url(row, "change", pk))
 
 
 def _preview(row: BulkOperation) -> dict[str, Any]:
-    found = bulk.foreseen(row)
+    found = bulk.preview(row)
     return {
-        "foreseen": found,
+        "preview": found,
         "outcome": OUTCOMES[row.kind],
-        "in_background": found.total > bulk.AT_ONCE,
+        "in_background": found.total > bulk.MAX_IMMEDIATE,
         "refusals": [
             {
-                "why": why,
-                "number": found.numbers[why],
-                "items": [_item(item) for item in _whole(items)[: LISTED // 5]],
+                "reason": why,
+                "number": found.counts[why],
+                "items": [_item(item) for item in _with_executions(items)[:PREVIEWED]],
             }
             for why, items in found.refused.items()
-            if found.numbers[why]
+            if found.counts[why]
         ],
-        "chosen": [_item(item) for item in _whole(row.items.all())[: LISTED // 5]],
+        "chosen": [_item(item) for item in _with_executions(row.items.all())[:PREVIEWED]],
     }
 
 
-def _whole(items: QuerySet[BulkItem]) -> QuerySet[BulkItem]:
+def _with_executions(items: QuerySet[BulkItem]) -> QuerySet[BulkItem]:
     rows = items.select_related("execution__workflow", "execution__entity")
     return rows.defer("execution__entity__fields").order_by("pk")[:LISTED]
 
@@ -212,6 +227,7 @@ def _item(item: BulkItem) -> dict[str, Any]:
     row = item.execution
     return {
         "url": admin_url(Execution, "change", row.pk),
+        "title": execution_title(row),
         "execution": row,
         "code": item.code,
         "detail": item.detail,

@@ -1,67 +1,66 @@
-"""The pages that ask why before an execution is cancelled, or begins anew."""
+"""Pages that cancel or restart an execution, with a reason."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from executions import services
+from executions.admin.titles import execution_title
 from executions.models import Execution
-from workflows.admin.base.formatting import admin_url
-from workflows.admin.base.refusal_log import recorded
-from workflows.admin.base.refusals import REFUSING
-
-if TYPE_CHECKING:
-    from executions.admin.execution import ExecutionAdmin
+from workflows.admin.base.formatting import admin_url, link
+from workflows.admin.base.model_admin import GuardedAdmin
+from workflows.admin.base.refusals import REFUSING, log_refusal
 
 
-class CancelForm(forms.Form):
-    """Why."""
+class ReasonForm(forms.Form):
+    """The reason for the decision."""
 
     why = forms.CharField(
         required=False,
-        label="Why",
+        label=_("Reason"),
         max_length=2_000,
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text="Stands on the execution from then on.",
+        help_text=_("Shown on the page of the execution."),
     )
 
 
 def cancel_page(
-    model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution
+    model_admin: GuardedAdmin, request: HttpRequest, execution: Execution
 ) -> HttpResponse:
-    """GET asks, POST cancels."""
-    form = CancelForm(request.POST if request.method == "POST" else None)
+    """Ask for a reason on GET, cancel the execution on POST."""
+    form = ReasonForm(request.POST if request.method == "POST" else None)
     back = HttpResponseRedirect(admin_url(Execution, "change", execution.pk))
     if request.method == "POST" and form.is_valid():
         try:
             services.cancel(execution, by=request.user, why=form.cleaned_data["why"])
         except REFUSING as error:
-            refusal = recorded(error)
+            refusal = log_refusal(error)
             model_admin.message_refusal(request, refusal)
             return back
-        model_admin.log_change(request, execution, "Cancelled.")
-        text = format_html("Execution {} is cancelled.", execution.cuid)
+        model_admin.log_change(request, execution, gettext("Cancelled."))
+        text = format_html(gettext("{} was cancelled."), execution_title(execution))
         model_admin.message_user(request, text, messages.SUCCESS)
         return back
     if not execution.live:
-        ended = execution.get_status_display().lower()
-        text = format_html("Execution {} is {} already.", execution.cuid, ended)
+        status = execution.get_status_display().lower()
+        text = format_html(gettext("The execution is already {}."), status)
         model_admin.message_user(request, text, messages.WARNING)
         return back
     return model_admin.render_page(
         request,
         "executions/admin/cancel.html",
         {
-            "title": "Cancel execution",
+            "title": gettext("Cancel execution"),
+            "subtitle": execution_title(execution),
             "form": form,
             "execution": execution,
             "children": execution.children.live().select_related("workflow"),
-            "button": "Cancel the execution",
+            "button": gettext("Cancel execution"),
             "back_url": admin_url(Execution, "change", execution.pk),
         },
         row=execution,
@@ -69,30 +68,35 @@ def cancel_page(
 
 
 def restart_page(
-    model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution
+    model_admin: GuardedAdmin, request: HttpRequest, execution: Execution
 ) -> HttpResponse:
-    """GET asks, POST cancels what is live and starts anew on the latest version."""
-    form = CancelForm(request.POST if request.method == "POST" else None)
+    """Ask for a reason on GET; on POST, cancel a live execution and start a new one."""
+    form = ReasonForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            again = services.restart(execution, by=request.user, why=form.cleaned_data["why"])
+            restarted = services.restart(execution, by=request.user, why=form.cleaned_data["why"])
         except REFUSING as error:
-            model_admin.message_refusal(request, recorded(error))
+            model_admin.message_refusal(request, log_refusal(error))
             return HttpResponseRedirect(admin_url(Execution, "change", execution.pk))
-        model_admin.log_change(request, execution, f"Restarted as {again.cuid}.")
-        text = format_html("Execution {} began anew as this one.", execution.cuid)
+        change = gettext("Restarted as %(cuid)s.") % {"cuid": restarted.cuid}
+        model_admin.log_change(request, execution, change)
+        text = format_html(
+            gettext("The execution was restarted. {}"),
+            link(execution, gettext("Open the previous execution")),
+        )
         model_admin.message_user(request, text, messages.SUCCESS)
-        return HttpResponseRedirect(admin_url(Execution, "change", again.pk))
+        return HttpResponseRedirect(admin_url(Execution, "change", restarted.pk))
     return model_admin.render_page(
         request,
         "executions/admin/cancel.html",
         {
-            "title": "Restart execution",
+            "title": gettext("Restart execution"),
+            "subtitle": execution_title(execution),
             "form": form,
             "execution": execution,
             "children": execution.children.live().select_related("workflow"),
-            "restarts": True,
-            "button": "Restart from the beginning",
+            "is_restart": True,
+            "button": gettext("Restart execution"),
             "back_url": admin_url(Execution, "change", execution.pk),
         },
         row=execution,

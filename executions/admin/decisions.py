@@ -1,7 +1,7 @@
-"""The decisions at an open step: votes, and how an operator moves the execution on.
+"""Decisions at an open step: votes and operator actions.
 
-Users vote on the page of the execution. Each decision of an operator has a page of its own, which
-says what will happen and asks why.
+Users vote on the page of the execution. Each operator action has a page that describes its effect
+and asks for a reason.
 """
 
 from __future__ import annotations
@@ -9,37 +9,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from executions import services
+from executions.admin.titles import execution_title
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.approval import Approval
-from executions.engine.nodes.assignees import asked_at, is_among, voters
+from executions.engine.nodes.assignees import current_candidates_key, is_candidate, voter_ids
 from executions.engine.nodes.join import Join
 from executions.models import OPERATE, SLEEPING, SUBMIT, Execution, Step
-from executions.services.interventions import moved_by_postponing
+from executions.services.postponing import job_to_postpone
 from workflows.admin.base.formatting import admin_url
-from workflows.admin.base.refusal_log import recorded
-from workflows.admin.base.refusals import REFUSING
+from workflows.admin.base.model_admin import GuardedAdmin
+from workflows.admin.base.refusals import REFUSING, log_refusal
 from workflows.graph import RUN_WORKFLOW, Node
 from workflows.refusals import Refusal
 
-if TYPE_CHECKING:
-    from executions.admin.execution import ExecutionAdmin
-
-PERFORMED = ("notify", "http_request")
+BACKGROUND_TYPES = ("notify", "http_request")
 VOTES = ("approve", "reject")
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A button: where it posts to, and what it says."""
+    """A button with its label and URL."""
 
     name: str
     label: str
@@ -48,34 +47,34 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The buttons of a step: those of a voter, and those of an operator."""
+    """The buttons of a step for voters and for operators."""
 
     votes: list[Decision] = field(default_factory=list)
     buttons: list[Decision] = field(default_factory=list)
-    """Each leads to a page that asks why."""
+    """Operator actions. Each leads to a page that asks for a reason."""
 
 
 class DecisionForm(forms.Form):
     """The reason for a decision, and what else it needs."""
 
-    handle = forms.ChoiceField(label="It is left by")
+    handle = forms.ChoiceField(label=_("Exit"))
     until = forms.DateTimeField(
-        label="New time",
+        label=_("New time"),
         widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
     )
     note = forms.CharField(
-        label="Why",
+        label=_("Reason"),
         max_length=2_000,
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text="Stands in the audit log of the execution from then on.",
+        help_text=_("Recorded in the audit log of the execution."),
     )
 
     def __init__(self, name: str, handles: tuple[str, ...], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["note"].required = name in NEED_WHY
+        self.fields["note"].required = name in REASON_REQUIRED
         if name == "postpone":
             zone = timezone.get_current_timezone_name()
-            self.fields["until"].help_text = f"In the time zone {zone}."
+            self.fields["until"].help_text = gettext("Time zone: %(zone)s.") % {"zone": zone}
         else:
             del self.fields["until"]
         if name == "skip" and len(handles) > 1:
@@ -85,58 +84,68 @@ class DecisionForm(forms.Form):
             del self.fields["handle"]
 
     def add_refusal(self, refusal: Refusal) -> bool:
-        """Show a refusal beside the field that it points at; False where it points at none."""
+        """Add a refusal to the fields it points at. Return False if it points at none."""
         names = {"/why": "note", "/handle": "handle", "/until": "until"}
         found = [(names.get(row.pointer), row.detail) for row in refusal.problems]
-        shown = [(name, detail) for name, detail in found if name in self.fields]
-        for name, detail in shown:
+        matching = [(name, detail) for name, detail in found if name in self.fields]
+        for name, detail in matching:
             self.add_error(name, detail)
-        return bool(shown)
+        return bool(matching)
 
 
 _LABELS = {
-    "approve": "Approve",
-    "reject": "Reject",
-    "wake": "Go on now",
-    "retry": "Try again",
-    "skip": "Skip it",
-    "postpone": "Postpone",
+    "approve": _("Approve"),
+    "reject": _("Reject"),
+    "wake": _("Skip the wait"),
+    "retry": _("Retry"),
+    "skip": _("Skip the step"),
+    "postpone": _("Postpone"),
 }
-NEED_WHY = ("skip", "postpone")
+_MESSAGES = {
+    "approve": _("Your approval of “%(step)s” was recorded."),
+    "reject": _("Your rejection of “%(step)s” was recorded."),
+    "wake": _("The wait “%(step)s” was skipped."),
+    "retry": _("“%(step)s” is retried."),
+    "skip": _("“%(step)s” was skipped."),
+    "postpone": _("“%(step)s” was postponed."),
+}
+REASON_REQUIRED = ("skip", "postpone")
 
 
 def decisions(execution: Execution, step: Step, node: Node, user: Any) -> Decisions:
-    """Return what this user can decide at this step."""
+    """Return the buttons of a step for a user."""
 
     def buttons(*names: str) -> list[Decision]:
-        return [Decision(name, _LABELS[name], _url(execution, step.cuid, name)) for name in names]
+        return [
+            Decision(name, str(_LABELS[name]), _url(execution, step.cuid, name)) for name in names
+        ]
 
     kind = behaviour(node.type)
-    key = asked_at(step, execution.version_id, node)
+    key = current_candidates_key(step, execution.version_id, node)
     may_vote = (
         step.state == Step.State.OPEN
         and isinstance(kind, Approval)
         and user.has_perm(SUBMIT)
-        and kind.can_be_approved(node.data, len(voters(key)))
-        and is_among(key, user)
+        and kind.can_be_approved(node.data, len(voter_ids(key)))
+        and is_candidate(key, user)
     )
     return Decisions(
         votes=buttons(*VOTES) if may_vote else [],
-        buttons=buttons(*_of_operators(step, node)) if user.has_perm(OPERATE) else [],
+        buttons=buttons(*_operator_actions(step, node)) if user.has_perm(OPERATE) else [],
     )
 
 
-def _of_operators(step: Step, node: Node) -> Iterator[str]:
-    """The decisions of an operator that the services take at such a step."""
+def _operator_actions(step: Step, node: Node) -> Iterator[str]:
+    """Yield the names of the operator actions that are allowed at a step."""
     if step.state == Step.State.INCIDENT:
         yield from ("retry", "skip")
         return
     kind = behaviour(node.type)
     if node.type in SLEEPING:
         yield "wake"
-    if kind.can_begin_again:
+    if kind.can_be_retried:
         yield "retry"
-    if moved_by_postponing(node.type, node.data) is not None:
+    if job_to_postpone(node.type, node.data) is not None:
         yield "postpone"
     if not isinstance(kind, Join):
         yield "skip"
@@ -147,47 +156,50 @@ def _url(execution: Execution, cuid: str, name: str) -> str:
 
 
 def decide(
-    model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution, cuid: str, name: str
+    model_admin: GuardedAdmin, request: HttpRequest, execution: Execution, cuid: str, name: str
 ) -> HttpResponse:
-    """GET says what a button of a step will do and asks why; POST does it.
+    """Describe a decision and ask for a reason on GET, carry it out on POST.
 
-    A reason, an exit or a time that is refused is told on the same page, and everything else on
-    the page of the execution.
+    Errors in the reason, exit or time are shown in the form, other refusals on the page of the
+    execution.
+
+    Raises:
+        Http404: the decision does not exist.
     """
     back = HttpResponseRedirect(admin_url(Execution, "change", execution.pk))
     if name not in _LABELS:
         if request.method == "POST":
             raise Http404
         return back
-    found = _found(execution, cuid)
+    found = _find_step(execution, cuid)
     handles = () if found is None else behaviour(found[1].type).handles(found[1].data) or ()
     form = DecisionForm(name, handles, request.POST if request.method == "POST" else None)
     if request.method != "POST":
-        if found is None or name not in _of_operators(*found):
+        if found is None or name not in _operator_actions(*found):
             return back
         return _confirmation(model_admin, request, execution, found, name, form)
     if not form.is_valid() and found is not None:
         return _confirmation(model_admin, request, execution, found, name, form)
     try:
-        after = _service(execution, name, form.cleaned_data)(step=cuid, by=request.user)
+        _service(execution, name, form.cleaned_data)(step=cuid, by=request.user)
     except REFUSING as error:
-        refusal = recorded(error)
+        refusal = log_refusal(error)
         if found is not None and form.add_refusal(refusal):
             return _confirmation(model_admin, request, execution, found, name, form)
         model_admin.message_refusal(request, refusal)
         return back
-    model_admin.log_change(request, execution, f"{_LABELS[name]}: {cuid}.")
-    status = after.get_status_display().lower()
-    text = format_html("Done: {}. The execution is {} now.", _LABELS[name].lower(), status)
+    title = found[1].label if found is not None else cuid
+    text = str(_MESSAGES[name]) % {"step": title}
+    model_admin.log_change(request, execution, text)
     model_admin.message_user(request, text, messages.SUCCESS)
     return back
 
 
 def _service(execution: Execution, name: str, sent: dict[str, Any]) -> Callable[..., Execution]:
     why = sent.get("note", "").strip()
-    # A time that could not be read is missing only where the step is open no longer.
+    # The form has no valid time only if the step is no longer open.
     until = sent.get("until") or timezone.now()
-    found: dict[str, Callable[..., Execution]] = {
+    calls: dict[str, Callable[..., Execution]] = {
         "approve": partial(services.vote, execution, approves=True, notes=why),
         "reject": partial(services.vote, execution, approves=False, notes=why),
         "wake": partial(services.wake, execution, why=why),
@@ -195,11 +207,11 @@ def _service(execution: Execution, name: str, sent: dict[str, Any]) -> Callable[
         "skip": partial(services.skip, execution, why=why, handle=sent.get("handle")),
         "postpone": partial(services.postpone, execution, why=why, until=until),
     }
-    return found[name]
+    return calls[name]
 
 
-def _found(execution: Execution, cuid: str) -> tuple[Step, Node] | None:
-    """The open step with this cuid and its node; None where there is none to decide about."""
+def _find_step(execution: Execution, cuid: str) -> tuple[Step, Node] | None:
+    """Return the open step with this cuid and its node, or None."""
     step = Step.objects.filter(execution=execution, cuid=cuid).open().first()
     if step is None:
         return None
@@ -210,23 +222,24 @@ def _found(execution: Execution, cuid: str) -> tuple[Step, Node] | None:
 
 
 def _confirmation(
-    model_admin: ExecutionAdmin,
+    model_admin: GuardedAdmin,
     request: HttpRequest,
     execution: Execution,
     found: tuple[Step, Node],
     name: str,
     form: DecisionForm,
 ) -> HttpResponse:
-    """The page that asks."""
+    """Return the page that describes the decision and asks for a reason."""
     step, node = found
     return model_admin.render_page(
         request,
-        "executions/admin/decide.html",
+        "executions/admin/decision.html",
         {
             "title": _LABELS[name],
+            "subtitle": execution_title(execution),
             "step": step,
             "step_title": node.data.get("title") or node.label,
-            "sentences": list(_outcome(step, node, name)),
+            "effects": list(_effects(step, node, name)),
             "form": form,
             "button": _LABELS[name],
             "back_url": admin_url(Execution, "change", execution.pk),
@@ -235,33 +248,37 @@ def _confirmation(
     )
 
 
-def _outcome(step: Step, node: Node, name: str) -> Iterator[str]:
-    """What will happen, in sentences."""
+def _effects(step: Step, node: Node, name: str) -> Iterator[str]:
+    """Yield sentences that describe the effect of a decision."""
     is_incident = step.state == Step.State.INCIDENT
     if name in VOTES:
-        yield "Your vote is counted and kept in the history, with your notes."
+        yield gettext("Your vote and your notes are recorded in the history.")
     elif name == "wake":
-        yield "It goes on at once, as if its time had come. What it waited for is not waited for."
+        yield gettext("The execution continues now instead of at the scheduled time.")
     elif name == "skip":
-        yield "The step is closed without having been done, and the execution goes on after it."
+        yield gettext("The step is closed without being done, and the execution continues.")
         if node.type == RUN_WORKFLOW and not is_incident:
-            yield "The execution that it called is cancelled."
+            yield gettext("The child execution is cancelled.")
         if node.type == "approval":
-            yield "The votes so far stay in the history."
+            yield gettext("The votes so far are kept in the history.")
     elif name == "postpone":
         if node.type in SLEEPING:
-            yield "It sleeps until the new time."
+            yield gettext("The step waits until the new time.")
         else:
-            yield "The step has the new deadline, and is not overdue before that."
-    elif node.type in PERFORMED and not is_incident:
-        yield "It is tried at once, in the background; what it sends may arrive a second time."
+            yield gettext("The step gets the new deadline and is not overdue before it.")
+    elif node.type in BACKGROUND_TYPES and not is_incident:
+        yield gettext(
+            "The step runs now in the background. It may send its message or request again."
+        )
     elif node.type == RUN_WORKFLOW:
-        yield "A new execution of what it calls begins, on the version that is pinned."
-    elif node.type in PERFORMED:
-        yield "It is tried again in the background; what it sends may arrive a second time."
+        yield gettext("A new child execution starts on the pinned version.")
+    elif node.type in BACKGROUND_TYPES:
+        yield gettext(
+            "The step runs again in the background. It may send its message or request again."
+        )
     else:
-        yield f"The step is entered again, as attempt {step.attempt + 1}."
+        yield gettext("The step starts again as attempt %(number)s.") % {"number": step.attempt + 1}
         if not is_incident:
-            yield "Its dates are computed anew."
+            yield gettext("Its dates are computed again.")
     if name == "retry" and is_incident:
-        yield "If the cause is still there, it ends as an incident again. Nothing else changes."
+        yield gettext("If the cause persists, the step becomes an incident again.")

@@ -1,4 +1,4 @@
-"""The pages of findings and inventory models."""
+"""Pages of findings and inventory models."""
 
 from __future__ import annotations
 
@@ -8,36 +8,43 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from executions import guards
+from executions.admin.titles import execution_title
 from executions.models import Entity, Execution, Finding, InventoryModel
-from workflows.admin.audited_records import KINDS, Kind
+from workflows.admin.audited_records import RECORD_MODELS, RecordModel
 from workflows.admin.base.formatting import admin_url, log_url
-from workflows.admin.base.model_admin import GuardedAdmin, GuardedForm
+from workflows.admin.base.forms import GuardedForm
+from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.workflow_sections import listed_executions
 from workflows.models import EntityName
 
 
 def entity_page(entity: Any) -> str:
-    """The address of an entity's page: it has one as what it is, a finding or a model."""
-    face = Finding if entity.entity_name == EntityName.FINDING else InventoryModel
-    return admin_url(face, "change", entity.pk)
+    """Return the URL of an entity's page, as a finding or an inventory model."""
+    model = Finding if entity.entity_name == EntityName.FINDING else InventoryModel
+    return admin_url(model, "change", entity.pk)
 
 
-KINDS.update(
+RECORD_MODELS.update(
     {
-        "entity": Kind(Entity, "title", entity_page, ("entity_name",)),
-        "execution": Kind(Execution),
+        "entity": RecordModel(Entity, columns=("title", "entity_name"), page=entity_page),
+        "execution": RecordModel(
+            Execution,
+            execution_title,
+            columns=("workflow__title", "entity__title", "entity__cuid"),
+            related=("workflow", "entity"),
+        ),
     }
 )
 
 
 class EntityForm(GuardedForm):
-    """An entity, whose fields executions write too."""
+    """The form of an entity. Its fields are merged, because executions write them too."""
 
-    merged = ("fields",)
+    merged_fields = ("fields",)
 
 
 class EntityAdmin(GuardedAdmin):
-    """Entities; each face shows the fields that apply to it."""
+    """Base class of the pages of findings and inventory models."""
 
     form = EntityForm
     change_form_template = "executions/admin/entity.html"
@@ -46,7 +53,7 @@ class EntityAdmin(GuardedAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """The form; the type that the face has is not left empty."""
+        """Return the form class, with a required type."""
         form = super().get_form(request, obj, change=change, **kwargs)
         for name in ("entity_name_type", "primary_record_type"):
             if name in form.base_fields:
@@ -56,26 +63,24 @@ class EntityAdmin(GuardedAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """The page of one entity, with what ran on it."""
+        """Show the page of one entity with its executions."""
         row = context.get("original")
-        shown = (
-            {}
-            if row is None
-            else {
-                "ran": listed_executions(row.executions.all(), entity=row.pk),
+        if row is not None:
+            context = {
+                **context,
+                "executions": listed_executions(row.executions.all(), entity=row.pk),
                 "log_url": log_url(request, row.cuid),
             }
-        )
-        return super().render_change_form(request, {**context, **shown}, *args, **kwargs)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def refuse_deletion(self, row: Any) -> None:
-        """Ask whether anything ran on the entity."""
+        """Raise a refusal if the entity has executions."""
         guards.refuse_entity_deletion(row)
 
 
 @admin.register(Finding)
 class FindingAdmin(EntityAdmin):
-    """Findings: each of a finding type, and perhaps of an inventory model."""
+    """Findings, each with a finding type and optionally an inventory model."""
 
     list_display = ["title", "entity_name_type", "inventory_model", "updated_at"]
     list_filter = ["entity_name_type", "updated_at"]
@@ -102,7 +107,7 @@ class FindingAdmin(EntityAdmin):
 
 @admin.register(InventoryModel)
 class InventoryModelAdmin(EntityAdmin):
-    """Inventory models: each of a record type."""
+    """Inventory models, each with a record type."""
 
     list_display = ["title", "primary_record_type", "updated_at"]
     list_filter = ["primary_record_type", "updated_at"]

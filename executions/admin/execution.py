@@ -1,4 +1,4 @@
-"""The pages of executions: told, never edited; what can be done has pages of its own."""
+"""Execution pages: the list, one execution, and the routes of its actions."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.text import smart_split, unescape_string_literal
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from executions.admin import bulk
 from executions.admin.cancel import cancel_page, restart_page
 from executions.admin.decisions import VOTES, decide
-from executions.admin.execution_details import told
-from executions.admin.home import SEE_EXECUTIONS
+from executions.admin.execution_details import execution_context
+from executions.admin.home import VIEW_EXECUTIONS
 from executions.admin.inbox import inbox_page
 from executions.admin.reassign import reassign_page
 from executions.admin.start import start_page
-from executions.admin.steps import submit_form
-from executions.inbox import inbox, unassigned
+from executions.admin.steps import is_from_inbox, submit_form
 from executions.models import OPERATE, START, SUBMIT, BulkKind, Entity, Execution, Step
-from workflows.admin.base.formatting import badge, moment
-from workflows.admin.base.link_filters import ExactFilter, narrowed
-from workflows.admin.base.read_only import ToldAdmin
+from executions.task_queries import executions_for, unassigned
+from workflows.admin.base.filters import ExactValueFilter, related_row_filter
+from workflows.admin.base.formatting import badge, format_moment
+from workflows.admin.base.model_admin import ReadOnlyAdmin
 from workflows.models import Version, Workflow
 
 
 class LiveFilter(SimpleListFilter):
-    """Whether an execution still has something to do."""
+    """A filter for live and ended executions."""
 
-    title = "live"
+    title = _("live")
     parameter_name = "live"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Live, or ended."""
-        return [("yes", "Live"), ("no", "Ended")]
+        """Return the choices: live or ended."""
+        return [("yes", gettext("Live")), ("no", gettext("Ended"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Only the live ones, or only the others."""
@@ -47,95 +49,99 @@ class LiveFilter(SimpleListFilter):
 
 
 class InboxFilter(SimpleListFilter):
-    """What waits for the user who looks."""
+    """A filter for executions with a step assigned to the user."""
 
-    title = "waits for me"
+    title = _("assigned to me")
     parameter_name = "mine"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Only those."""
-        return [("yes", "Yes")]
+        """Return the only choice."""
+        return [("yes", gettext("Yes"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Only executions with a step that this user may do."""
-        return queryset.filter(pk__in=inbox(request.user)) if self.value() == "yes" else queryset
+        """Keep executions with an open step that the user may do."""
+        return (
+            queryset.filter(pk__in=executions_for(request.user))
+            if self.value() == "yes"
+            else queryset
+        )
 
 
-class NodeFilter(ExactFilter):
-    """The node at which an execution stands; the picture of a graph leads here."""
+class NodeFilter(ExactValueFilter):
+    """A filter by the node of an open step, set by links in diagrams."""
 
-    title = "stands at"
+    title = _("current step")
     parameter_name = "node"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Only executions with an open step there."""
+        """Keep executions with an open step at the node."""
         node = self.value()
         return queryset if node is None else queryset.filter(_has_open_step(node_id=node))
 
 
 class IncidentFilter(SimpleListFilter):
-    """Whether an execution waits for an operator."""
+    """A filter for executions with an incident."""
 
-    title = "incident"
+    title = _("incident")
     parameter_name = "incident"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Only those."""
-        return [("yes", "Yes")]
+        """Return the only choice."""
+        return [("yes", gettext("Yes"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Only executions with an incident; where a node is asked for, with one at that node."""
+        """Keep executions with an incident, at the chosen node if there is one."""
         if self.value() != "yes":
             return queryset
         node = request.GET.get(NodeFilter.parameter_name)
         at = {"node_id": node} if node and "\0" not in node else {}
-        return _with_a_step(queryset, Step.objects.incidents().filter(**at))
+        return _with_step(queryset, Step.objects.incidents().filter(**at))
 
 
 class OverdueFilter(SimpleListFilter):
-    """Whether a deadline has passed."""
+    """A filter for executions with an overdue step."""
 
-    title = "overdue"
+    title = _("overdue")
     parameter_name = "overdue"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Only those."""
-        return [("yes", "Yes")]
+        """Return the only choice."""
+        return [("yes", gettext("Yes"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Only executions with an open step whose deadline has passed."""
-        return _with_a_step(queryset, Step.objects.overdue()) if self.value() == "yes" else queryset
+        """Keep executions with an open step whose deadline has passed."""
+        return _with_step(queryset, Step.objects.overdue()) if self.value() == "yes" else queryset
 
 
 class UnassignedFilter(SimpleListFilter):
-    """Whether a step asks people of whom nobody can do it."""
+    """A filter for executions with a step that nobody can do."""
 
-    title = "unassigned"
+    title = _("unassigned")
     parameter_name = "unassigned"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Only those."""
-        return [("yes", "Yes")]
+        """Return the only choice."""
+        return [("yes", gettext("Yes"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Only executions with an open step that nobody can do."""
-        return _with_a_step(queryset, unassigned()) if self.value() == "yes" else queryset
+        """Keep executions with an open step that nobody can do."""
+        return _with_step(queryset, unassigned()) if self.value() == "yes" else queryset
 
 
-def _with_a_step(queryset: QuerySet[Any], steps: QuerySet[Step]) -> QuerySet[Any]:
-    # Few have one: they are found, not each asked.
+def _with_step(queryset: QuerySet[Any], steps: QuerySet[Step]) -> QuerySet[Any]:
+    # Few executions match, so a subquery is faster than EXISTS.
     return queryset.filter(pk__in=steps.order_by().values("execution"))
 
 
-def _has_open_step(**narrowed: Any) -> Exists:
-    return Exists(Step.objects.open().filter(execution=OuterRef("pk"), **narrowed))
+def _has_open_step(**conditions: Any) -> Exists:
+    return Exists(Step.objects.open().filter(execution=OuterRef("pk"), **conditions))
 
 
 @admin.register(Execution)
-class ExecutionAdmin(ToldAdmin):
-    """Executions: where they stand, and what can be done to them."""
+class ExecutionAdmin(ReadOnlyAdmin):
+    """Executions, with their current steps and actions."""
 
-    list_display = ["cuid_code", "status_badge", "runs", "works_on", "started"]
+    list_display = ["workflow_version", "entity_title", "status_badge", "started", "public_id"]
     list_filter = [
         InboxFilter,
         LiveFilter,
@@ -144,9 +150,9 @@ class ExecutionAdmin(ToldAdmin):
         UnassignedFilter,
         NodeFilter,
         "status",
-        narrowed("workflow", Workflow),
-        narrowed("version", Version),
-        narrowed("entity", Entity),
+        related_row_filter("workflow", Workflow),
+        related_row_filter("version", Version),
+        related_row_filter("entity", Entity),
         "workflow__entity_name_type",
         "started_at",
     ]
@@ -168,66 +174,66 @@ class ExecutionAdmin(ToldAdmin):
     actions = ["cancel_selected", "retry_selected", "wake_selected"]
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may decide on executions."""
+        """Return True if the user may operate executions."""
         return bool(request.user.has_perm(OPERATE))
 
-    @admin.action(description="Cancel…", permissions=["operate"])
+    @admin.action(description=_("Cancel…"), permissions=["operate"])
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        """Go to the page that says what would happen and asks why."""
-        return bulk.ask(self, request, BulkKind.CANCEL, queryset)
+        """Open the preview of the cancellation."""
+        return bulk.open_preview(self, request, BulkKind.CANCEL, queryset)
 
-    @admin.action(description="Try again…", permissions=["operate"])
+    @admin.action(description=_("Retry…"), permissions=["operate"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        """Go to the page that says what would happen and asks why."""
-        return bulk.ask(self, request, BulkKind.RETRY, queryset)
+        """Open the preview of the retry."""
+        return bulk.open_preview(self, request, BulkKind.RETRY, queryset)
 
-    @admin.action(description="Wake…", permissions=["operate"])
+    @admin.action(description=_("Skip the wait…"), permissions=["operate"])
     def wake_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        """Go to the page that says what would happen and asks why."""
-        return bulk.ask(self, request, BulkKind.WAKE, queryset)
+        """Open the preview of the skipped waits."""
+        return bulk.open_preview(self, request, BulkKind.WAKE, queryset)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Execution]:
-        """Executions without what is large."""
+        """Return executions without large columns."""
         return super().get_queryset(request).defer("version__source", "entity__fields")
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """What has every word of the search."""
+        """Return the executions that match every word of the search."""
         words = [
             unescape_string_literal(word) if word[0] in "\"'" and word[0] == word[-1] else word
             for word in smart_split(search_term)
         ]
         return queryset.matching(words), False
 
-    @admin.display(description="status", ordering="status")
+    @admin.display(description=_("status"), ordering="status")
     def status_badge(self, row: Execution) -> str:
-        """The status, coloured."""
+        """Return the status as a badge."""
         return badge(row.status, row.get_status_display())
 
-    @admin.display(description="cuid", ordering="pk")
-    def cuid_code(self, row: Execution) -> str:
-        """The public id."""
+    @admin.display(description=_("ID"), ordering="pk")
+    def public_id(self, row: Execution) -> str:
+        """Return the public id."""
         return format_html('<span class="cuid">{}</span>', row.cuid)
 
-    @admin.display(description="workflow", ordering="workflow__title")
-    def runs(self, row: Execution) -> str:
-        """The workflow, and the version of it that runs."""
+    @admin.display(description=_("workflow"), ordering="workflow__title")
+    def workflow_version(self, row: Execution) -> str:
+        """Return the workflow and its version."""
         return f"{row.workflow} v{row.version.number}"
 
-    # Under its own name the column would not wrap, and push the others out of sight.
-    @admin.display(description="entity", ordering="entity__title")
-    def works_on(self, row: Execution) -> str:
-        """The finding or the model."""
+    # A column named like the relation does not wrap.
+    @admin.display(description=_("entity"), ordering="entity__title")
+    def entity_title(self, row: Execution) -> str:
+        """Return the title of the entity."""
         return str(row.entity)
 
-    @admin.display(ordering="started_at")
+    @admin.display(description=_("started"), ordering="started_at")
     def started(self, row: Execution) -> str:
-        """When it began."""
-        return moment(row.started_at)
+        """Return the start time."""
+        return format_moment(row.started_at)
 
     def get_urls(self) -> list[URLPattern]:
-        """The pages of the project's own before the stock ones."""
+        """Add the routes of the custom pages."""
         wrap = self.admin_site.admin_view
         own = [
             path("start/<int:pk>/", wrap(self.start_view), name="executions_execution_start"),
@@ -254,56 +260,67 @@ class ExecutionAdmin(ToldAdmin):
         ]
         return [*own, *super().get_urls()]
 
-    def told(self, request: HttpRequest, row: Execution, **given: Any) -> dict[str, Any]:
-        """Where it stands; ``bound`` has the forms that were refused, by step."""
-        whole = told(request, self.find(row.pk), given.get("bound", {}))
-        return {"title": "Execution", "original": None, **whole}
+    def row_context(self, request: HttpRequest, row: Any, **options: Any) -> dict[str, Any]:
+        """Return the context of the page.
+
+        The option ``bound`` has the forms with errors, by the cuid of their step.
+        """
+        return execution_context(request, self.find(row.pk), options.get("bound", {}))
 
     def find(self, pk: int) -> Execution:
-        """The execution with all that its page names. Raises ``Http404``."""
-        related = ("workflow", "version", "entity", "parent", "root", "started_by")
-        row = Execution.objects.select_related(*related).filter(pk=pk).first()
+        """Return an execution with the related rows of its page.
+
+        Raises:
+            Http404: the execution does not exist.
+        """
+        related = ("workflow", "version", "entity", "root", "started_by")
+        parents = ("parent__workflow", "parent__entity")
+        rows = Execution.objects.select_related(*related, *parents)
+        row = rows.defer("parent__entity__fields").filter(pk=pk).first()
         if row is None:
             raise Http404
         return row
 
     def inbox_view(self, request: HttpRequest) -> HttpResponse:
-        """What waits for whoever looks, and what they did."""
+        """Show the user's open and completed steps."""
         self.require(request, SUBMIT)
-        self.require(request, SEE_EXECUTIONS)
-        return self.inbox(request)
-
-    def inbox(self, request: HttpRequest, **given: Any) -> HttpResponse:
-        """The page; ``given`` may have the form that was refused."""
-        return inbox_page(self, request, **given)
+        self.require(request, VIEW_EXECUTIONS)
+        return inbox_page(self, request)
 
     def start_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The page where an entity is chosen to start a workflow on."""
+        """Show the page that starts a workflow on an entity."""
         self.require(request, START)
         return start_page(self, request, pk)
 
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The page that asks why before it cancels."""
+        """Show the page that cancels an execution."""
         self.require(request, OPERATE)
         return cancel_page(self, request, self.find(pk))
 
     def restart_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The page that asks why before it begins anew."""
+        """Show the page that restarts an execution."""
         self.require(request, OPERATE)
         self.require(request, START)
         return restart_page(self, request, self.find(pk))
 
     def decide_view(self, request: HttpRequest, pk: int, cuid: str, name: str) -> HttpResponse:
-        """Where the buttons of open steps post to."""
+        """Show or carry out a decision at an open step."""
         self.require(request, SUBMIT if name in VOTES else OPERATE)
         return decide(self, request, self.find(pk), cuid, name)
 
     def reassign_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:
-        """The page where an operator chooses whom a step asks."""
+        """Show the page that reassigns a step."""
         self.require(request, OPERATE)
         return reassign_page(self, request, self.find(pk), cuid)
 
     def submit_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:
-        """Where the forms of open steps are posted to."""
+        """Submit the form of an open step."""
         self.require(request, SUBMIT)
-        return submit_form(self, request, self.find(pk), cuid)
+        execution = self.find(pk)
+
+        def show_forms(bound: dict[str, Any]) -> HttpResponse:
+            if is_from_inbox(request):
+                return inbox_page(self, request, bound)
+            return self.render_row(request, execution, bound=bound)
+
+        return submit_form(self, request, execution, cuid, show_forms)

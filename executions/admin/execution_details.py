@@ -1,4 +1,4 @@
-"""What the page of an execution tells: the facts, where it stands, what has been."""
+"""The context of the execution page: details, current steps, path and history."""
 
 from __future__ import annotations
 
@@ -6,60 +6,75 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext
 
 from executions.admin.entity import entity_page
-from executions.admin.path_picture import lasted, path
+from executions.admin.path_diagram import duration_text, path_diagram
 from executions.admin.steps import OpenStep, open_steps
+from executions.admin.titles import execution_title, step_title
 from executions.models import OPERATE, START, Entity, Execution, Pin, Step, may_view_entity
-from workflows.admin.base.formatting import admin_url, link, log_url, pretty
-from workflows.admin.graph_picture import DRAWN, icon, icon_of, type_title
+from workflows.admin.base.formatting import DASH, admin_url, link, log_url, pretty_json
+from workflows.admin.graph_diagram import MAX_NODES, icon, icon_of, type_title
 from workflows.admin.graph_sections import node_urls
-from workflows.graph.changes import objects
+from workflows.graph.comparison import list_objects
 from workflows.models import Version
 from workflows.visibility import may_view
 
-HISTORY = 200
-SHORT = 80
+HISTORY_LENGTH = 200
+MAX_INLINE_LENGTH = 80
 
 
-def told(request: HttpRequest, row: Execution, bound: dict[str, Any]) -> dict[str, Any]:
-    """The context of the page; ``bound`` has the forms that were refused, by step."""
+def execution_context(
+    request: HttpRequest, row: Execution, bound: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the context of the page.
+
+    Args:
+        bound: the forms with errors, by the cuid of their step.
+    """
     may_operate = request.user.has_perm(OPERATE)
     pins = Pin.objects.filter(root_id=row.root_or_self_id)
-    steps = Step.objects.filter(execution=row).select_related("closed_by", "child")
+    steps = Step.objects.filter(execution=row).select_related("closed_by", "child__workflow")
     total = steps.count()
-    newest = list(steps.prefetch_related("votes").order_by("-pk")[:HISTORY])
-    standing: list[OpenStep] = open_steps(row, request.user, bound=bound)
-    may_see = may_view(request.user, Version)
-    may_see_steps = may_view(request.user, Step)
-    may_see_entity = may_view_entity(request.user, row.entity.entity_name)
+    newest = list(steps.prefetch_related("votes").order_by("-pk")[:HISTORY_LENGTH])
+    current: list[OpenStep] = open_steps(row, request.user, bound=bound)
+    may_view_graph = may_view(request.user, Version)
+    may_view_steps = may_view(request.user, Step)
+    may_view_fields = may_view_entity(request.user, row.entity.entity_name)
     return {
+        "title": execution_title(row),
+        "original": None,
+        "subtitle": None,
         "execution": row,
-        "graph": path(row, newest[::-1], node_urls(row.version)) if may_see else None,
-        "may_see_graph": may_see,
-        "graph_size": len(objects(row.version.source, "nodes")),
-        "graph_drawn": DRAWN,
+        "graph": path_diagram(row, newest[::-1], node_urls(row.version))
+        if may_view_graph
+        else None,
+        "may_view_graph": may_view_graph,
+        "graph_size": len(list_objects(row.version.source, "nodes")),
+        "max_nodes": MAX_NODES,
         "workflow_link": link(row.workflow),
-        "version_link": link(row.version, f"Version {row.version.number}"),
-        "entity_link": _entity_link(row.entity) if may_see_entity else row.entity,
+        "version_link": link(
+            row.version, gettext("version %(number)s") % {"number": row.version.number}
+        ),
+        "entity_link": _entity_link(row.entity) if may_view_fields else row.entity,
         "entity_type": row.entity.context_type,
         "entity_fields": [
-            (name, in_short(value))
-            for name, value in (row.entity.fields.items() if may_see_entity else ())
+            (name, field_text(value))
+            for name, value in (row.entity.fields.items() if may_view_fields else ())
         ],
-        "parent_link": link(row.parent),
+        "parent_link": row.parent and link(row.parent, execution_title(row.parent)),
         "children": row.children.select_related("workflow", "version").defer("version__source"),
         "pins": pins.select_related("callee", "version").defer("version__source"),
-        "open_steps": standing,
+        "open_steps": current,
         "history": [
             {
                 "step": step,
-                "title": step.label or step.node_id,
-                "kind": type_title(step.type),
+                "title": step_title(step),
+                "type_title": type_title(step.type),
                 "icon": icon(icon_of(step.type)),
-                "lasted": lasted(step),
-                "input": _shown(step.input) if may_see_steps else None,
-                "output": _shown(step.output) if may_see_steps else None,
+                "duration": duration_text(step),
+                "input": _value_context(step.input) if may_view_steps else None,
+                "output": _value_context(step.output) if may_view_steps else None,
                 "votes": step.votes.all(),
             }
             for step in reversed(newest)
@@ -78,18 +93,18 @@ def _entity_link(entity: Entity) -> str:
     return format_html('<a href="{}">{}</a>', entity_page(entity), entity)
 
 
-def in_short(value: Any) -> str:
-    """One value of an entity's fields, on one line where it fits."""
+def field_text(value: Any) -> str:
+    """Return the value of an entity's field as text."""
     if value is None:
-        return "–"
+        return DASH
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value if isinstance(value, str) else pretty(value)
+        return gettext("yes") if value else gettext("no")
+    return value if isinstance(value, str) else pretty_json(value)
 
 
-def _shown(value: Any) -> dict[str, Any] | None:
+def _value_context(value: Any) -> dict[str, Any] | None:
     if value is None:
         return None
-    text = pretty(value)
+    text = pretty_json(value)
     flat = " ".join(text.split())
-    return {"text": text, "short": flat if len(flat) <= SHORT else None}
+    return {"text": text, "short": flat if len(flat) <= MAX_INLINE_LENGTH else None}

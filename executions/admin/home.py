@@ -1,7 +1,7 @@
-"""What needs someone now: a few of each, how many there are, and where the rest is.
+"""Panels of the home page with work that needs attention.
 
-Nothing here is counted to its end or sorted whole: a home page has to be there at once, however
-much is running.
+Each panel shows a few rows, a bounded count and a link to the list. No query counts or sorts all
+rows, so the page loads fast however many executions are live.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from executions.inbox import unassigned, waiting_for
+from executions.admin.titles import execution_title, step_title
 from executions.models import SUBMIT, Execution, Step
+from executions.task_queries import unassigned, waiting_for
 from workflows.admin.base.formatting import admin_url, badge
-from workflows.admin.graph_picture import icon
-from workflows.db.bounded_count import AT_A_GLANCE, BoundedCount, Counted, counted, up_to
+from workflows.admin.graph_diagram import icon
+from workflows.db.bounded_count import OVERVIEW_LIMIT, BoundedCount, RowCount, cap_count, count_rows
 from workflows.models import PendingChange, Workflow
 
 LISTED = 5
-SEE_EXECUTIONS = "executions.view_execution"
+VIEW_EXECUTIONS = "executions.view_execution"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One thing that needs somebody: its page, and what tells it from the others."""
+class PanelRow:
+    """A row of a panel: a title with its link, and details."""
 
     title: str
     url: str
@@ -40,113 +41,113 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """The first things of one kind, how many there are, and the list of them all."""
+class Panel:
+    """The first rows of a list, their count, and the URL of the list."""
 
     name: str
     title: str
     icon: SafeString
-    total: Counted
-    rows: list[Row]
+    total: RowCount
+    rows: list[PanelRow]
     url: str
-    nothing: str
-    is_alarming: bool = False
+    empty_text: str
+    is_alert: bool = False
 
 
-def needed(user: Any) -> list[Section]:
-    """What this user may see of all that needs someone."""
-    return [section(user) for permissions, section in SECTIONS if user.has_perms(permissions)]
+def panels_for(user: Any) -> list[Panel]:
+    """Return the panels that the user may view."""
+    return [panel(user) for permissions, panel in PANELS if user.has_perms(permissions)]
 
 
-def _tasks(user: Any) -> Section:
+def _tasks(user: Any) -> Panel:
     mine = waiting_for(user)
-    return Section(
+    return Panel(
         "tasks",
-        "Waits for me",
+        gettext("Assigned to me"),
         icon("user_action"),
-        counted(mine, AT_A_GLANCE),
-        # In the order of the index of who is asked.
+        count_rows(mine, OVERVIEW_LIMIT),
+        # In the order of the index on assignees.
         list(_steps(mine.order_by("execution_id", "pk"))),
         admin_url(Execution, "inbox"),
-        "Nothing waits for you or your groups.",
+        gettext("No steps are assigned to you or your groups."),
     )
 
 
-def _incidents(user: Any) -> Section:
+def _incidents(user: Any) -> Panel:
     found = Step.objects.incidents()
-    return Section(
+    return Panel(
         "incidents",
-        "Incidents",
+        gettext("Incidents"),
         icon("warning"),
-        counted(found, AT_A_GLANCE),
+        count_rows(found, OVERVIEW_LIMIT),
         list(_steps(found.order_by("-execution_id", "-pk"))),
         admin_url(Execution, "changelist", incident="yes"),
-        "Nothing has failed.",
-        is_alarming=True,
+        gettext("No incidents."),
+        is_alert=True,
     )
 
 
-def _overdue(user: Any) -> Section:
+def _overdue(user: Any) -> Panel:
     found = Step.objects.overdue()
-    return Section(
+    return Panel(
         "overdue",
-        "Overdue",
+        gettext("Overdue"),
         icon("wait"),
-        counted(found, AT_A_GLANCE),
-        # In the order of the index of what is overdue: the oldest executions first.
+        count_rows(found, OVERVIEW_LIMIT),
+        # In the order of the index on overdue steps, the oldest executions first.
         list(_steps(found.order_by("execution_id", "pk"))),
         admin_url(Execution, "changelist", overdue="yes"),
-        "No deadline has passed.",
-        is_alarming=True,
+        gettext("No steps are overdue."),
+        is_alert=True,
     )
 
 
-def _unassigned(user: Any) -> Section:
+def _unassigned(user: Any) -> Panel:
     found = unassigned()
-    return Section(
+    return Panel(
         "unassigned",
         gettext("Unassigned"),
         icon("user_action"),
-        counted(found, AT_A_GLANCE),
+        count_rows(found, OVERVIEW_LIMIT),
         list(_steps(found.order_by("execution_id", "pk"))),
         admin_url(Execution, "changelist", unassigned="yes"),
-        gettext("Every step has somebody who can do it."),
-        is_alarming=True,
+        gettext("Every step has an active assignee."),
+        is_alert=True,
     )
 
 
-def _steps(steps: QuerySet[Step]) -> Iterator[Row]:
+def _steps(steps: QuerySet[Step]) -> Iterator[PanelRow]:
     related = ("execution__workflow", "execution__entity")
-    whole = ("execution__entity__fields", "input", "output")
+    large = ("execution__entity__fields", "input", "output")
     ids = list(steps.values_list("pk", flat=True)[:LISTED])
-    found = Step.objects.select_related(*related).defer(*whole).in_bulk(ids)
+    found = Step.objects.select_related(*related).defer(*large).in_bulk(ids)
     for step in (found[pk] for pk in ids if pk in found):
         execution = step.execution
         page = admin_url(Execution, "change", execution.pk)
-        yield Row(
-            step.label or step.node_id,
+        yield PanelRow(
+            step_title(step),
             f"{page}#step-{step.cuid}",
-            f"{execution.workflow} on “{execution.entity}”",
+            execution_title(execution),
             detail=(step.incident or {}).get("detail", ""),
             since=step.opened_at,
             due=step.due_at,
         )
 
 
-def _changes(user: Any) -> Section:
+def _changes(user: Any) -> Panel:
     state = PendingChange.State
     found = PendingChange.objects.filter(state__in=[state.WAITING, state.NOT_APPLIED])
     related = ("entity_name_type", "primary_record_type")
-    # What could not be made comes first: it waits for somebody, not for what runs.
+    # Refused changes come first: they need a person, the others only time.
     rows = found.select_related(*related).prefetch_related("members").order_by("state", "-pk")
-    return Section(
+    return Panel(
         "changes",
-        "Changes on hold and refused",
+        gettext("Type changes on hold or refused"),
         icon("lock"),
-        counted(found, AT_A_GLANCE),
+        count_rows(found, OVERVIEW_LIMIT),
         [
-            Row(
-                f"To {row.context_type}",
+            PanelRow(
+                gettext("Change to “%(type)s”") % {"type": row.context_type},
                 admin_url(row, "change", row.pk),
                 ", ".join(f"“{one.title}”" for one in row.members.all()),
                 badge(row.state, row.get_state_display()),
@@ -156,39 +157,39 @@ def _changes(user: Any) -> Section:
             for row in rows[:LISTED]
         ],
         admin_url(PendingChange, "changelist"),
-        "No change waits, and none was refused.",
-        is_alarming=found.filter(state=state.NOT_APPLIED).exists(),
+        gettext("No type changes are on hold."),
+        is_alert=found.filter(state=state.NOT_APPLIED).exists(),
     )
 
 
-def _live(user: Any) -> Section:
+def _live(user: Any) -> Panel:
     live = Execution.objects.live()
     own = live.filter(workflow=OuterRef("pk"))
     busy: Any = Workflow.objects.filter(Exists(own)).annotate(live_number=BoundedCount(own))
-    return Section(
+    return Panel(
         "live",
-        "Live executions",
+        gettext("Live executions"),
         icon("workflow"),
-        counted(live, AT_A_GLANCE),
+        count_rows(live, OVERVIEW_LIMIT),
         [
-            Row(
+            PanelRow(
                 row.title,
                 admin_url(Execution, "changelist", workflow=row.pk, live="yes"),
-                badge=badge("active", str(up_to(row.live_number, AT_A_GLANCE))),
+                badge=badge("active", str(cap_count(row.live_number, OVERVIEW_LIMIT))),
             )
             for row in busy.order_by("-live_number", "title", "pk")[: 2 * LISTED]
         ],
         admin_url(Execution, "changelist", live="yes"),
-        "Nothing is running.",
+        gettext("No live executions."),
     )
 
 
-SECTIONS: list[tuple[tuple[str, ...], Callable[[Any], Section]]] = [
-    ((SUBMIT, SEE_EXECUTIONS), _tasks),
-    ((SEE_EXECUTIONS,), _incidents),
-    ((SEE_EXECUTIONS,), _overdue),
-    ((SEE_EXECUTIONS,), _unassigned),
+PANELS: list[tuple[tuple[str, ...], Callable[[Any], Panel]]] = [
+    ((SUBMIT, VIEW_EXECUTIONS), _tasks),
+    ((VIEW_EXECUTIONS,), _incidents),
+    ((VIEW_EXECUTIONS,), _overdue),
+    ((VIEW_EXECUTIONS,), _unassigned),
     (("workflows.view_pendingchange",), _changes),
-    (("workflows.view_workflow", SEE_EXECUTIONS), _live),
+    (("workflows.view_workflow", VIEW_EXECUTIONS), _live),
 ]
-"""What each section takes to be seen, in the order of their urgency for whoever looks."""
+"""The panels in order of urgency, each with the permissions it needs."""

@@ -1,35 +1,34 @@
-"""The inbox: what waits for whoever looks, with its forms, and what they did lately."""
+"""The inbox: the user's open steps with their forms, and the recently completed steps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms as django_forms
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 
 from executions.admin.steps import INBOX, USER_ACTION, form_of
-from executions.engine.manager import graphs_of
-from executions.inbox import waiting_for
 from executions.models import FOR_PEOPLE, Execution, FormDraft, Step, Vote
+from executions.task_queries import waiting_for
+from executions.workflow_manager import graphs_of
 from workflows.admin.base.change_list import BoundedPaginator
 from workflows.admin.base.formatting import admin_url
-from workflows.admin.graph_picture import icon, icon_of
+from workflows.admin.base.model_admin import GuardedAdmin
+from workflows.admin.graph_diagram import icon, icon_of
 from workflows.graph import Node
 from workflows.models import Version
 
-if TYPE_CHECKING:
-    from executions.admin.execution import ExecutionAdmin
-
-SHOWN = 20
+PAGE_SIZE = 20
 RELATED = ("execution__workflow", "execution__entity")
-WHOLE = ("execution__entity__fields", "input", "output")
+LARGE_COLUMNS = ("execution__entity__fields", "input", "output")
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A step that waits: its page, and its form where it takes one."""
+    """An open step with its page and its form, if it has one."""
 
     step: Step
     title: str
@@ -43,26 +42,30 @@ class Task:
 
     @property
     def execution(self) -> Execution:
-        """What it is a step of."""
+        """Return the execution of the step."""
         return self.step.execution
 
 
 def inbox_page(
-    model_admin: ExecutionAdmin,
+    model_admin: GuardedAdmin,
     request: HttpRequest,
     bound: dict[str, django_forms.Form] | None = None,
 ) -> HttpResponse:
-    """What is due first comes first; ``bound`` has the form that was refused, by its step."""
+    """Show the inbox, ordered by due time.
+
+    Args:
+        bound: the forms with errors, by the cuid of their step.
+    """
     bound = bound or {}
     mine = waiting_for(request.user)
     ordered = mine.order_by(F("due_at").asc(nulls_last=True), "pk")
-    # Of all that waits only the ids are put in order.
-    pages = BoundedPaginator(ordered.values_list("pk", flat=True), SHOWN)
+    # Only the ids are sorted, then the rows of the page are read.
+    pages = BoundedPaginator(ordered.values_list("pk", flat=True), PAGE_SIZE)
     page = pages.get_page(request.GET.get("p"))
-    refused = list(mine.filter(cuid__in=bound).values_list("pk", flat=True)) if bound else []
-    ids = list(dict.fromkeys([*refused, *page.object_list]))
-    whole = Step.objects.select_related(*RELATED).defer(*WHOLE).in_bulk(ids)
-    steps = [whole[pk] for pk in ids if pk in whole]
+    invalid = list(mine.filter(cuid__in=bound).values_list("pk", flat=True)) if bound else []
+    ids = list(dict.fromkeys([*invalid, *page.object_list]))
+    rows = Step.objects.select_related(*RELATED).defer(*LARGE_COLUMNS).in_bulk(ids)
+    steps = [rows[pk] for pk in ids if pk in rows]
     versions = {step.execution.version_id for step in steps}
     graphs = graphs_of(Version.objects.filter(pk__in=versions))
     drafts = FormDraft.objects.of(request.user, steps)
@@ -79,12 +82,12 @@ def inbox_page(
         request,
         "executions/admin/inbox.html",
         {
-            "title": "Inbox",
+            "title": gettext("Inbox"),
             "tasks": tasks,
             "page_of_tasks": page,
             "total": pages.count,
             "has_more": pages.has_more,
-            "done": _done(request.user),
+            "done": _completed_steps(request.user),
             "back_to": INBOX,
         },
     )
@@ -92,42 +95,46 @@ def inbox_page(
 
 def _task(step: Step, node: Node, bound: dict[str, django_forms.Form], draft: Any) -> Task:
     title = node.data.get("title") or node.label
-    drawn, page = icon(icon_of(step.type)), admin_url(Execution, "change", step.execution_id)
+    step_icon, page = icon(icon_of(step.type)), admin_url(Execution, "change", step.execution_id)
     url = f"{page}#step-{step.cuid}"
     if step.type != USER_ACTION:
-        return Task(step, title, drawn, url)
+        return Task(step, title, step_icon, url)
     return Task(
         step,
         title,
-        drawn,
+        step_icon,
         url,
         bound.get(step.cuid) or form_of(step, node, draft=draft),
         admin_url(Execution, "submit", step.execution_id, step.cuid),
-        node.data.get("button_label") or "Submit",
+        node.data.get("button_label") or gettext("Submit"),
         step.cuid in bound or bool(draft),
         bool(draft),
     )
 
 
-def _done(user: Any) -> list[dict[str, Any]]:
-    """The steps that a user has closed, and the votes given, the newest first."""
-    # What follows by itself is closed in the same name.
+def _completed_steps(user: Any) -> list[dict[str, Any]]:
+    """Return the steps that a user has closed or voted on, newest first."""
+    # Automatic steps that follow are closed in the name of the same user.
     own = Step.objects.filter(closed_by=user, type__in=FOR_PEOPLE)
-    closed = own.select_related(*RELATED).defer(*WHOLE)
+    closed = own.select_related(*RELATED).defer(*LARGE_COLUMNS)
     found: list[dict[str, Any]] = [
-        {"step": step, "what": step.get_state_display(), "at": step.closed_at}
-        for step in closed.order_by("-pk")[:SHOWN]
+        {"step": step, "outcome": step.get_state_display(), "at": step.closed_at}
+        for step in closed.order_by("-pk")[:PAGE_SIZE]
     ]
     related = [f"step__{name}" for name in RELATED]
     votes = Vote.objects.filter(user=user).select_related(*related)
     large = ("step__execution__entity__fields", "step__input", "step__output")
     found += [
-        {"step": vote.step, "what": "Approved" if vote.approves else "Rejected", "at": vote.at}
-        for vote in votes.defer(*large).order_by("-pk")[:SHOWN]
+        {
+            "step": vote.step,
+            "outcome": gettext("Approved") if vote.approves else gettext("Rejected"),
+            "at": vote.at,
+        }
+        for vote in votes.defer(*large).order_by("-pk")[:PAGE_SIZE]
     ]
-    # Who has decided a vote has closed its step too.
+    # The last voter has also closed the step.
     newest: dict[int, dict[str, Any]] = {row["step"].pk: row for row in found}
-    rows = sorted(newest.values(), key=lambda row: row["at"], reverse=True)[:SHOWN]
+    rows = sorted(newest.values(), key=lambda row: row["at"], reverse=True)[:PAGE_SIZE]
     return [
         {**row, "url": admin_url(Execution, "change", row["step"].execution_id)} for row in rows
     ]

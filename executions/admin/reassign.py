@@ -1,31 +1,30 @@
-"""The page where an operator chooses whom an open step asks from now on."""
+"""The page that reassigns an open step."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions import services
-from executions.engine.nodes.assignees import asked_at, candidates
+from executions.admin.titles import execution_title, step_title
+from executions.engine.nodes.assignees import candidates, current_candidates_key
 from executions.models import FOR_PEOPLE, Execution, Step
-from executions.services.reassigning import names_by_kind
-from workflows.admin.base.edits import EditForm
+from executions.services.reassigning import assignee_names
 from workflows.admin.base.formatting import admin_url
-from workflows.admin.base.refusal_log import recorded
-from workflows.admin.base.refusals import REFUSING
+from workflows.admin.base.forms import EditForm
+from workflows.admin.base.model_admin import GuardedAdmin
+from workflows.admin.base.refusals import REFUSING, log_refusal
 from workflows.db.json_values import canonical
 from workflows.guards import Stale
 from workflows.models import Candidate
 from workflows.refusals import Refusal
-
-if TYPE_CHECKING:
-    from executions.admin.execution import ExecutionAdmin
 
 LABEL = _("Reassign")
 
@@ -49,17 +48,17 @@ class ReassignForm(forms.Form):
         help_text=_("Recorded in the audit log."),
     )
     read = forms.CharField(required=False, widget=forms.HiddenInput)
-    """Whom the step asked when the page was rendered."""
+    """The assignees at the time the page was rendered."""
 
     def clean_read(self) -> dict[str, list[str]] | None:
-        """Return the names; None where the page does not send them."""
+        """Return the names, or None if the page does not send them."""
         if not self.cleaned_data["read"]:
             return None
         try:
             found = json.loads(self.cleaned_data["read"])
             return {name: [str(one) for one in found[name]] for name in ("groups", "users")}
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise forms.ValidationError(EditForm.unreadable, code="invalid") from None
+            raise forms.ValidationError(EditForm.damaged_message, code="invalid") from None
 
     def clean_users(self) -> list[str]:
         """Return the usernames."""
@@ -67,7 +66,7 @@ class ReassignForm(forms.Form):
         return [line for line in lines if line]
 
     def clean(self) -> dict[str, Any]:
-        """Require somebody."""
+        """Require a group or a user."""
         values: dict[str, Any] = super().clean() or {}
         if not self.errors and not values["groups"] and not values["users"]:
             raise forms.ValidationError(_("Choose a group or a user."))
@@ -75,9 +74,9 @@ class ReassignForm(forms.Form):
 
 
 def reassign_page(
-    model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution, cuid: str
+    model_admin: GuardedAdmin, request: HttpRequest, execution: Execution, cuid: str
 ) -> HttpResponse:
-    """GET shows the form, POST reassigns the step and leads back to its execution."""
+    """Show the form on GET; on POST, reassign the step and redirect to its execution."""
     back = HttpResponseRedirect(admin_url(Execution, "change", execution.pk))
     steps = Step.objects.filter(execution=execution, cuid=cuid, type__in=FOR_PEOPLE)
     step = steps.open().first()
@@ -99,10 +98,10 @@ def reassign_page(
                 instead_of=values["read"],
             )
         except REFUSING as error:
-            refusal = recorded(error)
+            refusal = log_refusal(error)
             rows = _candidates(execution, step)
             if isinstance(refusal, Stale):
-                # The page now shows whom the step asks, so the next save may replace them.
+                # The page now shows the current assignees, so the next save may replace them.
                 form.data = request.POST.copy()
                 form.data["read"] = _read(rows)
                 form.add_error(None, str(refusal.message))
@@ -112,8 +111,8 @@ def reassign_page(
                 named = any(problem.pointer.startswith("/users") for problem in refusal.problems)
                 form.add_error("users" if named else None, str(refusal.message))
         else:
-            model_admin.log_change(request, execution, "Step reassigned.")
-            text = _("“%s” is reassigned.") % (step.label or step.node_id)
+            model_admin.log_change(request, execution, gettext("Step reassigned."))
+            text = gettext("“%(step)s” was reassigned.") % {"step": step_title(step)}
             model_admin.message_user(request, text, messages.SUCCESS)
             return back
     return model_admin.render_page(
@@ -121,9 +120,11 @@ def reassign_page(
         "executions/admin/reassign.html",
         {
             "title": LABEL,
+            "subtitle": execution_title(execution),
             "form": form,
             "step": step,
-            "asked": rows,
+            "step_title": step_title(step),
+            "assignees": rows,
             "back_url": admin_url(Execution, "change", execution.pk),
         },
         row=execution,
@@ -135,11 +136,11 @@ def _candidates(execution: Execution, step: Step) -> list[Candidate]:
         node = execution.get_workflow_manager().node(step.node_id)
     except (Refusal, KeyError):
         return []
-    return list(candidates(asked_at(step, execution.version_id, node)))
+    return list(candidates(current_candidates_key(step, execution.version_id, node)))
 
 
 def _read(rows: list[Candidate]) -> str:
-    return canonical(names_by_kind(rows))
+    return canonical(assignee_names(rows))
 
 
 def _initial(rows: list[Candidate]) -> dict[str, Any]:

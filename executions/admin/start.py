@@ -1,8 +1,8 @@
-"""The page where an entity is chosen to start a workflow on."""
+"""The page that starts a workflow on an entity."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -10,35 +10,40 @@ from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from executions import services
 from executions.models import Entity, Execution
 from workflows import guards
 from workflows.admin.base.formatting import admin_url, row_id
-from workflows.admin.base.refusal_log import recorded
-from workflows.admin.base.refusals import REFUSING, as_html
+from workflows.admin.base.model_admin import GuardedAdmin
+from workflows.admin.base.refusals import REFUSING, log_refusal, refusal_html
 from workflows.models import Workflow, call_queries
-from workflows.models.pending_change import draining
-from workflows.values.moment_fields import MomentField, resolutions
-
-if TYPE_CHECKING:
-    from executions.admin.execution import ExecutionAdmin
+from workflows.models.pending_change import find_draining
+from workflows.values.moment_fields import MomentField, list_resolutions
 
 LISTED = 25
 
 
 class ScheduleForm(forms.Form):
-    """When it is to begin."""
+    """The time of a scheduled start."""
 
     scheduled_for = MomentField(
         required=False,
-        label="Begin at",
-        help_text="Empty: now. What it runs is frozen now either way.",
+        label=_("Start at"),
+        help_text=_(
+            "Leave empty to start now. The workflow versions are fixed now in either case."
+        ),
     )
 
 
-def start_page(model_admin: ExecutionAdmin, request: HttpRequest, pk: int) -> HttpResponse:
-    """GET searches, POST starts."""
+def start_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    """Search entities on GET, start an execution on POST.
+
+    Raises:
+        Http404: the workflow does not exist.
+    """
     rows = Workflow.objects.select_related("entity_name_type", "primary_record_type")
     workflow = rows.filter(pk=pk).first()
     if workflow is None:
@@ -50,7 +55,7 @@ def start_page(model_admin: ExecutionAdmin, request: HttpRequest, pk: int) -> Ht
         pk_chosen = row_id(chosen)
         entity = None if pk_chosen is None else Entity.objects.filter(pk=pk_chosen).first()
         if entity is None:
-            model_admin.message_user(request, "Choose an entity first.", messages.ERROR)
+            model_admin.message_user(request, gettext("Choose an entity."), messages.ERROR)
         elif form.is_valid():
             try:
                 execution = services.start(
@@ -60,21 +65,21 @@ def start_page(model_admin: ExecutionAdmin, request: HttpRequest, pk: int) -> Ht
                     scheduled_for=form.cleaned_data["scheduled_for"],
                 )
             except REFUSING as error:
-                refusal = recorded(error)
-                refused = as_html(refusal)
+                refusal = log_refusal(error)
+                refused = refusal_html(refusal)
             else:
-                for told in resolutions(form):
-                    model_admin.message_user(request, told, messages.WARNING)
+                for text in list_resolutions(form):
+                    model_admin.message_user(request, text, messages.WARNING)
                 return _started(model_admin, request, workflow, execution)
     else:
-        refused = _draining(workflow)
+        refused = _draining_refusal(workflow)
     query = request.POST.get("q", request.GET.get("q", "")).strip()
-    found = _found(workflow, query)
+    found = _find_entities(workflow, query)
     return model_admin.render_page(
         request,
         "executions/admin/start.html",
         {
-            "title": "Start execution",
+            "title": gettext("Start execution"),
             "workflow": workflow,
             "workflow_url": admin_url(Workflow, "change", workflow.pk),
             "refused": refused,
@@ -87,17 +92,17 @@ def start_page(model_admin: ExecutionAdmin, request: HttpRequest, pk: int) -> Ht
     )
 
 
-def _draining(workflow: Workflow) -> SafeString | None:
-    """What every start would be refused by now, before anybody has chosen an entity."""
-    reached = call_queries.walk([workflow.pk], "callees", "default")
+def _draining_refusal(workflow: Workflow) -> SafeString | None:
+    """Return the refusal of every start while a type change is on hold, or None."""
+    reached = call_queries.walk([workflow.pk], "callees")
     try:
-        guards.refuse_draining(list(draining(reached)))
+        guards.refuse_draining(list(find_draining(reached)))
     except guards.Draining as refusal:
-        return as_html(refusal)
+        return refusal_html(refusal)
     return None
 
 
-def _found(workflow: Workflow, query: str) -> Any:
+def _find_entities(workflow: Workflow, query: str) -> Any:
     entities = Entity.objects.filter(context_key=workflow.context.key).defer("fields")
     if "\0" in query:
         return entities.none()
@@ -107,10 +112,11 @@ def _found(workflow: Workflow, query: str) -> Any:
 
 
 def _started(
-    model_admin: ExecutionAdmin, request: HttpRequest, workflow: Workflow, execution: Execution
+    model_admin: GuardedAdmin, request: HttpRequest, workflow: Workflow, execution: Execution
 ) -> HttpResponse:
-    model_admin.log_addition(request, execution, f"Started “{workflow}”.")
+    message = gettext("Started “%(workflow)s”.") % {"workflow": workflow}
+    model_admin.log_addition(request, execution, message)
     status = execution.get_status_display().lower()
-    text = format_html("Started “{}”; the execution is {} now.", workflow, status)
+    text = format_html(gettext("“{}” was started. The execution is {}."), workflow, status)
     model_admin.message_user(request, text, messages.SUCCESS)
     return HttpResponseRedirect(admin_url(Execution, "change", execution.pk))

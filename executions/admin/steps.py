@@ -1,22 +1,23 @@
-"""The open steps of an execution: the forms they ask with, and what is posted to them."""
+"""The open steps of an execution and the submission of their forms."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms as django_forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
+from django.utils.translation import gettext
 
 from executions import services
-from executions.admin.decisions import Decisions, decisions
+from executions.admin.decisions import BACKGROUND_TYPES, Decisions, decisions
+from executions.admin.titles import step_title
 from executions.engine import forms
-from executions.engine.nodes.assignees import asked_at, candidates, may_submit
-from executions.guards import Ended, NotOpen
-from executions.inbox import unassigned
+from executions.engine.nodes.assignees import candidates, current_candidates_key, may_submit
+from executions.guards import ExecutionEnded, NotOpen
 from executions.models import (
     FOR_PEOPLE,
     OPEN,
@@ -27,26 +28,27 @@ from executions.models import (
     Step,
     Vote,
 )
+from executions.task_queries import unassigned
 from workflows.admin.base.formatting import admin_url
+from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.base.refusals import REFUSING, refusal_of
+from workflows.admin.graph_diagram import type_title
 from workflows.graph import Node
 from workflows.refusals import Refusal
-from workflows.values.moment_fields import resolutions
-
-if TYPE_CHECKING:
-    from executions.admin.execution import ExecutionAdmin
+from workflows.values.moment_fields import list_resolutions
 
 USER_ACTION = "user_action"
 INBOX = "inbox"
-"""What a form is sent with that was filled in there."""
+"""The value of ``back_to`` in forms on the inbox page."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenStep:
-    """One step at which an execution stands, as its page shows it."""
+    """A current step as the page of the execution shows it."""
 
     step: Step
     title: str
+    type_title: str = ""
     form: django_forms.Form | None = None
     url: str = ""
     button: str = ""
@@ -59,27 +61,33 @@ class OpenStep:
 
 
 def open_steps(execution: Execution, user: Any, *, bound: dict[str, Any]) -> list[OpenStep]:
-    """The open steps; ``bound`` has the forms that were refused, by the cuid of their step."""
+    """Return the open steps of an execution.
+
+    Args:
+        bound: the forms with errors, by the cuid of their step.
+    """
     steps = (
         Step.objects.filter(execution=execution)
         .open()
-        .select_related("child")
+        .select_related("child__workflow")
         .prefetch_related("votes")
     )
     try:
         manager = execution.get_workflow_manager()
     except Refusal as refusal:
-        damage = f"The frozen graph is damaged: {refusal.message}"
-        return [OpenStep(step, step.label or step.node_id, note=damage) for step in steps]
-    nobody = set(unassigned().filter(execution=execution).values_list("pk", flat=True))
+        values = {"problem": refusal.message}
+        note = gettext("The stored graph is damaged: %(problem)s") % values
+        return [OpenStep(step, step_title(step), note=note) for step in steps]
+    unassigned_ids = set(unassigned().filter(execution=execution).values_list("pk", flat=True))
     drafts = FormDraft.objects.of(user, steps)
     return [
         replace(
             _open_step(
                 execution, step, manager.node(step.node_id), user, bound, drafts.get(step.pk)
             ),
+            type_title=type_title(step.type),
             reassign_url=_reassign_url(execution, step, user),
-            is_unassigned=step.pk in nobody,
+            is_unassigned=step.pk in unassigned_ids,
         )
         for step in steps
     ]
@@ -103,15 +111,15 @@ def _open_step(
     votes = list(step.votes.all())
     found = decisions(execution, step, node, user)
     if step.state == Step.State.INCIDENT or node.type != USER_ACTION:
-        is_told = found.votes or step.state == Step.State.INCIDENT
-        note = "" if is_told else _note(execution, step, node)
+        needs_note = not found.votes and step.state != Step.State.INCIDENT
+        note = _note(execution, step, node) if needs_note else ""
         return OpenStep(step, title, note=note, child=step.child, decisions=found, votes=votes)
     if not user.has_perm(SUBMIT):
-        note = "Waits for somebody who may fill in forms."
+        note = gettext("You do not have permission to submit forms.")
         return OpenStep(step, title, note=note, decisions=found)
-    key = asked_at(step, execution.version_id, node)
+    key = current_candidates_key(step, execution.version_id, node)
     if not may_submit(key, user):
-        note = f"Assigned to {_assignees(key)}."
+        note = _assigned_text(key)
         return OpenStep(step, title, note=note, decisions=found)
     return OpenStep(
         step,
@@ -119,94 +127,113 @@ def _open_step(
         decisions=found,
         form=bound.get(step.cuid) or form_of(step, node, draft=draft),
         url=admin_url(Execution, "submit", execution.pk, step.cuid),
-        button=node.data.get("button_label") or "Submit",
+        button=node.data.get("button_label") or gettext("Submit"),
     )
 
 
 def _note(execution: Execution, step: Step, node: Node) -> str:
     if node.type == "approval":
-        return f"Waits for {_assignees(asked_at(step, execution.version_id, node))}."
+        return _assigned_text(current_candidates_key(step, execution.version_id, node))
     if node.type == "webhook":
-        return f"Waits for a delivery to /hooks/{step.cuid}/."
-    return "Is done in the background." if node.type in ("notify", "http_request") else ""
+        return gettext("Waits for a request to %(path)s.") % {"path": f"/hooks/{step.cuid}/"}
+    return gettext("Runs in the background.") if node.type in BACKGROUND_TYPES else ""
 
 
-def _assignees(key: str) -> str:
-    return ", ".join(str(row) for row in candidates(key)) or "nobody"
+def _assigned_text(key: str) -> str:
+    names = ", ".join(str(row) for row in candidates(key)) or gettext("nobody")
+    return gettext("Assigned to %(names)s.") % {"names": names}
 
 
 def form_of(
     step: Step, node: Node, data: Any = None, *, draft: Mapping[str, Any] | None = None
 ) -> django_forms.Form:
-    """Return the form of a user action, with the user's draft; ``data`` is what was posted."""
-    # The prefix keeps the names of two open steps, and Django's own, apart.
-    asked = node.data.get("fields", [])
+    """Return the form of a user action.
+
+    Args:
+        data: the submitted values.
+        draft: the values of the user's draft.
+    """
+    # The prefix separates the field names of several open steps and of Django.
+    fields = node.data.get("fields", [])
     draft = draft or {}
-    known = {field["name"]: draft[field["name"]] for field in asked if field["name"] in draft}
-    return forms.build(asked)(data, prefix=step.cuid, initial=known)
+    known = {field["name"]: draft[field["name"]] for field in fields if field["name"] in draft}
+    return forms.build(fields)(data, prefix=step.cuid, initial=known)
+
+
+def is_from_inbox(request: HttpRequest) -> bool:
+    """Return True if the form was filled in on the inbox page."""
+    return request.POST.get("back_to") == INBOX
 
 
 def submit_form(
-    model_admin: ExecutionAdmin, request: HttpRequest, execution: Execution, cuid: str
+    model_admin: GuardedAdmin,
+    request: HttpRequest,
+    execution: Execution,
+    cuid: str,
+    show_forms: Callable[[dict[str, django_forms.Form]], HttpResponse],
 ) -> HttpResponse:
-    """Submit what was posted, or keep it as a draft; errors stand at their fields, with what was
-    typed. Who came from the inbox is led back to it.
+    """Submit the posted form of a step, or save it as a draft.
+
+    Args:
+        cuid: the public id of the step.
+        show_forms: returns the page again with the forms that have errors, by the cuid of their
+            step.
+
+    Raises:
+        Http404: the execution has no such step, or it takes no form.
     """
     step = Step.objects.filter(execution=execution, cuid=cuid, type=USER_ACTION).first()
     if step is None:
         raise Http404
-    is_from_inbox = request.POST.get("back_to") == INBOX
     own = admin_url(Execution, "change", execution.pk)
-    back = HttpResponseRedirect(admin_url(Execution, "inbox") if is_from_inbox else own)
+    back = HttpResponseRedirect(admin_url(Execution, "inbox") if is_from_inbox(request) else own)
     if request.method != "POST":
         return back
-
-    def again() -> HttpResponse:
-        if is_from_inbox:
-            return model_admin.inbox(request, bound={cuid: form})
-        return model_admin.page(request, execution, bound={cuid: form})
 
     node = execution.get_workflow_manager().node(step.node_id)
     form = form_of(step, node, request.POST)
     if "_draft" in request.POST:
-        _keep_draft(model_admin, request, execution, step, form)
+        _save_draft(model_admin, request, execution, step, form)
         return back
     if not form.is_valid() and step.state in OPEN:
-        return again()
+        return show_forms({cuid: form})
     data = forms.to_json(form.cleaned_data)
     try:
         after = services.submit(execution, data=data, step=cuid, by=request.user)
     except forms.FormInvalid as refusal:
-        _put_at_fields(form, refusal)
-        return again()
-    except (Ended, NotOpen) as refusal:
-        text = format_html("The step “{}” is no longer open. {}", node.label, refusal.message)
+        _add_field_errors(form, refusal)
+        return show_forms({cuid: form})
+    except (ExecutionEnded, NotOpen) as refusal:
+        text = format_html(
+            gettext("The step “{}” is no longer open. {}"), node.label, refusal.message
+        )
         model_admin.message_user(request, text, messages.ERROR)
         return back
     except REFUSING as error:
-        other = refusal_of(error)
-        if other is None:
+        known = refusal_of(error)
+        if known is None:
             raise
-        model_admin.message_refusal(request, other)
-        return again()
-    model_admin.log_change(request, execution, f"Submitted “{node.label}”.")
-    text = format_html(
-        "Submitted “{}”; the execution is {} now.", node.label, after.get_status_display().lower()
+        model_admin.message_refusal(request, known)
+        return show_forms({cuid: form})
+    model_admin.log_change(
+        request, execution, gettext("Submitted “%(step)s”.") % {"step": node.label}
     )
+    status = after.get_status_display().lower()
+    text = format_html(gettext("“{}” was submitted. The execution is {}."), node.label, status)
     model_admin.message_user(request, text, messages.SUCCESS)
-    for told in resolutions(form):
+    for told in list_resolutions(form):
         model_admin.message_user(request, told, messages.WARNING)
     return back
 
 
-def _keep_draft(
-    model_admin: ExecutionAdmin,
+def _save_draft(
+    model_admin: GuardedAdmin,
     request: HttpRequest,
     execution: Execution,
     step: Step,
     form: django_forms.Form,
 ) -> None:
-    # As it was typed: nothing of it is judged before it is submitted.
+    # Drafts are stored as typed and validated when they are submitted.
     typed = {
         name: field.widget.value_from_datadict(request.POST, request.FILES, form.add_prefix(name))
         for name, field in form.fields.items()
@@ -219,11 +246,11 @@ def _keep_draft(
             raise
         model_admin.message_refusal(request, refusal)
         return
-    text = format_html("The draft of “{}” is kept.", step.label or step.node_id)
+    text = format_html(gettext("The draft of “{}” was saved."), step_title(step))
     model_admin.message_user(request, text, messages.SUCCESS)
 
 
-def _put_at_fields(form: django_forms.Form, refusal: forms.FormInvalid) -> None:
+def _add_field_errors(form: django_forms.Form, refusal: forms.FormInvalid) -> None:
     for problem in refusal.problems:
         name = problem.pointer.split("/")[-1]
         form.add_error(name if name in form.fields else None, problem.detail)

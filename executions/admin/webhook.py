@@ -1,4 +1,4 @@
-"""The pages of webhooks: who is told, how that fares, and the secret, shown once."""
+"""Webhook pages: the settings, the recent deliveries and the secret, which is shown once."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from executions.models import EVENTS, OutgoingDelivery, Subscription
 from executions.webhooks import subscriptions
-from workflows.admin.audited_records import KINDS, Kind
+from workflows.admin.audit import history_context
+from workflows.admin.audited_records import RECORD_MODELS, RecordModel
 from workflows.admin.base.formatting import admin_url, badge, log_url
-from workflows.admin.base.model_admin import GuardedAdmin, GuardedForm
-from workflows.admin.base.refusal_log import recorded
-from workflows.admin.base.refusals import REFUSING
-from workflows.admin.base.submit_once import done_at
-from workflows.admin.history import history
+from workflows.admin.base.forms import GuardedForm
+from workflows.admin.base.model_admin import GuardedAdmin
+from workflows.admin.base.refusals import REFUSING, log_refusal
+from workflows.admin.base.submit_once import mark_done
 
 LISTED = 20
 MANAGE = "executions.change_subscription"
-SEE = "executions.view_outgoingdelivery"
+VIEW_DELIVERIES = "executions.view_outgoingdelivery"
 
 
 class SubscriptionForm(GuardedForm):
-    """The events as boxes to tick, each with what it tells of."""
+    """The form of a webhook, with a checkbox for each event."""
 
     events = forms.MultipleChoiceField(
-        choices=[(name, f"{name}: {told}") for name, told in EVENTS.items()],
+        choices=[(name, f"{name}: {description}") for name, description in EVENTS.items()],
         widget=forms.CheckboxSelectMultiple,
     )
 
@@ -40,7 +42,7 @@ class SubscriptionForm(GuardedForm):
         widgets = {"url": forms.URLInput(attrs={"class": "vURLField"})}
 
     def clean_url(self) -> str:
-        """Refuse an address that nothing may be sent to."""
+        """Return the URL, or raise a validation error if events may not be sent to it."""
         url: str = self.cleaned_data["url"]
         try:
             subscriptions.refuse_url(url)
@@ -51,11 +53,11 @@ class SubscriptionForm(GuardedForm):
 
 @admin.register(Subscription)
 class SubscriptionAdmin(GuardedAdmin):
-    """Webhooks: their state, what they are told of, and what they were told lately."""
+    """Webhooks: their state, events and deliveries."""
 
     form = SubscriptionForm
     change_form_template = "executions/admin/webhook.html"
-    list_display = ["url", "state_badge", "told_of", "narrowed_to"]
+    list_display = ["url", "state_badge", "event_names", "restricted_to"]
     list_filter = ["state"]
     list_select_related = ["workflow", "entity_name_type"]
     search_fields = ["url", "description", "=cuid"]
@@ -66,23 +68,23 @@ class SubscriptionAdmin(GuardedAdmin):
     ]
     readonly_fields = ["disabled_because", "given_up_in_a_row", "created_at", "cuid"]
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=_("state"), ordering="state")
     def state_badge(self, row: Subscription) -> str:
-        """The state, coloured."""
+        """Return the state as a badge."""
         return badge(row.state, row.get_state_display())
 
-    @admin.display(description="events")
-    def told_of(self, row: Subscription) -> str:
-        """The events."""
+    @admin.display(description=_("events"))
+    def event_names(self, row: Subscription) -> str:
+        """Return the names of the events."""
         return ", ".join(row.events)
 
-    @admin.display(description="only for")
-    def narrowed_to(self, row: Subscription) -> str:
-        """The workflow or the type that it is for alone."""
+    @admin.display(description=_("only for"))
+    def restricted_to(self, row: Subscription) -> str:
+        """Return the workflow and the type that the webhook is restricted to."""
         return ", ".join(str(one) for one in (row.workflow, row.entity_name_type) if one)
 
     def get_urls(self) -> list[URLPattern]:
-        """The pages of the project's own before the stock ones."""
+        """Add the routes of the custom pages."""
         wrap = self.admin_site.admin_view
         own = [
             path(f"<int:pk>/{page}/", wrap(view), name=f"executions_subscription_{page}")
@@ -91,16 +93,16 @@ class SubscriptionAdmin(GuardedAdmin):
         return [*own, *super().get_urls()]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save; a new one gets its secret."""
+        """Save the webhook; create the secret of a new one."""
         super().save_model(request, obj, form, change)
         if not change:
-            obj.secret = subscriptions.give_secret(obj)
+            obj.secret = subscriptions.create_secret(obj)
 
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the secret; a message would be kept in a cookie."""
-        return self._shown_secret(request, obj, obj.secret)
+        """Show the secret on a page; a message would be stored in a cookie."""
+        return self._show_secret(request, obj, obj.secret)
 
     def change_view(
         self,
@@ -109,21 +111,21 @@ class SubscriptionAdmin(GuardedAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """The stock page, with what was told lately."""
+        """Show Django's page with the recent deliveries."""
         row = self.get_object(request, object_id)
         if row is not None:
-            extra_context = {**(extra_context or {}), **self._told(request, row)}
+            extra_context = {**(extra_context or {}), **self._page_context(request, row)}
         return super().change_view(request, object_id, form_url, extra_context)
 
-    def _told(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
+    def _page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
         may_manage = request.user.has_perm(MANAGE)
         found: dict[str, Any] = {
-            "rotate_url": self._page(row, "rotate") if may_manage else None,
-            "test_url": self._page(row, "test") if may_manage else None,
+            "rotate_url": self._page_url(row, "rotate") if may_manage else None,
+            "test_url": self._page_url(row, "test") if may_manage else None,
             "log_url": log_url(request, row.cuid),
-            **history(request, row.cuid),
+            **history_context(request, row.cuid),
         }
-        if request.user.has_perm(SEE):
+        if request.user.has_perm(VIEW_DELIVERIES):
             deliveries: QuerySet[OutgoingDelivery] = row.deliveries.prefetch_related("attempts")
             found["deliveries"] = [
                 {"row": one, "attempts": list(one.attempts.all())}
@@ -133,10 +135,10 @@ class SubscriptionAdmin(GuardedAdmin):
             found["deliveries_url"] = listed
         return found
 
-    def _page(self, row: Subscription, page: str) -> str:
+    def _page_url(self, row: Subscription, page: str) -> str:
         return admin_url(Subscription, page, row.pk)
 
-    def _found(self, pk: int) -> Subscription:
+    def _find(self, pk: int) -> Subscription:
         row = Subscription._base_manager.filter(pk=pk).first()
         if row is None:
             raise Http404
@@ -144,49 +146,52 @@ class SubscriptionAdmin(GuardedAdmin):
         return found
 
     def rotate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """GET asks, POST replaces the secret and shows the new one."""
+        """Ask for confirmation on GET; on POST, replace the secret and show the new one."""
         self.require(request, MANAGE)
-        row = self._found(pk)
+        row = self._find(pk)
         if request.method == "POST":
             try:
                 secret = subscriptions.rotate_secret(row, by=request.user)
             except REFUSING as error:
-                self.message_refusal(request, recorded(error))
-                return HttpResponseRedirect(self._page(row, "change"))
-            self.log_change(request, row, "Secret rotated.")
-            return self._shown_secret(request, row, secret)
+                self.message_refusal(request, log_refusal(error))
+                return HttpResponseRedirect(self._page_url(row, "change"))
+            self.log_change(request, row, gettext("Secret replaced."))
+            return self._show_secret(request, row, secret)
         return self._secret_page(request, row, asks=True)
 
     def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Where the button is posted to that has a test told."""
+        """Send a test event on POST."""
         self.require(request, MANAGE)
-        row = self._found(pk)
-        back = HttpResponseRedirect(self._page(row, "change"))
+        row = self._find(pk)
+        back = HttpResponseRedirect(self._page_url(row, "change"))
         if request.method != "POST":
             return back
         try:
-            delivery = subscriptions.tell_test(row)
+            delivery = subscriptions.send_test_event(row)
         except REFUSING as error:
-            self.message_refusal(request, recorded(error))
+            self.message_refusal(request, log_refusal(error))
             return back
-        text = "A test is told with the next run of the background work."
+        text = gettext("The background worker will send a test event.")
         self.message_user(request, text, messages.SUCCESS)
         return HttpResponseRedirect(admin_url(OutgoingDelivery, "change", delivery.pk))
 
-    def _shown_secret(self, request: HttpRequest, row: Any, secret: str) -> HttpResponse:
+    def _show_secret(self, request: HttpRequest, row: Any, secret: str) -> HttpResponse:
         response = self._secret_page(request, row, secret=secret)
         response["Cache-Control"] = "no-store"
-        # The secret is shown this once, so the answer cannot be repeated.
-        return done_at(response, self._page(row, "change"))
+        # The secret is shown once, so the response cannot be repeated.
+        return mark_done(response, self._page_url(row, "change"))
 
     def _secret_page(self, request: HttpRequest, row: Any, **context: Any) -> HttpResponse:
-        whole = {
-            "title": "Rotate the secret" if context.get("asks") else "The secret",
+        full_context = {
+            "title": gettext("Replace the secret")
+            if context.get("asks")
+            else gettext("Webhook secret"),
             "hours": int(subscriptions.OVERLAP.total_seconds() // 3600),
-            "back_url": self._page(row, "change"),
+            "back_url": self._page_url(row, "change"),
             **context,
         }
-        return self.render_page(request, "executions/admin/webhook_secret.html", whole, row=row)
+        template = "executions/admin/webhook_secret.html"
+        return self.render_page(request, template, full_context, row=row)
 
 
-KINDS["webhook"] = Kind(Subscription, "url")
+RECORD_MODELS["webhook"] = RecordModel(Subscription, columns=("url",))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.people import World, world
+from tests.people import Samples, create_samples
 from tests.test_role_pages import PAGES, address
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
@@ -40,13 +40,13 @@ def seen() -> list[str]:
 
 
 @pytest.fixture
-def made(settings: Any, transactional_db: None) -> World:
-    return world(settings, is_staff=True)
+def made(settings: Any, transactional_db: None) -> Samples:
+    return create_samples(settings, is_staff=True)
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_every_page_can_be_used_by_everybody(
-    made: World, walking: Any, pytestconfig: pytest.Config, group: int
+    made: Samples, walking: Any, pytestconfig: pytest.Config, group: int
 ) -> None:
     photographs = pytestconfig.getoption("--photographs")
     walk = walking(made.users["administrator"])

@@ -9,7 +9,7 @@ import pytest
 from executions import services
 from executions.demo import CALLEE, CALLER, FINDING
 from executions.models import Execution
-from tests.factories import FindingFactory, drawn, form, line
+from tests.factories import FindingFactory, form, line, save_line
 from workflows import editing as drawing
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
@@ -73,7 +73,7 @@ def test_find_why_a_finding_type_is_locked_in_3_clicks(operator: Any, waiting: E
 
 
 def test_fix_an_incident_in_9_clicks(operator: Any, played: Any) -> None:
-    drawn(played.callee, {"id": "nap", "type": "wait", "data": {"at_field": "review"}})
+    save_line(played.callee, {"id": "nap", "type": "wait", "data": {"at_field": "review"}})
     played.finding.fields = {"review": "soon"}
     played.finding.save()
     execution = services.start(played.callee, played.finding)
@@ -93,7 +93,7 @@ def test_fix_an_incident_in_9_clicks(operator: Any, played: Any) -> None:
 
 def test_compare_two_versions_in_3_clicks(operator: Any, played: Any) -> None:
     services.start(played.callee, played.finding)
-    drawn(played.callee, form("check", label="Check again"))
+    save_line(played.callee, form("check", label="Check again"))
     to_workflows(operator, CALLEE)
     operator.click("link", "Compare two versions")
     differences = operator.page.locator("#differences")

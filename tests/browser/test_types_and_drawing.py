@@ -14,7 +14,7 @@ from tests.browser.test_tasks import to_workflows
 from tests.workflows.admin.staff import page as address
 from workflows import editing as drawing
 from workflows.graph import node_types, parse
-from workflows.graph.editing import add_after, set_data
+from workflows.graph.edit_steps import add_node_after, set_node_data
 from workflows.models import GraphDraft, PendingChange, Workflow
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
@@ -117,8 +117,8 @@ def test_the_form_of_every_node_type_can_be_used_by_everybody(
             def draw(
                 source: dict[str, Any], kind: str = kind, data: dict[str, Any] = data
             ) -> tuple[dict[str, Any], str]:
-                changed, new = add_after(source, "start", kind, before=_after_start(source))
-                return set_data(changed, new, data), new
+                changed, new = add_node_after(source, "start", kind, before=_after_start(source))
+                return set_node_data(changed, new, data), new
 
             token = drawing.open_draft(workflow, user).token
             drawing.edit_draft(workflow, user, token, draw)

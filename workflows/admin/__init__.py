@@ -1,4 +1,4 @@
-"""The admin of what is drawn: one module a page."""
+"""Admin pages of workflow definitions, one module per page."""
 
 from workflows.admin import (  # noqa: F401
     audit,
@@ -8,4 +8,4 @@ from workflows.admin import (  # noqa: F401
     version,
     workflow,
 )
-from workflows.admin.base import moment_filter  # noqa: F401
+from workflows.admin.base import filters  # noqa: F401

@@ -1,101 +1,120 @@
-"""The pages of the audit log: who did what, when, through which face, and what was refused."""
+"""Audit log pages: the list, one entry, and the history section of a record."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
+from django.core.exceptions import FieldDoesNotExist
 from django.core.paginator import Page
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.text import Truncator, capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from workflows.admin.audit_differences import differences
-from workflows.admin.audited_records import KINDS, records_of
-from workflows.admin.base.formatting import NOTHING, admin_url, badge, moment
+from workflows.admin.audited_records import (
+    RECORD_MODELS,
+    RecordLink,
+    find_by_cuid,
+    find_records,
+)
+from workflows.admin.base.filters import exact_value_filter
+from workflows.admin.base.formatting import (
+    DASH,
+    admin_url,
+    badge,
+    format_moment,
+    json_block,
+    log_url,
+)
 from workflows.admin.base.generics import Paginator
-from workflows.admin.base.link_filters import exactly
-from workflows.admin.base.read_only import ToldAdmin
+from workflows.admin.base.model_admin import ReadOnlyAdmin
+from workflows.db.cuid import LENGTH
 from workflows.models import AuditEntry
 from workflows.visibility import may_view_values
 
-COUNTED = 10_000
-SHORT = 80
+COUNT_LIMIT = 10_000
+MAX_REASON_LENGTH = 80
+HISTORY_LENGTH = 10
 
 
 class LogPaginator(Paginator[AuditEntry]):
-    """Pages that cost the same wherever they lie, however long the log is.
+    """Pagination whose cost does not depend on the page or on the length of the log.
 
-    The whole log needs no counting and no offset, for its ids have no gaps; of what a filter
-    leaves, the newest ``COUNTED`` entries are looked for, once.
+    The ids of the whole log have no gaps, so it needs no count and no offset. Of a filtered log,
+    the newest ``COUNT_LIMIT`` entries are read once.
     """
 
     object_list: Any
 
     @property
-    def _is_whole(self) -> bool:
+    def _is_unfiltered(self) -> bool:
         return not self.object_list.query.has_filters()
 
     @cached_property
-    def _found(self) -> list[int]:
-        return list(self.object_list.order_by("-pk").values_list("pk", flat=True)[:COUNTED])
+    def _matching_ids(self) -> list[int]:
+        ids = self.object_list.order_by("-pk").values_list("pk", flat=True)
+        return list(ids[:COUNT_LIMIT])
 
     @cached_property
     def count(self) -> int:
-        """How many entries there are to page through."""
-        if self._is_whole:
+        """Return the number of entries to paginate."""
+        if self._is_unfiltered:
             return self.object_list.order_by("-pk").values_list("pk", flat=True).first() or 0
-        return len(self._found)
+        return len(self._matching_ids)
 
     def page(self, number: int | str) -> Page[AuditEntry]:
-        """One page; of the whole log, by the range of its ids."""
+        """Return one page; of the unfiltered log, by a range of ids."""
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
-        if self._is_whole:
+        if self._is_unfiltered:
             newest = self.count - first
             ids: dict[str, Any] = {"pk__lte": newest, "pk__gt": newest - self.per_page}
         else:
-            ids = {"pk__in": self._found[first : first + self.per_page]}
+            ids = {"pk__in": self._matching_ids[first : first + self.per_page]}
         entries = AuditEntry.objects.order_by("-pk").filter(**ids)
         return Page(entries, number, self)
 
 
-class KindFilter(SimpleListFilter):
-    """The kinds of records; asking the log for them would read all of it."""
+class RecordTypeFilter(SimpleListFilter):
+    """A filter by the type of the record. Its choices need no query on the log."""
 
-    title = "kind"
+    title = _("record type")
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Every kind that the log tells of."""
-        return [(kind, capfirst(kind)) for kind in sorted(KINDS)]
+        """Return every type of record that is audited."""
+        return [(kind, capfirst(kind)) for kind in sorted(RECORD_MODELS)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Only what tells of this kind."""
-        return queryset.filter(kind=self.value()) if self.value() in KINDS else queryset
+        """Keep the entries about records of the chosen type."""
+        return queryset.filter(kind=self.value()) if self.value() in RECORD_MODELS else queryset
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ToldAdmin):
-    """The log, to read."""
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """The audit log, read-only."""
 
-    list_display = ["number", "when", "by", "done", "record", "why_short"]
+    list_display = ["number", "when", "by", "done", "record", "short_reason"]
     list_display_links = ["number"]
     list_filter = [
         "refused",
         "action",
         "face",
-        KindFilter,
+        RecordTypeFilter,
         "at",
-        exactly("cuid", "record"),
-        exactly("request_id", "request"),
-        exactly("code", "code"),
+        exact_value_filter("cuid", _("record")),
+        exact_value_filter("request_id", _("request")),
+        exact_value_filter("code", _("code")),
     ]
     search_fields = ["title", "who__iexact"]
-    search_help_text = "A cuid, the id of a request, who it was, or words of a title."
+    search_help_text = _("Search by record ID, request ID, user name or words of a title.")
     ordering = ["-id"]
     sortable_by = ()
     paginator = LogPaginator
@@ -122,77 +141,77 @@ class AuditEntryAdmin(ToldAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Ids are looked up as they are, by their indexes; anything else is searched for."""
+        """Look up an id by its index, and search for anything else."""
         found = queryset.filter(Q(cuid=search_term) | Q(request_id=search_term))
         if search_term and found.exists():
             return found, False
         return super().get_search_results(request, queryset, search_term)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list, whose entries know the pages of their records."""
-        found = super().get_changelist_instance(request)
-        # A graph that was replaced is kept whole in its entry.
-        found.result_list = found.result_list.defer("before", "after", "detail")
-        known = records_of(found.result_list)
-        for row in found.result_list:
-            row.known_record = known.get((row.kind, row.cuid))
-        return found
+        """Return the list, whose entries have links to their records."""
+        change_list = super().get_changelist_instance(request)
+        # The entry of a replaced graph stores the whole graph.
+        change_list.result_list = change_list.result_list.defer("before", "after", "detail")
+        links = find_records(change_list.result_list)
+        for row in change_list.result_list:
+            row.record_link = links.get((row.kind, row.cuid))
+        return change_list
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """The list; it says where it stops counting."""
-        return super().changelist_view(request, {"counted": COUNTED, **(extra_context or {})})
+        """Show the list with the number of entries that it counts."""
+        context = {"count_limit": COUNT_LIMIT, **(extra_context or {})}
+        return super().changelist_view(request, context)
 
-    @admin.display(description="no.")
+    @admin.display(description=_("no."))
     def number(self, row: AuditEntry) -> str:
-        """The number; there are no gaps."""
+        """Return the number of the entry. Numbers have no gaps."""
         return str(row.pk)
 
-    @admin.display(description="at")
+    @admin.display(description=_("time"))
     def when(self, row: AuditEntry) -> str:
-        """When, to the second."""
-        return moment(row.at)
+        """Return the time of the entry, to the second."""
+        return format_moment(row.at)
 
-    @admin.display(description="who")
+    @admin.display(description=_("user"))
     def by(self, row: AuditEntry) -> str:
-        """Who, where that is known, and through which face."""
-        return _two_lines(row.who or NOTHING, row.get_face_display())
+        """Return the user, if known, and the interface."""
+        return _two_lines(row.who or DASH, row.get_face_display())
 
-    @admin.display(description="what")
+    @admin.display(description=_("action"))
     def done(self, row: AuditEntry) -> str:
-        """What was done, or what was refused and why."""
+        """Return the action, and the code of a refusal."""
         return action_html(row)
 
-    @admin.display(description="record")
+    @admin.display(description=_("record"))
     def record(self, row: Any) -> str:
-        """What it tells of, linked while it exists, and of which kind that is."""
-        title = row.title or row.cuid
-        if row.known_record is not None:
-            title = format_html('<a href="{}">{}</a>', row.known_record.url, title)
-        return _two_lines(title, row.kind)
+        """Return the title of the record, linked if it exists, and its type."""
+        return _two_lines(_record_html(row, row.record_link), row.kind)
 
-    @admin.display(description="why")
-    def why_short(self, row: AuditEntry) -> str:
-        """The beginning of the reason."""
-        return Truncator(row.why).chars(SHORT) or NOTHING
+    @admin.display(description=_("reason"))
+    def short_reason(self, row: AuditEntry) -> str:
+        """Return the beginning of the reason."""
+        return Truncator(row.why).chars(MAX_REASON_LENGTH) or DASH
 
     def redact(self, request: HttpRequest, row: AuditEntry) -> AuditEntry:
-        """Take away what the record had and has, from whoever may not read the record."""
+        """Remove the values of a record that the user may not view."""
         if not may_view_values(request.user, row):
             row.before, row.after = {}, {}
         return row
 
-    def told(self, request: HttpRequest, row: AuditEntry, **given: Any) -> dict[str, Any]:
-        """All that one entry tells."""
+    def row_context(self, request: HttpRequest, row: Any, **options: Any) -> dict[str, Any]:
+        """Return the context of the page of one entry."""
         row = self.redact(request, row)
+        link = find_records([row]).get((row.kind, row.cuid))
         return {
-            "title": f"Audit entry {row.pk}",
+            "title": gettext("Audit entry %(number)s") % {"number": row.pk},
             "original": None,
             "subtitle": None,
             "entry": row,
-            "what": row.get_action_display(),
-            "record": records_of([row]).get((row.kind, row.cuid)),
+            "action": row.get_action_display(),
+            "record": _record_html(row, link),
+            "record_exists": link is not None,
             "differences": differences(row),
             "request_url": row.request_id
             and admin_url(AuditEntry, "changelist", request_id=row.request_id),
@@ -204,10 +223,119 @@ def _two_lines(first: str, second: str) -> str:
     return format_html('{}<br><span class="quiet">{}</span>', first, second)
 
 
+def _record_html(entry: AuditEntry, record: RecordLink | None) -> str:
+    if record is None:
+        return entry.title or entry.cuid
+    # Executions have no title of their own; the link names their workflow and entity.
+    has_title = bool(entry.title) and entry.title != entry.cuid
+    return format_html('<a href="{}">{}</a>', record.url, entry.title if has_title else record.name)
+
+
 def action_html(row: AuditEntry) -> str:
-    """What was done; of what was refused, its code too."""
+    """Return the action of an entry as HTML, with the code of a refusal."""
     action = row.get_action_display()
     if not row.refused:
         return str(action)
-    refused = badge("refused", "refused")
+    refused = badge("refused", gettext("refused"))
     return format_html('{} {}<br><code class="quiet">{}</code>', action, refused, row.code)
+
+
+# Differences between before and after
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDifference:
+    """One field of an audit entry: its label, and its values before and after as HTML."""
+
+    label: str
+    before: str
+    after: str
+
+
+def differences(entry: AuditEntry) -> list[FieldDifference]:
+    """Return the fields of an entry; references to records are shown by name."""
+    links = find_by_cuid({cuid for side in (entry.before, entry.after) for cuid in _cuids(side)})
+    return [
+        FieldDifference(
+            field_label(entry.kind, name),
+            _field_html(entry.before, name, links),
+            _field_html(entry.after, name, links),
+        )
+        for name in dict.fromkeys([*entry.before, *entry.after])
+    ]
+
+
+def field_label(kind: str, name: str) -> str:
+    """Return the label of a field of a record of this kind."""
+    if kind in RECORD_MODELS:
+        try:
+            field: Any = RECORD_MODELS[kind].model._meta.get_field(name)
+            return str(field.verbose_name)
+        except (FieldDoesNotExist, AttributeError):
+            pass
+    return name.replace("_", " ")
+
+
+def _cuids(values: Mapping[str, Any]) -> Iterator[str]:
+    for value in values.values():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, str) and len(item) == LENGTH:
+                yield item
+
+
+def _field_html(values: Mapping[str, Any], name: str, links: dict[str, RecordLink]) -> str:
+    if name not in values:
+        return DASH
+    value = values[name]
+    is_flat = isinstance(value, list) and not any(isinstance(one, (dict, list)) for one in value)
+    if is_flat and value:
+        return format_html_join(", ", "{}", ((_value_html(item, links),) for item in value))
+    if isinstance(value, (dict, list)):
+        return json_block(value)
+    return _value_html(value, links)
+
+
+def _value_html(value: Any, links: dict[str, RecordLink]) -> str:
+    if value is None:
+        return DASH
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
+    if value == "":
+        return format_html('<span class="quiet">{}</span>', gettext("empty"))
+    record = links.get(value) if isinstance(value, str) else None
+    if record is not None:
+        return format_html('<a href="{}">{}</a>', record.url, record.name)
+    return str(value)
+
+
+# The history section of a record's page
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One audit entry in the history of a record."""
+
+    entry: AuditEntry
+    url: str
+    action: str
+    fields: str
+
+
+def history_context(request: HttpRequest, cuid: str) -> dict[str, Any]:
+    """Return the newest audit entries of a record, or {} if the user may not view them."""
+    url = log_url(request, cuid)
+    if url is None:
+        return {}
+    entries = AuditEntry.objects.filter(cuid=cuid).defer("before", "detail").order_by("-pk")
+    return {
+        "log_url": url,
+        "log": [
+            HistoryEntry(
+                entry,
+                admin_url(entry, "change", entry.pk),
+                action_html(entry),
+                ", ".join(field_label(entry.kind, name) for name in entry.after),
+            )
+            for entry in entries[:HISTORY_LENGTH]
+        ],
+    }

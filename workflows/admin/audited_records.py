@@ -1,4 +1,4 @@
-"""The records that the audit log tells of: of which model each kind is, and where its page is."""
+"""Links from audit entries to the records they describe."""
 
 from __future__ import annotations
 
@@ -12,64 +12,79 @@ from workflows.admin.base.formatting import admin_url
 from workflows.models import FindingType, PendingChange, RecordType, Workflow
 
 
-def _page(row: Any) -> str:
+def _change_page(row: Any) -> str:
     return admin_url(row, "change", row.pk)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of record: its model, the field that names it, the address of its page."""
+class RecordModel:
+    """An audited model: how to name its rows and where their pages are.
+
+    Args:
+        label: returns the name of a row.
+        columns: the columns that ``label`` and ``page`` need; all if empty.
+        related: the relations that ``label`` needs.
+        page: returns the URL of the page of a row.
+    """
 
     model: type[Model]
-    name: str = "cuid"
-    page: Callable[[Any], str] = _page
-    needs: tuple[str, ...] = ()
+    label: Callable[[Any], str] = str
+    columns: tuple[str, ...] = ()
+    related: tuple[str, ...] = ()
+    page: Callable[[Any], str] = _change_page
 
-    def found(self, cuids: Iterable[str]) -> dict[str, Record]:
-        """Those of these records that still exist, by cuid."""
+    def find(self, cuids: Iterable[str]) -> dict[str, RecordLink]:
+        """Return links to the rows with these cuids that still exist, by cuid."""
         rows: Any = self.model._base_manager.filter(cuid__in=set(cuids))
-        return {
-            row.cuid: Record(str(getattr(row, self.name)), self.page(row))
-            for row in rows.only("cuid", self.name, *self.needs)
-        }
+        rows = rows.select_related(*self.related) if self.related else rows
+        rows = rows.only("cuid", *self.columns) if self.columns else rows
+        return {row.cuid: RecordLink(self.label(row), self.page(row)) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A record that still exists: its name, and the address of its page."""
+class RecordLink:
+    """The name and the page URL of a record that still exists."""
 
     name: str
     url: str
 
 
-# The app of what is running adds its own.
-KINDS: dict[str, Kind] = {
-    str(kind.model._meta.verbose_name): kind
-    for kind in (
-        Kind(Workflow, "title"),
-        Kind(FindingType, "name"),
-        Kind(RecordType, "name"),
-        Kind(PendingChange),
+RECORD_MODELS: dict[str, RecordModel] = {
+    str(source.model._meta.verbose_name): source
+    for source in (
+        RecordModel(Workflow, columns=("title",)),
+        RecordModel(FindingType, columns=("name",)),
+        RecordModel(RecordType, columns=("name",)),
+        RecordModel(
+            PendingChange,
+            lambda row: str(row.context_type),
+            related=("entity_name_type", "primary_record_type"),
+        ),
     )
 }
+"""The audited models by the ``kind`` of their audit entries. Other apps add theirs."""
 
 
-def records_of(entries: Iterable[Any]) -> dict[tuple[str, str], Record]:
-    """The records of these entries that still exist, by kind and cuid: one query a kind."""
+def find_records(entries: Iterable[Any]) -> dict[tuple[str, str], RecordLink]:
+    """Return links to the records of audit entries, by kind and cuid. One query per kind."""
     wanted: dict[str, set[str]] = {}
     for entry in entries:
-        if entry.kind in KINDS:
+        if entry.kind in RECORD_MODELS:
             wanted.setdefault(entry.kind, set()).add(entry.cuid)
     return {
         (kind, cuid): record
         for kind, cuids in wanted.items()
-        for cuid, record in KINDS[kind].found(cuids).items()
+        for cuid, record in RECORD_MODELS[kind].find(cuids).items()
     }
 
 
-def named(cuids: Iterable[str]) -> dict[str, Record]:
-    """The records of any kind that have one of these cuids."""
+def find_by_cuid(cuids: Iterable[str]) -> dict[str, RecordLink]:
+    """Return links to the records of any audited model that have one of these cuids."""
     wanted = set(cuids)
     if not wanted:
         return {}
-    return {cuid: record for kind in KINDS.values() for cuid, record in kind.found(wanted).items()}
+    return {
+        cuid: record
+        for source in RECORD_MODELS.values()
+        for cuid, record in source.find(wanted).items()
+    }

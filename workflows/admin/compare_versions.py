@@ -1,27 +1,43 @@
-"""The page that sets two versions of a workflow side by side: in one picture, and in words."""
+"""The page that compares two versions of a workflow."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from workflows.admin.base.formatting import NOTHING, admin_url, preformatted, row_id
-from workflows.admin.graph_picture import DRAWN, drawing, label_of, picture, type_title
-from workflows.graph.changes import ADDED, CHANGED, REMOVED, Changes, changes, objects
+from workflows.admin.base.formatting import DASH, admin_url, format_moment, json_block, row_id
+from workflows.admin.base.model_admin import GuardedAdmin
+from workflows.admin.graph_diagram import (
+    MAX_NODES,
+    build_diagram,
+    label_of,
+    render_diagram,
+    type_title,
+)
+from workflows.graph.comparison import (
+    ADDED,
+    CHANGED,
+    REMOVED,
+    EdgeKey,
+    FieldChange,
+    GraphChanges,
+    compare_graphs,
+    list_objects,
+)
 from workflows.models import Version, Workflow
-from workflows.values import moments
-
-if TYPE_CHECKING:
-    from workflows.admin.base.model_admin import GuardedAdmin
 
 LISTED = 500
+STATE_LABELS = {ADDED: _("Added"), REMOVED: _("Removed"), CHANGED: _("Changed")}
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One thing that is frozen in a version beside its graph."""
+    """A setting of two versions beside their graphs."""
 
     name: str
     before: str
@@ -29,57 +45,67 @@ class Setting:
 
     @property
     def differs(self) -> bool:
-        """Whether the two versions have it otherwise."""
+        """Return True if the versions have different values."""
         return self.before != self.after
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One difference in words; of a node that was changed, field by field."""
+class Difference:
+    """An added, removed or changed node or edge in words; ``fields`` lists changed values."""
 
     state: str
-    words: str
+    text: str
     key: str = ""
     fields: list[dict[str, Any]] | None = None
 
+    @property
+    def state_label(self) -> str:
+        """Return the label of the state."""
+        return str(STATE_LABELS[self.state])
+
 
 def compare_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
-    """``?from=1&to=2``; without, the latest version and the one before it."""
+    """Show the comparison of two versions.
+
+    The parameters ``from`` and ``to`` are version numbers; the defaults are the last two versions.
+
+    Raises:
+        Http404: the workflow or one of the versions does not exist.
+    """
     model_admin.require(request, "workflows.view_version")
     workflow = Workflow.objects.filter(pk=pk).first()
     if workflow is None:
         raise Http404
     numbers = list(workflow.versions.order_by("-number").values_list("number", flat=True)[:LISTED])
-    chosen = _number(request, "from", numbers[min(1, len(numbers) - 1)])
-    other = _number(request, "to", numbers[0])
+    old = _version_number(request, "from", numbers[min(1, len(numbers) - 1)])
+    new = _version_number(request, "to", numbers[0])
     related = ("workflow", "entity_name_type", "primary_record_type", "created_by")
-    rows = workflow.versions.select_related(*related).filter(number__in=[chosen, other])
-    found = {row.number: row for row in rows}
-    if not {chosen, other} <= set(found):
+    rows = workflow.versions.select_related(*related).filter(number__in=[old, new])
+    versions = {row.number: row for row in rows}
+    if not {old, new} <= set(versions):
         raise Http404
-    before, after = found[chosen], found[other]
-    apart = changes(before.source, after.source)
+    before, after = versions[old], versions[new]
+    changes = compare_graphs(before.source, after.source)
     return model_admin.render_page(
         request,
         "workflows/admin/compare.html",
         {
-            "title": "Compare versions",
+            "title": gettext("Compare versions"),
             "numbers": numbers,
             "before": before,
             "after": after,
             "before_url": admin_url(before, "change", before.pk),
             "after_url": admin_url(after, "change", after.pk),
             "settings": _settings(before, after),
-            "picture": _picture(before, after, apart),
-            "graph_drawn": DRAWN,
-            "told": differences(before.source, after.source, apart),
-            "apart": apart,
+            "diagram": _diagram(before, after, changes),
+            "max_nodes": MAX_NODES,
+            "differences": differences(before.source, after.source, changes),
         },
         row=workflow,
     )
 
 
-def _number(request: HttpRequest, name: str, default: int) -> int:
+def _version_number(request: HttpRequest, name: str, default: int) -> int:
     text = request.GET.get(name)
     if text is None:
         return default
@@ -90,72 +116,89 @@ def _number(request: HttpRequest, name: str, default: int) -> int:
 
 
 def _settings(before: Version, after: Version) -> list[Setting]:
-    def told(row: Version) -> dict[str, str]:
-        return {
-            "Entity name": row.get_entity_name_display(),
-            "Type": str(row.context_type),
-            "Notes": row.notes or NOTHING,
-            "Saved": moments.shown(row.created_at),
-            "By": row.author or NOTHING,
-            "In force": "yes" if row.in_force else "no",
-        }
-
-    old, new = told(before), told(after)
+    old, new = _values(before), _values(after)
     return [Setting(name, old[name], new[name]) for name in old]
 
 
-def _whole(before: Any, after: Any) -> dict[str, Any]:
-    """One source that holds the nodes and edges of both, the newer one's first."""
-    return {key: [*objects(after, key), *objects(before, key)] for key in ("nodes", "edges")}
-
-
-def _picture(before: Version, after: Version, apart: Changes) -> Any:
-    whole = _whole(before.source, after.source)
-    known: set[Any] = set()
-    edges = []
-    for edge in whole["edges"]:
-        one = (edge.get("source"), edge.get("target"), edge.get("sourceHandle"))
-        if str(one) not in known:
-            known.add(str(one))
-            edges.append(edge)
-    states = {key: (state, state.capitalize()) for key, state in apart.nodes.items()}
-    drawn = drawing({**whole, "edges": edges}, states=states, lines=apart.edges)
-    title = f"What sets version {after.number} apart from version {before.number}"
-    return picture(drawn, title, "compare")
-
-
-def differences(before: Any, after: Any, apart: Changes) -> list[Told]:
-    """What sets two sources apart, in words."""
-    named = {str(node.get("id")): node for node in reversed(_whole(before, after)["nodes"])}
-    told = [
-        Told(state, f"“{label_of(named[key])}” ({type_title(str(named[key].get('type')))})", key)
-        for state in (ADDED, REMOVED)
-        for key, one in apart.nodes.items()
-        if one == state
-    ]
-    for key, fields in apart.fields.items():
-        rows = [
-            {"path": row.path, "kind": row.kind, **_values(row.before, row.after, row.kind)}
-            for row in fields
-        ]
-        told.append(Told(CHANGED, f"“{label_of(named[key])}”", key, rows))
-    for (source, target, handle), state in apart.edges.items():
-        ends = [label_of(named[key]) if key in named else key for key in (source, target)]
-        by = f" by “{handle}”" if handle else ""
-        told.append(Told(state, f"the edge from “{ends[0]}”{by} to “{ends[1]}”"))
-    return told
-
-
-def _values(before: Any, after: Any, kind: str) -> dict[str, Any]:
+def _values(row: Version) -> dict[str, str]:
     return {
-        "before": NOTHING if kind == ADDED else _shown(before),
-        "after": NOTHING if kind == REMOVED else _shown(after),
+        gettext("Entity name"): row.get_entity_name_display(),
+        gettext("Type"): str(row.context_type),
+        gettext("Notes"): row.notes or DASH,
+        gettext("Saved"): format_moment(row.created_at),
+        gettext("By"): row.author or DASH,
+        gettext("In force"): gettext("yes") if row.in_force else gettext("no"),
     }
 
 
-def _shown(value: Any) -> Any:
+def _merge_sources(before: Any, after: Any) -> dict[str, Any]:
+    """Return a source with the nodes and edges of both, those of ``after`` first."""
+    return {
+        key: [*list_objects(after, key), *list_objects(before, key)] for key in ("nodes", "edges")
+    }
+
+
+def _diagram(before: Version, after: Version, changes: GraphChanges) -> Any:
+    merged = _merge_sources(before.source, after.source)
+    known: set[Any] = set()
+    edges = []
+    for edge in merged["edges"]:
+        key = str((edge.get("source"), edge.get("target"), edge.get("sourceHandle")))
+        if key not in known:
+            known.add(key)
+            edges.append(edge)
+    states = {key: (state, str(STATE_LABELS[state])) for key, state in changes.nodes.items()}
+    diagram = build_diagram({**merged, "edges": edges}, states=states, lines=changes.edges)
+    values = {"before": before.number, "after": after.number}
+    title = gettext("Differences between version %(before)s and version %(after)s") % values
+    return render_diagram(diagram, title, "compare")
+
+
+def differences(before: Any, after: Any, changes: GraphChanges) -> list[Difference]:
+    """Return the differences between two sources in words."""
+    nodes = {str(node.get("id")): node for node in reversed(_merge_sources(before, after)["nodes"])}
+    found = [
+        Difference(state, _node_text(nodes[key]), key)
+        for state in (ADDED, REMOVED)
+        for key, operation in changes.nodes.items()
+        if operation == state
+    ]
+    for key, fields in changes.fields.items():
+        rows = [_field_row(field) for field in fields]
+        found.append(Difference(CHANGED, f"“{label_of(nodes[key])}”", key, rows))
+    for edge, state in changes.edges.items():
+        found.append(Difference(state, _edge_text(edge, nodes)))
+    return found
+
+
+def _node_text(node: Mapping[str, Any]) -> str:
+    return f"“{label_of(node)}” ({type_title(str(node.get('type')))})"
+
+
+def _edge_text(edge: EdgeKey, nodes: Mapping[str, Mapping[str, Any]]) -> str:
+    source, target, exit_ = edge
+    values = {
+        "source": label_of(nodes[source]) if source in nodes else source,
+        "target": label_of(nodes[target]) if target in nodes else target,
+        "exit": exit_,
+    }
+    if exit_:
+        return gettext("edge from “%(source)s” (%(exit)s) to “%(target)s”") % values
+    return gettext("edge from “%(source)s” to “%(target)s”") % values
+
+
+def _field_row(field: FieldChange) -> dict[str, Any]:
+    return {
+        "path": field.path,
+        "operation": field.operation,
+        "before": DASH if field.operation == ADDED else _value_html(field.before),
+        "after": DASH if field.operation == REMOVED else _value_html(field.after),
+    }
+
+
+def _value_html(value: Any) -> Any:
     if isinstance(value, (dict, list)):
-        return preformatted(value)
+        return json_block(value)
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     return value

@@ -1,4 +1,4 @@
-"""The pictures on the pages of workflows and versions: the graph, and who calls whom."""
+"""Graph and call diagrams of the workflow and version pages."""
 
 from __future__ import annotations
 
@@ -7,43 +7,84 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 
 from workflows.admin.base.formatting import admin_url, execution_model, live_count
-from workflows.admin.graph_picture import (
-    DRAWN,
-    Drawing,
-    Line,
+from workflows.admin.graph_diagram import (
+    MAX_NODES,
+    Diagram,
+    EdgeLine,
     Mark,
-    Shown,
+    NodeBox,
+    build_diagram,
     callees_of,
-    drawing,
-    picture,
+    render_diagram,
 )
-from workflows.admin.live_counts import standing
-from workflows.graph.changes import objects
+from workflows.graph.comparison import list_objects
 from workflows.models import Reference, Version, Workflow
 from workflows.models.call_queries import walk
+from workflows.running import get_running
+
+
+def live_execution_marks(relation: str, pk: int, *, linked: bool = True) -> dict[str, list[Mark]]:
+    """Return the numbers of live executions at each node, by node id.
+
+    Executions with an incident are counted separately. Runs one query.
+
+    Args:
+        relation: the field of executions that refers to the row: ``workflow`` or ``version``.
+        pk: the id of the row.
+        linked: whether the marks link to the list of executions.
+    """
+    execution = execution_model()
+    marks: dict[str, list[Mark]] = {}
+    for node_id, has_incident, number in get_running().executions_by_node(relation, pk):
+        query = {relation: pk, "node": node_id, **({"incident": "yes"} if has_incident else {})}
+        marks.setdefault(node_id, []).append(
+            Mark(
+                str(number),
+                _incident_text(number) if has_incident else _live_text(number),
+                "incident" if has_incident else "live",
+                admin_url(execution, "changelist", **query) if linked else None,
+            )
+        )
+    return marks
+
+
+def _live_text(number: int) -> str:
+    text = ngettext("%(number)s live execution", "%(number)s live executions", number)
+    return text % {"number": number}
+
+
+def _incident_text(number: int) -> str:
+    text = ngettext(
+        "%(number)s execution with an incident", "%(number)s executions with an incident", number
+    )
+    return text % {"number": number}
 
 
 def node_urls(version: Version, known: Mapping[str, int] | None = None) -> dict[str, str]:
-    """By node id, the place where its data are told; a call leads to its callee.
+    """Return the URLs of the nodes of a version, by node id.
 
-    ``known`` has ids of callees by cuid; the others are looked up.
+    A call leads to the called workflow, any other node to its settings on the version page.
+
+    Args:
+        known: ids of callees by cuid. The others are looked up.
     """
     page = admin_url(version, "change", version.pk)
     urls = {
         str(node.get("id")): f"{page}#node-{index}"
-        for index, node in enumerate(objects(version.source, "nodes"))
+        for index, node in enumerate(list_objects(version.source, "nodes"))
     }
-    called = callees_of(version.source)
-    if called:
+    callees = callees_of(version.source)
+    if callees:
         ids = dict(known or {})
-        unknown = set(called.values()) - set(ids)
+        unknown = set(callees.values()) - set(ids)
         if unknown:
             ids |= Workflow.objects.filter(cuid__in=unknown).values_list("cuid", "pk")
         urls.update(
             (node_id, admin_url(Workflow, "change", ids[cuid]))
-            for node_id, cuid in called.items()
+            for node_id, cuid in callees.items()
             if cuid in ids
         )
     return urls
@@ -57,48 +98,60 @@ def graph_section(
     may_list: bool,
     known: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """The graph of a version with the live executions of the workflow or of the version on it."""
-    marks = standing(relation, pk, linked=may_list)
-    nodes = objects(version.source, "nodes")
-    there = {str(node.get("id")) for node in nodes}
+    """Return the context of the graph section of a version.
+
+    Args:
+        relation: whose live executions are marked: ``workflow`` or ``version``.
+        pk: the id of that row.
+        may_list: whether the user may view executions and gets links to them.
+        known: ids of callees by cuid.
+    """
+    marks = live_execution_marks(relation, pk, linked=may_list)
+    nodes = list_objects(version.source, "nodes")
+    node_ids = {str(node.get("id")) for node in nodes}
     states = {
-        node_id: ("failed", told)
+        node_id: ("failed", text)
         for node_id, found in marks.items()
-        if (told := ". ".join(mark.told for mark in found if mark.kind == "incident"))
+        if (text := ". ".join(mark.description for mark in found if mark.state == "incident"))
     }
-    drawn = drawing(version.source, urls=node_urls(version, known), marks=marks, states=states)
+    diagram = build_diagram(
+        version.source, urls=node_urls(version, known), marks=marks, states=states
+    )
+    title = gettext("Graph of %(version)s") % {"version": version}
     return {
-        "graph": picture(drawn, f"Graph of {version}", "graph"),
+        "graph": render_diagram(diagram, title, "graph"),
         "graph_version": version,
         "graph_size": len(nodes),
-        "graph_drawn": DRAWN,
-        "elsewhere": [
+        "max_nodes": MAX_NODES,
+        "removed_nodes": [
             {"node": node_id, "marks": found}
             for node_id, found in marks.items()
-            if node_id not in there
+            if node_id not in node_ids
         ],
     }
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Who calls a workflow and whom it calls, directly or through others, and the picture of it."""
+    """The direct and indirect callers and callees of a workflow, with their diagram."""
 
     callers: list[dict[str, Any]]
     callees: list[dict[str, Any]]
     ids: dict[str, int]
-    """By cuid, the id of each of them."""
-    picture: SafeString | None
+    """The ids of the callers and callees, by cuid."""
+    diagram: SafeString | None
 
 
 def calls_around(workflow: Any) -> Calls:
-    """Ask who calls whom around this workflow; it has ``live_number``, as the others get it here.
+    """Return the callers and callees of a workflow, as ``get_workflow_dependencies()`` counts them.
 
-    What counts is what ``Workflow.get_workflow_dependencies()`` tells. Four statements.
+    Runs four queries.
+
+    Args:
+        workflow: a workflow with the annotation ``live_number``.
     """
-    using = workflow._state.db or "default"
-    callers = set(walk([workflow.pk], "callers", using, in_use=True)) - {workflow.pk}
-    callees = set(walk([workflow.pk], "callees", using, in_use=True)) - {workflow.pk}
+    callers = set(walk([workflow.pk], "callers", in_use=True)) - {workflow.pk}
+    callees = set(walk([workflow.pk], "callees", in_use=True)) - {workflow.pk}
     others = list(
         Workflow.objects.select_related("entity_name_type", "primary_record_type")
         .filter(pk__in=callers | callees)
@@ -112,38 +165,38 @@ def calls_around(workflow: Any) -> Calls:
         .values_list("version__workflow_id", "callee_id")
         .distinct()
     )
-    drawn = Drawing(
-        [_called(row, is_here=row.pk == workflow.pk) for row in rows.values()],
-        [Line(str(caller), str(callee)) for caller, callee in pairs],
+    diagram = Diagram(
+        [_workflow_box(row, is_current=row.pk == workflow.pk) for row in rows.values()],
+        [EdgeLine(str(caller), str(callee)) for caller, callee in pairs],
     )
+    title = gettext("Calls around %(workflow)s") % {"workflow": workflow}
     return Calls(
-        [_told(row, (row.pk, workflow.pk) in pairs) for row in others if row.pk in callers],
-        [_told(row, (workflow.pk, row.pk) in pairs) for row in others if row.pk in callees],
+        [_call_row(row, (row.pk, workflow.pk) in pairs) for row in others if row.pk in callers],
+        [_call_row(row, (workflow.pk, row.pk) in pairs) for row in others if row.pk in callees],
         {row.cuid: row.pk for row in others},
-        picture(drawn, f"Calls around {workflow}", "calls") if others else None,
+        render_diagram(diagram, title, "calls") if others else None,
     )
 
 
-def _told(row: Any, direct: bool) -> dict[str, Any]:
+def _call_row(row: Any, is_direct: bool) -> dict[str, Any]:
     return {
         "title": row.title,
         "url": admin_url(row, "change", row.pk),
-        "direct": direct,
+        "is_direct": is_direct,
         "live_executions": row.live_number,
     }
 
 
-def _called(row: Any, *, is_here: bool) -> Shown:
+def _workflow_box(row: Any, *, is_current: bool) -> NodeBox:
     live = row.live_number
     url = admin_url(execution_model(), "changelist", workflow=row.pk, live="yes")
-    told = f"{live} live execution{'' if live == 1 else 's'}"
-    return Shown(
+    return NodeBox(
         str(row.pk),
         row.title,
         str(row.context_type),
         "workflow",
-        "This workflow" if is_here else "",
-        "here" if is_here else "",
-        None if is_here else admin_url(row, "change", row.pk),
-        [Mark(str(live), told, url=url)] if live else [],
+        gettext("This workflow") if is_current else "",
+        "here" if is_current else "",
+        None if is_current else admin_url(row, "change", row.pk),
+        [Mark(str(live), _live_text(live), url=url)] if live else [],
     )

@@ -1,4 +1,4 @@
-"""The pages of changes on hold: what they wait for, and taking them off hold."""
+"""Pages of type changes on hold: what blocks them, applying and withdrawing them."""
 
 from __future__ import annotations
 
@@ -10,85 +10,94 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from django.utils.text import Truncator
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from workflows import editing, guards
+from workflows.admin.audit import history_context
 from workflows.admin.base.formatting import (
-    NOTHING,
+    DASH,
     admin_url,
     badge,
     execution_model,
+    format_moment,
     link,
     live_count,
-    moment,
 )
-from workflows.admin.base.read_only import ToldAdmin
-from workflows.admin.base.refusal_log import recorded
-from workflows.admin.base.refusals import REFUSING, as_html
-from workflows.admin.history import history
+from workflows.admin.base.model_admin import ReadOnlyAdmin
+from workflows.admin.base.refusals import REFUSING, log_refusal, refusal_html
 from workflows.admin.workflow_sections import Executions
-from workflows.editing.context_edit import ContextChange
+from workflows.editing.context_change import ContextChange
 from workflows.models import CHANGE_CONTEXT, PendingChange, PendingWorkflow, Workflow
 
 LISTED = 20
-SHORT = 80
+MAX_REASON_LENGTH = 80
 WAITING = PendingChange.State.WAITING
 
 
 @admin.register(PendingChange)
-class PendingChangeAdmin(ToldAdmin):
-    """Changes of type that wait until what runs has ended, and what came of them."""
+class PendingChangeAdmin(ReadOnlyAdmin):
+    """Type changes that wait for live executions to end, and their results."""
 
-    list_display = ["change", "state_badge", "workflows", "asked", "by", "why_short", "settled"]
+    list_display = [
+        "change",
+        "state_badge",
+        "workflows",
+        "requested",
+        "by",
+        "short_reason",
+        "ended",
+    ]
     list_display_links = ["change"]
     list_filter = ["state", "entity_name_type", "asked_at"]
     list_select_related = ["asked_by", "entity_name_type", "primary_record_type"]
     search_fields = ["=cuid", "members__title", "=members__cuid", "why", "asked_by__username"]
-    page_template = "workflows/admin/pending.html"
+    page_template = "workflows/admin/pending_change.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PendingChange]:
-        """The changes with their workflows."""
+        """Return the changes with their workflows."""
         members = PendingWorkflow.objects.select_related("workflow")
         changes: QuerySet[Any] = super().get_queryset(request)
         return changes.prefetch_related(Prefetch("members", members))
 
-    @admin.display(description="new type")
+    @admin.display(description=_("new type"))
     def change(self, row: PendingChange) -> str:
-        """The type that the workflows are to take."""
+        """Return the type that the workflows will get."""
         return str(row.context_type)
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=_("state"), ordering="state")
     def state_badge(self, row: PendingChange) -> str:
-        """The state, coloured."""
+        """Return the state as a badge."""
         return badge(row.state, row.get_state_display())
 
-    @admin.display
+    @admin.display(description=_("workflows"))
     def workflows(self, row: PendingChange) -> str:
-        """The workflows, linked while they exist."""
+        """Return the workflows, linked if they exist."""
         members = row.members.all()
-        return format_html_join(", ", "{}", ((_named(member),) for member in members))
+        return format_html_join(", ", "{}", ((_member_link(member),) for member in members))
 
-    @admin.display(ordering="asked_at")
-    def asked(self, row: PendingChange) -> str:
-        """When it was asked for."""
-        return moment(row.asked_at)
+    @admin.display(description=_("requested"), ordering="asked_at")
+    def requested(self, row: PendingChange) -> str:
+        """Return the time of the request."""
+        return format_moment(row.asked_at)
 
-    @admin.display(description="asked by", ordering="asked_by__username")
+    @admin.display(description=_("requested by"), ordering="asked_by__username")
     def by(self, row: PendingChange) -> str:
-        """Who asked for it."""
-        return row.asker or NOTHING
+        """Return the name of the user who requested the change."""
+        return row.asker or DASH
 
-    @admin.display(description="why")
-    def why_short(self, row: PendingChange) -> str:
-        """The beginning of the reason."""
-        return Truncator(row.why).chars(SHORT) or NOTHING
+    @admin.display(description=_("reason"))
+    def short_reason(self, row: PendingChange) -> str:
+        """Return the beginning of the reason."""
+        return Truncator(row.why).chars(MAX_REASON_LENGTH) or DASH
 
-    @admin.display(ordering="settled_at")
-    def settled(self, row: PendingChange) -> str:
-        """When it was made, or turned out to be impossible."""
-        return moment(row.settled_at)
+    @admin.display(description=_("ended"), ordering="settled_at")
+    def ended(self, row: PendingChange) -> str:
+        """Return the time when the change was applied or refused."""
+        return format_moment(row.settled_at)
 
     def get_urls(self) -> list[URLPattern]:
-        """The pages of the project's own before the stock ones."""
+        """Add the routes of the custom pages."""
         wrap = self.admin_site.admin_view
         name = "workflows_pendingchange"
         return [
@@ -97,17 +106,17 @@ class PendingChangeAdmin(ToldAdmin):
             *super().get_urls(),
         ]
 
-    def told(self, request: HttpRequest, row: PendingChange, **given: Any) -> dict[str, Any]:
-        """What the change waits for, and what came of it."""
+    def row_context(self, request: HttpRequest, row: Any, **options: Any) -> dict[str, Any]:
+        """Return the context of the page of one change."""
         return {
-            "title": "Change on hold" if row.state == WAITING else "Change when drained",
+            "title": gettext("Change on hold") if row.state == WAITING else gettext("Type change"),
             "change": row,
             "workflows": _workflows(row),
-            "waits": row.state == WAITING and _what_it_waits_for(row),
+            "blocking": row.state == WAITING and _blocking_context(row),
             "may_change": request.user.has_perm(CHANGE_CONTEXT),
             "withdraw_url": admin_url(row, "withdraw", row.pk),
             "try_url": admin_url(row, "try", row.pk),
-            **history(request, row.cuid),
+            **history_context(request, row.cuid),
         }
 
     def _find(self, request: HttpRequest, pk: int) -> PendingChange:
@@ -117,21 +126,23 @@ class PendingChangeAdmin(ToldAdmin):
             raise Http404
         return row
 
-    def _leave(self, request: HttpRequest, row: PendingChange | None = None) -> HttpResponse:
+    def _redirect(self, request: HttpRequest, row: PendingChange | None = None) -> HttpResponse:
         if not self.has_view_permission(request):
             return HttpResponseRedirect(admin_url(Workflow, "changelist"))
         page = ("change", row.pk) if row is not None else ("changelist",)
         return HttpResponseRedirect(admin_url(PendingChange, *page))
 
     def withdraw_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """GET asks, POST withdraws."""
+        """Ask for confirmation on GET, withdraw the change on POST."""
         row = self._find(request, pk)
         if request.method != "POST":
             return self.render_page(
                 request,
-                "workflows/admin/withdraw.html",
+                "workflows/admin/withdraw_change.html",
                 {
-                    "title": "Withdraw the change" if row.state == WAITING else "Put away",
+                    "title": gettext("Withdraw the change")
+                    if row.state == WAITING
+                    else gettext("Dismiss"),
                     "change": row,
                     "workflows": _workflows(row),
                     "back_url": admin_url(row, "change", row.pk),
@@ -142,41 +153,43 @@ class PendingChangeAdmin(ToldAdmin):
         try:
             editing.withdraw(row, by=request.user)
         except REFUSING as error:
-            refusal = recorded(error)
+            refusal = log_refusal(error)
             self.message_refusal(request, refusal)
-            is_there = PendingChange.objects.filter(pk=pk).exists()
-            return self._leave(request, row if is_there else None)
+            exists = PendingChange.objects.filter(pk=pk).exists()
+            return self._redirect(request, row if exists else None)
         for workflow in _existing(row):
-            change = f"Change of type to {row.context_type} withdrawn."
-            self.log_change(request, workflow, change)
-        text = format_html("Withdrawn: the change of {}.", title)
-        self.message_user(request, text, messages.SUCCESS)
-        return self._leave(request)
+            text = gettext("Type change to %(type)s withdrawn.") % {"type": row.context_type}
+            self.log_change(request, workflow, text)
+        message = format_html(gettext("The type change was withdrawn: {}."), title)
+        self.message_user(request, message, messages.SUCCESS)
+        return self._redirect(request)
 
     def try_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST makes the change if nothing stands in its way any more."""
+        """Apply the change on POST if nothing blocks it."""
         row = self._find(request, pk)
         if request.method != "POST":
-            return self._leave(request, row)
+            return self._redirect(request, row)
         try:
             settled = editing.apply_drained(row.pk)
         except REFUSING as error:
-            self.message_refusal(request, recorded(error))
-            return self._leave(request, row)
+            self.message_refusal(request, log_refusal(error))
+            return self._redirect(request, row)
         if settled is None:
-            text = "Nothing was changed: it waits still, or somebody else was faster."
+            text = gettext("The change was not applied. It is still blocked or was just settled.")
             self.message_user(request, text, messages.WARNING)
         elif settled.state == PendingChange.State.APPLIED:
             for workflow in _existing(row):
-                self.log_change(request, workflow, f"Type changed to {row.context_type}.")
-            self.message_user(request, format_html("Made: {}.", row), messages.SUCCESS)
+                change = gettext("Type changed to %(type)s.") % {"type": row.context_type}
+                self.log_change(request, workflow, change)
+            message = format_html(gettext("The type change was applied: {}."), row)
+            self.message_user(request, message, messages.SUCCESS)
         else:
-            text = format_html("It could not be made: {}", settled.reason)
-            self.message_user(request, text, messages.ERROR)
-        return self._leave(request, row)
+            message = format_html(gettext("The change could not be applied: {}"), settled.reason)
+            self.message_user(request, message, messages.ERROR)
+        return self._redirect(request, row)
 
 
-def _named(member: PendingWorkflow) -> str:
+def _member_link(member: PendingWorkflow) -> str:
     return link(member.workflow, member.title) if member.workflow else member.title
 
 
@@ -203,16 +216,16 @@ def _workflows(row: PendingChange) -> list[dict[str, Any]]:
     ]
 
 
-def _what_it_waits_for(row: PendingChange) -> dict[str, Any]:
-    """The live executions, and what would refuse the change even after they have ended."""
-    change = ContextChange(_existing(row), row.described_context(), "default")
+def _blocking_context(row: PendingChange) -> dict[str, Any]:
+    """Return the blocking executions, and the refusal that remains after they have ended."""
+    change = ContextChange(_existing(row), row.described_context())
     blocking = change.own_executions() | change.dependent_executions()
     rows = blocking.select_related("workflow", "version", "entity").order_by("-pk")
     refusal = None
     try:
         change.judge(drained=True)
     except guards.Refusal as refused:
-        refusal = as_html(refused)
+        refusal = refusal_html(refused)
     return {
         "executions": Executions(
             list(rows.defer("version__source", "entity__fields")[:LISTED]), blocking.count(), ""

@@ -1,4 +1,4 @@
-"""The pages of saved filters: named, renamed, shared and deleted; used on the lists themselves."""
+"""Pages that add, rename, share and delete saved filters of lists."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.utils.html import format_html
 from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from workflows.admin.base.change_list import list_name
-from workflows.admin.base.edits import EditAdmin, EditForm
 from workflows.admin.base.formatting import admin_url
-from workflows.admin.base.model_admin import GuardedAdmin
+from workflows.admin.base.forms import EditForm
+from workflows.admin.base.model_admin import EditAdmin, GuardedAdmin
 from workflows.models import SHARE_FILTERS, SavedFilter
 
 
 class SavedFilterForm(EditForm):
-    """The name; what is filtered comes with the link that led here."""
+    """The form of a saved filter. The link to the page provides the list and its query."""
 
     user: Any = None
     lists: dict[str, Any] = {}
@@ -39,14 +41,14 @@ class SavedFilterForm(EditForm):
         super().__init__(*args, **kwargs)
         query = str(self["query"].value() or "") if "query" in self.fields else ""
         if "name" in self.fields and query:
-            # Django shows a help text as it is.
-            self.fields["name"].help_text = format_html("Filtered by: {}", _words(query))
+            # Django renders help texts unescaped.
+            self.fields["name"].help_text = format_html(gettext("Filter: {}"), _query_text(query))
 
     def clean_list(self) -> str:
-        """Refuse a list that there is not, or that the user may not see."""
+        """Raise a validation error for an unknown list or one the user may not view."""
         name: str = self.cleaned_data["list"]
         if name not in self.lists:
-            raise ValidationError("There is no such list.", code="invalid")
+            raise ValidationError(gettext("This list does not exist."), code="invalid")
         return name
 
     def _post_clean(self) -> None:
@@ -55,14 +57,14 @@ class SavedFilterForm(EditForm):
         super()._post_clean()  # type: ignore[misc]
 
     def _get_validation_exclusions(self) -> set[str]:
-        # One name, one filter: the owner is none of the fields, but part of what is once.
+        # The owner is not a form field but part of the unique constraint.
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
         return excluded - {"user"}
 
 
 @admin.register(SavedFilter)
 class SavedFilterAdmin(EditAdmin):
-    """One's own filters and the shared ones."""
+    """The user's own filters and the shared filters."""
 
     form = SavedFilterForm
     list_display = ["name", "of_list", "filters", "is_shared", "user"]
@@ -72,7 +74,7 @@ class SavedFilterAdmin(EditAdmin):
     fields = ["name", "shared", "list", "query"]
 
     def _lists(self, request: HttpRequest) -> dict[str, Any]:
-        """The lists that this user may see, by the names that filters are kept under."""
+        """Return the models whose lists the user may view, by list name."""
         return {
             list_name(model): model
             for model, found in self.admin_site._registry.items()
@@ -80,76 +82,76 @@ class SavedFilterAdmin(EditAdmin):
         }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SavedFilter]:
-        """Those that this user may use."""
+        """Return the filters that the user may use."""
         rows: Any = super().get_queryset(request)
-        seen: QuerySet[SavedFilter] = rows.seen_by(request.user).filter(
+        filters: QuerySet[SavedFilter] = rows.visible_to(request.user).filter(
             list__in=self._lists(request)
         )
-        return seen
+        return filters
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """The lists lead here; among everything else it would stand in the way."""
+        """Return False: the lists link to this page, so the index does not list it."""
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What one finds on a list, one may see."""
+        """Return True if the user may view a list."""
         return bool(self._lists(request))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Whoever sees a list keeps filters of it."""
+        """Return True if the user may view a list."""
         return bool(self._lists(request))
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """One's own; the shared ones are the administrators'."""
-        may = obj is None or obj.may_be_changed_by(request.user)
+        """Return True for the user's own filters; administrators may change shared ones."""
+        may = obj is None or obj.can_be_changed_by(request.user)
         return may and bool(self._lists(request))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As for a change."""
+        """Return True if the user may change the filter."""
         return self.has_change_permission(request, obj)
 
     def history_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """The stock page, for who may see any."""
+        """Show Django's history page to users who may view filters."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         return super().history_view(request, *args, **kwargs)
 
-    @admin.display(description="list", ordering="list")
+    @admin.display(description=_("list"), ordering="list")
     def of_list(self, row: SavedFilter) -> str:
-        """What is listed."""
+        """Return the name of the list."""
         label = row.list.rpartition(".")[2]
         for model in self.admin_site._registry:
             if list_name(model) == row.list:
                 label = str(model._meta.verbose_name_plural)
         return capfirst(label)
 
-    @admin.display(description="filter")
+    @admin.display(description=_("filter"))
     def filters(self, row: SavedFilter) -> str:
-        """The filtered list."""
-        return format_html('<a href="{}">{}</a>', _address(row), _words(row.query))
+        """Return a link to the filtered list."""
+        return format_html('<a href="{}">{}</a>', _filtered_url(row), _query_text(row.query))
 
-    @admin.display(boolean=True, description="shared", ordering="shared")
+    @admin.display(boolean=True, description=_("shared"), ordering="shared")
     def is_shared(self, row: SavedFilter) -> bool:
-        """Whether everyone finds it."""
+        """Return True if all users see the filter."""
         return row.shared
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Only who may share is asked whether it is shared."""
+        """Return the fields, with ``shared`` only for users who may share filters."""
         shares = request.user.has_perm(SHARE_FILTERS)
         return [name for name in self.fields or () if name != "shared" or shares]
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """The form, which knows who asks and which lists there are."""
+        """Return the form class with the user and the lists."""
         form = super().get_form(request, obj, change=change, **kwargs)
-        given = {"user": request.user, "lists": self._lists(request)}
-        return type(form.__name__, (form,), given)
+        attributes = {"user": request.user, "lists": self._lists(request)}
+        return type(form.__name__, (form,), attributes)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """The stock list; a filter is added on the list that it filters."""
+        """Show the list without an add button: filters are added on the list they filter."""
         return super().changelist_view(
             request, {"has_add_permission": False, **(extra_context or {})}
         )
@@ -161,33 +163,33 @@ class SavedFilterAdmin(EditAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """The stock page with one way to save."""
-        one_way = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        """Show Django's page with a single save button."""
+        buttons = {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().changeform_view(
-            request, object_id, form_url, {**one_way, **(extra_context or {})}
+            request, object_id, form_url, {**buttons, **(extra_context or {})}
         )
 
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Back to the list, filtered."""
-        return HttpResponseRedirect(_address(obj))
+        """Redirect to the filtered list."""
+        return HttpResponseRedirect(_filtered_url(obj))
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
-        """Back to the saved filters."""
+        """Redirect to the saved filters."""
         return HttpResponseRedirect(admin_url(SavedFilter, "changelist"))
 
 
-def _words(query: str) -> str:
+def _query_text(query: str) -> str:
     pairs = QueryDict(query)
-    told = ", ".join(
+    text = ", ".join(
         f"{name.removesuffix('__exact')} = {value}"
         for name in pairs
         for value in pairs.getlist(name)
     )
-    return told or "everything"
+    return text or gettext("no filter")
 
 
-def _address(row: SavedFilter) -> str:
+def _filtered_url(row: SavedFilter) -> str:
     app, _, model = row.list.partition(".")
     return f"{admin_url(apps.get_model(app, model), 'changelist')}?{row.query}"

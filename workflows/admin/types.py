@@ -1,4 +1,4 @@
-"""The pages of finding types and record types."""
+"""Pages of finding types and record types."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workflows.models import FindingType, RecordType, Workflow
 
 
 class TypeAdmin(GuardedAdmin):
-    """Types of entities, and how many workflows work on them."""
+    """Base class of type pages, with the number of workflows of each type."""
 
     list_display = ["name", "cuid", "workflows", "description"]
     search_fields = ["name", "description", "=cuid"]
@@ -26,7 +26,7 @@ class TypeAdmin(GuardedAdmin):
     key: ClassVar[str]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """The types with the number of their workflows."""
+        """Return the types with the number of their workflows."""
         mine = Workflow.objects.filter(**{self.key: OuterRef("pk")}).order_by()
         number = mine.values(self.key).annotate(number=Count("pk")).values("number")
         rows = super().get_queryset(request)
@@ -35,24 +35,24 @@ class TypeAdmin(GuardedAdmin):
 
     @admin.display(ordering="users")
     def workflows(self, row: Any) -> str:
-        """How many workflows have the type, linked to them."""
+        """Return the number of workflows of the type, linked to their list."""
         url = admin_url(Workflow, "changelist", **{f"{self.key}__id__exact": row.pk})
         return format_html('<a href="{}">{}</a>', url, row.users)
 
     def refuse_deletion(self, row: Any) -> None:
-        """Ask whether anything uses the type."""
+        """Raise a refusal if the type is in use."""
         guards.refuse_type_deletion(row)
 
 
 @admin.register(FindingType)
 class FindingTypeAdmin(TypeAdmin):
-    """What operators call the type of a finding."""
+    """Types of findings."""
 
     key = "entity_name_type"
 
 
 @admin.register(RecordType)
 class RecordTypeAdmin(TypeAdmin):
-    """The types of inventory models."""
+    """Types of inventory models."""
 
     key = "primary_record_type"

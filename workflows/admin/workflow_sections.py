@@ -1,4 +1,4 @@
-"""What stands below the settings of a workflow: what runs on it, its versions, its calls."""
+"""Sections of the workflow page below the settings."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
+from workflows.admin.audit import history_context
 from workflows.admin.base.formatting import admin_url, execution_model, live_count
 from workflows.admin.base.refusals import describe
 from workflows.admin.graph_sections import calls_around, graph_section
-from workflows.admin.history import history
-from workflows.admin.trigger_summary import starts
-from workflows.editing.context_edit import AnyChange
+from workflows.editing.impacts import UndecidedChange
 from workflows.models import CHANGE_CONTEXT, PendingChange, Version, Workflow
-from workflows.models.pending_change import draining
+from workflows.models.pending_change import find_draining
 from workflows.refusals import Refusal
+from workflows.trigger_types import get_trigger_types
 from workflows.visibility import may_view
 
 LISTED = 20
@@ -26,20 +28,20 @@ LISTED = 20
 
 @dataclass(frozen=True, slots=True)
 class Executions:
-    """The first executions of a list, how many there are, and where the rest is."""
+    """The first executions of a list, their total, and the URL of the whole list."""
 
     rows: list[Any]
     total: int
     url: str
 
     @property
-    def is_cut(self) -> bool:
-        """Whether there are more than are listed."""
+    def is_truncated(self) -> bool:
+        """Return True if there are more executions than listed."""
         return self.total > len(self.rows)
 
 
 def listed_executions(executions: Any, **query: Any) -> Executions:
-    """The newest of these executions; ``query`` is what their list is filtered by."""
+    """Return the newest of these executions; ``query`` filters the linked list."""
     rows = executions.select_related("workflow", "version", "entity").defer(
         "version__source", "entity__fields"
     )
@@ -52,108 +54,145 @@ def listed_executions(executions: Any, **query: Any) -> Executions:
 
 
 def versions_of(workflow: Workflow) -> QuerySet[Version]:
-    """The newest versions, each with the number of its live executions."""
+    """Return the newest versions with the number of their live executions."""
     rows = workflow.versions.select_related("created_by").defer("source")
     return rows.annotate(live_number=live_count("version")).order_by("-number")[:LISTED]
 
 
-def _stored(pk: int) -> Any:
+def _stored_workflow(pk: int) -> Any:
     rows = Workflow.objects.select_related("entity_name_type", "primary_record_type")
     return rows.annotate(live_number=live_count("workflow")).get(pk=pk)
 
 
 def sections(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
-    """What the page of a workflow shows below its settings, and which buttons it has."""
-    may = request.user.has_perm
+    """Return the context of the workflow page: its sections and buttons."""
+    has_perm = request.user.has_perm
     execution = execution_model()
-    # What is stored: a form that was posted may show what was refused.
-    stored: Any = workflow if request.method == "GET" else _stored(workflow.pk)
+    # After a refused POST the instance has unsaved values.
+    stored: Any = workflow if request.method == "GET" else _stored_workflow(workflow.pk)
     latest: Version = stored.latest_version
     calls = calls_around(stored)
-    may_see_version = may_view(request.user, Version)
-    versions = list(versions_of(workflow)) if may_see_version else []
-    drawn = (
-        graph_section(latest, "workflow", workflow.pk, may_list=may("executions.view_execution"))
-        if may_see_version
+    may_view_versions = may_view(request.user, Version)
+    versions = list(versions_of(workflow)) if may_view_versions else []
+    graph = (
+        graph_section(
+            latest, "workflow", workflow.pk, may_list=has_perm("executions.view_execution")
+        )
+        if may_view_versions
         else {}
     )
     return {
         "live": may_view(request.user, execution)
         and listed_executions(workflow.executions.live(), workflow=workflow.pk, live="yes"),
-        "may_see_versions": may_see_version,
+        "may_view_versions": may_view_versions,
         "all_executions_url": admin_url(execution, "changelist", workflow=workflow.pk),
         "versions": versions,
         "versions_total": len(versions) if len(versions) < LISTED else workflow.versions.count(),
         "versions_url": admin_url(Version, "changelist", workflow=workflow.pk),
         "callers": calls.callers,
         "callees": calls.callees,
-        "calls": calls.picture,
-        "graph_url": may("workflows.add_version") and admin_url(Workflow, "edit", workflow.pk),
-        "change_type_url": may(CHANGE_CONTEXT)
+        "calls": calls.diagram,
+        "graph_url": has_perm("workflows.add_version") and admin_url(Workflow, "edit", workflow.pk),
+        "change_type_url": has_perm(CHANGE_CONTEXT)
         and admin_url(Workflow, "change_type", workflows=workflow.pk),
         "draining": draining_html(request, workflow),
-        "starts": starts(request, stored),
-        **drawn,
-        "latest_url": may("workflows.view_version") and admin_url(latest, "change", latest.pk),
-        "compare_url": may("workflows.view_version")
+        "trigger": trigger_context(request, stored),
+        **graph,
+        "latest_url": has_perm("workflows.view_version") and admin_url(latest, "change", latest.pk),
+        "compare_url": has_perm("workflows.view_version")
         and latest.number > 1
         and admin_url(Workflow, "compare", workflow.pk),
-        **history(request, workflow.cuid),
-        "start_url": may("executions.add_execution") and admin_url(execution, "start", workflow.pk),
+        **history_context(request, workflow.cuid),
+        "start_url": has_perm("executions.add_execution")
+        and admin_url(execution, "start", workflow.pk),
     }
 
 
 def draining_html(request: HttpRequest, workflow: Workflow) -> SafeString | None:
-    """The notice that a change of this workflow's type waits, where one does."""
-    waiting = draining([workflow.pk]).first()
+    """Return the notice about a pending type change of a workflow, if there is one."""
+    waiting = find_draining([workflow.pk]).first()
     if waiting is None:
         return None
-    is_shown = may_view(request.user, PendingChange)
+    may_view_change = may_view(request.user, PendingChange)
     change = waiting.change
     return render_to_string(
-        "workflows/admin/draining.html",
-        {"change": change, "url": is_shown and admin_url(change, "change", change.pk)},
+        "workflows/admin/draining_notice.html",
+        {"change": change, "url": may_view_change and admin_url(change, "change", change.pk)},
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
-    """What would come of a change of type, before anyone tries."""
+class TypeChangeNotice:
+    """What blocks a type change of a workflow, and which workflows must change with it."""
 
     refusal: Refusal | None
     group: list[Any]
 
     @property
-    def is_worth_saying(self) -> bool:
-        """Whether a change takes more than choosing another type."""
+    def is_needed(self) -> bool:
+        """Return True if a type change takes more than choosing another type."""
         return self.refusal is not None or len(self.group) > 1
 
 
-def outlook(workflow: Workflow) -> Outlook:
-    """Ask what refuses every change of type now, and who would have to move along."""
-    change = AnyChange(workflow, workflow._state.db or "default")
+def type_change_notice(workflow: Workflow) -> TypeChangeNotice:
+    """Return what blocks every type change now, and the workflows that must change together."""
+    change = UndecidedChange(workflow)
     cuids = [row.cuid for row in change.group()]
-    return Outlook(
+    return TypeChangeNotice(
         change.refusal(), list(Workflow.objects.filter(cuid__in=cuids).order_by("title", "pk"))
     )
 
 
-def outlook_html(
-    workflow: Workflow, found: Outlook, *, may_change: bool, may_cancel: bool
+def type_change_notice_html(
+    workflow: Workflow, notice: TypeChangeNotice, *, may_change: bool, may_cancel: bool
 ) -> SafeString:
-    """The notice that stands beside the finding type."""
-    group = ",".join(str(row.pk) for row in found.group)
+    """Return the notice beside the type field as HTML."""
+    group = ",".join(str(row.pk) for row in notice.group)
     return render_to_string(
-        "workflows/admin/outlook.html",
+        "workflows/admin/type_notice.html",
         {
-            "refusal": describe(found.refusal, may_change=may_change, may_cancel=may_cancel)
-            if found.refusal
+            "refusal": describe(notice.refusal, may_change=may_change, may_cancel=may_cancel)
+            if notice.refusal
             else None,
             "others": [
                 {"title": row.title, "url": admin_url(row, "change", row.pk)}
-                for row in found.group
+                for row in notice.group
                 if row.pk != workflow.pk
             ],
             "change_type_url": may_change and admin_url(Workflow, "change_type", workflows=group),
         },
     )
+
+
+_EXAMPLE = """\
+SECRET='the value of {secret}'
+BODY='{{"delivery": "an id of your own", "entity": "the cuid of an entity"}}'
+AT=$(date +%s)
+SIGNED=$(printf '%s' "$AT.{cuid}.$BODY" |
+  openssl dgst -sha256 -hmac "$SECRET" -r | cut -d' ' -f1)
+curl -X POST -d "$BODY" -H 'Content-Type: application/json' \\
+  -H "X-Holdfast-Timestamp: $AT" -H "X-Holdfast-Signature: sha256=$SIGNED" \\
+  '{url}'
+"""
+
+
+def trigger_context(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
+    """Return what starts a workflow: a sentence, and an example request for a webhook."""
+    trigger = get_trigger_types().get(workflow.trigger)
+    data = workflow.trigger_data
+    if trigger is None or not isinstance(data, dict) or any(trigger.problems(data)):
+        return {
+            "summary": gettext("The trigger details are invalid. Nothing starts this workflow.")
+        }
+    context: dict[str, Any] = {"summary": trigger.describe(data)}
+    is_manual = workflow.trigger == Workflow.Trigger.MANUAL
+    if workflow.state != Workflow.State.ACTIVE and not is_manual:
+        values = {"state": workflow.get_state_display().lower()}
+        context["inactive"] = (
+            gettext("The workflow is %(state)s. The trigger works once it is active.") % values
+        )
+    if workflow.trigger == Workflow.Trigger.WEBHOOK:
+        url = request.build_absolute_uri(reverse("api:workflow-hook", args=[workflow.cuid]))
+        context["url"] = url
+        context["example"] = _EXAMPLE.format(secret=data["secret"], cuid=workflow.cuid, url=url)
+    return context

@@ -28,11 +28,11 @@ from executions.services import bulk
 from executions.worker import queue
 from tests.conftest import Scenario
 from tests.executions.commands.interruptions import run_until
-from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, user_in
+from tests.factories import FindingFactory, WorkflowFactory, call, form, save_line, user_in
 from tests.workflows.admin.staff import page, statements, text, told
 from workflows.models import AuditEntry
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 LIST = reverse("admin:executions_execution_changelist")
 NAP = {"id": "nap", "type": "wait", "data": {"interval": "P1D"}}
@@ -66,7 +66,7 @@ def status(execution: Execution) -> str:
 
 def napping(number: int) -> list[Execution]:
     workflow = WorkflowFactory()
-    drawn(workflow, NAP)
+    save_line(workflow, NAP)
     finding = FindingFactory(entity_name_type=workflow.entity_name_type)
     return [running.start(workflow, finding) for _ in range(number)]
 
@@ -80,7 +80,7 @@ class TestPreview:
         response = choose(operator, "cancel", live, ended)
         shown = text(operator.get(response["Location"]))
         assert "<strong>1</strong> of 2 executions: Each is cancelled" in shown
-        assert "Would be refused: 1" in shown and "It has ended already." in shown
+        assert "Would be refused: 1" in shown and "The execution has ended." in shown
         assert ended.cuid in shown
         assert status(live) == Status.WAITING, "nothing is done before it is confirmed"
 
@@ -89,15 +89,15 @@ class TestPreview:
     ) -> None:
         response = choose(operator, "retry", scenario.start())
         shown = text(operator.get(response["Location"]))
-        assert "It has no incident." in shown
+        assert "The execution has no incident." in shown
         assert "There is nothing that could be done" in shown and "begin/" not in shown
 
     def test_too_many_are_refused(
         self, operator: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(bulk, "MOST", 1)
+        monkeypatch.setattr(bulk, "MAX_EXECUTIONS", 1)
         response = choose(operator, "cancel", scenario.start(), scenario.start())
-        assert any("At most 1 executions" in message for message in told(response))
+        assert any("Select at most 1 executions" in message for message in told(response))
         assert not BulkOperation.objects.exists()
 
     def test_all_that_a_filter_leaves_can_be_chosen(
@@ -143,7 +143,7 @@ class TestAtOnce:
         assert [status(row) for row in rows] == [Status.CANCELLED] * 3
         shown = text(operator.get(page(operation)))
         assert "<dt>Done</dt><dd>2</dd>" in shown and "<dt>Refused</dt><dd>1</dd>" in shown
-        assert "nothing can be done to it any more" in shown
+        assert "can no longer be changed" in shown
         entries = AuditEntry.objects.filter(action="cancelled", refused=False, why="Reorganized")
         assert [(entry.who, entry.face) for entry in entries] == [("ada", "admin")] * 2
 
@@ -156,8 +156,8 @@ class TestAtOnce:
     def test_incidents_are_tried_again(self, operator: Client, scenario: Scenario) -> None:
         caller = WorkflowFactory(entity_name_type=scenario.limitation)
         callee = WorkflowFactory(entity_name_type=scenario.limitation)
-        drawn(callee, form())
-        drawn(caller, call(callee))
+        save_line(callee, form())
+        save_line(caller, call(callee))
         broken = running.start(caller, scenario.finding)
         running.cancel(broken.children.get())
         choose(operator, "retry", broken, scenario.start())
@@ -177,8 +177,8 @@ class TestAtOnce:
     ) -> None:
         caller = WorkflowFactory(entity_name_type=scenario.limitation)
         callee = WorkflowFactory(entity_name_type=scenario.limitation)
-        drawn(callee, form())
-        drawn(caller, call(callee))
+        save_line(callee, form())
+        save_line(caller, call(callee))
         root = running.start(caller, scenario.finding)
         choose(operator, "cancel", root, root.children.get())
         assert bulk.progress(confirm(operator)) == bulk.Progress(2, 0, 0)
@@ -187,7 +187,7 @@ class TestAtOnce:
 class TestBackground:
     @pytest.fixture(autouse=True)
     def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(bulk, "AT_ONCE", 2)
+        monkeypatch.setattr(bulk, "MAX_IMMEDIATE", 2)
         monkeypatch.setattr(bulk, "BATCH", 2)
 
     def test_many_are_left_to_the_background_which_can_be_watched(
@@ -200,9 +200,9 @@ class TestBackground:
         response = operator.get(page(operation))
         assert response["Refresh"] == "3" and "0 of 5" in text(response)
         assert not operator.get(page(operation) + "?still=1").has_header("Refresh")
-        (claimed,) = queue.claim_bulk()
-        assert queue.claim_bulk() == [], "another works at it"
-        bulk.carry_on(claimed, timedelta(minutes=1))
+        (claimed,) = queue.claim_bulk_operations()
+        assert queue.claim_bulk_operations() == [], "another works at it"
+        bulk.serve_batch(claimed, timedelta(minutes=1))
         assert "2 of 5" in text(operator.get(page(operation)))
         call_command("run_due")
         response = operator.get(page(operation))
@@ -213,8 +213,8 @@ class TestBackground:
         rows = [scenario.start() for _ in range(5)]
         choose(operator, "cancel", *rows)
         operation = confirm(operator)
-        (claimed,) = queue.claim_bulk()
-        bulk.carry_on(claimed, timedelta(minutes=1))
+        (claimed,) = queue.claim_bulk_operations()
+        bulk.serve_batch(claimed, timedelta(minutes=1))
         stop = reverse("admin:executions_bulkoperation_stop", args=[operation.pk])
         assert f'action="{stop}"' in text(operator.get(page(operation)))
         operator.post(stop)
@@ -228,12 +228,12 @@ class TestBackground:
     ) -> None:
         choose(operator, "cancel", *(scenario.start() for _ in range(5)))
         confirm(operator)
-        (slow,) = queue.claim_bulk()
+        (slow,) = queue.claim_bulk_operations()
         past = timezone.now() - timedelta(seconds=1)
         BulkOperation.objects.update(leased_until=past)
-        (quick,) = queue.claim_bulk()
-        assert bulk.carry_on(slow, timedelta(minutes=1)) == 0
-        assert bulk.carry_on(quick, timedelta(minutes=1)) == 2
+        (quick,) = queue.claim_bulk_operations()
+        assert bulk.serve_batch(slow, timedelta(minutes=1)) == 0
+        assert bulk.serve_batch(quick, timedelta(minutes=1)) == 2
 
     def test_a_job_that_is_due_comes_first(
         self, operator: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
@@ -243,13 +243,13 @@ class TestBackground:
         confirm(operator)
         Job.objects.filter(step__execution=rows[4]).update(due_at=timezone.now())
         seen: list[str] = []
-        carry_on = bulk.carry_on
+        carry_on = bulk.serve_batch
 
         def watched(*args: Any) -> int:
             seen.append(status(rows[4]))
             return carry_on(*args)
 
-        monkeypatch.setattr(bulk, "carry_on", watched)
+        monkeypatch.setattr(bulk, "serve_batch", watched)
         call_command("run_due")
         assert seen == [Status.COMPLETED] * 2
 
@@ -295,7 +295,7 @@ class TestBackground:
 def test_bulk_operation_is_completed_by_another_worker_when_its_worker_is_killed(
     operator: Client, scenario: Scenario, tmp_path: Path, nth: int
 ) -> None:
-    rows = [scenario.start() for _ in range(bulk.AT_ONCE + 10)]
+    rows = [scenario.start() for _ in range(bulk.MAX_IMMEDIATE + 10)]
     choose(operator, "cancel", *rows)
     operation = confirm(operator)
     code, err = run_until(

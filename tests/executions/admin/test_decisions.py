@@ -17,12 +17,12 @@ from tests.conftest import Scenario
 from tests.executions.engine.test_branches import started
 from tests.executions.engine.test_never_stuck import fail_at
 from tests.executions.test_clock import waiting
-from tests.executions.test_interventions import approving, choosing
+from tests.executions.test_decisions import approving, choosing
 from tests.factories import UserFactory, accounts, voter
 from tests.workflows.admin.staff import VIEW, page, staff, text, told
 from workflows.models import AuditEntry
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 MAY = (
     *VIEW,
@@ -233,7 +233,7 @@ def test_a_step_that_was_done_meanwhile_is_told_on_the_execution(
         address = reverse("admin:executions_execution_decide", args=[execution.pk, step.cuid, name])
         response = operator.post(address, sent)
         assert response.status_code == 302
-        assert "nothing can be done to it any more" in told(response)[-1]
+        assert "can no longer be changed" in told(response)[-1]
 
 
 @pytest.mark.parametrize("name", ["skip", "retry", "wake", "postpone"])

@@ -18,8 +18,8 @@ from tests.factories import (
     WorkflowFactory,
     accounts,
     call,
-    drawn,
     form,
+    save_line,
 )
 from tests.workflows.admin.staff import VIEW, page, staff, statements, text, told
 from workflows import guards
@@ -57,7 +57,7 @@ def submit(client: Client, execution: Execution, step: Step, **answers: Any) -> 
 
 def started(*fields: dict[str, Any], **data: Any) -> Execution:
     workflow = WorkflowFactory()
-    drawn(workflow, form("form", *fields, **data))
+    save_line(workflow, form("form", *fields, **data))
     return running.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
 
 
@@ -152,9 +152,9 @@ class TestThePage:
 
     def test_an_incident_shows_its_cause(self, admin_client: Client) -> None:
         callee = WorkflowFactory()
-        drawn(callee, form())
+        save_line(callee, form())
         caller = WorkflowFactory(entity_name_type=callee.entity_name_type)
-        drawn(caller, call(callee))
+        save_line(caller, call(callee))
         execution = running.start(caller, FindingFactory(entity_name_type=callee.entity_name_type))
         running.cancel(execution.children.get(), why="No evidence")
         shown = text(admin_client.get(page(execution)))
@@ -164,7 +164,7 @@ class TestThePage:
     def test_a_deep_history_takes_no_more_statements(self, admin_client: Client) -> None:
         def waits(number: int) -> Execution:
             workflow = WorkflowFactory()
-            drawn(workflow, *(form(f"n{index}") for index in range(number)))
+            save_line(workflow, *(form(f"n{index}") for index in range(number)))
             kind = workflow.entity_name_type
             execution = running.start(workflow, FindingFactory(entity_name_type=kind))
             for index in range(number - 1):
@@ -277,7 +277,7 @@ class TestSubmit:
         self, admin_client: Client
     ) -> None:
         workflow = WorkflowFactory()
-        drawn(workflow, form("one"), form("two"))
+        save_line(workflow, form("one"), form("two"))
         execution = running.start(
             workflow, FindingFactory(entity_name_type=workflow.entity_name_type)
         )
@@ -345,7 +345,7 @@ class TestCancel:
         response = admin_client.get(page(execution, "cancel"))
         assert told(response) == [f"Execution {execution.cuid} is cancelled already."]
         response = admin_client.post(page(execution, "cancel"), {"why": "again"})
-        assert "nothing can be done to it any more" in told(response)[-1]
+        assert "can no longer be changed" in told(response)[-1]
 
     def test_it_takes_the_permission(self) -> None:
         execution, viewer = started(), staff(*VIEW)

@@ -15,7 +15,7 @@ from executions import services as running
 from executions.models import Execution
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, UserFactory, user_in
-from tests.people import OPERATORS, PARTICIPANTS, READERS, world
+from tests.people import OPERATORS, PARTICIPANTS, READERS, create_samples
 from tests.test_plans import grown
 from tests.workflows.admin.staff import staff, statements, text
 from workflows.db import bounded_count
@@ -45,7 +45,7 @@ def totals(shown: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("who", sorted(READERS))
 def test_each_role_is_told_what_it_may_see(who: str, settings: Any) -> None:
-    made = world(settings, is_staff=True)
+    made = create_samples(settings, is_staff=True)
     client = Client()
     client.force_login(made.users[who])
     shown = text(client.get(HOME))
@@ -106,9 +106,9 @@ def test_live_executions_are_told_by_workflow_up_to_a_bound(
         scenario.start()
     shown = text(client_in("viewer").get(HOME))
     assert totals(shown)["live"] == "4" and ">4</span>" in shown
-    monkeypatch.setattr("executions.admin.home.AT_A_GLANCE", 3)
+    monkeypatch.setattr("executions.admin.home.OVERVIEW_LIMIT", 3)
     assert totals(text(client_in("viewer").get(HOME)))["live"] == "3+"
-    assert str(bounded_count.Counted(1_000, True)) == "1,000+"
+    assert str(bounded_count.RowCount(1_000, True)) == "1,000+"
 
 
 def test_a_name_is_no_markup(scenario: Scenario) -> None:

@@ -16,11 +16,11 @@ from executions.admin import inbox
 from executions.models import Execution, FormDraft, Status, Step
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import started
-from tests.executions.test_interventions import approving
-from tests.factories import FindingFactory, WorkflowFactory, accounts, drawn, form, user_in
+from tests.executions.test_decisions import approving
+from tests.factories import FindingFactory, WorkflowFactory, accounts, form, save_line, user_in
 from tests.workflows.admin.staff import page, statements, text, told
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 INBOX = reverse("admin:executions_execution_inbox")
 FIELDS: list[dict[str, Any]] = [
@@ -45,7 +45,7 @@ def client(ada: Any) -> Client:
 
 def asking(*fields: dict[str, Any], **data: Any) -> Execution:
     workflow = WorkflowFactory()
-    drawn(workflow, form("form", *(fields or FIELDS), **data))
+    save_line(workflow, form("form", *(fields or FIELDS), **data))
     return running.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
 
 

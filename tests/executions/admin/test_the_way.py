@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from executions import services as running
-from executions.admin.path_picture import lasted
+from executions.admin.path_diagram import lasted
 from executions.models import Execution, Step
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import source, started

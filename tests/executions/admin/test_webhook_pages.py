@@ -12,7 +12,7 @@ from django.urls import reverse
 from executions.models import OutgoingDelivery, Subscription
 from executions.worker import queue
 from tests.executions.engine.server import Reply
-from tests.executions.listening import Listener, listening, verified
+from tests.executions.receivers import Receiver, run_receiver, verify
 from tests.workflows.admin.staff import page, staff, text
 from workflows.models import AuditEntry
 
@@ -22,12 +22,12 @@ ADD = "admin:executions_subscription_add"
 
 
 @pytest.fixture
-def listener(db: None, settings: Any) -> Iterator[Listener]:
-    with listening(settings) as made:
+def listener(db: None, settings: Any) -> Iterator[Receiver]:
+    with run_receiver(settings) as made:
         yield made
 
 
-def sent(listener: Listener, **more: Any) -> dict[str, Any]:
+def sent(listener: Receiver, **more: Any) -> dict[str, Any]:
     return {
         "url": listener.server.url("/other"),
         "description": "",
@@ -43,7 +43,7 @@ def secret_in(response: Any) -> str:
     return str(response.context["secret"])
 
 
-def test_one_is_made_and_its_secret_shown_once(admin_client: Client, listener: Listener) -> None:
+def test_one_is_made_and_its_secret_shown_once(admin_client: Client, listener: Receiver) -> None:
     response = admin_client.post(reverse(ADD), sent(listener))
     assert response.status_code == 200 and "no-store" in response["Cache-Control"]
     secret = secret_in(response)
@@ -53,7 +53,7 @@ def test_one_is_made_and_its_secret_shown_once(admin_client: Client, listener: L
         assert secret not in admin_client.get(address).content.decode()
     admin_client.post(page(row, "test"))
     queue.serve_due()
-    assert verified(listener.server.received[0], secret)["type"] == "webhook.test"
+    assert verify(listener.server.received[0], secret)["type"] == "webhook.test"
     assert secret not in str(list(AuditEntry.objects.values_list()))
 
 
@@ -65,7 +65,7 @@ def test_one_is_made_and_its_secret_shown_once(admin_client: Client, listener: L
     ],
 )
 def test_what_is_not_right_is_told_beside_it(
-    admin_client: Client, listener: Listener, wrong: dict[str, Any], says: str
+    admin_client: Client, listener: Receiver, wrong: dict[str, Any], says: str
 ) -> None:
     response = admin_client.post(reverse(ADD), sent(listener, **wrong))
     assert response.status_code == 200 and says in text(response)
@@ -73,25 +73,25 @@ def test_what_is_not_right_is_told_beside_it(
 
 
 def test_without_a_key_of_the_settings_it_says_so(
-    admin_client: Client, listener: Listener, settings: Any
+    admin_client: Client, listener: Receiver, settings: Any
 ) -> None:
     settings.SECRETS_KEY = []
     response = admin_client.post(reverse(ADD), sent(listener))
     assert "SECRETS_KEY" in text(response) and Subscription.objects.count() == 1
 
 
-def test_a_secret_is_rotated_when_that_was_asked(admin_client: Client, listener: Listener) -> None:
+def test_a_secret_is_rotated_when_that_was_asked(admin_client: Client, listener: Receiver) -> None:
     rotate = page(listener.subscription, "rotate")
     assert "for 24 hours" in text(admin_client.get(rotate))
     assert listener.subscription.secrets.count() == 1
     new = secret_in(admin_client.post(rotate))
     admin_client.post(page(listener.subscription, "test"))
     queue.serve_due()
-    assert listener.verified(new) == listener.verified()
+    assert listener.verified_payloads(new) == listener.verified_payloads()
 
 
 def test_it_is_changed_without_touching_its_secret(
-    admin_client: Client, listener: Listener
+    admin_client: Client, listener: Receiver
 ) -> None:
     changed = sent(listener, events=["change.applied", "execution.failed"])
     assert admin_client.post(page(listener.subscription), changed).status_code == 302
@@ -100,7 +100,7 @@ def test_it_is_changed_without_touching_its_secret(
     assert listener.subscription.secrets.count() == 1
 
 
-def test_what_was_told_is_shown_and_told_again(admin_client: Client, listener: Listener) -> None:
+def test_what_was_told_is_shown_and_told_again(admin_client: Client, listener: Receiver) -> None:
     listener.server.replies = [Reply(410, b"<b>gone</b>"), Reply(200)]
     admin_client.post(page(listener.subscription, "test"))
     queue.serve_due()
@@ -108,7 +108,7 @@ def test_what_was_told_is_shown_and_told_again(admin_client: Client, listener: L
     shown = text(admin_client.get(page(delivery)))
     assert "410" in shown and "&lt;b&gt;gone" in shown and delivery.cuid in shown
     webhook = text(admin_client.get(page(listener.subscription)))
-    assert "webhook.test" in webhook and "The receiver answered 410" in webhook
+    assert "webhook.test" in webhook and "The receiver responded with 410" in webhook
     refused = admin_client.post(page(delivery, "redeliver"), follow=True)
     assert "The webhook is disabled" in text(refused)
     admin_client.post(page(listener.subscription), sent(listener))
@@ -121,7 +121,7 @@ def test_what_was_told_is_shown_and_told_again(admin_client: Client, listener: L
     assert "Delivered" in text(listed)
 
 
-def test_an_operator_sees_and_tells_again_and_changes_nothing(listener: Listener) -> None:
+def test_an_operator_sees_and_tells_again_and_changes_nothing(listener: Receiver) -> None:
     operator = staff(
         "executions.view_subscription",
         "executions.view_outgoingdelivery",

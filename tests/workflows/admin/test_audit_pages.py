@@ -17,13 +17,13 @@ from tests.factories import (
     FindingTypeFactory,
     InventoryModelFactory,
     WorkflowFactory,
-    drawn,
     form,
+    save_line,
 )
 from tests.workflows.admin.staff import VIEW, page, staff, statements, text
 from workflows import editing, guards
 from workflows.admin import audit
-from workflows.audit.actor import Acting, Face, acting
+from workflows.audit.actor import Actor, Interface, act_as
 from workflows.models import AuditEntry, Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,7 +41,7 @@ def shown_in(response: Any) -> list[int]:
 
 def refused(scenario: Scenario, **how: Any) -> AuditEntry:
     scenario.start()
-    with acting(Acting(Face.API, "request-1")), pytest.raises(guards.ActiveExecutions):
+    with act_as(Actor(Interface.API, "request-1")), pytest.raises(guards.ActiveExecutions):
         editing.change_entity_context(
             [scenario.caller], entity_name_type=scenario.exception, why="Reclassified", **how
         )
@@ -73,7 +73,7 @@ class TestTheList:
                 workflow = WorkflowFactory()
                 finding = FindingFactory(entity_name_type=workflow.entity_name_type)
                 InventoryModelFactory()
-                drawn(workflow, form())
+                save_line(workflow, form())
                 running.cancel(running.start(workflow, finding))
 
         fill(1)
@@ -99,7 +99,7 @@ class TestTheList:
     ) -> None:
         for _ in range(7):
             FindingTypeFactory()
-        monkeypatch.setattr(audit, "COUNTED", 5)
+        monkeypatch.setattr(audit, "COUNT_LIMIT", 5)
         response = admin_client.get(LOG, {"action__exact": "created"})
         assert "The newest 5 that match." in text(response)
         assert "The newest 5" not in text(admin_client.get(LOG))
@@ -134,7 +134,7 @@ class TestTheList:
 
     def test_the_id_of_a_request_is_searched_for(self, admin_client: Client) -> None:
         request_id = "0123456789abcdef0123456789abcdef"
-        with acting(Acting(Face.API, request_id)):
+        with act_as(Actor(Interface.API, request_id)):
             FindingTypeFactory()
         FindingTypeFactory()
         assert shown_in(admin_client.get(LOG, {"q": request_id})) == [1]
@@ -181,7 +181,7 @@ class TestAnEntry:
 
     def test_a_graph_that_was_replaced_is_kept_to_read(self, admin_client: Client) -> None:
         workflow = WorkflowFactory()
-        drawn(workflow, form())
+        save_line(workflow, form())
         shown = text(admin_client.get(page(last())))
         assert "Graph saved" in shown
         assert '<pre class="json">' in shown

@@ -102,7 +102,7 @@ class TestTheForm:
         [
             ("[]", "This must be an object, not a list."),
             ('{"a": "\\u0000"}', "NUL character"),
-            ('{"a": NaN}', "NaN is no number of JSON"),
+            ('{"a": NaN}', "NaN is not a JSON number"),
             ("{", "Enter a valid JSON."),
             ("[" * 100_000, "nested too deeply"),
             ("1" * 5_000, "This is not JSON"),

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from executions import services as running
 from tests.conftest import Scenario
-from tests.factories import RecordTypeFactory, WorkflowFactory, drawn, form, user_in
+from tests.factories import RecordTypeFactory, WorkflowFactory, form, save_line, user_in
 from tests.workflows.admin.staff import (
     OWN,
     TOGETHER,
@@ -206,7 +206,7 @@ class TestWhenDrained:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         running.cancel(scenario.start())
-        drawn(scenario.callee, form())
+        save_line(scenario.callee, form())
         shown = text(admin_client.get(reverse(TOGETHER), self.asked(scenario)))
         rows = dict(
             re.findall(r"<tr> <td><a[^>]*>(Workflow \d)</a>.*?<td>(Version [^<]*)</td>", shown)

@@ -16,9 +16,9 @@ from tests.factories import (
     FindingTypeFactory,
     WorkflowFactory,
     call,
-    drawn,
     form,
     line,
+    save_line,
     user_in,
 )
 from tests.workflows.admin.staff import page, statements, text, told
@@ -64,7 +64,7 @@ class Drawing:
 
 
 @pytest.fixture
-def drawing(admin_client: Client, workflow: Workflow) -> Drawing:
+def build_diagram(admin_client: Client, workflow: Workflow) -> Drawing:
     return Drawing(admin_client, workflow)
 
 
@@ -72,7 +72,7 @@ def test_a_workflow_of_five_steps_with_a_call_is_drawn_from_nothing(
     admin_client: Client, scenario: Scenario
 ) -> None:
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawing = Drawing(admin_client, workflow)
+    build_diagram = Drawing(admin_client, workflow)
     at = "start"
     for kind, label in [
         ("user_action", "Triage"),
@@ -81,16 +81,18 @@ def test_a_workflow_of_five_steps_with_a_call_is_drawn_from_nothing(
         ("set_state", "Done"),
     ]:
         exit_ = "default" if at == "condition" else None
-        answer = drawing.take("add", at, kind=kind, label=label, way=drawing.way(at, exit_))
+        answer = build_diagram.take(
+            "add", at, kind=kind, label=label, way=build_diagram.way(at, exit_)
+        )
         assert answer["Location"].endswith(f"?node={kind}#draw-selected")
         at = kind
-    drawing.take(
+    build_diagram.take(
         "set",
         "user_action",
         **{"data/label": "Triage", "data/fields#rows": "1", "data/fields/0/name": "severity"},
     )
     rule = "data/branches/0/rule"
-    drawing.take(
+    build_diagram.take(
         "set",
         "condition",
         **{
@@ -103,13 +105,13 @@ def test_a_workflow_of_five_steps_with_a_call_is_drawn_from_nothing(
             f"{rule}/0/value": "3",
         },
     )
-    drawing.take("connect", "condition", way='["minor", null]', target="set_state")
-    shown = text(drawing.look("run_workflow"))
+    build_diagram.take("connect", "condition", way='["minor", null]', target="set_state")
+    shown = text(build_diagram.look("run_workflow"))
     assert f'<option value="{scenario.callee.cuid}">{scenario.callee.title}</option>' in shown
-    drawing.take("set", "run_workflow", **{"data/workflow": scenario.callee.cuid})
-    drawing.take("set", "set_state", **{"data/label": "Done", "data/state": "Remedied"})
-    assert drawing.look().context["problems_total"] == 0
-    answer = drawing.take("save", notes="From nothing")
+    build_diagram.take("set", "run_workflow", **{"data/workflow": scenario.callee.cuid})
+    build_diagram.take("set", "set_state", **{"data/label": "Done", "data/state": "Remedied"})
+    assert build_diagram.look().context["problems_total"] == 0
+    answer = build_diagram.take("save", notes="From nothing")
     assert told(answer)[0].startswith("Version 1 was rewritten")
     version = workflow.latest_version
     graph = parse(version.source)
@@ -119,69 +121,78 @@ def test_a_workflow_of_five_steps_with_a_call_is_drawn_from_nothing(
     assert not GraphDraft.objects.exists()
 
 
-def test_each_node_is_a_link_that_selects_it(drawing: Drawing) -> None:
-    shown = text(drawing.look())
-    assert f'<a href="{drawing.url}?node=start#draw-selected"' in shown
+def test_each_node_is_a_link_that_selects_it(build_diagram: Drawing) -> None:
+    shown = text(build_diagram.look())
+    assert f'<a href="{build_diagram.url}?node=start#draw-selected"' in shown
     assert "Add a step after it" not in shown
-    selected = text(drawing.look("start"))
+    selected = text(build_diagram.look("start"))
     assert 'id="draw-selected" class="node selected"' in selected
     assert "Start, Start. Selected." in selected
     assert "Add a step after it" in selected
     assert "Delete this node" not in selected
-    assert "Add a step after it" not in text(drawing.look("nowhere"))
+    assert "Add a step after it" not in text(build_diagram.look("nowhere"))
 
 
-def test_looking_keeps_nothing_and_a_step_keeps_all(drawing: Drawing) -> None:
-    drawing.look("start")
+def test_looking_keeps_nothing_and_a_step_keeps_all(build_diagram: Drawing) -> None:
+    build_diagram.look("start")
     assert not GraphDraft.objects.exists()
-    drawing.take("add", "start", kind="join", way=drawing.way("start"))
+    build_diagram.take("add", "start", kind="join", way=build_diagram.way("start"))
     draft = GraphDraft.objects.get()
     assert draft.user.username == "admin"
-    assert [row["id"] for row in drawing.source["nodes"]] == ["start", "join", "end"]
-    assert "1 change on top of version 1" not in text(drawing.look())
-    assert "on top of version 1, kept for you until you save" in text(drawing.look())
+    assert [row["id"] for row in build_diagram.source["nodes"]] == ["start", "join", "end"]
+    assert "1 change on top of version 1" not in text(build_diagram.look())
+    assert "on top of version 1, kept for you until you save" in text(build_diagram.look())
 
 
-def test_undo_and_redo_say_what_they_would_do(drawing: Drawing) -> None:
-    before = drawing.source
-    drawing.take("add", "start", kind="join", label="Wait for all", way=drawing.way("start"))
-    assert 'Undo<span class="editor-told">: “Wait for all” after “Start”' in text(drawing.look())
-    after = drawing.source
-    drawing.take("undo")
-    assert drawing.source == before
-    drawing.take("redo")
-    assert drawing.source == after
-    assert told(drawing.take("redo")) == ["There is nothing to redo."]
+def test_undo_and_redo_say_what_they_would_do(build_diagram: Drawing) -> None:
+    before = build_diagram.source
+    build_diagram.take(
+        "add", "start", kind="join", label="Wait for all", way=build_diagram.way("start")
+    )
+    assert 'Undo<span class="editor-told">: “Wait for all” after “Start”' in text(
+        build_diagram.look()
+    )
+    after = build_diagram.source
+    build_diagram.take("undo")
+    assert build_diagram.source == before
+    build_diagram.take("redo")
+    assert build_diagram.source == after
+    assert told(build_diagram.take("redo")) == ["There is nothing to redo."]
 
 
 def test_ways_are_connected_and_disconnected_and_a_node_is_deleted(
     admin_client: Client, workflow: Workflow
 ) -> None:
     editing.save_graph(workflow, choice(), based_on=1)
-    drawing = Drawing(admin_client, workflow)
-    drawing.take("disconnect", "choose", way='["high", "review"]')
-    shown = text(drawing.look("choose"))
+    build_diagram = Drawing(admin_client, workflow)
+    build_diagram.take("disconnect", "choose", way='["high", "review"]')
+    shown = text(build_diagram.look("choose"))
     assert "nowhere yet" in shown
     assert "has no edge for its exit &#x27;high&#x27;" in shown
-    drawing.take("connect", "choose", way='["high", null]', target="end")
-    answer = drawing.take("delete", "review")
-    assert answer["Location"] == f"{drawing.url}#container"
-    assert [row["id"] for row in drawing.source["nodes"]] == ["start", "choose", "end", "stop"]
-    answer = drawing.take("delete", "end")
+    build_diagram.take("connect", "choose", way='["high", null]', target="end")
+    answer = build_diagram.take("delete", "review")
+    assert answer["Location"] == f"{build_diagram.url}#container"
+    assert [row["id"] for row in build_diagram.source["nodes"]] == [
+        "start",
+        "choose",
+        "end",
+        "stop",
+    ]
+    answer = build_diagram.take("delete", "end")
     assert "?node=choose" in answer["Location"]
 
 
-def test_problems_stand_at_the_node_and_at_the_field(drawing: Drawing) -> None:
-    drawing.take("add", "start", kind="set_state", way=drawing.way("start"))
-    shown = text(drawing.look("set_state"))
+def test_problems_stand_at_the_node_and_at_the_field(build_diagram: Drawing) -> None:
+    build_diagram.take("add", "start", kind="set_state", way=build_diagram.way("start"))
+    shown = text(build_diagram.look("set_state"))
     assert 'class="node flawed selected"' in shown
     assert 'class="mark mark-incident"' in shown
     assert re.search(r'<p class="data-problem"[^>]*>It needs &#x27;state&#x27;', shown)
     assert 'aria-invalid="true"' in shown
     assert "1 problem to solve before it can be saved" in shown
-    answer = drawing.take("save", "set_state")
+    answer = build_diagram.take("save", "set_state")
     assert told(answer) == ["Not saved: 1 problem first."]
-    assert answer["Location"] == f"{drawing.url}?node=set_state#container"
+    assert answer["Location"] == f"{build_diagram.url}?node=set_state#container"
     assert GraphDraft.objects.exists()
     assert AuditEntry.objects.filter(refused=True, code="invalid_graph").count() == 1
 
@@ -191,15 +202,15 @@ def test_a_callee_of_another_type_is_not_offered_and_refused_as_ever(
 ) -> None:
     foreign = WorkflowFactory(entity_name_type=FindingTypeFactory())
     WorkflowFactory(entity_name_type=scenario.limitation, state="retired", title="Gone")
-    drawn(scenario.callee, form("ask"))
-    drawing = Drawing(admin_client, scenario.callee)
-    drawing.take("add", "start", kind="run_workflow", way=drawing.way("start"))
-    shown = text(drawing.look("run_workflow"))
+    save_line(scenario.callee, form("ask"))
+    build_diagram = Drawing(admin_client, scenario.callee)
+    build_diagram.take("add", "start", kind="run_workflow", way=build_diagram.way("start"))
+    shown = text(build_diagram.look("run_workflow"))
     for row in (foreign, scenario.caller, scenario.callee):
         assert f'<option value="{row.cuid}"' not in shown
     assert "Gone" not in shown
-    drawing.take("set", "run_workflow", **{"data/workflow": foreign.cuid})
-    shown = text(drawing.look("run_workflow"))
+    build_diagram.take("set", "run_workflow", **{"data/workflow": foreign.cuid})
+    shown = text(build_diagram.look("run_workflow"))
     assert "Run Workflow: Incompatible entity name types." in shown
     assert f"{foreign.cuid} (does not fit)" in shown
 
@@ -210,45 +221,49 @@ def test_what_is_no_json_is_shown_again_and_nothing_is_kept(
     source = choice()
     source["nodes"][1]["data"]["branches"][0]["rule"] = {"not": {"field": "a", "op": "exists"}}
     editing.save_graph(workflow, source, based_on=1)
-    drawing = Drawing(admin_client, workflow)
+    build_diagram = Drawing(admin_client, workflow)
     rule = "data/branches/0/rule#json"
     sent = {"data/branches#rows": "1", "data/branches/0/handle": "high"}
-    answer = drawing.take("set", "choose", **{**sent, rule: "{not", "data/label": "Typed"})
+    answer = build_diagram.take("set", "choose", **{**sent, rule: "{not", "data/label": "Typed"})
     assert answer.status_code == 200
     shown = text(answer)
     assert "Not kept. What stands at data/branches/0/rule is not JSON" in shown
     assert "{not</textarea>" in shown
     assert 'value="Typed"' in shown
     assert not GraphDraft.objects.exists()
-    drawing.take("set", "choose", **{**sent, rule: '{"field": "a", "op": "exists"}'})
-    assert drawing.source["nodes"][1]["data"]["branches"][0]["rule"]["op"] == "exists"
+    build_diagram.take("set", "choose", **{**sent, rule: '{"field": "a", "op": "exists"}'})
+    assert build_diagram.source["nodes"][1]["data"]["branches"][0]["rule"]["op"] == "exists"
 
 
-def test_another_window_shows_what_was_typed_again(admin_client: Client, drawing: Drawing) -> None:
-    token = drawing.look().context["draft"].token
-    drawing.take("add", "start", kind="join", way=drawing.way("start"))
-    before = drawing.source
+def test_another_window_shows_what_was_typed_again(
+    admin_client: Client, build_diagram: Drawing
+) -> None:
+    token = build_diagram.look().context["draft"].token
+    build_diagram.take("add", "start", kind="join", way=build_diagram.way("start"))
+    before = build_diagram.source
     sent = {"token": token, "step": "set", "node": "end", "data/label": "Typed"}
-    answer = admin_client.post(drawing.url, sent)
+    answer = admin_client.post(build_diagram.url, sent)
     assert answer.status_code == 200
     assert "The drawing has been changed meanwhile" in text(answer)
     assert 'value="Typed"' in text(answer)
-    assert drawing.source == before
+    assert build_diagram.source == before
     again = {**sent, "token": answer.context["draft"].token}
-    assert admin_client.post(drawing.url, again).status_code == 302
-    assert {"label": "Typed"} in [row.get("data") for row in drawing.source["nodes"]]
-    gone = admin_client.post(drawing.url, {**sent, "node": "gone"})
+    assert admin_client.post(build_diagram.url, again).status_code == 302
+    assert {"label": "Typed"} in [row.get("data") for row in build_diagram.source["nodes"]]
+    gone = admin_client.post(build_diagram.url, {**sent, "node": "gone"})
     assert told(gone)[0].startswith("The drawing has been changed meanwhile")
 
 
-def test_another_window_is_told_and_changes_nothing(admin_client: Client, drawing: Drawing) -> None:
-    token = drawing.look().context["draft"].token
-    drawing.take("add", "start", kind="join", way=drawing.way("start"))
-    before = drawing.source
+def test_another_window_is_told_and_changes_nothing(
+    admin_client: Client, build_diagram: Drawing
+) -> None:
+    token = build_diagram.look().context["draft"].token
+    build_diagram.take("add", "start", kind="join", way=build_diagram.way("start"))
+    before = build_diagram.source
     sent = {"token": token, "step": "delete", "node": "end"}
-    answer = admin_client.post(drawing.url, sent)
+    answer = admin_client.post(build_diagram.url, sent)
     assert told(answer)[0].startswith("The drawing has been changed meanwhile")
-    assert drawing.source == before
+    assert build_diagram.source == before
 
 
 @pytest.mark.parametrize(
@@ -269,28 +284,28 @@ def test_another_window_is_told_and_changes_nothing(admin_client: Client, drawin
         {"step": "undo"},
     ],
 )
-def test_what_cannot_be_done_is_said(drawing: Drawing, sent: dict[str, str]) -> None:
-    answer = drawing.take(**sent)
+def test_what_cannot_be_done_is_said(build_diagram: Drawing, sent: dict[str, str]) -> None:
+    answer = build_diagram.take(**sent)
     assert answer.status_code == 302
     assert len(told(answer)) == 1
     assert not GraphDraft.objects.exists()
 
 
 class TestFiles:
-    def upload(self, drawing: Drawing, content: bytes) -> Any:
-        return drawing.take("replace", file=SimpleUploadedFile("mine.json", content))
+    def upload(self, build_diagram: Drawing, content: bytes) -> Any:
+        return build_diagram.take("replace", file=SimpleUploadedFile("mine.json", content))
 
-    def test_a_download_is_taken_in_again(self, drawing: Drawing) -> None:
-        drawing.take("add", "start", kind="join", way=drawing.way("start"))
-        answer = drawing.client.get(drawing.url, {"download": ""})
+    def test_a_download_is_taken_in_again(self, build_diagram: Drawing) -> None:
+        build_diagram.take("add", "start", kind="join", way=build_diagram.way("start"))
+        answer = build_diagram.client.get(build_diagram.url, {"download": ""})
         assert answer["Content-Type"] == "application/json"
         assert answer["Content-Disposition"].startswith("attachment; filename=")
-        wanted = drawing.source
+        wanted = build_diagram.source
         assert json.loads(answer.content) == wanted
-        drawing.take("undo")
-        self.upload(drawing, answer.content)
-        assert drawing.source == wanted
-        assert drawing.look().context["draft"].undo == "the drawing of mine.json"
+        build_diagram.take("undo")
+        self.upload(build_diagram, answer.content)
+        assert build_diagram.source == wanted
+        assert build_diagram.look().context["draft"].undo == "the drawing of mine.json"
 
     @pytest.mark.parametrize(
         ("content", "words"),
@@ -298,14 +313,14 @@ class TestFiles:
             (b"{", "mine.json holds no JSON"),
             (b"\xff\xfe", "mine.json holds no JSON"),
             (b"[" * 100_000, "mine.json holds no JSON"),
-            (b"[]", "A drawing is an object"),
+            (b"[]", "A graph is an object"),
             (b'{"nodes": [{"id": "\\u0000"}], "edges": []}', "NUL"),
         ],
     )
     def test_what_is_no_drawing_is_refused(
-        self, drawing: Drawing, content: bytes, words: str
+        self, build_diagram: Drawing, content: bytes, words: str
     ) -> None:
-        assert words in told(self.upload(drawing, content))[0]
+        assert words in told(self.upload(build_diagram, content))[0]
         assert not GraphDraft.objects.exists()
 
 
@@ -313,10 +328,10 @@ class TestStale:
     @pytest.fixture
     def stale(self, admin_client: Client, scenario: Scenario) -> Drawing:
         scenario.start()
-        drawing = Drawing(admin_client, scenario.caller)
-        drawing.take("set", "end", **{"data/label": "Mine"})
+        build_diagram = Drawing(admin_client, scenario.caller)
+        build_diagram.take("set", "end", **{"data/label": "Mine"})
         editing.save_graph(scenario.caller, line(form("theirs")), based_on=1)
-        return drawing
+        return build_diagram
 
     def test_it_shows_what_changed_in_both(self, stale: Drawing) -> None:
         shown = text(stale.look())
@@ -387,15 +402,15 @@ def test_it_takes_no_more_statements_for_a_hundred_nodes(
     admin_client: Client, scenario: Scenario, number: int
 ) -> None:
     steps = [form(f"n{index}") for index in range(number - 3)]
-    drawn(scenario.caller, *steps, call(scenario.callee))
-    drawing = Drawing(admin_client, scenario.caller)
-    drawing.take("set", "end", **{"data/label": "Mine"})
-    looks: list[Callable[[], Any]] = [drawing.look, lambda: drawing.look("call")]
+    save_line(scenario.caller, *steps, call(scenario.callee))
+    build_diagram = Drawing(admin_client, scenario.caller)
+    build_diagram.take("set", "end", **{"data/label": "Mine"})
+    looks: list[Callable[[], Any]] = [build_diagram.look, lambda: build_diagram.look("call")]
     assert all(statements(look) <= 25 for look in looks)
 
 
-def test_the_page_needs_no_script_of_its_own(drawing: Drawing) -> None:
-    drawing.take("add", "start", kind="user_action", way=drawing.way("start"))
-    shown = drawing.look("user_action").content.decode()
+def test_the_page_needs_no_script_of_its_own(build_diagram: Drawing) -> None:
+    build_diagram.take("add", "start", kind="user_action", way=build_diagram.way("start"))
+    shown = build_diagram.look("user_action").content.decode()
     assert not re.search(r"<script(?![^>]*\bsrc=)", shown)
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=", shown)

@@ -91,7 +91,7 @@ def test_problems_stand_beside_the_text_with_their_pointers(
         ("[" * 100_000, "nested too deeply"),
         ("1" * 5_000, "This is not JSON"),
         ("", "This field is required."),
-        ("NaN", "NaN is no number of JSON"),
+        ("NaN", "NaN is not a JSON number"),
         ('{"nodes": [], "nodes": []}', "is given twice in one object"),
     ],
 )

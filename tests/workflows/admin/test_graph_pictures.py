@@ -20,12 +20,20 @@ from tests.factories import (
     FindingTypeFactory,
     WorkflowFactory,
     call,
-    drawn,
     form,
     line,
+    save_line,
 )
 from tests.workflows.admin.staff import page, statements, text
-from workflows.admin.graph_picture import DRAWN, Drawing, Line, Shown, drawing, icon_of, picture
+from workflows.admin.graph_diagram import (
+    MAX_NODES,
+    Drawing,
+    Line,
+    Shown,
+    build_diagram,
+    icon_of,
+    render_diagram,
+)
 from workflows.graph import node_types
 
 pytestmark = pytest.mark.django_db
@@ -41,8 +49,8 @@ def svg(shown: str, key: str) -> ElementTree.Element:
     return ElementTree.fromstring(found.group())
 
 
-def words(picture: ElementTree.Element) -> list[str]:
-    return [row.text or "" for row in picture.iter() if row.tag.endswith("title")]
+def words(render_diagram: ElementTree.Element) -> list[str]:
+    return [row.text or "" for row in render_diagram.iter() if row.tag.endswith("title")]
 
 
 class TestPictures:
@@ -56,8 +64,8 @@ class TestPictures:
     def test_every_node_and_every_edge_is_drawn_and_told(self) -> None:
         source = line(form(), {"id": "odd", "type": "of others", "data": {"label": "<Odd>"}})
         source["edges"].append({"source": "odd", "target": "form", "sourceHandle": "again"})
-        shown = picture(drawing(source), "A graph", "g")
-        assert shown == picture(drawing(source), "A graph", "g")
+        shown = render_diagram(build_diagram(source), "A graph", "g")
+        assert shown == render_diagram(build_diagram(source), "A graph", "g")
         root = svg(shown or "", "g")
         assert root.get("role") == "img"
         assert len([row for row in root.iter() if row.get("class") == "box"]) == 4
@@ -68,7 +76,9 @@ class TestPictures:
         assert "<Odd> leads by again to form." in desc
 
     def test_what_leads_somewhere_is_no_image_to_a_screen_reader(self) -> None:
-        shown = picture(drawing(line(form()), urls={"form": "/there/"}), "A graph", "g")
+        shown = render_diagram(
+            build_diagram(line(form()), urls={"form": "/there/"}), "A graph", "g"
+        )
         root = svg(shown or "", "g")
         assert root.get("role") == "group"
         links = [row for row in root.iter() if row.tag.endswith("}a")]
@@ -77,12 +87,12 @@ class TestPictures:
         ]
 
     def test_what_is_too_large_or_damaged_is_not_drawn(self) -> None:
-        nodes = [Shown(str(key), "n", "k", "node") for key in range(DRAWN + 1)]
-        assert picture(Drawing(nodes), "t", "g") is None
-        assert picture(Drawing(nodes[:DRAWN], [Line("0", "1")]), "t", "g")
+        nodes = [Shown(str(key), "n", "k", "node") for key in range(MAX_NODES + 1)]
+        assert render_diagram(Drawing(nodes), "t", "g") is None
+        assert render_diagram(Drawing(nodes[:MAX_NODES], [Line("0", "1")]), "t", "g")
         source: Any
         for source in (None, [], {"nodes": 7}, {"nodes": [7], "edges": [{}]}):
-            assert picture(drawing(source), "t", "g") is None
+            assert render_diagram(build_diagram(source), "t", "g") is None
 
 
 class TestWorkflowPage:
@@ -103,8 +113,8 @@ class TestWorkflowPage:
     def test_incidents_are_marked_and_lead_to_those_alone(self, admin_client: Client) -> None:
         kind = FindingTypeFactory()
         callee, caller = (WorkflowFactory(entity_name_type=kind) for _ in range(2))
-        drawn(callee, form())
-        drawn(caller, call(callee))
+        save_line(callee, form())
+        save_line(caller, call(callee))
         broken, _ = (running.start(caller, FindingFactory(entity_name_type=kind)) for _ in range(2))
         running.cancel(broken.children.get())
         shown = text(admin_client.get(page(caller)))
@@ -121,9 +131,9 @@ class TestWorkflowPage:
     ) -> None:
         kind = FindingTypeFactory()
         workflow = WorkflowFactory(entity_name_type=kind)
-        old = drawn(workflow, form("before"))
+        old = save_line(workflow, form("before"))
         running.start(workflow, FindingFactory(entity_name_type=kind))
-        drawn(workflow, form("after"))
+        save_line(workflow, form("after"))
         shown = text(admin_client.get(page(workflow)))
         assert "stand at nodes that are not in this one: <code>before</code>" in shown
         told = words(svg(text(admin_client.get(page(old))), "graph"))
@@ -140,7 +150,7 @@ class TestWorkflowPage:
 
     def test_the_pages_take_few_statements(self, admin_client: Client, scenario: Scenario) -> None:
         scenario.start()
-        drawn(scenario.caller, form(), call(scenario.callee))
+        save_line(scenario.caller, form(), call(scenario.callee))
         version = scenario.caller.latest_version
         for address in (page(scenario.caller), page(version), page(scenario.caller, "compare")):
             assert statements(partial(admin_client.get, address)) <= MOST, address
@@ -155,9 +165,9 @@ class TestComparison:
     ) -> None:
         kind = FindingTypeFactory()
         workflow = WorkflowFactory(entity_name_type=kind)
-        drawn(workflow, form("a", title="Old"), form("b"))
+        save_line(workflow, form("a", title="Old"), form("b"))
         running.start(workflow, FindingFactory(entity_name_type=kind))
-        drawn(workflow, form("a", title="New"), form("c"))
+        save_line(workflow, form("a", title="New"), form("c"))
         numbers = list(workflow.versions.order_by("number").values_list("number", flat=True))
         shown = text(self.compare(admin_client, workflow, **{"from": numbers[0], "to": numbers[1]}))
         told = words(svg(shown, "compare"))

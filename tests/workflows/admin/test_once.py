@@ -18,13 +18,13 @@ from executions import services as running
 from executions.models import BulkOperation, Execution, Finding, OutgoingDelivery, Subscription
 from executions.webhooks import subscriptions
 from tests.conftest import Scenario
-from tests.executions.listening import subscribed
-from tests.executions.test_interventions import approving
-from tests.factories import FindingFactory, FindingTypeFactory, UserFactory, drawn, form, voter
+from tests.executions.receivers import create_webhook
+from tests.executions.test_decisions import approving
+from tests.factories import FindingFactory, FindingTypeFactory, UserFactory, form, save_line, voter
 from tests.workflows.admin.forms import form_of
 from tests.workflows.admin.staff import act, page, text, told
-from workflows import editing as drawing
-from workflows.admin.base.submit_once import DONE_BEFORE, FIELD
+from workflows import editing as build_diagram
+from workflows.admin.base.submit_once import ALREADY_DONE, FIELD
 from workflows.models import (
     AuditEntry,
     FindingType,
@@ -47,7 +47,7 @@ def twice(client: Client, address: str, sent: dict[str, Any], *, at: str = "") -
 def assert_answered_alike(first: Any, second: Any) -> None:
     assert first.status_code == second.status_code == 302
     assert first["Location"] == second["Location"]
-    assert told(second)[-1] == str(DONE_BEFORE)
+    assert told(second)[-1] == str(ALREADY_DONE)
 
 
 def test_start_page_sent_twice_starts_one_execution(
@@ -135,8 +135,8 @@ def test_step_of_the_graph_editor_sent_twice_is_taken_once(
     opened = form_of(admin_client.get(f"{address}?node=start"), having="kind")
     for _ in range(2):
         answer = admin_client.post(address, {**opened, "step": "add", "kind": "user_action"})
-    assert told(answer)[-1] == str(DONE_BEFORE)
-    draft = drawing.open_draft(scenario.callee, admin_client.get(address).wsgi_request.user)
+    assert told(answer)[-1] == str(ALREADY_DONE)
+    draft = build_diagram.open_draft(scenario.callee, admin_client.get(address).wsgi_request.user)
     assert [node["type"] for node in draft.source["nodes"]].count("user_action") == 1
 
 
@@ -162,7 +162,7 @@ def test_vote_sent_twice_is_given_once(
     admin_client: Client, admin_user: Any, scenario: Scenario
 ) -> None:
     names = [admin_user.username, voter("bea").username]
-    drawing.save_graph(scenario.callee, approving(users=names, needed=2), based_on=1)
+    build_diagram.save_graph(scenario.callee, approving(users=names, needed=2), based_on=1)
     execution = running.start(scenario.callee, scenario.finding)
     step = execution.steps.get(state="open")
     address = reverse(
@@ -232,7 +232,7 @@ def test_webhook_secret_is_shown_to_the_first_request_alone(
 def test_test_of_a_webhook_sent_twice_is_told_once(admin_client: Client, settings: Any) -> None:
     settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
-    row, _ = subscribed("https://hooks.example/one")
+    row, _ = create_webhook("https://hooks.example/one")
     assert_answered_alike(*twice(admin_client, page(row, "test"), {}, at=page(row)))
     assert OutgoingDelivery.objects.count() == 1
 
@@ -259,7 +259,7 @@ def test_action_of_a_list_without_a_token_is_done(admin_client: Client, scenario
 def test_decision_on_an_incident_sent_twice_is_made_once(
     admin_client: Client, scenario: Scenario, name: str
 ) -> None:
-    drawn(scenario.callee, form("inner"))
+    save_line(scenario.callee, form("inner"))
     caller = scenario.start()
     running.submit(caller, node="form", data={"note": "n"})
     running.cancel(caller.children.get())
@@ -286,8 +286,8 @@ def test_change_of_type_sent_twice_is_made_once(admin_client: Client, scenario: 
 def test_redelivery_sent_twice_is_told_once(admin_client: Client, settings: Any) -> None:
     settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
-    row, _ = subscribed("https://hooks.example/one")
-    delivery = subscriptions.tell_test(row)
+    row, _ = create_webhook("https://hooks.example/one")
+    delivery = subscriptions.send_test_event(row)
     OutgoingDelivery.objects.filter(pk=delivery.pk).update(state="delivered")
     address = page(delivery, "redeliver")
     assert_answered_alike(*twice(admin_client, address, {}, at=page(delivery)))

@@ -17,15 +17,15 @@ from tests.factories import (
     UserFactory,
     WorkflowFactory,
     call,
-    drawn,
     end_unseen,
     form,
+    save_line,
 )
 from tests.workflows.admin.staff import VIEW, page, staff, statements, text, told
 from workflows import editing
 from workflows.models import AuditEntry, PendingChange, Workflow
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 LIST = "/admin/workflows/pendingchange/"
 MAY = (*VIEW, "workflows.view_pendingchange")
@@ -33,7 +33,7 @@ MAY = (*VIEW, "workflows.view_pendingchange")
 
 def make_impossible(scenario: Scenario) -> None:
     other = WorkflowFactory(title="Other", entity_name_type=scenario.limitation)
-    drawn(scenario.callee, call(other))
+    save_line(scenario.callee, call(other))
 
 
 class TestTheList:
@@ -59,7 +59,7 @@ class TestTheList:
         def fill(number: int) -> None:
             for _ in range(number):
                 workflow = WorkflowFactory()
-                drawn(workflow, form())
+                save_line(workflow, form())
                 running.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
                 editing.change_entity_context(
                     [workflow], entity_name_type=kind, when="drained", by=UserFactory()
@@ -98,7 +98,7 @@ class TestOneChange:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         scenario.start()
-        drawn(scenario.caller, form())
+        save_line(scenario.caller, form())
         found = scenario.hold(scenario.callee).pending
         assert found is not None
         shown = text(admin_client.get(page(found)))
@@ -270,7 +270,7 @@ class TestWhereItHolds:
         workflow: Any = scenario.caller
         if who == "dependent":
             workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-            drawn(workflow, call(scenario.callee))
+            save_line(workflow, call(scenario.callee))
         address = reverse("admin:executions_execution_start", args=[workflow.pk])
         for response, heading in (
             (admin_client.get(address), "Nothing can be started now"),

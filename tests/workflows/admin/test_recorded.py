@@ -20,7 +20,7 @@ from workflows.admin.workflow import WorkflowAdmin
 from workflows.db import locks
 from workflows.models import AuditEntry, Workflow
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 
 def numbers() -> list[int]:

@@ -15,7 +15,7 @@ from django.urls import reverse
 from executions import services as running
 from executions.models import Finding, Secret, Subscription
 from tests.conftest import Scenario
-from tests.executions.listening import subscribed
+from tests.executions.receivers import create_webhook
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
@@ -23,12 +23,12 @@ from tests.factories import (
     RecordTypeFactory,
     UserFactory,
     WorkflowFactory,
-    drawn,
+    save_line,
 )
 from tests.workflows.admin.forms import form_of
 from tests.workflows.admin.staff import VIEW, page, staff, text, told
 from workflows import guards
-from workflows.admin.base.edits import READ
+from workflows.admin.base.forms import READ
 from workflows.editing import set_state
 from workflows.models import AuditEntry, FindingType, SavedFilter, Workflow
 
@@ -61,7 +61,7 @@ def test_page_writes_no_field_that_an_execution_has_written(
     Finding.objects.filter(pk=finding.pk).update(fields={"owner": "ann"})
     sent = opened(admin_client, finding)
     decided = {"id": "x", "type": "set_field", "data": {"values": {"decision": "accepted"}}}
-    drawn(scenario.callee, decided)
+    save_line(scenario.callee, decided)
     running.start(scenario.callee, finding)
     sent["title"] = "Renamed"
     assert admin_client.post(page(finding), sent).status_code == 302
@@ -202,7 +202,7 @@ def test_entity_type_changed_on_both_sides_is_shown_by_name(admin_client: Client
 def test_webhook_writes_what_was_changed(admin_client: Client, settings: Any) -> None:
     settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
-    row, _ = subscribed("https://hooks.example/one")
+    row, _ = create_webhook("https://hooks.example/one")
     Subscription.objects.filter(pk=row.pk).update(given_up_in_a_row=3)
     sent = {**opened(admin_client, row), "description": "Typed"}
     events = ["execution.completed", "execution.failed"]
@@ -221,7 +221,7 @@ def test_secret_set_in_two_tabs_is_stale_and_shows_no_value(
 ) -> None:
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     row = Secret(name="KEY")
-    row.keep("first-value")
+    row.set_value("first-value")
     row.save()
     sent = {**opened(admin_client, row), "value": "second-value"}
     other = {**sent, "value": "third-value"}
@@ -241,11 +241,11 @@ def test_secret_renamed_keeps_the_value_that_was_set_meanwhile(
 ) -> None:
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     row = Secret(name="KEY")
-    row.keep("first-value")
+    row.set_value("first-value")
     row.save()
     sent = {**opened(admin_client, row), "name": "OTHER"}
     stored = Secret.objects.get(pk=row.pk)
-    stored.keep("second-value")
+    stored.set_value("second-value")
     stored.save()
     assert admin_client.post(page(row), sent).status_code == 302
     assert Secret.value_of("OTHER") == "second-value"
@@ -297,7 +297,7 @@ def test_group_writes_what_was_changed(admin_client: Client) -> None:
 def test_page_that_nobody_touched_writes_nothing(admin_client: Client, settings: Any) -> None:
     settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
-    webhook, _ = subscribed("https://hooks.example/one")
+    webhook, _ = create_webhook("https://hooks.example/one")
     rows = [
         FindingFactory(fields={"a": [1, None], "b": 1.0}),
         InventoryModelFactory(),

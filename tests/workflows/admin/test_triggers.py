@@ -20,16 +20,16 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.parametrize(
     ("trigger", "data", "says"),
     [
-        ("manual", {}, "Nothing starts it but a person"),
-        ("created", {}, "Each entity of its type that is created starts it."),
-        ("changed", {}, "changes its fields starts it."),
-        ("changed", {"fields": ["b", "a"]}, "changes “a”, “b” starts it."),
+        ("manual", {}, "Started manually only."),
+        ("created", {}, "Started for each new entity of the type."),
+        ("changed", {}, "Started by any edit."),
+        ("changed", {"fields": ["b", "a"]}, "Started by an edit of “a”, “b”."),
         (
             "changed",
             {"rule": {"field": "a", "op": "exists"}},
-            "changes “a” starts it and its rule holds then.",
+            "Started by an edit of “a”, if its rule holds afterwards.",
         ),
-        ("webhook", {"secret": "HOOK"}, "signed with the secret “HOOK” starts it."),
+        ("webhook", {"secret": "HOOK"}, "Started by a POST that is signed with the secret “HOOK”."),
     ],
 )
 def test_the_page_tells_what_starts_it(

@@ -13,14 +13,14 @@ from django.urls import reverse
 from executions import services as running
 from executions.models import Execution, Subscription
 from tests.conftest import Scenario
-from tests.executions.listening import subscribed
+from tests.executions.receivers import create_webhook
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
     WorkflowFactory,
     call,
-    drawn,
     form,
+    save_line,
     user_in,
 )
 from tests.workflows.admin.staff import (
@@ -57,7 +57,7 @@ class TestLists:
         def fill(number: int) -> None:
             for _ in range(number):
                 workflow = WorkflowFactory(entity_name_type=kind)
-                drawn(workflow, form())
+                save_line(workflow, form())
                 running.start(workflow, finding)
                 FindingTypeFactory()
 
@@ -105,7 +105,7 @@ class TestSections:
 
     def test_what_is_typed_is_escaped(self, admin_client: Client) -> None:
         workflow = WorkflowFactory(title="<script>alert(1)</script>")
-        drawn(workflow, form(title="<b>bold</b>"))
+        save_line(workflow, form(title="<b>bold</b>"))
         for address in (
             page(workflow),
             page(workflow.latest_version),
@@ -266,8 +266,8 @@ class TestDeletion:
         settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
         settings.SECRETS_KEY = [Fernet.generate_key().decode()]
         workflow, other = WorkflowFactory(), WorkflowFactory()
-        subscribed("https://hooks.example/one", workflow=workflow)
-        kept, _ = subscribed("https://hooks.example/other", workflow=other)
+        create_webhook("https://hooks.example/one", workflow=workflow)
+        kept, _ = create_webhook("https://hooks.example/other", workflow=other)
         client = Client()
         client.force_login(user_in("designer", is_staff=True))
         asked = (
@@ -320,8 +320,8 @@ def test_calls_through_others_are_told_apart(admin_client: Client) -> None:
     low = WorkflowFactory(title="Low")
     middle = WorkflowFactory(title="Middle", entity_name_type=low.entity_name_type)
     top = WorkflowFactory(title="Top", entity_name_type=low.entity_name_type)
-    drawn(middle, call(low))
-    drawn(top, call(middle))
+    save_line(middle, call(low))
+    save_line(top, call(middle))
     shown = text(admin_client.get(page(low)))
     assert "Called by (2)" in shown
     assert "through others" in shown

@@ -1,1 +1,1 @@
-"""What the pages of the admin share."""
+"""Base classes and helpers of the admin pages."""

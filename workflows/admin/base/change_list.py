@@ -1,79 +1,115 @@
-"""What every list of the admin shares: pages that are counted up to a bound, saved filters, CSV."""
+"""Admin lists: bounded pagination, saved filters and CSV download."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page
+from django.db import DataError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path
 
 from workflows.admin.base.formatting import admin_url
-from workflows.admin.base.generics import Paginator
-from workflows.db.bounded_count import COUNTED, Counted, counted
+from workflows.admin.base.generics import ModelAdmin, Paginator
+from workflows.db.bounded_count import COUNT_LIMIT, RowCount, count_rows
 from workflows.models import SavedFilter
 from workflows.models.saved_filter import plain
 from workflows.values import csv_cells
-
-if TYPE_CHECKING:
-    from workflows.admin.base.model_admin import GuardedAdmin
 
 CHUNK = 500
 
 
 class BoundedPaginator(Paginator[Any]):
-    """Pages of the first ``COUNTED`` rows; nobody leafs through more, and filters find the rest."""
+    """Pagination of the first ``COUNT_LIMIT`` rows; filters find the others."""
 
-    most = COUNTED
+    limit = COUNT_LIMIT
     object_list: Any
-    whole: QuerySet[Any] | None = None
-    """Where the rows of a page are read by their ids; what is put in order are ids alone."""
+    full_rows: QuerySet[Any] | None = None
+    """Rows with related data, read by id after the ids of the page are sorted."""
 
     @cached_property
-    def _counted(self) -> Counted:
-        return counted(self.object_list, self.most)
+    def _counted(self) -> RowCount:
+        return count_rows(self.object_list, self.limit)
 
     @property
     def count(self) -> int:
-        """How many rows there are to page through."""
+        """Return the number of rows to paginate."""
         return self._counted.number
 
     @property
     def has_more(self) -> bool:
-        """Whether there are more than those."""
+        """Return True if there are more rows than that."""
         return self._counted.has_more
 
     def page(self, number: int | str) -> Page[Any]:
-        """The rows of this page, in their order."""
+        """Return one page of rows."""
         page = super().page(number)
-        if self.whole is not None:
+        if self.full_rows is not None:
             rows: Any = page.object_list
             ids = list(rows.values_list("pk", flat=True))
-            rows = self.whole.filter(pk__in=ids).order_by(*rows.query.order_by)
+            rows = self.full_rows.filter(pk__in=ids).order_by(*rows.query.order_by)
             page.object_list = rows
         return page
 
 
+class ListAdmin(ModelAdmin[Any]):
+    """A list with CSV download that redirects to the unfiltered list if a filter is invalid."""
+
+    csv_columns: ClassVar[dict[str, str]] = {}
+    """The CSV columns: names and dotted attribute paths. Empty: no CSV download."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the route of the CSV download."""
+        if not self.csv_columns:
+            return super().get_urls()
+        name = f"{self.opts.app_label}_{self.opts.model_name}_csv"
+        return [
+            path("csv/", self.admin_site.admin_view(self.csv_view), name=name),
+            *super().get_urls(),
+        ]
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list.
+
+        Raises:
+            IncorrectLookupParameters: a filter value is out of the range of its column.
+        """
+        try:
+            return super().get_changelist_instance(request)
+        except (DataError, OverflowError, ValueError) as error:
+            # For example the years 0 and -1.
+            raise IncorrectLookupParameters(error) from error
+
+    def csv_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Stream all rows that match the filters as CSV."""
+        return csv_view(self, request)
+
+    def redact(self, request: HttpRequest, row: Any) -> Any:
+        """Return the row without the values that the user may not read. Called per CSV row."""
+        return row
+
+
 def list_name(model: Any) -> str:
-    """What the saved filters of the list of this model are kept under."""
+    """Return the name under which the saved filters of a model's list are stored."""
     return str(model._meta.label_lower)
 
 
-def list_context(model_admin: GuardedAdmin, request: HttpRequest) -> dict[str, Any]:
-    """The links of a list: its saved filters, one to save this one, and its rows as CSV."""
+def list_context(model_admin: ListAdmin, request: HttpRequest) -> dict[str, Any]:
+    """Return the links of a list: saved filters, "Save this filter" and the CSV download."""
     query = plain(request.GET)
     name = list_name(model_admin.model)
-    address = admin_url(model_admin.model, "changelist")
-    saved = SavedFilter.objects.seen_by(request.user).filter(list=name).order_by("name", "pk")
+    list_url = admin_url(model_admin.model, "changelist")
+    saved = SavedFilter.objects.visible_to(request.user).filter(list=name).order_by("name", "pk")
     links = [
         {
             "name": row.name,
-            "url": f"{address}?{row.query}",
+            "url": f"{list_url}?{row.query}",
             "is_current": row.query == query,
             "is_shared": row.shared,
         }
@@ -91,8 +127,12 @@ def list_context(model_admin: GuardedAdmin, request: HttpRequest) -> dict[str, A
     }
 
 
-def csv_view(model_admin: GuardedAdmin, request: HttpRequest) -> HttpResponseBase:
-    """All the rows that the filters of the address leave, streamed."""
+def csv_view(model_admin: ListAdmin, request: HttpRequest) -> HttpResponseBase:
+    """Stream the rows that match the filters in the URL as CSV.
+
+    Raises:
+        PermissionDenied: the user may not view the rows.
+    """
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     try:
@@ -105,7 +145,7 @@ def csv_view(model_admin: GuardedAdmin, request: HttpRequest) -> HttpResponseBas
         rows = rows.select_related(*sorted(related))
     name = str(model_admin.opts.verbose_name_plural).replace(" ", "-")
     values = _rows(rows, columns, partial(model_admin.redact, request))
-    return csv_cells.response(name, values, for_spreadsheets=True)
+    return csv_cells.build_response(name, values, for_spreadsheets=True)
 
 
 def _rows(
@@ -115,12 +155,12 @@ def _rows(
     chunk = list(rows.order_by("-pk")[:CHUNK])
     while chunk:
         for row in map(redact, chunk):
-            yield [_at(row, path) for path in columns.values()]
-        # Each chunk begins where the last one ended: a cursor would hold a transaction open.
+            yield [_value_at(row, path) for path in columns.values()]
+        # A cursor would keep a transaction open, so each chunk is a query of its own.
         chunk = list(rows.filter(pk__lt=chunk[-1].pk).order_by("-pk")[:CHUNK])
 
 
-def _at(row: Any, path: str) -> Any:
+def _value_at(row: Any, path: str) -> Any:
     for name in path.split("."):
         row = None if row is None else getattr(row, name)
     return row

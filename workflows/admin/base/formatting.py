@@ -1,4 +1,4 @@
-"""How single things are shown: addresses, links, badges, JSON."""
+"""Helpers for URLs, links, badges, dates and JSON on admin pages."""
 
 from __future__ import annotations
 
@@ -14,66 +14,71 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from workflows.models import AuditEntry, Workflow
+from workflows.models import AuditEntry
+from workflows.running import get_running
 from workflows.values import moments
 
-NOTHING = "–"
+DASH = "–"
 
 
-def moment(value: datetime | None) -> str:
-    """A time for people: in the one format of dates, with its zone; a dash where there is none."""
-    return NOTHING if value is None else moments.shown(value)
+def format_moment(value: datetime | None) -> str:
+    """Return a time in the project's date format with its zone, or a dash for None."""
+    return DASH if value is None else moments.format_moment(value)
 
 
 def row_id(text: str) -> int | None:
-    """The id that a text from an address spells; None when no row could have it."""
+    """Return the row id that a URL parameter spells, or None if no row can have it."""
     return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
-def execution_model() -> Any:
-    """The model of executions, known here by the relation alone."""
-    return Workflow._meta.get_field("executions").related_model
+def execution_model() -> type[Model]:
+    """Return the execution model, found through its relation to workflows."""
+    return get_running().execution_model
 
 
 def live_count(relation: str) -> Coalesce:
-    """How many live executions have the row, counted by the index of what is live."""
-    live = execution_model().objects.live().filter(**{relation: OuterRef("pk")}).order_by()
-    counted = live.values(relation).annotate(number=Count("pk")).values("number")
-    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+    """Return an expression that counts the live executions of a row.
+
+    Args:
+        relation: the field of executions that refers to the row.
+    """
+    live = get_running().live_executions().filter(**{relation: OuterRef("pk")}).order_by()
+    live_counts = live.values(relation).annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(live_counts, output_field=IntegerField()), 0)
 
 
 def admin_url(model: type[Model] | Model, page: str, *args: Any, **query: Any) -> str:
-    """The address of a page of the model's admin, e.g. ``changelist``."""
+    """Return the URL of a page of the model's admin, for example ``changelist``."""
     options = model._meta
     address = reverse(f"admin:{options.app_label}_{options.model_name}_{page}", args=args)
     return f"{address}?{urlencode(query)}" if query else address
 
 
 def log_url(request: HttpRequest, cuid: str) -> str | None:
-    """Where the log's entries of this record are listed, for whoever may read them."""
+    """Return the URL of a record's audit entries, or None if the user may not view them."""
     if not request.user.has_perm("workflows.view_auditentry"):
         return None
     return admin_url(AuditEntry, "changelist", cuid=cuid)
 
 
 def link(row: Model | None, text: object = None) -> SafeString | str:
-    """A link to the page of this row, or a dash where there is none."""
+    """Return a link to the page of a row, or a dash for None."""
     if row is None:
-        return NOTHING
-    shown = row if text is None else text
-    return format_html('<a href="{}">{}</a>', admin_url(row, "change", row.pk), shown)
+        return DASH
+    label = row if text is None else text
+    return format_html('<a href="{}">{}</a>', admin_url(row, "change", row.pk), label)
 
 
 def badge(value: str, label: str) -> SafeString:
-    """A status or a state, coloured by its value."""
+    """Return a status or state as a coloured badge."""
     return format_html('<span class="badge badge-{}">{}</span>', value, label)
 
 
-def pretty(value: object) -> str:
-    """JSON for people to read and edit."""
+def pretty_json(value: object) -> str:
+    """Return a value as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def preformatted(value: object) -> SafeString:
-    """JSON as a block of its own."""
-    return format_html('<pre class="json">{}</pre>', pretty(value))
+def json_block(value: object) -> SafeString:
+    """Return a value as indented JSON in a ``pre`` element."""
+    return format_html('<pre class="json">{}</pre>', pretty_json(value))

@@ -1,4 +1,4 @@
-"""Django classes that take type parameters in the stubs, but not yet when the code runs."""
+"""Django classes that are generic in the type stubs but not at run time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ else:
             return cls
 
     class ModelAdmin(_Generic, admin.ModelAdmin):
-        """A model admin, as `ModelAdmin[Row]`."""
+        """A model admin that can be written as `ModelAdmin[Row]`."""
 
     class ModelForm(_Generic, forms.ModelForm):
-        """A model form, as `ModelForm[Row]`."""
+        """A model form that can be written as `ModelForm[Row]`."""
 
     class Paginator(_Generic, paginator.Paginator):
-        """A paginator, as `Paginator[Row]`."""
+        """A paginator that can be written as `Paginator[Row]`."""

@@ -1,4 +1,4 @@
-"""What every admin of a guarded model shares: it asks, translates, and never answers 500."""
+"""Base classes of the admin pages: guarded edits and read-only rows."""
 
 from __future__ import annotations
 
@@ -7,32 +7,28 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import unquote
-from django.contrib.admin.widgets import AdminTextareaWidget, RelatedFieldWidgetWrapper
-from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db import models, transaction
-from django.forms.fields import InvalidJSONInput
+from django.db import connections, models, transaction
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from workflows.admin.base.change_list import BoundedPaginator, csv_view, list_context
-from workflows.admin.base.edits import DB, EditAdmin, EditForm
-from workflows.admin.base.formatting import link, log_url, pretty
-from workflows.admin.base.refusal_log import recorded
-from workflows.admin.base.refusals import REFUSING, as_html, refusal_of
-from workflows.admin.base.submit_once import forget_new_messages
-from workflows.audit.audited_model import deleted
+from workflows.admin.base.change_list import BoundedPaginator, ListAdmin, list_context
+from workflows.admin.base.formatting import admin_url, link, log_url
+from workflows.admin.base.forms import DB, EditForm, GuardedForm, ObjectField
+from workflows.admin.base.refusals import REFUSING, log_refusal, refusal_html, refusal_of
+from workflows.admin.base.submit_once import forget_new_messages, mark_done
+from workflows.audit.audited_model import deletion_attempt, save_columns
 from workflows.db import locks
-from workflows.db.json_values import StrictDecoder, kind, unstorable_in
 from workflows.models import AuditEntry
 from workflows.refusals import Refusal
 
@@ -41,122 +37,75 @@ _REFUSED = "_refused_by_save"
 _DELETION = "_deletion"
 
 
-class ObjectField(forms.JSONField):
-    """A JSON object that both databases can store, indented for people."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["widget"] = forms.Textarea(attrs={"class": "vLargeTextField json", "rows": 6})
-        super().__init__(*args, **{**kwargs, "decoder": StrictDecoder})
-
-    def to_python(self, value: Any) -> Any:
-        """Return the object."""
-        try:
-            data = super().to_python(value)
-        except RecursionError:
-            raise ValidationError("The values are nested too deeply.", code="invalid") from None
-        except ValueError as error:
-            raise ValidationError(f"This is not JSON: {error}.", code="invalid") from None
-        if data in self.empty_values:
-            return {} if not isinstance(data, list) else self._refuse(data)
-        if not isinstance(data, dict):
-            return self._refuse(data)
-        if details := [detail for _, detail in unstorable_in(data)]:
-            raise ValidationError(details, code="invalid")
-        return data
-
-    def _refuse(self, data: object) -> Any:
-        raise ValidationError(f"This must be an object, not {kind(data)}.", code="invalid")
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        """Return what was typed, letter by letter."""
-        return initial if self.disabled or data is None else InvalidJSONInput(data)
-
-    def prepare_value(self, value: Any) -> Any:
-        """Return what stands in the textarea: what was typed, or the value indented."""
-        return pretty(value) if isinstance(value, dict) else super().prepare_value(value)
-
-
-class GuardedForm(EditForm):
-    """A form whose errors may be refusals, each shown where it belongs."""
-
-    refusal: ClassVar[Refusal | None] = None
-    """What ``save()`` was refused by although the form was clean."""
-    held: ClassVar[tuple[str, ...]] = ()
-    """The fields that every change of would be refused now."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in self.held:
-            # Only what was not sent is kept as it is: a page that was opened before the field
-            # was held sends it, and is answered rather than ignored.
-            if name in self.fields and not (self.is_bound and self.add_prefix(name) in self.data):
-                self.fields[name].disabled = True
-                _without_links(self.fields[name].widget)
-
-    def full_clean(self) -> None:
-        """Clean; what the save was refused by stands beside what was typed."""
-        super().full_clean()
-        if self.is_bound and self.refusal is not None and not self.errors:
-            self.add_error(None, ValidationError({NON_FIELD_ERRORS: [self.refusal]}))
-
-    def add_error(self, field: str | None, error: Any) -> None:
-        """Put a refusal on the field that it points at, where the form has it."""
-        by_field = getattr(error, "error_dict", {}) if field is None else {}
-        # What the form has no field for stands above the form.
-        unknown = [name for name in by_field if name not in self.fields]
-        leaves = [leaf for name in unknown for leaf in by_field.pop(name)]
-        refusals = [leaf for leaf in leaves if isinstance(leaf, Refusal)]
-        # Where a guard has spoken, the constraint beneath it says the same with less.
-        for leaf in refusals or leaves:
-            name = _pointed_at(leaf)
-            super().add_error(name if name in self.fields else None, leaf)
-        if by_field or not hasattr(error, "error_dict"):
-            super().add_error(field, error)
-
-
-def _without_links(widget: forms.Widget) -> None:
-    if isinstance(widget, RelatedFieldWidgetWrapper):
-        widget.can_add_related = widget.can_change_related = False
-        widget.can_delete_related = False
-
-
-def _pointed_at(error: object) -> str:
-    problems = error.problems if isinstance(error, Refusal) else []
-    return problems[0].pointer.split("/")[1] if problems and problems[0].pointer else ""
-
-
 @dataclass(slots=True)
 class _Deletion:
-    """A deletion that was confirmed: of what, and what refuses it before it is tried."""
+    """A confirmed deletion: its rows, and the refusals found before it is tried."""
 
     rows: list[Any] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
 
-def _asked(request: HttpRequest) -> _Deletion:
-    known: _Deletion = request.__dict__.setdefault(_DELETION, _Deletion())
-    return known
+def _deletion_of(request: HttpRequest) -> _Deletion:
+    deletion: _Deletion = request.__dict__.setdefault(_DELETION, _Deletion())
+    return deletion
 
 
 def _is_confirmed(request: HttpRequest) -> bool:
-    # The list asks first, by a POST too; the page of one row asks by a GET.
-    asks = request.POST.get("action") == DELETE_SELECTED and not request.POST.get("post")
-    return request.method == "POST" and not asks
+    # The list page asks for confirmation by POST, the page of one row by GET.
+    is_question = request.POST.get("action") == DELETE_SELECTED and not request.POST.get("post")
+    return request.method == "POST" and not is_question
 
 
-def _record_form(response: Any, refusal: Refusal | None) -> None:
+def _log_form_refusal(response: Any, refusal: Refusal | None) -> None:
     page = (getattr(response, "context_data", None) or {}).get("adminform")
     if page is None:
         return
-    shown = [error for errors in page.form.errors.as_data().values() for error in errors]
-    # One attempt, one entry, although the second look may be refused for another reason.
-    first = refusal or next((error for error in shown if isinstance(error, Refusal)), None)
+    errors = [error for group in page.form.errors.as_data().values() for error in group]
+    # One entry per attempt, although rendering the form again may raise another refusal.
+    first = refusal or next((error for error in errors if isinstance(error, Refusal)), None)
     if first is not None:
-        recorded(first, page.form.instance.tried)
+        log_refusal(first, page.form.instance.attempts)
+
+
+class EditAdmin(ListAdmin):
+    """An admin whose change pages write only changed fields."""
+
+    form = EditForm
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        """Return the row. Before a write, lock it and read it again."""
+        row = super().get_object(request, object_id, from_field)
+        if row is None or request.method != "POST" or not connections[DB].in_atomic_block:
+            return row
+        self.lock(request, row)
+        return super().get_object(request, object_id, from_field)
+
+    def lock(self, request: HttpRequest, row: Model) -> None:
+        """Lock a row against other edits until the transaction ends."""
+        rows: models.QuerySet[Any] = type(row)._base_manager.select_for_update(no_key=True)
+        rows.filter(pk=row.pk).first()
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Return Django's response; mark that of a popup, which is not a redirect, as done."""
+        response = super().response_add(request, obj, post_url_continue)
+        is_popup = IS_POPUP_VAR in request.POST
+        return mark_done(response, admin_url(obj, "change", obj.pk)) if is_popup else response
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save a new row, or the changed columns of an existing row."""
+        if change and isinstance(form, EditForm):
+            save_columns(obj, form.written_columns())
+        else:
+            super().save_model(request, obj, form, change)
 
 
 class GuardedAdmin(EditAdmin):
-    """An admin over guarded rows. It holds no rule; it asks, and shows what is answered."""
+    """Base class for models whose edits may be refused by guards.
+
+    The guards are in the models and services; the admin shows their refusals.
+    """
 
     form = GuardedForm
     list_per_page = 50
@@ -164,8 +113,6 @@ class GuardedAdmin(EditAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     change_list_template = "workflows/admin/change_list.html"
-    csv_columns: ClassVar[dict[str, str]] = {}
-    """What the list is as CSV: the names of the columns, and where each is found, by dots."""
     object_history_template = "workflows/admin/object_history.html"
     delete_confirmation_template = "workflows/admin/delete_confirmation.html"
     delete_selected_confirmation_template = "workflows/admin/delete_selected_confirmation.html"
@@ -177,7 +124,7 @@ class GuardedAdmin(EditAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """The form, which knows what its save was refused by."""
+        """Return the form class with the refusal of the save, if there was one."""
         form = super().get_form(request, obj, change=change, **kwargs)
         return type(form.__name__, (form,), {"refusal": getattr(request, _REFUSED, None)})
 
@@ -188,7 +135,7 @@ class GuardedAdmin(EditAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """The stock page; what ``save()`` or the commit refuses comes back as an error in it."""
+        """Show Django's page. A refusal by ``save()`` or by the commit becomes a form error."""
         refusal = None
         try:
             response = super().changeform_view(request, object_id, form_url, extra_context)
@@ -200,11 +147,11 @@ class GuardedAdmin(EditAdmin):
             setattr(request, _REFUSED, refusal)
             response = super().changeform_view(request, object_id, form_url, extra_context)
         if request.method == "POST":
-            _record_form(response, refusal)
+            _log_form_refusal(response, refusal)
         return response
 
     def lock(self, request: HttpRequest, row: Any) -> None:
-        """Lock a row that is about to be written, unless its page only tells of a refusal."""
+        """Lock a row before it is written, unless the page only shows a refusal."""
         if getattr(request, _REFUSED, None) is None:
             locks.limit_wait(DB)
             self.lock_row(row)
@@ -214,34 +161,20 @@ class GuardedAdmin(EditAdmin):
         rows = type(row)._base_manager
         locks.lock_rows(rows.all(), [row.pk], locks.Strength.NO_KEY_UPDATE)
 
-    def get_urls(self) -> list[URLPattern]:
-        """The rows as CSV before the stock pages."""
-        if not self.csv_columns:
-            return super().get_urls()
-        name = f"{self.opts.app_label}_{self.opts.model_name}_csv"
-        return [
-            path("csv/", self.admin_site.admin_view(self.csv_view), name=name),
-            *super().get_urls(),
-        ]
-
-    def csv_view(self, request: HttpRequest) -> HttpResponseBase:
-        """All that the filters of the address leave, as CSV."""
-        return csv_view(self, request)
-
     def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> Any:
-        """Pages whose related rows are joined to what a page shows, not to all that is found."""
+        """Return a paginator that joins related rows only for the rows of one page."""
         pages = super().get_paginator(request, queryset, *args, **kwargs)
         related = self.get_list_select_related(request)
         if not isinstance(related, list | tuple) or not related:
             return pages
-        # The stock page of a row's history is paged through here too.
+        # Django's history page uses this method too.
         if isinstance(pages, BoundedPaginator) and queryset.model is self.model:
-            pages.whole = self.get_queryset(request).select_related(*related)
+            pages.full_rows = self.get_queryset(request).select_related(*related)
         return pages
 
-    # Django renders each through the templates of forms: a fifth of the time of a list.
+    # Django renders it with a form template, which takes a fifth of the time of a list.
     def action_checkbox(self, obj: Any) -> SafeString:
-        """The checkbox of a row."""
+        """Return the checkbox of a row."""
         return format_html(
             '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
             ACTION_CHECKBOX_NAME,
@@ -250,16 +183,18 @@ class GuardedAdmin(EditAdmin):
         )
 
     def refuse_deletion(self, row: Any) -> None:
-        """Ask the guard of the model; raises its refusal."""
+        """Raise the refusal of the model's guard if the row cannot be deleted."""
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """What would go along; the guard's refusals stand where Django lists protected rows.
+        """Return what Django's confirmation page lists, with guard refusals as protected rows.
 
-        What belongs to a row goes with it, through every door: nobody needs a permission for
-        that, and whoever may not see it is told how many there are, and no more.
+        Dependent rows are deleted with a row in every interface. No permission is needed for
+        them, and the page shows only their number.
         """
         _, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        gone = [format_html("{}: {}", capfirst(self.opts.verbose_name), link(row)) for row in objs]
+        deletable = [
+            format_html("{}: {}", capfirst(self.opts.verbose_name), link(row)) for row in objs
+        ]
         lacking &= {self.opts.verbose_name}
         refused: list[Any] = []
         for row in objs:
@@ -270,19 +205,19 @@ class GuardedAdmin(EditAdmin):
                 refusal = refusal_of(error)
                 if refusal is None:
                     raise
-                refused.append({"row": row, "refusal": as_html(refusal)})
+                refused.append({"row": row, "refusal": refusal_html(refusal)})
                 if _is_confirmed(request):
-                    refusal.attempts = refusal.attempts or [deleted(row)]
-                    _asked(request).refusals.append(refusal)
+                    refusal.attempts = refusal.attempts or [deletion_attempt(row)]
+                    _deletion_of(request).refusals.append(refusal)
         if _is_confirmed(request):
-            _asked(request).rows = list(objs)
-        return gone, counts, lacking, [*protected, *refused]
+            _deletion_of(request).rows = list(objs)
+        return deletable, counts, lacking, [*protected, *refused]
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """The stock page; a deletion that is refused after all leads back to it."""
-        return self._or_refused(
+        """Show Django's page. If the deletion is refused, redirect back to it with a message."""
+        return self._run_or_refuse(
             request,
             lambda: super(GuardedAdmin, self).delete_view(request, object_id, extra_context),
         )
@@ -290,55 +225,48 @@ class GuardedAdmin(EditAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """The stock list; a deletion of several rows is made whole or not at all."""
+        """Show the list. A deletion of several rows succeeds or fails as a whole."""
         if request.method == "GET" and self.has_view_permission(request):
             extra_context = {**list_context(self, request), **(extra_context or {})}
-        # The stock action logs before it deletes.
+        # Django's action logs before it deletes.
         deleting = request.method == "POST" and request.POST.get("action") == DELETE_SELECTED
 
         def view() -> Any:
             with transaction.atomic() if deleting else nullcontext():
                 return super(GuardedAdmin, self).changelist_view(request, extra_context)
 
-        return self._or_refused(request, view) if request.method == "POST" else view()
+        return self._run_or_refuse(request, view) if request.method == "POST" else view()
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """The stock page tells of the admin alone; it leads to the log, which tells of all."""
+        """Show Django's history of admin actions, with a link to the audit log."""
         row = self.get_object(request, unquote(object_id))
         cuid = getattr(row, "cuid", "")
-        is_told = cuid and AuditEntry.objects.filter(cuid=cuid).exists()
-        more = {"log_url": log_url(request, cuid)} if is_told else {}
+        has_entries = cuid and AuditEntry.objects.filter(cuid=cuid).exists()
+        more = {"log_url": log_url(request, cuid)} if has_entries else {}
         return super().history_view(request, object_id, {**more, **(extra_context or {})})
 
-    def _or_refused(self, request: HttpRequest, view: Callable[[], Any]) -> Any:
-        asked = _asked(request)
+    def _run_or_refuse(self, request: HttpRequest, view: Callable[[], Any]) -> Any:
+        deletion = _deletion_of(request)
         try:
             response = view()
         except REFUSING as error:
-            refusal = recorded(error, lambda: [deleted(row) for row in asked.rows])
+            refusal = log_refusal(error, lambda: [deletion_attempt(row) for row in deletion.rows])
         else:
-            for known in asked.refusals:
-                recorded(known)
+            for found in deletion.refusals:
+                log_refusal(found)
             return response
         forget_new_messages(request)
         self.message_refusal(request, refusal)
         return HttpResponseRedirect(request.get_full_path())
 
     def message_refusal(self, request: HttpRequest, refusal: Refusal) -> None:
-        """Say on the next page what was refused, with its links."""
-        self.message_user(request, as_html(refusal), messages.ERROR)
-
-    def redact(self, request: HttpRequest, row: Any) -> Any:
-        """Return a row of a list without what this user may not read; all of it where that is all.
-
-        The list as CSV asks for each row.
-        """
-        return row
+        """Show the refusal on the next page."""
+        self.message_user(request, refusal_html(refusal), messages.ERROR)
 
     def require(self, request: HttpRequest, permission: str) -> None:
-        """Raises ``PermissionDenied`` unless the user has the permission."""
+        """Raise ``PermissionDenied`` unless the user has the permission."""
         if not request.user.has_perm(permission):
             raise PermissionDenied
 
@@ -351,9 +279,13 @@ class GuardedAdmin(EditAdmin):
         row: Any = None,
         status: int = 200,
     ) -> HttpResponse:
-        """A page of the project's own, in the frame of the admin."""
+        """Return a custom page with the context of the admin site.
+
+        Args:
+            row: the row that the page is about; it is part of the breadcrumbs.
+        """
         request.current_app = self.admin_site.name
-        whole = {
+        full_context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": row,
@@ -362,4 +294,51 @@ class GuardedAdmin(EditAdmin):
             "has_view_permission": self.has_view_permission(request, row),
             **context,
         }
-        return TemplateResponse(request, template, whole, status=status)
+        return TemplateResponse(request, template, full_context, status=status)
+
+
+class ReadOnlyAdmin(GuardedAdmin):
+    """Read-only admin for rows created by the system. Actions have pages of their own."""
+
+    actions: Any = None
+    page_template: str
+    """The template of the page of one row."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: the system creates the rows."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: the rows are read-only."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: the rows are kept."""
+        return False
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show the page of one row. It accepts no POST."""
+        may_view = self.has_view_permission(request)
+        if object_id is None or request.method not in ("GET", "HEAD") or not may_view:
+            raise PermissionDenied
+        row = self.get_object(request, object_id)
+        if row is None:
+            # Django's page shows the message for a missing row.
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        return self.render_row(request, row)
+
+    def render_row(self, request: HttpRequest, row: Any, **options: Any) -> HttpResponse:
+        """Return the page of one row; ``options`` are passed to ``row_context``."""
+        return self.render_page(
+            request, self.page_template, self.row_context(request, row, **options), row=row
+        )
+
+    def row_context(self, request: HttpRequest, row: Any, **options: Any) -> dict[str, Any]:
+        """Return the template context of the page of one row."""
+        return {"title": str(row)}

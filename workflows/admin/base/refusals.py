@@ -1,8 +1,8 @@
-"""A refusal as a page shows it: the sentence, what stands in the way as links, what helps."""
+"""Refusals on pages: the message, the blockers as links, the remedies as buttons."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,35 +11,38 @@ from django.db import DatabaseError
 from django.forms.utils import ErrorList
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from workflows.admin.base.formatting import admin_url, execution_model
 from workflows.audit import actor
+from workflows.audit.log import record_refusal
 from workflows.db import locks
 from workflows.editing import idempotency
-from workflows.guards.database_errors import as_refusal
+from workflows.guards.database_errors import find_refusal
 from workflows.models import Workflow
-from workflows.models.pending_change import draining
-from workflows.refusals import Refusal
+from workflows.models.pending_change import find_draining
+from workflows.refusals import Attempt, Refusal
 from workflows.visibility import may_view
 
 REFUSING = (Refusal, locks.Contention, DatabaseError)
-"""What an edit can be refused by; ``refusal_of`` says whether it was."""
+"""Exceptions that may be refusals; ``refusal_of`` decides."""
 
 
 @dataclass(frozen=True, slots=True)
-class Blocker:
-    """Something that stands in the way, with the address of its page if it still has one."""
+class BlockerLink:
+    """A blocking execution or workflow, with the URL of its page if it still exists."""
 
     text: str
     url: str | None
     status: str = ""
-    note: str = ""
+    status_label: str = ""
     cancel_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A way forward: the sentence, and the page where it can be gone."""
+class RemedyLink:
+    """A remedy: a sentence and the page where it can be applied."""
 
     detail: str
     url: str | None = None
@@ -47,158 +50,204 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """A refusal with everything that its template shows."""
+class RefusalContext:
+    """The template context of a refusal."""
 
     message: str
     code: str
     details: list[str] = field(default_factory=list)
-    executions: list[Blocker] = field(default_factory=list)
-    workflows: list[Blocker] = field(default_factory=list)
+    executions: list[BlockerLink] = field(default_factory=list)
+    workflows: list[BlockerLink] = field(default_factory=list)
     more: int = 0
     hidden: int = 0
-    """How many executions stand in the way that who reads it may not view."""
-    ways: list[Way] = field(default_factory=list)
+    """The number of blocking executions that the user may not view."""
+    remedies: list[RemedyLink] = field(default_factory=list)
 
 
 def refusal_of(error: Exception) -> Refusal | None:
-    """The refusal that an exception stands for; None when it is a fault.
+    """Return the refusal that an exception means, or None for a fault.
 
-    Raises the exception again where the whole request can be begun anew.
+    Raises:
+        Exception: the same exception, if the whole request can be retried.
     """
-    if idempotency.is_under_way() and locks.can_begin_anew(error):
+    if idempotency.is_in_progress() and locks.can_begin_anew(error):
         raise error
     if isinstance(error, Refusal):
         return error
     if isinstance(error, DatabaseError) and not locks.is_passing(error):
-        return as_refusal(error)
+        return find_refusal(error)
     if isinstance(error, (locks.Contention, DatabaseError)):
         return Refusal(str(locks.Contention.message), code=locks.Contention.code)
     return None
 
 
-def _ids(model: Any, cuids: Iterable[str]) -> dict[str, int]:
+def log_refusal(error: Exception, attempts: Callable[[], Sequence[Attempt]] = list) -> Refusal:
+    """Record a refusal in the audit log and return it.
+
+    Args:
+        attempts: returns what the page tried. Called if the refusal does not know it because a
+            database key raised it and not a guard.
+
+    Raises:
+        Exception: the same exception, if it is a fault and not a refusal.
+    """
+    refusal = refusal_of(error)
+    if refusal is None:
+        raise error
+    # Contention decides nothing: a retry may succeed.
+    if not refusal.attempts and refusal.code != locks.Contention.code:
+        refusal.attempts = attempts()
+    record_refusal(refusal)
+    return refusal
+
+
+def _rows_by_cuid(model: Any, cuids: Iterable[str], *related: str) -> dict[str, Any]:
     wanted = set(cuids)
-    rows = model._base_manager.filter(cuid__in=wanted).values_list("cuid", "pk") if wanted else ()
-    return dict(rows)
+    if not wanted:
+        return {}
+    rows = model._base_manager.filter(cuid__in=wanted).select_related(*related)
+    return {
+        row.cuid: row
+        for row in rows.defer(*(f"{name}__fields" for name in related if name == "entity"))
+    }
 
 
-LEADS_TO_GROUP = {"change_together": "Choose these {}", "when_drained": "Change when drained"}
+GROUP_REMEDY_LABELS = {
+    "change_together": gettext_lazy("Select these %(number)s workflows"),
+    "when_drained": gettext_lazy("Change when drained"),
+}
+"""Labels of the buttons that open the type change with all workflows of a remedy."""
 
 
-def _ways(
+def _remedy_links(
     refusal: Refusal,
-    ids: dict[str, int],
-    kind: str | None,
+    workflows: dict[str, Any],
+    wanted_type: str | None,
     here: str,
     may_change: bool,
     may_cancel: bool,
-) -> Iterable[Way]:
+) -> Iterator[RemedyLink]:
     for remedy in refusal.remedies:
-        group = [ids[cuid] for cuid in remedy.workflows if cuid in ids]
-        if remedy.code in LEADS_TO_GROUP and group:
-            query = {"workflows": ",".join(map(str, group)), **({"type": kind} if kind else {})}
+        group = [workflows[cuid].pk for cuid in remedy.workflows if cuid in workflows]
+        if remedy.code in GROUP_REMEDY_LABELS and group:
+            query = {"workflows": ",".join(map(str, group))}
+            if wanted_type:
+                query["type"] = wanted_type
             url = admin_url(Workflow, "change_type", **query)
-            label = LEADS_TO_GROUP[remedy.code].format(len(group))
-            is_open = may_change and url != here
-            yield Way(remedy.detail, url if is_open else None, label)
+            label = str(GROUP_REMEDY_LABELS[remedy.code]) % {"number": len(group)}
+            yield RemedyLink(remedy.detail, url if may_change and url != here else None, label)
         elif remedy.code == "withdraw" and group:
-            changes = {row.change_id: row.change for row in draining(group)}
-            yield Way(remedy.detail)
-            for change in changes.values():
-                url = admin_url(change, "change", change.pk)
-                yield Way(f"To “{change.context_type}”:", url, "Open the change on hold")
+            yield RemedyLink(remedy.detail)
+            yield from _pending_change_links(group)
         elif remedy.code == "finish_or_cancel" and group:
-            titles = {row.workflow_cuid: row.workflow_title for row in refusal.blockers.executions}
-            yield Way(remedy.detail)
-            for cuid, title in titles.items():
-                if cuid in remedy.workflows and cuid in ids:
-                    live = admin_url(
-                        execution_model(), "changelist", workflow=ids[cuid], live="yes"
-                    )
-                    label = "See or cancel them" if may_cancel else "See them"
-                    yield Way(f"Those of “{title}”:", live, label)
+            yield RemedyLink(remedy.detail)
+            wanted = set(remedy.workflows)
+            yield from _live_execution_links(refusal, workflows, wanted, may_cancel)
         else:
-            yield Way(remedy.detail)
+            yield RemedyLink(remedy.detail)
+
+
+def _pending_change_links(workflow_ids: list[int]) -> Iterator[RemedyLink]:
+    changes = {row.change_id: row.change for row in find_draining(workflow_ids)}
+    for change in changes.values():
+        yield RemedyLink(
+            _("Change to “%(type)s”:") % {"type": change.context_type},
+            admin_url(change, "change", change.pk),
+            _("Open the change on hold"),
+        )
+
+
+def _live_execution_links(
+    refusal: Refusal, workflows: dict[str, Any], wanted: set[str], may_cancel: bool
+) -> Iterator[RemedyLink]:
+    titles = {row.workflow_cuid: row.workflow_title for row in refusal.blockers.executions}
+    for cuid, title in titles.items():
+        if cuid in wanted and cuid in workflows:
+            yield RemedyLink(
+                _("Executions of “%(workflow)s”:") % {"workflow": title},
+                admin_url(execution_model(), "changelist", workflow=workflows[cuid].pk, live="yes"),
+                _("View or cancel them") if may_cancel else _("View them"),
+            )
 
 
 def describe(
     refusal: Refusal,
     *,
-    kind: str | None = None,
+    wanted_type: str | None = None,
     here: str = "",
     may_change: bool = True,
     may_cancel: bool = False,
-) -> Described:
-    """Say all that a refusal knows.
+) -> RefusalContext:
+    """Return the template context of a refusal.
 
     Args:
-        may_change: whether who reads it may change types; who may not is led to no such page.
-        may_cancel: whether who reads it is led to where an execution is cancelled.
-        kind: the type that was asked for, where one was.
-        here: the address of the page that shows it, which it need not link.
+        wanted_type: the requested type, as the type change page spells it.
+        here: the URL of the current page, which is not linked.
+        may_change: whether the user may change types and gets links to that page.
+        may_cancel: whether the user may cancel executions and gets links to that page.
     """
     blockers = refusal.blockers
-    reader = actor.user()
-    is_shown = reader is None or may_view(reader, execution_model())
-    blocking = blockers.executions if is_shown else ()
-    hidden = len(blockers.executions) - len(blocking)
-    executions = _ids(execution_model(), (row.cuid for row in blocking))
+    user = actor.user()
+    is_visible = user is None or may_view(user, execution_model())
+    blocking = blockers.executions if is_visible else ()
+    executions = _rows_by_cuid(
+        execution_model(), (row.cuid for row in blocking), "workflow", "entity"
+    )
     named = {row.cuid for row in blockers.workflows}
     named.update(cuid for remedy in refusal.remedies for cuid in remedy.workflows)
-    workflows = _ids(Workflow, named)
-
-    def page(model: Any, ids: dict[str, int], cuid: str) -> str | None:
-        return admin_url(model, "change", ids[cuid]) if cuid in ids else None
-
+    workflows = _rows_by_cuid(Workflow, named)
     listed = len(blockers.executions) + len(blockers.workflows)
-    return Described(
+    details = (
+        row.detail for row in refusal.problems if row.pointer and row.detail != refusal.message
+    )
+    return RefusalContext(
         message=str(refusal.message),
         code=refusal.code,
-        details=list(
-            dict.fromkeys(
-                row.detail
-                for row in refusal.problems
-                if row.pointer and row.detail != refusal.message
-            )
-        ),
-        executions=[
-            Blocker(
-                row.cuid,
-                page(execution_model(), executions, row.cuid),
-                row.status,
-                row.workflow_title,
-                admin_url(execution_model(), "cancel", executions[row.cuid])
-                if may_cancel and row.cuid in executions
-                else None,
-            )
-            for row in blocking
-        ],
+        details=list(dict.fromkeys(details)),
+        executions=[_execution_link(row, executions.get(row.cuid), may_cancel) for row in blocking],
         workflows=[
-            Blocker(row.title, page(Workflow, workflows, row.cuid)) for row in blockers.workflows
+            BlockerLink(row.title, _page_url(workflows.get(row.cuid))) for row in blockers.workflows
         ],
         more=max(blockers.total - listed, 0),
-        hidden=hidden,
-        ways=list(_ways(refusal, workflows, kind, here, may_change, may_cancel)),
+        hidden=len(blockers.executions) - len(blocking),
+        remedies=list(_remedy_links(refusal, workflows, wanted_type, here, may_change, may_cancel)),
     )
 
 
-def as_html(
-    refusal: Refusal, *, kind: str | None = None, here: str = "", may_cancel: bool = False
+def _page_url(row: Any) -> str | None:
+    return None if row is None else admin_url(row, "change", row.pk)
+
+
+def _execution_link(blocker: Any, row: Any, may_cancel: bool) -> BlockerLink:
+    if row is None:
+        text = _("%(workflow)s (%(cuid)s)")
+        values = {"workflow": blocker.workflow_title, "cuid": blocker.cuid}
+        return BlockerLink(text % values, None, blocker.status, blocker.status)
+    return BlockerLink(
+        _("%(workflow)s on “%(entity)s”") % {"workflow": row.workflow, "entity": row.entity},
+        _page_url(row),
+        blocker.status,
+        row.get_status_display(),
+        admin_url(row, "cancel", row.pk) if may_cancel else None,
+    )
+
+
+def refusal_html(
+    refusal: Refusal, *, wanted_type: str | None = None, here: str = "", may_cancel: bool = False
 ) -> SafeString:
-    """The refusal as a block of a page or as a message."""
-    described = describe(refusal, kind=kind, here=here, may_cancel=may_cancel)
-    return render_to_string("workflows/admin/refusal.html", {"refusal": described})
+    """Return the refusal as HTML for a page or a message."""
+    context = describe(refusal, wanted_type=wanted_type, here=here, may_cancel=may_cancel)
+    return render_to_string("workflows/admin/refusal.html", {"refusal": context})
 
 
 class RefusalList(ErrorList):
-    """The errors of a field; a refusal among them brings its blockers and remedies along."""
+    """The errors of a field; refusals are rendered with their blockers and remedies."""
 
     template_name = "workflows/admin/errors.html"
     template_name_ul = "workflows/admin/errors.html"
 
     def get_context(self) -> dict[str, Any]:
-        """The errors, a refusal described and any other as its sentences."""
+        """Add ``rows``: pairs of a refusal context or None, and plain messages."""
         rows = [
             (describe(error), [])
             if isinstance(error, Refusal)

@@ -1,8 +1,8 @@
-"""Forms whose action is done once, however often they are sent.
+"""Forms that run their action once, even if they are submitted several times.
 
-Each form has a token of its own. Its first POST is done and its answer kept, as the API keeps
-answers to an ``Idempotency-Key``; a second POST is answered with the same redirect. A form that
-comes back with errors, or that was refused, has done nothing: its token stays unused.
+Each form has a random token. The response to the first POST is stored, as the API stores responses
+to an ``Idempotency-Key``. A second POST gets the same redirect. A form that is shown again with
+errors, or whose action is refused, leaves its token unused.
 """
 
 from __future__ import annotations
@@ -19,58 +19,58 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from workflows.admin.base.refusals import REFUSING, as_html, refusal_of
+from workflows.admin.base.refusals import REFUSING, refusal_html, refusal_of
 from workflows.db import locks
 from workflows.db.json_values import checksum
 from workflows.editing import idempotency
-from workflows.editing.idempotency import Answer, Asked
+from workflows.editing.idempotency import Answer, IdempotentRequest
 
 FIELD = "_once"
 CSRF = "csrfmiddlewaretoken"
 WAIT_MS = 4_000
-"""How long a second POST waits for the first one."""
-DONE_BEFORE = _("This page was sent before. Its action was done once, not again.")
-UNDER_WAY = _("The action is still in progress. Reload this page in a moment.")
+"""Milliseconds that a second POST waits for the first one."""
+ALREADY_DONE = _("This form was already submitted. Its action ran once.")
+IN_PROGRESS = _("The action is still in progress. Reload this page in a moment.")
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _LONGEST = 255
 
 
-def once_input() -> SafeString:
-    """Return the hidden input with a token; templates of forms write ``{{ once }}``."""
+def token_input() -> SafeString:
+    """Return the hidden input with a new token. Templates include it as ``{{ once }}``."""
     return format_html('<input type="hidden" name="{}" value="{}">', FIELD, secrets.token_hex(16))
 
 
 def forget_new_messages(request: HttpRequest) -> None:
-    """Drop the messages of this request: the change that they announce was undone."""
+    """Discard the messages of this request because the change they announce was rolled back."""
     request._messages = default_storage(request)  # type: ignore[attr-defined]
 
 
-def done_at(response: HttpResponse, address: str) -> HttpResponse:
-    """Say of a page that is no redirect that its request was done.
+def mark_done(response: HttpResponse, url: str) -> HttpResponse:
+    """Mark a response that is not a redirect as the response to a completed action.
 
     Args:
-        response: the page, which may show something that is not kept.
-        address: where a second POST is redirected to.
+        response: the page. It may show a value that is not stored, for example a secret.
+        url: the page to which a second POST is redirected.
 
     Returns:
         The same response.
     """
-    response.done_at = address  # type: ignore[attr-defined]
+    response.result_url = url  # type: ignore[attr-defined]
     return response
 
 
-def answered_once(request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
-    """Answer a POST, or repeat what its first one was answered.
+def answer_once(request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+    """Run a view once per form token.
 
     Args:
-        view: answers the request; it is called again where the database asks for that.
+        view: returns the response. It runs again if the transaction is retried.
 
     Returns:
-        What ``view`` answers, or a redirect to where the first POST led.
+        The response of ``view``, or the redirect that the first POST was answered with.
 
     Raises:
-        repeats.KeyReused: the form was sent before, with something else in it.
+        repeats.KeyReused: the token was used before with other form values.
     """
     user: Any = request.user
     token = request.POST.get(FIELD, "") if request.method == "POST" else ""
@@ -82,17 +82,17 @@ def answered_once(request: HttpRequest, view: Callable[[], HttpResponse]) -> Htt
         forget_new_messages(request)
         response = view()
         found[:] = [response]
-        address = _done_at(request, response)
-        headers = {"Location": address} if address else {}
-        return Answer(HttpResponseRedirect.status_code, "", headers, is_kept=bool(address))
+        url = _result_url(request, response)
+        headers = {"Location": url} if url else {}
+        return Answer(HttpResponseRedirect.status_code, "", headers, is_stored=bool(url))
 
     path = request.path
     route = path if len(path) <= _LONGEST else checksum(path)
     try:
-        asked = Asked(user.pk, route, token, _checksum(request))
+        asked = IdempotentRequest(user.pk, route, token, _checksum(request))
         answer = idempotency.once(asked, work, wait_ms=WAIT_MS)
     except idempotency.KeyInUse:
-        messages.warning(request, UNDER_WAY)
+        messages.warning(request, IN_PROGRESS)
         return HttpResponseRedirect(request.get_full_path())
     except REFUSING as error:
         if isinstance(error, locks.Contention):
@@ -101,10 +101,10 @@ def answered_once(request: HttpRequest, view: Callable[[], HttpResponse]) -> Htt
         if refusal is None:
             raise
         forget_new_messages(request)
-        messages.error(request, as_html(refusal))
+        messages.error(request, refusal_html(refusal))
         return HttpResponseRedirect(request.get_full_path())
     if answer.is_repeated:
-        messages.info(request, DONE_BEFORE)
+        messages.info(request, ALREADY_DONE)
         return HttpResponseRedirect(answer.headers["Location"])
     return found[0]
 
@@ -114,10 +114,10 @@ def _checksum(request: HttpRequest) -> str:
     return checksum(sent, request.get_full_path())
 
 
-def _done_at(request: HttpRequest, response: HttpResponse) -> str:
-    """Return the address that shows the result; empty if nothing was done."""
-    if hasattr(response, "done_at"):
-        return str(response.done_at)
+def _result_url(request: HttpRequest, response: HttpResponse) -> str:
+    """Return the URL of the page with the result, or "" if the action was not completed."""
+    if hasattr(response, "result_url"):
+        return str(response.result_url)
     storage: Any = request._messages  # type: ignore[attr-defined]
     is_refused = any(one.level >= messages.ERROR for one in storage._queued_messages)
     return "" if is_refused else response.headers.get("Location", "")

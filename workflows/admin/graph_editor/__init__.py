@@ -1,1 +1,1 @@
-"""The pages that edit a graph: as a picture and as JSON."""
+"""Pages that edit a graph as a diagram and as JSON."""

@@ -1,4 +1,4 @@
-"""Which inputs a JSON Schema asks for, and how single values stand in them as text."""
+"""Form inputs for a JSON Schema, and conversion of values to and from text."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workflows.db.json_values import exact_float
-from workflows.values.durations import from_words
+from workflows.values.durations import parse_words
 
 Schema = Mapping[str, Any]
 Choices = Mapping[str, Sequence[tuple[str, str]]]
-"""By the ``format`` of a text, what can be chosen: value and label."""
+"""Choices as pairs of value and label, by the ``format`` of a text field."""
 
 ABSENT: Any = object()
-"""The value of a key that is not there."""
+"""The value of a missing key."""
 
 SINGLE = {"text", "long", "choice", "scalar", "any", "lines", "flag", "json"}
-"""The shapes that are one input."""
+"""Shapes with a single input."""
 RULE_KEYS = {"all", "any", "field", "op"}
 _NUMBERS = {"number", "integer"}
 _SCALARS = {"string", "boolean", "null", *_NUMBERS}
@@ -27,7 +27,7 @@ _LONG = {"body", "description", "notes", "message"}
 
 @dataclass(slots=True)
 class Malformed:
-    """What was typed where JSON is asked for, and is none."""
+    """Submitted text that should be JSON but is not."""
 
     text: str
     detail: str
@@ -35,10 +35,12 @@ class Malformed:
 
 @dataclass(slots=True)
 class Part:
-    """A part of a form: an input, or what holds others. ``shape`` names how it is drawn.
+    """A part of a form: an input, or a group of parts.
 
-    ``name`` is the JSON pointer of the value, from the data on; where one value may have one of
-    several forms, ``#`` and a number tell them apart.
+    Args:
+        name: the JSON pointer of the value, starting at the data. ``#`` and a number mark the
+            alternatives of a value.
+        shape: the name of the template.
     """
 
     name: str
@@ -56,22 +58,22 @@ class Part:
 
     @property
     def template(self) -> str:
-        """The template that draws it."""
+        """Return the path of the template."""
         return f"workflows/admin/data/{self.shape}.html"
 
     @property
     def is_single(self) -> bool:
-        """Whether it is one input."""
+        """Return True if the part has a single input."""
         return self.shape in SINGLE
 
     @property
     def has_problems(self) -> bool:
-        """Whether anything is wrong in it."""
+        """Return True if the part or a part inside it has problems."""
         return any(part.problems for part in self)
 
     @property
     def summary(self) -> str:
-        """The first text in it, which tells it from others while it is folded away."""
+        """Return the first text in the part, as the title of the collapsed part."""
         for part in self:
             if part.is_single and isinstance(part.value, str) and part.value:
                 return part.value
@@ -86,13 +88,13 @@ class Part:
 
 
 def resolved(schema: Schema, defs: Schema) -> Schema:
-    """The schema with what it refers to put in; its own words come first."""
+    """Return the schema with its reference resolved; its own keys take precedence."""
     ref = str(schema.get("$ref", "")).removeprefix("#/$defs/")
     return {**defs.get(ref, {}), **{key: schema[key] for key in schema if key != "$ref"}}
 
 
 def types_of(schema: Schema, defs: Schema) -> set[str]:
-    """The JSON types that a schema takes; empty where it takes any."""
+    """Return the JSON types that a schema allows; an empty set allows any type."""
     schema = resolved(schema, defs)
     own = schema.get("type", [])
     found = {own} if isinstance(own, str) else set(own)
@@ -104,7 +106,7 @@ def types_of(schema: Schema, defs: Schema) -> set[str]:
 
 
 def shape_of(schema: Schema, defs: Schema, key: str = "") -> str:
-    """Which inputs a resolved schema asks for."""
+    """Return the shape of the inputs for a resolved schema."""
     types = types_of(schema, defs)
     properties = schema.get("properties", {})
     if set(properties) >= RULE_KEYS:
@@ -126,7 +128,7 @@ def shape_of(schema: Schema, defs: Schema, key: str = "") -> str:
 
 
 def fits(value: Any, schema: Schema, defs: Schema) -> bool:
-    """Whether a value can be shown in the inputs of its schema; what cannot is shown as JSON."""
+    """Return True if the inputs of a schema can hold the value. Other values are shown as JSON."""
     if value is ABSENT:
         return True
     schema = resolved(schema, defs)
@@ -157,25 +159,29 @@ def _is_line(item: Any) -> bool:
 
 
 def alternative(value: Any, schema: Schema, defs: Schema) -> int | None:
-    """Which alternative of a schema a value is shown as."""
+    """Return the index of the alternative of a schema that a value matches, or None."""
     for index, part in enumerate(schema["anyOf"]):
         types = types_of(part, defs)
-        if _kind(value) in types and fits(value, part, defs):
+        if _json_type(value) in types and fits(value, part, defs):
             return index
     return None
 
 
-def _kind(value: Any) -> str:
+def _json_type(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, (int, float)):
         return "number"
-    kinds = {str: "string", dict: "object", list: "array", type(None): "null"}
-    return kinds.get(type(value), "")
+    names = {str: "string", dict: "object", list: "array", type(None): "null"}
+    return names.get(type(value), "")
 
 
 def rule_rows(rule: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]] | None:
-    """How a plain rule joins its comparisons, and these; None for one that is nested deeper."""
+    """Return how a rule combines its comparisons (``all`` or ``any``), and the comparisons.
+
+    Returns:
+        None for a nested rule.
+    """
     if not rule:
         return "all", []
     if _is_comparison(rule):
@@ -197,7 +203,7 @@ def _is_comparison(rule: Any) -> bool:
 
 
 def as_text(value: Any) -> str:
-    """A value as it is typed: a text as it is, unless it would be read as something else."""
+    """Return a value as input text: strings unchanged unless they would be parsed as JSON."""
     if value is ABSENT or value is None:
         return "" if value is ABSENT else "null"
     if isinstance(value, str) and value and isinstance(from_text(value), str):
@@ -206,7 +212,7 @@ def as_text(value: Any) -> str:
 
 
 def from_text(text: str) -> Any:
-    """What a text stands for: JSON where it is JSON, and else itself."""
+    """Return the value of an input text: parsed if it is JSON, else the text."""
     try:
         return json.loads(text, parse_constant=_refuse, parse_float=exact_float)
     except (ValueError, RecursionError):
@@ -218,7 +224,7 @@ def _refuse(name: str) -> Any:
 
 
 def as_scalar(value: Any, types: set[str]) -> str:
-    """A text or a number as it is typed; null is an empty input."""
+    """Return a string or number as input text; null is an empty input."""
     if value is ABSENT or value is None:
         return ""
     if not types & _NUMBERS or not isinstance(value, str):
@@ -227,9 +233,9 @@ def as_scalar(value: Any, types: set[str]) -> str:
 
 
 def from_scalar(text: str, schema: Schema, types: set[str]) -> Any:
-    """What was typed where a text or a number is asked for; a duration may be in words."""
+    """Return the value of an input for a string or number. Durations may be in words."""
     if schema.get("format") == "duration":
-        text = from_words(text)
+        text = parse_words(text)
     if not types & _NUMBERS:
         return text
     if "string" in types and len(text) > 1 and text[0] == text[-1] == '"':

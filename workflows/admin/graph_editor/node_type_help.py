@@ -1,4 +1,4 @@
-"""The node types as the graph page tells of them: what each does, and which data it takes."""
+"""The reference of node types on the JSON page: their descriptions and data keys."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workflows.graph import COMMON_KEYS, NodeType, node_types, type_words
+from workflows.graph import COMMON_KEYS, NodeType, describe_types, node_types
 
 _REF = "#/$defs/"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a node's data; what lies below it is named by its path: ``fields[].name``."""
+    """A key of a node's data. Nested keys are named by their path: ``fields[].name``."""
 
     path: str
     words: str
@@ -23,7 +23,7 @@ class Key:
 
 
 def reference() -> list[dict[str, Any]]:
-    """Every node type, with its keys in their order; those that all nodes have are left out."""
+    """Return every node type with its own keys, without those that all nodes share."""
     return [{"type": one, "keys": list(_keys(one))} for _, one in sorted(node_types().items())]
 
 
@@ -36,10 +36,10 @@ def _keys(node_type: NodeType) -> Iterator[Key]:
 def _below(
     schema: Mapping[str, Any], at: str, defs: Mapping[str, Any], seen: tuple[str, ...]
 ) -> Iterator[Key]:
-    """The keys of the object that a schema describes, or of the objects in its list."""
+    """Yield the keys of the object, or of the objects in the list, that a schema describes."""
     ref = schema.get("$ref", "").removeprefix(_REF)
     if ref and ref not in seen:
-        # A rule holds rules: told once.
+        # Rules contain rules: list them once.
         yield from _below(defs[ref], at, defs, (*seen, ref))
     for part in schema.get("anyOf", ()):
         yield from _below(part, at, defs, seen)
@@ -47,12 +47,12 @@ def _below(
         yield from _below(schema["items"], f"{at}[]", defs, seen)
     for key, part in schema.get("properties", {}).items():
         path = f"{at}.{key}" if at else key
-        told = {**defs.get(part.get("$ref", "").removeprefix(_REF), {}), **part}
+        full = {**defs.get(part.get("$ref", "").removeprefix(_REF), {}), **part}
         yield Key(
             path,
-            type_words(part, defs),
+            describe_types(part, defs),
             key in schema.get("required", ()),
-            told.get("description", ""),
-            told.get("enum", []),
+            full.get("description", ""),
+            full.get("enum", []),
         )
         yield from _below(part, path, defs, seen)

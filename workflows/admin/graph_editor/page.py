@@ -1,118 +1,125 @@
-"""The page where a graph is drawn: each link selects a node, each button is one step."""
+"""The graph editor: links select nodes, and each form runs one edit step."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext
 
 from workflows import editing
-from workflows.admin.base.formatting import admin_url, pretty
-from workflows.admin.base.refusal_log import recorded
-from workflows.admin.base.refusals import REFUSING
-from workflows.admin.graph_editor.data_form import Data
+from workflows.admin.base.formatting import admin_url, pretty_json
+from workflows.admin.base.model_admin import GuardedAdmin
+from workflows.admin.base.refusals import REFUSING, log_refusal
+from workflows.admin.graph_diagram import SELECTED, label_of, type_title
+from workflows.admin.graph_editor.data_form import SubmittedData
 from workflows.admin.graph_editor.json_page import graph_saved
-from workflows.admin.graph_editor.page_context import PICTURE, data_form, shown, way_of
-from workflows.admin.graph_picture import SELECTED, label_of, type_title
+from workflows.admin.graph_editor.page_context import (
+    DIAGRAM_KEY,
+    data_form,
+    page_context,
+    parse_exit,
+)
 from workflows.db.json_values import InexactNumber, parse_json
 from workflows.graph import WorkflowValidationError
-from workflows.graph.editing import (
-    CannotEdit,
+from workflows.graph.edit_steps import (
+    GraphEditError,
     Source,
-    add_after,
-    connect,
-    data_of,
-    delete,
-    disconnect,
-    node_of,
-    readable,
-    set_data,
-    ways_in,
+    add_node_after,
+    connect_nodes,
+    delete_node,
+    disconnect_nodes,
+    find_node,
+    list_incoming,
+    node_data,
+    require_editable,
+    set_node_data,
 )
 from workflows.guards import StaleVersion
 from workflows.models import Workflow
+from workflows.refusals import Refusal
 
-if TYPE_CHECKING:
-    from workflows.admin.base.model_admin import GuardedAdmin
-
-MAY = "workflows.add_version"
-HEAD = "container"
-"""The id of the whole page."""
+PERMISSION = "workflows.add_version"
+PAGE_ANCHOR = "container"
+"""The id of the element around the whole page."""
 
 
-class _Typed(Exception):
-    """What was typed into the form of a node cannot be kept; it is shown again."""
+class _MalformedInput(Exception):
+    """The submitted node settings contain invalid JSON. The form is shown again."""
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: SubmittedData) -> None:
         super().__init__(" ".join(data.malformed))
         self.data = data
 
 
 def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
-    """GET shows what is drawn (``?node=`` selects, ``?download`` hands it out), POST is a step."""
-    model_admin.require(request, MAY)
+    """Show the graph editor on GET, run an edit step on POST.
+
+    The parameter ``node`` selects a node; ``download`` returns the graph as a JSON file.
+    """
+    model_admin.require(request, PERMISSION)
     rows = Workflow.objects.select_related("entity_name_type", "primary_record_type")
     workflow = rows.filter(pk=pk).first()
     if workflow is None:
         raise Http404
-    typed: Data | None = None
+    typed: SubmittedData | None = None
     if request.method == "POST":
         try:
-            return _Step(model_admin, request, workflow).take()
-        except _Typed as error:
+            return _EditStep(model_admin, request, workflow).run()
+        except _MalformedInput as error:
             typed = error.data
-            model_admin.message_user(request, f"Not kept. {error}", messages.ERROR)
-        except (CannotEdit, editing.DraftMoved) as error:
+            text = gettext("The settings were not applied. %(problems)s") % {"problems": error}
+            model_admin.message_user(request, text, messages.ERROR)
+        except (GraphEditError, editing.DraftConflict) as error:
             model_admin.message_user(request, str(error), messages.ERROR)
-            if isinstance(error, editing.DraftMoved):
-                typed = _typed(workflow, request)
+            if isinstance(error, editing.DraftConflict):
+                typed = _submitted_settings(workflow, request)
         if typed is None:
-            return _shown_at(workflow, request, request.POST.get("node", ""))
+            return _redirect_to_node(workflow, request, request.POST.get("node", ""))
     draft = editing.open_draft(workflow, request.user)
     if "download" in request.GET:
         name = f"{workflow.cuid}-{draft.base}.json"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return HttpResponse(pretty(draft.source), "application/json", headers=headers)
+        return HttpResponse(pretty_json(draft.source), "application/json", headers=headers)
     node = request.POST.get("node") if typed is not None else request.GET.get("node")
+    data = typed.value if typed is not None else None
     return model_admin.render_page(
         request,
         "workflows/admin/editor.html",
         {
-            "title": "Draw the graph",
+            "title": gettext("Edit graph"),
             "workflow": workflow,
-            **shown(workflow, draft, node or "", typed.value if typed is not None else None),
+            **page_context(workflow, draft, node or "", data),
         },
         row=workflow,
     )
 
 
-def _typed(workflow: Workflow, request: HttpRequest) -> Data | None:
-    """Return what was typed into the form of a node that is still there, to show it again."""
+def _submitted_settings(workflow: Workflow, request: HttpRequest) -> SubmittedData | None:
+    """Return the submitted settings of a node that still exists, to show them again."""
     if request.POST.get("step") != "set":
         return None
     source = editing.open_draft(workflow, request.user).source
     try:
-        node = node_of(source, request.POST.get("node", ""))
-        return data_form(node, workflow).read(request.POST, data_of(node))
-    except CannotEdit:
+        node = find_node(source, request.POST.get("node", ""))
+        return data_form(node, workflow).read(request.POST, node_data(node))
+    except GraphEditError:
         return None
 
 
-def _shown_at(workflow: Workflow, request: HttpRequest, node_id: str) -> HttpResponse:
-    address = admin_url(Workflow, "edit", workflow.pk)
+def _redirect_to_node(workflow: Workflow, request: HttpRequest, node_id: str) -> HttpResponse:
+    url = admin_url(Workflow, "edit", workflow.pk)
     query = f"?{urlencode({'node': node_id})}" if node_id else ""
-    # What is said stands at the head of the page. Without an anchor of its own, a browser would
-    # keep that of the page before.
-    is_told = bool(messages.get_messages(request))
-    anchor = f"{PICTURE}-{SELECTED}" if node_id and not is_told else HEAD
-    return HttpResponseRedirect(f"{address}{query}#{anchor}")
+    # Messages are at the top of the page. Without an anchor the browser keeps the previous one.
+    has_messages = bool(messages.get_messages(request))
+    anchor = f"{DIAGRAM_KEY}-{SELECTED}" if node_id and not has_messages else PAGE_ANCHOR
+    return HttpResponseRedirect(f"{url}{query}#{anchor}")
 
 
-class _Step:
-    """One POST: which step, at which node, of which state of the drawing."""
+class _EditStep:
+    """A POST with one edit step: its name, its node and the state of the draft."""
 
     def __init__(self, model_admin: GuardedAdmin, request: HttpRequest, workflow: Workflow) -> None:
         self.model_admin, self.request, self.workflow = model_admin, request, workflow
@@ -120,84 +127,99 @@ class _Step:
         self.token = request.POST.get("token", "")
         self.node = request.POST.get("node", "")
 
-    def take(self) -> HttpResponse:
-        """Take the step, and show the drawing where it was taken."""
+    def run(self) -> HttpResponse:
+        """Run the step and redirect to the selected node.
+
+        Raises:
+            GraphEditError: the step is unknown or impossible.
+            _MalformedInput: the settings contain invalid JSON.
+        """
         step = self.posted.get("step", "")
-        acts = {
+        actions = {
             "undo": editing.undo,
             "redo": editing.redo,
-            "take_theirs": editing.take_theirs,
+            "take_theirs": editing.discard_draft_changes,
         }
         if step == "save":
             return self._save()
         if step == "put_on_top":
             self._put_on_top()
-        elif step in acts:
-            acts[step](self.workflow, self.request.user, self.token)
+        elif step in actions:
+            actions[step](self.workflow, self.request.user, self.token)
         elif step in ("add", "connect", "disconnect", "set", "delete", "replace"):
             change = getattr(self, f"_{step}")
             editing.edit_draft(self.workflow, self.request.user, self.token, change)
         else:
-            raise CannotEdit("There is no such step.")
-        return _shown_at(self.workflow, self.request, self.node)
+            raise GraphEditError(gettext("Unknown edit step."))
+        return _redirect_to_node(self.workflow, self.request, self.node)
 
     def _name(self, source: Source, node_id: str) -> str:
-        return f"“{label_of(node_of(source, node_id))}”"
+        return f"“{label_of(find_node(source, node_id))}”"
 
     def _add(self, source: Source) -> tuple[Source, str]:
-        exit_, before = way_of(self.posted.get("way", ""))
-        after, kind = self.node, self.posted.get("kind", "")
+        exit_, before = parse_exit(self.posted.get("exit", ""))
+        after, node_type = self.node, self.posted.get("type", "")
         label = self.posted.get("label", "").strip()
-        changed, self.node = add_after(source, after, kind, label=label, exit_=exit_, before=before)
-        return changed, f"{self._name(changed, self.node)} after {self._name(source, after)}"
+        changed, self.node = add_node_after(
+            source, after, node_type, label=label, exit_=exit_, before=before
+        )
+        names = {"node": self._name(changed, self.node), "before": self._name(source, after)}
+        return changed, gettext("add %(node)s after %(before)s") % names
 
     def _connect(self, source: Source) -> tuple[Source, str]:
-        exit_, _ = way_of(self.posted.get("way", ""))
+        exit_, _target = parse_exit(self.posted.get("exit", ""))
         target = self.posted.get("target", "")
-        changed = connect(source, self.node, target, exit_=exit_)
-        return changed, f"{self._name(source, self.node)} leads to {self._name(source, target)}"
+        changed = connect_nodes(source, self.node, target, exit_=exit_)
+        names = {"node": self._name(source, self.node), "target": self._name(source, target)}
+        return changed, gettext("connect %(node)s to %(target)s") % names
 
     def _disconnect(self, source: Source) -> tuple[Source, str]:
-        exit_, target = way_of(self.posted.get("way", ""))
-        changed = disconnect(source, self.node, target or "", exit_=exit_)
-        there = self._name(source, target or "")
-        return changed, f"{self._name(source, self.node)} does not lead to {there}"
+        exit_, target = parse_exit(self.posted.get("exit", ""))
+        changed = disconnect_nodes(source, self.node, target or "", exit_=exit_)
+        names = {"node": self._name(source, self.node), "target": self._name(source, target or "")}
+        return changed, gettext("disconnect %(node)s from %(target)s") % names
 
     def _set(self, source: Source) -> tuple[Source, str]:
-        node = node_of(source, self.node)
+        node = find_node(source, self.node)
         form = data_form(node, self.workflow)
-        data = form.read(self.posted, data_of(node))
+        data = form.read(self.posted, node_data(node))
         if data.malformed:
-            raise _Typed(data)
-        changed = set_data(source, self.node, data.value, renamed=data.renamed)
-        return changed, f"what {self._name(changed, self.node)} holds"
+            raise _MalformedInput(data)
+        changed = set_node_data(source, self.node, data.value, renamed=data.renamed)
+        text = gettext("change the settings of %(node)s")
+        return changed, text % {"node": self._name(changed, self.node)}
 
     def _delete(self, source: Source) -> tuple[Source, str]:
-        node = node_of(source, self.node)
-        changed = delete(source, self.node)
-        before = ways_in(source, self.node)
-        self.node = before[0][0] if before and before[0][0] != self.node else ""
-        return changed, f"without “{label_of(node)}” ({type_title(str(node.get('type')))})"
+        node = find_node(source, self.node)
+        changed = delete_node(source, self.node)
+        incoming = list_incoming(source, self.node)
+        self.node = incoming[0][0] if incoming and incoming[0][0] != self.node else ""
+        values = {"node": label_of(node), "type": type_title(str(node.get("type")))}
+        return changed, gettext("delete “%(node)s” (%(type)s)") % values
 
     def _replace(self, source: Source) -> tuple[Source, str]:
         file = self.request.FILES.get("file")
         if file is None:
-            raise CannotEdit("No file was chosen.")
+            raise GraphEditError(gettext("Choose a file."))
         try:
-            whole = parse_json(file.read().decode("utf-8-sig"))
+            loaded = parse_json(file.read().decode("utf-8-sig"))
         except InexactNumber as error:
-            raise CannotEdit(f"{error}.") from None
+            raise GraphEditError(f"{error}.") from None
         except (ValueError, RecursionError):
-            raise CannotEdit(f"{file.name} holds no JSON.") from None
+            message = gettext("The file %(name)s is not valid JSON.") % {"name": file.name}
+            raise GraphEditError(message) from None
         self.node = ""
-        return readable(whole), f"the drawing of {file.name}"
+        return require_editable(loaded), gettext("load %(name)s") % {"name": file.name}
 
     def _put_on_top(self) -> None:
-        both = editing.put_on_top(self.workflow, self.request.user, self.token)
+        both = editing.rebase_draft(self.workflow, self.request.user, self.token)
         if both:
             source = editing.open_draft(self.workflow, self.request.user).source
-            names = ", ".join(self._name(source, key) for key in both if _has(source, key))
-            text = format_html("Both had changed {}: yours is here.", names or "what you removed")
+            names = ", ".join(self._name(source, key) for key in both if _has_node(source, key))
+            text = format_html(
+                gettext("You and someone else changed {}. Your version is used here."),
+                names or gettext("nodes that you deleted"),
+            )
             self.model_admin.message_user(self.request, text, messages.WARNING)
 
     def _save(self) -> HttpResponse:
@@ -211,19 +233,28 @@ class _Step:
                 allow_unknown="allow_unknown" in self.posted,
             )
         except REFUSING as error:
-            refusal = recorded(error)
-            if isinstance(refusal, WorkflowValidationError):
-                number = len(refusal.problems)
-                text = f"Not saved: {number} problem{'' if number == 1 else 's'} first."
-                self.model_admin.message_user(self.request, text, messages.ERROR)
-            elif isinstance(refusal, StaleVersion):
-                text = "Not saved: somebody has saved another version meanwhile. Choose below."
-                self.model_admin.message_user(self.request, text, messages.ERROR)
-            else:
-                self.model_admin.message_refusal(self.request, refusal)
-            return _shown_at(self.workflow, self.request, self.node)
+            self._message_save_refusal(log_refusal(error))
+            return _redirect_to_node(self.workflow, self.request, self.node)
         return graph_saved(self.model_admin, self.request, self.workflow, saved, "edit")
 
+    def _message_save_refusal(self, refusal: Refusal) -> None:
+        if isinstance(refusal, WorkflowValidationError):
+            number = len(refusal.problems)
+            text = ngettext(
+                "The graph was not saved. Fix %(number)s problem first.",
+                "The graph was not saved. Fix %(number)s problems first.",
+                number,
+            ) % {"number": number}
+        elif isinstance(refusal, StaleVersion):
+            text = gettext(
+                "The graph was not saved: someone has saved another version. Choose below how to"
+                " continue."
+            )
+        else:
+            self.model_admin.message_refusal(self.request, refusal)
+            return
+        self.model_admin.message_user(self.request, text, messages.ERROR)
 
-def _has(source: Source, key: str) -> bool:
+
+def _has_node(source: Source, key: str) -> bool:
     return any(row.get("id") == key for row in source["nodes"])

@@ -1,4 +1,4 @@
-"""What the page where a graph is drawn shows: the picture, the problems, and the node selected."""
+"""The context of the graph editor: the diagram, the problems and the selected node."""
 
 from __future__ import annotations
 
@@ -8,85 +8,96 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from django.utils.translation import gettext
+
 from workflows import editing
 from workflows.admin.base.formatting import admin_url
 from workflows.admin.compare_versions import differences
-from workflows.admin.graph_editor.data_form import DataForm
-from workflows.admin.graph_editor.json_page import UNKNOWN_HELP, UNKNOWN_LABEL, has_unknown_people
-from workflows.admin.graph_picture import (
-    DRAWN,
+from workflows.admin.graph_diagram import (
+    MAX_NODES,
     SELECTED,
     Mark,
-    drawing,
+    build_diagram,
     icon_of,
     label_of,
-    picture,
+    render_diagram,
     type_title,
 )
+from workflows.admin.graph_editor.data_form import DataForm
+from workflows.admin.graph_editor.json_page import UNKNOWN_HELP, UNKNOWN_LABEL, has_unknown_people
 from workflows.graph import RUN_WORKFLOW, START, node_types
-from workflows.graph.changes import changes, objects
-from workflows.graph.editing import (
-    CannotEdit,
+from workflows.graph.comparison import compare_graphs, list_objects
+from workflows.graph.edit_steps import (
     Exit,
+    GraphEditError,
     Source,
-    data_of,
-    exits_of,
-    forks,
-    readable,
-    ways_in,
-    ways_out,
+    is_fork,
+    list_exits,
+    list_incoming,
+    list_targets,
+    node_data,
+    require_editable,
 )
+from workflows.graph.parsing import name_node
 from workflows.models import Version, Workflow, call_queries
 from workflows.refusals import Problem
 
-CALLEES = 500
-PICTURE = "draw"
+MAX_CALLEES = 500
+DIAGRAM_KEY = "diagram"
 
 
 def data_form(node: Mapping[str, Any], workflow: Workflow) -> DataForm:
-    """The form of this node's data; a call chooses among the workflows that it may call."""
-    kind = node_types().get(str(node.get("type")))
-    if kind is None:
+    """Return the form for the data of a node. A call offers the workflows that it can call."""
+    node_type = node_types().get(str(node.get("type")))
+    if node_type is None:
         return DataForm({"properties": {}})
-    choices = {"workflow-cuid": callees(workflow)} if kind.name == RUN_WORKFLOW else {}
-    return DataForm(kind.data_schema.text, choices)
+    choices = {"workflow-cuid": callees(workflow)} if node_type.name == RUN_WORKFLOW else {}
+    return DataForm(node_type.data_schema.text, choices)
 
 
 def callees(workflow: Workflow) -> list[tuple[str, str]]:
-    """The workflows that this one could call: cuid and title. They are of its type, not retired,
-    and do not lead back to it.
+    """Return the workflows that a workflow can call, as pairs of cuid and title.
+
+    They have the same entity context, are not retired and do not call the workflow themselves.
     """
     rows = Workflow.objects.filter(context_key=workflow.context.key)
     rows = rows.exclude(state=Workflow.State.RETIRED)
-    rows = rows.exclude(pk__in=call_queries.walk([workflow.pk], "callers", "default"))
-    named = rows.order_by("title", "pk").values_list("cuid", "title", "state")[:CALLEES]
+    rows = rows.exclude(pk__in=call_queries.walk([workflow.pk], "callers"))
+    labels = dict(Workflow.State.choices)
+    callable_rows = rows.order_by("title", "pk").values_list("cuid", "title", "state")[:MAX_CALLEES]
     return [
-        (cuid, title if state == "active" else f"{title} ({state})") for cuid, title, state in named
+        (cuid, title if state == "active" else f"{title} ({labels[state]})")
+        for cuid, title, state in callable_rows
     ]
 
 
-def way_of(text: str) -> tuple[Exit, str | None]:
-    """The exit and the target that the value of an option spells. Raises ``CannotEdit``."""
+def parse_exit(text: str) -> tuple[Exit, str | None]:
+    """Return the exit and the target node id from the value of an option.
+
+    Raises:
+        GraphEditError: the value is malformed.
+    """
     try:
         exit_, target = json.loads(text or "[null, null]")
     except (ValueError, TypeError, RecursionError):
-        raise CannotEdit("There is no such way.") from None
+        raise GraphEditError(gettext("Unknown exit.")) from None
     if not all(one is None or isinstance(one, str) for one in (exit_, target)):
-        raise CannotEdit("There is no such way.")
+        raise GraphEditError(gettext("Unknown exit."))
     return exit_, target
 
 
-def _value(exit_: Exit, target: str | None) -> str:
+def _exit_value(exit_: Exit, target: str | None) -> str:
     return json.dumps([exit_, target])
 
 
-def shown(
+def page_context(
     workflow: Workflow, draft: editing.Draft, node_id: str, typed: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """All that the page shows.
+    """Return the context of the page.
 
     Args:
-        typed: the data of the selected node as they were typed, where they could not be kept.
+        node_id: the id of the selected node.
+        typed: the submitted data of the selected node, if they could not be applied.
     """
     page = admin_url(Workflow, "edit", workflow.pk)
     source = draft.source
@@ -95,24 +106,24 @@ def shown(
         "page": page,
         "json_url": admin_url(Workflow, "graph", workflow.pk),
         "version_url": admin_url(Version, "change", draft.latest.pk),
-        "size": len(objects(source, "nodes")),
-        "drawn": DRAWN,
+        "size": len(list_objects(source, "nodes")),
+        "max_nodes": MAX_NODES,
     }
     try:
-        readable(source)
-    except CannotEdit as damaged:
+        require_editable(source)
+    except GraphEditError as damaged:
         return {**found, "damaged": str(damaged)}
     problems = editing.graph_problems(workflow, source)
-    by_node, whole = _placed(source, problems)
+    by_node, general = _group_problems(source, problems)
     known = {str(node["id"]): node for node in source["nodes"]}
     selected = known.get(node_id)
     urls = {key: _url(page, key) for key in known}
     base = draft.base_source() if draft.row is not None else source
-    mine = changes(base, source)
+    changes = compare_graphs(base, source)
     return {
         **found,
-        "graph": _picture(workflow, source, by_node, node_id, urls),
-        "whole_problems": whole,
+        "diagram": _diagram(workflow, source, by_node, node_id, urls),
+        "general_problems": general,
         "node_problems": [
             {"label": label_of(known[key]), "url": urls[key], "problems": rows}
             for key, rows in by_node.items()
@@ -121,43 +132,47 @@ def shown(
         "unknown_people": has_unknown_people(problems),
         "unknown_label": UNKNOWN_LABEL,
         "unknown_help": UNKNOWN_HELP,
-        "mine": differences(base, source, mine),
-        "theirs": _theirs(draft, base),
+        "my_changes": differences(base, source, changes),
+        "their_changes": _their_changes(draft, base),
         "node": selected and _node(workflow, source, selected, by_node, urls, typed),
         "nodes": [
-            {"label": label_of(node), "kind": type_title(str(node.get("type"))), "url": urls[key]}
+            {
+                "label": label_of(node),
+                "type_title": type_title(str(node.get("type"))),
+                "url": urls[key],
+            }
             for key, node in known.items()
         ],
     }
 
 
 def _url(page: str, key: str) -> str:
-    return f"{page}?{urlencode({'node': key})}#{PICTURE}-{SELECTED}"
+    return f"{page}?{urlencode({'node': key})}#{DIAGRAM_KEY}-{SELECTED}"
 
 
-def _theirs(draft: editing.Draft, base: Source) -> list[Any] | None:
+def _their_changes(draft: editing.Draft, base: Source) -> list[Any] | None:
     if not draft.is_stale:
         return None
-    return differences(base, draft.latest.source, changes(base, draft.latest.source))
+    return differences(base, draft.latest.source, compare_graphs(base, draft.latest.source))
 
 
-def _placed(
+def _group_problems(
     source: Source, problems: Sequence[Problem]
 ) -> tuple[dict[str, list[Problem]], list[Problem]]:
-    """The problems by the node that they are told at, and those of the whole drawing."""
+    """Return the problems by node id, and the problems of the graph as a whole."""
     by_node: dict[str, list[Problem]] = defaultdict(list)
-    whole: list[Problem] = []
+    general: list[Problem] = []
     for problem in problems:
         _, *path = problem.pointer.split("/")
         rows = source.get(path[0]) if path else None
         row = rows[int(path[1])] if rows and len(path) > 1 and path[1].isdecimal() else {}
         key = row.get("id") if path[:1] == ["nodes"] else row.get("source")
         known = any(node["id"] == key for node in source["nodes"])
-        (by_node[str(key)] if known else whole).append(problem)
-    return dict(by_node), whole
+        (by_node[str(key)] if known else general).append(problem)
+    return dict(by_node), general
 
 
-def _picture(
+def _diagram(
     workflow: Workflow,
     source: Source,
     by_node: Mapping[str, list[Problem]],
@@ -167,18 +182,19 @@ def _picture(
     states, marks = {}, {}
     for key in urls:
         rows = by_node.get(key, [])
-        told = [row.detail for row in rows]
-        names = ["flawed"] if rows else []
+        texts = [row.detail for row in rows]
+        names = ["invalid"] if rows else []
         if rows:
             marks[key] = [
-                Mark("!" if len(rows) == 1 else str(len(rows)), " ".join(told), "incident")
+                Mark("!" if len(rows) == 1 else str(len(rows)), " ".join(texts), "incident")
             ]
         if key == node_id:
             names.append(SELECTED)
-            told.insert(0, "Selected.")
-        states[key] = (" ".join(names), " ".join(told))
-    drawn = drawing(source, urls=urls, marks=marks, states=states)
-    return picture(drawn, f"Drawing of {workflow}", PICTURE)
+            texts.insert(0, gettext("Selected."))
+        states[key] = (" ".join(names), " ".join(texts))
+    diagram = build_diagram(source, urls=urls, marks=marks, states=states)
+    title = gettext("Graph of %(workflow)s") % {"workflow": workflow}
+    return render_diagram(diagram, title, DIAGRAM_KEY)
 
 
 def _node(
@@ -189,57 +205,63 @@ def _node(
     urls: Mapping[str, str],
     typed: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    key, kind = str(node["id"]), str(node.get("type"))
+    key, type_name = str(node["id"]), str(node.get("type"))
     here = f"/nodes/{source['nodes'].index(node)}/data"
     own = by_node.get(key, [])
     below = [row for row in own if row.pointer.startswith(here)]
-    data = data_of(node) if typed is None else typed
+    data = node_data(node) if typed is None else typed
     form = data_form(node, workflow)
-    parts = form.shown(data, [(row.pointer[len(here) :], _short(row, key)) for row in below])
+    parts = form.build_parts(
+        data, [(row.pointer[len(here) :], _without_node_name(row, node)) for row in below]
+    )
     labels = {str(row["id"]): label_of(row) for row in source["nodes"]}
-    known = node_types().get(kind)
-    ways = [
+    node_type = node_types().get(type_name)
+    exits = [
         {
-            "value": _value(exit_, target),
+            "value": _exit_value(exit_, target),
             "exit": exit_,
             "target": target,
             "label": labels.get(target or "", target),
             "url": urls.get(target or ""),
         }
-        for exit_, target in ways_out(source, key)
+        for exit_, target in list_targets(source, key)
     ]
     return {
         "id": key,
         "label": label_of(node),
-        "kind": type_title(kind),
-        "icon": icon_of(kind),
-        "description": known.description if known else "",
-        "is_start": kind == START,
+        "type_title": type_title(type_name),
+        "icon": icon_of(type_name),
+        "description": node_type.description if node_type else "",
+        "is_start": type_name == START,
         "parts": parts,
         "problems": [row for row in own if row not in below],
-        "ways": ways,
-        "open_ways": [*ways, *_branch(node, ways)],
-        "exits": [{"value": _value(exit_, None), "name": exit_} for exit_ in exits_of(node)],
-        "arriving": [
+        "edges": exits,
+        "insertion_points": [*exits, *_new_branch(node, exits)],
+        "exits": [{"value": _exit_value(exit_, None), "name": exit_} for exit_ in list_exits(node)],
+        "incoming": [
             {"label": labels.get(one[0], one[0]), "exit": one[2], "url": urls.get(one[0])}
-            for one in ways_in(source, key)
+            for one in list_incoming(source, key)
         ],
         "targets": [
-            {"id": str(row["id"]), "label": label_of(row), "kind": type_title(str(row.get("type")))}
+            {
+                "id": str(row["id"]),
+                "label": label_of(row),
+                "type_title": type_title(str(row.get("type"))),
+            }
             for row in source["nodes"]
             if row.get("type") != START
         ],
-        "kinds": [one for name, one in sorted(node_types().items()) if name != START],
+        "types": [one for name, one in sorted(node_types().items()) if name != START],
     }
 
 
-def _branch(node: Mapping[str, Any], ways: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if not forks(node) or not any(way["target"] for way in ways):
+def _new_branch(node: Mapping[str, Any], exits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not is_fork(node) or not any(one["target"] for one in exits):
         return []
-    return [{"value": _value(None, None), "exit": None, "target": None, "is_branch": True}]
+    return [{"value": _exit_value(None, None), "exit": None, "target": None, "is_branch": True}]
 
 
-def _short(problem: Problem, key: str) -> str:
-    """The sentence without the name of the node, which stands above."""
+def _without_node_name(problem: Problem, node: Mapping[str, Any]) -> str:
+    """Return the message without the name of the node, which is the heading."""
     head, _, rest = problem.detail.partition(": ")
-    return rest if head == f"Node '{key}'" else problem.detail
+    return rest if head == name_node(node) else problem.detail

@@ -1,4 +1,4 @@
-"""Graphs as pictures: SVG that the server writes; the colours are those of the stylesheet."""
+"""Diagrams of graphs as SVG. The stylesheet of the admin sets the colours."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from workflows.graph import RUN_WORKFLOW, node_types
-from workflows.graph.changes import Way, objects, way
-from workflows.graph.layout import HEIGHT, ROW_GAP, WIDTH, Box, Route, layered
+from workflows.graph.comparison import EdgeKey, edge_key, list_objects
+from workflows.graph.layout import HEIGHT, ROW_GAP, WIDTH, Box, Route, layout_graph
 
-DRAWN = 1_500
-"""A graph of more nodes is told, not drawn: its picture would be larger than a page."""
+MAX_NODES = 1_500
+"""Graphs with more nodes have no diagram."""
 SELECTED = "selected"
 _MARGIN = 14
 _LETTERS = 21
@@ -24,32 +25,32 @@ _LABEL_LETTERS = 16
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What stands at the corner of a box, e.g. how many executions are there."""
+    """A mark at the corner of a box, for example the number of executions."""
 
     text: str
-    told: str
-    kind: str = "live"
+    description: str
+    state: str = "live"
     url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A box: what it says, how it is marked, and where it leads."""
+class NodeBox:
+    """The box of a node: its texts, marks, state and link."""
 
     id: str
     title: str
-    kind: str
+    type_title: str
     icon: str
-    told: str = ""
-    """What else is to be known, in words, as whoever cannot see the colours is told it."""
+    description: str = ""
+    """What the state means, for screen readers."""
     state: str = ""
     url: str | None = None
     marks: Sequence[Mark] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """An edge; ``label`` is the exit that it leaves by."""
+class EdgeLine:
+    """The line of an edge. ``label`` is the exit it leaves by."""
 
     source: str
     target: str
@@ -58,15 +59,15 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """What a picture is made of."""
+class Diagram:
+    """The boxes and lines of a graph."""
 
-    nodes: list[Shown] = field(default_factory=list)
-    lines: list[Line] = field(default_factory=list)
+    nodes: list[NodeBox] = field(default_factory=list)
+    lines: list[EdgeLine] = field(default_factory=list)
 
 
 def icon(name: str) -> SafeString:
-    """An icon of the project's own, drawn in the colour of the text; it says nothing itself."""
+    """Return a decorative icon in the colour of the text."""
     return format_html(
         '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>', _sprite(), name
     )
@@ -76,12 +77,12 @@ def _sprite() -> str:
     return static("workflows/icons.svg")
 
 
-def icon_of(kind: str) -> str:
-    """The name of the icon for a node type; of one that others have registered, a plain one."""
-    return kind if kind in _OWN else "node"
+def icon_of(node_type: str) -> str:
+    """Return the icon name of a node type, or a generic icon for a custom type."""
+    return node_type if node_type in _TYPES_WITH_ICON else "node"
 
 
-_OWN = frozenset(
+_TYPES_WITH_ICON = frozenset(
     [
         *("start", "end", "fail", "user_action", "approval", "condition", "set_field"),
         *("set_state", "wait", "parallel", "join", "run_workflow"),
@@ -90,80 +91,84 @@ _OWN = frozenset(
 )
 
 
-def drawing(
+def build_diagram(
     source: Any,
     *,
     urls: Mapping[str, str] | None = None,
     marks: Mapping[str, Sequence[Mark]] | None = None,
     states: Mapping[str, tuple[str, str]] | None = None,
-    lines: Mapping[Way, str] | None = None,
-) -> Drawing:
-    """The drawing of a stored source, however damaged it is.
+    lines: Mapping[EdgeKey, str] | None = None,
+) -> Diagram:
+    """Return the diagram of a stored source, which may be damaged.
 
     Args:
-        urls: by node id, where its box leads.
-        marks: by node id, what stands at its corner.
-        states: by node id, a class and what it means in words.
-        lines: by edge, its class.
+        urls: the links of the boxes, by node id.
+        marks: the marks of the boxes, by node id.
+        states: by node id, a CSS class and its meaning in words.
+        lines: the CSS classes of the lines, by edge.
     """
     urls, marks, states, lines = urls or {}, marks or {}, states or {}, lines or {}
-    found = Drawing()
+    found = Diagram()
     known: set[str] = set()
-    for node in objects(source, "nodes"):
+    for node in list_objects(source, "nodes"):
         key, kind = str(node.get("id")), str(node.get("type"))
         if key in known:
             continue
         known.add(key)
-        state, told = states.get(key, ("", ""))
+        state, description = states.get(key, ("", ""))
         found.nodes.append(
-            Shown(
+            NodeBox(
                 key,
                 label_of(node),
                 type_title(kind),
                 icon_of(kind),
-                told,
+                description,
                 state,
                 urls.get(key),
                 marks.get(key, ()),
             )
         )
-    for edge in objects(source, "edges"):
-        one = way(edge)
+    for edge in list_objects(source, "edges"):
+        one = edge_key(edge)
         if {one[0], one[1]} <= known:
-            found.lines.append(Line(*one, state=lines.get(one, "")))
+            found.lines.append(EdgeLine(*one, state=lines.get(one, "")))
     return found
 
 
 def label_of(node: Mapping[str, Any]) -> str:
-    """What people call a node."""
+    """Return the label of a node, or its title, or its id."""
     data = node.get("data")
     named = data if isinstance(data, dict) else {}
     return str(named.get("label") or named.get("title") or node.get("id"))
 
 
-def type_title(kind: str) -> str:
-    """What people call a node type."""
-    known = node_types().get(kind)
-    return known.title if known else kind
+def type_title(node_type: str) -> str:
+    """Return the title of a node type, or its name if it is unknown."""
+    known = node_types().get(node_type)
+    return known.title if known else node_type
 
 
-def picture(drawn: Drawing, title: str, key: str) -> SafeString | None:
-    """The picture, in a frame that scrolls; None when there is nothing to draw, or too much.
+def render_diagram(diagram: Diagram, title: str, key: str) -> SafeString | None:
+    """Return a diagram as SVG in a scrollable frame.
 
-    ``key`` tells it from others on the same page; its uppermost box has the id ``<key>-0``, and one
-    whose state is ``SELECTED`` the id ``<key>-selected``.
+    Args:
+        key: the prefix of element ids. The top box has the id ``<key>-0``, a box whose state is
+            ``SELECTED`` has the id ``<key>-selected``.
+
+    Returns:
+        The SVG, or None if the graph has no nodes or more than ``MAX_NODES``.
     """
-    if not drawn.nodes or len(drawn.nodes) > DRAWN:
+    if not diagram.nodes or len(diagram.nodes) > MAX_NODES:
         return None
-    laid = layered(
-        [node.id for node in drawn.nodes], [(line.source, line.target) for line in drawn.lines]
+    laid = layout_graph(
+        [node.id for node in diagram.nodes], [(line.source, line.target) for line in diagram.lines]
     )
-    named = {node.id: node.title for node in drawn.nodes}
-    routed = list(zip(drawn.lines, laid.routes, strict=True))
-    # What is marked is drawn last, above the rest.
+    named = {node.id: node.title for node in diagram.nodes}
+    routed = list(zip(diagram.lines, laid.routes, strict=True))
+    # Lines with a state come last, so that they lie above the others.
     routed.sort(key=lambda pair: bool(pair[0].state))
     stand = laid.boxes
-    boxes = sorted(drawn.nodes, key=lambda node: (stand[node.id].y, stand[node.id].x))
+    boxes = sorted(diagram.nodes, key=lambda node: (stand[node.id].y, stand[node.id].x))
     anchors = {
         node.id: f"{key}-{SELECTED if SELECTED in node.state.split() else index}"
         for index, node in enumerate(boxes)
@@ -179,16 +184,16 @@ def picture(drawn: Drawing, title: str, key: str) -> SafeString | None:
         '<svg xmlns="http://www.w3.org/2000/svg" role="{role}" aria-labelledby="{key}-title'
         ' {key}-desc" width="{width}" height="{height}"'
         ' viewBox="-{margin} -{margin} {width} {height}">'
-        '<title id="{key}-title">{title}</title><desc id="{key}-desc">{told}</desc>'
+        '<title id="{key}-title">{title}</title><desc id="{key}-desc">{description}</desc>'
         "{lines}{boxes}{labels}</svg></div>",
         title=title,
-        # What is an image to a screen reader has no links in it.
+        # Screen readers ignore links inside an image.
         role="group" if any(node.url or node.marks for node in boxes) else "img",
         key=key,
         width=round(width),
         height=round(height),
         margin=_MARGIN,
-        told=_told(drawn, named),
+        description=_describe(diagram, named),
         lines=format_html_join(
             "",
             '<g class="{}"><title>{}</title><path d="{}"/><path class="head" d="{}"/></g>',
@@ -207,13 +212,19 @@ def picture(drawn: Drawing, title: str, key: str) -> SafeString | None:
     )
 
 
-def _told(drawn: Drawing, named: Mapping[str, str]) -> str:
-    """The whole graph in words: for whoever cannot see it."""
-    told = [f"{len(drawn.nodes)} nodes and {len(drawn.lines)} edges."]
-    for line in drawn.lines[:200]:
-        by = f" by {line.label}" if line.label else ""
-        told.append(f"{named[line.source]} leads{by} to {named[line.target]}.")
-    return " ".join(told)
+def _describe(diagram: Diagram, named: Mapping[str, str]) -> str:
+    """Return the graph in words, for screen readers."""
+    sentences = [
+        gettext("%(nodes)s nodes and %(edges)s edges.")
+        % {"nodes": len(diagram.nodes), "edges": len(diagram.lines)}
+    ]
+    for line in diagram.lines[:200]:
+        names = {"source": named[line.source], "exit": line.label, "target": named[line.target]}
+        if line.label:
+            sentences.append(gettext("%(source)s, exit %(exit)s: next %(target)s.") % names)
+        else:
+            sentences.append(gettext("%(source)s: next %(target)s.") % names)
+    return " ".join(sentences)
 
 
 def _number(value: float) -> str:
@@ -229,12 +240,12 @@ def _classes(*names: str) -> str:
 
 
 def short(text: str, letters: int) -> str:
-    """As much of a text as there is room for."""
+    """Return a text, cut to a number of letters."""
     return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
 
 
-def _line(line: Line, route: Route, named: Mapping[str, str]) -> tuple[str, str, str]:
-    by = f" by {line.label}" if line.label else ""
+def _line(line: EdgeLine, route: Route, named: Mapping[str, str]) -> tuple[str, str, str]:
+    by = f" ({line.label})" if line.label else ""
     state = f" ({line.state})" if line.state else ""
     x, y = route.points[-1]
     head = f"M{_number(x - 4.5)} {_number(y - 8)}h9L{_number(x)} {_number(y)}Z"
@@ -255,7 +266,7 @@ def _path(route: Route) -> str:
 
 
 def _handles(route: Route, index: int, y: float, to_y: float) -> tuple[float, float]:
-    """The heights that a curve is drawn towards: half way, or round a turn."""
+    """Return the heights of the control points of a curve."""
     last = len(route.points) - 1
     if to_y <= y + HEIGHT / 8 and not route.direct and index in (1, last):
         turn = ROW_GAP * (0.55 if index == 1 else -0.55)
@@ -266,30 +277,30 @@ def _handles(route: Route, index: int, y: float, to_y: float) -> tuple[float, fl
 
 
 def _at(route: Route) -> tuple[str, str]:
-    """Where the label of an edge stands: beside its first curve, near its source."""
+    """Return the position of an edge's label: beside its first curve, near its source."""
     (x, y), (to_x, to_y) = route.points[0], route.points[1]
     if to_y <= y or route.direct:
         return _number(x + (to_x - x) * 0.15), _number(y + ROW_GAP * 0.4)
     return _number(x + (to_x - x) * 0.42), _number(y + (to_y - y) * 0.46 + 4)
 
 
-def _box(node: Shown, at: Box, anchor: str) -> SafeString:
-    name = f"{node.title}, {node.kind}"
-    told = f"{name}. {node.told}" if node.told else name
+def _box(node: NodeBox, at: Box, anchor: str) -> SafeString:
+    name = f"{node.title}, {node.type_title}"
+    description = f"{name}. {node.description}" if node.description else name
     body = format_html(
         '<title>{}</title><rect class="box" width="{}" height="{}" rx="8"/>'
         '<use class="node-icon" href="{}#{}" x="12" y="16" width="20" height="20"/>'
-        '<text x="42" y="23">{}</text><text class="kind" x="42" y="40">{}</text>',
-        told,
+        '<text x="42" y="23">{}</text><text class="node-type" x="42" y="40">{}</text>',
+        description,
         _number(WIDTH),
         _number(HEIGHT),
         _sprite(),
         node.icon,
         short(node.title, _LETTERS),
-        short(node.kind, _LETTERS + 3),
+        short(node.type_title, _LETTERS + 3),
     )
     if node.url:
-        body = format_html('<a href="{}" aria-label="{}">{}</a>', node.url, told, body)
+        body = format_html('<a href="{}" aria-label="{}">{}</a>', node.url, description, body)
     return format_html(
         '<g id="{}" class="{}" transform="translate({} {})">{}{}</g>',
         anchor,
@@ -302,31 +313,33 @@ def _box(node: Shown, at: Box, anchor: str) -> SafeString:
 
 
 def _marks(marks: Sequence[Mark]) -> SafeString:
-    """The marks of a box, from its upper right corner to the left."""
-    drawn, right = [], WIDTH + 8
+    """Return the marks of a box, from its upper right corner to the left."""
+    parts, right = [], WIDTH + 8
     for mark in marks:
         width = 14 + 7 * len(mark.text)
         right -= width
         body = format_html(
             '<title>{}</title><rect x="{}" y="-10" width="{}" height="20" rx="10"/>'
             '<text x="{}" y="4">{}</text>',
-            mark.told,
+            mark.description,
             _number(right),
             width,
             _number(right + width / 2),
             mark.text,
         )
         if mark.url:
-            body = format_html('<a href="{}" aria-label="{}">{}</a>', mark.url, mark.told, body)
-        drawn.append((mark.kind, body))
+            body = format_html(
+                '<a href="{}" aria-label="{}">{}</a>', mark.url, mark.description, body
+            )
+        parts.append((mark.state, body))
         right -= 3
-    return format_html_join("", '<g class="mark mark-{}">{}</g>', drawn)
+    return format_html_join("", '<g class="mark mark-{}">{}</g>', parts)
 
 
 def callees_of(source: Any) -> dict[str, str]:
-    """By node id, the cuid of the workflow that it calls."""
+    """Return the cuids of the called workflows, by node id."""
     return {
         str(node.get("id")): str(node["data"].get("workflow"))
-        for node in objects(source, "nodes")
+        for node in list_objects(source, "nodes")
         if node.get("type") == RUN_WORKFLOW and isinstance(node.get("data"), dict)
     }

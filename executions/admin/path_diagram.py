@@ -1,0 +1,113 @@
+"""The diagram of an execution: the graph of its version with its path and current steps."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from django.db.models import Count
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from executions.admin.titles import execution_title
+from executions.models import OPEN, Execution, Status, Step, StepState
+from workflows.admin.graph_diagram import Mark, build_diagram, render_diagram
+from workflows.graph.comparison import EdgeKey, edge_key, list_objects
+
+HERE, FAILED, DONE, CANCELLED = "here", "failed", "done", "cancelled"
+_STATE_LABELS = {
+    HERE: _("Current step"),
+    FAILED: _("Failed"),
+    DONE: _("Done"),
+    CANCELLED: _("Cancelled"),
+}
+_BY_STATE = {
+    StepState.INCIDENT.value: FAILED,
+    StepState.OPEN.value: HERE,
+    StepState.DONE.value: DONE,
+    StepState.CANCELLED.value: CANCELLED,
+}
+_PRECEDENCE = (FAILED, HERE, DONE, CANCELLED)
+
+
+def path_diagram(
+    execution: Execution, newest: Iterable[Step], node_urls: dict[str, str]
+) -> SafeString | None:
+    """Return the diagram of an execution. Runs one query.
+
+    Args:
+        newest: the steps that the history on the page lists.
+        node_urls: the URLs of the other nodes, by node id.
+    """
+    rows = list(
+        Step.objects.filter(execution=execution)
+        .order_by("node_id")
+        .values_list("node_id", "state", "handle")
+        .annotate(number=Count("pk"))
+    )
+    types = {
+        str(node.get("id")): node.get("type")
+        for node in list_objects(execution.version.source, "nodes")
+    }
+    states: dict[str, str] = {}
+    visits: dict[str, int] = defaultdict(int)
+    exits: set[tuple[str, str]] = set()
+    for node_id, state, handle, number in rows:
+        visits[node_id] += number
+        found = _BY_STATE[state]
+        if found == DONE and types.get(node_id) == "fail" and execution.status == Status.FAILED:
+            found = FAILED
+        states[node_id] = min(found, states.get(node_id, found), key=_PRECEDENCE.index)
+        if state == StepState.DONE:
+            exits.add((node_id, handle))
+    urls = node_urls | {step.node_id: step_url(step) for step in newest}
+    diagram = build_diagram(
+        execution.version.source,
+        urls=urls,
+        marks={node_id: [_visits_mark(number)] for node_id, number in visits.items() if number > 1},
+        states={node_id: (state, str(_STATE_LABELS[state])) for node_id, state in states.items()},
+        lines=dict.fromkeys(_taken_edges(execution, exits, set(visits)), "taken"),
+    )
+    title = gettext("Path of %(execution)s") % {"execution": execution_title(execution)}
+    return render_diagram(diagram, title, "graph")
+
+
+def _visits_mark(number: int) -> Mark:
+    text = gettext("Entered %(number)s times") % {"number": number}
+    return Mark(f"{number}×", text, "visits")
+
+
+def _taken_edges(
+    execution: Execution, exits: set[tuple[str, str]], visited: set[str]
+) -> Iterator[EdgeKey]:
+    """Yield the edges on the path: their source was left by their exit, their target entered."""
+    closed = {node_id for node_id, _exit in exits}
+    for edge in list_objects(execution.version.source, "edges"):
+        source, target, handle = key = edge_key(edge)
+        is_taken = (source, handle) in exits if handle else source in closed
+        if is_taken and target in visited:
+            yield key
+
+
+def step_url(step: Step) -> str:
+    """Return the anchor of a step: the current steps if it is open, else the history."""
+    return f"#step-{step.cuid}" if step.state in OPEN else f"#visit-{step.cuid}"
+
+
+def duration_text(step: Step) -> str:
+    """Return the duration of a closed step, or an empty string for an open one."""
+    if step.closed_at is None:
+        return ""
+    seconds = (step.closed_at - step.opened_at).total_seconds()
+    if seconds < 1:
+        return gettext("less than 1 s")
+    for name, size, below, part in (
+        ("d", 86_400, "h", 3_600),
+        ("h", 3_600, "min", 60),
+        ("min", 60, "s", 1),
+    ):
+        if seconds >= size:
+            whole, rest = divmod(int(seconds), size)
+            return f"{whole} {name} {rest // part} {below}" if rest >= part else f"{whole} {name}"
+    return f"{int(seconds)} s"
