@@ -1,9 +1,9 @@
-"""The app of what is running."""
+"""The app of executions."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-from workflows.apps import install_seals
+from workflows.apps import install_triggers
 
 
 class ExecutionsConfig(AppConfig):
@@ -13,13 +13,16 @@ class ExecutionsConfig(AppConfig):
         from executions import checks, event_triggers, signals, voter_triggers  # noqa: F401
         from executions.engine import nodes, trigger_types  # noqa: F401
         from executions.models import Secret
+        from executions.running import StoredExecutions
         from workflows import guards
         from workflows.db import write_once
+        from workflows.running import register_running
 
-        guards.ask_for_secrets(Secret.existing)
+        register_running(StoredExecutions())
+        guards.register_secret_lookup(Secret.existing)
 
-        write_once.seal("executions_entity_sealed", "executions_entity", ("cuid",))
-        write_once.seal(
+        write_once.protect_columns("executions_entity_sealed", "executions_entity", ("cuid",))
+        write_once.protect_columns(
             "executions_execution_sealed",
             "executions_execution",
             (
@@ -34,19 +37,19 @@ class ExecutionsConfig(AppConfig):
                 "scheduled_for",
             ),
         )
-        write_once.seal(
+        write_once.protect_columns(
             "executions_execution_final",
             "executions_execution",
             ("status",),
             "OLD.status IN ('completed', 'failed', 'cancelled')",
         )
-        write_once.seal(
+        write_once.protect_columns(
             "executions_pin_sealed",
             "executions_pin",
             ("root_id", "callee_id", "version_id", "context_key"),
         )
-        write_once.attach(
+        write_once.protect_rows(
             "executions_pin_attached", "executions_pin", "root_id", "executions_execution"
         )
-        voter_triggers.declare()
-        post_migrate.connect(install_seals, sender=self)
+        voter_triggers.register()
+        post_migrate.connect(install_triggers, sender=self)

@@ -14,16 +14,16 @@ from executions import services as running
 from executions.engine.advance import Advance
 from executions.models import Entity, Execution, Status
 from tests.conftest import Scenario
-from tests.factories import WorkflowFactory, call, drawn, form, line
+from tests.factories import WorkflowFactory, call, form, line, save_line
 from workflows import editing, guards
 from workflows.db import locks
-from workflows.editing.context_edit import ContextChange
+from workflows.editing.context_change import ContextChange
 from workflows.models import Workflow, call_queries
 from workflows.refusals import Refusal
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("laws"),
+    pytest.mark.usefixtures("invariants"),
     pytest.mark.postgresql,
 ]
 
@@ -116,7 +116,7 @@ def test_a_start_that_meets_a_change_waits_for_it_and_sees_the_new_type(
         other.start()
         assert other.waits_for_a_lock()
 
-    pause(ContextChange, "roll_forward", go)
+    pause(ContextChange, "append_versions", go)
     editing.change_entity_context(
         [scenario.caller, scenario.callee], entity_name_type=scenario.exception
     )
@@ -180,11 +180,11 @@ def test_two_graphs_that_would_close_a_cycle_do_not_both_get_in(
     half = length // 2
     for number, workflow in enumerate(ring):
         if number % half:
-            drawn(workflow, call(ring[(number + 1) % length]))
+            save_line(workflow, call(ring[(number + 1) % length]))
     first, second = ring[0], ring[half]
     if half > 1:
-        drawn(ring[1], call(ring[2]))
-        drawn(ring[3], call(ring[0]))
+        save_line(ring[1], call(ring[2]))
+        save_line(ring[3], call(ring[0]))
     other = Other(
         lambda: editing.save_graph(
             second, line(call(ring[(half + 1) % length])), based_on=second.latest_version.number
@@ -206,7 +206,7 @@ def test_two_executions_that_write_one_entity_lose_nothing(
     scenario: Scenario, pause: Pause
 ) -> None:
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(workflow, form("ask", {"name": "a", "type": "text"}, {"name": "b", "type": "text"}))
+    save_line(workflow, form("ask", {"name": "a", "type": "text"}, {"name": "b", "type": "text"}))
     one = running.start(workflow, scenario.finding)
     two = running.start(workflow, scenario.finding)
     other = Other(lambda: running.submit(two, node="ask", data={"b": "2"}))
@@ -233,7 +233,7 @@ def test_two_submits_of_one_step_are_one_submit(scenario: Scenario, pause: Pause
     pause(Advance, "write", go)
     with transaction.atomic():
         running.submit(execution, node="form", data={"note": "first"})
-    assert isinstance(other.outcome(), running_guards.Ended)
+    assert isinstance(other.outcome(), running_guards.ExecutionEnded)
     assert Entity.objects.get(pk=scenario.finding.pk).fields == {"note": "first"}
     assert execution.children.count() == 1
 
@@ -250,7 +250,7 @@ def test_a_submit_that_meets_a_cancel_finds_the_execution_ended(
 
     pause(Advance, "write", go)
     running.cancel(execution)
-    assert isinstance(other.outcome(), running_guards.Ended)
+    assert isinstance(other.outcome(), running_guards.ExecutionEnded)
 
 
 def test_a_retirement_that_meets_a_start_does_not_stop_it(scenario: Scenario, pause: Pause) -> None:
@@ -271,7 +271,7 @@ def test_a_retirement_that_meets_a_start_does_not_stop_it(scenario: Scenario, pa
 def test_a_child_starts_while_somebody_wants_to_change_its_workflow(
     scenario: Scenario, pause: Pause
 ) -> None:
-    drawn(scenario.callee, form("inner"))
+    save_line(scenario.callee, form("inner"))
     execution = scenario.start()
     other = Other(
         lambda: editing.change_entity_context(
@@ -320,7 +320,7 @@ def test_group_changes_in_opposite_order_do_not_wait_for_each_other_for_ever(
         other.start()
         assert other.waits_for_a_lock()
 
-    pause(ContextChange, "make_way", go)
+    pause(ContextChange, "release_versions", go)
     editing.change_entity_context(both, entity_name_type=scenario.exception)
     assert not isinstance(other.outcome(), Exception)
     assert {row.latest_version.entity_name_type for row in Workflow.objects.all()} == {

@@ -1,6 +1,5 @@
 """The app of what is drawn."""
 
-import sqlite3
 from typing import Any
 
 from django.apps import AppConfig
@@ -41,30 +40,19 @@ RETIRES_THOUGH_CALLED = """
 """
 
 
-def install_seals(using: str, **kwargs: Any) -> None:
+def install_triggers(using: str, **kwargs: Any) -> None:
     """SQLite drops the triggers of a table that a migration remakes."""
     from workflows.db import write_once
 
     write_once.install(connections[using])
 
 
-def remove_seals(using: str, plan: list[Any], **kwargs: Any) -> None:
+def remove_triggers(using: str, plan: list[Any], **kwargs: Any) -> None:
     """A migration may alter a column that a seal looks at; they are back when it is done."""
     from workflows.db import write_once
 
     if plan:
         write_once.remove(connections[using])
-
-
-def take_more_at_once(connection: Any, **kwargs: Any) -> None:
-    """Raise the 999 parameters that Django 5.2 allows SQLite: 55 steps in a statement.
-
-    Later versions of Django ask SQLite for its limit themselves, by a property.
-    """
-    features = connection.features
-    if connection.vendor == "sqlite" and isinstance(type(features).max_query_params, int):
-        limit = connection.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
-        features.max_query_params = limit
 
 
 class WorkflowsConfig(AppConfig):
@@ -73,9 +61,13 @@ class WorkflowsConfig(AppConfig):
     def ready(self) -> None:
         from workflows import signals  # noqa: F401
         from workflows.db import text_search, write_once
+        from workflows.db.vendor import DATABASE
+        from workflows.editing import save_workflow
+        from workflows.models import Workflow
 
-        write_once.seal("workflows_workflow_sealed", "workflows_workflow", ("cuid",))
-        write_once.seal(
+        Workflow.edits = save_workflow
+        write_once.protect_columns("workflows_workflow_sealed", "workflows_workflow", ("cuid",))
+        write_once.protect_columns(
             "workflows_version_sealed",
             "workflows_version",
             (
@@ -91,29 +83,29 @@ class WorkflowsConfig(AppConfig):
                 "created_at",
             ),
         )
-        write_once.seal(
+        write_once.protect_columns(
             "workflows_reference_sealed",
             "workflows_reference",
             ("version_id", "node_id", "callee_id", "context_key"),
         )
-        write_once.attach(
+        write_once.protect_rows(
             "workflows_reference_attached", "workflows_reference", "version_id", "workflows_version"
         )
-        write_once.refuse(
+        write_once.reject(
             "workflows_reference_drawn",
             "workflows_reference",
             "INSERT",
             sqlite=NOT_DRAWN_ON_SQLITE,
             postgresql=NOT_DRAWN_ON_POSTGRESQL,
         )
-        write_once.refuse(
+        write_once.reject(
             "workflows_workflow_called",
             "workflows_workflow",
             "UPDATE",
             sqlite=RETIRES_THOUGH_CALLED,
             postgresql=RETIRES_THOUGH_CALLED,
         )
-        write_once.seal(
+        write_once.protect_columns(
             "workflows_auditentry_sealed",
             "workflows_auditentry",
             (
@@ -135,8 +127,8 @@ class WorkflowsConfig(AppConfig):
                 "why",
             ),
         )
-        write_once.keep("workflows_auditentry_kept", "workflows_auditentry")
-        connection_created.connect(take_more_at_once)
+        write_once.forbid_deletion("workflows_auditentry_kept", "workflows_auditentry")
+        connection_created.connect(DATABASE.prepare_connection)
         text_search.install()
-        pre_migrate.connect(remove_seals, sender=self)
-        post_migrate.connect(install_seals, sender=self)
+        pre_migrate.connect(remove_triggers, sender=self)
+        post_migrate.connect(install_triggers, sender=self)

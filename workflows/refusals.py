@@ -109,7 +109,7 @@ class Refusal(ValidationError):
         self.is_recorded = False
 
 
-def refusals_in(error: ValidationError) -> list[Refusal]:
+def find_refusals(error: ValidationError) -> list[Refusal]:
     """The refusals among what an error holds."""
     by_field = error.error_dict.values() if hasattr(error, "error_dict") else [error.error_list]
     return [leaf for leaves in by_field for leaf in leaves if isinstance(leaf, Refusal)]

@@ -19,8 +19,8 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 
 from executions.engine import closures
-from executions.engine.store import writing
-from executions.services import advancing, steps
+from executions.engine.store import PostgreSQLStore
+from executions.services import advancing, submitting
 from tests.factories import line
 from workflows import editing
 from workflows.db import locks
@@ -75,20 +75,20 @@ def here() -> None:
 # Runners.
 WALKED = after("workflows.models.call_queries.walk")
 SHARED = after("executions.services.starting._lock_closure")
-UNWRITTEN = before("executions.engine.advance.Advance.write")
-WRITTEN = after("executions.engine.advance.Advance.write")
+UNWRITTEN = before("executions.engine.tree.Tree.write")
+WRITTEN = after("executions.engine.tree.Tree.write")
 # Editors; the last of each stands before the commit.
 LOCKED = after("workflows.db.locks.lock_rows")
-JUDGED = after("workflows.editing.context_edit.ContextChange.judge")
+JUDGED = after("workflows.editing.context_change.ContextChange.judge")
 JUDGED_EDIT = after("workflows.editing.save_workflow.WorkflowEdit.judge")
-EXCLUSIVE = after("workflows.editing.context_edit.lock_for_edit")
-MADE_WAY = after("workflows.editing.context_edit.ContextChange.make_way")
-CHANGED = after("workflows.editing.context_edit.ContextChange.roll_forward")
+EXCLUSIVE = after("workflows.editing.context_change.lock_for_edit")
+MADE_WAY = after("workflows.editing.context_change.ContextChange.release_versions")
+CHANGED = after("workflows.editing.context_change.ContextChange.append_versions")
 LOCKED_FOR_SAVE = after("workflows.editing.graph_save._lock_for_save")
 JUDGED_CALLS = after("workflows.editing.graph_save._judge_calls")
-GIVEN_UP = after("workflows.models.version._give_up")
+GIVEN_UP = after("workflows.models.version._delete_unused")
 SAVED = after("workflows.editing.graph_save.release_superseded")
-FOLLOWED_UP = after("workflows.editing.save_workflow.WorkflowEdit.follow_up")
+FOLLOWED_UP = after("workflows.editing.save_workflow.WorkflowEdit.update_versions")
 
 _here = threading.local()
 
@@ -232,15 +232,15 @@ class Schedule:
     _dropped: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        judge = locks.is_passing
+        judge = locks.is_transient
 
-        def is_passing(error: DatabaseError) -> bool:
+        def is_transient(error: DatabaseError) -> bool:
             actor = getattr(_here, "actor", None)
             if actor is not None and judge(error):
                 actor.passing.append(getattr(error.__cause__, "pgcode", ""))
             return judge(error)
 
-        self.patch.setattr(locks, "is_passing", is_passing)
+        self.patch.setattr(locks, "is_transient", is_transient)
 
     def begin(self, work: Callable[[], Any], *stops: Stop) -> Actor:
         """Begin this work; with stops, return when it stands at the first of them."""
@@ -301,16 +301,20 @@ class Schedule:
 
     def under_locks(self) -> None:
         """Let starts and submits lock before they read, as they do when others were there."""
-        self.patch.setattr(closures, "remembered", lambda _: None)
-        self.patch.setattr(locks, "one_writer", transaction.atomic)
-        self.patch.setattr(steps, "unlocked_advance", advancing.locked_advance)
+        self.patch.setattr(closures, "cached_closure", lambda _: None)
+        self.patch.setattr(locks, "single_writer", transaction.atomic)
+        self.patch.setattr(submitting, "unlocked_advance", advancing.locked_advance)
 
     # What proves that a test can fail
 
     def without_looking_again(self) -> None:
         """Let what was read without a lock be written, whatever has become of it."""
-        at_once = writing._at_once
-        self.patch.setattr(writing, "_at_once", lambda changes, _: at_once(changes, None))
+        write_rows = PostgreSQLStore._write_rows
+        self.patch.setattr(
+            PostgreSQLStore,
+            "_write_rows",
+            lambda store, changes, _: write_rows(store, changes, None),
+        )
 
     def without_locks(self) -> None:
         """Let ``lock_rows`` answer as always, and lock nothing."""

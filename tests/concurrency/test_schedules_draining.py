@@ -24,14 +24,14 @@ from tests.conftest import Scenario
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory
 from workflows import editing
 from workflows.editing import drain
-from workflows.guards import Draining, Gone, Settled
+from workflows.guards import Draining, NotOnHold, RowDeleted
 from workflows.models import AuditEntry, PendingChange, Workflow
 
 pytestmark = MARKS
 
-CLAIMED = before("workflows.editing.drain._make")
+CLAIMED = before("workflows.editing.drain._change")
 BLOCKED = before("workflows.guards.contexts._ways_to_change")
-HELD = after("workflows.editing.drain.judge_hold")
+HELD = after("workflows.editing.context_change.ContextChange.judge_hold")
 RECORDED = after("workflows.audit.log._next_numbers")
 
 
@@ -153,7 +153,7 @@ def test_a_withdrawal_waits_for_the_making_and_comes_too_late(
 ) -> None:
     running.cancel(waiting.executions[0])
     _, withdrawn = schedule.overtaken(waiting.end(1), CHANGED, waiting.withdraw, waits=True)
-    assert withdrawn.refused is Settled
+    assert withdrawn.refused is NotOnHold
     waiting.assert_made_once()
 
 
@@ -171,7 +171,7 @@ def test_what_is_withdrawn_meanwhile_is_not_made(schedule: Schedule, waiting: Wa
 def test_two_withdrawals(schedule: Schedule, waiting: Waiting) -> None:
     first, second = schedule.overtaken(waiting.withdraw, RECORDED, waiting.withdraw, waits=True)
     assert first.refused is None
-    assert second.refused is Gone
+    assert second.refused is RowDeleted
 
 
 def test_two_edits_at_once_are_numbered_without_a_gap(schedule: Schedule, db: None) -> None:

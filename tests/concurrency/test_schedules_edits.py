@@ -34,8 +34,8 @@ from workflows import editing
 from workflows.db import locks
 from workflows.graph import WorkflowValidationError
 from workflows.guards import (
+    HasCallers,
     IncompatibleEntityTypes,
-    Referenced,
 )
 from workflows.models import Workflow
 
@@ -100,7 +100,7 @@ def test_a_retirement_waits_for_the_save_that_adds_a_call_and_is_refused(
     schedule: Schedule, adding: Adding
 ) -> None:
     saved, retired = schedule.overtaken(adding.save, SAVED, adding.retire, waits=True)
-    assert (saved.refused, retired.refused) == (None, Referenced)
+    assert (saved.refused, retired.refused) == (None, HasCallers)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
@@ -118,7 +118,7 @@ def test_a_retirement_that_judged_before_the_call_was_saved_judges_again(
     schedule: Schedule, adding: Adding
 ) -> None:
     retired, saved = schedule.overtaken(adding.retire, JUDGED_EDIT, adding.save, waits=False)
-    assert (retired.refused, saved.refused) == (Referenced, None)
+    assert (retired.refused, saved.refused) == (HasCallers, None)
     assert_nothing_is_stranded()
 
 
@@ -129,7 +129,7 @@ def test_a_retirement_waits_for_a_save_of_the_title_which_does_not_undo_it(
     row.title = "Renamed"
     saved, retired = schedule.overtaken(
         row.save,
-        after("workflows.editing.save_workflow.WorkflowEdit.under_lock"),
+        after("workflows.editing.save_workflow.WorkflowEdit.lock"),
         lambda: editing.retire(free),
         waits=True,
     )
@@ -162,7 +162,7 @@ def test_a_workflow_that_returns_and_an_edit_of_its_callee_follow_one_another(
     if not returns_first:
         assert other.refused is WorkflowValidationError
     else:
-        assert other.refused is (Referenced if edit == "retire" else IncompatibleEntityTypes)
+        assert other.refused is (HasCallers if edit == "retire" else IncompatibleEntityTypes)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
@@ -244,7 +244,7 @@ def test_a_change_of_caller_and_callee_and_an_edit_of_the_callers_settings_do_no
     if change_first:
         changed, retired = schedule.overtaken(retype, LOCKED, retire, waits=True)
     else:
-        held = after("workflows.api.base.resources.EditableResource._locked")
+        held = after("workflows.api.base.resources.EditableResource._lock_row")
         retired, changed = schedule.overtaken(retire, held, retype, waits=True)
     assert changed.refused is None
     assert retired.value == (412 if change_first else 200)

@@ -17,16 +17,16 @@ from tests.factories import (
     FindingTypeFactory,
     UserFactory,
     WorkflowFactory,
-    drawn,
     form,
     line,
+    save_line,
 )
 from workflows import editing, guards
-from workflows.audit.actor import Acting, Face, acting
+from workflows.audit.actor import Actor, Interface, act_as
 from workflows.models import AuditCounter, AuditEntry, FindingType, Workflow
 from workflows.refusals import Refusal
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
 def last() -> AuditEntry:
@@ -76,7 +76,7 @@ class TestWhatIsDone:
 
     def test_a_graph_that_replaces_an_unused_one_keeps_what_it_was(self, idle: Workflow) -> None:
         first = idle.latest_version
-        version = drawn(idle, form())
+        version = save_line(idle, form())
         entry = last()
         assert (entry.action, entry.after["version"]) == ("graph_saved", version.number)
         assert entry.before["source"] == first.source
@@ -137,7 +137,7 @@ class TestWhatIsDone:
 
     def test_a_version_that_goes_by_itself(self, idle: Workflow) -> None:
         running.start(idle, FindingFactory(entity_name_type=idle.entity_name_type))
-        drawn(idle, form())
+        save_line(idle, form())
         Execution.objects.all().delete()
         assert (last().action, last().kind, last().before["status"]) == (
             "deleted",
@@ -277,7 +277,7 @@ class TestWhoAndThroughWhichFace:
     def test_whoever_acts_is_told_and_is_the_author_of_versions(self, idle: Workflow) -> None:
         user = get_user_model().objects.create_user("grace")
         idle.entity_name_type = FindingTypeFactory()
-        with acting(Acting(Face.COMMAND, "r1", lambda: user)):
+        with act_as(Actor(Interface.COMMAND, "r1", lambda: user)):
             idle.save()
         assert (last().who, last().face, last().request_id) == ("grace", "command", "r1")
         assert idle.latest_version.created_by == user
@@ -287,7 +287,7 @@ class TestItOnlyGrows:
     def test_an_entry_is_not_changed(self, idle: Workflow) -> None:
         entry = last()
         entry.who = "nobody"
-        with pytest.raises(guards.LogKept):
+        with pytest.raises(guards.AuditLogImmutable):
             entry.save()
         with pytest.raises(IntegrityError), transaction.atomic():
             AuditEntry.objects.filter(pk=entry.pk).update(who="nobody")
@@ -299,11 +299,11 @@ class TestItOnlyGrows:
             cursor.execute("UPDATE workflows_auditentry SET refused = NOT refused")
 
     def test_an_entry_is_not_deleted(self, idle: Workflow) -> None:
-        with pytest.raises(guards.LogKept):
+        with pytest.raises(guards.AuditLogImmutable):
             last().delete()
-        with pytest.raises(guards.LogKept):
+        with pytest.raises(guards.AuditLogImmutable):
             AuditEntry.objects.all().delete()
-        with pytest.raises(guards.LogKept):
+        with pytest.raises(guards.AuditLogImmutable):
             AuditCounter.objects.all().delete()
 
     @pytest.mark.postgresql  # A DELETE trigger would break SQLite's flush; see the next test.
@@ -324,7 +324,7 @@ def test_an_entry_that_was_taken_away_is_found(which: str) -> None:
         if connection.vendor == "postgresql":
             cursor.execute("ALTER TABLE workflows_auditentry ENABLE TRIGGER USER")
         cursor.execute("SELECT 1")
-    found = [row for row in integrity.violations() if row.law == "audit"]
+    found = [row for row in integrity.find_violations() if row.invariant == "audit_log"]
     assert len(found) == 1
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM workflows_auditcounter")

@@ -16,16 +16,17 @@ from tests.factories import (
     FindingTypeFactory,
     WorkflowFactory,
     call,
-    drawn,
     end_unseen,
     form,
+    save_line,
 )
 from workflows import editing, guards
 from workflows.db.locks import Contention
 from workflows.editing import change_context, drain
+from workflows.editing.context_change import ContextChange
 from workflows.models import AuditEntry, PendingChange, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
 def submit(execution: Execution) -> None:
@@ -61,7 +62,7 @@ def test_no_new_root_starts_on_what_is_draining(
 ) -> None:
     if who == "dependent":
         workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-        drawn(workflow, call(scenario.callee))
+        save_line(workflow, call(scenario.callee))
     else:
         workflow = getattr(scenario, who)
     with pytest.raises(guards.Draining) as refused:
@@ -79,7 +80,7 @@ def test_a_root_on_something_else_starts(scenario: Scenario, pending: PendingCha
 def test_calls_that_a_live_root_has_pinned_go_ahead_and_the_end_makes_the_change(
     scenario: Scenario, pending: PendingChange
 ) -> None:
-    drawn(scenario.callee, form("inner"))
+    save_line(scenario.callee, form("inner"))
     execution = Execution.objects.get()
     submit(execution)
     assert execution.children.get().status == "completed", "it runs what it has pinned"
@@ -136,12 +137,12 @@ class TestWithdrawn:
 
     def test_not_twice(self, pending: PendingChange) -> None:
         editing.withdraw(pending)
-        with pytest.raises(guards.Gone):
+        with pytest.raises(guards.RowDeleted):
             editing.withdraw(pending)
 
     def test_not_what_has_been_made(self, scenario: Scenario, pending: PendingChange) -> None:
         submit(Execution.objects.get())
-        with pytest.raises(guards.Settled):
+        with pytest.raises(guards.NotOnHold):
             editing.withdraw(pending)
 
 
@@ -178,7 +179,7 @@ def test_a_hold_that_is_torn_apart_is_found(pending: PendingChange, torn: str) -
         pending.members.update(waiting=False)
     else:
         PendingChange.objects.update(state="applied")
-    found = [row for row in integrity.violations() if row.law == "hold"]
+    found = [row for row in integrity.find_violations() if row.invariant == "pending_change"]
     assert {row.cuid for row in found} == {pending.cuid}
     PendingChange.objects.all().delete()
 
@@ -188,7 +189,7 @@ class TestCannotBeMade:
         self, scenario: Scenario, pending: PendingChange
     ) -> None:
         other = WorkflowFactory(title="Other", entity_name_type=scenario.limitation)
-        drawn(scenario.callee, call(other))
+        save_line(scenario.callee, call(other))
         submit(Execution.objects.get())
         pending.refresh_from_db()
         assert (pending.state, pending.code) == ("not_applied", "incompatible_entity_types")
@@ -213,7 +214,7 @@ class TestCannotBeMade:
         self, scenario: Scenario, pending: PendingChange
     ) -> None:
         other = WorkflowFactory(entity_name_type=scenario.limitation)
-        drawn(scenario.callee, call(other))
+        save_line(scenario.callee, call(other))
         submit(Execution.objects.get())
         editing.withdraw(pending)
         changed = scenario.hold(scenario.caller, scenario.callee, other)
@@ -253,13 +254,13 @@ class TestWhatNobodyAskedAfter:
         self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         execution = scenario.start()
-        judge = drain.judge_hold
+        judge = ContextChange.judge_hold
 
-        def judge_and_end(*args: Any) -> None:
-            judge(*args)
+        def judge_and_end(change: ContextChange) -> None:
+            judge(change)
             end_unseen(execution)
 
-        monkeypatch.setattr(drain, "judge_hold", judge_and_end)
+        monkeypatch.setattr(ContextChange, "judge_hold", judge_and_end)
         found = scenario.hold().pending
         assert found is not None
         found.refresh_from_db()
@@ -271,7 +272,7 @@ class TestTokens:
         context = editing.resolve_context(entity_name_type=scenario.exception)
         return editing.impact(workflows or [scenario.caller, scenario.callee], context)
 
-    def change(self, scenario: Scenario, token: str, **how: Any) -> editing.ContextChanged:
+    def change(self, scenario: Scenario, token: str, **how: Any) -> editing.ContextChangeResult:
         return editing.change_entity_context(
             [scenario.caller, scenario.callee],
             entity_name_type=scenario.exception,
@@ -281,7 +282,7 @@ class TestTokens:
 
     def test_an_impact_tells_what_would_be(self, scenario: Scenario) -> None:
         found = self.asked(scenario)
-        assert found.allowed
+        assert found.is_allowed
         assert {(row.workflow.title, row.number, row.replaces) for row in found.versions} == {
             ("Workflow 3", 1, True),
             ("Workflow 4", 1, True),
@@ -294,7 +295,7 @@ class TestTokens:
         self, scenario: Scenario
     ) -> None:
         found = self.asked(scenario, scenario.callee)
-        assert not found.allowed
+        assert not found.is_allowed
         assert found.refusal is not None
         assert found.refusal.code == "incompatible_entity_types"
         assert [row.title for row in found.group] == ["Workflow 3", "Workflow 4"]
@@ -344,7 +345,7 @@ class TestTokens:
 
     def test_another_version_is_named(self, scenario: Scenario) -> None:
         token = self.asked(scenario).token
-        drawn(scenario.callee, form())
+        save_line(scenario.callee, form())
         with pytest.raises(guards.StaleToken, match=r"“Workflow 3” .* has another version"):
             self.change(scenario, token)
 
@@ -358,8 +359,8 @@ class TestTokens:
     def test_a_new_caller_is_named(self, scenario: Scenario) -> None:
         token = self.asked(scenario).token
         caller = WorkflowFactory(title="New caller", entity_name_type=scenario.limitation)
-        drawn(caller, call(scenario.callee))
-        with pytest.raises(guards.StaleToken, match=r"“New caller” .* is concerned now"):
+        save_line(caller, call(scenario.callee))
+        with pytest.raises(guards.StaleToken, match=r"“New caller” .* is now affected"):
             self.change(scenario, token)
 
     def test_a_token_for_another_change_is_none(self, scenario: Scenario) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from executions.models import Entity, Finding
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory
-from workflows.guards import MISSING, merge, overlaid, patched
+from workflows.guards import MISSING, apply_merge_patch, merge, overlay
 from workflows.models import AuditEntry, FindingType, Workflow
 
 
@@ -89,7 +89,7 @@ def test_merge_takes_each_name_from_the_side_that_changed_it(
     read: Any, own: Any, now: Any, whole: Any, conflicts: list[str]
 ) -> None:
     assert merge(read, own, now) == (whole, conflicts)
-    over = overlaid(read, own, now)
+    over = overlay(read, own, now)
     assert {name: over.get(name, MISSING) for name in conflicts} == {
         name: own.get(name, MISSING) for name in conflicts
     }
@@ -110,4 +110,4 @@ def test_merge_takes_each_name_from_the_side_that_changed_it(
     ],
 )
 def test_patch_follows_the_rfc(now: Any, patch: Any, expected: Any) -> None:
-    assert patched(now, patch) == expected
+    assert apply_merge_patch(now, patch) == expected

@@ -1,4 +1,4 @@
-"""Who acts, and through which face: set once where a request or a command comes in."""
+"""The actor of the current request or command, and the interface it came through."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Any
 
 
-class Face(StrEnum):
-    """The ways in; what comes by none of the first three is Python's own."""
+class Interface(StrEnum):
+    """The interfaces. ``PYTHON`` is the default: code that sets no actor."""
 
     ADMIN = "admin"
     API = "api"
@@ -20,48 +20,47 @@ class Face(StrEnum):
 
     @property
     def label(self) -> str:
-        """How a person is told of it."""
-        return "API" if self is Face.API else self.value.capitalize()
+        """Return the name for users."""
+        return "API" if self is Interface.API else self.value.capitalize()
 
 
-def _nobody() -> Any:
+def _no_user() -> Any:
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Acting:
-    """What is known of whoever acts now.
+class Actor:
+    """The user who acts now, and the interface.
 
-    ``user`` is asked late: the API knows its user only once the view has been reached.
-    ``account`` names whoever has no user here: the system's account that runs a command.
+    ``user`` is a function, because the API knows its user only inside the view. ``account`` is the
+    name of an actor without a user: the system account that runs a command.
     """
 
-    face: Face = Face.PYTHON
+    interface: Interface = Interface.PYTHON
     request_id: str = ""
-    user: Callable[[], Any] = _nobody
+    user: Callable[[], Any] = _no_user
     account: str = ""
 
 
-_NOBODY = Acting()
-_acting: ContextVar[Acting] = ContextVar("acting", default=_NOBODY)
+_current: ContextVar[Actor] = ContextVar("actor", default=Actor())
 
 
-def current() -> Acting:
-    """Whoever acts in this thread or task."""
-    return _acting.get()
+def current() -> Actor:
+    """Return the actor of this thread or task."""
+    return _current.get()
 
 
 def user() -> Any:
-    """The user who acts, or None where none is known."""
-    found = _acting.get().user()
+    """Return the user who acts, or None if there is none."""
+    found = _current.get().user()
     return found if found is not None and found.is_authenticated else None
 
 
 @contextmanager
-def acting(acts: Acting) -> Iterator[None]:
-    """Let ``acts`` be whoever acts until the block ends."""
-    token = _acting.set(acts)
+def act_as(actor: Actor) -> Iterator[None]:
+    """Set the actor for the block."""
+    token = _current.set(actor)
     try:
         yield
     finally:
-        _acting.reset(token)
+        _current.reset(token)

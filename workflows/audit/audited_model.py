@@ -1,4 +1,4 @@
-"""Records whose every save, update and deletion leaves an entry in the audit log."""
+"""Models whose saves, updates and deletions are recorded in the audit log."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from copy import deepcopy
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, models, router, transaction
+from django.db import DatabaseError, models, transaction
 
 from workflows.audit.log import (
     LISTED,
     Action,
-    attempting,
     difference,
+    make_attempt,
+    read_values,
     record,
-    told,
-    values_of,
+    recording_refusals,
 )
 from workflows.db import locks
-from workflows.guards.database_errors import translated, translated_deletion
-from workflows.refusals import Attempt, Refusal, refusals_in
+from workflows.guards.database_errors import translate_database_errors, translate_deletion_errors
+from workflows.refusals import Attempt, Refusal, find_refusals
 
 
-def changed(
+def change_attempts(
     row: Any,
     before: dict[str, Any],
     after: dict[str, Any],
@@ -33,72 +33,72 @@ def changed(
     why: str = "",
     by: Any = None,
 ) -> list[Attempt]:
-    """What there is to record of a change: nothing where nothing differs."""
+    """Describe a change for the audit log. Returns an empty list if no value differs."""
     was, becomes = difference(before, after)
     if not becomes:
         return []
-    return [told(row, action, before=was, after=becomes, why=why, by=by)]
+    return [make_attempt(row, action, before=was, after=becomes, why=why, by=by)]
 
 
-def deleted(row: Any) -> Attempt:
-    """What there is to record of a deletion."""
-    return told(row, Action.DELETED, before=values_of(row))
+def deletion_attempt(row: Any) -> Attempt:
+    """Describe a deletion for the audit log, with all values of the row."""
+    return make_attempt(row, Action.DELETED, before=read_values(row))
 
 
 def save_columns(row: models.Model, names: set[str]) -> None:
-    """Save these columns of a row, and the times of its last change; nothing where there is none.
+    """Save these columns of a row and its ``auto_now`` columns. Do nothing if there are none.
 
-    Raises whatever the ``save()`` of the row raises.
+    Raises what the row's ``save()`` raises.
     """
     if names:
-        timed = {
+        auto_now = {
             field.name for field in row._meta.concrete_fields if getattr(field, "auto_now", False)
         }
-        row.save(update_fields=names | timed)
+        row.save(update_fields=names | auto_now)
 
 
 def bulk_attempts(rows: Iterable[Any], values: Mapping[str, Any]) -> list[Attempt]:
-    """Return what a bulk statement would have written; expressions as they are written."""
+    """Describe the rows of a refused bulk statement for the audit log; expressions as text."""
     written = {
         name.removesuffix("_id"): value if value is None else str(value)
         for name, value in values.items()
     }
     listed = rows.all()[:LISTED] if isinstance(rows, models.QuerySet) else rows
-    return [told(row, Action.CHANGED, after=written) for row in listed]
+    return [make_attempt(row, Action.CHANGED, after=written) for row in listed]
 
 
 class AuditedQuerySet(models.QuerySet[Any]):
-    """Bulk statements are recorded too, row by row.
+    """A queryset whose bulk statements are recorded row by row.
 
-    Django runs ``get_or_create``, ``update_or_create`` and ``bulk_update`` in transactions of its
-    own, which roll back what was recorded inside of them; a refusal is recorded again once they
-    have ended. In a transaction of the caller's it shares that one's fate.
+    Django runs ``get_or_create``, ``update_or_create`` and ``bulk_update`` in its own transactions,
+    whose rollback removes the entry of a refusal. It is recorded again after them. A transaction of
+    the caller removes it too if it is rolled back.
     """
 
     def get_or_create(self, *args: Any, **kwargs: Any) -> tuple[Any, bool]:
-        """Get or create, and record what was refused."""
-        with attempting(list, using=self.db):
+        """Get or create a row; record a refusal."""
+        with recording_refusals(list):
             return super().get_or_create(*args, **kwargs)
 
     def update_or_create(self, *args: Any, **kwargs: Any) -> tuple[Any, bool]:
-        """Update or create, and record what was refused."""
-        with attempting(list, using=self.db):
+        """Update or create a row; record a refusal."""
+        with recording_refusals(list):
             return super().update_or_create(*args, **kwargs)
 
     def bulk_update(
         self, objs: Iterable[Any], fields: Iterable[str], batch_size: Any = None
     ) -> int:
-        """Update as ``update`` does, and record what was refused, row by row."""
+        """Update rows as ``update`` does; record a refusal row by row."""
         rows, names = list(objs), list(fields)
-        with attempting(list, using=self.db):
+        with recording_refusals(list):
             try:
-                # Django's own block has no savepoint: a refusal would break the one around it.
-                with transaction.atomic(using=self.db):
+                # Django's own block has no savepoint: a refusal would break the outer transaction.
+                with transaction.atomic():
                     return super().bulk_update(rows, names, batch_size)
             except Refusal as refusal:
-                # Better than the expressions that its statement is made of.
-                tried = [found for row in rows[:LISTED] for found in row._tried(self.db, names)]
-                refusal.attempts = tried or refusal.attempts
+                # The rows have values; the statement has only expressions.
+                attempts = [found for row in rows[:LISTED] for found in row.attempts(names)]
+                refusal.attempts = attempts or refusal.attempts
                 raise
 
     get_or_create.alters_data = True  # type: ignore[attr-defined]
@@ -106,64 +106,61 @@ class AuditedQuerySet(models.QuerySet[Any]):
     bulk_update.alters_data = True  # type: ignore[attr-defined]
 
     def update(self, **kwargs: Any) -> int:
-        """Update, and record what has changed in each row."""
-        with transaction.atomic(using=self.db):
-            before = {row.pk: values_of(row, kwargs) for row in self._whole(self.all())}
+        """Update rows; record the changes of each one."""
+        with transaction.atomic():
+            before = {row.pk: read_values(row, kwargs) for row in self._whole(self.all())}
             written = super().update(**kwargs)
-            after = list(self._whole(self.model._base_manager.using(self.db).filter(pk__in=before)))
-            self.model._written([(row, before[row.pk]) for row in after], self.db)
+            after = list(self._whole(self.model._base_manager.filter(pk__in=before)))
+            self.model._after_write([(row, before[row.pk]) for row in after])
             record(
                 [
                     attempt
                     for row in after
-                    for attempt in changed(row, before[row.pk], values_of(row, kwargs))
+                    for attempt in change_attempts(row, before[row.pk], read_values(row, kwargs))
                 ],
-                using=self.db,
             )
             return written
 
     update.alters_data = True  # type: ignore[attr-defined]
 
     def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
-        """Create, and record each row; one that was there already has changed."""
+        """Create rows and record them; a row that was stored already is recorded as changed."""
         rows = list(objs)
-        named = self._whole(
-            self.model._base_manager.using(self.db).filter(cuid__in=[row.cuid for row in rows])
-        )
-        with transaction.atomic(using=self.db):
-            before = {row.cuid: values_of(row) for row in named}
+        named = self._whole(self.model._base_manager.filter(cuid__in=[row.cuid for row in rows]))
+        with transaction.atomic():
+            before = {row.cuid: read_values(row) for row in named}
             created = super().bulk_create(rows, *args, **kwargs)
             attempts: list[Attempt] = []
             stored = list(named.all())
-            self.model._written([(row, before.get(row.cuid)) for row in stored], self.db)
+            self.model._after_write([(row, before.get(row.cuid)) for row in stored])
             for row in stored:
-                after = values_of(row)
+                after = read_values(row)
                 attempts += (
-                    changed(row, before[row.cuid], after)
+                    change_attempts(row, before[row.cuid], after)
                     if row.cuid in before
-                    else [told(row, Action.CREATED, after=after)]
+                    else [make_attempt(row, Action.CREATED, after=after)]
                 )
-            record(attempts, using=self.db)
+            record(attempts)
             return created
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Delete all of them or none; signals record each row, and what refuses one of them."""
-        with attempting(list, using=self.db):
+        """Delete all rows or none; signals record each deletion or the refusal."""
+        with recording_refusals(list):
             return self._delete_all()
 
-    # As on Django's own: not on the manager, where it would mean every row.
+    # As in Django: managers must not have delete(), which would delete every row.
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
 
-    @translated_deletion
+    @translate_deletion_errors
     @locks.retrying
     def _delete_all(self) -> tuple[int, dict[str, int]]:
-        with transaction.atomic(using=self.db):
+        with transaction.atomic():
             self._lock_for_deletion()
             return super().delete()
 
     def _lock_for_deletion(self) -> None:
-        """Lock what has to be locked before what goes along is collected."""
+        """Take the locks of a deletion, before Django collects the dependent rows."""
 
     def _whole(self, rows: Any) -> Any:
         related = [field.name for field in self.model._meta.concrete_fields if field.is_relation]
@@ -171,7 +168,7 @@ class AuditedQuerySet(models.QuerySet[Any]):
 
 
 class AuditedManager(models.Manager[Any]):
-    """Every statement is an ``AuditedQuerySet``'s."""
+    """A manager whose querysets are ``AuditedQuerySet``."""
 
     def get_queryset(self) -> models.QuerySet[Any]:
         """Return all rows."""
@@ -179,32 +176,32 @@ class AuditedManager(models.Manager[Any]):
 
 
 class Audited(models.Model):
-    """A record whose saves and deletions are recorded, and the refused ones too.
+    """A model whose saves and deletions are recorded, also the refused ones.
 
-    Its ``objects`` are an ``AuditedManager``.
+    Its ``objects`` must be an ``AuditedManager``.
     """
 
     class Meta:
         abstract = True
 
     _read: dict[str, Any] | None = None
-    """What each column had when this instance was read or saved; None where it never was."""
+    """The column values when this instance was last read or saved; None if it never was."""
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save, and record what has changed.
+        """Save the row and record the changes.
 
-        Of a row that was read, only the columns that this instance has changed are written: others
-        may have changed the rest meanwhile.
+        For a row that was read from the database, only the columns that this instance has changed
+        are written. Other columns may have been changed by others since.
         """
         is_stored = self._read is not None and not self._state.adding
         names = kwargs.get("update_fields")
         if names is None and is_stored and not args and not kwargs.get("force_insert"):
             kwargs["update_fields"] = self._changed_columns()
-        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
-        # What is created may race with another of its name: get_or_create looks for that error.
-        save = self._save if self._state.adding else translated(self._save)
-        with attempting(lambda: self._tried(using, kwargs.get("update_fields")), using=using):
-            save(using, *args, **kwargs)
+        # A new row may collide with another one of the same name: get_or_create expects Django's
+        # error.
+        save = self._save if self._state.adding else translate_database_errors(self._save)
+        with recording_refusals(lambda: self.attempts(kwargs.get("update_fields"))):
+            save(*args, **kwargs)
         self._remember(kwargs.get("update_fields"))
 
     @classmethod
@@ -224,7 +221,7 @@ class Audited(models.Model):
         self._remember(names)
 
     def _remember(self, names: Iterable[str] | None = None) -> None:
-        """Note what these columns have, or all: a save writes what is changed from then on."""
+        """Store the values of these columns, or of all, to find later what has changed."""
         wanted = None if names is None else set(names)
         self._read = self._read or {}
         for field in self._meta.concrete_fields:
@@ -235,99 +232,93 @@ class Audited(models.Model):
                 self._read[field.attname] = deepcopy(value) if is_mutable else value
 
     def _changed_columns(self) -> set[str]:
-        """Return the names of the columns that this instance has changed, and of the times of
-        its last change.
-        """
+        """Return the names of the columns that this instance has changed, and of ``auto_now``."""
         read = self._read or {}
         return {
             field.name
             for field in self._meta.concrete_fields
             if not field.primary_key and not field.generated and field.attname in self.__dict__
-            # As text: to Python, true equals 1.
+            # Compared as text, because in Python True equals 1.
             if getattr(field, "auto_now", False)
             or field.attname not in read
             or repr(read[field.attname]) != repr(self.__dict__[field.attname])
         }
 
     @locks.retrying
-    def _save(self, database: str, *args: Any, **kwargs: Any) -> None:
-        with transaction.atomic(using=database):
+    def _save(self, *args: Any, **kwargs: Any) -> None:
+        with transaction.atomic():
             names = kwargs.get("update_fields")
-            stored = self._stored_for_save(database, names)
-            before = None if stored is None else values_of(stored, names)
+            stored = self._read_for_save(names)
+            before = None if stored is None else read_values(stored, names)
             if stored is not None:
                 self._merge(stored, names)
-            self._write(database, *args, **kwargs)
-            self._written([(self, before)], database)
-            record(self._changes(before, names), using=database)
+            self._write(*args, **kwargs)
+            self._after_write([(self, before)])
+            record(self._changes(before, names))
+
+    def _read_for_save(self, names: Iterable[str] | None) -> Any:
+        """Read the stored row in the transaction that writes these fields, or all."""
+        return self._read_stored()
 
     def _merge(self, stored: Any, names: Iterable[str] | None) -> None:
-        """Take over what others have written into these columns since this instance was read."""
+        """Merge the stored values of these fields, or of all, into this instance."""
 
-    def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
+    def _write(self, *args: Any, **kwargs: Any) -> None:
         """Write the row, inside the transaction of the save."""
         super().save(*args, **kwargs)
 
     @classmethod
-    def _written(cls, rows: Iterable[tuple[Any, dict[str, Any] | None]], database: str) -> None:
-        """What follows from the writing of these rows, each with what it had in the fields that
-        were written, None where it is new; inside the transaction, before it is recorded.
+    def _after_write(cls, rows: Iterable[tuple[Any, dict[str, Any] | None]]) -> None:
+        """Act on written rows, inside their transaction and before they are recorded.
+
+        Args:
+            rows: each row with its previous values of the written fields; None for a new row.
         """
 
-    def tried(self) -> list[Attempt]:
-        """What a save of this instance would change now."""
-        return self._tried(self._state.db or router.db_for_read(type(self), instance=self), None)
+    def attempts(self, names: Iterable[str] | None = None) -> list[Attempt]:
+        """Describe what a save of these fields, or of all, would change now."""
+        stored = self._read_stored()
+        return self._changes(None if stored is None else read_values(stored), names)
 
     @contextmanager
-    def _explaining(self) -> Iterator[None]:
-        """Let what refuses a form tell what its save would have changed.
+    def _adding_attempts(self) -> Iterator[None]:
+        """Add the changes of the save to the refusals of a form.
 
-        Nothing is recorded: only the face knows whether anybody asked to save.
+        Nothing is recorded, because validation does not know whether the form is to be saved.
         """
         try:
             yield
         except ValidationError as error:
-            for refusal in refusals_in(error):
-                refusal.attempts = refusal.attempts or self.tried()
+            for refusal in find_refusals(error):
+                refusal.attempts = refusal.attempts or self.attempts()
             raise
 
-    def _tried(self, database: str, names: Iterable[str] | None) -> list[Attempt]:
-        stored = self._stored(database)
-        return self._changes(None if stored is None else values_of(stored), names)
-
     def _changes(self, before: dict[str, Any] | None, names: Iterable[str] | None) -> list[Attempt]:
-        after = values_of(self, names)
+        after = read_values(self, names)
         if before is None:
-            return [told(self, Action.CREATED, after=after)]
-        return changed(self, before, after)
+            return [make_attempt(self, Action.CREATED, after=after)]
+        return change_attempts(self, before, after)
 
-    def _stored_for_save(self, database: str, names: Iterable[str] | None) -> Any:
-        """What is stored, read in the transaction that will write these fields, or all."""
-        return self._stored(database)
-
-    def _stored(self, using: str) -> Any:
-        if self.pk is None:
-            return None
-        return type(self)._base_manager.using(using).filter(pk=self.pk).first()
+    def _read_stored(self) -> Any:
+        return None if self.pk is None else type(self)._base_manager.filter(pk=self.pk).first()
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Delete; the signal records it."""
-        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
-        with attempting(lambda: [deleted(self)], using=using):
-            return self._delete(using, *args, **kwargs)
+        """Delete the row; a signal records the deletion."""
+        with recording_refusals(lambda: [deletion_attempt(self)]):
+            return self._delete(*args, **kwargs)
 
-    @translated_deletion
+    @translate_deletion_errors
     @locks.retrying
-    def _delete(self, database: str, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+    def _delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         pk = self.pk
         try:
-            with transaction.atomic(using=database):
-                self._lock_for_deletion(database)
+            with transaction.atomic():
+                self._lock_for_deletion()
                 return super().delete(*args, **kwargs)
         except DatabaseError:
-            # Django took it away before the commit.
+            # Django has removed it, although the transaction failed.
             self.pk = pk
             raise
 
-    def _lock_for_deletion(self, database: str) -> None:
-        """Lock what has to be locked before what goes along is collected."""
+    def _lock_for_deletion(self) -> None:
+        """Take the locks of a deletion, before Django collects the dependent rows."""

@@ -1,13 +1,13 @@
-"""The audit log: who changed what, when, through which face, and what was refused.
+"""The audit log: who changed what, when, through which interface, and what was refused.
 
-It covers what executions stand on: workflows, their graphs, types, entities, changes on hold,
-each vote, and whatever an operator does to an execution against its course. What an execution does
-by itself, and who submitted what, its steps tell.
+It covers the data that executions depend on (workflows, graphs, types, entities, pending changes),
+votes, and operators' interventions in executions. Steps record the course of an execution and its
+submissions.
 
-An entry is written in the transaction that makes the change. Its number comes from a counter
-row that is locked until the commit, so that there are no gaps: an entry that is missing has
-been taken away. The counter is the last lock of a transaction: whatever the schema checks at
-commit, and locks for it, is checked before.
+An entry is written in the transaction that makes the change. Its id comes from a counter row that
+is locked until the commit, so the ids have no gaps: a missing id means that an entry was removed.
+The counter is the last lock of a transaction. The checks that the database makes at commit also
+take locks, so they run before.
 """
 
 from __future__ import annotations
@@ -19,53 +19,55 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import DatabaseError, connections, models, transaction
+from django.db import DatabaseError, connection, models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from workflows.audit import actor
 from workflows.db import locks
 from workflows.db.cuid import LENGTH
-from workflows.db.json_values import storable
+from workflows.db.json_values import make_storable
+from workflows.db.vendor import DATABASE
 from workflows.refusals import Attempt, Refusal
 
 logger = logging.getLogger(__name__)
 
-DB = "default"
 LISTED = 100
+"""The number of attempts of a refused bulk edit that are recorded."""
 
 
 class Action(models.TextChoices):
-    """What was done, or tried."""
+    """The action that was done or refused."""
 
-    CREATED = "created", "Created"
-    CHANGED = "changed", "Changed"
-    DELETED = "deleted", "Deleted"
-    GRAPH_SAVED = "graph_saved", "Graph saved"
-    PUT_ON_HOLD = "put_on_hold", "Put on hold"
-    WITHDRAWN = "withdrawn", "Withdrawn"
-    APPLIED = "applied", "Applied when drained"
-    NOT_APPLIED = "not_applied", "Not applied when drained"
-    CANCELLED = "cancelled", "Cancelled"
-    RESTARTED = "restarted", "Restarted"
-    RETRIED = "retried", "Retried"
-    SKIPPED = "skipped", "Skipped"
-    WOKEN = "woken", "Woken early"
-    POSTPONED = "postponed", "Postponed"
-    REASSIGNED = "reassigned", "Reassigned"
-    VOTED = "voted", "Voted"
-    STARTED = "started", "Started by its trigger"
+    CREATED = "created", _("Created")
+    CHANGED = "changed", _("Changed")
+    DELETED = "deleted", _("Deleted")
+    GRAPH_SAVED = "graph_saved", _("Graph saved")
+    PUT_ON_HOLD = "put_on_hold", _("Put on hold")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+    APPLIED = "applied", _("Applied when drained")
+    NOT_APPLIED = "not_applied", _("Not applied when drained")
+    CANCELLED = "cancelled", _("Cancelled")
+    RESTARTED = "restarted", _("Restarted")
+    RETRIED = "retried", _("Retried")
+    SKIPPED = "skipped", _("Skipped")
+    WOKEN = "woken", _("Woken early")
+    POSTPONED = "postponed", _("Postponed")
+    REASSIGNED = "reassigned", _("Reassigned")
+    VOTED = "voted", _("Voted")
+    STARTED = "started", _("Started by its trigger")
 
 
 class AuditEntry(models.Model):
-    """One change, or one attempt that was refused. Written once; ids have no gaps."""
+    """A change or a refused attempt. Entries are write-once; their ids have no gaps."""
 
     id = models.BigIntegerField(primary_key=True, editable=False)
     at = models.DateTimeField(db_index=True)
     who = models.CharField(max_length=200, blank=True)
-    # Not a foreign key: the entry is written once, and the user may go.
+    # Not a foreign key, because the entry outlives the user.
     user_id = models.BigIntegerField(null=True)
     face = models.CharField(
-        max_length=32, choices=[(face.value, face.label) for face in actor.Face]
+        max_length=32, choices=[(row.value, row.label) for row in actor.Interface]
     )
     request_id = models.CharField(max_length=64, blank=True, db_index=True)
     action = models.CharField(max_length=32, choices=Action.choices)
@@ -97,7 +99,7 @@ class AuditEntry(models.Model):
 
 
 class AuditCounter(models.Model):
-    """The number of the last audit entry; one row."""
+    """The id of the last audit entry, in a single row."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     last = models.BigIntegerField()
@@ -105,107 +107,109 @@ class AuditCounter(models.Model):
     objects = models.Manager()
 
 
-def _next_numbers(number: int, using: str) -> int:
-    """Take this many numbers; the last of them. Locks the counter until the commit."""
-    with connections[using].cursor() as cursor:
+def _next_ids(number: int) -> range:
+    """Take this many ids. Locks the counter until the commit."""
+    with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO workflows_auditcounter AS counter (id, last) VALUES (1, %s)"
             " ON CONFLICT (id) DO UPDATE SET last = counter.last + excluded.last RETURNING last",
             [number],
         )
-        return int(cursor.fetchone()[0])
+        last = int(cursor.fetchone()[0])
+    return range(last - number + 1, last + 1)
 
 
-def record(attempts: Sequence[Attempt], *, using: str = DB) -> None:
-    """Write these changes into the log, in the transaction that makes them, as its last act."""
+def record(attempts: Sequence[Attempt]) -> None:
+    """Record these changes at the end of the transaction that makes them."""
     if not attempts:
         return
-    with transaction.atomic(using=using):
-        connection = connections[using]
-        if connection.vendor == "postgresql":
-            # What is checked at commit takes locks there: before the counter, not behind it.
-            with connection.cursor() as cursor:
-                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-        _write(attempts, None, using)
+    with transaction.atomic():
+        # The checks at commit take locks, and the counter must be locked after them.
+        DATABASE.check_deferred_keys(connection)
+        _write(attempts, None)
 
 
-def record_refusal(refusal: Refusal, *, using: str = DB) -> None:
-    """Write the attempt that was refused into the log, once.
+def record_refusal(refusal: Refusal) -> None:
+    """Record a refused attempt once.
 
-    Whoever refuses calls this after its own transaction has ended; inside one that a caller
-    holds open the entry shares that one's fate, and a face asks again when it has ended.
-    Never over a second connection. The refusal is told even where it cannot be recorded.
+    Call it after the refused transaction has ended. Inside a transaction of the caller, a rollback
+    removes the entry, and the interface records the refusal again afterwards. A second connection
+    is never used. If recording fails, the failure is logged.
     """
-    connection: Any = connections[using]
     if refusal.is_recorded or not refusal.attempts or connection.needs_rollback:
         return
-    is_own = not connection.in_atomic_block
+    is_outermost = not connection.in_atomic_block
     try:
-        with transaction.atomic(using=using):
-            if is_own:
-                locks.limit_wait(using)
-            _write(refusal.attempts[:LISTED], refusal, using)
-            transaction.on_commit(lambda: _is_recorded(refusal), using=using)
+        with transaction.atomic():
+            if is_outermost:
+                locks.limit_wait()
+            _write(refusal.attempts[:LISTED], refusal)
+            transaction.on_commit(lambda: _mark_recorded(refusal))
     except DatabaseError:
         logger.exception("A refusal could not be recorded: %s", refusal.message)
 
 
-def _is_recorded(refusal: Refusal) -> None:
+def _mark_recorded(refusal: Refusal) -> None:
     refusal.is_recorded = True
 
 
-def _write(attempts: Sequence[Attempt], refusal: Refusal | None, using: str) -> None:
-    acts = actor.current()
-    first = _next_numbers(len(attempts), using) - len(attempts) + 1
-    AuditEntry.objects.using(using).bulk_create(
-        _entry(number, attempt, acts, refusal) for number, attempt in enumerate(attempts, first)
+def _write(attempts: Sequence[Attempt], refusal: Refusal | None) -> None:
+    current = actor.current()
+    ids = _next_ids(len(attempts))
+    AuditEntry.objects.bulk_create(
+        _entry(pk, attempt, current, refusal) for pk, attempt in zip(ids, attempts, strict=True)
     )
 
 
-def _entry(
-    number: int, attempt: Attempt, acts: actor.Acting, refusal: Refusal | None
-) -> AuditEntry:
+def _entry(pk: int, attempt: Attempt, current: actor.Actor, refusal: Refusal | None) -> AuditEntry:
     user = attempt.by if attempt.by is not None else actor.user()
     return AuditEntry(
-        id=number,
+        id=pk,
         at=timezone.now(),
-        who=(user.get_username() if user is not None else acts.account)[:200],
+        who=(user.get_username() if user is not None else current.account)[:200],
         user_id=user.pk if user is not None else None,
-        face=acts.face.value,
-        request_id=acts.request_id,
+        face=current.interface.value,
+        request_id=current.request_id,
         action=attempt.action,
         kind=attempt.kind,
         cuid=attempt.cuid[:LENGTH],
-        title=str(storable(attempt.title))[:255],
+        title=str(make_storable(attempt.title))[:255],
         refused=refusal is not None,
         code=refusal.code if refusal is not None else "",
-        detail=str(storable(str(refusal.message))) if refusal is not None else "",
-        before=storable(dict(attempt.before)),
-        after=storable(dict(attempt.after)),
-        why=str(storable(attempt.why)),
+        detail=str(make_storable(str(refusal.message))) if refusal is not None else "",
+        before=make_storable(dict(attempt.before)),
+        after=make_storable(dict(attempt.after)),
+        why=str(make_storable(attempt.why)),
     )
 
 
 @contextmanager
-def attempting(attempts: Callable[[], Iterable[Attempt]], *, using: str = DB) -> Iterator[None]:
-    """Let whatever is refused inside tell what was attempted, and record it.
+def recording_refusals(attempts: Callable[[], Iterable[Attempt]]) -> Iterator[None]:
+    """Record the refusals of the block. Goes around the transaction of the edit.
 
-    ``attempts`` is asked only then, and not while a transaction that a caller holds open is
-    broken: no query runs in that one. Stands outside the transaction of the edit.
+    Args:
+        attempts: returns what was attempted. It is called after a refusal without attempts, unless
+            a transaction of the caller is broken and can run no query.
     """
     try:
         yield
     except Refusal as refusal:
-        if not refusal.attempts and not connections[using].needs_rollback:
+        if not refusal.attempts and not connection.needs_rollback:
             refusal.attempts = list(attempts())
-        faces = (actor.Face.ADMIN, actor.Face.API)
-        if actor.current().face not in faces or not connections[using].in_atomic_block:
-            record_refusal(refusal, using=using)
+        interfaces = (actor.Interface.ADMIN, actor.Interface.API)
+        # Inside a transaction, the admin and the API record it when that has been rolled back.
+        if actor.current().interface not in interfaces or not connection.in_atomic_block:
+            record_refusal(refusal)
         raise
 
 
-def values_of(row: models.Model, names: Iterable[str] | None = None) -> dict[str, Any]:
-    """What a record has in its editable fields, by name; related records by their cuid."""
+def read_values(row: models.Model, names: Iterable[str] | None = None) -> dict[str, Any]:
+    """Return the values of a row's editable fields by name; related rows as their cuid.
+
+    Args:
+        row: the row.
+        names: the names of the fields; all editable ones by default.
+    """
     wanted = None if names is None else {name.removesuffix("_id") for name in names}
     found: dict[str, Any] = {}
     for field in row._meta.concrete_fields:
@@ -234,7 +238,7 @@ def _cuid_of(row: models.Model, field: Any) -> Any:
 def difference(
     before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What differs, as it was and as it is."""
+    """Return the values that differ, before and after."""
     names = [name for name in after if name not in before or before[name] != after[name]]
     return (
         {name: before[name] for name in names if name in before},
@@ -242,7 +246,7 @@ def difference(
     )
 
 
-def told(
+def make_attempt(
     row: Any,
     action: str,
     *,
@@ -251,11 +255,11 @@ def told(
     why: str = "",
     by: Any = None,
 ) -> Attempt:
-    """What an entry tells of an action on this record."""
+    """Describe an action on a row, for its audit entry."""
     return Attempt(
         action,
         kind=str(row._meta.concrete_model._meta.verbose_name),
-        # Users and groups have none.
+        # Users and groups have no cuid.
         cuid=getattr(row, "cuid", ""),
         title=str(getattr(row, "title", "") or getattr(row, "name", "") or row),
         before=before or {},

@@ -1,8 +1,8 @@
-"""Giving workflows another entity context together, now or when what runs has ended."""
+"""Changing the entity context of workflows together, now or when they are drained."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,12 +10,13 @@ from typing import Any, Literal
 from django.db import transaction
 
 from workflows import guards
-from workflows.audit.log import attempting
+from workflows.audit.log import recording_refusals
 from workflows.db import locks
-from workflows.editing.context_edit import ContextChange, change_together, workflows_of
-from workflows.editing.drain import judge_hold, put_on_hold
-from workflows.editing.impact_token import refuse_stale
-from workflows.guards.database_errors import translated
+from workflows.editing.context_change import ContextChange, change_together, read_workflows
+from workflows.editing.creation_trigger import explain_taken_trigger
+from workflows.editing.drain import put_on_hold
+from workflows.editing.impacts import refuse_stale_token
+from workflows.guards.database_errors import translate_database_errors
 from workflows.models import (
     Context,
     EntityName,
@@ -25,16 +26,15 @@ from workflows.models import (
     Version,
     Workflow,
 )
-from workflows.models.creation_trigger import explaining_taken
 
-DB = "default"
 When = Literal["now", "drained"]
 
 
 @dataclass(frozen=True, slots=True)
-class ContextChanged:
-    """What came of a change of entity context: the workflows, the versions it gave them, or
-    the change on hold.
+class ContextChangeResult:
+    """The workflows, and their new versions or the change that was put on hold.
+
+    ``pending`` is None in a dry run.
     """
 
     workflows: list[Workflow]
@@ -49,15 +49,15 @@ def resolve_context(
     entity_name: str | None = None,
     primary_record_type: RecordType | None = None,
 ) -> Context:
-    """The context that these describe. Raises ``guards.ContextShape`` when they do not agree."""
+    """Return the entity context. Raise ``guards.ContextShape`` if the arguments do not match."""
     if entity_name is None:
         entity_name = EntityName.INVENTORY_MODEL if primary_record_type else EntityName.FINDING
-    kind = entity_name_type if entity_name == EntityName.FINDING else primary_record_type
+    own_type = entity_name_type if entity_name == EntityName.FINDING else primary_record_type
     context = Context(
         entity_name,
         entity_name_type.pk if entity_name_type else None,
         primary_record_type.pk if primary_record_type else None,
-        kind.cuid if kind else "",
+        own_type.cuid if own_type else "",
     )
     guards.refuse_context_shape(context)
     return context
@@ -74,20 +74,27 @@ def change_entity_context(
     when: When = "now",
     dry_run: bool = False,
     token: str | None = None,
-) -> ContextChanged:
-    """Give these workflows another entity context together: judged as a whole, all or nothing.
+) -> ContextChangeResult:
+    """Give these workflows another entity context, all or none.
 
     Args:
-        when: ``drained`` puts the change on hold where live executions stand in its way; no
-            new root starts then, and it is made right after the last of them has ended.
-        token: what an impact answered; the change is refused when what it saw has changed.
+        workflows: the workflows that change together; they are judged as a whole.
+        entity_name_type: the new finding type.
+        entity_name: ``Finding`` or ``InventoryModel``; by default it follows from the type.
+        primary_record_type: the new record type.
+        by: the user who changes them.
+        why: the reason, for the audit log and the notes of the new versions.
+        when: ``drained`` puts the change on hold if live executions block it. No new root
+            execution starts then, and the change is applied right after the last blocker ended.
+        dry_run: judge only.
+        token: the token of an impact; the change is refused if it is stale.
 
     Raises:
         guards.ActiveExecutions, guards.DependentActiveExecutions,
-        guards.IncompatibleEntityTypes: what it would strand or break, with the blockers and
-            the smallest group that could change together.
+        guards.IncompatibleEntityTypes: the change would strand or break something; with the
+            blockers and the smallest group that can change together.
         guards.TriggerTaken: two workflows would start when an entity of that type is created.
-        guards.StaleToken: what has changed since the token was given.
+        guards.StaleToken: something has changed since the token was issued.
         guards.Draining: another change of one of the workflows is on hold.
     """
     context = resolve_context(
@@ -98,47 +105,43 @@ def change_entity_context(
     rows = list(workflows)
     ids = sorted({row.pk for row in rows})
 
-    def attempts() -> list[Any]:
-        return ContextChange(rows, context, DB).changes(by=by, why=why)
+    def check(change: ContextChange) -> None:
+        if token is not None:
+            refuse_stale_token(token, change)
 
-    with nullcontext() if dry_run else attempting(attempts, using=DB):
-        if dry_run:
-            return _judge(ids, context, when, token)
+    def attempts() -> list[Any]:
+        return ContextChange(rows, context).attempts(by=by, why=why)
+
+    with nullcontext() if dry_run else recording_refusals(attempts):
         try:
-            return _change_now(ids, context, by, why, token)
+            if dry_run:
+                _judge(ids, context, check)
+                return ContextChangeResult(read_workflows(ids), [])
+            versions = _change_now(ids, context, by, why, check)
+            return ContextChangeResult(read_workflows(ids), versions)
         except (guards.ActiveExecutions, guards.DependentActiveExecutions):
             if when == "now":
                 raise
-        pending = put_on_hold(ids, context, by=by, why=why, token=token)
-        return ContextChanged(workflows_of(ids, DB), [], pending, on_hold=True)
+        if dry_run:
+            ContextChange(read_workflows(ids), context).judge_hold()
+            return ContextChangeResult(read_workflows(ids), [], on_hold=True)
+        pending = put_on_hold(ids, context, by=by, why=why, check=check)
+        return ContextChangeResult(read_workflows(ids), [], pending, on_hold=True)
 
 
-def _judge(ids: list[int], context: Context, when: When, token: str | None) -> ContextChanged:
-    change = ContextChange(workflows_of(ids, DB), context, DB)
-    if token is not None:
-        refuse_stale(token, ids, change)
-    try:
-        change.judge()
-    except (guards.ActiveExecutions, guards.DependentActiveExecutions):
-        if when == "now":
-            raise
-        judge_hold(ids, change)
-        return ContextChanged(workflows_of(ids, DB), [], on_hold=True)
-    return ContextChanged(workflows_of(ids, DB), [])
+def _judge(ids: list[int], context: Context, check: Callable[[ContextChange], None]) -> None:
+    change = ContextChange(read_workflows(ids), context)
+    check(change)
+    change.judge()
 
 
-@translated
+@translate_database_errors
 @locks.retrying
 def _change_now(
-    ids: list[int], context: Context, by: Any, why: str, token: str | None
-) -> ContextChanged:
-    def check(change: ContextChange) -> None:
-        if token is not None:
-            refuse_stale(token, ids, change)
-
+    ids: list[int], context: Context, by: Any, why: str, check: Callable[[ContextChange], None]
+) -> list[Version]:
     def judge() -> None:
-        ContextChange(workflows_of(ids, DB), context, DB).judge()
+        ContextChange(read_workflows(ids), context).judge()
 
-    with explaining_taken(judge), transaction.atomic():
-        versions = change_together(ids, context, DB, by=by, why=why, check=check)
-        return ContextChanged(workflows_of(ids, DB), versions)
+    with explain_taken_trigger(judge), transaction.atomic():
+        return change_together(ids, context, by=by, why=why, check=check)

@@ -1,76 +1,82 @@
-"""Changes on hold: asked for while executions run, made when the last of them has ended.
+"""Changes on hold: put on hold, withdrawn, and applied when the last blocker has ended.
 
-A change is claimed by its own row, judged again under the locks of an editor, and made in a
-transaction of its own, exactly once. Whoever ends an execution asks, with the statement that ends
-it or right after the commit, whether a change waited for it; ``run_due`` asks for what ended where
-nobody could, or in the same moment in which the change was put on hold.
+A change is applied in its own transaction, exactly once: its row is locked, and it is judged again
+under the locks of an editor. Every transaction that ends executions triggers it after its commit
+(``ended``). ``run_due`` applies what that misses: a process that was killed, or an execution that
+ended in the moment in which the change was put on hold.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from workflows import guards
-from workflows.audit.log import Action, attempting, record
+from workflows.audit.log import Action, record, recording_refusals
 from workflows.db import locks
 from workflows.db.prepared import Statement
-from workflows.editing.context_edit import (
+from workflows.editing.context_change import (
     ContextChange,
     change_together,
     lock_for_edit,
-    workflows_of,
+    read_workflows,
 )
-from workflows.editing.impact_token import refuse_stale
-from workflows.guards.database_errors import as_refusal, translated
+from workflows.guards.database_errors import find_refusal, translate_database_errors
 from workflows.models import Context, PendingChange, PendingWorkflow, Workflow
-from workflows.models.pending_change import draining
+from workflows.models.types import CONTEXT_FIELDS
 from workflows.refusals import Attempt, Refusal
 
 logger = logging.getLogger(__name__)
 
-DB = "default"
+WAITING = "SELECT 1 FROM workflows_pendingchange WHERE state = 'waiting'"
+"""A query that returns a row if any change is on hold."""
+
+_WAITS = Statement(f"{WAITING} LIMIT 1")
 
 
-def judge_hold(ids: list[int], change: ContextChange) -> None:
-    """Whether a change could wait until these workflows are drained.
-
-    Raises:
-        guards.IncompatibleEntityTypes: it could not be made even then.
-        guards.Draining: another change of one of them is on hold.
-    """
-    guards.refuse_draining(list(draining(ids)))
-    change.judge(drained=True)
-
-
-@translated
+@translate_database_errors
 @locks.retrying
 def put_on_hold(
-    ids: list[int], context: Context, *, by: Any, why: str, token: str | None
+    ids: list[int],
+    context: Context,
+    *,
+    by: Any,
+    why: str,
+    check: Callable[[ContextChange], None],
 ) -> PendingChange:
-    """Let no new root start on these workflows until they can take this context.
+    """Put a change of context on hold: no new root execution starts on these workflows.
 
-    Starts that are under way are waited for. Raises what ``judge_hold`` raises.
+    Starts that are in progress are waited for.
+
+    Args:
+        ids: the workflows, sorted.
+        context: their new context.
+        by: the user who asks for the change.
+        why: the reason.
+        check: an additional rule; it is asked before the guard, and again under the locks.
+
+    Raises:
+        guards.Refusal: what ``ContextChange.judge_hold`` and ``check`` raise.
     """
 
     def judge() -> list[Workflow]:
-        workflows = workflows_of(ids, DB)
-        change = ContextChange(workflows, context, DB)
-        if token is not None:
-            refuse_stale(token, ids, change)
-        judge_hold(ids, change)
+        workflows = read_workflows(ids)
+        change = ContextChange(workflows, context)
+        check(change)
+        change.judge_hold()
         return workflows
 
     with transaction.atomic():
         judge()
-        lock_for_edit(ids, DB)
+        lock_for_edit(ids)
         workflows = judge()
-        # A start that read before, and writes later, sees by them that it is to look again.
-        locks.outdate(Workflow._base_manager.using(DB).filter(pk__in=ids), "updated_at")
+        # A start that has read these rows before then fails to lock them, and reads again.
+        locks.outdate(Workflow._base_manager.filter(pk__in=ids), "updated_at")
         pending = PendingChange.objects.create(
             entity_name=context.entity_name,
             entity_name_type_id=context.entity_name_type_id,
@@ -82,153 +88,124 @@ def put_on_hold(
             PendingWorkflow(change=pending, workflow=row, cuid=row.cuid, title=row.title)
             for row in workflows
         )
-        record([_told(pending, Action.PUT_ON_HOLD, by=by)], using=DB)
-        # What it waits for may have ended while nothing waited for it yet.
-        transaction.on_commit(lambda: _try(pending.pk), robust=True)
+        record([_attempt(pending, Action.PUT_ON_HOLD, by=by)])
+        # The last blocker may have ended before the change was on hold.
+        transaction.on_commit(lambda: _try_to_apply(pending.pk), robust=True)
     return pending
 
 
-def _told(pending: PendingChange, action: str, *, by: Any = None) -> Attempt:
-    after = {
-        "workflows": [row.cuid for row in pending.members.all()],
-        **dict(
-            zip(
-                ("entity_name", "entity_name_type", "primary_record_type"),
-                pending.described_context().described,
-                strict=True,
-            )
-        ),
-    }
-    return Attempt(
-        action,
-        kind="pending change",
-        cuid=pending.cuid,
-        title=str(pending)[:200],
-        after=after,
-        why=pending.why,
-        by=by,
-    )
-
-
 def withdraw(pending: PendingChange, *, by: Any = None) -> None:
-    """Take a change off hold, or put away one that could not be made.
+    """Withdraw a change on hold, or remove one that could not be applied.
 
     Raises:
-        guards.Settled: it has been made meanwhile.
+        guards.Settled: it has been applied.
         guards.Gone: it has been withdrawn already.
     """
-    with attempting(lambda: [_told(pending, Action.WITHDRAWN, by=by)], using=DB):
+    with recording_refusals(lambda: [_attempt(pending, Action.WITHDRAWN, by=by)]):
         _withdraw(pending, by)
 
 
-@translated
+@translate_database_errors
 @locks.retrying
 def _withdraw(pending: PendingChange, by: Any) -> None:
     with transaction.atomic():
-        locks.limit_wait(DB)
+        locks.limit_wait()
         row = PendingChange.objects.select_for_update().filter(pk=pending.pk).first()
         if row is None:
-            raise guards.Gone(f"The change {pending.cuid} has been withdrawn already.")
+            raise guards.RowDeleted(f"The change {pending.cuid} has been withdrawn already.")
         if row.state == PendingChange.State.APPLIED:
-            raise guards.Settled(f"The change {row.cuid} has been made already.")
-        told = _told(row, Action.WITHDRAWN, by=by)
+            raise guards.NotOnHold(f"The change {row.cuid} has been applied already.")
+        attempt = _attempt(row, Action.WITHDRAWN, by=by)
         row.delete()
-        record([told], using=DB)
+        record([attempt])
 
 
 def ended(context_keys: Iterable[str]) -> None:
-    """Say that executions of these contexts have ended, in the transaction that ends them.
+    """Try to apply the changes that may have waited for executions of these contexts.
 
-    Right after its commit, the changes that may have waited for them are tried.
+    Call it in the transaction that ends the executions; the changes are tried after its commit.
     """
     keys = sorted(set(context_keys))
     if keys:
-        transaction.on_commit(lambda: _try_waiting(keys), robust=True)
+        transaction.on_commit(lambda: _apply_waiting_for(keys), robust=True)
 
 
-WAITING = "SELECT 1 FROM workflows_pendingchange WHERE state = 'waiting'"
-"""Gives a row where any change is on hold."""
-
-_WAITS = Statement(f"{WAITING} LIMIT 1")
-
-
-def _try_waiting(keys: list[str]) -> None:
-    # Asked by everybody who ends an execution; most often nothing waits.
+def _apply_waiting_for(keys: list[str]) -> None:
+    # This runs after every end of an execution; most often no change is on hold.
     if not _WAITS.execute():
         return
-    waiting = PendingChange.objects.filter(state=PendingChange.State.WAITING)
-    # A blocker works on what the workflows of the change work on now.
-    concerned = waiting.filter(members__workflow__context_key__in=keys).distinct()
-    for pk in concerned.order_by("pk").values_list("pk", flat=True):
-        _try(pk)
+    # The blockers of a change have the present context of its workflows.
+    concerned = _waiting().filter(members__workflow__context_key__in=keys).distinct()
+    for pk in concerned.values_list("pk", flat=True):
+        _try_to_apply(pk)
 
 
-def _try(pk: int) -> None:
+def _try_to_apply(pk: int) -> PendingChange | None:
     try:
-        apply_drained(pk)
+        return apply_drained(pk)
     except (locks.Contention, DatabaseError):
         logger.warning("The change on hold %s is left to run_due.", pk, exc_info=True)
+        return None
+
+
+def drained() -> list[PendingChange]:
+    """Return the changes on hold that nothing blocks any more."""
+    return [pending for pending in _waiting() if not _is_blocked(pending)]
+
+
+def apply_all_drained() -> list[PendingChange]:
+    """Apply every change on hold that nothing blocks any more.
+
+    Returns:
+        The changes that were applied, and those that cannot be applied.
+    """
+    settled = (_try_to_apply(pk) for pk in _waiting().values_list("pk", flat=True))
+    return [pending for pending in settled if pending is not None]
 
 
 def apply_drained(pk: int) -> PendingChange | None:
-    """Make a change on hold if nothing stands in its way any more; None while something does.
+    """Apply a change on hold, unless live executions still block it.
 
-    One that could not be made for another reason is kept with it, and holds nothing any more.
+    A change that is refused for another reason stays stored with that reason, and no longer keeps
+    executions from starting.
+
+    Returns:
+        The change; None if it is still blocked, or no longer on hold.
     """
-    waiting = PendingChange.objects.filter(pk=pk, state=PendingChange.State.WAITING)
-    pending = waiting.first()
+    pending = _waiting().filter(pk=pk).first()
     if pending is None or _is_blocked(pending):
         return None
     return _apply(pk)
 
 
-def drained() -> list[PendingChange]:
-    """The changes on hold that nothing blocks any more."""
-    waiting = PendingChange.objects.filter(state=PendingChange.State.WAITING)
-    return [pending for pending in waiting.order_by("pk") if not _is_blocked(pending)]
-
-
-def apply_all_drained() -> list[PendingChange]:
-    """Make every change on hold that nothing blocks any more; those that are settled now.
-
-    For what ended behind Python's back, or in a process that was killed before it could ask.
-    """
-    waiting = PendingChange.objects.filter(state=PendingChange.State.WAITING)
-    settled = []
-    for pk in waiting.order_by("pk").values_list("pk", flat=True):
-        try:
-            pending = apply_drained(pk)
-        except (locks.Contention, DatabaseError):
-            logger.warning("The change on hold %s is left to the next time.", pk, exc_info=True)
-        else:
-            settled += [pending] if pending is not None else []
-    return settled
+def _waiting() -> QuerySet[PendingChange]:
+    return PendingChange.objects.filter(state=PendingChange.State.WAITING).order_by("pk")
 
 
 def _is_blocked(pending: PendingChange) -> bool:
-    # Asked without locks by everybody who ends an execution; most often it is.
+    # Without locks, because this runs after every end of an execution that may have blocked it.
     rows = [member.workflow for member in pending.members.select_related("workflow")]
-    return ContextChange([row for row in rows if row], pending.context, DB).is_blocked()
+    return ContextChange([row for row in rows if row], pending.context).is_blocked()
 
 
 @locks.retrying
 def _apply(pk: int) -> PendingChange | None:
     with transaction.atomic():
-        locks.limit_wait(DB)
-        # Not SKIP LOCKED: who holds the row may have judged before the last blocker ended.
-        waiting = PendingChange.objects.select_for_update(of=("self",))
-        pending = waiting.filter(pk=pk, state=PendingChange.State.WAITING).first()
+        locks.limit_wait()
+        # Not SKIP LOCKED: the transaction that holds the lock may have judged before the last
+        # blocker ended.
+        pending = _waiting().select_for_update(of=("self",)).filter(pk=pk).first()
         if pending is None:
             return None
         try:
             with transaction.atomic():
-                _make(pending)
+                _change(pending)
         except (guards.ActiveExecutions, guards.DependentActiveExecutions):
             return None
         except Refusal as refusal:
             _settle(pending, refusal)
         except DatabaseError as error:
-            refused = None if locks.is_passing(error) else as_refusal(error)
+            refused = None if locks.is_transient(error) else find_refusal(error)
             if refused is None:
                 raise
             _settle(pending, refused)
@@ -237,14 +214,13 @@ def _apply(pk: int) -> PendingChange | None:
         return pending
 
 
-def _make(pending: PendingChange) -> None:
+def _change(pending: PendingChange) -> None:
     ids = [member.workflow_id for member in pending.members.all()]
     if None in ids:
-        raise guards.Gone("One of the workflows has been deleted.")
+        raise guards.RowDeleted("One of the workflows has been deleted.")
     change_together(
         [pk for pk in ids if pk is not None],
         pending.described_context(),
-        DB,
         by=pending.asked_by,
         why=pending.why,
     )
@@ -259,5 +235,20 @@ def _settle(pending: PendingChange, refusal: Refusal | None = None) -> None:
     pending.save()
     pending.members.update(waiting=False)
     action = Action.APPLIED if refusal is None else Action.NOT_APPLIED
-    told = _told(pending, action, by=pending.asked_by)
-    record([told], using=DB)
+    record([_attempt(pending, action, by=pending.asked_by)])
+
+
+def _attempt(pending: PendingChange, action: str, *, by: Any = None) -> Attempt:
+    described = pending.described_context().described
+    return Attempt(
+        action,
+        kind="pending change",
+        cuid=pending.cuid,
+        title=str(pending)[:200],
+        after={
+            "workflows": [row.cuid for row in pending.members.all()],
+            **dict(zip(CONTEXT_FIELDS, described, strict=True)),
+        },
+        why=pending.why,
+        by=by,
+    )

@@ -10,11 +10,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from workflows.db.json_values import canonical, unstorable_in
+from workflows.db.json_values import canonical, find_unstorable
 from workflows.editing.graph_save import SavedGraph, save_graph
-from workflows.graph.changes import changes
-from workflows.graph.editing import CannotEdit, Source, readable
-from workflows.graph.merging import on_top
+from workflows.graph.comparison import compare_graphs
+from workflows.graph.edit_steps import GraphEditError, Source, require_editable
+from workflows.graph.merging import merge_graphs
 from workflows.models import DraftState, GraphDraft, Version, Workflow
 from workflows.refusals import MessageError
 
@@ -25,7 +25,7 @@ Change = Callable[[Source], tuple[Source, str]]
 """Takes the source, gives another one, and says what was done."""
 
 
-class DraftMoved(MessageError):
+class DraftConflict(MessageError):
     message = _(
         "The drawing has been changed meanwhile, in another window or by a new version. "
         "Nothing was done; this is how it is now."
@@ -101,9 +101,9 @@ def edit_draft(workflow: Workflow, user: Any, token: str, change: Change) -> Non
     """
     draft = _open(workflow, user, token)
     source, told = change(draft.source)
-    details = [detail for _, detail in unstorable_in(readable(source), exact=False)]
+    details = [detail for _, detail in find_unstorable(require_editable(source), exact=False)]
     if details:
-        raise CannotEdit(details[0])
+        raise GraphEditError(details[0])
     if canonical(source) == canonical(draft.source):
         return
     try:
@@ -116,7 +116,7 @@ def edit_draft(workflow: Workflow, user: Any, token: str, change: Change) -> Non
             row.states.filter(number__gt=0, number__lt=number - KEPT).delete()
     except IntegrityError as error:
         # Of two windows that begin at once, the first one does.
-        raise DraftMoved from error
+        raise DraftConflict from error
 
 
 def undo(workflow: Workflow, user: Any, token: str) -> None:
@@ -135,7 +135,7 @@ def redo(workflow: Workflow, user: Any, token: str) -> None:
     _go(draft, later, "There is nothing to redo.")
 
 
-def put_on_top(workflow: Workflow, user: Any, token: str) -> list[str]:
+def rebase_draft(workflow: Workflow, user: Any, token: str) -> list[str]:
     """Make the changes of the draft again, on top of the latest version.
 
     The ids of the nodes that both had changed, where the draft's were kept. Undone, it shows the
@@ -144,7 +144,7 @@ def put_on_top(workflow: Workflow, user: Any, token: str) -> list[str]:
     return _rebase(workflow, user, token, shown=1)
 
 
-def take_theirs(workflow: Workflow, user: Any, token: str) -> None:
+def discard_draft_changes(workflow: Workflow, user: Any, token: str) -> None:
     """Show the latest version; what was drawn can be put on top of it by a redo."""
     _rebase(workflow, user, token, shown=0)
 
@@ -178,7 +178,7 @@ def save_draft(
 def _open(workflow: Workflow, user: Any, token: str) -> Draft:
     draft = open_draft(workflow, user)
     if draft.token != token:
-        raise DraftMoved
+        raise DraftConflict
     return draft
 
 
@@ -197,23 +197,23 @@ def _move(row: GraphDraft, number: int, **fields: Any) -> None:
         at=number, updated_at=timezone.now(), **fields
     )
     if not moved:
-        raise DraftMoved
+        raise DraftConflict
 
 
 def _go(draft: Draft, state: DraftState | None, nothing: str) -> None:
     if state is None or draft.row is None:
-        raise CannotEdit(nothing)
+        raise GraphEditError(nothing)
     _move(draft.row, state.number)
 
 
 def _rebase(workflow: Workflow, user: Any, token: str, *, shown: int) -> list[str]:
     draft = _open(workflow, user, token)
     if draft.row is None or not draft.is_stale:
-        raise CannotEdit("Nobody has saved another version meanwhile.")
+        raise GraphEditError("Nobody has saved another version meanwhile.")
     theirs: Source = draft.latest.source
-    merged = on_top(draft.base_source(), draft.source, theirs)
+    merged = merge_graphs(draft.base_source(), draft.source, theirs)
     states = [(theirs, "")]
-    if changes(theirs, merged.source):
+    if compare_graphs(theirs, merged.source):
         states.append((merged.source, f"Your changes on top of version {draft.latest.number}"))
     at = min(shown, len(states) - 1)
     with transaction.atomic():
@@ -223,4 +223,4 @@ def _rebase(workflow: Workflow, user: Any, token: str, *, shown: int) -> list[st
             DraftState(draft=draft.row, number=number, source=source, told=told)
             for number, (source, told) in enumerate(states)
         )
-    return merged.both
+    return merged.conflicts

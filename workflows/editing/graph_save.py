@@ -1,4 +1,4 @@
-"""Saving a graph: judged as a whole, on top of the version that it was drawn from."""
+"""Saving a graph: lock, judge, write, record."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ from django.db import transaction
 from django.utils import timezone
 
 from workflows import guards
-from workflows.audit.log import Action, attempting, record, told
+from workflows.audit.log import Action, make_attempt, record, recording_refusals
 from workflows.db import locks
-from workflows.graph import Graph, WorkflowValidationError, normalized, parse
-from workflows.guards.database_errors import translated
+from workflows.graph import Graph, WorkflowValidationError, normalize, parse
+from workflows.guards.database_errors import translate_database_errors
 from workflows.models import Candidate, Version, Workflow, call_queries
-from workflows.models.candidate import named_in, resolve
+from workflows.models.candidate import find_assignee_names, resolve
 from workflows.models.version import append_version, release_superseded
 from workflows.refusals import Attempt, Problem
-
-DB = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class SavedGraph:
-    """What came of saving a graph: the version, and whether its number is a new one."""
+    """The saved version, and True if its number is new. ``version`` is None in a dry run."""
 
     version: Version | None
     created: bool
@@ -43,36 +41,42 @@ def save_graph(
     check: Callable[[], None] | None = None,
     allow_unknown: bool = False,
 ) -> SavedGraph:
-    """Give the workflow a version with this graph; the latest one is replaced if nothing has it.
+    """Save a graph as the next version of a workflow.
+
+    If nothing uses the latest version, the new one replaces it under the same number.
 
     Args:
+        workflow: the workflow.
         source: ``{"nodes": [...], "edges": [...]}``.
-        based_on: the number of the version that the graph was drawn from.
-        read: the cuid of the version that the graph was drawn from; a version that nothing has is
-            replaced under its number.
-        check: asked under the locks, before the first write.
-        allow_unknown: save a graph that names groups, users or secrets that do not exist. The steps
-            of unknown people are unassigned until somebody has the name.
+        based_on: the number of the version that was edited.
+        by: the user who saves it.
+        notes: what has changed.
+        dry_run: judge only.
+        read: the cuid of the version that was edited. It tells apart versions that replaced each
+            other under one number.
+        check: an additional rule; it is asked under the locks, before the first write.
+        allow_unknown: save a graph that names groups, users or secrets that do not exist. Steps
+            for unknown people are unassigned until an account has the name.
 
     Raises:
-        graph.WorkflowValidationError: the graph is malformed, a callee is missing, retired
-            or of another context, the calls would have a cycle, or a group, a user or a secret
-            does not exist; all problems at once.
-        guards.StaleVersion: another version has been saved since, under the same number too.
+        graph.WorkflowValidationError: the graph is malformed; a callee is missing, retired or of
+            another context; the calls would have a cycle; or a group, a user or a secret does not
+            exist. All problems at once.
+        guards.StaleVersion: the version that was edited is not the latest.
     """
 
-    def attempt() -> list[Attempt]:
-        asked = {"based_on": based_on, "notes": notes}
-        return [told(workflow, Action.GRAPH_SAVED, after=asked, why=notes, by=by)]
+    def attempts() -> list[Attempt]:
+        after = {"based_on": based_on, "notes": notes}
+        return [make_attempt(workflow, Action.GRAPH_SAVED, after=after, why=notes, by=by)]
 
-    is_tried = nullcontext() if dry_run else attempting(attempt, using=DB)
-    with is_tried, guards.allowing_unknown(allow_unknown):
+    recording = nullcontext() if dry_run else recording_refusals(attempts)
+    with recording, guards.allow_unknown_secrets(allow_unknown):
         return _save_graph(
             workflow, source, based_on, by, notes, dry_run, read, check, allow_unknown
         )
 
 
-@translated
+@translate_database_errors
 @locks.retrying
 def _save_graph(
     workflow: Workflow,
@@ -87,22 +91,12 @@ def _save_graph(
 ) -> SavedGraph:
     graph = parse(source, is_new=True)
     assert isinstance(source, dict)
-    source = normalized(source)
+    source = normalize(source)
     with transaction.atomic():
         own = _lock_for_save(workflow, graph)
         latest = own.latest_version
         candidates = _judge(own, source, graph, latest, allow_unknown)
-        if latest.number != based_on:
-            raise guards.StaleVersion(
-                f"The graph is based on version {based_on}, but the latest is {latest.number}: "
-                "load that one and make the change again.",
-                problems=[Problem("", guards.StaleVersion.code, f"Latest: {latest.number}.")],
-            )
-        if read and latest.cuid != read:
-            raise guards.StaleVersion(
-                f"Version {latest.number} was saved anew since this drawing began.",
-                problems=[Problem("", guards.StaleVersion.code, f"Latest: {latest.number}.")],
-            )
+        _refuse_stale(latest, based_on, read)
         if check is not None:
             check()
         if dry_run:
@@ -111,22 +105,22 @@ def _save_graph(
         version, created = append_version(
             own, source, latest=latest, by=by, notes=notes, candidates=candidates
         )
-        release_superseded([own.pk], DB)
-        # Touched, so that whoever locks it in an older snapshot is told to begin anew.
-        rows = Workflow._base_manager.using(DB)
+        release_superseded([own.pk])
+        # An edit that locks one of these rows in an older snapshot then starts again.
+        rows = Workflow._base_manager.all()
         rows.filter(pk=own.pk).update(updated_at=timezone.now())
         locks.outdate(rows.filter(cuid__in=graph.callee_cuids()), "updated_at")
         if not created:
-            # The one that is replaced is gone: only the log still has it.
+            # The replaced version is deleted: only the audit log keeps its source.
             before["source"] = latest.source
         after = _state_of(version)
-        saved = told(own, Action.GRAPH_SAVED, before=before, after=after, why=notes, by=by)
-        record([saved], using=DB)
+        saved = make_attempt(own, Action.GRAPH_SAVED, before=before, after=after, why=notes, by=by)
+        record([saved])
         return SavedGraph(version, created)
 
 
 def graph_problems(workflow: Workflow, source: object) -> list[Problem]:
-    """All that a save of this graph would find wrong in it as things are now, without a lock."""
+    """Return the problems that a save of this graph would be refused for; take no locks."""
     try:
         graph = parse(source, is_new=True)
         assert isinstance(source, dict)
@@ -134,6 +128,20 @@ def graph_problems(workflow: Workflow, source: object) -> list[Problem]:
     except WorkflowValidationError as refusal:
         return refusal.problems
     return []
+
+
+def _refuse_stale(latest: Version, based_on: int, read: str) -> None:
+    if latest.number != based_on:
+        detail = (
+            f"The graph is based on version {based_on}, but the latest version is "
+            f"{latest.number}. Load that version and make your changes again."
+        )
+    elif read and latest.cuid != read:
+        detail = f"Version {latest.number} has been saved again since you opened it."
+    else:
+        return
+    problem = Problem("", guards.StaleVersion.code, f"Latest: {latest.number}.")
+    raise guards.StaleVersion(detail, problems=[problem])
 
 
 def _state_of(version: Version) -> dict[str, Any]:
@@ -145,38 +153,39 @@ def _state_of(version: Version) -> dict[str, Any]:
 
 
 def _lock_for_save(workflow: Workflow, graph: Graph) -> Workflow:
-    """Lock the workflow and all that its new graph would reach.
+    """Lock the workflow and all workflows that its new graph would reach.
 
-    Not the callees alone: two saves that together close a longer cycle of calls would not
-    meet there.
+    The direct callees are not enough: two saves that close a longer call cycle together would not
+    lock a common row.
     """
-    rows = Workflow._base_manager.using(DB)
+    rows = Workflow._base_manager.all()
     callees = list(rows.filter(cuid__in=graph.callee_cuids()).values_list("pk", flat=True))
-    reached = {workflow.pk, *call_queries.walk(callees, "callees", DB)}
-    locks.lock_rows(rows.all(), reached, locks.Strength.NO_KEY_UPDATE)
-    if set(call_queries.walk(callees, "callees", DB)) - reached:
+    reached = {workflow.pk, *call_queries.walk(callees, "callees")}
+    locks.lock_rows(rows, reached, locks.Strength.NO_KEY_UPDATE)
+    if set(call_queries.walk(callees, "callees")) - reached:
         raise locks.TryAgain
     own = rows.select_related("entity_name_type", "primary_record_type").filter(pk=workflow.pk)
     found = own.first()
     if found is None:
-        raise guards.Gone(f"The workflow “{workflow}” has been deleted.")
+        raise guards.RowDeleted(f"The workflow “{workflow}” has been deleted.")
     return found
 
 
 def _judge(
     workflow: Workflow, source: dict[str, Any], graph: Graph, latest: Version, allow_unknown: bool
 ) -> list[Candidate]:
-    """Judge the calls, the people and the secrets of a graph; return the candidates that it names.
+    """Judge the calls, people and secrets of a graph; return the candidates that it names.
 
-    Raises ``WorkflowValidationError`` with all problems at once.
+    Raises:
+        WorkflowValidationError: with all problems at once.
     """
-    named = list(named_in(source))
+    named = list(find_assignee_names(source))
     candidates = resolve(named, latest)
-    unknown = [] if allow_unknown else guards.unknown_people(named, candidates)
+    unknown = [] if allow_unknown else guards.find_unknown_people(named, candidates)
     try:
         _judge_calls(workflow, source, graph)
     except WorkflowValidationError as refusal:
-        unknown += guards.unknown_secrets(guards.secrets_in(source))
+        unknown += guards.find_unknown_secrets(guards.find_secrets(source))
         if not unknown:
             raise
         raise WorkflowValidationError([*refusal.problems, *unknown]) from None
@@ -187,9 +196,9 @@ def _judge(
 def _judge_calls(workflow: Workflow, source: dict[str, Any], graph: Graph) -> None:
     callees = {
         row.cuid: row
-        for row in Workflow._base_manager.using(DB)
-        .filter(cuid__in=graph.callee_cuids())
-        .select_related("entity_name_type", "primary_record_type")
+        for row in Workflow._base_manager.filter(cuid__in=graph.callee_cuids()).select_related(
+            "entity_name_type", "primary_record_type"
+        )
     }
-    cyclic = set(call_queries.walk([workflow.pk], "callers", DB)) if callees else set()
+    cyclic = set(call_queries.walk([workflow.pk], "callers")) if callees else set()
     guards.refuse_calls(source, workflow.described_context(), callees, cyclic)

@@ -21,7 +21,6 @@ from workflows.db import locks
 from workflows.models import KeptAnswer
 from workflows.refusals import MessageError
 
-DB = "default"
 KEPT = timedelta(hours=24)
 WAIT_MS = 100
 """How long the same request waits for the answer of one that is under way."""
@@ -30,7 +29,7 @@ WAIT_MS = 100
 _under_way: ContextVar[bool] = ContextVar("under_way", default=False)
 
 
-def is_under_way() -> bool:
+def is_in_progress() -> bool:
     """Return True inside the work of a request that is done once."""
     return _under_way.get()
 
@@ -44,7 +43,7 @@ class KeyReused(MessageError):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class IdempotentRequest:
     """A request by its key: whose, where, and a checksum over what it asks for.
 
     ``item``: which of several things, where each is done by itself.
@@ -65,12 +64,12 @@ class Answer:
     body: str
     headers: Mapping[str, str] = field(default_factory=dict)
     is_repeated: bool = False
-    is_kept: bool = True
+    is_stored: bool = True
     """False for what may be asked again with the same key."""
 
 
 @locks.retrying
-def once(asked: Asked, work: Callable[[], Answer], *, wait_ms: int = WAIT_MS) -> Answer:
+def once(asked: IdempotentRequest, work: Callable[[], Answer], *, wait_ms: int = WAIT_MS) -> Answer:
     """Do the work and keep its answer, or return the answer that was kept.
 
     ``work`` runs inside the transaction, and again where that is begun anew; what it answers with
@@ -98,7 +97,7 @@ def once(asked: Asked, work: Callable[[], Answer], *, wait_ms: int = WAIT_MS) ->
         if answer.status >= 500:
             transaction.set_rollback(True)
             return answer
-        if not answer.is_kept:
+        if not answer.is_stored:
             row.delete()
             return answer
         row.status, row.body, row.headers = answer.status, answer.body, dict(answer.headers)
@@ -106,7 +105,7 @@ def once(asked: Asked, work: Callable[[], Answer], *, wait_ms: int = WAIT_MS) ->
         return answer
 
 
-def _claimed(asked: Asked, wait_ms: int) -> KeptAnswer:
+def _claimed(asked: IdempotentRequest, wait_ms: int) -> KeptAnswer:
     """The row of the key: a new one, without a status, or the one that is there."""
     now = timezone.now()
     try:
@@ -119,7 +118,7 @@ def _claimed(asked: Asked, wait_ms: int) -> KeptAnswer:
                 asked=asked.checksum,
                 at=now,
             )
-    except locks.TimedOut as error:
+    except locks.LockTimeout as error:
         raise KeyInUse from error
     except IntegrityError as error:
         row = _rows(asked).filter(item=asked.item).first()
@@ -132,18 +131,18 @@ def _claimed(asked: Asked, wait_ms: int) -> KeptAnswer:
         return row
 
 
-def _rows(asked: Asked) -> QuerySet[KeptAnswer]:
+def _rows(asked: IdempotentRequest) -> QuerySet[KeptAnswer]:
     return KeptAnswer.objects.filter(user_id=asked.user_id, route=asked.route, key=asked.key)
 
 
-def refuse_reuse(asked: Asked) -> None:
+def refuse_reuse(asked: IdempotentRequest) -> None:
     """Raises ``KeyReused`` when any item has come with this key and another checksum."""
     others = _rows(asked).exclude(asked=asked.checksum)
     if others.filter(at__gte=timezone.now() - KEPT).exists():
         raise KeyReused
 
 
-def forget_answers() -> int:
+def purge_answers() -> int:
     """Delete what has been kept long enough; how many answers that was."""
     old = KeptAnswer.objects.filter(at__lt=timezone.now() - KEPT)
     # To look costs SQLite's one writer nothing.

@@ -1,26 +1,31 @@
-"""What a change of entity context would meet, before anybody makes it."""
+"""Impact: the effects of a change of entity context, judged without making it.
+
+An impact carries a token of what the judgement rested on: the workflows involved, each with its
+context and latest version, and the newest live execution. The change is refused if the token is
+stale. An execution that has ended since does not make it stale; a new one does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from django.db.models import Exists, OuterRef
+from django.core import signing
+from django.db.models import Exists, Max, OuterRef
 
 from workflows import guards
-from workflows.editing.context_edit import ContextChange, workflows_of
-from workflows.editing.drain import judge_hold
-from workflows.editing.impact_token import token_of
-from workflows.models import Context, Version, Workflow
-from workflows.refusals import BlockingWorkflow, Refusal
+from workflows.editing.context_change import ContextChange, read_workflows
+from workflows.models import Context, Reference, Version, Workflow, call_queries
+from workflows.refusals import Blockers, BlockingWorkflow, Problem, Refusal, Remedy
+from workflows.running import get_running
 
-DB = "default"
+SALT = "holdfast.impact"
 
 
 @dataclass(frozen=True, slots=True)
-class GivenVersion:
-    """A version that the change would give a workflow; whether it would replace the latest."""
+class NewVersion:
+    """A version that the change would append, or that would replace the latest one."""
 
     workflow: Workflow
     number: int
@@ -29,84 +34,189 @@ class GivenVersion:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """Whether the change is allowed now, what refuses it, who must move along, what it makes."""
+    """The refusal of a change, if any, and what the change takes and makes.
+
+    ``can_wait`` is True if the change can be put on hold; ``hold_refusal`` says why not. Both are
+    judged only if the caller asked for it.
+    """
 
     refusal: Refusal | None
     workflows: Sequence[Workflow]
     group: Sequence[BlockingWorkflow]
-    versions: Sequence[GivenVersion]
+    versions: Sequence[NewVersion]
     token: str
-    could_wait: bool = False
-    """Whether it could be put on hold; known where that was asked for too."""
-    not_on_hold: Refusal | None = None
-    """What refuses that, although live executions alone were waited for."""
+    can_wait: bool = False
+    hold_refusal: Refusal | None = None
 
     @property
-    def allowed(self) -> bool:
-        """Whether the change would be made if it were sent now."""
+    def is_allowed(self) -> bool:
+        """Return True if the change would be made now."""
         return self.refusal is None
 
 
 def impact(
     workflows: Iterable[Workflow], context: Context, *, when: Literal["now", "drained"] = "now"
 ) -> Impact:
-    """Judge the change as the change itself would, and write nothing.
+    """Judge a change of entity context; write nothing.
 
     Args:
-        when: ``drained`` asks also whether it could wait for the live executions in its way.
+        workflows: the workflows that would change together.
+        context: their new context.
+        when: ``drained`` also asks whether the change can be put on hold.
 
     Raises:
         guards.Gone: one of the workflows has been deleted.
     """
-    ids = sorted({row.pk for row in workflows})
-    rows = workflows_of(ids, DB)
-    change = ContextChange(rows, context, DB)
-    # Before the judgement: what comes between the two makes the token stale.
-    token = token_of(ids, change)
-    refusal = None
-    try:
-        change.judge()
-    except guards.Refusal as refused:
-        refusal = refused
-    asks = when == "drained" and refusal is not None and _waits_alone(refusal)
-    not_on_hold = None
-    if asks:
-        try:
-            judge_hold(ids, change)
-        except guards.Refusal as refused:
-            not_on_hold = refused
+    rows = read_workflows({row.pk for row in workflows})
+    change = ContextChange(rows, context)
+    # Before the judgement, so that a change between the two makes the token stale.
+    token = create_token(change)
+    refusal = _refusal_of(change.judge)
+    can_wait, hold_refusal = False, None
+    if when == "drained" and refusal is not None and _blocked_by_executions_only(refusal):
+        hold_refusal = _refusal_of(change.judge_hold)
+        can_wait = hold_refusal is None
     return Impact(
         refusal,
         rows,
         change.group() if change.workflows else [],
-        _given(change.workflows),
+        _new_versions(change.workflows),
         token,
-        asks and not_on_hold is None,
-        not_on_hold,
+        can_wait,
+        hold_refusal,
     )
 
 
-def _waits_alone(refusal: Refusal) -> bool:
-    """Whether live executions are all that it is refused for."""
-    waited_for = {guards.ActiveExecutions.code, guards.DependentActiveExecutions.code}
-    return {refusal.code, *(row.code for row in refusal.problems)} <= waited_for
+def _refusal_of(judge: Any) -> Refusal | None:
+    try:
+        judge()
+    except guards.Refusal as refusal:
+        return refusal
+    return None
 
 
-def _given(workflows: Sequence[Any]) -> list[GivenVersion]:
-    def has(relation: str) -> Exists:
-        model: Any = Version._meta.get_field(relation).related_model
-        return Exists(model._base_manager.using(DB).filter(version_id=OuterRef("pk")))
+def _blocked_by_executions_only(refusal: Refusal) -> bool:
+    codes = {refusal.code, *(row.code for row in refusal.problems)}
+    return codes <= {guards.ActiveExecutions.code, guards.DependentActiveExecutions.code}
 
-    latest: Any = Version.objects.using(DB).latest_of_each()
-    rows = latest.filter(workflow__in=[row.pk for row in workflows])
-    found = {
-        pk: (number, kept)
-        for pk, number, kept in rows.annotate(kept=has("executions") | has("pins")).values_list(
-            "workflow_id", "number", "kept"
-        )
-    }
+
+def _new_versions(workflows: Sequence[Workflow]) -> list[NewVersion]:
+    running, pk = get_running(), OuterRef("pk")
+    is_used = Exists(running.executions().filter(version_id=pk)) | Exists(
+        running.pins().filter(version_id=pk)
+    )
+    latest: Any = Version.objects.latest_of_each()
+    rows = latest.filter(workflow__in=[row.pk for row in workflows]).annotate(is_used=is_used)
+    found = {row[0]: row[1:] for row in rows.values_list("workflow_id", "number", "is_used")}
     return [
-        GivenVersion(row, found[row.pk][0] + found[row.pk][1], not found[row.pk][1])
+        NewVersion(row, number + is_used, not is_used)
         for row in workflows
         if row.pk in found
+        for number, is_used in [found[row.pk]]
     ]
+
+
+class UndecidedChange(ContextChange):
+    """A change of a workflow to any other context, before one has been chosen."""
+
+    def __init__(self, workflow: Workflow) -> None:
+        super().__init__([workflow], Context("", None, None))
+        self.field = "entity_name_type"
+
+    def crossings(self) -> Sequence[guards.Crossing]:
+        """Return nothing: crossings depend on the context."""
+        return ()
+
+    def trigger_conflicts(self) -> Sequence[BlockingWorkflow]:
+        """Return nothing: conflicts depend on the context."""
+        return ()
+
+    def refusal(self) -> guards.Refusal | None:
+        """Return the refusal of every change, or None."""
+        return _refusal_of(self.judge)
+
+
+# Tokens
+
+
+def create_token(change: ContextChange) -> str:
+    """Return a signed token of what the judgement of this change rests on."""
+    return signing.dumps(_basis(change), salt=SALT, compress=True)
+
+
+def refuse_stale_token(token: str, change: ContextChange) -> None:
+    """Compare what the token was created for with the database.
+
+    Raises:
+        guards.InvalidToken: it is not a token, or one for another change.
+        guards.StaleToken: something has changed since, with a problem for each difference.
+    """
+    try:
+        then = signing.loads(token, salt=SALT)
+    except signing.BadSignature:
+        raise guards.InvalidToken from None
+    now = _basis(change)
+    if (then["to"], then["of"]) != (now["to"], now["of"]):
+        raise guards.InvalidToken("The token belongs to another change.")
+    problems = list(_changed_workflows(then["workflows"], now["workflows"]))
+    executions, total = guards.blocking_executions(
+        (change.own_executions() | change.dependent_executions()).filter(pk__gt=then["execution"])
+    )
+    problems += [
+        Problem(
+            "/token",
+            "new_execution",
+            f"Execution {row.cuid} of “{row.workflow_title}” now blocks the change.",
+        )
+        for row in executions
+    ]
+    if problems:
+        raise guards.StaleToken(
+            "Something has changed since the token was issued: "
+            + " ".join(problem.detail for problem in problems[: guards.LISTED]),
+            problems=problems,
+            blockers=Blockers(executions, (), total),
+            remedies=[Remedy("ask_again", "Request the impact again and review it.")],
+        )
+
+
+def _basis(change: ContextChange) -> dict[str, Any]:
+    own = change.requested_ids
+    latest = Version.objects.latest_of_each()
+    called = Reference._base_manager.filter(version__in=latest.filter(workflow_id__in=own))
+    concerned = {
+        *own,
+        *call_queries.walk(own, "callers", in_use=True),
+        *called.values_list("callee_id", flat=True),
+    }
+    rows = latest.filter(workflow_id__in=concerned).order_by("workflow_id")
+    return {
+        "to": change.context.key,
+        "of": own,
+        "workflows": {
+            cuid: [context, version]
+            for cuid, context, version in rows.values_list(
+                "workflow__cuid", "workflow__context_key", "cuid"
+            )
+        },
+        "execution": max(
+            rows.aggregate(newest=Max("pk"))["newest"] or 0
+            for rows in (change.own_executions(), change.dependent_executions())
+        ),
+    }
+
+
+def _changed_workflows(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Problem]:
+    changed = sorted(cuid for cuid in {*then, *now} if then.get(cuid) != now.get(cuid))
+    titles = dict(Workflow._base_manager.filter(cuid__in=changed).values_list("cuid", "title"))
+    for cuid in changed:
+        workflow = f"workflow “{titles.get(cuid, cuid)}” ({cuid})"
+        if cuid not in then:
+            detail, code = f"The {workflow} is now affected.", "new_workflow"
+        elif cuid not in now:
+            detail, code = f"The {workflow} is no longer affected.", "no_workflow"
+        elif then[cuid][0] != now[cuid][0]:
+            detail, code = f"The {workflow} has another finding type.", "other_type"
+        else:
+            detail, code = f"The {workflow} has another version.", "other_version"
+        yield Problem("/token", code, detail)

@@ -1,4 +1,4 @@
-"""Making a workflow a draft, active or retired."""
+"""Changing the state of a workflow: draft, active, retired."""
 
 from __future__ import annotations
 
@@ -6,38 +6,37 @@ from django.db import transaction
 from django.utils.translation import gettext
 
 from workflows import guards
-from workflows.audit.audited_model import changed
-from workflows.audit.log import attempting
+from workflows.audit.audited_model import change_attempts
+from workflows.audit.log import recording_refusals
 from workflows.db import locks
-from workflows.editing.context_edit import lock_for_edit
-from workflows.guards.database_errors import translated
+from workflows.editing.context_change import lock_for_edit
+from workflows.guards.database_errors import translate_database_errors
 from workflows.models import Workflow
 from workflows.refusals import Problem
 
-DB = "default"
 
-
-@translated
+@translate_database_errors
 def set_state(workflow: Workflow, state: str) -> Workflow:
-    """Make a workflow a draft, active or retired.
+    """Set the state of a workflow, which is read again.
 
     Raises:
         guards.Referenced: it would retire while another workflow's latest version calls it.
-        graph.WorkflowValidationError: it would come back with a call that is not possible
-            any more.
+        graph.WorkflowValidationError: it would return from retirement with a call that is no
+            longer possible.
+        guards.Gone: it has been deleted.
     """
     row: Workflow | None = Workflow.objects.filter(pk=workflow.pk).first()
     if row is None:
-        raise guards.Gone(f"The workflow “{workflow}” has been deleted.")
+        raise guards.RowDeleted(f"The workflow “{workflow}” has been deleted.")
     row.state = state
     row.save(update_fields=["state", "updated_at"])
     return row
 
 
-@translated
+@translate_database_errors
 @locks.retrying
 def change_state(workflow: Workflow, state: str, *, read: str) -> Workflow:
-    """Set the state of a workflow for a person who decided on the state that a page showed.
+    """Set the state of a workflow for a user who saw the state ``read`` on a page.
 
     Args:
         workflow: the workflow, which is read again.
@@ -51,13 +50,13 @@ def change_state(workflow: Workflow, state: str, *, read: str) -> Workflow:
         guards.Stale: it has neither the state that the page showed nor the new one.
         Refusal: what ``set_state`` raises.
     """
-    # A refusal's audit entry is rolled back with the transaction: it is recorded afterwards.
-    with attempting(list), transaction.atomic():
-        lock_for_edit([workflow.pk], DB, locks.Strength.NO_KEY_UPDATE)
+    # The transaction rolls back a refusal's audit entry, so it is recorded outside.
+    with recording_refusals(list), transaction.atomic():
+        lock_for_edit([workflow.pk], locks.Strength.NO_KEY_UPDATE)
         now = Workflow.objects.filter(pk=workflow.pk).values_list("state", flat=True).first()
         if now is not None and now not in (read, state):
             refusal = guards.Stale([Problem("/state", guards.Stale.code, _both(now, read))])
-            refusal.attempts = changed(workflow, {"state": now}, {"state": state})
+            refusal.attempts = change_attempts(workflow, {"state": now}, {"state": state})
             raise refusal
         return set_state(workflow, state)
 
@@ -69,5 +68,5 @@ def _both(now: str, read: str) -> str:
 
 
 def retire(workflow: Workflow) -> Workflow:
-    """Let no new execution start on it. Raises ``guards.Referenced`` while others call it."""
+    """Retire a workflow: no new execution starts on it. Raises what ``set_state`` raises."""
     return set_state(workflow, Workflow.State.RETIRED)

@@ -1,209 +1,295 @@
-"""One save of a workflow: judged, locked, judged again, written, followed up."""
+"""Saving a workflow: judge, lock, judge again, write, append a version, record.
+
+This module implements ``workflows.models.workflow.WorkflowEdits``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from django.core.exceptions import NON_FIELD_ERRORS, ObjectDoesNotExist, ValidationError
+from django.db import transaction
 
 from workflows import guards
-from workflows.audit.audited_model import changed
-from workflows.audit.log import record, values_of
+from workflows.audit.audited_model import change_attempts
+from workflows.audit.log import Action, make_attempt, read_values, record
 from workflows.db import locks
-from workflows.editing.context_edit import ContextChange, lock_for_edit
-from workflows.models.creation_trigger import on_field, takers
+from workflows.editing.context_change import ContextChange, lock_for_edit
+from workflows.editing.creation_trigger import (
+    attach_to_trigger_field,
+    explain_taken_trigger,
+    find_creation_workflows,
+    refuse_new,
+)
+from workflows.graph import START_TO_END
+from workflows.models import Version, Workflow
 from workflows.models.types import CONTEXT_FIELDS, Context
-from workflows.models.version import Version, release_superseded
-from workflows.models.workflow import Workflow
+from workflows.models.version import append_version, release_superseded
 from workflows.refusals import Attempt
+
+__all__ = ["WorkflowEdit", "append_first_versions", "explain", "refuse_new", "save"]
+
+
+def explain(workflow: Workflow) -> None:
+    """Raise ``ValidationError`` with the guard's refusal on the field that was changed."""
+    edit = WorkflowEdit.read(workflow)
+    if edit is not None:
+        edit.explain()
+        return
+    with attach_to_trigger_field():
+        refuse_new([workflow])
+
+
+def save(
+    workflow: Workflow, write: Callable[[], None], update_fields: Iterable[str] | None
+) -> None:
+    """Judge and save a workflow, with the version that the save takes and the audit entry.
+
+    Args:
+        workflow: the workflow as it is to be saved.
+        write: writes its row.
+        update_fields: the names of the fields that are written; None for all.
+
+    Raises:
+        guards.Refusal: the edit would break something.
+    """
+    if workflow._state.adding and WorkflowEdit.read(workflow) is None:
+        _save_new(workflow, write)
+    else:
+        _save_changes(workflow, write, update_fields)
+
+
+def append_first_versions(workflows: Iterable[Workflow]) -> None:
+    """Give each of these workflows its version 1."""
+    for workflow in workflows:
+        append_version(workflow, START_TO_END)
+
+
+def _save_new(workflow: Workflow, write: Callable[[], None]) -> None:
+    with explain_taken_trigger(lambda: refuse_new([workflow])), transaction.atomic():
+        guards.refuse_context_shape(workflow)
+        refuse_new([workflow])
+        write()
+        append_first_versions([workflow])
+        record([make_attempt(workflow, Action.CREATED, after=read_values(workflow))])
+
+
+def _save_changes(
+    workflow: Workflow, write: Callable[[], None], update_fields: Iterable[str] | None
+) -> None:
+    def judge() -> WorkflowEdit:
+        edit = WorkflowEdit.read(workflow, update_fields)
+        if edit is None:
+            raise guards.RowDeleted(f"The workflow “{workflow}” has been deleted.")
+        edit.judge()
+        return edit
+
+    with explain_taken_trigger(judge), transaction.atomic():
+        edit = judge().lock()
+        edit.judge()
+        edit.release_versions()
+        workflow._is_judged = True
+        try:
+            write()
+        finally:
+            workflow._is_judged = False
+        edit.update_versions()
+        record(edit.attempts())
 
 
 class WorkflowEdit:
-    """One save of a workflow that is there already: what it changes, and what that takes."""
+    """The changes that one save makes to a stored workflow."""
 
     def __init__(
-        self,
-        workflow: Workflow,
-        stored: Workflow,
-        using: str,
-        update_fields: Iterable[str] | None = None,
+        self, workflow: Workflow, stored: Workflow, update_fields: Iterable[str] | None = None
     ) -> None:
-        self.workflow = workflow
-        self.stored_row = stored
-        self.using = using
-        self.update_fields = None if update_fields is None else set(update_fields)
-        self.context = self._context_after()
-        self.state = workflow.state if self._writes("state") else stored.state
-        self.trigger = workflow.trigger if self._writes("trigger") else stored.trigger
-        self.trigger_data = (
-            workflow.trigger_data if self._writes("trigger_data") else stored.trigger_data
-        )
-        self.change = ContextChange([stored], self.context, using, starting=self._starts)
+        """Compare the workflow that is to be saved with the stored one.
 
-    @staticmethod
-    def stored(pk: int | None, using: str) -> Workflow | None:
-        """The workflow as the database has it now."""
-        if pk is None:
-            return None
-        return (
-            Workflow._base_manager.using(using)
-            .select_related("entity_name_type", "primary_record_type")
-            .filter(pk=pk)
-            .first()
+        Args:
+            workflow: the workflow as it is to be saved.
+            stored: the workflow as it is in the database.
+            update_fields: the names of the fields that are written; None for all.
+        """
+        self.workflow = workflow
+        self.stored = stored
+        self.update_fields = None if update_fields is None else set(update_fields)
+        self.context = self._new_context()
+        self.state = self._source_of("state").state
+        self.trigger = self._source_of("trigger").trigger
+        self.trigger_data = self._source_of("trigger_data").trigger_data
+        self.context_change = ContextChange(
+            [stored], self.context, starts_on_creation=self._starts_on_creation
         )
+
+    @classmethod
+    def read(
+        cls, workflow: Workflow, update_fields: Iterable[str] | None = None
+    ) -> WorkflowEdit | None:
+        """Compare the workflow with the database; return None if it is not stored."""
+        if workflow.pk is None:
+            return None
+        rows = Workflow._base_manager.select_related("entity_name_type", "primary_record_type")
+        stored = rows.filter(pk=workflow.pk).first()
+        return None if stored is None else cls(workflow, stored, update_fields)
 
     def _writes(self, name: str) -> bool:
         return self.update_fields is None or bool({name, f"{name}_id"} & self.update_fields)
 
-    def _context_after(self) -> Context:
-        rows = [self.workflow if self._writes(name) else self.stored_row for name in CONTEXT_FIELDS]
+    def _source_of(self, name: str) -> Workflow:
+        return self.workflow if self._writes(name) else self.stored
+
+    def _new_context(self) -> Context:
+        entity_name, finding_type, record_type = (self._source_of(name) for name in CONTEXT_FIELDS)
         try:
-            finding_type = rows[1].entity_name_type
-            record_type = rows[2].primary_record_type
+            types = finding_type.entity_name_type, record_type.primary_record_type
         except ObjectDoesNotExist:
             raise guards.NoSuchType from None
-        kind = finding_type if rows[0].entity_name == "Finding" else record_type
+        own_type = types[0] if entity_name.entity_name == "Finding" else types[1]
         return Context(
-            rows[0].entity_name,
-            rows[1].entity_name_type_id,
-            rows[2].primary_record_type_id,
-            kind.cuid if kind else "",
+            entity_name.entity_name,
+            finding_type.entity_name_type_id,
+            record_type.primary_record_type_id,
+            own_type.cuid if own_type else "",
         )
 
     @property
-    def is_judged(self) -> bool:
-        """Whether the save touches anything that an execution could stand on."""
-        return bool(self.change.workflows) or self.state != self.stored_row.state
+    def concerns_executions(self) -> bool:
+        """Return True if the save changes the context or the state."""
+        return bool(self.context_change.workflows) or self.state != self.stored.state
 
     @property
-    def _starts(self) -> bool:
+    def _starts_on_creation(self) -> bool:
         created = self.trigger == Workflow.Trigger.CREATED
         return created and self.state != Workflow.State.RETIRED
 
     @property
     def _retires(self) -> bool:
         retired = Workflow.State.RETIRED
-        return self.state == retired and self.stored_row.state != retired
+        return self.state == retired and self.stored.state != retired
 
     @property
-    def _returns(self) -> bool:
+    def _reactivates(self) -> bool:
         retired = Workflow.State.RETIRED
-        return self.state != retired and self.stored_row.state == retired
+        return self.state != retired and self.stored.state == retired
+
+    # Judgement
 
     def judge(self) -> None:
-        """Raises the refusal of the first rule that the edit would break; it knows the edit."""
+        """Raise the refusal of the first rule that the edit would break, with its changes."""
         try:
             self._judge()
         except guards.Refusal as refusal:
-            refusal.attempts = self.changes()
+            refusal.attempts = self.attempts()
             raise
 
     def _judge(self) -> None:
-        if self._writes("cuid") and self.workflow.cuid != self.stored_row.cuid:
+        if self._writes("cuid") and self.workflow.cuid != self.stored.cuid:
             guards.refuse_bulk_write(["cuid"])
-        if self.change.workflows:
+        if self.context_change.workflows:
             guards.refuse_context_shape(self.workflow)
-            self.change.judge()
+            self.context_change.judge()
         if self._retires:
-            latest = Version.objects.using(self.using).filter(in_force=True).latest_of_each()
-            callers = (
-                Workflow._base_manager.using(self.using)
-                .filter(versions__in=latest.filter(references__callee=self.workflow))
-                .exclude(state=Workflow.State.RETIRED)
-                .exclude(pk=self.workflow.pk)
-            )
-            guards.refuse_referenced(callers, edit="retire")
-        if self._returns:
-            self._judge_return()
+            self._judge_retirement()
+        if self._reactivates:
+            self._judge_calls()
         self._judge_trigger()
         if self.state == Workflow.State.ACTIVE:
             self._judge_secrets()
 
+    def _judge_retirement(self) -> None:
+        latest = Version.objects.filter(in_force=True).latest_of_each()
+        callers = (
+            Workflow._base_manager.filter(
+                versions__in=latest.filter(references__callee=self.workflow)
+            )
+            .exclude(state=Workflow.State.RETIRED)
+            .exclude(pk=self.workflow.pk)
+        )
+        guards.refuse_referenced(callers, edit="retire")
+
+    def _judge_calls(self) -> None:
+        # The callees may have changed or retired while the workflow was retired.
+        latest = self.stored.latest_version
+        rows = Workflow._base_manager.filter(callers__version=latest)
+        callees = {
+            row.cuid: row for row in rows.select_related("entity_name_type", "primary_record_type")
+        }
+        guards.refuse_calls(latest.source, self.context, callees)
+
+    def _judge_trigger(self) -> None:
+        stored = self.stored
+        # Compared as text, because in Python True equals 1.
+        if (self.trigger, repr(self.trigger_data)) != (stored.trigger, repr(stored.trigger_data)):
+            guards.refuse_trigger(self)
+        if self._starts_on_creation and not stored.starts_on_creation:
+            guards.refuse_taken_trigger(
+                find_creation_workflows([self.context.key], without=[stored.pk])
+            )
+
     def _judge_secrets(self) -> None:
-        """What an active workflow and its trigger name exists; a draft may wait for it."""
-        stored = self.stored_row
+        # A draft may name secrets that do not exist yet.
+        stored = self.stored
         if stored.state != Workflow.State.ACTIVE:
             guards.refuse_unknown_secrets(stored.latest_version.source)
         elif (self.trigger, self.trigger_data) == (stored.trigger, stored.trigger_data):
             return
         guards.refuse_unknown_secret_of_trigger(self)
 
-    def _judge_trigger(self) -> None:
-        stored = self.stored_row
-        # As text: to Python, true equals 1.
-        if (self.trigger, repr(self.trigger_data)) != (stored.trigger, repr(stored.trigger_data)):
-            guards.refuse_trigger(self)
-        if self._starts and not stored.starts_on_creation:
-            guards.refuse_taken(takers(self.using, [self.context.key], [stored.pk]))
-
-    def _judge_return(self) -> None:
-        """A retired workflow's callees may have changed or retired since it was let go."""
-        latest = self.stored_row.latest_version
-        callees = {
-            row.cuid: row
-            for row in Workflow._base_manager.using(self.using)
-            .filter(callers__version=latest)
-            .select_related("entity_name_type", "primary_record_type")
-        }
-        guards.refuse_calls(latest.source, self.context, callees)
-
     def explain(self) -> None:
-        """``judge()`` for a form: the refusal stands on the field that was changed."""
+        """Judge for a form: raise ``ValidationError`` with the refusal on the changed field."""
         try:
-            with on_field():
+            with attach_to_trigger_field():
                 self.judge()
         except guards.Refusal as refusal:
             field: str = NON_FIELD_ERRORS
-            if self.change.workflows:
-                field = self.change.field
-            elif self.state != self.stored_row.state:
+            if self.context_change.workflows:
+                field = self.context_change.field
+            elif self.state != self.stored.state:
                 field = "state"
             raise ValidationError({field: refusal}) from None
 
-    def under_lock(self) -> WorkflowEdit:
-        """Take the locks of an editor and look again.
+    # Steps
 
-        Raises ``guards.Gone`` when the workflow has been deleted meanwhile.
+    def lock(self) -> WorkflowEdit:
+        """Take the locks of an editor and read the stored workflow again.
+
+        Raises:
+            guards.Gone: the workflow has been deleted.
         """
-        if self.is_judged:
-            lock_for_edit([self.workflow.pk], self.using)
+        if self.concerns_executions:
+            lock_for_edit([self.workflow.pk])
         else:
-            rows = Workflow._base_manager.using(self.using)
-            locks.lock_rows(rows.all(), [self.workflow.pk], locks.Strength.NO_KEY_UPDATE)
-        stored = self.stored(self.workflow.pk, self.using)
-        if stored is None:
-            raise guards.Gone(f"The workflow “{self.workflow}” has been deleted.")
-        again = WorkflowEdit(self.workflow, stored, self.using, self.update_fields)
-        if again.is_judged and not self.is_judged:
-            # Others changed what this instance would now change back.
+            rows = Workflow._base_manager.all()
+            locks.lock_rows(rows, [self.workflow.pk], locks.Strength.NO_KEY_UPDATE)
+        edit = WorkflowEdit.read(self.workflow, self.update_fields)
+        if edit is None:
+            raise guards.RowDeleted(f"The workflow “{self.workflow}” has been deleted.")
+        if edit.concerns_executions and not self.concerns_executions:
+            # Somebody has changed a field that this save would now change back.
             raise locks.TryAgain
-        return again
+        return edit
 
-    def enforce(self) -> None:
-        """Judge under the lock, and release what binds the workflow to its old context."""
-        self.judge()
-        if self.change.workflows:
-            self.change.make_way()
+    def release_versions(self) -> None:
+        """Release the versions that bind the workflow to its old context."""
+        if self.context_change.workflows:
+            self.context_change.release_versions()
 
-    def changes(self) -> list[Attempt]:
-        """What the save changes, or would, for the audit log."""
-        before = values_of(self.stored_row)
-        return changed(self.workflow, before, values_of(self.workflow, self.update_fields))
-
-    def follow_up(self) -> None:
-        """After the write: the version with the new context, what a change of state takes, and
-        the entry in the audit log.
-        """
-        if self.change.workflows:
-            self.change.roll_forward()
+    def update_versions(self) -> None:
+        """After the write: append a version with a new context; follow a change of state."""
+        if self.context_change.workflows:
+            self.context_change.append_versions()
         if self._retires:
-            release_superseded([self.workflow.pk], self.using)
-        if self._returns:
+            release_superseded([self.workflow.pk])
+        if self._reactivates:
             latest = self.workflow.latest_version
-            Version._base_manager.using(self.using).filter(pk=latest.pk, in_force=False).update(
-                in_force=True
-            )
-            # Whoever retires or deletes one in an older snapshot does not see that it is called.
-            callees = Workflow._base_manager.using(self.using).filter(callers__version=latest)
+            Version._base_manager.filter(pk=latest.pk, in_force=False).update(in_force=True)
+            # An edit that retires or deletes a callee in an older snapshot does not see the calls.
+            callees = Workflow._base_manager.filter(callers__version=latest)
             locks.outdate(callees, "updated_at")
-        record(self.changes(), using=self.using)
+
+    def attempts(self) -> list[Attempt]:
+        """Return the changes of the save for the audit log."""
+        before = read_values(self.stored)
+        return change_attempts(
+            self.workflow, before, read_values(self.workflow, self.update_fields)
+        )

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from workflows.graph import incompatible
+from workflows.graph import incompatibility_message
 from workflows.guards.blockers import LISTED, blocking_executions, count
-from workflows.guards.triggers import TriggerTaken, taken, way_to_take
+from workflows.guards.triggers import TriggerTaken, free_trigger_remedy, taken
 from workflows.refusals import (
     Blockers,
     BlockingExecution,
@@ -64,7 +64,7 @@ class InvalidToken(Refusal):
     code = "invalid_token"
 
 
-class Settled(Refusal):
+class NotOnHold(Refusal):
     message = _("The change is not on hold any more.")
     code = "settled"
 
@@ -94,10 +94,10 @@ class ContextChangeFacts(Protocol):
     def crossings(self) -> Sequence[Crossing]:
         """The calls of latest versions across the set's border into another context."""
 
-    def takers(self) -> Sequence[BlockingWorkflow]:
+    def trigger_conflicts(self) -> Sequence[BlockingWorkflow]:
         """The workflows that would start on creation beside another one, after a change."""
 
-    def named(self) -> Sequence[BlockingWorkflow]:
+    def members(self) -> Sequence[BlockingWorkflow]:
         """The set itself."""
 
     def group(self) -> Sequence[BlockingWorkflow]:
@@ -152,10 +152,13 @@ def refuse_context_change(change: ContextChangeFacts, *, drained: bool = False) 
         executions_total = own_total + dependent_total
     crossings = change.crossings()
     found += [
-        (IncompatibleEntityTypes, incompatible(crossing.caller_context, crossing.callee_context))
+        (
+            IncompatibleEntityTypes,
+            incompatibility_message(crossing.caller_context, crossing.callee_context),
+        )
         for crossing in crossings
     ]
-    takers = change.takers()
+    takers = change.trigger_conflicts()
     if takers:
         found.append((TriggerTaken, taken(takers)))
     if not found:
@@ -172,7 +175,7 @@ def refuse_context_change(change: ContextChangeFacts, *, drained: bool = False) 
         blockers=Blockers(
             [*own, *dependent][:LISTED], others[:LISTED], executions_total + len(others)
         ),
-        remedies=[*ways, way_to_take(takers)] if takers else ways,
+        remedies=[*ways, free_trigger_remedy(takers)] if takers else ways,
     )
 
 
@@ -183,7 +186,7 @@ def _ways_to_change(
     together: bool,
 ) -> Iterable[Remedy]:
     """Finish what runs, or wait for it; change together what must move along."""
-    group = change.group() if together else change.named()
+    group = change.group() if together else change.members()
     beside, beside_total = blocking_executions(change.group_executions()) if together else ([], 0)
     cuids = [workflow.cuid for workflow in group]
     if total + beside_total:

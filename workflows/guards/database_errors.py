@@ -12,17 +12,17 @@ from django.utils.translation import gettext_lazy as _
 
 from workflows.guards import (
     ActiveExecutions,
+    AuditLogImmutable,
     ContextShape,
     Draining,
+    HasCallers,
     IncompatibleEntityTypes,
     InvalidState,
     InvalidTrigger,
-    LogKept,
-    Referenced,
     TriggerTaken,
     TypeInUse,
     VersionInUse,
-    WrittenOnce,
+    WriteOnce,
 )
 from workflows.refusals import Refusal
 
@@ -52,8 +52,8 @@ KEYS: dict[str, type[Refusal]] = {
     "workflows_reference_sealed": VersionInUse,
     "workflows_reference_attached": VersionInUse,
     "workflows_reference_drawn": VersionInUse,
-    "workflows_workflow_sealed": WrittenOnce,
-    "workflows_workflow_called": Referenced,
+    "workflows_workflow_sealed": WriteOnce,
+    "workflows_workflow_called": HasCallers,
     "workflows_workflow_state": InvalidState,
     "workflows_workflow_trigger": InvalidTrigger,
     "workflows_workflow_created": TriggerTaken,
@@ -61,8 +61,8 @@ KEYS: dict[str, type[Refusal]] = {
     "workflows_version_shape": ContextShape,
     "workflows_pendingchange_shape": ContextShape,
     "workflows_pending_once": Draining,
-    "workflows_auditentry_sealed": LogKept,
-    "workflows_auditentry_kept": LogKept,
+    "workflows_auditentry_sealed": AuditLogImmutable,
+    "workflows_auditentry_kept": AuditLogImmutable,
 }
 
 # SQLite tells the columns of a unique index, not its name.
@@ -74,7 +74,7 @@ UNIQUE_ON_SQLITE = {
 # What keeps a row from being deleted, by how the names of its keys begin: Django's own, which
 # hold also what has ended, begin like those of the schema.
 DELETION_KEYS: dict[str, type[Refusal]] = {
-    "workflows_reference_callee_": Referenced,
+    "workflows_reference_callee_": HasCallers,
     "workflows_workflow_entity_name_type_": TypeInUse,
     "workflows_workflow_primary_record_type_": TypeInUse,
     "workflows_version_entity_name_type_": TypeInUse,
@@ -84,7 +84,7 @@ DELETION_KEYS: dict[str, type[Refusal]] = {
 }
 
 
-def translated(function: Callable[P, R]) -> Callable[P, R]:
+def translate_database_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Let what a key of the schema refuses come out of ``function`` as the refusal before it."""
 
     @functools.wraps(function)
@@ -92,7 +92,7 @@ def translated(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except DatabaseError as error:
-            refusal = as_refusal(error)
+            refusal = find_refusal(error)
             if refusal is None:
                 raise
             raise refusal from error
@@ -100,7 +100,7 @@ def translated(function: Callable[P, R]) -> Callable[P, R]:
     return refusing
 
 
-def translated_deletion(function: Callable[P, R]) -> Callable[P, R]:
+def translate_deletion_errors(function: Callable[P, R]) -> Callable[P, R]:
     """``translated`` for a deletion: the same keys stand behind other refusals there."""
 
     @functools.wraps(function)
@@ -111,7 +111,7 @@ def translated_deletion(function: Callable[P, R]) -> Callable[P, R]:
             name = _constraint_of(error)
             kinds = (kind for start, kind in DELETION_KEYS.items() if name.startswith(start))
             kind = next(kinds, None)
-            refusal = kind() if kind is not None else as_refusal(error)
+            refusal = kind() if kind is not None else find_refusal(error)
             if refusal is None:
                 raise
             raise refusal from error
@@ -124,7 +124,7 @@ def _constraint_of(error: DatabaseError) -> str:
     return getattr(diagnosis, "constraint_name", None) or ""
 
 
-def as_refusal(error: DatabaseError) -> Refusal | None:
+def find_refusal(error: DatabaseError) -> Refusal | None:
     """The refusal that a key of the schema stands behind; None for any other error.
 
     SQLite does not name a foreign key that fails, so there it is ``Stranding``; whoever can

@@ -32,7 +32,7 @@ def is_same(one: Any, other: Any) -> bool:
     return canonical(one) == canonical(other)
 
 
-def overlaid(
+def overlay(
     read: Mapping[str, Any], own: Mapping[str, Any], now: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return ``now`` with each name as ``own`` has it that differs there from ``read``."""
@@ -74,7 +74,7 @@ def merge(
     return merged, conflicts
 
 
-def patched(now: Any, patch: Any) -> Any:
+def apply_merge_patch(now: Any, patch: Any) -> Any:
     """Return ``now`` with a JSON Merge Patch (RFC 7396) applied: null removes a name."""
     if not isinstance(patch, Mapping):
         return patch
@@ -83,5 +83,5 @@ def patched(now: Any, patch: Any) -> Any:
         if value is None:
             merged.pop(name, None)
         else:
-            merged[name] = patched(merged.get(name), value)
+            merged[name] = apply_merge_patch(merged.get(name), value)
     return merged

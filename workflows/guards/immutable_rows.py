@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from workflows.graph import calls_in
+from workflows.graph import find_calls
 from workflows.guards.blockers import blocking_executions, count
 from workflows.refusals import Blockers, Refusal
 
@@ -18,12 +18,12 @@ class VersionInUse(Refusal):
     code = "version_in_use"
 
 
-class WrittenOnce(Refusal):
+class WriteOnce(Refusal):
     message = _("This is written once and cannot be changed.")
     code = "written_once"
 
 
-class LogKept(Refusal):
+class AuditLogImmutable(Refusal):
     message = _("The audit log is written once: its entries are neither changed nor deleted.")
     code = "log_kept"
 
@@ -38,7 +38,7 @@ class InvalidState(Refusal):
     code = "invalid_state"
 
 
-class Gone(Refusal):
+class RowDeleted(Refusal):
     message = _("What was to be changed has been deleted.")
     code = "gone"
 
@@ -47,7 +47,7 @@ def refuse_bulk_write(names: Iterable[str]) -> None:
     """Raises ``UseTheService`` when a bulk statement would write what only a service may."""
     written = {name.removesuffix("_id") for name in names}
     if "cuid" in written:
-        raise WrittenOnce("The cuid of a workflow is written once: versions call it by that name.")
+        raise WriteOnce("The cuid of a workflow is written once: versions call it by that name.")
     if written & {"entity_name", "entity_name_type", "primary_record_type"}:
         raise UseTheService
     if "state" in written:
@@ -84,7 +84,7 @@ def refuse_bulk_rewrite(row_model: Any, names: Iterable[str]) -> None:
 def refuse_reference_addition(reference: Any) -> None:
     """Raises ``VersionInUse`` when the version's graph does not make this call."""
     callee = reference.callee.cuid
-    if (reference.node_id, callee) not in set(calls_in(reference.version.source)):
+    if (reference.node_id, callee) not in set(find_calls(reference.version.source)):
         raise VersionInUse(
             f"{reference.version} has no node “{reference.node_id}” that calls {callee}: save a "
             "graph that has one with workflows.editing.save_graph()."
@@ -115,7 +115,7 @@ def refuse_version_deletion(version: Any, origin: Any) -> None:
     from_it_on = of_workflow.filter(number__gte=version.number).order_by("number")
     found = list(from_it_on.values_list("pk", flat=True)[:2])
     if version.pk not in found:
-        raise Gone("The version has been deleted.")
+        raise RowDeleted("The version has been deleted.")
     if len(found) == 1:
         raise VersionInUse(
             f"Version {version.number} is the latest of its workflow and cannot be deleted: "

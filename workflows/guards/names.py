@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from workflows.db.json_values import quoted
 from workflows.refusals import Problem, Refusal, Remedy
-from workflows.values import names
+from workflows.values import name_folding
 
 
 class NameInUse(Refusal):
@@ -20,7 +20,7 @@ class NameInUse(Refusal):
     code = "name_in_use"
 
 
-class NameUnseen(Refusal):
+class InvisibleName(Refusal):
     message = _("Write a name that has at least one visible character.")
     code = "name_unseen"
 
@@ -38,7 +38,7 @@ def refuse_name(name: str, others: QuerySet[Any]) -> None:
         NameUnseen: nothing of it is seen.
     """
     _refuse_unseen(name)
-    taken = others.filter(name_key=names.key(name)).exclude(name=name).first()
+    taken = others.filter(name_key=name_folding.hash_name(name)).exclude(name=name).first()
     if taken is not None:
         raise _in_use(name, taken.name)
 
@@ -53,16 +53,16 @@ def refuse_name_like(name: str, others: Iterable[str]) -> None:
         NameUnseen: nothing of it is seen.
     """
     _refuse_unseen(name)
-    key = names.key(name)
+    key = name_folding.hash_name(name)
     for other in others:
-        if other != name and names.key(other) == key:
+        if other != name and name_folding.hash_name(other) == key:
             raise _in_use(name, other)
 
 
 def _refuse_unseen(name: str) -> None:
-    if not names.look(name):
+    if not name_folding.fold_name(name):
         detail = "Enter a name with at least one visible character."
-        raise NameUnseen(detail, problems=[Problem("/name", NameUnseen.code, detail)])
+        raise InvisibleName(detail, problems=[Problem("/name", InvisibleName.code, detail)])
 
 
 def _in_use(name: str, other: str) -> NameInUse:

@@ -12,7 +12,7 @@ UNKNOWN_GROUP = "unknown_group"
 UNKNOWN_USER = "unknown_user"
 
 
-def unknown_people(named: Iterable[Any], candidates: Iterable[Any]) -> list[Problem]:
+def find_unknown_people(named: Iterable[Any], candidates: Iterable[Any]) -> list[Problem]:
     """Return a problem for every group or user of a graph that does not exist.
 
     Args:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from workflows.db.json_values import below
 from workflows.graph import WorkflowValidationError, node_types
 from workflows.refusals import Problem, Refusal, Remedy
-from workflows.trigger_types import trigger_kinds
+from workflows.trigger_types import get_trigger_types
 
 
 class UnknownSecret(Refusal):
@@ -26,14 +26,14 @@ _existing: Callable[[set[str]], set[str]] = set
 _is_allowed: ContextVar[bool] = ContextVar("unknown_is_allowed", default=False)
 
 
-def ask_for_secrets(existing: Callable[[set[str]], set[str]]) -> None:
+def register_secret_lookup(existing: Callable[[set[str]], set[str]]) -> None:
     """Have this function asked which of some names are those of secrets that exist."""
     global _existing
     _existing = existing
 
 
 @contextmanager
-def allowing_unknown(allowed: bool = True) -> Iterator[None]:
+def allow_unknown_secrets(allowed: bool = True) -> Iterator[None]:
     """Let what is saved inside name secrets that do not exist yet: an import brings none."""
     token = _is_allowed.set(allowed or _is_allowed.get())
     try:
@@ -42,7 +42,7 @@ def allowing_unknown(allowed: bool = True) -> Iterator[None]:
         _is_allowed.reset(token)
 
 
-def secrets_in(source: Any) -> list[Named]:
+def find_secrets(source: Any) -> list[Named]:
     """Return where a graph names which secret; what is damaged is left out."""
     nodes = source.get("nodes") if isinstance(source, dict) else None
     known, found = node_types(), []
@@ -55,15 +55,15 @@ def secrets_in(source: Any) -> list[Named]:
     return found
 
 
-def secrets_of_trigger(trigger: str, data: Any) -> list[Named]:
+def find_trigger_secrets(trigger: str, data: Any) -> list[Named]:
     """Return where the settings of a trigger name which secret."""
-    kind = trigger_kinds().get(trigger)
+    kind = get_trigger_types().get(trigger)
     if kind is None or not isinstance(data, dict):
         return []
     return [(f"{below('', 'trigger_data')}{at}", name) for at, name in kind.secrets(data)]
 
 
-def unknown_secrets(named: Iterable[Named]) -> list[Problem]:
+def find_unknown_secrets(named: Iterable[Named]) -> list[Problem]:
     """Return a problem for each place that names a secret that does not exist."""
     places = [] if _is_allowed.get() else list(named)
     if not places:
@@ -86,7 +86,7 @@ def refuse_unknown_secrets(source: Any, others: Iterable[Problem] = ()) -> None:
     Raises:
         graph.WorkflowValidationError: all of these problems.
     """
-    problems = [*others, *(unknown := unknown_secrets(secrets_in(source)))]
+    problems = [*others, *(unknown := find_unknown_secrets(find_secrets(source)))]
     if problems:
         refusal = WorkflowValidationError(problems)
         refusal.remedies = [_remedy()] if unknown else []
@@ -95,8 +95,8 @@ def refuse_unknown_secrets(source: Any, others: Iterable[Problem] = ()) -> None:
 
 def refuse_unknown_secret_of_trigger(workflow: Any) -> None:
     """Raises ``UnknownSecret`` when the trigger of a workflow names one that does not exist."""
-    named = secrets_of_trigger(workflow.trigger, workflow.trigger_data)
-    if problems := unknown_secrets(named):
+    named = find_trigger_secrets(workflow.trigger, workflow.trigger_data)
+    if problems := find_unknown_secrets(named):
         raise UnknownSecret(problems[0].detail, problems=problems, remedies=[_remedy()])
 
 

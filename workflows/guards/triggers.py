@@ -8,10 +8,10 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from workflows.db.json_values import kind, quoted, unstorable_in
+from workflows.db.json_values import find_unstorable, json_type, quoted
 from workflows.guards.blockers import LISTED, blocking_workflows
 from workflows.refusals import Blockers, BlockingWorkflow, Problem, Refusal, Remedy
-from workflows.trigger_types import trigger_kinds
+from workflows.trigger_types import get_trigger_types
 
 
 class TriggerTaken(Refusal):
@@ -35,14 +35,16 @@ def refuse_trigger(workflow: Any) -> None:
 
 
 def _trigger_problems(trigger: str, data: object) -> Iterable[tuple[str, str]]:
-    known = trigger_kinds()
+    known = get_trigger_types()
     if trigger not in known:
         return [("/trigger", f"The trigger {quoted(trigger)} is unknown; known: {_listed(known)}.")]
     if not isinstance(data, dict):
-        return [("/trigger_data", f"The details of a trigger are an object, not {kind(data)}.")]
+        return [
+            ("/trigger_data", f"The details of a trigger are an object, not {json_type(data)}.")
+        ]
     kind_ = known[trigger]
     found = (
-        list(unstorable_in(data))
+        list(find_unstorable(data))
         or list(kind_.problems(data))
         or list(kind_.comparison_problems(data))
     )
@@ -53,7 +55,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
-def refuse_taken(takers: QuerySet[Any]) -> None:
+def refuse_taken_trigger(takers: QuerySet[Any]) -> None:
     """Raises ``TriggerTaken`` when one of ``takers`` is there: they start on creation already."""
     rows, total = blocking_workflows(takers)
     if rows:
@@ -61,7 +63,7 @@ def refuse_taken(takers: QuerySet[Any]) -> None:
             taken(rows),
             problems=[Problem("/trigger", TriggerTaken.code, taken(rows))],
             blockers=Blockers((), rows, total),
-            remedies=[way_to_take(rows)],
+            remedies=[free_trigger_remedy(rows)],
         )
 
 
@@ -71,7 +73,7 @@ def taken(rows: Sequence[BlockingWorkflow]) -> str:
     return f"Another workflow of this type starts already when an entity is created: {titles}."
 
 
-def way_to_take(rows: Sequence[BlockingWorkflow]) -> Remedy:
+def free_trigger_remedy(rows: Sequence[BlockingWorkflow]) -> Remedy:
     """What makes room for another workflow that starts on creation."""
     titles = ", ".join(f"“{row.title}”" for row in rows[:LISTED])
     return Remedy(

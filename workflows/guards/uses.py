@@ -12,7 +12,7 @@ from workflows.guards.blockers import blocking_executions, blocking_workflows, c
 from workflows.refusals import Blockers, Problem, Refusal, Remedy
 
 
-class Referenced(Refusal):
+class HasCallers(Refusal):
     message = _("Other workflows call this one.")
     code = "referenced"
 
@@ -72,7 +72,7 @@ def refuse_referenced(callers: QuerySet[Any], *, edit: str) -> None:
     rows, total = blocking_workflows(callers)
     if rows:
         titles = ", ".join(f"“{row.title}”" for row in rows)
-        raise Referenced(
+        raise HasCallers(
             f"Cannot {edit} this workflow: {count(total, 'other workflow')} "
             f"{'calls' if total == 1 else 'call'} it ({titles}).",
             blockers=Blockers((), rows, total),
@@ -87,7 +87,7 @@ def refuse_referenced(callers: QuerySet[Any], *, edit: str) -> None:
         )
 
 
-def refuse_used(executions: QuerySet[Any]) -> None:
+def refuse_executions(executions: QuerySet[Any]) -> None:
     """Raise ``HasExecutions`` when a workflow has executions.
 
     A workflow that is pinned by others is called by one of their stored versions, which
@@ -101,7 +101,7 @@ def refuse_used(executions: QuerySet[Any]) -> None:
         )
 
 
-def users_of_type(row: Any) -> Iterable[tuple[str, QuerySet[Any]]]:
+def find_uses_of_type(row: Any) -> Iterable[tuple[str, QuerySet[Any]]]:
     """What has a foreign key to this type: the name of the model, and the rows."""
     for relation in row._meta.get_fields(include_hidden=True):
         if (
@@ -111,15 +111,13 @@ def users_of_type(row: Any) -> Iterable[tuple[str, QuerySet[Any]]]:
         ):
             yield (
                 str(relation.related_model._meta.verbose_name),
-                relation.related_model._base_manager.using(row._state.db).filter(
-                    **{relation.field.name: row}
-                ),
+                relation.related_model._base_manager.filter(**{relation.field.name: row}),
             )
 
 
 def refuse_type_deletion(row: Any) -> None:
     """Raises ``TypeInUse`` when anything uses this finding type or record type."""
-    uses = [(name, users.count(), users) for name, users in users_of_type(row)]
+    uses = [(name, users.count(), users) for name, users in find_uses_of_type(row)]
     used = [(name, number, users) for name, number, users in uses if number]
     if not used:
         return

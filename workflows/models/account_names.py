@@ -17,13 +17,13 @@ def account_name() -> models.CharField[str, str]:
     return models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
 
 
-def name_of(row: Any, field: str) -> str:
+def account_name_of(row: Any, field: str) -> str:
     """Return the name of the account in this field: as it is, or as it was when it was deleted."""
     user = getattr(row, field)
     return str(user.get_username() if user is not None else getattr(row, field + SUFFIX))
 
 
-def fields_with_names() -> Iterator[tuple[type[models.Model], str]]:
+def find_account_fields() -> Iterator[tuple[type[models.Model], str]]:
     """Yield every model and key to a user that has a field for the name beside it."""
     user = get_user_model()
     for model in apps.get_models():
@@ -33,8 +33,8 @@ def fields_with_names() -> Iterator[tuple[type[models.Model], str]]:
                 yield model, field.name
 
 
-def keep_name(user: Any, using: str) -> None:
+def store_account_name(user: Any) -> None:
     """Write the name of a user, who is about to be deleted, beside every key to the account."""
-    for model, name in fields_with_names():
-        rows = model._base_manager.using(using).filter(**{name: user})
+    for model, name in find_account_fields():
+        rows = model._base_manager.filter(**{name: user})
         models.QuerySet.update(rows, **{name + SUFFIX: user.get_username()})

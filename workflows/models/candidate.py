@@ -108,7 +108,7 @@ class Named:
     needed: int = 1
 
 
-def named_in(source: Any) -> Iterator[Named]:
+def find_assignee_names(source: Any) -> Iterator[Named]:
     """Yield every group and user that a graph names, however damaged the graph is."""
     nodes = source.get("nodes") if isinstance(source, dict) else None
     for index, node in enumerate(nodes if isinstance(nodes, list) else ()):
@@ -117,11 +117,11 @@ def named_in(source: Any) -> Iterator[Named]:
 
 
 def _named_at(node: dict[str, Any], pointer: str) -> Iterator[Named]:
-    found = named_by(node.get("type"), node.get("data"))
+    found = read_assignees(node.get("type"), node.get("data"))
     if found is None:
         return
     where, named = found
-    needed = needed_by(node["data"])
+    needed = count_needed(node["data"])
     for key in (GROUPS, USERS):
         names = named.get(key)
         seen: set[str] = set()
@@ -132,7 +132,7 @@ def _named_at(node: dict[str, Any], pointer: str) -> Iterator[Named]:
                 yield Named(str(node.get("id")), key == GROUPS, name, at, needed)
 
 
-def named_by(type_name: Any, data: Any) -> tuple[str, dict[str, Any]] | None:
+def read_assignees(type_name: Any, data: Any) -> tuple[str, dict[str, Any]] | None:
     """Return where the data of a node name people, and the groups and users; None where not."""
     node_type = node_types().get(type_name) if isinstance(type_name, str) else None
     key = None if node_type is None else node_type.people_at
@@ -144,7 +144,7 @@ def named_by(type_name: Any, data: Any) -> tuple[str, dict[str, Any]] | None:
     return f"/{key}" if key else "", named
 
 
-def needed_by(data: Mapping[str, Any]) -> int:
+def count_needed(data: Mapping[str, Any]) -> int:
     """Return how many of the people a node needs: of an approval the number, else one."""
     needed = data.get("needed")
     # Past what a database stores, nobody can fulfil it anyway.
@@ -219,11 +219,10 @@ def store(candidates: Iterable[Candidate], version: Any) -> None:
         row.version = version
         row.key = node_key(version.pk, row.node_id)
     if rows:
-        using = version._state.db or "default"
-        Candidate._base_manager.using(using).bulk_create(rows)
+        Candidate._base_manager.bulk_create(rows)
 
 
-def carry_over(previous: Any) -> list[Candidate]:
+def copy_candidates(previous: Any) -> list[Candidate]:
     """Return copies of the candidates of a version, not saved yet, for one with the same graph."""
     rows = list(Candidate.objects.filter(version=previous, step=""))
     for row in rows:
@@ -231,7 +230,7 @@ def carry_over(previous: Any) -> list[Candidate]:
     return rows
 
 
-def give_account(account: Any, using: str = "default") -> int:
+def link_account(account: Any) -> int:
     """Let the unknown candidates with the name of this group or user be the account.
 
     Returns:
@@ -239,6 +238,6 @@ def give_account(account: Any, using: str = "default") -> int:
     """
     is_group = isinstance(account, Group)
     name = account.name if is_group else account.get_username()
-    rows = Candidate._base_manager.using(using)
+    rows = Candidate._base_manager
     unknown = rows.filter(is_unknown=True, is_group=is_group, name=name)
     return unknown.update(is_unknown=False, **{"group" if is_group else "user": account})

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from workflows.db.cuid import LENGTH, new_cuid
-from workflows.models.account_names import account_name, name_of
+from workflows.models.account_names import account_name, account_name_of
 from workflows.models.types import EntityContext
 from workflows.models.workflow import Workflow
 
@@ -64,7 +64,7 @@ class PendingChange(EntityContext):
     @property
     def asker(self) -> str:
         """The name of the account that asked for it; it outlives the account."""
-        return name_of(self, "asked_by")
+        return account_name_of(self, "asked_by")
 
 
 class PendingWorkflow(models.Model):
@@ -90,7 +90,7 @@ class PendingWorkflow(models.Model):
         return self.title
 
 
-def draining(workflow_ids: Any) -> models.QuerySet[PendingWorkflow]:
+def find_draining(workflow_ids: Any) -> models.QuerySet[PendingWorkflow]:
     """What waits for these workflows to drain, with the changes that wait."""
     rows = PendingWorkflow.objects.filter(workflow_id__in=workflow_ids, waiting=True)
     return rows.select_related(

@@ -11,8 +11,8 @@ from django.db.models import Q
 from django.http import QueryDict
 
 from workflows import guards
-from workflows.db.json_values import unstorable
-from workflows.models.unique_name import NameKeyField, settle_name, unique_name_key
+from workflows.db.json_values import storage_problem
+from workflows.models.unique_name import NameKeyField, assign_name_key, unique_name_key
 
 SHARE_FILTERS = "workflows.share_savedfilter"
 """The permission to share filters with everyone, and to change those that are shared."""
@@ -24,7 +24,7 @@ BY_TYPE = "entity_name_type__id__exact"
 class SavedFilterQuerySet(models.QuerySet["SavedFilter"]):
     """Saved filters, by who may use them."""
 
-    def seen_by(self, user: Any) -> SavedFilterQuerySet:
+    def visible_to(self, user: Any) -> SavedFilterQuerySet:
         """The user's own, and those that are shared with everyone."""
         return self.filter(Q(user=user) | Q(shared=True))
 
@@ -93,23 +93,23 @@ class SavedFilter(models.Model):
         super().clean()
         try:
             self._settle_name()
-        except (guards.NameInUse, guards.NameUnseen) as refusal:
+        except (guards.NameInUse, guards.InvisibleName) as refusal:
             raise ValidationError({"name": refusal}) from None
-        if reason := unstorable(self.query):
+        if reason := storage_problem(self.query):
             raise ValidationError(f"The filter {reason}.", code="invalid")
         if len(self.query) > LONGEST:
             raise ValidationError("The filter is too long to be kept.", code="invalid")
         self.query = plain(QueryDict(self.query))
 
-    def may_be_changed_by(self, user: Any) -> bool:
+    def can_be_changed_by(self, user: Any) -> bool:
         """Whether this user may rename, share or delete it."""
         if self.shared:
             return bool(user.has_perm(SHARE_FILTERS))
         return bool(self.user_id == user.pk)
 
     def _settle_name(self) -> None:
-        rows = SavedFilter._base_manager.using(self._state.db)
-        settle_name(self, rows.filter(user=self.user_id, list=self.list))
+        rows = SavedFilter._base_manager
+        assign_name_key(self, rows.filter(user=self.user_id, list=self.list))
 
 
 def plain(query: QueryDict, *, without: tuple[str, ...] = ("p", "all", "e")) -> str:

@@ -10,14 +10,14 @@ from django.db import models
 
 from workflows import guards
 from workflows.audit.audited_model import Audited, AuditedManager, AuditedQuerySet
-from workflows.values import names
+from workflows.values import name_folding
 
 
 class NameKeyField(models.CharField):  # type: ignore[type-arg]
     """The key of the row's ``name``; null on rows that were there before with names alike."""
 
     def __init__(self, **kwargs: Any) -> None:
-        settled = {"max_length": names.LENGTH, "null": True, "editable": False}
+        settled = {"max_length": name_folding.LENGTH, "null": True, "editable": False}
         super().__init__(**{**kwargs, **settled})
 
     def deconstruct(self) -> Any:
@@ -28,11 +28,11 @@ class NameKeyField(models.CharField):  # type: ignore[type-arg]
     def pre_save(self, model_instance: Any, add: bool) -> Any:
         """Return the key; bulk statements come by here alone."""
         if add and getattr(model_instance, self.attname) is None:
-            setattr(model_instance, self.attname, names.key(model_instance.name))
+            setattr(model_instance, self.attname, name_folding.hash_name(model_instance.name))
         return super().pre_save(model_instance, add)
 
 
-def settle_name(row: Any, others: models.QuerySet[Any]) -> None:
+def assign_name_key(row: Any, others: models.QuerySet[Any]) -> None:
     """Give a row the key of its name. A name that it has already stays as it is.
 
     Raises ``guards.NameInUse`` and ``guards.NameUnseen``.
@@ -42,7 +42,7 @@ def settle_name(row: Any, others: models.QuerySet[Any]) -> None:
         row.name_key = stored.name_key
         return
     guards.refuse_name(row.name, others.exclude(pk=row.pk))
-    row.name_key = names.key(row.name)
+    row.name_key = name_folding.hash_name(row.name)
 
 
 class NamedQuerySet(AuditedQuerySet):
@@ -52,9 +52,9 @@ class NamedQuerySet(AuditedQuerySet):
         """Update. Raises ``guards.NameInUse`` and ``guards.NameUnseen``."""
         name = kwargs.get("name")
         if isinstance(name, str):
-            others = self.model._base_manager.using(self.db).exclude(pk__in=self.values("pk"))
+            others = self.model._base_manager.exclude(pk__in=self.values("pk"))
             guards.refuse_name(name, others)
-            kwargs["name_key"] = names.key(name)
+            kwargs["name_key"] = name_folding.hash_name(name)
         return super().update(**kwargs)
 
     update.alters_data = True  # type: ignore[attr-defined]
@@ -64,7 +64,7 @@ class NamedQuerySet(AuditedQuerySet):
         rows = list(objs)
         if "name" in fields:
             for row in rows:
-                settle_name(row, self.model._base_manager.using(self.db))
+                assign_name_key(row, self.model._base_manager.all())
             fields = [*fields, "name_key"]
         return super().bulk_update(rows, fields, batch_size)
 
@@ -90,20 +90,20 @@ class Named(Audited):
 
     def clean(self) -> None:
         """Raises a ``ValidationError`` with the guard's refusal on the name."""
-        with self._explaining():
+        with self._adding_attempts():
             super().clean()
             try:
-                settle_name(self, type(self)._base_manager.using(self._state.db))
-            except (guards.NameInUse, guards.NameUnseen) as refusal:
+                assign_name_key(self, type(self)._base_manager.all())
+            except (guards.NameInUse, guards.InvisibleName) as refusal:
                 raise ValidationError({"name": refusal}) from None
 
-    def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
+    def _write(self, *args: Any, **kwargs: Any) -> None:
         written = kwargs.get("update_fields")
         if written is None or "name" in written:
-            settle_name(self, type(self)._base_manager.using(database))
+            assign_name_key(self, type(self)._base_manager.all())
             if written is not None:
                 kwargs["update_fields"] = {*written, "name_key"}
-        super()._write(database, *args, **kwargs)
+        super()._write(*args, **kwargs)
 
 
 def unique_name_key(*scope: str) -> models.UniqueConstraint:

@@ -1,21 +1,20 @@
-"""The one way through a seal."""
+"""Exceptions from the write-once triggers, for one row and one transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 
 from workflows.db.vendor import DATABASE
 
 
 class Unsealed(models.Model):
-    """A row that may be changed although it is written once, while this stands here.
+    """A write-once row that may be changed while this entry exists.
 
-    Only repair, and moving an execution, put one here, inside their own transaction, and take
-    it away again; one that is left is a finding.
+    Only repairs and moves of executions create entries, and delete them in the same transaction.
+    ``check_integrity`` reports an entry that is left.
     """
 
     table_name = models.CharField(max_length=63)
@@ -37,17 +36,18 @@ class Unsealed(models.Model):
 
 @contextmanager
 def unsealed(row: models.Model, *, why: str) -> Iterator[None]:
-    """Open the seals of one row inside a transaction, and close them again.
+    """Let the block change a write-once row.
+
+    Args:
+        row: the row.
+        why: the reason, stored while the row is open.
 
     Raises:
         transaction.TransactionManagementError: outside a transaction.
     """
-    using = row._state.db or "default"
-    connection: Any = transaction.get_connection(using)
     if not connection.in_atomic_block:
-        raise transaction.TransactionManagementError("A seal was opened outside a transaction.")
-    rows = Unsealed.objects.using(using)
-    opened = rows.create(table_name=row._meta.db_table, row_id=row.pk, why=why)
+        raise transaction.TransactionManagementError("Open a write-once row in a transaction only.")
+    opened = Unsealed.objects.create(table_name=row._meta.db_table, row_id=row.pk, why=why)
     try:
         yield
         # Checks that wait for the commit run now, while the row is open.

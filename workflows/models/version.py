@@ -1,4 +1,4 @@
-"""Versions: a graph and the entity context it was drawn for, frozen together."""
+"""Versions: a graph and its entity context, frozen together."""
 
 from __future__ import annotations
 
@@ -16,61 +16,57 @@ from workflows.db.composite_keys import CompositeForeignKey, KeyTarget
 from workflows.db.cuid import LENGTH, new_cuid
 from workflows.db.json_values import checksum
 from workflows.graph import Graph, NodesManager
-from workflows.guards.database_errors import translated_deletion
-from workflows.models.account_names import account_name, name_of
-from workflows.models.candidate import Candidate, carry_over, store
+from workflows.guards.database_errors import translate_deletion_errors
+from workflows.models.account_names import account_name, account_name_of
+from workflows.models.candidate import Candidate, copy_candidates, store
 from workflows.models.types import Context, EntityContext, context_key_expression
 from workflows.models.workflow import Workflow
-from workflows.models.write_once_rows import WrittenOnceQuerySet
+from workflows.models.write_once_rows import WriteOnceQuerySet
+from workflows.running import get_running
 
 
-class VersionQuerySet(WrittenOnceQuerySet["Version"]):
-    """Versions, by whether they are the latest and whether something has them."""
+class VersionQuerySet(WriteOnceQuerySet["Version"]):
+    """Versions, by whether they are the latest and whether live executions use them."""
 
     def refuse_writing(self, names: Iterable[str]) -> None:
-        """Raises ``guards.VersionInUse`` for all that is frozen."""
+        """Raise ``guards.VersionInUse`` if one of these fields is frozen."""
         guards.refuse_bulk_rewrite(self.model, names)
 
     def latest_of_each(self) -> VersionQuerySet:
-        """Only versions that no later one of their workflow has replaced."""
-        return self.exclude(Exists(self._later()))
+        """Return the latest version of each workflow."""
+        return self.exclude(Exists(later_versions()))
 
     def superseded(self) -> VersionQuerySet:
-        """Only versions that no new execution would run: a later one has replaced them, or
-        their workflow is retired.
+        """Return the versions that no new execution would run.
+
+        There is a later one, or their workflow is retired.
         """
-        return self.filter(Exists(self._later()) | Q(workflow__state=Workflow.State.RETIRED))
+        return self.filter(Exists(later_versions()) | Q(workflow__state=Workflow.State.RETIRED))
 
-    def _later(self) -> models.QuerySet[Version]:
-        return later(self.db)
-
-    def not_held(self) -> VersionQuerySet:
-        """Only versions that no live execution runs or has pinned."""
-        return self.exclude(Exists(_live("executions", self.db))).exclude(
-            Exists(_live("pins", self.db))
+    def not_in_use(self) -> VersionQuerySet:
+        """Return the versions that no live execution runs or has pinned."""
+        running, pk = get_running(), OuterRef("pk")
+        return self.exclude(Exists(running.live_executions().filter(version_id=pk))).exclude(
+            Exists(running.live_pins().filter(version_id=pk))
         )
 
 
-def later(using: str, prefix: str = "") -> models.QuerySet[Version]:
-    """The versions of its workflow that came after the outer row's, or after that which
-    ``prefix`` leads to.
+def later_versions(prefix: str = "") -> models.QuerySet[Version]:
+    """Return the later versions of the outer row's workflow, for a subquery.
+
+    Args:
+        prefix: the lookup that leads from the outer row to its version, e.g. ``version__``.
     """
-    return Version._base_manager.using(using).filter(
+    return Version._base_manager.filter(
         workflow_id=OuterRef(f"{prefix}workflow_id"), number__gt=OuterRef(f"{prefix}number")
     )
 
 
-def _live(relation: str, using: str) -> models.QuerySet[Any]:
-    model: Any = Version._meta.get_field(relation).related_model
-    rows: models.QuerySet[Any] = model.objects.using(using).live()
-    return rows.filter(version_id=OuterRef("pk"))
-
-
 class Version(EntityContext):
-    """One number of a workflow: ``source`` = ``{"nodes": [...], "edges": [...]}`` and context.
+    """A numbered version of a workflow: ``{"nodes": [...], "edges": [...]}`` and context.
 
-    A row is never updated, but for ``in_force``: while it is true, the key ``held_key``
-    binds the version to its workflow's context.
+    Only ``in_force`` is ever updated. While it is true, the key ``held_key`` binds the version to
+    its workflow's context.
     """
 
     FROZEN: ClassVar = (
@@ -135,47 +131,52 @@ class Version(EntityContext):
 
     @property
     def author(self) -> str:
-        """The name of the account that saved it; it outlives the account."""
-        return name_of(self, "created_by")
+        """Return the name of the account that saved the version, even if it has been deleted."""
+        return account_name_of(self, "created_by")
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store the version; its checksum is computed when it has none."""
+        """Save the version; compute its checksum if it has none."""
         self.checksum = self.checksum or self.compute_checksum()
         super().save(*args, **kwargs)
 
     def clean(self) -> None:
-        """Raises ``guards.VersionInUse`` when what is written once would be written anew."""
+        """Raise ``guards.VersionInUse`` if a write-once field has changed."""
         super().clean()
-        guards.refuse_rewrite(self, stored(self), self.FROZEN)
+        guards.refuse_rewrite(self, read_stored(self), self.FROZEN)
 
     def refuse_deletion(self, origin: Any) -> None:
-        """Raises ``guards.VersionInUse``; takes the version's lock where it goes by itself."""
+        """Judge the deletion of the version; lock it if it is not deleted with its workflow.
+
+        Args:
+            origin: the instance or queryset that the deletion began with.
+
+        Raises:
+            guards.VersionInUse: it is the latest version, or an execution uses it.
+        """
         if getattr(origin, "model", type(origin)) is Version:
-            using = self._state.db or "default"
-            rows = Version._base_manager.using(using)
-            locks.limit_wait(using)
-            locks.lock_rows(rows.all(), [self.pk], locks.Strength.UPDATE)
+            locks.limit_wait()
+            locks.lock_rows(Version._base_manager.all(), [self.pk], locks.Strength.UPDATE)
         guards.refuse_version_deletion(self, origin)
 
-    @translated_deletion
+    @translate_deletion_errors
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Raises ``guards.VersionInUse`` when it is the latest, or something has it."""
+        """Delete the version. Raises what ``refuse_deletion`` raises."""
         return super().delete(*args, **kwargs)
 
     def compute_checksum(self) -> str:
-        """sha256 over workflow, number, context and source: all that is frozen."""
+        """Return the SHA-256 of the frozen fields: workflow, number, context and source."""
         return checksum(self.workflow_id, self.number, self.context.key, self.source)
 
     def active_execution_count(self) -> int:
-        """How many live executions run this version."""
+        """Count the live executions that run this version."""
         return int(self.executions.live().count())
 
     def validate_source(self) -> Graph:
-        """Judge the source by this version's own frozen context; nothing live is read.
+        """Check the source against the version's frozen context; read nothing live.
 
         Raises:
-            graph.WorkflowValidationError: the source is not a valid graph, or calls across
-                contexts, or calls something that has no reference.
+            graph.WorkflowValidationError: the source is not a valid graph, a call crosses
+                contexts, or a call has no reference.
         """
         own = self.described_context()
         callees = {
@@ -190,21 +191,21 @@ class Version(EntityContext):
         )
 
 
-class ReferenceQuerySet(WrittenOnceQuerySet["Reference"]):
-    """References, which come and go with their version."""
+class ReferenceQuerySet(WriteOnceQuerySet["Reference"]):
+    """References, which are created and deleted with their version."""
 
     def refuse_writing(self, names: Iterable[str]) -> None:
-        """Raises ``guards.VersionInUse`` for all that is frozen."""
+        """Raise ``guards.VersionInUse`` if one of these fields is frozen."""
         guards.refuse_bulk_rewrite(self.model, names)
 
     def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """Raises ``guards.VersionInUse``: no version gets references after it was saved."""
+        """Raise ``guards.VersionInUse``: a stored version gets no more references."""
         guards.refuse_bulk_references()
         return []
 
 
 class Reference(models.Model):
-    """One ``run_workflow`` node of a version, and the workflow that it calls."""
+    """A ``run_workflow`` node of a version and the workflow that it calls."""
 
     FROZEN: ClassVar = ("version_id", "node_id", "callee_id", "context_key")
 
@@ -245,22 +246,21 @@ class Reference(models.Model):
         return f"{self.version}: {self.node_id} → {self.callee}"
 
     def clean(self) -> None:
-        """Raises ``guards.VersionInUse`` when it would be written anew, or added."""
+        """Raise ``guards.VersionInUse`` if the reference was changed or added."""
         super().clean()
         self.refuse_writing()
 
-    def refuse_writing(self, using: str | None = None) -> None:
-        """Raises ``guards.VersionInUse`` for another call than the version's graph makes."""
-        before = stored(self, using)
+    def refuse_writing(self) -> None:
+        """Raise ``guards.VersionInUse`` for a call that the version's graph does not make."""
+        before = read_stored(self)
         if before is None:
             guards.refuse_reference_addition(self)
         guards.refuse_rewrite(self, before, self.FROZEN)
 
 
-def stored(row: models.Model, using: str | None = None) -> Any:
-    """The row as the database has it now; None when it is new."""
-    rows = type(row)._base_manager.using(using or row._state.db)
-    return rows.filter(pk=row.pk).first() if row.pk else None
+def read_stored(row: models.Model) -> Any:
+    """Read the row from the database; return None if it is new."""
+    return type(row)._base_manager.filter(pk=row.pk).first() if row.pk else None
 
 
 def append_version(
@@ -272,21 +272,30 @@ def append_version(
     notes: str = "",
     candidates: Iterable[Candidate] | None = None,
 ) -> tuple[Version, bool]:
-    """Give the workflow its next version; whether the number is a new one.
+    """Give a locked workflow its next version.
 
-    ``candidates``: whom its nodes ask; left out, those of the latest version, whose graph it has.
+    A latest version that no execution and no pin uses is *replaced*: it is deleted and inserted
+    again under its number with a new id. It is never updated, because a start may have read the
+    row already and would then run a graph that it has not checked.
 
-    A latest version that no execution and no pin has is *replaced*: deleted and inserted
-    again under its number with a new id, never updated (a start that has read the row would
-    otherwise stand on a graph that it never walked). Callers hold the workflow's lock.
+    Args:
+        workflow: the workflow; the caller has locked it.
+        source: the graph.
+        latest: the latest version; None if there is none.
+        by: the user who saves it; the current user by default.
+        notes: what has changed.
+        candidates: the candidates that its nodes ask. By default those of ``latest``, for the
+            same graph.
+
+    Returns:
+        The version, and True if its number is new.
     """
-    using = workflow._state.db or "default"
     number, replaced = 1, False
     if candidates is None:
-        # Read now: a latest version that is replaced takes its own with it.
-        candidates = [] if latest is None else carry_over(latest)
+        # Read first: replacing the latest version deletes its candidates.
+        candidates = [] if latest is None else copy_candidates(latest)
     if latest is not None:
-        replaced = _give_up(latest)
+        replaced = _delete_unused(latest)
         number = latest.number if replaced else latest.number + 1
     version = Version(
         workflow=workflow,
@@ -299,16 +308,16 @@ def append_version(
         created_by=by or actor.user(),
         notes=notes,
     )
-    version.save(using=using, force_insert=True)
+    version.save(force_insert=True)
     store(candidates, version)
     calls = [node for node in source["nodes"] if node["type"] == "run_workflow"]
     if calls:
         ids = dict(
-            Workflow._base_manager.using(using)
-            .filter(cuid__in={node["data"]["workflow"] for node in calls})
-            .values_list("cuid", "pk")
+            Workflow._base_manager.filter(
+                cuid__in={node["data"]["workflow"] for node in calls}
+            ).values_list("cuid", "pk")
         )
-        Reference._base_manager.using(using).bulk_create(
+        Reference._base_manager.bulk_create(
             [
                 Reference(
                     version=version,
@@ -323,36 +332,39 @@ def append_version(
     return version, not replaced
 
 
-def _give_up(latest: Version) -> bool:
-    """Delete the version if nothing has it; a start that is just taking it keeps it."""
-    using = latest._state.db or "default"
-    rows = Version._base_manager.using(using)
-    if not locks.lock_rows(rows.all(), [latest.pk], locks.Strength.UPDATE, skip_locked=True):
+def _delete_unused(latest: Version) -> bool:
+    """Delete the version if nothing uses it. A start that is about to use it has locked it."""
+    rows = Version._base_manager.all()
+    if not locks.lock_rows(rows, [latest.pk], locks.Strength.UPDATE, skip_locked=True):
         return False
     try:
         if latest.executions.exists() or latest.pins.exists():
             return False
-        with transaction.atomic(using=using):
-            # Past the signals, which let no latest version go.
-            Reference._base_manager.using(using).filter(version=latest)._raw_delete(using)
-            Candidate._base_manager.using(using).filter(version=latest)._raw_delete(using)
-            rows.filter(pk=latest.pk)._raw_delete(using)
+        with transaction.atomic():
+            # Raw deletion, because the signals refuse to delete the latest version.
+            for model in (Reference, Candidate):
+                model._base_manager.filter(version=latest)._raw_delete(rows.db)
+            rows.filter(pk=latest.pk)._raw_delete(rows.db)
     except IntegrityError:
         return False
     return True
 
 
-def release_superseded(workflow_ids: Iterable[int], using: str) -> int:
-    """Let go of the superseded versions of these workflows, and of their callers, that no live
-    execution holds; how many were let go. Rows that a runner is at are left for the next time.
+def release_superseded(workflow_ids: Iterable[int]) -> int:
+    """Release the superseded versions of these workflows and of their callers.
+
+    Versions that a live execution uses stay in force. Rows that a runner has locked are left for
+    the next time.
+
+    Returns:
+        The number of versions that were released.
     """
     ids = list(workflow_ids)
-    in_force = Version._base_manager.using(using).filter(in_force=True).order_by()
-    callers = Reference._base_manager.using(using).filter(in_force=True).order_by()
+    in_force = Version._base_manager.filter(in_force=True).order_by()
+    callers = Reference._base_manager.filter(in_force=True).order_by()
     superseded = (
-        Version.objects.using(using)
-        # A union, for an OR of both would read every version that is in force.
-        .filter(
+        # A union: with an OR, the database would read every version that is in force.
+        Version.objects.filter(
             pk__in=in_force.filter(workflow_id__in=ids)
             .values("pk")
             .union(callers.filter(callee_id__in=ids).values("version_id")),
@@ -360,31 +372,28 @@ def release_superseded(workflow_ids: Iterable[int], using: str) -> int:
         )
         .order_by("pk")
         .superseded()
-        .not_held()
+        .not_in_use()
     )
-    return _release(superseded.values_list("pk", flat=True), using, skip_locked=True)
-
-
-def _release(ids: Iterable[int], using: str, *, skip_locked: bool = False) -> int:
-    rows = Version.objects.using(using)
-    locked = locks.lock_rows(rows.all(), ids, locks.Strength.UPDATE, skip_locked=skip_locked)
+    found = superseded.values_list("pk", flat=True)
+    locked = locks.lock_rows(Version.objects.all(), found, locks.Strength.UPDATE, skip_locked=True)
     if not locked:
         return 0
     try:
-        with transaction.atomic(using=using):
-            # Judged again under the lock: what took the version since then keeps it.
-            return rows.filter(pk__in=locked).not_held().update(in_force=False)
+        with transaction.atomic():
+            # Judged again under the lock: an execution may have started on a version since.
+            return Version.objects.filter(pk__in=locked).not_in_use().update(in_force=False)
     except IntegrityError:
-        # The keys see what an older snapshot does not. Left for the next time.
+        # The keys see executions that an older snapshot does not. Left for the next time.
         return 0
 
 
-def release_all(workflow_ids: Iterable[int], using: str) -> None:
-    """Let go of all versions of these workflows, so that their context can change.
+def release_all(workflow_ids: Iterable[int]) -> None:
+    """Release all versions of these workflows, so that their context can change.
 
-    The keys refuse it when a live execution holds one of them.
+    The database's keys refuse it if a live execution uses one of them.
     """
-    rows = Version.objects.using(using).filter(workflow_id__in=list(workflow_ids), in_force=True)
-    ids = list(rows.values_list("pk", flat=True))
-    locks.lock_rows(Version._base_manager.using(using).all(), ids, locks.Strength.UPDATE)
-    Version._base_manager.using(using).filter(pk__in=ids).update(in_force=False)
+    rows = Version._base_manager.all()
+    in_force = rows.filter(workflow_id__in=list(workflow_ids), in_force=True)
+    ids = list(in_force.values_list("pk", flat=True))
+    locks.lock_rows(rows, ids, locks.Strength.UPDATE)
+    rows.filter(pk__in=ids).update(in_force=False)

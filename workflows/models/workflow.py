@@ -1,38 +1,63 @@
-"""Workflows: settings that are live, beside versions that are frozen."""
+"""Workflows: live settings and frozen versions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Protocol
 
-from django.db import models, router, transaction
+from django.db import models, transaction
+from django.utils.translation import gettext_lazy as _
 
 from workflows import guards, trigger_types
 from workflows.audit.audited_model import Audited, AuditedQuerySet, bulk_attempts
-from workflows.audit.log import attempting, record
+from workflows.audit.log import recording_refusals
 from workflows.db import locks
 from workflows.db.composite_keys import KeyTarget
 from workflows.db.cuid import LENGTH, new_cuid
-from workflows.graph import START_TO_END
-from workflows.models.creation_trigger import explaining_taken, on_field, refuse_new
+from workflows.models import call_queries
 from workflows.models.types import EntityContext
 
-if TYPE_CHECKING:
-    from workflows.editing.save_workflow import WorkflowEdit
-
 CHANGE_CONTEXT = "workflows.change_entity_context"
-"""The permission to change what a workflow works on, by whichever door."""
+"""The permission to change the entity context of workflows, through any interface."""
+
+
+class WorkflowEdits(Protocol):
+    """The edits of workflows; ``workflows.editing.save_workflow`` is registered at app start."""
+
+    def explain(self, workflow: Workflow) -> None:
+        """Raise ``ValidationError`` with the guard's refusal on the field that was changed."""
+
+    def save(
+        self, workflow: Workflow, write: Callable[[], None], update_fields: Iterable[str] | None
+    ) -> None:
+        """Judge and save a workflow, with the version that the save takes and the audit entry.
+
+        Args:
+            workflow: the workflow as it is to be saved.
+            write: writes its row.
+            update_fields: the names of the fields that are written; None for all.
+
+        Raises:
+            guards.Refusal: the edit would break something.
+        """
+
+    def refuse_new(self, workflows: Sequence[Workflow]) -> None:
+        """Raise the guard's refusal when one of these new workflows has an invalid trigger."""
+
+    def append_first_versions(self, workflows: Iterable[Workflow]) -> None:
+        """Give each of these workflows its version 1."""
 
 
 class WorkflowQuerySet(AuditedQuerySet):
-    """Workflows; context, state and trigger do not change through bulk statements."""
+    """Workflows; bulk statements do not change context, state and trigger."""
 
     def update(self, **kwargs: Any) -> int:
-        """Raises ``guards.UseTheService`` for the entity context, the state and the trigger.
+        """Update workflows. ``bulk_update`` and the asynchronous methods call this one.
 
-        ``bulk_update`` and the asynchronous twins come through here.
+        Raises:
+            guards.UseTheService: it would write the entity context, the state or the trigger.
         """
-        with attempting(lambda: bulk_attempts(self, kwargs), using=self.db):
+        with recording_refusals(lambda: bulk_attempts(self, kwargs)):
             guards.refuse_bulk_write(kwargs)
         return super().update(**kwargs)
 
@@ -47,41 +72,41 @@ class WorkflowQuerySet(AuditedQuerySet):
     ) -> list[Workflow]:
         """Create workflows, each with its version 1.
 
-        Raises ``guards.UseTheService`` when conflicts would update what a bulk statement may
-        not write, ``guards.InvalidTrigger`` and ``guards.TriggerTaken`` for what starts them.
+        Raises:
+            guards.UseTheService: a conflict would update a field that bulk statements may not
+                write.
+            guards.InvalidTrigger, guards.TriggerTaken: one of the triggers is not possible.
         """
-        from workflows.models.version import append_version
-
         rows = list(objs)
         names = update_fields or ()
-        with attempting(lambda: bulk_attempts(rows, dict.fromkeys(names)), using=self.db):
+        with recording_refusals(lambda: bulk_attempts(rows, dict.fromkeys(names))):
             guards.refuse_bulk_write(names)
-            refuse_new(rows, self.db)
-        with transaction.atomic(using=self.db):
+            Workflow.edits.refuse_new(rows)
+        with transaction.atomic():
             created = super().bulk_create(
                 rows, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
             )
-            for workflow in self.filter(cuid__in=[row.cuid for row in created], versions=None):
-                append_version(workflow, START_TO_END)
+            cuids = [row.cuid for row in created]
+            Workflow.edits.append_first_versions(self.filter(cuid__in=cuids, versions=None))
         return created
 
     def _lock_for_deletion(self) -> None:
-        lock_for_deletion(list(self.values_list("pk", flat=True)), self.db)
+        lock_for_deletion(self.values_list("pk", flat=True))
 
 
 class Workflow(Audited, EntityContext):
-    """What operators draw and run. What executions need of it is frozen into versions."""
+    """A workflow's live settings. Everything that executions need is frozen into its versions."""
 
     class Trigger(models.TextChoices):
-        MANUAL = "manual", "By hand"
-        CREATED = "created", "When an entity is created"
-        CHANGED = "changed", "When a field changes"
-        WEBHOOK = "webhook", "By a signed webhook"
+        MANUAL = "manual", _("Manual")
+        CREATED = "created", _("When an entity is created")
+        CHANGED = "changed", _("When a field changes")
+        WEBHOOK = "webhook", _("Signed webhook")
 
     class State(models.TextChoices):
-        DRAFT = "draft", "Draft"
-        ACTIVE = "active", "Active"
-        RETIRED = "retired", "Retired"
+        DRAFT = "draft", _("Draft")
+        ACTIVE = "active", _("Active")
+        RETIRED = "retired", _("Retired")
 
     cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     title = models.CharField(max_length=200)
@@ -90,14 +115,18 @@ class Workflow(Audited, EntityContext):
         max_length=32,
         choices=Trigger.choices,
         default=Trigger.MANUAL,
-        help_text="What starts it while it is active. A person may start it whatever stands here.",
+        help_text=_(
+            "Starts the workflow while it is active. Users can always start it manually as well."
+        ),
     )
     trigger_data = models.JSONField(
         default=dict,
         blank=True,
-        help_text='When a field changes: {"fields": ["severity"], "rule": {"field": "severity", '
-        '"op": "gte", "value": 3}}, both may be left out; a rule is what a condition has. By a '
-        'signed webhook: {"secret": "NAME"}. Otherwise {}.',
+        help_text=_(
+            'When a field changes: {"fields": ["severity"], "rule": {"field": "severity", '
+            '"op": "gte", "value": 3}}; both are optional, and a rule has the form of a '
+            'condition. Signed webhook: {"secret": "NAME"}. Other triggers: {}.'
+        ),
     )
     state = models.CharField(
         max_length=32, choices=State.choices, default=State.DRAFT, db_index=True
@@ -107,7 +136,10 @@ class Workflow(Audited, EntityContext):
 
     objects = WorkflowQuerySet.as_manager()
 
-    _edit: WorkflowEdit | None = None
+    edits: ClassVar[WorkflowEdits]
+
+    _is_judged = False
+    """True while ``edits.save`` writes the row, so that the signal does not judge it again."""
 
     class Meta:
         ordering: ClassVar = ["title", "pk"]
@@ -144,121 +176,109 @@ class Workflow(Audited, EntityContext):
 
     @property
     def starts_on_creation(self) -> bool:
-        """Whether it has its type's only registration for what is created."""
+        """Return True if the workflow starts when an entity of its type is created."""
         return self.trigger == self.Trigger.CREATED and self.state != self.State.RETIRED
 
     @property
     def latest_version(self) -> Any:
-        """The version with the highest number; a new execution would run it."""
+        """Return the version with the highest number, which a new execution would run."""
         return self.versions.order_by("-number").first()
 
     def active_execution_count(self) -> int:
-        """How many live executions run any version of this workflow."""
+        """Count the live executions of all versions of this workflow."""
         return int(self.executions.live().count())
 
     def get_workflow_dependencies(self) -> dict[str, list[dict[str, Any]]]:
-        """Who calls this workflow and whom it calls, directly or through others.
+        """Return the workflows that call this one and those that it calls, also through others.
 
-        Latest versions count, and older ones that a live execution holds.
+        Latest versions count, and older ones that live executions run or have pinned.
 
         Returns:
             ``{"dependent_workflows": [...], "referenced_workflows": [...]}``, each entry
             ``{"cuid", "title", "direct", "live_executions"}``, by title.
         """
-        from workflows.models.dependencies import dependencies
+        callers = self.callers.filter(in_force=True).values_list("version__workflow_id", flat=True)
+        callees = self.versions.filter(references__in_force=True).values_list(
+            "references__callee_id", flat=True
+        )
+        return {
+            "dependent_workflows": self._describe(
+                call_queries.walk([self.pk], "callers", in_use=True), set(callers)
+            ),
+            "referenced_workflows": self._describe(
+                call_queries.walk([self.pk], "callees", in_use=True), set(callees)
+            ),
+        }
 
-        return dependencies(self)
+    def _describe(self, ids: list[int], direct: set[int]) -> list[dict[str, Any]]:
+        rows = (
+            Workflow._base_manager.filter(pk__in=[pk for pk in ids if pk != self.pk])
+            .annotate(live=models.Count("executions", filter=models.Q(executions__live=True)))
+            .order_by("title", "pk")
+        )
+        return [
+            {
+                "cuid": row.cuid,
+                "title": row.title,
+                "direct": row.pk in direct,
+                "live_executions": row.live,
+            }
+            for row in rows
+        ]
 
     def clean(self) -> None:
-        """Raises a ``ValidationError`` with the guard's refusal on the field that changed."""
-        from workflows.editing.save_workflow import WorkflowEdit
-
-        with self._explaining():
+        """Raise ``ValidationError`` with the guard's refusal on the field that was changed."""
+        with self._adding_attempts():
             super().clean()
-            using = self._state.db or router.db_for_read(Workflow, instance=self)
-            stored = WorkflowEdit.stored(self.pk, using)
-            if stored is not None:
-                WorkflowEdit(self, stored, using).explain()
-            else:
-                with on_field():
-                    refuse_new([self], using)
+            self.edits.explain(self)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; a legal change of context leaves a new version with it, a new workflow has one.
+        """Save the workflow.
+
+        A new workflow gets its version 1. A change of context appends a version with the new
+        context.
 
         Raises:
-            guards.Refusal: what the edit would break, with its blockers.
+            guards.Refusal: the edit would break something; it names the blockers.
         """
         super().save(*args, **kwargs)
 
-    def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
-        names = kwargs.get("update_fields")
-        if names is None or "trigger_data" in names:
-            self.trigger_data = trigger_types.normalized(self.trigger, self.trigger_data)
-        super()._write(database, *args, **kwargs)
-
     @locks.retrying
-    def _save(self, database: str, *args: Any, **kwargs: Any) -> None:
-        from workflows.editing.save_workflow import WorkflowEdit
+    def _save(self, *args: Any, **kwargs: Any) -> None:
+        def write() -> None:
+            self._write(*args, **kwargs)
 
-        if self._state.adding and not WorkflowEdit.stored(self.pk, database):
-            self._save_new(database, *args, **kwargs)
-        else:
-            self._save_edit(database, *args, **kwargs)
-
-    def _save_new(self, database: str, *args: Any, **kwargs: Any) -> None:
-        from workflows.models.version import append_version
-
-        with explaining_taken(lambda: refuse_new([self], database)), transaction.atomic(database):
-            guards.refuse_context_shape(self)
-            refuse_new([self], database)
-            self._write(database, *args, **kwargs)
-            append_version(self, START_TO_END)
-            record(self._changes(None, None), using=database)
-
-    def _save_edit(self, database: str, *args: Any, **kwargs: Any) -> None:
-        from workflows.editing.save_workflow import WorkflowEdit
-
-        def edited() -> WorkflowEdit:
-            stored = WorkflowEdit.stored(self.pk, database)
-            if stored is None:
-                raise guards.Gone(f"The workflow “{self}” has been deleted.")
-            edit = WorkflowEdit(self, stored, database, kwargs.get("update_fields"))
-            edit.judge()
-            return edit
-
-        with explaining_taken(edited), transaction.atomic(using=database):
-            edit = edited().under_lock()
-            self._edit = edit
-            try:
-                self._write(database, *args, **kwargs)
-            finally:
-                self._edit = None
-            edit.follow_up()
-        # Generated by the database: read again when somebody asks.
+        self.edits.save(self, write, kwargs.get("update_fields"))
+        # The database generates it: it is read again when it is needed.
         self.__dict__.pop("context_key", None)
 
+    def _write(self, *args: Any, **kwargs: Any) -> None:
+        names = kwargs.get("update_fields")
+        if names is None or "trigger_data" in names:
+            self.trigger_data = trigger_types.normalize(self.trigger, self.trigger_data)
+        super()._write(*args, **kwargs)
+
     def refuse_deletion(self) -> None:
-        """Raises ``guards.Referenced`` or ``guards.HasExecutions``; takes the workflow's lock."""
-        using = self._state.db or "default"
-        rows = Workflow._base_manager.using(using)
-        lock_for_deletion([self.pk], using)
-        callers = rows.filter(versions__references__callee=self).exclude(pk=self.pk).distinct()
-        guards.refuse_referenced(callers, edit="delete")
-        guards.refuse_used(self.executions.all())
+        """Lock the workflow and judge its deletion.
+
+        Raises:
+            guards.Referenced: a stored version calls it.
+            guards.HasExecutions: executions have run on it.
+        """
+        lock_for_deletion([self.pk])
+        rows = Workflow._base_manager.filter(versions__references__callee=self)
+        guards.refuse_referenced(rows.exclude(pk=self.pk).distinct(), edit="delete")
+        guards.refuse_executions(self.executions.all())
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Raises ``guards.Referenced`` or ``guards.HasExecutions``."""
+        """Delete the workflow. Raises what ``refuse_deletion`` raises."""
         return super().delete(*args, **kwargs)
 
-    def _lock_for_deletion(self, database: str) -> None:
-        lock_for_deletion([self.pk] if self.pk else [], database)
+    def _lock_for_deletion(self) -> None:
+        lock_for_deletion([self.pk] if self.pk else [])
 
 
-def lock_for_deletion(ids: Iterable[int], using: str) -> None:
-    """Lock workflows that are to go, before their versions are collected: what was saved
-    meanwhile goes with them.
-    """
-    locks.limit_wait(using)
-    rows = Workflow._base_manager.using(using)
-    locks.lock_rows(rows.all(), ids, locks.Strength.UPDATE)
+def lock_for_deletion(ids: Iterable[int]) -> None:
+    """Lock workflows before Django collects their versions, so that it misses none of them."""
+    locks.limit_wait()
+    locks.lock_rows(Workflow._base_manager.all(), ids, locks.Strength.UPDATE)

@@ -11,7 +11,7 @@ from django.db import models
 Row = TypeVar("Row", bound=models.Model)
 
 
-class WrittenOnceQuerySet(models.QuerySet[Row], ABC):
+class WriteOnceQuerySet(models.QuerySet[Row], ABC):
     """A seal would refuse the statement too, but could not say what to do instead."""
 
     @abstractmethod

@@ -1,0 +1,82 @@
+"""The questions that definitions ask about executions.
+
+``executions`` depends on ``workflows``, never the other way round. The executions app registers
+its implementation when it starts.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Protocol
+
+from django.db.models import Model, QuerySet
+
+from workflows.refusals import BlockingExecution
+
+Relation = Literal["workflow", "version"]
+"""The field of an execution by which live executions are counted."""
+
+
+class NodeExecutions(NamedTuple):
+    """The number of live executions with an open step at a node."""
+
+    node_id: str
+    has_incident: bool
+    executions: int
+
+
+class Running(Protocol):
+    """The executions of workflows, as far as definitions need to know them."""
+
+    @property
+    def execution_model(self) -> type[Model]:
+        """Return the model of executions, for permissions and admin links."""
+
+    def executions(self) -> QuerySet[Model]:
+        """Return all executions, unordered."""
+
+    def live_executions(self) -> QuerySet[Model]:
+        """Return the live executions."""
+
+    def pins(self) -> QuerySet[Model]:
+        """Return all pins, unordered."""
+
+    def live_pins(self) -> QuerySet[Model]:
+        """Return the pins of live root executions, unordered."""
+
+    def version_in_use_sql(self, version: str) -> str:
+        """Return the SQL condition that a live execution runs or has pinned a version.
+
+        Args:
+            version: the alias of the version table in the statement.
+        """
+
+    def blocking_executions(
+        self, executions: QuerySet[Model], limit: int
+    ) -> list[BlockingExecution]:
+        """Return the first ``limit`` of these executions, by workflow and id."""
+
+    def executions_by_node(self, relation: Relation, pk: int) -> list[NodeExecutions]:
+        """Count the live executions of a workflow or a version by the node of their open steps.
+
+        Executions with an incident at a node are counted apart. One statement.
+        """
+
+
+_running: Running | None = None
+
+
+def register_running(running: Running) -> None:
+    """Register what answers questions about executions."""
+    global _running
+    _running = running
+
+
+def get_running() -> Running:
+    """Return what answers questions about executions.
+
+    Raises:
+        RuntimeError: the executions app has not started.
+    """
+    if _running is None:
+        raise RuntimeError("Add the app 'executions' to INSTALLED_APPS.")
+    return _running
