@@ -1,4 +1,4 @@
-"""Many executions in one request: each item by itself, with a result of its own."""
+"""Many executions in one request: each item is a transaction with a result of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions import services
-from executions.api.serializers import (
+from executions.api.execution_serializers import (
     CancelSerializer,
     DecisionSerializer,
     ExecutionSerializer,
@@ -27,10 +27,10 @@ from executions.api.serializers import (
 )
 from executions.models import OPERATE, Execution
 from workflows.api.base import edit_options
-from workflows.api.base.refusals import ProblemField
+from workflows.api.base.refusal_json import ProblemField
 from workflows.api.base.resources import Resource
 from workflows.api.base.strict_fields import (
-    AnyField,
+    AnyJSONField,
     StrictBooleanField,
     StrictCharField,
     StrictSerializer,
@@ -41,63 +41,56 @@ from workflows.editing import idempotency
 
 logger = logging.getLogger(__name__)
 
-MOST = 100
+MAX_ITEMS = 100
 
 
 class BulkSerializer(StrictSerializer):
-    """What is to be done; each item is judged by itself."""
+    """The body of a bulk request; the items are validated one by one."""
 
-    items = serializers.ListField(child=AnyField(), allow_empty=False, max_length=MOST)
+    items = serializers.ListField(child=AnyJSONField(), allow_empty=False, max_length=MAX_ITEMS)
     dry_run = StrictBooleanField(
-        default=False, help_text="Answer what would be answered, and change nothing."
+        default=False, help_text="Return the response without changing anything."
     )
 
 
 class NamedExecutionSerializer(serializers.Serializer[Any]):
-    """Which execution an item speaks of."""
+    """The execution of an item."""
 
     execution = StrictCharField()
 
 
 class BulkCancelItemSerializer(NamedExecutionSerializer, CancelSerializer):
-    """What ``cancel`` takes, and the execution."""
+    """The body of ``cancel`` with the execution."""
 
     dry_run = None  # type: ignore[assignment]
 
 
 class BulkRetryItemSerializer(NamedExecutionSerializer, DecisionSerializer):
-    """What ``retry`` takes, and the execution."""
+    """The body of ``retry`` with the execution."""
 
     dry_run = None  # type: ignore[assignment]
 
 
 class BulkSkipItemSerializer(NamedExecutionSerializer, SkipSerializer):
-    """What ``skip`` takes, and the execution."""
+    """The body of ``skip`` with the execution."""
 
     dry_run = None  # type: ignore[assignment]
 
 
 class BulkPostponeItemSerializer(NamedExecutionSerializer, PostponeSerializer):
-    """What ``postpone`` takes, and the execution."""
+    """The body of ``postpone`` with the execution."""
 
     dry_run = None  # type: ignore[assignment]
 
 
 class BulkStartItemSerializer(StartSerializer):
-    """What a start takes."""
+    """The body of a start."""
 
     dry_run = None  # type: ignore[assignment]
 
 
-def _request_of(item: type[serializers.Serializer[Any]]) -> Any:
-    """The shape of the body, with the items told."""
-    fields = {"items": item(many=True), "dry_run": serializers.BooleanField(default=False)}
-    name = item.__name__.replace("ItemSerializer", "Serializer")
-    return type(name, (serializers.Serializer,), fields)
-
-
 class ResultSerializer(serializers.Serializer[Any]):
-    """What came of an item: an execution, or the problem that its own route would answer."""
+    """The result of an item: an execution, or the problem that its own route would return."""
 
     index = serializers.IntegerField()
     status = serializers.IntegerField()
@@ -107,7 +100,7 @@ class ResultSerializer(serializers.Serializer[Any]):
 
 
 class BulkResultSerializer(serializers.Serializer[Any]):
-    """What came of all of them, in the order of the items."""
+    """The results, in the order of the items."""
 
     dry_run = serializers.BooleanField()
     succeeded = serializers.IntegerField()
@@ -116,55 +109,76 @@ class BulkResultSerializer(serializers.Serializer[Any]):
 
 
 class ServerFault(APIException):
-    """An item failed by a fault of the server; the others are not concerned."""
+    """An error of the server in one item. The other items are unaffected."""
 
     status_code = status.HTTP_500_INTERNAL_SERVER_ERROR
     default_code = "server_error"
     default_detail = "Something went wrong on the server."
 
 
-Do = Callable[[dict[str, Any]], Response]
-ANSWERS = {200: BulkResultSerializer, 207: BulkResultSerializer}
+Item = type[StrictSerializer]
+ItemAction = Callable[[dict[str, Any]], Response]
+RESPONSES = {200: BulkResultSerializer, 207: BulkResultSerializer}
 
 
-def _act(item: type[StrictSerializer], sent: Any, do: Do) -> Response:
-    asked = item(data=sent)
-    asked.is_valid(raise_exception=True)
-    return do(dict(asked.validated_data))
+def _request_schema(item: Item) -> Any:
+    """Return a serializer that describes the body with this type of items."""
+    fields = {"items": item(many=True), "dry_run": serializers.BooleanField(default=False)}
+    name = item.__name__.replace("ItemSerializer", "Serializer")
+    return type(name, (serializers.Serializer,), fields)
 
 
-def _in_bulk(name: str, item: type[StrictSerializer], **options: Any) -> Callable[[Any], Any]:
-    """Return the decorator of the route that does ``name`` to each of many items."""
+def _bulk_route(name: str, item: Item, **options: Any) -> Callable[[Any], Any]:
+    """Return the decorator of the route ``POST executions/bulk/<name>/``."""
 
     def decorate(handler: Any) -> Any:
-        handler = takes_parameters(edit_options.DRY_RUN.name)(handler)
         route = action(
             detail=False,
             methods=["post"],
             url_path=f"bulk/{name}",
             pagination_class=None,
             **options,
-        )
-        described = extend_schema(
-            request=_request_of(item),
-            parameters=edit_options.MADE_ONCE,
-            responses=ANSWERS,
+        )(takes_parameters(edit_options.DRY_RUN.name)(handler))
+        return extend_schema(
+            request=_request_schema(item),
+            parameters=edit_options.EDIT_PARAMETERS,
+            responses=RESPONSES,
             filters=False,
-        )
-        return described(route(handler))
+        )(route)
 
     return decorate
 
 
-class BulkActions(Resource):
-    """Routes of the executions that take many items, each a transaction of its own.
+def _bulk_action(name: str, item: Item, service: Callable[..., Execution]) -> Any:
+    """Return the route that calls a service for the execution of each item."""
 
-    200 where all were done, 207 where some were not.
+    def act_on_each(view: BulkActions, request: Request) -> Response:
+        def act(values: dict[str, Any]) -> Response:
+            view.kwargs["cuid"] = values.pop("execution")
+            execution = view.get_object()
+            service(execution, by=request.user, **values)
+            return view.answer_item(execution)
+
+        return view.answer_items(request, item, act)
+
+    act_on_each.__name__ = f"bulk_{name}"
+    return _bulk_route(name, item, needs=OPERATE)(act_on_each)
+
+
+class BulkActions(Resource):
+    """The routes below ``executions/bulk/``.
+
+    The status is 200 when all items succeeded, and 207 when some failed.
     """
 
-    @_in_bulk("start", BulkStartItemSerializer, throttle_scope="start")
+    bulk_cancel = _bulk_action("cancel", BulkCancelItemSerializer, services.cancel)
+    bulk_retry = _bulk_action("retry", BulkRetryItemSerializer, services.retry)
+    bulk_skip = _bulk_action("skip", BulkSkipItemSerializer, services.skip)
+    bulk_postpone = _bulk_action("postpone", BulkPostponeItemSerializer, services.postpone)
+
+    @_bulk_route("start", BulkStartItemSerializer, throttle_scope="start")
     def bulk_start(self, request: Request) -> Response:
-        """Start each of these."""
+        """Start an execution for each item."""
 
         def start(values: dict[str, Any]) -> Response:
             execution = services.start(
@@ -173,99 +187,87 @@ class BulkActions(Resource):
                 by=request.user,
                 scheduled_for=values["scheduled_for"],
             )
-            return self._answer(execution, status.HTTP_201_CREATED)
+            return self.answer_item(execution, status.HTTP_201_CREATED)
 
-        return self._each(request, BulkStartItemSerializer, start)
+        return self.answer_items(request, BulkStartItemSerializer, start)
 
-    @_in_bulk("cancel", BulkCancelItemSerializer, needs=OPERATE)
-    def bulk_cancel(self, request: Request) -> Response:
-        """Cancel each of these."""
-        return self._each(request, BulkCancelItemSerializer, self._done_by(services.cancel))
+    def answer_item(self, execution: Execution, code: int = status.HTTP_200_OK) -> Response:
+        """Return the response of one item with its execution."""
+        serializer = ExecutionSerializer(execution, context=self.get_serializer_context())
+        return Response(serializer.data, code)
 
-    @_in_bulk("retry", BulkRetryItemSerializer, needs=OPERATE)
-    def bulk_retry(self, request: Request) -> Response:
-        """Let a step of each of these try again."""
-        return self._each(request, BulkRetryItemSerializer, self._done_by(services.retry))
+    def answer_items(self, request: Request, item: Item, act: ItemAction) -> Response:
+        """Act on each item of the request, and return a response with all results.
 
-    @_in_bulk("skip", BulkSkipItemSerializer, needs=OPERATE)
-    def bulk_skip(self, request: Request) -> Response:
-        """Skip a step of each of these."""
-        return self._each(request, BulkSkipItemSerializer, self._done_by(services.skip))
-
-    @_in_bulk("postpone", BulkPostponeItemSerializer, needs=OPERATE)
-    def bulk_postpone(self, request: Request) -> Response:
-        """Postpone a step of each of these."""
-        return self._each(request, BulkPostponeItemSerializer, self._done_by(services.postpone))
-
-    def _done_by(self, service: Callable[..., Execution]) -> Do:
-        def act(values: dict[str, Any]) -> Response:
-            self.kwargs["cuid"] = values.pop("execution")
-            execution = self.get_object()
-            service(execution, by=self.request.user, **values)
-            return self._answer(execution)
-
-        return act
-
-    def _answer(self, execution: Execution, code: int = status.HTTP_200_OK) -> Response:
-        shown = ExecutionSerializer(execution, context=self.get_serializer_context())
-        return Response(shown.data, code)
-
-    def _each(self, request: Request, item: type[StrictSerializer], do: Do) -> Response:
-        asked = BulkSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        is_tried = edit_options.is_dry_run(request)
-        once = None if is_tried else edit_options.asked_once(request)
+        Args:
+            item: the serializer that validates an item.
+            act: called with the validated values of an item.
+        """
+        body = BulkSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        is_dry_run = edit_options.is_dry_run(request)
+        once = None if is_dry_run else edit_options.read_idempotency_key(request)
         if once is not None:
-            with edit_options.told_of_keys():
-                idempotency.refuse_reuse(once)
+            with edit_options.translate_key_errors():
+                idempotency.refuse_reused_key(once)
+
+        def act_on(values: Any) -> Response:
+            sent = item(data=values)
+            sent.is_valid(raise_exception=True)
+            return act(dict(sent.validated_data))
+
         results = [
-            self._result(index, partial(_act, item, sent, do), is_tried, once)
-            for index, sent in enumerate(asked.validated_data["items"])
+            self._result(index, partial(act_on, values), is_dry_run, once)
+            for index, values in enumerate(body.validated_data["items"])
         ]
         failed = sum(row["problem"] is not None for row in results)
         headers = {}
-        if is_tried:
-            headers[edit_options.TRIED] = "true"
+        if is_dry_run:
+            headers[edit_options.DRY_RUN_HEADER] = "true"
         if all(row["replayed"] for row in results):
-            headers[edit_options.REPEATED] = "true"
-        body = {
-            "dry_run": is_tried,
+            headers[edit_options.REPLAYED_HEADER] = "true"
+        data = {
+            "dry_run": is_dry_run,
             "succeeded": len(results) - failed,
             "failed": failed,
             "results": results,
         }
-        # A problem among the results has set the request to the media type of problems.
         code = status.HTTP_207_MULTI_STATUS if failed else status.HTTP_200_OK
-        return Response(body, code, headers=headers, content_type="application/json")
+        # A problem among the results has set the media type of the request to that of problems.
+        return Response(data, code, headers=headers, content_type="application/json")
 
     def _result(
-        self, index: int, act: edit_options.Act, is_tried: bool, once: idempotency.Asked | None
+        self,
+        index: int,
+        act: edit_options.Act,
+        is_dry_run: bool,
+        once: idempotency.IdempotentRequest | None,
     ) -> dict[str, Any]:
         replayed = False
         try:
             if once is not None:
-                with edit_options.told_of_keys():
-                    answer = edit_options.answered_once(self, replace(once, item=index), act)
+                with edit_options.translate_key_errors():
+                    answer = edit_options.answer_once(self, replace(once, item=index), act)
                 code, data, replayed = answer.status, json.loads(answer.body), answer.is_repeated
             else:
-                response: Any = edit_options.tried(act) if is_tried else act()
+                response: Any = edit_options.make_dry_run(act) if is_dry_run else act()
                 code, data = response.status_code, response.data
         except Exception as error:
-            code, data = self._problem_of(index, error)
-        is_done = code < 400
+            code, data = self._problem(index, error)
+        is_success = code < 400
         return {
             "index": index,
             "status": code,
-            "execution": data if is_done else None,
-            "problem": None if is_done else data,
+            "execution": data if is_success else None,
+            "problem": None if is_success else data,
             "replayed": replayed,
         }
 
-    def _problem_of(self, index: int, error: Exception) -> tuple[int, Any]:
+    def _problem(self, index: int, error: Exception) -> tuple[int, Any]:
         try:
             response = self.handle_exception(error)
         except Exception:
-            # What other items have done is done, and is told.
+            # The results of the other items are committed: the client has to learn them.
             logger.exception("Item %s of %s failed.", index, quoted(self.request.path))
             response = self.handle_exception(ServerFault())
         return response.status_code, response.data

@@ -1,7 +1,6 @@
-"""An execution as the API shows it, read in one statement.
+"""The JSON of an execution, read in one statement: every start and every submit returns it.
 
-``serializers.ExecutionSerializer`` declares its shape. What it holds is put together here, for
-every start and every submit answers with it.
+``execution_serializers.ExecutionSerializer`` declares its shape.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from executions.api.unassigned_sql import TOO_FEW_CAN
-from executions.engine.manager import graph_of
-from executions.engine.store.reading import FROM_OPEN_STEPS, IS_OPEN
+from executions.api.unassigned_sql import IS_UNASSIGNED
+from executions.engine.store import IS_OPEN, store
 from executions.models import Execution, may_view_entity
+from executions.workflow_manager import graph_of
 from workflows.db import raw_rows
 from workflows.db.prepared import ON_POSTGRESQL, Statement
 from workflows.models import Version
@@ -26,7 +25,7 @@ USER_ACTION = "user_action"
 
 
 def _listed(columns: str, rows: str) -> str:
-    """A subquery whose rows come as one JSON list, each of them a list of these columns."""
+    """Return a subquery that returns its rows as one JSON list of lists of these columns."""
     lists, row = (
         ("json_agg", "json_build_array") if ON_POSTGRESQL else ("json_group_array", "json_array")
     )
@@ -37,7 +36,7 @@ def _json(column: str) -> str:
     return column if ON_POSTGRESQL else f"json({column})"
 
 
-def _if_asked(value: str) -> str:
+def _if_assigned(value: str) -> str:
     return f"CASE WHEN s.assignees <> '' THEN {value} END"
 
 
@@ -45,7 +44,7 @@ _VOTES = _listed(
     "r.username, r.approves, r.notes, r.at",
     "SELECT * FROM executions_vote v WHERE v.step_id = s.id ORDER BY v.id",
 )
-_ASKED = _listed(
+_CANDIDATES = _listed(
     "r.is_group, r.name",
     f"SELECT c.is_group, COALESCE(g.name, u.{USER.USERNAME_FIELD}, c.name) AS name"
     " FROM workflows_candidate c LEFT JOIN auth_group g ON g.id = c.group_id"
@@ -56,11 +55,12 @@ _DRAFT = "(SELECT d.data FROM executions_formdraft d WHERE d.step_id = s.id AND 
 _STEPS = _listed(
     "r.cuid, r.node_id, r.type, r.label, r.opened_at, r.due_at, r.overdue,"
     f" {_json('r.notice')},"
-    f" {_json('r.own_draft')}, {_json('r.incident')}, {_json('r.votes')}, {_json('r.asked')},"
+    f" {_json('r.own_draft')}, {_json('r.incident')}, {_json('r.votes')}, {_json('r.candidates')},"
     " r.unassigned",
-    f"SELECT s.*, {_VOTES} AS votes, {_DRAFT} AS own_draft, {_if_asked(_ASKED)} AS asked,"
-    f" {_if_asked(TOO_FEW_CAN)} AS unassigned FROM {FROM_OPEN_STEPS} WHERE s.execution_id = x.id"
-    f" AND {IS_OPEN} ORDER BY s.id",
+    f"SELECT s.*, {_VOTES} AS votes, {_DRAFT} AS own_draft,"
+    f" {_if_assigned(_CANDIDATES)} AS candidates,"
+    f" {_if_assigned(IS_UNASSIGNED)} AS unassigned FROM {store.open_steps_table}"
+    f" WHERE s.execution_id = x.id AND {IS_OPEN} ORDER BY s.id",
 )
 _CHILDREN = _listed(
     "r.cuid", "SELECT cuid FROM executions_execution c WHERE c.parent_id = x.id ORDER BY c.id DESC"
@@ -97,7 +97,7 @@ _COLUMNS = {
     "pins": _PINS,
     "open_steps": _STEPS,
 }
-_SHOWN = Statement(
+_READ = Statement(
     f"SELECT {', '.join(_COLUMNS.values())} FROM executions_execution x"
     " JOIN workflows_workflow w ON w.id = x.workflow_id"
     " JOIN workflows_version v ON v.id = x.version_id"
@@ -109,15 +109,18 @@ _SHOWN = Statement(
 )
 
 
-def shown(execution: Execution, user: Any) -> dict[str, Any] | None:
-    """Return the execution as the API shows it to this user now; None when it is gone."""
-    rows = _SHOWN.execute([execution.pk, user.pk])
+def read_execution(execution: Execution, user: Any) -> dict[str, Any] | None:
+    """Return the JSON of an execution for this user, as it is stored now.
+
+    Returns:
+        None when the execution has been deleted.
+    """
+    rows = _READ.execute([execution.pk, user.pk])
     if not rows:
         return None
     row = dict(zip(_COLUMNS, rows[0], strict=True))
     frozen = {"id": row["version_id"], "number": row["version"], "checksum": row["checksum"]}
-    version = raw_rows.stored(Version, frozen)
-    kind = row["entity_name"]
+    version = raw_rows.build_stored(Version, frozen)
     return {
         "cuid": row["cuid"],
         "status": row["status"],
@@ -127,7 +130,7 @@ def shown(execution: Execution, user: Any) -> dict[str, Any] | None:
             "cuid": row["entity_cuid"],
             "title": row["entity_title"],
             "entity_name": row["entity_name"],
-            "fields": _parsed(row["entity_fields"]) if may_view_entity(user, kind) else None,
+            "fields": _visible_fields(row, user),
         },
         "parent": row["parent"],
         "root": row["root"],
@@ -147,20 +150,24 @@ def shown(execution: Execution, user: Any) -> dict[str, Any] | None:
     }
 
 
+def _visible_fields(row: dict[str, Any], user: Any) -> Any:
+    return _parsed(row["entity_fields"]) if may_view_entity(user, row["entity_name"]) else None
+
+
 def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
-    cuid, node, kind, label, opened_at, due_at, overdue, notice, draft, incident = values[:10]
-    votes, asked, unassigned = values[10:]
+    cuid, node, node_type, label, opened_at, due_at, overdue, notice, draft, incident = values[:10]
+    votes, candidates, unassigned = values[10:]
     return {
         "step": cuid,
         "node": node,
-        "type": kind,
+        "type": node_type,
         "label": label,
         "since": _instant(opened_at),
         "due": _instant(due_at),
         "overdue": bool(overdue),
         "assignees": {
-            "groups": [name for is_group, name in asked or [] if is_group],
-            "users": [name for is_group, name in asked or [] if not is_group],
+            "groups": [name for is_group, name in candidates or [] if is_group],
+            "users": [name for is_group, name in candidates or [] if not is_group],
         },
         "unassigned": bool(unassigned) and incident is None,
         "notice": notice
@@ -169,7 +176,7 @@ def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
             "at": _instant(notice["at"]),
             **{name: notice.get(name) for name in ("to", "subject", "code", "detail")},
         },
-        "form": _form(version, node) if kind == USER_ACTION else None,
+        "form": _form(version, node) if node_type == USER_ACTION else None,
         "draft": draft,
         "votes": [
             {"user": user, "approves": bool(approves), "notes": notes, "at": _instant(at)}
@@ -186,11 +193,11 @@ def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
 
 
 def _form(version: Version, node_id: str) -> dict[str, Any] | None:
-    """What a user action asks for, as it was when the execution started."""
+    """Return the form of a user action in the version of the execution."""
     try:
         node = graph_of(version).node(node_id)
     except (Refusal, KeyError):
-        # A damaged version is a finding of check_integrity; its execution is shown.
+        # check_integrity reports a damaged version; its executions can still be read.
         return None
     return {
         "title": node.data.get("title") or node.label,
@@ -200,7 +207,7 @@ def _form(version: Version, node_id: str) -> dict[str, Any] | None:
 
 
 def _parsed(value: Any) -> Any:
-    # A column of text, or what the driver has parsed already.
+    # SQLite returns text; the driver of PostgreSQL has parsed it already.
     return json.loads(value) if isinstance(value, str) else value
 
 

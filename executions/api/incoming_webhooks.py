@@ -1,4 +1,4 @@
-"""Where signed POSTs come: one to a workflow starts it, one to a waiting step goes on with it."""
+"""Incoming webhooks: signed requests that start a workflow, or that a step waits for."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ from typing import Any, TypeVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
-from rest_framework import status
+from rest_framework import serializers, status
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from executions.api.serializers import (
-    DeliverySerializer,
-    TakenDeliverySerializer,
-    TakenSerializer,
-)
 from executions.webhooks import incoming, incoming_starts
-from executions.webhooks.signed_requests import NotTaken, taken
+from executions.webhooks.signed_requests import DeliveryRejected, read_delivery
 from workflows.api.base.strict_requests import KnownParameters
 
 R = TypeVar("R")
@@ -40,7 +35,7 @@ def _headers(cuid: str, secret: str) -> list[OpenApiParameter]:
         OpenApiParameter(
             "X-Holdfast-Timestamp",
             location=OpenApiParameter.HEADER,
-            description="The time in seconds since 1970, not more than five minutes off.",
+            description="The time in seconds since 1970. It may be up to five minutes off.",
             required=True,
         ),
         OpenApiParameter(
@@ -53,16 +48,35 @@ def _headers(cuid: str, secret: str) -> list[OpenApiParameter]:
     ]
 
 
-class DeliveryRefused(APIException):
-    """A delivery is not taken."""
+class DeliverySerializer(serializers.Serializer[Any]):
+    """A request to start a workflow: the sender's own id, and the entity."""
 
-    def __init__(self, error: NotTaken) -> None:
+    delivery = serializers.CharField(max_length=128)
+    entity = serializers.CharField()
+
+
+class TakenSerializer(serializers.Serializer[Any]):
+    """The receipt of a delivery; ``taken`` is false when it has arrived before."""
+
+    taken = serializers.BooleanField()
+
+
+class TakenDeliverySerializer(TakenSerializer):
+    """The receipt of a delivery, with the execution that it has started."""
+
+    execution = serializers.CharField()
+
+
+class DeliveryRefused(APIException):
+    """A rejected delivery, as a problem."""
+
+    def __init__(self, error: DeliveryRejected) -> None:
         super().__init__(str(error), CODES[error.status])
         self.status_code = error.status
 
 
 class SignedView(KnownParameters, APIView):
-    """Takes deliveries. Who delivers is known by the signature alone."""
+    """A view for signed requests. The signature alone authenticates the sender."""
 
     takes_format = False
     authentication_classes = ()
@@ -70,18 +84,18 @@ class SignedView(KnownParameters, APIView):
     throttle_scope = "hook"
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        """Answer JSON, whatever a sender that did not choose its headers says it accepts."""
+        """Respond with JSON always: many senders cannot choose their Accept header."""
         return super().perform_content_negotiation(request, force=True)
 
-    def deliver(self, request: Request, take: Callable[..., R]) -> R:
-        """Give the request to ``take``. Raises ``DeliveryRefused``."""
+    def deliver(self, request: Request, accept: Callable[..., R]) -> R:
+        """Pass the request to ``accept``. Raise ``DeliveryRefused``."""
         try:
-            return taken(request, take)
-        except NotTaken as error:
+            return read_delivery(request, accept)
+        except DeliveryRejected as error:
             raise DeliveryRefused(error) from error
 
 
-class WorkflowHookView(SignedView):
+class WorkflowWebhookView(SignedView):
     """The webhook of a workflow."""
 
     @extend_schema(
@@ -92,14 +106,16 @@ class WorkflowHookView(SignedView):
         responses={200: TakenDeliverySerializer, 201: TakenDeliverySerializer},
     )
     def post(self, request: Request, cuid: str) -> Response:
-        """Start the workflow on an entity: 201; 200 where this delivery has done so before."""
-        execution, is_new = self.deliver(request, partial(incoming_starts.start_by_delivery, cuid))
-        answer = TakenDeliverySerializer({"taken": is_new, "execution": execution})
-        return Response(answer.data, status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
+        """Start the workflow: 201, or 200 when this delivery has started it before."""
+        execution, is_new = self.deliver(
+            request, partial(incoming_starts.start_from_delivery, cuid)
+        )
+        receipt = TakenDeliverySerializer({"taken": is_new, "execution": execution})
+        return Response(receipt.data, status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
 
 
-class StepHookView(SignedView):
-    """The webhook of a step that waits to be called."""
+class StepWebhookView(SignedView):
+    """The webhook of a waiting step."""
 
     @extend_schema(
         operation_id="step_hook",
@@ -107,9 +123,9 @@ class StepHookView(SignedView):
         parameters=_headers("step cuid", "the node's data"),
         request=OpenApiTypes.ANY,
         responses=TakenSerializer,
-        examples=[OpenApiExample("Answer", {"verdict": "accepted"}, request_only=True)],
+        examples=[OpenApiExample("Result", {"verdict": "accepted"}, request_only=True)],
     )
     def post(self, request: Request, cuid: str) -> Response:
-        """Give the step what it waits for; what was delivered before does nothing."""
+        """Pass the body to the step. The same body again changes nothing."""
         is_new = self.deliver(request, partial(incoming.deliver, cuid))
         return Response(TakenSerializer({"taken": is_new}).data)

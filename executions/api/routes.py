@@ -1,21 +1,22 @@
-"""Where entities and executions are."""
+"""The routes of entities, executions and webhooks."""
 
 from __future__ import annotations
 
 from django.urls import path
 from rest_framework.routers import BaseRouter
 
-from executions.api.incoming_webhooks import WorkflowHookView
-from executions.api.views import ExecutionViewSet, FindingViewSet, InventoryModelViewSet
+from executions.api.entities import FindingViewSet, InventoryModelViewSet
+from executions.api.executions import ExecutionViewSet
+from executions.api.incoming_webhooks import WorkflowWebhookView
 from executions.api.webhooks import OutgoingDeliveryViewSet, WebhookViewSet
 
 urlpatterns = [
-    path("workflows/<str:cuid>/hook/", WorkflowHookView.as_view(), name="workflow-hook"),
+    path("workflows/<str:cuid>/hook/", WorkflowWebhookView.as_view(), name="workflow-hook"),
 ]
 
 
 def register(router: BaseRouter) -> None:
-    """Add what is addressed by cuid."""
+    """Register the resources that are addressed by cuid."""
     router.register("executions", ExecutionViewSet, "execution")
     router.register("findings", FindingViewSet, "finding")
     router.register("inventory-models", InventoryModelViewSet, "inventory-model")

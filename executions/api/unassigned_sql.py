@@ -1,4 +1,4 @@
-"""The SQL by which an execution shows that too few can do a step, as ``inbox.unassigned``."""
+"""The SQL condition for an unassigned step, as in ``task_queries.unassigned``."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ _ABLE_NUMBER = (
     "(SELECT count(*) FROM (SELECT d.user_id FROM workflows_candidate d"
     " WHERE d.key = s.assignees AND d.user_id IS NOT NULL"
     f" UNION SELECT of_group.user_id FROM {_MEMBERS} of_group"
-    " JOIN workflows_candidate d ON d.group_id = of_group.group_id WHERE d.key = s.assignees) asked"
-    f" JOIN {_USER._meta.db_table} u ON u.id = asked.user_id WHERE {_IS_ABLE})"
+    " JOIN workflows_candidate d ON d.group_id = of_group.group_id WHERE d.key = s.assignees)"
+    f" candidate JOIN {_USER._meta.db_table} u ON u.id = candidate.user_id WHERE {_IS_ABLE})"
 )
-_TOO_FEW_CAN = (
+_TOO_FEW = (
     "EXISTS (SELECT 1 FROM workflows_candidate c WHERE c.key = s.assignees AND c.needed > 1"
     f" AND c.needed > {_ABLE_NUMBER})"
 )
-TOO_FEW_CAN = f"((NOT {_AS_USER} AND NOT {_AS_MEMBER}) OR {_TOO_FEW_CAN})"
-"""Whether too few active accounts that may submit are among the candidates of the step ``s``."""
+IS_UNASSIGNED = f"((NOT {_AS_USER} AND NOT {_AS_MEMBER}) OR {_TOO_FEW})"
+"""True when the step ``s`` has too few candidates that are active and may submit."""

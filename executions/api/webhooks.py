@@ -1,4 +1,4 @@
-"""Webhooks: who is told of what happens, what was told, and once more."""
+"""Outgoing webhooks and their deliveries in the API."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from executions.models import (
 )
 from executions.webhooks import subscriptions
 from executions.webhooks.outgoing import visible_payload
-from workflows.api.base.edit_options import DRY_RUN, MADE_ONCE, edit, only_tried
-from workflows.api.base.resources import EditableResource, Resource, find
+from workflows.api.base.edit_options import DRY_RUN, EDIT_PARAMETERS, edit, edit_without_replay
+from workflows.api.base.resources import EditableResource, Resource, find_by_cuid
 from workflows.api.base.strict_fields import (
     CuidField,
-    InstructionSerializer,
+    DryRunSerializer,
     MomentField,
     ObjectField,
-    ShownField,
-    ShownModelSerializer,
+    OutputModelSerializer,
+    RelatedValueField,
     StrictChoiceField,
     StrictModelSerializer,
 )
@@ -41,7 +41,7 @@ MANAGE = "executions.change_subscription"
 
 
 class WebhookSerializer(StrictModelSerializer[Subscription]):
-    """Who is told of which events."""
+    """A webhook: the address, and the events that are sent there."""
 
     events = serializers.ListField(child=StrictChoiceField(choices=list(EVENTS)), min_length=1)
     workflow = CuidField(queryset=Workflow.objects.all(), allow_null=True, required=False)
@@ -67,42 +67,38 @@ class WebhookSerializer(StrictModelSerializer[Subscription]):
 
 
 class NewWebhookSerializer(WebhookSerializer):
-    """A webhook with its secret, this once."""
+    """A webhook with its secret, which no later response contains."""
 
     secret = serializers.CharField(
-        read_only=True, help_text="Verifies what is told; shown this once."
+        read_only=True, help_text="The secret that signs deliveries. Store it: it is shown once."
     )
 
     class Meta(WebhookSerializer.Meta):
         fields = [*WebhookSerializer.Meta.fields, "secret"]
 
     def to_representation(self, row: Any) -> dict[str, Any]:
-        """The row, and the secret that was drawn for it."""
+        """Return the webhook with its new secret."""
         return {**super().to_representation(row), "secret": row.secret}
 
 
-class RotationSerializer(InstructionSerializer):
-    """Nothing else can be asked for."""
+class EmptyRequestSerializer(DryRunSerializer):
+    """A body without members of its own."""
 
 
-class TellingSerializer(InstructionSerializer):
-    """Nothing else can be asked for."""
-
-
-class AttemptSerializer(ShownModelSerializer[DeliveryAttempt]):
-    """One attempt: what came back, or why nothing did."""
+class AttemptSerializer(OutputModelSerializer[DeliveryAttempt]):
+    """An attempt to send a delivery: the response, or the error."""
 
     class Meta:
         model = DeliveryAttempt
         fields = ["at", "milliseconds", "status", "answer", "error"]
-        # A number that could be written would be described with what one database can hold.
+        # A writable number would be described with the limits of one database.
         read_only_fields = fields
 
 
-class WebhookDeliverySerializer(ShownModelSerializer[OutgoingDelivery]):
-    """What was told, or is to be told, to a webhook; its cuid is the header ``webhook-id``."""
+class WebhookDeliverySerializer(OutputModelSerializer[OutgoingDelivery]):
+    """A webhook delivery; its cuid is the header ``webhook-id``."""
 
-    webhook = ShownField("cuid", source="subscription")
+    webhook = RelatedValueField("cuid", source="subscription")
     due_at = serializers.SerializerMethodField()
     payload = serializers.SerializerMethodField()
     attempts = AttemptSerializer(many=True)
@@ -124,18 +120,18 @@ class WebhookDeliverySerializer(ShownModelSerializer[OutgoingDelivery]):
 
     @extend_schema_field(MomentField(allow_null=True))
     def get_due_at(self, row: OutgoingDelivery) -> Any:
-        """When it is tried next; null where it is not any more."""
+        """Return the time of the next attempt; null when there is none."""
         waits = row.state == OutgoingDelivery.State.WAITING
         return MomentField().to_representation(row.due_at) if waits else None
 
     @extend_schema_field(ObjectField())
     def get_payload(self, row: OutgoingDelivery) -> dict[str, Any]:
-        """What is posted, as whoever asks may read it."""
+        """Return the body of the delivery, as far as the user may read it."""
         return visible_payload(row, self.context["request"].user)
 
 
 class WebhookFilter(filters.FilterSet):
-    """Webhooks by state, and by what they are for."""
+    """Filters by state, workflow and finding type."""
 
     workflow = filters.CharFilter(field_name="workflow__cuid")
     entity_name_type = filters.CharFilter(field_name="entity_name_type__cuid")
@@ -146,7 +142,7 @@ class WebhookFilter(filters.FilterSet):
 
 
 class DeliveryFilter(filters.FilterSet):
-    """Deliveries by state and event."""
+    """Filters by state and event."""
 
     class Meta:
         model = OutgoingDelivery
@@ -159,7 +155,7 @@ def _deliveries() -> QuerySet[OutgoingDelivery]:
 
 
 class WebhookViewSet(EditableResource):
-    """Who is told of events by signed POSTs, and of which ones."""
+    """The resource ``webhooks/``."""
 
     queryset = Subscription.objects.select_related("workflow", "entity_name_type")
     serializer_class = WebhookSerializer
@@ -168,11 +164,11 @@ class WebhookViewSet(EditableResource):
     ordering_fields: ClassVar = ["created_at", "url", "state"]
 
     @extend_schema(parameters=[DRY_RUN], responses={201: NewWebhookSerializer})
-    @only_tried
+    @edit_without_replay
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Make a webhook: the one time that its secret is shown.
+        """Create a webhook, and respond with its secret.
 
-        It takes no Idempotency-Key, with which the answer would be kept.
+        There is no Idempotency-Key, which would store the response with the secret.
         """
         return self._create_with_secret(request.data)
 
@@ -182,22 +178,24 @@ class WebhookViewSet(EditableResource):
             serializer = self.get_serializer(data=data)
             serializer.is_valid(raise_exception=True)
             row = serializer.save()
-            secret = subscriptions.give_secret(row)
-            return self._told_secret(row, secret, status.HTTP_201_CREATED)
+            secret = subscriptions.create_secret(row)
+            return self._respond_with_secret(row, secret, status.HTTP_201_CREATED)
 
-    @extend_schema(request=RotationSerializer, parameters=[DRY_RUN], responses=NewWebhookSerializer)
+    @extend_schema(
+        request=EmptyRequestSerializer, parameters=[DRY_RUN], responses=NewWebhookSerializer
+    )
     @action(detail=True, methods=["post"], url_path="rotate-secret", needs=MANAGE)
-    @only_tried
+    @edit_without_replay
     def rotate_secret(self, request: Request, cuid: str) -> Response:
-        """Replace the secret; both sign for a day. The one time that the new one is shown.
+        """Replace the secret, and respond with the new one. Both sign for a day.
 
-        It takes no Idempotency-Key, with which the answer would be kept.
+        There is no Idempotency-Key, as for ``create``.
         """
-        RotationSerializer(data=request.data).is_valid(raise_exception=True)
+        EmptyRequestSerializer(data=request.data).is_valid(raise_exception=True)
         row = self.get_object()
-        return self._told_secret(row, subscriptions.rotate_secret(row, by=request.user))
+        return self._respond_with_secret(row, subscriptions.rotate_secret(row, by=request.user))
 
-    def _told_secret(self, row: Any, secret: str, status_code: int = 200) -> Response:
+    def _respond_with_secret(self, row: Any, secret: str, status_code: int = 200) -> Response:
         row = self.get_queryset().get(pk=row.pk)
         row.secret = secret
         data = NewWebhookSerializer(row, context=self.get_serializer_context()).data
@@ -205,16 +203,18 @@ class WebhookViewSet(EditableResource):
         return Response(data, status_code, headers=headers)
 
     @extend_schema(
-        request=TellingSerializer, parameters=MADE_ONCE, responses={201: WebhookDeliverySerializer}
+        request=EmptyRequestSerializer,
+        parameters=EDIT_PARAMETERS,
+        responses={201: WebhookDeliverySerializer},
     )
     @action(detail=True, methods=["post"], needs=MANAGE)
     @edit
     def test(self, request: Request, cuid: str) -> Response:
-        """Have webhook.test told; the delivery says what became of it."""
-        TellingSerializer(data=request.data).is_valid(raise_exception=True)
-        row = subscriptions.tell_test(self.get_object())
-        shown = WebhookDeliverySerializer(row, context=self.get_serializer_context())
-        return Response(shown.data, status.HTTP_201_CREATED)
+        """Queue the event ``webhook.test``, and respond with its delivery."""
+        EmptyRequestSerializer(data=request.data).is_valid(raise_exception=True)
+        row = subscriptions.send_test_event(self.get_object())
+        serializer = WebhookDeliverySerializer(row, context=self.get_serializer_context())
+        return Response(serializer.data, status.HTTP_201_CREATED)
 
     @extend_schema(responses=WebhookDeliverySerializer(many=True))
     @action(
@@ -228,31 +228,33 @@ class WebhookViewSet(EditableResource):
         ordering_fields=("at",),
     )
     def deliveries(self, request: Request, cuid: str) -> Response:
-        """What was told to a webhook and what is to be, newest first."""
-        webhook = find(Subscription.objects.all(), cuid)
+        """List the deliveries of a webhook, newest first."""
+        webhook = find_by_cuid(Subscription.objects.all(), cuid)
         rows = self.filter_queryset(self.get_queryset().filter(subscription=webhook))
         page = self.paginate_queryset(rows)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
 
 class OutgoingDeliveryViewSet(mixins.RetrieveModelMixin, Resource):
-    """What is told to webhooks, one by one."""
+    """The resource ``webhook-deliveries/``."""
 
     queryset = OutgoingDelivery.objects.all()
     serializer_class = WebhookDeliverySerializer
     filter_backends = []
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Deliveries with their attempts."""
+        """Return the deliveries with their attempts."""
         return _deliveries()
 
     @extend_schema(
-        request=TellingSerializer, parameters=MADE_ONCE, responses=WebhookDeliverySerializer
+        request=EmptyRequestSerializer,
+        parameters=EDIT_PARAMETERS,
+        responses=WebhookDeliverySerializer,
     )
     @action(detail=True, methods=["post"], needs=REDELIVER)
     @edit
     def redeliver(self, request: Request, cuid: str) -> Response:
-        """Have it told again, with the id that it had."""
-        TellingSerializer(data=request.data).is_valid(raise_exception=True)
+        """Queue the delivery again, with its old id."""
+        EmptyRequestSerializer(data=request.data).is_valid(raise_exception=True)
         subscriptions.redeliver(self.get_object())
         return Response(self.get_serializer(self.get_object()).data)

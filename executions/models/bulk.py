@@ -1,4 +1,4 @@
-"""Operations on many executions at once: what was asked for, and what came of each."""
+"""Bulk operations on executions, with the result for each execution."""
 
 from __future__ import annotations
 
@@ -9,41 +9,42 @@ from django.db import models
 from django.db.models import Q
 
 from executions.models.execution import Execution
+from executions.models.leased_row import LeasedQuerySet, LeasedRow
 from workflows.db.cuid import LENGTH, new_cuid
-from workflows.models.account_names import account_name, name_of
+from workflows.models.account_names import account_name_field, account_name_of
 from workflows.values import moments
 
 
 class BulkKind(models.TextChoices):
-    """What is done to each."""
+    """The operation on each execution."""
 
     CANCEL = "cancel", "Cancel"
-    RETRY = "retry", "Try again"
+    RETRY = "retry", "Retry"
     WAKE = "wake", "Wake"
 
 
 class BulkState(models.TextChoices):
-    """Where an operation is in its life."""
+    """The state of a bulk operation."""
 
     ASKED = "asked", "Not confirmed"
-    WORKING = "working", "At work"
+    WORKING = "working", "In progress"
     DONE = "done", "Done"
     STOPPED = "stopped", "Stopped"
 
 
 class ItemState(models.TextChoices):
-    """What has come of one execution of it."""
+    """The result for one execution."""
 
     WAITING = "waiting", "Remaining"
     DONE = "done", "Done"
     REFUSED = "refused", "Refused"
 
 
-class BulkOperation(models.Model):
-    """One thing that is to be done to many executions, chosen once and then confirmed.
+class BulkOperation(LeasedRow):
+    """An operation on many executions, which are selected once and then confirmed.
 
-    Whoever works at it holds it until ``leased_until``, a few executions at a time; each claim
-    raises ``fence``. What has been done stands on the items, written with what was done.
+    A worker claims it for a few executions at a time. The result of each execution is stored on
+    its item, in the same transaction.
     """
 
     Kind = BulkKind
@@ -56,14 +57,13 @@ class BulkOperation(models.Model):
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
-    asked_by_name = account_name()
+    asked_by_name = account_name_field()
     asked_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField(null=True)
     leased_until = models.DateTimeField(null=True)
-    fence = models.BigIntegerField(default=0)
 
-    objects = models.Manager()
+    objects: ClassVar = LeasedQuerySet["BulkOperation"].as_manager()
 
     class Meta:
         ordering: ClassVar = ["-pk"]
@@ -84,24 +84,24 @@ class BulkOperation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}, asked for at {moments.shown(self.asked_at)}"
+        return f"{self.get_kind_display()}, requested at {moments.format_moment(self.asked_at)}"
 
     @property
     def asker(self) -> str:
-        """The name of the account that asked for it; it outlives the account."""
-        return name_of(self, "asked_by")
+        """The name of the account that requested it, kept after the account is deleted."""
+        return account_name_of(self, "asked_by")
 
 
 class BulkItem(models.Model):
-    """One execution of an operation."""
+    """One execution of a bulk operation."""
 
     State = ItemState
 
     operation = models.ForeignKey(
         BulkOperation, models.CASCADE, related_name="items", db_index=False
     )
-    # Without a key in the database: thousands of them would lock their executions at commit,
-    # in nobody's order.
+    # Without a database key: thousands of them would lock their executions at commit, in no
+    # particular order.
     execution = models.ForeignKey(Execution, models.CASCADE, related_name="+", db_constraint=False)
     state = models.CharField(max_length=32, choices=ItemState.choices, default=ItemState.WAITING)
     code = models.CharField(max_length=64, blank=True)
@@ -112,8 +112,7 @@ class BulkItem(models.Model):
     class Meta:
         ordering: ClassVar = ["pk"]
         default_permissions = ()
-        verbose_name = "part of a bulk operation"
-        verbose_name_plural = "parts of bulk operations"
+        verbose_name = "bulk operation item"
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["operation", "execution"], name="executions_bulkitem_once"

@@ -1,4 +1,4 @@
-"""Jobs: what the background has to come back to."""
+"""Jobs: background work for open steps."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
+from executions.models.leased_row import LeasedQuerySet, LeasedRow
 from executions.models.step import Step
 from workflows.values import moments
 
 
 class JobKind(models.TextChoices):
-    """What is to be done."""
+    """The work that a job does."""
 
     TIMER = "timer", "Wake the step"
     DEADLINE = "deadline", "Mark the step as overdue"
     MAIL = "mail", "Send the mail"
     CALL = "call", "Make the call"
-    OVERDUE = "overdue", "Tell that the step is overdue"
+    OVERDUE = "overdue", "Send the overdue notice"
 
 
 PERFORMED: tuple[str, ...] = (
@@ -26,14 +27,14 @@ PERFORMED: tuple[str, ...] = (
     JobKind.CALL.value,
     JobKind.OVERDUE.value,
 )
-"""What reaches outside: performed without a lock, and only its result is taken under one."""
+"""The jobs that call other systems. They run without locks; only their result needs one."""
 
 
-class Job(models.Model):
-    """An open step that something is due for. The row is the truth; a message only wakes.
+class Job(LeasedRow):
+    """Background work that is due for an open step. Wake-up messages carry no data.
 
-    Whoever serves it holds it until ``leased_until``. Each claim raises ``fence``: a result is
-    taken only from whoever claimed last. A job that is done is deleted.
+    The result of a call is taken only from the worker that claimed the job last. A job is deleted
+    when it is done.
     """
 
     Kind = JobKind
@@ -42,15 +43,13 @@ class Job(models.Model):
     kind = models.CharField(max_length=32, choices=JobKind.choices)
     due_at = models.DateTimeField()
     attempt = models.PositiveIntegerField(default=0)
-    leased_until = models.DateTimeField(null=True, blank=True)
-    fence = models.BigIntegerField(default=0)
     result = models.JSONField(
         null=True,
         blank=True,
-        help_text="The result of the call, until the execution has taken it.",
+        help_text="The result of the call, until the execution continues with it.",
     )
 
-    objects = models.Manager()
+    objects: ClassVar = LeasedQuerySet["Job"].as_manager()
 
     class Meta:
         ordering: ClassVar = ["due_at", "pk"]
@@ -64,4 +63,4 @@ class Job(models.Model):
         indexes: ClassVar = [models.Index(fields=["due_at"], name="executions_job_due")]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} at {moments.shown(self.due_at)}"
+        return f"{self.get_kind_display()} at {moments.format_moment(self.due_at)}"

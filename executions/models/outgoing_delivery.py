@@ -1,4 +1,4 @@
-"""What is told to a subscription: a row for each event, and one for each attempt to deliver it."""
+"""Webhook deliveries: a row per event and webhook, and a row per attempt to deliver it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
+from executions.models.leased_row import LeasedQuerySet, LeasedRow
 from executions.models.subscription import Subscription
 from workflows.db.cuid import LENGTH, new_cuid
 
 REDELIVER = "executions.redeliver_outgoingdelivery"
-"""The permission to have something delivered again."""
+"""The permission to repeat a delivery."""
 
 
-class OutgoingDelivery(models.Model):
-    """One event for one subscription, written by the database in the transaction of what it tells.
+class OutgoingDelivery(LeasedRow):
+    """One event for one webhook. A database trigger writes it in the transaction of the event.
 
-    While it waits, ``due_at`` says when it is tried next; a claim is a lease with a fence, as a
-    job's. The subscription has no key in the database: an execution neither locks it nor fails
-    because it has just been deleted.
+    ``due_at`` is the time of the next attempt. The subscription has no database key: an execution
+    must neither lock it nor fail because it has just been deleted.
     """
 
     class State(models.TextChoices):
@@ -37,22 +37,20 @@ class OutgoingDelivery(models.Model):
     )
     event = models.CharField(max_length=64)
     data = models.JSONField(default=dict)
-    at = models.DateTimeField(help_text="When it came about.")
+    at = models.DateTimeField(help_text="The time of the event.")
     state = models.CharField(max_length=32, choices=State.choices, default=State.WAITING)
     due_at = models.DateTimeField()
     attempt = models.PositiveIntegerField(default=0)
-    leased_until = models.DateTimeField(null=True, blank=True)
-    fence = models.BigIntegerField(default=0)
     settled_at = models.DateTimeField(null=True, blank=True)
 
-    objects = models.Manager()
+    objects: ClassVar = LeasedQuerySet["OutgoingDelivery"].as_manager()
 
     class Meta:
         ordering: ClassVar = ["-pk"]
         verbose_name = "webhook delivery"
         verbose_name_plural = "webhook deliveries"
         default_permissions = ("view",)
-        permissions: ClassVar = [("redeliver_outgoingdelivery", "Can deliver events again")]
+        permissions: ClassVar = [("redeliver_outgoingdelivery", "Can repeat deliveries")]
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(state__in=["waiting", "delivered", "given_up"]),
@@ -71,14 +69,14 @@ class OutgoingDelivery(models.Model):
 
 
 class DeliveryAttempt(models.Model):
-    """One attempt: what came back, or why nothing did."""
+    """One attempt of a delivery, with the answer or the error."""
 
     delivery = models.ForeignKey(OutgoingDelivery, models.CASCADE, related_name="attempts")
     at = models.DateTimeField()
     milliseconds = models.PositiveIntegerField()
     status = models.PositiveIntegerField(null=True, blank=True)
-    answer = models.TextField(blank=True, help_text="How the answer begins.")
-    error = models.TextField(blank=True, help_text="Why there is no answer.")
+    answer = models.TextField(blank=True, help_text="The beginning of the answer.")
+    error = models.TextField(blank=True, help_text="The reason why there is no answer.")
 
     objects = models.Manager()
 

@@ -1,4 +1,4 @@
-"""What has set a workflow off: starts that are due, and deliveries that have started one."""
+"""Triggered starts: due starts, and deliveries that have started an execution."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from django.utils import timezone
 
 from executions.models.entity import Entity
 from executions.models.execution import Execution
+from executions.models.leased_row import DueQuerySet
 from workflows.db.cuid import LENGTH
 from workflows.models import Workflow
-from workflows.models.account_names import account_name, name_of
+from workflows.models.account_names import account_name_field, account_name_of
 
 
 class TriggeredStart(models.Model):
-    """A start that an edit of an entity has set off, written in the transaction of the edit.
+    """A start that an edit of an entity has triggered, written in the transaction of the edit.
 
-    It is served right after the commit, or by whoever comes back to what is due; one that is
-    done, or refused, is deleted. The workflow has no key in the database: the edit of an entity
-    neither locks it nor waits for its editors, and it may be gone when the start is due.
+    It is executed right after the commit, or later by a worker, and deleted when it is done or
+    refused. The workflow has no database key: editing an entity must neither lock it nor wait
+    for its editors. It may be deleted before the start is due.
     """
 
     workflow = models.ForeignKey(
@@ -33,11 +34,11 @@ class TriggeredStart(models.Model):
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
-    asked_by_name = account_name()
+    asked_by_name = account_name_field()
     due_at = models.DateTimeField(db_index=True)
     attempt = models.PositiveIntegerField(default=0)
 
-    objects = models.Manager()
+    objects: ClassVar = DueQuerySet["TriggeredStart"].as_manager()
 
     class Meta:
         ordering: ClassVar = ["due_at", "pk"]
@@ -47,15 +48,15 @@ class TriggeredStart(models.Model):
 
     @property
     def asker(self) -> str:
-        """The name of the account that asked for it; it outlives the account."""
-        return name_of(self, "asked_by")
+        """The name of the account that triggered it, kept after the account is deleted."""
+        return account_name_of(self, "asked_by")
 
 
 class Delivery(models.Model):
-    """A POST to a workflow's webhook that has started an execution.
+    """A POST to the webhook of a workflow that has started an execution.
 
-    The same id delivered again finds the execution. The row stays when the execution is deleted:
-    the sender may not have received the answer, and would start the workflow a second time.
+    A repeated delivery with the same id returns that execution. The row is kept when the
+    execution is deleted: a sender that missed the answer must not start the workflow twice.
     """
 
     workflow = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""What every service on an execution begins with: its locks, and its open steps."""
+"""The first part of every service: locking an execution, and finding its open step."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from typing import Any
 from django.utils import timezone
 
 from executions import guards
-from executions.engine.advance import Advance
-from executions.engine.run import NodeVisit
-from executions.engine.store import reading
-from executions.engine.store.writing import TreeBasis
+from executions.engine.advance import Advance, NodeVisit
+from executions.engine.store import StoredExecution, TreeBasis, store
 from executions.models import LIVE, Entity, Execution, Step
-from workflows.db.prepared import ON_POSTGRESQL
-from workflows.guards import Gone
+from workflows.guards import RowDeleted
 
 
 def lock_execution(execution: Execution) -> tuple[Execution, Execution]:
-    """Lock the root and the execution itself; both as they are now."""
+    """Lock the root and the execution itself, and return both as they are stored now."""
     rows = Execution._base_manager.select_for_update(of=("self",)).select_related("version")
     rows = rows.defer("version__source")
     try:
@@ -29,30 +26,32 @@ def lock_execution(execution: Execution) -> tuple[Execution, Execution]:
     return root, current
 
 
-def _gone(execution: Execution) -> Gone:
-    return Gone(f"The execution {execution.cuid} has been deleted.")
+def _gone(execution: Execution) -> RowDeleted:
+    return RowDeleted(f"The execution {execution.cuid} has been deleted.")
 
 
 def _require_live(execution: Execution) -> None:
     if execution.status not in LIVE:
-        raise guards.Ended(
-            f"Execution {execution.cuid} is {execution.status}: nothing can be done to it any more."
+        raise guards.ExecutionEnded(
+            f"Execution {execution.cuid} is {execution.status}. It can no longer be changed."
         )
 
 
 def lock_entity(pk: int) -> Entity:
-    """Lock the entity. Raises ``Gone`` when it has been deleted."""
-    # Two executions on one entity must not lose each other's fields.
+    """Lock the entity. Raise ``RowDeleted`` when it has been deleted."""
+    # Without the lock, two executions on one entity would overwrite each other's fields.
     entity = Entity._base_manager.select_for_update(no_key=True).filter(pk=pk).first()
     if entity is None:
-        raise Gone("The entity has been deleted.")
+        raise RowDeleted("The entity has been deleted.")
     return entity
 
 
 def locked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]:
-    """Take the locks of a runner; an advance, and the execution as it is now.
+    """Take the locks of a runner, and return an advance with the execution as it is stored now.
 
-    Raises ``guards.Ended`` when the execution has ended.
+    Raises:
+        RowDeleted: the execution has been deleted.
+        guards.ExecutionEnded: the execution has ended.
     """
     root, current = lock_execution(execution)
     _require_live(current)
@@ -62,26 +61,33 @@ def locked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]:
 _READ_WITH = "_read_with"
 
 
-def read(cuid: str) -> Execution | None:
-    """The execution with this cuid, read as a submit reads it, which need not do so again."""
-    known = reading.execution_by_cuid(cuid)
+def read_for_submit(cuid: str) -> Execution | None:
+    """Return the execution with this cuid, or None.
+
+    The instance carries all that ``unlocked_advance`` needs: a submit reads nothing again.
+    """
+    known = store.execution_by_cuid(cuid)
     if known is None:
         return None
-    # A child is read after its root. SQLite reads within the transaction that writes.
-    if ON_POSTGRESQL and known.execution.root_id is None:
+    # A child has to be read after its root, and SQLite reads inside the transaction that writes.
+    if store.compares_basis and known.execution.root_id is None:
         known.execution.__dict__[_READ_WITH] = known
     return known.execution
 
 
 def unlocked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]:
-    """An advance that locks nothing until it writes, and then only writes what still holds.
+    """Return an advance that takes no lock before it writes, with the execution.
 
-    Raises ``Gone``, and ``guards.Ended`` when the execution has ended.
+    The statement that writes checks that root and entity are as they were read.
+
+    Raises:
+        RowDeleted: the execution has been deleted.
+        guards.ExecutionEnded: the execution has ended.
     """
-    known: reading.Known | None = execution.__dict__.pop(_READ_WITH, None)
-    root = known or reading.execution(execution.root_or_self_id)
-    # Read after the root: whatever goes on with the tree writes the root, and is noticed.
-    current = root if execution.root_id is None else reading.execution(execution.pk)
+    known: StoredExecution | None = execution.__dict__.pop(_READ_WITH, None)
+    root = known or store.execution(execution.root_or_self_id)
+    # Read after the root: each change to the tree writes the root, so that it is noticed.
+    current = root if execution.root_id is None else store.execution(execution.pk)
     if root is None or current is None:
         raise _gone(execution)
     _require_live(current.execution)
@@ -94,18 +100,24 @@ def unlocked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]
         basis=basis,
         pinned=current.pinned,
     )
-    advance.know(current.execution, current.open_steps)
+    advance.add_run(current.execution, current.open_steps)
     return advance, current.execution
 
 
-def visit_to(begun: tuple[Advance, Execution], node: str | None, step: str | None) -> NodeVisit:
-    """The visit to the open step with this node or cuid; ``begun`` is an advance.
+def visit_to(runner: tuple[Advance, Execution], node: str | None, step: str | None) -> NodeVisit:
+    """Return the visit to the open step with this node and this cuid.
 
-    Raises ``guards.NotOpen`` where there is not one such step.
+    Args:
+        runner: the result of ``locked_advance`` or ``unlocked_advance``.
+        node: the id of the node; None matches every node.
+        step: the cuid of the step; None matches every step.
+
+    Raises:
+        guards.NotOpen: no open step matches, or several do.
     """
-    advance, current = begun
-    run = advance.run_of(current)
-    return advance.visit(run, _open_step(current, run.open_steps, node, step))
+    advance, current = runner
+    run = advance.get_run(current)
+    return advance.visit_step(run, _open_step(current, run.open_steps, node, step))
 
 
 def _open_step(
@@ -118,8 +130,10 @@ def _open_step(
     ]
     if len(matching) == 1:
         return matching[0]
-    is_open = ", ".join(f"“{row.node_id}” (step {row.cuid})" for row in steps) or "none"
+    open_steps = ", ".join(f"“{row.node_id}” (step {row.cuid})" for row in steps) or "none"
     if matching:
-        raise guards.NotOpen(f"Say which step is meant; open are: {is_open}.")
+        raise guards.NotOpen(f"Several steps match. Name one of the open steps: {open_steps}.")
     named = f"Step “{step}”" if step is not None else f"Node “{node}”"
-    raise guards.NotOpen(f"{named} is not open in execution {execution.cuid}; open are: {is_open}.")
+    raise guards.NotOpen(
+        f"{named} is not open in execution {execution.cuid}. Open steps: {open_steps}."
+    )

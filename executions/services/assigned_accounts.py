@@ -1,4 +1,4 @@
-"""Users and groups that open steps ask: what keeps one from being deleted."""
+"""The guard against deleting a group or user that is assigned to open steps."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from django.contrib.auth.models import Group
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from executions.engine.nodes.assignees import able_users
-from executions.inbox import answered
+from executions.engine.nodes.assignees import eligible_users
 from executions.models import FOR_PEOPLE, LIVE, Execution, Step, StepState
+from executions.task_queries import with_able_candidates
 from workflows.guards import blocking_executions, count
 from workflows.models import Candidate
 from workflows.refusals import Blockers, Refusal, Remedy
 
 REASSIGN = _("Reassign these steps to others first.")
-LISTED = 100
+MAX_LISTED = 100
 
 
 class PeopleInUse(Refusal):
-    message = _("Open steps ask this group or user, and nobody else can do them.")
+    message = _("Open steps are assigned to this group or user, and nobody else can do them.")
     code = "in_use"
 
 
-def refuse_people_deletion(row: Any, going: Collection[int]) -> None:
-    """Refuse to delete a group or user that an open step asks, unless others remain.
+def refuse_people_deletion(row: Any, deleted: Collection[int]) -> None:
+    """Refuse to delete a group or user whose open steps nobody else could do.
 
     Args:
         row: the group or user.
-        going: the ids of all of its kind that are deleted together, its own among them.
+        deleted: the ids of all groups (or users) that are deleted together, including ``row``.
 
     Raises:
         PeopleInUse: nobody else could do one of the steps.
     """
     is_group = isinstance(row, Group)
-    gone: dict[str, Collection[int]] = {"groups" if is_group else "users": going}
-    asked = Step.objects.filter(
-        state=StepState.OPEN, type__in=FOR_PEOPLE, assignees__in=_asking(row).values("key")
+    without: dict[str, Collection[int]] = {"groups" if is_group else "users": deleted}
+    assigned = Step.objects.filter(
+        state=StepState.OPEN, type__in=FOR_PEOPLE, assignees__in=_candidates(row).values("key")
     )
-    alone = asked.exclude(assignees__in=answered(**gone).values("key"))
+    alone = assigned.exclude(assignees__in=with_able_candidates(**without).values("key"))
     executions = Execution.objects.filter(status__in=LIVE, pk__in=alone.values("execution_id"))
     rows, total = blocking_executions(executions)
     if rows:
@@ -55,28 +55,31 @@ def refuse_people_deletion(row: Any, going: Collection[int]) -> None:
         )
 
 
-def _asking(row: Any) -> QuerySet[Candidate]:
-    """The candidates that are this group or user; with the groups of a user who can do steps."""
+def _candidates(row: Any) -> QuerySet[Candidate]:
+    """Return the candidate rows of a group or user.
+
+    For a user who may submit, they include the rows of the user's groups.
+    """
     candidates: QuerySet[Candidate] = Candidate.objects.order_by()
     if isinstance(row, Group):
         return candidates.filter(group=row)
-    among = Q(user=row)
-    if able_users().filter(pk=row.pk).exists():
-        among |= Q(group__in=row.groups.order_by().values("pk"))
-    return candidates.filter(among)
+    matches = Q(user=row)
+    if eligible_users().filter(pk=row.pk).exists():
+        matches |= Q(group__in=row.groups.order_by().values("pk"))
+    return candidates.filter(matches)
 
 
 def cascade_of(row: Any) -> dict[str, Any]:
-    """Return what goes along with a group or user that is deleted, for the audit log."""
+    """Return the memberships and candidacies that are deleted with a group or user."""
     if isinstance(row, Group):
-        members = [user.get_username() for user in row.user_set.order_by("pk")[:LISTED]]
+        members = [user.get_username() for user in row.user_set.order_by("pk")[:MAX_LISTED]]
         own: dict[str, Any] = {"name": row.name, "members": members}
-        asked = Candidate.objects.filter(group=row)
+        candidates = Candidate.objects.filter(group=row)
     else:
-        groups = list(row.groups.order_by("pk").values_list("name", flat=True)[:LISTED])
+        groups = list(row.groups.order_by("pk").values_list("name", flat=True)[:MAX_LISTED])
         own = {"name": row.get_username(), "groups": groups}
-        asked = Candidate.objects.filter(user=row)
-    places = asked.select_related("version__workflow").order_by("-version_id", "pk")[:LISTED]
+        candidates = Candidate.objects.filter(user=row)
+    rows = candidates.select_related("version__workflow").order_by("-version_id", "pk")[:MAX_LISTED]
     own["candidate_of"] = [
         {
             "workflow": one.version.workflow.cuid,
@@ -84,6 +87,6 @@ def cascade_of(row: Any) -> dict[str, Any]:
             "node": one.node_id,
             **({"step": one.step} if one.step else {}),
         }
-        for one in places
+        for one in rows
     ]
     return own

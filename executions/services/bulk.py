@@ -1,13 +1,14 @@
-"""One thing done to many executions: chosen, looked at, confirmed, and done a few at a time.
+"""Bulk operations: created, previewed, confirmed, and performed a few executions at a time.
 
-Each execution is a transaction of its own, in which it is written down too: whoever is killed
-leaves nothing done that is not written, and the next one goes on with the rest.
+Each execution is changed in a transaction of its own, which also writes the result of its item. A
+worker that is killed leaves no change without its result, and the next worker continues with the
+remaining items.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -29,7 +30,8 @@ from executions.models import (
     StepState,
 )
 from executions.services.cancelling import cancel
-from executions.services.interventions import retry, wake
+from executions.services.retrying import retry
+from executions.services.waking import wake
 from workflows.audit.log import record_refusal
 from workflows.db import locks
 from workflows.db.bounded_count import BoundedCount
@@ -37,24 +39,28 @@ from workflows.refusals import Refusal
 
 logger = logging.getLogger(__name__)
 
-MOST = 10_000
-"""How many executions one operation takes."""
-AT_ONCE = 50
-"""How many are done while somebody waits; more are left to the background."""
+MAX_EXECUTIONS = 10_000
+"""The number of executions that one operation may have."""
+MAX_IMMEDIATE = 50
+"""The number of executions up to which the admin performs an operation in its own request."""
 BATCH = 20
-UNCONFIRMED = timedelta(days=1)
-KEPT = timedelta(days=90)
+CONFIRMATION_PERIOD = timedelta(days=1)
+RETENTION = timedelta(days=90)
 
 
-def ask(kind: BulkKind, executions: QuerySet[Execution], *, by: Any = None) -> BulkOperation:
-    """Note these executions; nothing is done to them before ``begin``.
+def create_operation(
+    kind: BulkKind, executions: QuerySet[Execution], *, by: Any = None
+) -> BulkOperation:
+    """Store an operation on these executions. Nothing is changed before ``confirm``.
 
     Raises:
-        guards.TooManySelected: they are more than ``MOST``.
+        guards.TooManySelected: there are more than ``MAX_EXECUTIONS``.
     """
-    ids = list(executions.order_by("pk").values_list("pk", flat=True).distinct()[: MOST + 1])
-    if len(ids) > MOST:
-        raise guards.TooManySelected(f"At most {MOST:,} executions are changed at once.")
+    ids = list(
+        executions.order_by("pk").values_list("pk", flat=True).distinct()[: MAX_EXECUTIONS + 1]
+    )
+    if len(ids) > MAX_EXECUTIONS:
+        raise guards.TooManySelected(f"Select at most {MAX_EXECUTIONS:,} executions.")
     with transaction.atomic():
         operation = BulkOperation.objects.create(kind=kind, asked_by=by)
         items = [BulkItem(operation=operation, execution_id=pk) for pk in ids]
@@ -63,36 +69,42 @@ def ask(kind: BulkKind, executions: QuerySet[Execution], *, by: Any = None) -> B
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What would come of an operation now: how many would be done, and which refused, by why."""
+class Preview:
+    """The expected result of an operation.
+
+    Attributes:
+        total: the number of executions.
+        refused: the items that would be refused, by reason.
+        counts: the number of these items, by reason.
+    """
 
     total: int
     refused: dict[str, QuerySet[BulkItem]]
-    numbers: dict[str, int]
+    counts: dict[str, int]
 
     @property
-    def fit(self) -> int:
-        """How many would be done."""
-        return self.total - sum(self.numbers.values())
+    def eligible(self) -> int:
+        """The number of executions that would be changed."""
+        return self.total - sum(self.counts.values())
 
 
-ENDED = "It has ended already."
-LACKS = {
-    BulkKind.RETRY.value: "It has no incident.",
-    BulkKind.WAKE.value: "No step of it sleeps.",
+ENDED = "The execution has ended."
+NO_STEP = {
+    BulkKind.RETRY.value: "The execution has no incident.",
+    BulkKind.WAKE.value: "The execution has no wait to skip.",
 }
 
 
-def foreseen(operation: BulkOperation) -> Foreseen:
-    """Look at the executions as they are now, all at once, and change nothing."""
+def preview(operation: BulkOperation) -> Preview:
+    """Judge all executions of an operation as they are now, and change nothing."""
     items = operation.items.all()
     refused = {ENDED: items.filter(execution__live_key__isnull=True)}
-    if operation.kind in LACKS:
+    if operation.kind in NO_STEP:
         fitting = _steps(operation.kind).filter(execution=OuterRef("execution"))
         live = items.filter(execution__live_key__isnull=False)
-        refused[LACKS[operation.kind]] = live.exclude(Exists(fitting))
-    numbers = {why: found.count() for why, found in refused.items()}
-    return Foreseen(items.count(), refused, numbers)
+        refused[NO_STEP[operation.kind]] = live.exclude(Exists(fitting))
+    counts = {reason: found.count() for reason, found in refused.items()}
+    return Preview(items.count(), refused, counts)
 
 
 def _steps(kind: str) -> QuerySet[Step]:
@@ -103,7 +115,7 @@ def _steps(kind: str) -> QuerySet[Step]:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an operation has come."""
+    """The progress of an operation, in executions."""
 
     done: int
     refused: int
@@ -111,17 +123,17 @@ class Progress:
 
     @property
     def settled(self) -> int:
-        """Those that something has come of."""
+        """The number of executions that have a result."""
         return self.done + self.refused
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The number of all executions."""
         return self.settled + self.remaining
 
 
 def progress(operation: BulkOperation) -> Progress:
-    """Count what has come of it so far."""
+    """Count the items of an operation by state."""
     states = ItemState
     return Progress(
         **operation.items.aggregate(
@@ -132,41 +144,43 @@ def progress(operation: BulkOperation) -> Progress:
     )
 
 
-def with_numbers(operations: QuerySet[BulkOperation]) -> QuerySet[Any]:
-    """Operations with the ``number`` of their executions."""
+def annotate_size(operations: QuerySet[BulkOperation]) -> QuerySet[Any]:
+    """Annotate operations with the ``number`` of their executions."""
     items = BulkItem.objects.filter(operation=OuterRef("pk"))
-    return operations.annotate(number=BoundedCount(items, MOST))
+    return operations.annotate(number=BoundedCount(items, MAX_EXECUTIONS))
 
 
-def begin(operation: BulkOperation, *, why: str = "", by: Any = None) -> bool:
-    """Confirm it, once; the background does it from now on. False when somebody has before."""
+def confirm(operation: BulkOperation, *, why: str = "", by: Any = None) -> bool:
+    """Hand an operation over to the workers. Return False when it was confirmed before."""
     with transaction.atomic():
-        asked = BulkOperation.objects.filter(pk=operation.pk, state=BulkState.ASKED)
+        unconfirmed = BulkOperation.objects.filter(pk=operation.pk, state=BulkState.ASKED)
         now = timezone.now()
-        begun = asked.update(state=BulkState.WORKING, why=why, asked_by=by, due_at=now)
-        wakeups.on_commit(begun)
-    return bool(begun)
+        confirmed = unconfirmed.update(state=BulkState.WORKING, why=why, asked_by=by, due_at=now)
+        wakeups.on_commit(confirmed)
+    return bool(confirmed)
 
 
-def stop(operation: BulkOperation) -> bool:
-    """Leave what remains as it is. False when it is not at work."""
+def stop_operation(operation: BulkOperation) -> bool:
+    """Leave the remaining executions unchanged. Return False when the operation is not running."""
     working = BulkOperation.objects.filter(pk=operation.pk, state=BulkState.WORKING)
     return bool(working.update(state=BulkState.STOPPED, ended_at=timezone.now()))
 
 
-def carry_on(
+def serve_batch(
     operation: BulkOperation, lease: timedelta, stop: Callable[[], bool] = lambda: False
 ) -> int:
-    """Do the next few of an operation that was claimed, and let go of it; how many were done."""
-    mine = BulkOperation.objects.filter(
-        pk=operation.pk, fence=operation.fence, state=BulkState.WORKING
-    )
+    """Change the next executions of a claimed operation, and release its lease.
+
+    Returns:
+        The number of executions that were changed.
+    """
+    mine = operation.claimed(state=BulkState.WORKING)
     done = 0
     for item in operation.items.filter(state=ItemState.WAITING).order_by("pk")[:BATCH]:
-        # The lease begins anew: the ones before may have taken their time.
-        if stop() or not mine.update(leased_until=timezone.now() + lease):
+        # Each item gets a full lease: the items before it may have taken long.
+        if stop() or not operation.renew_lease(lease, state=BulkState.WORKING):
             break
-        done += _settle(operation, item)
+        done += _serve_item(operation, item)
     if operation.items.filter(state=ItemState.WAITING).exists():
         mine.update(leased_until=None)
     else:
@@ -174,11 +188,13 @@ def carry_on(
     return done
 
 
-def _settle(operation: BulkOperation, item: BulkItem) -> bool:
+def _serve_item(operation: BulkOperation, item: BulkItem) -> bool:
     try:
-        return _done(operation, item)
+        return _change_execution(operation, item)
     except Refusal as refusal:
-        if isinstance(refusal, guards.Ended) and _ended_with_another(operation, item):
+        if isinstance(refusal, guards.ExecutionEnded) and _was_cancelled_with_caller(
+            operation, item
+        ):
             return _write(item, ItemState.DONE)
         record_refusal(refusal)
         _write(item, ItemState.REFUSED, refusal.code or "", str(refusal.message))
@@ -197,9 +213,9 @@ def _write(item: BulkItem, state: ItemState, code: str = "", detail: str = "") -
 
 
 @locks.retrying
-def _done(operation: BulkOperation, item: BulkItem) -> bool:
+def _change_execution(operation: BulkOperation, item: BulkItem) -> bool:
     with transaction.atomic():
-        # Two who hold it by accident meet at this row, and the second finds it settled.
+        # If two workers serve the operation, this update lets only the first one go on.
         waiting = BulkItem.objects.filter(
             pk=item.pk, state=ItemState.WAITING, operation__state=BulkState.WORKING
         )
@@ -208,39 +224,50 @@ def _done(operation: BulkOperation, item: BulkItem) -> bool:
         execution = Execution.objects.filter(pk=item.execution_id).first()
         if execution is None:
             return False
-        told: dict[str, Any] = {"by": operation.asked_by, "why": operation.why}
+        decision: dict[str, Any] = {"by": operation.asked_by, "why": operation.why}
         if operation.kind == BulkKind.CANCEL:
-            cancel(execution, **told)
+            cancel(execution, **decision)
             return True
-        for step in _found(operation.kind, execution):
-            (retry if operation.kind == BulkKind.RETRY else wake)(execution, step=step, **told)
+        act = retry if operation.kind == BulkKind.RETRY else wake
+        for step in _find_steps(operation.kind, execution):
+            act(execution, step=step, **decision)
         return True
 
 
-def _found(kind: str, execution: Execution) -> Iterator[str]:
-    """The steps that are meant. Raises ``guards.Ended`` and ``guards.NoIncident``."""
+def _find_steps(kind: str, execution: Execution) -> list[str]:
+    """Return the cuids of the steps to change.
+
+    Raises:
+        guards.ExecutionEnded: the execution has ended.
+        guards.NoIncident: it has no such step.
+    """
     if not execution.live:
-        raise guards.Ended(f"Execution {execution.cuid} is {execution.status}: {ENDED}")
+        raise guards.ExecutionEnded(f"Execution {execution.cuid} is {execution.status}.")
     cuids = list(_steps(kind).filter(execution=execution).values_list("cuid", flat=True))
     if not cuids:
-        raise guards.NoIncident(LACKS[kind])
-    yield from cuids
+        raise guards.NoIncident(NO_STEP[kind])
+    return cuids
 
 
-def _ended_with_another(operation: BulkOperation, item: BulkItem) -> bool:
-    """Whether this operation has cancelled it along with what had called it."""
+def _was_cancelled_with_caller(operation: BulkOperation, item: BulkItem) -> bool:
+    """Return True when this operation has cancelled the execution with its root or parent."""
     if operation.kind != BulkKind.CANCEL:
         return False
     row = Execution.objects.filter(pk=item.execution_id).values("root_id", "parent_id").first()
-    above = [pk for pk in (row or {}).values() if pk is not None]
-    return operation.items.filter(execution_id__in=above, state=ItemState.DONE).exists()
+    ancestors = [pk for pk in (row or {}).values() if pk is not None]
+    return operation.items.filter(execution_id__in=ancestors, state=ItemState.DONE).exists()
 
 
-def forget_bulk_operations() -> int:
-    """Delete what nobody has confirmed for a day, and what ended long ago; how many."""
+def purge_bulk_operations() -> int:
+    """Delete operations unconfirmed for a day, and those that ended 90 days ago.
+
+    Returns:
+        The number of deleted operations, at most 100.
+    """
     now = timezone.now()
     old = BulkOperation.objects.filter(
-        Q(state=BulkState.ASKED, asked_at__lt=now - UNCONFIRMED) | Q(ended_at__lt=now - KEPT)
+        Q(state=BulkState.ASKED, asked_at__lt=now - CONFIRMATION_PERIOD)
+        | Q(ended_at__lt=now - RETENTION)
     )
     ids = list(old.values_list("pk", flat=True)[:100])
     if ids:

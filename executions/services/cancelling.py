@@ -8,25 +8,23 @@ from django.db import transaction
 
 from executions.models import Execution
 from executions.services.advancing import locked_advance
-from workflows.audit.log import Action, attempting, record, told
+from workflows.audit.log import Action, make_attempt, record, recording_refusals
 from workflows.db import locks
-from workflows.guards.database_errors import translated
-
-DB = "default"
+from workflows.guards.database_errors import translate_database_errors
 
 
 def cancel(execution: Execution, *, by: Any = None, why: str = "") -> Execution:
-    """Cancel an execution and all that it has started; the step that called it has an incident.
+    """Cancel an execution and its child executions; a step that called it has an incident.
 
     Raises:
-        guards.Ended: the execution has ended already.
+        guards.ExecutionEnded: the execution has ended.
     """
-    attempt = told(execution, Action.CANCELLED, why=why, by=by)
-    with attempting(lambda: [attempt], using=DB):
+    attempt = make_attempt(execution, Action.CANCELLED, why=why, by=by)
+    with recording_refusals(lambda: [attempt]):
         return _cancel(execution, by, why)
 
 
-@translated
+@translate_database_errors
 @locks.retrying
 def _cancel(execution: Execution, by: Any, why: str) -> Execution:
     with transaction.atomic():
@@ -34,7 +32,7 @@ def _cancel(execution: Execution, by: Any, why: str) -> Execution:
         before = current.status
         advance.cancel(current, why)
         advance.finish()
-        cancelled = told(
+        cancelled = make_attempt(
             current,
             Action.CANCELLED,
             before={"status": before},
@@ -42,5 +40,5 @@ def _cancel(execution: Execution, by: Any, why: str) -> Execution:
             why=why,
             by=by,
         )
-        record([cancelled], using=DB)
+        record([cancelled])
         return current

@@ -1,11 +1,11 @@
-"""Merging two finding types: what was of the one is of the other, and the one is gone.
+"""Merging one finding type into another, all or nothing.
 
-All or nothing. Workflows change as any group does, so live executions refuse it; findings move
-along; stored versions are written anew in the other type, with another checksum, row by row
-through their seals. What has ended keeps the context that it was told to have begun with.
+The workflows change their entity context together, so that live executions refuse it. The findings
+get the other type. Stored versions are rewritten in the other type with a new checksum; each row is
+unsealed for it. Ended executions keep the entity context that they started with.
 
-Locks: findings by id, then workflows and versions as every editor takes them: a start takes the
-entity first too.
+The locks are: findings by id, then workflows and versions as every editor takes them. A start
+locks the entity first too.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.models import Entity, Finding, Subscription
 from workflows import guards
-from workflows.audit.log import Action, attempting, record, told
+from workflows.audit.log import Action, make_attempt, record, recording_refusals
 from workflows.db import locks
 from workflows.editing import resolve_context
-from workflows.editing.context_edit import ContextChange, change_together
-from workflows.guards.database_errors import translated
+from workflows.editing.context_change import ContextChange, change_together
+from workflows.guards.database_errors import translate_database_errors
 from workflows.models import (
     FindingType,
     PendingChange,
@@ -44,7 +44,7 @@ class SameType(guards.Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What has moved: workflows, findings, and the versions that were written anew."""
+    """The numbers of changed workflows and findings, and of rewritten versions."""
 
     workflows: int
     findings: int
@@ -59,29 +59,32 @@ def merge_finding_types(
     why: str = "",
     dry_run: bool = False,
 ) -> Merged:
-    """Move all that is of one finding type to another, and delete the one.
+    """Give everything of the type ``source`` the type ``target``, and delete ``source``.
+
+    Args:
+        dry_run: judge and count, and change nothing.
 
     Raises:
         SameType: both are the same.
         workflows.guards.ActiveExecutions, DependentActiveExecutions,
-        IncompatibleEntityTypes, TriggerTaken: as a change of entity context of all of its
+        IncompatibleEntityTypes, TriggerTaken: as for a change of entity context of all its
             workflows together.
-        workflows.guards.Draining: a change on hold leads to it.
-        workflows.guards.Gone: one of the types has been deleted.
+        workflows.guards.Draining: a change on hold leads to ``source``.
+        workflows.guards.RowDeleted: one of the types has been deleted.
     """
     if source.pk == target.pk:
         raise SameType
     after = {"finding type": target.cuid}
-    attempt = told(
+    attempt = make_attempt(
         source, Action.DELETED, before={"name": source.name}, after=after, why=why, by=by
     )
     if dry_run:
         return _merge(source, target, by, why, dry_run=True)
-    with attempting(lambda: [attempt], using=DB):
+    with recording_refusals(lambda: [attempt]):
         return _merge(source, target, by, why)
 
 
-@translated
+@translate_database_errors
 @locks.retrying
 def _merge(
     source: FindingType, target: FindingType, by: Any, why: str, *, dry_run: bool = False
@@ -91,14 +94,14 @@ def _merge(
     versions = Version._base_manager.filter(entity_name_type=source)
     context = resolve_context(entity_name_type=target)
     _refuse_on_hold(source)
-    ContextChange(list(workflows), context, DB).judge()
+    ContextChange(list(workflows), context).judge()
     if dry_run:
         return Merged(workflows.count(), findings.count(), versions.count())
     try:
         with transaction.atomic():
             return _move(source, target, by, why)
     except IntegrityError as error:
-        # Something of the type was made meanwhile: it is to move along.
+        # A row of the type was created meanwhile: the next attempt includes it.
         if workflows.exists() or findings.exists():
             raise locks.TryAgain from error
         raise
@@ -111,25 +114,25 @@ def _move(source: FindingType, target: FindingType, by: Any, why: str) -> Merged
     locks.lock_rows(Entity._base_manager.all(), ids, locks.Strength.UPDATE)
     types = FindingType._base_manager.filter(pk__in=[source.pk, target.pk])
     if types.count() < 2:
-        raise guards.Gone("One of the types has been deleted.")
+        raise guards.RowDeleted("One of the types has been deleted.")
     rows = Workflow._base_manager.filter(entity_name_type=source).order_by("pk")
     workflows = list(rows.values_list("pk", flat=True))
     versions = Version._base_manager.filter(entity_name_type=source).count()
     reason = why or f"“{source}” is merged into “{target}”."
     context = resolve_context(entity_name_type=target)
     if workflows:
-        change_together(workflows, context, DB, by=by, why=reason)
+        change_together(workflows, context, by=by, why=reason)
     _refuse_on_hold(source)
-    # Those that execute on them are of these workflows, and were judged with them.
+    # The executions on these findings are of these workflows, and were judged with them.
     moved = Finding.objects.filter(pk__in=ids).update(entity_name_type=target) if ids else 0
-    _write_versions_anew(source, target)
-    settled = PendingChange.objects.filter(entity_name_type=source)
-    settled.update(entity_name_type=target)
+    _rewrite_versions(source, target)
+    ended = PendingChange.objects.filter(entity_name_type=source)
+    ended.update(entity_name_type=target)
     Subscription.objects.filter(entity_name_type=source).update(entity_name_type=target)
     SavedFilter.objects.merge_types(source.pk, target.pk)
     record(
         [
-            told(
+            make_attempt(
                 target,
                 Action.CHANGED,
                 before={"merged": source.cuid, "name": source.name},
@@ -138,24 +141,23 @@ def _move(source: FindingType, target: FindingType, by: Any, why: str) -> Merged
                 by=by,
             )
         ],
-        using=DB,
     )
     types.get(pk=source.pk).delete()
     return Merged(len(workflows), moved, versions)
 
 
-def _write_versions_anew(source: FindingType, target: FindingType) -> None:
+def _rewrite_versions(source: FindingType, target: FindingType) -> None:
     rows = Version._base_manager.filter(entity_name_type=source).order_by("pk")
     ids = list(rows.values_list("pk", flat=True))
     locks.lock_rows(Version._base_manager.all(), ids, locks.Strength.UPDATE)
     for pk in ids:
         version = Version._base_manager.get(pk=pk)
-        # What was a version of a retired workflow may be in force still.
+        # A version of a retired workflow may still be in force.
         Version._base_manager.filter(pk=pk, in_force=True).update(in_force=False)
         version.entity_name_type = target
         values = {"entity_name_type": target, "checksum": version.compute_checksum()}
         with ExitStack() as opened:
-            # Their references have the context by a key that follows the version's.
+            # A composite key copies the new context to the references.
             for row in [version, *version.references.all()]:
                 opened.enter_context(unsealed(row, why="merge of finding types"))
             Version._base_manager.filter(pk=pk).update(**values)
@@ -177,7 +179,7 @@ def _refuse_on_hold(source: FindingType) -> None:
         remedies=[
             Remedy(
                 "withdraw",
-                "Withdraw it first: manage.py pending_changes --withdraw "
+                "Withdraw the change first: manage.py pending_changes --withdraw "
                 + ", ".join(row.cuid for row in rows)
                 + ".",
                 sorted({row.cuid for row in members}),

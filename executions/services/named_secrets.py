@@ -1,4 +1,4 @@
-"""The secrets that workflows name: values stay where they are, so they may be missing here."""
+"""The secrets that imported workflows name; their values are never exported."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Iterable
 
 from executions.models import Secret
 from workflows import guards
-from workflows.files import Item
+from workflows.files import PlanItem
 
 
-def missing_secrets(items: Iterable[Item]) -> list[str]:
-    """A sentence for each secret that is not here, with the workflows that name it."""
+def missing_secrets(items: Iterable[PlanItem]) -> list[str]:
+    """Return a sentence for each missing secret, with the workflows that name it."""
     titles: dict[str, list[str]] = {}
     for item in items:
-        for name in sorted(_named(item)):
+        for name in sorted(_secrets_of(item)):
             titles.setdefault(name, []).append(f"“{item.title}” ({item.cuid})")
     known = set(Secret._base_manager.filter(name__in=titles).values_list("name", flat=True))
     return [
-        f"The secret “{name}” is not here, and does not come with a file; named by "
-        f"{', '.join(named[:10])}" + (f" and {len(named) - 10} more." if len(named) > 10 else ".")
-        for name, named in sorted(titles.items())
+        f"The secret “{name}” does not exist here, and files contain no secrets. It is used by "
+        f"{', '.join(users[:10])}" + (f" and {len(users) - 10} more." if len(users) > 10 else ".")
+        for name, users in sorted(titles.items())
         if name not in known
     ]
 
 
-def _named(item: Item) -> set[str]:
-    named = guards.secrets_in(item.source)
-    named += guards.secrets_of_trigger(item.entry.trigger, item.entry.trigger_data)
-    return {name for _, name in named}
+def _secrets_of(item: PlanItem) -> set[str]:
+    uses = guards.find_secrets(item.source)
+    uses += guards.find_trigger_secrets(item.entry.trigger, item.entry.trigger_data)
+    return {name for _, name in uses}

@@ -1,9 +1,9 @@
-"""Taking away what has ended long ago: whole trees, in short transactions.
+"""Purging: deleting execution trees that ended long ago, in short transactions.
 
-What points at an execution is found by the models' own foreign keys: what goes along with it
-(CASCADE) is deleted before it, what may stay (SET_NULL) lets go of it, and whatever else points
-at one keeps its tree. A batch locks the roots that nobody is at, asks again, and deletes; no
-lock is taken on a workflow, a version or an entity, so nothing that starts waits for it.
+The foreign keys of the models decide about rows that refer to an execution. Rows with CASCADE are
+deleted with it, those with SET_NULL lose the reference, and any other row protects the tree. Each
+batch locks the roots that no other transaction has locked, judges them again, and deletes. No
+workflow, version or entity is locked, so that no start has to wait.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from django.db.models.functions import Coalesce
 from executions.models import FOR_PEOPLE, LIVE, Delivery, Execution, Step
 from workflows.audit.log import Action, record
 from workflows.db import locks
-from workflows.guards import Gone
+from workflows.guards import RowDeleted
 from workflows.models import Candidate, Version
-from workflows.models.version import later
+from workflows.models.version import later_versions
 from workflows.refusals import Attempt, Refusal
 
 DB = "default"
 BATCH = 200
-LISTED = 20
-VERSIONS_AT_ONCE = 100
+MAX_LISTED = 20
+VERSION_BATCH = 100
 
-LIVE_MEMBER = "something in the tree is live"
-LAST = "the last execution of its entity"
-NEEDED = "something else needs it"
-AT_WORK = "somebody is at it just now"
-GONE = "somebody else deleted it meanwhile"
-VERSION_NEEDED = "an execution or a pin has the version"
+HAS_LIVE_EXECUTION = "an execution of the tree is live"
+IS_LAST = "it is the last execution of its entity"
+IS_REFERENCED = "other rows refer to it"
+IS_LOCKED = "another transaction has locked it"
+IS_DELETED = "it was deleted meanwhile"
+IS_USED_VERSION = "an execution or a pin uses the version"
 
 
 @dataclass(slots=True)
-class Kept:
-    """How much was kept for one reason, and the first of it by cuid."""
+class Retained:
+    """The rows retained for one reason: their number, and the first cuids."""
 
     number: int = 0
     cuids: list[str] = field(default_factory=list)
@@ -49,45 +49,51 @@ class Kept:
 
 @dataclass(slots=True)
 class Purged:
-    """What has been taken away so far, and what was kept and why."""
+    """The numbers of deleted trees, rows and versions, and the retained ones by reason."""
 
     trees: int = 0
     rows: dict[str, int] = field(default_factory=dict)
     versions: int = 0
-    kept: dict[str, Kept] = field(default_factory=dict)
+    kept: dict[str, Retained] = field(default_factory=dict)
 
-    def keep(self, why: str, cuid: str) -> None:
-        """Note that this one stays."""
-        kept = self.kept.setdefault(why, Kept())
-        kept.number += 1
-        if len(kept.cuids) < LISTED:
-            kept.cuids.append(cuid)
+    def retain(self, reason: str, cuid: str) -> None:
+        """Count a row that is not deleted."""
+        retained = self.kept.setdefault(reason, Retained())
+        retained.number += 1
+        if len(retained.cuids) < MAX_LISTED:
+            retained.cuids.append(cuid)
 
 
 @dataclass(frozen=True, slots=True)
-class Pointing:
-    """Rows that point at executions: of which model, by which way."""
+class Referrer:
+    """A model whose rows refer to executions, and the lookup path to the execution."""
 
     model: Any
     path: str
 
     def rows(self, ids: list[int]) -> QuerySet[Any]:
-        """Those of them that point at these executions."""
+        """Return the rows that refer to these executions."""
         found: QuerySet[Any] = self.model._base_manager.filter(**{f"{self.path}__in": ids})
         return found.order_by()
 
 
 @dataclass(slots=True)
 class Plan:
-    """What points at an execution: what goes along, deepest first, what lets go, what keeps."""
+    """The models that refer to executions.
 
-    goes: list[Pointing] = field(default_factory=list)
-    lets_go: list[Pointing] = field(default_factory=list)
-    keeps: list[Pointing] = field(default_factory=list)
+    Attributes:
+        deleted: deleted with the execution, the most deeply nested ones first.
+        detached: lose the reference.
+        protecting: prevent the deletion.
+    """
+
+    deleted: list[Referrer] = field(default_factory=list)
+    detached: list[Referrer] = field(default_factory=list)
+    protecting: list[Referrer] = field(default_factory=list)
 
     @classmethod
     def read(cls) -> Plan:
-        """The plan that the models' foreign keys make."""
+        """Return the plan that follows from the foreign keys of the models."""
         plan = cls()
         plan._walk(Execution, "")
         return plan
@@ -99,16 +105,16 @@ class Plan:
             if relation.related_model is Execution or relation.related_model._meta.proxy:
                 continue
             path = f"{relation.field.name}__{above}" if above else relation.field.name
-            pointing = Pointing(relation.related_model, path)
+            referrer = Referrer(relation.related_model, path)
             if relation.on_delete is models.CASCADE:
                 self._walk(relation.related_model, path)
-                self.goes.append(pointing)
+                self.deleted.append(referrer)
             elif relation.on_delete is models.SET_NULL:
-                # One that only goes with its execution anyway needs no letting go.
-                if not above and relation.related_model not in [row.model for row in self.goes]:
-                    self.lets_go.append(pointing)
+                # A row that is deleted with the execution needs no update.
+                if not above and relation.related_model not in [row.model for row in self.deleted]:
+                    self.detached.append(referrer)
             else:
-                self.keeps.append(pointing)
+                self.protecting.append(referrer)
 
 
 def purge(
@@ -121,19 +127,19 @@ def purge(
     dry_run: bool = False,
     rest: float = 1.0,
 ) -> Iterator[Purged]:
-    """Delete the trees that ended before a moment; yields what has been done after each batch.
+    """Delete the trees that ended before a moment; yield the numbers so far after each batch.
 
     Args:
-        done: counts what has been done, also where an error or an interruption ends it.
-        keep_last: keep the last execution of each entity.
-        versions: then delete the superseded versions that nothing has any more.
-        batch: how many trees one transaction takes.
-        dry_run: only count, in one snapshot that the caller holds.
-        rest: how long to pause after a batch, in lengths of the batch: others go ahead.
+        done: the numbers, which are also right after an error or an interruption.
+        keep_last: retain the last execution of each entity.
+        versions: afterwards delete the superseded versions that nothing uses.
+        batch: the number of trees per transaction.
+        dry_run: only count, in one snapshot that the caller has opened.
+        rest: the pause after each batch, as a multiple of the time that the batch took.
     """
     plan, last = Plan.read(), 0
     while True:
-        began = time.monotonic()
+        start = time.monotonic()
         rows = list(_ended(before, keep_last).filter(pk__gt=last)[:batch])
         if not rows:
             break
@@ -141,14 +147,14 @@ def purge(
         _judge(rows, plan, done, before, keep_last, dry_run)
         yield done
         if not dry_run:
-            time.sleep(rest * (time.monotonic() - began))
+            time.sleep(rest * (time.monotonic() - start))
     if versions:
         yield from _purge_versions(done, dry_run)
     yield done
 
 
 def _ended(before: datetime, keep_last: bool) -> QuerySet[Any]:
-    """The roots that ended before, in the order of their ids, each with what may keep it."""
+    """Return the roots that ended before a moment, by id, annotated with reasons to retain them."""
     rows = Execution._base_manager
     roots = rows.filter(root=None).exclude(status__in=LIVE)
     live = rows.filter(root=OuterRef("pk"), status__in=LIVE)
@@ -168,24 +174,24 @@ def _judge(
     free = {}
     for row in rows:
         if row.has_live:
-            done.keep(LIVE_MEMBER, row.cuid)
+            done.retain(HAS_LIVE_EXECUTION, row.cuid)
         elif row.is_last:
-            done.keep(LAST, row.cuid)
+            done.retain(IS_LAST, row.cuid)
         else:
             free[row.pk] = row.cuid
-    for pk in _needed(list(free), plan):
-        done.keep(NEEDED, free.pop(pk))
+    for pk in _protected_roots(list(free), plan):
+        done.retain(IS_REFERENCED, free.pop(pk))
     if dry_run:
         ids = _members(list(free))
         _count(done, "execution", len(ids))
-        for pointing in plan.goes:
-            _count(done, _name(pointing), pointing.rows(ids).count())
+        for referrer in plan.deleted:
+            _count(done, _name(referrer), referrer.rows(ids).count())
         done.trees += len(free)
     elif free:
         left = set(free) - _delete(list(free), plan, done, before, keep_last)
-        there = set(Execution._base_manager.filter(pk__in=left).values_list("pk", flat=True))
+        existing = set(Execution._base_manager.filter(pk__in=left).values_list("pk", flat=True))
         for pk in sorted(left):
-            done.keep(AT_WORK if pk in there else GONE, free[pk])
+            done.retain(IS_LOCKED if pk in existing else IS_DELETED, free[pk])
 
 
 def _members(roots: list[int]) -> list[int]:
@@ -193,12 +199,12 @@ def _members(roots: list[int]) -> list[int]:
     return [*roots, *below.values_list("pk", flat=True)]
 
 
-def _needed(roots: list[int], plan: Plan) -> set[int]:
-    """Those roots at whose trees something points that neither goes along nor lets go."""
+def _protected_roots(roots: list[int], plan: Plan) -> set[int]:
+    """Return the roots whose trees are protected from deletion by other rows."""
     found: set[int] = set()
-    for pointing in plan.keeps if roots else ():
-        name = pointing.path
-        rows = pointing.rows(_members(roots)).values_list(f"{name}__root_id", f"{name}_id")
+    for referrer in plan.protecting if roots else ():
+        name = referrer.path
+        rows = referrer.rows(_members(roots)).values_list(f"{name}__root_id", f"{name}_id")
         found |= {root or pk for root, pk in rows}
     return found
 
@@ -213,45 +219,45 @@ def _delete(
         locked = locks.lock_rows(rows, roots, locks.Strength.UPDATE, skip_locked=True)
         still = _ended(before, keep_last).filter(pk__in=locked)
         free = [row for row in still if not row.has_live and not row.is_last]
-        needed = _needed([row.pk for row in free], plan)
-        gone = {row.pk: row.cuid for row in free if row.pk not in needed}
-        if not gone:
+        protected = _protected_roots([row.pk for row in free], plan)
+        deleted = {row.pk: row.cuid for row in free if row.pk not in protected}
+        if not deleted:
             return set()
-        ids = _members(list(gone))
+        ids = _members(list(deleted))
         reassigned = Step._base_manager.filter(execution__in=ids, type__in=FOR_PEOPLE)
-        asked = Candidate._base_manager.filter(key__in=reassigned.values("assignees"))
-        asked.exclude(step="")._raw_delete(DB)
-        counts = {_name(pointing): pointing.rows(ids)._raw_delete(DB) for pointing in plan.goes}
-        _note_answers(ids)
-        for pointing in plan.lets_go:
-            pointing.rows(ids).update(**{pointing.path: None})
+        candidates = Candidate._base_manager.filter(key__in=reassigned.values("assignees"))
+        candidates.exclude(step="")._raw_delete(DB)
+        counts = {_name(referrer): referrer.rows(ids)._raw_delete(DB) for referrer in plan.deleted}
+        _complete_deliveries(ids)
+        for referrer in plan.detached:
+            referrer.rows(ids).update(**{referrer.path: None})
         Execution._base_manager.filter(pk__in=ids)._raw_delete(DB)
         entry = Attempt(
             Action.DELETED,
             kind="execution",
             cuid="",
-            title=f"{len(gone)} trees that had ended",
-            before={"executions": sorted(gone.values()), "number": len(ids)},
+            title=f"{len(deleted)} ended execution trees",
+            before={"executions": sorted(deleted.values()), "number": len(ids)},
             why=f"Purged: ended before {before.isoformat()}",
         )
-        record([entry], using=DB)
-    done.trees += len(gone)
+        record([entry])
+    done.trees += len(deleted)
     _count(done, "execution", len(ids))
     for name, number in counts.items():
         _count(done, name, number)
-    return set(gone)
+    return set(deleted)
 
 
-def _name(pointing: Pointing) -> str:
-    return str(pointing.model._meta.verbose_name)
+def _name(referrer: Referrer) -> str:
+    return str(referrer.model._meta.verbose_name)
 
 
 def _count(done: Purged, name: str, number: int) -> None:
     done.rows[name] = done.rows.get(name, 0) + number
 
 
-def _note_answers(ids: list[int]) -> None:
-    """Note what each delivery was answered, where the release before this one has not."""
+def _complete_deliveries(ids: list[int]) -> None:
+    """Store the cuids in incoming deliveries that the previous release wrote without them."""
     execution = Execution._base_manager.filter(pk=OuterRef("execution"))
     Delivery.objects.filter(execution__in=ids, execution_cuid="").update(
         execution_cuid=Subquery(execution.values("cuid")),
@@ -260,14 +266,14 @@ def _note_answers(ids: list[int]) -> None:
 
 
 def _purge_versions(done: Purged, dry_run: bool) -> Iterator[Purged]:
-    superseded = Version.objects.filter(Exists(later(DB))).order_by("pk")
-    nobody = Q(executions=None, pins=None)
-    needed = superseded.exclude(nobody).distinct().values_list("cuid", flat=True)
-    for cuid in needed.iterator(500):
-        done.keep(VERSION_NEEDED, cuid)
+    superseded = Version.objects.filter(Exists(later_versions())).order_by("pk")
+    unused = Q(executions=None, pins=None)
+    used = superseded.exclude(unused).distinct().values_list("cuid", flat=True)
+    for cuid in used.iterator(500):
+        done.retain(IS_USED_VERSION, cuid)
     last = 0
-    rest = superseded.filter(nobody).select_related("workflow")
-    while free := list(rest.filter(pk__gt=last)[:VERSIONS_AT_ONCE]):
+    rest = superseded.filter(unused).select_related("workflow")
+    while free := list(rest.filter(pk__gt=last)[:VERSION_BATCH]):
         last = free[-1].pk
         for version in free:
             if dry_run:
@@ -280,12 +286,12 @@ def _purge_versions(done: Purged, dry_run: bool) -> Iterator[Purged]:
 def _delete_version(version: Version, done: Purged) -> None:
     try:
         deleted = version.delete()[1].get(Version._meta.label, 0)
-    except Gone:
+    except RowDeleted:
         deleted = 0
     except (Refusal, locks.Contention):
-        done.keep(VERSION_NEEDED, version.cuid)
+        done.retain(IS_USED_VERSION, version.cuid)
         return
     if deleted:
         done.versions += 1
     else:
-        done.keep(GONE, version.cuid)
+        done.retain(IS_DELETED, version.cuid)

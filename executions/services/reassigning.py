@@ -1,4 +1,4 @@
-"""Reassigning: an operator replaces the groups and users that one open step asks."""
+"""Reassigning an open step to other groups and users."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ from django.db import transaction
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from executions.engine.advance import NodeVisit
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import candidates
-from executions.engine.run import NodeVisit
 from executions.models import FOR_PEOPLE, Execution, Step
 from executions.services.advancing import locked_advance, visit_to
-from executions.services.vote_counting import count_votes
-from workflows.audit.log import Action, attempting, record, told
+from executions.services.voting import count_votes
+from workflows.audit.log import Action, make_attempt, record, recording_refusals
 from workflows.db import locks
-from workflows.guards import Stale, unknown_people
-from workflows.guards.database_errors import translated
+from workflows.guards import Stale, find_unknown_people
+from workflows.guards.database_errors import translate_database_errors
 from workflows.models import Candidate
-from workflows.models.candidate import GROUPS, USERS, Named, needed_by, resolve, step_key
+from workflows.models.candidate import (
+    GROUPS,
+    USERS,
+    AssigneeName,
+    count_needed,
+    resolve_candidates,
+    step_key,
+)
 from workflows.refusals import Attempt, Problem, Refusal
-
-DB = "default"
 
 
 class NotReassignable(Refusal):
@@ -42,38 +47,43 @@ def reassign(
     by: Any = None,
     instead_of: Mapping[str, Sequence[str]] | None = None,
 ) -> Execution:
-    """Replace the people that one open form or approval asks; other steps keep theirs.
+    """Replace the assignees of one open form or approval.
 
-    The votes of accounts that are still asked stay, and may decide the step.
+    Other visits of the node keep theirs. The votes of accounts that may still vote stay, and may
+    decide the step.
 
     Args:
-        groups, users: the names of those that the step asks from now on; at least one.
+        groups, users: the names of the new assignees; at least one.
         why: the reason, for the audit log.
         node, step: the node or the cuid of the open step.
-        instead_of: the ``groups`` and ``users`` that the step asked when it was read; None: any.
+        instead_of: the ``groups`` and ``users`` that the caller has read; None skips the check.
 
     Raises:
-        guards.Stale: the step asks others than when it was read.
-        NotReassignable: the step asks nobody, nobody is named, a name is unknown, or no reason is
-            given.
-        guards.NotOpen, guards.Ended: as ``submit``.
+        guards.Stale: the assignees have changed since they were read.
+        NotReassignable: the step has no assignees, nobody is named, a name is unknown, or there is
+            no reason.
+        guards.NotOpen, guards.ExecutionEnded: as ``submit``.
     """
 
     def attempt(**values: Any) -> Attempt:
-        return told(execution, Action.REASSIGNED, why=why, by=by, **values)
+        return make_attempt(execution, Action.REASSIGNED, why=why, by=by, **values)
 
-    named = [Named("", True, name, f"/{GROUPS}/{place}") for place, name in enumerate(groups)]
-    named += [Named("", False, name, f"/{USERS}/{place}") for place, name in enumerate(users)]
-    asked = {"node": node or step, GROUPS: list(groups), USERS: list(users)}
-    with attempting(lambda: [attempt(after=asked)], using=DB):
+    named = [
+        AssigneeName("", True, name, f"/{GROUPS}/{place}") for place, name in enumerate(groups)
+    ]
+    named += [
+        AssigneeName("", False, name, f"/{USERS}/{place}") for place, name in enumerate(users)
+    ]
+    requested = {"node": node or step, GROUPS: list(groups), USERS: list(users)}
+    with recording_refusals(lambda: [attempt(after=requested)]):
         return _reassign(execution, named, why, node, step, by, instead_of)
 
 
-@translated
+@translate_database_errors
 @locks.retrying
 def _reassign(
     execution: Execution,
-    named: list[Named],
+    named: list[AssigneeName],
     why: str,
     node: str | None,
     step: str | None,
@@ -84,17 +94,17 @@ def _reassign(
         visit = visit_to(locked_advance(execution, by), node, step)
         current = visit.run.execution
         if visit.node.type not in FOR_PEOPLE:
-            raise NotReassignable(f"Step “{visit.node.label}” asks nobody.")
-        chosen = _chosen(named, why)
-        before = names_by_kind(list(candidates(visit.asks)))
+            raise NotReassignable(f"Step “{visit.node.label}” has no assignees.")
+        chosen = _resolve_names(named, why)
+        before = assignee_names(list(candidates(visit.candidates_key)))
         if read is not None:
             _refuse_stale(before, read, named)
-        _replace(visit, chosen)
+        _replace_candidates(visit, chosen)
         if visit.node.type == Approval.name:
             count_votes(visit)
         visit.advance.finish()
-        after = names_by_kind(list(candidates(step_key(visit.step.cuid))))
-        entry = told(
+        after = assignee_names(list(candidates(step_key(visit.step.cuid))))
+        entry = make_attempt(
             current,
             Action.REASSIGNED,
             before={"node": visit.node.id, **before},
@@ -102,24 +112,26 @@ def _reassign(
             why=why,
             by=by,
         )
-        record([entry], using=DB)
+        record([entry])
         return current
 
 
-def _chosen(named: list[Named], why: str) -> list[Candidate]:
+def _resolve_names(named: list[AssigneeName], why: str) -> list[Candidate]:
     if not why.strip():
-        raise _refused("/why", "Give a reason.")
+        raise _missing("/why", "Give a reason.")
     if not named:
-        raise _refused(f"/{GROUPS}", "Name a group or a user.")
+        raise _missing(f"/{GROUPS}", "Name a group or a user.")
     unique = list({(one.is_group, one.name): one for one in named}.values())
-    chosen = resolve(unique)
-    if problems := unknown_people(unique, chosen):
+    chosen = resolve_candidates(unique)
+    if problems := find_unknown_people(unique, chosen):
         raise NotReassignable(problems[0].detail, code=problems[0].code, problems=problems)
     return chosen
 
 
 def _refuse_stale(
-    before: Mapping[str, Sequence[str]], read: Mapping[str, Sequence[str]], named: list[Named]
+    before: Mapping[str, Sequence[str]],
+    read: Mapping[str, Sequence[str]],
+    named: list[AssigneeName],
 ) -> None:
     labels = {GROUPS: _("Groups"), USERS: _("Users")}
     problems = []
@@ -141,15 +153,15 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"“{name}”" for name in names) or gettext("empty")
 
 
-def _refused(pointer: str, detail: str) -> NotReassignable:
+def _missing(pointer: str, detail: str) -> NotReassignable:
     return NotReassignable(detail, problems=[Problem(pointer, "required", detail)])
 
 
-def _replace(visit: NodeVisit, chosen: list[Candidate]) -> None:
+def _replace_candidates(visit: NodeVisit, chosen: list[Candidate]) -> None:
     step, key = visit.step, step_key(visit.step.cuid)
     Candidate.objects.filter(key=key).delete()
     for row in chosen:
-        row.needed = needed_by(visit.node.data)
+        row.needed = count_needed(visit.node.data)
         row.version_id = visit.run.execution.version_id
         row.node_id, row.step, row.key = step.node_id, step.cuid, key
     Candidate.objects.bulk_create(chosen)
@@ -157,8 +169,8 @@ def _replace(visit: NodeVisit, chosen: list[Candidate]) -> None:
     step.assignees = key
 
 
-def names_by_kind(rows: Sequence[Candidate]) -> dict[str, list[str]]:
-    """Return the names of candidates as they are now: of groups, and of users."""
+def assignee_names(rows: Sequence[Candidate]) -> dict[str, list[str]]:
+    """Return the present names of candidates: of groups, and of users."""
     return {
         GROUPS: [row.current_name for row in rows if row.is_group],
         USERS: [row.current_name for row in rows if not row.is_group],

@@ -1,4 +1,4 @@
-"""Starting: by hand, at a later time, and again from the beginning."""
+"""Starting a workflow on an entity, now or at a later time."""
 
 from __future__ import annotations
 
@@ -13,23 +13,17 @@ from executions import guards
 from executions.engine import closures
 from executions.engine.advance import Advance
 from executions.engine.closures import Closure
-from executions.engine.store import reading
-from executions.engine.store.ids import Ids
-from executions.engine.store.writing import StartBasis
-from executions.models import LIVE, Entity, Execution, Status
-from executions.services.advancing import lock_entity, lock_execution
-from workflows.audit.log import Action, attempting, record, told
+from executions.engine.store import Basis, store
+from executions.models import Entity, Execution, Status
+from executions.services.advancing import lock_entity
 from workflows.db import locks, raw_rows
-from workflows.db.prepared import ON_POSTGRESQL
-from workflows.guards import Gone
-from workflows.guards.database_errors import translated
+from workflows.guards import RowDeleted
+from workflows.guards.database_errors import translate_database_errors
 from workflows.models import PendingWorkflow, Reference, Version, Workflow, call_queries
-from workflows.models.pending_change import draining
-
-DB = "default"
+from workflows.models.pending_change import find_draining
 
 
-@translated
+@translate_database_errors
 @locks.retrying
 def start(
     workflow: Workflow,
@@ -38,133 +32,81 @@ def start(
     by: Any = None,
     scheduled_for: datetime | None = None,
 ) -> Execution:
-    """Start a root: freeze the version, pin the closure of calls, and walk to the first wait.
+    """Start a root execution: pin the versions of all that it calls, and walk to its first wait.
 
     Args:
-        scheduled_for: begin then. What it runs is frozen now; a time that has passed is now.
+        by: the account that starts it.
+        scheduled_for: the time at which the execution begins; a time that has passed means now.
+            The versions are pinned at once.
 
     Raises:
-        workflows.guards.Draining: a change of finding type waits until they are drained.
-        guards.NotStartable: a workflow of the closure is not active.
+        workflows.guards.Draining: a change on hold waits until these workflows are drained.
+        guards.NotStartable: the workflow, or one that it calls, is not active.
         guards.EntityTypeMismatch: the entity has another context.
-        locks.Contention: an editor was at the same workflows, again and again.
+        locks.Contention: editors held the locks of the workflows in every attempt.
     """
     try:
-        return _start_as_before(workflow, entity, by, scheduled_for) or start_within(
-            workflow, entity.pk, by, scheduled_for
-        )
+        execution = _start_on_cached_closure(workflow, entity, by, scheduled_for)
+        return execution or start_within(workflow, entity.pk, by, scheduled_for)
     except (IntegrityError, Version.DoesNotExist) as error:
-        # The version was replaced or released between its read and the insert; the keys
-        # refuse the execution, and a start that begins anew reads the new one.
-        closures.forget(workflow.pk)
+        # The version was replaced or released between the read and the insert, and the keys
+        # rejected the execution. The next attempt reads the new version.
+        closures.forget_closure(workflow.pk)
         raise locks.TryAgain from error
 
 
-def restart(execution: Execution, *, by: Any = None, why: str = "") -> Execution:
-    """Start anew from the beginning, on the latest version; what is live is cancelled first.
-
-    Raises:
-        guards.NotARoot: it was started by another execution.
-        What ``start`` raises.
-    """
-    attempt = told(execution, Action.RESTARTED, why=why, by=by)
-    with attempting(lambda: [attempt], using=DB):
-        return _restart(execution, by, why)
-
-
-@translated
-@locks.retrying
-def _restart(execution: Execution, by: Any, why: str) -> Execution:
-    try:
-        with transaction.atomic():
-            root, current = lock_execution(execution)
-            if current.pk != root.pk:
-                raise guards.NotARoot(
-                    f"Execution {current.cuid} was started by another: restart {root.cuid}."
-                )
-            before = current.status
-            if before in LIVE:
-                entity = lock_entity(current.entity_id)
-                advance = Advance(root, entity, now=timezone.now(), by=by)
-                advance.cancel(current, why or "It was restarted.")
-                advance.finish()
-            again = start_within(current.workflow, current.entity_id, by, None)
-            made = told(
-                current,
-                Action.RESTARTED,
-                before={"status": before},
-                after={"status": current.status, "execution": again.cuid},
-                why=why,
-                by=by,
-            )
-            record([made], using=DB)
-            return again
-    except (IntegrityError, Version.DoesNotExist) as error:
-        raise locks.TryAgain from error
-
-
-def _start_as_before(
+def _start_on_cached_closure(
     workflow: Workflow, entity: Entity, by: Any, scheduled_for: datetime | None
 ) -> Execution | None:
-    """Start on the closure of an earlier start; None when there is none, or it holds no more.
+    """Start on the cached closure; return None if there is none, or it is outdated.
 
-    On PostgreSQL nothing is locked before the one statement that writes: it takes the locks of
-    a runner, and looks again at what everything was decided by. The entity is believed as the
-    caller has it, and read when that is not how it is stored.
+    On PostgreSQL, nothing is locked before the one statement that writes. It takes the locks of
+    a runner and compares what was read without them: first the caller's copy of the entity, then
+    the stored entity.
     """
-    closure = closures.remembered(workflow.pk)
+    closure = closures.cached_closure(workflow.pk)
     if closure is None:
         return None
-    begun = (closure, by, scheduled_for)
-    with locks.one_writer():
-        started = _begin_if_so(reading.in_hand(entity), *begun) if ON_POSTGRESQL else None
-        if started is None and (ON_POSTGRESQL or closures.holds(closure)):
-            started = _begin_if_so(reading.entity(entity.pk), *begun)
-    if started is None:
-        closures.forget(workflow.pk)
-    return started
-
-
-def _begin_if_so(
-    entity: Entity | None, closure: Closure, by: Any, scheduled_for: datetime | None
-) -> Execution | None:
-    """Start on the entity; None when it is not as it was taken to be, or the closure is not."""
-    if entity is None or entity.context.key != closure.context_key:
-        return None
-    basis = None
-    if ON_POSTGRESQL:
-        fields = reading.fields_text(entity)
-        if fields is None:
-            return None
-        basis = StartBasis(entity.pk, fields, closure)
-    return _begin(entity, closure, by, scheduled_for, basis)
+    with locks.single_writer():
+        for current, basis in store.entities_for_start(entity, closure):
+            started = _begin(current, closure, by, scheduled_for, basis)
+            if started is not None:
+                return started
+    closures.forget_closure(workflow.pk)
+    return None
 
 
 def start_within(
     workflow: Workflow, entity_id: int, by: Any, scheduled_for: datetime | None
 ) -> Execution:
-    """Find and judge the closure under locks, and start on it. Whoever calls it retries."""
+    """Read and judge the call closure under locks, and start on it.
+
+    The caller retries ``IntegrityError``, ``Version.DoesNotExist`` and ``locks.TryAgain``.
+    """
     with transaction.atomic():
         locked = lock_entity(entity_id)
         versions = _lock_closure(workflow)
         if not versions:
-            raise Gone(f"The workflow “{workflow}” has been deleted.")
+            raise RowDeleted(f"The workflow “{workflow}” has been deleted.")
         waits = [row.workflow_id for row in versions if row.waits]
-        waiting = list(draining(waits)) if waits else []
+        waiting = list(find_draining(waits)) if waits else []
         guards.refuse_start(versions[0].workflow, locked, versions, waiting)
-        closure = closures.remember(workflow.pk, versions)
+        closure = closures.cache_closure(workflow.pk, versions)
         started = _begin(locked, closure, by, scheduled_for, None)
         assert started is not None
         return started
 
 
 def _lock_closure(workflow: Workflow) -> list[Any]:
-    """Share the workflow and all that it reaches, then read their latest versions, own first."""
-    ids = call_queries.walk([workflow.pk], "callees", DB)
+    """Lock the workflow and all that it calls (KEY SHARE), and return their latest versions.
+
+    The workflow's own version comes first.
+    """
+    ids = call_queries.walk([workflow.pk], "callees")
     locks.lock_rows(Workflow._base_manager.all(), ids, locks.Strength.KEY_SHARE)
-    again = call_queries.walk([workflow.pk], "callees", DB)
+    again = call_queries.walk([workflow.pk], "callees")
     if set(again) - set(ids):
-        # It grew. A further share taken now could come before one that is held already.
+        # The closure has grown. A lock taken now could break the order of the ids.
         raise locks.TryAgain
     latest = Version.objects.filter(workflow_id__in=again).latest_of_each()
     ids = list(latest.values_list("pk", flat=True))
@@ -173,7 +115,7 @@ def _lock_closure(workflow: Workflow) -> list[Any]:
         Version.objects.filter(pk__in=ids)
         .latest_of_each()
         .annotate(
-            written=closures.WRITTEN,
+            revision=store.workflow_revision,
             waits=Exists(
                 PendingWorkflow.objects.filter(workflow_id=OuterRef("workflow_id"), waiting=True)
             ),
@@ -187,7 +129,7 @@ def _lock_closure(workflow: Workflow) -> list[Any]:
         .values_list("callee_id", flat=True)
     )
     if len(locked) != len(ids) or len(versions) != len(ids) or set(called) - set(again):
-        # A graph was saved between the two reads: what it calls is not shared yet.
+        # A graph was saved between the two reads: its callees are not locked yet.
         raise locks.TryAgain
     return sorted(versions, key=lambda version: version.workflow_id != workflow.pk)
 
@@ -197,14 +139,14 @@ def _begin(
     closure: Closure,
     by: Any,
     scheduled_for: datetime | None,
-    basis: StartBasis | None,
+    basis: Basis | None,
 ) -> Execution | None:
-    """Walk from the start and write; None when what it was read from is no longer so."""
+    """Walk from the start node and write. Return None when ``basis`` is outdated."""
     version = closure.version()
-    now, ids = timezone.now(), Ids()
-    root = raw_rows.new(
+    now, ids = timezone.now(), store.execution_ids()
+    root = raw_rows.build_new(
         Execution,
-        id=ids.take(),
+        id=next(ids),
         workflow_id=version.workflow_id,
         version_id=version.pk,
         entity_id=entity.pk,
@@ -215,8 +157,8 @@ def _begin(
         scheduled_for=scheduled_for,
         started_by_id=None if by is None else by.pk,
     )
-    raw_rows.relate(root, workflow=version.workflow, version=version, entity=entity)
+    raw_rows.set_relations(root, workflow=version.workflow, version=version, entity=entity)
     pins = closure.pins(root)
     advance = Advance(root, entity, now=now, by=by, pins=pins, basis=basis, ids=ids)
-    advance.begin()
+    advance.start()
     return root if advance.finish() else None

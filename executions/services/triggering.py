@@ -1,9 +1,9 @@
-"""Starting what an edit of an entity sets off.
+"""Triggered starts: workflows that start when an entity is created or changed.
 
-The edit writes a row for each workflow, in its own transaction; the start is made right after
-the commit, in one of its own, and whatever refuses it is told to the audit log. What a process
-left undone when it was killed, ``run_due`` and ``work`` come back to. What executions write to
-an entity sets nothing off: no workflow can chase itself.
+The edit queues a row for each workflow in its own transaction. The start follows right after the
+commit, in another transaction; a refusal goes to the audit log. Workers serve the rows that a
+killed process has left. Writes of executions trigger nothing, so that no workflow can trigger
+itself without end.
 """
 
 from __future__ import annotations
@@ -19,65 +19,64 @@ from django.utils import timezone
 from executions.engine.trigger_types import CHANGED
 from executions.guards import NotStartable
 from executions.models import Entity, Execution, TriggeredStart
+from executions.models.leased_row import ATTEMPTS, backoff
 from executions.services.advancing import lock_entity
-from executions.services.jobs import ATTEMPTS, backoff
 from executions.services.starting import start_within
 from workflows.audit import actor
-from workflows.audit.log import Action, record, record_refusal, told
+from workflows.audit.log import Action, make_attempt, record, record_refusal
 from workflows.db import locks
-from workflows.guards import Gone
-from workflows.guards.database_errors import translated
+from workflows.guards import RowDeleted
+from workflows.guards.database_errors import translate_database_errors
 from workflows.models import Version, Workflow
 from workflows.refusals import Refusal
 
 logger = logging.getLogger(__name__)
 
-DB = "default"
-AT_ONCE = 20
-"""How many starts an edit waits for; the rest of what a bulk statement sets off is left."""
+MAX_IMMEDIATE = 20
+"""The number of starts that an edit makes itself; it leaves further ones to the workers."""
 
 Written = tuple[Entity, Mapping[str, Any] | None]
-"""An entity that was written, and the values that it had before; None where it is new."""
+"""A written entity with its values before the write; None for a new one."""
 
 
-def set_off(written: Iterable[Written], using: str) -> None:
-    """Write down what these edits set off, in their transaction, and start it after the commit."""
-    edits = [(row, before) for row, before in written if _may_set_off(row, before)]
-    if not edits or using != DB:
+def queue_triggered_starts(written: Iterable[Written]) -> None:
+    """Queue the starts that these edits trigger, in their transaction; start after the commit."""
+    edits = [(row, before) for row, before in written if _may_trigger(row, before)]
+    if not edits:
         return
     by_context: dict[str, list[Workflow]] = {}
-    for workflow in _waiting_for(edits):
+    for workflow in _triggered_workflows(edits):
         by_context.setdefault(workflow.context_key, []).append(workflow)
-    asked_by, now = actor.user(), timezone.now()
+    user, now = actor.user(), timezone.now()
     starts = [
         TriggeredStart(
             workflow=workflow,
             entity_id=entity.pk,
             trigger=workflow.trigger,
-            asked_by=asked_by,
+            asked_by=user,
             due_at=now,
         )
         for entity, before in edits
         for workflow in by_context.get(entity.context.key, ())
-        if _is_set_off(workflow, entity, before)
+        if _is_triggered(workflow, entity, before)
     ]
     if starts:
         TriggeredStart.objects.bulk_create(starts)
-        ids = [row.pk for row in starts[:AT_ONCE]]
+        ids = [row.pk for row in starts[:MAX_IMMEDIATE]]
         transaction.on_commit(partial(_serve_all, ids), robust=True)
 
 
-def _may_set_off(entity: Entity, before: Mapping[str, Any] | None) -> bool:
-    # Most edits change no field: they are not worth a query.
+def _may_trigger(entity: Entity, before: Mapping[str, Any] | None) -> bool:
+    # Most edits change no field: this saves them the query.
     return before is None or ("fields" in before and _fields_differ(entity, before))
 
 
 def _fields_differ(entity: Entity, before: Mapping[str, Any]) -> bool:
-    # As text: to Python, true equals 1.
+    # Compared as text, because True equals 1 in Python.
     return repr(before["fields"]) != repr(entity.fields)
 
 
-def _waiting_for(edits: Sequence[Written]) -> Iterable[Workflow]:
+def _triggered_workflows(edits: Sequence[Written]) -> Iterable[Workflow]:
     triggers = {
         Workflow.Trigger.CREATED if before is None else Workflow.Trigger.CHANGED
         for _, before in edits
@@ -93,16 +92,16 @@ def _waiting_for(edits: Sequence[Written]) -> Iterable[Workflow]:
     )
 
 
-def _is_set_off(workflow: Workflow, entity: Entity, before: Mapping[str, Any] | None) -> bool:
+def _is_triggered(workflow: Workflow, entity: Entity, before: Mapping[str, Any] | None) -> bool:
     if before is None:
         return workflow.trigger == Workflow.Trigger.CREATED
     if workflow.trigger != Workflow.Trigger.CHANGED:
         return False
     data = workflow.trigger_data
     if not isinstance(data, dict) or any(CHANGED.problems(data)):
-        logger.error("The trigger of workflow %s has no meaning.", workflow.pk)
+        logger.error("The trigger_data of workflow %s is invalid.", workflow.pk)
         return False
-    return CHANGED.is_set_off(data, before["fields"], entity.fields)
+    return CHANGED.fires(data, before["fields"], entity.fields)
 
 
 def _serve_all(ids: Sequence[int]) -> None:
@@ -111,13 +110,17 @@ def _serve_all(ids: Sequence[int]) -> None:
 
 
 def due_starts() -> list[int]:
-    """The starts that are due, the longest due first."""
-    due = TriggeredStart.objects.filter(due_at__lte=timezone.now())
+    """Return the ids of the due starts, the longest due first."""
+    due = TriggeredStart.objects.due()
     return list(due.order_by("due_at", "pk").values_list("pk", flat=True))
 
 
 def serve_due_starts(stop: Callable[[], bool] = lambda: False) -> int:
-    """Make what is due until ``stop`` says so; how many were served, the refused ones too."""
+    """Serve the due starts until ``stop`` returns True.
+
+    Returns:
+        The number of served starts, including refused ones.
+    """
     served = 0
     for pk in due_starts():
         if stop():
@@ -127,43 +130,47 @@ def serve_due_starts(stop: Callable[[], bool] = lambda: False) -> int:
 
 
 def serve_start(pk: int) -> bool:
-    """Make one start, or tell what refuses it; False when another has, or it is left for later."""
+    """Make one start, or record its refusal in the audit log.
+
+    Returns:
+        False when another process has served the row, or the start is retried later.
+    """
     try:
         return _serve(pk)
     except locks.Contention:
-        logger.info("The triggered start %s met others at the same rows.", pk)
+        logger.info("Triggered start %s: other transactions locked its rows.", pk)
     except Exception as error:
-        logger.exception("The triggered start %s failed.", pk)
-        _put_off(pk, f"{type(error).__name__}: {error}"[:500])
+        logger.exception("Triggered start %s failed.", pk)
+        _retry_later(pk, f"{type(error).__name__}: {error}"[:500])
     return False
 
 
-@translated
+@translate_database_errors
 @locks.retrying
 def _serve(pk: int) -> bool:
     try:
         with transaction.atomic():
-            row = _locked(pk)
+            row = _lock_row(pk)
             if row is None or not TriggeredStart.objects.filter(pk=pk).delete()[0]:
                 return False
             try:
                 with transaction.atomic():
                     execution = _start(row)
             except Refusal as refusal:
-                _tell(row, refusal)
+                _record_refusal(row, refusal)
             else:
-                made = _told(row, execution.workflow, {"execution": execution.cuid})
-                record([made], using=DB)
+                entry = _audit_entry(row, execution.workflow, {"execution": execution.cuid})
+                record([entry])
             return True
     except (IntegrityError, Version.DoesNotExist) as error:
-        # As for every start: one that begins anew reads the version that is there now.
+        # As in ``start``: the next attempt reads the new version.
         raise locks.TryAgain from error
 
 
-def _locked(pk: int) -> TriggeredStart | None:
-    """The row under the lock of its entity; None when another has served it.
+def _lock_row(pk: int) -> TriggeredStart | None:
+    """Lock the entity of a start, and return the start; None when it has been served.
 
-    The entity comes first, as for whoever deletes it and with it the row.
+    The entity is locked first, as when it is deleted with its starts.
     """
     rows = TriggeredStart.objects.select_related("asked_by").filter(pk=pk)
     entity_id = rows.values_list("entity_id", flat=True).first()
@@ -171,7 +178,7 @@ def _locked(pk: int) -> TriggeredStart | None:
         return None
     try:
         entity = lock_entity(entity_id)
-    except Gone:
+    except RowDeleted:
         return None
     row = rows.first()
     if row is not None:
@@ -182,27 +189,27 @@ def _locked(pk: int) -> TriggeredStart | None:
 def _start(row: TriggeredStart) -> Execution:
     workflow = Workflow._base_manager.filter(pk=row.workflow_id).first()
     if workflow is None:
-        raise Gone("The workflow has been deleted before its trigger could start it.")
+        raise RowDeleted("The workflow was deleted before its trigger could start it.")
     return start_within(workflow, row.entity_id, row.asked_by, None)
 
 
-def _tell(row: TriggeredStart, refusal: Refusal) -> None:
+def _record_refusal(row: TriggeredStart, refusal: Refusal) -> None:
     workflow = Workflow._base_manager.filter(pk=row.workflow_id).first()
-    refusal.attempts = [_told(row, workflow, {})]
-    record_refusal(refusal, using=DB)
+    refusal.attempts = [_audit_entry(row, workflow, {})]
+    record_refusal(refusal)
 
 
-def _told(row: TriggeredStart, workflow: Workflow | None, more: Mapping[str, Any]) -> Any:
+def _audit_entry(row: TriggeredStart, workflow: Workflow | None, more: Mapping[str, Any]) -> Any:
     after = {"trigger": row.trigger, "entity": row.entity.cuid, **more}
-    return told(workflow or row.entity, Action.STARTED, after=after, by=row.asked_by)
+    return make_attempt(workflow or row.entity, Action.STARTED, after=after, by=row.asked_by)
 
 
-@translated
+@translate_database_errors
 @locks.retrying
-def _put_off(pk: int, error: str) -> None:
-    """Try a start that failed again later; after the last attempt that is told, and no more."""
+def _retry_later(pk: int, error: str) -> None:
+    """Reschedule a failed start; after the last attempt, record the failure and delete the row."""
     with transaction.atomic():
-        row = _locked(pk)
+        row = _lock_row(pk)
         if row is None:
             return
         row.attempt += 1
@@ -211,4 +218,6 @@ def _put_off(pk: int, error: str) -> None:
             row.save(update_fields=["attempt", "due_at"])
         else:
             TriggeredStart.objects.filter(pk=pk).delete()
-            _tell(row, NotStartable(f"It failed {row.attempt} times, at last with: {error}"))
+            _record_refusal(
+                row, NotStartable(f"It failed {row.attempt} times. The last error: {error}")
+            )

@@ -1,4 +1,4 @@
-"""What is delivered to a step that waits to be called, and to a workflow that a call starts."""
+"""Incoming webhooks: signed requests to a waiting step, and the check of their signatures."""
 
 from __future__ import annotations
 
@@ -15,116 +15,138 @@ from executions.engine.nodes.webhook import WEBHOOK
 from executions.models import OPEN, Secret, SecretUnreadable, Step, StepState
 from executions.services.advancing import locked_advance
 from workflows.db import locks
-from workflows.db.json_values import InexactNumber, parse_json, unstorable, unstorable_in
-from workflows.guards.database_errors import translated
+from workflows.db.json_values import InexactNumber, find_unstorable, parse_json, storage_problem
+from workflows.guards.database_errors import translate_database_errors
 
 logger = logging.getLogger(__name__)
 
 SCHEME = "sha256="
-FRESH = 300
-"""By how many seconds a delivery's clock may differ."""
+MAX_CLOCK_SKEW = 300
+"""The number of seconds by which the timestamp of a delivery may differ from the time here."""
 
 
-class NoSuchHook(Exception):
-    """No step, and no workflow, has this address."""
+class WebhookNotFound(Exception):
+    """No step and no workflow has this address."""
 
 
-class HookClosed(Exception):
-    """The step was left, or its execution has ended."""
+class WebhookClosed(Exception):
+    """The step is closed, or its execution has ended."""
 
 
-class NotSigned(Exception):
-    """The signature is wrong, or it is not of this time."""
+class InvalidSignature(Exception):
+    """The signature is wrong, or its timestamp is too old."""
 
 
-class NotDeliverable(Exception):
-    """What was delivered is no JSON that can be stored."""
+class InvalidDelivery(Exception):
+    """The body is not JSON that can be stored, or is not what the webhook expects."""
 
 
-class HookUnready(Exception):
-    """The signature cannot be judged now, or the step cannot go on: try again later."""
+class WebhookUnavailable(Exception):
+    """The delivery cannot be accepted now; the sender has to try again later."""
 
 
 def signature(secret: str, cuid: str, timestamp: str, body: bytes) -> str:
-    """The signature of a delivery: over the time and the step too, so that it is good for one."""
+    """Return the signature of a delivery.
+
+    It covers the timestamp and the address too, so that it is valid for one delivery only.
+
+    Args:
+        cuid: the cuid of the step or the workflow.
+        timestamp: seconds since 1970.
+    """
     signed = f"{timestamp}.{cuid}.".encode() + body
     return SCHEME + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
 def deliver(cuid: str, body: bytes, *, signed: str, timestamp: str) -> bool:
-    """Give a signed body to the step that waits for it; False when it has had the same before.
+    """Pass a signed body to the step that waits for it.
 
-    Raises ``NoSuchHook``, ``NotSigned``, ``HookClosed``, ``NotDeliverable``, ``HookUnready``.
+    Args:
+        cuid: the cuid of the step.
+        signed, timestamp: the headers of the delivery.
+
+    Returns:
+        False when the step has received the same body before.
+
+    Raises:
+        WebhookNotFound, InvalidSignature, WebhookClosed, InvalidDelivery, WebhookUnavailable: the
+            delivery is rejected.
     """
     step = Step.objects.filter(cuid=cuid, type=WEBHOOK)
-    found = None if unstorable(cuid) else step.select_related("execution__version").first()
+    found = None if storage_problem(cuid) else step.select_related("execution__version").first()
     if found is None:
-        raise NoSuchHook("Nothing waits here.")
+        raise WebhookNotFound("No step waits for a request at this address.")
     node = found.execution.get_workflow_manager().node(found.node_id)
-    judge_delivery(node.data["secret"], found.cuid, body, signed=signed, timestamp=timestamp)
+    verify_signature(node.data["secret"], found.cuid, body, signed=signed, timestamp=timestamp)
     digest = hashlib.sha256(body).hexdigest()
     if found.state not in OPEN:
-        return _delivered_before(found, digest)
-    return _take(found, {"value": parsed(body), "sha256": digest})
+        return _refuse_closed(found, digest)
+    return _resume_step(found, {"value": parse_body(body), "sha256": digest})
 
 
-def parsed(body: bytes) -> Any:
-    """The JSON that was delivered. Raises ``NotDeliverable``."""
+def parse_body(body: bytes) -> Any:
+    """Return the JSON of a delivery. Raise ``InvalidDelivery``."""
     try:
         value = parse_json(body)
     except RecursionError:
-        raise NotDeliverable("The values are nested too deeply.") from None
+        raise InvalidDelivery("The values are nested too deeply.") from None
     except InexactNumber as error:
-        raise NotDeliverable(f"{error}.") from None
+        raise InvalidDelivery(f"{error}.") from None
     except ValueError as error:
-        raise NotDeliverable(f"The body is no JSON: {error}.") from None
-    for _, detail in unstorable_in(value):
-        raise NotDeliverable(detail)
+        raise InvalidDelivery(f"The body is not JSON: {error}.") from None
+    for _, detail in find_unstorable(value):
+        raise InvalidDelivery(detail)
     return value
 
 
-def judge_delivery(
+def verify_signature(
     secret_name: str, cuid: str, body: bytes, *, signed: str, timestamp: str
 ) -> None:
-    """Raises ``NotSigned``, or ``HookUnready`` where the secret cannot be read."""
+    """Check the signature of a delivery against each accepted value of a secret.
+
+    Raises:
+        InvalidSignature: the signature or its timestamp is wrong.
+        WebhookUnavailable: the secret cannot be read.
+    """
     try:
         secrets = Secret.named(secret_name).accepted()
     except SecretUnreadable as error:
-        logger.error("A delivery to %s cannot be judged: %s", cuid, error)
-        raise HookUnready("The delivery cannot be judged now.") from None
+        logger.error("The signature of a delivery to %s cannot be checked: %s", cuid, error)
+        raise WebhookUnavailable("The signature cannot be checked now. Try again later.") from None
     expected = [signature(secret, cuid, timestamp, body).encode() for secret in secrets]
     is_signed = any(hmac.compare_digest(known, signed.encode()) for known in expected)
-    # Digits of any script are decimal too; a time is written in these.
+    # The digits of other scripts are decimal too.
     is_time = timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12
     now = timezone.now().timestamp()
-    if not is_signed or not is_time or abs(now - int(timestamp)) > FRESH:
-        raise NotSigned("The signature is wrong, or too old.")
+    if not is_signed or not is_time or abs(now - int(timestamp)) > MAX_CLOCK_SKEW:
+        raise InvalidSignature("The signature or its timestamp is wrong.")
 
 
-@translated
+@translate_database_errors
 @locks.retrying
-def _take(step: Step, result: dict[str, Any]) -> bool:
+def _resume_step(step: Step, result: dict[str, Any]) -> bool:
     with transaction.atomic():
         try:
             advance, current = locked_advance(step.execution, None)
-        except guards.Ended:
-            return _delivered_before(Step.objects.get(pk=step.pk), result["sha256"])
-        run = advance.run_of(current)
+        except guards.ExecutionEnded:
+            return _refuse_closed(Step.objects.get(pk=step.pk), result["sha256"])
+        run = advance.get_run(current)
         found = next((row for row in run.open_steps if row.pk == step.pk), None)
         if found is None:
-            return _delivered_before(Step.objects.get(pk=step.pk), result["sha256"])
+            return _refuse_closed(Step.objects.get(pk=step.pk), result["sha256"])
         if found.state != StepState.OPEN:
-            raise HookUnready("An operator has to decide about the step first.")
-        visit = advance.visit(run, found)
+            raise WebhookUnavailable("The step has an incident: an operator has to resolve it.")
+        visit = advance.visit_step(run, found)
         visit.behaviour.resume(visit, result)
         advance.finish()
         if found.state == StepState.INCIDENT:
-            # The sender does not send it again: an operator finds it at the step.
+            # The sender will not repeat the request: an operator finds the body at the step.
             Step._base_manager.filter(pk=found.pk).update(input=result)
         return True
 
 
-def _delivered_before(step: Step, digest: str) -> bool:
+def _refuse_closed(step: Step, digest: str) -> bool:
+    """Return False for the same body as before; raise ``WebhookClosed`` for another one."""
     if (step.output or {}).get("sha256") != digest:
-        raise HookClosed("Nothing is waited for here any more.")
+        raise WebhookClosed("The step no longer waits for a request.")
     return False

@@ -1,8 +1,8 @@
-"""Delivering what the database has written for subscriptions: signed, once more after a failure.
+"""Outgoing webhooks: sending the deliveries that the database has queued, with retries.
 
-At least once: who is killed after the receiver has answered leaves the row as it was, and the
-next one delivers it again with the same id. One at a time holds a delivery, by its lease and
-fence; the order among deliveries is nobody's promise.
+Each delivery is sent at least once. A worker that is killed after the receiver has answered leaves
+the row as it was, and the next worker sends it again with the same id. Lease and fence let one
+worker at a time send a delivery. Deliveries may arrive in any order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import json
 import logging
-import random
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,8 +32,9 @@ from executions.models import (
     SecretUnreadable,
     Subscription,
 )
+from executions.models.leased_row import jitter
 from workflows.db import locks
-from workflows.db.json_values import storable
+from workflows.db.json_values import make_storable
 from workflows.models import Workflow
 from workflows.visibility import may_view
 
@@ -45,7 +45,7 @@ State = OutgoingDelivery.State
 TIMEOUT = 10.0
 EXCERPT = 500
 READ = 8 * EXCERPT
-"""How many bytes of an answer are read: a secret at the end of the excerpt is found whole."""
+"""The number of bytes read of a response, so that a secret at the end of the excerpt is whole."""
 WAITS = tuple(
     timedelta(**{unit: number})
     for number, unit in (
@@ -59,14 +59,14 @@ WAITS = tuple(
         (10, "hours"),
     )
 )
-"""How long to wait after each attempt that failed; after one more the delivery is given up."""
-MOST_GIVEN_UP = 5
-"""A subscription is disabled when so many of its deliveries in a row were given up."""
+"""The time to wait after each failed attempt; after one more the delivery is given up."""
+MAX_GIVEN_UP = 5
+"""The number of deliveries given up in a row after which a webhook is disabled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attempt: an answer, or why there is none."""
+    """The outcome of an attempt: a response, or the reason that there is none."""
 
     status: int | None = None
     answer: str = ""
@@ -76,23 +76,27 @@ class Outcome:
 
     @property
     def is_delivered(self) -> bool:
-        """Whether the receiver has taken it."""
+        """True when the receiver has accepted the delivery."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
-    def is_gone(self) -> bool:
-        """Whether the receiver wants nothing any more."""
+    def is_unwanted(self) -> bool:
+        """True when the receiver wants no further deliveries."""
         return self.status == 410
 
     @property
-    def told(self) -> str:
-        """What failed, as a sentence."""
-        return self.error or f"The answer was {self.status}."
+    def reason(self) -> str:
+        """The reason of a failure, as a sentence."""
+        return self.error or f"The response was {self.status}."
 
 
 def deliver(delivery: OutgoingDelivery, lease: timedelta) -> bool:
-    """Deliver once what was claimed; whether the receiver has taken it."""
-    row = _held(delivery, lease)
+    """Send a claimed delivery once, and store the outcome.
+
+    Returns:
+        True when the receiver has accepted it.
+    """
+    row = _renew_claim(delivery, lease)
     if row is None:
         return False
     outcome = _attempt(row)
@@ -101,58 +105,56 @@ def deliver(delivery: OutgoingDelivery, lease: timedelta) -> bool:
     except (locks.Contention, DatabaseError):
         if not outcome.is_delivered:
             raise
-        logger.exception("Delivery %s was taken; the attempt could not be noted.", row.cuid)
+        logger.exception("Delivery %s was accepted, but could not be stored.", row.cuid)
         _mark_delivered(row)
     return outcome.is_delivered
 
 
 @locks.retrying
 def _mark_delivered(row: OutgoingDelivery) -> None:
-    """Let nobody send it again; no other row is locked or written."""
-    mine = OutgoingDelivery.objects.filter(pk=row.pk, fence=row.fence, state=State.WAITING)
+    """Prevent a second delivery. No other row is locked or written."""
+    mine = row.claimed(state=State.WAITING)
     mine.update(state=State.DELIVERED, settled_at=timezone.now(), leased_until=None)
 
 
-def _held(delivery: OutgoingDelivery, lease: timedelta) -> OutgoingDelivery | None:
-    """Make sure of it before it is sent; None when it is another's, or nobody is told any more."""
-    mine = OutgoingDelivery.objects.filter(
-        pk=delivery.pk,
-        fence=delivery.fence,
-        state=State.WAITING,
-        subscription__state=Subscription.State.ACTIVE,
-    )
-    row = mine.select_related("subscription").first()
-    held = OutgoingDelivery.objects.filter(pk=delivery.pk, fence=delivery.fence)
-    if row is None or not held.update(leased_until=timezone.now() + lease):
+def _renew_claim(delivery: OutgoingDelivery, lease: timedelta) -> OutgoingDelivery | None:
+    """Renew the lease on a claimed delivery, and return it with its webhook.
+
+    Returns:
+        None when another worker has claimed it, or the webhook is disabled or deleted.
+    """
+    mine = delivery.claimed(state=State.WAITING, subscription__state=Subscription.State.ACTIVE)
+    row: OutgoingDelivery | None = mine.select_related("subscription").first()
+    if row is None or not delivery.renew_lease(lease):
         return None
     return row
 
 
 def _attempt(row: OutgoingDelivery) -> Outcome:
-    began = time.monotonic()
+    start = time.monotonic()
 
-    def lasted() -> int:
-        return round((time.monotonic() - began) * 1000)
+    def duration() -> int:
+        return round((time.monotonic() - start) * 1000)
 
     try:
-        request = signed(row)
-        answer = http_client.call_once(request, timeout=TIMEOUT, most=READ)
-    except (http_client.Refused, http_client.Failed, SecretUnreadable) as failure:
-        return Outcome(error=str(failure), milliseconds=lasted())
+        request = build_request(row)
+        answer = http_client.call_once(request, timeout=TIMEOUT, max_bytes=READ)
+    except (http_client.CallRefused, http_client.CallFailed, SecretUnreadable) as failure:
+        return Outcome(error=str(failure), milliseconds=duration())
     except Exception as error:
-        # Its text may quote what was sent.
+        # The text of the error may quote the request.
         logger.error("Delivery %s could not be made: %s", row.cuid, type(error).__name__)
-        return Outcome(error=f"It failed: {type(error).__name__}.", milliseconds=lasted())
+        return Outcome(error=f"It failed: {type(error).__name__}.", milliseconds=duration())
     return Outcome(
         status=answer.status,
         answer=_excerpt(row, answer),
         after=http_client.retry_after(answer.headers),
-        milliseconds=lasted(),
+        milliseconds=duration(),
     )
 
 
 def _excerpt(row: OutgoingDelivery, answer: http_client.Answer) -> str:
-    """Return how an answer begins, without the secrets that its receiver knows."""
+    """Return the beginning of a response, without the secrets that the receiver knows."""
     if not answer.body:
         return ""
     try:
@@ -160,16 +162,16 @@ def _excerpt(row: OutgoingDelivery, answer: http_client.Answer) -> str:
         for key in row.subscription.signing_keys():
             secrets[f"signing_{len(secrets)}"] = base64.b64encode(key).decode()
             secrets[f"signing_{len(secrets)}"] = key.hex()
-        shown = Redaction(secrets).beginning(answer.text() or "", EXCERPT)
+        excerpt = Redaction(secrets).beginning(answer.text() or "", EXCERPT)
     except Exception as error:
-        # Its text may hold a secret, and the answer counts whatever it says.
+        # The text of the error may contain a secret. The status counts without the excerpt.
         logger.error("Delivery %s: no excerpt: %s", row.cuid, type(error).__name__)
         return ""
-    return str(storable(shown))[:EXCERPT]
+    return str(make_storable(excerpt))[:EXCERPT]
 
 
-def payload(row: OutgoingDelivery) -> dict[str, Any]:
-    """What is posted: the same at each attempt."""
+def build_payload(row: OutgoingDelivery) -> dict[str, Any]:
+    """Return the body of a delivery, which is the same at each attempt."""
     data: dict[str, Any] = {"number": row.pk, **row.data}
     for name in ("execution", "workflow"):
         if name in data:
@@ -180,25 +182,26 @@ def payload(row: OutgoingDelivery) -> dict[str, Any]:
 
 
 def visible_payload(row: OutgoingDelivery, user: Any) -> dict[str, Any]:
-    """Return what is posted as this user may read it: data only of records that they may read."""
-    found = payload(row)
+    """Return the body of a delivery for a user; without permission for its object, without data."""
+    payload = build_payload(row)
     models = {"execution": Execution, "workflow": Workflow}
     named = next((models[name] for name in models if name in row.data), None)
     if named is not None and not may_view(user, named):
-        found["data"] = {}
-    return found
+        payload["data"] = {}
+    return payload
 
 
-def signed(row: OutgoingDelivery) -> http_client.Request:
-    """The request of an attempt made now, signed by every secret that is in use.
+def build_request(row: OutgoingDelivery) -> http_client.Request:
+    """Return the request of an attempt made now, signed with each secret that is in use.
 
-    Raises ``SecretUnreadable``.
+    Raises:
+        SecretUnreadable: the webhook has no secret, or a secret cannot be decrypted.
     """
-    content = json.dumps(payload(row), ensure_ascii=False, separators=(",", ":")).encode()
+    content = json.dumps(build_payload(row), ensure_ascii=False, separators=(",", ":")).encode()
     now = int(time.time())
     keys = row.subscription.signing_keys()
     if not keys:
-        raise SecretUnreadable("The webhook has no secret; rotate it.")
+        raise SecretUnreadable("The webhook has no secret. Rotate its secret.")
     text = f"{row.cuid}.{now}.".encode() + content
     signatures = [base64.b64encode(hmac.digest(key, text, hashlib.sha256)).decode() for key in keys]
     headers = {
@@ -212,9 +215,9 @@ def signed(row: OutgoingDelivery) -> http_client.Request:
 
 @locks.retrying
 def _settle(row: OutgoingDelivery, outcome: Outcome) -> None:
-    """Write down what came of an attempt; what another has claimed since is left to that one.
+    """Store the outcome of an attempt; a row that another worker has claimed since stays as it is.
 
-    The subscription is locked first, as by whoever deletes it with its deliveries.
+    The webhook is locked first, as when it is deleted with its deliveries.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -235,20 +238,20 @@ def _settle(row: OutgoingDelivery, outcome: Outcome) -> None:
             return
         mine.attempt += 1
         mine.leased_until = None
-        is_over = outcome.is_delivered or outcome.is_gone or mine.attempt > len(WAITS)
+        is_over = outcome.is_delivered or outcome.is_unwanted or mine.attempt > len(WAITS)
         if is_over:
             mine.state = State.DELIVERED if outcome.is_delivered else State.GIVEN_UP
             mine.settled_at = now
         else:
-            length = WAITS[mine.attempt - 1] * random.uniform(0.8, 1.2)
+            length = jitter(WAITS[mine.attempt - 1])
             mine.due_at = now + max(length, outcome.after or timedelta(0))
         mine.save()
         if is_over:
-            _note(subscription, outcome)
+            _update_webhook(subscription, outcome)
 
 
-def _note(subscription: Any, outcome: Outcome) -> None:
-    """Count what was given up in a row; after too much of it, nobody is told any more."""
+def _update_webhook(subscription: Any, outcome: Outcome) -> None:
+    """Count the deliveries given up in a row; disable the webhook after too many."""
     rows = Subscription._base_manager.filter(pk=subscription.pk)
     if outcome.is_delivered:
         if subscription.given_up_in_a_row:
@@ -256,10 +259,10 @@ def _note(subscription: Any, outcome: Outcome) -> None:
         return
     subscription.given_up_in_a_row += 1
     number = subscription.given_up_in_a_row
-    if outcome.is_gone:
-        why = "The receiver answered 410: it wants nothing any more."
-    elif number >= MOST_GIVEN_UP:
-        why = f"{number} deliveries in a row were given up, the last one with: {outcome.told}"
+    if outcome.is_unwanted:
+        why = "The receiver responded with 410: it wants no further deliveries."
+    elif number >= MAX_GIVEN_UP:
+        why = f"{number} deliveries in a row were given up. The last error: {outcome.reason}"
     else:
         rows.update(given_up_in_a_row=number)
         return
@@ -270,10 +273,13 @@ def _note(subscription: Any, outcome: Outcome) -> None:
         logger.warning("Webhook %s is disabled. %s", subscription.cuid, why)
 
 
-def purge_deliveries() -> int:
-    """Forget what was told, or given up, longer ago than ``WEBHOOK_KEEP_DAYS``; how many.
+def purge_outgoing_deliveries() -> int:
+    """Delete up to 1,000 deliveries that are older than ``WEBHOOK_KEEP_DAYS``.
 
-    What waits for a webhook that is disabled is forgotten too, or for one that is gone.
+    A waiting delivery is deleted only when its webhook is disabled or deleted.
+
+    Returns:
+        The number of deleted rows.
     """
     before = timezone.now() - timedelta(days=settings.WEBHOOK_KEEP_DAYS)
     active = Subscription._base_manager.filter(state=Subscription.State.ACTIVE)

@@ -1,4 +1,4 @@
-"""What is delivered from outside, signed: how it is read, and what answers it."""
+"""HTTP requests to incoming webhooks: reading them, and the statuses of their errors."""
 
 from __future__ import annotations
 
@@ -12,30 +12,38 @@ R = TypeVar("R")
 
 MAX_BYTES = 1024 * 1024
 _STATUSES: dict[type[Exception], int] = {
-    incoming.NoSuchHook: 404,
-    incoming.HookClosed: 410,
-    incoming.NotSigned: 401,
-    incoming.NotDeliverable: 400,
-    incoming.HookUnready: 503,
+    incoming.WebhookNotFound: 404,
+    incoming.WebhookClosed: 410,
+    incoming.InvalidSignature: 401,
+    incoming.InvalidDelivery: 400,
+    incoming.WebhookUnavailable: 503,
 }
 
 
-class NotTaken(Exception):
-    """A delivery is not taken; the status that answers it."""
+class DeliveryRejected(Exception):
+    """A delivery was rejected.
+
+    Attributes:
+        status: the HTTP status of the response.
+    """
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
         self.status = status
 
 
-def taken(request: Any, deliver: Callable[..., R]) -> R:
-    """Give a request's body, signature and time to ``deliver``. Raises ``NotTaken``."""
+def read_delivery(request: Any, deliver: Callable[..., R]) -> R:
+    """Call ``deliver`` with the body, signature and timestamp of a request.
+
+    Raises:
+        DeliveryRejected: the body is too large, or ``deliver`` has rejected it.
+    """
     try:
         length = int(request.headers.get("Content-Length") or 0)
     except ValueError:
         length = 0
     if length > MAX_BYTES:
-        raise NotTaken(413, f"No more than {MAX_BYTES} bytes are taken.")
+        raise DeliveryRejected(413, f"The body must not be larger than {MAX_BYTES} bytes.")
     try:
         return deliver(
             request.body,
@@ -43,6 +51,8 @@ def taken(request: Any, deliver: Callable[..., R]) -> R:
             timestamp=request.headers.get("X-Holdfast-Timestamp", ""),
         )
     except tuple(_STATUSES) as error:
-        raise NotTaken(_STATUSES[type(error)], str(error)) from error
+        raise DeliveryRejected(_STATUSES[type(error)], str(error)) from error
     except Contention as error:
-        raise NotTaken(503, "Others are at the same rows; deliver it again.") from error
+        raise DeliveryRejected(
+            503, "Other requests are changing the same rows. Deliver it again."
+        ) from error

@@ -1,4 +1,4 @@
-"""Webhooks: who is told, what signs it, and what is told when somebody asks for it."""
+"""Outgoing webhooks: their addresses, their secrets, test events and redelivery."""
 
 from __future__ import annotations
 
@@ -18,36 +18,38 @@ from executions.models import (
     SigningSecret,
     Subscription,
 )
-from workflows.audit.log import Action, attempting, record, told
+from workflows.audit.log import Action, make_attempt, record, recording_refusals
 from workflows.db import locks
-from workflows.guards.database_errors import translated
+from workflows.guards.database_errors import translate_database_errors
 from workflows.refusals import Problem
 
-DB = "default"
 KEY_BYTES = 32
 OVERLAP = timedelta(hours=24)
-"""How long a secret that was replaced signs beside the new one."""
+"""The time for which a replaced secret still signs, beside the new one."""
 
 
 def refuse_url(url: str) -> None:
-    """Raises ``guards.UrlRefused`` for an address that nothing may be sent to."""
+    """Raise ``guards.UrlRefused`` for a URL that no request may be sent to."""
     try:
         if not url.isascii() or not url.isprintable() or " " in url:
-            raise http_client.Refused("invalid_url", "The address cannot be read.")
-        http_client.allowed(url)
-    except http_client.Refused as refused:
+            raise http_client.CallRefused("invalid_url", "The URL is invalid.")
+        http_client.parse_allowed_url(url)
+    except http_client.CallRefused as refused:
         problem = Problem("/url", guards.UrlRefused.code, refused.detail)
         raise guards.UrlRefused(refused.detail, problems=[problem]) from None
 
 
-def give_secret(subscription: Subscription) -> str:
-    """Give a new subscription its secret, in the transaction that is open; the one time it is told.
+def create_secret(subscription: Subscription) -> str:
+    """Create the signing secret of a webhook, and return it; it cannot be read again.
 
-    Raises ``guards.NoSecretsKey``.
+    The caller opens the transaction.
+
+    Raises:
+        guards.NoSecretsKey: secrets cannot be encrypted, because no key is configured.
     """
     secret = SigningSecret(subscription=subscription)
     try:
-        text = secret.keep(secrets.token_bytes(KEY_BYTES))
+        text = secret.set_key(secrets.token_bytes(KEY_BYTES))
     except SecretUnreadable as error:
         raise guards.NoSecretsKey(str(error)) from None
     secret.save()
@@ -55,29 +57,32 @@ def give_secret(subscription: Subscription) -> str:
 
 
 def rotate_secret(subscription: Subscription, *, by: Any = None) -> str:
-    """Replace the secret; the old one signs beside it for ``OVERLAP``. The new one, this once.
+    """Replace the signing secret, and return the new one; it cannot be read again.
 
-    Raises ``guards.NoSecretsKey``.
+    The old secret still signs for the time ``OVERLAP``, beside the new one.
+
+    Raises:
+        guards.NoSecretsKey: as ``create_secret``.
     """
-    attempt = told(subscription, Action.CHANGED, after={"secret": "rotated"}, by=by)
-    with attempting(lambda: [attempt], using=DB):
+    attempt = make_attempt(subscription, Action.CHANGED, after={"secret": "rotated"}, by=by)
+    with recording_refusals(lambda: [attempt]):
         return _rotate(subscription, attempt)
 
 
-@translated
+@translate_database_errors
 @locks.retrying
 def _rotate(subscription: Subscription, attempt: Any) -> str:
     with transaction.atomic():
-        _locked(subscription)
+        _lock_subscription(subscription)
         current = subscription.secrets.filter(ends_at=None)
         current.update(ends_at=timezone.now() + OVERLAP)
-        text = give_secret(subscription)
-        record([attempt], using=DB)
+        text = create_secret(subscription)
+        record([attempt])
         return text
 
 
-def tell_test(subscription: Subscription) -> OutgoingDelivery:
-    """Have ``webhook.test`` told. Raises ``guards.SubscriptionDisabled``."""
+def send_test_event(subscription: Subscription) -> OutgoingDelivery:
+    """Queue the event ``webhook.test``. Raise ``guards.SubscriptionDisabled``."""
     _refuse_disabled(subscription)
     now = timezone.now()
     with transaction.atomic():
@@ -93,19 +98,20 @@ def tell_test(subscription: Subscription) -> OutgoingDelivery:
 
 @locks.retrying
 def redeliver(delivery: OutgoingDelivery) -> OutgoingDelivery:
-    """Have an event told again at once, with the id that it had; all attempts are open to it.
+    """Queue a delivery again, with its old id and the whole schedule of attempts.
 
-    Raises ``guards.SubscriptionDisabled``.
+    Raises:
+        guards.SubscriptionDisabled: the webhook is disabled.
     """
     with transaction.atomic():
-        _refuse_disabled(_locked(delivery.subscription))
-        waiting = {
+        _refuse_disabled(_lock_subscription(delivery.subscription))
+        values = {
             "state": OutgoingDelivery.State.WAITING,
             "due_at": timezone.now(),
             "attempt": 0,
             "settled_at": None,
         }
-        OutgoingDelivery.objects.filter(pk=delivery.pk).update(**waiting)
+        OutgoingDelivery.objects.filter(pk=delivery.pk).update(**values)
         wakeups.on_commit(1)
         delivery.refresh_from_db()
         return delivery
@@ -116,7 +122,7 @@ def _refuse_disabled(subscription: Subscription) -> None:
         raise guards.SubscriptionDisabled
 
 
-def _locked(subscription: Subscription) -> Subscription:
+def _lock_subscription(subscription: Subscription) -> Subscription:
     rows = Subscription._base_manager.select_for_update(no_key=True)
     row: Subscription = rows.get(pk=subscription.pk)
     return row

@@ -1,4 +1,4 @@
-"""What Celery's workers are woken for. They take no arguments: the rows say what is to be done."""
+"""Celery tasks that wake workers. They take no arguments: the rows of the queue decide."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from django.conf import settings
 from executions import wakeups
 from executions.services import count_votes_again, serve_due_starts
 from executions.worker import queue
+from executions.worker.rounds import run_housekeeping
 from workflows.editing import apply_all_drained
-from workflows.management.command import as_command
+from workflows.management.command import run_as_command
 
-# Those who are woken go on until nothing is due: there is no need for one message a job.
-MOST_WOKEN = 200
+# A worker that was woken serves until nothing is due: one message per job is not needed.
+MAX_WAKEUPS = 200
 
 
 @shared_task(name=wakeups.SERVE)
 def serve() -> None:
-    """Serve what is due, one job at a time, so that others who are woken share in it.
+    """Serve due rows, one job at a time, so that other woken workers take their share.
 
-    After a few seconds it lets a worker that was told to end do so; the sweep wakes again.
+    The task ends after a few seconds, which lets a worker shut down. The sweep wakes it again.
     """
     end = time.monotonic() + settings.SWEEP_SECONDS
-    with as_command():
+    with run_as_command():
         queue.serve_due(lambda: time.monotonic() > end, batch=1)
 
 
 @shared_task(name=wakeups.SWEEP)
 def sweep() -> None:
-    """Wake workers for what is due; make triggered starts and the changes on hold that are drained.
+    """Wake workers for the due rows; serve triggered starts and drained changes on hold.
 
-    Where many are about to be woken already, no more are sent: a row of messages that grows while
-    the workers are busy would keep them busy afterwards.
+    Messages that wait already are subtracted: a line of messages that grows while the workers
+    are busy would keep them busy afterwards.
     """
-    if wanted := min(queue.free(), MOST_WOKEN):
-        wakeups.send(wanted - wakeups.waiting())
-    with as_command():
+    if wanted := min(queue.count_claimable(), MAX_WAKEUPS):
+        wakeups.send(wanted - wakeups.count_pending())
+    with run_as_command():
         count_votes_again()
         serve_due_starts()
         apply_all_drained()
-        queue.forget_old()
+        run_housekeeping()

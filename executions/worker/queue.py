@@ -1,7 +1,7 @@
-"""Background work: claimed, served, and left to the next one when whoever served it is gone.
+"""The queue: workers claim due rows and serve them.
 
-A claim is a lease: when it has run out, another may claim the job. What is done is done under
-the root's lock, and only by whoever claimed last.
+A claim is a lease. When it has run out, another worker may claim the row. A worker writes to an
+execution under the lock of its root, and only while its claim is the latest.
 """
 
 from __future__ import annotations
@@ -11,14 +11,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Q, QuerySet
-from django.utils import timezone
+from django.db import DatabaseError, connection
 
-from executions import services
 from executions.engine.nodes.tasks import GiveUp, TryAgain
 from executions.models import (
     PERFORMED,
@@ -28,10 +24,17 @@ from executions.models import (
     OutgoingDelivery,
     Subscription,
 )
+from executions.models.leased_row import LeasedQuerySet
 from executions.services import bulk
-from executions.webhooks import incoming_starts, outgoing
+from executions.webhooks import outgoing
+from executions.worker.jobs import (
+    fail_job,
+    finish_job,
+    prepare_task,
+    retry_job_later,
+    store_result,
+)
 from workflows.db.locks import Contention
-from workflows.editing import forget_answers
 
 logger = logging.getLogger(__name__)
 
@@ -39,164 +42,151 @@ LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
 BATCH = 20
 
 
-def claim(limit: int = BATCH, lease: timedelta = LEASE) -> list[Job]:
-    """Claim jobs that are due and that nobody serves, the longest due first."""
-    return _claimed(_free(Job.objects.all()), limit, lease)
+def claim_jobs(limit: int = BATCH, lease: timedelta = LEASE) -> list[Job]:
+    """Claim due jobs, the longest due first."""
+    return _jobs().claim(limit, lease)
 
 
 def claim_deliveries(limit: int = 1, lease: timedelta = LEASE) -> list[OutgoingDelivery]:
-    """Claim what is to be told now and nobody tells, the longest due first."""
-    return _claimed(_free(_told()), limit, lease)
+    """Claim due webhook deliveries, the longest due first."""
+    return _deliveries().claim(limit, lease)
 
 
-def claim_bulk(limit: int = 1, lease: timedelta = LEASE) -> list[BulkOperation]:
-    """Claim an operation on many executions that nobody works at."""
-    return _claimed(_free(_bulk()), limit, lease)
+def claim_bulk_operations(limit: int = 1, lease: timedelta = LEASE) -> list[BulkOperation]:
+    """Claim confirmed bulk operations, the longest due first."""
+    return _bulk_operations().claim(limit, lease)
 
 
-def _claimed(free: QuerySet[Any], limit: int, lease: timedelta) -> list[Any]:
-    rows = free.model._base_manager
-    with transaction.atomic():
-        due = free.order_by("due_at", "pk")
-        if connection.vendor == "postgresql":
-            due = due.select_for_update(skip_locked=True, of=("self",))
-        ids = list(due.values_list("pk", flat=True)[:limit])
-        if not ids:
-            return []
-        claimed = rows.filter(pk__in=ids)
-        claimed.update(leased_until=timezone.now() + lease, fence=F("fence") + 1)
-        return list(claimed.order_by("due_at", "pk"))
+def _jobs() -> LeasedQuerySet[Job]:
+    rows: LeasedQuerySet[Job] = Job.objects.all()
+    return rows
 
 
-def _told() -> QuerySet[OutgoingDelivery]:
-    return OutgoingDelivery.objects.filter(
+def _deliveries() -> LeasedQuerySet[OutgoingDelivery]:
+    rows: LeasedQuerySet[OutgoingDelivery] = OutgoingDelivery.objects.filter(
         state=OutgoingDelivery.State.WAITING, subscription__state=Subscription.State.ACTIVE
     )
+    return rows
 
 
-def _bulk() -> QuerySet[BulkOperation]:
-    return BulkOperation.objects.filter(state=BulkState.WORKING)
+def _bulk_operations() -> LeasedQuerySet[BulkOperation]:
+    rows: LeasedQuerySet[BulkOperation] = BulkOperation.objects.filter(state=BulkState.WORKING)
+    return rows
 
 
-def _due(rows: QuerySet[Any]) -> QuerySet[Any]:
-    return rows.filter(due_at__lte=timezone.now())
+def count_claimable() -> int:
+    """Return how many due jobs, deliveries and bulk operations no worker has claimed."""
+    return sum(rows.claimable().count() for rows in (_jobs(), _deliveries(), _bulk_operations()))
 
 
-def _free(rows: QuerySet[Any]) -> QuerySet[Any]:
-    return _due(rows).filter(Q(leased_until=None) | Q(leased_until__lt=timezone.now()))
-
-
-def free() -> int:
-    """How much is due now that nobody serves: jobs, deliveries, operations in bulk."""
-    return sum(_free(rows).count() for rows in (Job.objects.all(), _told(), _bulk()))
-
-
-def due() -> int:
-    """How much is due now, served or not: jobs, deliveries, operations in bulk."""
-    return sum(_due(rows).count() for rows in (Job.objects.all(), _told(), _bulk()))
-
-
-def serve(job: Job) -> bool:
-    """Do one job; whether it was done. What fails is put off, or becomes an incident."""
-    try:
-        if job.kind in PERFORMED:
-            return _perform(job)
-        return services.come_back(job)
-    except Contention:
-        # The lease runs out, and it is due again.
-        logger.info("Job %s met others at the same rows.", job.pk)
-    except Exception as error:
-        logger.exception("Job %s failed.", job.pk)
-        services.put_off(job, f"{type(error).__name__}: {error}"[:500])
-    return False
-
-
-def _perform(job: Job) -> bool:
-    held = services.hold(job, LEASE)
-    if held is None:
-        return False
-    kept = job.result
-    if kept is None:
-        try:
-            kept = {"value": held.perform()}
-        except GiveUp as failure:
-            services.give_up(job, failure.code, failure.detail)
-            return False
-        except TryAgain as failure:
-            services.put_off(job, failure.detail, code=failure.code, after=failure.after)
-            return False
-        try:
-            services.keep_result(job, kept)
-        except (Contention, DatabaseError):
-            logger.exception("The result of job %s could not be noted.", job.pk)
-    return services.come_back(job, kept["value"])
+def count_due() -> int:
+    """Return how many jobs, deliveries and bulk operations are due, claimed or not."""
+    return sum(rows.due().count() for rows in (_jobs(), _deliveries(), _bulk_operations()))
 
 
 def serve_due(stop: Callable[[], bool] = lambda: False, *, batch: int = BATCH) -> int:
-    """Serve what is due until nothing is, or ``stop`` says so.
+    """Serve due rows until there are none, or ``stop`` returns True.
 
-    One delivery at a time, and only while no job is due: a receiver that is slow keeps no
-    execution waiting for longer than that. Then a few of what is done in bulk, which takes up
-    what time there is. How many jobs and executions were done, and deliveries taken.
+    Jobs come first. While none is due, one delivery is made at a time, so that a slow receiver
+    delays no execution for longer than one request. While no delivery is due either, a few
+    executions of a bulk operation are changed.
+
+    Args:
+        batch: the number of jobs to claim at once.
+
+    Returns:
+        The number of finished jobs, accepted deliveries and changed executions.
     """
     done = 0
     while not stop():
-        if jobs := claim(batch):
+        if jobs := claim_jobs(batch):
             for number, job in enumerate(jobs):
                 if stop():
-                    _let_go(jobs[number:])
+                    for unserved in jobs[number:]:
+                        unserved.release_lease()
                     break
-                done += serve(job)
+                done += serve_job(job)
         elif deliveries := claim_deliveries():
-            done += sum(map(tell, deliveries))
-        elif operations := claim_bulk():
-            done += sum(bulk.carry_on(row, LEASE, stop) for row in operations)
+            done += sum(map(serve_delivery, deliveries))
+        elif operations := claim_bulk_operations():
+            done += sum(bulk.serve_batch(row, LEASE, stop) for row in operations)
         else:
             break
     return done
 
 
-def tell(delivery: OutgoingDelivery) -> bool:
-    """Deliver one; whether the receiver has taken it. What fails is put off, or given up."""
+def serve_job(job: Job) -> bool:
+    """Serve one claimed job; after an error, reschedule it or open an incident.
+
+    Returns:
+        True when the job was finished.
+    """
     try:
-        return outgoing.deliver(delivery, LEASE)
+        if job.kind in PERFORMED:
+            return _perform_job(job)
+        return finish_job(job)
     except Contention:
-        # The lease runs out, and it is due again.
-        logger.info("Delivery %s met others at the same rows.", delivery.cuid)
+        # The job is due again when its lease has run out.
+        logger.info("Job %s: other transactions locked its rows.", job.pk)
+    except Exception as error:
+        logger.exception("Job %s failed.", job.pk)
+        retry_job_later(job, f"{type(error).__name__}: {error}"[:500])
     return False
 
 
-def serve_at_once(threads: int, stop: Callable[[], bool]) -> int:
-    """``serve_due`` in several threads, so that one slow call keeps no other waiting."""
+def _perform_job(job: Job) -> bool:
+    task = prepare_task(job, LEASE)
+    if task is None:
+        return False
+    # An earlier attempt may have stored the result before it failed.
+    result = job.result
+    if result is None:
+        try:
+            result = {"value": task.perform()}
+        except GiveUp as failure:
+            fail_job(job, failure.code, failure.detail)
+            return False
+        except TryAgain as failure:
+            retry_job_later(job, failure.detail, code=failure.code, after=failure.after)
+            return False
+        try:
+            store_result(job, result)
+        except (Contention, DatabaseError):
+            logger.exception("The result of job %s could not be stored.", job.pk)
+    return finish_job(job, result["value"])
 
-    def serve_here() -> int:
+
+def serve_delivery(delivery: OutgoingDelivery) -> bool:
+    """Make one claimed delivery; after a failure, reschedule it or give it up.
+
+    Returns:
+        True when the receiver accepted it.
+    """
+    try:
+        return outgoing.deliver(delivery, LEASE)
+    except Contention:
+        # The delivery is due again when its lease has run out.
+        logger.info("Delivery %s: other transactions locked its rows.", delivery.cuid)
+    return False
+
+
+def serve_due_in_threads(threads: int, stop: Callable[[], bool]) -> int:
+    """Run ``serve_due`` in several threads, so that a slow call delays no other job."""
+
+    def serve_in_thread() -> int:
         try:
             return serve_due(stop, batch=1)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(threads) as pool:
-        # Whoever acts here acts there too.
-        served = [pool.submit(copy_context().run, serve_here) for _ in range(threads)]
-    return sum(one.result() for one in served)
+        # The context names the actor for the audit log.
+        served = [pool.submit(copy_context().run, serve_in_thread) for _ in range(threads)]
+    return sum(future.result() for future in served)
 
 
-def work_at(operation: BulkOperation) -> None:
-    """Do what somebody waits for, here and now, unless another is at it."""
-    while claimed := _claimed(_free(_bulk().filter(pk=operation.pk)), 1, LEASE):
-        bulk.carry_on(claimed[0], LEASE)
-
-
-def _let_go(jobs: list[Job]) -> None:
-    """Leave what was claimed and not begun to the next one, without its lease."""
-    for job in jobs:
-        Job.objects.filter(pk=job.pk, fence=job.fence).update(leased_until=None)
-
-
-def forget_old() -> None:
-    """Forget answers, deliveries, bulk operations and replaced secrets after their time."""
-    forget_answers()
-    outgoing.purge_deliveries()
-    services.forget_bulk_operations()
-    incoming_starts.forget_deliveries()
-    services.forget_previous_values()
+def serve_bulk_operation(operation: BulkOperation) -> None:
+    """Serve one bulk operation to its end, unless a worker has claimed it."""
+    rows = _bulk_operations().filter(pk=operation.pk)
+    while claimed := rows.claim(1, LEASE):
+        bulk.serve_batch(claimed[0], LEASE)

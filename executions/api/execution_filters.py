@@ -1,4 +1,4 @@
-"""What the lists of entities and executions are filtered by."""
+"""The filters of the lists of executions."""
 
 from __future__ import annotations
 
@@ -7,29 +7,28 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 from django_filters import rest_framework as filters
 
-from executions.inbox import inbox, unassigned
 from executions.models import (
     LIVE,
     Execution,
-    Finding,
-    InventoryModel,
     Status,
     Step,
     StepState,
 )
-from workflows.api.filters import MomentFilter, TruthFilter
+from executions.task_queries import executions_for, unassigned
+from workflows.api.list_filters import MomentFilter, StrictBooleanFilter
 
 
 class StatusesFilter(filters.BaseInFilter, filters.ChoiceFilter):
-    """One status, or several separated by commas; what is no status is refused."""
+    """A filter by one status or several, separated by commas; an unknown status is refused."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(choices=Status.choices, field_name="status", **kwargs)
 
     def filter(self, executions: QuerySet[Execution], value: Any) -> QuerySet[Execution]:
-        """Only what has one of them; what the indexes know by being live is told so."""
+        """Return the executions that have one of these statuses."""
         if not value:
             return executions
+        # The partial indexes have ``live_key`` in their condition, not the status.
         if len({status in LIVE for status in value}) == 1:
             executions = executions.filter(live_key__isnull=value[0] not in LIVE)
         found: QuerySet[Execution] = super().filter(executions, value)
@@ -37,25 +36,26 @@ class StatusesFilter(filters.BaseInFilter, filters.ChoiceFilter):
 
 
 class ExecutionFilter(filters.FilterSet):
-    """Executions by what they run, on what, when, where they stand, and who calls whom."""
+    """Filters by workflow, entity, call, status, times, and the state of open steps."""
 
     status = StatusesFilter(
-        help_text="One or several, separated by commas: " + ", ".join(Status.values) + "."
+        help_text="One status or several, separated by commas: " + ", ".join(Status.values) + "."
     )
-    live = TruthFilter(method="filter_live")
+    live = StrictBooleanFilter(method="filter_live")
     workflow = filters.CharFilter(field_name="workflow__cuid")
     entity = filters.CharFilter(field_name="entity__cuid")
     entity_name_type = filters.CharFilter(field_name="entity__entity_name_type__cuid")
     root = filters.CharFilter(field_name="root__cuid")
     parent = filters.CharFilter(field_name="parent__cuid")
     calls = filters.CharFilter(
-        field_name="pins__callee__cuid", help_text="A workflow that has its version pinned by them."
+        field_name="pins__callee__cuid",
+        help_text="The cuid of a workflow of which the execution has pinned a version.",
     )
-    overdue = TruthFilter(method="filter_overdue")
-    incident = TruthFilter(method="filter_incident")
-    unassigned = TruthFilter(
+    overdue = StrictBooleanFilter(method="filter_overdue")
+    incident = StrictBooleanFilter(method="filter_incident")
+    unassigned = StrictBooleanFilter(
         method="filter_unassigned",
-        help_text="With an open step that asks people of whom nobody can do it.",
+        help_text="Executions with an open step that no assignee can do.",
     )
     started_after = MomentFilter(field_name="started_at", lookup_expr="gte")
     started_before = MomentFilter(field_name="started_at", lookup_expr="lt")
@@ -66,7 +66,7 @@ class ExecutionFilter(filters.FilterSet):
     waiting_for = filters.ChoiceFilter(
         choices=[("me", "me")],
         method="filter_waiting_for",
-        help_text="`me`: what waits for something that whoever asks may do, as `mine/` does.",
+        help_text="`me`: executions with an open step that the requesting user may do, as `mine/`.",
     )
 
     class Meta:
@@ -76,31 +76,31 @@ class ExecutionFilter(filters.FilterSet):
     def filter_waiting_for(
         self, executions: QuerySet[Execution], name: str, value: str
     ) -> QuerySet[Execution]:
-        """Only what waits for whoever asks."""
-        return executions.filter(pk__in=inbox(self.request.user))
+        """Return the executions with an open step that the user may do."""
+        return executions.filter(pk__in=executions_for(self.request.user))
 
     def filter_live(
         self, executions: QuerySet[Execution], name: str, value: bool
     ) -> QuerySet[Execution]:
-        """Only what is live, or only what is not."""
+        """Return the live executions, or the ended ones."""
         return executions.filter(live_key__isnull=not value)
 
     def filter_overdue(
         self, executions: QuerySet[Execution], name: str, value: bool
     ) -> QuerySet[Execution]:
-        """Only what has an open step whose deadline has passed, or only what has none."""
+        """Return the executions with an overdue step, or those without one."""
         return _with_step(executions, Step.objects.open().filter(overdue=True), value)
 
     def filter_incident(
         self, executions: QuerySet[Execution], name: str, value: bool
     ) -> QuerySet[Execution]:
-        """Only what has a step with an incident, or only what has none."""
+        """Return the executions with an incident, or those without one."""
         return _with_step(executions, Step.objects.filter(state=StepState.INCIDENT), value)
 
     def filter_unassigned(
         self, executions: QuerySet[Execution], name: str, value: bool
     ) -> QuerySet[Execution]:
-        """Only what has a step that nobody can do, or only what has none."""
+        """Return the executions with an unassigned step, or those without one."""
         return _with_step(executions, unassigned(), value)
 
 
@@ -108,29 +108,6 @@ def _with_step(
     executions: QuerySet[Execution], steps: QuerySet[Step], value: bool
 ) -> QuerySet[Execution]:
     if value:
-        # Few have one: they are found, not each asked.
+        # Few executions have such a step: a subquery finds them faster than a test of each.
         return executions.filter(pk__in=steps.order_by().values("execution"))
     return executions.exclude(Exists(steps.order_by().filter(execution=OuterRef("pk"))))
-
-
-class FindingFilter(filters.FilterSet):
-    """Findings by their type and the inventory model that they belong to."""
-
-    entity_name_type = filters.CharFilter(field_name="entity_name_type__cuid")
-    inventory_model = filters.CharFilter(field_name="inventory_model__cuid")
-    title = filters.CharFilter(lookup_expr="icontains")
-
-    class Meta:
-        model = Finding
-        fields: list[str] = []
-
-
-class InventoryModelFilter(filters.FilterSet):
-    """Inventory models by their record type."""
-
-    record_type = filters.CharFilter(field_name="primary_record_type__cuid")
-    title = filters.CharFilter(lookup_expr="icontains")
-
-    class Meta:
-        model = InventoryModel
-        fields: list[str] = []

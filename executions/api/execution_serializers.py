@@ -1,74 +1,30 @@
-"""Entities, executions and steps as JSON."""
+"""The JSON of executions and steps, and the bodies of the requests that change them."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, NotFound
 
-from executions.api.execution_rows import shown
-from executions.engine.store import reading
-from executions.models import Entity, Execution, Finding, InventoryModel, Pin, Step, Vote
+from executions.api.execution_rows import read_execution
+from executions.engine.store import ENTITY_COLUMNS
+from executions.models import Entity, Execution, Pin, Step, Vote
 from workflows.api.base.strict_fields import (
-    AccountField,
-    AnyField,
+    AccountNameField,
+    AnyJSONField,
     CuidField,
-    InstructionSerializer,
+    DryRunSerializer,
     MomentField,
-    ShownField,
-    ShownModelSerializer,
+    OutputModelSerializer,
+    RelatedValueField,
     StrictCharField,
-    StrictModelSerializer,
 )
-from workflows.guards import patched
-from workflows.models import FindingType, RecordType, Workflow
+from workflows.models import Workflow
 
 
-class FieldsByName:
-    """Lets a PATCH merge the fields of an entity by name."""
-
-    described: ClassVar = {
-        "fields": {"help_text": _("A PATCH merges them by name (RFC 7396): null removes one.")}
-    }
-    instance: Any
-    partial: bool
-
-    def validate_fields(self, value: dict[str, Any]) -> Any:
-        """Return the fields to store: of a PATCH, those that are stored with the patch applied."""
-        return patched(self.instance.fields, value) if self.partial and self.instance else value
-
-
-class FindingSerializer(FieldsByName, StrictModelSerializer[Finding]):
-    """A finding."""
-
-    entity_name_type = CuidField(queryset=FindingType.objects.all())
-    inventory_model = CuidField(
-        queryset=InventoryModel.objects.all(), allow_null=True, required=False
-    )
-
-    class Meta:
-        model = Finding
-        fields = ["cuid", "title", "entity_name_type", "inventory_model", "fields"]
-        read_only_fields = ["cuid"]
-        extra_kwargs = FieldsByName.described
-
-
-class InventoryModelSerializer(FieldsByName, StrictModelSerializer[InventoryModel]):
-    """An inventory model."""
-
-    record_type = CuidField(source="primary_record_type", queryset=RecordType.objects.all())
-
-    class Meta:
-        model = InventoryModel
-        fields = ["cuid", "title", "record_type", "fields"]
-        read_only_fields = ["cuid"]
-        extra_kwargs = FieldsByName.described
-
-
-class NamedEntitySerializer(ShownModelSerializer[Entity]):
-    """The entity that an execution works on, by name."""
+class NamedEntitySerializer(OutputModelSerializer[Entity]):
+    """The entity of an execution, by name."""
 
     class Meta:
         model = Entity
@@ -77,22 +33,22 @@ class NamedEntitySerializer(ShownModelSerializer[Entity]):
 
 
 class WorkedOnEntitySerializer(NamedEntitySerializer):
-    """The entity that an execution works on, with its fields."""
+    """The entity of an execution, with its fields."""
 
     class Meta(NamedEntitySerializer.Meta):
         fields = [*NamedEntitySerializer.Meta.fields, "fields"]
         read_only_fields = fields
 
 
-class ListedExecutionSerializer(ShownModelSerializer[Execution]):
-    """An execution without its steps and pins."""
+class ListedExecutionSerializer(OutputModelSerializer[Execution]):
+    """An execution without its steps and pinned versions."""
 
-    workflow = ShownField("cuid")
-    version = ShownField("number")
+    workflow = RelatedValueField("cuid")
+    version = RelatedValueField("number")
     entity = NamedEntitySerializer()
-    parent = ShownField("cuid", allow_null=True)  # type: ignore[assignment]
-    root = ShownField("cuid", allow_null=True)  # type: ignore[assignment]
-    started_by = AccountField()
+    parent = RelatedValueField("cuid", allow_null=True)  # type: ignore[assignment]
+    root = RelatedValueField("cuid", allow_null=True)  # type: ignore[assignment]
+    started_by = AccountNameField()
 
     class Meta:
         model = Execution
@@ -116,11 +72,11 @@ class ListedExecutionSerializer(ShownModelSerializer[Execution]):
         read_only_fields = fields
 
 
-class PinSerializer(ShownModelSerializer[Pin]):
-    """The version of a callee that an execution was started with."""
+class PinSerializer(OutputModelSerializer[Pin]):
+    """A pinned version."""
 
-    workflow = ShownField("cuid", source="callee")
-    version = ShownField("number")
+    workflow = RelatedValueField("cuid", source="callee")
+    version = RelatedValueField("number")
 
     class Meta:
         model = Pin
@@ -128,7 +84,7 @@ class PinSerializer(ShownModelSerializer[Pin]):
 
 
 class FormSerializer(serializers.Serializer[Any]):
-    """What an open user action asks for."""
+    """The form of an open user action."""
 
     title = serializers.CharField()
     button_label = serializers.CharField()
@@ -136,7 +92,7 @@ class FormSerializer(serializers.Serializer[Any]):
 
 
 class IncidentSerializer(serializers.Serializer[Any]):
-    """Why a step could not go on, when, and at which attempt."""
+    """The incident of a step."""
 
     code = serializers.CharField()
     detail = serializers.CharField()
@@ -145,7 +101,7 @@ class IncidentSerializer(serializers.Serializer[Any]):
 
 
 class NoticeSerializer(serializers.Serializer[Any]):
-    """Whom the passing of a deadline was told, or why it could not be."""
+    """The mail about a passed deadline, or the reason that it could not be sent."""
 
     state = serializers.ChoiceField(choices=["pending", "sent", "failed"])
     at = MomentField()
@@ -155,8 +111,8 @@ class NoticeSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(default=None, allow_null=True)
 
 
-class VoteSerializer(ShownModelSerializer[Vote]):
-    """What somebody has said to an approval."""
+class VoteSerializer(OutputModelSerializer[Vote]):
+    """A vote on an approval."""
 
     user = serializers.CharField(source="username")
 
@@ -166,14 +122,14 @@ class VoteSerializer(ShownModelSerializer[Vote]):
 
 
 class AssigneesSerializer(serializers.Serializer[Any]):
-    """The groups and users that a step asks, by the names that they have now."""
+    """The candidate groups and users of a step, by their present names."""
 
     groups = serializers.ListField(child=serializers.CharField())
     users = serializers.ListField(child=serializers.CharField())
 
 
-class OpenStepSerializer(ShownModelSerializer[Step]):
-    """A step at which the execution stands."""
+class OpenStepSerializer(OutputModelSerializer[Step]):
+    """An open step."""
 
     step = serializers.CharField(source="cuid")
     node = serializers.CharField(source="node_id")
@@ -181,11 +137,11 @@ class OpenStepSerializer(ShownModelSerializer[Step]):
     due = MomentField(source="due_at", allow_null=True)
     assignees = AssigneesSerializer()
     unassigned = serializers.BooleanField(
-        help_text="Whether it asks people of whom nobody can do it, or too few can approve it."
+        help_text="True when no assignee can do the step, or too few can approve it."
     )
     notice = NoticeSerializer(allow_null=True)
     form = FormSerializer(allow_null=True)
-    draft = AnyField(help_text="What whoever asks has saved here; nobody else reads it.")
+    draft = AnyJSONField(help_text="The draft of the requesting user. Nobody else can read it.")
     incident = IncidentSerializer(allow_null=True)
     votes = VoteSerializer(many=True)
 
@@ -210,9 +166,9 @@ class OpenStepSerializer(ShownModelSerializer[Step]):
 
 
 class ExecutionSerializer(ListedExecutionSerializer):
-    """An execution: where it stands, and on what it runs."""
+    """An execution with its open steps and pinned versions."""
 
-    # The shape alone; ``shown`` reads all of it at once.
+    # These fields only describe the JSON: ``read_execution`` reads all of it in one statement.
     entity = WorkedOnEntitySerializer()
     children = serializers.ListField(child=serializers.CharField(), read_only=True)
     pins = PinSerializer(many=True, read_only=True)
@@ -223,21 +179,21 @@ class ExecutionSerializer(ListedExecutionSerializer):
         read_only_fields = fields
 
     def to_representation(self, instance: Execution) -> Any:
-        """The execution as it is now. Raises ``NotFound`` when it is gone."""
-        found = shown(instance, self.context["request"].user)
+        """Return the execution as it is stored now. Raise ``NotFound`` when it was deleted."""
+        found = read_execution(instance, self.context["request"].user)
         if found is None:
             raise NotFound(f"The execution {instance.cuid} has been deleted.")
         return found
 
 
-class StepSerializer(ShownModelSerializer[Step]):
-    """A visit to a node."""
+class StepSerializer(OutputModelSerializer[Step]):
+    """A step: one visit of a node."""
 
     step = serializers.CharField(source="cuid")
     node = serializers.CharField(source="node_id")
     state = serializers.CharField()
-    closed_by = AccountField()
-    child = ShownField("cuid", allow_null=True)
+    closed_by = AccountNameField()
+    child = RelatedValueField("cuid", allow_null=True)
     notice = NoticeSerializer(allow_null=True)
     votes = VoteSerializer(many=True)
     incident = IncidentSerializer(allow_null=True)
@@ -265,74 +221,55 @@ class StepSerializer(ShownModelSerializer[Step]):
         read_only_fields = fields
 
 
-class StartSerializer(InstructionSerializer):
-    """What to start, and on what."""
+class StartSerializer(DryRunSerializer):
+    """The workflow to start, and the entity."""
 
     workflow = CuidField(queryset=Workflow.objects.all(), only=("id", "cuid", "title"))
-    entity = CuidField(queryset=Entity.objects.all(), only=("cuid", "title", *reading.ENTITY))
+    entity = CuidField(queryset=Entity.objects.all(), only=("cuid", "title", *ENTITY_COLUMNS))
     scheduled_for = MomentField(required=False, allow_null=True, default=None)
 
 
-class DeliverySerializer(serializers.Serializer[Any]):
-    """What a signed POST asks to start: its own id, which starts once, and the entity's cuid."""
-
-    delivery = serializers.CharField(max_length=128)
-    entity = serializers.CharField()
-
-
-class TakenSerializer(serializers.Serializer[Any]):
-    """Whether a delivery was taken now; it may have come before."""
-
-    taken = serializers.BooleanField()
-
-
-class TakenDeliverySerializer(TakenSerializer):
-    """Whether a delivery has started something now, and what it has started."""
-
-    execution = serializers.CharField()
-
-
-class NamedStepSerializer(InstructionSerializer):
+class NamedStepSerializer(DryRunSerializer):
     """An open step, named by its node or by its cuid."""
 
     node = StrictCharField(required=False)
     step = StrictCharField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """One of the two names is needed."""
+        """Require one of the two names."""
         if "node" not in attrs and "step" not in attrs:
-            detail = "Name the step: by its node, or by its cuid as step."
+            detail = "Name the open step by its node, or by its cuid as step."
             raise serializers.ValidationError({"node": [ErrorDetail(detail, "required")]})
         return attrs
 
 
 class SubmitSerializer(NamedStepSerializer):
-    """The answers to an open step's form."""
+    """The values of an open step's form."""
 
-    data = AnyField()  # type: ignore[assignment]
+    data = AnyJSONField()  # type: ignore[assignment]
 
 
 class VotingSerializer(NamedStepSerializer):
-    """A vote, and what is to be said of it."""
+    """A vote with its notes."""
 
     notes = StrictCharField(default="", allow_blank=True)
 
 
 class DecisionSerializer(NamedStepSerializer):
-    """What an operator decides of a step, and why."""
+    """A decision about an open step, with a reason if there is one."""
 
     why = StrictCharField(default="", allow_blank=True)
 
 
 class ReasonedDecisionSerializer(NamedStepSerializer):
-    """What an operator decides of a step, and why: that is needed."""
+    """A decision about an open step, with the required reason."""
 
-    # Blank is refused by the service, as on every other interface.
+    # The service refuses a blank reason, as on every other interface.
     why = StrictCharField(allow_blank=True)
 
 
 class ReassignSerializer(NamedStepSerializer):
-    """The groups and users that an open step asks from now on, and the reason."""
+    """The new candidate groups and users of an open step, and the reason."""
 
     groups = serializers.ListField(child=StrictCharField(), default=list)
     users = serializers.ListField(child=StrictCharField(), default=list)
@@ -340,20 +277,20 @@ class ReassignSerializer(NamedStepSerializer):
 
 
 class SkipSerializer(ReasonedDecisionSerializer):
-    """Which exit a step is left by; needed where the node has more than one."""
+    """The exit by which a step is left; required where the node has more than one."""
 
     handle = StrictCharField(required=False, allow_null=True, default=None)
 
 
 class PostponeSerializer(ReasonedDecisionSerializer):
-    """The time that a step is to wait until, or its new deadline."""
+    """The new date or the new deadline of a step."""
 
     until = serializers.DateTimeField(
-        help_text="A time in the future; without a zone it is in TIME_ZONE."
+        help_text="A time in the future. Without a time zone it is in TIME_ZONE."
     )
 
 
-class CancelSerializer(InstructionSerializer):
-    """Why an execution is cancelled."""
+class CancelSerializer(DryRunSerializer):
+    """The reason for cancelling an execution."""
 
     why = StrictCharField(default="", allow_blank=True)

@@ -1,0 +1,173 @@
+"""Executions in the API: starting and reading them, and the actions on their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status
+from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from executions import services
+from executions.api.bulk import BulkActions
+from executions.api.execution_filters import ExecutionFilter
+from executions.api.execution_serializers import (
+    CancelSerializer,
+    DecisionSerializer,
+    ExecutionSerializer,
+    ListedExecutionSerializer,
+    PostponeSerializer,
+    ReassignSerializer,
+    SkipSerializer,
+    StartSerializer,
+    StepSerializer,
+    SubmitSerializer,
+    VotingSerializer,
+)
+from executions.models import OPERATE, START, SUBMIT, Execution, Step
+from executions.task_queries import executions_for
+from workflows.api.base.edit_options import EDIT_PARAMETERS, edit
+from workflows.api.base.resources import Resource
+from workflows.db import raw_rows
+from workflows.db.json_values import quoted, storage_problem
+
+LISTS = ("list", "mine")
+VIEW_STEPS = ("executions.view_execution", "executions.view_step")
+
+
+def _action(
+    name: str, serializer: Any, service: Callable[..., Execution], *, needs: str, **values: Any
+) -> Any:
+    """Return the route ``POST executions/<cuid>/<name>/``, which calls a service.
+
+    Args:
+        serializer: the body of the request: keyword arguments of the service.
+        needs: the permission.
+        values: further keyword arguments of the service.
+    """
+
+    def act(view: ExecutionViewSet, request: Request, cuid: str) -> Response:
+        execution = view.get_object()
+        body = serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        service(execution, by=request.user, **values, **body.validated_data)
+        return view.answer(execution)
+
+    # The router takes the path from the name.
+    act.__name__ = name
+    route: Any = action(detail=True, methods=["post"], needs=needs)(edit(act))
+    return extend_schema(
+        request=serializer, parameters=EDIT_PARAMETERS, responses=ExecutionSerializer
+    )(route)
+
+
+class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
+    """The resource ``executions/``."""
+
+    queryset = Execution.objects.all()
+    serializer_class = ExecutionSerializer
+    filterset_class = ExecutionFilter
+    search_fields = ["=cuid", "workflow__title", "entity__title"]
+    ordering_fields = ["status", "started_at", "updated_at", "ended_at"]
+
+    submit = _action("submit", SubmitSerializer, services.submit, needs=SUBMIT)
+    draft = _action("draft", SubmitSerializer, services.save_draft, needs=SUBMIT)
+    approve = _action("approve", VotingSerializer, services.vote, needs=SUBMIT, approves=True)
+    reject = _action("reject", VotingSerializer, services.vote, needs=SUBMIT, approves=False)
+    wake = _action("wake", DecisionSerializer, services.wake, needs=OPERATE)
+    retry = _action("retry", DecisionSerializer, services.retry, needs=OPERATE)
+    skip = _action("skip", SkipSerializer, services.skip, needs=OPERATE)
+    postpone = _action("postpone", PostponeSerializer, services.postpone, needs=OPERATE)
+    reassign = _action("reassign", ReassignSerializer, services.reassign, needs=OPERATE)
+    cancel = _action("cancel", CancelSerializer, services.cancel, needs=OPERATE)
+
+    @extend_schema(
+        request=StartSerializer, parameters=EDIT_PARAMETERS, responses={201: ExecutionSerializer}
+    )
+    @edit
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Start a workflow on an entity."""
+        body = StartSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        values = body.validated_data
+        execution = services.start(
+            values["workflow"],
+            values["entity"],
+            by=request.user,
+            scheduled_for=values["scheduled_for"],
+        )
+        return self.answer(execution, status.HTTP_201_CREATED)
+
+    @extend_schema(
+        request=CancelSerializer, parameters=EDIT_PARAMETERS, responses={201: ExecutionSerializer}
+    )
+    @action(detail=True, methods=["post"], needs=(OPERATE, START), throttle_scope="start")
+    @edit
+    def restart(self, request: Request, cuid: str) -> Response:
+        """Cancel the execution if it is live, and answer with a new one."""
+        body = CancelSerializer(data=request.data)
+        execution = self.get_object()
+        body.is_valid(raise_exception=True)
+        new = services.restart(execution, by=request.user, **body.validated_data)
+        return self.answer(new, status.HTTP_201_CREATED)
+
+    @extend_schema(responses=ListedExecutionSerializer(many=True))
+    @action(detail=False, lists=True)
+    def mine(self, request: Request) -> Response:
+        """List the executions with an open step that the user may do."""
+        executions = self.filter_queryset(
+            self.get_queryset().filter(pk__in=executions_for(request.user))
+        )
+        page = self.paginate_queryset(executions)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(responses=StepSerializer(many=True))
+    @action(detail=True, lists=True, needs=VIEW_STEPS, filter_backends=[], filterset_class=None)
+    def steps(self, request: Request, cuid: str) -> Response:
+        """List the steps of an execution, open and closed, in the order of their visits."""
+        steps = Step.objects.filter(execution=self.get_object())
+        steps = steps.select_related("closed_by", "child").prefetch_related("votes")
+        page = self.paginate_queryset(steps)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return the executions with the related rows of a list."""
+        related = ("workflow", "version", "entity", "parent", "root", "started_by")
+        executions = super().get_queryset().select_related(*related)
+        return executions.defer("version__source", "entity__fields")
+
+    def get_object(self) -> Any:
+        """Return the execution that the URL names, with only the columns that actions need."""
+        cuid = self.kwargs["cuid"]
+        names = ("id", "cuid", "status", "workflow_id", "root_id", "parent_id")
+        row = None
+        if not storage_problem(cuid):
+            if self.action == "submit":
+                row = services.read_for_submit(cuid)
+            else:
+                row = raw_rows.find_by_cuid(Execution, cuid, names)
+        if row is None:
+            raise NotFound(f"No execution has the cuid {quoted(cuid)}.")
+        self.check_object_permissions(self.request, row)
+        return row
+
+    def get_serializer_class(self) -> Any:
+        """Return the serializer of the action: lists omit steps and pinned versions."""
+        if self.action == "steps":
+            return StepSerializer
+        return ListedExecutionSerializer if self.action in LISTS else ExecutionSerializer
+
+    def get_throttles(self) -> list[Any]:
+        """Return the throttles; a start has a limit of its own."""
+        if self.action == "create":
+            self.throttle_scope = "start"
+        return list(super().get_throttles())
+
+    def answer(self, execution: Execution, status_code: int = status.HTTP_200_OK) -> Response:
+        """Return a response with the execution as it is stored now."""
+        return Response(self.get_serializer(execution).data, status_code)

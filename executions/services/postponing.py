@@ -1,0 +1,98 @@
+"""Moving the date or the deadline of an open step."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Unpack
+
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from executions.engine.advance import NodeVisit
+from executions.engine.nodes.deadline import DEADLINE
+from executions.models import SLEEPING, Execution, JobKind, Status
+from executions.services.decisions import (
+    StepDecision,
+    decide,
+    iso_time,
+    refuse_incident,
+    reset_timers,
+)
+from workflows.audit.log import Action
+from workflows.models import unsealed
+from workflows.refusals import Problem, Refusal
+
+
+class NotPostponable(Refusal):
+    message = _("The step has no date and no deadline that can be moved.")
+    code = "not_postponable"
+
+
+class NotInFuture(Refusal):
+    message = _("The new time is not in the future.")
+    code = "not_in_future"
+
+
+def postpone(
+    execution: Execution, *, until: datetime, **decision: Unpack[StepDecision]
+) -> Execution:
+    """Move the date of a wait or a scheduled start, or the deadline of another step.
+
+    An overdue step is no longer overdue, until the new deadline passes.
+
+    Args:
+        until: the new time, which may be earlier than the present one. Without a time zone it
+            is in ``TIME_ZONE``.
+
+    Raises:
+        guards.NotOpen, guards.ExecutionEnded, ReasonRequired: as ``decide``.
+        guards.NoIncident: the step has an incident.
+        NotPostponable: the step has neither a date nor a deadline.
+        NotInFuture: ``until`` has passed.
+    """
+    moment = timezone.make_aware(until) if timezone.is_naive(until) else until
+
+    def act(visit: NodeVisit) -> None:
+        refuse_incident(visit.step)
+        kind = job_to_postpone(visit.node.type, visit.node.data)
+        if kind is None:
+            raise NotPostponable(
+                f"Step “{visit.step.label}” has no date and no deadline that can be moved."
+            )
+        _refuse_past(moment, visit.now)
+        reset_timers(visit.step)
+        visit.step.overdue = False
+        visit.wait(due=moment)
+        visit.schedule_job(kind, moment)
+        visit.advance.mark_changed(visit.step)
+        if visit.run.execution.status == Status.SCHEDULED:
+            _reschedule(visit.run.execution, moment, decision.get("why", ""))
+
+    return decide(
+        execution,
+        Action.POSTPONED,
+        act,
+        requires_reason=True,
+        requested={"due": iso_time(moment)},
+        **decision,
+    )
+
+
+def job_to_postpone(node_type: str, data: Any) -> JobKind | None:
+    """Return the type of the job that an open step has for its date or deadline, or None."""
+    if node_type in SLEEPING:
+        return JobKind.TIMER
+    return JobKind.DEADLINE if data.get(DEADLINE) is not None else None
+
+
+def _refuse_past(moment: datetime, now: datetime) -> None:
+    if moment <= now:
+        detail = "Choose a time in the future. To continue now, skip the wait or the step."
+        raise NotInFuture(detail, problems=[Problem("/until", NotInFuture.code, detail)])
+
+
+def _reschedule(execution: Execution, moment: datetime, why: str) -> None:
+    # The time of a scheduled start is write-once for everybody but an operator.
+    with unsealed(execution, why=f"postponed: {why}"):
+        Execution._base_manager.filter(pk=execution.pk).update(scheduled_for=moment)
+    execution.scheduled_for = moment

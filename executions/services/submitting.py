@@ -1,0 +1,106 @@
+"""Forms of open steps: submitting one, and saving a draft of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from executions import guards
+from executions.engine.advance import Advance, NodeVisit
+from executions.engine.nodes.assignees import may_submit
+from executions.models import Execution, FormDraft
+from executions.services.advancing import locked_advance, unlocked_advance, visit_to
+from workflows.db import locks
+from workflows.db.json_values import find_unstorable, quoted
+from workflows.guards.database_errors import translate_database_errors
+from workflows.refusals import Problem
+
+
+@translate_database_errors
+@locks.retrying
+def submit(
+    execution: Execution,
+    *,
+    data: object,
+    node: str | None = None,
+    step: str | None = None,
+    by: Any = None,
+) -> Execution:
+    """Submit the form of an open step, and advance the execution as far as it can go.
+
+    Child executions and callers are advanced with it.
+
+    Args:
+        data: the values of the form by field name.
+        node: the id of the node where the step is open.
+        step: the cuid of the open step; needed where a node has several.
+        by: the account that submits; None is not checked against the assignees.
+
+    Raises:
+        guards.ExecutionEnded: the execution has ended.
+        guards.NotOpen: no such step is open.
+        guards.NotAssigned: the step is assigned to others than ``by``.
+        forms.FormInvalid: the data does not fit the form.
+    """
+    with locks.single_writer():
+        runner = unlocked_advance(execution, by)
+        if _submit(runner, data, node, step, by):
+            return runner[1]
+    # Another transaction has changed the tree or the entity since the read: wait for its locks.
+    with transaction.atomic():
+        runner = locked_advance(execution, by)
+        _submit(runner, data, node, step, by)
+        return runner[1]
+
+
+def _submit(
+    runner: tuple[Advance, Execution], data: object, node: str | None, step: str | None, by: Any
+) -> bool:
+    visit = visit_to(runner, node, step)
+    _require_assigned(visit, by)
+    visit.advance.submit(visit, data)
+    return visit.advance.finish()
+
+
+@translate_database_errors
+@locks.retrying
+def save_draft(
+    execution: Execution,
+    *,
+    data: object,
+    by: Any,
+    node: str | None = None,
+    step: str | None = None,
+) -> Execution:
+    """Save the values that ``by`` has entered so far. They are validated when submitted.
+
+    Each user has one draft per step, which nobody else can read. It is deleted when the step is
+    closed.
+
+    Raises:
+        guards.NotOpen, guards.NotAssigned, guards.ExecutionEnded: as ``submit``.
+        guards.InvalidDraft: the data is no object, or contains what no database can store.
+    """
+    problems = [Problem(f"/data{at}", "invalid", detail) for at, detail in find_unstorable(data)]
+    if not isinstance(data, dict):
+        problems = problems or [Problem("/data", "invalid", "Send an object.")]
+    if problems:
+        raise guards.InvalidDraft(problems=problems)
+    with transaction.atomic():
+        visit = visit_to(locked_advance(execution, by), node, step)
+        if visit.node.type != "user_action":
+            raise guards.NotOpen(f"Node {quoted(visit.node.id)} has no form.")
+        _require_assigned(visit, by)
+        FormDraft.objects.update_or_create(
+            step=visit.step, user=by, defaults={"data": data, "saved_at": visit.now}
+        )
+        # A submit may have read the tree without a lock: it has to read again, so that it
+        # deletes this draft with the step.
+        locks.outdate(Execution._base_manager.filter(pk=visit.advance.root.pk), "updated_at")
+        return visit.run.execution
+
+
+def _require_assigned(visit: NodeVisit, by: Any) -> None:
+    if by is not None and not may_submit(visit.candidates_key, by):
+        raise guards.NotAssigned(f"Step “{visit.node.label}” is assigned to others.")
