@@ -1,4 +1,4 @@
-"""Every code that an answer of the API can carry, found in the code that gives it."""
+"""The error codes of the API, collected from the source code."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from rest_framework.validators import UniqueValidator
 from workflows.api.base.strict_fields import StrictModelSerializer, StrictSerializer
 from workflows.db.locks import Contention
 from workflows.refusals import Refusal
-from workflows_project.api.problems import OF_STATUSES
+from workflows_project.api.problems import DJANGO_ERRORS
 
 PACKAGES = ("workflows", "executions", "workflows_project")
-# Which argument holds the code, of what makes a problem.
+# The position of the code among the arguments of the functions that make problems.
 PLACES = {"Problem": 1, "ErrorDetail": 1, "problem": 1, "answer": 1, "fail": 0}
 
 
 def every_code() -> dict[str, str]:
-    """The codes, each with a place that gives it."""
+    """Return the codes, each with one place that uses it."""
     _import_all()
     found: dict[str, str] = {}
     for code, place in (
@@ -33,7 +33,7 @@ def every_code() -> dict[str, str]:
         *_of_fields(),
         *_of_filters(),
         *_written(),
-        *((code, "problems.OF_STATUSES") for code, _ in OF_STATUSES.values()),
+        *((code, "problems.DJANGO_ERRORS") for code, _ in DJANGO_ERRORS.values()),
     ):
         found.setdefault(code, place)
     return found
@@ -65,13 +65,13 @@ def _of_classes() -> Iterator[tuple[str, str]]:
     for error in below(exceptions.APIException):
         if _ours(error) or error.__module__ == exceptions.__name__:
             code = error.default_code
-            # Faults are answered by the middleware.
+            # The middleware responds to database faults.
             if code != "error":
                 yield code, error.__qualname__
 
 
 def _of_fields() -> Iterator[tuple[str, str]]:
-    """What the fields of bodies refuse by themselves."""
+    """Return the codes of the fields of request bodies."""
     for kind in filter(_ours, below(StrictSerializer)):
         if kind is StrictModelSerializer:
             continue
@@ -86,7 +86,7 @@ def _of_fields() -> Iterator[tuple[str, str]]:
 
 
 def _of_filters() -> Iterator[tuple[str, str]]:
-    """What the parameters of lists refuse."""
+    """Return the codes of the parameters of lists."""
     for kind in filter(_ours, below(FilterSet)):
         for name, field in kind().form.fields.items():
             yield from ((code, f"{kind.__qualname__}.{name}") for code in field.error_messages)
@@ -95,7 +95,7 @@ def _of_filters() -> Iterator[tuple[str, str]]:
 
 
 def _written() -> Iterator[tuple[str, str]]:
-    """The codes that are written out where something is refused."""
+    """Return the codes that are literals in the source code."""
     for package in PACKAGES:
         for path in sorted((Path(settings.BASE_DIR) / package).rglob("*.py")):
             if "migrations" not in path.parts:
@@ -130,7 +130,7 @@ def _in_source(text: str) -> Iterator[str]:
 
 
 def _given_to_code(target: ast.expr, value: ast.expr) -> Iterator[str]:
-    """What ``code = "…"`` gives, and ``detail, code = "…", "…"``."""
+    """Return the codes of ``code = "…"`` and of ``detail, code = "…", "…"``."""
     pairs = [(target, value)]
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
         starred = any(isinstance(one, ast.Starred) for one in (*target.elts, *value.elts))

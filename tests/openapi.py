@@ -1,4 +1,4 @@
-"""The committed description of the API, read once."""
+"""The committed OpenAPI document, read once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 FILE = Path(__file__).parent.parent / "docs" / "openapi.yaml"
-# Where libyaml is installed, PyYAML reads with it, many times as fast.
+# PyYAML is many times faster with libyaml, if that is installed.
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

@@ -1,4 +1,4 @@
-"""Everybody who may come to a door, and one of each thing that they may do something to."""
+"""Users of each role, and one object of each type that they may act on."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from executions.models import (
 )
 from executions.services import bulk
 from executions.webhooks import subscriptions
-from tests.executions.listening import subscribed
-from tests.executions.test_interventions import approving
+from tests.executions.receivers import create_webhook
+from tests.executions.test_decisions import approving
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
@@ -37,8 +37,8 @@ from tests.factories import (
     UserFactory,
     WorkflowFactory,
     call,
-    drawn,
     form,
+    save_line,
     user_in,
 )
 from workflows import editing as drawing
@@ -54,7 +54,7 @@ from workflows_project.auth.roles import ROLES
 
 ANONYMOUS, NOBODY, SUPERUSER = "anonymous", "nobody", "superuser"
 EVERYBODY = (ANONYMOUS, NOBODY, *ROLES, SUPERUSER)
-"""Who comes: somebody unknown, a user without a role, one of each role, and a superuser."""
+"""The actors: anonymous, without a role, one of each role, and a superuser."""
 
 READERS = {*ROLES, SUPERUSER}
 ADMINISTRATORS = {"administrator", SUPERUSER}
@@ -66,8 +66,8 @@ NONE: set[str] = set()
 
 
 @dataclass
-class World:
-    """One of each, so that whatever is asked for can be done once."""
+class Samples:
+    """One object of each type, so that each action can be performed once."""
 
     kind: FindingType
     unused_kind: FindingType
@@ -92,8 +92,8 @@ class World:
     users: dict[str, Any]
 
 
-def world(settings: Any, **fields: Any) -> World:
-    """Make it; ``fields`` are those of everybody who comes."""
+def create_samples(settings: Any, **fields: Any) -> Samples:
+    """Create the objects; ``fields`` are the fields of the actors."""
     settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     users = {role: user_in(role, username=role, **fields) for role in ROLES}
@@ -104,7 +104,7 @@ def world(settings: Any, **fields: Any) -> World:
     def on(*nodes: dict[str, Any]) -> Workflow:
         workflow = WorkflowFactory(entity_name_type=kind)
         if nodes:
-            drawn(workflow, *nodes)
+            save_line(workflow, *nodes)
         return workflow
 
     finding = FindingFactory(entity_name_type=kind)
@@ -112,19 +112,19 @@ def world(settings: Any, **fields: Any) -> World:
     drawing.save_graph(voting, approving(users=sorted(users)), based_on=1)
     broken = running.start(on(call(on(form()))), finding)
     running.cancel(broken.children.get())
-    held = WorkflowFactory(entity_name_type=kind)
-    drawn(held, form())
-    running.start(held, finding)
+    draining = WorkflowFactory(entity_name_type=kind)
+    save_line(draining, form())
+    running.start(draining, finding)
     unused_kind = FindingTypeFactory()
     pending = drawing.change_entity_context(
-        [held], entity_name_type=FindingTypeFactory(), when="drained"
+        [draining], entity_name_type=FindingTypeFactory(), when="drained"
     ).pending
     assert pending is not None
     secret = Secret.objects.create(name="key")
-    webhook = subscribed("https://hooks.example/told")[0]
+    webhook = create_webhook("https://hooks.example/events")[0]
     entry = AuditEntry.objects.first()
     assert entry is not None
-    return World(
+    return Samples(
         kind=kind,
         unused_kind=unused_kind,
         unused_record_type=RecordTypeFactory(),
@@ -143,8 +143,8 @@ def world(settings: Any, **fields: Any) -> World:
         entry=entry,
         secret=secret,
         webhook=webhook,
-        delivery=subscriptions.tell_test(webhook),
-        bulk=bulk.ask(BulkKind.CANCEL, Execution.objects.all()),
+        delivery=subscriptions.send_test_event(webhook),
+        bulk=bulk.create_operation(BulkKind.CANCEL, Execution.objects.all()),
         saved=SavedFilter.objects.create(
             user=users[SUPERUSER], list="executions.execution", name="Live", shared=True
         ),
@@ -154,15 +154,15 @@ def world(settings: Any, **fields: Any) -> World:
 
 
 @contextmanager
-def undone() -> Iterator[None]:
-    """What is done here is undone: the next one finds the world as it was."""
+def roll_back() -> Iterator[None]:
+    """Roll back all changes of the block."""
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
 
 
 def views(patterns: Any = None, space: str = "") -> Iterator[tuple[str, str | None, Any]]:
-    """Every view that a URL leads to: its namespace, its name, and itself."""
+    """Yield each view that has a URL, with its namespace and its name."""
     for row in get_resolver(settings.ROOT_URLCONF).url_patterns if patterns is None else patterns:
         if isinstance(row, URLResolver):
             yield from views(row.url_patterns, row.namespace or space)

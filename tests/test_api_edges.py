@@ -1,4 +1,4 @@
-"""Requests at the edges of the API: their query, their body and its media type."""
+"""Unusual requests to the API: queries, bodies and media types."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def api() -> Client:
 
 
 def operations() -> Iterator[tuple[str, str, Parameters]]:
-    """Each operation: its method, its path with made-up ids, and its query parameters."""
+    """Yield each operation: method, path with made-up ids, and query parameters."""
     for path, methods in schema()["paths"].items():
         for method, operation in methods.items():
             parts = ["1" if part == "{version}" else part.strip("{}") for part in path.split("/")]
@@ -50,11 +50,11 @@ class TestParameters:
     @pytest.mark.parametrize(
         ("method", "path", "known"), OPERATIONS, ids=[f"{row[0]} {row[1]}" for row in OPERATIONS]
     )
-    def test_unknown_or_repeated_parameter_is_refused_on_every_operation(
+    def test_unknown_or_repeated_parameter_is_refused(
         self, api: Client, method: str, path: str, known: Parameters
     ) -> None:
         names = [row["name"] for row in known]
-        # The rows of another row are looked for first.
+        # A nested list looks for its parent row first.
         is_below = "page" in names and path.count("/") > 4 and not path.endswith("mine/")
         for query, code in (
             ("dryrun=true", "unknown_parameter"),
@@ -73,7 +73,7 @@ class TestParameters:
     @pytest.mark.parametrize(
         ("method", "path", "known"), OPERATIONS, ids=[f"{row[0]} {row[1]}" for row in OPERATIONS]
     )
-    def test_every_described_parameter_is_known(
+    def test_each_described_parameter_is_accepted(
         self, api: Client, method: str, path: str, known: Parameters
     ) -> None:
         for row in known:
@@ -82,7 +82,7 @@ class TestParameters:
             if response.status_code == 400 and row["name"] != "fields":
                 assert "unknown_parameter" not in response.content.decode()
 
-    def test_misspelled_dry_run_deletes_nothing(self, api: Client) -> None:
+    def test_misspelled_dry_run_is_refused(self, api: Client) -> None:
         path = f"finding-types/{FindingTypeFactory().cuid}/"
         for query in ("dryrun=true", "dry-run=true", "dry_run=true&dry_run=false", "DRY_RUN=true"):
             assert api.delete(f"{path}?{query}").status_code == 400
@@ -94,40 +94,40 @@ class TestParameters:
         assert api.delete(path, {"dry_run": False}).status_code == 204
         assert not FindingType.objects.exists()
 
-    @pytest.mark.parametrize("asked", [True, False])
-    def test_contradicting_dry_runs_are_refused(
-        self, api: Client, scenario: Scenario, asked: bool
+    @pytest.mark.parametrize("has_dry_run", [True, False])
+    def test_contradicting_dry_run_values_are_refused(
+        self, api: Client, scenario: Scenario, has_dry_run: bool
     ) -> None:
         start = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
-        path = f"executions/?dry_run={'false' if asked else 'true'}"
-        assert_problem(api.post(path, {**start, "dry_run": asked}), 400, "invalid")
+        path = f"executions/?dry_run={'false' if has_dry_run else 'true'}"
+        assert_problem(api.post(path, {**start, "dry_run": has_dry_run}), 400, "invalid")
         path = path.replace("executions/", "executions/bulk/start/")
-        assert_problem(api.post(path, {"items": [start], "dry_run": asked}), 400, "invalid")
+        assert_problem(api.post(path, {"items": [start], "dry_run": has_dry_run}), 400, "invalid")
         assert not Execution.objects.exists()
 
     @pytest.mark.parametrize("page", ["schema/", "docs/", "redoc/"])
-    def test_description_pages_refuse_unknown_parameters(self, api: Client, page: str) -> None:
+    def test_schema_pages_refuse_unknown_parameters(self, api: Client, page: str) -> None:
         assert_problem(api.get(f"{page}?langs=en"), 400, "unknown_parameter")
         assert_problem(api.get(f"{page}?lang=en&lang=de"), 400, "repeated_parameter")
         assert api.get(f"{page}?lang=en").status_code == 200
 
-    def test_script_of_the_description_page_is_served(self, api: Client) -> None:
+    def test_script_of_docs_page_is_served(self, api: Client) -> None:
         assert api.get("docs/?lang=en&script=").status_code == 200
 
-    def test_incoming_webhooks_take_no_parameter(self) -> None:
+    def test_incoming_webhooks_accept_no_parameter(self) -> None:
         for path in ("/hooks/x/", f"{API}workflows/x/hook/"):
             for query in ("dry_run=true", "format=json", "a=1&a=2"):
                 response = Client().post(f"{path}?{query}", {})
                 assert_problem(response, 400, "unknown_parameter")
 
-    def test_impact_takes_the_format(self, api: Client) -> None:
+    def test_impact_accepts_format(self, api: Client) -> None:
         path = f"workflows/{WorkflowFactory().cuid}/impact/"
         context = f"entity_name_type={FindingTypeFactory().cuid}"
         assert api.get(f"{path}?{context}&format=json").status_code == 200
         response = api.get(f"{path}?{context}&{context}")
         assert_problem(response, 400, "repeated_parameter")
 
-    def test_format_is_one_that_the_route_has(self, api: Client) -> None:
+    def test_unavailable_format_is_refused(self, api: Client) -> None:
         assert api.get("workflows/?format=json").status_code == 200
         assert_problem(api.get("workflows/?format="), 400, "invalid")
         assert_problem(api.get("workflows/?format=json&format=csv"), 400, "repeated_parameter")
@@ -135,22 +135,20 @@ class TestParameters:
         assert_problem(api.get("schema/?format=xml"), 406, "not_acceptable")
 
     @pytest.mark.parametrize("method", ["head", "options"])
-    def test_unknown_parameter_is_refused_when_nothing_is_read(
-        self, api: Client, method: str
-    ) -> None:
+    def test_unknown_parameter_is_refused_on_empty_list(self, api: Client, method: str) -> None:
         for path in ("workflows/", f"workflows/{WorkflowFactory().cuid}/", "schema/"):
             response = getattr(api, method)(f"{path}?surprise=1")
             assert response.status_code == 400
 
-    def test_method_that_a_route_lacks_is_named_first(self, api: Client) -> None:
+    def test_method_is_checked_before_parameters(self, api: Client) -> None:
         assert_problem(api.delete("workflows/?dryrun=true"), 405, "method_not_allowed")
 
-    def test_unknown_parameter_tells_nothing_without_credentials(self) -> None:
+    def test_credentials_are_checked_before_parameters(self) -> None:
         assert_problem(Client().get("workflows/?surprise=1"), 401, "not_authenticated")
 
 
 class TestTokens:
-    def test_dry_run_of_a_token_is_refused(self) -> None:
+    def test_dry_run_of_token_is_refused(self) -> None:
         user = UserFactory()
         client = Client()
         client.force_login(user)
@@ -210,30 +208,30 @@ class TestCharsets:
             "; charset=undefined",
         ],
     )
-    def test_other_charset_is_refused_before_anything_else(self, path: str, media: str) -> None:
+    def test_other_charset_is_refused_first(self, path: str, media: str) -> None:
         for method in ("GET", "POST"):
             status, body = served(method, path, b"x", CONTENT_TYPE=media)
             assert status == 415, body
 
     @pytest.mark.parametrize("media", ["a; charset=utf-8", 'a; charset="UTF8"', "a;charset=ascii"])
-    def test_utf_8_is_taken_however_it_is_written(self, media: str) -> None:
+    def test_each_spelling_of_utf_8_is_accepted(self, media: str) -> None:
         assert served("GET", "/admin/login/", CONTENT_TYPE=media)[0] == 200
         assert served("GET", "/api/v1/workflows/", CONTENT_TYPE=media)[0] == 401
 
-    def test_refusal_is_a_problem(self, api: Client) -> None:
+    def test_refusal_of_charset_is_problem(self, api: Client) -> None:
         response = api.post("workflows/?a=1", b"{}", content_type="application/json; charset=utf-7")
         body = assert_problem(response, 415, "unsupported_media_type")
         assert "'utf-7'" in body["detail"]
         assert "Content-Security-Policy" in response.headers
 
-    def test_unreadable_accept_is_not_acceptable(self) -> None:
+    def test_invalid_accept_header_is_not_acceptable(self) -> None:
         for accept in ("a/b; q*=nonsense''1", "*/*; q*=utf-8''%00", ";;;"):
             status, _ = served("GET", "/api/v1/workflows/", HTTP_ACCEPT=accept)
             assert status in (401, 406)
 
     @pytest.mark.parametrize("path", PLACES)
     @pytest.mark.parametrize("debug", [True, False])
-    def test_query_of_too_many_parameters_is_refused(
+    def test_query_with_too_many_parameters_is_refused(
         self, settings: Any, path: str, debug: bool
     ) -> None:
         settings.DEBUG = debug
@@ -241,7 +239,7 @@ class TestCharsets:
         assert served("GET", path, QUERY_STRING=query)[0] == 400
 
     @pytest.mark.parametrize("path", PLACES)
-    def test_body_without_a_length_is_refused(self, path: str) -> None:
+    def test_body_without_length_is_refused(self, path: str) -> None:
         status, _ = served(
             "DELETE",
             path,
@@ -255,7 +253,7 @@ class TestCharsets:
 
 
 def basic(**values: Any) -> Client:
-    """A client that sends a name and password, as a browser does that has stored them."""
+    """Return a client that sends a name and password, like a browser that has stored them."""
     UserFactory(username="ada", password="secret", is_superuser=True, **values)
     client = Client(enforce_csrf_checks=True)
     sent = base64.b64encode(b"ada:secret").decode()
@@ -267,12 +265,10 @@ FORMS = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
 
 
 class TestOtherSites:
-    """A browser sends a POST of another site only with the media types of forms, or none."""
+    """A browser sends a cross-site POST only with the media types of forms, or with none."""
 
     @pytest.mark.parametrize("media", [None, *FORMS])
-    def test_post_that_another_site_can_send_is_refused(
-        self, scenario: Scenario, media: str | None
-    ) -> None:
+    def test_cross_site_post_is_refused(self, scenario: Scenario, media: str | None) -> None:
         client, execution = basic(), scenario.start()
         for path in ("tokens/", f"executions/{execution.cuid}/cancel/", "executions/bulk/cancel/"):
             for query in ("", "?dry_run=true"):
@@ -284,17 +280,17 @@ class TestOtherSites:
         assert not AuthToken.objects.exists()
 
     @pytest.mark.parametrize("media", ["application/json", "application/json; charset=utf-8"])
-    def test_empty_post_with_a_json_media_type_is_taken(self, media: str) -> None:
+    def test_empty_post_with_json_media_type_is_accepted(self, media: str) -> None:
         assert basic().post("tokens/", b"", content_type=media).status_code == 201
 
-    def test_empty_post_with_a_token_needs_no_media_type(self) -> None:
+    def test_empty_post_with_token_needs_no_media_type(self) -> None:
         client = Client()
         token = AuthToken.objects.create(user=UserFactory(is_superuser=True))[1]
         client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
         response = client.post("executions/nothing/cancel/")
         assert_problem(response, 404, "not_found")
 
-    def test_session_needs_the_csrf_token_instead(self) -> None:
+    def test_session_needs_csrf_token(self) -> None:
         client = Client(enforce_csrf_checks=True)
         client.force_login(UserFactory())
         assert_problem(client.post("tokens/"), 403, "permission_denied")
@@ -305,7 +301,7 @@ class TestOtherSites:
     @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
     @pytest.mark.parametrize("media", FORMS)
     @pytest.mark.parametrize("body", [b"", b"dry_run=true"])
-    def test_other_media_type_is_refused_on_every_unsafe_method(
+    def test_other_media_type_is_refused_on_unsafe_methods(
         self, api: Client, method: str, media: str, body: bytes
     ) -> None:
         kind = FindingTypeFactory()
@@ -314,7 +310,7 @@ class TestOtherSites:
         assert_problem(response, 415, "unsupported_media_type")
         assert FindingType.objects.get() == kind
 
-    def test_delete_without_a_body_needs_no_media_type(self) -> None:
+    def test_delete_without_body_needs_no_media_type(self) -> None:
         client, kind = basic(), FindingTypeFactory()
         assert client.delete(f"finding-types/{kind.cuid}/").status_code == 204
 
@@ -352,7 +348,7 @@ class TestBodies:
         # Quadratic work on bodies of this size takes many seconds.
         assert lasted < 1.5
 
-    def test_graph_with_a_long_key_is_judged_in_linear_time(self, api: Client) -> None:
+    def test_graph_with_long_key_is_checked_in_linear_time(self, api: Client) -> None:
         workflow = WorkflowFactory()
         source = line({"id": "call", "type": "http_request", "data": {"url": "https://a.example/"}})
         path = f"workflows/{workflow.cuid}/1/"
@@ -366,7 +362,7 @@ class TestBodies:
             assert response.status_code == (200 if value == 0 else 400), value
             assert time.process_time() - began < 2
 
-    def test_name_that_is_given_twice_is_named(self, api: Client) -> None:
+    def test_repeated_name_is_named_in_refusal(self, api: Client) -> None:
         for text in ('{"a": 1, "a": 1}', '{"a": {"b": 1, "c": 2, "\\u0062": 3}}'):
             response = api.post("findings/", text, content_type="application/json")
             body = assert_problem(response, 400, "parse_error")

@@ -1,4 +1,4 @@
-"""Errors of the API: each is a problem (RFC 9457), whatever it comes from."""
+"""Errors of the API: each response is a problem (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def api(db: None) -> Client:
     return client_of(superuser=True)
 
 
-def test_broken_json(api: Client) -> None:
+def test_broken_json_is_refused(api: Client) -> None:
     for text, says in (("{", "line 1"), ("[" * 100_000, "deeply"), (b"\xff", "decode")):
         response = api.post("workflows/", text, content_type="application/json")
         body = assert_problem(response, 400, "parse_error")
         assert says in body["detail"]
 
 
-def test_a_body_that_is_no_object(api: Client) -> None:
+def test_body_must_be_object(api: Client) -> None:
     for text in ("[]", "3", '"x"', "null"):
         response = api.post("workflows/", text, content_type="application/json")
         assert response.status_code == 400, text
         assert response["Content-Type"] == "application/problem+json"
 
 
-def test_a_body_that_is_too_large(api: Client, settings: Any) -> None:
+def test_large_body_is_refused(api: Client, settings: Any) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 60
     response = api.post("finding-types/", {"name": "x", "description": "y" * 60})
     body = assert_problem(response, 413, "too_large")
@@ -50,21 +50,21 @@ def test_a_body_that_is_too_large(api: Client, settings: Any) -> None:
     assert api.post("finding-types/", {"name": "x"}).status_code == 201
 
 
-def test_another_media_type(api: Client) -> None:
+def test_other_media_type_is_refused(api: Client) -> None:
     response = api.post("workflows/", "<x/>", content_type="application/xml")
     assert_problem(response, 415, "unsupported_media_type")
     response = api.get("workflows/", headers={"Accept": "application/xml"})
     assert_problem(response, 406, "not_acceptable")
 
 
-def test_another_method(api: Client) -> None:
+def test_other_method_is_refused(api: Client) -> None:
     body = assert_problem(api.delete("workflows/"), 405, "method_not_allowed")
     assert "DELETE" in body["detail"]
     for path in ("workflows/change-entity-context/", f"executions/{'x'}/submit/"):
         assert_problem(api.get(path), 405, "method_not_allowed")
 
 
-def test_nothing_is_there(api: Client) -> None:
+def test_missing_object_is_not_found(api: Client) -> None:
     for path in ("moon/", "/api/", "/api/v2/workflows/"):
         body = assert_problem(api.get(path), 404, "not_found")
         assert path.strip("/") in body["detail"]
@@ -101,7 +101,7 @@ def caused(error: DatabaseError, code: str) -> DatabaseError:
         lambda: locks.TryAgain(),
     ],
 )
-def test_contention(
+def test_contention_is_conflict_with_retry_after(
     api: Client, monkeypatch: pytest.MonkeyPatch, make: Callable[[], Exception]
 ) -> None:
     raising(monkeypatch, make())
@@ -119,7 +119,7 @@ def test_contention(
         (ProtectedError("protected", set()), "database_refused"),
     ],
 )
-def test_what_the_database_refuses(
+def test_rejection_by_database_is_conflict(
     api: Client, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
 ) -> None:
     raising(monkeypatch, error)
@@ -129,7 +129,9 @@ def test_what_the_database_refuses(
 
 
 @pytest.mark.parametrize("error", [IntegrityError("something else"), RuntimeError("secret")])
-def test_a_fault(api: Client, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_error_is_hidden_from_client(
+    api: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     raising(monkeypatch, error)
     api.raise_request_exception = False
     response = api.post("finding-types/", {"name": "x"})
@@ -137,7 +139,9 @@ def test_a_fault(api: Client, monkeypatch: pytest.MonkeyPatch, error: Exception)
     assert "secret" not in str(body)
 
 
-def test_validation_errors_of_models(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_errors_of_models_have_pointers(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refusal = guards.TypeInUse("In use.", problems=[Problem("/name", "type_in_use", "By this.")])
     for error, code, errors in (
         (ValidationError("No.", code="odd"), "odd", [("", "odd", "No.")]),
@@ -171,7 +175,7 @@ def test_validation_errors_of_models(api: Client, monkeypatch: pytest.MonkeyPatc
         assert found == errors
 
 
-def test_a_refusal_under_a_field_comes_through_whole(
+def test_refusal_of_a_field_is_complete(
     api: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execution = scenario.start()
@@ -189,7 +193,7 @@ def test_a_refusal_under_a_field_comes_through_whole(
     assert body["remedies"][0]["code"] == "finish_or_cancel"
 
 
-def test_the_lists_of_blockers_are_cut(api: Client, scenario: Scenario) -> None:
+def test_list_of_blockers_is_cut(api: Client, scenario: Scenario) -> None:
     for _ in range(guards.LISTED + 2):
         scenario.start()
     response = api.edit(
@@ -197,11 +201,11 @@ def test_the_lists_of_blockers_are_cut(api: Client, scenario: Scenario) -> None:
     )
     blockers = assert_problem(response, 400, "active_executions")["blockers"]
     assert len(blockers["executions"]) == guards.LISTED
-    # The callee, which would be left behind, is one more.
+    # The callee, which is not part of the change, is one more blocker.
     assert blockers["total"] == guards.LISTED + 3
 
 
-def test_nothing_is_half_written(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_request_writes_nothing(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     workflow = WorkflowFactory(title="Before")
     save = Workflow.save
 
@@ -216,7 +220,7 @@ def test_nothing_is_half_written(api: Client, monkeypatch: pytest.MonkeyPatch) -
     assert workflow.title == "Before"
 
 
-# Who may do what
+# Permissions
 
 
 READ = (
@@ -226,7 +230,7 @@ READ = (
 )
 
 
-def test_nobody_may_do_anything(scenario: Scenario) -> None:
+def test_request_needs_credentials(scenario: Scenario) -> None:
     nobody = Client()
     execution = scenario.start()
     for path in (
@@ -248,7 +252,7 @@ def test_nobody_may_do_anything(scenario: Scenario) -> None:
     assert_problem(response, 401, "authentication_failed")
 
 
-def test_a_viewer_reads_and_writes_nothing(scenario: Scenario) -> None:
+def test_viewer_may_read_and_not_write(scenario: Scenario) -> None:
     viewer = client_of(
         "workflows.view_workflow",
         "workflows.view_version",
@@ -305,28 +309,28 @@ def test_a_viewer_reads_and_writes_nothing(scenario: Scenario) -> None:
         ("executions.view_finding", "get", "findings/"),
     ],
 )
-def test_one_permission_is_enough(
+def test_single_permission_is_sufficient(
     scenario: Scenario, permission: str, method: str, path: str
 ) -> None:
     path = path.format(caller=scenario.caller.cuid, execution=scenario.start().cuid)
     assert getattr(client_of(permission), method)(path).status_code != 403
 
 
-def test_csrf_holds_for_sessions(scenario: Scenario) -> None:
+def test_session_needs_csrf_token(scenario: Scenario) -> None:
     client = Client(enforce_csrf_checks=True)
     client.cookies = client_of(superuser=True).cookies
     body = assert_problem(client.post("workflows/", {}), 403, "permission_denied")
     assert "CSRF" in body["detail"]
 
 
-# What describes the API
+# Descriptions
 
 
-def test_the_schema_is_valid() -> None:
+def test_schema_is_valid() -> None:
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", "/dev/null")
 
 
-def test_the_pages_that_describe_it(api: Client) -> None:
+def test_schema_pages_are_served(api: Client) -> None:
     schema = api.get("schema/", headers={"Accept": "application/vnd.oai.openapi+json"}).json()
     assert schema["openapi"].startswith("3.1")
     operations = schema["paths"]["/api/v1/workflows/{cuid}/"]
@@ -338,7 +342,7 @@ def test_the_pages_that_describe_it(api: Client) -> None:
     assert set(api.get("").json()) == set(READ)
 
 
-def test_options_describe(api: Client) -> None:
+def test_options_describes_resource(api: Client) -> None:
     FindingTypeFactory()
     for route in READ:
         assert api.options(f"{route}/").status_code == 200, route

@@ -1,4 +1,4 @@
-"""The scenario of the report, played through the API."""
+"""The scenario of the report by the API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from executions.models import Execution
 from tests.conftest import Scenario
 from tests.workflows.api.clients import Client, assert_problem, client_of
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 OWN = "Cannot change finding type while this workflow has active executions."
 DEPENDENT = "Cannot change finding type: workflows referencing this one have active executions."
@@ -30,7 +30,7 @@ def start(api: Client, scenario: Scenario) -> dict[str, Any]:
     return execution
 
 
-def test_the_report(api: Client, scenario: Scenario) -> None:
+def test_scenario_of_the_report(api: Client, scenario: Scenario) -> None:
     execution = start(api, scenario)
     assert execution["status"] == "waiting"
     (step,) = execution["open_steps"]
@@ -88,7 +88,7 @@ def test_the_report(api: Client, scenario: Scenario) -> None:
     assert changed.status_code == 200, changed.json()
     body = changed.json()
     assert {row["entity_name_type"] for row in body["workflows"]} == {scenario.exception.cuid}
-    # The caller's version 1 was drawn over before anything ran; the callee's was run.
+    # Version 1 of the caller was replaced before it ran; version 1 of the callee was run.
     assert {row["workflow"]: row["number"] for row in body["versions"]} == {
         scenario.caller.cuid: 2,
         scenario.callee.cuid: 2,
@@ -96,7 +96,7 @@ def test_the_report(api: Client, scenario: Scenario) -> None:
     assert body["dry_run"] is False
 
 
-def test_alone_neither_of_the_two_can_change(api: Client, scenario: Scenario) -> None:
+def test_single_context_change_is_refused(api: Client, scenario: Scenario) -> None:
     for workflow, other in (
         (scenario.caller, scenario.callee),
         (scenario.callee, scenario.caller),
@@ -116,7 +116,7 @@ def test_alone_neither_of_the_two_can_change(api: Client, scenario: Scenario) ->
         assert sorted(remedy["workflows"]) == sorted([scenario.caller.cuid, scenario.callee.cuid])
 
 
-def test_what_is_not_about_the_type_can_change_all_along(api: Client, scenario: Scenario) -> None:
+def test_other_settings_can_change_during_executions(api: Client, scenario: Scenario) -> None:
     start(api, scenario)
     response = api.edit(f"workflows/{scenario.caller.cuid}/", title="Another title")
     assert response.status_code == 200
@@ -124,7 +124,7 @@ def test_what_is_not_about_the_type_can_change_all_along(api: Client, scenario: 
     assert response.json()["live_executions"] == 1
 
 
-def test_a_legal_change_leaves_a_version(api: Client, scenario: Scenario) -> None:
+def test_context_change_appends_version(api: Client, scenario: Scenario) -> None:
     made = api.post(
         "workflows/",
         {"title": "Alone", "entity_name_type": scenario.limitation.cuid, "state": "active"},
@@ -141,7 +141,7 @@ def test_a_legal_change_leaves_a_version(api: Client, scenario: Scenario) -> Non
     ]
 
 
-def test_cancel_lets_go(api: Client, scenario: Scenario) -> None:
+def test_context_change_succeeds_after_cancel(api: Client, scenario: Scenario) -> None:
     execution = start(api, scenario)
     response = api.post(f"executions/{execution['cuid']}/cancel/", {"why": "a mistake"})
     assert response.status_code == 200
@@ -157,14 +157,14 @@ def test_cancel_lets_go(api: Client, scenario: Scenario) -> None:
     assert changed.status_code == 200
 
 
-def test_a_group_is_refused_whole(api: Client, scenario: Scenario) -> None:
+def test_group_change_is_refused_as_a_whole(api: Client, scenario: Scenario) -> None:
     start(api, scenario)
-    asked = {
+    body = {
         "workflows": [scenario.callee.cuid, scenario.caller.cuid],
         "entity_name_type": scenario.exception.cuid,
     }
     body = assert_problem(
-        api.post("workflows/change-entity-context/", asked), 400, "active_executions"
+        api.post("workflows/change-entity-context/", body), 400, "active_executions"
     )
     assert body["detail"] == OWN
     for workflow in (scenario.callee, scenario.caller):

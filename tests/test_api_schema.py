@@ -1,4 +1,4 @@
-"""The description of the API is whole, is true of itself, and is the one under ``docs/``."""
+"""The OpenAPI document is complete and consistent, and matches ``docs/openapi.yaml``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def operations() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def followed(described: dict[str, Any]) -> dict[str, Any]:
-    """What is described, where it is described elsewhere."""
+    """Return the object that a reference points to."""
     while "$ref" in described:
         found: Any = schema()
         for name in described["$ref"].removeprefix("#/").split("/"):
@@ -35,7 +35,7 @@ def followed(described: dict[str, Any]) -> dict[str, Any]:
 
 
 def bodies() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Each body: of what, its media type, and how it is described."""
+    """Yield each body: its place, its media type, and its description."""
     for name, operation in operations():
         described = {"request": operation.get("requestBody", {}), **operation["responses"]}
         for what, body in described.items():
@@ -43,13 +43,13 @@ def bodies() -> Iterator[tuple[str, str, dict[str, Any]]]:
                 yield f"{name} {what}", media, content
 
 
-def test_the_committed_description_is_what_the_program_describes(tmp_path: Path) -> None:
-    drawn = tmp_path / "openapi.yaml"
-    call_command("spectacular", file=str(drawn), validate=True, fail_on_warn=True)
-    assert drawn.read_text() == committed(), f"Run: {COMMAND}"
+def test_committed_schema_is_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "openapi.yaml"
+    call_command("spectacular", file=str(path), validate=True, fail_on_warn=True)
+    assert path.read_text() == committed(), f"Run: {COMMAND}"
 
 
-def test_every_body_has_an_example() -> None:
+def test_each_body_has_example() -> None:
     without = [
         name
         for name, media, content in bodies()
@@ -58,7 +58,7 @@ def test_every_body_has_an_example() -> None:
     assert not without
 
 
-def test_every_example_is_what_its_schema_says() -> None:
+def test_each_example_is_valid() -> None:
     wrong = []
     for name, _, content in bodies():
         described = {**content["schema"], "components": schema()["components"]}
@@ -68,7 +68,7 @@ def test_every_example_is_what_its_schema_says() -> None:
     assert not wrong
 
 
-def test_every_operation_says_how_it_refuses() -> None:
+def test_each_operation_declares_problems() -> None:
     for name, operation in operations():
         refusals = {status for status in operation["responses"] if status >= "4"}
         assert {"400", "401", "415", "429"} <= refusals, name
@@ -78,18 +78,18 @@ def test_every_operation_says_how_it_refuses() -> None:
             assert list(followed(operation["responses"][status])["content"]) == [PROBLEMS], name
 
 
-def test_every_operation_has_a_name_of_its_own() -> None:
+def test_operation_ids_are_unique() -> None:
     names = [operation["operationId"] for _, operation in operations()]
     assert len(set(names)) == len(names)
 
 
-def test_a_row_that_was_created_leads_to_all_that_can_be_done_with_it() -> None:
+def test_created_row_has_links_to_its_operations() -> None:
     started = schema()["paths"]["/api/v1/executions/"]["post"]["responses"]["201"]["links"]
     assert {"executions_submit", "executions_cancel", "executions_steps_list"} <= set(started)
 
 
 @pytest.mark.parametrize("page", ["docs", "redoc"])
-def test_description_page_loads_nothing_from_another_host(page: str) -> None:
+def test_docs_page_loads_nothing_from_other_hosts(page: str) -> None:
     client = APIClient()
     client.force_authenticate(get_user_model()(username="ada"))
     answer = client.get(f"/api/v1/{page}/").content.decode()

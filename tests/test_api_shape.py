@@ -1,4 +1,4 @@
-"""One shape for every error under ``/api/`` and ``/hooks/``, whoever answers it."""
+"""Every error response below ``/api/`` and ``/hooks/`` has one shape."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ LISTS = (
 @pytest.mark.parametrize(
     "path", ["/api", "/api/", "/api/v1", "/api/v2/", "/hooks", "/hooks/", "/hooks/x", "/hooks/x/y/"]
 )
-def test_no_route(settings: Any, path: str, debug: bool) -> None:
+def test_unknown_route_is_problem(settings: Any, path: str, debug: bool) -> None:
     settings.DEBUG = debug
     for send in (Browser().get, Browser(enforce_csrf_checks=True).post):
         assert_problem(send(path), 404, "not_found")
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_a_host_that_is_not_served(settings: Any, debug: bool) -> None:
+def test_unknown_host_is_refused(settings: Any, debug: bool) -> None:
     settings.DEBUG = debug
     for path in ("/api/v1/workflows/", "/hooks/x/", "/api/v1/moon/"):
         response = Browser().get(path, headers={"Host": "evil.example"})
@@ -48,7 +48,7 @@ def test_a_host_that_is_not_served(settings: Any, debug: bool) -> None:
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_what_django_finds_suspicious(
+def test_suspicious_request_is_refused(
     api: Client, settings: Any, monkeypatch: pytest.MonkeyPatch, debug: bool
 ) -> None:
     settings.DEBUG = debug
@@ -61,13 +61,13 @@ def test_what_django_finds_suspicious(
     assert "secret" not in str(body)
 
 
-def test_too_many_parameters(api: Client, settings: Any) -> None:
+def test_too_many_parameters_are_refused(api: Client, settings: Any) -> None:
     settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 3
     assert_problem(api.get("workflows/?a=1&b=1&c=1&d=1"), 400, "bad_request")
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_a_fault_tells_its_details_to_developers_alone(
+def test_error_has_details_in_debug_mode_only(
     api: Client, settings: Any, monkeypatch: pytest.MonkeyPatch, debug: bool
 ) -> None:
     settings.DEBUG = debug
@@ -83,9 +83,9 @@ def test_a_fault_tells_its_details_to_developers_alone(
     assert response["X-Request-ID"]
 
 
-def test_a_step_that_is_not_there(settings: Any) -> None:
+def test_unknown_step_is_refused(settings: Any) -> None:
     script = Browser(enforce_csrf_checks=True)
-    # A sender of webhooks did not choose what it says it accepts.
+    # Many senders of webhooks cannot choose their Accept header.
     response = script.post("/hooks/x/", "{}", "application/json", headers={"Accept": "text/html"})
     assert_problem(response, 404, "not_found")
     response = script.get("/hooks/x/")
@@ -96,11 +96,11 @@ def test_a_step_that_is_not_there(settings: Any) -> None:
     assert_problem(response, 413, "too_large")
 
 
-# Nothing is swallowed
+# Nothing is ignored
 
 
 @pytest.mark.parametrize("route", LISTS)
-def test_a_list_refuses_what_it_does_not_know(api: Client, route: str) -> None:
+def test_list_refuses_unknown_filters_and_values(api: Client, route: str) -> None:
     assert api.get(f"{route}/", {"page": 1, "page_size": 500}).status_code == 200
     for query, code, pointer in (
         ("nonsense=1", "unknown_parameter", "/nonsense"),
@@ -123,12 +123,12 @@ def test_a_list_refuses_what_it_does_not_know(api: Client, route: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["status", "live", "started_after", "waiting_for"])
-def test_an_empty_filter_is_refused_where_nothing_is_no_value(api: Client, name: str) -> None:
+def test_empty_filter_is_refused(api: Client, name: str) -> None:
     assert_problem(api.get(f"executions/?{name}="), 400, "invalid")
     assert api.get("executions/?entity=&search=&ordering=").status_code == 200
 
 
-def test_the_lists_inside_a_record_too(api: Client, scenario: Any) -> None:
+def test_nested_lists_refuse_unknown_parameters(api: Client, scenario: Any) -> None:
     execution = scenario.start()
     for path in (
         f"executions/{execution.cuid}/steps/",
@@ -138,7 +138,7 @@ def test_the_lists_inside_a_record_too(api: Client, scenario: Any) -> None:
         assert_problem(api.get(f"{path}?search=x"), 400, "unknown_parameter")
 
 
-def test_what_a_list_knows_is_named(api: Client) -> None:
+def test_refusal_names_known_filters(api: Client) -> None:
     body = assert_problem(api.get("executions/?stat=live&x=1"), 400, "unknown_parameter")
     assert "search, ordering, cursor, page" in body["detail"]
     assert [row["pointer"] for row in body["errors"]] == ["/stat", "/x"]
@@ -147,7 +147,7 @@ def test_what_a_list_knows_is_named(api: Client) -> None:
     assert body["errors"][0]["pointer"] == "/ordering"
 
 
-def test_a_name_given_twice_in_a_body(api: Client) -> None:
+def test_repeated_name_in_body_is_refused(api: Client) -> None:
     for text in ('{"name": "a", "name": "b"}', '{"name": "a", "x": [{"y": 1, "y": 1}]}'):
         response = api.post("finding-types/", text, content_type="application/json")
         assert "twice" in assert_problem(response, 400, "parse_error")["detail"]
@@ -155,7 +155,7 @@ def test_a_name_given_twice_in_a_body(api: Client) -> None:
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
-def test_a_number_that_is_none(api: Client, number: str) -> None:
+def test_invalid_number_is_refused(api: Client, number: str) -> None:
     text = f'{{"name": "a", "description": {number}}}'
     response = api.post("finding-types/", text, content_type="application/json")
     assert number in assert_problem(response, 400, "parse_error")["detail"]
@@ -181,7 +181,7 @@ def test_a_number_that_is_none(api: Client, number: str) -> None:
         ("findings/", {"title": "t", "fields": []}, "/fields"),
     ],
 )
-def test_no_value_is_taken_for_another_type(
+def test_value_of_other_type_is_refused(
     api: Client, path: str, sent: dict[str, Any], pointer: str
 ) -> None:
     response = api.post(path, sent)

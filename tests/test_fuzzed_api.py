@@ -1,4 +1,4 @@
-"""Whatever is sent to the API, it answers as its description says, and never with a fault.
+"""Random requests: the API responds as its OpenAPI document says, never with a server error.
 
 A short run each time; ``--hypothesis-profile=long`` sends thousands of requests as every role.
 """
@@ -27,7 +27,7 @@ SENT = re.compile(r"(\d+) generated")
 @pytest.mark.postgresql
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
-def test_api_answers_as_it_is_described_when_requests_are_made_up(
+def test_random_requests_get_described_responses(
     live_server: Any,
     pytestconfig: pytest.Config,
     tmp_path: Path,
@@ -46,7 +46,7 @@ def test_api_answers_as_it_is_described_when_requests_are_made_up(
     command += ["--checks", "all", "--phases", phases, "--continue-on-failure"]
     command += ["--max-examples", "60" if is_long else "2", "--seed", "1"]
     command += ["--generation-database", "none"]
-    # Hypothesis keeps its tables of Unicode here, and needs two seconds to make them anew.
+    # Hypothesis caches its Unicode tables here: without them it needs two more seconds.
     storage = storage_directory(intent_to_write=False).home_directory
     done = subprocess.run(
         command,

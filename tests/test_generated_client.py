@@ -1,4 +1,4 @@
-"""A client that was generated from the description of the API does what people do."""
+"""A client generated from the OpenAPI document starts, submits and reads refusals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGE = "generated_holdfast_client"
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Return a function that imports a module of the client."""
     place = tmp_path_factory.mktemp("client")
-    # The generator parses YAML slowly, and makes the same client from JSON.
+    # The generator makes the same client from JSON, and parses it faster than YAML.
     description = place / "openapi.json"
     description.write_text(json.dumps(schema()))
     (place / "config.yml").write_text("post_hooks: []\n")
@@ -44,13 +44,13 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def client(generated: Any, live_server: Any) -> Iterator[Any]:
-    """The client, with a token, at a server."""
+    """Return the client, with a token, connected to a server."""
     _, token = AuthToken.objects.create(user=UserFactory(is_superuser=True))
     with generated("client").AuthenticatedClient(live_server.url, token, prefix="Token") as client:
         yield client
 
 
-def test_it_starts_an_execution_and_submits_what_it_waits_for(
+def test_generated_client_starts_and_submits(
     generated: Any, client: Any, scenario: Scenario
 ) -> None:
     executions, models = "api.executions.executions", generated("models")
@@ -73,7 +73,7 @@ def test_it_starts_an_execution_and_submits_what_it_waits_for(
     assert again.cuid == started.cuid
 
 
-def test_it_is_told_what_stands_in_the_way(generated: Any, client: Any, scenario: Scenario) -> None:
+def test_generated_client_reads_blockers(generated: Any, client: Any, scenario: Scenario) -> None:
     execution = scenario.start()
     models = generated("models")
     change = models.ContextChange(

@@ -13,7 +13,7 @@ from rest_framework.exceptions import APIException
 from tests.codes import PACKAGES, below, every_code
 from workflows.refusals import Refusal
 from workflows_project.api.errors import STATUS_OF_REFUSALS
-from workflows_project.api.problems import OF_STATUSES
+from workflows_project.api.problems import DJANGO_ERRORS
 
 PAGE = Path(settings.BASE_DIR) / "docs" / "reference" / "problems.md"
 SECTION = re.compile(r"^### `(\w+)`\n\*\*(\d{3})(, refusal)?\.\*\* \S", re.MULTILINE)
@@ -28,12 +28,12 @@ def documented() -> dict[str, tuple[int, bool]]:
     return found
 
 
-def test_problems_page_has_a_section_for_every_code(documented: dict[str, object]) -> None:
+def test_problems_page_has_section_for_each_code(documented: dict[str, object]) -> None:
     missing = {code: place for code, place in every_code().items() if code not in documented}
     assert missing == {}, f"Add a section to {PAGE}."
 
 
-def test_problems_page_has_no_section_without_a_code(documented: dict[str, object]) -> None:
+def test_problems_page_has_no_section_without_code(documented: dict[str, object]) -> None:
     assert sorted(set(documented) - set(every_code())) == []
 
 
@@ -50,11 +50,11 @@ def test_problems_page_states_status_and_refusals(
     for error in below(APIException):
         if error.default_code != "error":
             assert documented[error.default_code][0] == error.status_code, error.default_code
-    for status, (code, _) in OF_STATUSES.items():
+    for status, (code, _) in DJANGO_ERRORS.items():
         assert documented[code][0] == status
 
 
-def test_problems_page_lists_every_remedy() -> None:
+def test_problems_page_lists_each_remedy() -> None:
     section = PAGE.read_text().partition("\n## Remedies\n")[2].partition("\n## ")[0]
     assert sorted(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == sorted(_remedies())
 

@@ -1,4 +1,4 @@
-"""How often one sender may ask: as often as they like, unless the environment says."""
+"""Rate limits: none by default, set by the environment."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def rates(settings: Any, **given: str) -> None:
     settings.THROTTLE_RATES = {**dict.fromkeys(SCOPES), **given}
 
 
-def test_none_unless_set(settings: Any) -> None:
+def test_requests_are_unlimited_by_default(settings: Any) -> None:
     assert set(settings.THROTTLE_RATES) == set(SCOPES)
     assert not any(settings.THROTTLE_RATES.values())
 
 
-def test_what_is_too_much_is_told_when_to_come_again(settings: Any) -> None:
+def test_throttled_request_has_retry_after(settings: Any) -> None:
     rates(settings, read="2/minute")
     client = client_of(superuser=True)
     for _ in range(2):
@@ -43,7 +43,7 @@ def test_what_is_too_much_is_told_when_to_come_again(settings: Any) -> None:
     assert client.post("finding-types/", {"name": "n"}).status_code == 201, "another scope"
 
 
-def test_there_is_room_again_when_the_time_is_over(
+def test_request_is_accepted_when_period_is_over(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates(settings, read="1/minute")
@@ -57,7 +57,7 @@ def test_there_is_room_again_when_the_time_is_over(
     assert client.get("workflows/").status_code == 200
 
 
-def test_a_rate_that_was_lowered_says_when_too(settings: Any) -> None:
+def test_lowered_rate_has_retry_after(settings: Any) -> None:
     client = client_of(superuser=True)
     rates(settings, read="9/minute")
     for _ in range(5):
@@ -66,7 +66,7 @@ def test_a_rate_that_was_lowered_says_when_too(settings: Any) -> None:
     assert client.get("workflows/")["Retry-After"] == "3600"
 
 
-def test_starts_are_counted_apart(settings: Any, scenario: Scenario) -> None:
+def test_starts_have_own_scope(settings: Any, scenario: Scenario) -> None:
     rates(settings, start="1/day")
     client = client_of(superuser=True)
     start = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
@@ -80,7 +80,7 @@ def test_starts_are_counted_apart(settings: Any, scenario: Scenario) -> None:
     assert client.post(f"executions/{execution}/cancel/").status_code == 200
 
 
-def test_tokens_and_deliveries_have_scopes_of_their_own(settings: Any) -> None:
+def test_tokens_and_incoming_webhooks_have_own_scopes(settings: Any) -> None:
     rates(settings, token="1/hour", hook="1/hour")
     client = client_of()
     assert client.post("tokens/").status_code == 201
@@ -88,6 +88,6 @@ def test_tokens_and_deliveries_have_scopes_of_their_own(settings: Any) -> None:
     assert client.get("tokens/").status_code == 200
     sender = Client()
     assert sender.post("/hooks/nothing/", {}).status_code == 404
-    # An address that a sender gives itself is none.
+    # A sender cannot choose its own address.
     response = sender.post("/hooks/nothing/", {}, headers={"X-Forwarded-For": "192.0.2.1"})
     assert_problem(response, 429, "throttled")

@@ -1,4 +1,4 @@
-"""Celery delivers the background; its messages only wake, and the rows are the truth."""
+"""Celery workers: messages only wake them, and the rows of the queue decide."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tests.conftest import Scenario
 from tests.executions.engine.server import Reply, Server, serving
 from tests.executions.engine.test_branches import source, started
 from tests.programs import require_program
-from workflows.audit.actor import Face
+from workflows.audit.actor import Interface
 from workflows.editing import change_entity_context
 from workflows.models import AuditEntry, PendingChange
 from workflows_project.celery import app
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("laws"),
+    pytest.mark.usefixtures("invariants"),
     pytest.mark.slow,
     pytest.mark.postgresql,  # Its workers are processes of their own.
 ]
@@ -80,7 +80,7 @@ def server(known_server: Server, settings: Any) -> Server:
 
 @pytest.fixture(scope="module")
 def environment(redis: Broker, known_server: Server, django_db_setup: None) -> dict[str, str]:
-    """What tells another process of this database, this broker and this server."""
+    """Return the environment of a process with this database, broker and server."""
     name = connection.settings_dict["NAME"]
     host = str(connection.settings_dict["HOST"]).replace("/", "%2F")
     return {
@@ -127,7 +127,7 @@ def one_worker(environment: dict[str, str]) -> Iterator[CeleryProcess]:
 
 @pytest.fixture
 def worker(one_worker: CeleryProcess, broker: Broker) -> Iterator[CeleryProcess]:
-    """It is left idle, so that nothing of this test is served in the next one."""
+    """Run a worker, and wait until it is idle, so that it serves nothing in the next test."""
     yield one_worker
     until(lambda: not (broker.waiting() or broker.taken()), "the worker to be idle")
 
@@ -154,7 +154,7 @@ def keys(server: Server) -> list[str]:
 
 
 class TestSending:
-    def test_what_is_due_wakes_on_commit(self, broker: Broker, server: Server) -> None:
+    def test_due_job_sends_wakeup_on_commit(self, broker: Broker, server: Server) -> None:
         with transaction.atomic():
             started(calling(server))
             assert broker.waiting() == 0
@@ -163,13 +163,13 @@ class TestSending:
         arguments, named, _ = json.loads(base64.b64decode(json.loads(message)["body"]))
         assert (arguments, named) == ([], {}), "it only wakes"
 
-    def test_what_is_rolled_back_wakes_nobody(self, broker: Broker, server: Server) -> None:
+    def test_rollback_sends_no_wakeup(self, broker: Broker, server: Server) -> None:
         with transaction.atomic():
             started(calling(server))
             transaction.set_rollback(True)
         assert broker.waiting() == 0
 
-    def test_a_timer_is_left_to_the_sweep(self, broker: Broker, server: Server) -> None:
+    def test_timer_sends_no_wakeup(self, broker: Broker, server: Server) -> None:
         started(calling(server, interval=60))
         assert broker.waiting() == 0
         celery_tasks.sweep()
@@ -179,18 +179,18 @@ class TestSending:
             celery_tasks.sweep()
             assert broker.waiting() == 1, "one is woken, however long it takes"
         broker.client.flushall()
-        queue.claim()
+        queue.claim_jobs()
         celery_tasks.sweep()
         assert broker.waiting() == 0, "somebody has claimed it"
 
-    def test_without_a_broker_nobody_is_asked(
+    def test_no_wakeup_is_sent_without_broker(
         self, broker: Broker, server: Server, settings: Any
     ) -> None:
         settings.CELERY_BROKER_URL = ""
         started(calling(server))
         assert broker.waiting() == 0
 
-    def test_a_broker_that_is_away_breaks_nothing(
+    def test_unreachable_broker_fails_nothing(
         self, broker: Broker, server: Server, caplog: pytest.LogCaptureFixture
     ) -> None:
         broker.kill()
@@ -199,15 +199,15 @@ class TestSending:
                 executions = [started(calling(server)) for _ in range(3)]
         finally:
             broker.start()
-        (told,) = caplog.records
-        assert told.getMessage().startswith("No wake-up could be sent; the sweep finds what is due")
+        (record,) = caplog.records
+        assert record.getMessage().startswith(
+            "No wake-up could be sent; the sweep will find the due jobs"
+        )
         assert {execution.status for execution in executions} == {Status.WAITING}
         call_command("work", once=True, stdout=StringIO())
         assert all(has_completed(execution) for execution in executions)
 
-    def test_the_sweep_wakes_for_what_a_broker_that_was_away_did_not(
-        self, broker: Broker, server: Server
-    ) -> None:
+    def test_sweep_sends_wakeups_that_were_lost(self, broker: Broker, server: Server) -> None:
         broker.kill()
         try:
             execution = started(calling(server))
@@ -220,12 +220,12 @@ class TestSending:
 
 
 class TestTasks:
-    def test_who_is_woken_serves_all_that_is_due(self, broker: Broker, server: Server) -> None:
+    def test_serve_task_serves_all_due_jobs(self, broker: Broker, server: Server) -> None:
         executions = [started(calling(server)) for _ in range(3)]
         celery_tasks.serve()
         assert all(has_completed(execution) for execution in executions)
 
-    def test_who_has_served_enough_leaves_the_rest_to_the_sweep(
+    def test_serve_task_ends_after_its_time(
         self, broker: Broker, server: Server, settings: Any
     ) -> None:
         executions = [started(calling(server)) for _ in range(2)]
@@ -236,7 +236,7 @@ class TestTasks:
         celery_tasks.sweep()
         assert broker.waiting() == 2
 
-    def test_the_sweep_makes_what_is_drained(self, broker: Broker, scenario: Scenario) -> None:
+    def test_sweep_applies_drained_changes(self, broker: Broker, scenario: Scenario) -> None:
         execution = scenario.start()
         change_entity_context(
             [scenario.caller, scenario.callee], entity_name_type=scenario.exception, when="drained"
@@ -246,18 +246,18 @@ class TestTasks:
             Execution._base_manager.filter(pk=execution.pk).update(status="cancelled")
         celery_tasks.sweep()
         assert PendingChange.objects.get().state == PendingChange.State.APPLIED
-        assert AuditEntry.objects.latest("pk").face == Face.COMMAND
+        assert AuditEntry.objects.latest("pk").face == Interface.COMMAND
 
 
 class TestWorkers:
-    def test_a_worker_does_what_is_committed(
+    def test_worker_serves_committed_jobs(
         self, worker: CeleryProcess, broker: Broker, server: Server
     ) -> None:
         execution = started(calling(server))
         until(lambda: has_completed(execution), "the worker")
         assert keys(server) == [execution.steps.get(node_id="call").cuid]
 
-    def test_a_doubled_message_does_nothing_twice(
+    def test_duplicate_message_serves_job_once(
         self, worker: CeleryProcess, broker: Broker, server: Server
     ) -> None:
         server.replies = [Reply(200, b"x" * 5, pace=0.1)]
@@ -268,7 +268,7 @@ class TestWorkers:
         assert len(server.received) == 1
         assert execution.steps.count() == 3
 
-    def test_slow_calls_are_made_at_once(
+    def test_slow_calls_run_concurrently(
         self, worker: CeleryProcess, broker: Broker, server: Server
     ) -> None:
         server.replies = [SLOW]
@@ -280,9 +280,9 @@ class TestWorkers:
 
 
 class TestKilled:
-    """No other worker is there to be woken."""
+    """A worker that is killed, with no other worker running."""
 
-    def test_a_worker_that_was_killed_leaves_its_call_to_another(
+    def test_other_worker_takes_over_call_of_killed_worker(
         self, environment: dict[str, str], broker: Broker, server: Server, tmp_path: Path
     ) -> None:
         server.replies = [SLOW]

@@ -1,4 +1,4 @@
-"""Drafts of forms: each user has one at a step, and nobody else reads it."""
+"""Drafts of forms: each user has one per step, which nobody else can read."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.factories import (
     UserFactory,
     WorkflowFactory,
     accounts,
-    drawn,
     form,
+    save_line,
     user_in,
 )
 from tests.workflows.api.clients import Client
@@ -33,17 +33,17 @@ from workflows.models import AuditEntry
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.both_databases,
-    pytest.mark.usefixtures("laws"),
+    pytest.mark.usefixtures("invariants"),
 ]
 SECRET = "not for everyone yet"
 
 
 @pytest.fixture
 def execution() -> Execution:
-    """An execution whose form asks the group of ada and grace."""
+    """Start an execution whose form is assigned to the group of ada and grace."""
     workflow = WorkflowFactory()
     accounts(groups=["team"])
-    drawn(workflow, form(assignees={"groups": ["team"]}), form("after"))
+    save_line(workflow, form(assignees={"groups": ["team"]}), form("after"))
     finding = FindingFactory(entity_name_type=workflow.entity_name_type)
     return services.start(workflow, finding)
 
@@ -64,22 +64,25 @@ def saved(execution: Execution, user: User, **data: Any) -> None:
     services.save_draft(execution, node="form", data=data, by=user)
 
 
-def shown(execution: Execution, user: User) -> Any:
+def open_step(execution: Execution, user: User) -> Any:
     (step,) = api(user).get(f"executions/{execution.cuid}/").json()["open_steps"]
     return step["draft"]
 
 
-def test_each_user_has_a_draft_of_their_own(execution: Execution) -> None:
+def test_each_user_has_own_draft(execution: Execution) -> None:
     ada, grace = person("ada"), person("grace")
     for user, note in ((ada, "a"), (grace, "b"), (ada, "c")):
         body = {"node": "form", "data": {"note": note}}
         answer = api(user).post(f"executions/{execution.cuid}/draft/", body)
         assert answer.json()["open_steps"][0]["draft"] == {"note": note}
-    assert (shown(execution, ada), shown(execution, grace)) == ({"note": "c"}, {"note": "b"})
+    assert (open_step(execution, ada), open_step(execution, grace)) == (
+        {"note": "c"},
+        {"note": "b"},
+    )
     assert FormDraft.objects.count() == 2
 
 
-def test_draft_is_read_by_its_author_alone_on_every_interface(execution: Execution) -> None:
+def test_draft_is_visible_to_its_author_only(execution: Execution) -> None:
     ada = person("ada")
     saved(execution, ada, note=SECRET)
     others = [
@@ -102,7 +105,7 @@ def test_draft_is_read_by_its_author_alone_on_every_interface(execution: Executi
         for name in ("change", "history"):
             url = reverse(f"admin:executions_execution_{name}", args=[execution.pk])
             assert SECRET not in body_of(browser.get(url, follow=True)), (user, name)
-        assert shown(execution, user) is None
+        assert open_step(execution, user) is None
     services.submit(execution, step=step.cuid, data={"note": "done"}, by=ada)
     written = [
         *AuditEntry.objects.values_list("before", "after", "why"),
@@ -117,22 +120,22 @@ def body_of(response: Any) -> str:
     return content.decode()
 
 
-def test_drafts_go_when_their_step_is_submitted_by_anybody(execution: Execution) -> None:
+def test_drafts_are_deleted_when_step_is_submitted(execution: Execution) -> None:
     ada, grace = person("ada"), person("grace")
     saved(execution, ada, note="a")
     saved(execution, grace, note="b")
     services.submit(execution, node="form", data={"note": "n"}, by=grace)
     assert not FormDraft.objects.exists()
-    assert shown(execution, ada) is None
+    assert open_step(execution, ada) is None
 
 
-def test_drafts_go_when_the_execution_is_cancelled(execution: Execution) -> None:
+def test_drafts_are_deleted_when_execution_is_cancelled(execution: Execution) -> None:
     saved(execution, person("ada"), note="a")
     services.cancel(execution)
     assert not FormDraft.objects.exists()
 
 
-def test_drafts_at_other_steps_stay_when_a_step_is_closed(scenario: Scenario) -> None:
+def test_drafts_of_other_steps_stay_when_step_is_closed(scenario: Scenario) -> None:
     one, other, ada = scenario.start(), scenario.start(), UserFactory()
     saved(one, ada, note="a")
     saved(other, ada, note="b")
@@ -140,14 +143,14 @@ def test_drafts_at_other_steps_stay_when_a_step_is_closed(scenario: Scenario) ->
     assert FormDraft.objects.get().data == {"note": "b"}
 
 
-def test_drafts_go_with_their_author(execution: Execution) -> None:
+def test_drafts_are_deleted_with_their_author(execution: Execution) -> None:
     ada, _ = person("ada"), person("grace")
     saved(execution, ada, note="a")
     ada.delete()
     assert not FormDraft.objects.exists()
 
 
-def test_page_and_inbox_offer_each_user_their_own_draft(execution: Execution) -> None:
+def test_page_and_inbox_show_own_draft(execution: Execution) -> None:
     ada, grace = person("ada"), person("grace")
     saved(execution, ada, note="of ada")
     saved(execution, grace, note="of grace")
@@ -162,7 +165,7 @@ def test_page_and_inbox_offer_each_user_their_own_draft(execution: Execution) ->
             assert f'value="{own}"' in page and others not in page
 
 
-def test_draft_of_a_graph_is_kept_from_others() -> None:
+def test_graph_draft_is_hidden_from_others() -> None:
     workflow, ada, grace = WorkflowFactory(), UserFactory(), UserFactory()
     token = drawing.open_draft(workflow, ada).token
     drawing.edit_draft(workflow, ada, token, lambda source: (with_note(source), "Noted"))
@@ -175,7 +178,7 @@ def with_note(source: Any) -> Any:
     return {**source, "nodes": [{**first, "data": {"notes": SECRET}}, *others]}
 
 
-def test_migration_gives_a_draft_to_the_only_user_that_its_step_asks() -> None:
+def test_migration_assigns_draft_to_sole_assignee() -> None:
     ada, data = UserFactory(username="ada"), {"note": SECRET}
     steps = {}
     for name, assignees in {
@@ -186,10 +189,10 @@ def test_migration_gives_a_draft_to_the_only_user_that_its_step_asks() -> None:
         "everybody": {},
     }.items():
         workflow = WorkflowFactory()
-        drawn(workflow, form())
+        save_line(workflow, form())
         finding = FindingFactory(entity_name_type=workflow.entity_name_type)
         step = services.start(workflow, finding).steps.open().get()
-        # As steps named people then.
+        # The format of assignees before this migration.
         Step.objects.filter(pk=step.pk).update(assignees=json.dumps(assignees))
         steps[name] = step
     if connection.vendor == "sqlite":
@@ -200,8 +203,8 @@ def test_migration_gives_a_draft_to_the_only_user_that_its_step_asks() -> None:
     old = before.get_model("executions", "Step").objects
     old.update(draft=data)
     for _ in range(2):
-        # It can be interrupted and run again.
-        migration.carry_over(before, SimpleNamespace(connection=connection))
+        # An interrupted migration can run again.
+        migration.copy_candidates(before, SimpleNamespace(connection=connection))
     assert [(row.step, row.user, row.data) for row in FormDraft.objects.all()] == [
         (steps["one"], ada, data)
     ]

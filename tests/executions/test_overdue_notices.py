@@ -1,4 +1,4 @@
-"""A deadline that tells somebody when it has passed: who is told, once, and what stays possible."""
+"""Notices: the mail about a passed deadline is sent once, and the step stays open."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.test import Client
 
 from executions import services
 from executions.models import Execution, Job, Secret, Status, Step
+from executions.models.leased_row import ATTEMPTS
 from executions.worker import queue
 from tests.executions.engine.test_branches import source, started
 from tests.factories import UserFactory
@@ -20,14 +21,14 @@ from tests.workflows.api.clients import Client as ApiClient
 from tests.workflows.api.clients import client_of
 from workflows.admin.base.formatting import admin_url
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 TO = {"to": ["ada@example.com", {"field": "owner"}]}
 OWNER: dict[str, Any] = {"owner": "grace@example.com", "name": "Risk 7"}
 
 
 def waiting(notify: dict[str, Any] | None = None, /, **fields: Any) -> Execution:
-    """An execution that stands at a form, whose deadline of an hour has passed."""
+    """Start an execution at a form whose deadline of an hour has passed."""
     deadline = {"after": "PT1H", "notify": {**TO, **(notify or {})}}
     nodes: dict[str, Any] = {
         "start": "start",
@@ -58,7 +59,7 @@ def server_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EmailMessage, "send", send)
 
 
-def test_it_is_told_in_the_background_and_the_step_stays_open() -> None:
+def test_notice_is_sent_by_worker_and_step_stays_open() -> None:
     execution = waiting({"subject": "{{name}} waits", "body": "Dear {{owner}}."})
     assert queue.serve_due() == 2
     (sent,) = mail.outbox
@@ -72,17 +73,17 @@ def test_it_is_told_in_the_background_and_the_step_stays_open() -> None:
     assert services.submit(execution, node="form", data={}).status == Status.COMPLETED
 
 
-def test_a_mail_without_a_text_of_its_own_names_the_step() -> None:
+def test_default_notice_names_step() -> None:
     waiting()
     queue.serve_due()
     (sent,) = mail.outbox
     assert (sent.subject, sent.body) == ("Overdue: Review", "“Review” is overdue.")
 
 
-def test_it_tells_what_the_fields_held_when_the_deadline_passed() -> None:
+def test_notice_has_field_values_of_the_deadline() -> None:
     execution = waiting({"subject": "{{name}}"})
-    (job,) = queue.claim()
-    queue.serve(job)
+    (job,) = queue.claim_jobs()
+    queue.serve_job(job)
     assert step_of(execution).notice["fields"] == OWNER
     execution.entity.fields = {"owner": "other@example.com", "name": "Risk 8"}
     execution.entity.save()
@@ -90,11 +91,11 @@ def test_it_tells_what_the_fields_held_when_the_deadline_passed() -> None:
     assert mail.outbox[0].subject == "Risk 7"
 
 
-def test_what_cannot_be_sent_is_tried_again_and_keeps_nobody_from_going_on(
+def test_failed_notice_is_retried_and_step_can_be_submitted(
     server_is_down: None,
 ) -> None:
     execution = waiting()
-    for attempt in range(1, services.jobs.ATTEMPTS):
+    for attempt in range(1, ATTEMPTS):
         queue.serve_due()
         assert (Job.objects.get().kind, Job.objects.get().attempt) == ("overdue", attempt)
         pass_time()
@@ -107,7 +108,7 @@ def test_what_cannot_be_sent_is_tried_again_and_keeps_nobody_from_going_on(
     assert services.submit(execution, node="form", data={}).status == Status.COMPLETED
 
 
-def test_a_field_that_holds_no_address_is_told_at_once_and_keeps_nobody_from_going_on() -> None:
+def test_notice_without_address_fails_at_once_and_step_can_be_submitted() -> None:
     execution = waiting(owner="nobody")
     queue.serve_due()
     step = step_of(execution)
@@ -116,7 +117,7 @@ def test_a_field_that_holds_no_address_is_told_at_once_and_keeps_nobody_from_goi
     assert services.submit(execution, node="form", data={}).status == Status.COMPLETED
 
 
-def test_nobody_is_told_once_the_step_is_done(server_is_down: None) -> None:
+def test_notice_is_not_sent_when_step_is_closed(server_is_down: None) -> None:
     execution = waiting()
     queue.serve_due()
     assert Job.objects.get().kind == "overdue"
@@ -124,25 +125,25 @@ def test_nobody_is_told_once_the_step_is_done(server_is_down: None) -> None:
     assert not Job.objects.exists()
 
 
-def test_whoever_claimed_it_before_another_tells_nobody() -> None:
+def test_notice_is_sent_by_last_claim_only() -> None:
     waiting()
-    (passing,) = queue.claim()
-    queue.serve(passing)
-    (first,) = queue.claim(lease=timedelta(seconds=-1))
-    (second,) = queue.claim()
-    assert queue.serve(first) is False and mail.outbox == []
-    assert queue.serve(second) is True and len(mail.outbox) == 1
+    (passing,) = queue.claim_jobs()
+    queue.serve_job(passing)
+    (first,) = queue.claim_jobs(lease=timedelta(seconds=-1))
+    (second,) = queue.claim_jobs()
+    assert queue.serve_job(first) is False and mail.outbox == []
+    assert queue.serve_job(second) is True and len(mail.outbox) == 1
 
 
 @pytest.mark.parametrize(
     ("kind", "data"), [("approval", {"users": ["ada"]}), ("webhook", {"secret": "key"})]
 )
-def test_an_approval_and_a_webhook_tell_too(kind: str, data: dict[str, Any]) -> None:
+def test_approval_and_webhook_send_notices(kind: str, data: dict[str, Any]) -> None:
     UserFactory(username="ada")
     Secret.objects.create(name="key", encrypted="")
-    told = {"deadline": {"after": 60, "notify": TO}}
+    data = {"deadline": {"after": 60, "notify": TO}}
     edges = ["n.approved>end", "n.rejected>end"] if kind == "approval" else ["n>end"]
-    nodes: dict[str, Any] = {"start": "start", "n": {"type": kind, "data": {**data, **told}}}
+    nodes: dict[str, Any] = {"start": "start", "n": {"type": kind, "data": {**data, **data}}}
     execution = started(source({**nodes, "end": "end"}, "start>n", *edges), **OWNER)
     pass_time()
     queue.serve_due()
@@ -157,15 +158,15 @@ def api(db: None) -> ApiClient:
 
 
 @pytest.mark.parametrize("owner", ["grace@example.com", "nobody"])
-def test_what_became_of_it_is_shown_while_it_waits_and_afterwards(
+def test_notice_is_readable_before_and_after_step_is_closed(
     api: ApiClient, admin_client: Client, owner: str
 ) -> None:
     execution = waiting(owner=owner)
     path, page = f"executions/{execution.cuid}/", admin_url(execution, "change", execution.pk)
     (step,) = api.get(path).json()["open_steps"]
     assert (step["overdue"], step["notice"]) == (False, None)
-    (job,) = queue.claim()
-    queue.serve(job)
+    (job,) = queue.claim_jobs()
+    queue.serve_job(job)
     (step,) = api.get(path).json()["open_steps"]
     assert (step["overdue"], step["notice"]["state"]) == (True, "pending")
     assert "fields" not in step["notice"]
@@ -173,7 +174,7 @@ def test_what_became_of_it_is_shown_while_it_waits_and_afterwards(
     queue.serve_due()
     (step,) = api.get(path).json()["open_steps"]
     notice = step["notice"]
-    said = "was told ada@example.com, grace@example.com"
+    said = "was data ada@example.com, grace@example.com"
     if owner == "nobody":
         said = "could not be told"
         assert (notice["state"], notice["code"], notice["to"]) == ("failed", "no_address", None)
@@ -181,6 +182,6 @@ def test_what_became_of_it_is_shown_while_it_waits_and_afterwards(
         assert (notice["state"], notice["code"], notice["to"][1]) == ("sent", None, owner)
     assert said in admin_client.get(page).content.decode()
     services.submit(execution, node="form", data={})
-    shown = api.get(f"{path}steps/").json()["results"][1]
-    assert (shown["notice"], shown["overdue"]) == (notice, True)
+    step = api.get(f"{path}steps/").json()["results"][1]
+    assert (step["notice"], step["overdue"]) == (notice, True)
     assert said in admin_client.get(page).content.decode()

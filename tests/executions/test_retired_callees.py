@@ -1,4 +1,4 @@
-"""A callee that is retired at every moment of its caller's life."""
+"""Callees that are retired before, during and after an execution of the caller."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from django.utils import timezone
 from executions import guards, services
 from executions.models import Execution, Status
 from tests.conftest import Scenario
-from tests.factories import call, drawn, form
+from tests.factories import call, form, save_line
 from workflows import editing as drawing
-from workflows.guards import Referenced
+from workflows.guards import HasCallers
 from workflows.models import Workflow
 from workflows.refusals import Refusal
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
 @pytest.fixture
 def calling(scenario: Scenario) -> Scenario:
-    """The caller has a form before its call and one after it; the callee has one."""
-    drawn(scenario.callee, form("inner"))
-    drawn(scenario.caller, form("before"), call(scenario.callee), form("after"))
+    """Give the caller a form before and after its call, and the callee one form."""
+    save_line(scenario.callee, form("inner"))
+    save_line(scenario.caller, form("before"), call(scenario.callee), form("after"))
     return scenario
 
 
 def retire(scenario: Scenario) -> None:
-    """It may retire once the caller's latest graph calls it no more."""
-    with pytest.raises(Referenced):
+    """Remove the call from the caller's latest graph, and retire the callee."""
+    with pytest.raises(HasCallers):
         drawing.retire(scenario.callee)
-    drawn(scenario.caller, form("instead"))
+    save_line(scenario.caller, form("instead"))
     drawing.retire(scenario.callee)
     scenario.callee.refresh_from_db()
     assert scenario.callee.state == Workflow.State.RETIRED
@@ -47,7 +47,7 @@ MOMENTS = ("waits before the call", "child runs", "child has an incident", "afte
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_what_was_started_before_goes_on_to_its_end(calling: Scenario, moment: str) -> None:
+def test_execution_completes_when_callee_is_retired(calling: Scenario, moment: str) -> None:
     execution = calling.start()
     reached = MOMENTS.index(moment)
     if reached == 0:
@@ -69,14 +69,14 @@ def test_what_was_started_before_goes_on_to_its_end(calling: Scenario, moment: s
     assert submit(execution, "after") == Status.COMPLETED
 
 
-def test_before_the_start_the_new_graph_runs_without_it(calling: Scenario) -> None:
+def test_new_execution_runs_graph_without_retired_callee(calling: Scenario) -> None:
     retire(calling)
     execution = calling.start()
     assert not execution.pins.exists()
     assert submit(execution, "instead") == Status.COMPLETED
 
 
-def test_a_scheduled_start_has_pinned_it_already(calling: Scenario) -> None:
+def test_scheduled_execution_has_pinned_retired_callee(calling: Scenario) -> None:
     at = timezone.now() + timedelta(hours=1)
     execution = services.start(calling.caller, calling.finding, scheduled_for=at)
     retire(calling)
@@ -86,17 +86,17 @@ def test_a_scheduled_start_has_pinned_it_already(calling: Scenario) -> None:
     assert submit(execution, "after") == Status.COMPLETED
 
 
-def test_a_restart_runs_the_latest_graph_without_it(calling: Scenario) -> None:
+def test_restart_runs_latest_graph_without_retired_callee(calling: Scenario) -> None:
     execution = calling.start()
     retire(calling)
     again = services.restart(execution)
     assert submit(again, "instead") == Status.COMPLETED
 
 
-def test_a_retired_caller_goes_on_and_no_new_root_starts(calling: Scenario) -> None:
+def test_execution_of_retired_caller_continues_and_start_is_refused(calling: Scenario) -> None:
     execution = calling.start()
     drawing.retire(calling.caller)
-    # A caller that is retired itself does not hold its callee back.
+    # A retired caller does not prevent the retirement of its callee.
     drawing.retire(calling.callee)
     with pytest.raises(guards.NotStartable):
         calling.start()
@@ -105,7 +105,7 @@ def test_a_retired_caller_goes_on_and_no_new_root_starts(calling: Scenario) -> N
     assert submit(execution, "after") == Status.COMPLETED
 
 
-def test_what_a_pinned_run_holds_keeps_its_type_until_it_has_ended(calling: Scenario) -> None:
+def test_context_change_is_refused_while_pinned_version_runs(calling: Scenario) -> None:
     execution = calling.start()
     retire(calling)
     calling.callee.entity_name_type = calling.exception

@@ -1,4 +1,4 @@
-"""What edits of entities set off: which start, when, once, and what is told of the others."""
+"""Triggered starts: which workflows an edit of an entity starts, when, and how often."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from tests.factories import (
     UserFactory,
     WorkflowFactory,
     call,
-    drawn,
     form,
+    save_line,
 )
 from tests.test_query_counts import statements
 from workflows import editing as drawing
-from workflows.audit.actor import Acting, Face, acting
+from workflows.audit.actor import Actor, Interface, act_as
 from workflows.models import AuditEntry, FindingType, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 HIGH = {"field": "severity", "op": "eq", "value": "high"}
 
@@ -50,11 +50,11 @@ def kind(db: None) -> FindingType:
 
 
 def waiting(kind: FindingType, trigger: str, data: Any = None, **values: Any) -> Workflow:
-    """A workflow with one form that this trigger starts."""
+    """Create a workflow with one form that this trigger starts."""
     workflow = WorkflowFactory(
         entity_name_type=kind, trigger=trigger, trigger_data=data or {}, **values
     )
-    drawn(workflow, form())
+    save_line(workflow, form())
     return workflow
 
 
@@ -82,7 +82,7 @@ CREATIONS: dict[str, Callable[[FindingType], Any]] = {
 
 
 @pytest.mark.parametrize("way", CREATIONS)
-def test_a_new_entity_starts_the_workflow_of_its_type_once(kind: FindingType, way: str) -> None:
+def test_new_entity_starts_workflow_of_its_type_once(kind: FindingType, way: str) -> None:
     workflow = waiting(kind, "created")
     others = [
         waiting(FindingTypeFactory(), "created"),
@@ -101,13 +101,13 @@ def test_a_new_entity_starts_the_workflow_of_its_type_once(kind: FindingType, wa
     assert ran(workflow) == 1
 
 
-def test_a_draft_is_not_started(kind: FindingType) -> None:
+def test_draft_workflow_is_not_started(kind: FindingType) -> None:
     waiting(kind, "created", state="draft")
     FindingFactory(entity_name_type=kind)
     assert not Execution.objects.exists() and not TriggeredStart.objects.exists()
 
 
-def test_a_new_inventory_model_starts_the_workflow_of_its_record_type() -> None:
+def test_new_inventory_model_starts_workflow_of_its_record_type() -> None:
     kind = RecordTypeFactory()
     workflow = WorkflowFactory(
         entity_name="InventoryModel",
@@ -121,7 +121,7 @@ def test_a_new_inventory_model_starts_the_workflow_of_its_record_type() -> None:
     assert ran(workflow) == 1
 
 
-def test_what_is_undone_starts_nothing(kind: FindingType) -> None:
+def test_rollback_starts_nothing(kind: FindingType) -> None:
     workflow = waiting(kind, "created")
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         FindingFactory(entity_name_type=kind)
@@ -129,12 +129,12 @@ def test_what_is_undone_starts_nothing(kind: FindingType) -> None:
     assert ran(workflow) == 0 and not TriggeredStart.objects.exists()
 
 
-def test_it_is_started_by_whoever_made_the_edit_and_the_log_tells_what_set_it_off(
+def test_audit_entry_names_editor_and_trigger(
     kind: FindingType,
 ) -> None:
     workflow = waiting(kind, "created")
     user = UserFactory(username="erin")
-    with acting(Acting(Face.API, "r-1", lambda: user)):
+    with act_as(Actor(Interface.API, "r-1", lambda: user)):
         finding = FindingFactory(entity_name_type=kind)
     execution = Execution.objects.get()
     assert execution.started_by == user
@@ -145,7 +145,7 @@ def test_it_is_started_by_whoever_made_the_edit_and_the_log_tells_what_set_it_of
         "entity": finding.cuid,
         "execution": execution.cuid,
     }
-    with acting(Acting(Face.API, "r-2", AnonymousUser)):
+    with act_as(Actor(Interface.API, "r-2", AnonymousUser)):
         FindingFactory(entity_name_type=kind)
     assert ran(workflow) == 2
 
@@ -175,7 +175,7 @@ def test_it_is_started_by_whoever_made_the_edit_and_the_log_tells_what_set_it_of
     ],
 )
 @pytest.mark.parametrize("way", ["save", "update", "bulk_update"])
-def test_a_change_starts_it_where_what_it_looks_at_has_changed(
+def test_change_of_watched_field_starts_workflow(
     kind: FindingType, data: Any, before: Any, after: Any, starts: bool, way: str
 ) -> None:
     workflow = waiting(kind, "changed", data)
@@ -189,7 +189,7 @@ def test_a_change_starts_it_where_what_it_looks_at_has_changed(
     assert ran(workflow) == starts
 
 
-def test_what_is_not_written_has_not_changed(kind: FindingType) -> None:
+def test_unwritten_field_has_not_changed(kind: FindingType) -> None:
     workflow = waiting(kind, "changed")
     finding = FindingFactory(entity_name_type=kind)
     finding.fields = {"a": 1}
@@ -201,7 +201,7 @@ def test_what_is_not_written_has_not_changed(kind: FindingType) -> None:
     assert ran(workflow) == 1
 
 
-def test_every_workflow_that_looks_at_it_starts_and_one_edit_starts_each_once(
+def test_edit_starts_each_matching_workflow_once(
     kind: FindingType,
 ) -> None:
     both = [waiting(kind, "changed"), waiting(kind, "changed", {"fields": ["a"]})]
@@ -213,10 +213,10 @@ def test_every_workflow_that_looks_at_it_starts_and_one_edit_starts_each_once(
     assert [ran(row) for row in both] == [1, 1]
 
 
-def test_what_an_execution_writes_starts_nothing_not_even_itself(kind: FindingType) -> None:
+def test_write_of_execution_starts_nothing(kind: FindingType) -> None:
     workflow = WorkflowFactory(entity_name_type=kind, trigger="changed")
     setting = {"id": "set", "type": "set_field", "data": {"values": {"a": 9}}}
-    drawn(workflow, setting, form())
+    save_line(workflow, setting, form())
     finding = FindingFactory(entity_name_type=kind)
     finding.fields = {"a": 1}
     finding.save()
@@ -227,7 +227,7 @@ def test_what_an_execution_writes_starts_nothing_not_even_itself(kind: FindingTy
     assert ran(workflow) == 1 and not TriggeredStart.objects.exists()
 
 
-# What cannot start
+# Refused starts
 
 
 def hold(workflow: Workflow) -> None:
@@ -237,7 +237,7 @@ def hold(workflow: Workflow) -> None:
 
 
 def call_a_draft(workflow: Workflow) -> None:
-    drawn(
+    save_line(
         workflow, call(WorkflowFactory(entity_name_type=workflow.entity_name_type, state="draft"))
     )
 
@@ -246,7 +246,7 @@ def call_a_draft(workflow: Workflow) -> None:
     ("spoil", "code"), [(hold, "draining"), (call_a_draft, "not_startable")], ids=["held", "draft"]
 )
 @pytest.mark.parametrize("trigger", ["created", "changed"])
-def test_what_cannot_start_is_told_and_the_edit_stands(
+def test_refused_start_is_recorded_and_edit_is_saved(
     kind: FindingType, trigger: str, spoil: Callable[[Workflow], None], code: str
 ) -> None:
     workflow = waiting(kind, trigger)
@@ -267,7 +267,7 @@ def test_what_cannot_start_is_told_and_the_edit_stands(
     )
 
 
-def test_a_trigger_without_meaning_breaks_no_edit(kind: FindingType) -> None:
+def test_invalid_trigger_data_fails_no_edit(kind: FindingType) -> None:
     workflow = waiting(kind, "changed")
     Workflow._base_manager.filter(pk=workflow.pk).update(trigger_data={"rule": 7})
     finding = FindingFactory(entity_name_type=kind)
@@ -275,7 +275,7 @@ def test_a_trigger_without_meaning_breaks_no_edit(kind: FindingType) -> None:
     finding.save()
     assert ran(workflow) == 0
     assert Finding.objects.get().fields == {"a": 1}
-    # What was stored before is no reason to refuse an edit of something else.
+    # An invalid stored trigger must not prevent edits of entities.
     workflow.refresh_from_db()
     workflow.title = "Renamed"
     workflow.save()
@@ -286,7 +286,7 @@ def test_a_trigger_without_meaning_breaks_no_edit(kind: FindingType) -> None:
 
 @pytest.fixture
 def killed(kind: FindingType, monkeypatch: pytest.MonkeyPatch) -> Workflow:
-    """A workflow whose start is due: who set it off was killed right after the commit."""
+    """Return a workflow whose start is due, because its process was killed after the commit."""
     workflow = waiting(kind, "created")
     with monkeypatch.context() as patch:
         patch.setattr(triggering, "_serve_all", lambda _: None)
@@ -295,31 +295,31 @@ def killed(kind: FindingType, monkeypatch: pytest.MonkeyPatch) -> Workflow:
     return workflow
 
 
-def test_what_a_killed_process_left_is_started_by_the_next_once(killed: Workflow) -> None:
+def test_start_of_killed_process_is_made_up_once(killed: Workflow) -> None:
     assert rounds.run_due(dry_run=True).starts == 1
     assert rounds.run_due().starts == 1
     assert rounds.run_due().starts == 0
     assert ran(killed) == 1 and not TriggeredStart.objects.exists()
 
 
-def test_the_sweep_starts_it_too(killed: Workflow) -> None:
+def test_sweep_serves_triggered_starts(killed: Workflow) -> None:
     celery_tasks.sweep()
     assert ran(killed) == 1 and not TriggeredStart.objects.exists()
 
 
-def test_one_that_is_served_twice_starts_once(killed: Workflow) -> None:
+def test_start_that_is_served_twice_starts_once(killed: Workflow) -> None:
     pk = TriggeredStart.objects.get().pk
     assert services.serve_start(pk) is True
     assert services.serve_start(pk) is False
     assert ran(killed) == 1
 
 
-def test_its_entity_may_be_deleted_meanwhile(killed: Workflow) -> None:
+def test_start_is_dropped_when_entity_is_deleted(killed: Workflow) -> None:
     Finding.objects.get(title="Left behind").delete()
     assert rounds.run_due().starts == 0 and not TriggeredStart.objects.exists()
 
 
-def test_its_workflow_may_be_deleted_meanwhile(killed: Workflow) -> None:
+def test_start_is_refused_when_workflow_is_deleted(killed: Workflow) -> None:
     killed.delete()
     finding = Finding.objects.get(title="Left behind")
     assert rounds.run_due().starts == 1
@@ -327,7 +327,7 @@ def test_its_workflow_may_be_deleted_meanwhile(killed: Workflow) -> None:
     assert (entry.refused, entry.code, entry.cuid) == (True, "gone", finding.cuid)
 
 
-def test_its_workflow_may_be_retired_meanwhile(killed: Workflow) -> None:
+def test_start_is_refused_when_workflow_is_retired(killed: Workflow) -> None:
     drawing.retire(killed)
     assert rounds.run_due().starts == 1
     entry = last_entry()
@@ -335,7 +335,7 @@ def test_its_workflow_may_be_retired_meanwhile(killed: Workflow) -> None:
     assert ran(killed) == 0
 
 
-def test_one_that_fails_is_tried_again_later_and_told_at_last(
+def test_failed_start_is_retried_and_finally_recorded(
     killed: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any) -> None:
@@ -352,22 +352,22 @@ def test_one_that_fails_is_tried_again_later_and_told_at_last(
     assert not TriggeredStart.objects.exists() and ran(killed) == 0
     entry = last_entry()
     assert (entry.refused, entry.cuid) == (True, killed.cuid)
-    assert entry.detail == "It failed 5 times, at last with: ZeroDivisionError: boom"
+    assert entry.detail == "It failed 5 times. The last error: ZeroDivisionError: boom"
 
 
-def test_more_than_an_edit_waits_for_is_left_to_the_background(kind: FindingType) -> None:
+def test_bulk_edit_leaves_further_starts_to_workers(kind: FindingType) -> None:
     workflow = waiting(kind, "created")
-    number = triggering.AT_ONCE + 5
+    number = triggering.MAX_IMMEDIATE + 5
     Finding.objects.bulk_create(Finding(title=f"{n}", entity_name_type=kind) for n in range(number))
-    assert ran(workflow) == triggering.AT_ONCE
+    assert ran(workflow) == triggering.MAX_IMMEDIATE
     assert rounds.run_due().starts == 5
     assert ran(workflow) == number
 
 
-# What it costs
+# Statements
 
 
-def test_an_edit_that_sets_nothing_off_takes_one_statement_more_at_the_most(
+def test_edit_without_trigger_takes_at_most_one_more_statement(
     kind: FindingType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Secret.objects.create(name="HOOK", encrypted="")
@@ -390,12 +390,12 @@ def test_an_edit_that_sets_nothing_off_takes_one_statement_more_at_the_most(
         return [create, statements(change), statements(retitle)]
 
     with monkeypatch.context() as patch:
-        patch.setattr(services, "set_off", lambda *_: None)
+        patch.setattr(services, "queue_triggered_starts", lambda *_: None)
         create, change, retitle = costs()
     assert costs() == [create + 1, change + 1, retitle]
 
 
-def test_an_edit_that_sets_something_off_takes_as_many_however_much_else_there_is(
+def test_triggering_edit_takes_constant_number_of_statements(
     kind: FindingType,
 ) -> None:
     waiting(kind, "created")

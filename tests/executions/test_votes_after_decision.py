@@ -13,13 +13,13 @@ from django.contrib.auth.models import User
 from executions import services
 from executions.models import Execution
 from tests.executions.engine.test_branches import started
-from tests.executions.test_interventions import approving
+from tests.executions.test_decisions import approving
 from tests.factories import voter
 from tests.workflows.admin.staff import VIEW, page, staff, text
 from tests.workflows.api.clients import client_of
 from workflows.models import AuditEntry
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ ENDINGS = [decide, reject, skip, cancel]
 
 
 @pytest.mark.parametrize("end", ENDINGS, ids=lambda one: one.__name__)
-def test_vote_is_shown_on_every_interface_when_its_step_is_closed(
+def test_vote_is_readable_on_each_interface_when_step_is_closed(
     people: list[User], end: Callable[[Execution, list[User]], None]
 ) -> None:
     execution = started(approving(users=["ada", "grace"], needed=2))
@@ -69,8 +69,8 @@ def test_vote_is_shown_on_every_interface_when_its_step_is_closed(
     table = csv.DictReader(io.StringIO(read(api.get(path, headers={"Accept": "text/csv"}))))
     (row,) = (row for row in table if row["node"] == "vote")
     assert "I have read it" in row["votes"] and "ada" in row["votes"]
-    shown = text(staff(*VIEW).get(page(execution)))
-    assert "I have read it" in shown[shown.index("History") :]
+    page_text = text(staff(*VIEW).get(page(execution)))
+    assert "I have read it" in page_text[page_text.index("History") :]
     entry = AuditEntry.objects.filter(action="voted").earliest("id")
     assert (entry.who, entry.cuid) == ("ada", execution.cuid)
     assert entry.after == {"node": "vote", "approves": True, "notes": "I have read it"}
@@ -80,7 +80,7 @@ def read(response: Any) -> str:
     return b"".join(response.streaming_content).decode()
 
 
-def test_changed_vote_keeps_the_earlier_one_in_the_audit_log(people: list[User]) -> None:
+def test_changed_vote_stays_in_audit_log(people: list[User]) -> None:
     execution = started(approving(users=["ada", "grace"], needed=2))
     vote(execution, people[0], "fine")
     vote(execution, people[0], "on second thoughts", approves=False)
@@ -89,7 +89,7 @@ def test_changed_vote_keeps_the_earlier_one_in_the_audit_log(people: list[User])
     assert newest.after == {"node": "vote", "approves": False, "notes": "on second thoughts"}
 
 
-def test_votes_of_each_visit_stay_apart_when_an_approval_is_asked_again(people: list[User]) -> None:
+def test_votes_of_each_visit_are_separate(people: list[User]) -> None:
     first = started(approving(users=["ada", "grace"], needed=2))
     vote(first, people[0], "the first")
     services.restart(first)

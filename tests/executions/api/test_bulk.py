@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from executions import services as running
-from executions.api.bulk import MOST
+from executions.api.bulk import MAX_ITEMS
 from executions.models import Execution
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import started
 from tests.executions.test_clock import waiting
-from tests.factories import FindingFactory, drawn, form
+from tests.factories import FindingFactory, form, save_line
 from tests.workflows.api.clients import Client, assert_problem, client_of
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 RESULT = {"index", "status", "execution", "problem", "replayed"}
 
@@ -48,19 +48,17 @@ def bulk(api: Client, name: str, items: Any, status: int = 200, **more: Any) -> 
     return body
 
 
-def test_many_are_started(api: Client, scenario: Scenario) -> None:
+def test_bulk_start_starts_each_item(api: Client, scenario: Scenario) -> None:
     items = starts(scenario, 3)
     body = bulk(api, "start", items)
     assert [row["status"] for row in body["results"]] == [201] * 3
-    shown = body["results"][0]["execution"]
-    assert shown["entity"]["cuid"] == items[0]["entity"]
-    assert api.get(f"executions/{shown['cuid']}/").json() == shown
+    data = body["results"][0]["execution"]
+    assert data["entity"]["cuid"] == items[0]["entity"]
+    assert api.get(f"executions/{data['cuid']}/").json() == data
     assert Execution.objects.count() == 3
 
 
-def test_what_one_is_refused_for_does_not_concern_the_others(
-    api: Client, scenario: Scenario
-) -> None:
+def test_refused_item_does_not_affect_others(api: Client, scenario: Scenario) -> None:
     good, other = starts(scenario, 2)
     foreign = FindingFactory(entity_name_type=scenario.exception).cuid
     items = [
@@ -76,13 +74,13 @@ def test_what_one_is_refused_for_does_not_concern_the_others(
     assert [row["status"] for row in body["results"]] == [201, 400, 400, 400, 400, 400, 201]
     codes = [row["problem"] and row["problem"]["code"] for row in body["results"]]
     assert codes[1:4] == ["entity_type_mismatch", "does_not_exist", "unknown_field"]
-    # Word for word what the route of one answers.
+    # The same problem as in the response of the single route.
     alone = api.post("executions/", items[1]).json()
     assert body["results"][1]["problem"] == alone
     assert Execution.objects.count() == 2
 
 
-def test_many_are_cancelled(api: Client, scenario: Scenario) -> None:
+def test_bulk_cancel_cancels_each_item(api: Client, scenario: Scenario) -> None:
     live, ended = scenario.start(), scenario.start()
     running.cancel(ended)
     items = [
@@ -97,8 +95,8 @@ def test_many_are_cancelled(api: Client, scenario: Scenario) -> None:
     assert body["results"][1]["problem"]["code"] == "execution_ended"
 
 
-def test_many_try_again(api: Client, scenario: Scenario) -> None:
-    drawn(scenario.callee, form("inner"))
+def test_bulk_retry_retries_each_item(api: Client, scenario: Scenario) -> None:
+    save_line(scenario.callee, form("inner"))
     both = [scenario.start(), scenario.start()]
     for execution in both:
         running.submit(execution, node="form", data={"note": "n"})
@@ -110,7 +108,7 @@ def test_many_try_again(api: Client, scenario: Scenario) -> None:
     assert {row["problem"]["code"] for row in body["results"]} == {"no_incident"}
 
 
-def test_many_are_postponed_and_skipped(api: Client) -> None:
+def test_bulk_postpone_and_skip(api: Client) -> None:
     both = [started(waiting(interval="P1D")) for _ in range(2)]
     items = [{"execution": row.cuid, "node": "sleep", "why": "later"} for row in both]
     until = "2099-06-01T00:00:00Z"
@@ -122,7 +120,7 @@ def test_many_are_postponed_and_skipped(api: Client) -> None:
 
 
 @pytest.mark.parametrize("how", ["body", "query"])
-def test_many_are_tried(api: Client, scenario: Scenario, how: str) -> None:
+def test_dry_run_of_bulk_changes_nothing(api: Client, scenario: Scenario, how: str) -> None:
     execution = scenario.start()
     items = [{"execution": execution.cuid}, {"execution": "nothing"}]
     query = "?dry_run=true" if how == "query" else ""
@@ -136,7 +134,7 @@ def test_many_are_tried(api: Client, scenario: Scenario, how: str) -> None:
     assert execution.live
 
 
-def test_a_fault_of_one_leaves_the_others(
+def test_server_error_of_one_item_does_not_affect_others(
     api: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin = running.start
@@ -158,7 +156,7 @@ def test_a_fault_of_one_leaves_the_others(
     assert Execution.objects.count() == 2
 
 
-def test_sent_again_only_what_is_not_done_is_done(
+def test_repeated_request_performs_only_failed_items(
     api: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     items = starts(scenario, 3)
@@ -172,7 +170,7 @@ def test_sent_again_only_what_is_not_done_is_done(
 
     with monkeypatch.context() as patched:
         patched.setattr(running, "start", start)
-        # As a process that ends before the last item.
+        # Simulates a process that ends before the last item.
         with pytest.raises(SystemExit):
             bulk(api, "start", items, headers=headers)
     done = set(Execution.objects.values_list("cuid", flat=True))
@@ -192,18 +190,18 @@ def test_sent_again_only_what_is_not_done_is_done(
         ({}, "required", "/items"),
         ({"items": []}, "empty", "/items"),
         ({"items": {}}, "not_a_list", "/items"),
-        ({"items": [{}] * (MOST + 1)}, "max_length", "/items"),
+        ({"items": [{}] * (MAX_ITEMS + 1)}, "max_length", "/items"),
         ({"items": [{}], "dry_run": "yes"}, "invalid", "/dry_run"),
         ({"items": [{}], "all": True}, "unknown_field", "/all"),
     ],
 )
-def test_what_is_no_bulk(api: Client, sent: Any, code: str, pointer: str) -> None:
+def test_malformed_bulk_request_is_refused(api: Client, sent: Any, code: str, pointer: str) -> None:
     for name in ("start", "cancel", "retry", "skip", "postpone"):
         body = assert_problem(api.post(f"executions/bulk/{name}/", sent), 400, code)
         assert body["errors"][0]["pointer"] == pointer
 
 
-def test_who_may_do_it_to_one_may_do_it_to_many(scenario: Scenario) -> None:
+def test_bulk_needs_permission_of_single_action(scenario: Scenario) -> None:
     execution = scenario.start()
     for permission, allowed in (
         ("executions.add_execution", {"start"}),

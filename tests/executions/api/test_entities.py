@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 @pytest.mark.parametrize("route", ["finding-types", "record-types"])
-def test_types(api: Client, route: str) -> None:
+def test_types_are_created_changed_and_deleted(api: Client, route: str) -> None:
     made = api.post(f"{route}/", {"name": "Model Limitation"})
     assert made.status_code == 201
     body = made.json()
@@ -37,7 +37,7 @@ def test_types(api: Client, route: str) -> None:
     assert api.delete(f"{route}/{body['cuid']}/").status_code == 204
 
 
-def test_a_type_in_use_stays(api: Client) -> None:
+def test_delete_of_type_in_use_is_refused(api: Client) -> None:
     workflow = WorkflowFactory()
     response = api.delete(f"finding-types/{workflow.entity_name_type.cuid}/")
     body = assert_problem(response, 400, "type_in_use")
@@ -48,28 +48,28 @@ def test_a_type_in_use_stays(api: Client) -> None:
     )
 
 
-def test_a_finding(api: Client) -> None:
+def test_finding_is_created_changed_and_deleted(api: Client) -> None:
     kind, model = FindingTypeFactory(), InventoryModelFactory()
-    asked: dict[str, Any] = {
+    body: dict[str, Any] = {
         "title": "F",
         "entity_name_type": kind.cuid,
         "inventory_model": model.cuid,
         "fields": {"severity": 3, "tags": ["a", None, {"b": 1.5}]},
     }
-    made = api.post("findings/", asked)
+    made = api.post("findings/", body)
     assert made.status_code == 201, made.json()
     body = made.json()
-    assert body == {"cuid": body["cuid"], **asked}
+    assert body == {"cuid": body["cuid"], **body}
     assert Finding.objects.get().entity_name == "Finding"
     path = f"findings/{body['cuid']}/"
     assert api.edit(path, inventory_model=None).json() == {**body, "inventory_model": None}
     patched = {"severity": 4, "tags": ["a", None, {"b": 1.5}]}
     assert api.edit(path, fields={"severity": 4}).json()["fields"] == patched
-    # A finding is not found among the inventory models.
+    # A finding has no address among the inventory models.
     assert api.get(f"inventory-models/{body['cuid']}/").status_code == 404
 
 
-def test_an_inventory_model(api: Client) -> None:
+def test_inventory_model_is_created_changed_and_deleted(api: Client) -> None:
     kind = RecordTypeFactory()
     body = api.post("inventory-models/", {"title": "M", "record_type": kind.cuid}).json()
     assert body == {"cuid": body["cuid"], "title": "M", "record_type": kind.cuid, "fields": {}}
@@ -91,21 +91,23 @@ def test_an_inventory_model(api: Client) -> None:
         ({"entity_name": "InventoryModel"}, "/entity_name", "unknown_field"),
     ],
 )
-def test_malformed_findings(api: Client, wrong: dict[str, Any], pointer: str, code: str) -> None:
-    asked = {"title": "F", "entity_name_type": FindingTypeFactory().cuid, **wrong}
-    body = assert_problem(api.post("findings/", asked), 400, code)
+def test_malformed_finding_is_refused(
+    api: Client, wrong: dict[str, Any], pointer: str, code: str
+) -> None:
+    body = {"title": "F", "entity_name_type": FindingTypeFactory().cuid, **wrong}
+    body = assert_problem(api.post("findings/", body), 400, code)
     assert [row["pointer"] for row in body["errors"]] == [pointer]
     assert not Finding.objects.exists()
 
 
-def test_a_finding_cannot_belong_to_a_finding(api: Client) -> None:
+def test_finding_of_finding_is_refused(api: Client) -> None:
     finding = FindingFactory()
     response = api.edit(f"findings/{finding.cuid}/", inventory_model=finding.cuid)
     body = assert_problem(response, 400, "does_not_exist")
     assert body["detail"] == f"No inventory model has the cuid '{finding.cuid}'."
 
 
-def test_numbers_that_json_has_and_databases_have_not(api: Client) -> None:
+def test_unstorable_number_is_refused(api: Client) -> None:
     kind = FindingTypeFactory()
     text = '{"title": "F", "entity_name_type": "%s", "fields": {"n": %s}}'
     for number, code in (("1e999", "invalid"), ("NaN", "parse_error"), ("9" * 5000, "parse_error")):
@@ -115,7 +117,9 @@ def test_numbers_that_json_has_and_databases_have_not(api: Client) -> None:
         assert_problem(response, 400, code)
 
 
-def test_an_entity_in_use(api: Client, scenario: Scenario) -> None:
+def test_type_change_and_deletion_are_refused_when_entity_is_in_use(
+    api: Client, scenario: Scenario
+) -> None:
     execution = scenario.start()
     path = f"findings/{scenario.finding.cuid}/"
     for response in (
@@ -127,7 +131,7 @@ def test_an_entity_in_use(api: Client, scenario: Scenario) -> None:
     assert api.edit(path, title="Renamed").json()["title"] == "Renamed"
 
 
-def test_filters(api: Client) -> None:
+def test_list_is_filtered(api: Client) -> None:
     model = InventoryModelFactory(title="M")
     one = FindingFactory(title="One", inventory_model=model)
     FindingFactory(title="Two")
@@ -147,7 +151,7 @@ def test_filters(api: Client) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("number", [3, 30])
 @pytest.mark.parametrize("route", ["findings", "inventory-models", "finding-types", "record-types"])
-def test_a_list_takes_four_statements(api: Client, route: str, number: int) -> None:
+def test_list_takes_four_statements(api: Client, route: str, number: int) -> None:
     for _ in range(number):
         FindingFactory(inventory_model=InventoryModelFactory())
     body: list[Any] = []
@@ -168,9 +172,7 @@ def test_a_list_takes_four_statements(api: Client, route: str, number: int) -> N
         ({"a": True}, {"a": 1}, {"a": 1}),
     ],
 )
-def test_patch_of_an_entity_merges_fields_by_name(
-    api: Client, stored: Any, patch: Any, expected: Any
-) -> None:
+def test_patch_merges_fields_by_name(api: Client, stored: Any, patch: Any, expected: Any) -> None:
     for row, route in (
         (FindingFactory(), "findings"),
         (InventoryModelFactory(), "inventory-models"),
@@ -183,7 +185,7 @@ def test_patch_of_an_entity_merges_fields_by_name(
         assert repr(row.fields) == repr(expected)
 
 
-def test_put_of_an_entity_replaces_fields(api: Client) -> None:
+def test_put_replaces_fields(api: Client) -> None:
     row = FindingFactory(fields={"owner": "ann", "decision": "no"})
     path = f"findings/{row.cuid}/"
     etag = api.get(path)["ETag"]
@@ -194,7 +196,7 @@ def test_put_of_an_entity_replaces_fields(api: Client) -> None:
     assert api.put(path, body, headers={"If-Match": etag}).json()["fields"] == {"owner": "bea"}
 
 
-def test_patch_writes_the_columns_that_it_changes(api: Client) -> None:
+def test_patch_writes_only_changed_columns(api: Client) -> None:
     row = FindingFactory(fields={"owner": "ann"})
     with CaptureQueriesContext(connection) as captured:
         api.edit(f"findings/{row.cuid}/", title="Renamed", fields={"owner": "ann"})
@@ -205,7 +207,7 @@ def test_patch_writes_the_columns_that_it_changes(api: Client) -> None:
     assert entry.after == {"title": "Renamed"}
 
 
-def test_patch_that_changes_nothing_writes_nothing(api: Client) -> None:
+def test_patch_without_change_writes_nothing(api: Client) -> None:
     row = FindingFactory(title="F", fields={"owner": "ann"})
     workflow = WorkflowFactory(title="W")
     with CaptureQueriesContext(connection) as captured:

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from executions import services as running
-from executions.engine.store import reading
+from executions.engine.store import store
 from executions.models import Execution, FormDraft, StepState
 from tests.conftest import Scenario
 from tests.executions.engine.test_step_budget import form as looping_form
@@ -22,8 +22,8 @@ from tests.factories import (
     WorkflowFactory,
     accounts,
     call,
-    drawn,
     form,
+    save_line,
 )
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
 from workflows import editing as drawing
@@ -61,12 +61,12 @@ class TestStepBudget:
         created: dict[str, Any] = response.json()
         return created
 
-    def require_incident(self, shown: dict[str, Any], node: str) -> None:
-        assert shown["status"] == "waiting"
-        [step] = shown["open_steps"]
+    def require_incident(self, data: dict[str, Any], node: str) -> None:
+        assert data["status"] == "waiting"
+        [step] = data["open_steps"]
         assert (step["node"], step["incident"]["code"]) == (node, "step_budget")
 
-    def test_start_answers_with_the_incident_when_a_loop_never_waits(self, api: Client) -> None:
+    def test_start_returns_incident_when_loop_never_waits(self, api: Client) -> None:
         shown = self.start(api, looping("start>mark"), again=True)
         self.require_incident(shown, "start")
         retried = api.post(f"executions/{shown['cuid']}/retry/", {"node": "start"})
@@ -74,7 +74,7 @@ class TestStepBudget:
         self.require_incident(retried.json(), "start")
         assert api.post(f"executions/{shown['cuid']}/cancel/", {}).json()["status"] == "cancelled"
 
-    def test_submit_answers_with_the_incident_when_a_loop_never_waits(self, api: Client) -> None:
+    def test_submit_returns_incident_when_loop_never_waits(self, api: Client) -> None:
         shown = self.start(api, looping("start>form", "form>mark", form=looping_form()))
         path = f"executions/{shown['cuid']}/"
         answer = api.post(f"{path}submit/", {"node": "form", "data": {"again": True}})
@@ -87,9 +87,9 @@ class TestStepBudget:
         }
 
 
-def test_an_execution_at_a_form(api: Client, scenario: Scenario) -> None:
+def test_execution_shows_open_form(api: Client, scenario: Scenario) -> None:
     fields = [{"name": "severity", "type": "number", "required": True}]
-    drawn(scenario.caller, form("rate", *fields, title="Rate it", deadline="P1D"))
+    save_line(scenario.caller, form("rate", *fields, title="Rate it", deadline="P1D"))
     response = api.post(
         "executions/", {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
     )
@@ -118,16 +118,16 @@ def test_an_execution_at_a_form(api: Client, scenario: Scenario) -> None:
     assert api.get(f"executions/{body['cuid']}/").json() == body
 
 
-def test_the_form_is_the_one_it_started_with(api: Client, scenario: Scenario) -> None:
+def test_form_is_of_version_that_was_started(api: Client, scenario: Scenario) -> None:
     execution = scenario.start()
-    drawn(scenario.caller, form("form", {"name": "other"}))
+    save_line(scenario.caller, form("form", {"name": "other"}))
     body = api.get(f"executions/{execution.cuid}/").json()
     assert [row["name"] for row in body["open_steps"][0]["form"]["fields"]] == ["note"]
 
 
-def test_a_tree(api: Client, scenario: Scenario) -> None:
-    drawn(scenario.callee, form("inner"))
-    drawn(scenario.caller, call(scenario.callee))
+def test_execution_shows_parent_root_and_children(api: Client, scenario: Scenario) -> None:
+    save_line(scenario.callee, form("inner"))
+    save_line(scenario.caller, call(scenario.callee))
     root = api.get(f"executions/{scenario.start().cuid}/").json()
     (child,) = root["children"]
     assert root["pins"] == [{"workflow": scenario.callee.cuid, "version": 1}]
@@ -144,7 +144,7 @@ def test_a_tree(api: Client, scenario: Scenario) -> None:
     assert child in step["incident"]["detail"]
 
 
-def test_the_history(api: Client, scenario: Scenario) -> None:
+def test_steps_lists_history(api: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     path = f"executions/{execution.cuid}/"
     api.post(f"{path}submit/", {"node": "form", "data": {"note": "n"}})
@@ -186,30 +186,30 @@ def test_the_history(api: Client, scenario: Scenario) -> None:
         ({"version": 3}, "/version", "unknown_field"),
     ],
 )
-def test_malformed_starts(
+def test_malformed_start_is_refused(
     api: Client, scenario: Scenario, wrong: dict[str, Any], pointer: str, code: str
 ) -> None:
-    asked = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid, **wrong}
-    body = assert_problem(api.post("executions/", asked), 400, code)
+    body = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid, **wrong}
+    body = assert_problem(api.post("executions/", body), 400, code)
     assert [row["pointer"] for row in body["errors"]] == [pointer]
     if code == "does_not_exist":
         assert body["detail"] == f"No {pointer[1:]} has the cuid 'x'."
     assert not Execution.objects.exists()
 
 
-def test_refused_starts(api: Client, scenario: Scenario) -> None:
-    asked = {"workflow": scenario.caller.cuid, "entity": FindingFactory().cuid}
-    body = assert_problem(api.post("executions/", asked), 400, "entity_type_mismatch")
+def test_start_is_refused(api: Client, scenario: Scenario) -> None:
+    body = {"workflow": scenario.caller.cuid, "entity": FindingFactory().cuid}
+    body = assert_problem(api.post("executions/", body), 400, "entity_type_mismatch")
     assert body["errors"][0]["pointer"] == "/entity"
-    asked["entity"] = InventoryModelFactory().cuid
-    assert_problem(api.post("executions/", asked), 400, "entity_type_mismatch")
+    body["entity"] = InventoryModelFactory().cuid
+    assert_problem(api.post("executions/", body), 400, "entity_type_mismatch")
     api.edit(f"workflows/{scenario.callee.cuid}/", state="draft")
-    body = assert_problem(api.post("executions/", asked), 400, "not_startable")
+    body = assert_problem(api.post("executions/", body), 400, "not_startable")
     assert [row["cuid"] for row in body["blockers"]["workflows"]] == [scenario.callee.cuid]
     assert body["remedies"][0]["workflows"] == [scenario.callee.cuid]
 
 
-def test_a_step_may_be_named_by_its_cuid(api: Client, scenario: Scenario) -> None:
+def test_submit_takes_cuid_of_step(api: Client, scenario: Scenario) -> None:
     path = f"executions/{scenario.start().cuid}/"
     step = api.get(path).json()["open_steps"][0]["step"]
     body = api.post(f"{path}submit/", {"step": step, "data": {"note": "n"}}).json()
@@ -232,23 +232,23 @@ def test_a_step_may_be_named_by_its_cuid(api: Client, scenario: Scenario) -> Non
         ({"step": "nothing", "data": {}}, 409, "not_open", ""),
     ],
 )
-def test_refused_submits(
+def test_submit_is_refused(
     api: Client,
     scenario: Scenario,
-    asked: dict[str, Any],
+    body: dict[str, Any],
     status: int,
     code: str,
     pointer: str,
 ) -> None:
     execution = scenario.start()
-    response = api.post(f"executions/{execution.cuid}/submit/", asked)
+    response = api.post(f"executions/{execution.cuid}/submit/", body)
     body = assert_problem(response, status, code)
     assert [row["pointer"] for row in body["errors"]] == [pointer]
     execution.refresh_from_db()
     assert execution.status == "waiting"
 
 
-def test_what_has_ended_takes_nothing(api: Client, scenario: Scenario) -> None:
+def test_submit_is_refused_when_execution_has_ended(api: Client, scenario: Scenario) -> None:
     path = f"executions/{scenario.start().cuid}/"
     assert api.post(f"{path}cancel/").status_code == 200
     for response in (
@@ -258,9 +258,9 @@ def test_what_has_ended_takes_nothing(api: Client, scenario: Scenario) -> None:
         assert_problem(response, 409, "execution_ended")
 
 
-def test_a_form_that_is_for_others(scenario: Scenario) -> None:
+def test_submit_is_refused_when_form_is_assigned_to_others(scenario: Scenario) -> None:
     accounts(users=["alice"])
-    drawn(scenario.caller, form(assignees={"users": ["alice"]}))
+    save_line(scenario.caller, form(assignees={"users": ["alice"]}))
     execution = scenario.start()
     bob = client_of("executions.submit_execution")
     filled_in = {"node": "form", "data": {"note": "n"}}
@@ -270,7 +270,7 @@ def test_a_form_that_is_for_others(scenario: Scenario) -> None:
     assert not FormDraft.objects.exists()
 
 
-def test_a_damaged_version_is_shown_without_a_form(
+def test_execution_has_no_form_when_version_is_damaged(
     api: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execution = scenario.start()
@@ -283,7 +283,7 @@ def test_a_damaged_version_is_shown_without_a_form(
     assert step["form"] is None
 
 
-def test_filters(api: Client, scenario: Scenario) -> None:
+def test_list_is_filtered(api: Client, scenario: Scenario) -> None:
     ended = scenario.start()
     running.submit(ended, node="form", data={"note": "n"})
     waiting = scenario.start()
@@ -318,7 +318,7 @@ def test_filters(api: Client, scenario: Scenario) -> None:
     assert_problem(api.get("executions/", {"ordering": "x"}), 400, "invalid")
 
 
-def test_what_is_late_and_what_has_failed_are_found(api: Client, scenario: Scenario) -> None:
+def test_list_is_filtered_by_overdue_and_incident(api: Client, scenario: Scenario) -> None:
     late, stuck, calm = (scenario.start() for _ in range(3))
     late.steps.open().update(overdue=True)
     stuck.steps.open().update(state=StepState.INCIDENT, incident={"code": "c", "detail": "d"})
@@ -334,11 +334,11 @@ def test_what_is_late_and_what_has_failed_are_found(api: Client, scenario: Scena
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("number", [3, 30])
-def test_a_list_takes_four_statements(api: Client, scenario: Scenario, number: int) -> None:
+def test_list_takes_four_statements(api: Client, scenario: Scenario, number: int) -> None:
     for _ in range(number):
         kind = FindingTypeFactory()
         workflow = WorkflowFactory(entity_name_type=kind)
-        drawn(workflow, form())
+        save_line(workflow, form())
         running.start(workflow, FindingFactory(entity_name_type=kind))
     body: list[Any] = []
     assert statements(lambda: body.append(api.get("executions/").json())) == 4
@@ -347,23 +347,23 @@ def test_a_list_takes_four_statements(api: Client, scenario: Scenario, number: i
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("number", [3, 30])
-def test_an_execution_takes_four_statements(api: Client, scenario: Scenario, number: int) -> None:
+def test_execution_takes_four_statements(api: Client, scenario: Scenario, number: int) -> None:
     callees = [WorkflowFactory(entity_name_type=scenario.limitation) for _ in range(number)]
-    drawn(
+    save_line(
         scenario.caller,
         *(call(callee, f"call{index}") for index, callee in enumerate(callees)),
         form(),
     )
     path = f"executions/{scenario.start().cuid}/"
     body: list[Any] = []
-    # Who asks (the session, the user), which execution it is, and all that is shown of it.
+    # The session, the user, the id of the execution, and its JSON.
     assert statements(lambda: body.append(api.get(path).json())) == 4
     assert len(body[0]["children"]) == len(body[0]["pins"]) == number
     assert statements(lambda: body.append(api.get(f"{path}steps/").json())) <= 7
 
 
 @pytest.mark.postgresql  # SQLite reads in the transaction that writes.
-def test_a_submit_reads_its_execution_once(api: Client, scenario: Scenario) -> None:
+def test_submit_reads_execution_once(api: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     with CaptureQueriesContext(connection) as captured:
         submitted = api.post(
@@ -371,5 +371,5 @@ def test_a_submit_reads_its_execution_once(api: Client, scenario: Scenario) -> N
         )
     assert submitted.json()["status"] == "completed"
     executed = [query["sql"].partition("(")[0] for query in captured]
-    assert executed.count(f"EXECUTE {reading._BY_CUID.name}") == 1
-    assert f"EXECUTE {reading._BY_ID.name}" not in executed
+    assert executed.count(f"EXECUTE {store.by_cuid.name}") == 1
+    assert f"EXECUTE {store.by_id.name}" not in executed

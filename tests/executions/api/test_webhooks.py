@@ -1,4 +1,4 @@
-"""Webhooks by the API: kept, tested, told again; the secret is shown once."""
+"""Webhooks and their deliveries by the API."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from executions.guards import UnfitSubscription, refuse_subscription
+from executions.guards import InvalidSubscription, refuse_subscription
 from executions.models import OutgoingDelivery, SigningSecret, Subscription
 from executions.worker import queue
 from tests.conftest import Scenario
 from tests.executions.engine.server import Reply, Server, serving
-from tests.executions.listening import allow, verified
+from tests.executions.receivers import allow_servers, verify
 from tests.workflows.api.clients import Client, assert_problem, client_of
 from workflows.models import AuditEntry, KeptAnswer
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def api(db: None) -> Client:
 @pytest.fixture
 def server(settings: Any) -> Iterator[Server]:
     with serving() as made:
-        allow(settings, made)
+        allow_servers(settings, made)
         yield made
 
 
 def body(server: Server, **more: Any) -> dict[str, Any]:
-    return {"url": server.url("/told"), "events": ["execution.started"], **more}
+    return {"url": server.url("/events"), "events": ["execution.started"], **more}
 
 
 def made(api: Client, server: Server, **more: Any) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def made(api: Client, server: Server, **more: Any) -> dict[str, Any]:
     return created
 
 
-def test_one_is_made_told_changed_and_deleted(
+def test_webhook_is_created_tested_changed_and_deleted(
     api: Client, server: Server, scenario: Scenario
 ) -> None:
     created = made(api, server, description="d", workflow=scenario.caller.cuid)
@@ -52,7 +52,7 @@ def test_one_is_made_told_changed_and_deleted(
     assert (created["state"], created["workflow"]) == ("active", scenario.caller.cuid)
     scenario.start()
     queue.serve_due()
-    assert verified(server.received[0], secret)["type"] == "execution.started"
+    assert verify(server.received[0], secret)["type"] == "execution.started"
     path = f"webhooks/{created['cuid']}/"
     changed = {"events": ["change.applied", "execution.failed"], "state": "disabled"}
     assert_problem(api.patch(path, changed), 428, "precondition_required")
@@ -79,7 +79,7 @@ def test_one_is_made_told_changed_and_deleted(
         ({"colour": "red"}, "unknown_field", "/colour"),
     ],
 )
-def test_what_is_not_right_is_refused(
+def test_invalid_webhook_is_refused(
     api: Client, server: Server, wrong: dict[str, Any], code: str, pointer: str
 ) -> None:
     response = api.post("webhooks/", body(server, **wrong))
@@ -88,53 +88,55 @@ def test_what_is_not_right_is_refused(
     assert not Subscription.objects.exists()
 
 
-def test_without_a_key_of_the_settings_none_is_made(
-    api: Client, server: Server, settings: Any
-) -> None:
+def test_create_is_refused_without_secrets_key(api: Client, server: Server, settings: Any) -> None:
     settings.SECRETS_KEY = []
     assert_problem(api.post("webhooks/", body(server)), 400, "no_secrets_key")
     assert not Subscription.objects.exists()
 
 
-def test_the_secret_is_shown_once_and_kept_nowhere(api: Client, server: Server) -> None:
+def test_secret_is_returned_once_and_stored_encrypted(api: Client, server: Server) -> None:
     response = api.post("webhooks/", body(server), headers={"Idempotency-Key": "k-1"})
     assert response["Cache-Control"] == "no-store"
     secret, path = response.json()["secret"], f"webhooks/{response.json()['cuid']}/"
     rotated = api.post(f"{path}rotate-secret/", {}, headers={"Idempotency-Key": "k-2"})
     assert rotated.status_code == 200 and rotated["Cache-Control"] == "no-store"
     api.post(f"{path}test/", {}, headers={"Idempotency-Key": "k-3"})
-    shown = "".join(
+    responses = "".join(
         api.get(address).content.decode()
         for address in (path, "webhooks/", f"{path}deliveries/", "audit/")
     )
-    kept = str(list(KeptAnswer.objects.values_list()))
+    stored = str(list(KeptAnswer.objects.values_list()))
     log = str(list(AuditEntry.objects.values_list()))
     for one in (secret, rotated.json()["secret"]):
-        assert one not in shown + kept + log
+        assert one not in responses + stored + log
     assert AuditEntry.objects.filter(kind="webhook", after={"secret": "rotated"}).exists()
 
 
-def test_rotating_keeps_both_for_a_while(api: Client, server: Server) -> None:
+def test_both_secrets_sign_after_rotation(api: Client, server: Server) -> None:
     created = made(api, server)
     new = api.post(f"webhooks/{created['cuid']}/rotate-secret/", {}).json()["secret"]
     assert new != created["secret"]
     api.post(f"webhooks/{created['cuid']}/test/", {})
     queue.serve_due()
     for secret in (created["secret"], new):
-        assert verified(server.received[0], secret)["type"] == "webhook.test"
+        assert verify(server.received[0], secret)["type"] == "webhook.test"
 
 
 class TestDeliveries:
-    def test_each_attempt_is_told_and_one_is_told_again(self, api: Client, server: Server) -> None:
+    def test_delivery_shows_attempts_and_is_redelivered(self, api: Client, server: Server) -> None:
         created = made(api, server)
         server.replies = [Reply(410, b"gone"), Reply(200, b"thanks")]
-        asked = api.post(f"webhooks/{created['cuid']}/test/", {})
-        assert asked.status_code == 201 and asked.json()["attempts"] == []
+        response = api.post(f"webhooks/{created['cuid']}/test/", {})
+        assert response.status_code == 201 and response.json()["attempts"] == []
         queue.serve_due()
-        path = f"webhook-deliveries/{asked.json()['cuid']}/"
-        told = api.get(path).json()
-        assert (told["state"], told["due_at"], told["event"]) == ("given_up", None, "webhook.test")
-        assert [(row["status"], row["answer"]) for row in told["attempts"]] == [(410, "gone")]
+        path = f"webhook-deliveries/{response.json()['cuid']}/"
+        delivery = api.get(path).json()
+        assert (delivery["state"], delivery["due_at"], delivery["event"]) == (
+            "given_up",
+            None,
+            "webhook.test",
+        )
+        assert [(row["status"], row["answer"]) for row in delivery["attempts"]] == [(410, "gone")]
         webhook = f"webhooks/{created['cuid']}/"
         assert "410" in api.get(webhook).json()["disabled_because"]
         assert_problem(api.post(f"{path}redeliver/", {}), 409, "webhook_disabled")
@@ -143,13 +145,13 @@ class TestDeliveries:
         again = api.post(f"{path}redeliver/", {})
         assert (again.status_code, again.json()["state"]) == (200, "waiting")
         queue.serve_due()
-        told = api.get(path).json()
-        assert [row["answer"] for row in told["attempts"]] == ["gone", "thanks"]
+        delivery = api.get(path).json()
+        assert [row["answer"] for row in delivery["attempts"]] == ["gone", "thanks"]
         first, second = server.received
-        assert first.headers["webhook-id"] == second.headers["webhook-id"] == told["cuid"]
-        assert told["payload"] == verified(second, created["secret"])
+        assert first.headers["webhook-id"] == second.headers["webhook-id"] == delivery["cuid"]
+        assert delivery["payload"] == verify(second, created["secret"])
 
-    def test_they_are_listed_by_webhook(self, api: Client, server: Server) -> None:
+    def test_deliveries_are_listed_by_webhook(self, api: Client, server: Server) -> None:
         one, other = made(api, server), made(api, server)
         for _ in range(2):
             api.post(f"webhooks/{one['cuid']}/test/", {})
@@ -163,7 +165,7 @@ class TestDeliveries:
 
 
 @pytest.mark.parametrize("name", ["create", "rotate", "test", "redeliver"])
-def test_each_can_be_tried(api: Client, server: Server, name: str) -> None:
+def test_each_action_has_dry_run(api: Client, server: Server, name: str) -> None:
     created = made(api, server)
     webhook = f"webhooks/{created['cuid']}/"
     delivery = api.post(f"{webhook}test/", {}).json()["cuid"]
@@ -185,7 +187,7 @@ def test_each_can_be_tried(api: Client, server: Server, name: str) -> None:
     assert everything() == before
 
 
-def test_refusal_of_a_webhook_names_the_first_event_that_is_unknown() -> None:
+def test_refusal_names_first_unknown_event() -> None:
     webhook = Subscription(events=["execution.started", "execution.begun", "execution.halted"])
-    with pytest.raises(UnfitSubscription, match=r"execution\.begun"):
+    with pytest.raises(InvalidSubscription, match=r"execution\.begun"):
         refuse_subscription(webhook, ["execution.started"])

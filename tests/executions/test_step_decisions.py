@@ -1,4 +1,4 @@
-"""An operator can move every execution on: each open step is skipped, retried or postponed."""
+"""Decisions of operators: each open step can be skipped, retried or postponed."""
 
 from __future__ import annotations
 
@@ -12,24 +12,21 @@ from django.utils import timezone
 
 from executions import guards, services
 from executions.models import Execution, Job, Secret, Status, Step
-from executions.services.interventions import (
-    NotInFuture,
-    NotPostponable,
-    NotSkippable,
-    ReasonRequired,
-)
+from executions.services.decisions import ReasonRequired
+from executions.services.postponing import NotInFuture, NotPostponable
+from executions.services.skipping import NotSkippable
 from executions.worker import queue
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import DIAMOND, standing, started, submit
 from tests.executions.engine.test_http_request import calling
 from tests.executions.test_clock import last, later, waiting
-from tests.executions.test_interventions import approving
-from tests.factories import UserFactory, WorkflowFactory, drawn, form, line, voter
+from tests.executions.test_decisions import approving
+from tests.factories import UserFactory, WorkflowFactory, form, line, save_line, voter
 from workflows.models import AuditEntry
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("laws"),
+    pytest.mark.usefixtures("invariants"),
     pytest.mark.both_databases,
 ]
 
@@ -40,16 +37,16 @@ WHY = "Nobody is left to do it."
 def secret(settings: Any) -> None:
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     row = Secret(name="HOOK")
-    row.keep("hunter2-and-more")
+    row.set_value("hunter2-and-more")
     row.save()
 
 
 def on(node: dict[str, Any], **fields: Any) -> Execution:
-    """An execution that waits at this node."""
+    """Start an execution that waits at this node."""
     return started(line(node), **fields)
 
 
-def hook(**data: Any) -> dict[str, Any]:
+def webhook_node(**data: Any) -> dict[str, Any]:
     return {"id": "hook", "type": "webhook", "data": {"secret": "HOOK", **data}}
 
 
@@ -73,7 +70,7 @@ WAITS: dict[str, Callable[[], Execution]] = {
     "form": lambda: on(form(assignees={"groups": []})),
     "overdue": lambda: on(form(deadline="PT1H")),
     "sleep": lambda: started(waiting(interval="P1D")),
-    "hook": lambda: on(hook(deadline="P1D", save_to="answer")),
+    "hook": lambda: on(webhook_node(deadline="P1D", save_to="answer")),
     "mail": lambda: on(mail()),
     "call": lambda: started(calling("https://example.com/")),
 }
@@ -81,7 +78,7 @@ WAITS: dict[str, Callable[[], Execution]] = {
 
 class TestSkip:
     @pytest.mark.parametrize("waits", WAITS)
-    def test_skip_closes_the_step_when_it_waits(self, waits: str) -> None:
+    def test_skip_closes_waiting_step(self, waits: str) -> None:
         execution = WAITS[waits]()
         user = UserFactory(username="ada")
         step = open_step(execution)
@@ -93,7 +90,7 @@ class TestSkip:
         entry = last()
         assert (entry.action, entry.who, entry.why) == ("skipped", "ada", WHY)
 
-    def test_skip_of_an_approval_keeps_its_votes(self) -> None:
+    def test_skip_of_approval_keeps_votes(self) -> None:
         ada, grace = voter("ada"), voter("grace")
         execution = started(approving(users=["ada", "grace"], needed="all"))
         services.vote(execution, node="vote", approves=True, by=ada, notes="fine")
@@ -107,10 +104,10 @@ class TestSkip:
         assert (step.handle, step.votes.get().notes) == ("approved", "fine")
         assert last().after["handle"] == "approved"
 
-    def test_skip_of_a_call_cancels_all_that_it_has_started(self, scenario: Scenario) -> None:
+    def test_skip_of_call_cancels_child_executions(self, scenario: Scenario) -> None:
         callee = WorkflowFactory(entity_name_type=scenario.limitation)
-        drawn(callee, form("inner"))
-        drawn(
+        save_line(callee, form("inner"))
+        save_line(
             scenario.callee,
             {"id": "deep", "type": "run_workflow", "data": {"workflow": callee.cuid}},
         )
@@ -125,20 +122,20 @@ class TestSkip:
             "cancelled",
         }
 
-    def test_skip_in_a_child_lets_its_caller_go_on(self, scenario: Scenario) -> None:
-        drawn(scenario.callee, form("inner"))
+    def test_skip_in_child_resumes_caller(self, scenario: Scenario) -> None:
+        save_line(scenario.callee, form("inner"))
         execution = scenario.start()
         services.submit(execution, node="form", data={"note": "n"})
         services.skip(execution.children.get(), node="inner", why=WHY)
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
 
-    def test_skip_starts_an_execution_when_it_is_scheduled(self, scenario: Scenario) -> None:
+    def test_skip_starts_scheduled_execution(self, scenario: Scenario) -> None:
         execution = scheduled(scenario)
         assert services.skip(execution, node="start", why=WHY).status == Status.WAITING
         assert standing(execution) == {"form"}
 
-    def test_skip_names_the_other_branches_when_a_join_waits(self) -> None:
+    def test_skip_of_join_names_other_branches(self) -> None:
         execution = started(DIAMOND)
         submit(execution, "a")
         with pytest.raises(NotSkippable, match="“b”") as refused:
@@ -155,15 +152,15 @@ class TestSkip:
         assert (last().refused, last().code) == (True, "reason_required")
         assert standing(execution) == {"form"}
 
-    def test_skip_is_refused_when_the_execution_has_ended(self) -> None:
+    def test_skip_is_refused_when_execution_has_ended(self) -> None:
         execution = on(form())
         services.cancel(execution)
-        with pytest.raises(guards.Ended):
+        with pytest.raises(guards.ExecutionEnded):
             services.skip(execution, node="form", why=WHY)
 
 
 class TestRetry:
-    def test_retry_reads_the_date_of_a_wait_again(self) -> None:
+    def test_retry_of_wait_reads_date_again(self) -> None:
         execution = started(waiting(at_field="due"), due="2099-01-01")
         entity = execution.entity
         entity.fields = {"due": "2099-06-01"}
@@ -175,7 +172,7 @@ class TestRetry:
         assert last().before["due"].startswith("2099-01-01")
         assert last().after["due"].startswith("2099-06-01")
 
-    def test_retry_lets_a_wait_go_on_when_its_new_date_has_passed(self) -> None:
+    def test_retry_of_wait_continues_when_new_date_has_passed(self) -> None:
         execution = started(waiting(at_field="due"), due="2099-01-01")
         entity = execution.entity
         entity.fields = {}
@@ -183,7 +180,7 @@ class TestRetry:
         assert services.retry(execution, node="sleep").status == Status.COMPLETED
         assert not Job.objects.exists()
 
-    def test_retry_makes_an_incident_of_a_wait_when_its_field_holds_no_date(self) -> None:
+    def test_retry_of_wait_opens_incident_when_field_has_no_date(self) -> None:
         execution = started(waiting(at_field="due"), due="2099-01-01")
         entity = execution.entity
         entity.fields = {"due": "soon"}
@@ -193,8 +190,8 @@ class TestRetry:
         assert incident is not None and incident["code"] == "no_date"
         assert not Job.objects.exists()
 
-    def test_retry_begins_the_deadline_of_a_webhook_anew(self) -> None:
-        execution = on(hook(deadline="PT1H"))
+    def test_retry_of_webhook_restarts_deadline(self) -> None:
+        execution = on(webhook_node(deadline="PT1H"))
         later(hours=1)
         queue.serve_due()
         assert open_step(execution).overdue
@@ -205,7 +202,7 @@ class TestRetry:
         assert [job.kind for job in step.jobs.all()] == ["deadline"]
 
     @pytest.mark.parametrize("waits", ["mail", "call"])
-    def test_retry_makes_a_call_or_a_mail_due_when_it_was_put_off(self, waits: str) -> None:
+    def test_retry_makes_postponed_call_or_mail_due(self, waits: str) -> None:
         execution = WAITS[waits]()
         Job.objects.update(due_at=hours(1), attempt=3)
         services.retry(execution, step=open_step(execution).cuid)
@@ -213,24 +210,22 @@ class TestRetry:
         assert job.due_at <= timezone.now()
         assert job.attempt == 3
 
-    def test_retry_makes_a_new_job_when_that_of_a_call_is_lost(self) -> None:
+    def test_retry_creates_job_when_it_is_missing(self) -> None:
         execution = WAITS["call"]()
         Job.objects.all().delete()
         services.retry(execution, node="call")
         assert Job.objects.get().kind == "call"
 
-    def test_a_worker_lets_go_when_its_job_was_begun_again(self) -> None:
+    def test_worker_drops_job_when_step_was_retried(self) -> None:
         execution = started(waiting(interval="PT1H"))
         later(hours=1)
-        (job,) = queue.claim()
+        (job,) = queue.claim_jobs()
         services.retry(execution, node="sleep")
-        assert queue.serve(job) is False
+        assert queue.serve_job(job) is False
         assert standing(execution) == {"sleep"}
 
-    def test_retry_is_refused_with_what_helps_when_a_child_is_live(
-        self, scenario: Scenario
-    ) -> None:
-        drawn(scenario.callee, form("inner"))
+    def test_retry_is_refused_with_remedies_when_child_is_live(self, scenario: Scenario) -> None:
+        save_line(scenario.callee, form("inner"))
         execution = scenario.start()
         services.submit(execution, node="form", data={"note": "n"})
         with pytest.raises(guards.NoIncident) as refused:
@@ -238,7 +233,7 @@ class TestRetry:
         assert [remedy.code for remedy in refused.value.remedies] == ["skip", "cancel"]
 
     @pytest.mark.parametrize("node", ["form", "join"])
-    def test_retry_is_refused_when_the_step_waits_for_others(self, node: str) -> None:
+    def test_retry_is_refused_when_step_waits_for_others(self, node: str) -> None:
         execution = on(form(deadline="P1D")) if node == "form" else started(DIAMOND)
         if node == "join":
             submit(execution, "a")
@@ -247,7 +242,7 @@ class TestRetry:
 
 
 class TestPostpone:
-    def test_postpone_moves_a_wait_and_its_job(self) -> None:
+    def test_postpone_moves_wait_and_its_job(self) -> None:
         execution = started(waiting(interval="PT1H"))
         until = hours(48)
         services.postpone(execution, node="sleep", until=until, why="Not yet.")
@@ -260,7 +255,7 @@ class TestPostpone:
         later(hours=1)
         assert queue.serve_due() == 1
 
-    def test_postpone_moves_a_wait_to_an_earlier_time(self) -> None:
+    def test_postpone_moves_wait_to_earlier_time(self) -> None:
         execution = started(waiting(interval="P30D"))
         services.postpone(execution, node="sleep", until=hours(1), why="Sooner.")
         later(hours=1)
@@ -268,14 +263,14 @@ class TestPostpone:
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
 
-    def test_postpone_takes_a_time_without_zone_in_the_zone_of_the_settings(self) -> None:
+    def test_postpone_uses_time_zone_of_settings(self) -> None:
         execution = started(waiting(interval="PT1H"))
         with timezone.override("Europe/Berlin"):
             services.postpone(execution, node="sleep", until=datetime(2099, 6, 1, 12), why="Later.")
         due = open_step(execution).due_at
         assert due is not None and due.isoformat() == "2099-06-01T10:00:00+00:00"
 
-    def test_postpone_moves_a_deadline_before_and_after_it_has_passed(self) -> None:
+    def test_postpone_moves_deadline_before_and_after_it_has_passed(self) -> None:
         execution = on(form(deadline={"after": "PT1H", "notify": {"to": ["a@example.com"]}}))
         services.postpone(execution, node="form", until=hours(2), why="Holidays.")
         later(hours=2)
@@ -290,27 +285,27 @@ class TestPostpone:
         queue.serve_due()
         assert open_step(execution).overdue
 
-    def test_postpone_takes_a_notice_back_when_it_is_not_sent(self) -> None:
+    def test_postpone_withdraws_unsent_notice(self) -> None:
         execution = on(form(deadline={"after": "PT1H", "notify": {"to": ["a@example.com"]}}))
         later(hours=1)
-        (job,) = queue.claim()
-        queue.serve(job)
+        (job,) = queue.claim_jobs()
+        queue.serve_job(job)
         assert Job.objects.get().kind == "overdue"
         services.postpone(execution, node="form", until=hours(3), why="Holidays.")
         assert Job.objects.get().kind == "deadline"
 
     @pytest.mark.parametrize("make", ["vote", "hook"])
-    def test_postpone_moves_the_deadline_of_other_steps(self, make: str) -> None:
+    def test_postpone_moves_deadline_of_other_step_types(self, make: str) -> None:
         UserFactory(username="ada")
         if make == "vote":
             execution = started(approving(users=["ada"], deadline="P1D"))
         else:
-            execution = on(hook(deadline="P1D"))
+            execution = on(webhook_node(deadline="P1D"))
         until = hours(72)
         services.postpone(execution, node=make, until=until, why="Later.")
         assert open_step(execution).due_at == until == Job.objects.get().due_at
 
-    def test_postpone_moves_a_scheduled_start(self, scenario: Scenario) -> None:
+    def test_postpone_moves_scheduled_start(self, scenario: Scenario) -> None:
         execution = scheduled(scenario)
         until = hours(5)
         services.postpone(execution, node="start", until=until, why="The audit is later.")
@@ -321,7 +316,7 @@ class TestPostpone:
         assert queue.serve_due() == 1
         assert standing(execution) == {"form"}
 
-    def test_postpone_is_refused_when_the_time_has_passed(self) -> None:
+    def test_postpone_is_refused_when_time_has_passed(self) -> None:
         execution = started(waiting(interval="PT1H"))
         with pytest.raises(NotInFuture) as refused:
             services.postpone(execution, node="sleep", until=hours(-1), why="x")
@@ -335,18 +330,18 @@ class TestPostpone:
             services.postpone(execution, node="sleep", until=hours(2), why=" ")
 
     @pytest.mark.parametrize("waits", ["form", "mail", "call"])
-    def test_postpone_is_refused_when_the_step_has_no_date(self, waits: str) -> None:
+    def test_postpone_is_refused_when_step_has_no_date(self, waits: str) -> None:
         execution = WAITS[waits]()
         step = open_step(execution).cuid
         with pytest.raises(NotPostponable):
             services.postpone(execution, step=step, until=hours(2), why="x")
 
-    def test_postpone_is_refused_when_the_step_has_an_incident(self) -> None:
+    def test_postpone_is_refused_when_step_has_incident(self) -> None:
         execution = started(waiting(at_field="due"), due="soon")
         with pytest.raises(guards.NoIncident, match="retry it or skip it"):
             services.postpone(execution, node="sleep", until=hours(2), why="x")
 
-    def test_postponed_executions_are_seen_as_changed(self) -> None:
+    def test_postpone_changes_etag_of_execution(self) -> None:
         execution = started(waiting(interval="PT1H"))
         before = execution.updated_at
         services.postpone(execution, node="sleep", until=hours(2), why="x")
@@ -354,7 +349,7 @@ class TestPostpone:
         assert execution.updated_at > before
 
 
-def test_every_refused_decision_is_in_the_audit_log() -> None:
+def test_refused_decision_writes_audit_entry() -> None:
     execution = on(form())
     for decide in (services.skip, services.retry, services.wake):
         with pytest.raises(guards.NotOpen):

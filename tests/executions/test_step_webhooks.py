@@ -1,4 +1,4 @@
-"""Deliveries to steps that wait to be called."""
+"""Incoming webhooks of waiting steps."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from executions.worker import queue
 from tests.commands import run
 from tests.executions.engine.test_branches import source, started
 from tests.executions.engine.test_step_budget import looping
-from workflows.graph import data_problems, node_types
+from workflows.graph import find_data_problems, node_types
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 SECRET = "hunter2-and-more"
 BODY = b'{"score": 3}'
@@ -31,7 +31,7 @@ BODY = b'{"score": 3}'
 def secret(settings: Any, db: None) -> Secret:
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     row = Secret(name="HOOK")
-    row.keep(SECRET)
+    row.set_value(SECRET)
     row.save()
     return row
 
@@ -74,7 +74,7 @@ def state(execution: Execution) -> str:
     return execution.steps.get(node_id="hook").state
 
 
-def test_what_is_delivered_is_saved_and_a_second_time_does_nothing() -> None:
+def test_delivery_is_saved_once() -> None:
     execution = waiting()
     response = deliver(execution)
     assert (response.status_code, response.json()) == (200, {"taken": True})
@@ -88,12 +88,12 @@ def test_what_is_delivered_is_saved_and_a_second_time_does_nothing() -> None:
     assert deliver(execution).json() == {"taken": False}
 
 
-def test_delivery_is_kept_at_the_step_when_it_sets_the_execution_looping(
+def test_delivery_stays_at_step_when_execution_loops(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("executions.engine.advance.STEP_BUDGET", 20)
-    hook = {"type": "webhook", "data": {"secret": "HOOK", "save_to": "risk"}}
-    execution = started(looping("start>hook", "hook>mark", hook=hook), again=True)
+    node = {"type": "webhook", "data": {"secret": "HOOK", "save_to": "risk"}}
+    execution = started(looping("start>hook", "hook>mark", hook=node), again=True)
     assert deliver(execution).json() == {"taken": True}
     step = execution.steps.get(node_id="hook")
     assert (step.incident["code"], step.input["value"]) == ("step_budget", {"score": 3})
@@ -102,7 +102,7 @@ def test_delivery_is_kept_at_the_step_when_it_sets_the_execution_looping(
     assert deliver(execution).status_code == 503
 
 
-def test_delivery_finds_nothing_when_its_execution_was_purged() -> None:
+def test_delivery_is_not_found_when_execution_was_purged() -> None:
     execution = waiting()
     deliver(execution)
     step = execution.steps.get(node_id="hook")
@@ -119,7 +119,7 @@ def test_delivery_finds_nothing_when_its_execution_was_purged() -> None:
 
 
 @pytest.mark.postgresql
-def test_two_of_the_same_at_once() -> None:
+def test_concurrent_deliveries_resume_step_once() -> None:
     execution = waiting()
     answers: list[tuple[int, bool]] = []
     begin = threading.Barrier(2)
@@ -153,20 +153,20 @@ def test_two_of_the_same_at_once() -> None:
         {"X-Holdfast-Timestamp": "now"},
     ],
 )
-def test_a_wrong_signature(wrong: dict[str, Any]) -> None:
+def test_wrong_signature_is_rejected(wrong: dict[str, Any]) -> None:
     execution = waiting()
     assert deliver(execution, **wrong).status_code == 401
     assert state(execution) == "open"
 
 
-def test_a_delivery_is_good_for_one_step() -> None:
+def test_signature_is_valid_for_one_step() -> None:
     execution, other = waiting(), waiting()
     cuid = other.steps.get(node_id="hook").cuid
     assert deliver(execution, cuid=cuid).status_code == 401
     assert state(other) == "open"
 
 
-def test_unknown_and_closed() -> None:
+def test_unknown_step_is_404_and_closed_step_is_410() -> None:
     execution = waiting()
     assert deliver(execution, cuid="nothing").status_code == 404
     form = execution.steps.get(node_id="start").cuid
@@ -179,38 +179,38 @@ def test_unknown_and_closed() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"{", b'{"a": 1, "a": 2}', b'{"a": NaN}', b'{"a": "\\u0000"}', b"\xff"]
 )
-def test_what_is_no_json(body: bytes) -> None:
+def test_invalid_json_is_rejected(body: bytes) -> None:
     execution = waiting()
     assert deliver(execution, body).status_code == 400
     assert state(execution) == "open"
 
 
-def test_too_much() -> None:
+def test_large_body_is_rejected() -> None:
     assert deliver(waiting(), b"[" + b" " * 1024 * 1024 + b"]").status_code == 413
 
 
-def test_an_address_that_no_database_could_store() -> None:
+def test_unstorable_address_is_not_found() -> None:
     for cuid in ("%00", "x%00y"):
         assert Client().post(f"/hooks/{cuid}/", b"{}", "application/json").status_code == 404
 
 
-def test_only_posts() -> None:
+def test_other_methods_are_refused() -> None:
     assert Client().get("/hooks/nothing/").status_code == 405
 
 
-def test_a_delivery_is_tried_again_when_the_secret_is_gone(secret: Secret) -> None:
+def test_delivery_is_unavailable_when_secret_is_missing(secret: Secret) -> None:
     execution = waiting()
     Secret._base_manager.filter(pk=secret.pk)._raw_delete("default")
     assert deliver(execution).status_code == 503
     assert state(execution) == "open"
-    (found,) = integrity.violations()
-    assert (found.law, found.cuid) == ("L9", execution.version.cuid)
+    (found,) = integrity.find_violations()
+    assert (found.invariant, found.cuid) == ("I9", execution.version.cuid)
     assert "Create the secret “HOOK”" in found.remedy
     Secret.objects.create(name="HOOK", encrypted=secret.encrypted)
     assert deliver(execution).status_code == 200
 
 
-def test_a_deadline_marks_it() -> None:
+def test_deadline_marks_step_overdue() -> None:
     execution = waiting(deadline="PT1H")
     job = Job.objects.get()
     job.due_at -= timedelta(hours=2)
@@ -230,5 +230,5 @@ def test_a_deadline_marks_it() -> None:
         ({"secret": "A", "deadline": "x"}, "/deadline"),
     ],
 )
-def test_a_drawing_that_is_wrong(data: dict[str, Any], pointer: str) -> None:
-    assert [at for at, _ in data_problems(node_types()["webhook"], data)] == [pointer]
+def test_invalid_webhook_node_is_refused(data: dict[str, Any], pointer: str) -> None:
+    assert [at for at, _ in find_data_problems(node_types()["webhook"], data)] == [pointer]

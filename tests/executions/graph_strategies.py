@@ -27,7 +27,7 @@ def _around(blocks: st.SearchStrategy[Block]) -> st.SearchStrategy[Block]:
 blocks: st.SearchStrategy[Block] = st.recursive(_leaf, _around, max_leaves=9)
 
 
-class Drawn:
+class RandomGraph:
     """One graph: every node is reached from the start and reaches the end by its defaults."""
 
     def __init__(self, block: Block, callees: list[str]) -> None:

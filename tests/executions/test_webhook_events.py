@@ -1,4 +1,4 @@
-"""What is written down for webhooks: in the transaction of what it tells, whoever makes it."""
+"""Events for webhooks: the database queues them in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from executions.models import Execution, OutgoingDelivery, Subscription
 from executions.services.merging import merge_finding_types
 from executions.webhooks import outgoing
 from tests.conftest import Scenario
-from tests.executions.listening import subscribed, told
+from tests.executions.receivers import create_webhook, queued_events
 from tests.factories import (
     FindingFactory,
     RecordTypeFactory,
     WorkflowFactory,
     call,
-    drawn,
     end_unseen,
     form,
+    save_line,
 )
 from tests.test_query_counts import statements
 from tests.test_written_statements import written
 from workflows import editing as drawing
 from workflows import guards
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws", "allowed")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("invariants", "allowed"),
+]
 
 FAILS = {"id": "fail", "type": "fail", "data": {"message": "no"}}
 
@@ -42,7 +45,7 @@ def allowed(settings: Any) -> None:
 
 
 def listen(**fields: Any) -> Subscription:
-    return subscribed("https://hooks.example/told", **fields)[0]
+    return create_webhook("https://hooks.example/queued_events", **fields)[0]
 
 
 def failing() -> dict[str, Any]:
@@ -50,10 +53,10 @@ def failing() -> dict[str, Any]:
     return {"nodes": nodes, "edges": [{"source": "start", "target": "fail"}]}
 
 
-def test_what_an_execution_comes_to_is_told_in_order(scenario: Scenario) -> None:
+def test_events_of_execution_are_queued_in_order(scenario: Scenario) -> None:
     listen()
     execution = scenario.start()
-    assert told() == ["execution.started", "execution.waiting"]
+    assert queued_events() == ["execution.started", "execution.waiting"]
     running.submit(execution, node="form", data={"note": "n"})
     row = OutgoingDelivery.objects.get(event="execution.completed", data__execution=execution.cuid)
     assert row.data == {
@@ -70,45 +73,45 @@ def test_what_an_execution_comes_to_is_told_in_order(scenario: Scenario) -> None
     assert [one.event for one in of_child] == ["execution.started", "execution.completed"]
     assert {one.data["parent"] for one in of_child} == {execution.cuid}
     running.cancel(scenario.start())
-    assert told()[-1] == "execution.cancelled"
+    assert queued_events()[-1] == "execution.cancelled"
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
     drawing.save_graph(workflow, failing(), based_on=1)
     running.start(workflow, scenario.finding)
-    assert told()[-2:] == ["execution.started", "execution.failed"]
+    assert queued_events()[-2:] == ["execution.started", "execution.failed"]
 
 
-def test_one_that_is_scheduled_is_started_when_it_begins(scenario: Scenario) -> None:
+def test_scheduled_execution_queues_started_event_when_it_begins(scenario: Scenario) -> None:
     listen()
     at = timezone.now() + timedelta(hours=1)
     later = running.start(scenario.caller, scenario.finding, scheduled_for=at)
     other = running.start(scenario.caller, scenario.finding, scheduled_for=at)
-    assert told() == []
+    assert queued_events() == []
     running.wake(later, node="start")
-    assert told() == ["execution.started", "execution.waiting"]
+    assert queued_events() == ["execution.started", "execution.waiting"]
     running.cancel(other)
-    assert told() == ["execution.started", "execution.waiting", "execution.cancelled"]
+    assert queued_events() == ["execution.started", "execution.waiting", "execution.cancelled"]
 
 
-def test_raw_sql_is_told_too(scenario: Scenario) -> None:
+def test_raw_sql_queues_event(scenario: Scenario) -> None:
     execution = scenario.start()
     listen()
     end_unseen(execution)
-    assert told() == ["execution.cancelled"]
+    assert queued_events() == ["execution.cancelled"]
     with connection.cursor() as cursor, transaction.atomic():
         cursor.execute("UPDATE executions_execution SET stage = 'x' WHERE id = %s", [execution.pk])
-    assert told() == ["execution.cancelled"]
+    assert queued_events() == ["execution.cancelled"]
 
 
-def test_what_is_rolled_back_tells_nothing(scenario: Scenario) -> None:
+def test_rollback_queues_nothing(scenario: Scenario) -> None:
     listen()
     with pytest.raises(RuntimeError), transaction.atomic():
         scenario.start()
-        assert told() == ["execution.started", "execution.waiting"]
+        assert queued_events() == ["execution.started", "execution.waiting"]
         raise RuntimeError
-    assert told() == [] and not Execution.objects.exists()
+    assert queued_events() == [] and not Execution.objects.exists()
 
 
-def test_only_what_was_asked_for_is_told(scenario: Scenario) -> None:
+def test_webhook_gets_only_its_events(scenario: Scenario) -> None:
     other = FindingFactory()
     rows = {
         "one event": listen(events=["execution.waiting"]),
@@ -120,7 +123,7 @@ def test_only_what_was_asked_for_is_told(scenario: Scenario) -> None:
     }
     scenario.start()
     both = ["execution.started", "execution.waiting"]
-    assert {name: told(subscription=row) for name, row in rows.items()} == {
+    assert {name: queued_events(subscription=row) for name, row in rows.items()} == {
         "one event": ["execution.waiting"],
         "the workflow": both,
         "another workflow": [],
@@ -131,7 +134,7 @@ def test_only_what_was_asked_for_is_told(scenario: Scenario) -> None:
 
 
 class TestChanges:
-    def test_what_is_refused_and_what_is_applied_is_told(self, scenario: Scenario) -> None:
+    def test_refused_and_applied_changes_queue_events(self, scenario: Scenario) -> None:
         execution = scenario.start()
         listen(events=["change.applied", "change.refused"])
         with pytest.raises(guards.ActiveExecutions):
@@ -150,14 +153,14 @@ class TestChanges:
             assert row.data["from"] == {**context, "entity_name_type": scenario.limitation.cuid}
             assert row.data["to"] == {**context, "entity_name_type": scenario.exception.cuid}
         scenario.hold()
-        assert told() == ["change.refused"] * 2
+        assert queued_events() == ["change.refused"] * 2
         running.cancel(execution)
-        assert told() == ["change.refused"] * 2 + ["change.applied"] * 2
+        assert queued_events() == ["change.refused"] * 2 + ["change.applied"] * 2
         applied = OutgoingDelivery.objects.first()
         assert applied is not None and "code" not in applied.data
         assert applied.data["to"]["entity_name_type"] == scenario.exception.cuid
 
-    def test_a_change_to_the_other_kind_of_entity_is_told(self, scenario: Scenario) -> None:
+    def test_change_to_record_type_queues_event(self, scenario: Scenario) -> None:
         listen(events=["change.applied"])
         workflow, kind = WorkflowFactory(), RecordTypeFactory()
         drawing.change_entity_context([workflow], primary_record_type=kind)
@@ -167,18 +170,18 @@ class TestChanges:
             "primary_record_type_id": kind.cuid,
         }
 
-    def test_one_on_hold_that_cannot_be_made_is_refused(self, scenario: Scenario) -> None:
+    def test_failed_change_on_hold_queues_refused_event(self, scenario: Scenario) -> None:
         execution = scenario.start()
         scenario.hold()
         listen(events=["change.applied", "change.refused"])
-        drawn(scenario.callee, call(WorkflowFactory(entity_name_type=scenario.limitation)))
+        save_line(scenario.callee, call(WorkflowFactory(entity_name_type=scenario.limitation)))
         running.cancel(execution)
         rows = list(OutgoingDelivery.objects.all())
         assert [(row.event, row.data["code"]) for row in rows] == [
             ("change.refused", "incompatible_entity_types")
         ] * 2
 
-    def test_other_edits_and_other_refusals_are_none(self, scenario: Scenario) -> None:
+    def test_other_edits_and_refusals_queue_nothing(self, scenario: Scenario) -> None:
         scenario.start()
         listen(events=["change.applied", "change.refused"])
         scenario.caller.title = "t"
@@ -186,9 +189,9 @@ class TestChanges:
         scenario.callee.state = "retired"
         with pytest.raises(guards.Refusal):
             scenario.callee.save()
-        assert told() == []
+        assert queued_events() == []
 
-    def test_only_those_who_asked_for_a_type_are_told(self, scenario: Scenario) -> None:
+    def test_change_event_goes_to_webhooks_of_the_type(self, scenario: Scenario) -> None:
         names = ["change.applied", "change.refused"]
         old = listen(events=names, entity_name_type=scenario.limitation)
         new = listen(events=names, entity_name_type=scenario.exception)
@@ -198,16 +201,16 @@ class TestChanges:
         scenario.caller.entity_name_type = scenario.exception
         with pytest.raises(guards.Refusal):
             scenario.caller.save()
-        assert [told(subscription=row) for row in (old, new, other)] == [
+        assert [queued_events(subscription=row) for row in (old, new, other)] == [
             ["change.refused"],
             ["change.refused"],
             [],
         ]
 
 
-class TestTheHotPath:
+class TestStatements:
     @pytest.mark.parametrize("listeners", [0, 3])
-    def test_starting_and_submitting_take_as_many_statements_as_ever(
+    def test_start_and_submit_take_no_further_statement(
         self, scenario: Scenario, listeners: int
     ) -> None:
         def both() -> list[int]:
@@ -221,27 +224,27 @@ class TestTheHotPath:
         for _ in range(listeners):
             listen()
         assert both() == before
-        assert bool(told()) == bool(listeners)
+        assert bool(queued_events()) == bool(listeners)
 
-    def test_a_start_writes_as_many_statements_as_ever(self, scenario: Scenario) -> None:
+    def test_start_writes_no_further_statement(self, scenario: Scenario) -> None:
         before = len(written(scenario.start))
         listen()
         assert len(written(scenario.start)) == before
 
-    def test_a_webhook_that_is_deleted_meanwhile_refuses_no_start(self, scenario: Scenario) -> None:
+    def test_start_succeeds_when_webhook_is_deleted_meanwhile(self, scenario: Scenario) -> None:
         row = listen()
         with transaction.atomic():
             scenario.start()
-            # As if another transaction had deleted it and committed before this one does.
+            # Simulates another transaction that deletes the webhook and commits first.
             row.secrets.all().delete()
             Subscription._base_manager.filter(pk=row.pk)._raw_delete("default")
         assert Execution.objects.live().count() == 1
-        assert outgoing.purge_deliveries() == 0
+        assert outgoing.purge_outgoing_deliveries() == 0
 
 
-class TestWhoIsTold:
+class TestWebhooks:
     @pytest.mark.parametrize("events", [[], ["execution.begun"], "execution.started", [1]])
-    def test_events_that_are_none_are_refused(self, db: None, events: Any) -> None:
+    def test_unknown_event_is_refused(self, db: None, events: Any) -> None:
         with pytest.raises(ValidationError) as caught:
             listen(events=events)
         assert caught.value.code == "invalid_webhook"
@@ -258,13 +261,13 @@ class TestWhoIsTold:
             "",
         ],
     )
-    def test_an_address_that_nothing_may_be_sent_to_is_refused(self, db: None, url: str) -> None:
+    def test_disallowed_url_is_refused(self, db: None, url: str) -> None:
         with pytest.raises(ValidationError) as caught:
-            subscribed(url)
+            create_webhook(url)
         assert caught.value.code == "webhook_url_refused"
         assert not Subscription.objects.exists()
 
-    def test_whoever_makes_it_active_begins_anew(self, db: None) -> None:
+    def test_activation_resets_failures(self, db: None) -> None:
         row = listen()
         failed = {"state": "disabled", "given_up_in_a_row": 5, "disabled_because": "why"}
         Subscription._base_manager.filter(pk=row.pk).update(**failed)
@@ -275,18 +278,18 @@ class TestWhoIsTold:
         assert (row.given_up_in_a_row, row.disabled_because) == (0, "")
 
 
-def test_it_is_for_one_workflow_and_goes_with_it(scenario: Scenario) -> None:
+def test_webhook_of_workflow_is_deleted_with_it(scenario: Scenario) -> None:
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(workflow, form())
+    save_line(workflow, form())
     listen(workflow=workflow)
     workflow.delete()
     assert not Subscription.objects.exists()
 
 
-def test_what_is_for_a_type_is_for_the_one_that_it_is_merged_into(scenario: Scenario) -> None:
+def test_webhook_of_merged_type_gets_target_type(scenario: Scenario) -> None:
     row = listen(entity_name_type=scenario.limitation)
     merge_finding_types(scenario.limitation, scenario.exception)
     row.refresh_from_db()
     assert row.entity_name_type == scenario.exception
     scenario.start()
-    assert told() == ["change.applied"] * 2 + ["execution.started", "execution.waiting"]
+    assert queued_events() == ["change.applied"] * 2 + ["execution.started", "execution.waiting"]

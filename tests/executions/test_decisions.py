@@ -1,4 +1,4 @@
-"""Votes, drafts, incidents, restarts: what people decide, and what the log says of it."""
+"""Votes, drafts, incidents and restarts, and their audit entries."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.conftest import Scenario
 from tests.executions.engine.test_branches import condition, source, standing, started
 from tests.executions.engine.test_never_stuck import ONE_FORM, fail_at
 from tests.executions.test_clock import last, waiting
-from tests.factories import UserFactory, call, drawn, form, voter
-from workflows import editing as drawing
+from tests.factories import UserFactory, call, form, save_line, voter
+from workflows import editing as graph
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 
 def choosing() -> dict[str, Any]:
-    """A form, and a condition behind it."""
+    """Return a graph with a form and a condition after it."""
     nodes = {**ONE_FORM, "way": condition("on", "x"), "bad": "fail"}
     return source(nodes, "start>form", "form>way", "way.on>end", "way.default>bad")
 
@@ -50,23 +50,23 @@ class TestApproval:
     def vote(self, execution: Execution, user: Any, approves: bool, **more: Any) -> Execution:
         return services.vote(execution, node="vote", approves=approves, by=user, **more)
 
-    def test_one_approval_is_enough_where_nothing_is_said(self, people: list[Any]) -> None:
+    def test_one_approval_decides_by_default(self, people: list[Any]) -> None:
         execution = started(approving(users=["ada", "grace"]))
         assert self.vote(execution, people[0], True).status == Status.COMPLETED
         step = execution.steps.get(node_id="vote")
         assert (step.handle, step.output["approvals"]) == ("approved", 1)
 
-    def test_all(self, people: list[Any]) -> None:
+    def test_all_must_approve_when_needed_is_all(self, people: list[Any]) -> None:
         execution = started(approving(users=["ada", "grace"], needed="all"))
         assert self.vote(execution, people[0], True).status == Status.WAITING
         assert self.vote(execution, people[1], True).status == Status.COMPLETED
 
-    def test_rejected_when_too_few_are_left(self, people: list[Any]) -> None:
+    def test_step_is_rejected_when_too_few_votes_remain(self, people: list[Any]) -> None:
         execution = started(approving(users=["ada", "grace", "linus"], needed=2))
         assert self.vote(execution, people[0], False).status == Status.WAITING
         assert self.vote(execution, people[1], False).status == Status.FAILED
 
-    def test_a_change_of_mind_counts_once(self, people: list[Any]) -> None:
+    def test_second_vote_replaces_first(self, people: list[Any]) -> None:
         execution = started(approving(users=["ada", "grace", "linus"], needed=2))
         self.vote(execution, people[0], False, notes="not yet")
         self.vote(execution, people[0], True, notes="now")
@@ -75,23 +75,23 @@ class TestApproval:
         ]
         assert self.vote(execution, people[1], True).status == Status.COMPLETED
 
-    def test_nobody_changes_their_mind_once_it_is_decided(self, people: list[Any]) -> None:
-        drawing = approving(users=["ada"])
-        drawing["nodes"].append({"id": "after", "type": "user_action", "data": {}})
-        for edge in drawing["edges"]:
+    def test_vote_is_refused_when_step_is_decided(self, people: list[Any]) -> None:
+        graph = approving(users=["ada"])
+        graph["nodes"].append({"id": "after", "type": "user_action", "data": {}})
+        for edge in graph["edges"]:
             if (edge["source"], edge["target"]) == ("yes", "end"):
                 edge["target"] = "after"
-        drawing["edges"].append({"source": "after", "target": "end"})
-        execution = started(drawing)
+        graph["edges"].append({"source": "after", "target": "end"})
+        execution = started(graph)
         assert self.vote(execution, people[0], True).status == Status.WAITING
         with pytest.raises(guards.NotOpen):
             self.vote(execution, people[0], False)
         assert Vote.objects.get().approves
         services.submit(execution, node="after", data={})
-        with pytest.raises(guards.Ended):
+        with pytest.raises(guards.ExecutionEnded):
             self.vote(execution, people[0], False)
 
-    def test_a_group_votes_and_who_has_left_does_not_count(self, people: list[Any]) -> None:
+    def test_members_of_group_vote_and_former_members_do_not_count(self, people: list[Any]) -> None:
         group = Group.objects.create(name="risk")
         for user in people:
             user.groups.add(group)
@@ -101,29 +101,29 @@ class TestApproval:
         assert self.vote(execution, people[1], True).status == Status.WAITING
         assert self.vote(execution, people[2], True).status == Status.COMPLETED
 
-    def test_others_do_not_vote(self, people: list[Any]) -> None:
+    def test_vote_of_others_is_refused(self, people: list[Any]) -> None:
         execution = started(approving(users=["ada"]))
         with pytest.raises(guards.NotAssigned):
             self.vote(execution, people[1], True)
         assert not Vote.objects.exists()
 
-    def test_a_form_is_not_voted_on(self, people: list[Any], scenario: Scenario) -> None:
+    def test_vote_on_form_is_refused(self, people: list[Any], scenario: Scenario) -> None:
         with pytest.raises(NotAwaited):
             services.vote(scenario.start(), node="form", approves=True, by=people[0])
 
 
 class TestIncident:
     def failing(self, scenario: Scenario) -> tuple[Execution, Execution]:
-        drawn(scenario.callee, form("inner"))
+        save_line(scenario.callee, form("inner"))
         execution = scenario.start()
         services.submit(execution, node="form", data={"note": "n"})
         child = execution.children.get()
         services.cancel(child)
         return execution, child
 
-    def test_retry_runs_a_new_child_on_the_same_pin(self, scenario: Scenario) -> None:
+    def test_retry_starts_new_child_on_pinned_version(self, scenario: Scenario) -> None:
         execution, child = self.failing(scenario)
-        drawn(scenario.callee, form("newer"))
+        save_line(scenario.callee, form("newer"))
         services.retry(execution, node="call", why="again")
         again = execution.children.exclude(pk=child.pk).get()
         assert again.version_id == child.version_id
@@ -134,25 +134,25 @@ class TestIncident:
             "child_cancelled",
         )
 
-    def test_skip_leaves_by_the_only_exit(self, scenario: Scenario) -> None:
+    def test_skip_leaves_by_only_exit(self, scenario: Scenario) -> None:
         execution, _ = self.failing(scenario)
         assert services.skip(execution, node="call", why="done by hand").status == Status.COMPLETED
         assert last().action == "skipped"
 
-    def test_skip_leaves_by_the_exit_that_is_named(self) -> None:
+    def test_skip_leaves_by_given_exit(self) -> None:
         execution = started(waiting(at_field="due"), due="soon")
         with pytest.raises(guards.NoSuchHandle, match="has no named exits"):
             services.skip(execution, node="sleep", handle="x", why="w")
         assert services.skip(execution, node="sleep", why="w").status == Status.COMPLETED
 
-    def test_skip_of_a_node_with_named_exits(self) -> None:
+    def test_skip_needs_exit_when_node_has_several(self) -> None:
         execution = started(choosing())
         fail_at(execution, "form", "way", "condition")
         with pytest.raises(guards.NoSuchHandle, match="Name the exit to leave by: 'on', 'default'"):
             services.skip(execution, node="way", why="w")
         assert services.skip(execution, node="way", handle="on", why="w").status == Status.COMPLETED
 
-    def test_an_open_form_is_not_retried(self, scenario: Scenario) -> None:
+    def test_retry_of_open_form_is_refused(self, scenario: Scenario) -> None:
         execution = scenario.start()
         with pytest.raises(guards.NoIncident) as refused:
             services.retry(execution, node="form")
@@ -161,32 +161,32 @@ class TestIncident:
 
 
 class TestRestart:
-    def test_a_live_one_is_cancelled_and_begins_anew_on_the_latest_version(
+    def test_restart_cancels_live_execution_and_starts_latest_version(
         self, scenario: Scenario
     ) -> None:
         execution = scenario.start()
-        drawn(scenario.caller, form("other"), call(scenario.callee))
+        save_line(scenario.caller, form("other"), call(scenario.callee))
         again = services.restart(execution, why="wrong entity data")
         execution.refresh_from_db()
         assert (execution.status, execution.message) == ("cancelled", "wrong entity data")
         assert standing(again) == {"other"}
         assert (last().action, last().after["execution"]) == ("restarted", again.cuid)
 
-    def test_one_that_has_ended(self, scenario: Scenario) -> None:
+    def test_restart_of_ended_execution_keeps_its_status(self, scenario: Scenario) -> None:
         execution = scenario.start()
         services.submit(execution, node="form", data={"note": "n"})
         assert services.restart(execution).status == Status.WAITING
 
     def test_a_child_is_not(self, scenario: Scenario) -> None:
-        drawn(scenario.callee, form("inner"))
+        save_line(scenario.callee, form("inner"))
         execution = scenario.start()
         services.submit(execution, node="form", data={"note": "n"})
         with pytest.raises(guards.NotARoot):
             services.restart(execution.children.get())
 
-    def test_what_cannot_start_leaves_the_old_one_as_it_was(self, scenario: Scenario) -> None:
+    def test_refused_restart_changes_nothing(self, scenario: Scenario) -> None:
         execution = scenario.start()
-        drawing.retire(scenario.caller)
+        graph.retire(scenario.caller)
         with pytest.raises(guards.NotStartable):
             services.restart(execution)
         execution.refresh_from_db()
@@ -194,7 +194,7 @@ class TestRestart:
 
 
 class TestDraft:
-    def test_it_is_kept_and_judged_only_when_it_is_submitted(self, scenario: Scenario) -> None:
+    def test_draft_is_validated_only_when_submitted(self, scenario: Scenario) -> None:
         execution = scenario.start()
         user = UserFactory()
         services.save_draft(execution, node="form", data={"note": "", "odd": 1}, by=user)
@@ -202,12 +202,12 @@ class TestDraft:
         services.submit(execution, node="form", data={"note": "n"})
 
     @pytest.mark.parametrize("data", [[], {"a": "\0"}, None])
-    def test_what_is_no_draft(self, scenario: Scenario, data: object) -> None:
+    def test_invalid_draft_is_refused(self, scenario: Scenario, data: object) -> None:
         with pytest.raises(guards.InvalidDraft):
             services.save_draft(scenario.start(), node="form", data=data, by=UserFactory())
 
 
-def test_a_stage_is_told() -> None:
+def test_set_state_shows_stage() -> None:
     nodes: dict[str, str | dict[str, Any]] = {
         "start": "start",
         "far": {"type": "set_state", "data": {"state": "In review", "progress": 40}},

@@ -1,4 +1,4 @@
-"""A signed POST starts a workflow, once for each delivery."""
+"""Incoming webhooks that start a workflow, once per delivery."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from executions import services
 from executions.models import Delivery, Execution, Finding, Secret
 from executions.webhooks.incoming import signature
 from tests.commands import run
-from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, drawn, form
+from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, form, save_line
 from tests.workflows.api.clients import assert_problem
 from workflows import editing as drawing
 from workflows.models import AuditEntry, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 SECRET = "hunter2-and-more"
 
@@ -32,7 +32,7 @@ SECRET = "hunter2-and-more"
 def secret(settings: Any, db: None) -> Secret:
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     row = Secret(name="HOOK")
-    row.keep(SECRET)
+    row.set_value(SECRET)
     row.save()
     return row
 
@@ -40,7 +40,7 @@ def secret(settings: Any, db: None) -> Secret:
 @pytest.fixture
 def workflow(secret: Secret) -> Workflow:
     row: Workflow = WorkflowFactory(trigger="webhook", trigger_data={"secret": "HOOK"})
-    drawn(row, form())
+    save_line(row, form())
     return row
 
 
@@ -71,14 +71,12 @@ def post(
     return client.post(path, raw, content_type="application/json", headers=sent)
 
 
-def asked(finding: Finding, delivery: str = "d-1") -> dict[str, str]:
+def build_body(finding: Finding, delivery: str = "d-1") -> dict[str, str]:
     return {"delivery": delivery, "entity": finding.cuid}
 
 
-def test_a_delivery_starts_it_and_the_same_again_does_nothing(
-    workflow: Workflow, finding: Finding
-) -> None:
-    response = post(workflow, asked(finding))
+def test_delivery_starts_workflow_once(workflow: Workflow, finding: Finding) -> None:
+    response = post(workflow, build_body(finding))
     execution = Execution.objects.get()
     assert (response.status_code, response.json()) == (
         201,
@@ -93,34 +91,34 @@ def test_a_delivery_starts_it_and_the_same_again_does_nothing(
         "delivery": "d-1",
         "execution": execution.cuid,
     }
-    # However it is written.
-    again = post(workflow, json.dumps(asked(finding), indent=2).encode())
+    # The same JSON in another spelling.
+    again = post(workflow, json.dumps(build_body(finding), indent=2).encode())
     assert (again.status_code, again.json()) == (
         200,
         {"taken": False, "execution": execution.cuid},
     )
-    assert post(workflow, asked(finding, "d-2")).status_code == 201
+    assert post(workflow, build_body(finding, "d-2")).status_code == 201
     assert Execution.objects.count() == 2
 
 
-def test_a_delivery_id_is_each_workflows_own(workflow: Workflow, finding: Finding) -> None:
+def test_delivery_id_is_unique_per_workflow(workflow: Workflow, finding: Finding) -> None:
     other = WorkflowFactory(
         entity_name_type=workflow.entity_name_type,
         trigger="webhook",
         trigger_data={"secret": "HOOK"},
     )
-    assert [post(row, asked(finding)).status_code for row in (workflow, other)] == [201, 201]
+    assert [post(row, build_body(finding)).status_code for row in (workflow, other)] == [201, 201]
 
 
 @pytest.mark.postgresql
-def test_two_of_the_same_at_once(workflow: Workflow, finding: Finding) -> None:
+def test_concurrent_deliveries_start_workflow_once(workflow: Workflow, finding: Finding) -> None:
     answers: list[tuple[int, str]] = []
     begin = threading.Barrier(2)
 
     def send() -> None:
         try:
             begin.wait(10)
-            response = post(workflow, asked(finding))
+            response = post(workflow, build_body(finding))
             answers.append((response.status_code, response.json()["execution"]))
         finally:
             connection.close()
@@ -144,26 +142,30 @@ def test_two_of_the_same_at_once(workflow: Workflow, finding: Finding) -> None:
         {"X-Holdfast-Timestamp": "now"},
     ],
 )
-def test_a_wrong_signature(workflow: Workflow, finding: Finding, wrong: dict[str, Any]) -> None:
-    assert_problem(post(workflow, asked(finding), **wrong), 401, "not_signed")
+def test_wrong_signature_is_rejected(
+    workflow: Workflow, finding: Finding, wrong: dict[str, Any]
+) -> None:
+    assert_problem(post(workflow, build_body(finding), **wrong), 401, "not_signed")
     assert not Execution.objects.exists()
 
 
-def test_a_signature_is_good_for_one_workflow(workflow: Workflow, finding: Finding) -> None:
+def test_signature_is_valid_for_one_workflow(workflow: Workflow, finding: Finding) -> None:
     other = WorkflowFactory(
         entity_name_type=workflow.entity_name_type,
         trigger="webhook",
         trigger_data={"secret": "HOOK"},
     )
-    assert post(workflow, asked(finding), to=other.cuid).status_code == 401
+    assert post(workflow, build_body(finding), to=other.cuid).status_code == 401
 
 
 @pytest.mark.parametrize("trigger", ["manual", "created", "changed"])
-def test_another_trigger_has_no_hook(workflow: Workflow, finding: Finding, trigger: str) -> None:
+def test_workflow_with_other_trigger_is_not_found(
+    workflow: Workflow, finding: Finding, trigger: str
+) -> None:
     workflow.trigger, workflow.trigger_data = trigger, {}
     workflow.save()
-    assert_problem(post(workflow, asked(finding)), 404, "not_found")
-    assert_problem(post(workflow, asked(finding), to="nothing"), 404, "not_found")
+    assert_problem(post(workflow, build_body(finding)), 404, "not_found")
+    assert_problem(post(workflow, build_body(finding), to="nothing"), 404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -180,59 +182,61 @@ def test_another_trigger_has_no_hook(workflow: Workflow, finding: Finding, trigg
         ({"delivery": "d", "entity": "x", "fields": {}}, "'fields'"),
     ],
 )
-def test_what_asks_for_nothing_that_can_be_done(workflow: Workflow, body: Any, says: str) -> None:
+def test_invalid_body_is_rejected(workflow: Workflow, body: Any, says: str) -> None:
     problem = assert_problem(post(workflow, body), 400, "invalid")
     assert says in problem["detail"]
 
 
-def test_the_same_id_for_another_entity(workflow: Workflow, finding: Finding) -> None:
-    post(workflow, asked(finding))
+def test_delivery_id_is_rejected_for_other_entity(workflow: Workflow, finding: Finding) -> None:
+    post(workflow, build_body(finding))
     other = FindingFactory(entity_name_type=workflow.entity_name_type)
-    assert_problem(post(workflow, asked(other)), 400, "invalid")
+    assert_problem(post(workflow, build_body(other)), 400, "invalid")
     assert Execution.objects.count() == 1
 
 
-def test_a_secret_that_is_gone(workflow: Workflow, finding: Finding, secret: Secret) -> None:
+def test_delivery_is_unavailable_when_secret_is_missing(
+    workflow: Workflow, finding: Finding, secret: Secret
+) -> None:
     Secret._base_manager.filter(pk=secret.pk)._raw_delete("default")
-    assert_problem(post(workflow, asked(finding)), 503, "unready")
+    assert_problem(post(workflow, build_body(finding)), 503, "unready")
     Secret.objects.create(name="HOOK", encrypted=secret.encrypted)
 
 
-def test_both_secrets_start_it_when_one_has_replaced_the_other(
+def test_both_values_are_accepted_after_replacement(
     workflow: Workflow, finding: Finding, secret: Secret
 ) -> None:
-    secret.keep("another value")
+    secret.set_value("another value")
     secret.save()
-    assert post(workflow, asked(finding)).status_code == 201
-    assert post(workflow, asked(finding, "d-2"), secret="another value").status_code == 201
+    assert post(workflow, build_body(finding)).status_code == 201
+    assert post(workflow, build_body(finding, "d-2"), secret="another value").status_code == 201
     services.revoke_previous_value(secret)
-    assert post(workflow, asked(finding, "d-3")).status_code == 401
+    assert post(workflow, build_body(finding, "d-3")).status_code == 401
 
 
-def test_too_much(workflow: Workflow) -> None:
+def test_large_body_is_rejected(workflow: Workflow) -> None:
     assert_problem(post(workflow, b" " * (1024 * 1024 + 1)), 413, "too_large")
 
 
-def test_what_cannot_start_is_refused_told_and_may_be_delivered_again(
+def test_refused_start_is_recorded_and_may_be_delivered_again(
     workflow: Workflow, finding: Finding
 ) -> None:
     drawing.set_state(workflow, "draft")
-    assert_problem(post(workflow, asked(finding)), 400, "not_startable")
+    assert_problem(post(workflow, build_body(finding)), 400, "not_startable")
     entry = AuditEntry.objects.order_by("-id")[0]
     assert (entry.refused, entry.code, entry.cuid) == (True, "not_startable", workflow.cuid)
     assert entry.after["entity"] == finding.cuid
     assert not Delivery.objects.exists()
     drawing.set_state(workflow, "active")
-    assert post(workflow, asked(finding)).status_code == 201
+    assert post(workflow, build_body(finding)).status_code == 201
 
 
-def test_an_entity_of_another_type_is_refused(workflow: Workflow) -> None:
+def test_entity_of_other_type_is_refused(workflow: Workflow) -> None:
     other = FindingFactory(entity_name_type=FindingTypeFactory())
-    assert_problem(post(workflow, asked(other)), 400, "entity_type_mismatch")
+    assert_problem(post(workflow, build_body(other)), 400, "entity_type_mismatch")
 
 
 def purge(workflow: Workflow, age: int = 0) -> None:
-    """End what the workflow has started, and purge it, as if that had been so many days ago."""
+    """Cancel the executions of the workflow and purge them, as if they had ended days ago."""
     for execution in Execution.objects.live():
         services.cancel(execution)
     moment = timezone.now() - timedelta(days=age)
@@ -242,79 +246,77 @@ def purge(workflow: Workflow, age: int = 0) -> None:
     assert not Execution.objects.exists()
 
 
-def test_delivery_is_answered_the_same_when_its_execution_was_purged(
+def test_repeated_delivery_returns_same_response_when_execution_was_purged(
     workflow: Workflow, finding: Finding
 ) -> None:
-    first = post(workflow, asked(finding)).json()
+    first = post(workflow, build_body(finding)).json()
     purge(workflow)
-    again = post(workflow, asked(finding))
+    again = post(workflow, build_body(finding))
     assert (again.status_code, again.json()) == (200, {**first, "taken": False})
     assert not Execution.objects.exists()
-    # Another id starts another one.
-    assert post(workflow, asked(finding, "d-2")).status_code == 201
+    # Another id starts another execution.
+    assert post(workflow, build_body(finding, "d-2")).status_code == 201
 
 
-def test_delivery_is_answered_the_same_when_its_execution_was_deleted(
+def test_repeated_delivery_returns_same_response_when_execution_was_deleted(
     workflow: Workflow, finding: Finding
 ) -> None:
-    first = post(workflow, asked(finding)).json()
+    first = post(workflow, build_body(finding)).json()
     services.cancel(Execution.objects.get())
     Execution.objects.get().delete()
-    assert post(workflow, asked(finding)).json() == {**first, "taken": False}
+    assert post(workflow, build_body(finding)).json() == {**first, "taken": False}
     assert not Execution.objects.exists()
 
 
-def test_delivery_for_another_entity_is_refused_when_its_execution_was_purged(
+def test_delivery_id_is_rejected_for_other_entity_when_execution_was_purged(
     workflow: Workflow, finding: Finding
 ) -> None:
-    post(workflow, asked(finding))
+    post(workflow, build_body(finding))
     purge(workflow)
     other = FindingFactory(entity_name_type=workflow.entity_name_type)
-    assert_problem(post(workflow, asked(other)), 400, "invalid")
+    assert_problem(post(workflow, build_body(other)), 400, "invalid")
     assert not Execution.objects.exists()
 
 
-def test_purge_notes_the_answer_when_the_release_before_has_not(
+def test_purge_stores_cuids_when_previous_release_has_not(
     workflow: Workflow, finding: Finding
 ) -> None:
-    first = post(workflow, asked(finding)).json()
+    first = post(workflow, build_body(finding)).json()
     Delivery.objects.update(execution_cuid="", entity_cuid="")
-    assert post(workflow, asked(finding)).json()["execution"] == first["execution"]
+    assert post(workflow, build_body(finding)).json()["execution"] == first["execution"]
     purge(workflow)
-    assert post(workflow, asked(finding)).json()["execution"] == first["execution"]
+    assert post(workflow, build_body(finding)).json()["execution"] == first["execution"]
 
 
-def test_delivery_is_refused_when_nobody_noted_its_answer_before_the_deletion(
+def test_delivery_is_rejected_when_execution_was_deleted_without_stored_cuids(
     workflow: Workflow, finding: Finding
 ) -> None:
-    post(workflow, asked(finding))
+    post(workflow, build_body(finding))
     Delivery.objects.update(execution_cuid="", entity_cuid="")
     services.cancel(Execution.objects.get())
     Execution.objects.get().delete()
-    problem = assert_problem(post(workflow, asked(finding)), 400, "invalid")
+    problem = assert_problem(post(workflow, build_body(finding)), 400, "invalid")
     assert "deleted" in problem["detail"]
     assert not Execution.objects.exists()
 
 
-@pytest.mark.parametrize(("age", "is_kept"), [(29, True), (31, False)])
-def test_delivery_is_forgotten_when_it_is_old_and_its_execution_was_purged(
-    workflow: Workflow, finding: Finding, age: int, is_kept: bool
+@pytest.mark.parametrize(("age", "has_execution"), [(29, True), (31, False)])
+def test_old_delivery_is_deleted_when_execution_was_purged(
+    workflow: Workflow, finding: Finding, age: int, is_stored: bool
 ) -> None:
-    post(workflow, asked(finding))
+    post(workflow, build_body(finding))
     purge(workflow, age)
     run("run_due")
-    assert Delivery.objects.exists() is is_kept
+    assert Delivery.objects.exists() is is_stored
 
 
-def test_delivery_is_remembered_however_old_when_its_execution_is_there(
-    workflow: Workflow, finding: Finding
-) -> None:
-    first = post(workflow, asked(finding)).json()
+def test_old_delivery_stays_while_execution_exists(workflow: Workflow, finding: Finding) -> None:
+    first = post(workflow, build_body(finding)).json()
     Delivery.objects.update(at=timezone.now() - timedelta(days=4_000))
     run("run_due")
-    assert post(workflow, asked(finding)).json() == {**first, "taken": False}
+    assert post(workflow, build_body(finding)).json() == {**first, "taken": False}
 
 
-def test_only_posts(workflow: Workflow) -> None:
+def test_other_methods_are_refused(workflow: Workflow) -> None:
     response = Client().get(f"/api/v1/workflows/{workflow.cuid}/hook/")
     assert_problem(response, 405, "method_not_allowed")
