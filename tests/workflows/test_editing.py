@@ -177,7 +177,7 @@ def test_what_cannot_be_done_is_said(step: Any, words: str) -> None:
         ({"nodes": []}, "is an object"),
         ({"nodes": [1], "edges": []}, "list of objects"),
         ({"nodes": {}, "edges": []}, "list of objects"),
-        ({"nodes": [{"id": ""}], "edges": []}, "needs an id"),
+        ({"nodes": [{"id": ""}], "edges": []}, "needs an \"id\""),
         ({"nodes": [node("a", "end"), node("a", "end")], "edges": []}, "Two nodes have the id"),
     ],
 )

@@ -163,7 +163,7 @@ def stored_trap(monkeypatch: pytest.MonkeyPatch) -> Workflow:
     """A workflow whose version was saved before such loops were refused."""
     workflow = WorkflowFactory()
     with monkeypatch.context() as patched:
-        patched.setattr("workflows.graph.parsing.endless_loops", lambda *_: [])
+        patched.setattr("workflows.graph.parsing.find_endless_loops", lambda *_: [])
         editing.save_graph(workflow, TRAP, based_on=1)
     return workflow
 
@@ -200,7 +200,7 @@ class TestStoredVersions:
     ) -> None:
         editing.change_entity_context([stored_trap], entity_name_type=FindingTypeFactory())
         assert stored_trap.latest_version.validate_source().start.id == "start"
-        assert integrity.violations() == []
+        assert integrity.find_violations() == []
 
     def test_execution_has_an_incident_when_its_version_has_such_a_loop(
         self, stored_trap: Workflow

@@ -163,7 +163,7 @@ class ContextActions(Resource):
         found = editing.impact(workflows, context)
         refusal = found.refusal
         data = {
-            "allowed": found.allowed,
+            "allowed": found.is_allowed,
             "code": refusal.code if refusal else None,
             "detail": str(refusal.message) if refusal else None,
             "errors": [serialize_problem(row) for row in refusal.problems] if refusal else [],

@@ -45,7 +45,7 @@ def client_of(*permissions: str, superuser: bool = False) -> Client:
 def statements(function: Callable[[], Any]) -> int:
     """How many statements it takes; what is prepared once for a connection is left out."""
     # Ids are drawn ahead, for a moment: each count begins without any.
-    prepared.kept().clear()
+    prepared.session_data().clear()
     with CaptureQueriesContext(connection) as captured:
         function()
     return sum(not query["sql"].startswith("PREPARE") for query in captured)

@@ -8,11 +8,11 @@ import pytest
 
 from executions import services as running
 from tests.conftest import Scenario
-from tests.factories import FindingTypeFactory, RecordTypeFactory, WorkflowFactory, call, drawn
+from tests.factories import FindingTypeFactory, RecordTypeFactory, WorkflowFactory, call, save_line
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
 from workflows.models import AuditEntry, PendingChange, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
 def change(api: Client, scenario: Scenario, *workflows: Workflow, **asked: Any) -> Any:
@@ -191,7 +191,7 @@ class TestOnHold:
         for number in (1, 5):
             while PendingChange.objects.count() < number:
                 workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-                drawn(workflow, {"id": "f", "type": "user_action", "data": {"fields": []}})
+                save_line(workflow, {"id": "f", "type": "user_action", "data": {"fields": []}})
                 running.start(workflow, scenario.finding)
                 change(api, scenario, workflow, when="drained")
             counts.append(statements(lambda: api.get("pending-changes/")))
@@ -317,4 +317,4 @@ def test_a_caller_of_a_draining_workflow_may_be_saved(api: Client, scenario: Sce
     scenario.start()
     change(api, scenario, when="drained")
     other = WorkflowFactory(entity_name_type=scenario.limitation)
-    assert drawn(other, call(scenario.callee)).number == 1
+    assert save_line(other, call(scenario.callee)).number == 1

@@ -79,4 +79,4 @@ def test_what_a_schema_lets_through_can_be_saved_and_what_it_refuses_cannot(api:
     assert saved(example).status_code == 200
     body = assert_problem(saved({**example, "progress": 101}), 400, "invalid_graph")
     assert body["errors"][0]["pointer"] == "/nodes/1/data/progress"
-    assert body["detail"] == "Node 'n': The progress must be at most 100."
+    assert body["detail"] == "“n”: The progress must be at most 100."

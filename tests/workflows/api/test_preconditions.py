@@ -85,7 +85,7 @@ def test_an_edit_that_comes_between_the_read_and_the_lock(
     workflow = WorkflowFactory()
     path = f"workflows/{workflow.cuid}/"
     etag = api.etag(path)
-    locked = EditableResource._locked
+    locked = EditableResource._lock_row
 
     def late(view: Any) -> Any:
         Workflow.objects.filter(pk=workflow.pk).update(title="theirs")

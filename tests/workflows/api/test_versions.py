@@ -13,9 +13,9 @@ from tests.factories import (
     FindingTypeFactory,
     WorkflowFactory,
     call,
-    drawn,
     form,
     line,
+    save_line,
 )
 from tests.workflows.api.clients import Client, assert_problem, statements
 from tests.workflows.test_loops import TRAP
@@ -46,7 +46,7 @@ def run(workflow: Workflow) -> None:
 def test_the_list_leaves_the_drawings_out(api: Client) -> None:
     workflow = WorkflowFactory()
     run(workflow)
-    drawn(workflow, form())
+    save_line(workflow, form())
     run(workflow)
     two, one = api.get(f"workflows/{workflow.cuid}/versions/").json()["results"]
     assert set(one) == LISTED
@@ -62,7 +62,7 @@ def test_a_list_takes_five_statements(api: Client, number: int) -> None:
     workflow = WorkflowFactory()
     run(workflow)
     for _ in range(number - 1):
-        drawn(workflow, form())
+        save_line(workflow, form())
         run(workflow)
     path = f"workflows/{workflow.cuid}/versions/"
     body: list[Any] = []
@@ -73,7 +73,7 @@ def test_a_list_takes_five_statements(api: Client, number: int) -> None:
 
 def test_a_version_with_its_drawing(api: Client) -> None:
     workflow = WorkflowFactory()
-    version = drawn(workflow, form())
+    version = save_line(workflow, form())
     response = api.get(f"workflows/{workflow.cuid}/1/")
     body = response.json()
     assert set(body) == {*LISTED, "source", "nodes", "edges"}
@@ -120,10 +120,10 @@ def test_a_graph_is_rewritten_in_place_until_something_has_it(api: Client) -> No
 def test_a_graph_that_is_based_on_what_is_not_the_latest(api: Client) -> None:
     workflow = WorkflowFactory()
     run(workflow)
-    drawn(workflow, form())
+    save_line(workflow, form())
     response = api.post(f"workflows/{workflow.cuid}/1/", line())
     body = assert_problem(response, 409, "stale_version")
-    assert "the latest is 2" in body["detail"]
+    assert "the latest version is 2" in body["detail"]
 
 
 def test_every_flaw_of_a_graph_is_named(api: Client) -> None:

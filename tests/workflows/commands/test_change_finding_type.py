@@ -15,7 +15,7 @@ from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, RecordTypeFactory, UserFactory, WorkflowFactory
 from workflows.models import AuditEntry, PendingChange, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
 def change(*arguments: str, **options: Any) -> str:

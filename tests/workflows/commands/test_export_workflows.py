@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError
 
 from tests.conftest import Scenario
-from tests.factories import RecordTypeFactory, WorkflowFactory, call, drawn, form, line
+from tests.factories import RecordTypeFactory, WorkflowFactory, call, form, line, save_line
 from tests.workflows.files import changed_lines, data_of, exported, titled
 from workflows import editing
 from workflows.models import Workflow
@@ -88,14 +88,14 @@ class TestSmallDiffs:
     def test_a_field_that_is_required_no_more(self, scenario: Scenario) -> None:
         before = exported()
         asked = {"name": "note", "type": "text", "required": False}
-        drawn(scenario.caller, form("form", asked), call(scenario.callee))
+        save_line(scenario.caller, form("form", asked), call(scenario.callee))
         assert changed_lines(before, exported()) == (1, 1)
 
     def test_a_new_call_of_a_later_workflow_moves_none(self, scenario: Scenario) -> None:
         late = WorkflowFactory(title="Zero", entity_name_type=scenario.limitation)
-        drawn(scenario.callee, form())
+        save_line(scenario.callee, form())
         before = exported()
-        drawn(scenario.callee, form(), call(late))
+        save_line(scenario.callee, form(), call(late))
         # The node, of six lines, and an edge.
         assert changed_lines(before, exported()) == (0, 8)
 
@@ -113,7 +113,7 @@ class TestSmallDiffs:
     ) -> None:
         before = exported()
         scenario.start()
-        drawn(scenario.caller, form(), call(scenario.callee))
+        save_line(scenario.caller, form(), call(scenario.callee))
         assert scenario.caller.latest_version.number == 2
         assert exported() == before
 

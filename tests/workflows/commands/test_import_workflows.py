@@ -17,15 +17,15 @@ from tests.factories import (
     UserFactory,
     WorkflowFactory,
     call,
-    drawn,
     form,
+    save_line,
 )
 from tests.test_dry_runs import everything
 from tests.workflows.files import Importing, data_of, exported, titled
 from workflows import editing
 from workflows.models import AuditEntry, FindingType, RecordType, Version, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
 def emptied() -> None:
@@ -59,13 +59,13 @@ def house(scenario: Scenario) -> Scenario:
     outer = WorkflowFactory(
         title="Outer", description="Two\nlines", trigger="created", state="draft", **models
     )
-    drawn(outer, {**call(inner, "one"), "position": {"x": 1.5, "y": -2}}, call(inner, "two"))
+    save_line(outer, {**call(inner, "one"), "position": {"x": 1.5, "y": -2}}, call(inner, "two"))
     rule = {"field": "severity", "op": "gte", "value": 3}
     scenario.callee.trigger = "changed"
     scenario.callee.trigger_data = {"fields": ["severity"], "rule": rule}
     scenario.callee.save()
     old = WorkflowFactory(title="Old", entity_name_type=scenario.limitation)
-    drawn(old, call(scenario.callee))
+    save_line(old, call(scenario.callee))
     editing.retire(old)
     return scenario
 
@@ -127,7 +127,7 @@ def test_a_dry_run_changes_nothing_and_tells_what_apply_then_does(
 
 def test_the_lines_of_a_diff(scenario: Scenario, importing: Importing) -> None:
     other = WorkflowFactory(title="Other", entity_name_type=scenario.limitation)
-    drawn(scenario.callee, form("gone"))
+    save_line(scenario.callee, form("gone"))
 
     def edit(data: dict[str, Any]) -> None:
         caller = titled(data, "Workflow 4")
@@ -252,7 +252,7 @@ class TestInOneStepWhatNoOrderOfSingleEditsAllows:
     ) -> None:
         # Workflow 4 calls 3 now; it is to take the other type and call only "Apart".
         apart = WorkflowFactory(title="Apart", entity_name_type=scenario.exception)
-        drawn(scenario.callee, form())
+        save_line(scenario.callee, form())
 
         def edit(data: dict[str, Any]) -> None:
             titled(data, "Workflow 4")["entity_name_type"] = {"cuid": scenario.exception.cuid}

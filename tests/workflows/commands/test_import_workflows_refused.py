@@ -11,14 +11,14 @@ from django.core.management import CommandError, call_command
 
 from executions.services import cancel
 from tests.conftest import Scenario
-from tests.factories import FindingTypeFactory, WorkflowFactory, drawn, form
+from tests.factories import FindingTypeFactory, WorkflowFactory, form, save_line
 from tests.test_dry_runs import everything
 from tests.workflows.files import Importing, data_of, exported, titled
 from tests.workflows.test_loops import TRAP
 from workflows import editing
 from workflows.models import AuditEntry, Workflow
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 Edit = Callable[[dict[str, Any]], Any]
 
@@ -186,7 +186,7 @@ def test_what_is_no_file_of_workflows(
     scenario: Scenario, importing: Importing, content: str
 ) -> None:
     said = refused(importing, content)
-    assert "A file of workflows is an object" in said or "The 'format' is missing" in said
+    assert "A workflow file must be an object" in said or "The 'format' is missing" in said
 
 
 def test_lines_are_told_of_yaml_and_all_problems_at_once(
@@ -220,14 +220,14 @@ def test_problems_as_json(scenario: Scenario, importing: Importing) -> None:
 def test_a_cycle_through_a_workflow_that_is_not_in_the_file(
     scenario: Scenario, importing: Importing
 ) -> None:
-    drawn(scenario.callee, form())
+    save_line(scenario.callee, form())
     data = data_of(exported("Workflow 3"))
     node = {"id": "form", "type": "run_workflow", "data": {"workflow": {"title": "Workflow 4"}}}
     data["workflows"][0]["nodes"][1] = node
     assert "The calls have a cycle: “Workflow 3” calls “Workflow 4” calls “Workflow 3”." in refused(
         importing, data
     )
-    drawn(scenario.caller, form())
+    save_line(scenario.caller, form())
     importing(data, "--apply")
     assert not importing.error
 
@@ -333,15 +333,17 @@ class TestGuards:
         said = refused(importing, data)
         assert "Run Workflow: Incompatible entity name types." in said
         assert f"blocked by workflow {scenario.caller.cuid} “Workflow 4”" in said
-        assert "what you can do: Change these workflows together: “Workflow 3”, “Workflow 4”." in said
-        drawn(scenario.caller, form())
+        assert (
+            "what you can do: Change these workflows together: “Workflow 3”, “Workflow 4”." in said
+        )
+        save_line(scenario.caller, form())
         importing(data, "--apply")
         assert not importing.error
 
     def test_a_call_of_what_is_retired(self, scenario: Scenario, importing: Importing) -> None:
         data = data_of(exported("Workflow 4"))
         data["workflows"].remove(titled(data, "Workflow 3"))
-        drawn(scenario.caller, form())
+        save_line(scenario.caller, form())
         editing.retire(scenario.callee)
         said = refused(importing, data)
         assert "“Workflow 4”" in said and "is retired and cannot be called." in said

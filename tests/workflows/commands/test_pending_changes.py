@@ -11,11 +11,11 @@ from executions import services as running
 from executions.models import Execution
 from tests.commands import run
 from tests.conftest import Scenario
-from tests.factories import WorkflowFactory, call, drawn
+from tests.factories import WorkflowFactory, call, save_line
 from workflows import guards
 from workflows.models import AuditEntry, PendingChange
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
 def test_nothing_is_on_hold(db: None) -> None:
@@ -42,7 +42,7 @@ def test_what_could_not_be_made_is_told_with_its_reason(
     scenario: Scenario, pending: PendingChange
 ) -> None:
     other = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(scenario.callee, call(other))
+    save_line(scenario.callee, call(other))
     running.cancel(Execution.objects.get())
     assert "could not be applied: Run Workflow: Incompatible entity name types." in run(
         "pending_changes"
@@ -67,7 +67,7 @@ def test_none_has_this_cuid(cuid: str, db: None) -> None:
 
 def test_one_that_has_been_made_is_not_withdrawn(pending: PendingChange) -> None:
     running.cancel(Execution.objects.get())
-    with pytest.raises(CommandError, match=r"has been made already. \[settled\]"):
+    with pytest.raises(CommandError, match=r"has been applied already. \[settled\]"):
         run("pending_changes", withdraw=pending.cuid)
 
 

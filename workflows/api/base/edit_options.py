@@ -228,7 +228,7 @@ def answer_once(view: Any, asked: IdempotentRequest, act: Act) -> Answer:
         idempotency.KeyInUse: a request with the key is in progress.
         Exception: an unexpected error of ``act``; nothing is stored.
     """
-    return idempotency.once(asked, lambda: _answer(view, act))
+    return idempotency.run_once(asked, lambda: _answer(view, act))
 
 
 def _answer(view: Any, act: Act) -> Answer:
