@@ -18,10 +18,10 @@ from tests.people import (
     OPERATORS,
     PARTICIPANTS,
     READERS,
-    World,
-    undone,
+    Samples,
+    create_samples,
+    roll_back,
     views,
-    world,
 )
 from tests.workflows.api.clients import Client
 from workflows_project.api.problems import route_not_found
@@ -39,7 +39,7 @@ class Row:
 
     may: set[str]
     status: int
-    path: Callable[[World], str] | str
+    path: Callable[[Samples], str] | str
     body: Any = None
 
     def expected(self, who: str) -> int:
@@ -47,7 +47,7 @@ class Row:
             return self.status
         return 401 if who == ANONYMOUS else 403
 
-    def send(self, client: Client, method: str, made: World) -> int:
+    def send(self, client: Client, method: str, made: Samples) -> int:
         path = self.path if isinstance(self.path, str) else self.path(made)
         body = self.body(made) if callable(self.body) else self.body
         if method == "GET":
@@ -56,15 +56,15 @@ class Row:
         return int(request(path, body, headers={"If-Match": "*"}).status_code)
 
 
-def _typed(made: World) -> dict[str, Any]:
+def _typed(made: Samples) -> dict[str, Any]:
     return {"title": "t", "entity_name_type": made.kind.cuid}
 
 
-def _start(made: World) -> dict[str, Any]:
+def _start(made: Samples) -> dict[str, Any]:
     return {"workflow": made.workflow.cuid, "entity": made.finding.cuid}
 
 
-def _change(made: World) -> dict[str, Any]:
+def _change(made: Samples) -> dict[str, Any]:
     return {
         "workflows": [made.unused_workflow.cuid],
         "entity_name_type": made.unused_kind.cuid,
@@ -75,11 +75,11 @@ POSTPONEMENT = {"node": "nap", "until": "2099-06-01T00:00:00Z", "why": "w"}
 FORM = {"node": "form", "data": {"note": "n"}}
 
 
-def _items(of: str, **more: Any) -> Callable[[World], Any]:
+def _items(of: str, **more: Any) -> Callable[[Samples], Any]:
     return lambda made: {"items": [{"execution": getattr(made, of).cuid, **more}]}
 
 
-def _at(route: str, of: str, *more: str) -> Callable[[World], str]:
+def _at(route: str, of: str, *more: str) -> Callable[[Samples], str]:
     return lambda made: "/".join([route, getattr(made, of).cuid, *more, ""])
 
 
@@ -240,25 +240,25 @@ def test_table_has_every_route() -> None:
 
 @pytest.mark.parametrize("who", EVERYBODY)
 def test_role_has_expected_statuses(who: str, settings: Any) -> None:
-    made = world(settings)
+    made = create_samples(settings)
     statuses = {}
     for name, row in ROUTES.items():
         client = Client()
         if who != ANONYMOUS:
             client.force_login(made.users[who])
-        with undone():
+        with roll_back():
             statuses[name] = row.send(client, name.split()[0], made)
     assert statuses == {name: row.expected(who) for name, row in ROUTES.items()}
 
 
 def test_type_change_needs_both_permissions(settings: Any) -> None:
-    made = world(settings)
+    made = create_samples(settings)
     path = f"workflows/{made.unused_workflow.cuid}/"
     for who, expected in (("designer", 403), ("operator", 403), ("administrator", 200)):
         client = Client()
         client.force_login(made.users[who])
         changed = {"entity_name_type": made.unused_kind.cuid}
-        with undone():
+        with roll_back():
             response = client.patch(path, changed, headers={"If-Match": "*"})
             assert response.status_code == expected, who
     client.force_login(made.users["designer"])

@@ -12,7 +12,7 @@ from knox.models import AuthToken
 
 from tests.conftest import Scenario
 from tests.factories import UserFactory, user_in, user_with
-from tests.workflows.admin.staff import staff, told
+from tests.workflows.admin.staff import staff, list_messages
 from tests.workflows.api.clients import Client, assert_problem, statements
 
 pytestmark = pytest.mark.django_db
@@ -231,7 +231,7 @@ class TestAdmin:
         viewer.post(PAGES, sent)
         assert client.get("tokens/").status_code == 200
         response = staff("knox.view_authtoken", "knox.delete_authtoken").post(PAGES, sent)
-        assert told(response) == ["1 token revoked."]
+        assert list_messages(response) == ["1 token was revoked."]
         assert_refused(client, "authentication_failed")
 
     def test_token_cannot_be_added(self) -> None:

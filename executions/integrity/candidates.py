@@ -8,7 +8,12 @@ from typing import Any
 
 from executions.integrity.violation import CHUNK
 from workflows.models import Candidate, Version
-from workflows.models.candidate import Named, find_assignee_names, node_key, resolve
+from workflows.models.candidate import (
+    AssigneeName,
+    find_assignee_names,
+    node_key,
+    resolve_candidates,
+)
 
 CandidateKey = tuple[str, bool, str]
 """A node id, whether the name is that of a group (otherwise of a user), and the name."""
@@ -21,7 +26,7 @@ class Flaw:
     ``is_named`` is False if the graph does not name the candidate.
     """
 
-    named: Named
+    named: AssigneeName
     candidate: Candidate | None
     detail: str
     is_named: bool = True
@@ -56,7 +61,7 @@ def _flaws(version: Version, rows: list[Candidate], known: set[tuple[bool, str]]
         place = (row.node_id, row.is_group, row.name)
         one = named.get(place)
         if one is None or place in matched or row.key != node_key(version.pk, row.node_id):
-            found = Named(*place)
+            found = AssigneeName(*place)
             yield Flaw(found, row, f"The candidate {_describe(found)} is not in its graph.", False)
             continue
         matched[place] = row
@@ -74,11 +79,11 @@ def _flaws(version: Version, rows: list[Candidate], known: set[tuple[bool, str]]
             yield Flaw(one, None, f"It names the {_describe(one)}, but has no candidate for it.")
 
 
-def _describe(one: Named) -> str:
+def _describe(one: AssigneeName) -> str:
     return f"{'group' if one.is_group else 'user'} “{one.name}” of “{one.node_id}”"
 
 
 def _accounts(rows: list[Candidate]) -> set[tuple[bool, str]]:
     names = {(row.is_group, row.name) for row in rows}
-    found: list[Any] = resolve(Named("", *name) for name in names)
+    found: list[Any] = resolve_candidates(AssigneeName("", *name) for name in names)
     return {(row.is_group, row.name) for row in found if not row.is_unknown}

@@ -46,7 +46,7 @@ def _violations(row: Execution, graph: Graph, steps: list[Step]) -> Iterator[Vio
         if step.type == joins.JOIN and unknown_edges(graph, step):
             detail = f"A branch reached the join “{step.node_id}” by an edge that does not exist."
             yield Violation("I8", "execution", row.cuid, detail, root=root)
-    ready = joins.ready(graph, steps)
+    ready = joins.find_ready(graph, steps)
     if ready is not None:
         detail = f"The join “{ready.node_id}” waits, but no branch can reach it."
         yield Violation("I8", "execution", row.cuid, detail, root=root)

@@ -27,7 +27,7 @@ from executions.models import Entity, Execution, Pin, Step, StepState
 from workflows.audit.log import Action, make_attempt, read_values, record
 from workflows.editing.creation_trigger import refuse_new
 from workflows.models import Context, FindingType, RecordType, Reference, Version, Workflow
-from workflows.models.candidate import find_assignee_names, resolve, store
+from workflows.models.candidate import find_assignee_names, resolve_candidates, save_candidates
 from workflows.refusals import Attempt
 from workflows.values.missing import drop_missing
 
@@ -67,7 +67,7 @@ class RowWriter:
         self._write_executions()
         self._write_pins()
         self._write_history()
-        record(self.attempts, using=DB)
+        record(self.attempts)
 
     def context(self, legacy_type: LegacyType) -> Context:
         """Return the entity context of a type in this database."""
@@ -152,7 +152,7 @@ class RowWriter:
                 version.checksum = version.compute_checksum()
                 # A raw save keeps the old time, which is write-once afterwards.
                 version.save_base(raw=True, force_insert=True, using=DB)
-                store(resolve(find_assignee_names(version.source)), version)
+                save_candidates(resolve_candidates(find_assignee_names(version.source)), version)
                 self.versions[key] = version
         for (workflow, number), version in self.versions.items():
             legacy = self.legacy.workflows[workflow].versions[number]

@@ -231,7 +231,7 @@ def _run_group(work: Callable[[Report], Any], scope: Scope) -> Report:
             locks.limit_wait(DB)
             work(report)
             if not scope.dry_run:
-                record(report.attempts, using=DB)
+                record(report.attempts)
         return report
 
     try:

@@ -29,7 +29,7 @@ from workflows.models import (
     Workflow,
     unsealed,
 )
-from workflows.models.candidate import node_key, resolve
+from workflows.models.candidate import node_key, resolve_candidates
 from workflows.models.version import append_version
 
 DB = "default"
@@ -344,6 +344,6 @@ def _repair_candidate(version: Version, flaw: Flaw) -> None:
         Candidate.objects.filter(pk=flaw.candidate.pk).delete()
     if not flaw.is_named:
         return
-    row = resolve([flaw.named])[0]
+    row = resolve_candidates([flaw.named])[0]
     row.version, row.key = version, node_key(version.pk, flaw.named.node_id)
     row.save()

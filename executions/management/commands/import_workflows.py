@@ -165,7 +165,7 @@ class Command(ExampleCommand):
 
 def _bytes_of(path: str) -> bytes:
     try:
-        return sys.stdin.buffer.read_file() if path == "-" else Path(path).read_bytes()
+        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise CommandError(f"{path} cannot be read: {reason}.") from None

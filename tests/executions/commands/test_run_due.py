@@ -23,9 +23,9 @@ from executions.worker import rounds
 from tests.commands import run
 from tests.conftest import Scenario
 from tests.databases import address_for_processes
-from tests.executions.engine.server import Reply, serving
+from tests.executions.engine.http_calls import http_request_graph
+from tests.executions.engine.server import Reply, run_server
 from tests.executions.engine.test_branches import started
-from tests.executions.engine.test_http_request import calling
 from tests.factories import WorkflowFactory, call, end_unseen, save_line
 from workflows.models import PendingChange, Workflow
 
@@ -107,11 +107,11 @@ def test_work_rejects_invalid_interval(interval: str) -> None:
 
 
 def test_threads_make_slow_calls_at_the_same_time(settings: Any, vendor: str) -> None:
-    with serving() as server:
+    with run_server() as server:
         settings.HTTP_REQUEST_HOSTS = [server.host]
         settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
         server.replies = [Reply(200, b"x" * 20, pace=0.1)]
-        executions = [started(calling(server.url())) for _ in range(3)]
+        executions = [started(http_request_graph(server.url())) for _ in range(3)]
         if vendor == "sqlite":
             with pytest.raises(CommandError, match="SQLite allows only one writer"):
                 run("work", once=True, threads=3)
