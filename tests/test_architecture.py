@@ -24,8 +24,8 @@ from tests.factories import (
     FindingTypeFactory,
     UserFactory,
     WorkflowFactory,
-    drawn,
     form,
+    save_line,
 )
 from workflows.editing import save_graph
 
@@ -34,6 +34,8 @@ PAGE = ROOT / "docs" / "explanation" / "ARCHITECTURE.md"
 ROW = re.compile(r"^\| \d+ \| .*? \| `(?P<file>[^`]+)` \| `(?P<function>[^`]+)` \|$", re.MULTILINE)
 PATH = re.compile(r"`((?:workflows(?:_project)?|executions|tests|benchmarks)/[\w/]*(?:\.py)?)`")
 
+
+SOURCES = tuple(f"{ROOT}/{app}/" for app in ("workflows", "executions", "workflows_project"))
 
 Entered = list[tuple[str, str]]
 
@@ -52,7 +54,7 @@ def trace(act: Callable[[], object]) -> Entered:
 
     def record_entry(frame: FrameType, event: str, argument: Any) -> None:
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(f"{ROOT}/"):
+        if event == "call" and code.co_filename.startswith(SOURCES):
             entered.append((code.co_filename.removeprefix(f"{ROOT}/"), code.co_qualname))
 
     sys.setprofile(record_entry)
@@ -70,7 +72,7 @@ class JourneyTests(TestCase):
         self.workflow = WorkflowFactory()
         self.finding = FindingFactory(entity_name_type=self.workflow.entity_name_type)
         wait = {"id": "wait", "type": "wait", "data": {"interval": "PT1H"}}
-        drawn(self.workflow, form(), wait)
+        save_line(self.workflow, form(), wait)
         self.user = UserFactory()
         self.user.is_superuser = True
         closures.forget_closure(self.workflow.pk)
@@ -124,3 +126,15 @@ class JourneyTests(TestCase):
 def test_files_and_folders_that_a_page_names_exist(page: Path) -> None:
     missing = [path for path in PATH.findall(page.read_text()) if not (ROOT / path).exists()]
     assert missing == [], f"Correct the paths in {page}."
+
+
+def test_tests_that_the_page_about_changes_names_exist() -> None:
+    text = (PAGE.parent / "changing.md").read_text()
+    files = set(re.findall(r"tests/[\w/]+\.py", text))
+    assert [path for path in sorted(files) if not (ROOT / path).exists()] == []
+    missing = [
+        f"{file}::{test}"
+        for file, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+        if f"def {test}(" not in (ROOT / file).read_text()
+    ]
+    assert missing == []

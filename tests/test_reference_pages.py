@@ -13,8 +13,9 @@ import pytest
 from django.conf import settings as project
 from django.core.management import load_command_class
 
+from executions.api.execution_filters import ExecutionFilter
 from tests.test_commands import commands
-from workflows.api.audit import AuditEntrySerializer
+from workflows.api.audit_entries import AuditEntrySerializer
 from workflows.audit.log import Action
 from workflows.graph import node_types
 from workflows.models import Workflow
@@ -121,3 +122,8 @@ def first_cells(text: str) -> set[str]:
     """Return the code spans of the first cell of each row of the tables in a text."""
     rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
     return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_api_page_lists_every_filter_of_executions() -> None:
+    text = (REFERENCE / "api.md").read_text().partition("\n### Filters of executions\n")[2]
+    assert first_cells(text.partition("\n### ")[0]) == set(ExecutionFilter.base_filters)

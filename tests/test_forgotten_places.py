@@ -1,0 +1,202 @@
+"""Places that a change must not forget: each test names the missing one.
+
+``docs/explanation/changing.md`` lists the places by kind of change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as project
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.urls import reverse
+from knox.models import AuthToken
+
+from executions import services
+from executions.models import (
+    BulkKind,
+    BulkOperation,
+    Execution,
+    Finding,
+    InventoryModel,
+    OutgoingDelivery,
+    Secret,
+    Subscription,
+)
+from executions.services import bulk
+from executions.webhooks import subscriptions
+from tests.codes import below, every_code
+from tests.doors import SUBJECTS
+from tests.executions.receivers import create_webhook
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    InventoryModelFactory,
+    RecordTypeFactory,
+    UserFactory,
+    WorkflowFactory,
+    form,
+    save_line,
+)
+from tests.openapi import schema
+from tests.people import create_samples
+from tests.workflows.admin.staff import statements
+from workflows import editing
+from workflows.graph import node_types
+from workflows.models import (
+    AuditEntry,
+    FindingType,
+    PendingChange,
+    RecordType,
+    SavedFilter,
+    Version,
+    Workflow,
+)
+from workflows.refusals import Refusal
+
+STATIC = Path(project.BASE_DIR) / "workflows" / "static" / "workflows"
+
+
+def test_every_node_type_has_an_icon() -> None:
+    icons = re.findall(r'<symbol id="(\w+)"', (STATIC / "icons.svg").read_text())
+    assert set(node_types()) - set(icons) == set(), f"Add a symbol to {STATIC / 'icons.svg'}."
+
+
+OTHER_REFUSALS = {
+    # Operations on executions, and what they are given
+    *("invalid_form", "not_submittable", "not_awaited", "not_startable", "entity_type_mismatch"),
+    *("not_open", "not_assigned", "not_a_root", "no_incident", "no_such_handle"),
+    *("too_many_selected", "invalid_draft", "reason_required", "not_skippable", "not_postponable"),
+    *("not_in_future", "not_reassignable"),
+    # Values that are not valid in themselves
+    *("invalid_fields", "invalid_webhook", "webhook_url_refused", "webhook_disabled"),
+    *("no_secrets_key", "invalid_graph", "invalid_state", "invalid_trigger", "no_such_type"),
+    *("same_type", "name_in_use", "name_unseen", "unknown_secret", "incompatible_entity_types"),
+    # The state on which an edit is based
+    *("stale", "stale_version", "stale_token", "invalid_token", "settled", "draining", "gone"),
+    # Rows with tests of their own, and errors of the database
+    *("in_use", "written_once", "log_kept", "use_the_service", "not_unique", "database_refused"),
+}
+"""The codes of refusals that do not protect the rows of a live execution from an edit."""
+
+
+def test_every_refusal_is_tried_through_all_interfaces() -> None:
+    tried: set[type[Refusal]] = set()
+    for subject in SUBJECTS:
+        refusals = subject.refusal if isinstance(subject.refusal, tuple) else (subject.refusal,)
+        tried.update(refusals)
+    every_code()
+    missing = {
+        refusal.code
+        for refusal in below(Refusal)
+        if refusal not in tried and refusal.code not in OTHER_REFUSALS
+    }
+    assert missing == set(), "Add a subject to tests/doors, or the code to OTHER_REFUSALS."
+
+
+def test_every_refusal_has_a_test() -> None:
+    """A test names its code or class, or quotes its message."""
+    tests = Path(__file__).parent
+    texts = [path.read_text() for path in tests.rglob("*.py") if path != Path(__file__)]
+    every_code()
+    untested = {
+        refusal.code
+        for refusal in below(Refusal)
+        if not any(
+            f'"{refusal.code}"' in text
+            or str(refusal.message).rstrip(".") in text
+            or re.search(rf"\b{refusal.__name__}\b", text)
+            for text in texts
+        )
+    }
+    assert untested == set()
+
+
+def start_execution() -> Execution:
+    workflow = WorkflowFactory()
+    save_line(workflow, form())
+    finding = FindingFactory(entity_name_type=workflow.entity_name_type)
+    return services.start(workflow, finding)
+
+
+def put_change_on_hold() -> None:
+    execution = start_execution()
+    editing.change_entity_context(
+        [execution.workflow], entity_name_type=FindingTypeFactory(), when="drained"
+    )
+
+
+def new_webhook(**fields: Any) -> Subscription:
+    url = f"https://hooks.example/{Subscription.objects.count()}"
+    return create_webhook(url, **fields)[0]
+
+
+def create_saved_filter() -> None:
+    SavedFilter.objects.create(
+        user=UserFactory(),
+        list="executions.execution",
+        name=f"Filter {SavedFilter.objects.count()}",
+        shared=True,
+    )
+
+
+ROWS: dict[Any, Callable[[], object]] = {
+    AuditEntry: WorkflowFactory,
+    AuthToken: lambda: AuthToken.objects.create(user=UserFactory()),
+    BulkOperation: lambda: bulk.create_operation(BulkKind.CANCEL, Execution.objects.all()),
+    Execution: start_execution,
+    Finding: lambda: FindingFactory(inventory_model=InventoryModelFactory()),
+    FindingType: lambda: WorkflowFactory(entity_name_type=FindingTypeFactory()),
+    Group: lambda: Group.objects.create(name=f"Group {Group.objects.count()}"),
+    InventoryModel: lambda: InventoryModelFactory(primary_record_type=RecordTypeFactory()),
+    OutgoingDelivery: lambda: subscriptions.send_test_event(new_webhook()),
+    PendingChange: put_change_on_hold,
+    RecordType: RecordTypeFactory,
+    SavedFilter: create_saved_filter,
+    Secret: lambda: Secret.objects.create(name=f"key{Secret.objects.count()}"),
+    Subscription: lambda: new_webhook(workflow=WorkflowFactory()),
+    User: UserFactory,
+    Version: WorkflowFactory,
+    Workflow: start_execution,
+}
+"""For each list of the admin, a function that adds a row with related rows of its own."""
+
+
+def test_every_list_of_the_admin_has_a_function_that_adds_rows() -> None:
+    assert set(admin.site._registry) == set(ROWS)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", ROWS, ids=lambda model: model.__name__)
+def test_list_of_the_admin_takes_as_many_statements_with_more_rows(
+    settings: Any, model: Any
+) -> None:
+    samples = create_samples(settings, is_staff=True)
+    client = Client()
+    client.force_login(samples.users["superuser"])
+    options = model._meta
+    url = reverse(f"admin:{options.app_label}_{options.model_name}_changelist")
+    for _ in range(2):
+        ROWS[model]()
+    few = statements(lambda: client.get(url))
+    before = model._base_manager.count()
+    for _ in range(6):
+        ROWS[model]()
+    assert model._base_manager.count() > before
+    assert statements(lambda: client.get(url)) == few, "Add select_related or an annotation."
+
+
+def test_every_operation_of_the_api_has_a_description() -> None:
+    missing = {
+        operation["operationId"]
+        for methods in schema()["paths"].values()
+        for operation in methods.values()
+        if not operation.get("description")
+    }
+    assert missing == set(), "Add descriptions to workflows_project/api/schema_descriptions.py."
