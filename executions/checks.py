@@ -1,4 +1,4 @@
-"""System checks of what is running."""
+"""System checks of executions."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from executions.models import Secret, SigningSecret
 
 
 @register(Tags.database)
-def secrets_have_a_key(
+def check_secrets_key(
     app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Secrets that are stored need the key that reads them."""
+    """Report stored secrets that cannot be decrypted because SECRETS_KEY is not set."""
     found: list[CheckMessage] = []
     for alias in databases or ():
         connection = connections[alias]
         if settings.SECRETS_KEY:
             continue
-        # Before the first migration there is no table to ask.
+        # The tables do not exist before the first migration.
         tables = connection.introspection.table_names()
-        kept = [model for model in (Secret, SigningSecret) if model._meta.db_table in tables]
-        if number := sum(model._base_manager.using(alias).count() for model in kept):
+        models = [model for model in (Secret, SigningSecret) if model._meta.db_table in tables]
+        if number := sum(model._base_manager.using(alias).count() for model in models):
             noun = "secret is" if number == 1 else "secrets are"
             found.append(
                 Error(
-                    f"SECRETS_KEY is not set, but {number} {noun} stored that only it can read.",
+                    f"SECRETS_KEY is not set, but {number} {noun} stored that it encrypts.",
                     id="executions.E001",
                 )
             )

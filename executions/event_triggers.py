@@ -1,25 +1,25 @@
-"""The database tells subscriptions by itself: triggers that write a delivery for each event.
+"""Database triggers that write a webhook delivery for each event.
 
-They act in the transaction of what they tell of, whoever makes it, raw SQL too, and cost one look
-at an index where nobody listens. What happens to one execution happens under its lock, so that the
-ids of its deliveries rise with its events.
+They act in the transaction of the event, and cover raw SQL. Without an active subscription, an
+event costs one index lookup. All events of an execution happen under its lock, so the ids of its
+deliveries rise in the order of its events.
 """
 
 from __future__ import annotations
 
-from workflows.db.write_once import Told, tell
+from workflows.db import write_once
 
 _NEEDS = ("executions_subscription", "executions_outgoingdelivery")
-_ANYBODY = "EXISTS (SELECT 1 FROM executions_subscription WHERE state = 'active')"
+_HAS_SUBSCRIBER = "EXISTS (SELECT 1 FROM executions_subscription WHERE state = 'active')"
 _OBJECT = {"sqlite": "json_object", "postgresql": "jsonb_build_object"}
 _NEW_ROW = {
-    # Whole seconds, so that what is due now is not due in the next millisecond.
+    # Whole seconds: a due time of now must not lie a millisecond ahead.
     "sqlite": "'c' || lower(hex(randomblob(12))), s.id, e.event, {data},"
     " strftime('%Y-%m-%d %H:%M:%f', 'now'), 'waiting', strftime('%Y-%m-%d %H:%M:%S', 'now'), 0, 0",
     "postgresql": "'c' || left(replace(gen_random_uuid()::text, '-', ''), 24), s.id, e.event,"
     " {data}, clock_timestamp(), 'waiting', clock_timestamp(), 0, 0",
 }
-_LISTENS = {
+_SUBSCRIBES = {
     "sqlite": "e.event IN (SELECT value FROM json_each(s.events))",
     "postgresql": "s.events @> to_jsonb(e.event)",
 }
@@ -28,27 +28,27 @@ _LISTENS = {
 def _insert(
     vendor: str, *, events: str, data: str, joins: str, workflow: str, types: str, order: str
 ) -> str:
-    """A delivery for each of ``events`` (rows with ``event``) and whoever listens to it."""
+    """Return the insert of a delivery for each subscriber of ``events`` (rows with ``event``)."""
     row = _NEW_ROW[vendor].format(data=f"{_OBJECT[vendor]}({data})")
     return (
         "INSERT INTO executions_outgoingdelivery"
         " (cuid, subscription_id, event, data, at, state, due_at, attempt, fence)"
         f" SELECT {row} FROM executions_subscription s CROSS JOIN ({events}) e {joins}"
-        f" WHERE s.state = 'active' AND {_LISTENS[vendor]}"
+        f" WHERE s.state = 'active' AND {_SUBSCRIBES[vendor]}"
         f" AND (s.workflow_id IS NULL OR s.workflow_id = {workflow})"
         f" AND (s.entity_name_type_id IS NULL OR s.entity_name_type_id IN ({types}))"
         f" ORDER BY {order}"
     )
 
 
-def _told(
+def _register(
     name: str, table: str, event: str, *, sqlite: str, postgresql: str, when: dict[str, str]
 ) -> None:
-    """``event`` (INSERT, or UPDATE OF …) on this table runs these, where ``when`` holds."""
-    on_sqlite = " AND ".join(filter(None, (when.get("sqlite"), _ANYBODY)))
+    """Register a trigger: ``event`` (INSERT or UPDATE OF …) runs a statement if ``when`` holds."""
+    on_sqlite = " AND ".join(filter(None, (when.get("sqlite"), _HAS_SUBSCRIBER)))
     on_postgresql = f" WHEN ({when['postgresql']})" if "postgresql" in when else ""
-    tell(
-        Told(
+    write_once.register(
+        write_once.CustomTrigger(
             name,
             table,
             _NEEDS,
@@ -60,7 +60,7 @@ def _told(
                 f"""
                 CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
                 BEGIN
-                    IF {_ANYBODY} THEN
+                    IF {_HAS_SUBSCRIBER} THEN
                         {postgresql};
                     END IF;
                     RETURN NULL;
@@ -74,12 +74,12 @@ def _told(
 
 
 def _execution(vendor: str, *, is_new: bool) -> str:
-    begins = "NEW.status IN ('active', 'waiting', 'completed', 'failed')"
+    is_started = "NEW.status IN ('active', 'waiting', 'completed', 'failed')"
     if not is_new:
-        begins += " AND OLD.status = 'scheduled'"
+        is_started += " AND OLD.status = 'scheduled'"
     return _insert(
         vendor,
-        events=f"SELECT 1 AS place, CASE WHEN {begins} THEN 'execution.started' END AS event"
+        events=f"SELECT 1 AS place, CASE WHEN {is_started} THEN 'execution.started' END AS event"
         " UNION ALL SELECT 2, CASE WHEN NEW.status IN ('waiting', 'completed', 'failed',"
         " 'cancelled') THEN 'execution.' || NEW.status END",
         data="'execution', NEW.cuid, 'status', NEW.status, 'workflow', w.cuid,"
@@ -95,7 +95,7 @@ def _execution(vendor: str, *, is_new: bool) -> str:
     )
 
 
-_told(
+_register(
     "executions_execution_begun",
     "executions_execution",
     "INSERT",
@@ -103,7 +103,7 @@ _told(
     postgresql=_execution("postgresql", is_new=True),
     when={},
 )
-_told(
+_register(
     "executions_execution_went_on",
     "executions_execution",
     "UPDATE OF status",
@@ -112,7 +112,7 @@ _told(
     when=dict.fromkeys(("sqlite", "postgresql"), "OLD.status <> NEW.status"),
 )
 
-# Changes of what workflows work on
+# Changes of entity contexts
 
 _CONTEXT = ("entity_name", "entity_name_type_id", "primary_record_type_id")
 
@@ -142,7 +142,7 @@ def _applied(vendor: str) -> str:
     )
 
 
-_told(
+_register(
     "executions_change_applied",
     "workflows_workflow",
     f"UPDATE OF {', '.join(_CONTEXT)}",
@@ -157,7 +157,7 @@ _told(
 
 
 def _refused(vendor: str) -> str:
-    """The audit log has every refusal: of a workflow, or of all that a change on hold names."""
+    """Return the insert for a refusal in the audit log, of a workflow or a pending change."""
 
     def wanted(name: str, now: str) -> str:
         if vendor == "sqlite":
@@ -169,7 +169,7 @@ def _refused(vendor: str) -> str:
 
     finding_type = wanted("entity_name_type", _cuid("findingtype", "w.entity_name_type_id"))
     record_type = wanted("primary_record_type", _cuid("recordtype", "w.primary_record_type_id"))
-    held = {
+    members = {
         "sqlite": "SELECT value FROM json_each(NEW.after, '$.workflows')",
         "postgresql": "SELECT jsonb_array_elements_text(NEW.after -> 'workflows')",
     }[vendor]
@@ -182,7 +182,7 @@ def _refused(vendor: str) -> str:
         f"'entity_name', {wanted('entity_name', 'w.entity_name')},"
         f" 'entity_name_type', {finding_type}, 'primary_record_type_id', {record_type})",
         joins="JOIN workflows_workflow w ON CASE WHEN NEW.refused THEN w.cuid = NEW.cuid"
-        f" ELSE w.cuid IN ({held}) END",
+        f" ELSE w.cuid IN ({members}) END",
         workflow="w.id",
         types="w.entity_name_type_id,"
         f" (SELECT t.id FROM workflows_findingtype t WHERE t.cuid = {finding_type})",
@@ -194,7 +194,7 @@ _NAMES = ("entity_name", "entity_name_type", "primary_record_type")
 _SETTLED = "(NEW.kind = 'pending change' AND NEW.action = 'not_applied')"
 _CHANGED = "NEW.refused AND NEW.kind = 'workflow' AND NEW.action = 'changed'"
 
-_told(
+_register(
     "executions_change_refused",
     "workflows_auditentry",
     "INSERT",

@@ -1,4 +1,4 @@
-"""Where the models ask the guards and tell the audit log: the connections, and nothing else."""
+"""Signal receivers: they connect the models to the guards and to the audit log."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from executions.models import (
 from executions.models.entity import entities_written
 from executions.services.assigned_accounts import cascade_of, refuse_people_deletion
 from executions.webhooks import subscriptions
-from workflows.audit.audited_model import deleted
-from workflows.audit.log import Action, attempting, record, told
+from workflows.audit.audited_model import deletion_attempt
+from workflows.audit.log import Action, make_attempt, record, recording_refusals
 from workflows.models import Candidate
-from workflows.models.account_names import keep_name
+from workflows.models.account_names import store_account_name
 from workflows.models.candidate import step_key
 from workflows.refusals import Refusal
 
@@ -38,37 +38,37 @@ _CASCADE = "_deletion_cascade"
 @receiver(pre_save, sender=Entity)
 @receiver(pre_save, sender=Finding)
 @receiver(pre_save, sender=InventoryModel)
-def judge_entity(instance: Entity, raw: bool, update_fields: Any, **kwargs: Any) -> None:
-    """The context of an entity is not changed under a live execution."""
+def check_entity(instance: Entity, raw: bool, update_fields: Any, **kwargs: Any) -> None:
+    """Refuse a change of context while live executions work on the entity."""
     if not raw and instance.pk:
         guards.refuse_entity_edit(instance, update_fields)
 
 
 @receiver(entities_written)
-def note_what_it_sets_off(written: Any, using: str, **kwargs: Any) -> None:
-    """An entity that is created, or whose fields change, starts what waits for that."""
-    services.set_off(written, using)
+def start_triggered_workflows(written: Any, **kwargs: Any) -> None:
+    """Start the workflows whose trigger is the creation or change of these entities."""
+    services.queue_triggered_starts(written)
 
 
 @receiver(pre_delete, sender=Entity)
 @receiver(pre_delete, sender=Finding)
 @receiver(pre_delete, sender=InventoryModel)
-def judge_entity_deletion(instance: Entity, using: str, **kwargs: Any) -> None:
-    """An entity that an execution is of stays."""
-    with attempting(lambda: [deleted(instance)], using=using):
+def check_entity_deletion(instance: Entity, **kwargs: Any) -> None:
+    """Refuse the deletion of an entity with executions, and record the refusal."""
+    with recording_refusals(lambda: [deletion_attempt(instance)]):
         instance.refuse_deletion()
 
 
 @receiver(pre_delete, sender=Secret)
-def judge_secret_deletion(instance: Secret, using: str, **kwargs: Any) -> None:
-    """A secret that something live uses stays."""
-    with attempting(lambda: [deleted(instance)], using=using):
+def check_secret_deletion(instance: Secret, **kwargs: Any) -> None:
+    """Refuse the deletion of a secret in use, and record the refusal."""
+    with recording_refusals(lambda: [deletion_attempt(instance)]):
         services.refuse_secret_deletion(instance)
 
 
 @receiver(secrets_written)
-def judge_secret_names(written: Any, **kwargs: Any) -> None:
-    """A secret that something live uses keeps its name."""
+def check_secret_names(written: Any, **kwargs: Any) -> None:
+    """Refuse renaming a secret in use."""
     services.refuse_secret_renaming(written)
 
 
@@ -77,94 +77,94 @@ def judge_secret_names(written: Any, **kwargs: Any) -> None:
 @receiver(post_delete, sender=InventoryModel)
 @receiver(post_delete, sender=Secret)
 @receiver(post_delete, sender=Subscription)
-def record_deletion(instance: Entity | Secret | Subscription, using: str, **kwargs: Any) -> None:
-    """What is deleted is in the audit log, with all that it was."""
-    record([deleted(instance)], using=using)
+def record_deletion(instance: Entity | Secret | Subscription, **kwargs: Any) -> None:
+    """Record the deletion in the audit log, with the values of the row."""
+    record([deletion_attempt(instance)])
 
 
 @receiver(post_delete, sender=Execution)
-def record_execution_deletion(instance: Execution, using: str, **kwargs: Any) -> None:
-    """History that is taken away is told of, once for a whole tree."""
+def record_execution_deletion(instance: Execution, **kwargs: Any) -> None:
+    """Record the deletion of a tree of executions once, by its root."""
     if instance.root_id is None:
-        record([deleted(instance)], using=using)
+        record([deletion_attempt(instance)])
 
 
 @receiver(pre_save, sender=Execution)
 @receiver(pre_save, sender=Pin)
-def keep_what_it_started_with(
+def check_frozen_fields(
     sender: Any, instance: Execution | Pin, raw: bool, update_fields: Any, **kwargs: Any
 ) -> None:
-    """What an execution started with is written once, and a terminal status is final."""
+    """Refuse changes of frozen fields and of a final status."""
     if not raw and instance.pk:
         guards.refuse_frozen(instance, sender.FROZEN, update_fields)
 
 
 @receiver(pre_delete, sender=Execution)
-def judge_execution_deletion(instance: Execution, **kwargs: Any) -> None:
-    """A live execution is not deleted."""
+def check_execution_deletion(instance: Execution, **kwargs: Any) -> None:
+    """Refuse the deletion of a live execution."""
     guards.refuse_execution_deletion(instance)
 
 
 @receiver(pre_save, sender=Step)
-def judge_step(instance: Step, raw: bool, **kwargs: Any) -> None:
-    """An open step is closed by the services."""
+def check_step(instance: Step, raw: bool, **kwargs: Any) -> None:
+    """Refuse closing an open step without the services."""
     if not raw and instance.pk:
         guards.refuse_step_edit(instance)
 
 
 @receiver(pre_delete, sender=Step)
-def judge_step_deletion(instance: Step, **kwargs: Any) -> None:
-    """A step goes only with its execution."""
+def check_step_deletion(instance: Step, **kwargs: Any) -> None:
+    """Refuse deleting a step without its execution."""
     guards.refuse_step_deletion(instance, kwargs.get("origin"))
 
 
 @receiver(post_delete, sender=Step)
-def delete_own_candidates(instance: Step, using: str, **kwargs: Any) -> None:
-    """The candidates of a reassigned step go with it."""
+def delete_own_candidates(instance: Step, **kwargs: Any) -> None:
+    """Delete the candidates of a reassigned step."""
     key = step_key(instance.cuid)
     if instance.assignees == key:
-        Candidate._base_manager.using(using).filter(key=key).delete()
+        Candidate._base_manager.filter(key=key).delete()
 
 
 @receiver(pre_delete, sender=Pin)
-def judge_pin_deletion(instance: Pin, **kwargs: Any) -> None:
-    """A pin goes only with its execution."""
+def check_pin_deletion(instance: Pin, **kwargs: Any) -> None:
+    """Refuse deleting a pin without its execution."""
     guards.refuse_pin_deletion(instance, kwargs.get("origin"))
 
 
 @receiver(pre_save, sender=Subscription)
-def judge_subscription(
+def check_subscription_url(
     instance: Subscription, raw: bool, update_fields: Any, **kwargs: Any
 ) -> None:
-    """Nothing is told to an address that nothing may be sent to."""
+    """Refuse an address that requests are not allowed to."""
     if not raw and (update_fields is None or "url" in update_fields):
         subscriptions.refuse_url(instance.url)
 
 
 @receiver(pre_delete, sender=Group)
 @receiver(pre_delete, sender=get_user_model())
-def judge_people_deletion(instance: Any, using: str, origin: Any = None, **kwargs: Any) -> None:
-    """A group or user that an open step asks stays, unless others can do the step."""
+def check_people_deletion(instance: Any, origin: Any = None, **kwargs: Any) -> None:
+    """Refuse the deletion of the last assignees of an open step."""
     together = {instance.pk}
     if isinstance(origin, QuerySet) and origin.model is type(instance):
         together |= set(origin.values_list("pk", flat=True))
-    attempt = told(instance, Action.DELETED, before=cascade_of(instance))
+    attempt = make_attempt(instance, Action.DELETED, before=cascade_of(instance))
     try:
         refuse_people_deletion(instance, together)
     except Refusal as refusal:
-        # Recorded by the interface: the transaction of the deletion is rolled back.
+        # The interface records the attempt: this transaction is rolled back.
         refusal.attempts = [attempt]
         raise
-    # Read now: when the deletion is recorded, the memberships are gone.
+    # Stored now: the memberships are gone when the deletion is recorded.
     instance.__dict__[_CASCADE] = attempt
     if not isinstance(instance, Group):
-        keep_name(instance, using)
+        store_account_name(instance)
 
 
 @receiver(post_delete, sender=Group)
 @receiver(post_delete, sender=get_user_model())
-def record_people_deletion(instance: Any, using: str, **kwargs: Any) -> None:
-    """The audit log tells which memberships and candidates went along."""
+def record_people_deletion(instance: Any, **kwargs: Any) -> None:
+    """Record the deletion in the audit log, with its memberships and candidates."""
     attempt = instance.__dict__.pop(_CASCADE, None)
     if attempt is not None:
-        record([attempt], using=using)
+        record([attempt])

@@ -1,8 +1,8 @@
-"""Triggers that note when those who may vote have changed, whoever changes them, raw SQL too.
+"""Database triggers that note when the users who may vote have changed. They cover raw SQL.
 
-An account is activated or deactivated, joins or leaves a group, or is granted or loses a
-permission, alone or with a group, or a candidate loses its account.
-The background then counts the open votes again (``services.count_votes_again``).
+An account is activated or deactivated, joins or leaves a group, gains or loses a permission
+(directly or through a group), or a candidate loses its account. The background then counts the
+open votes again (``services.count_votes_again``).
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 
-from workflows.db.write_once import Told, tell
+from workflows.db import write_once
 
 _NOTE = "INSERT INTO executions_peoplechange (at) VALUES (CURRENT_TIMESTAMP)"
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """One event on the rows of a table; ``when`` is its condition.
+    """A change of rows of a table; ``when`` is its condition.
 
-    By row, not by statement: a statement that finds no row changes nothing.
+    The trigger is per row, because a statement without rows changes nothing.
     """
 
     name: str
@@ -30,11 +30,11 @@ class _Change:
     event: str
     when: str = ""
 
-    def declare(self) -> None:
+    def register(self) -> None:
         name, on = f"executions_{self.name}", f"AFTER {self.event} ON {self.table}"
         condition = f" WHEN ({self.when})" if self.when else ""
-        tell(
-            Told(
+        write_once.register(
+            write_once.CustomTrigger(
                 name,
                 self.table,
                 ("executions_peoplechange",),
@@ -49,8 +49,8 @@ class _Change:
         )
 
 
-def declare() -> None:
-    """Declare the triggers; they are installed along with the write-once triggers."""
+def register() -> None:
+    """Register the triggers. They are installed together with the write-once triggers."""
     user = get_user_model()
     groups: Any = user._meta.get_field("groups")
     members = groups.remote_field.through._meta.db_table
@@ -69,4 +69,4 @@ def declare() -> None:
         _Change("candidate_changes", "workflows_candidate", "UPDATE OF group_id, user_id"),
         _Change("candidate_goes", "workflows_candidate", "DELETE"),
     ):
-        change.declare()
+        change.register()

@@ -1,7 +1,7 @@
-"""Wake-ups: messages which say that something is due, and nothing more.
+"""Wake-ups: messages that tell workers to look for due work.
 
-The rows are the truth. A message that is lost, doubled or late changes nothing: whoever is woken
-claims what is due, and the sweep wakes again for what nobody has come for.
+They carry no data, because the rows in the database do. A lost, repeated or late message does no
+harm: a woken worker claims any due job, and the sweep sends wake-ups for overdue ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 SERVE = "executions.serve"
 SWEEP = "executions.sweep"
-# Long enough for clocks that disagree; no shorter, however often the sweep comes.
+# Seconds; long enough for clocks that differ between machines.
 EXPIRES = 60
 SILENCE = 30.0
 
@@ -24,7 +24,7 @@ _silent_until = 0.0
 
 
 def on_commit(number: int) -> None:
-    """Wake workers for so many jobs when the transaction commits; without a broker, nobody."""
+    """Send wake-ups for ``number`` jobs at commit. Without a broker, do nothing."""
     if number and settings.CELERY_BROKER_URL:
         transaction.on_commit(lambda: _wake(number), robust=True)
 
@@ -36,21 +36,21 @@ def _wake(number: int) -> None:
     try:
         send(number)
     except Exception as error:
-        # Nobody is kept waiting for a broker that is away more than once in a while.
+        # Requests must not wait for an unreachable broker again and again.
         _silent_until = time.monotonic() + SILENCE
-        logger.warning("No wake-up could be sent; the sweep finds what is due. %s", error)
+        logger.warning("No wake-up could be sent; the sweep will find the due jobs. %s", error)
 
 
 def send(number: int) -> None:
-    """Send so many wake-ups. Raises what kombu raises when the broker is away."""
+    """Send wake-ups. Raise the errors of kombu if the broker is unreachable."""
     from celery import current_app
 
     for _ in range(number):
         current_app.send_task(SERVE, expires=EXPIRES, retry=False, ignore_result=True)
 
 
-def waiting() -> int:
-    """How many wake-ups nobody has taken yet. Raises what ``send`` raises."""
+def count_pending() -> int:
+    """Return the number of undelivered wake-ups. Raise the errors of ``send``."""
     from celery import current_app
     from kombu.exceptions import ChannelError
 
@@ -59,6 +59,6 @@ def waiting() -> int:
         try:
             declared = channel.queue_declare(current_app.conf.task_default_queue, passive=True)
         except ChannelError:
-            # To Redis, what is empty is not there.
+            # Redis deletes an empty queue.
             return 0
         return int(declared.message_count)

@@ -22,8 +22,8 @@ from tests.factories import (
     UserFactory,
     WorkflowFactory,
     call,
-    drawn,
     form,
+    save_line,
 )
 from workflows import editing as drawing
 from workflows.models import FindingType, PendingChange, Workflow
@@ -71,7 +71,7 @@ class Scenario:
     def start(self) -> Execution:
         return services.start(self.caller, self.finding)
 
-    def hold(self, *workflows: Workflow, **asked: Any) -> drawing.ContextChanged:
+    def hold(self, *workflows: Workflow, **asked: Any) -> drawing.ContextChangeResult:
         """Ask for the other type of both workflows, or of these, once what runs has ended."""
         return drawing.change_entity_context(
             workflows or [self.caller, self.callee],
@@ -85,7 +85,7 @@ def scenario(db: None) -> Scenario:
     exception = FindingTypeFactory(name="Policy Exception")
     callee = WorkflowFactory(title="Workflow 3", entity_name_type=limitation)
     caller = WorkflowFactory(title="Workflow 4", entity_name_type=limitation)
-    drawn(caller, form(), call(callee))
+    save_line(caller, form(), call(callee))
     finding = FindingFactory(title="Finding 1", entity_name_type=limitation)
     return Scenario(limitation, exception, callee, caller, finding)
 
@@ -100,9 +100,9 @@ def pending(scenario: Scenario) -> PendingChange:
 
 
 @pytest.fixture
-def laws(db: None) -> Iterator[None]:
+def invariants(db: None) -> Iterator[None]:
     """Check every invariant when the test ends; in a test that is rolled back, every key too."""
     yield
     if connection.in_atomic_block:
         connection.check_constraints()
-    assert integrity.violations() == []
+    assert integrity.find_violations() == []

@@ -105,7 +105,7 @@ def user_with(*permissions: str, **fields: Any) -> User:
 def user_in(role: str, **fields: Any) -> User:
     """A new user with this role."""
     # A test that commits leaves the tables empty behind it, the groups of the migration too.
-    roles.put_right(roles.differences([role]))
+    roles.reset_groups(roles.find_differences([role]))
     user = UserFactory(**fields)
     user.groups.add(Group.objects.get(name=role))
     return user
@@ -156,7 +156,7 @@ def end_unseen(execution: Execution) -> None:
         Execution._base_manager.filter(pk=execution.pk).update(status="cancelled")
 
 
-def drawn(workflow: Workflow, *nodes: dict[str, Any]) -> Version:
+def save_line(workflow: Workflow, *nodes: dict[str, Any]) -> Version:
     """Save a line of nodes as the workflow's graph; its version."""
     number = workflow.latest_version.number
     version = editing.save_graph(workflow, line(*nodes), based_on=number).version

@@ -10,9 +10,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from executions import services as running
-from executions.engine import manager
+from executions import workflow_manager
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, drawn, form
+from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, form, save_line
 from workflows import guards
 from workflows.db import prepared
 
@@ -23,9 +23,9 @@ CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PREPARE")
 
 def statements(function: Callable[[], Any]) -> int:
     """How many statements it takes, transaction control left out, with nothing at hand."""
-    manager._graphs.clear()
+    workflow_manager._graphs.clear()
     # Ids are drawn ahead, for a moment.
-    prepared.kept().clear()
+    prepared.session_data().clear()
     with CaptureQueriesContext(connection) as captured:
         function()
     return sum(not query["sql"].startswith(CONTROL) for query in captured)
@@ -34,7 +34,7 @@ def statements(function: Callable[[], Any]) -> int:
 @pytest.mark.parametrize("others", [0, 30])
 def test_start_and_submit_of_three_nodes_take_at_most_twelve(others: int) -> None:
     workflow = WorkflowFactory()
-    drawn(workflow, form())
+    save_line(workflow, form())
     finding = FindingFactory(entity_name_type=workflow.entity_name_type)
     for _ in range(others):
         running.start(workflow, finding)

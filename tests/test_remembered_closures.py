@@ -10,14 +10,22 @@ from django.db import connection, transaction
 
 from executions import guards as running_guards
 from executions import services as running
-from executions.engine import closures, manager
+from executions import workflow_manager
+from executions.engine import closures
 from executions.models import Execution
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, call, drawn, form
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    WorkflowFactory,
+    call,
+    form,
+    save_line,
+)
 from workflows import editing, guards
 from workflows.models import Version, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
 class Started:
@@ -27,7 +35,7 @@ class Started:
         self.scenario = scenario
         self.caller, self.callee = scenario.caller, scenario.callee
         running.cancel(self.start())
-        assert closures.remembered(self.caller.pk) is not None
+        assert closures.cached_closure(self.caller.pk) is not None
 
     def start(self) -> Execution:
         return running.start(self.caller, self.scenario.finding)
@@ -44,21 +52,21 @@ class Started:
         )
 
     def append(self) -> None:
-        drawn(self.caller, form("new"), call(self.callee))
+        save_line(self.caller, form("new"), call(self.callee))
 
     def append_twice(self) -> None:
         # The second replaces what nothing has run.
         self.append()
-        drawn(self.caller, form("newer"), call(self.callee))
+        save_line(self.caller, form("newer"), call(self.callee))
 
     def append_to_the_callee(self) -> None:
-        drawn(self.callee, form("inner"))
+        save_line(self.callee, form("inner"))
 
     def call_another(self) -> None:
-        drawn(self.callee, call(WorkflowFactory(entity_name_type=self.scenario.limitation)))
+        save_line(self.callee, call(WorkflowFactory(entity_name_type=self.scenario.limitation)))
 
     def call_nobody(self) -> None:
-        drawn(self.caller, form())
+        save_line(self.caller, form())
 
     def retire(self) -> None:
         editing.retire(self.caller)
@@ -180,27 +188,27 @@ def test_what_was_rolled_back_is_not_remembered_for_what_is_given_its_ids(
 
 def test_a_graph_that_was_rolled_back_is_not_walked(started: Started) -> None:
     with transaction.atomic():
-        drawn(started.caller, form("lost"))
+        save_line(started.caller, form("lost"))
         started.start()
         transaction.set_rollback(True)
-    drawn(started.caller, form("kept"))
+    save_line(started.caller, form("kept"))
     assert started.start().steps.open().get().node_id == "kept"
 
 
 def test_a_version_that_is_gone_and_whose_graph_is_not_cached_is_found_anew(
     started: Started,
 ) -> None:
-    drawn(started.caller, form("first"))
+    save_line(started.caller, form("first"))
     with transaction.atomic():
         started.start()
         transaction.set_rollback(True)
-    drawn(started.caller, form("second"))
-    manager._graphs.clear()
+    save_line(started.caller, form("second"))
+    workflow_manager._graphs.clear()
     assert started.start().steps.open().get().node_id == "second"
 
 
 def test_a_version_that_raw_sql_puts_in_its_place_is_walked_as_it_is(started: Started) -> None:
-    drawn(started.caller, form("first"))
+    save_line(started.caller, form("first"))
     with transaction.atomic():
         started.start()
         transaction.set_rollback(True)
@@ -223,11 +231,11 @@ def test_a_version_that_raw_sql_puts_in_its_place_is_walked_as_it_is(started: St
 def test_more_workflows_than_are_remembered_are_started(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(closures, "REMEMBERED", 2)
-    monkeypatch.setattr(closures, "_remembered", {})
+    monkeypatch.setattr(closures, "CACHED_CLOSURES", 2)
+    monkeypatch.setattr(closures, "_closures", {})
     kind = FindingTypeFactory()
     workflows: list[Any] = WorkflowFactory.create_batch(3, entity_name_type=kind)
     finding = FindingFactory(entity_name_type=kind)
     for workflow in [*workflows, *workflows]:
         assert running.start(workflow, finding).version == workflow.latest_version
-        assert len(closures._remembered) <= 2
+        assert len(closures._closures) <= 2

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from executions import integrity, services
 from executions.models import Execution, Status
-from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, line
+from tests.factories import FindingFactory, WorkflowFactory, call, form, line, save_line
 from workflows import editing as drawing
 from workflows.graph import MAX_NODES, WorkflowValidationError
 from workflows.models import Workflow
@@ -103,7 +103,7 @@ def test_calls_one_after_the_other_write_no_more(
     calls: int, pair: tuple[Workflow, Workflow]
 ) -> None:
     caller, callee = pair
-    drawn(caller, form(), *[call(callee, f"call{place}") for place in range(calls)])
+    save_line(caller, form(), *[call(callee, f"call{place}") for place in range(calls)])
     execution = begin(caller)
     statements = written(lambda: services.submit(execution, node="form", data={"note": "n"}))
     assert len(statements) <= most(8), statements
@@ -114,8 +114,8 @@ def test_a_decision_of_an_operator_writes_its_entry_in_the_log_as_well(
     pair: tuple[Workflow, Workflow],
 ) -> None:
     caller, callee = pair
-    drawn(callee, form("inner"))
-    drawn(caller, call(callee), *automatic(50))
+    save_line(callee, form("inner"))
+    save_line(caller, call(callee), *automatic(50))
     execution = begin(caller)
     services.cancel(execution.children.get())
     statements = written(lambda: services.skip(execution, node="call", why="w"))
@@ -151,11 +151,11 @@ class TestLarge:
 
     def test_calls_twenty_deep_run_and_go_on_from_the_deepest(self) -> None:
         deepest = WorkflowFactory()
-        drawn(deepest, form())
+        save_line(deepest, form())
         below, levels = deepest, 20
         for _ in range(levels):
             above = WorkflowFactory(entity_name_type=deepest.entity_name_type)
-            drawn(above, call(below))
+            save_line(above, call(below))
             below = above
         root = begin(below)
         assert (root.pins.count(), root.descendants.live().count()) == (levels, levels)
@@ -164,20 +164,20 @@ class TestLarge:
         assert not Execution.objects.live().exists()
         root.refresh_from_db()
         assert root.status == Status.COMPLETED
-        assert integrity.violations() == []
+        assert integrity.find_violations() == []
 
     def test_calls_twenty_deep_are_cancelled_as_one(self) -> None:
         deepest = WorkflowFactory()
-        drawn(deepest, form())
+        save_line(deepest, form())
         below = deepest
         for _ in range(20):
             above = WorkflowFactory(entity_name_type=deepest.entity_name_type)
-            drawn(above, call(below))
+            save_line(above, call(below))
             below = above
         root = begin(below)
         services.cancel(root)
         assert not Execution.objects.live().exists()
-        assert integrity.violations() == []
+        assert integrity.find_violations() == []
 
     def test_more_nodes_than_are_allowed_are_refused_with_a_sentence_and_at_once(self) -> None:
         workflow = WorkflowFactory()

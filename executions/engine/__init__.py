@@ -1,1 +1,1 @@
-"""The engine walks a graph in memory: rules, forms and the behaviour of each node type."""
+"""The engine: walks graphs in memory, with rules, forms and the behaviour of each node type."""

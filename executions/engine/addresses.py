@@ -1,4 +1,4 @@
-"""Addresses that may be called: public ones."""
+"""The check that an IP address is public."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ _NOT_PUBLIC = tuple(
         "fec0::/10",  # site-local
     )
 )
-"""Ranges that are not public, beside those that every Python knows as private (IANA's
-registries of special-purpose addresses)."""
+"""Ranges that are not public, in addition to the private ranges of every Python version (from
+IANA's registries of special-purpose addresses).
+"""
 
 
 def is_allowed_address(text: str) -> bool:
-    """Return whether an address is public (or loopback, where a setting allows it).
+    """Return True if an address is public, or loopback if a setting allows that.
 
-    An IPv4 address inside an IPv6 address is judged too: a gateway would call it.
+    An IPv4 address inside an IPv6 address is checked too, because a gateway would call it.
     """
     address = ipaddress.ip_address(text.partition("%")[0])
     if address.is_loopback:

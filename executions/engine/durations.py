@@ -1,4 +1,4 @@
-"""Lengths of time in a drawing: ISO 8601 durations, or numbers of seconds."""
+"""Durations in a graph: ISO 8601 durations, or numbers of seconds."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ _SECONDS = int(LONGEST.total_seconds())
 
 DURATION: dict[str, Any] = {
     "title": "Duration",
-    "description": "An ISO 8601 duration in years, months, weeks, days and less, or a number of"
-    " seconds; at most 100 years.",
+    "description": "An ISO 8601 duration, from years to seconds, or a number of seconds. At most"
+    " 100 years.",
     "type": ["string", "number"],
     "format": "duration",
     "exclusiveMinimum": 0,
     "maximum": _SECONDS,
     "examples": ["P3D", "P2W", "P1M", "PT12H", 3600],
 }
-"""The schema of a length of time that lies ahead."""
+"""The schema of a positive duration."""
 
 DELTA: dict[str, Any] = {
     "title": "Delta",
-    "description": "A duration, or a number of seconds, that may also be negative.",
+    "description": "A duration or a number of seconds. It may be negative.",
     "type": ["string", "number"],
     "format": "duration",
     "minimum": -_SECONDS,
     "maximum": _SECONDS,
     "examples": ["-P2D", "P1M", 86_400],
 }
-"""The schema of a length of time that is added to a moment."""
+"""The schema of a duration that is added to a moment."""
 
 
 def problem(what: str, value: object, *, back: bool = False) -> str | None:
-    """Say why this is no length to wait for, or None if it is; ``back``: it may be negative.
+    """Return the problem of a duration, or None. ``back`` allows a negative one.
 
-    Of a value that ``DURATION``, or ``DELTA``, holds for.
+    The value must match ``DURATION`` or ``DELTA``.
     """
     duration = parse(value)
     if duration is None or (isinstance(value, str) and value.endswith(("P", "T"))):
         return (
-            f"The {what} {quoted(value)} must be a duration in years, months, weeks, days and less"
-            " such as 'P1Y', 'P1M', 'P2W', 'P3D' or 'PT12H', or a number of seconds."
+            f"The {what} {quoted(value)} must be a duration such as 'P1Y', 'P1M', 'P2W', 'P3D' or"
+            " 'PT12H', or a number of seconds."
         )
     length = duration.about()
     if abs(length) > LONGEST:
-        return f"The {what} must be no more than 100 years."
+        return f"The {what} must be at most 100 years."
     if not back and length <= timedelta(0):
-        return f"The {what} must lie ahead, and no more than 100 years."
+        return f"The {what} must be positive and at most 100 years."
     return None

@@ -1,4 +1,4 @@
-"""What a form may ask for: the fields of a form as a drawing has them."""
+"""The fields of a form: their schema and their problems."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MAX_NAME_LENGTH = 64
 
 FIELD_NAME: dict[str, Any] = {
     "title": "Field name",
-    "description": "Letters, digits and _ only, no digit first.",
+    "description": "Letters, digits and _. The first character is not a digit.",
     "type": "string",
     "maxLength": MAX_NAME_LENGTH,
-    # To Python, $ comes before a last line break too.
+    # In Python, $ also matches before a final line break.
     "pattern": r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)",
     "examples": ["severity"],
 }
-"""The schema of the name of an entity's field."""
+"""The schema of a field name of an entity."""
 _NAME = Schema(FIELD_NAME)
 
 MAX_LENGTHS = {
@@ -29,7 +29,7 @@ MAX_LENGTHS = {
     "url": 2_048,
     "user": 150,
 }
-"""How long an answer may be, by the type of its field."""
+"""The maximum length of an answer by the type of its field."""
 _WITH_CHOICES = ("choice", "multiple_choice")
 FIELD_TYPES: tuple[str, ...] = (
     "text",
@@ -43,7 +43,7 @@ FIELD_TYPES: tuple[str, ...] = (
     "url",
     "user",
 )
-"""The types that a form field may have; ``text`` where none is named."""
+"""The types of form fields. The default is ``text``."""
 
 _CHOICE: dict[str, Any] = {
     "title": "Choice",
@@ -55,13 +55,13 @@ _CHOICE: dict[str, Any] = {
             "properties": {
                 "value": {
                     "title": "Value",
-                    "description": "What is stored, a text.",
+                    "description": "The text to store.",
                     "type": "string",
                     "minLength": 1,
                 },
                 "label": {
                     "title": "Label",
-                    "description": "What is shown; the value where it is left out.",
+                    "description": "The text to show. By default, the value.",
                     "type": "string",
                 },
             },
@@ -76,35 +76,35 @@ FIELD: dict[str, Any] = {
     "properties": {
         "name": {
             "title": "Name",
-            "description": "The field of the entity that the answer is written to.",
+            "description": "The field of the entity to write the answer to.",
             "$ref": "#/$defs/field_name",
         },
         "label": {
             "title": "Label",
-            "description": "What stands beside the field; its name where it is left out.",
+            "description": "The label of the field. By default, its name.",
             "type": "string",
         },
         "type": {
             "title": "Type",
-            "description": "What is asked for; a user is an active one, by name.",
+            "description": "The type of the answer. 'user' is the username of an active user.",
             "type": "string",
             "enum": list(FIELD_TYPES),
             "default": "text",
         },
         "required": {
             "title": "Required",
-            "description": "Whether it has to be answered.",
+            "description": "Whether an answer is required.",
             "type": "boolean",
             "default": False,
         },
         "help": {
             "title": "Help",
-            "description": "What stands below the field.",
+            "description": "The help text below the field.",
             "type": "string",
         },
         "choices": {
             "title": "Choices",
-            "description": "What can be chosen, where the type is choice or multiple_choice.",
+            "description": "The choices, if the type is choice or multiple_choice.",
             "type": "array",
             "minItems": 1,
             "items": _CHOICE,
@@ -113,34 +113,34 @@ FIELD: dict[str, Any] = {
     "required": ["name"],
     "additionalProperties": False,
 }
-"""The schema of one field of a form; it refers to ``field_name``."""
+"""The schema of a form field. It refers to ``field_name``."""
 
 
 def name_problem(name: object) -> str | None:
-    """Say why this cannot be the name of an entity's field, or None if it can."""
+    """Return why this is not a valid field name, or None if it is."""
     return next((detail for _, detail in _NAME.problems(name)), None)
 
 
 def problems(fields: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong in a list of fields that ``FIELD`` holds for, each by itself."""
+    """Yield the problems of a list of fields that match ``FIELD``."""
     seen: set[str] = set()
     for index, field in enumerate(fields):
         name = field["name"]
         if name in seen:
-            yield f"/{index}/name", f"The field name {quoted(name)} is used twice in this form."
+            yield f"/{index}/name", f"The form has two fields named {quoted(name)}."
         seen.add(name)
         for pointer, detail in _choice_problems(field):
             yield f"/{index}/choices{pointer}", detail
 
 
 def _choice_problems(field: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    named, type_name = f"field {quoted(field['name'])}", field.get("type", "text")
+    label, type_name = f"field {quoted(field['name'])}", field.get("type", "text")
     if type_name not in _WITH_CHOICES:
         if "choices" in field:
-            yield "", f"The type of {named} is {quoted(type_name)}: it has no choices."
+            yield "", f"The {label} has the type {quoted(type_name)}, which has no choices."
         return
     if "choices" not in field:
-        yield "", f"The {named} needs 'choices': what can be chosen."
+        yield "", f"The {label} needs 'choices'."
         return
     seen: set[str] = set()
     for index, choice in enumerate(field["choices"]):
@@ -148,12 +148,12 @@ def _choice_problems(field: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         value = choice["value"] if is_object else choice
         if value in seen:
             place = below("", index, "value") if is_object else below("", index)
-            yield place, f"The choice {quoted(value)} of {named} is given twice."
+            yield place, f"The {label} has the choice {quoted(value)} twice."
         seen.add(value)
 
 
 def choices_of(field: Mapping[str, Any]) -> dict[str, str]:
-    """The choices of a field: what is shown, by what is stored."""
+    """Return the labels of a field's choices by their stored values."""
     pairs = (
         (item["value"], item.get("label") or item["value"])
         if isinstance(item, dict)

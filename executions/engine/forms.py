@@ -1,7 +1,7 @@
-"""The form of a user action: what is accepted as an answer.
+"""The form of a user action.
 
-Answers are JSON values, whichever way they came: ``clean`` judges them, ``build`` makes the
-Django form that asks for the same, and ``to_json`` leads from that form back to ``clean``.
+Answers are JSON values on every interface. ``clean`` validates them, ``build`` makes the Django
+form for the same fields, and ``to_json`` converts the data of that form for ``clean``.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from workflows.db.json_values import (
     InexactNumber,
     below,
     exact_float,
-    inexact,
-    kind,
+    json_type,
     quoted,
-    unstorable,
+    rounding_problem,
+    storage_problem,
 )
 from workflows.refusals import Problem, Refusal
 from workflows.values import moments
@@ -38,7 +38,7 @@ _WEB = ("http", "https")
 
 
 class FormInvalid(Refusal):
-    message = _("The form was not accepted.")
+    message = _("The form is not valid.")
     code = "invalid_form"
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -49,9 +49,9 @@ class FormInvalid(Refusal):
 
 
 def clean(fields: Sequence[Mapping[str, Any]], data: object) -> dict[str, Any]:
-    """Return the answers as JSON values to store, or raise FormInvalid with all problems."""
+    """Return the answers as JSON values to store. Raise ``FormInvalid`` with all problems."""
     if not isinstance(data, dict):
-        detail = f"The data of a form are an object, not {kind(data)}."
+        detail = f"The data of a form must be an object, not {json_type(data)}."
         raise FormInvalid([Problem("/data", "invalid", detail)])
     values: dict[str, Any] = {}
     wrong: list[Problem] = []
@@ -80,72 +80,72 @@ def _required(field: Mapping[str, Any]) -> ValidationError:
 
 
 def _answer(field: Mapping[str, Any], value: object) -> Any:
-    """Return one answer as it is stored; its type is taken as JSON has it, strictly."""
-    type_name, named = field.get("type", "text"), f"The field {quoted(field['name'])}"
+    """Return one answer as it is stored. Its JSON type must match strictly."""
+    type_name, label = field.get("type", "text"), f"The field {quoted(field['name'])}"
     required = field.get("required", False)
     empty = is_missing(value)
     if required and (empty or (type_name == "checkbox" and value is False)):
         raise _required(field)
     if empty and (value != [] or type_name == "multiple_choice"):
         return None
-    if isinstance(value, str) and (reason := unstorable(value)):
-        raise ValidationError(f"{named} {reason}.", code="invalid")
+    if isinstance(value, str) and (reason := storage_problem(value)):
+        raise ValidationError(f"{label} {reason}.", code="invalid")
     if type_name == "checkbox":
         if not isinstance(value, bool):
-            raise ValidationError(f"{named} must be true or false.", code="invalid")
+            raise ValidationError(f"{label} must be true or false.", code="invalid")
         return value
     if type_name == "number":
         try:
             return _number(value)
         except InexactNumber:
-            detail = f"{named} has more digits than can be kept exactly."
+            detail = f"{label} has more digits than can be stored exactly."
             raise ValidationError(detail, code="invalid") from None
         except ValueError:
-            raise ValidationError(f"{named} must be a number.", code="invalid") from None
+            raise ValidationError(f"{label} must be a number.", code="invalid") from None
     if type_name == "multiple_choice":
         if not isinstance(value, list):
-            raise ValidationError(f"{named} must be a list of choices.", code="invalid")
+            raise ValidationError(f"{label} must be a list of choices.", code="invalid")
         for index, item in enumerate(value):
             _check_choice(field, item)
             if item in value[:index]:
-                detail = f"{named} names the choice {quoted(item)} twice."
+                detail = f"{label} contains the choice {quoted(item)} twice."
                 raise ValidationError(detail, code="invalid_choice")
         return value
     if not isinstance(value, str):
-        raise ValidationError(f"{named} must be text, not {kind(value)}.", code="invalid")
+        raise ValidationError(f"{label} must be text, not {json_type(value)}.", code="invalid")
     if type_name == "choice":
         _check_choice(field, value)
         return value
     if type_name == "date":
-        return _date(named, value)
+        return _date(label, value)
     if type_name == "datetime":
-        return _datetime(named, value)
+        return _datetime(label, value)
     most = MAX_LENGTHS[type_name]
     if len(value) > most:
-        raise ValidationError(f"{named} has more than {most} characters.", code="invalid")
+        raise ValidationError(f"{label} has more than {most} characters.", code="invalid")
     try:
         if type_name == "email":
             EmailValidator()(value)
         elif type_name == "url":
             URLValidator(schemes=_WEB)(value)
     except ValidationError:
-        what = "an e-mail address" if type_name == "email" else "a web address (http or https)"
-        raise ValidationError(f"{named} must be {what}.", code="invalid") from None
+        what = "an email address" if type_name == "email" else "a web address (http or https)"
+        raise ValidationError(f"{label} must be {what}.", code="invalid") from None
     return value
 
 
 def _number(value: object) -> int | float:
-    """Return the number. Raises ``ValueError``, and ``InexactNumber`` where it would be rounded."""
+    """Return a number. Raise ``ValueError``, or ``InexactNumber`` if it would be rounded."""
     number = value
     if isinstance(value, str):
         text = value.strip()
-        # Python refuses to read an integer of thousands of digits; JSON numbers end long before.
+        # Python refuses integers of thousands of digits; JSON numbers are far shorter.
         if len(text) > 400 or not _NUMBER.fullmatch(text):
             raise ValueError
         number = int(text) if text.lstrip("+-").isdigit() else exact_float(text)
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or unstorable(number):
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or storage_problem(number):
         raise ValueError
-    if reason := inexact(number):
+    if reason := rounding_problem(number):
         raise InexactNumber(reason)
     return number
 
@@ -156,23 +156,23 @@ def _check_choice(field: Mapping[str, Any], value: object) -> None:
         raise ValidationError(detail, code="invalid_choice")
 
 
-def _date(named: str, value: str) -> str:
+def _date(label: str, value: str) -> str:
     try:
         if _DATE.fullmatch(value):
             return date.fromisoformat(value).isoformat()
     except ValueError:
         pass
-    raise ValidationError(f"{named} must be a date such as 2025-12-31.", code="invalid")
+    raise ValidationError(f"{label} must be a date such as 2025-12-31.", code="invalid")
 
 
-def _datetime(named: str, value: str) -> str:
+def _datetime(label: str, value: str) -> str:
     try:
         moment = moments.parse(value) if _DATETIME.fullmatch(value) else None
         if moment is not None:
             return moment.astimezone(UTC).isoformat()
     except OverflowError:
         pass
-    detail = f"{named} must be a date with a time, such as 2025-12-31T17:30+01:00."
+    detail = f"{label} must be a date with a time, such as 2025-12-31T17:30+01:00."
     raise ValidationError(detail, code="invalid")
 
 
@@ -185,7 +185,7 @@ class _NumberField(forms.Field):
         try:
             return _number(value)
         except InexactNumber:
-            detail = "Enter a number with fewer digits: this one cannot be kept exactly."
+            detail = "Enter a number with fewer digits: this one cannot be stored exactly."
             raise ValidationError(detail, code="invalid") from None
         except ValueError:
             raise ValidationError("Enter a number.", code="invalid") from None
@@ -197,7 +197,7 @@ class _DayField(forms.DateField):
 
 
 def build(fields: Sequence[Mapping[str, Any]]) -> type[forms.Form]:
-    """Return the Django form that asks for these fields."""
+    """Return the Django form class with these fields."""
     made = {field["name"]: _form_field(field) for field in fields}
     return type("SubmittedForm", (forms.Form,), dict(made))
 
@@ -239,7 +239,7 @@ def _form_field(field: Mapping[str, Any]) -> forms.Field:
 
 
 def to_json(cleaned_data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a form made by ``build`` has cleaned, as the JSON values ``clean`` takes."""
+    """Convert the cleaned data of a form made by ``build`` to the JSON values for ``clean``."""
     return {
         name: value.isoformat() if isinstance(value, date) else value
         for name, value in cleaned_data.items()

@@ -1,19 +1,16 @@
-"""HTTP calls to the outside: to hosts that are allowed, at public addresses, within bounds.
+"""HTTP calls to allowed hosts at public addresses, limited in time and size.
 
-A name is resolved once for each connection, and the connection is made to the very address that
-was judged: a name that answers differently the next time gains nothing by it.
+A name is resolved once per connection, and the connection is made to the very address that was
+checked. A name that resolves differently the next time (DNS rebinding) gains nothing.
 """
 
 from __future__ import annotations
 
 import http.client
-import io
 import math
-import queue
 import re
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,10 +24,16 @@ from django.conf import settings
 from django.utils import timezone
 
 from executions.engine.addresses import is_allowed_address
+from executions.engine.deadline_sockets import (
+    CHUNK,
+    DeadlineSocket,
+    connect,
+    resolve,
+    time_left,
+)
 
 MAX_BYTES = 1024 * 1024
 MAX_REDIRECTS = 3
-_CHUNK = 65536
 _CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.I)
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 CHARSETS: dict[str, str] = {
@@ -48,28 +51,29 @@ CHARSETS: dict[str, str] = {
     "utf-16le": "utf-16-le",
     "utf-16be": "utf-16-be",
 }
-"""The charsets that answers are read in, each with the codec that reads it in linear time.
+"""The supported charsets of answers, each with a codec that decodes it in linear time.
 
-Latin-1 is read as browsers read it, as Windows-1252."""
+Latin-1 is decoded as Windows-1252, as in browsers.
+"""
 _PORTS = {"https": 443, "http": 80}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-class Refused(Exception):
-    """The call is not made, or not gone on with: it is not allowed."""
+class CallRefused(Exception):
+    """The call, or a redirect, is not allowed."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code, self.detail = code, detail
 
 
-class Failed(Exception):
-    """The call could not be made, or was not answered in time; the message holds no secret."""
+class CallFailed(Exception):
+    """The call failed or timed out. The message contains no secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent. ``headers`` and ``body`` go to the host of ``url`` and to no other."""
+    """A request. ``headers`` and ``body`` are sent only to the host of ``url``."""
 
     method: str
     url: str
@@ -80,27 +84,26 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, in the end.
+    """The final answer, after redirects.
 
-    ``is_whole``: whether headers and body were read to their end. A success that is not whole is
-    a success all the same: the request was done.
+    ``is_complete``: headers and body were read to their end. An incomplete success is still a
+    success: the server has performed the request.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    is_whole: bool = True
+    is_complete: bool = True
 
     @property
     def is_success(self) -> bool:
-        """Whether the request was done."""
+        """True if the server has performed the request."""
         return 200 <= self.status < 300
 
     def text(self) -> str | None:
-        """Return the body as text, in linear time; None where its coding is not one of ours.
+        """Return the body as text, in linear time; None if its encoding is not supported.
 
-        Without a charset it is UTF-8 (or what a byte order mark says); bytes that mean nothing
-        are replaced.
+        Without a charset, a byte order mark decides, else UTF-8. Invalid bytes are replaced.
         """
         if self.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
             return None
@@ -116,87 +119,88 @@ class Answer:
 
 
 def call(request: Request, *, timeout: float) -> Answer:
-    """Make the call, and follow a few redirects; all of it within ``timeout`` seconds.
+    """Make a call and follow up to ``MAX_REDIRECTS`` redirects, in ``timeout`` seconds in all.
 
     Raises:
-        Refused: the host, the address, the scheme or the size is not allowed.
-        Failed: no connection, no answer in time, half an answer.
+        CallRefused: the host, the address, the scheme or the size is not allowed.
+        CallFailed: no connection, no answer in time, or half an answer.
     """
     deadline = time.monotonic() + timeout
     for _ in range(MAX_REDIRECTS + 1):
-        target = allowed(request.url)
-        with _failing(target, timeout):
-            answer = _exchange(request, target, deadline, _whole_body)
+        target = parse_allowed_url(request.url)
+        with _translated_errors(target, timeout):
+            answer = _exchange(request, target, deadline, _read_body)
         location = answer.headers.get("location")
         if answer.status not in _REDIRECTS or location is None:
             return answer
-        request = _redirected(request, target, answer.status, location)
-    raise Refused("redirects", f"It was redirected more than {MAX_REDIRECTS} times.")
+        request = _redirect(request, target, answer.status, location)
+    raise CallRefused("redirects", f"There were more than {MAX_REDIRECTS} redirects.")
 
 
-def call_once(request: Request, *, timeout: float, most: int) -> Answer:
-    """Make the call and follow no redirect; no more than ``most`` bytes of the answer are read.
+def call_once(request: Request, *, timeout: float, max_bytes: int) -> Answer:
+    """Make a call without following redirects, and read at most ``max_bytes`` of the answer.
 
-    Raises what ``call`` raises, but for the size.
+    Raises what ``call`` raises, except for the size.
     """
-    target = allowed(request.url)
+    target = parse_allowed_url(request.url)
 
-    def beginning(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
+    def read_beginning(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
         try:
-            return response.read(most), True
+            return response.read(max_bytes), True
         except (OSError, http.client.HTTPException):
-            # What was answered is known.
+            # The status is known, and it is enough.
             return b"", False
 
-    with _failing(target, timeout):
-        return _exchange(request, target, time.monotonic() + timeout, beginning)
+    with _translated_errors(target, timeout):
+        return _exchange(request, target, time.monotonic() + timeout, read_beginning)
 
 
 @contextmanager
-def _failing(target: SplitResult, timeout: float) -> Iterator[None]:
+def _translated_errors(target: SplitResult, timeout: float) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        raise Failed(f"There was no whole answer within {timeout:g} seconds.") from None
+        raise CallFailed(f"There was no complete answer within {timeout:g} seconds.") from None
     except (OSError, http.client.HTTPException) as error:
-        # Their texts may quote what was sent.
+        # The error texts may quote the request.
         why = error.strerror if isinstance(error, OSError) and error.strerror else ""
         name = type(error).__name__
-        raise Failed(
+        raise CallFailed(
             f"The connection to {target.hostname} failed: {f'{name}: {why}' if why else name}."
         ) from None
 
 
-def allowed(url: str) -> SplitResult:
-    """Judge the scheme and the host of an address. Raises ``Refused``."""
+def parse_allowed_url(url: str) -> SplitResult:
+    """Parse a URL. Raise ``CallRefused`` if its scheme or host is not allowed."""
     try:
         target = urlsplit(url)
         host, port = (target.hostname or "").rstrip("."), target.port
     except ValueError:
-        raise Refused("invalid_url", "The address cannot be read.") from None
+        raise CallRefused("invalid_url", "The address cannot be read.") from None
     if target.scheme not in _PORTS or not host or target.username is not None:
-        raise Refused("invalid_url", "The address must begin with https:// and a host.")
+        raise CallRefused("invalid_url", "The address must begin with https:// and a host.")
     if target.scheme == "http" and not settings.HTTP_REQUEST_ALLOW_HTTP:
-        raise Refused(
-            "http_refused", "Only https is called, unless the setting HTTP_REQUEST_ALLOW_HTTP says."
+        raise CallRefused(
+            "http_refused",
+            "Use https: the setting HTTP_REQUEST_ALLOW_HTTP does not permit http.",
         )
     hosts = {name.lower() for name in settings.HTTP_REQUEST_HOSTS}
-    shown = f"[{host}]" if ":" in host else host
+    label = f"[{host}]" if ":" in host else host
     usual = _PORTS[target.scheme]
-    named = {f"{shown}:{port or usual}"} | ({shown} if port in (None, usual) else set())
-    if not named & hosts:
-        # As it was written: a secret in capitals is not found in small letters.
+    names = {f"{label}:{port or usual}"} | ({label} if port in (None, usual) else set())
+    if not names & hosts:
+        # In the original case: redaction would not find a secret in lower case.
         begin = target.netloc.lower().find(host.lower())
-        shown = shown.replace(host, target.netloc[begin : begin + len(host)])
-        where = shown if port in (None, usual) else f"{shown}:{port}"
-        raise Refused(
+        label = label.replace(host, target.netloc[begin : begin + len(host)])
+        where = label if port in (None, usual) else f"{label}:{port}"
+        raise CallRefused(
             "host_refused", f"{where} is not among the hosts of the setting HTTP_REQUEST_HOSTS."
         )
     return target
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """How long an answer asks to wait, a day at most; None where it does not say."""
+    """Return the wait that ``Retry-After`` asks for, at most a day; None without a valid one."""
     text = headers.get("retry-after", "").strip()
     try:
         if text.isdecimal():
@@ -211,16 +215,16 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     return timedelta(seconds=min(max(seconds, 0), 86_400)) if math.isfinite(seconds) else None
 
 
-def _redirected(request: Request, target: SplitResult, status: int, location: str) -> Request:
+def _redirect(request: Request, target: SplitResult, status: int, location: str) -> Request:
     try:
         url = urljoin(request.url, location).partition("#")[0]
     except ValueError:
         url = ""
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise Refused("invalid_url", "It was redirected to an address that cannot be read.")
-    following = allowed(url)
+        raise CallRefused("invalid_url", "The redirect leads to an address that cannot be read.")
+    following = parse_allowed_url(url)
     if target.scheme == "https" and following.scheme != "https":
-        raise Refused("http_refused", "It was redirected from https to http.")
+        raise CallRefused("http_refused", "The redirect leads from https to http.")
     method, headers, body = request.method, request.headers, request.body
     if status == 303 or (status in (301, 302) and method == "POST"):
         method = method if method == "HEAD" else "GET"
@@ -228,7 +232,7 @@ def _redirected(request: Request, target: SplitResult, status: int, location: st
         headers = {key: value for key, value in headers.items() if key.lower() != "content-type"}
     if _origin(following) != _origin(target):
         if body is not None:
-            raise Refused("redirects", "It was redirected to another host, which gets no body.")
+            raise CallRefused("redirects", "The redirect would send the body to another host.")
         headers = {}
     return Request(method, url, headers, body, request.idempotency_key)
 
@@ -247,11 +251,11 @@ def _exchange(
     connected = _connect(host.rstrip("."), port, deadline)
     try:
         if target.scheme == "https":
-            connected.settimeout(_left(deadline))
+            connected.settimeout(time_left(deadline))
             context = ssl.create_default_context()
             connected = context.wrap_socket(connected, server_hostname=host.rstrip("."))
         connection = http.client.HTTPConnection(host, port)
-        bounded: Any = _Bounded(connected, deadline)
+        bounded: Any = DeadlineSocket(connected, deadline)
         connection.sock = bounded
         path = (target.path or "/") + (f"?{target.query}" if target.query else "")
         headers = {
@@ -268,144 +272,64 @@ def _exchange(
             connection.putheader("Content-Length", str(len(request.body)))
         connection.endheaders(request.body)
         response = http.client.HTTPResponse(bounded, method=request.method)
-        return _answered(response, bounded, read)
+        return _read_answer(response, bounded, read)
     finally:
         connected.close()
 
 
-def _answered(
+def _read_answer(
     response: http.client.HTTPResponse,
-    bounded: _Bounded,
+    bounded: DeadlineSocket,
     read: Callable[[http.client.HTTPResponse], tuple[bytes, bool]],
 ) -> Answer:
     headers: dict[str, str] = {}
     try:
-        _begin(response)
+        _read_headers(response)
         if bounded.is_over:
-            # For http.client the headers end here, too.
+            # http.client takes a cut-off connection for the end of the headers.
             raise ConnectionResetError(None, "the answer was cut off")
         headers = {name.lower(): value for name, value in response.getheaders()}
-        body, is_whole = read(response)
-    except Refused:
+        body, is_complete = read(response)
+    except CallRefused:
         raise
     except Exception:
-        # The status line comes first: after a success nothing is sent again, whatever fails.
+        # The status came first: a request that succeeded is never repeated.
         if not isinstance(response.status, int) or not 200 <= response.status < 300:
             raise
-        body, is_whole = b"", False
-    return Answer(response.status, headers, body, is_whole)
+        body, is_complete = b"", False
+    return Answer(response.status, headers, body, is_complete)
 
 
-def _begin(response: http.client.HTTPResponse) -> None:
-    """Read status and headers; those of informational answers (103) go before."""
+def _read_headers(response: http.client.HTTPResponse) -> None:
+    """Read status and headers; skip informational answers (such as 103)."""
     response.begin()
     while 100 <= response.status < 200 and response.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
         response.headers = response.msg = None  # type: ignore[assignment]
         response.begin()
 
 
-def _whole_body(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
+def _read_body(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
     if not 200 <= response.status < 300:
         return b"", True
     if (response.length or 0) > MAX_BYTES:
-        raise Refused("too_large", f"The answer is larger than {MAX_BYTES} bytes.")
+        raise CallRefused("too_large", f"The answer is larger than {MAX_BYTES} bytes.")
     parts, size = [], 0
     try:
-        while part := response.read(_CHUNK):
+        while part := response.read(CHUNK):
             parts.append(part)
             size += len(part)
             if size > MAX_BYTES:
-                raise Refused("too_large", f"The answer is larger than {MAX_BYTES} bytes.")
+                raise CallRefused("too_large", f"The answer is larger than {MAX_BYTES} bytes.")
     except (OSError, http.client.HTTPException):
         return b"".join(parts), False
     return b"".join(parts), not response.length
 
 
 def _connect(host: str, port: int, deadline: float) -> socket.socket:
-    found = _resolved(host, port, deadline)
-    for *_, address in found:
+    addresses = resolve(host, port, deadline)
+    for *_, address in addresses:
         if not is_allowed_address(str(address[0])):
-            raise Refused(
+            raise CallRefused(
                 "address_refused", f"{host} is at {address[0]}, which is not a public address."
             )
-    failure: OSError = ConnectionError(None, "the name has no address")
-    for family, kind, protocol, _, address in found:
-        connected = socket.socket(family, kind, protocol)
-        try:
-            connected.settimeout(_left(deadline))
-            connected.connect(address)
-            return connected
-        except OSError as error:
-            connected.close()
-            failure = error
-    raise failure
-
-
-def _resolved(host: str, port: int, deadline: float) -> list[Any]:
-    # The resolver knows no deadline: who has waited long enough leaves it behind.
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def resolve() -> None:
-        try:
-            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            answers.put(error)
-
-    threading.Thread(target=resolve, daemon=True).start()
-    try:
-        answer = answers.get(timeout=_left(deadline))
-    except queue.Empty:
-        raise TimeoutError from None
-    if isinstance(answer, UnicodeError):
-        raise ConnectionError(None, "the name cannot be resolved")
-    if isinstance(answer, OSError):
-        raise answer
-    found: list[Any] = answer
-    return found
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-class _Bounded:
-    """A socket as ``http.client`` uses it, each of whose moves ends at the deadline."""
-
-    def __init__(self, connected: socket.socket, deadline: float) -> None:
-        self._connected, self._deadline = connected, deadline
-        self._reader = _Reader(connected, deadline)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the end of the answer has been read."""
-        return self._reader.is_over
-
-    def sendall(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            self._connected.settimeout(_left(self._deadline))
-            view = view[self._connected.send(view[:_CHUNK]) :]
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self._reader)
-
-    def close(self) -> None:
-        """Whoever connected closes: the answer is read after ``http.client`` is done with it."""
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, connected: socket.socket, deadline: float) -> None:
-        self._connected, self._deadline = connected, deadline
-        self.is_over = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._connected.settimeout(_left(self._deadline))
-        count = self._connected.recv_into(buffer)
-        self.is_over = not count
-        return count
+    return connect(addresses, deadline)

@@ -1,4 +1,4 @@
-"""Placeholders in texts of a drawing: ``{{field}}`` and ``{{secret:NAME}}``. Nothing is run."""
+"""Placeholders in texts of a graph: ``{{field}}`` and ``{{secret:NAME}}``. No code is run."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _SECRET = re.compile(rf"secret:({NAME})")
 
 
 def problem(text: str, *, secrets: bool = False) -> str | None:
-    """Say why a text cannot be filled, or None if it can."""
+    """Return the problem with the placeholders of a text, or None."""
     for match in _ANY.finditer(text):
         name = match[1].strip()
         if not name.startswith("secret:"):
             if reason := form_fields.name_problem(name):
                 return reason
         elif not _SECRET.fullmatch(name):
-            return f"The placeholder {quoted(match[0])} names no secret."
+            return f"The placeholder {quoted(match[0])} is not a valid secret name."
         elif not secrets:
-            return f"The placeholder {quoted(match[0])}: a secret stands in headers and body only."
+            return f"Secrets are allowed in headers and body only, not {quoted(match[0])} here."
     return None
 
 
 def problems_in(value: object, *, secrets: bool = False) -> Iterator[tuple[str, str]]:
-    """Yield pointer and sentence of every text inside a JSON value that cannot be filled."""
+    """Yield pointer and problem of every text with wrong placeholders in a JSON value."""
     if isinstance(value, str):
         if reason := problem(value, secrets=secrets):
             yield "", reason
@@ -42,26 +42,26 @@ def problems_in(value: object, *, secrets: bool = False) -> Iterator[tuple[str, 
         items = value.items()
     for key, item in items:
         for pointer, reason in problems_in(item, secrets=secrets):
-            # Only of a problem: keys can be long, and stand above many values.
+            # Built for problems only: keys can be long, and contain many values.
             yield below("", key) + pointer, reason
 
 
 def names_in(value: object) -> set[str]:
-    """The fields that the texts inside a JSON value name."""
+    """Return the names of the fields in the texts of a JSON value."""
     return {name for name in _named_in(value) if not name.startswith("secret:")}
 
 
-def secrets_in(value: object, at: str = "") -> Iterator[tuple[str, str]]:
-    """Yield pointer and name of every secret that the texts inside a JSON value name."""
+def find_secrets(value: object, at: str = "") -> Iterator[tuple[str, str]]:
+    """Yield pointer and name of every secret in the texts of a JSON value."""
     if isinstance(value, str):
         names = (_SECRET.fullmatch(match[1].strip()) for match in _ANY.finditer(value))
         yield from ((at, found[1]) for found in names if found)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from secrets_in(item, below(at, index))
+            yield from find_secrets(item, below(at, index))
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from secrets_in(item, below(at, key))
+            yield from find_secrets(item, below(at, key))
 
 
 def _named_in(value: object) -> set[str]:
@@ -78,20 +78,20 @@ def fill(
     secret: Callable[[str], str] | None = None,
     quote: Callable[[str], str] | None = None,
 ) -> str:
-    """Put the values in, once: what a value holds is not looked through again."""
+    """Replace the placeholders. Placeholders inside a value are not replaced."""
 
     def value(match: re.Match[str]) -> str:
         name = match[1].strip()
         if secret is not None and name.startswith("secret:"):
             return secret(name.removeprefix("secret:"))
-        shown = as_text(fields.get(name))
-        return shown if quote is None else quote(shown)
+        replaced = as_text(fields.get(name))
+        return replaced if quote is None else quote(replaced)
 
     return _ANY.sub(value, text)
 
 
 def fill_in(value: Any, fields: Mapping[str, Any], secret: Callable[[str], str]) -> Any:
-    """Fill every text inside a JSON value; one that is a field and no more takes it as it is."""
+    """Fill every text in a JSON value. A text that is only a field becomes the field's value."""
     if isinstance(value, str):
         whole = _ANY.fullmatch(value)
         if whole and not whole[1].strip().startswith("secret:"):
@@ -105,7 +105,7 @@ def fill_in(value: Any, fields: Mapping[str, Any], secret: Callable[[str], str])
 
 
 def as_text(value: Any) -> str:
-    """What a field's value looks like inside a text; a field that is missing is empty."""
+    """Return the value of a field as text; a missing field is empty."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,8 +1,8 @@
-r"""Secrets in answers: found however they are spelled, and replaced by their names.
+r"""Redaction of secrets in answers: they are found in any encoding and replaced by their names.
 
-A text is decoded in layers (``\u0041``, ``&#65;``, ``%41``, one inside the other), and each
-character of a layer knows where it comes from in the text. Searching a layer is linear, and so is
-making one; how many are made is bounded.
+A text is decoded in layers (``\u0041``, ``&#65;``, ``%41``, one inside the other). A layer maps
+each of its characters to the original text. Making and searching a layer takes linear time, and
+the number of layers is limited.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from workflows.db.json_values import parse_json
 
 _DEEPEST = 3
 _MOST_DECODED = 8 * 1024 * 1024
-"""How many characters all layers of one text may have: the time is bounded, too."""
+"""The maximum number of characters in all layers of one text, which limits the time."""
 _PART = 8
-"""How long a text inside a secret, or what is left of its Base64, must be to be searched for."""
+"""The minimum length of a text inside a secret, or of a part of its Base64, to search for."""
 _SPELLED = 24
-"""How many characters one character of a secret is spelled with, at most, before a cut."""
+"""The maximum number of characters that encode one character of a secret."""
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-_READ_AS = ("utf-8", "cp1252", "iso-8859-15")
-"""The codecs by which bytes that are in another one are read as text (``outgoing.CHARSETS``)."""
+_CODECS = ("utf-8", "cp1252", "iso-8859-15")
+"""The codecs that may have decoded a secret wrongly (``http_client.CHARSETS``)."""
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "a": "\a"}
 _HEX = "[0-9A-Fa-f]"
 _TAIL = f"%[89ABab]{_HEX}"
@@ -74,9 +74,9 @@ _CODINGS: tuple[tuple[re.Pattern[str], _Decode], ...] = (
     (re.compile(_HTML), _from_html),
     (re.compile(_PERCENT), _from_percent),
     (re.compile(rf"{_PERCENT}|\+"), _from_percent),
-    # As those do who escape quotes alone.
+    # Some encoders escape only quotes and slashes.
     (re.compile(r"\\[\"'/]"), lambda found: found[0][1]),
-    # UTF-16 that is read as another charset.
+    # UTF-16 decoded as another charset.
     (re.compile("\0"), lambda _: ""),
 )
 _CODED = re.compile(r"[\\&%+\0]")
@@ -84,14 +84,14 @@ _CODED = re.compile(r"[\\&%+\0]")
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """A decoded text; ``starts`` and ``ends`` say where each character stands in the original."""
+    """A decoded text; ``starts`` and ``ends`` are the positions in the original text."""
 
     text: str
     starts: Any
     ends: Any
 
     def decoded(self, pattern: re.Pattern[str], decode: _Decode) -> _Layer | None:
-        """Return the next layer by this coding; None where nothing is coded so."""
+        """Return the next layer of this encoding; None if the text does not use it."""
         parts: list[str] = []
         starts, ends, place = array("L"), array("L"), 0
         for found in pattern.finditer(self.text):
@@ -136,23 +136,23 @@ def _layers(text: str) -> Iterator[_Layer]:
 
 
 def _needles(secret: str) -> tuple[str, ...]:
-    """Return what is searched for: the secret, long texts inside it, its Base64 and its hex."""
+    """Return the texts to search for: the secret, long texts inside it, its Base64 and hex."""
     plain = {secret, secret.strip(), *_texts_in(secret)} - {""}
     found = set(plain)
     for text in plain:
         found |= _with_other_line_ends(text)
-        for sent_as in ("utf-8", "latin-1"):
-            raw = _encoded(text, sent_as)
+        for source in ("utf-8", "latin-1"):
+            raw = _encoded(text, source)
             if len(raw) >= _PART:
                 found |= {raw.hex(), raw.hex().upper()}
                 found |= _in_base64(raw)
             if not text.isascii():
-                found |= {raw.decode(codec, "replace") for codec in _READ_AS}
+                found |= {raw.decode(codec, "replace") for codec in _CODECS}
     return tuple(sorted(found - {""}, key=len, reverse=True))
 
 
 def _encoded(text: str, codec: str) -> bytes:
-    """Return the bytes of a text; none where the codec does not have its characters."""
+    """Return the bytes of a text; empty if the codec lacks one of its characters."""
     try:
         return text.encode(codec, "surrogatepass" if codec == "utf-8" else "strict")
     except UnicodeEncodeError:
@@ -166,11 +166,11 @@ def _with_other_line_ends(text: str) -> set[str]:
 
 
 def _in_base64(raw: bytes) -> set[str]:
-    """Return the characters of Base64 that are the same whatever stands before and behind."""
+    """Return the Base64 characters that do not depend on the bytes before and after."""
     found = set()
     for before in range(3):
         coded = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
-        # The first characters depend on what stands before, the last one on what stands behind.
+        # The first characters depend on the bytes before, the last one on those after.
         middle = coded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
         if len(middle) >= _PART:
             found |= {middle, middle.replace("+", "-").replace("/", "_")}
@@ -208,10 +208,10 @@ _Span = tuple[int, int, str]
 
 
 class Redaction:
-    """Replaces secrets, by their names, in texts and JSON values."""
+    """Replaces secrets by their names in texts and JSON values."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        """Take the values of secrets by their names."""
+        """Prepare the search for these secrets, values by names."""
         self._needles = [(name, _needles(secret)) for name, secret in secrets.items()]
         numbers = ((name, _as_number(secret.strip())) for name, secret in secrets.items())
         self._numbers = {name: number for name, number in numbers if number is not None}
@@ -227,7 +227,7 @@ class Redaction:
             return {self.of(key): self.of(item) for key, item in value.items()}
         if isinstance(value, (int, float)) and not isinstance(value, bool) and self._numbers:
             name = self._named(str(value))
-            return value if name is None else _shown(name)
+            return value if name is None else _placeholder(name)
         return value
 
     def text(self, text: str) -> str:
@@ -235,7 +235,7 @@ class Redaction:
         return self._replaced(text, len(text))
 
     def beginning(self, text: str, most: int) -> str:
-        """Return how the text begins, at most this long; a secret is not cut in two."""
+        """Return the first ``most`` characters; a secret is never cut in two."""
         return self._replaced(text[: most + self._margin], most)[:most]
 
     def _replaced(self, text: str, most: int) -> str:
@@ -244,12 +244,12 @@ class Redaction:
         for begin, end, name in self._spans(text):
             if begin >= most:
                 break
-            parts += (text[place:begin], _shown(name))
+            parts += (text[place:begin], _placeholder(name))
             place = end
         return "".join(parts) + text[place:most]
 
     def _spans(self, text: str) -> list[_Span]:
-        if not self._needles or not (self._numbers or self._may_hold_one(text)):
+        if not self._needles or not (self._numbers or self._may_contain_secret(text)):
             return []
         found = [span for layer in _layers(text) for span in self._found(layer)]
         joined: list[_Span] = []
@@ -262,7 +262,7 @@ class Redaction:
                 joined.append((begin, end, name))
         return joined
 
-    def _may_hold_one(self, text: str) -> bool:
+    def _may_contain_secret(self, text: str) -> bool:
         if _CODED.search(text):
             return True
         return any(needle in text for _, needles in self._needles for needle in needles)
@@ -282,16 +282,16 @@ class Redaction:
                     yield layer.starts[found.start()], layer.ends[found.end() - 1], named
 
     def _named(self, text: str) -> str | None:
-        """Return the name of the secret that is the same number, however it is written."""
+        """Return the name of the secret that is the same number in any notation."""
         number = _as_number(text)
         if number is None:
             return None
         for name, secret in self._numbers.items():
-            # An answer may have rounded it to a 64-bit float.
+            # The answer may have rounded the number to a 64-bit float.
             if number == secret or float(number) == float(secret):
                 return name
         return None
 
 
-def _shown(name: str) -> str:
+def _placeholder(name: str) -> str:
     return f"{{{{secret:{name}}}}}"

@@ -1,7 +1,7 @@
-"""What a new rule may compare a field with, by what the forms of its graph write to the field.
+"""Checks of the literals in a rule against the types that its graph gives to the fields.
 
-Stored rules are older than these checks: they are run as they are, and judged when they are saved
-again.
+Stored rules may be older than these checks. They run unchanged, and are checked when they are
+saved again.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from executions.engine.rules import LISTS, ORDERINGS, parts_of
-from workflows.db.json_values import below, kind, quoted
+from workflows.db.json_values import below, json_type, quoted
 from workflows.values import moments
 from workflows.values.missing import is_missing
 
 ANY = "any"
-"""The type of a field that holds whatever comes from outside."""
+"""The type of a field that other systems write: its values may have any type."""
 FieldTypes = Mapping[str, Collection[str]]
-"""By the name of a field, the types that forms and other nodes give it."""
+"""The types that forms and other nodes give to a field, by its name."""
 
-_MOMENT = "a date such as 2026-12-31, or one with a time such as 2026-12-31T17:00Z"
+_MOMENT = "a date such as 2026-12-31, or a date with a time such as 2026-12-31T17:00Z"
 
 
 def _is_number(value: object) -> bool:
@@ -47,7 +47,7 @@ _WHOLE = ("number", "checkbox", "multiple_choice")
 
 
 def type_of(value: object) -> str:
-    """Return the type of form field that would hold this value."""
+    """Return the type of form field with this value."""
     for name in ("number", "checkbox", "multiple_choice", "datetime"):
         if _FITS[name][0](value):
             return name
@@ -55,12 +55,12 @@ def type_of(value: object) -> str:
 
 
 def problems(rule: Mapping[str, Any], types: FieldTypes, pointer: str = "") -> Iterator[Any]:
-    """Yield pointer and sentence of each literal that a sound rule cannot compare its field with.
+    """Yield pointer and detail of each literal that cannot be compared with its field.
 
     Args:
-        rule: a rule that ``rules.problems`` finds nothing wrong in.
-        types: what is known of the fields; a field that is not named is not known.
-        pointer: where the rule stands.
+        rule: a rule without ``rules.problems``.
+        types: the known types of the fields.
+        pointer: the JSON pointer of the rule.
     """
     for at, part in parts_of(rule):
         yield from problems(part, types, pointer + at)
@@ -88,8 +88,8 @@ def _unordered(name: str, op: str, value: object, known: Collection[str]) -> str
         if _is_number(value) or _is_moment(value):
             return None
         return (
-            f"The op '{op}' compares with a number, or {_MOMENT}, not {quoted(value)}. Text is"
-            " ordered only where a form of this workflow asks for the field as text."
+            f"The op '{op}' compares with a number, or {_MOMENT}, not {quoted(value)}. Text has an"
+            " order only if a form of this workflow has the field as text."
         )
     ordered = [one for one in known if one not in _UNORDERED]
     if not ordered:
@@ -98,14 +98,16 @@ def _unordered(name: str, op: str, value: object, known: Collection[str]) -> str
 
 
 def _without_parts(name: str, op: str, value: object, known: Collection[str]) -> str | None:
-    """Say why ``contains``, ``starts_with`` and the like never find this in the field."""
+    """Return why ``contains``, ``starts_with`` and the like never hold, or None."""
     whole = ("number", "checkbox") if op in ("contains", "not_contains") else _WHOLE
     parted = [one for one in known if one not in whole]
     if known and not parted:
         return f"The field {quoted(name)} is a {_words(known)}, which has no parts for '{op}'."
     if "multiple_choice" in parted or not known or isinstance(value, str):
         return None
-    return f"The field {quoted(name)} is a {_words(known)}: '{op}' needs text, not {kind(value)}."
+    return (
+        f"The field {quoted(name)} is a {_words(known)}: '{op}' needs text, not {json_type(value)}."
+    )
 
 
 def _unfit(name: str, value: object, known: Collection[str]) -> str | None:
@@ -118,7 +120,7 @@ def _unfit(name: str, value: object, known: Collection[str]) -> str | None:
 
 def _wanted(name: str, value: object, known: Collection[str]) -> str:
     wanted = " or ".join(dict.fromkeys(_FITS.get(one, _TEXT)[1] for one in known))
-    got = quoted(value) if isinstance(value, str) else kind(value)
+    got = quoted(value) if isinstance(value, str) else json_type(value)
     return f"The field {quoted(name)} is a {_words(known)}: compare it with {wanted}, not {got}."
 
 
@@ -126,14 +128,14 @@ def _words(known: Collection[str]) -> str:
     return " or ".join(one.replace("_", " ") for one in known)
 
 
-def normalized(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a sound rule with its moments in the spelling that fields are stored in."""
+def normalize(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a rule without problems, its moments in the spelling of stored fields."""
     made: dict[str, Any] = {}
     for key, value in rule.items():
         if key in ("all", "any"):
-            made[key] = [normalized(part) for part in value]
+            made[key] = [normalize(part) for part in value]
         elif key == "not":
-            made[key] = normalized(value)
+            made[key] = normalize(value)
         elif key == "value" and rule["op"] in (*ORDERINGS, *LISTS, "eq", "ne"):
             made[key] = (
                 [_spelled(item) for item in value] if rule["op"] in LISTS else _spelled(value)
@@ -144,4 +146,4 @@ def normalized(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _spelled(value: Any) -> Any:
-    return moments.normalized(value) if isinstance(value, str) else value
+    return moments.normalize(value) if isinstance(value, str) else value

@@ -1,15 +1,14 @@
-"""Rules: the JSON trees that decide which way an execution goes. They run no code.
+"""Rules: JSON trees that choose the path of an execution. They run no code.
 
 A rule is ``{"all": [...]}``, ``{"any": [...]}``, ``{"not": ...}`` or a comparison such as
-``{"field": "severity", "op": "gte", "value": 3}``. A comparison never fails: where the two values
+``{"field": "severity", "op": "gte", "value": 3}``. A comparison never fails: if the two values
 cannot be compared, it does not hold.
 
-Of a field that is missing only ``missing`` holds, and a comparison that
-names a missing value: ``eq`` null, or ``in`` a list that holds null. So ``ne`` and ``not_in`` hold
-only of fields that are there.
+For a missing field, only ``missing`` holds, and a comparison with a missing value: ``eq`` null, or
+``in`` a list that contains null. So ``ne`` and ``not_in`` hold only for existing fields.
 
-Texts that spell moments are compared as moments, whatever their offset or spelling. What a rule may
-compare with is judged when it is saved (``rule_literals``).
+Texts that are moments are compared as moments, so offset and spelling do not matter. The literals
+of a rule are checked when it is saved (``rule_literals``).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from workflows.db.json_values import below, canonical, kind, quoted
+from workflows.db.json_values import below, canonical, json_type, quoted
 from workflows.graph import Schema
 from workflows.values import moments
 from workflows.values.missing import is_missing
@@ -29,7 +28,7 @@ _EQUALITY = ("eq", "in")
 LISTS = ("in", "not_in")
 """The operators that compare with a list."""
 ORDERINGS = ("gt", "gte", "lt", "lte")
-"""The operators that compare what comes before."""
+"""The operators that compare an order."""
 
 
 def _is_number(value: object) -> bool:
@@ -51,9 +50,9 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def _comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
-    """What two values are ordered by: numbers, moments, or else texts; None where they are not.
+    """Return two values in a form that has an order: numbers, moments, or else texts.
 
-    A text that spells no moment comes neither before nor after one.
+    Return None if they have no order. Other texts have no order with moments.
     """
     if _is_number(left) and _is_number(right):
         return left, right
@@ -63,7 +62,7 @@ def _comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
     if second is None:
         return left, right
     first = moments.parse(left)
-    return None if first is None else (moments.order(first), moments.order(second))
+    return None if first is None else (moments.sort_key(first), moments.sort_key(second))
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
@@ -112,7 +111,7 @@ OPS: tuple[str, ...] = (*_COMPARISONS, *_PRESENCE)
 
 
 def holds(rule: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
-    """Say whether a rule that ``problems`` finds nothing in holds for these fields."""
+    """Return True if a rule without ``problems`` holds for these fields."""
     if "all" in rule:
         return all(holds(part, fields) for part in rule["all"])
     if "any" in rule:
@@ -123,12 +122,12 @@ def holds(rule: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
     op: str = rule["op"]
     value = fields.get(name)
     if is_missing(value):
-        return op == "missing" or (op in _EQUALITY and _of_missing(op, rule["value"]))
+        return op == "missing" or (op in _EQUALITY and _has_missing(op, rule["value"]))
     return op == "exists" or (op != "missing" and _COMPARISONS[op](value, rule["value"]))
 
 
-def _of_missing(op: str, literal: Any) -> bool:
-    """Whether ``eq`` or ``in`` names a missing value."""
+def _has_missing(op: str, literal: Any) -> bool:
+    """Return True if the literal of ``eq`` or ``in`` is or contains a missing value."""
     literals = literal if op == "in" and isinstance(literal, list) else [literal]
     return any(map(is_missing, literals))
 
@@ -149,7 +148,7 @@ RULE: dict[str, Any] = {
     "type": "object",
     "properties": {
         "all": {"title": "All", "description": "Rules that must all hold.", **_PARTS},
-        "any": {"title": "Any", "description": "Rules of which one must hold.", **_PARTS},
+        "any": {"title": "Any", "description": "Rules of which at least one must hold.", **_PARTS},
         "not": {
             "title": "Not",
             "description": "The rule that must not hold.",
@@ -157,20 +156,20 @@ RULE: dict[str, Any] = {
         },
         "field": {
             "title": "Field",
-            "description": "The name of the field that is compared.",
+            "description": "The name of the field to compare.",
             "type": "string",
             "minLength": 1,
         },
         "op": {
             "title": "Op",
-            "description": "How it is compared. A field that is null, blank or left out is missing:"
-            " then only 'missing' holds, and 'eq' or 'in' with null.",
+            "description": "The operator. A field that is null, blank or left out is missing: only"
+            " 'missing' holds for it, and 'eq' or 'in' with null.",
             "type": "string",
             "enum": list(OPS),
         },
         "value": {
             "title": "Value",
-            "description": "What it is compared with; 'exists' and 'missing' take none.",
+            "description": "The value to compare with. 'exists' and 'missing' take none.",
         },
     },
     "additionalProperties": False,
@@ -179,15 +178,15 @@ RULE: dict[str, Any] = {
         {"all": [{"field": "owner", "op": "exists"}, {"not": {"field": "closed", "op": "exists"}}]},
     ],
 }
-"""The schema of a rule, for the ``$defs`` of another; which parts go together is more."""
+"""The schema of a rule, for ``$defs``. ``combination_problems`` checks the rest."""
 _SCHEMA = Schema({"$ref": "#/$defs/rule", "$defs": {"rule": RULE}})
 
 
 def problems(rule: object, pointer: str = "") -> Iterator[tuple[str, str]]:
-    """Yield a pointer and a sentence for everything in a rule that has no meaning."""
+    """Yield pointer and detail of every problem of a rule."""
     deep = list(_too_deep(rule, pointer, 1))
     flaws = deep or [(pointer + at, detail) for at, detail in _SCHEMA.problems(rule)]
-    yield from flaws or meaningless(rule, pointer)
+    yield from flaws or combination_problems(rule, pointer)
 
 
 def _too_deep(rule: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
@@ -199,7 +198,7 @@ def _too_deep(rule: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
 
 
 def parts_of(rule: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the pointer and the rule of each part that ``all``, ``any`` and ``not`` hold."""
+    """Yield pointer and rule of each part in ``all``, ``any`` and ``not``."""
     for head in ("all", "any"):
         parts = rule.get(head)
         for index, part in enumerate(parts if isinstance(parts, list) else ()):
@@ -208,8 +207,10 @@ def parts_of(rule: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "/not", rule["not"]
 
 
-def meaningless(rule: Any, pointer: str = "", *, depth: int = 1) -> Iterator[tuple[str, str]]:
-    """Yield what has no meaning in a rule that ``RULE`` holds for: parts that do not fit."""
+def combination_problems(
+    rule: Any, pointer: str = "", *, depth: int = 1
+) -> Iterator[tuple[str, str]]:
+    """Yield the problems of a rule that matches ``RULE``: parts that do not fit together."""
     if depth > MAX_DEPTH:
         yield from _too_deep(rule, pointer, depth)
         return
@@ -219,16 +220,16 @@ def meaningless(rule: Any, pointer: str = "", *, depth: int = 1) -> Iterator[tup
         return
     for key in rule:
         if key != heads[0]:
-            detail = f"{quoted(key)} cannot stand beside {quoted(heads[0])} in one rule."
+            detail = f"{quoted(key)} cannot be combined with {quoted(heads[0])} in one rule."
             yield below(pointer, key), detail
     for at, part in parts_of({heads[0]: rule[heads[0]]}):
-        yield from meaningless(part, pointer + at, depth=depth + 1)
+        yield from combination_problems(part, pointer + at, depth=depth + 1)
 
 
 def _comparison_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str]]:
     for key in ("field", "op"):
         if key not in rule:
-            yield pointer, f"The comparison does not name its '{key}'."
+            yield pointer, f"The comparison needs a '{key}'."
     op = rule.get("op")
     if op is None:
         return
@@ -242,11 +243,11 @@ def _comparison_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tupl
     value = rule["value"]
     wanted = None
     if op in LISTS:
-        wanted = None if isinstance(value, list) and value else "a list that is not empty"
+        wanted = None if isinstance(value, list) and value else "a non-empty list"
     elif op in ORDERINGS:
         wanted = None if isinstance(value, str) or _is_number(value) else "a number or text"
     elif op in ("starts_with", "ends_with"):
         wanted = None if isinstance(value, str) else "text"
     if wanted:
-        got = "an empty list" if value == [] else kind(value)
+        got = "an empty list" if value == [] else json_type(value)
         yield (below(pointer, "value"), f"The op '{op}' compares with {wanted}, not {got}.")

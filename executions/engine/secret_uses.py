@@ -1,4 +1,4 @@
-"""What uses secrets: versions that live executions run, and workflows that may be started."""
+"""The users of secrets: versions of live executions, and workflows that can be started."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from executions.models import Execution, Pin
-from workflows.guards import secrets_in, secrets_of_trigger
+from workflows.guards import find_secrets, find_trigger_secrets
 from workflows.models import Version, Workflow
 
 ACTIVE = Workflow.State.ACTIVE
@@ -14,8 +14,8 @@ WEBHOOK = Workflow.Trigger.WEBHOOK
 
 
 def live_versions() -> QuerySet[Version]:
-    """Return the versions that a live execution runs or has pinned, and the latest ones of active
-    workflows.
+    """Return the versions that live executions run or have pinned, and the latest versions of
+    active workflows.
     """
     running = Execution.objects.live().order_by().values("version")
     pinned = Pin.objects.live().order_by().values("version")
@@ -26,28 +26,28 @@ def live_versions() -> QuerySet[Version]:
 
 
 def versions_naming_secrets(text: str = "secret") -> QuerySet[Version]:
-    """Return the live versions whose source holds this text: all that may use a secret."""
-    # The names of secrets are ASCII, so that JSON spells them in one way.
+    """Return the live versions whose source contains this text, and so may use a secret."""
+    # The names of secrets are ASCII: JSON has one spelling for them.
     rows = live_versions().annotate(text=Cast("source", TextField()))
     return rows.filter(text__contains=text).select_related("workflow").order_by("pk")
 
 
 def active_webhooks() -> QuerySet[Workflow]:
-    """Return the active workflows that signed webhooks start."""
+    """Return the active workflows with a webhook trigger."""
     return Workflow.objects.filter(state=ACTIVE, trigger=WEBHOOK).order_by("pk")
 
 
 def users_of_secret(name: str) -> tuple[QuerySet[Execution], QuerySet[Workflow]]:
-    """Return the live executions and the active workflows that use the secret of this name."""
+    """Return the live executions and the active workflows that use this secret."""
     versions = [
         version.pk
         for version in versions_naming_secrets(name).iterator(100)
-        if name in {named for _, named in secrets_in(version.source)}
+        if name in {named for _, named in find_secrets(version.source)}
     ]
     started = [
         row.pk
         for row in active_webhooks()
-        if name in {named for _, named in secrets_of_trigger(row.trigger, row.trigger_data)}
+        if name in {named for _, named in find_trigger_secrets(row.trigger, row.trigger_data)}
     ]
     pinned = Pin.objects.live().filter(version__in=versions).values("root")
     executions = Execution.objects.live().filter(Q(version__in=versions) | Q(pk__in=pinned))

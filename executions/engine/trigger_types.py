@@ -1,4 +1,4 @@
-"""The kinds of triggers: what their details may say, and when they set a workflow off."""
+"""The trigger types: the settings of each, and when it starts a workflow."""
 
 from __future__ import annotations
 
@@ -6,76 +6,78 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from executions.engine import rule_literals, rules
 from executions.models.secret import NAME
-from workflows.db.json_values import below, canonical, kind, quoted
-from workflows.trigger_types import TriggerKind, register
-from workflows.values.missing import present
+from workflows.db.json_values import below, canonical, json_type, quoted
+from workflows.trigger_types import TriggerType, register
+from workflows.values.missing import drop_missing
 
 
 def _unknown(data: Mapping[str, Any], known: Iterable[str]) -> Iterator[tuple[str, str]]:
     names = ", ".join(known)
-    says = f"known are: {names}" if names else "it takes none"
+    allowed = f"Allowed: {names}." if names else "This trigger has no settings."
     for key in data:
         if key not in known:
-            yield below("", key), f"{quoted(key)} means nothing in the details of it; {says}."
+            yield below("", key), f"Unknown key {quoted(key)}. {allowed}"
 
 
-class _Plain:
-    """What the details of most triggers have: no rule and no secret."""
+class _SimpleTrigger:
+    """A trigger without a rule and without a secret."""
 
     def comparison_problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield nothing: nothing is compared."""
+        """Yield nothing: there is no rule."""
         return iter(())
 
-    def normalized(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the details as they are."""
+    def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the settings unchanged."""
         return data
 
     def secrets(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield nothing: it uses no secret."""
+        """Yield nothing: there is no secret."""
         return iter(())
 
 
-class Manual(_Plain):
-    """A person starts it."""
+class Manual(_SimpleTrigger):
+    """A user starts the workflow."""
 
     name = "manual"
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """It takes no details."""
+        """Refuse any setting."""
         return _unknown(data, ())
 
-    def told(self, data: Mapping[str, Any]) -> str:
-        """Nothing but a person."""
-        return "Nothing starts it but a person, here or by the API."
+    def describe(self, data: Mapping[str, Any]) -> str:
+        """Describe the trigger in a sentence."""
+        return _("Started manually only.")
 
 
-class Created(_Plain):
-    """An entity of the workflow's context is created."""
+class Created(_SimpleTrigger):
+    """The creation of an entity of the workflow's context starts the workflow."""
 
     name = "created"
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """It takes no details."""
+        """Refuse any setting."""
         return _unknown(data, ())
 
-    def told(self, data: Mapping[str, Any]) -> str:
-        """Whatever is created."""
-        return "Each entity of its type that is created starts it."
+    def describe(self, data: Mapping[str, Any]) -> str:
+        """Describe the trigger in a sentence."""
+        return _("Started for each new entity of the type.")
 
 
-class Changed(_Plain):
-    """Fields of an entity of the workflow's context change.
+class Changed(_SimpleTrigger):
+    """A change of an entity's fields starts the workflow.
 
-    ``fields`` and ``rule`` name what is looked at; without both, every field is. The rule is
-    judged on the fields after the change.
+    ``fields`` and the fields of ``rule`` are watched; without both, every field is. The rule is
+    evaluated on the fields after the change.
     """
 
     name = "changed"
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Check the names and the rule."""
+        """Check the field names and the rule."""
         yield from _unknown(data, ("fields", "rule"))
         if "fields" in data:
             yield from self._fields_problems(data["fields"])
@@ -83,76 +85,84 @@ class Changed(_Plain):
             yield from rules.problems(data["rule"], "/rule")
 
     def comparison_problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield each literal that the rule cannot compare its field with."""
+        """Yield each literal of the rule that cannot be compared with its field."""
         if "rule" in data:
             yield from rule_literals.problems(data["rule"], {}, "/rule")
 
-    def normalized(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the details with the moments of the rule in UTC."""
+    def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the settings with the moments of the rule in UTC."""
         if "rule" not in data:
             return data
-        return {**data, "rule": rule_literals.normalized(data["rule"])}
+        return {**data, "rule": rule_literals.normalize(data["rule"])}
 
     def _fields_problems(self, fields: object) -> Iterator[tuple[str, str]]:
         if not isinstance(fields, list):
-            yield "/fields", f"'fields' takes a list of names, not {kind(fields)}."
+            yield "/fields", f"'fields' must be a list of names, not {json_type(fields)}."
         elif not fields:
-            yield "/fields", "'fields' names at least one field; without it, every field counts."
+            yield "/fields", "Name at least one field, or leave out 'fields' to watch every field."
         else:
             for index, name in enumerate(fields):
                 if not isinstance(name, str) or not name:
-                    yield below("/fields", index), "The name of a field is a non-empty text."
+                    yield below("/fields", index), "The name of a field must be a non-empty text."
 
-    def told(self, data: Mapping[str, Any]) -> str:
-        """Which changes."""
-        looked_at = self.looked_at(data)
-        what = ", ".join(f"“{name}”" for name in sorted(looked_at)) if looked_at else "its fields"
-        when = " and its rule holds then" if "rule" in data else ""
-        return f"An edit of an entity of its type that changes {what} starts it{when}."
+    def describe(self, data: Mapping[str, Any]) -> str:
+        """Describe the trigger in a sentence."""
+        names = ", ".join(f"“{name}”" for name in sorted(self.watched_fields(data)))
+        if "rule" in data:
+            text = (
+                _("Started by an edit of {names}, if its rule holds afterwards.")
+                if names
+                else _("Started by an edit of any field, if its rule holds afterwards.")
+            )
+        else:
+            text = _("Started by an edit of {names}.") if names else _("Started by any edit.")
+        return text.format(names=names)
 
-    def looked_at(self, data: Mapping[str, Any]) -> set[str]:
-        """The names of the fields that it looks at; empty for all."""
+    def watched_fields(self, data: Mapping[str, Any]) -> set[str]:
+        """Return the names of the watched fields; empty for all."""
         return {*data.get("fields", ()), *rules.names(data.get("rule", {}))}
 
-    def is_set_off(
+    def fires(
         self, data: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
     ) -> bool:
-        """Whether a change of the fields from ``before`` to ``after`` starts the workflow."""
-        changed = changed_names(before, after)
-        looked_at = self.looked_at(data)
-        seen = changed & looked_at if looked_at else changed
-        return bool(seen) and ("rule" not in data or rules.holds(data["rule"], after))
+        """Return True if a change from ``before`` to ``after`` starts the workflow."""
+        changed = changed_fields(before, after)
+        watched = self.watched_fields(data)
+        is_relevant = bool(changed & watched if watched else changed)
+        return is_relevant and ("rule" not in data or rules.holds(data["rule"], after))
 
 
-class Webhook(_Plain):
-    """A POST that is signed with ``secret``."""
+class Webhook(_SimpleTrigger):
+    """A POST that is signed with ``secret`` starts the workflow."""
 
     name = "webhook"
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Check the name; whether the secret exists, the guard of secrets says."""
+        """Check the name of the secret. The guard of secrets checks that it exists."""
         yield from _unknown(data, ("secret",))
         secret = data.get("secret")
         if not isinstance(secret, str) or not re.fullmatch(NAME, secret):
-            detail = f"'secret' must name the secret that signs, not {kind(secret)}."
+            detail = f"'secret' must be the name of the signing secret, not {json_type(secret)}."
             yield ("/secret" if "secret" in data else ""), detail
 
     def secrets(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield the secret that signs."""
+        """Yield the signing secret."""
         if isinstance(data.get("secret"), str):
             yield "/secret", data["secret"]
 
-    def told(self, data: Mapping[str, Any]) -> str:
-        """Whose POST."""
-        return f"A POST that is signed with the secret “{data.get('secret', '')}” starts it."
+    def describe(self, data: Mapping[str, Any]) -> str:
+        """Describe the trigger in a sentence."""
+        return _("Started by a POST that is signed with the secret “{name}”.").format(
+            name=data.get("secret", "")
+        )
 
 
-def changed_names(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
-    """The names of the fields that differ, those that came and went among them.
+def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
+    """Return the names of the fields that differ, added and removed ones included.
 
-    A field that is missing before and after has not changed, however that is spelled.
+    A field that is missing before and after has not changed, whether it is null or left out.
     """
-    was, becomes = present(before), present(after)
+    was, becomes = drop_missing(before), drop_missing(after)
     return {
         name
         for name in {*was, *becomes}
@@ -163,6 +173,6 @@ def changed_names(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[st
 
 
 CHANGED = Changed()
-_kinds: tuple[TriggerKind, ...] = (Manual(), Created(), CHANGED, Webhook())
-for _kind in _kinds:
-    register(_kind)
+_types: tuple[TriggerType, ...] = (Manual(), Created(), CHANGED, Webhook())
+for _type in _types:
+    register(_type)

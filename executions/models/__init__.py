@@ -1,4 +1,4 @@
-"""What is running: entities, executions, their steps and pins; and the secrets they use."""
+"""The models: entities, executions with their steps and pins, secrets and webhooks."""
 
 from executions.models.bulk import BulkItem, BulkKind, BulkOperation, BulkState, ItemState
 from executions.models.draft import FormDraft

@@ -40,6 +40,14 @@ class ItemState(models.TextChoices):
     REFUSED = "refused", "Refused"
 
 
+class BulkOperationQuerySet(LeasedQuerySet["BulkOperation"]):
+    """Bulk operations that workers claim."""
+
+    def confirmed(self) -> BulkOperationQuerySet:
+        """Return the operations that have been confirmed and have not ended."""
+        return self.filter(state=BulkState.WORKING)
+
+
 class BulkOperation(LeasedRow):
     """An operation on many executions, which are selected once and then confirmed.
 
@@ -63,7 +71,7 @@ class BulkOperation(LeasedRow):
     due_at = models.DateTimeField(null=True)
     leased_until = models.DateTimeField(null=True)
 
-    objects: ClassVar = LeasedQuerySet["BulkOperation"].as_manager()
+    objects = BulkOperationQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["-pk"]

@@ -1,4 +1,4 @@
-"""Drafts of forms: what one person has filled in and not submitted yet."""
+"""Drafts of forms: answers that were saved but not submitted."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from executions.models.step import Step
 
 
 class FormDraftManager(models.Manager["FormDraft"]):
-    """Drafts, read for the person who wrote them."""
+    """The drafts of forms, for their authors."""
 
     def of(self, user: Any, steps: Iterable[Step]) -> dict[int, Any]:
-        """Return what this user has saved at these steps, by the id of the step."""
+        """Return the drafts of this user at these steps, by the id of the step."""
         found = self.filter(user=user, step__in=[step.pk for step in steps])
         return dict(found.values_list("step_id", "data"))
 
 
 class FormDraft(models.Model):
-    """What one user has filled in at one open step; deleted when the step is closed.
+    """The draft of one user at one open step. It is deleted when the step is closed.
 
-    Only its author reads it: no list, log, event or export has it.
+    Only its author can read it: it is in no list, log, event or export.
     """
 
     step = models.ForeignKey(Step, models.CASCADE, related_name="+", db_index=False)
@@ -37,7 +37,7 @@ class FormDraft(models.Model):
         ordering: ClassVar = ["pk"]
         default_permissions = ()
         constraints: ClassVar = [
-            # Its index is the one by step, too.
+            # Its index also serves lookups by step.
             models.UniqueConstraint(fields=["step", "user"], name="executions_formdraft_once")
         ]
 

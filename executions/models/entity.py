@@ -1,4 +1,4 @@
-"""Entities: what workflows work on. One table, two faces."""
+"""Entities, which workflows work on: findings and inventory models in one table."""
 
 from __future__ import annotations
 
@@ -13,40 +13,45 @@ from django.dispatch import Signal
 
 from executions import guards
 from workflows.audit.audited_model import Audited, AuditedManager, AuditedQuerySet, bulk_attempts
-from workflows.audit.log import attempting
+from workflows.audit.log import recording_refusals
 from workflows.db import locks
 from workflows.db.composite_keys import JSONKind, KeyTarget
 from workflows.db.cuid import LENGTH, new_cuid
-from workflows.guards import overlaid
+from workflows.guards import overlay
 from workflows.models import EntityName
 from workflows.models.types import EntityContext
-from workflows.values.missing import present
+from workflows.values.missing import drop_missing
 from workflows.visibility import may_view
 
 entities_written = Signal()
-"""Sent in the transaction that writes entities by ``save()`` or a bulk statement: ``written`` are
-pairs of an entity and what it had in the fields that were written, None where it is new; ``using``
-is the database.
+"""Sent in the transaction that writes entities, by ``save()`` or by a bulk statement.
+
+``written`` has a pair for each: the entity, and its previous values of the written fields (None
+for a new entity). ``using`` is the database.
 """
 
 
 class EntityQuerySet(AuditedQuerySet):
-    """Entities; bulk statements do not change the type of one that an execution works on."""
+    """Entities. Bulk statements cannot change the type of one with live executions."""
 
     def update(self, **kwargs: Any) -> int:
-        """Raises ``guards.EntityInUse``; ``bulk_update`` and the async twins come through here."""
+        """Update as Django does. ``bulk_update`` and the async variants call this method.
+
+        Raises:
+            guards.EntityInUse: the type of an entity with live executions would change.
+        """
         self._refuse(kwargs, self, self)
         if isinstance(kwargs.get("fields"), dict):
-            kwargs["fields"] = present(kwargs["fields"])
+            kwargs["fields"] = drop_missing(kwargs["fields"])
         return super().update(**kwargs)
 
     update.alters_data = True  # type: ignore[attr-defined]
 
     def bulk_update(self, objs: Iterable[Any], fields: Any, batch_size: Any = None) -> int:
-        """Update as Django does, without the fields that are missing."""
+        """Update as Django does, and remove missing values from ``fields``."""
         rows = list(objs)
         if "fields" in fields:
-            _leave_out_missing(rows)
+            _remove_missing(rows)
         return super().bulk_update(rows, fields, batch_size)
 
     bulk_update.alters_data = True  # type: ignore[attr-defined]
@@ -60,11 +65,15 @@ class EntityQuerySet(AuditedQuerySet):
         update_fields: Any = None,
         unique_fields: Any = None,
     ) -> list[Any]:
-        """Raises ``guards.EntityInUse`` when a conflict would change the type."""
+        """Create rows as Django does, and remove missing values from ``fields``.
+
+        Raises:
+            guards.EntityInUse: updating a conflicting row would change its type.
+        """
         rows = list(objs)
-        _leave_out_missing(rows)
+        _remove_missing(rows)
         same = Q(pk__in=[row.pk for row in rows]) | Q(cuid__in=[row.cuid for row in rows])
-        stored = Entity._base_manager.using(self.db).filter(same)
+        stored = Entity._base_manager.filter(same)
         self._refuse(dict.fromkeys(update_fields or ()), stored, rows)
         return super().bulk_create(
             rows, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
@@ -74,20 +83,20 @@ class EntityQuerySet(AuditedQuerySet):
         self, values: Mapping[str, Any], entities: models.QuerySet[Any], rows: Iterable[Any]
     ) -> None:
         executions: Any = Entity._meta.get_field("executions").related_model
-        live = executions.objects.using(self.db).live()
+        live = executions.objects.live()
         touched = entities.order_by().values("pk")
-        with attempting(lambda: bulk_attempts(rows, values), using=self.db):
+        with recording_refusals(lambda: bulk_attempts(rows, values)):
             guards.refuse_entities_edit(values, live.filter(entity__in=touched))
 
 
-def _leave_out_missing(rows: Iterable[Any]) -> None:
+def _remove_missing(rows: Iterable[Any]) -> None:
     for row in rows:
         if isinstance(row.fields, dict):
-            row.fields = present(row.fields)
+            row.fields = drop_missing(row.fields)
 
 
 class EntityManager(AuditedManager):
-    """Every statement is an ``EntityQuerySet``'s."""
+    """A manager whose querysets are ``EntityQuerySet``."""
 
     def get_queryset(self) -> models.QuerySet[Any]:
         """Return all rows."""
@@ -97,8 +106,8 @@ class EntityManager(AuditedManager):
 class Entity(Audited, EntityContext):
     """A finding or an inventory model, with the fields that workflows read and write.
 
-    Multi-table inheritance cannot carry the keys over (id, context), so both kinds share
-    this table and ``Finding`` and ``InventoryModel`` are its faces.
+    Both share this table, because multi-table inheritance cannot carry the keys over (id,
+    context). ``Finding`` and ``InventoryModel`` are its proxies.
     """
 
     cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
@@ -134,13 +143,13 @@ class Entity(Audited, EntityContext):
 
     @property
     def read_fields(self) -> dict[str, Any]:
-        """The fields as they were read from the database; none where the row is new."""
+        """The fields as they were read from the database; empty for a new row."""
         found = (self._read or {}).get("fields")
         return found if isinstance(found, dict) else {}
 
     def clean(self) -> None:
-        """Raises a ``ValidationError`` with the guard's refusal on the field that changed."""
-        with self._explaining():
+        """Raise a ``ValidationError`` with the guard's refusal on the field that changed."""
+        with self._adding_attempts():
             super().clean()
             try:
                 guards.refuse_fields(self)
@@ -150,15 +159,16 @@ class Entity(Audited, EntityContext):
                 guards.explain_entity_edit(self)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save the columns that this instance has changed; of ``fields`` the names, for
-        executions write them too.
+        """Save the columns that this instance has changed.
+
+        ``fields`` is merged by name, because executions write fields too.
 
         Raises:
-            guards.EntityInUse: the context would change under live executions.
+            guards.EntityInUse: the context would change while live executions work on it.
             guards.InvalidFields: the fields are no object.
         """
         super().save(*args, **kwargs)
-        # Generated by the database: read again when somebody asks.
+        # Generated by the database: Django reads it again on access.
         if not self._state.adding:
             self.__dict__.pop("context_key", None)
 
@@ -166,42 +176,41 @@ class Entity(Audited, EntityContext):
         read = self._read or {}
         is_known = isinstance(read.get("fields"), dict) and isinstance(self.fields, dict)
         if is_known and (names is None or "fields" in names):
-            self.fields = overlaid(read["fields"], self.fields, stored.fields)
-            # The save may be begun anew, and find others' values again.
+            self.fields = overlay(read["fields"], self.fields, stored.fields)
+            # A retry of the save merges with the stored values again.
             read["fields"] = stored.fields
 
-    def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
+    def _write(self, *args: Any, **kwargs: Any) -> None:
         guards.refuse_fields(self)
         names = kwargs.get("update_fields")
         if names is None or "fields" in names:
-            _leave_out_missing([self])
+            _remove_missing([self])
         if self.pk and guards.changes_context(self, kwargs.get("update_fields")):
-            self._lock_exclusively(database)
-        super()._write(database, *args, **kwargs)
+            self._lock_exclusively()
+        super()._write(*args, **kwargs)
 
-    def _stored_for_save(self, database: str, names: Iterable[str] | None) -> Any:
+    def _read_for_save(self, names: Iterable[str] | None) -> Any:
         if self.pk is None or not (names is None or "fields" in names):
-            return self._stored(database)
-        # What two edits change is told of each by itself: the second waits before it reads.
-        rows = type(self)._base_manager.using(database).select_for_update(no_key=True)
+            return self._read_stored()
+        # Locked, so that each of two edits at once records only its own changes.
+        rows = type(self)._base_manager.select_for_update(no_key=True)
         return rows.filter(pk=self.pk).first()
 
     @classmethod
-    def _written(cls, rows: Iterable[tuple[Any, dict[str, Any] | None]], database: str) -> None:
-        entities_written.send(sender=cls, written=rows, using=database)
+    def _after_write(cls, rows: Iterable[tuple[Any, dict[str, Any] | None]]) -> None:
+        entities_written.send(sender=cls, written=rows)
 
     def refuse_deletion(self) -> None:
-        """Raises ``guards.EntityInUse`` when an execution is of it; takes the entity's lock."""
-        self._lock_exclusively(self._state.db or "default")
+        """Lock the entity. Raise ``guards.EntityInUse`` if it has an execution."""
+        self._lock_exclusively()
         guards.refuse_entity_deletion(self)
 
-    def _lock_exclusively(self, database: str) -> None:
-        locks.limit_wait(database)
-        rows = Entity._base_manager.using(database)
-        locks.lock_rows(rows.all(), [self.pk], locks.Strength.UPDATE)
+    def _lock_exclusively(self) -> None:
+        locks.limit_wait()
+        locks.lock_rows(Entity._base_manager.all(), [self.pk], locks.Strength.UPDATE)
 
 
-class _FaceManager(EntityManager):
+class _ProxyManager(EntityManager):
     def __init__(self, entity_name: str) -> None:
         super().__init__()
         self.entity_name = entity_name
@@ -211,9 +220,9 @@ class _FaceManager(EntityManager):
 
 
 class Finding(Entity):
-    """An entity with a finding type, e.g. a Model Limitation or a Policy Exception."""
+    """An entity with a finding type, such as "Model Limitation"."""
 
-    objects: ClassVar = _FaceManager(EntityName.FINDING)
+    objects: ClassVar = _ProxyManager(EntityName.FINDING)
 
     class Meta:
         proxy = True
@@ -225,9 +234,9 @@ class Finding(Entity):
 
 
 class InventoryModel(Entity):
-    """An entity with a record type; findings may belong to it."""
+    """An entity with a record type. Findings can belong to it."""
 
-    objects: ClassVar = _FaceManager(EntityName.INVENTORY_MODEL)
+    objects: ClassVar = _ProxyManager(EntityName.INVENTORY_MODEL)
 
     class Meta:
         proxy = True

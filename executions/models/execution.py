@@ -1,9 +1,9 @@
-"""Executions: one run of one version on one entity."""
+"""Executions: runs of a version on an entity."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -13,20 +13,18 @@ from django.utils import timezone
 
 from executions import guards
 from executions.models.entity import Entity
-from workflows.db.bounded_count import few_or_all
+from executions.workflow_manager import WorkflowManager
+from workflows.db.bounded_count import ids_or_query
 from workflows.db.composite_keys import CompositeForeignKey, KeyTarget, SummaryIndex
 from workflows.db.cuid import LENGTH, new_cuid
-from workflows.db.json_values import unstorable
+from workflows.db.json_values import storage_problem
 from workflows.models import Version, Workflow
-from workflows.models.account_names import account_name, name_of
-from workflows.models.write_once_rows import WrittenOnceQuerySet
-
-if TYPE_CHECKING:
-    from executions.engine.manager import WorkflowManager
+from workflows.models.account_names import account_name_field, account_name_of
+from workflows.models.write_once_rows import WriteOnceQuerySet
 
 
 class Status(models.TextChoices):
-    """Where an execution is in its life."""
+    """The status of an execution."""
 
     SCHEDULED = "scheduled", "Scheduled"
     ACTIVE = "active", "Active"
@@ -37,44 +35,44 @@ class Status(models.TextChoices):
 
 
 LIVE: tuple[str, ...] = (Status.SCHEDULED.value, Status.ACTIVE.value, Status.WAITING.value)
-"""The statuses of an execution that still has something to do."""
+"""The statuses of live executions."""
 
 SUBMIT = "executions.submit_execution"
-"""The permission to fill in forms and to vote, where the step does not name others."""
+"""The permission to submit forms and to vote, at steps without assignees."""
 OPERATE = "executions.change_execution"
-"""The permission to decide on an execution's course: cancel, retry, skip, wake."""
+"""The permission to intervene in executions: cancel, retry, skip, wake."""
 START = "executions.add_execution"
-"""The permission to start one."""
+"""The permission to start executions."""
 
 
 LOOKED_UP = 3
-"""For how many words of a search titles are looked up before executions are."""
+"""The number of words of a search whose matching titles are looked up beforehand."""
 
 
-class ExecutionQuerySet(WrittenOnceQuerySet["Execution"]):
-    """Executions, by whether they still have something to do."""
+class ExecutionQuerySet(WriteOnceQuerySet["Execution"]):
+    """Executions, with filters for live ones and for a search."""
 
     def refuse_writing(self, names: Iterable[str]) -> None:
-        """Raises ``guards.ExecutionFrozen`` for what it started with, and for its status."""
+        """Raise ``guards.ExecutionFrozen`` for frozen fields and for the status."""
         guards.refuse_bulk_rewrite(self.model, names)
 
     def live(self) -> ExecutionQuerySet:
-        """Only executions that are scheduled, active or waiting."""
+        """Return only executions that are scheduled, active or waiting."""
         return self.filter(live_key__isnull=False)
 
     def matching(self, words: Iterable[str]) -> ExecutionQuerySet:
-        """Only executions that have every word in the title of their workflow or entity, or as
-        their cuid.
+        """Return only the executions that match every word: in the title of the workflow, in the
+        title of the entity, or as the cuid.
         """
         found = self
         for place, word in enumerate(dict.fromkeys(words)):
-            if unstorable(word):
+            if storage_problem(word):
                 return self.none()
             workflows: Any = Workflow.objects.filter(title__icontains=word)
             entities: Any = Entity.objects.filter(title__icontains=word)
-            # Reading ids takes a statement, and a search may have any number of words.
+            # Each lookup takes a query, and a search may have many words.
             if place < LOOKED_UP:
-                workflows, entities = few_or_all(workflows), few_or_all(entities)
+                workflows, entities = ids_or_query(workflows), ids_or_query(entities)
             found = found.filter(
                 Q(cuid=word.lower()) | Q(workflow__in=workflows) | Q(entity__in=entities)
             )
@@ -82,7 +80,7 @@ class ExecutionQuerySet(WrittenOnceQuerySet["Execution"]):
 
 
 class Execution(models.Model):
-    """One run. While it is live, its keys bind it to its version's and its entity's context."""
+    """A run of a version. While it is live, keys bind it to the context of version and entity."""
 
     Status = Status
     FROZEN: ClassVar = (
@@ -96,12 +94,11 @@ class Execution(models.Model):
 
     # Unique by a constraint: ``unique=True`` has PostgreSQL keep a second index for LIKE.
     cuid = models.CharField(max_length=LENGTH, default=new_cuid, editable=False)
-    # The composite key below says the same; a deferred one beside it would lock at commit,
-    # out of order.
+    # The composite key below covers it. A deferred key would lock at commit, out of order.
     workflow = models.ForeignKey(
         Workflow, models.DO_NOTHING, related_name="executions", db_constraint=False, db_index=False
     )
-    # Their indexes below tell what is live apart.
+    # Their indexes below separate live and ended executions.
     version = models.ForeignKey(
         Version, models.DO_NOTHING, related_name="executions", db_index=False
     )
@@ -116,7 +113,7 @@ class Execution(models.Model):
         blank=True,
         related_name="descendants",
         db_index=False,
-        help_text="The execution that the whole tree was started with; empty on that one.",
+        help_text="The root of the tree of executions; empty for the root itself.",
     )
     status = models.CharField(max_length=32, choices=Status.choices, default=Status.ACTIVE)
     context_key = models.TextField(editable=False)
@@ -131,22 +128,22 @@ class Execution(models.Model):
         db_persist=True,
     )
     stage = models.CharField(
-        max_length=200, blank=True, help_text="How far it has come, as the workflow tells it."
+        max_length=200, blank=True, help_text="The stage that the workflow has set."
     )
-    progress = models.FloatField(null=True, blank=True, help_text="In percent.")
-    message = models.TextField(blank=True, help_text="Why it failed or was cancelled.")
+    progress = models.FloatField(null=True, blank=True, help_text="The progress in percent.")
+    message = models.TextField(blank=True, help_text="The reason why it failed or was cancelled.")
     started_at = models.DateTimeField()
     updated_at = models.DateTimeField(
         default=timezone.now,
         db_default=Now(),
-        help_text="When it, or of a root anything that it has started, went on last.",
+        help_text="The time of the last change. For a root: of any execution in its tree.",
     )
     scheduled_for = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    started_by_name = account_name()
+    started_by_name = account_name_field()
 
     objects = ExecutionQuerySet.as_manager()
 
@@ -172,7 +169,7 @@ class Execution(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # One for all of them and those that are live: each partial index costs every write.
+            # One index for all and for live ones, because each index costs every write.
             models.Index(fields=["version", "live_key"], name="executions_of_version"),
             models.Index(fields=["entity", "live_key"], name="executions_of_entity"),
             models.Index(
@@ -180,7 +177,7 @@ class Execution(models.Model):
                 condition=Q(live_key__isnull=False),
                 name="executions_live_workflow",
             ),
-            # What lists are ordered by and filtered by, each with what tells equals apart.
+            # For the orders and filters of lists, each with the id as the tie-breaker.
             models.Index(fields=["workflow", "id"], name="executions_by_workflow"),
             models.Index(fields=["status", "id"], name="executions_by_status"),
             models.Index(fields=["started_at", "id"], name="executions_by_start"),
@@ -189,9 +186,9 @@ class Execution(models.Model):
                 condition=Q(ended_at__isnull=False),
                 name="executions_by_end",
             ),
-            # Written at each advance, where any other index would have all of them written.
+            # Changes with each advance: a B-tree index would prevent HOT updates.
             SummaryIndex(fields=["updated_at"], name="executions_by_update"),
-            # Most have neither.
+            # Most executions have neither.
             models.Index(
                 fields=["parent"], condition=Q(parent__isnull=False), name="executions_children"
             ),
@@ -204,27 +201,25 @@ class Execution(models.Model):
         return self.cuid
 
     def clean(self) -> None:
-        """Raises ``guards.ExecutionFrozen`` or ``guards.Ended`` for what cannot be changed."""
+        """Raise ``guards.ExecutionFrozen`` or ``guards.ExecutionEnded`` for a forbidden change."""
         super().clean()
         if self.pk:
             guards.refuse_frozen(self, self.FROZEN, None)
 
     @property
     def starter(self) -> str:
-        """The name of the account that started it; it outlives the account."""
-        return name_of(self, "started_by")
+        """The name of the account that started it, kept after the account is deleted."""
+        return account_name_of(self, "started_by")
 
     @property
     def root_or_self_id(self) -> int:
-        """The id of the execution that the whole tree was started with."""
+        """The id of the root of the tree."""
         return self.root_id or self.pk
 
     def get_workflow_manager(self) -> WorkflowManager:
-        """What walks this execution, on the graph and the context that it started with.
+        """Return the manager of the graph and context that this execution started with.
 
         Raises:
-            graph.WorkflowValidationError: the frozen source itself is damaged.
+            graph.WorkflowValidationError: the frozen source is damaged.
         """
-        from executions.engine.manager import WorkflowManager
-
         return WorkflowManager(self.version)

@@ -30,6 +30,10 @@ PERFORMED: tuple[str, ...] = (
 """The jobs that call other systems. They run without locks; only their result needs one."""
 
 
+class JobQuerySet(LeasedQuerySet["Job"]):
+    """Jobs that workers claim."""
+
+
 class Job(LeasedRow):
     """Background work that is due for an open step. Wake-up messages carry no data.
 
@@ -49,7 +53,7 @@ class Job(LeasedRow):
         help_text="The result of the call, until the execution continues with it.",
     )
 
-    objects: ClassVar = LeasedQuerySet["Job"].as_manager()
+    objects = JobQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["due_at", "pk"]

@@ -15,6 +15,16 @@ REDELIVER = "executions.redeliver_outgoingdelivery"
 """The permission to repeat a delivery."""
 
 
+class OutgoingDeliveryQuerySet(LeasedQuerySet["OutgoingDelivery"]):
+    """Deliveries that workers claim."""
+
+    def waiting(self) -> OutgoingDeliveryQuerySet:
+        """Return the deliveries that wait to be sent to an active webhook."""
+        return self.filter(
+            state=OutgoingDelivery.State.WAITING, subscription__state=Subscription.State.ACTIVE
+        )
+
+
 class OutgoingDelivery(LeasedRow):
     """One event for one webhook. A database trigger writes it in the transaction of the event.
 
@@ -43,14 +53,14 @@ class OutgoingDelivery(LeasedRow):
     attempt = models.PositiveIntegerField(default=0)
     settled_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ClassVar = LeasedQuerySet["OutgoingDelivery"].as_manager()
+    objects = OutgoingDeliveryQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["-pk"]
         verbose_name = "webhook delivery"
         verbose_name_plural = "webhook deliveries"
         default_permissions = ("view",)
-        permissions: ClassVar = [("redeliver_outgoingdelivery", "Can repeat deliveries")]
+        permissions: ClassVar = [("redeliver_outgoingdelivery", "Can deliver events again")]
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(state__in=["waiting", "delivered", "given_up"]),

@@ -1,4 +1,4 @@
-"""Changes of users and groups after which open votes are counted again."""
+"""Changes of users and groups, after which open votes are counted again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 
 class PeopleChange(models.Model):
-    """A change of a user, a group or a membership, written by a trigger of the database.
+    """A change of a user, a group or a membership, written by a database trigger.
 
     The background counts the open votes again and deletes the row.
     """

@@ -1,4 +1,4 @@
-"""Pins: which version of each callee an execution and its children use."""
+"""Pins: the version of each callee that a tree of executions uses."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from executions import guards
 from executions.models.execution import Execution
 from workflows.db.composite_keys import CompositeForeignKey
 from workflows.models import Version, Workflow
-from workflows.models.write_once_rows import WrittenOnceQuerySet
+from workflows.models.write_once_rows import WriteOnceQuerySet
 
 
-class PinQuerySet(WrittenOnceQuerySet["Pin"]):
-    """Pins, by whether their root is live."""
+class PinQuerySet(WriteOnceQuerySet["Pin"]):
+    """Pins, with a filter for those of live roots."""
 
     def refuse_writing(self, names: Iterable[str]) -> None:
-        """Raises ``guards.ExecutionFrozen``: a pin is written when its root starts."""
+        """Raise ``guards.ExecutionFrozen``: pins are written once, when the root starts."""
         guards.refuse_bulk_rewrite(self.model, names)
 
     def live(self) -> PinQuerySet:
-        """Only the pins of roots that still have something to do."""
+        """Return only the pins of live roots."""
         return self.filter(held_key__isnull=False)
 
 
 class Pin(models.Model):
-    """The version of one callee, fixed for the whole call closure when the root starts.
+    """The version of one callee, fixed for the whole tree when the root starts.
 
-    ``live`` follows the root's by the key's ON UPDATE CASCADE: pins let go by themselves.
+    ``live`` follows the root by ON UPDATE CASCADE, so ended executions release their pins.
     """
 
     FROZEN: ClassVar = ("root_id", "callee_id", "version_id", "context_key", "live")
 
-    # The composite key below says the same, and the unique pair begins with it.
+    # The composite key below covers it, and the unique constraint is its index.
     root = models.ForeignKey(
         Execution, models.CASCADE, related_name="pins", db_constraint=False, db_index=False
     )
@@ -78,7 +78,7 @@ class Pin(models.Model):
         return f"{self.root}: {self.version}"
 
     def clean(self) -> None:
-        """Raises ``guards.ExecutionFrozen`` when it would be written anew."""
+        """Raise ``guards.ExecutionFrozen`` for any change."""
         super().clean()
         if self.pk:
             guards.refuse_frozen(self, self.FROZEN, None)

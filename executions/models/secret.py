@@ -1,4 +1,4 @@
-"""Secrets: values that drawings name and nobody reads back."""
+"""Secrets: values that graphs use by name and that cannot be read back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from workflows.db import locks
 from workflows.db.cuid import LENGTH, new_cuid
-from workflows.models.unique_name import Named, NamedQuerySet, unique_name_key
+from workflows.models.unique_name import NamedModel, NamedQuerySet, unique_name_key
 
 NAME = r"[A-Za-z_][A-Za-z0-9_.-]*"
 
@@ -28,49 +28,49 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
 
 class SecretUnreadable(LookupError):
-    """A secret cannot be kept or read; the message says why, and never holds a value."""
+    """A secret cannot be stored or read. The message never contains a value."""
 
 
 def refuse_hosts(value: object) -> None:
-    """Raises ``ValidationError`` on ``hosts`` unless it is a list of host names."""
+    """Raise ``ValidationError`` on ``hosts`` unless it is a list of host names."""
     names = value if isinstance(value, list) else [None]
     for name in names:
         if not isinstance(name, str) or not _HOST.fullmatch(name):
-            shown = name if isinstance(name, str) else value
+            given = name if isinstance(name, str) else value
             detail = (
-                f"{shown!r} is not a host. Write names such as api.example.com, or "
+                f"{given!r} is not a host. Write names such as api.example.com, or "
                 "api.example.com:8443 for one port, without https://."
             )
             raise ValidationError({"hosts": detail})
 
 
 class SecretNotForHost(LookupError):
-    """A secret is bound to other hosts than the one it was to be sent to."""
+    """A secret is not allowed to be sent to this host."""
 
     incident_code = "secret_not_for_host"
 
 
 secrets_written = Signal()
-"""Secrets were written: ``written`` has each with what it had before, as ``Audited._written``."""
+"""Sent after secrets were written: ``written`` has pairs as in ``Audited._after_write``."""
 
 
 class SecretQuerySet(NamedQuerySet):
-    """Secrets; those that are to be deleted are locked before anything is judged."""
+    """Secrets. A deletion locks them before it checks their uses."""
 
     def _lock_for_deletion(self) -> None:
-        lock_for_deletion(list(self.values_list("pk", flat=True)), self.db)
+        lock_for_deletion(list(self.values_list("pk", flat=True)))
 
 
-def lock_for_deletion(ids: Iterable[int], using: str) -> None:
-    """Lock secrets that are to go: whoever saves a graph that names one waits, or is waited for."""
-    locks.limit_wait(using)
-    locks.lock_rows(Secret._base_manager.using(using).all(), ids, locks.Strength.UPDATE)
+def lock_for_deletion(ids: Iterable[int]) -> None:
+    """Lock secrets for their deletion, against saves of graphs that use them."""
+    locks.limit_wait()
+    locks.lock_rows(Secret._base_manager.all(), ids, locks.Strength.UPDATE)
 
 
-class Secret(Named):
-    """A value under a name, encrypted with the first of ``SECRETS_KEY``; any of them reads it.
+class Secret(NamedModel):
+    """A named value, encrypted with the first key of ``SECRETS_KEY``; any key decrypts it.
 
-    What the audit log tells of a change is the name, and how often the value has been set.
+    The audit log has the name, and how often the value was set.
     """
 
     cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
@@ -79,18 +79,19 @@ class Secret(Named):
         unique=True,
         validators=[
             RegexValidator(
-                f"^{NAME}\\Z", "Letters, digits, '_', '.' and '-', beginning with a letter or '_'."
+                f"^{NAME}\\Z",
+                "Use letters, digits, '_', '.' and '-', starting with a letter or '_'.",
             )
         ],
-        help_text="A drawing names it: {{secret:NAME}}.",
+        help_text="Use it in a graph as {{secret:NAME}}.",
     )
     hosts = models.JSONField(
         default=list,
         blank=True,
         db_default=Value([], models.JSONField()),
-        help_text="The hosts that calls may send it to; empty for every host.",
+        help_text="The hosts that it may be sent to; empty for any host.",
     )
-    # Not editable: the audit log tells of what is.
+    # Not editable, which keeps them out of the audit log.
     encrypted = models.TextField(editable=False)
     previous = models.TextField(editable=False, blank=True, default="", db_default="")
     previous_until = models.DateTimeField(editable=False, null=True, blank=True)
@@ -106,21 +107,21 @@ class Secret(Named):
         return self.name
 
     def clean(self) -> None:
-        """Raises ``ValidationError`` for what is no list of hosts."""
+        """Raise ``ValidationError`` unless the hosts are a list of host names."""
         super().clean()
         refuse_hosts(self.hosts)
 
     @classmethod
-    def _written(cls, rows: Iterable[tuple[Any, dict[str, Any] | None]], database: str) -> None:
-        secrets_written.send(sender=cls, written=rows, using=database)
+    def _after_write(cls, rows: Iterable[tuple[Any, dict[str, Any] | None]]) -> None:
+        secrets_written.send(sender=cls, written=rows)
 
-    def _lock_for_deletion(self, database: str) -> None:
-        lock_for_deletion([self.pk] if self.pk else [], database)
+    def _lock_for_deletion(self) -> None:
+        lock_for_deletion([self.pk] if self.pk else [])
 
-    def keep(self, value: str) -> None:
-        """Encrypt the value; saving is the caller's.
+    def set_value(self, value: str) -> None:
+        """Encrypt a new value. The caller saves.
 
-        A value that is replaced is accepted beside the new one for ``SECRET_OVERLAP_SECONDS``.
+        The previous value is still accepted for ``SECRET_OVERLAP_SECONDS``.
 
         Raises:
             SecretUnreadable: there is no key.
@@ -141,21 +142,21 @@ class Secret(Named):
 
     @property
     def accepts_previous(self) -> bool:
-        """Whether the value that was replaced is still accepted."""
+        """True while the previous value is still accepted."""
         return self.previous_until is not None and self.previous_until > timezone.now()
 
     def reveal(self) -> str:
-        """Return the value. Raises ``SecretUnreadable``."""
+        """Return the value. Raise ``SecretUnreadable``."""
         return self._decrypted(self.encrypted)
 
     def accepted(self) -> list[str]:
-        """Return the values that a delivery may be signed with. Raises ``SecretUnreadable``."""
+        """Return the values that may sign a delivery. Raise ``SecretUnreadable``."""
         values = [self.reveal()]
         if self.accepts_previous:
             try:
                 values.append(self._decrypted(self.previous))
             except SecretUnreadable:
-                # The key that it was encrypted with is gone; the value in use is not concerned.
+                # The key of the previous value is gone. The current value still works.
                 return values
         return values
 
@@ -169,7 +170,7 @@ class Secret(Named):
 
     @classmethod
     def named(cls, name: str) -> Secret:
-        """Return the secret with this name. Raises ``SecretUnreadable``."""
+        """Return the secret with this name. Raise ``SecretUnreadable``."""
         row: Secret | None = cls._base_manager.filter(name=name).first()
         if row is None:
             raise SecretUnreadable(f"There is no secret named “{name}”.")
@@ -177,31 +178,31 @@ class Secret(Named):
 
     @classmethod
     def value_of(cls, name: str) -> str:
-        """Return the value under this name. Raises ``SecretUnreadable``."""
+        """Return the value of the secret with this name. Raise ``SecretUnreadable``."""
         return cls.named(name).reveal()
 
     @classmethod
     def value_for(cls, name: str, url: str) -> str:
-        """Return the value under this name, to be sent to the host of this address.
+        """Return the value of a secret that will be sent to the host of ``url``.
 
         Raises:
             SecretUnreadable: there is no such secret, or no key for it.
-            SecretNotForHost: the secret is bound to other hosts.
+            SecretNotForHost: the secret must not be sent to this host.
         """
         row = cls.named(name)
         hosts = {str(host).lower() for host in row.hosts}
         if hosts and not hosts & _names_of_host(url):
             raise SecretNotForHost(
-                f"The secret “{name}” is not sent to {urlsplit(url).hostname}: it is bound to "
+                f"The secret “{name}” may not be sent to {urlsplit(url).hostname}, only to "
                 f"{', '.join(sorted(hosts))}."
             )
         return row.reveal()
 
     @classmethod
     def existing(cls, names: Iterable[str]) -> set[str]:
-        """Return those of these names that are of secrets; these stay until the transaction ends.
+        """Return the names among these that are names of secrets.
 
-        Outside a transaction nothing is locked.
+        Inside a transaction, lock these secrets against deletion.
         """
         rows = cls._base_manager.filter(name__in=set(names))
         if connections[rows.db].in_atomic_block:
@@ -211,19 +212,19 @@ class Secret(Named):
 
 
 def _names_of_host(url: str) -> set[str]:
-    """The ways to name the host of an address: alone, or with its port."""
+    """Return the names of the host of a URL: alone and with its port."""
     target = urlsplit(url)
     host = (target.hostname or "").rstrip(".")
-    shown = f"[{host}]" if ":" in host else host
-    return {host, shown, f"{shown}:{target.port or (80 if target.scheme == 'http' else 443)}"}
+    label = f"[{host}]" if ":" in host else host
+    return {host, label, f"{label}:{target.port or (80 if target.scheme == 'http' else 443)}"}
 
 
 def cipher() -> MultiFernet:
-    """What encrypts with the first of ``SECRETS_KEY``, and reads what any of them has encrypted.
+    """Return the cipher: it encrypts with the first key of ``SECRETS_KEY``, and decrypts with all.
 
-    Raises ``SecretUnreadable`` without a key.
+    Raise ``SecretUnreadable`` without a key.
     """
     keys = settings.SECRETS_KEY
     if not keys:
-        raise SecretUnreadable("Secrets need the setting SECRETS_KEY, which is not set.")
+        raise SecretUnreadable("Set SECRETS_KEY to use secrets.")
     return MultiFernet([Fernet(key) for key in keys])

@@ -10,11 +10,11 @@ from django.db.models import Q
 
 from executions.models.execution import Execution
 from workflows.db.cuid import LENGTH, new_cuid
-from workflows.models.account_names import account_name, name_of
+from workflows.models.account_names import account_name_field, account_name_of
 
 
 class StepState(models.TextChoices):
-    """Where a visit is in its life."""
+    """The state of a step."""
 
     OPEN = "open", "Open"
     INCIDENT = "incident", "Incident"
@@ -23,38 +23,38 @@ class StepState(models.TextChoices):
 
 
 OPEN: tuple[str, ...] = (StepState.OPEN.value, StepState.INCIDENT.value)
-"""The states of a step at which its execution stands."""
+"""The states of open steps."""
 
 OPEN_INDEX = "executions_open_step"
 """The index of the steps with these states."""
 
 
 SLEEPING: tuple[str, ...] = ("wait", "start")
-"""The types of the nodes whose open steps can be woken early."""
+"""The node types whose wait can be skipped."""
 FOR_PEOPLE: tuple[str, ...] = ("user_action", "approval")
-"""The types of the nodes that wait for somebody."""
+"""The node types that wait for people."""
 
 
 class _Constant(models.Value):
-    """A text that is written into the statement instead of being one of its parameters.
+    """A text that becomes part of the SQL instead of a parameter.
 
-    SQLite does not use a partial index whose condition has an IN list for a list of parameters.
+    SQLite uses a partial index with an IN list in its condition only for literals.
     """
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        """The text in quotes."""
+        """Return the quoted text."""
         return f"'{self.value}'", []
 
 
 class StepQuerySet(models.QuerySet["Step"]):
-    """Steps, by whether their execution stands there."""
+    """Steps, with filters for open ones."""
 
     def open(self) -> StepQuerySet:
-        """Only the steps at which an execution stands."""
+        """Return only the open steps."""
         return self.filter(state__in=[_Constant(state) for state in OPEN])
 
     def for_people(self) -> StepQuerySet:
-        """Only those that wait for somebody."""
+        """Return only the open steps that wait for people."""
         types = [_Constant(name) for name in FOR_PEOPLE]
         return self.filter(state=StepState.OPEN, type__in=types)
 
@@ -63,12 +63,12 @@ class StepQuerySet(models.QuerySet["Step"]):
         return self.filter(state=StepState.INCIDENT)
 
     def overdue(self) -> StepQuerySet:
-        """Only the open ones whose deadline has passed."""
+        """Return only the open steps whose deadline has passed."""
         return self.open().filter(overdue=True)
 
 
 class Step(models.Model):
-    """One visit of an execution to a node: who, when, what went in and what came out."""
+    """A visit of an execution to a node, with its data, times and people."""
 
     State = StepState
 
@@ -86,16 +86,16 @@ class Step(models.Model):
     notice = models.JSONField(
         null=True,
         blank=True,
-        help_text="Whom the passing of the deadline was told, or why it could not be.",
+        help_text="The recipients of the overdue notice, or the reason why it was not sent.",
     )
     attempt = models.IntegerField(default=1)
-    # The candidates decide; this finds what waits for somebody without reading graphs.
+    # Used to find the steps of a user without reading graphs. The candidates decide.
     assignees = models.TextField(
         blank=True,
         default="",
         db_default="",
         editable=False,
-        help_text="The key of the candidates that it asks; empty for everybody.",
+        help_text="The key of the candidates; empty if everybody may do the step.",
     )
     closed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -104,14 +104,14 @@ class Step(models.Model):
         blank=True,
         related_name="+",
         db_index=False,
-        help_text="Who ended its waiting; empty where the execution passed without any.",
+        help_text="The user who closed the step; empty if it did not wait.",
     )
-    closed_by_name = account_name()
+    closed_by_name = account_name_field()
     input = models.JSONField(null=True, blank=True)
     output = models.JSONField(null=True, blank=True)
-    handle = models.CharField(max_length=64, blank=True, help_text="The way it was left by.")
+    handle = models.CharField(max_length=64, blank=True, help_text="The exit that was taken.")
     incident = models.JSONField(null=True, blank=True)
-    # One step for each child, by the partial index below: most steps have none.
+    # Unique by the partial index below. Most steps have no child.
     child = models.ForeignKey(
         Execution, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
@@ -136,7 +136,7 @@ class Step(models.Model):
                 condition=Q(state__in=OPEN),
                 name=OPEN_INDEX,
             ),
-            # What needs somebody, and is looked for among all that does not.
+            # For the few steps that need attention, among many that do not.
             models.Index(
                 fields=["execution"], condition=Q(state="incident"), name="executions_incident"
             ),
@@ -150,7 +150,7 @@ class Step(models.Model):
                 condition=Q(state="open", type__in=FOR_PEOPLE),
                 name="executions_asked_step",
             ),
-            # For the deletion of a user; most steps are closed by nobody.
+            # For the deletion of a user. Most steps have no such user.
             models.Index(
                 fields=["closed_by"],
                 condition=Q(closed_by__isnull=False),
@@ -163,10 +163,10 @@ class Step(models.Model):
 
     @property
     def closer(self) -> str:
-        """The name of the account that ended its waiting; it outlives the account."""
-        return name_of(self, "closed_by")
+        """The name of the account that closed it, kept after the account is deleted."""
+        return account_name_of(self, "closed_by")
 
     @property
     def is_open(self) -> bool:
-        """Whether the execution stands here."""
+        """True for the states open and incident."""
         return self.state in OPEN

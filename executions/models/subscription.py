@@ -1,4 +1,4 @@
-"""Subscriptions: who is told of what, at which address, and the secrets that sign it."""
+"""Outgoing webhooks: their events, their address and their signing secrets."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ from workflows.models import FindingType, Workflow
 
 EVENTS: dict[str, str] = {
     "execution.started": "An execution has started",
-    "execution.waiting": "An execution waits for somebody or something",
+    "execution.waiting": "An execution is waiting",
     "execution.completed": "An execution has completed",
     "execution.failed": "An execution has failed",
     "execution.cancelled": "An execution has been cancelled",
-    "change.applied": "A workflow has another finding type or record type",
+    "change.applied": "The finding type or record type of a workflow has changed",
     "change.refused": "A change of finding type or record type was refused",
 }
-"""What can be told of, each with a sentence."""
+"""The events, each with a description."""
 
 TEST = "webhook.test"
-"""What is told when somebody asks for it, whatever the subscription names."""
+"""The test event, which can be sent to any webhook on request."""
 
 PREFIX = "whsec_"
 
 
 class Subscription(Audited):
-    """Somebody who is told of events by POSTs to ``url``. The database picks the active ones when
-    an event comes about (``executions.event_triggers``).
+    """An outgoing webhook: events are sent to ``url`` as POSTs.
+
+    Database triggers select the active ones for each event (``executions.event_triggers``).
     """
 
     class State(models.TextChoices):
@@ -45,16 +46,16 @@ class Subscription(Audited):
         DISABLED = "disabled", "Disabled"
 
     cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
-    url = models.CharField(max_length=2_000, help_text="Where the events are posted to.")
+    url = models.CharField(max_length=2_000, help_text="The address that receives the events.")
     description = models.TextField(blank=True)
-    events = models.JSONField(default=list, help_text="Which events are told, by their names.")
+    events = models.JSONField(default=list, help_text="The names of the events to send.")
     workflow = models.ForeignKey(
         Workflow,
         models.CASCADE,
         null=True,
         blank=True,
         related_name="+",
-        help_text="Only what happens to this workflow; empty for all.",
+        help_text="Send only events of this workflow; empty for all.",
     )
     entity_name_type = models.ForeignKey(
         FindingType,
@@ -63,10 +64,10 @@ class Subscription(Audited):
         blank=True,
         related_name="+",
         verbose_name="finding type",
-        help_text="Only what happens to this finding type; empty for all.",
+        help_text="Send only events of this finding type; empty for all.",
     )
     state = models.CharField(max_length=32, choices=State.choices, default=State.ACTIVE)
-    # How it fares; not editable: the audit log tells of what is.
+    # Not editable, which keeps them out of the audit log.
     given_up_in_a_row = models.PositiveIntegerField(default=0, editable=False)
     disabled_because = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -83,7 +84,7 @@ class Subscription(Audited):
             ),
         ]
         indexes: ClassVar = [
-            # Whoever starts or ends an execution asks whether there is any.
+            # Every start and end of an execution looks for active ones.
             models.Index(
                 fields=["state"], condition=Q(state="active"), name="executions_subscription_on"
             )
@@ -93,37 +94,38 @@ class Subscription(Audited):
         return self.url
 
     def clean(self) -> None:
-        """Raises ``guards.UnfitSubscription``, ``guards.UrlRefused``."""
+        """Raise ``guards.InvalidSubscription`` or ``guards.UrlRefused``."""
         super().clean()
         guards.refuse_subscription(self, EVENTS)
 
-    def _write(self, database: str, *args: Any, **kwargs: Any) -> None:
+    def _write(self, *args: Any, **kwargs: Any) -> None:
         guards.refuse_subscription(self, EVENTS)
         names = kwargs.get("update_fields")
         if self.state == self.State.ACTIVE and (names is None or "state" in names):
-            # Whoever makes it active has seen to it.
+            # Activating a webhook resets its failures.
             self.given_up_in_a_row, self.disabled_because = 0, ""
             if names is not None:
                 kwargs["update_fields"] = {*names, "given_up_in_a_row", "disabled_because"}
-        super()._write(database, *args, **kwargs)
+        super()._write(*args, **kwargs)
 
     def signing_keys(self, now: datetime | None = None) -> list[bytes]:
-        """The keys that sign now, the newest first. Raises ``SecretUnreadable``."""
+        """Return the current signing keys, newest first. Raise ``SecretUnreadable``."""
         current = self.secrets.in_use(now or timezone.now()).order_by("-pk")
         return [secret.key() for secret in current]
 
 
 class SigningSecretQuerySet(models.QuerySet["SigningSecret"]):
-    """Secrets, by whether they sign still."""
+    """Signing secrets, with a filter for current ones."""
 
     def in_use(self, now: datetime) -> SigningSecretQuerySet:
-        """Only those whose time is not over."""
+        """Return only the secrets that still sign."""
         return self.filter(Q(ends_at=None) | Q(ends_at__gt=now))
 
 
 class SigningSecret(models.Model):
-    """A secret of a subscription, encrypted; one that was replaced signs beside the new one until
-    ``ends_at``.
+    """An encrypted signing secret of a webhook.
+
+    A replaced secret signs together with the new one until ``ends_at``.
     """
 
     subscription = models.ForeignKey(Subscription, models.CASCADE, related_name="secrets")
@@ -140,17 +142,17 @@ class SigningSecret(models.Model):
     def __str__(self) -> str:
         return f"secret of {self.created_at:%Y-%m-%d}"
 
-    def keep(self, key: bytes) -> str:
-        """Encrypt a key; it as a text, as whoever verifies needs it.
+    def set_key(self, key: bytes) -> str:
+        """Encrypt a signing key. Return it as the text that receivers verify with.
 
-        Raises ``SecretUnreadable`` without a key of the settings.
+        Raise ``SecretUnreadable`` without SECRETS_KEY.
         """
         text = PREFIX + base64.b64encode(key).decode()
         self.encrypted = cipher().encrypt(text.encode()).decode()
         return text
 
     def key(self) -> bytes:
-        """The bytes that sign. Raises ``SecretUnreadable``."""
+        """Return the decrypted signing key. Raise ``SecretUnreadable``."""
         try:
             text = cipher().decrypt(self.encrypted.encode()).decode()
         except InvalidToken:
@@ -161,6 +163,6 @@ class SigningSecret(models.Model):
 
 
 def ordered(events: Iterable[str]) -> list[str]:
-    """These events in the order of ``EVENTS``, each once."""
+    """Return these events in the order of ``EVENTS``, without duplicates."""
     wanted = set(events)
     return [name for name in EVENTS if name in wanted]

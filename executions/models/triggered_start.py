@@ -18,6 +18,10 @@ from workflows.models import Workflow
 from workflows.models.account_names import account_name_field, account_name_of
 
 
+class TriggeredStartQuerySet(DueQuerySet["TriggeredStart"]):
+    """Triggered starts. They are served under the lock of their entity, without a lease."""
+
+
 class TriggeredStart(models.Model):
     """A start that an edit of an entity has triggered, written in the transaction of the edit.
 
@@ -38,7 +42,7 @@ class TriggeredStart(models.Model):
     due_at = models.DateTimeField(db_index=True)
     attempt = models.PositiveIntegerField(default=0)
 
-    objects: ClassVar = DueQuerySet["TriggeredStart"].as_manager()
+    objects = TriggeredStartQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["due_at", "pk"]

@@ -1,4 +1,4 @@
-"""Votes: what people have said to an approval."""
+"""Votes at approvals."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from executions.models.step import Step
 
 
 class Vote(models.Model):
-    """The vote of one account at one approval; changed by voting again until it is decided.
+    """The vote of one account at an approval. It can be changed until the approval is decided.
 
-    ``username`` is the name that the account had when it voted.
+    ``username`` is the name of the account at the time of the vote.
     """
 
     step = models.ForeignKey(Step, models.CASCADE, related_name="votes")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.concurrency.schedule import schedule_fixture  # noqa: F401  every module asks for it
 from tests.conftest import Scenario
-from tests.factories import WorkflowFactory, drawn, form
+from tests.factories import WorkflowFactory, form, save_line
 from workflows.models import Workflow
 
 
@@ -14,5 +14,5 @@ from workflows.models import Workflow
 def free(scenario: Scenario) -> Workflow:
     """An active workflow that nobody calls."""
     workflow: Workflow = WorkflowFactory(title="Free", entity_name_type=scenario.limitation)
-    drawn(workflow, form())
+    save_line(workflow, form())
     return workflow

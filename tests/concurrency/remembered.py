@@ -17,7 +17,7 @@ from executions.models import Execution, Finding
 from tests.concurrency.laws import assert_nothing_is_stranded
 from tests.concurrency.schedule import Outcome, Schedule, save
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, line
+from tests.factories import FindingFactory, WorkflowFactory, call, form, line, save_line
 from workflows import editing, guards
 from workflows.models import Version, Workflow
 
@@ -30,7 +30,7 @@ class Remembered:
         self.scenario = scenario
         self.caller, self.callee = scenario.caller, scenario.callee
         self.finding = scenario.finding
-        drawn(self.callee, form("inner"))
+        save_line(self.callee, form("inner"))
         latest = self.caller.latest_version.number
         editing.save_graph(self.caller, self._by_severity(), based_on=latest)
         with transaction.atomic():
@@ -146,10 +146,10 @@ EDITS = {
     "retired": Edit(Remembered.retire, running_guards.NotStartable),
     "callee is a draft": Edit(Remembered.make_the_callee_a_draft, running_guards.NotStartable),
     "retired and returned": Edit(Remembered.retire_and_return),
-    "deleted": Edit(Remembered.delete, guards.Gone),
+    "deleted": Edit(Remembered.delete, guards.RowDeleted),
     "entity's type": Edit(Remembered.change_the_entitys_type, running_guards.EntityTypeMismatch),
     "entity's field": Edit(Remembered.make_severe, stands_at="high"),
-    "entity deleted": Edit(Remembered.delete_the_entity, guards.Gone),
+    "entity deleted": Edit(Remembered.delete_the_entity, guards.RowDeleted),
     "raw SQL": Edit(Remembered.by_raw_sql, running_guards.NotStartable),
 }
 

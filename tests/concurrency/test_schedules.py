@@ -26,7 +26,7 @@ from tests.concurrency.schedule import (
 )
 from tests.concurrency.works import change
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, WorkflowFactory, drawn, form
+from tests.factories import FindingFactory, WorkflowFactory, form, save_line
 from workflows import editing
 from workflows.guards import (
     ActiveExecutions,
@@ -44,7 +44,7 @@ class Lone:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-        drawn(self.workflow, form())
+        save_line(self.workflow, form())
 
     def start(self) -> Execution:
         return running.start(self.workflow, self.scenario.finding)

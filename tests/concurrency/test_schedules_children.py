@@ -22,7 +22,7 @@ from tests.concurrency.schedule import (
 )
 from tests.concurrency.works import change, submit
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form
+from tests.factories import FindingFactory, WorkflowFactory, call, form, save_line
 from workflows import guards as drawing
 from workflows.guards import ActiveExecutions, DependentActiveExecutions
 
@@ -33,7 +33,7 @@ class Calling:
     """An execution that stands before its call; the caller's latest graph calls nobody now."""
 
     def __init__(self, scenario: Scenario) -> None:
-        drawn(scenario.callee, form("inner"))
+        save_line(scenario.callee, form("inner"))
         self.scenario = scenario
         self.root = scenario.start()
         save(scenario.caller, form())
@@ -112,8 +112,8 @@ class Judged:
         self.caller, self.callee = (
             WorkflowFactory(entity_name_type=scenario.limitation) for _ in range(2)
         )
-        drawn(self.callee, form("inner"))
-        drawn(self.caller, form(), call(self.callee))
+        save_line(self.callee, form("inner"))
+        save_line(self.caller, form(), call(self.callee))
         self.editor = schedule.begin(
             lambda: change(scenario, self.caller, self.callee), JUDGED, EXCLUSIVE
         )

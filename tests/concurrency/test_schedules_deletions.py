@@ -27,13 +27,13 @@ from tests.concurrency.schedule import (
 )
 from tests.concurrency.works import held_after
 from tests.conftest import Scenario
-from tests.factories import WorkflowFactory, call, drawn, form
+from tests.factories import WorkflowFactory, call, form, save_line
 from workflows import editing
 from workflows.graph import WorkflowValidationError
 from workflows.guards import (
-    Gone,
+    HasCallers,
     HasExecutions,
-    Referenced,
+    RowDeleted,
     VersionInUse,
 )
 from workflows.models import Workflow
@@ -62,7 +62,7 @@ def test_a_start_waits_for_a_deletion_and_finds_nothing(
         lambda: running.start(free, scenario.finding),
         waits=True,
     )
-    assert (deleted.refused, started.refused) == (None, Gone)
+    assert (deleted.refused, started.refused) == (None, RowDeleted)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
@@ -76,7 +76,7 @@ def test_a_start_that_walked_before_a_deletion_finds_nothing(
         Workflow.objects.get(pk=free.pk).delete,
         waits=False,
     )
-    assert (started.refused, deleted.refused) == (Gone, None)
+    assert (started.refused, deleted.refused) == (RowDeleted, None)
     assert_nothing_is_stranded()
 
 
@@ -93,7 +93,7 @@ def test_a_deletion_and_the_save_that_adds_a_call_follow_one_another(
         assert (deleted.refused, saved.refused) == (None, WorkflowValidationError)
     else:
         saved, deleted = schedule.overtaken(add, SAVED, delete, waits=True)
-        assert (saved.refused, deleted.refused) == (None, Referenced)
+        assert (saved.refused, deleted.refused) == (None, HasCallers)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
@@ -137,7 +137,7 @@ def test_a_deletion_of_several_and_a_change_of_the_same_do_not_deadlock(
         waits=True,
     )
     assert one.refused is None
-    assert other.refused is (Gone if deletes_first else None)
+    assert other.refused is (RowDeleted if deletes_first else None)
     assert schedule.deadlocks == 0
     assert not Workflow.objects.filter(title__in="AB").exists()
     assert_laws()
@@ -245,7 +245,7 @@ def test_a_deletion_of_the_entity_waits_for_a_start_and_is_refused(
 def test_a_deletion_of_the_entity_that_waited_for_a_whole_run_is_refused(
     schedule: Schedule, scenario: Scenario
 ) -> None:
-    drawn(scenario.caller)
+    save_line(scenario.caller)
     started, deleted = schedule.overtaken(
         scenario.start, WRITTEN, Finding.objects.get(pk=scenario.finding.pk).delete, waits=True
     )
@@ -264,5 +264,5 @@ def test_a_start_waits_for_a_deletion_of_the_entity_and_finds_nothing(
     deleted, started = schedule.overtaken(
         held_after(entity.delete), HERE, scenario.start, waits=True
     )
-    assert (deleted.refused, started.refused) == (None, Gone)
+    assert (deleted.refused, started.refused) == (None, RowDeleted)
     assert_nothing_is_stranded()

@@ -33,16 +33,16 @@ from workflows.models import FindingType, Workflow
 
 pytestmark = MARKS
 
-PLANNED = after("workflows.files.importing.planned")
+PLANNED = after("workflows.files.importing.build_plan")
 IN_ORDER = after("workflows.files.importing._lock")
-BROUGHT = after("workflows.files.importing._Bringing.run")
+BROUGHT = after("workflows.files.importing._Import.run")
 
 
 def bringing(data: dict[str, Any]) -> Callable[[], files.Plan]:
     def work() -> files.Plan:
         try:
-            return files.bring_in(files.read(json.dumps(data).encode()), apply=True)
-        except files.NotBroughtIn as stopped:
+            return files.import_file(files.read_file(json.dumps(data).encode()), apply=True)
+        except files.ImportRefusal as stopped:
             raise stopped.refusal from stopped.refusal.__cause__
 
     return work

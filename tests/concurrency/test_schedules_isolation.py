@@ -36,15 +36,15 @@ from tests.concurrency.schedule import (
 )
 from tests.concurrency.works import change
 from tests.conftest import Scenario
-from tests.factories import WorkflowFactory, call, drawn, form
+from tests.factories import WorkflowFactory, call, form, save_line
 from workflows import editing
 from workflows.db.locks import Contention, retrying
 from workflows.graph import WorkflowValidationError
 from workflows.guards import (
     ActiveExecutions,
     DependentActiveExecutions,
+    HasCallers,
     HasExecutions,
-    Referenced,
 )
 from workflows.models import Version, Workflow
 
@@ -63,8 +63,8 @@ class Old:
             WorkflowFactory(title=title, entity_name_type=scenario.limitation)
             for title in ("One", "Other")
         )
-        drawn(self.one, form())
-        drawn(self.other, form())
+        save_line(self.one, form())
+        save_line(self.other, form())
 
     def start(self) -> Execution:
         return running.start(self.one, self.scenario.finding)
@@ -210,13 +210,13 @@ def test_a_retirement_that_does_not_see_a_saved_call_is_not_made(old: Old, mode:
         JUDGED_EDIT,
         lambda: save(old.other, form(), call(old.one)),
     )
-    assert retired.refused is (Contention if mode == "client" else Referenced)
+    assert retired.refused is (Contention if mode == "client" else HasCallers)
     assert_nothing_is_stranded()
 
 
 @MODES
 def test_a_retirement_that_does_not_see_a_caller_return_is_not_made(old: Old, mode: str) -> None:
-    drawn(old.other, form(), call(old.one))
+    save_line(old.other, form(), call(old.one))
     editing.retire(old.other)
     retired = old.either(
         mode,
@@ -224,7 +224,7 @@ def test_a_retirement_that_does_not_see_a_caller_return_is_not_made(old: Old, mo
         JUDGED_EDIT,
         lambda: editing.set_state(old.other, Workflow.State.ACTIVE),
     )
-    assert retired.refused is (Contention if mode == "client" else Referenced)
+    assert retired.refused is (Contention if mode == "client" else HasCallers)
     assert_nothing_is_stranded()
 
 
@@ -237,7 +237,7 @@ def test_a_deletion_that_does_not_see_a_start_is_refused_by_the_keys(old: Old) -
 def test_a_deletion_that_does_not_see_a_whole_run_is_refused_before_it_is_recorded(
     old: Old,
 ) -> None:
-    drawn(old.one)
+    save_line(old.one)
     deleted = old.client("REPEATABLE READ", Workflow.objects.get(pk=old.one.pk).delete, old.start)
     assert deleted.refused is HasExecutions
     assert Execution.objects.get().version.workflow == old.one
@@ -295,7 +295,7 @@ def test_a_save_of_an_entity_that_does_not_see_what_a_form_wrote_begins_anew(old
 def test_a_submit_that_does_not_see_the_other_submit_is_not_made(
     old: Old, nodes: list[str]
 ) -> None:
-    drawn(old.one, *(form(node) for node in nodes))
+    save_line(old.one, *(form(node) for node in nodes))
     execution = old.start()
 
     def submit(note: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from executions import services as running
-from executions.guards import Ended, NotOpen
+from executions.guards import ExecutionEnded, NotOpen
 from executions.models import Entity, Execution, Status
 from executions.services import advancing
 from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
@@ -20,7 +20,7 @@ from tests.concurrency.schedule import (
 )
 from tests.concurrency.works import change, submit
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, WorkflowFactory, drawn, form
+from tests.factories import FindingFactory, WorkflowFactory, form, save_line
 from workflows.guards import ActiveExecutions
 
 pytestmark = MARKS
@@ -38,7 +38,7 @@ class Shared:
 
     def _started(self, scenario: Scenario, name: str) -> Execution:
         workflow = WorkflowFactory(title=name, entity_name_type=scenario.limitation)
-        drawn(workflow, form("form", {"name": name, "type": "text", "required": True}))
+        save_line(workflow, form("form", {"name": name, "type": "text", "required": True}))
         return running.start(workflow, self.finding)
 
     def one(self) -> Execution:
@@ -73,7 +73,7 @@ def test_a_start_that_writes_a_field_and_a_submit_on_the_same_entity_lose_neithe
     schedule: Schedule, shared: Shared, scenario: Scenario
 ) -> None:
     setter = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(setter, {"id": "set", "type": "set_field", "data": {"values": {"set": True}}})
+    save_line(setter, {"id": "set", "type": "set_field", "data": {"values": {"set": True}}})
     schedule.overtaken(
         lambda: running.start(setter, scenario.finding), WRITTEN, shared.one, waits=True
     )
@@ -104,7 +104,7 @@ FORMS = pytest.mark.parametrize(
 def at_first(nodes: list[str], scenario: Scenario) -> Execution:
     """An execution that waits at the first of these forms."""
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(workflow, *(form(node) for node in nodes))
+    save_line(workflow, *(form(node) for node in nodes))
     return running.start(workflow, scenario.finding)
 
 
@@ -120,7 +120,7 @@ def test_of_two_submits_of_one_step_the_later_one_is_refused(
         waits=True,
     )
     assert one.refused is None
-    assert other.refused is (Ended if nodes == ["form"] else NotOpen)
+    assert other.refused is (ExecutionEnded if nodes == ["form"] else NotOpen)
     assert execution.steps.get(node_id="form").input == {"note": "first"}
     scenario.finding.refresh_from_db()
     assert scenario.finding.fields == {"note": "first"}
@@ -137,7 +137,7 @@ def test_a_cancel_that_waited_for_a_submit_ends_what_is_left(
     )
     execution.refresh_from_db()
     assert submitted.refused is None
-    assert cancelled.refused is (Ended if nodes == ["form"] else None)
+    assert cancelled.refused is (ExecutionEnded if nodes == ["form"] else None)
     assert execution.status == (Status.COMPLETED if nodes == ["form"] else Status.CANCELLED)
     assert_nothing_is_stranded()
 
@@ -149,7 +149,7 @@ def test_a_submit_that_waited_for_a_cancel_is_refused(
     cancelled, submitted = schedule.overtaken(
         lambda: running.cancel(execution), WRITTEN, lambda: submit(execution), waits=True
     )
-    assert (cancelled.refused, submitted.refused) == (None, Ended)
+    assert (cancelled.refused, submitted.refused) == (None, ExecutionEnded)
     assert not execution.children.exists()
     scenario.finding.refresh_from_db()
     assert scenario.finding.fields == {}
@@ -160,7 +160,7 @@ class Family:
     """A root that waits for its child, which waits at a form."""
 
     def __init__(self, scenario: Scenario) -> None:
-        drawn(scenario.callee, form("inner"))
+        save_line(scenario.callee, form("inner"))
         self.root = scenario.start()
         submit(self.root)
         self.child: Execution = self.root.children.get()
@@ -183,7 +183,7 @@ def test_a_cancel_of_the_root_and_a_submit_of_its_child_follow_one_another(
     cancelled, submitted = schedule.overtaken(
         lambda: running.cancel(family.root), WRITTEN, family.submit, waits=True
     )
-    assert (cancelled.refused, submitted.refused) == (None, Ended)
+    assert (cancelled.refused, submitted.refused) == (None, ExecutionEnded)
     assert family.statuses() == ["cancelled", "cancelled"]
     assert schedule.deadlocks == 0
     assert_laws()
@@ -195,7 +195,7 @@ def test_a_submit_of_the_child_that_ends_the_root_leaves_nothing_to_cancel(
     submitted, cancelled = schedule.overtaken(
         family.submit, WRITTEN, lambda: running.cancel(family.root), waits=True
     )
-    assert (submitted.refused, cancelled.refused) == (None, Ended)
+    assert (submitted.refused, cancelled.refused) == (None, ExecutionEnded)
     assert family.statuses() == ["completed", "completed"]
     assert schedule.deadlocks == 0
     assert_laws()
@@ -207,7 +207,7 @@ def test_a_cancel_of_the_child_is_an_incident_of_the_root_and_the_submit_is_refu
     cancelled, submitted = schedule.overtaken(
         lambda: running.cancel(family.child), WRITTEN, family.submit, waits=True
     )
-    assert (cancelled.refused, submitted.refused) == (None, Ended)
+    assert (cancelled.refused, submitted.refused) == (None, ExecutionEnded)
     assert family.statuses() == ["waiting", "cancelled"]
     assert family.root.steps.open().get().state == "incident"
     assert_nothing_is_stranded()
@@ -220,7 +220,7 @@ def test_a_change_waits_for_no_execution_and_is_accepted_once_both_last_ones_hav
     schedule: Schedule, scenario: Scenario
 ) -> None:
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(workflow, form())
+    save_line(workflow, form())
     one, other = (
         running.start(workflow, FindingFactory(entity_name_type=scenario.limitation))
         for _ in range(2)

@@ -28,7 +28,7 @@ from tests.concurrency.schedule import (
 )
 from tests.concurrency.works import change
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, line
+from tests.factories import FindingFactory, WorkflowFactory, call, form, line, save_line
 from workflows import editing
 from workflows.graph import WorkflowValidationError
 from workflows.guards import StaleVersion
@@ -45,7 +45,7 @@ class Redrawn:
     def __init__(self, scenario: Scenario) -> None:
         self.workflow = WorkflowFactory(entity_name_type=scenario.limitation)
         self.finding = scenario.finding
-        drawn(self.workflow, form("old"))
+        save_line(self.workflow, form("old"))
 
     def start(self) -> Execution:
         return running.start(self.workflow, self.finding)
@@ -168,7 +168,7 @@ def test_of_two_saves_of_one_graph_the_later_one_is_stale(
 def grow(scenario: Scenario) -> Workflow:
     """Let the callee call a further workflow."""
     leaf = WorkflowFactory(title="Leaf", entity_name_type=scenario.limitation)
-    drawn(leaf, form("leaf"))
+    save_line(leaf, form("leaf"))
     return leaf
 
 
@@ -252,8 +252,8 @@ def test_a_start_whose_closure_grows_holds_no_share_while_it_takes_one_before_it
 def ring(scenario: Scenario) -> list[Workflow]:
     """A, B, C, D, of which B calls C and D calls A."""
     rows = [WorkflowFactory(title=title, entity_name_type=scenario.limitation) for title in "ABCD"]
-    drawn(rows[1], call(rows[2]))
-    drawn(rows[3], call(rows[0]))
+    save_line(rows[1], call(rows[2]))
+    save_line(rows[3], call(rows[0]))
     return rows
 
 

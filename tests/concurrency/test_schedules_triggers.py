@@ -21,7 +21,7 @@ from tests.concurrency.schedule import (
     before,
     schedule_fixture,  # noqa: F401  the fixture that the tests ask for
 )
-from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, drawn, form
+from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, form, save_line
 from workflows import editing
 from workflows.guards import TriggerTaken
 from workflows.models import FindingType, Workflow
@@ -29,7 +29,7 @@ from workflows.models import FindingType, Workflow
 pytestmark = MARKS
 
 APPENDED = after("workflows.models.version.append_version")
-NOTED = after("executions.services.set_off")
+NOTED = after("executions.services.queue_triggered_starts")
 SERVED = before("executions.services.triggering.start_within")
 
 
@@ -116,7 +116,7 @@ def test_two_changes_at_once_are_each_judged_by_what_they_change(
     schedule: Schedule, kind: FindingType, second: str, starts: int
 ) -> None:
     workflow = WorkflowFactory(entity_name_type=kind, trigger="changed")
-    drawn(workflow, form())
+    save_line(workflow, form())
     finding = FindingFactory(entity_name_type=kind)
     schedule.overtaken(
         lambda: changed(finding, severity="high"),
@@ -131,7 +131,7 @@ def test_two_changes_at_once_are_each_judged_by_what_they_change(
 @pytest.fixture
 def left(kind: FindingType, monkeypatch: pytest.MonkeyPatch) -> TriggeredStart:
     workflow = WorkflowFactory(entity_name_type=kind, trigger="created")
-    drawn(workflow, form())
+    save_line(workflow, form())
     with monkeypatch.context() as patch:
         patch.setattr(triggering, "_serve_all", lambda _: None)
         FindingFactory(entity_name_type=kind)
@@ -167,7 +167,7 @@ def test_a_start_that_meets_an_editor_of_its_workflow_waits_and_the_edit_of_the_
     schedule: Schedule, kind: FindingType
 ) -> None:
     workflow = WorkflowFactory(entity_name_type=kind, trigger="created")
-    drawn(workflow, form())
+    save_line(workflow, form())
     other_kind = FindingTypeFactory()
     editor = schedule.begin(
         lambda: editing.change_entity_context([workflow], entity_name_type=other_kind), EXCLUSIVE

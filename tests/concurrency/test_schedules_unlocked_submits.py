@@ -11,7 +11,7 @@ import pytest
 from django.db import transaction
 
 from executions import services as running
-from executions.guards import Ended, NotOpen
+from executions.guards import ExecutionEnded, NotOpen
 from executions.models import Entity, Execution, FormDraft, Job, Status
 from executions.services.advancing import lock_entity
 from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
@@ -28,7 +28,7 @@ from tests.concurrency.schedule import (
     unlocked_fixture,  # noqa: F401  the fixture that the tests ask for
 )
 from tests.conftest import Scenario
-from tests.factories import UserFactory, WorkflowFactory, drawn, form, voter
+from tests.factories import UserFactory, WorkflowFactory, form, save_line, voter
 from workflows import editing
 from workflows.db.locks import Contention
 from workflows.models import PendingChange, Workflow
@@ -155,7 +155,7 @@ def test_without_the_look_again_the_branches_never_join(unlocked: Schedule, fork
 @pytest.fixture
 def execution(scenario: Scenario) -> Execution:
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(workflow, form(), form("next"))
+    save_line(workflow, form(), form("next"))
     return running.start(workflow, scenario.finding)
 
 
@@ -268,7 +268,7 @@ def test_a_submit_of_what_is_cancelled_meanwhile_is_refused(
         _, submitted = unlocked.overtaken(cancel, WRITTEN, work, waits=True)
     else:
         submitted, _ = unlocked.overtaken(work, UNWRITTEN, cancel, waits=False)
-    assert submitted.refused is Ended
+    assert submitted.refused is ExecutionEnded
     assert Entity.objects.get().fields == {}
     assert_laws()
 
@@ -277,7 +277,7 @@ def test_a_submit_of_what_is_cancelled_meanwhile_is_refused(
 def test_a_childs_submit_is_refused_when_its_root_is_cancelled_meanwhile(
     unlocked: Schedule, scenario: Scenario, before_commit: bool
 ) -> None:
-    drawn(scenario.callee, form("inner"))
+    save_line(scenario.callee, form("inner"))
     root = scenario.start()
     submit(root)
     child = root.children.get()
@@ -287,7 +287,7 @@ def test_a_childs_submit_is_refused_when_its_root_is_cancelled_meanwhile(
         _, submitted = unlocked.overtaken(cancel, WRITTEN, work, waits=True)
     else:
         submitted, _ = unlocked.overtaken(work, UNWRITTEN, cancel, waits=False)
-    assert submitted.refused is Ended
+    assert submitted.refused is ExecutionEnded
     assert set(Execution.objects.values_list("status", flat=True)) == {Status.CANCELLED}
     assert unlocked.deadlocks == 0
     assert_laws()
@@ -307,7 +307,7 @@ class Shared:
 
     def _asking(self, scenario: Scenario, name: str) -> Workflow:
         workflow = WorkflowFactory(title=name, entity_name_type=scenario.limitation)
-        drawn(workflow, form("form", {"name": name, "type": "text", "required": True}))
+        save_line(workflow, form("form", {"name": name, "type": "text", "required": True}))
         return workflow
 
     def works(self) -> tuple[Work, Work]:

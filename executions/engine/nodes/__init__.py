@@ -1,6 +1,6 @@
-"""The node types that can run. Importing this package makes them known to the graph.
+"""The node types that can run. Importing this package registers them with the graph.
 
-Each module here that has a ``Behaviour`` is a node type: adding one is adding a module.
+Each module with a ``Behaviour`` is a node type: to add one, add a module.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Behaviour", "behaviour"]
 
 
 def discover() -> None:
-    """Register the node types of all modules here; those that are known stay as they are."""
+    """Register the node types of all modules in this package."""
     for found in pkgutil.iter_modules(__path__):
         for value in vars(import_module(f"{__name__}.{found.name}")).values():
             if isinstance(value, type) and issubclass(value, Behaviour) and not isabstract(value):
@@ -28,8 +28,8 @@ discover()
 
 
 def behaviour(type_name: str) -> Behaviour:
-    """Return what makes nodes of this type run (LookupError if nothing does)."""
+    """Return the behaviour of a node type. Raise ``LookupError`` if it has none."""
     node_type = node_types().get(type_name)
     if node_type is None or not isinstance(node_type, Behaviour):
-        raise LookupError(f"No behaviour is known for the node type {quoted(type_name)}.")
+        raise LookupError(f"The node type {quoted(type_name)} has no behaviour.")
     return node_type

@@ -1,4 +1,4 @@
-"""The approval: several people vote, and the execution leaves by what they decide."""
+"""The approval: people vote, and the result chooses the exit."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ALL = "all"
 
 class Approval(Behaviour):
     description = _(
-        "Waits for votes; 'needed' approvals (one, if not said; or 'all') approve. It is "
-        "rejected as soon as so many have rejected it that the approvals that are needed "
-        "cannot come together any more. Until it is decided, everybody may vote again."
+        "Waits for votes. 'needed' approvals approve it (default: one; 'all' is everybody who "
+        "may vote). It is rejected as soon as the needed approvals cannot be reached any more. "
+        "Until then, everybody may change their vote."
     )
     name = "approval"
     exits: tuple[str, ...] = (APPROVED, REJECTED)
@@ -37,11 +37,11 @@ class Approval(Behaviour):
             **NAMED,
             "needed": {
                 "title": "Approvals needed",
-                "description": "How many approvals it takes: a number, or 'all' of those who may"
-                " vote.",
+                "description": "The number of approvals that approve it, or 'all' for everybody who"
+                " may vote.",
                 "anyOf": [
                     {"title": "Number of approvals", "type": "integer", "minimum": 1},
-                    {"title": "Word", "type": "string", "enum": [ALL]},
+                    {"title": "All", "type": "string", "enum": [ALL]},
                 ],
                 "default": 1,
             },
@@ -49,36 +49,36 @@ class Approval(Behaviour):
         },
         "$defs": DEADLINE_DEFS,
         "examples": [
-            {"label": "Approve it", "groups": ["risk"], "needed": 2, "deadline": "P5D"},
+            {"label": "Approve", "groups": ["risk"], "needed": 2, "deadline": "P5D"},
             {"users": ["ada", "grace"], "needed": "all"},
         ],
     }
     parts: ClassVar = {DEADLINE: deadline_problems}
 
     def problems(self, data: Mapping[str, Any]) -> Problems:
-        """Somebody may vote, and enough of them."""
+        """Require voters, and enough of them for ``needed``."""
         if not data.get("groups") and not data.get("users"):
-            yield "", "An approval names who may vote: groups, users or both."
+            yield "", "Choose who may vote: groups, users or both."
         needed, users = data.get("needed", 1), data.get("users", [])
         if needed != ALL and users and not data.get("groups") and needed > len(users):
-            yield "/needed", f"{needed} are needed, but only {len(users)} may vote."
+            yield "/needed", f"{needed} approvals are needed, but only {len(users)} users may vote."
 
     def enter(self, visit: Visit) -> None:
         """Wait for votes."""
         wait_until_deadline(visit)
 
     def can_be_approved(self, data: Mapping[str, Any], eligible: int) -> bool:
-        """Whether those who may vote are enough; people leave while an execution waits."""
+        """Return True if ``eligible`` voters are enough; accounts may leave meanwhile."""
         return 0 < _wanted(data, eligible) <= eligible
 
     def decide(self, visit: Visit, votes: Sequence[Vote], eligible: int) -> None:
-        """Leave if the votes so far decide it."""
+        """Leave by an exit if the votes so far are decisive."""
         approvals = sum(vote.approves for vote in votes)
         rejections = len(votes) - approvals
         wanted = _wanted(visit.node.data, eligible)
         output = {"approvals": approvals, "rejections": rejections, "needed": wanted}
         if not eligible:
-            # Nobody may vote any more: "all" of nobody approves nothing.
+            # Without voters, "all" would approve with no vote.
             return
         if approvals >= wanted:
             visit.leave(APPROVED, output=output)

@@ -1,4 +1,4 @@
-"""What every node type can do, and what the engine offers it while an execution visits."""
+"""The interface of a node type that can run, and the interface of a visit."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from workflows.refusals import Refusal
 
 TITLE: dict[str, Any] = {
     "title": "Title",
-    "description": "The heading under which people find the step; the label where it is left out.",
+    "description": "The heading of the step for its assignees. By default, the label.",
     "type": "string",
 }
-"""The schema of ``title``, which nodes have that wait for people."""
+"""The schema of ``title`` of nodes that wait for people."""
 SAVE_TO: dict[str, Any] = {
     "title": "Save to",
-    "description": "The name of the field that the answer is written to.",
+    "description": "The name of the field to save the answer to.",
     "$ref": "#/$defs/field_name",
 }
-"""The schema of ``save_to``, which nodes have that are answered from outside."""
+"""The schema of ``save_to`` of nodes that receive an answer from another system."""
 
 
 class Person(Protocol):
-    """What a node needs to know of a user."""
+    """A user, as far as a node needs one."""
 
     @property
     def is_superuser(self) -> bool: ...
@@ -39,53 +39,53 @@ class Person(Protocol):
 
 
 class Visit(Protocol):
-    """One visit of an execution to a node. A behaviour acts through it alone."""
+    """A visit of an execution to a node. A behaviour acts only through its visit."""
 
     @property
     def node(self) -> Node: ...
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """The fields of the entity, as they are now."""
+        """The current fields of the entity."""
 
     @property
     def now(self) -> datetime: ...
 
     def leave(self, handle: str | None = None, output: Mapping[str, Any] | None = None) -> None:
-        """Close the step and go on by this exit."""
+        """Close the step and continue by this exit."""
 
     def fork(self) -> None:
-        """Close the step and take every way out at once."""
+        """Close the step and take every edge at once."""
 
     def join(self) -> None:
-        """Wait until no branch can arrive any more; what has arrived before waits here already."""
+        """Wait until no branch can arrive any more."""
 
     def wait(self, due: datetime | None = None) -> None:
-        """Keep the step open; ``due`` says by when something is expected."""
+        """Keep the step open; ``due`` is its due time."""
 
-    def later(self, kind: str, at: datetime) -> None:
-        """Have the background come back to the open step at this time."""
+    def schedule_job(self, kind: str, at: datetime) -> None:
+        """Schedule a background job for the open step."""
 
     def perform(self, kind: str, fields: Iterable[str]) -> None:
-        """Have the background perform the open step, with these fields as they are now."""
+        """Let the background perform the open step, with the current values of these fields."""
 
-    def stage(self, state: str, progress: float | None) -> None:
-        """Tell how far the execution has come."""
+    def set_stage(self, state: str, progress: float | None) -> None:
+        """Set the stage of the execution, and its progress in percent."""
 
-    def call(self, callee_cuid: str) -> None:
-        """Run the pinned version of this workflow, and go on when it has completed."""
+    def start_child(self, callee_cuid: str) -> None:
+        """Start a child on the pinned version of this workflow; continue when it completes."""
 
-    def finish(self) -> None:
-        """End this branch."""
+    def end_branch(self) -> None:
+        """Close the step and end its branch."""
 
     def fail(self, message: str) -> None:
         """Fail the execution at once."""
 
-    def incident(self, code: str, detail: str) -> None:
-        """Keep the step open until an operator decides how to go on."""
+    def open_incident(self, code: str, detail: str) -> None:
+        """Open an incident: the step waits for an operator."""
 
-    def write(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
-        """Set fields of the entity, and take others away."""
+    def write_fields(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
+        """Set and clear fields of the entity."""
 
 
 class NotSubmittable(Refusal):
@@ -99,41 +99,41 @@ class NotAwaited(Refusal):
 
 
 class Vote(Protocol):
-    """What a node needs to know of a vote."""
+    """A vote, as far as a node needs one."""
 
     @property
     def approves(self) -> bool: ...
 
 
 class Behaviour(NodeType, ABC):
-    """A node type that can run. An instance holds no state: it serves every execution."""
+    """A node type that can run. Its only instance serves every execution, without state."""
 
-    can_begin_again: bool = False
-    """An operator may begin its open step again; an incident may always be."""
+    can_be_retried: bool = False
+    """Whether an operator may retry its open step. An incident can always be retried."""
 
     @abstractmethod
     def enter(self, visit: Visit) -> None:
-        """Do what the node does when an execution arrives."""
+        """Act on the arrival of an execution."""
 
     def submit(self, visit: Visit, data: object, user: Person | None) -> None:
-        """Take what a person has submitted; refused unless the node waits for a person."""
+        """Accept a submitted form. By default, the node takes no form."""
         raise NotSubmittable(f"Node {quoted(visit.node.id)} does not take a form.")
 
     def wake(self, visit: Visit) -> None:
-        """Go on before, or when, the time has come; refused unless the node sleeps."""
-        raise NotAwaited(f"Node {quoted(visit.node.id)} does not sleep.")
+        """Continue at the due time, or before it. By default, the node does not wait for a time."""
+        raise NotAwaited(f"Node {quoted(visit.node.id)} does not wait for a time.")
 
     def perform(self, task: Task) -> Any:
-        """Do what reaches outside; no transaction is open, and nothing is locked.
+        """Call another system, outside any transaction and without locks.
 
-        Raises ``TryAgain`` and ``GiveUp``. It may be done more than once.
+        It may run more than once for a step. Raise ``TryAgain`` or ``GiveUp`` on failure.
         """
-        raise NotAwaited("Nothing is performed here.")
+        raise NotAwaited("This node calls no other system.")
 
     def resume(self, visit: Visit, result: Any) -> None:
-        """Take the result of ``perform``, or what was delivered, under the locks of a runner."""
-        raise NotAwaited(f"Node {quoted(visit.node.id)} performs nothing.")
+        """Accept the result of ``perform`` or a delivery, under the locks of a runner."""
+        raise NotAwaited(f"Node {quoted(visit.node.id)} calls no other system.")
 
     def decide(self, visit: Visit, votes: Sequence[Vote], eligible: int) -> None:
-        """Take the votes so far; refused unless the node waits for votes."""
+        """Count the votes so far. By default, the node takes no votes."""
         raise NotAwaited(f"Node {quoted(visit.node.id)} does not wait for votes.")

@@ -1,4 +1,4 @@
-"""The condition: chooses a way by the fields of the entity."""
+"""The condition: chooses an exit by the fields of the entity."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ def _branch_problems(branches: Sequence[Mapping[str, Any]]) -> Iterator[tuple[st
     for index, branch in enumerate(branches):
         handle = branch["handle"]
         if handle == DEFAULT:
-            yield f"/{index}/handle", f"'{DEFAULT}' is the exit for when no rule holds."
+            yield (
+                f"/{index}/handle",
+                f"'{DEFAULT}' is reserved for the exit that is taken if no rule holds.",
+            )
         elif handle in seen:
-            yield f"/{index}/handle", f"The handle {quoted(handle)} is used by two branches."
+            yield f"/{index}/handle", f"Two branches use the handle {quoted(handle)}."
         seen.add(handle)
-        yield from rules.meaningless(branch["rule"], f"/{index}/rule")
+        yield from rules.combination_problems(branch["rule"], f"/{index}/rule")
 
 
 class Condition(Behaviour):
-    description = _("Leaves by the first branch whose rule holds, else by 'default'.")
+    description = _("Leaves by the first branch whose rule holds, otherwise by 'default'.")
     name = "condition"
     waits = False
     exits = None
@@ -36,8 +39,8 @@ class Condition(Behaviour):
         "properties": {
             "branches": {
                 "title": "Branches",
-                "description": "The ways out, tried in this order; 'default' is the way out when no"
-                " rule holds.",
+                "description": "The exits, tried in this order. If no rule holds, 'default' is"
+                " taken.",
                 "type": "array",
                 "minItems": 1,
                 "items": {
@@ -46,14 +49,14 @@ class Condition(Behaviour):
                     "properties": {
                         "handle": {
                             "title": "Handle",
-                            "description": "The name of the exit, which an edge leaves by.",
+                            "description": "The name of the exit: the sourceHandle of its edge.",
                             "type": "string",
                             "minLength": 1,
                             "maxLength": 64,
                         },
                         "rule": {
                             "title": "Rule",
-                            "description": "What has to hold for the exit to be taken.",
+                            "description": "The rule that must hold for the exit to be taken.",
                             "$ref": "#/$defs/rule",
                         },
                     },
@@ -80,15 +83,15 @@ class Condition(Behaviour):
     def comparison_problems(
         self, data: Mapping[str, Any], fields: Mapping[str, Collection[str]]
     ) -> Problems:
-        """Yield each literal that the field of its rule never holds."""
+        """Yield each literal that cannot be compared with the field of its rule."""
         for index, branch in enumerate(data["branches"]):
             at = below("/branches", index, "rule")
             yield from rule_literals.problems(branch["rule"], fields, at)
 
-    def normalized(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the data with the moments of the rules in UTC."""
         branches = [
-            {**branch, "rule": rule_literals.normalized(branch["rule"])}
+            {**branch, "rule": rule_literals.normalize(branch["rule"])}
             for branch in data["branches"]
         ]
         return {**data, "branches": branches}
@@ -104,7 +107,7 @@ class Condition(Behaviour):
         return (*named, DEFAULT)
 
     def enter(self, visit: Visit) -> None:
-        """Leave by the branch that holds."""
+        """Leave by the first branch whose rule holds."""
         fields = visit.fields
         handle = next(
             (

@@ -1,7 +1,7 @@
-"""Deadlines: by when a person is expected to act, and whom to tell when nobody has.
+"""Deadlines of steps that wait for people or calls.
 
-Passing one marks the step, and sends the mail that the drawing names. The step stays open, and can
-be done whatever became of the mail.
+When a deadline passes, the step is marked as overdue and the mail of the node is sent. The step
+stays open and can be done, whether or not the mail could be sent.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ DEADLINE = "deadline"
 
 DEADLINE_PROPERTY: dict[str, Any] = {
     "title": "Deadline",
-    "description": "How long it may take; after that the step is marked as overdue, and a mail is"
-    " sent where one is named.",
+    "description": "How long the step may take. After that, it is marked as overdue, and the mail"
+    " is sent if there is one.",
     "anyOf": [
         {"$ref": "#/$defs/duration"},
         {
@@ -30,12 +30,12 @@ DEADLINE_PROPERTY: dict[str, Any] = {
             "properties": {
                 "after": {
                     "title": "After",
-                    "description": "How long it may take.",
+                    "description": "How long the step may take.",
                     "$ref": "#/$defs/duration",
                 },
                 "notify": {
                     "title": "Notify",
-                    "description": "The mail that is sent when the deadline has passed.",
+                    "description": "The mail that is sent when the deadline passes.",
                     "type": "object",
                     "properties": mail.PROPERTIES,
                     "required": ["to"],
@@ -53,37 +53,37 @@ DEADLINE_DEFS: dict[str, Any] = {**mail.DEFS, "duration": DURATION}
 
 
 def deadline_problems(deadline: Any) -> Iterator[tuple[str, str]]:
-    """Yield what ``DEADLINE_PROPERTY`` cannot say of a deadline."""
+    """Yield the problems of a deadline that ``DEADLINE_PROPERTY`` cannot express."""
     is_object = isinstance(deadline, dict)
     length = deadline["after"] if is_object else deadline
     if reason := problem(DEADLINE, length):
         yield "/after" if is_object else "", reason
-    told = deadline.get("notify", {}) if is_object else {}
+    notice = deadline.get("notify", {}) if is_object else {}
     for key, problems in mail.PARTS.items():
-        if key in told:
-            for pointer, detail in problems(told[key]):
+        if key in notice:
+            for pointer, detail in problems(notice[key]):
                 yield f"/notify/{key}{pointer}", detail
 
 
 def wait_until_deadline(visit: Visit) -> None:
-    """Keep the step open; where the node has a deadline, come back when it has passed."""
+    """Keep the step open, and schedule a job for its deadline if it has one."""
     deadline = visit.node.data.get(DEADLINE)
     length = durations.parse(deadline["after"] if isinstance(deadline, dict) else deadline)
     due = None if length is None else length.after(visit.now)
     visit.wait(due=due)
     if due is not None:
-        visit.later(DEADLINE, due)
+        visit.schedule_job(DEADLINE, due)
 
 
 def mail_of(node: Node) -> dict[str, Any] | None:
-    """The mail that is sent when the deadline of this node has passed, or None."""
+    """Return the mail that is sent when the deadline of this node passes, or None."""
     deadline = node.data.get(DEADLINE)
-    told = deadline.get("notify") if isinstance(deadline, dict) else None
-    if told is None:
+    notice = deadline.get("notify") if isinstance(deadline, dict) else None
+    if notice is None:
         return None
-    return {"subject": f"Overdue: {node.label}", "body": f"“{node.label}” is overdue.", **told}
+    return {"subject": f"Overdue: {node.label}", "body": f"“{node.label}” is overdue.", **notice}
 
 
-def tell(node: Node, task: Task) -> dict[str, Any]:
-    """Send it. Raises ``GiveUp`` and ``TryAgain``."""
+def send_mail(node: Node, task: Task) -> dict[str, Any]:
+    """Send the mail of a passed deadline. Raise ``GiveUp`` or ``TryAgain``."""
     return mail.send(mail_of(node) or {}, task)

@@ -1,4 +1,4 @@
-"""The end: where a branch of an execution finishes."""
+"""The end of a branch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from executions.engine.nodes.behaviour import Behaviour, Visit
 
 
 class End(Behaviour):
-    description = _("Ends its branch.")
+    description = _("Ends the branch.")
     name = "end"
     waits = False
     ends = True
 
     def enter(self, visit: Visit) -> None:
-        """Finish the branch."""
-        visit.finish()
+        """End the branch."""
+        visit.end_branch()

@@ -1,4 +1,4 @@
-"""The fail node: where an execution ends badly because the workflow says so."""
+"""The node that fails the execution."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Fail(Behaviour):
         "properties": {
             "message": {
                 "title": "Message",
-                "description": "Why it failed, for whoever looks at the execution.",
+                "description": "The reason, as the execution gives it.",
                 "type": "string",
                 "maxLength": 500,
             }
@@ -28,6 +28,6 @@ class Fail(Behaviour):
     }
 
     def enter(self, visit: Visit) -> None:
-        """Fail with the message of the node, or one that names the node."""
+        """Fail with the message of the node, or a default that names the node."""
         message = visit.node.data.get("message", "").strip()
         visit.fail(message or f"The workflow failed at {quoted(visit.node.label)}.")

@@ -1,4 +1,4 @@
-"""The node that calls out by HTTP."""
+"""The node that calls another system by HTTP."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from workflows.db.json_values import (
     InexactNumber,
     below,
     exact_float,
+    find_unstorable,
+    make_storable,
     quoted,
-    storable,
-    unstorable_in,
 )
 from workflows.graph import Problems
 
 CALL = "call"
 TIMEOUT = 10
-SHOWN = 2000
+MAX_OUTPUT = 2000
 _OWN_HEADERS = frozenset(
     {
         "accept-encoding",
@@ -52,20 +52,20 @@ def _url_problems(url: str) -> Iterator[tuple[str, str]]:
 
 def _url_problem(url: str) -> str | None:
     if not url.isascii() or not url.isprintable():
-        return "The address holds characters that must be written as %XX, or xn-- in a host."
+        return "The address contains characters that must be written as %XX, or xn-- in a host."
     try:
         parts = urlsplit(url)
         has_port = parts.port is None or parts.port > 0
     except ValueError:
         return f"The address {quoted(url)} cannot be read."
     if parts.scheme not in ("https", "http") or not parts.hostname or not has_port:
-        return f"The address {quoted(url)} must begin with https:// and a host."
+        return f"The address {quoted(url)} must start with https:// and a host."
     if "{" in parts.netloc:
-        return "Placeholders stand in the path and the query, not in the host."
+        return "Placeholders are allowed in the path and the query, not in the host."
     if "@" in parts.netloc:
-        return "What proves who calls stands in a header, as a secret, not in the address."
+        return "Credentials are not allowed in the address. Send them in a header, as a secret."
     if parts.fragment or " " in placeholders.fill(url, {}):
-        return f"The address {quoted(url)} holds a space, or a part that is never sent."
+        return f"The address {quoted(url)} contains a space or a fragment. Remove it."
     return None
 
 
@@ -75,40 +75,40 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 def _header_problems(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in headers.items():
         if name.lower() in _OWN_HEADERS:
-            yield below("", name), f"The header {quoted(name)} is set by the call itself."
+            yield below("", name), f"The header {quoted(name)} is set automatically. Remove it."
         elif reason := placeholders.problem(value, secrets=True):
             yield below("", name), reason
 
 
 class HttpRequest(Behaviour):
     description = _(
-        "Calls 'url' in the background, with retries; the answer may be saved to a field. "
-        "A success is never sent again, whatever becomes of its answer. A process that is killed "
-        "before it has noted the answer calls again, with the same 'Idempotency-Key': the cuid of "
-        "the step."
+        "Calls 'url' in the background, with retries. The answer can be saved to a field. A "
+        "request that succeeded is never repeated. If a worker is killed before it has stored the "
+        "answer, the call is repeated with the same 'Idempotency-Key': the cuid of the step."
     )
     name = "http_request"
     title = "HTTP request"
-    can_begin_again = True
+    can_be_retried = True
     schema: ClassVar = {
         "properties": {
             "method": {
                 "title": "Method",
-                "description": "What is asked for; GET and HEAD have no body.",
+                "description": "The HTTP method. GET and HEAD have no body.",
                 "type": "string",
                 "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
                 "default": "GET",
             },
             "url": {
                 "title": "URL",
-                "description": "The address, which begins with https:// and a host that the"
-                " settings allow; {{name}} in its path or query stands for what a field holds.",
+                "description": "The address: https:// and a host that the setting"
+                " HTTP_REQUEST_HOSTS allows. {{name}} in its path or query is replaced by the"
+                " value of a field.",
                 "type": "string",
                 "minLength": 1,
             },
             "headers": {
                 "title": "Headers",
-                "description": "Texts by their names; {{secret:NAME}} stands for a secret.",
+                "description": "Header values by name. {{secret:NAME}} is replaced by a secret.",
                 "type": "object",
                 "propertyNames": {
                     "title": "Header name",
@@ -119,12 +119,12 @@ class HttpRequest(Behaviour):
             },
             "body": {
                 "title": "Body",
-                "description": "A text, or JSON whose texts are filled in; one that is {{name}} and"
-                " no more becomes what the field holds.",
+                "description": "Text, or JSON. {{name}} is replaced by the value of a field. A JSON"
+                " text that is only {{name}} becomes the value itself, of any type.",
             },
             "timeout": {
                 "title": "Timeout",
-                "description": "How many seconds the answer may take.",
+                "description": "The maximum duration of the call in seconds.",
                 "type": "number",
                 "exclusiveMinimum": 0,
                 "maximum": 60,
@@ -152,35 +152,35 @@ class HttpRequest(Behaviour):
     }
 
     def problems(self, data: Mapping[str, Any]) -> Problems:
-        """What is not sent has no place; which hosts may be called is the settings' to say."""
+        """Refuse a body that is not sent. The allowed hosts are a setting, checked at run time."""
         method = data.get("method", "GET")
         if "body" in data and method in ("GET", "HEAD"):
-            yield "/body", f"A {method} has no body."
+            yield "/body", f"{method} requests have no body. Remove it, or choose another method."
 
     def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield the field that the answer is saved to; it may hold anything."""
+        """Yield the field that the answer is saved to; its type is not known."""
         if name := data.get("save_to"):
             yield name, ANY
 
     def secrets(self, data: Mapping[str, Any]) -> Problems:
-        """Yield the secrets that the headers and the body send."""
+        """Yield the secrets in the headers and the body."""
         for key in ("headers", "body"):
-            yield from placeholders.secrets_in(data.get(key), below("", key))
+            yield from placeholders.find_secrets(data.get(key), below("", key))
 
     def enter(self, visit: Visit) -> None:
-        """Leave the call to the background."""
+        """Let the background make the call."""
         data = visit.node.data
         texts = [data["url"], data.get("headers", {}), data.get("body")]
         visit.perform(CALL, placeholders.names_in(texts))
 
     def perform(self, task: Task) -> Any:
-        """Make the call; what the answer is good for."""
+        """Make the call; return the output and the value to save."""
         request = _request(task)
         try:
             answer = http_client.call(request, timeout=task.data.get("timeout", TIMEOUT))
-        except http_client.Refused as refused:
+        except http_client.CallRefused as refused:
             raise GiveUp(refused.code, task.redacted(refused.detail)) from None
-        except http_client.Failed as failed:
+        except http_client.CallFailed as failed:
             raise TryAgain("call_failed", str(failed)) from None
         if answer.status == 429 or answer.status >= 500:
             raise TryAgain(
@@ -195,14 +195,14 @@ class HttpRequest(Behaviour):
         except GiveUp:
             raise
         except Exception as error:
-            # The request was done: it must not be sent again.
+            # The server has performed the request: it must not be repeated.
             detail = f"The answer was {answer.status}, but reading it failed"
             raise GiveUp("invalid_answer", f"{detail}: {type(error).__name__}.") from None
 
     def resume(self, visit: Visit, result: Any) -> None:
-        """Save the answer, and go on."""
+        """Save the answer and continue."""
         if name := visit.node.data.get("save_to"):
-            visit.write({name: result["value"]})
+            visit.write_fields({name: result["value"]})
         visit.leave(output=result["output"])
 
 
@@ -211,15 +211,15 @@ def _request(task: Task) -> http_client.Request:
     url = placeholders.fill(data["url"], task.fields, quote=lambda text: quote(text, safe=""))
     segments = urlsplit(url).path.split("/")
     if any(unquote(segment) in (".", "..") for segment in segments):
-        raise GiveUp("invalid_url", "The address that the fields make leads to another path.")
+        raise GiveUp("invalid_url", "The fields in the address lead to another path.")
     if any("\\" in unquote(segment) or "/" in unquote(segment) for segment in segments):
-        # Servers disagree on where a path ends that holds an encoded slash.
-        raise GiveUp("invalid_url", "A field in the path of the address holds a slash.")
+        # Servers disagree on the path if it contains an encoded slash.
+        raise GiveUp("invalid_url", "A field in the path of the address contains a slash.")
     headers = {}
     for name, text in data.get("headers", {}).items():
         value = placeholders.fill(text, task.fields, secret=task.secret).strip()
-        if reason := _unfit_for_header(value):
-            raise GiveUp("invalid_header", f"The header {quoted(name)} would hold {reason}.")
+        if reason := _header_problem(value):
+            raise GiveUp("invalid_header", f"The header {quoted(name)} would contain {reason}.")
         headers[name] = value
     body = None
     if "body" in data:
@@ -233,8 +233,8 @@ def _request(task: Task) -> http_client.Request:
     return http_client.Request(data.get("method", "GET"), url, headers, body, task.step)
 
 
-def _unfit_for_header(text: str) -> str | None:
-    """Say what of a text no header can hold, without the text: a secret may be in it."""
+def _header_problem(text: str) -> str | None:
+    """Name the reason why a header cannot contain a text, without quoting a secret in it."""
     if "\r" in text or "\n" in text:
         return "a line break"
     if any(char > "\xff" for char in text):
@@ -243,24 +243,24 @@ def _unfit_for_header(text: str) -> str | None:
 
 
 def _result(task: Task, answer: http_client.Answer) -> dict[str, Any]:
-    """Return what a success is good for: what the step shows of it, and the value to save.
+    """Return the output of the step, and the value to save.
 
     Raises:
         GiveUp: the value cannot be saved.
     """
     is_saved = "save_to" in task.data
     text, value = answer.text(), None
-    if not answer.is_whole and is_saved:
-        detail = f"The answer was {answer.status}, but did not arrive whole."
+    if not answer.is_complete and is_saved:
+        detail = f"The answer was {answer.status}, but it is incomplete."
         raise GiveUp("invalid_answer", detail)
     if is_saved:
-        value = storable(task.redacted(_value(answer, text)))
+        value = make_storable(task.redacted(_value(answer, text)))
     output = {
         "status": answer.status,
-        "body": storable(task.redaction().beginning(text or "", SHOWN)),
+        "body": make_storable(task.redaction().beginning(text or "", MAX_OUTPUT)),
         "attempts": task.attempt,
     }
-    if not answer.is_whole:
+    if not answer.is_complete:
         output["truncated"] = True
     return {"output": output, "value": value}
 
@@ -268,7 +268,7 @@ def _result(task: Task, answer: http_client.Answer) -> dict[str, Any]:
 def _value(answer: http_client.Answer, text: str | None) -> Any:
     if text is None:
         known = ", ".join(sorted(http_client.CHARSETS))
-        detail = f"The answer is compressed, or in none of these charsets: {known}."
+        detail = f"The answer is compressed, or its charset is not supported. Supported: {known}."
         raise GiveUp("invalid_answer", detail)
     media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not text.strip() or not (media == "application/json" or media.endswith("+json")):
@@ -278,7 +278,7 @@ def _value(answer: http_client.Answer, text: str | None) -> Any:
     except InexactNumber as error:
         raise GiveUp("invalid_answer", f"The answer cannot be saved. {error}.") from None
     except (ValueError, RecursionError):
-        raise GiveUp("invalid_answer", "The answer says that it is JSON, and is not.") from None
-    for __, detail in unstorable_in(value):
+        raise GiveUp("invalid_answer", "The answer is not the JSON that it claims to be.") from None
+    for __, detail in find_unstorable(value):
         raise GiveUp("invalid_answer", f"The answer cannot be saved. {detail}")
     return value

@@ -1,4 +1,4 @@
-"""The join: branches come together again."""
+"""The join: merges branches."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from executions.engine.nodes.behaviour import Behaviour, Visit
 
 class Join(Behaviour):
     description = _(
-        "Waits for the branches that can still arrive by an edge by which none has come yet. "
-        "A branch that took another way is not waited for, nor one that can also come by an edge "
-        "by which another has come (the inclusive merge of BPMN 2.0)."
+        "Waits for the branches that can still arrive over an edge without an arrival. It does "
+        "not wait for a branch that took another path, or that can also arrive over an edge that "
+        "has an arrival already (the inclusive merge of BPMN 2.0)."
     )
     name = "join"
     merges = True
     waits = False
 
     def enter(self, visit: Visit) -> None:
-        """Wait for the others."""
+        """Wait for the other branches."""
         visit.join()

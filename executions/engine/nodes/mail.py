@@ -1,4 +1,4 @@
-"""Mail as a drawing has it: to whom, with which subject and body."""
+"""Mail that a graph defines: its schema, its problems, and sending it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.core.validators import validate_email
 from executions.engine import placeholders
 from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.tasks import GiveUp, Task, TryAgain
-from workflows.db.json_values import below, kind, quoted
+from workflows.db.json_values import below, json_type, quoted
 from workflows.graph import NOT_BLANK, Problems
 
 _RECIPIENT: dict[str, Any] = {
@@ -27,7 +27,7 @@ _RECIPIENT: dict[str, Any] = {
             "properties": {
                 "field": {
                     "title": "Field",
-                    "description": "The name of a field that holds an address, or a list of them.",
+                    "description": "The name of a field with an address or a list of addresses.",
                     "$ref": "#/$defs/field_name",
                 }
             },
@@ -39,8 +39,7 @@ _RECIPIENT: dict[str, Any] = {
 PROPERTIES: dict[str, Any] = {
     "to": {
         "title": "To",
-        "description": "Whom to write to: addresses, and {field: name} for those that a field"
-        " holds.",
+        "description": "The recipients: addresses, or {field: name} for the addresses in a field.",
         "type": "array",
         "minItems": 1,
         "maxItems": 100,
@@ -48,33 +47,33 @@ PROPERTIES: dict[str, Any] = {
     },
     "subject": {
         "title": "Subject",
-        "description": "The subject; {{name}} stands for what a field holds.",
+        "description": "The subject. {{name}} is replaced by the value of a field.",
         "type": "string",
         "pattern": NOT_BLANK,
     },
     "body": {
         "title": "Body",
-        "description": "The text; {{name}} stands for what a field holds.",
+        "description": "The text. {{name}} is replaced by the value of a field.",
         "type": "string",
         "default": "",
     },
 }
-"""The schemas of the keys of a mail, for those who say more beside it."""
+"""The schemas of the keys of a mail."""
 DEFS: dict[str, Any] = {"field_name": FIELD_NAME}
-"""What ``PROPERTIES`` refer to."""
+"""The definitions that ``PROPERTIES`` refers to."""
 
 
 def text_problems(text: str) -> Iterator[tuple[str, str]]:
-    """Yield what a schema cannot say of a subject or a body: its placeholders."""
+    """Yield the problems with the placeholders of a subject or a body."""
     if reason := placeholders.problem(text):
         yield "", reason
 
 
 def recipient_problems(to: list[Any]) -> Iterator[tuple[str, str]]:
-    """Yield what a schema cannot say of ``to``: which of its texts are no addresses."""
+    """Yield the texts of ``to`` that are not addresses."""
     for index, one in enumerate(to):
         if isinstance(one, str) and not _is_address(one):
-            yield below("", index), f"{quoted(one)} is no e-mail address."
+            yield below("", index), f"{quoted(one)} is not an email address."
 
 
 PARTS: dict[str, Callable[[Any], Problems]] = {
@@ -82,24 +81,24 @@ PARTS: dict[str, Callable[[Any], Problems]] = {
     "subject": text_problems,
     "body": text_problems,
 }
-"""What a schema cannot say of a mail, by its keys."""
+"""The checks beyond the schema, by the keys of a mail."""
 
 
 def names_in(mail: Mapping[str, Any]) -> set[str]:
-    """The fields that a mail is made of."""
+    """Return the names of the fields that a mail uses."""
     named = placeholders.names_in([mail["subject"], mail.get("body", "")])
     return named | {one["field"] for one in mail["to"] if isinstance(one, dict)}
 
 
 def send(mail: Mapping[str, Any], task: Task) -> dict[str, Any]:
-    """Send it, with the fields of the task; what was sent to whom.
+    """Send a mail with the fields of the task; return its recipients and subject.
 
     Raises:
-        GiveUp: a field holds no address.
-        TryAgain: the mail could not be handed on.
+        GiveUp: a field contains no address.
+        TryAgain: the mail server did not accept the mail.
     """
     to = list(_addresses(mail["to"], task.fields))
-    # A line break would begin another header.
+    # A line break would inject another header.
     subject = " ".join(placeholders.fill(mail["subject"], task.fields).split())
     domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip("> ") or "localhost"
     message = EmailMessage(
@@ -128,16 +127,15 @@ def _addresses(to: list[Any], fields: Mapping[str, Any]) -> Iterator[str]:
     seen: set[str] = set()
     for one in to:
         if isinstance(one, str):
-            found: Any = [one]
+            addresses: Any = [one]
         else:
             value = fields.get(one["field"])
-            found = value if isinstance(value, list) and value else [value]
-        for address in found:
+            addresses = value if isinstance(value, list) and value else [value]
+        for address in addresses:
             if not isinstance(address, str) or not _is_address(address):
-                shown = quoted(address) if isinstance(address, str) else kind(address)
-                raise GiveUp(
-                    "no_address", f"The field “{one['field']}” holds {shown}: no e-mail address."
-                )
+                found = quoted(address) if isinstance(address, str) else json_type(address)
+                detail = f"The field “{one['field']}” contains {found}, which is no email address."
+                raise GiveUp("no_address", detail)
             if address not in seen:
                 seen.add(address)
                 yield address

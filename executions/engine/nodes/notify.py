@@ -1,4 +1,4 @@
-"""The node that sends e-mail."""
+"""The node that sends a mail."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MAIL = "mail"
 
 class Notify(Behaviour):
     description = _(
-        "Sends an e-mail in the background, with retries, and goes on when it was sent. A "
-        "process that ends between the sending and its commit sends again: the Message-ID "
-        "is that of the step, so that a mail server can tell."
+        "Sends a mail in the background, with retries, and continues when it was sent. If a "
+        "worker stops between sending and its commit, the mail is sent again with the same "
+        "Message-ID, so that a mail server can detect the duplicate."
     )
     name = "notify"
-    can_begin_again = True
+    can_be_retried = True
     schema: ClassVar = {
         "properties": mail.PROPERTIES,
         "required": ["to", "subject"],
@@ -36,7 +36,7 @@ class Notify(Behaviour):
     parts: ClassVar = mail.PARTS
 
     def enter(self, visit: Visit) -> None:
-        """Leave the sending to the background."""
+        """Let the background send the mail."""
         visit.perform(MAIL, mail.names_in(visit.node.data))
 
     def perform(self, task: Task) -> Any:
@@ -44,5 +44,5 @@ class Notify(Behaviour):
         return mail.send(task.data, task)
 
     def resume(self, visit: Visit, result: Any) -> None:
-        """Go on: the mail was sent."""
+        """Continue after the mail was sent."""
         visit.leave(output=result)

@@ -1,4 +1,4 @@
-"""The fork: an execution goes every way at once."""
+"""The fork: starts one branch per edge."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from executions.engine.nodes.behaviour import Behaviour, Visit
 
 
 class Parallel(Behaviour):
-    description = _("Takes all its ways out; each is a branch of its own.")
+    description = _("Takes all its edges at once. Each starts a branch.")
     name = "parallel"
     waits = False
     forks = True
 
     def enter(self, visit: Visit) -> None:
-        """Go every way."""
+        """Start the branches."""
         visit.fork()

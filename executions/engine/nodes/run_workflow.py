@@ -11,13 +11,13 @@ from workflows.graph import RUN_WORKFLOW
 
 
 class RunWorkflow(Behaviour):
-    description = _("Calls a workflow; the execution goes on when the child has completed.")
+    description = _("Calls a workflow, and continues when the child execution has completed.")
     name = RUN_WORKFLOW
     schema: ClassVar = {
         "properties": {
             "workflow": {
                 "title": "Workflow",
-                "description": "The cuid of the workflow to run, which is of the same type.",
+                "description": "The cuid of the workflow to call. It must have the same type.",
                 "type": "string",
                 "minLength": 1,
                 "format": "workflow-cuid",
@@ -29,4 +29,4 @@ class RunWorkflow(Behaviour):
 
     def enter(self, visit: Visit) -> None:
         """Call the workflow."""
-        visit.call(visit.node.data["workflow"])
+        visit.start_child(visit.node.data["workflow"])

@@ -1,4 +1,4 @@
-"""The node that sets fields of the entity."""
+"""The node that sets and clears fields of the entity."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from workflows.values.missing import is_missing
 
 
 class SetField(Behaviour):
-    description = _("Writes the values that it names, and takes the fields away that it clears.")
+    description = _("Sets and clears fields of the entity.")
     name = "set_field"
     waits = False
     schema: ClassVar = {
         "properties": {
             "values": {
                 "title": "Values",
-                "description": "What is written, by the names of the fields; any JSON. Null and"
-                " blank text clear the field.",
+                "description": "The new values by the names of the fields: any JSON. Null and blank"
+                " text clear a field.",
                 "type": "object",
                 "propertyNames": {"$ref": "#/$defs/field_name"},
                 "default": {},
             },
             "clear": {
                 "title": "Fields to clear",
-                "description": "The names of the fields that are taken away.",
+                "description": "The names of the fields to clear.",
                 "type": "array",
                 "items": {"$ref": "#/$defs/field_name"},
                 "uniqueItems": True,
@@ -43,23 +43,23 @@ class SetField(Behaviour):
     }
 
     def problems(self, data: Mapping[str, Any]) -> Problems:
-        """It does something, and does not undo it."""
+        """Require an effect, and no field that is both set and cleared."""
         values, clear = data.get("values", {}), data.get("clear", [])
         if not values and not clear:
-            yield "", "It neither sets nor clears a field."
+            yield "", "Set or clear at least one field."
         for index, name in enumerate(clear):
             if name in values:
                 detail = f"The field {quoted(name)} cannot be both set and cleared."
                 yield below("/clear", index), detail
 
     def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield the fields that are set, with the types that their values have."""
+        """Yield the fields that are set, with the types of their values."""
         for name, value in data.get("values", {}).items():
             if not is_missing(value):
                 yield name, rule_literals.type_of(value)
 
     def enter(self, visit: Visit) -> None:
-        """Write and go on."""
+        """Write the fields and continue."""
         values, clear = (visit.node.data.get("values", {}), visit.node.data.get("clear", []))
-        visit.write(values, clear)
+        visit.write_fields(values, clear)
         visit.leave(output={"values": values, "clear": clear})

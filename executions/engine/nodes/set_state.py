@@ -1,4 +1,4 @@
-"""The node that tells how far an execution has come."""
+"""The node that sets the stage and the progress of an execution."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from workflows.graph import NOT_BLANK
 
 
 class SetState(Behaviour):
-    description = _("Sets what the operator sees as the stage, and the progress in percent.")
+    description = _("Sets the stage of the execution, and its progress in percent.")
     name = "set_state"
     waits = False
     schema: ClassVar = {
         "properties": {
             "state": {
                 "title": "State",
-                "description": "What the operator sees as the stage.",
+                "description": "The stage of the execution.",
                 "type": "string",
                 "pattern": NOT_BLANK,
                 "maxLength": 200,
             },
             "progress": {
                 "title": "Progress",
-                "description": "How far it has come, in percent.",
+                "description": "The progress in percent.",
                 "type": ["number", "null"],
                 "minimum": 0,
                 "maximum": 100,
@@ -36,7 +36,7 @@ class SetState(Behaviour):
     }
 
     def enter(self, visit: Visit) -> None:
-        """Tell, and go on."""
+        """Set both and continue."""
         state, progress = visit.node.data["state"], visit.node.data.get("progress")
-        visit.stage(state, progress)
+        visit.set_stage(state, progress)
         visit.leave(output={"state": state, "progress": progress})

@@ -1,4 +1,4 @@
-"""The start: where every execution begins."""
+"""The start of every execution."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from workflows.graph import START
 
 
 class Start(Behaviour):
-    description = _("Goes on at once.")
+    description = _("The execution starts here, and continues at once.")
     name = START
     waits = False
 
     def enter(self, visit: Visit) -> None:
-        """Leave by the only exit."""
+        """Continue."""
         visit.leave()
 
     def wake(self, visit: Visit) -> None:
-        """Begin what was scheduled."""
+        """Start the scheduled execution."""
         visit.leave()

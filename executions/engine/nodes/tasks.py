@@ -1,4 +1,4 @@
-"""What nodes do outside any transaction: the task, and the two ways in which it fails."""
+"""Tasks that nodes perform outside any transaction, and their two failures."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from executions.engine.redaction import Redaction
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be performed for an open step, frozen when the step was entered."""
+    """The work for an open step, frozen when the step was entered."""
 
     step: str
-    """The cuid of the step: the same on every attempt."""
+    """The cuid of the step, the same on every attempt."""
     data: Mapping[str, Any]
     fields: Mapping[str, Any]
     attempt: int = 1
@@ -23,7 +23,7 @@ class Task:
     _revealed: dict[str, str] = field(default_factory=dict, repr=False)
 
     def secret(self, name: str) -> str:
-        """Return the value of a secret. Raises ``GiveUp`` when it cannot be read."""
+        """Return the value of a secret. Raise ``GiveUp`` if it cannot be read."""
         if name not in self._revealed:
             try:
                 if self.read_secret is None:
@@ -38,12 +38,12 @@ class Task:
         return self.redaction().of(value)
 
     def redaction(self) -> Redaction:
-        """Return what replaces every secret that was read."""
+        """Return the redaction of the secrets that were read."""
         return Redaction(self._revealed)
 
 
 class TryAgain(Exception):
-    """It failed, and may succeed later; ``after``: not before this time has passed."""
+    """A failure that a retry may solve; ``after`` is the minimum delay."""
 
     def __init__(self, code: str, detail: str, after: timedelta | None = None) -> None:
         super().__init__(detail)
@@ -51,7 +51,7 @@ class TryAgain(Exception):
 
 
 class GiveUp(Exception):
-    """It failed, and would fail again: an incident at once."""
+    """A failure that a retry would repeat: the step gets an incident at once."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)

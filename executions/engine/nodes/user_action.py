@@ -1,4 +1,4 @@
-"""The user action: a form that a person fills in."""
+"""The user action: a form that a person submits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine import form_fields, forms
-from executions.engine.nodes.assignees import NAMED, unknown_among
+from executions.engine.nodes.assignees import NAMED, find_unknown_users
 from executions.engine.nodes.behaviour import TITLE, Behaviour, Person, Visit
 from executions.engine.nodes.deadline import (
     DEADLINE,
@@ -19,11 +19,11 @@ from executions.engine.nodes.deadline import (
 )
 from workflows.db.json_values import below, quoted
 from workflows.refusals import Problem
-from workflows.values.missing import present
+from workflows.values.missing import drop_missing
 
 
 class UserAction(Behaviour):
-    description = _("Waits for a person's form; the answers are written to the entity's fields.")
+    description = _("Waits for a form. The answers are written to the fields of the entity.")
     name = "user_action"
     people_at: ClassVar = "assignees"
     schema: ClassVar = {
@@ -31,21 +31,22 @@ class UserAction(Behaviour):
             "title": TITLE,
             "button_label": {
                 "title": "Button label",
-                "description": "What stands on the button of the form.",
+                "description": "The label of the submit button.",
                 "type": "string",
                 "default": "Submit",
             },
             "fields": {
                 "title": "Fields",
-                "description": "What the form asks for; each answer is written to the field of"
-                " the entity that has the name.",
+                "description": "The fields of the form. Each answer is written to the field of the"
+                " entity with the same name.",
                 "type": "array",
                 "items": form_fields.FIELD,
                 "default": [],
             },
             "assignees": {
                 "title": "Assignees",
-                "description": "Who may submit it; everybody where nobody is named.",
+                "description": "The users and groups who may submit the form. By default, everybody"
+                " may.",
                 "type": "object",
                 "properties": NAMED,
                 "additionalProperties": False,
@@ -76,22 +77,22 @@ class UserAction(Behaviour):
     parts: ClassVar = {"fields": form_fields.problems, DEADLINE: deadline_problems}
 
     def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield the fields that the form asks for as a type of theirs; others may hold anything."""
+        """Yield the fields of the form that have a type, with their types."""
         for field in data.get("fields", ()):
             if "type" in field:
                 yield field["name"], field["type"]
 
     def enter(self, visit: Visit) -> None:
-        """Wait for the form, until the deadline if there is one."""
+        """Wait for the form."""
         wait_until_deadline(visit)
 
     def submit(self, visit: Visit, data: object, user: Person | None) -> None:
-        """Write the answers and go on; who may submit is asked with ``may_submit``."""
+        """Write the answers and continue. The caller checks ``may_submit``."""
         fields = visit.node.data.get("fields", [])
         values = forms.clean(fields, data)
         _require_users(fields, values)
-        visit.write(values)
-        visit.leave(output=present(values))
+        visit.write_fields(values)
+        visit.leave(output=drop_missing(values))
 
 
 def _require_users(fields: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> None:
@@ -100,11 +101,11 @@ def _require_users(fields: Sequence[Mapping[str, Any]], values: Mapping[str, Any
         for field in fields
         if field.get("type") == "user" and values.get(field["name"])
     }
-    unknown = unknown_among(named.values()) if named else set()
+    unknown = find_unknown_users(named.values()) if named else set()
     problems = [
-        Problem(below("/data", name), "unknown_user", f"No active user is called {quoted(who)}.")
-        for name, who in named.items()
-        if who in unknown
+        Problem(below("/data", field), "unknown_user", f"There is no active user {quoted(name)}.")
+        for field, name in named.items()
+        if name in unknown
     ]
     if problems:
         raise forms.FormInvalid(problems)

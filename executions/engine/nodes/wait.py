@@ -1,4 +1,4 @@
-"""The node that sleeps: for a while, until a date, or until a date that a field holds."""
+"""The node that waits for an interval, until a date, or until the date in a field."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from django.utils.translation import gettext_lazy as _
 from executions.engine.durations import DELTA, DURATION, problem
 from executions.engine.form_fields import FIELD_NAME
 from executions.engine.nodes.behaviour import Behaviour, Visit
-from workflows.db.json_values import kind, quoted
+from workflows.db.json_values import json_type, quoted
 from workflows.graph import Problems
 from workflows.values import durations, moments
 
 TIMER = "timer"
-_WAYS = ("interval", "at", "at_field")
+_TIMES = ("interval", "at", "at_field")
 
 
 def _length_problems(what: str, length: Any, *, back: bool = False) -> Iterator[tuple[str, str]]:
@@ -27,40 +27,40 @@ def _length_problems(what: str, length: Any, *, back: bool = False) -> Iterator[
 
 def _moment_problems(value: Any) -> Iterator[tuple[str, str]]:
     if value is not None and _moment(value) is None:
-        wanted = "a date such as 2026-12-31, or one with a time"
+        wanted = "a date such as 2026-12-31, or a date with a time"
         yield "", f"The time {quoted(value)} must be {wanted}."
 
 
 class Wait(Behaviour):
     description = _(
-        "Sleeps until its time; a time that has passed, or that nobody has named, is now. "
-        "'interval': a duration from now. 'at': a date or a date with time. 'at_field': "
-        "the name of a field that holds one; 'delta' is added to it, and may be negative."
+        "Waits until a time: 'interval' after it is entered, 'at' a date or a date with a time, "
+        "or at the date in the field 'at_field' plus 'delta', which may be negative. It continues "
+        "at once if the time has passed or is missing."
     )
     name = "wait"
-    can_begin_again = True
+    can_be_retried = True
     schema: ClassVar = {
         "properties": {
             "interval": {
                 "title": "Interval",
-                "description": "How long it sleeps from when it is entered.",
+                "description": "How long to wait.",
                 "$ref": "#/$defs/duration",
             },
             "at": {
                 "title": "Time",
-                "description": "Until when it sleeps: a date such as 2026-12-31, or one with a"
+                "description": "The end of the wait: a date such as 2026-12-31, or a date with a"
                 " time.",
                 "type": ["string", "null"],
                 "format": "date-time",
             },
             "at_field": {
-                "title": "Field of the time",
-                "description": "The name of the field that holds the date.",
+                "title": "Date field",
+                "description": "The name of the field with the date.",
                 "$ref": "#/$defs/field_name",
             },
             "delta": {
                 "title": "Delta",
-                "description": "What is added to the date of the field; it may be negative.",
+                "description": "Added to the date in the field. It may be negative.",
                 "$ref": "#/$defs/delta",
             },
         },
@@ -82,20 +82,19 @@ class Wait(Behaviour):
     }
 
     def problems(self, data: Mapping[str, Any]) -> Problems:
-        """It names one time, in one way."""
-        named = [way for way in _WAYS if way in data]
-        if len(named) != 1:
-            yield "", f"A wait names one of {', '.join(_WAYS)}; this one has {len(named)} of them."
+        """Require exactly one of the settings for the time."""
+        if sum(name in data for name in _TIMES) != 1:
+            yield "", "Set how long to wait: exactly one of interval, at and at_field."
         if "delta" in data and "at_field" not in data:
-            yield "/delta", "A delta is added to the date of a field, which is not named."
+            yield "/delta", "Set at_field: a delta is added to the date in a field."
 
-    def normalized(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the data with the time that it names in UTC."""
+    def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the data with its time in UTC."""
         at = data.get("at")
-        return {**data, "at": moments.normalized(at)} if isinstance(at, str) else data
+        return {**data, "at": moments.normalize(at)} if isinstance(at, str) else data
 
     def enter(self, visit: Visit) -> None:
-        """Sleep, or go on at once."""
+        """Wait, or continue at once."""
         data = visit.node.data
         if "interval" in data:
             due: datetime | None = _after(visit.now, data["interval"])
@@ -105,9 +104,10 @@ class Wait(Behaviour):
             value = visit.fields.get(data["at_field"])
             due = _moment(value)
             if due is None and value is not None:
-                shown = quoted(value) if isinstance(value, str) else kind(value)
-                visit.incident(
-                    "no_date", f"The field “{data['at_field']}” holds {shown}, which is no date."
+                text = quoted(value) if isinstance(value, str) else json_type(value)
+                visit.open_incident(
+                    "no_date",
+                    f"The field “{data['at_field']}” contains {text}, which is not a date.",
                 )
                 return
             if due is not None:
@@ -116,10 +116,10 @@ class Wait(Behaviour):
             visit.leave(output={"waited_for": due.isoformat() if due else None})
             return
         visit.wait(due=due)
-        visit.later(TIMER, due)
+        visit.schedule_job(TIMER, due)
 
     def wake(self, visit: Visit) -> None:
-        """Go on, whether the time has come or not."""
+        """Continue, even before the time."""
         visit.leave(output={"woken_at": visit.now.isoformat()})
 
 
@@ -129,4 +129,4 @@ def _after(moment: datetime, length: object) -> datetime:
 
 def _moment(value: object) -> datetime | None:
     moment = moments.read(value) if isinstance(value, str) else None
-    return None if moment is None else moments.in_utc(moment)
+    return None if moment is None else moments.to_utc(moment)

@@ -1,4 +1,4 @@
-"""The node that waits to be called."""
+"""The node that waits for a signed POST."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ WEBHOOK = "webhook"
 
 class Webhook(Behaviour):
     description = _(
-        "Waits for a POST that is signed with 'secret'; its JSON may be saved to a field."
+        "Waits for a POST that is signed with 'secret'. Its JSON can be saved to a field."
     )
     name = WEBHOOK
-    can_begin_again = True
+    can_be_retried = True
     schema: ClassVar = {
         "properties": {
             "secret": {
                 "title": "Secret",
-                "description": "Names the secret that signs, in letters, digits, '_', '.' and '-',"
-                " beginning with a letter or '_'.",
+                "description": "The name of the signing secret: letters, digits, '_', '.' and '-',"
+                " starting with a letter or '_'.",
                 "type": "string",
-                # To Python, $ comes before a last line break too.
+                # In Python, $ also matches before a final line break.
                 "pattern": rf"^{NAME}$(?!\n)",
             },
             "save_to": SAVE_TO,
@@ -48,21 +48,21 @@ class Webhook(Behaviour):
     parts: ClassVar = {DEADLINE: deadline_problems}
 
     def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield the field that the answer is saved to; it may hold anything."""
+        """Yield the field that the JSON is saved to; its type is not known."""
         if name := data.get("save_to"):
             yield name, ANY
 
     def secrets(self, data: Mapping[str, Any]) -> Problems:
-        """Yield the secret that signs."""
+        """Yield the signing secret."""
         if isinstance(data.get("secret"), str):
             yield "/secret", data["secret"]
 
     def enter(self, visit: Visit) -> None:
-        """Wait for the call."""
+        """Wait for the POST."""
         wait_until_deadline(visit)
 
     def resume(self, visit: Visit, result: Any) -> None:
-        """Take what was delivered: ``value``, and the ``sha256`` that it is known by."""
+        """Save the delivered ``value``, and continue. ``sha256`` identifies the delivery."""
         if name := visit.node.data.get("save_to"):
-            visit.write({name: result["value"]})
+            visit.write_fields({name: result["value"]})
         visit.leave(output={"sha256": result["sha256"]})

@@ -22,33 +22,33 @@ class Running:
         number = next(_numbers)
         version = Version(pk=-number, number=1, source=source, checksum=f"in memory {number}")
         self.entity = Entity(pk=1, fields=fields)
-        self.execution: Execution = raw_rows.new(
+        self.execution: Execution = raw_rows.build_new(
             Execution, id=number, status=Status.ACTIVE, context_key="", started_at=NOW
         )
-        raw_rows.relate(self.execution, version=version)
+        raw_rows.set_relations(self.execution, version=version)
         advance = Advance(self.execution, self.entity, now=NOW, pins=[])
-        advance.begin()
+        advance.start()
         self._finish(advance)
 
     def submit(self, node: str, **data: Any) -> None:
         """Submit the form of the first open step at this node."""
         advance = Advance(self.execution, self.entity, now=NOW)
-        run = advance.know(self.execution, self.open_steps)
+        run = advance.add_run(self.execution, self.open_steps)
         step = next(step for step in run.open_steps if step.node_id == node)
-        advance.submit(advance.visit(run, step), data)
+        advance.submit(advance.visit_step(run, step), data)
         self._finish(advance)
 
     def skip(self, node: str) -> None:
         """Leave the first open step at this node."""
         advance = Advance(self.execution, self.entity, now=NOW)
-        run = advance.know(self.execution, self.open_steps)
+        run = advance.add_run(self.execution, self.open_steps)
         step = next(step for step in run.open_steps if step.node_id == node)
-        advance.visit(run, step).leave()
+        advance.visit_step(run, step).leave()
         self._finish(advance)
 
     def _finish(self, advance: Advance) -> None:
-        advance.run()
-        self.open_steps: list[Step] = list(advance.run_of(self.execution).open_steps)
+        advance.walk()
+        self.open_steps: list[Step] = list(advance.get_run(self.execution).open_steps)
 
     @property
     def offered(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""An HTTP server in a thread, which answers what a test tells it to."""
+"""An HTTP server in a thread, with replies that a test sets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass
 class Reply:
-    """One answer; ``pace``: the seconds between its bytes; a negative ``length`` is not told."""
+    """One answer. ``pace``: seconds between its bytes. A negative ``length`` sends no header."""
 
     status: int = 200
     body: bytes = b""
@@ -41,7 +41,7 @@ class Received:
 
 
 class Server:
-    """It gives its replies one after the other, the last again and again."""
+    """A server that sends its replies in turn, and repeats the last one."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -60,8 +60,8 @@ class Server:
         return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
 
-def certified(directory: Path) -> ssl.SSLContext:
-    """A server's side of TLS; ``server.pem`` in the directory is what to trust it by."""
+def create_tls_context(directory: Path) -> ssl.SSLContext:
+    """Return a TLS context. ``server.pem`` in the directory is its certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -88,7 +88,7 @@ def certified(directory: Path) -> ssl.SSLContext:
 
 
 @contextmanager
-def serving(context: ssl.SSLContext | None = None) -> Iterator[Server]:
+def run_server(context: ssl.SSLContext | None = None) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -13,26 +13,26 @@ from tests.factories import FindingFactory, WorkflowFactory, call
 from workflows import editing as drawing
 from workflows.models import Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 NOTE = {"fields": [{"name": "note", "type": "text"}]}
 
 
 def source(nodes: Mapping[str, str | Mapping[str, Any]], *edges: str) -> dict[str, Any]:
     """``nodes``: type or whole node by id; ``edges``: ``a>b`` or ``a.handle>b``."""
-    drawn = []
+    graph = []
     for name, kind in nodes.items():
         own: Mapping[str, Any] = {"type": kind} if isinstance(kind, str) else kind
         node = {"id": name, **own}
         if node["type"] == "user_action":
             node.setdefault("data", NOTE)
-        drawn.append(node)
+        graph.append(node)
     lines = []
     for edge in edges:
         left, target = edge.split(">")
         name, _, handle = left.partition(".")
         lines.append({"source": name, "target": target, "sourceHandle": handle or None})
-    return {"nodes": drawn, "edges": lines}
+    return {"nodes": graph, "edges": lines}
 
 
 def started(
@@ -91,8 +91,8 @@ def test_branches_that_wait_for_nothing_join_in_the_same_advance() -> None:
         "a": {"type": "set_field", "data": {"values": {"x": 1}}},
         "b": {"type": "set_field", "data": {"values": {"y": 2}}},
     }
-    drawn = source(nodes, *JOINED)
-    execution = started(drawn)
+    graph = source(nodes, *JOINED)
+    execution = started(graph)
     assert execution.status == Status.COMPLETED
     execution.entity.refresh_from_db()
     assert execution.entity.fields == {"x": 1, "y": 2}

@@ -96,8 +96,8 @@ def test_an_entity_that_was_read_in_part_is_read(workflow: Workflow, finding: Fi
 def test_numbers_that_are_drawn_ahead_are_not_kept_for_long(
     workflow: Workflow, finding: Finding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("executions.engine.store.ids.FRESH", 0)
-    prepared.kept().clear()
+    monkeypatch.setattr("executions.engine.store.postgresql.IDS_LIFETIME", 0)
+    prepared.session_data().clear()
     first = services.start(workflow, finding)
     with connection.cursor() as cursor:
         if ON_POSTGRESQL:

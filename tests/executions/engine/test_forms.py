@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from executions.engine.form_fields import FIELD_TYPES
 from executions.engine.forms import FormInvalid, build, clean, to_json
-from workflows.graph import data_problems, node_types
+from workflows.graph import find_data_problems, node_types
 
 NO_TEXTS: list[Any] = [3, [], {}]
 
@@ -24,7 +24,7 @@ def field(type_name: str = "text", name: str = "x", **more: Any) -> dict[str, An
 
 
 def problems(fields: Any) -> list[tuple[str, str]]:
-    return list(data_problems(node_types()["user_action"], {"fields": fields}))
+    return list(find_data_problems(node_types()["user_action"], {"fields": fields}))
 
 
 def answer(type_name: str, value: Any, **more: Any) -> Any:
@@ -39,7 +39,7 @@ def refusal(fields: list[dict[str, Any]], data: Any) -> list[tuple[str, str]]:
     with pytest.raises(FormInvalid) as caught:
         clean(fields, data)
     assert caught.value.code == "invalid_form"
-    assert caught.value.messages[0].startswith("The form was not accepted. ")
+    assert caught.value.messages[0].startswith("The form is not valid. ")
     return [(problem.pointer, problem.code) for problem in caught.value.problems]
 
 

@@ -36,7 +36,7 @@ def node(name: str) -> dict[str, Any]:
     return {"type": "user_action", "data": ANSWER}
 
 
-def drawn(lines: str) -> dict[str, Any]:
+def source_of(lines: str) -> dict[str, Any]:
     """``a>b>c`` draws a chain; ``a>b|c`` an edge to each; ``ask.yes>a`` leaves by an exit."""
     edges = []
     for line in lines.split():
@@ -50,7 +50,7 @@ def drawn(lines: str) -> dict[str, Any]:
 
 
 def run(lines: str, script: Script) -> Running:
-    running = Running(drawn(lines))
+    running = Running(source_of(lines))
     for number, (given, offered) in enumerate(script):
         name, _, answer = given.partition("=")
         if name:
@@ -77,7 +77,7 @@ def test_join_waits_for_all_branches_when_each_has_a_form(order: tuple[str, ...]
 
 
 def test_forms_are_offered_in_the_order_of_the_edges_when_a_fork_opens_several() -> None:
-    running = Running(drawn("start>fork>d|b|a|c>join>end"))
+    running = Running(source_of("start>fork>d|b|a|c>join>end"))
     assert [step.node_id for step in running.open_steps] == ["d", "b", "a", "c"]
 
 
@@ -249,7 +249,7 @@ class TestSplitsAndJoins:
         ],
     )
     def test_outer_join_waits_for_both_inner_joins(self, order: str) -> None:
-        running = Running(drawn(self.LINES))
+        running = Running(source_of(self.LINES))
         for name in order.split():
             assert "done" not in running.offered
             running.submit(name)
@@ -397,7 +397,7 @@ class TestInclusiveSplit:
     }
 
     def source(self) -> dict[str, Any]:
-        graph = drawn(
+        graph = source_of(
             "start>set>fork>ask_u|ask_w|ask_v ask_u.yes>u>join ask_u.default>join "
             "ask_w.yes>w>join ask_w.default>join ask_v.yes>v>join ask_v.default>join join>end"
         )

@@ -11,7 +11,7 @@ from executions import services
 from executions.models import Execution, Status, Step
 from tests.executions.engine.in_memory import Running
 from tests.executions.engine.test_branches import condition, source, standing, started, submit
-from tests.executions.engine.test_gateway_models import drawn, run
+from tests.executions.engine.test_gateway_models import run, source_of
 from tests.executions.engine.test_never_stuck import fail_at
 from workflows.graph import parse
 
@@ -19,7 +19,7 @@ from workflows.graph import parse
 
 
 def test_join_waits_for_both_when_a_fork_has_two_edges_to_it() -> None:
-    running = Running(drawn("start>fork>join|join|a join>b>end a>end"))
+    running = Running(source_of("start>fork>join|join|a join>b>end a>end"))
     assert running.offered == ["a", "b"]
 
 
@@ -34,7 +34,7 @@ def test_join_tells_exits_apart_when_a_condition_has_two_edges_to_it() -> None:
 
 
 def test_edges_are_numbered_when_they_have_the_same_ends() -> None:
-    graph = parse(drawn("start>fork>join|a|join a>join join>b>end"))
+    graph = parse(source_of("start>fork>join|a|join a>join join>b>end"))
     assert [edge.name for edge in graph.incoming("join")] == [
         "fork",
         ["fork", None, 2],
@@ -43,7 +43,7 @@ def test_edges_are_numbered_when_they_have_the_same_ends() -> None:
 
 
 def test_edge_is_named_by_its_exit_when_it_has_one() -> None:
-    graph = parse(drawn("start>a>ask ask.yes>a ask.default>end"))
+    graph = parse(source_of("start>a>ask ask.yes>a ask.default>end"))
     assert [edge.name for edge in graph.incoming("a")] == ["start", ["ask", "yes"]]
 
 
@@ -54,7 +54,7 @@ MEETING = "start>fork>a|b|c a|b>meet>join c>join join>done>end"
 
 def meeting() -> Running:
     """Two branches that come to the join by one edge, and one by another."""
-    graph = drawn(MEETING)
+    graph = source_of(MEETING)
     for node in graph["nodes"]:
         if node["id"] == "meet":
             node.update(type="set_state", data={"state": "Met"})
@@ -84,7 +84,7 @@ def test_branch_waits_on_when_an_operator_skips_the_join() -> None:
 
 def test_join_takes_one_branch_of_each_edge_when_a_second_round_has_begun() -> None:
     """A fast branch comes round again while the slow one is still in the first round."""
-    graph = drawn(
+    graph = source_of(
         "start>fork>slow|go slow>join go>fork_2>fast|ask fast>join ask.yes>go ask.default>end "
         "join>done>end"
     )
@@ -110,13 +110,13 @@ RING = (
 
 
 def test_joins_go_on_when_three_wait_for_each_other() -> None:
-    running = Running(drawn(RING))
+    running = Running(source_of(RING))
     assert running.offered == ["a", "b", "c", "far"]
 
 
 def test_joins_wait_when_a_branch_can_still_reach_one_of_them() -> None:
     lines = RING.replace("far>end", "far>ask_f ask_f.yes>join_3 ask_f.default>end")
-    running = Running(drawn(lines))
+    running = Running(source_of(lines))
     assert running.standing == ["far", "join_1", "join_2", "join_3"]
     running.submit("far", answer=False)
     assert running.offered == ["a", "b", "c"]
@@ -128,7 +128,7 @@ def test_inner_join_goes_first_when_inner_and_outer_are_on_one_loop() -> None:
         "join>outer>ask ask.yes>fork ask.default>end"
     )
     for order in (["one", "two", "three"], ["two", "three", "one"], ["two", "one", "three"]):
-        running = Running(drawn(lines))
+        running = Running(source_of(lines))
         for _ in range(2):
             for name in order:
                 assert "outer" not in running.offered
@@ -148,7 +148,7 @@ def test_join_goes_on_when_it_leads_into_itself() -> None:
 
 def test_wide_join_waits_for_the_last_of_many_branches() -> None:
     names = [f"f{number}" for number in range(300)]
-    running = Running(drawn(f"start>fork>{'|'.join(names)}>join>done>end"))
+    running = Running(source_of(f"start>fork>{'|'.join(names)}>join>done>end"))
     for name in names:
         assert "done" not in running.offered
         running.submit(name)
@@ -186,7 +186,7 @@ LOOP_EDGES = (
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("laws")
+@pytest.mark.usefixtures("invariants")
 @pytest.mark.both_databases
 class TestStored:
     def started(self) -> Execution:

@@ -12,7 +12,7 @@ from executions.models import Execution, Status, Step, StepState
 from tests.executions.engine.test_branches import condition, source, standing, started, submit
 from tests.factories import UserFactory
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 Nodes = dict[str, str | dict[str, Any]]
 ONE_FORM: Nodes = {"start": "start", "form": "user_action", "end": "end"}
@@ -137,7 +137,7 @@ def test_a_join_waits_for_a_branch_that_has_an_incident_at_the_join_itself() -> 
 
 
 class TestAnApprovalThatTooFewCanGive:
-    def drawn(self, **data: Any) -> dict[str, Any]:
+    def graph(self, **data: Any) -> dict[str, Any]:
         nodes: Nodes = {
             "start": "start",
             "vote": {"type": "approval", "data": data},
@@ -153,7 +153,7 @@ class TestAnApprovalThatTooFewCanGive:
         self, needed: object, leave: list[str]
     ) -> None:
         people = {name: UserFactory(username=name) for name in ("ada", "grace")}
-        execution = started(self.drawn(users=["ada", "grace"], needed=needed))
+        execution = started(self.graph(users=["ada", "grace"], needed=needed))
         for name in leave:
             people[name].is_active = False
             people[name].save()

@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 from executions import services
 from executions.engine import nodes
 from executions.models import Status
-from tests.factories import FindingFactory, WorkflowFactory, drawn
-from tests.workflows.drawings import edge, node
+from tests.factories import FindingFactory, WorkflowFactory, save_line
+from tests.workflows.graphs import edge, node
 from workflows import graph
 from workflows.db.json_values import below
 from workflows.graph import COMMON_KEYS, NodeType, WorkflowValidationError, node_types, parse
@@ -129,7 +129,7 @@ def test_what_the_schema_refuses_is_refused_in_a_drawing_at_the_same_place(
 def test_a_keyword_without_a_sentence_of_its_own_is_told_by_its_name() -> None:
     schema = graph.Schema({"type": "integer", "multipleOf": 5})
     assert schema.problems(10) == []
-    assert schema.problems(3) == [("", "The value must keep to its multipleOf, 5.")]
+    assert schema.problems(3) == [("", "The value does not satisfy multipleOf 5.")]
 
 
 def test_what_a_schema_cannot_say_of_one_key_is_told_beside_what_it_says_of_another() -> None:
@@ -176,7 +176,7 @@ def test_a_node_type_that_is_one_new_module_is_checked_like_the_others(stamp: No
 def test_a_node_type_that_is_one_new_module_runs(stamp: NodeType) -> None:
     workflow = WorkflowFactory()
     data = {"field": "seen_at", "prefix": "{{name}}: "}
-    drawn(workflow, {"id": "n", "type": "stamp", "data": data})
+    save_line(workflow, {"id": "n", "type": "stamp", "data": data})
     finding = FindingFactory(entity_name_type=workflow.entity_name_type, fields={"name": "Risk 7"})
     execution = services.start(workflow, finding)
     assert execution.status == Status.COMPLETED

@@ -12,7 +12,7 @@ import pytest
 from executions.engine import nodes
 from executions.engine.forms import FormInvalid
 from executions.engine.nodes.behaviour import Behaviour, NotSubmittable, Visit
-from workflows.graph import Node, data_problems, node_types
+from workflows.graph import Node, find_data_problems, node_types
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 TYPES = (
@@ -38,54 +38,54 @@ class Recorder:
         self.node = Node("n", node_type, data, 0)
         self.fields: Mapping[str, Any] = fields
         self.now = NOW
-        self.told: list[tuple[Any, ...]] = []
+        self.calls: list[tuple[Any, ...]] = []
 
     def leave(self, handle: str | None = None, output: Mapping[str, Any] | None = None) -> None:
-        self.told.append(("leave", handle, output))
+        self.calls.append(("leave", handle, output))
 
     def wait(self, due: datetime | None = None) -> None:
-        self.told.append(("wait", due))
+        self.calls.append(("wait", due))
 
-    def later(self, kind: str, at: datetime) -> None:
-        self.told.append(("later", kind, at))
+    def schedule_job(self, kind: str, at: datetime) -> None:
+        self.calls.append(("later", kind, at))
 
     def fork(self) -> None:
-        self.told.append(("fork",))
+        self.calls.append(("fork",))
 
     def join(self) -> None:
-        self.told.append(("join",))
+        self.calls.append(("join",))
 
     def perform(self, kind: str, fields: Iterable[str]) -> None:
-        self.told.append(("perform", kind, list(fields)))
+        self.calls.append(("perform", kind, list(fields)))
 
-    def stage(self, state: str, progress: float | None) -> None:
-        self.told.append(("stage", state, progress))
+    def set_stage(self, state: str, progress: float | None) -> None:
+        self.calls.append(("stage", state, progress))
 
-    def call(self, callee_cuid: str) -> None:
-        self.told.append(("call", callee_cuid))
+    def start_child(self, callee_cuid: str) -> None:
+        self.calls.append(("call", callee_cuid))
 
-    def finish(self) -> None:
-        self.told.append(("finish",))
+    def end_branch(self) -> None:
+        self.calls.append(("finish",))
 
     def fail(self, message: str) -> None:
-        self.told.append(("fail", message))
+        self.calls.append(("fail", message))
 
-    def incident(self, code: str, detail: str) -> None:
-        self.told.append(("incident", code, detail))
+    def open_incident(self, code: str, detail: str) -> None:
+        self.calls.append(("incident", code, detail))
 
-    def write(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
-        self.told.append(("write", dict(values), list(clear)))
+    def write_fields(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
+        self.calls.append(("write", dict(values), list(clear)))
 
 
 def enter(node_type: str, data: dict[str, Any] | None = None, **fields: Any) -> list[Any]:
     recorder = Recorder(node_type, data or {}, **fields)
     visit: Visit = recorder
     nodes.behaviour(node_type).enter(visit)
-    return recorder.told
+    return recorder.calls
 
 
 def pointers(node_type: str, data: dict[str, Any]) -> list[str]:
-    found = list(data_problems(node_types()[node_type], data))
+    found = list(find_data_problems(node_types()[node_type], data))
     assert all(sentence.endswith(".") for _, sentence in found)
     return [pointer for pointer, _ in found]
 
@@ -262,14 +262,14 @@ def test_a_submitted_form_is_written_and_passed_on():
     data = {"fields": [{"name": "n", "type": "number"}]}
     recorder = Recorder("user_action", data)
     nodes.behaviour("user_action").submit(recorder, {"n": "3"}, None)
-    assert recorder.told == [("write", {"n": 3}, []), ("leave", None, {"n": 3})]
+    assert recorder.calls == [("write", {"n": 3}, []), ("leave", None, {"n": 3})]
 
 
 def test_a_form_that_is_refused_changes_nothing():
     recorder = Recorder("user_action", {})
     with pytest.raises(FormInvalid):
         nodes.behaviour("user_action").submit(recorder, {"n": 3}, None)
-    assert recorder.told == []
+    assert recorder.calls == []
 
 
 @pytest.mark.parametrize(

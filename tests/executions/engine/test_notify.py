@@ -13,11 +13,12 @@ from django.utils import timezone
 
 from executions import services
 from executions.models import Execution, Job, Status, Step
+from executions.models.leased_row import ATTEMPTS
 from executions.worker import queue
 from tests.executions.engine.test_branches import source, started
-from workflows.graph import data_problems, node_types
+from workflows.graph import find_data_problems, node_types
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 TEXTS = {"subject": "About {{name}}", "body": "Dear {{who}},\n{{amount}} {{missing}}."}
 
@@ -70,7 +71,7 @@ def test_what_fails_is_tried_again_and_ends_as_an_incident(
         patched.setattr(EmailMessage, "send", send)
         queue.serve_due()
         assert Job.objects.get().due_at > timezone.now()
-        for _ in range(services.jobs.ATTEMPTS - 1):
+        for _ in range(ATTEMPTS - 1):
             Job.objects.update(due_at=timezone.now() - timedelta(seconds=1))
             queue.serve_due()
     incident = step_of(execution).incident
@@ -117,5 +118,5 @@ def test_nothing_is_sent_once_the_execution_has_ended() -> None:
     ],
 )
 def test_a_drawing_that_is_wrong(data: dict[str, Any], pointer: str) -> None:
-    problems = list(data_problems(node_types()["notify"], {"subject": "Hello", **data}))
+    problems = list(find_data_problems(node_types()["notify"], {"subject": "Hello", **data}))
     assert [at for at, _ in problems] == [pointer]

@@ -17,7 +17,7 @@ from tests.factories import WorkflowFactory, call
 from workflows import editing as drawing
 from workflows.models import Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 Nodes = dict[str, str | dict[str, Any]]
 FORM = "user_action"
@@ -71,7 +71,7 @@ class TestBasic:
     @pytest.mark.parametrize("order", ["ab", "ba"])
     def test_03_synchronization(self, order: str) -> None:
         nodes: Nodes = {**BOTH, "join": "join", "after": FORM}
-        drawn = source(
+        graph = source(
             nodes,
             "start>fork",
             "fork>a",
@@ -81,7 +81,7 @@ class TestBasic:
             "join>after",
             "after>end",
         )
-        execution = started(drawn)
+        execution = started(graph)
         submit(execution, order[0])
         assert standing(execution) == {order[1], "join"}
         submit(execution, order[1])
@@ -97,8 +97,8 @@ class TestBasic:
             "b": FORM,
             "end": "end",
         }
-        drawn = source(nodes, "start>way", "way.on>a", "way.default>b", "a>end", "b>end")
-        assert standing(started(drawn, **fields)) == {chosen}
+        graph = source(nodes, "start>way", "way.on>a", "way.default>b", "a>end", "b>end")
+        assert standing(started(graph, **fields)) == {chosen}
 
     @pytest.mark.parametrize(("fields", "chosen"), [({"x": 1}, "a"), ({}, "b")])
     def test_05_simple_merge(self, fields: dict[str, Any], chosen: str) -> None:
@@ -110,10 +110,10 @@ class TestBasic:
             "after": FORM,
             "end": "end",
         }
-        drawn = source(
+        graph = source(
             nodes, "start>way", "way.on>a", "way.default>b", "a>after", "b>after", "after>end"
         )
-        execution = started(drawn, **fields)
+        execution = started(graph, **fields)
         submit(execution, chosen)
         assert standing(execution) == {"after"}, "no join is needed"
         assert submit(execution, "after").status == Status.COMPLETED
@@ -135,7 +135,7 @@ CHOSEN = pytest.mark.parametrize("chosen", [set(), {"a"}, {"b"}, {"a", "b"}])
 
 def multi_choice(chosen: set[str]) -> Execution:
     """A fork into conditions: each branch is taken or goes to the join by itself."""
-    drawn = source(
+    graph = source(
         MULTI,
         "start>fork",
         "fork>if_a",
@@ -150,7 +150,7 @@ def multi_choice(chosen: set[str]) -> Execution:
         "after>end",
     )
     fields: dict[str, Any] = {{"a": "x", "b": "y"}[name]: 1 for name in chosen}
-    return started(drawn, **fields)
+    return started(graph, **fields)
 
 
 class TestBranching:
@@ -171,8 +171,8 @@ class TestBranching:
 
     def test_08_multi_merge(self) -> None:
         nodes: Nodes = {**BOTH, "after": FORM}
-        drawn = source(nodes, "start>fork", "fork>a", "fork>b", "a>after", "b>after", "after>end")
-        execution = started(drawn)
+        graph = source(nodes, "start>fork", "fork>a", "fork>b", "a>after", "b>after", "after>end")
+        execution = started(graph)
         submit(execution, "a", "b")
         steps = execution.steps.open().filter(node_id="after")
         assert steps.count() == 2, "what follows runs once for each branch"
@@ -190,7 +190,7 @@ class TestBranching:
             "mark": setting(first_came=True),
             "after": FORM,
         }
-        drawn = source(
+        graph = source(
             nodes,
             "start>fork",
             "fork>a",
@@ -202,7 +202,7 @@ class TestBranching:
             "mark>after",
             "after>end",
         )
-        execution = started(drawn)
+        execution = started(graph)
         submit(execution, order[0])
         assert standing(execution) == {order[1], "after"}
         submit(execution, order[1])
@@ -222,7 +222,7 @@ class TestStructural:
             "out": holding("stop"),
             "end": "end",
         }
-        drawn = source(
+        graph = source(
             nodes,
             "start>into",
             "into.middle>b",
@@ -232,7 +232,7 @@ class TestStructural:
             "out.yes>end",
             "out.default>a",
         )
-        execution = started(drawn, **fields)
+        execution = started(graph, **fields)
         assert standing(execution) == {first}
         for _ in range(2):
             if "a" in standing(execution):

@@ -25,7 +25,7 @@ from tests.factories import FindingFactory, WorkflowFactory, voter
 from workflows import editing as drawing
 from workflows.graph import WorkflowValidationError
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 # Forks an instance of the work each time that another is asked for.
 ASKING: Nodes = {
@@ -137,9 +137,9 @@ class TestState:
             "b": FORM,
             "end": "end",
         }
-        drawn = source(nodes, "start>vote", "vote.approved>a", "vote.rejected>b", "a>end", "b>end")
+        graph = source(nodes, "start>vote", "vote.approved>a", "vote.rejected>b", "a>end", "b>end")
         ada = voter("ada")
-        execution = started(drawn)
+        execution = started(graph)
         assert standing(execution) == {"vote"}, "nothing is decided by data"
         services.vote(execution, node="vote", approves=approves, by=ada)
         assert standing(execution) == {taken}
@@ -154,10 +154,10 @@ class TestState:
             **dict.fromkeys(("a1", "b1", "a2", "b2"), FORM),
             "end": "end",
         }
-        drawn = source(
+        graph = source(
             nodes, "start>way", "way.a>a1", "a1>b2", "b2>end", "way.default>b1", "b1>a2", "a2>end"
         )
-        execution = started(drawn, first=first)
+        execution = started(graph, first=first)
         for place, name in enumerate(order, start=1):
             assert standing(execution) == {f"{name}{place}"}, "never both at once"
             submit(execution, f"{name}{place}")
@@ -174,7 +174,7 @@ class TestState:
             "if": condition("on", "open_for_objections"),
             "object": FORM,
         }
-        drawn = source(
+        graph = source(
             nodes,
             "start>fork",
             "fork>a",
@@ -188,12 +188,12 @@ class TestState:
             "if.default>b",
             "object>end",
         )
-        execution = started(drawn)
+        execution = started(graph)
         submit(execution, "b")
         assert standing(execution) == {"a", "b"}, "not reached yet"
         submit(execution, "a", "b")
         assert standing(execution) == {"c", "object"}
-        early = started(drawn)
+        early = started(graph)
         submit(early, "a", "c", "b")
         assert standing(early) == {"b"}, "it has passed"
 
@@ -215,7 +215,7 @@ class TestCancellation:
         caller, callee = with_callee("start>work", "work>end", work=FORM)
         nodes: Nodes = {**BOTH, "bad": "fail", "called": calling(callee)}
         nodes["wait"] = {"type": "wait", "data": {"interval": "P1D"}}
-        drawn = source(
+        graph = source(
             nodes,
             "start>fork",
             "fork>a",
@@ -227,15 +227,15 @@ class TestCancellation:
             "called>end",
             "wait>end",
         )
-        execution = started(drawn, caller)
+        execution = started(graph, caller)
         assert submit(execution, "a").status == Status.FAILED
         assert standing(execution) == set()
         assert execution.children.get().status == Status.CANCELLED
         assert not Job.objects.exists()
 
     def test_20_cancel_case_by_an_operator(self) -> None:
-        drawn = source(BOTH, "start>fork", "fork>a", "fork>b", "a>end", "b>end")
-        execution = started(drawn)
+        graph = source(BOTH, "start>fork", "fork>a", "fork>b", "a>end", "b>end")
+        execution = started(graph)
         assert services.cancel(execution).status == Status.CANCELLED
         assert standing(execution) == set()
 
@@ -254,7 +254,7 @@ def test_a_person_s_step_has_one_exit() -> None:
     """Why 16 is drawn with an approval: a form is not left by several exits."""
     nodes: Nodes = {"start": "start", "a": FORM, "end": "end", "end2": "end"}
     workflow = WorkflowFactory()
-    drawn = source(nodes, "start>a", "a.one>end", "a.two>end2")
+    graph = source(nodes, "start>a", "a.one>end", "a.two>end2")
     with pytest.raises(WorkflowValidationError):
-        drawing.save_graph(workflow, drawn, based_on=1)
+        drawing.save_graph(workflow, graph, based_on=1)
     assert services.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))

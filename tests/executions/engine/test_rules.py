@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from executions.engine.rules import OPS, holds, meaningless, problems
+from executions.engine.rules import OPS, combination_problems, holds, problems
 
 MISSING: list[Any] = [None, "", "  ", "\n", []]
 
@@ -245,7 +245,7 @@ def test_a_rule_that_is_deeper_is_refused(depth):
 
 
 def test_rule_that_fits_its_schema_is_refused_when_it_is_too_deep():
-    ((pointer, sentence),) = meaningless(nested(33))
+    ((pointer, sentence),) = combination_problems(nested(33))
     assert pointer == "/not" * 32
     assert "32 levels" in sentence
 

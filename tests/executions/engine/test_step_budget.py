@@ -17,7 +17,7 @@ from workflows import editing as drawing
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("laws"),
+    pytest.mark.usefixtures("invariants"),
     pytest.mark.both_databases,
 ]
 

@@ -15,7 +15,7 @@ from executions.engine import joins
 from executions.models import Step, StepState
 from tests.executions.engine.in_memory import Running
 from tests.executions.engine.structured import Block, Blocks, Meaning, source_of
-from workflows.graph import Graph, reach
+from workflows.graph import Graph, find_reachable
 
 GRAPHS = int(os.environ.get("STRUCTURED_GRAPHS", "1000"))
 MOST_FORMS = 60
@@ -99,7 +99,7 @@ def plain_reachability(graph: Graph, open_steps: Sequence[Step]) -> Step | None:
 
     def reaches(step: Step, join: Step) -> bool:
         pairs = [(edge.source, edge.target) for edge in graph.edges if edge.source != join.node_id]
-        return join.node_id in reach([step.node_id], pairs)
+        return join.node_id in find_reachable([step.node_id], pairs)
 
     free = [join for join in waiting if not any(reaches(step, join) for step in others)]
     for join in free:
@@ -112,5 +112,5 @@ def plain_reachability(graph: Graph, open_steps: Sequence[Step]) -> Step | None:
 def test_random_graphs_tell_plain_reachability_from_the_rule(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(joins, "ready", plain_reachability)
+    monkeypatch.setattr(joins, "find_ready", plain_reachability)
     assert any(difference(block, Random(seed)) for seed, block in forked(range(400)))

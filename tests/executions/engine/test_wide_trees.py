@@ -14,13 +14,13 @@ from django.test.utils import CaptureQueriesContext
 from executions import engine
 from executions import services as running
 from executions.models import Execution, Job, Step
-from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form
+from tests.factories import FindingFactory, WorkflowFactory, call, form, save_line
 from workflows import editing
 from workflows.models import Workflow
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("laws"),
+    pytest.mark.usefixtures("invariants"),
 ]
 
 ENGINE = str(Path(engine.__file__).parent)
@@ -51,7 +51,7 @@ def with_children(number: int) -> Execution:
     """A root that has called so many, each of which waits at a form and for a moment."""
     workflow = WorkflowFactory()
     callee = WorkflowFactory(entity_name_type=workflow.entity_name_type)
-    drawn(callee, SLEEP, form())
+    save_line(callee, SLEEP, form())
     return started(workflow, fork(*(call(callee, f"call{n}") for n in range(number))))
 
 
@@ -63,7 +63,7 @@ def with_branches(number: int) -> Execution:
 def with_levels(number: int) -> Execution:
     """A root that has called one that has called one, so many below each other."""
     above = WorkflowFactory()
-    drawn(above, form())
+    save_line(above, form())
     for _ in range(number):
         workflow = WorkflowFactory(entity_name_type=above.entity_name_type)
         editing.save_graph(workflow, fork(call(above)), based_on=1)

@@ -7,17 +7,15 @@ from typing import Any
 import pytest
 
 from executions import services as running
-from executions.engine.store import writing
+from executions.engine.store.postgresql import MOST_PARTS
 from executions.models import Execution, Job, Status, Step
-from tests.factories import FindingFactory, WorkflowFactory, call, drawn, form, line
+from tests.factories import FindingFactory, WorkflowFactory, call, form, line, save_line
 from workflows import editing
 from workflows.models import Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
-NUMBERS = pytest.mark.parametrize(
-    "number", [2, writing.MOST_PARTS - 1, writing.MOST_PARTS, writing.MOST_PARTS + 3]
-)
+NUMBERS = pytest.mark.parametrize("number", [2, MOST_PARTS - 1, MOST_PARTS, MOST_PARTS + 3])
 
 
 def forked(*branches: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +54,7 @@ def test_a_cancel_closes_every_step_and_takes_every_job_away(number: int) -> Non
 @NUMBERS
 def test_a_cancel_ends_every_execution_below(number: int) -> None:
     callee = WorkflowFactory()
-    drawn(callee, form("inner"))
+    save_line(callee, form("inner"))
     caller = WorkflowFactory(entity_name_type=callee.entity_name_type)
     root = started(*(call(callee, f"call{place}") for place in range(number)), workflow=caller)
     assert Execution.objects.live().count() == number + 1
@@ -89,7 +87,7 @@ def test_every_job_of_a_start_is_of_its_own_step(number: int) -> None:
 def test_a_job_of_a_step_that_was_there_before_is_of_that_step() -> None:
     workflow = WorkflowFactory()
     sleep = {"id": "sleep", "type": "wait", "data": {"at_field": "when"}}
-    drawn(workflow, sleep, form())
+    save_line(workflow, sleep, form())
     finding = FindingFactory(
         entity_name_type=workflow.entity_name_type, fields={"when": "some day"}
     )

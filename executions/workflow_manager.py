@@ -1,4 +1,4 @@
-"""The workflow manager: the frozen graph of one version, and how it is walked."""
+"""The workflow manager: the frozen graph and entity context of one version."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from executions.engine.nodes import behaviour
-from executions.engine.nodes.behaviour import Behaviour
 from workflows.graph import Edge, Graph, Node, parse
 from workflows.models import Context, Version
 from workflows.refusals import Refusal
@@ -19,17 +17,17 @@ _graphs: dict[tuple[int, str], Graph] = {}
 
 
 def graph_of(version: Version) -> Graph:
-    """The parsed graph of a version; a version is immutable, so it is parsed once.
+    """Return the parsed graph of a version. A version is immutable, so it is parsed once.
 
-    The checksum stands in the key because SQLite gives the id of a row that was rolled back
-    to another one.
+    The checksum is part of the cache key because SQLite reuses the id of a row that was rolled
+    back.
     """
     key = (version.pk, version.checksum)
     graph = _graphs.get(key)
     if graph is None:
         graph = parse(version.source)
         if len(_graphs) >= CACHED_GRAPHS:
-            # A list is taken at once, whatever other threads do to the rest.
+            # Copy the keys first: other threads may change the cache at the same time.
             for oldest in list(_graphs)[:1]:
                 _graphs.pop(oldest, None)
         _graphs[key] = graph
@@ -37,28 +35,28 @@ def graph_of(version: Version) -> Graph:
 
 
 def graphs_of(versions: QuerySet[Version]) -> dict[int, Graph]:
-    """The graphs of these versions by their ids; only what is not known yet is read and parsed.
+    """Return the graphs of these versions by their ids; read and parse only uncached ones.
 
-    A damaged version is left out: it is a finding of check_integrity.
+    Damaged versions are left out: check_integrity reports them.
     """
-    known: dict[int, Graph] = {}
-    unknown = []
+    graphs: dict[int, Graph] = {}
+    uncached = []
     for key in versions.order_by().values_list("pk", "checksum"):
         graph = _graphs.get(key)
         if graph is None:
-            unknown.append(key[0])
+            uncached.append(key[0])
         else:
-            known[key[0]] = graph
-    for version in Version.objects.filter(pk__in=unknown) if unknown else ():
+            graphs[key[0]] = graph
+    for version in Version.objects.filter(pk__in=uncached) if uncached else ():
         try:
-            known[version.pk] = graph_of(version)
+            graphs[version.pk] = graph_of(version)
         except Refusal:
             continue
-    return known
+    return graphs
 
 
 class WorkflowManager:
-    """Answers for one version what its graph says. No live record is read for it.
+    """Answers questions about the graph of one version. It reads no live record.
 
     Raises:
         graph.WorkflowValidationError: the frozen source is damaged.
@@ -70,7 +68,7 @@ class WorkflowManager:
 
     @property
     def workflow(self) -> Any:
-        """The workflow, for its title; nothing is decided by it."""
+        """The workflow, for its title only: no decision depends on it."""
         return self.version.workflow
 
     @property
@@ -79,21 +77,17 @@ class WorkflowManager:
         return self.version.context
 
     def validate_source(self) -> Graph:
-        """Judge the frozen source by its own frozen context (``Version.validate_source``)."""
+        """Check the frozen source against its frozen context (``Version.validate_source``)."""
         return self.version.validate_source()
 
     def node(self, node_id: str) -> Node:
-        """The node with this id. Raises ``KeyError`` when the graph has none."""
+        """Return the node with this id. Raise ``KeyError`` if the graph has none."""
         return self.graph.node(node_id)
 
-    def behaviour(self, node: Node) -> Behaviour:
-        """What a node of this type does."""
-        return behaviour(node.type)
-
     def branches(self, node_id: str) -> Sequence[Edge]:
-        """The edges by which a fork is left, all at once."""
+        """Return all edges that leave a fork."""
         return self.graph.forks[node_id]
 
     def exit(self, node_id: str, handle: str | None = None) -> Edge:
-        """The edge that is taken by leaving this node by ``handle``."""
+        """Return the edge that leaves this node by ``handle``."""
         return self.graph.exit(node_id, handle)

@@ -1,0 +1,232 @@
+"""The database access of the engine, as far as both databases share it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, ClassVar
+
+from django.db import models
+
+from executions.engine.closures import Closure
+from executions.engine.store.rows import Basis, Changes, StoredExecution
+from executions.models import OPEN, Entity, Execution, Step
+from workflows.db import raw_rows
+from workflows.db.prepared import Statement
+from workflows.db.raw_rows import Columns
+from workflows.models import Version
+
+ENTITY_COLUMNS = (
+    *("id", "entity_name", "entity_name_type_id", "primary_record_type_id"),
+    *("fields", "updated_at"),
+)
+"""The columns of an entity that an advance needs."""
+EXECUTION_CHANGES = ("status", "message", "ended_at", "stage", "progress", "updated_at")
+ENTITY_CHANGES = ("fields", "updated_at")
+STEP_CHANGES = (
+    *("state", "closed_at", "closed_by_id", "input", "output", "handle", "incident"),
+    *("child_id", "due_at", "overdue", "attempt"),
+)
+"""The columns of stored rows that an advance may change."""
+
+COUNT_CURRENT = (
+    "SELECT count(*) FROM workflows_version v JOIN workflows_workflow w ON w.id = v.workflow_id"
+    " WHERE {these} AND v.in_force AND w.state = 'active'"
+    " AND NOT EXISTS (SELECT 1 FROM workflows_version l"
+    " WHERE l.workflow_id = v.workflow_id AND l.number > v.number)"
+    " AND NOT EXISTS (SELECT 1 FROM workflows_pendingworkflow p"
+    " WHERE p.workflow_id = w.id AND p.waiting)"
+)
+"""Count the versions among ``these`` that a start would run: the latest version of an active
+workflow without a pending change.
+"""
+
+CACHED_CALLEES = 10_000
+
+_EXECUTION = Columns(
+    Execution,
+    [
+        *("id", "cuid", "workflow", "version", "entity", "parent", "root", "status"),
+        *("context_key", "stage", "progress", "message", "ended_at"),
+    ],
+)
+_ENTITY = Columns(Entity, ENTITY_COLUMNS)
+_STEP = Columns(
+    Step,
+    [
+        *("id", "cuid", "execution", "node_id", "type", "label", "state", "closed_at"),
+        *("closed_by", "due_at", "overdue", "attempt", "input", "output", "handle"),
+        *("incident", "child", "assignees"),
+    ],
+)
+_VERSION = Columns(Version, ["id", "number", "checksum"])
+_PINNED = Columns(Version, ["id", "cuid", "workflow", "number", "checksum"])
+
+IS_OPEN = f"s.state IN {OPEN}"
+"""The SQL condition for open steps, in the index's own words."""
+
+
+class Store(ABC):
+    """Reads the rows that an advance needs in few statements, and writes its changes.
+
+    Reads lock nothing.
+    """
+
+    compares_basis: ClassVar[bool]
+    """Whether ``write`` compares a basis, so that an advance needs no locks before it."""
+    open_steps_table: ClassVar[str]
+    """The FROM item for open steps, with the alias ``s``."""
+    workflow_revision: ClassVar[Any]
+    """An expression on versions joined with their workflows: it changes with every edit."""
+    execution_extras: ClassVar[str]
+    """SQL of the last three attributes of ``StoredExecution``."""
+
+    def __init__(self) -> None:
+        execution, version = _EXECUTION.select_list("x"), _VERSION.select_list("v")
+        entity, step = _ENTITY.select_list("e"), _STEP.select_list("s")
+        open_steps = f"{self.open_steps_table} ON s.execution_id = x.id AND {IS_OPEN}"
+        one = (
+            f"SELECT {execution}, {version}, {entity}, {step}, {self.execution_extras}"
+            " FROM executions_execution x JOIN workflows_version v ON v.id = x.version_id"
+            f" JOIN executions_entity e ON e.id = x.entity_id LEFT JOIN {open_steps}"
+            " WHERE x.{column} = $1 ORDER BY s.id"
+        )
+        self.by_id = Statement(one.replace("{column}", "id"), ("bigint",))
+        self.by_cuid = Statement(one.replace("{column}", "cuid"), ("text",))
+        self._entity_alone = Statement(
+            f"SELECT {entity} FROM executions_entity e WHERE e.id = $1", ("bigint",)
+        )
+        self._open_steps = Statement(
+            f"SELECT {step} FROM {self.open_steps_table}"
+            f" WHERE s.execution_id = $1 AND {IS_OPEN} ORDER BY s.id",
+            ("bigint",),
+        )
+        self._live_below = Statement(
+            f"SELECT {execution}, {version}, {step}"
+            " FROM executions_execution x JOIN workflows_version v ON v.id = x.version_id"
+            f" LEFT JOIN {open_steps}"
+            " WHERE x.root_id = $1 AND x.live_key IS NOT NULL ORDER BY x.id, s.id",
+            ("bigint",),
+        )
+        self._pins = Statement(
+            f"SELECT w.cuid, {_PINNED.select_list('v')} FROM executions_pin p"
+            " JOIN workflows_version v ON v.id = p.version_id"
+            " JOIN workflows_workflow w ON w.id = p.callee_id WHERE p.root_id = $1",
+            ("bigint",),
+        )
+        self._callees: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    # Reading
+
+    def execution(self, pk: int) -> StoredExecution | None:
+        """Return the execution as it is stored now; None if it is gone."""
+        return _stored_execution(self.by_id.execute([pk]))
+
+    def execution_by_cuid(self, cuid: str) -> StoredExecution | None:
+        """Return the execution with this cuid as it is stored now; None if there is none."""
+        return _stored_execution(self.by_cuid.execute([cuid]))
+
+    def entity(self, pk: int) -> Entity | None:
+        """Return the entity as it is stored now; None if it is gone."""
+        rows = self._entity_alone.execute([pk])
+        found: Entity | None = _ENTITY.build(rows[0]) if rows else None
+        return found
+
+    def open_steps(self, execution: Execution) -> list[Step]:
+        """Return the open steps of an execution in the order in which they were opened."""
+        return [_STEP.build(row) for row in self._open_steps.execute([execution.pk])]
+
+    def live_below(self, root: Execution) -> list[tuple[Execution, list[Step]]]:
+        """Return all live descendants of this root, each with its open steps."""
+        a = len(_EXECUTION)
+        b = a + len(_VERSION)
+        found: dict[int, tuple[Execution, list[Step]]] = {}
+        for row in self._live_below.execute([root.pk]):
+            if row[0] not in found:
+                execution = _EXECUTION.build(row[:a])
+                raw_rows.set_relations(execution, version=_VERSION.build(row[a:b]))
+                found[row[0]] = execution, []
+            if row[b] is not None:
+                found[row[0]][1].append(_STEP.build(row[b:]))
+        return list(found.values())
+
+    def pinned(self, root: Execution, names: list[str] | None = None) -> dict[str, Version]:
+        """Return the pinned version of every callee of the closure, by the callee's cuid.
+
+        Args:
+            names: ids and cuids of these versions, if they were read with an execution.
+        """
+        # The cache is keyed by id and cuid: restoring a backup reuses ids, and importing what was
+        # deleted reuses cuids, while this process runs.
+        if names is not None:
+            known = [self._callees.get(name) for name in names]
+            if None not in known:
+                return {
+                    callee: raw_rows.build_stored(Version, values)
+                    for callee, values in filter(None, known)
+                }
+        rows = self._pins.execute([root.pk])
+        versions = {callee: _PINNED.build(row) for callee, *row in rows}
+        if names is not None:
+            if len(self._callees) > CACHED_CALLEES:
+                self._callees.clear()
+            for callee, version in versions.items():
+                values = {name: version.__dict__[name] for name in _PINNED.names}
+                self._callees[f"{version.pk} {version.cuid}"] = (callee, values)
+        return versions
+
+    @abstractmethod
+    def entities_for_start(
+        self, entity: Entity, closure: Closure
+    ) -> Iterator[tuple[Entity, Basis | None]]:
+        """Yield the entity in each state that a start on a cached closure may try in turn.
+
+        Nothing is yielded if the closure is outdated, or the entity has another context.
+        """
+
+    # Writing
+
+    @abstractmethod
+    def execution_ids(self) -> Iterator[int]:
+        """Return an iterator of ids for the new executions of one advance.
+
+        The ids are known before the rows are written, because new steps refer to them.
+        """
+
+    def write(self, changes: Changes, basis: Basis | None = None) -> bool:
+        """Write all changes. Return False, having written nothing, if ``basis`` has changed."""
+        if not self._write_rows(changes, basis):
+            return False
+        for row in changes.executions:
+            row._state.adding = False
+            row._state.db = "default"
+        return True
+
+    @abstractmethod
+    def _write_rows(self, changes: Changes, basis: Basis | None) -> bool:
+        """Write the rows as ``write`` does."""
+
+
+def _stored_execution(rows: list[Any]) -> StoredExecution | None:
+    if not rows:
+        return None
+    row = rows[0]
+    a = len(_EXECUTION)
+    b = a + len(_VERSION)
+    c = b + len(_ENTITY)
+    execution = _EXECUTION.build(row[:a])
+    entity = _ENTITY.build(row[b:c])
+    raw_rows.set_relations(execution, version=_VERSION.build(row[a:b]), entity=entity)
+    steps = [_STEP.build(row[c:-3]) for row in rows if row[c] is not None]
+    return StoredExecution(execution, steps, entity, *row[-3:])
+
+
+@cache
+def columns_of_new(model: type[models.Model]) -> tuple[str, ...]:
+    """Return the columns of a new row. Only executions have their id before they are written."""
+    return tuple(
+        field.column
+        for field in model._meta.concrete_fields
+        if not field.generated and (model is Execution or not field.primary_key)
+    )

@@ -1,0 +1,267 @@
+"""A tree of executions in memory, and the changes to it that are written at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from executions import wakeups
+from executions.engine import joins, undo
+from executions.engine.nodes.assignees import candidates_key
+from executions.engine.run import Run, new_child
+from executions.engine.store import Basis, Changes, store
+from executions.models import LIVE, Entity, Execution, Job, Pin, Status, Step, StepState
+from workflows.db import raw_rows
+from workflows.editing import ended
+from workflows.graph import Edge, Node
+from workflows.models import Version
+from workflows.values.missing import drop_missing
+
+
+class Tree:
+    """The executions of one tree. Every method changes memory only; ``write`` writes.
+
+    Args:
+        basis: the rows that were read without a lock, for ``write`` to compare.
+        pins: the pins of a new root.
+        pinned: ids and cuids of the pinned versions, if they were read with an execution.
+        ids: the iterator that the id of a new root was taken from.
+    """
+
+    def __init__(
+        self,
+        root: Execution,
+        entity: Entity,
+        *,
+        now: datetime,
+        by: Any = None,
+        pins: Iterable[Pin] | None = None,
+        basis: Basis | None = None,
+        pinned: list[str] | None = None,
+        ids: Iterator[int] | None = None,
+    ) -> None:
+        self.root = root
+        self.entity = entity
+        self.now = now
+        self.by = by
+        self._by_id = None if by is None else by.pk
+        self._basis = basis
+        self._pinned = pinned
+        self._ids = ids or store.execution_ids()
+        self._changes = Changes()
+        if pins is not None:
+            self._changes.pins = list(pins)
+            self.pinned = {pin.callee.cuid: pin.version for pin in self._changes.pins}
+        self._runs: dict[int, Run] = {}
+        self._runs_by_parent: dict[int | None, list[Run]] = {}
+        self._has_read_all = False
+        self._calling: dict[int, Step] = {}
+        self._due: deque[tuple[Run, Node, Edge | None]] = deque()
+        self._snapshot = undo.Snapshot(entity)
+
+    @cached_property
+    def pinned(self) -> dict[str, Version]:
+        """The pinned version of every callee of the closure, by the callee's cuid."""
+        return store.pinned(self.root, self._pinned)
+
+    # Executions
+
+    def get_run(self, execution: Execution) -> Run:
+        """Return the run of an execution; read its open steps the first time."""
+        known = self._runs.get(execution.id)
+        return known or self.add_run(execution, store.open_steps(execution))
+
+    def add_run(self, execution: Execution, open_steps: Iterable[Step]) -> Run:
+        """Add an execution whose open steps have been read."""
+        run = self._register(Run(execution, open_steps))
+        self._snapshot.add(run)
+        return run
+
+    def _add_new(self, execution: Execution) -> Run:
+        self._changes.executions.append(execution)
+        return self._register(Run(execution, ()))
+
+    def _register(self, run: Run) -> Run:
+        self._runs[run.execution.id] = run
+        self._runs_by_parent.setdefault(run.execution.parent_id, []).append(run)
+        return run
+
+    def start_child(self, run: Run, step: Step, callee_cuid: str) -> None:
+        """Start a child on the pinned version of the callee."""
+        version = self.pinned[callee_cuid]
+        child = new_child(run.execution, version, next(self._ids), self.now)
+        child.started_by_id = self._by_id
+        step.child_id = child.id
+        self._calling[child.id] = step
+        self.mark_changed(step)
+        child_run = self._add_new(child)
+        self.enter(child_run, child_run.manager.graph.start)
+
+    def set_stage(self, execution: Execution, state: str, progress: float | None) -> None:
+        """Set the stage of an execution, and its progress in percent unless that is None."""
+        execution.stage = state
+        if progress is not None:
+            execution.progress = progress
+        self._mark_execution_changed(execution)
+
+    def _end_tree(self, run: Run, status: Status, message: str) -> None:
+        for below in self._live_below(run):
+            self._end_one(below, Status.CANCELLED, "The execution that called it has ended.")
+        self._end_one(run, status, message)
+
+    def _end_one(self, run: Run, status: Status, message: str) -> None:
+        for step in list(run.open_steps):
+            self.close_step(run, step, state=StepState.CANCELLED)
+        run.execution.status = status
+        run.execution.message = message
+        run.execution.ended_at = self.now
+        self._mark_execution_changed(run.execution)
+
+    def _live_below(self, run: Run) -> list[Run]:
+        """Return the runs of all live executions below this one, deepest last."""
+        if not (run.execution._state.adding or self._has_read_all):
+            self._read_all()
+        found = [run]
+        for above in found:
+            below = self._runs_by_parent.get(above.execution.id, ())
+            found += [other for other in below if other.is_live]
+        return found[1:]
+
+    def _read_all(self) -> None:
+        """Read the live executions of this tree that have not been read yet."""
+        self._has_read_all = True
+        for execution, open_steps in store.live_below(self.root):
+            if execution.id not in self._runs:
+                self.add_run(execution, open_steps)
+
+    def _parent_of(self, execution: Execution) -> Execution:
+        if execution.parent_id == self.root.pk:
+            return self.root
+        parent: Any = execution.parent_id
+        if parent in self._runs:
+            return self._runs[parent].execution
+        rows = Execution.objects.select_related("version").defer("version__source")
+        return rows.get(pk=parent)
+
+    def _calling_step(self, run: Run, child: Execution) -> Step | None:
+        """Return the open step of ``run`` that called this child."""
+        called_now = self._calling.get(child.id)
+        steps = run.open_steps if called_now is None else [called_now]
+        return next((step for step in steps if step.child_id == child.id and step.is_open), None)
+
+    # Steps
+
+    def enter(self, run: Run, node: Node, edge: Edge | None = None) -> None:
+        """Queue a visit of the execution to this node, over ``edge``."""
+        if run.execution.status == Status.SCHEDULED:
+            run.execution.status = Status.ACTIVE
+            self._mark_execution_changed(run.execution)
+        run.due += 1
+        self._due.append((run, node, edge))
+
+    def follow(self, run: Run, edge: Edge) -> None:
+        """Queue a visit to the target of this edge."""
+        self.enter(run, run.manager.node(edge.target), edge)
+
+    def _open_step(self, run: Run, node: Node) -> Step:
+        step = raw_rows.build_new(
+            Step,
+            execution_id=run.execution.id,
+            node_id=node.id,
+            type=node.type,
+            label=node.label[:200],
+            assignees=candidates_key(run.execution.version_id, node),
+            state=StepState.OPEN,
+            opened_at=self.now,
+        )
+        self._changes.steps.append(step)
+        run.open_steps.append(step)
+        return step
+
+    def close_step(
+        self,
+        run: Run,
+        step: Step,
+        *,
+        output: Mapping[str, Any] | None = None,
+        handle: str | None = None,
+        state: StepState = StepState.DONE,
+    ) -> None:
+        """Close an open step."""
+        step.state = state
+        step.closed_at = self.now
+        # A step that is left as soon as it is entered waited for nobody.
+        step.closed_by_id = self._by_id if step.id else None
+        step.output = None if output is None else dict(output)
+        step.handle = handle or ""
+        run.open_steps.remove(step)
+        self.mark_changed(step)
+
+    def keep_other_arrivals(self, run: Run, node: Node, step: Step) -> None:
+        """Keep a join open for the branches that it does not consume when it continues."""
+        taken, left = joins.split(step)
+        joins.set_arrivals(step, taken)
+        if left:
+            joins.set_arrivals(self._open_step(run, node), left)
+
+    def schedule_job(self, step: Step, kind: str, at: datetime) -> None:
+        """Schedule a background job for an open step."""
+        self._changes.jobs.append(Job(step=step, kind=kind, due_at=at))
+
+    def mark_changed(self, step: Step) -> None:
+        """Add a step to the changes, if it is stored already."""
+        if step.id:
+            self._changes.changed_steps[step.id] = step
+
+    def _mark_execution_changed(self, execution: Execution) -> None:
+        execution.updated_at = self.now
+        if not execution._state.adding:
+            self._changes.changed_executions[execution.id] = execution
+
+    # The entity
+
+    def write_fields(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
+        """Set and clear fields of the entity."""
+        fields = {**self.entity.fields, **values}
+        for name in clear:
+            fields.pop(name, None)
+        fields = drop_missing(fields)
+        # Compared as text: in Python, True equals 1.
+        if repr(fields) != repr(self.entity.fields):
+            self.entity.fields = fields
+            self.entity.updated_at = self.now
+            self._changes.entity = self.entity
+
+    # The database
+
+    def write(self) -> bool:
+        """Write all changes. Return False, having written nothing, if the basis has changed."""
+        moved = {step.execution_id for step in self._changes.steps}
+        moved |= {step.execution_id for step in self._changes.changed_steps.values()}
+        for run in self._runs.values():
+            if run.execution.status == Status.ACTIVE:
+                run.execution.status = Status.WAITING
+                self._mark_execution_changed(run.execution)
+            elif run.execution.id in moved:
+                self._mark_execution_changed(run.execution)
+        # Readers without a lock detect a change of the tree by its root.
+        self._mark_execution_changed(self.root)
+        for pin in self._changes.pins:
+            pin.live = self.root.status in LIVE
+        # A step that was opened and closed in this advance needs no job.
+        self._changes.jobs = [job for job in self._changes.jobs if job.step.is_open]
+        if not store.write(self._changes, self._basis):
+            return False
+        changed = self._changes.changed_executions.values()
+        for execution in changed:
+            # Generated by the database: Django reads them again on access.
+            execution.__dict__.pop("live", None)
+            execution.__dict__.pop("live_key", None)
+        if self._changes.may_unblock:
+            # A pending change may have waited for one of them.
+            ended(row.context_key for row in changed if row.status not in LIVE)
+        wakeups.on_commit(sum(job.due_at <= self.now for job in self._changes.jobs))
+        return True

@@ -1,0 +1,84 @@
+"""The rules for executions, entities and starts: one function per rule, one class per refusal.
+
+The functions take rows and querysets and import no models, so that ``clean()``, signals and
+services call the same rule. They read without locks: callers hold the locks, and the database's
+keys reject what bypasses Python.
+"""
+
+from executions.guards.entities import (
+    changes_context,
+    explain_entity_edit,
+    refuse_entities_edit,
+    refuse_entity_deletion,
+    refuse_entity_edit,
+    refuse_fields,
+)
+from executions.guards.executions import (
+    refuse_bulk_rewrite,
+    refuse_execution_deletion,
+    refuse_frozen,
+    refuse_pin_deletion,
+    refuse_step_deletion,
+    refuse_step_edit,
+)
+from executions.guards.refusals import (
+    EntityInUse,
+    EntityTypeMismatch,
+    ExecutionEnded,
+    ExecutionFrozen,
+    ExecutionLive,
+    InvalidDraft,
+    InvalidFields,
+    InvalidSubscription,
+    NoIncident,
+    NoSecretsKey,
+    NoSuchHandle,
+    NotARoot,
+    NotAssigned,
+    NotOpen,
+    NotStartable,
+    SubscriptionDisabled,
+    TooManySelected,
+    UrlRefused,
+)
+from executions.guards.starts import (
+    refuse_start,
+)
+from executions.guards.subscriptions import (
+    refuse_subscription,
+)
+
+__all__ = [
+    "EntityInUse",
+    "EntityTypeMismatch",
+    "ExecutionEnded",
+    "ExecutionFrozen",
+    "ExecutionLive",
+    "InvalidDraft",
+    "InvalidFields",
+    "InvalidSubscription",
+    "NoIncident",
+    "NoSecretsKey",
+    "NoSuchHandle",
+    "NotARoot",
+    "NotAssigned",
+    "NotOpen",
+    "NotStartable",
+    "SubscriptionDisabled",
+    "TooManySelected",
+    "UrlRefused",
+    "changes_context",
+    "explain_entity_edit",
+    "refuse_bulk_rewrite",
+    "refuse_entities_edit",
+    "refuse_entity_deletion",
+    "refuse_entity_edit",
+    "refuse_execution_deletion",
+    "refuse_fields",
+    "refuse_frozen",
+    "refuse_pin_deletion",
+    "refuse_start",
+    "refuse_step_deletion",
+    "refuse_step_edit",
+    "refuse_subscription",
+]

@@ -1,0 +1,95 @@
+"""The rules for executions, steps and pins: frozen data, final statuses and deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from executions.guards.refusals import ExecutionEnded, ExecutionFrozen, ExecutionLive
+from executions.guards.stored_rows import field_names, stored_row
+
+
+def refuse_frozen(row: Any, frozen: Sequence[str], update_fields: Iterable[str] | None) -> None:
+    """Raise ``ExecutionFrozen`` if a frozen field would change.
+
+    Raises:
+        ExecutionFrozen: a field among ``frozen`` would change.
+        ExecutionEnded: the status of an ended execution would change.
+    """
+    stored = stored_row(row)
+    if stored is None:
+        return
+    written = None if update_fields is None else set(update_fields)
+
+    def is_changed(name: str) -> bool:
+        if written is not None and not {name, name.removesuffix("_id")} & written:
+            return False
+        return bool(getattr(row, name) != getattr(stored, name))
+
+    names = [name.removesuffix("_id") for name in frozen if is_changed(name)]
+    if names:
+        raise ExecutionFrozen(
+            ExecutionFrozen.fields_message.format(
+                names=", ".join(names), model=row._meta.verbose_name
+            )
+        )
+    has_final_status = hasattr(stored, "status") and not stored.live
+    if has_final_status and is_changed("status"):
+        raise ExecutionEnded(
+            ExecutionEnded.final_message.format(execution=row.cuid, status=stored.status)
+        )
+
+
+def refuse_bulk_rewrite(row_model: Any, names: Iterable[str]) -> None:
+    """Raise ``ExecutionFrozen`` if a bulk statement would write frozen fields or a status.
+
+    Only the services may write a status: they open and close the steps with it.
+    """
+    written = sorted(
+        field_names(names) & (field_names(row_model.FROZEN) | {"status", "live"}),
+    )
+    if written:
+        raise ExecutionFrozen(
+            ExecutionFrozen.bulk_message.format(
+                names=", ".join(written), model=row_model._meta.verbose_name
+            )
+        )
+
+
+def refuse_execution_deletion(execution: Any) -> None:
+    """Raise ``ExecutionLive`` if the execution or its root is live."""
+    stored = stored_row(execution)
+    root = stored.root if stored is not None and stored.root_id else stored
+    if root is not None and (stored.live or root.live):
+        raise ExecutionLive(
+            ExecutionLive.tree_message.format(
+                execution=execution.cuid, root=root.cuid, status=root.status
+            )
+        )
+
+
+def refuse_step_edit(step: Any) -> None:
+    """Raise ``ExecutionFrozen`` if an open step would be closed without the services."""
+    stored = stored_row(step)
+    if stored is not None and stored.is_open and not step.is_open and stored.execution.live:
+        raise ExecutionFrozen(
+            ExecutionFrozen.open_step_message.format(
+                node=stored.node_id, execution=stored.execution
+            )
+        )
+
+
+def refuse_step_deletion(step: Any, origin: Any) -> None:
+    """Raise ``ExecutionFrozen`` if a step would be deleted without its execution."""
+    if _deleted_model(origin) is type(step):
+        raise ExecutionFrozen(str(ExecutionFrozen.step_message))
+
+
+def refuse_pin_deletion(pin: Any, origin: Any) -> None:
+    """Raise ``ExecutionFrozen`` if a pin would be deleted without its execution."""
+    if _deleted_model(origin) is type(pin):
+        raise ExecutionFrozen(str(ExecutionFrozen.pin_message))
+
+
+def _deleted_model(origin: Any) -> Any:
+    return getattr(origin, "model", None) or type(origin)
