@@ -139,8 +139,8 @@ REMEDIES = [
     },
     {
         "code": "when_drained",
-        "detail": "Put the change on hold: no new execution starts, and it is made as soon as "
-        "these have ended.",
+        "detail": "Put the change on hold: no new execution starts, and the change is applied when "
+        "the live executions have ended.",
         "workflows": [WORKFLOW],
     },
 ]

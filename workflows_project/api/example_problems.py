@@ -34,11 +34,11 @@ PROBLEMS = [
     _problem(404, "not_found", "No execution has the cuid 'nope'."),
     _problem(406, "not_acceptable", "Could not satisfy the request Accept header."),
     _problem(409, "ended", "The execution has ended.", blockers=BLOCKERS, remedies=[]),
-    _problem(410, "hook_closed", "The step is not open any more."),
+    _problem(410, "hook_closed", "The step is not open."),
     _problem(
         412,
         "precondition_failed",
-        "This has changed since it was read; read it again and repeat the change.",
+        "The record has changed. Read it again and repeat the change.",
     ),
     _problem(411, "length_required", "Send a Content-Length header."),
     _problem(413, "too_large", "The body is larger than 2621440 bytes."),
@@ -46,9 +46,9 @@ PROBLEMS = [
     _problem(
         422,
         "idempotency_key_reused",
-        "This Idempotency-Key has come before, with another request.",
+        "This Idempotency-Key was used for a different request. Send a new key.",
     ),
-    _problem(428, "precondition_required", "Send If-Match with the ETag that a GET answered."),
+    _problem(428, "precondition_required", "Send If-Match with the ETag of a GET response."),
     _problem(429, "throttled", "Request was throttled. Expected available in 12 seconds."),
     _problem(503, "unready", "SECRETS_KEY is not set."),
 ]

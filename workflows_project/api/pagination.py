@@ -39,7 +39,7 @@ class InvalidCursor(APIException):
 
     status_code = 400
     default_code = "invalid_cursor"
-    default_detail = "This cursor is not of this list in this order. Use the URL of 'next'."
+    default_detail = "This cursor belongs to another list or order. Use the URL of 'next'."
 
 
 def cursor_signer(path: str) -> signing.Signer:
