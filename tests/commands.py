@@ -1,4 +1,4 @@
-"""Management commands, as a person at a shell runs them."""
+"""Run management commands as from a shell."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from django.core.management import call_command, get_commands, load_command_clas
 
 
 def run(name: str, *arguments: str, **options: Any) -> str:
-    """What the command prints. Raises CommandError when it fails."""
+    """Return the output of a command. Raises ``CommandError`` if it fails."""
     out = StringIO()
     call_command(name, *arguments, stdout=out, **options)
     return out.getvalue()
 
 
 def main(name: str, *arguments: str) -> tuple[int, str, str]:
-    """Return the exit code of a command line, its stdout and its stderr."""
+    """Return exit code, stdout and stderr of a command line."""
     out, err, code = StringIO(), StringIO(), 0
     with redirect_stdout(out), redirect_stderr(err):
         command = load_command_class(get_commands()[name], name)

@@ -1,4 +1,4 @@
-"""Every command of the house: help that ends with examples, and tests of its own."""
+"""Every command has help with examples, a test and documentation."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 
 
-def commands() -> list[tuple[str, str]]:
-    """The app and the name of each command of the house's own apps."""
+def list_commands() -> list[tuple[str, str]]:
+    """Return the app and the name of each command of the project's apps."""
     return [
         (app.name, module.name)
         for app in apps.get_app_configs()
@@ -28,40 +28,40 @@ def commands() -> list[tuple[str, str]]:
     ]
 
 
-def test_the_house_has_commands() -> None:
-    assert ("executions", "check_integrity") in commands()
+def test_commands_are_found() -> None:
+    assert ("executions", "check_integrity") in list_commands()
 
 
-@pytest.mark.parametrize(("label", "name"), commands())
-def test_every_command_tells_examples_and_what_ends_it_with_what(label: str, name: str) -> None:
+@pytest.mark.parametrize(("label", "name"), list_commands())
+def test_command_help_has_examples(label: str, name: str) -> None:
     command = load_command_class(label, name)
     assert isinstance(command, ExampleCommand)
     assert f"manage.py {name}" in command.examples
-    shown = StringIO()
-    command.create_parser("manage.py", name).print_help(shown)
-    assert command.help and shown.getvalue().rstrip().endswith(command.examples.rstrip())
+    output = StringIO()
+    command.create_parser("manage.py", name).print_help(output)
+    assert command.help and output.getvalue().rstrip().endswith(command.examples.rstrip())
 
 
-@pytest.mark.parametrize(("label", "name"), commands())
-def test_every_command_has_a_test(label: str, name: str) -> None:
-    said = (
+@pytest.mark.parametrize(("label", "name"), list_commands())
+def test_command_has_a_test(label: str, name: str) -> None:
+    texts = (
         path.read_text() for path in TESTS.rglob("test_*.py") if path.name != Path(__file__).name
     )
-    assert any(f'"{name}"' in text or f"test_{name}" in text for text in said)
+    assert any(f'"{name}"' in text or f"test_{name}" in text for text in texts)
 
 
-@pytest.mark.parametrize(("label", "name"), commands())
-def test_every_command_is_told_of(label: str, name: str) -> None:
+@pytest.mark.parametrize(("label", "name"), list_commands())
+def test_command_is_documented(label: str, name: str) -> None:
     assert f"## {name}" in (ROOT / "docs" / "reference" / "commands.md").read_text()
 
 
-def test_command_is_an_error_without_a_traceback_when_it_is_interrupted(
+def test_interrupted_command_exits_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def interrupted(*args: object, **options: object) -> None:
+    def interrupt(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(check_integrity.Command, "handle", interrupted)
+    monkeypatch.setattr(check_integrity.Command, "handle", interrupt)
     code, out, err = main("check_integrity")
     assert (code, out) == (1, "")
     assert "Interrupted." in err and "Traceback" not in err

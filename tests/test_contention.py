@@ -1,4 +1,4 @@
-"""What the database gives up on is begun again; what its keys refuse comes out as a refusal."""
+"""Services retry after contention and turn key violations into refusals."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from executions import services as running
 from executions.models import Execution, Job, Step
 from executions.services.merging import merge_finding_types
 from tests.conftest import Scenario
-from tests.executions.test_interventions import approving
-from tests.factories import FindingTypeFactory, UserFactory, WorkflowFactory, drawn, form, line
+from tests.executions.test_decisions import approving
+from tests.factories import FindingTypeFactory, UserFactory, WorkflowFactory, form, line, save_line
 from workflows import editing
 from workflows.db import locks
 from workflows.guards import ActiveExecutions
@@ -38,7 +38,7 @@ WRITES = ("INSERT", "UPDATE", "DELETE", "WITH", "EXECUTE")
 
 @contextmanager
 def failing_writes(*errors: DatabaseError) -> Iterator[list[str]]:
-    """Raise these errors, one at each of the next writes; the statements that failed."""
+    """Raise these errors, one at each of the next writes; yield the failed statements."""
     left, failed = list(errors), []
 
     def fail(execute: Any, sql: str, *rest: Any) -> Any:
@@ -55,8 +55,8 @@ def deadlock() -> DatabaseError:
     return OperationalError("database is locked")
 
 
-def refusal_of_a_key() -> DatabaseError:
-    """Return what SQLite raises, or psycopg2, when the key of a version's workflow refuses."""
+def key_violation() -> DatabaseError:
+    """Return the error of SQLite or psycopg2 when the key of a version's workflow rejects."""
 
     class Diagnosis:
         constraint_name = "workflows_version_workflow_fk"
@@ -70,13 +70,13 @@ def refusal_of_a_key() -> DatabaseError:
 
 def idle(scenario: Scenario) -> Workflow:
     workflow: Workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(workflow, form())
+    save_line(workflow, form())
     return workflow
 
 
 def napping(scenario: Scenario) -> Execution:
     workflow = idle(scenario)
-    drawn(workflow, {"id": "nap", "type": "wait", "data": {"interval": "P1D"}})
+    save_line(workflow, {"id": "nap", "type": "wait", "data": {"interval": "P1D"}})
     return running.start(workflow, scenario.finding)
 
 
@@ -177,7 +177,7 @@ SERVICES: dict[str, Callable[[Scenario], Action]] = {
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_service_begins_again_when_the_database_gives_up(scenario: Scenario, service: str) -> None:
+def test_service_is_retried_after_a_deadlock(scenario: Scenario, service: str) -> None:
     act = SERVICES[service](scenario)
     with failing_writes(deadlock()) as failed:
         act()
@@ -185,9 +185,7 @@ def test_service_begins_again_when_the_database_gives_up(scenario: Scenario, ser
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_service_reports_contention_when_it_fails_again_and_again(
-    scenario: Scenario, service: str
-) -> None:
+def test_service_reports_contention_after_all_attempts(scenario: Scenario, service: str) -> None:
     act = SERVICES[service](scenario)
     deadlocks = [deadlock() for _ in range(locks.ATTEMPTS)]
     with failing_writes(*deadlocks) as failed, pytest.raises(locks.Contention):
@@ -196,22 +194,20 @@ def test_service_reports_contention_when_it_fails_again_and_again(
 
 
 SECOND_TRIES = {"save_graph": 2, "put_on_hold": 2, "restart": locks.ATTEMPTS}
-"""How often a key has to refuse where the first refusal has another way out."""
+"""How often a key has to reject before services that retry give up."""
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_service_refuses_when_a_key_of_the_database_refuses(
-    scenario: Scenario, service: str
-) -> None:
+def test_service_refuses_when_a_database_key_rejects(scenario: Scenario, service: str) -> None:
     act = SERVICES[service](scenario)
     number = SECOND_TRIES.get(service, 1)
-    errors = [refusal_of_a_key() for _ in range(number)]
+    errors = [key_violation() for _ in range(number)]
     with failing_writes(*errors) as failed, pytest.raises((ActiveExecutions, locks.Contention)):
         act()
     assert len(failed) == number
 
 
-def test_contention_inside_a_transaction_is_left_to_whoever_opened_it(scenario: Scenario) -> None:
+def test_contention_inside_a_transaction_is_not_retried(scenario: Scenario) -> None:
     execution = scenario.start()
     with (
         pytest.raises(locks.Contention) as contention,
@@ -223,17 +219,17 @@ def test_contention_inside_a_transaction_is_left_to_whoever_opened_it(scenario: 
     assert len(failed) == 1
 
 
-def test_lock_is_refused_outside_a_transaction(scenario: Scenario) -> None:
+def test_lock_needs_a_transaction(scenario: Scenario) -> None:
     rows = Workflow._base_manager.all()
     with pytest.raises(transaction.TransactionManagementError):
         locks.lock_rows(rows, [scenario.caller.pk], locks.Strength.KEY_SHARE)
     with pytest.raises(transaction.TransactionManagementError):
-        locks.limit_wait("default")
+        locks.limit_wait()
     with pytest.raises(transaction.TransactionManagementError), locks.wait_at_most(10):
         pass
 
 
-def both_seen(read: Callable[[], int]) -> tuple[int, int]:
+def read_twice(read: Callable[[], int]) -> tuple[int, int]:
     """Read, let another connection commit a workflow, and read again."""
     first = read()
     other = threading.Thread(target=_commit_a_workflow)
@@ -250,14 +246,14 @@ def _commit_a_workflow() -> None:
 
 
 @pytest.mark.postgresql
-def test_stable_snapshot_does_not_see_what_is_committed_meanwhile() -> None:
+def test_stable_snapshot_ignores_later_commits() -> None:
     with locks.stable_snapshot():
-        before, after = both_seen(Workflow.objects.count)
+        before, after = read_twice(Workflow.objects.count)
     assert (before, after) == (0, 0)
     assert Workflow.objects.count() == 1
 
 
 @pytest.mark.postgresql
-def test_stable_snapshot_writes_nothing() -> None:
+def test_stable_snapshot_is_read_only() -> None:
     with pytest.raises(DatabaseError, match="read-only"), locks.stable_snapshot():
         WorkflowFactory()

@@ -1,4 +1,4 @@
-"""Cursors: whatever a list has not answered itself is refused."""
+"""Cursors: only those that a list has returned are accepted."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ def api() -> Client:
 
 @pytest.fixture
 def cursors(api: Client) -> list[str]:
-    """Cursors of the list of findings, forwards and backwards, in two orders."""
+    """Return cursors of the list of findings, forwards and backwards, in two orders."""
     for number in range(5):
         FindingFactory(title=f"t{number}")
     found = []
     for ordering in ("title", "-created_at"):
         body = api.get("findings/", {"page_size": 2, "ordering": ordering}).json()
-        found.append(cursor_in(body["next"]))
-        found.append(cursor_in(api.get(body["next"]).json()["previous"]))
+        found.append(extract_cursor(body["next"]))
+        found.append(extract_cursor(api.get(body["next"]).json()["previous"]))
     return found
 
 
-def test_cursor_that_was_changed_is_refused(api: Client, cursors: list[str]) -> None:
-    drawn = random.Random(1)
+def test_forged_cursor_is_rejected(api: Client, cursors: list[str]) -> None:
+    generator = random.Random(1)
     alphabet = "abcXYZ019-_.=+/ é\0"
     for cursor in cursors:
         text, _, signature = cursor.partition(".")
-        told = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+        content = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
         forged = [
             *(cursor[:end] for end in range(0, len(cursor), 9)),
             text,
@@ -45,12 +45,12 @@ def test_cursor_that_was_changed_is_refused(api: Client, cursors: list[str]) -> 
             f"{signature}.{text}",
             cursor[::-1],
             cursor * 2,
-            *(f"{encoded(told.replace(*change))}.{signature}" for change in CHANGES),
-            *(encoded(told.replace(*change)) for change in CHANGES),
+            *(f"{encode_cursor(content.replace(*change))}.{signature}" for change in CHANGES),
+            *(encode_cursor(content.replace(*change)) for change in CHANGES),
         ]
         for _ in range(15):
-            place = drawn.randrange(len(cursor))
-            letter = drawn.choice(alphabet)
+            place = generator.randrange(len(cursor))
+            letter = generator.choice(alphabet)
             if cursor[place] != letter:
                 forged.append(cursor[:place] + letter + cursor[place + 1 :])
         for one in set(forged) - {cursor}:
@@ -59,7 +59,7 @@ def test_cursor_that_was_changed_is_refused(api: Client, cursors: list[str]) -> 
                 assert_problem(response, 400, "invalid_cursor")
 
 
-def test_cursor_of_another_list_or_order_is_refused(api: Client, cursors: list[str]) -> None:
+def test_cursor_of_another_list_or_order_is_rejected(api: Client, cursors: list[str]) -> None:
     by_title, _, by_time, _ = cursors
     cases: list[tuple[str, dict[str, str]]] = [
         ("findings/", {"cursor": by_title, "ordering": "-title"}),
@@ -71,8 +71,8 @@ def test_cursor_of_another_list_or_order_is_refused(api: Client, cursors: list[s
         ("tokens/", {"cursor": by_time}),
         ("findings/", {"cursor": by_time, "format": "csv"}),
     ]
-    for path, asked in cases:
-        assert_problem(api.get(path, asked), 400, "invalid_cursor")
+    for path, query in cases:
+        assert_problem(api.get(path, query), 400, "invalid_cursor")
 
 
 def test_cursor_and_page_exclude_each_other(api: Client, cursors: list[str]) -> None:
@@ -80,11 +80,11 @@ def test_cursor_and_page_exclude_each_other(api: Client, cursors: list[str]) -> 
     assert_problem(response, 400, "invalid")
 
 
-def cursor_in(address: str) -> str:
+def extract_cursor(address: str) -> str:
     return address.partition("cursor=")[2].partition("&")[0]
 
 
-def encoded(text: str) -> str:
+def encode_cursor(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 

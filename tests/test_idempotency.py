@@ -1,4 +1,4 @@
-"""A request that is sent again with the same Idempotency-Key is done once."""
+"""A request that is repeated with the same Idempotency-Key is done once."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from executions import services as running
 from executions.models import Execution
 from tests.commands import run
 from tests.conftest import Scenario
-from tests.factories import drawn, form, line
+from tests.factories import form, line, save_line
 from tests.test_api_problems import caused
 from tests.workflows.api.clients import Client, assert_problem, client_of
 from workflows.models import AuditEntry, KeptAnswer, Version, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def post(client: Client, path: str, body: Any = None, key: str = "k-1", **header
     return client.post(path, body or {}, headers={"Idempotency-Key": key, **headers})
 
 
-def is_repeated(response: Any) -> bool:
+def is_replayed(response: Any) -> bool:
     return bool(response.headers.get("Idempotency-Replayed") == "true")
 
 
@@ -40,12 +40,12 @@ def start(scenario: Scenario) -> dict[str, str]:
     return {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
 
 
-def test_a_start_that_is_sent_again_is_answered_as_it_was(api: Client, scenario: Scenario) -> None:
+def test_repeated_start_receives_the_stored_response(api: Client, scenario: Scenario) -> None:
     first = post(api, "executions/", start(scenario))
-    assert (first.status_code, is_repeated(first)) == (201, False)
+    assert (first.status_code, is_replayed(first)) == (201, False)
     running.cancel(Execution.objects.get())
     again = post(api, "executions/", start(scenario))
-    assert (again.status_code, is_repeated(again)) == (201, True)
+    assert (again.status_code, is_replayed(again)) == (201, True)
     assert again.content == first.content
     assert again["Content-Type"] == first["Content-Type"] == "application/json"
     assert Execution.objects.count() == 1
@@ -53,7 +53,7 @@ def test_a_start_that_is_sent_again_is_answered_as_it_was(api: Client, scenario:
     assert Execution.objects.count() == 2
 
 
-def test_a_start_without_a_key_is_a_start_each_time(api: Client, scenario: Scenario) -> None:
+def test_start_without_a_key_is_not_deduplicated(api: Client, scenario: Scenario) -> None:
     with CaptureQueriesContext(connection) as captured:
         for _ in range(2):
             assert api.post("executions/", start(scenario)).status_code == 201
@@ -70,7 +70,7 @@ def test_a_start_without_a_key_is_a_start_each_time(api: Client, scenario: Scena
         ("restart", {"why": "no"}),
     ],
 )
-def test_what_is_done_to_an_execution(
+def test_repeated_action_on_an_execution_is_done_once(
     api: Client, scenario: Scenario, action: str, body: Any
 ) -> None:
     path = f"executions/{scenario.start().cuid}/{action}/"
@@ -80,24 +80,24 @@ def test_what_is_done_to_an_execution(
     entries = AuditEntry.objects.count()
     again = post(api, path, body)
     assert (again.status_code, again.content) == (first.status_code, first.content)
-    assert is_repeated(again)
+    assert is_replayed(again)
     assert (Execution.objects.count(), AuditEntry.objects.count()) == (executions, entries)
 
 
-def test_what_is_done_to_an_incident(api: Client, scenario: Scenario) -> None:
-    drawn(scenario.callee, form("inner"))
+def test_repeated_retry_of_an_incident_is_done_once(api: Client, scenario: Scenario) -> None:
+    save_line(scenario.callee, form("inner"))
     execution = scenario.start()
     running.submit(execution, node="form", data={"note": "n"})
     running.cancel(execution.children.get())
     path = f"executions/{execution.cuid}/retry/"
     assert post(api, path, {"node": "call"}).status_code == 200
-    assert is_repeated(post(api, path, {"node": "call"}))
+    assert is_replayed(post(api, path, {"node": "call"}))
     assert execution.children.count() == 2
-    # Without the key the step has no incident any more.
+    # Without the key, the step no longer has an incident.
     assert_problem(api.post(path, {"node": "call"}), 409, "no_incident")
 
 
-def test_a_graph_that_is_saved_again(api: Client, scenario: Scenario) -> None:
+def test_repeated_save_of_a_graph_is_done_once(api: Client, scenario: Scenario) -> None:
     scenario.start()
     path = f"workflows/{scenario.caller.cuid}/1/"
     first = post(api, path, line(form("other")))
@@ -109,7 +109,7 @@ def test_a_graph_that_is_saved_again(api: Client, scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("when", ["now", "drained"])
-def test_a_change_of_type_that_is_sent_again(api: Client, scenario: Scenario, when: str) -> None:
+def test_repeated_change_of_type_is_done_once(api: Client, scenario: Scenario, when: str) -> None:
     if when == "drained":
         scenario.start()
     body = {
@@ -120,19 +120,19 @@ def test_a_change_of_type_that_is_sent_again(api: Client, scenario: Scenario, wh
     first = post(api, "workflows/change-entity-context/", body)
     assert first.status_code == (202 if when == "drained" else 200)
     again = post(api, "workflows/change-entity-context/", body)
-    assert is_repeated(again) and again.content == first.content
+    assert is_replayed(again) and again.content == first.content
     assert again.headers.get("Location") == first.headers.get("Location")
 
 
-def test_a_record_that_is_created_again(api: Client) -> None:
+def test_repeated_creation_is_done_once(api: Client) -> None:
     first = post(api, "workflows/", {"title": "Bad"})
     assert first.status_code == 400
     body = {"name": "Once"}
     assert post(api, "finding-types/", body).status_code == 201
-    assert is_repeated(post(api, "finding-types/", body))
+    assert is_replayed(post(api, "finding-types/", body))
 
 
-def test_a_refusal_is_answered_and_told_once(api: Client, scenario: Scenario) -> None:
+def test_repeated_refusal_is_recorded_once(api: Client, scenario: Scenario) -> None:
     scenario.start()
     body = {
         "workflows": [scenario.caller.cuid],
@@ -145,14 +145,14 @@ def test_a_refusal_is_answered_and_told_once(api: Client, scenario: Scenario) ->
     assert refused.count() == 1
     again = post(api, "workflows/change-entity-context/", body)
     assert assert_problem(again, 400, "active_executions") == problem
-    assert is_repeated(again)
+    assert is_replayed(again)
     assert refused.count() == 1
 
 
 # Keys
 
 
-def test_the_same_key_with_another_body_is_refused(api: Client, scenario: Scenario) -> None:
+def test_key_with_another_body_is_rejected(api: Client, scenario: Scenario) -> None:
     post(api, "executions/", start(scenario))
     for body in ({**start(scenario), "scheduled_for": None}, {}):
         response = post(api, "executions/", body)
@@ -160,63 +160,63 @@ def test_the_same_key_with_another_body_is_refused(api: Client, scenario: Scenar
     assert Execution.objects.count() == 1
 
 
-def test_the_order_and_the_spaces_of_a_body_do_not_matter(api: Client, scenario: Scenario) -> None:
+def test_order_and_spaces_of_a_body_are_ignored(api: Client, scenario: Scenario) -> None:
     body = start(scenario)
     post(api, "executions/", body)
     text = f'{{"entity":   "{body["entity"]}",\n "workflow": "{body["workflow"]}"}}'
     headers = {"Idempotency-Key": "k-1"}
     again = api.post("executions/", text, content_type="application/json", headers=headers)
-    assert is_repeated(again)
+    assert is_replayed(again)
 
 
-def test_what_a_change_is_based_on_belongs_to_it(api: Client, scenario: Scenario) -> None:
+def test_if_match_is_part_of_the_request(api: Client, scenario: Scenario) -> None:
     path = f"workflows/{scenario.callee.cuid}/1/"
     etag = api.etag(path)
     body = line(form("other"))
     assert post(api, path, body, **{"If-Match": etag}).status_code == 200
-    assert is_repeated(post(api, path, body, **{"If-Match": etag}))
+    assert is_replayed(post(api, path, body, **{"If-Match": etag}))
     response = post(api, path, body, **{"If-Match": "*"})
     assert_problem(response, 422, "idempotency_key_reused")
 
 
-def test_a_key_is_of_one_user_and_one_route(api: Client, scenario: Scenario) -> None:
+def test_key_belongs_to_one_user_and_one_route(api: Client, scenario: Scenario) -> None:
     post(api, "executions/", start(scenario))
     other = client_of(superuser=True)
-    assert not is_repeated(post(other, "executions/", start(scenario)))
+    assert not is_replayed(post(other, "executions/", start(scenario)))
     assert post(api, "finding-types/", {"name": "x"}).status_code == 201
     assert Execution.objects.count() == 2
 
 
-def test_who_may_not_is_not_answered_from_what_was_kept(api: Client, scenario: Scenario) -> None:
+def test_stored_response_needs_authentication(api: Client, scenario: Scenario) -> None:
     post(api, "executions/", start(scenario))
     assert_problem(post(Client(), "executions/", start(scenario)), 401, "not_authenticated")
 
 
-def test_a_key_may_stand_in_quotes(api: Client, scenario: Scenario) -> None:
+def test_key_may_be_quoted(api: Client, scenario: Scenario) -> None:
     post(api, "executions/", start(scenario), key='"a \\"b\\" c"')
     assert KeptAnswer.objects.get().key == 'a "b" c'
     post(api, "executions/", start(scenario), key="bare")
-    assert is_repeated(post(api, "executions/", start(scenario), key='"bare"'))
+    assert is_replayed(post(api, "executions/", start(scenario), key='"bare"'))
 
 
 @pytest.mark.parametrize("key", ["", '""', '"', '"a', "a b", "ä", "k" * 256, '"a\\b"', "a\x07"])
-def test_what_is_no_key(api: Client, scenario: Scenario, key: str) -> None:
+def test_malformed_key_is_rejected(api: Client, scenario: Scenario, key: str) -> None:
     response = post(api, "executions/", start(scenario), key=key)
     assert_problem(response, 400, "invalid_idempotency_key")
     assert not Execution.objects.exists()
 
 
-def test_a_path_that_no_column_holds(api: Client) -> None:
+def test_key_works_for_long_and_unstorable_paths(api: Client) -> None:
     for cuid in ("x" * 300, "%00"):
         response = post(api, f"executions/{cuid}/cancel/")
         assert_problem(response, 404, "not_found")
-        assert is_repeated(post(api, f"executions/{cuid}/cancel/"))
+        assert is_replayed(post(api, f"executions/{cuid}/cancel/"))
 
 
-# What is not kept
+# Responses that are not stored
 
 
-def test_a_fault_is_not_kept(
+def test_server_error_is_not_stored(
     api: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.raise_request_exception = False
@@ -231,11 +231,11 @@ def test_a_fault_is_not_kept(
         assert_problem(post(api, "executions/", start(scenario)), 500, "server_error")
     assert not Execution.objects.exists() and not KeptAnswer.objects.exists()
     response = post(api, "executions/", start(scenario))
-    assert (response.status_code, is_repeated(response)) == (201, False)
+    assert (response.status_code, is_replayed(response)) == (201, False)
 
 
 @pytest.mark.parametrize(("times", "status"), [(2, 201), (99, 409)])
-def test_contention_is_tried_again_as_a_whole_and_not_kept(
+def test_contention_is_retried_and_not_stored(
     api: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch, times: int, status: int
 ) -> None:
     left = [times]
@@ -258,7 +258,7 @@ def test_contention_is_tried_again_as_a_whole_and_not_kept(
     assert Execution.objects.count() == 1
 
 
-# How long
+# Expiry
 
 
 def later(monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
@@ -267,7 +267,7 @@ def later(monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
 
 
 @pytest.mark.parametrize(("hours", "executions"), [(23.9, 1), (24.1, 2)])
-def test_a_key_is_kept_for_a_day(
+def test_key_expires_after_a_day(
     api: Client,
     scenario: Scenario,
     monkeypatch: pytest.MonkeyPatch,
@@ -276,15 +276,15 @@ def test_a_key_is_kept_for_a_day(
 ) -> None:
     post(api, "executions/", start(scenario))
     later(monkeypatch, hours)
-    assert is_repeated(post(api, "executions/", start(scenario))) == (executions == 1)
+    assert is_replayed(post(api, "executions/", start(scenario))) == (executions == 1)
     assert Execution.objects.count() == executions
     assert KeptAnswer.objects.count() == 1
 
 
 @pytest.mark.parametrize(
-    "sweep", [lambda: run("run_due"), lambda: run("work", once=True), lambda: swept()]
+    "sweep", [lambda: run("run_due"), lambda: run("work", once=True), lambda: run_sweep()]
 )
-def test_the_sweep_forgets_what_is_old(
+def test_sweep_deletes_expired_keys(
     api: Client,
     scenario: Scenario,
     monkeypatch: pytest.MonkeyPatch,
@@ -298,13 +298,13 @@ def test_the_sweep_forgets_what_is_old(
     assert not KeptAnswer.objects.exists()
 
 
-def swept() -> None:
+def run_sweep() -> None:
     from executions.worker.celery_tasks import sweep
 
     sweep()
 
 
-def test_a_user_who_is_deleted_takes_the_answers_along(api: Client, scenario: Scenario) -> None:
+def test_stored_responses_are_deleted_with_their_user(api: Client, scenario: Scenario) -> None:
     assert post(api, "finding-types/", {"name": "x"}).status_code == 201
     user = KeptAnswer.objects.get().user
     user.delete()

@@ -1,6 +1,4 @@
-"""One Idempotency-Key from several requests at the same instant, and from a process that is
-killed, on PostgreSQL.
-"""
+"""One Idempotency-Key in simultaneous requests and in a killed process, on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from workflows.models import AuditEntry, KeptAnswer
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("laws"),
+    pytest.mark.usefixtures("invariants"),
     pytest.mark.postgresql,
 ]
 
@@ -36,19 +34,19 @@ def api(transactional_db: None) -> Client:
     return client_of(superuser=True)
 
 
-def same(client: Client) -> Client:
-    """Another client of the same user."""
+def clone_client(client: Client) -> Client:
+    """Return another client of the same user."""
     other = Client()
     other.cookies = client.cookies
     return other
 
 
 def sender(client: Client, path: str, body: Any) -> Callable[[], Any]:
-    return lambda: same(client).post(path, body, headers=KEY)
+    return lambda: clone_client(client).post(path, body, headers=KEY)
 
 
-def at_once(*actions: Callable[[], Any]) -> list[Any]:
-    """What they come to, each in a thread of its own, all beginning in the same instant."""
+def run_at_once(*actions: Callable[[], Any]) -> list[Any]:
+    """Run actions in threads that start at the same moment; return their results."""
     begin = threading.Barrier(len(actions))
     outcomes: list[Any] = []
 
@@ -68,8 +66,8 @@ def at_once(*actions: Callable[[], Any]) -> list[Any]:
     return outcomes
 
 
-def judge(outcomes: list[Any], made: int) -> None:
-    """One has done it; each other has the same answer, or is told to come again."""
+def assert_done_once(outcomes: list[Any], made: int) -> None:
+    """Assert that one request was done and others got its response or a conflict."""
     done = [row for row in outcomes if row.status_code == made]
     assert len({row.content for row in done}) == 1
     assert sum("Idempotency-Replayed" not in row.headers for row in done) == 1
@@ -79,21 +77,21 @@ def judge(outcomes: list[Any], made: int) -> None:
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_a_start_that_comes_several_times_at_once_is_one_start(
+def test_simultaneous_starts_with_one_key_are_one_start(
     api: Client, scenario: Scenario, number: int
 ) -> None:
     body = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
-    judge(at_once(*[sender(api, "executions/", body)] * 6), 201)
+    assert_done_once(run_at_once(*[sender(api, "executions/", body)] * 6), 201)
     assert Execution.objects.count() == 1
     assert KeptAnswer.objects.count() == 1
 
 
-def test_many_starts_that_come_several_times_at_once_are_each_one(
+def test_simultaneous_bulk_starts_with_one_key_are_one_start_each(
     api: Client, scenario: Scenario
 ) -> None:
     start = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
     items = {"items": [start] * 4}
-    for response in at_once(*[sender(api, "executions/bulk/start/", items)] * 4):
+    for response in run_at_once(*[sender(api, "executions/bulk/start/", items)] * 4):
         for row in response.json()["results"]:
             assert row["problem"] is None or row["problem"]["code"] == "idempotency_key_in_use"
     again = sender(api, "executions/bulk/start/", items)()
@@ -101,23 +99,25 @@ def test_many_starts_that_come_several_times_at_once_are_each_one(
     assert Execution.objects.count() == 4
 
 
-def test_a_restart_that_comes_several_times_at_once_is_one(api: Client, scenario: Scenario) -> None:
+def test_simultaneous_restarts_with_one_key_are_one_restart(
+    api: Client, scenario: Scenario
+) -> None:
     path = f"executions/{scenario.start().cuid}/restart/"
-    judge(at_once(*[sender(api, path, {})] * 6), 201)
+    assert_done_once(run_at_once(*[sender(api, path, {})] * 6), 201)
     assert Execution.objects.count() == 2
     assert AuditEntry.objects.filter(action="restarted").count() == 1
 
 
-def test_whoever_comes_while_it_is_under_way_is_told_to_come_again(
+def test_request_is_rejected_while_its_key_is_in_use(
     api: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
-    begun, go_on = threading.Event(), threading.Event()
+    started, go_on = threading.Event(), threading.Event()
     start = running.start
 
     def slow(*args: Any, **kwargs: Any) -> Execution:
         execution = start(*args, **kwargs)
-        begun.set()
+        started.set()
         assert go_on.wait(PATIENCE)
         return execution
 
@@ -132,7 +132,7 @@ def test_whoever_comes_while_it_is_under_way_is_told_to_come_again(
 
     thread = threading.Thread(target=first)
     thread.start()
-    assert begun.wait(PATIENCE)
+    assert started.wait(PATIENCE)
     for other in (body, {**body, "scheduled_for": None}):
         response = sender(api, "executions/", other)()
         assert_problem(response, 409, "idempotency_key_in_use")
@@ -152,13 +152,13 @@ def kill(*args: Any, **kwargs: Any) -> None:
 @pytest.mark.parametrize(
     ("owner", "name", "done"),
     [
-        # The work is done, and its answer is not written; is written; is committed.
+        # The work is done; its response is not written, written but not committed, or committed.
         (KeptAnswer, "save", False),
         (BaseDatabaseWrapper, "commit", False),
         (edit_options, "HttpResponse", True),
     ],
 )
-def test_a_process_that_is_killed_neither_doubles_nor_loses_a_start(
+def test_killed_process_neither_repeats_nor_loses_a_start(
     api: Client, scenario: Scenario, owner: Any, name: str, done: bool
 ) -> None:
     body = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
@@ -179,7 +179,7 @@ def test_a_process_that_is_killed_neither_doubles_nor_loses_a_start(
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status), "it was to be killed"
+    assert os.WIFSIGNALED(status), "the process should have been killed"
     assert Execution.objects.count() == KeptAnswer.objects.count() == done
     response = send()
     assert response.status_code == 201

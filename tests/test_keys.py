@@ -1,4 +1,4 @@
-"""The keys of the schema hold alone: raw SQL, and a Python whose guards are gone."""
+"""The keys of the schema are sufficient alone: raw SQL, and services without guards."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.factories import (
     RecordTypeFactory,
     WorkflowFactory,
     call,
-    drawn,
     form,
+    save_line,
 )
 from workflows import editing as drawing
 from workflows import guards
-from workflows.guards.database_errors import as_refusal
+from workflows.guards.database_errors import find_refusal
 from workflows.models import Reference, Version, Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,20 +33,21 @@ def raw(sql: str, *parameters: Any) -> None:
         cursor.execute(sql, parameters)
 
 
-class World:
-    """The scenario with a leaf below the callee, an execution waiting, and an older version:
-    a second execution runs a version that called ``dropped``, which the latest does not.
+class Rows:
+    """The scenario with a callee of the callee, a waiting execution, and an older version.
+
+    A second execution runs a version that calls ``dropped``; the latest version does not.
     """
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.leaf = WorkflowFactory(title="Leaf", entity_name_type=scenario.limitation)
-        drawn(scenario.callee, call(self.leaf))
+        save_line(scenario.callee, call(self.leaf))
         self.dropped = WorkflowFactory(title="Dropped", entity_name_type=scenario.limitation)
         self.keeper = WorkflowFactory(title="Keeper", entity_name_type=scenario.limitation)
-        drawn(self.keeper, form(), call(self.dropped))
+        save_line(self.keeper, form(), call(self.dropped))
         self.older = running.start(self.keeper, scenario.finding)
-        drawn(self.keeper, form())
+        save_line(self.keeper, form())
         self.execution = scenario.start()
         self.target = scenario.exception.pk
 
@@ -61,28 +62,28 @@ class World:
 
 
 @pytest.fixture
-def world(scenario: Scenario) -> World:
-    return World(scenario)
+def rows(scenario: Scenario) -> Rows:
+    return Rows(scenario)
 
 
-def moved(world: World) -> None:
+def move_execution(rows: Rows) -> None:
     raw(
         "UPDATE executions_execution SET version_id = %s WHERE id = %s",
-        world.leaf.latest_version.pk,
-        world.execution.pk,
+        rows.leaf.latest_version.pk,
+        rows.execution.pk,
     )
 
 
-def pinned(world: World) -> Pin:
-    return world.execution.pins.get(callee=world.leaf)
+def find_pin(rows: Rows) -> Pin:
+    return rows.execution.pins.get(callee=rows.leaf)
 
 
-def types_moved_without_versions(world: World) -> None:
+def change_type_without_versions(rows: Rows) -> None:
     raw("UPDATE workflows_version SET in_force = %s", False)
-    world.retype("workflows_workflow", world.scenario.caller.pk)
+    rows.retype("workflows_workflow", rows.scenario.caller.pk)
 
 
-STRANDING: dict[str, Callable[[World], None]] = {
+STRANDING_STATEMENTS: dict[str, Callable[[Rows], None]] = {
     "type of the workflow": lambda w: w.retype("workflows_workflow", w.scenario.caller.pk),
     "type of the callee": lambda w: w.retype("workflows_workflow", w.scenario.callee.pk),
     "type of the transitive callee": lambda w: w.retype("workflows_workflow", w.leaf.pk),
@@ -100,7 +101,7 @@ STRANDING: dict[str, Callable[[World], None]] = {
         "UPDATE workflows_version SET in_force = %s WHERE id = %s", False, w.older.version_id
     ),
     "pinned version let go": lambda w: raw(
-        "UPDATE workflows_version SET in_force = %s WHERE id = %s", False, pinned(w).version_id
+        "UPDATE workflows_version SET in_force = %s WHERE id = %s", False, find_pin(w).version_id
     ),
     "reference let go alone": lambda w: raw(
         "UPDATE workflows_reference SET in_force = %s WHERE version_id = %s",
@@ -113,47 +114,47 @@ STRANDING: dict[str, Callable[[World], None]] = {
     "version deleted": lambda w: raw(
         "DELETE FROM workflows_version WHERE id = %s", w.execution.version_id
     ),
-    "execution moved to another workflow's version": moved,
+    "execution moved to another workflow's version": move_execution,
     "context of the execution": lambda w: raw(
         "UPDATE executions_execution SET context_key = 'Finding:0:' WHERE id = %s", w.execution.pk
     ),
     "context of the pin": lambda w: raw(
         "UPDATE executions_pin SET context_key = 'Finding:0:' WHERE root_id = %s", w.execution.pk
     ),
-    "both versions let go and the type": types_moved_without_versions,
+    "both versions let go and the type": change_type_without_versions,
 }
 
 
-@pytest.mark.parametrize("name", STRANDING)
-def test_raw_sql_that_would_strand_is_refused_by_the_database(world: World, name: str) -> None:
-    before = world.state()
+@pytest.mark.parametrize("name", STRANDING_STATEMENTS)
+def test_database_rejects_raw_sql_that_would_strand_an_execution(rows: Rows, name: str) -> None:
+    before = rows.state()
     with pytest.raises(IntegrityError), transaction.atomic():
-        STRANDING[name](world)
-    assert world.state() == before
-    running.submit(world.execution, node="form", data={"note": "n"})
-    running.submit(world.older, node="form", data={"note": "n"})
+        STRANDING_STATEMENTS[name](rows)
+    assert rows.state() == before
+    running.submit(rows.execution, node="form", data={"note": "n"})
+    running.submit(rows.older, node="form", data={"note": "n"})
     assert not Execution.objects.live().exists()
 
 
-def test_without_the_keys_the_same_statement_strands_it(world: World, vendor: str) -> None:
+def test_same_statement_strands_an_execution_without_the_keys(rows: Rows, vendor: str) -> None:
     if vendor == "postgresql":
         with pytest.raises(RuntimeError, match="undo"), transaction.atomic():
             raw("ALTER TABLE workflows_version DROP CONSTRAINT workflows_version_workflow_fk")
             raw("ALTER TABLE workflows_reference DROP CONSTRAINT workflows_reference_callee_fk")
-            world.retype("workflows_workflow", world.scenario.callee.pk)
-            assert torn_apart()
+            rows.retype("workflows_workflow", rows.scenario.callee.pk)
+            assert has_inconsistent_context()
             raise RuntimeError("undo")
     else:
         raw("PRAGMA foreign_keys = OFF")
         try:
-            world.retype("workflows_workflow", world.scenario.callee.pk)
+            rows.retype("workflows_workflow", rows.scenario.callee.pk)
         finally:
             raw("PRAGMA foreign_keys = ON")
-        assert torn_apart()
+        assert has_inconsistent_context()
 
 
-def torn_apart() -> bool:
-    """Whether a workflow has another context than its version in force."""
+def has_inconsistent_context() -> bool:
+    """Return True if a workflow has another context than its version in force."""
     return any(
         version.context_key != version.workflow.context_key
         for version in Version.objects.filter(in_force=True).select_related("workflow")
@@ -161,19 +162,24 @@ def torn_apart() -> bool:
 
 
 def _accept(*args: Any, **kwargs: Any) -> None:
-    """A guard that refuses nothing."""
+    """Refuse nothing."""
 
 
 @pytest.fixture
-def no_guards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Python whose guards accept everything."""
-    for name in ("refuse_context_change", "refuse_used", "refuse_referenced", "refuse_rewrite"):
+def without_guards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the guards by functions that accept everything."""
+    for name in (
+        "refuse_context_change",
+        "refuse_executions",
+        "refuse_referenced",
+        "refuse_rewrite",
+    ):
         monkeypatch.setattr(guards, name, _accept)
 
 
-@pytest.mark.usefixtures("no_guards")
+@pytest.mark.usefixtures("without_guards")
 @pytest.mark.parametrize("who", ["caller", "callee"])
-def test_with_the_guards_removed_the_keys_still_refuse_a_save(scenario: Scenario, who: str) -> None:
+def test_keys_refuse_a_save_without_guards(scenario: Scenario, who: str) -> None:
     execution = scenario.start()
     workflow = Workflow.objects.get(pk=getattr(scenario, who).pk)
     workflow.entity_name_type = scenario.exception
@@ -187,34 +193,34 @@ def test_with_the_guards_removed_the_keys_still_refuse_a_save(scenario: Scenario
     assert execution.status == "completed"
 
 
-@pytest.mark.usefixtures("no_guards")
-def test_with_the_guards_removed_the_keys_still_refuse_the_service(scenario: Scenario) -> None:
+@pytest.mark.usefixtures("without_guards")
+def test_keys_refuse_a_context_change_without_guards(scenario: Scenario) -> None:
     scenario.start()
     with pytest.raises(guards.Refusal) as refused:
         drawing.change_entity_context(
             [scenario.caller, scenario.callee], entity_name_type=scenario.exception
         )
     assert isinstance(refused.value.__cause__, IntegrityError)
-    assert not torn_apart()
+    assert not has_inconsistent_context()
 
 
-@pytest.mark.usefixtures("no_guards")
-def test_with_the_guards_removed_a_used_workflow_is_still_not_deleted(scenario: Scenario) -> None:
+@pytest.mark.usefixtures("without_guards")
+def test_keys_refuse_deletion_of_a_used_workflow_without_guards(scenario: Scenario) -> None:
     scenario.start()
     with pytest.raises(guards.Refusal):
         scenario.caller.delete()
     assert Workflow.objects.filter(pk=scenario.caller.pk).exists()
 
 
-def test_a_key_that_refuses_is_told_as_the_guards_refusal(world: World, vendor: str) -> None:
+def test_rejection_by_a_key_becomes_the_refusal_of_the_guard(rows: Rows, vendor: str) -> None:
     with pytest.raises(IntegrityError) as refused, transaction.atomic():
-        STRANDING["version let go"](world)
-    refusal = as_refusal(refused.value)
+        STRANDING_STATEMENTS["version let go"](rows)
+    refusal = find_refusal(refused.value)
     assert refusal is not None
     assert refusal.code == ("active_executions" if vendor == "postgresql" else "database_refused")
 
 
-def test_python_and_the_database_write_a_context_the_same_way() -> None:
+def test_python_and_the_database_compute_the_same_context_key() -> None:
     record_type = RecordTypeFactory()
     model = InventoryModelFactory(primary_record_type=record_type)
     finding = FindingFactory(inventory_model_id=model.pk)

@@ -1,4 +1,4 @@
-"""Every list of the API: its pages, its columns, what it costs, and all of it as CSV."""
+"""Every list of the API: pages, fields, statements and CSV."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from django.utils import timezone
 from executions import services as running
 from executions.models import Execution
 from tests.conftest import Scenario
-from tests.executions.listening import subscribed
+from tests.executions.receivers import create_webhook
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
     InventoryModelFactory,
     RecordTypeFactory,
     WorkflowFactory,
-    drawn,
     form,
+    save_line,
 )
 from tests.openapi import schema
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
@@ -47,8 +47,8 @@ def api() -> Client:
 
 
 @pytest.fixture
-def at(scenario: Scenario, settings: Any) -> Callable[[str], str]:
-    """The path of a list, with something in it."""
+def list_path(scenario: Scenario, settings: Any) -> Callable[[str], str]:
+    """Return a function that returns the path of a list with rows."""
     execution = scenario.start()
 
     def path(route: str) -> str:
@@ -58,38 +58,42 @@ def at(scenario: Scenario, settings: Any) -> Callable[[str], str]:
         elif route.startswith("webhooks"):
             settings.SECRETS_KEY = [Fernet.generate_key().decode()]
             settings.HTTP_REQUEST_HOSTS = ["listener.example"]
-            row, _ = subscribed("https://listener.example/")
+            row, _ = create_webhook("https://listener.example/")
             scenario.start()
         return route.replace("{cuid}", row.cuid)
 
     return path
 
 
-def more(scenario: Scenario, number: int) -> None:
-    """Rows in every list."""
+def add_rows(scenario: Scenario, number: int) -> None:
+    """Add rows to every list."""
     workflow = WorkflowFactory(entity_name_type=FindingTypeFactory())
-    drawn(workflow, form())
+    save_line(workflow, form())
     finding = FindingFactory(entity_name_type=workflow.entity_name_type)
     for index in range(number):
         running.start(workflow, finding)
         InventoryModelFactory(primary_record_type=RecordTypeFactory())
-        drawn(scenario.caller, form(), form(f"form {index}"))
+        save_line(scenario.caller, form(), form(f"form {index}"))
         scenario.start()
-        held = WorkflowFactory(entity_name_type=workflow.entity_name_type)
-        drawn(held, form())
-        running.start(held, finding)
-        drawing.change_entity_context([held], entity_name_type=FindingTypeFactory(), when="drained")
+        draining = WorkflowFactory(entity_name_type=workflow.entity_name_type)
+        save_line(draining, form())
+        running.start(draining, finding)
+        drawing.change_entity_context(
+            [draining], entity_name_type=FindingTypeFactory(), when="drained"
+        )
 
 
-def walked(api: Client, path: str, way: str = "next", **query: Any) -> list[dict[str, Any]]:
-    """The rows of all pages, from the first on or from this path back."""
+def read_pages(
+    api: Client, path: str, direction: str = "next", **query: Any
+) -> list[dict[str, Any]]:
+    """Return the rows of all pages in a direction."""
     rows: list[dict[str, Any]] = []
     address: str | None = path
     while address:
         body = api.get(address, query).json()
         page = body["results"]
-        rows = rows + page if way == "next" else page + rows
-        address, query = body[way], {}
+        rows = rows + page if direction == "next" else page + rows
+        address, query = body[direction], {}
         if address:
             parts = urlsplit(address)
             address = f"{parts.path}?{parts.query}"
@@ -99,27 +103,27 @@ def walked(api: Client, path: str, way: str = "next", **query: Any) -> list[dict
 # Pages
 
 
-def test_the_lists_are_those_of_the_description() -> None:
+def test_openapi_describes_the_lists() -> None:
     assert {"executions/", "executions/{cuid}/steps/", "tokens/", "audit/"} <= set(LISTS)
 
 
 @pytest.mark.parametrize("route", LISTS)
-def test_a_list_costs_as_many_statements_however_long_it_is(
-    api: Client, scenario: Scenario, at: Callable[[str], str], route: str
+def test_list_costs_the_same_statements_for_any_length(
+    api: Client, scenario: Scenario, list_path: Callable[[str], str], route: str
 ) -> None:
-    path = at(route)
-    more(scenario, 1)
+    path = list_path(route)
+    add_rows(scenario, 1)
     few = statements(lambda: api.get(path))
-    more(scenario, 8)
+    add_rows(scenario, 8)
     assert statements(lambda: api.get(path)) == few <= 12
 
 
 @pytest.fixture
 def executions(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> list[Execution]:
-    """Nine in several statuses, some at the same instant."""
+    """Return nine executions in several statuses, some started at the same moment."""
     moments = [timezone.now() + timedelta(days=day) for day in range(2)]
     for number in range(9):
-        monkeypatch.setattr(timezone, "now", lambda at=moments[number % 2]: at)
+        monkeypatch.setattr(timezone, "now", lambda now=moments[number % 2]: now)
         execution = scenario.start()
         if number % 3 == 1:
             running.cancel(execution)
@@ -134,29 +138,29 @@ ORDERINGS = ["", "status", "-status", "started_at", "-started_at", "ended_at", "
 
 @pytest.mark.parametrize("ordering", [*ORDERINGS, "status,-started_at", "-started_at,-status"])
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_the_pages_hold_every_row_once_in_order(
+def test_pages_have_every_row_once_in_order(
     api: Client, executions: list[Execution], ordering: str, size: int
 ) -> None:
-    asked: dict[str, Any] = {"ordering": ordering} if ordering else {}
-    whole = api.get("executions/", {**asked, "page_size": 500}).json()
+    query: dict[str, Any] = {"ordering": ordering} if ordering else {}
+    whole = api.get("executions/", {**query, "page_size": 500}).json()
     assert (whole["count"], whole["next"], whole["previous"]) == (len(executions), None, None)
-    found = walked(api, "executions/", page_size=size, **asked)
+    found = read_pages(api, "executions/", page_size=size, **query)
     assert [row["cuid"] for row in found] == [row["cuid"] for row in whole["results"]]
     assert len({row["cuid"] for row in found}) == len(executions)
     for name in ordering.split(",")[:1]:
         values = [row[name.lstrip("-")] for row in found] if name else []
-        there = [value for value in values if value is not None]
-        assert there == sorted(there, reverse=name.startswith("-"))
-        assert values[: len(there)] == there, "rows without a value come last"
+        present = [value for value in values if value is not None]
+        assert present == sorted(present, reverse=name.startswith("-"))
+        assert values[: len(present)] == present, "rows without a value come last"
 
 
 @pytest.mark.parametrize("ordering", ORDERINGS)
-def test_the_way_back_shows_the_same_pages(
+def test_previous_links_return_the_same_pages(
     api: Client, executions: list[Execution], ordering: str
 ) -> None:
-    asked: dict[str, Any] = {"ordering": ordering} if ordering else {}
+    query: dict[str, Any] = {"ordering": ordering} if ordering else {}
     pages_found, address = [], "executions/"
-    body = api.get(address, {**asked, "page_size": 2}).json()
+    body = api.get(address, {**query, "page_size": 2}).json()
     while True:
         pages_found.append(body["results"])
         if body["next"] is None:
@@ -168,7 +172,7 @@ def test_the_way_back_shows_the_same_pages(
     assert body["previous"] is None or api.get(body["previous"]).json()["results"] == []
 
 
-def test_what_is_added_meanwhile_moves_no_row(api: Client, scenario: Scenario) -> None:
+def test_new_row_does_not_shift_the_next_page(api: Client, scenario: Scenario) -> None:
     first = [scenario.start().cuid for _ in range(4)][::-1]
     body = api.get("executions/", {"page_size": 2}).json()
     scenario.start()
@@ -176,7 +180,7 @@ def test_what_is_added_meanwhile_moves_no_row(api: Client, scenario: Scenario) -
     assert [row["cuid"] for row in body["results"] + after["results"]] == first
 
 
-def test_a_cursor_of_another_order_is_refused(api: Client, executions: list[Execution]) -> None:
+def test_cursor_of_another_order_is_rejected(api: Client, executions: list[Execution]) -> None:
     after = api.get("executions/", {"page_size": 2}).json()["next"]
     assert api.get(after).status_code == 200
     assert_problem(api.get(f"{after}&ordering=status"), 400, "invalid_cursor")
@@ -185,39 +189,39 @@ def test_a_cursor_of_another_order_is_refused(api: Client, executions: list[Exec
 @pytest.mark.parametrize(
     "cursor", ["", "x", "é", "W10", "bnVsbA", "WyItcGsiXQ", "W1siLXBrIl0sZmFsc2UsWzFlOTldXQ"]
 )
-def test_a_damaged_cursor_is_refused(api: Client, cursor: str) -> None:
+def test_damaged_cursor_is_rejected(api: Client, cursor: str) -> None:
     assert_problem(api.get("executions/", {"cursor": cursor}), 400, "invalid_cursor")
 
 
-def test_what_may_be_missing_is_ordered_by_first_or_not_at_all(api: Client) -> None:
+def test_nullable_field_must_come_first_in_the_ordering(api: Client) -> None:
     assert api.get("executions/", {"ordering": "-ended_at,status"}).status_code == 200
     response = api.get("executions/", {"ordering": "status,ended_at"})
     assert "ended_at" in assert_problem(response, 400, "invalid")["detail"]
 
 
-def test_more_than_is_counted_is_not_counted(
+def test_count_is_null_above_the_limit(
     api: Client, executions: list[Execution], monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(pagination, "COUNTED", 4)
+    monkeypatch.setattr(pagination, "COUNT_LIMIT", 4)
     body = api.get("executions/", {"page_size": 2}).json()
     assert body["count"] is None
     assert api.get("executions/", {"page_size": 2, "page": 2}).status_code == 200
     response = api.get("executions/", {"page_size": 2, "page": 3})
     assert "next" in assert_problem(response, 400, "invalid")["detail"]
-    assert len(walked(api, "executions/", page_size=2)) == len(executions)
+    assert len(read_pages(api, "executions/", page_size=2)) == len(executions)
 
 
-# Some of a row
+# Fields
 
 
 @pytest.mark.parametrize("route", LISTS)
-def test_a_list_shows_what_is_asked_for_alone(
-    api: Client, at: Callable[[str], str], route: str
+def test_fields_parameter_limits_the_fields_of_a_list(
+    api: Client, list_path: Callable[[str], str], route: str
 ) -> None:
-    path = at(route)
+    path = list_path(route)
     whole = api.get(path).json()
     if not whole["results"]:
-        pytest.skip("Nothing is in it.")
+        pytest.skip("The list is empty.")
     name, *_, last = whole["results"][0]
     body = api.get(path, {"fields": f"{last},{name}"}).json()
     assert body == {**whole, "results": [{name: r[name], last: r[last]} for r in whole["results"]]}
@@ -226,7 +230,7 @@ def test_a_list_shows_what_is_asked_for_alone(
 
 
 @pytest.mark.parametrize("kind", ["workflow", "execution", "finding"])
-def test_so_does_a_row_and_its_etag_is_that_of_the_whole(
+def test_fields_parameter_keeps_the_etag_of_the_whole_row(
     api: Client, scenario: Scenario, kind: str
 ) -> None:
     row: Any = {
@@ -251,8 +255,10 @@ def table(response: Any) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("route", LISTS)
-def test_every_list_can_be_had_as_csv(api: Client, at: Callable[[str], str], route: str) -> None:
-    path = at(route)
+def test_every_list_is_available_as_csv(
+    api: Client, list_path: Callable[[str], str], route: str
+) -> None:
+    path = list_path(route)
     whole = api.get(path).json()
     response = api.get(path, headers={"Accept": "text/csv"})
     assert "attachment" in response["Content-Disposition"]
@@ -260,10 +266,10 @@ def test_every_list_can_be_had_as_csv(api: Client, at: Callable[[str], str], rou
     assert len(table(api.get(path, {"format": "csv"}))) == len(whole["results"])
 
 
-def test_it_holds_all_rows_that_the_filters_leave(
+def test_csv_has_all_filtered_rows(
     api: Client, executions: list[Execution], monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(pagination.Pages, "max_page_size", 4)
+    monkeypatch.setattr(pagination.ListPagination, "max_page_size", 4)
     query: dict[str, Any] = {"format": "csv", "ordering": "-ended_at", "page_size": 2}
     found = table(api.get("executions/", {**query, "fields": "cuid,entity,status"}))
     assert len(found) == len(executions)
@@ -284,18 +290,18 @@ def test_it_holds_all_rows_that_the_filters_leave(
         ({"a": ["é"]}, '{"a": ["é"]}'),
     ],
 )
-def test_no_cell_is_a_formula(value: Any, cell: Any) -> None:
-    assert csv_cells.cell(value) == cell
+def test_csv_cell_is_never_a_formula(value: Any, cell: Any) -> None:
+    assert csv_cells.format_cell(value) == cell
 
 
-def test_what_is_no_list_is_no_csv(api: Client, scenario: Scenario) -> None:
+def test_csv_is_not_acceptable_for_single_rows(api: Client, scenario: Scenario) -> None:
     for path in (f"workflows/{scenario.caller.cuid}/", "workflows/change-entity-context/"):
         response = api.get(path, headers={"Accept": "text/csv"})
         assert_problem(response, 406, "not_acceptable")
         assert_problem(api.get(f"{path}?format=csv"), 406, "not_acceptable")
 
 
-def test_options_of_a_list_are_no_csv(api: Client, scenario: Scenario) -> None:
+def test_csv_is_not_acceptable_for_options(api: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     for path in ("executions/", f"executions/{execution.cuid}/steps/", "tokens/"):
         response = api.options(path, headers={"Accept": "text/csv"})
@@ -303,15 +309,17 @@ def test_options_of_a_list_are_no_csv(api: Client, scenario: Scenario) -> None:
         assert_problem(api.options(f"{path}?format=csv"), 406, "not_acceptable")
 
 
-def test_what_is_wrong_is_told_as_a_problem(api: Client) -> None:
+def test_error_of_a_csv_request_is_a_problem(api: Client) -> None:
     response = api.get("executions/", {"status": "nope"}, headers={"Accept": "text/csv"})
     assert_problem(response, 400, "invalid_choice")
 
 
-# Found
+# Filters and search
 
 
-def test_executions_are_found_by_several_statuses(api: Client, executions: list[Execution]) -> None:
+def test_executions_are_filtered_by_several_statuses(
+    api: Client, executions: list[Execution]
+) -> None:
     def found(text: str) -> set[str]:
         return {row["status"] for row in api.get("executions/", {"status": text}).json()["results"]}
 
@@ -321,7 +329,7 @@ def test_executions_are_found_by_several_statuses(api: Client, executions: list[
     assert_problem(api.get("executions/", {"status": "cancelled,x"}), 400, "invalid_choice")
 
 
-def test_who_polls_is_told_what_has_changed_since(api: Client, scenario: Scenario) -> None:
+def test_poll_returns_changes_since_a_moment(api: Client, scenario: Scenario) -> None:
     first, second = scenario.start(), scenario.start()
     since = api.get(f"executions/{second.cuid}/").json()["updated_at"]
     running.cancel(first)
@@ -333,7 +341,7 @@ def test_who_polls_is_told_what_has_changed_since(api: Client, scenario: Scenari
     assert api.get("executions/", {**query, "updated_before": since}).json()["results"] == []
 
 
-def test_what_waits_for_me_is_what_is_mine(scenario: Scenario) -> None:
+def test_waiting_for_me_equals_mine(scenario: Scenario) -> None:
     api = client_of("executions.view_execution", "executions.submit_execution")
     waiting, ended = scenario.start(), scenario.start()
     running.cancel(ended)
@@ -343,7 +351,9 @@ def test_what_waits_for_me_is_what_is_mine(scenario: Scenario) -> None:
     assert_problem(api.get("executions/", {"waiting_for": "others"}), 400, "invalid_choice")
 
 
-def test_a_cuid_is_found_and_so_is_a_title_as_long(api: Client, scenario: Scenario) -> None:
+def test_search_finds_a_cuid_and_a_title_of_the_same_length(
+    api: Client, scenario: Scenario
+) -> None:
     execution = scenario.start()
     scenario.start()
     entity = FindingFactory(title="t" * 25, entity_name_type=scenario.limitation)

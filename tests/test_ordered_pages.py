@@ -1,4 +1,4 @@
-"""Cursors: pages of a list in any order are the list, whatever type it is ordered by."""
+"""Pages by cursor equal the whole list, for every ordering and type of key."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import models
 from django.db.models import Case, Value, When
 from django.utils import timezone
 
 from executions import services as running
-from executions.api.entities import FindingViewSet, InventoryModelViewSet
-from executions.api.executions import ExecutionViewSet
 from tests.conftest import Scenario
+from tests.executions.receivers import create_webhook
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
@@ -28,11 +28,9 @@ from tests.factories import (
     WorkflowFactory,
 )
 from tests.workflows.api.clients import Client, assert_problem, client_of
-from workflows.api.entity_types import FindingTypeViewSet
-from workflows.api.pending_changes import PendingChangeViewSet
-from workflows.api.workflows import WorkflowViewSet
 from workflows.models import FindingType
 from workflows_project.api import cursors
+from workflows_project.api_urls import router
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -55,8 +53,8 @@ TYPES: dict[str, tuple[models.Field[Any, Any], list[Any]]] = {
 }
 
 
-def typed(name: str) -> Any:
-    """Finding types, each with a value of a type as ``key``."""
+def annotate_key(name: str) -> Any:
+    """Return finding types annotated with values of a type as ``key``."""
     field, values = TYPES[name]
     rows = [FindingTypeFactory() for _ in values]
     cases = [
@@ -67,12 +65,12 @@ def typed(name: str) -> Any:
     return FindingType.objects.annotate(key=Case(*cases, default=None, output_field=field))
 
 
-def pages(rows: Any, size: int, *, backwards: bool) -> list[int]:
-    """The ids of all rows, page after page, each cursor as it is sent."""
+def read_pages(rows: Any, size: int, *, backwards: bool) -> list[int]:
+    """Return the ids of all rows page by page; each cursor is written and read."""
     keys = cursors.ordering_keys(rows)
     cursor, found = None, []
     if backwards:
-        # From behind the last row.
+        # Starting after the last row.
         last = cursors.read_numbered(rows, keys, 0, 100)[-1]
         cursor = cursors.Cursor([getattr(last, key.name) for key in keys], is_before=True)
         found = [last.pk]
@@ -88,8 +86,8 @@ def pages(rows: Any, size: int, *, backwards: bool) -> list[int]:
 
 @pytest.mark.parametrize("order", ["key", "-key"])
 @pytest.mark.parametrize("name", TYPES)
-def test_pages_are_the_whole_list_when_it_is_ordered_by_a_type(name: str, order: str) -> None:
-    rows = typed(name).order_by(order)
+def test_pages_cover_the_list_for_every_type_of_key(name: str, order: str) -> None:
+    rows = annotate_key(name).order_by(order)
     whole = [row.pk for row in cursors.read_numbered(rows, cursors.ordering_keys(rows), 0, 100)]
     known = {row.pk: row.key for row in rows}
     values = [known[pk] for pk in whole]
@@ -99,8 +97,8 @@ def test_pages_are_the_whole_list_when_it_is_ordered_by_a_type(name: str, order:
         assert there == sorted(there, reverse=order.startswith("-"))
     assert values == [*there, None]
     for size in (1, 2, 3):
-        assert pages(rows, size, backwards=False) == whole
-        assert pages(rows, size, backwards=True) == whole
+        assert read_pages(rows, size, backwards=False) == whole
+        assert read_pages(rows, size, backwards=True) == whole
         by_number = [
             row.pk
             for start in range(0, len(whole), size)
@@ -126,10 +124,10 @@ FORGED: dict[str, list[Any]] = {
 @pytest.mark.parametrize(
     ("name", "value"), [(name, one) for name in FORGED for one in FORGED[name]]
 )
-def test_forged_cursor_is_refused_when_its_value_is_of_no_row(name: str, value: Any) -> None:
-    keys = cursors.ordering_keys(typed(name).order_by("key"))
-    told = json.dumps([[str(key) for key in keys], False, [value, 1]])
-    text = base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
+def test_cursor_with_a_mistyped_value_is_rejected(name: str, value: Any) -> None:
+    keys = cursors.ordering_keys(annotate_key(name).order_by("key"))
+    content = json.dumps([[str(key) for key in keys], False, [value, 1]])
+    text = base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
     with pytest.raises(cursors.InvalidCursor):
         cursors.Cursor.read(text, keys)
 
@@ -138,14 +136,19 @@ def test_forged_cursor_is_refused_when_its_value_is_of_no_row(name: str, value: 
 
 
 @pytest.fixture
-def several(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows in each list, some alike in what they are ordered by."""
+def rows_with_equal_keys(
+    scenario: Scenario, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Add rows to each list, some with equal keys."""
+    settings.SECRETS_KEY = [Fernet.generate_key().decode()]
+    settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
     for index in range(5):
         moment = NOON + DAY * (index % 2)
         monkeypatch.setattr(timezone, "now", lambda at=moment: at)
         FindingFactory(title="Same", entity_name_type=scenario.limitation)
         InventoryModelFactory()
         WorkflowFactory(title="Same")
+        create_webhook("https://hooks.example/")
         execution = scenario.start()
         if index < 3:
             running.cancel(execution)
@@ -153,52 +156,44 @@ def several(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
 
 
-VIEWS: dict[str, Any] = {
-    "executions/": ExecutionViewSet,
-    "findings/": FindingViewSet,
-    "inventory-models/": InventoryModelViewSet,
-    "finding-types/": FindingTypeViewSet,
-    "workflows/": WorkflowViewSet,
-    "pending-changes/": PendingChangeViewSet,
-}
 ORDERS = [
-    (route, order)
-    for route, view in VIEWS.items()
-    for name in view.ordering_fields
+    (f"{prefix}/", order)
+    for prefix, view, _ in router.registry
+    for name in getattr(view, "ordering_fields", None) or ()
     for order in (name, f"-{name}")
 ]
 
 
-def followed(get: Callable[[str], Any], path: str, way: str) -> tuple[list[str], str]:
-    """The cuids of all pages in a direction, and the address of the last page."""
+def follow_pages(get: Callable[[str], Any], path: str, direction: str) -> tuple[list[str], str]:
+    """Return the ids of all pages in a direction, and the URL of the last page."""
     found: list[str] = []
     while True:
         body = get(path).json()
-        page = [row["cuid"] for row in body["results"]]
-        found = found + page if way == "next" else page + found
-        if body[way] is None:
+        page = [row.get("cuid") or str(row["id"]) for row in body["results"]]
+        found = found + page if direction == "next" else page + found
+        if body[direction] is None:
             return found, path
-        parts = urlsplit(body[way])
+        parts = urlsplit(body[direction])
         path = f"{parts.path}?{parts.query}"
 
 
-@pytest.mark.usefixtures("several")
+@pytest.mark.usefixtures("rows_with_equal_keys")
 @pytest.mark.parametrize(("route", "order"), ORDERS)
-def test_list_is_the_same_whole_by_cursor_and_by_number(route: str, order: str) -> None:
+def test_cursors_and_page_numbers_return_the_same_list(route: str, order: str) -> None:
     get = partial(Client.get, client_of(superuser=True))
     path = f"{route}?ordering={order}"
-    whole, _ = followed(get, f"{path}&page_size=500", "next")
-    onwards, last = followed(get, f"{path}&page_size=2", "next")
-    back, _ = followed(get, last, "previous")
-    by_number, _ = followed(get, f"{path}&page_size=2&page=1", "next")
+    whole, _ = follow_pages(get, f"{path}&page_size=500", "next")
+    onwards, last = follow_pages(get, f"{path}&page_size=2", "next")
+    back, _ = follow_pages(get, last, "previous")
+    by_number, _ = follow_pages(get, f"{path}&page_size=2&page=1", "next")
     assert onwards == back == by_number == whole
     assert len(whole) == len(set(whole))
 
 
-def test_forged_cursor_of_a_list_is_400_whatever_it_holds(several: None) -> None:
+def test_forged_cursor_of_a_list_is_a_bad_request(rows_with_equal_keys: None) -> None:
     api = client_of(superuser=True)
-    for shown in ([1.5, 1], ["2026-02-28T12:00:00+00:00", 1.5], [[], 1], [None], "x", 3, None):
-        told = json.dumps([["started_at", "pk"], False, shown])
-        cursor = base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
+    for values in ([1.5, 1], ["2026-02-28T12:00:00+00:00", 1.5], [[], 1], [None], "x", 3, None):
+        content = json.dumps([["started_at", "pk"], False, values])
+        cursor = base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
         response = api.get(f"executions/?ordering=started_at&cursor={cursor}")
         assert_problem(response, 400, "invalid_cursor")

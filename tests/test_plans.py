@@ -1,6 +1,4 @@
-"""An index answers every statement that judges a change, and there are as many of them however
-much has grown around it.
-"""
+"""Query plans: changes, starts, submits and filters use indexes."""
 
 from __future__ import annotations
 
@@ -17,37 +15,37 @@ from executions.api.execution_filters import ExecutionFilter
 from executions.api.executions import ExecutionViewSet
 from executions.engine import closures
 from tests.conftest import Scenario
-from tests.factories import FindingTypeFactory, WorkflowFactory, call, drawn, form
+from tests.factories import FindingTypeFactory, WorkflowFactory, call, form, save_line
 from tests.test_query_counts import statements
 from tests.workflows.api.clients import client_of
 from workflows import editing, guards
-from workflows.api.filters import MomentFilter, TruthFilter
+from workflows.api.list_filters import MomentFilter, StrictBooleanFilter
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def grown(scenario: Scenario, executions: int, workflows: int) -> None:
-    """More of what has nothing to do with it, and more that has ended."""
+def add_rows(scenario: Scenario, executions: int, workflows: int) -> None:
+    """Add unrelated workflows and executions, and ended executions."""
     others = WorkflowFactory.create_batch(workflows, entity_name_type=scenario.limitation)
     caller = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(caller, form(), call(others[0]))
+    save_line(caller, form(), call(others[0]))
     for _ in range(executions):
         running.start(caller, scenario.finding)
     for _ in range(1 + executions // 10):
         running.cancel(scenario.start())
 
 
-def scans_of(function: Callable[[], Any]) -> list[str]:
-    """What of the executions, steps and pins would be read in full.
+def find_full_scans(function: Callable[[], Any]) -> list[str]:
+    """Return the full scans of executions, steps and pins.
 
-    SQLite, which has not looked at the data, takes every table for a large one; PostgreSQL is
-    told that to read one in full is dear.
+    SQLite has no statistics and assumes that every table is large; for PostgreSQL, sequential
+    scans are disabled.
     """
     with transaction.atomic():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
-                # What is read in full all the same has no index that could serve.
+                # A scan that remains has no usable index.
                 cursor.execute("SET LOCAL enable_seqscan = off")
         with plans.planned() as found:
             function()
@@ -61,14 +59,14 @@ def scans_of(function: Callable[[], Any]) -> list[str]:
     ]
 
 
-def changed(*workflows: Workflow, refused: str = "") -> Callable[[], None]:
-    """The change of these workflows to another type, with the refusal that it meets."""
-    kind = FindingTypeFactory()
+def change_to_new_type(*workflows: Workflow, refused: str = "") -> Callable[[], None]:
+    """Return a change of these workflows to another type that expects this refusal."""
+    new_type = FindingTypeFactory()
 
     def change() -> None:
         code = ""
         try:
-            editing.change_entity_context(workflows, entity_name_type=kind)
+            editing.change_entity_context(workflows, entity_name_type=new_type)
         except guards.Refusal as refusal:
             code = refusal.code
         assert code == refused
@@ -78,53 +76,53 @@ def changed(*workflows: Workflow, refused: str = "") -> Callable[[], None]:
 
 @pytest.fixture(params=["caller", "callee", "mismatch", "accepted"])
 def change(request: pytest.FixtureRequest, scenario: Scenario) -> Callable[[], None]:
-    """A refused change for each reason, and one that is made."""
+    """Return a refused change for each reason, and one that is accepted."""
     caller, callee = scenario.caller, scenario.callee
     if request.param in ("caller", "callee"):
         scenario.start()
     if request.param == "caller":
-        return changed(caller, refused="active_executions")
+        return change_to_new_type(caller, refused="active_executions")
     if request.param == "callee":
-        return changed(callee, refused="dependent_active_executions")
+        return change_to_new_type(callee, refused="dependent_active_executions")
     if request.param == "mismatch":
-        return changed(callee, refused="incompatible_entity_types")
-    return changed(caller, callee)
+        return change_to_new_type(callee, refused="incompatible_entity_types")
+    return change_to_new_type(caller, callee)
 
 
-def test_no_judgement_reads_what_is_running_in_full(
+def test_context_change_uses_indexes_of_executions(
     scenario: Scenario, change: Callable[[], None]
 ) -> None:
-    grown(scenario, executions=8, workflows=8)
-    assert scans_of(change) == []
+    add_rows(scenario, executions=8, workflows=8)
+    assert find_full_scans(change) == []
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["closure known", "closure found anew"])
-def test_no_start_reads_what_is_running_in_full(scenario: Scenario, known: bool) -> None:
-    grown(scenario, executions=8, workflows=8)
+def test_start_uses_indexes_of_executions(scenario: Scenario, known: bool) -> None:
+    add_rows(scenario, executions=8, workflows=8)
     if not known:
         closures.forget_closure(scenario.caller.pk)
-    assert scans_of(scenario.start) == []
+    assert find_full_scans(scenario.start) == []
 
 
-def test_no_submit_reads_what_is_running_in_full(scenario: Scenario) -> None:
-    grown(scenario, executions=8, workflows=8)
+def test_submit_uses_indexes_of_executions(scenario: Scenario) -> None:
+    add_rows(scenario, executions=8, workflows=8)
     execution = scenario.start()
     submitted: dict[str, Any] = {"node": "form", "data": {"note": "n"}}
-    assert scans_of(lambda: running.submit(execution, **submitted)) == []
+    assert find_full_scans(lambda: running.submit(execution, **submitted)) == []
 
 
-def test_what_surrounds_a_change_costs_no_statement(
+def test_context_change_costs_the_same_statements_beside_other_rows(
     scenario: Scenario, change: Callable[[], None]
 ) -> None:
-    def taken_back() -> None:
+    def change_and_roll_back() -> None:
         with transaction.atomic():
             change()
             transaction.set_rollback(True)
 
-    grown(scenario, executions=1, workflows=1)
-    few = statements(taken_back)
-    grown(scenario, executions=49, workflows=48)
-    assert statements(taken_back) == few
+    add_rows(scenario, executions=1, workflows=1)
+    few = statements(change_and_roll_back)
+    add_rows(scenario, executions=49, workflows=48)
+    assert statements(change_and_roll_back) == few
 
 
 SORTED = re.compile(r"Sort\b|TEMP B-TREE FOR (?!LAST)")
@@ -145,12 +143,12 @@ COMBINED = [
     *("workflow={workflow}&live=true", "search={execution}", "search=form"),
     "updated_after=2026-01-01T00:00:00Z&ordering=updated_at",
 ]
-# SQLite reads executions in the order of the list, and leaves out those that do not match.
+# SQLite reads executions in the order of the list and skips those that do not match.
 READ_IN_ORDER_BY_SQLITE = ("?live=", "?started_", "?ended_", "?updated_")
 
 
-def query_of(name: str, row: Any) -> str:
-    if isinstance(row, TruthFilter):
+def build_query(name: str, row: Any) -> str:
+    if isinstance(row, StrictBooleanFilter):
         return f"?{name}=true"
     if isinstance(row, MomentFilter):
         return f"?{name}=2026-01-01T00:00:00Z"
@@ -158,14 +156,14 @@ def query_of(name: str, row: Any) -> str:
 
 
 QUERIES = [
-    *(query_of(name, row) for name, row in ExecutionFilter.base_filters.items()),
+    *(build_query(name, row) for name, row in ExecutionFilter.base_filters.items()),
     *(f"?{query}" for query in COMBINED),
 ]
 
 
-def plans_of(scenario: Scenario, query: str) -> list[plans.Planned]:
+def plan_query(scenario: Scenario, query: str) -> list[plans.Planned]:
     """Return the plans of the statements that read a page of executions."""
-    grown(scenario, executions=8, workflows=8)
+    add_rows(scenario, executions=8, workflows=8)
     named = {
         "workflow": scenario.caller.cuid,
         "execution": scenario.start().cuid,
@@ -192,7 +190,7 @@ def test_page_of_executions_is_read_in_its_order(
 ) -> None:
     if vendor == "postgresql" and "updated_at" in query:
         pytest.skip("The summary index of updated_at has no order.")
-    for plan in plans_of(scenario, query):
+    for plan in plan_query(scenario, query):
         assert not SORTED.search("\n".join(plan.lines)), f"Add an index for {query}: {plan}"
 
 
@@ -200,7 +198,7 @@ def test_every_filter_of_executions_has_a_sample_value() -> None:
     others = {
         name
         for name, row in ExecutionFilter.base_filters.items()
-        if not isinstance(row, (TruthFilter, MomentFilter))
+        if not isinstance(row, (StrictBooleanFilter, MomentFilter))
     }
     assert others == set(SAMPLES), "Add a value that selects few executions to SAMPLES."
 
@@ -209,6 +207,6 @@ def test_every_filter_of_executions_has_a_sample_value() -> None:
 def test_filter_of_executions_uses_an_index(scenario: Scenario, vendor: str, query: str) -> None:
     if vendor == "sqlite" and query.startswith(READ_IN_ORDER_BY_SQLITE):
         pytest.skip("SQLite prefers the order of the list.")
-    for plan in plans_of(scenario, query):
+    for plan in plan_query(scenario, query):
         assert not any("Seq Scan on executions" in line for line in plan.lines), plan
         assert "SCAN executions_execution\n" not in "\n".join([*plan.lines, ""]), plan

@@ -1,4 +1,4 @@
-"""Prepared statements behind a pooler that gives a session to each transaction."""
+"""Prepared statements behind a pooler in transaction mode."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from executions import services as running
 from executions.models import Job
 from executions.worker import queue
 from tests.conftest import Scenario
-from tests.factories import drawn, form
+from tests.factories import form, save_line
 from tests.pooler import PORT, Pooler, pooled
 from workflows.db import locks
 from workflows.db.prepared import UNPREPARED, SharedSession, Statement, shares_sessions
-from workflows_project.checks import pooler_is_known
+from workflows_project.checks import check_pooler
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
@@ -29,14 +29,14 @@ ONE = Statement("SELECT 'one ' || $1", ("text",))
 FIRST, SECOND = "first", "second"
 
 
-class Pooled:
-    """Two connections, as of two processes, and the pooler before the test's database."""
+class PooledConnections:
+    """Two connections, as of two processes, through a pooler to the test database."""
 
-    def __init__(self, directory: Path, stack: ExitStack, *, by_transaction: bool) -> None:
+    def __init__(self, directory: Path, stack: ExitStack, *, transaction_pooling: bool) -> None:
         configured: dict[str, Any] = connection.settings_dict
         server = f"{configured['HOST']}/.s.PGSQL.{configured['PORT'] or PORT}"
         self.pooler: Pooler = stack.enter_context(
-            pooled(directory, server, by_transaction=by_transaction)
+            pooled(directory, server, transaction_pooling=transaction_pooling)
         )
         for alias in (FIRST, SECOND):
             copy: Any = connections["default"].copy()
@@ -46,7 +46,7 @@ class Pooled:
             copy.ensure_connection()
 
     def change_session(self) -> None:
-        """Let the next transaction have another session than the last had."""
+        """Give the next transaction another session."""
         self.pooler.idle.reverse()
 
     def _forget(self, alias: str) -> None:
@@ -56,25 +56,25 @@ class Pooled:
 
 @pytest.fixture
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory whose name is short enough for a socket."""
+    """Return a directory whose name is short enough for a socket."""
     return tmp_path_factory.mktemp("pooler")
 
 
 @pytest.fixture
-def by_transaction(directory: Path) -> Iterator[Pooled]:
+def transaction_pooling(directory: Path) -> Iterator[PooledConnections]:
     with ExitStack() as stack:
-        yield Pooled(directory, stack, by_transaction=True)
+        yield PooledConnections(directory, stack, transaction_pooling=True)
 
 
 @pytest.fixture
-def by_session(directory: Path) -> Iterator[Pooled]:
+def session_pooling(directory: Path) -> Iterator[PooledConnections]:
     with ExitStack() as stack:
-        yield Pooled(directory, stack, by_transaction=False)
+        yield PooledConnections(directory, stack, transaction_pooling=False)
 
 
 @pytest.fixture
-def another_process() -> ModuleType:
-    """``workflows.db.prepared`` as another process has it, which has prepared nothing yet."""
+def other_process() -> ModuleType:
+    """Return ``workflows.db.prepared`` as a new process has it, with nothing prepared."""
     spec = importlib.util.find_spec("workflows.db.prepared")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -86,41 +86,43 @@ def is_unprepared(alias: str) -> bool:
     return bool(connections[alias].settings_dict.get(UNPREPARED))
 
 
-def test_statement_runs_as_itself_when_processes_share_a_session(
-    by_transaction: Pooled, another_process: ModuleType
+def test_statement_runs_unchanged_when_processes_share_a_session(
+    transaction_pooling: PooledConnections, other_process: ModuleType
 ) -> None:
-    two = another_process.Statement("SELECT 'two ' || $1", ("text",))
+    two = other_process.Statement("SELECT 'two ' || $1", ("text",))
     for number in range(6):
         assert ONE.execute([number], using=FIRST) == [(f"one {number}",)]
         assert two.execute([number], using=SECOND) == [(f"two {number}",)]
         if number % 2:
-            by_transaction.change_session()
+            transaction_pooling.change_session()
 
 
 def test_statement_is_planned_when_another_process_has_prepared_it(
-    by_transaction: Pooled, another_process: ModuleType, caplog: pytest.LogCaptureFixture
+    transaction_pooling: PooledConnections,
+    other_process: ModuleType,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    same = another_process.Statement(ONE.sql, ONE.types)
+    same = other_process.Statement(ONE.sql, ONE.types)
     assert ONE.execute(["a"], using=FIRST) == same.execute(["a"], using=SECOND)
     assert not is_unprepared(FIRST) and is_unprepared(SECOND)
     assert "DISABLE_SERVER_SIDE_CURSORS=True" in caplog.text
 
 
-def test_statement_is_planned_when_its_session_was_given_to_others(
-    by_transaction: Pooled, caplog: pytest.LogCaptureFixture
+def test_statement_is_planned_when_its_session_was_reassigned(
+    transaction_pooling: PooledConnections, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(4):
         assert ONE.execute([number], using=FIRST) == [(f"one {number}",)]
-        by_transaction.change_session()
+        transaction_pooling.change_session()
     assert is_unprepared(FIRST)
     assert caplog.text.count("pooler in transaction mode") == 1
 
 
-def test_statement_fails_loudly_when_the_session_changed_before_a_transaction(
-    by_transaction: Pooled,
+def test_statement_raises_when_the_session_changed_before_a_transaction(
+    transaction_pooling: PooledConnections,
 ) -> None:
     ONE.execute(["a"], using=FIRST)
-    by_transaction.change_session()
+    transaction_pooling.change_session()
     with (
         pytest.raises(SharedSession, match="“default”") as raised,
         transaction.atomic(FIRST),
@@ -132,38 +134,40 @@ def test_statement_fails_loudly_when_the_session_changed_before_a_transaction(
 
 
 @pytest.fixture
-def product(by_transaction: Pooled, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pooled]:
-    """The pooler before all that the product does; nobody has told it so."""
+def product_behind_pooler(
+    transaction_pooling: PooledConnections, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PooledConnections]:
+    """Connect the product through the pooler without declaring the pooler."""
     connection.close()
     with monkeypatch.context() as patch:
         for name in ("HOST", "PORT"):
             patch.setitem(connection.settings_dict, name, connections[FIRST].settings_dict[name])
         patch.setitem(connection.settings_dict, UNPREPARED, False)
-        yield by_transaction
+        yield transaction_pooling
         connection.close()
 
 
-def test_edit_begins_anew_when_the_session_changed_before_it(
-    scenario: Scenario, product: Pooled
+def test_edit_is_retried_when_the_session_changed_before_it(
+    scenario: Scenario, product_behind_pooler: PooledConnections
 ) -> None:
     execution = scenario.start()
     for _ in range(2):
-        # Each takes several statements in one transaction.
+        # Each cancellation takes several statements in one transaction.
         running.cancel(scenario.start())
-        product.change_session()
+        product_behind_pooler.change_session()
     assert running.cancel(execution).status == "cancelled"
     assert is_unprepared("default")
 
 
-@pytest.mark.usefixtures("laws")
-def test_job_is_kept_and_done_when_the_session_changes_before_each_statement(
-    scenario: Scenario, product: Pooled
+@pytest.mark.usefixtures("invariants")
+def test_job_is_done_when_the_session_changes_before_each_statement(
+    scenario: Scenario, product_behind_pooler: PooledConnections
 ) -> None:
-    drawn(scenario.caller, {"id": "nap", "type": "wait", "data": {"interval": "PT1H"}}, form())
+    save_line(scenario.caller, {"id": "nap", "type": "wait", "data": {"interval": "PT1H"}}, form())
 
     def on_another_session(execute: Callable[..., Any], *arguments: Any) -> Any:
         if not connection.in_atomic_block:
-            product.change_session()
+            product_behind_pooler.change_session()
         return execute(*arguments)
 
     with connection.execute_wrapper(on_another_session):
@@ -173,19 +177,19 @@ def test_job_is_kept_and_done_when_the_session_changes_before_each_statement(
         assert running.submit(execution, node="form", data={"note": "n"}).status == "completed"
 
 
-def test_statement_stays_prepared_when_it_fails_by_itself() -> None:
+def test_statement_stays_prepared_when_it_fails() -> None:
     failing = Statement("SELECT 1 / $1", ("int",))
     with pytest.raises(DatabaseError):
         failing.execute([0])
     assert not is_unprepared("default")
 
 
-def test_name_of_a_statement_is_the_same_in_every_process_and_release() -> None:
+def test_statement_name_is_stable() -> None:
     assert ONE.name == "holdfast_8216b5b6c90aaa0960be00ea92f6805634093fce"
     assert len(ONE.name) <= 63
 
 
-def test_name_of_a_statement_differs_when_its_sql_or_its_types_do() -> None:
+def test_statement_name_depends_on_sql_and_types() -> None:
     others = [
         Statement(ONE.sql, ("varchar",)),
         Statement(ONE.sql, ("text", "text")),
@@ -195,23 +199,23 @@ def test_name_of_a_statement_differs_when_its_sql_or_its_types_do() -> None:
     assert len({ONE.name, *(other.name for other in others)}) == 5
 
 
-def test_pooler_is_found_when_it_gives_a_session_to_each_transaction(
-    by_transaction: Pooled,
+def test_transaction_pooler_is_detected(
+    transaction_pooling: PooledConnections,
 ) -> None:
     assert shares_sessions(FIRST)
-    [found] = pooler_is_known(None, [FIRST])
+    [found] = check_pooler(None, [FIRST])
     assert found.id == "workflows_project.E002"
-    by_transaction.change_session()
+    transaction_pooling.change_session()
     assert shares_sessions(FIRST)
     connections[FIRST].settings_dict[UNPREPARED] = True
-    assert pooler_is_known(None, [FIRST]) == []
+    assert check_pooler(None, [FIRST]) == []
 
 
-def test_pooler_by_the_session_is_none_that_has_to_be_known(by_session: Pooled) -> None:
-    assert pooler_is_known(None, [FIRST, SECOND]) == []
+def test_session_pooler_needs_no_setting(session_pooling: PooledConnections) -> None:
+    assert check_pooler(None, [FIRST, SECOND]) == []
     assert ONE.execute(["a"], using=FIRST) == [("one a",)]
     assert not is_unprepared(FIRST)
 
 
-def test_server_itself_is_no_pooler() -> None:
+def test_direct_connection_is_not_a_pooler() -> None:
     assert not shares_sessions()

@@ -1,4 +1,4 @@
-"""Statements that are prepared once for each connection, through the doors that use them."""
+"""Statements that are prepared once per connection, through the services that use them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ pytestmark = [
 ]
 
 
-def prepared() -> int:
-    """How many statements this connection has prepared."""
+def count_prepared() -> int:
+    """Return the number of statements that this connection has prepared."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'holdfast_%'")
         return int(cursor.fetchone()[0])
 
 
-def let_health_be_checked() -> None:
-    """As at the beginning of a request: whether the connection lives is checked once."""
+def enable_health_check() -> None:
+    """Let the next query check the connection once, as at the start of a request."""
     current: Any = connection
     current.health_check_enabled, current.health_check_done = True, False
 
@@ -39,73 +39,73 @@ def run_once(scenario: Scenario) -> Execution:
     return running.submit(execution, node="form", data={"note": "n"})
 
 
-def said(scenario: Scenario) -> list[str]:
-    """How the statements of a start and a submit begin."""
+def statement_words(scenario: Scenario) -> list[str]:
+    """Return the first words of the statements of a start and a submit."""
     with CaptureQueriesContext(connection) as captured:
         assert run_once(scenario).status == "completed"
     return [query["sql"].split()[0] for query in captured]
 
 
-def test_a_start_takes_one_statement_and_a_submit_through_a_call_two(scenario: Scenario) -> None:
+def test_start_takes_one_statement_and_submit_with_a_call_two(scenario: Scenario) -> None:
     for _ in range(2):
         run_once(scenario)
-    # As a caller has it who has just read it.
+    # As if the caller had just read it.
     scenario.finding.refresh_from_db()
-    assert said(scenario) == ["EXECUTE"] * 3
+    assert statement_words(scenario) == ["EXECUTE"] * 3
 
 
-def test_a_connection_prepares_once(scenario: Scenario) -> None:
+def test_connection_prepares_statements_once(scenario: Scenario) -> None:
     run_once(scenario)
     run_once(scenario)
-    again = said(scenario)
+    again = statement_words(scenario)
     assert "EXECUTE" in again
     assert "PREPARE" not in again
 
 
-def test_a_connection_that_was_closed_and_opened_again_prepares_again(scenario: Scenario) -> None:
+def test_reopened_connection_prepares_again(scenario: Scenario) -> None:
     run_once(scenario)
     run_once(scenario)
-    assert prepared() > 0
+    assert count_prepared() > 0
     connection.close()
-    assert prepared() == 0
-    again = said(scenario)
+    assert count_prepared() == 0
+    again = statement_words(scenario)
     assert "PREPARE" in again
-    assert prepared() > 0
+    assert count_prepared() > 0
 
 
-def test_a_connection_that_died_between_two_requests_is_opened_again(scenario: Scenario) -> None:
+def test_dead_connection_is_reopened_between_requests(scenario: Scenario) -> None:
     execution = scenario.start()
     pid = connection.connection.info.backend_pid
     with connections["default"].copy().cursor() as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
-    let_health_be_checked()
+    enable_health_check()
     assert running.submit(execution, node="form", data={"note": "n"}).status == "completed"
 
 
-def test_a_connection_that_lives_is_not_asked_by_a_statement(
+def test_live_connection_is_not_checked_by_a_query(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execution = scenario.start()
-    asked: list[object] = []
-    monkeypatch.setattr(DatabaseWrapper, "is_usable", asked.append)
-    let_health_be_checked()
+    checks: list[object] = []
+    monkeypatch.setattr(DatabaseWrapper, "is_usable", checks.append)
+    enable_health_check()
     assert running.submit(execution, node="form", data={"note": "n"}).status == "completed"
     current: Any = connection
     assert current.health_check_done
-    assert not asked
+    assert not checks
 
 
-def test_behind_a_pooler_nothing_is_prepared(
+def test_nothing_is_prepared_behind_a_pooler(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection.close()
     monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
     for _ in range(2):
-        assert not {"PREPARE", "EXECUTE"} & set(said(scenario))
-    assert prepared() == 0
+        assert not {"PREPARE", "EXECUTE"} & set(statement_words(scenario))
+    assert count_prepared() == 0
 
 
-def test_what_was_prepared_in_a_transaction_that_is_rolled_back_stays(scenario: Scenario) -> None:
+def test_statement_stays_prepared_after_a_rollback(scenario: Scenario) -> None:
     connection.close()
     with transaction.atomic():
         run_once(scenario)
@@ -113,7 +113,7 @@ def test_what_was_prepared_in_a_transaction_that_is_rolled_back_stays(scenario: 
     assert run_once(scenario).status == "completed"
 
 
-def test_an_error_in_a_statement_leaves_the_connection_usable(scenario: Scenario) -> None:
+def test_connection_is_usable_after_a_failed_statement(scenario: Scenario) -> None:
     divide = Statement("SELECT 1 / $1", ("int",))
     for _ in range(2):
         with pytest.raises(DatabaseError):
@@ -126,7 +126,7 @@ def test_an_error_in_a_statement_leaves_the_connection_usable(scenario: Scenario
         assert run_once(scenario).status == "completed"
 
 
-def test_a_statement_that_cannot_be_prepared_is_not_taken_for_prepared() -> None:
+def test_statement_is_prepared_again_after_a_failed_preparation() -> None:
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS not_yet")
     late = Statement("SELECT count(*) FROM not_yet")
@@ -137,17 +137,17 @@ def test_a_statement_that_cannot_be_prepared_is_not_taken_for_prepared() -> None
     assert late.execute() == [(0,)]
 
 
-def test_a_refusal_of_the_key_inside_a_transaction_undoes_no_more_than_the_start(
+def test_rejected_start_undoes_only_itself_inside_a_transaction(
     scenario: Scenario,
 ) -> None:
     run_once(scenario)
     with transaction.atomic():
-        kept = FindingFactory(entity_name_type=scenario.limitation)
+        finding = FindingFactory(entity_name_type=scenario.limitation)
         with pytest.raises(DatabaseError), transaction.atomic():
-            # The entity is bound by a key to what runs on it.
-            running.start(scenario.caller, kept)
+            # A key connects the entity with its live executions.
+            running.start(scenario.caller, finding)
             with connection.cursor() as cursor:
-                cursor.execute("DELETE FROM executions_entity WHERE id = %s", [kept.pk])
-        assert not kept.executions.exists()
+                cursor.execute("DELETE FROM executions_entity WHERE id = %s", [finding.pk])
+        assert not finding.executions.exists()
     assert scenario.start().status == "waiting"
-    kept.refresh_from_db()
+    finding.refresh_from_db()

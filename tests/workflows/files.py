@@ -1,4 +1,4 @@
-"""Files of workflows: written, changed as people change them, and brought in."""
+"""Helpers to export, edit and import workflow files."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def data_of(text: str) -> dict[str, Any]:
 
 
 def changed_lines(before: str, after: str) -> tuple[int, int]:
-    """How many lines have gone, and how many have come."""
+    """Return the numbers of removed and added lines."""
     diff = list(difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm=""))[2:]
     return sum(row[0] == "-" for row in diff), sum(row[0] == "+" for row in diff)
 
 
 class Importing:
-    """Imports a file with this in it: what is printed, and the error where it fails."""
+    """Imports a file with given content; returns the output, keeps the error."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "workflows.yaml"
@@ -47,18 +47,18 @@ class Importing:
             self.error, self.code = str(refused), refused.returncode
         return out.getvalue()
 
-    def told(self, content: Any, *arguments: str) -> dict[str, Any]:
+    def as_data(self, content: Any, *arguments: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self(content, "--json", *arguments))
         return found
 
     def edited(self, edit: Callable[[dict[str, Any]], Any], *arguments: str) -> str:
-        """Export all, let the data be edited, and import it."""
+        """Export all workflows, edit the data, and import it."""
         data = data_of(exported("--all"))
         edit(data)
         return self(data, *arguments)
 
 
 def titled(data: dict[str, Any], title: str) -> dict[str, Any]:
-    """The workflow of this title in the data of a file."""
+    """Return the workflow of this title in the data of a file."""
     found: dict[str, Any] = next(row for row in data["workflows"] if row["title"] == title)
     return found

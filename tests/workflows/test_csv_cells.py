@@ -1,4 +1,4 @@
-"""Cells of CSV: nothing that a spreadsheet would take for a formula."""
+"""CSV cells are never formulas."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ UNSEEN = ["\u3000", "\u2003", "\u2028", "\x1f", "\u00ad", "\u202e", "\u200e\u180
 
 @pytest.mark.parametrize("before", ["", " ", "\u200b", "\ufeff", "\u00a0 ", *UNSEEN])
 @pytest.mark.parametrize("start", STARTS)
-def test_text_that_begins_a_formula_is_quoted(start, before):
+def test_formula_is_escaped(start, before):
     assert format_cell(f"{before}{start}1+1") == f"'{before}{start}1+1"
 
 
 @pytest.mark.parametrize("value", ["1=1", "Übermäßig", "a@b.c", "", " x", -1, 1.5, "'=1"])
-def test_other_values_stay_as_they_are(value):
+def test_other_values_are_unchanged(value):
     assert format_cell(value) == value
 
 
-def test_file_says_utf_8_and_begins_with_a_mark_for_spreadsheets_alone():
+def test_byte_order_mark_is_written_only_for_spreadsheets():
     rows = [["title"], ["Übermäßig"]]
     for for_spreadsheets in (False, True):
         answer = build_response("x", rows, for_spreadsheets=for_spreadsheets)

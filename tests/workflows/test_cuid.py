@@ -9,22 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from workflows.db.cuid import new_cuid
 
 
-def test_their_shape_is_that_of_a_cuid() -> None:
+def test_new_cuid_has_the_format_of_a_cuid() -> None:
     assert all(re.fullmatch("c[0-9a-z]{24}", new_cuid()) for _ in range(200))
 
 
-def test_later_ones_sort_after_earlier_ones() -> None:
+def test_later_cuids_sort_after_earlier_ones() -> None:
     made = [new_cuid()[:9] for _ in range(200)]
     assert made == sorted(made)
 
 
-def test_no_two_are_alike_whichever_thread_makes_them() -> None:
+def test_cuids_are_unique_across_threads() -> None:
     with ThreadPoolExecutor(8) as threads:
         made = [made for many in threads.map(_many, [500] * 16) for made in many]
     assert len(set(made)) == len(made) == 8_000
 
 
-def test_a_forked_process_makes_others() -> None:
+def test_forked_process_makes_other_cuids() -> None:
     new_cuid()
     reading, writing = os.pipe()
     child = os.fork()

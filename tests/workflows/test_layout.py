@@ -1,4 +1,4 @@
-"""The picture of a graph: whatever is drawn, every box has its place and every edge its way."""
+"""Layout of graph diagrams, for generated graphs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflows.graph import layout
-from workflows.graph.layout import Box, Layout, layered
+from workflows.graph.layout import Box, Layout, layout_graph
 
 
 @st.composite
 def graphs(draw: st.DrawFn) -> tuple[list[str], list[tuple[str, str]]]:
-    """Any nodes and edges: cycles, loops, doubled edges, parts that nothing leads to."""
+    """Generate nodes and edges with cycles, loops, duplicate edges and unconnected parts."""
     ids = [f"n{number}" for number in range(draw(st.integers(0, 14)))]
     one = st.sampled_from(ids) if ids else st.nothing()
     edges = draw(st.lists(st.tuples(one, one), max_size=30)) if ids else []
@@ -30,61 +30,61 @@ def overlap(one: Box, other: Box) -> bool:
     )
 
 
-def assert_drawn(drawn: Layout, ids: list[str], edges: list[tuple[str, str]]) -> None:
-    assert list(drawn.boxes) == ids
-    assert len(drawn.routes) == len(edges)
-    for box in drawn.boxes.values():
-        assert -0.1 <= box.x <= drawn.width - box.width + 0.1
-        assert 0 <= box.y <= drawn.height - box.height
-    for (source, target), route in zip(edges, drawn.routes, strict=True):
-        above, below = drawn.boxes[source], drawn.boxes[target]
+def assert_layout(result: Layout, ids: list[str], edges: list[tuple[str, str]]) -> None:
+    assert list(result.boxes) == ids
+    assert len(result.routes) == len(edges)
+    for box in result.boxes.values():
+        assert -0.1 <= box.x <= result.width - box.width + 0.1
+        assert 0 <= box.y <= result.height - box.height
+    for (source, target), route in zip(edges, result.routes, strict=True):
+        above, below = result.boxes[source], result.boxes[target]
         (x, y), (to_x, to_y) = route.points[0], route.points[-1]
         assert above.x < x < above.x + above.width and y == above.y + above.height
         assert below.x < to_x < below.x + below.width and to_y == below.y
 
 
 @given(graphs())
-def test_no_boxes_overlap_and_every_edge_runs_from_box_to_box(
+def test_boxes_do_not_overlap_and_edges_connect_boxes(
     graph: tuple[list[str], list[tuple[str, str]]],
 ) -> None:
-    drawn = layered(*graph)
-    assert_drawn(drawn, *graph)
-    assert not any(overlap(*pair) for pair in combinations(drawn.boxes.values(), 2))
+    result = layout_graph(*graph)
+    assert_layout(result, *graph)
+    assert not any(overlap(*pair) for pair in combinations(result.boxes.values(), 2))
 
 
 @given(graphs())
-def test_no_edge_runs_through_a_box(graph: tuple[list[str], list[tuple[str, str]]]) -> None:
-    drawn = layered(*graph)
-    for route in drawn.routes:
+def test_edges_do_not_cross_boxes(graph: tuple[list[str], list[tuple[str, str]]]) -> None:
+    result = layout_graph(*graph)
+    for route in result.routes:
         assert not route.direct
         for (x, y), (to_x, to_y) in zip(route.points[1:-1:2], route.points[2:-1:2], strict=True):
             assert x == to_x
             line = Box(x, min(y, to_y), 0.0, abs(to_y - y))
-            assert not any(overlap(line, box) for box in drawn.boxes.values())
+            assert not any(overlap(line, box) for box in result.boxes.values())
 
 
 @given(graphs())
-def test_the_same_graph_gives_the_same_picture(
+def test_layout_is_deterministic(
     graph: tuple[list[str], list[tuple[str, str]]],
 ) -> None:
-    assert layered(*graph) == layered(*graph)
+    assert layout_graph(*graph) == layout_graph(*graph)
 
 
-def test_what_follows_stands_below_and_what_leads_back_is_marked() -> None:
+def test_targets_are_below_and_back_edges_are_marked() -> None:
     edges = [("a", "b"), ("b", "c"), ("c", "a"), ("b", "b")]
-    drawn = layered(["a", "b", "c"], edges)
-    assert [drawn.boxes[key].y for key in "abc"] == sorted(drawn.boxes[key].y for key in "abc")
-    assert [route.back for route in drawn.routes] == [False, False, True, True]
+    result = layout_graph(["a", "b", "c"], edges)
+    assert [result.boxes[key].y for key in "abc"] == sorted(result.boxes[key].y for key in "abc")
+    assert [route.back for route in result.routes] == [False, False, True, True]
 
 
-def test_a_thousand_nodes_take_bounded_time_and_long_edges_run_straight() -> None:
+def test_large_graph_takes_bounded_time_with_direct_edges() -> None:
     ids = [f"n{number}" for number in range(1000)]
     edges = [(ids[at], ids[at + 1]) for at in range(999)]
     edges += [(ids[at], ids[(at * 7919) % 1000]) for at in range(3000 // 3)]
     before = monotonic()
-    drawn = layered(ids, edges)
+    result = layout_graph(ids, edges)
     assert monotonic() - before < 20
-    assert_drawn(drawn, ids, edges)
-    assert any(route.direct for route in drawn.routes)
-    lanes = sum(len(route.points) // 2 - 1 for route in drawn.routes)
+    assert_layout(result, ids, edges)
+    assert any(route.direct for route in result.routes)
+    lanes = sum(len(route.points) // 2 - 1 for route in result.routes)
     assert lanes <= layout.WAYPOINTS

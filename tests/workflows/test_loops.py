@@ -1,4 +1,4 @@
-"""A graph is refused when it has a loop that can neither wait nor leave."""
+"""Graphs with endless loops are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from executions import services as running
 from tests.executions.engine.test_branches import condition, source
 from tests.factories import FindingFactory, FindingTypeFactory, UserFactory, WorkflowFactory
 from tests.workflows.admin.staff import text
-from tests.workflows.admin.test_graph_page import save
+from tests.workflows.admin.test_json_page import save
 from workflows import editing
 from workflows.graph import WorkflowValidationError, parse
 from workflows.models import Workflow
@@ -30,7 +30,7 @@ TRAP = source(
 
 
 def flawed(graph: dict[str, Any]) -> list[str]:
-    """The ids of the nodes that are refused as part of an endless loop."""
+    """Return the ids of the nodes that are refused as part of an endless loop."""
     with pytest.raises(WorkflowValidationError) as refused:
         parse(graph, is_new=True)
     assert {problem.code for problem in refused.value.problems} == {"invalid_graph"}
@@ -120,13 +120,13 @@ TAKEN: dict[str, tuple[Nodes, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_graph_is_refused_when_a_loop_neither_waits_nor_leaves(name: str) -> None:
+def test_graph_is_refused_when_a_loop_is_endless(name: str) -> None:
     nodes, edges, expected = REFUSED[name]
     assert sorted(flawed(source({**ENDS, **nodes}, *edges))) == sorted(expected.split())
 
 
 @pytest.mark.parametrize("name", TAKEN)
-def test_graph_is_taken_when_a_loop_can_wait_or_leave(name: str) -> None:
+def test_graph_is_accepted_when_a_loop_can_wait_or_end(name: str) -> None:
     nodes, edges = TAKEN[name]
     assert parse(source({**ENDS, **nodes}, *edges), is_new=True)
 
@@ -139,14 +139,14 @@ def test_graph_is_refused_when_no_edge_leaves_the_loop() -> None:
     assert [problem.pointer for problem in refused.value.problems] == ["/nodes/3", "/nodes/4"]
 
 
-def test_call_can_wait_when_it_is_on_the_loop() -> None:
+def test_call_counts_as_a_wait_in_a_loop() -> None:
     calling = {"type": "run_workflow", "data": {"workflow": "c1"}}
     edges = ("start>fork", "fork>call", "fork>end", "call>fork")
     graph = source({**ENDS, "fork": "parallel", "call": calling}, *edges)
     assert parse(graph, is_new=True)
 
 
-def test_largest_graph_is_judged_in_a_second() -> None:
+def test_largest_graph_is_checked_in_a_second() -> None:
     names = [f"n{number}" for number in range(2_499)]
     nodes: Nodes = {**ENDS}
     edges = [f"start>{names[0]}"]
@@ -159,8 +159,8 @@ def test_largest_graph_is_judged_in_a_second() -> None:
 
 
 @pytest.fixture
-def stored_trap(monkeypatch: pytest.MonkeyPatch) -> Workflow:
-    """A workflow whose version was saved before such loops were refused."""
+def version_with_endless_loop(monkeypatch: pytest.MonkeyPatch) -> Workflow:
+    """Return a workflow whose version was saved before endless loops were refused."""
     workflow = WorkflowFactory()
     with monkeypatch.context() as patched:
         patched.setattr("workflows.graph.parsing.find_endless_loops", lambda *_: [])
@@ -195,17 +195,19 @@ class TestInterfaces:
 
 @pytest.mark.django_db(transaction=True)
 class TestStoredVersions:
-    def test_context_changes_when_the_latest_version_has_such_a_loop(
-        self, stored_trap: Workflow
+    def test_context_changes_when_the_latest_version_has_an_endless_loop(
+        self, version_with_endless_loop: Workflow
     ) -> None:
-        editing.change_entity_context([stored_trap], entity_name_type=FindingTypeFactory())
-        assert stored_trap.latest_version.validate_source().start.id == "start"
+        editing.change_entity_context(
+            [version_with_endless_loop], entity_name_type=FindingTypeFactory()
+        )
+        assert version_with_endless_loop.latest_version.validate_source().start.id == "start"
         assert integrity.find_violations() == []
 
-    def test_execution_has_an_incident_when_its_version_has_such_a_loop(
-        self, stored_trap: Workflow
+    def test_execution_has_an_incident_when_its_version_has_an_endless_loop(
+        self, version_with_endless_loop: Workflow
     ) -> None:
-        finding = FindingFactory(entity_name_type=stored_trap.entity_name_type)
-        execution = running.start(stored_trap, finding)
+        finding = FindingFactory(entity_name_type=version_with_endless_loop.entity_name_type)
+        execution = running.start(version_with_endless_loop, finding)
         assert execution.steps.get().incident["code"] == "step_budget"
         assert running.cancel(execution).status == "cancelled"

@@ -1,4 +1,4 @@
-"""Moments and durations: how they are read, compared, moved and spelled."""
+"""Moments and durations: parsing, comparison, arithmetic, normal form."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from workflows.values import moments
-from workflows.values.durations import from_words, parse
+from workflows.values.durations import parse, parse_words
 
 
 def moved(text: object, start: str) -> str:
@@ -35,11 +35,11 @@ def moved(text: object, start: str) -> str:
         (1e300, "2026-01-01T00:00:00+00:00", "9999-12-31T23:59:59.999999+00:00"),
     ],
 )
-def test_duration_follows_the_calendar_and_clamps_to_its_ends(text, start, expected):
+def test_duration_follows_the_calendar_and_is_clamped(text, start, expected):
     assert moved(text, start) == expected
 
 
-def test_duration_of_days_keeps_the_time_of_day_when_the_clock_changes(settings):
+def test_days_keep_the_time_of_day_across_a_clock_change(settings):
     settings.TIME_ZONE = "Europe/Berlin"
     assert moved("P1D", "2026-03-28T11:00:00+00:00") == "2026-03-29T10:00:00+00:00"
     assert moved("PT24H", "2026-03-28T11:00:00+00:00") == "2026-03-29T11:00:00+00:00"
@@ -49,7 +49,7 @@ def test_duration_of_days_keeps_the_time_of_day_when_the_clock_changes(settings)
 @pytest.mark.parametrize(
     "text", ["", "3", "P1.5Y", "P1.5M", "P1D2W", "P1H", "PT1D", "p1d", "P-1D", "P1Y1Y", "3 days"]
 )
-def test_duration_that_iso_8601_does_not_know_is_none(text):
+def test_parse_returns_none_for_an_invalid_duration(text):
     assert parse(text) is None
 
 
@@ -69,8 +69,8 @@ def test_duration_that_iso_8601_does_not_know_is_none(text):
         ("3600", "3600"),
     ],
 )
-def test_words_become_a_duration_where_they_mean_one(text, expected):
-    assert from_words(text) == expected
+def test_words_are_parsed_as_a_duration(text, expected):
+    assert parse_words(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -92,29 +92,29 @@ def test_words_become_a_duration_where_they_mean_one(text, expected):
         ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+00:00"),
     ],
 )
-def test_moment_is_spelled_in_utc_and_a_date_stays_one(text, expected):
+def test_normalize_writes_moments_in_utc_and_keeps_dates(text, expected):
     assert moments.normalize(text) == expected
 
 
-def test_local_time_is_resolved_and_said_when_the_clock_skips_or_repeats_it(settings):
+def test_skipped_or_repeated_local_time_is_resolved_and_explained(settings):
     settings.TIME_ZONE = "Europe/Berlin"
     skipped, twice, plain = "2026-03-29T02:30", "2026-10-25T02:30", "2026-07-01T02:30"
     assert moments.normalize(skipped) == "2026-03-29T01:30:00+00:00"
-    assert moments.resolution(skipped) == (
-        "2026-03-29 02:30 does not exist in Europe/Berlin: taken as 03:30 CEST."
+    assert moments.explain_resolution(skipped) == (
+        "2026-03-29 02:30 does not exist in Europe/Berlin. 03:30 CEST is used."
     )
     assert moments.normalize(twice) == "2026-10-25T00:30:00+00:00"
-    assert moments.resolution(twice) == (
-        "2026-10-25 02:30 comes twice in Europe/Berlin: taken as the first, 02:30 CEST."
+    assert moments.explain_resolution(twice) == (
+        "2026-10-25 02:30 occurs twice in Europe/Berlin. The first one, 02:30 CEST, is used."
     )
-    assert moments.resolution(plain) == ""
-    assert moments.resolution(f"{skipped}+01:00") == ""
+    assert moments.explain_resolution(plain) == ""
+    assert moments.explain_resolution(f"{skipped}+01:00") == ""
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/New_York"])
 @pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31T23:59:59.999999", "9999-12-31"])
-def test_ends_of_the_calendar_are_in_every_zone(settings, zone, text):
+def test_ends_of_the_calendar_work_in_every_zone(settings, zone, text):
     settings.TIME_ZONE = zone
     moment: Any = moments.parse(text)
-    assert moments.in_utc(moment).tzinfo is UTC
-    assert moments.order(moment) == moments.order(moment)
+    assert moments.to_utc(moment).tzinfo is UTC
+    assert moments.sort_key(moment) == moments.sort_key(moment)

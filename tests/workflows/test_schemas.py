@@ -1,4 +1,4 @@
-"""What a JSON Schema refuses, in sentences."""
+"""Messages for the errors of a JSON Schema."""
 
 from __future__ import annotations
 
@@ -70,18 +70,18 @@ EITHER = {
         (EITHER, {}, ("/name", "'name' is required: who it is, in letters.")),
     ],
 )
-def test_each_flaw_is_one_sentence_at_its_place(
+def test_each_problem_is_one_sentence_with_a_pointer(
     schema: dict[str, Any], value: Any, expected: tuple[str, str]
 ) -> None:
     assert Schema(schema).problems(value) == [expected]
 
 
-def test_a_place_is_told_of_once() -> None:
+def test_each_place_is_reported_once() -> None:
     schema = Schema(TEXT | {"minLength": 1, "pattern": "^a"})
     assert [pointer for pointer, _ in schema.problems("")] == [""]
 
 
-def test_a_schema_may_hold_itself() -> None:
+def test_schema_may_be_recursive() -> None:
     rule = {"type": "object", "properties": {"not": {"$ref": "#/$defs/rule"}}, "title": "Rule"}
     schema = Schema({"$ref": "#/$defs/rule", "$defs": {"rule": rule}})
     assert schema.problems({"not": {"not": {}}}) == []
@@ -90,7 +90,7 @@ def test_a_schema_may_hold_itself() -> None:
     ]
 
 
-def test_what_is_nested_too_deeply_to_be_judged_is_refused() -> None:
+def test_too_deeply_nested_value_is_refused() -> None:
     rule = {"type": "object", "properties": {"not": {"$ref": "#/$defs/rule"}}}
     value: Any = {}
     for _ in range(50_000):
@@ -99,7 +99,7 @@ def test_what_is_nested_too_deeply_to_be_judged_is_refused() -> None:
     assert schema.problems(value) == [("", "The values are nested too deeply.")]
 
 
-def test_a_number_that_is_whole_is_whole_however_it_is_written() -> None:
+def test_whole_number_is_an_integer_in_every_notation() -> None:
     schema = Schema({"type": "integer", "minimum": 1})
     assert schema.problems(2.0) == schema.problems(2) == []
     assert schema.problems(2.5) and schema.problems(True) and schema.problems(0.0)
@@ -116,5 +116,5 @@ def test_a_number_that_is_whole_is_whole_however_it_is_written() -> None:
         ({"$ref": "#/$defs/name"}, "text"),
     ],
 )
-def test_a_schema_says_which_values_it_takes(schema: dict[str, Any], words: str) -> None:
+def test_describe_types_lists_the_allowed_types(schema: dict[str, Any], words: str) -> None:
     assert describe_types(schema, {"name": TEXT}) == words

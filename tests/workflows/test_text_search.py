@@ -53,14 +53,14 @@ NOT_FOUND = [
     ("title", "term", "number"),
     [(*pair, 1) for pair in FOUND] + [(*pair, 0) for pair in NOT_FOUND],
 )
-def test_part_of_a_title_is_found_in_any_case(title, term, number):
+def test_search_finds_part_of_a_title_in_any_case(title, term, number):
     WorkflowFactory(title=title)
     assert Workflow.objects.filter(title__icontains=term).count() == number
 
 
 @pytest.mark.django_db
 @pytest.mark.both_databases
-def test_every_interface_searches_alike():
+def test_every_interface_finds_the_same_rows():
     kind = FindingTypeFactory(name="Überprüfung")
     FindingFactory(title="Übermäßig", entity_name_type=kind)
     api = client_of(superuser=True)
@@ -78,8 +78,8 @@ def test_every_interface_searches_alike():
     admin = get_user_model().objects.create_superuser("root")
     pages = Client()
     pages.force_login(admin)
-    shown = pages.get(reverse("admin:executions_finding_changelist"), {"q": "übermä"})
-    assert "Übermäßig" in shown.content.decode()
+    found_titles = pages.get(reverse("admin:executions_finding_changelist"), {"q": "übermä"})
+    assert "Übermäßig" in found_titles.content.decode()
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ def test_every_interface_searches_alike():
         ("x", None, None),
     ],
 )
-def test_like_reads_patterns_as_sql_does(pattern, text, expected):
+def test_like_follows_sql_patterns(pattern, text, expected):
     assert like(pattern, text, "!") is expected
 
 
 @pytest.mark.django_db
-def test_like_is_replaced_where_sqlite_knows_ascii_alone():
+def test_like_of_sqlite_is_replaced():
     FindingTypeFactory(name="Äpfel")
     assert FindingType.objects.filter(name__iexact="äPFEL").exists()

@@ -1,4 +1,4 @@
-"""Clients of the API, and what they are asked to do in most tests."""
+"""API clients and assertions that most tests use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _numbers = itertools.count()
 
 
 class Client(APIClient):
-    """Knows the way under ``/api/v1/``, and sends JSON."""
+    """A client for paths below ``/api/v1/`` that sends JSON."""
 
     def generic(self, method: str, path: Any, *args: Any, **kwargs: Any) -> Any:
         if not path.startswith(("/", "http")):
@@ -26,16 +26,16 @@ class Client(APIClient):
         return super().generic(method, path, *args, **kwargs)
 
     def etag(self, path: str) -> str:
-        """What a GET answers as the ETag."""
+        """Return the ETag of a GET response."""
         return str(self.get(path)["ETag"])
 
     def edit(self, path: str, **values: Any) -> Any:
-        """PATCH what was just read."""
+        """Send a PATCH with the current ETag."""
         return self.patch(path, values, headers={"If-Match": self.etag(path)})
 
 
 def client_of(*permissions: str, superuser: bool = False) -> Client:
-    """A client of a new user with these permissions (``app.codename``)."""
+    """Return a client of a new user with these permissions (``app.codename``)."""
     name = f"client{next(_numbers)}"
     client = Client()
     client.force_login(user_with(*permissions, username=name, is_superuser=superuser))
@@ -43,8 +43,8 @@ def client_of(*permissions: str, superuser: bool = False) -> Client:
 
 
 def statements(function: Callable[[], Any]) -> int:
-    """How many statements it takes; what is prepared once for a connection is left out."""
-    # Ids are drawn ahead, for a moment: each count begins without any.
+    """Return the number of statements that a call takes, without preparations."""
+    # Ids are reserved ahead for a moment; each count starts without reserved ids.
     prepared.session_data().clear()
     with CaptureQueriesContext(connection) as captured:
         function()
@@ -52,7 +52,7 @@ def statements(function: Callable[[], Any]) -> int:
 
 
 def assert_problem(response: Any, status: int, code: str) -> dict[str, Any]:
-    """Check that it is a problem of RFC 9457 in every member; the body."""
+    """Assert that a response is a complete problem (RFC 9457); return its body."""
     body: dict[str, Any] = response.json()
     assert response["Content-Type"] == "application/problem+json"
     assert response.status_code == body["status"] == status, body

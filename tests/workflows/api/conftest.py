@@ -1,4 +1,4 @@
-"""The client that most tests of the API use."""
+"""The client of most API tests."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from tests.workflows.api.clients import Client, client_of
 
 @pytest.fixture
 def api(db: None) -> Client:
-    """A client that may do everything."""
+    """Return a client with all permissions."""
     return client_of(superuser=True)

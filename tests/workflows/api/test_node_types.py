@@ -1,4 +1,4 @@
-"""The node types, as a front end reads them to draw its palette and its forms."""
+"""API: node types for graph editors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workflows.graph import node_types
 
 @pytest.fixture
 def reader(db: None) -> Client:
-    """A client that may do nothing but log in."""
+    """Return a client without permissions."""
     return client_of()
 
 
@@ -24,7 +24,7 @@ def listed(client: Client) -> dict[str, Any]:
     return {row["name"]: row for row in body["results"]}
 
 
-def test_everybody_who_is_logged_in_reads_every_node_type(reader: Client) -> None:
+def test_every_user_reads_all_node_types(reader: Client) -> None:
     found = listed(reader)
     assert list(found) == sorted(node_types())
     for name, row in found.items():
@@ -33,11 +33,11 @@ def test_everybody_who_is_logged_in_reads_every_node_type(reader: Client) -> Non
         assert reader.get(f"node-types/{name}/").json() == row
 
 
-def test_nobody_else_does(db: None) -> None:
+def test_node_types_need_authentication(db: None) -> None:
     assert_problem(APIClient().get("/api/v1/node-types/"), 401, "not_authenticated")
 
 
-def test_the_exits_are_none_of_their_own_or_named_by_the_type_or_by_the_data(
+def test_exits_are_unnamed_or_named_by_the_type_or_the_data(
     reader: Client,
 ) -> None:
     found = listed(reader)
@@ -48,7 +48,7 @@ def test_the_exits_are_none_of_their_own_or_named_by_the_type_or_by_the_data(
     assert found["parallel"]["forks"] and not found["join"]["forks"]
 
 
-def test_what_is_known_already_is_not_sent_again(reader: Client) -> None:
+def test_known_etag_is_answered_with_304(reader: Client) -> None:
     for path in ("node-types/", "node-types/wait/"):
         etag = reader.etag(path)
         again = reader.get(path, headers={"If-None-Match": etag})
@@ -56,12 +56,12 @@ def test_what_is_known_already_is_not_sent_again(reader: Client) -> None:
         assert reader.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
 
 
-def test_an_unknown_node_type_is_not_found(reader: Client) -> None:
+def test_unknown_node_type_is_not_found(reader: Client) -> None:
     body = assert_problem(reader.get("node-types/usr_action/"), 404, "not_found")
     assert "'usr_action'" in body["detail"]
 
 
-def test_what_a_schema_lets_through_can_be_saved_and_what_it_refuses_cannot(api: Client) -> None:
+def test_schema_accepts_exactly_the_data_that_can_be_saved(api: Client) -> None:
     kind = api.post("finding-types/", {"name": "Limitation"}).json()
     values = {"title": "W", "entity_name": "Finding", "entity_name_type": kind["cuid"]}
     workflow = api.post("workflows/", values).json()

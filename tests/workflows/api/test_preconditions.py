@@ -1,4 +1,4 @@
-"""ETag and If-Match: no edit is lost, and none is made on what has changed since."""
+"""API: ETag and If-Match prevent lost updates."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ RESOURCES = [
 
 
 @pytest.mark.parametrize(("route", "factory", "name"), RESOURCES)
-def test_every_editable_resource(api: Client, route: str, factory: Any, name: str) -> None:
+def test_if_match_guards_every_editable_resource(
+    api: Client, route: str, factory: Any, name: str
+) -> None:
     path = f"{route}/{factory().cuid}/"
     read = api.get(path)
     etag = read["ETag"]
@@ -62,7 +64,9 @@ def test_every_editable_resource(api: Client, route: str, factory: Any, name: st
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("route", "factory", "name"), RESOURCES)
-def test_of_nothing(api: Client, route: str, factory: Any, name: str) -> None:
+def test_edit_of_unknown_record_is_not_found(
+    api: Client, route: str, factory: Any, name: str
+) -> None:
     noun = factory()._meta.verbose_name
     for method in (api.get, api.patch, api.put, api.delete):
         body = assert_problem(method(f"{route}/nothing/"), 404, "not_found")
@@ -70,7 +74,7 @@ def test_of_nothing(api: Client, route: str, factory: Any, name: str) -> None:
     assert_problem(api.get(f"{route}/a%00b/"), 404, "not_found")
 
 
-def test_what_runs_does_not_change_the_etag_of_the_settings(api: Client) -> None:
+def test_etag_of_a_workflow_ignores_its_executions(api: Client) -> None:
     workflow = WorkflowFactory()
     path = f"workflows/{workflow.cuid}/"
     etag = api.etag(path)
@@ -79,7 +83,7 @@ def test_what_runs_does_not_change_the_etag_of_the_settings(api: Client) -> None
     assert api.etag(path) == etag
 
 
-def test_an_edit_that_comes_between_the_read_and_the_lock(
+def test_edit_is_refused_when_another_comes_before_the_lock(
     api: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workflow = WorkflowFactory()
@@ -91,12 +95,12 @@ def test_an_edit_that_comes_between_the_read_and_the_lock(
         Workflow.objects.filter(pk=workflow.pk).update(title="theirs")
         return locked(view)
 
-    monkeypatch.setattr(EditableResource, "_locked", late)
+    monkeypatch.setattr(EditableResource, "_lock_row", late)
     response = api.patch(path, {"title": "ours"}, headers={"If-Match": etag})
     assert_problem(response, 412, "precondition_failed")
 
 
-def test_what_an_execution_writes_changes_the_etag_of_a_finding(api: Client) -> None:
+def test_etag_of_a_finding_changes_when_an_execution_writes_fields(api: Client) -> None:
     finding = FindingFactory()
     path = f"findings/{finding.cuid}/"
     etag = api.etag(path)
@@ -106,7 +110,7 @@ def test_what_an_execution_writes_changes_the_etag_of_a_finding(api: Client) -> 
     )
 
 
-def test_a_refused_edit_leaves_the_etag(api: Client) -> None:
+def test_refused_edit_keeps_the_etag(api: Client) -> None:
     path = f"workflows/{WorkflowFactory().cuid}/"
     etag = api.etag(path)
     assert api.patch(path, {"title": ""}, headers={"If-Match": etag}).status_code == 400
@@ -115,7 +119,7 @@ def test_a_refused_edit_leaves_the_etag(api: Client) -> None:
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("what", ["settings", "graph"])
-def test_of_many_at_once_one_is_taken(api: Client, what: str) -> None:
+def test_one_of_many_simultaneous_edits_is_accepted(api: Client, what: str) -> None:
     workflow = WorkflowFactory()
     path = f"workflows/{workflow.cuid}/" + ("1/" if what == "graph" else "")
     headers = {"If-Match": api.etag(path)}

@@ -1,4 +1,4 @@
-"""Versions by the API: reading them, and saving graphs."""
+"""API: reading versions and saving graphs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run(workflow: Workflow) -> None:
     running.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
 
 
-def test_the_list_leaves_the_drawings_out(api: Client) -> None:
+def test_list_has_no_graphs(api: Client) -> None:
     workflow = WorkflowFactory()
     run(workflow)
     save_line(workflow, form())
@@ -58,7 +58,7 @@ def test_the_list_leaves_the_drawings_out(api: Client) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("number", [3, 30])
-def test_a_list_takes_five_statements(api: Client, number: int) -> None:
+def test_list_takes_five_statements(api: Client, number: int) -> None:
     workflow = WorkflowFactory()
     run(workflow)
     for _ in range(number - 1):
@@ -71,7 +71,7 @@ def test_a_list_takes_five_statements(api: Client, number: int) -> None:
     assert len(body[0]["results"]) == number
 
 
-def test_a_version_with_its_drawing(api: Client) -> None:
+def test_version_has_its_graph(api: Client) -> None:
     workflow = WorkflowFactory()
     version = save_line(workflow, form())
     response = api.get(f"workflows/{workflow.cuid}/1/")
@@ -83,14 +83,14 @@ def test_a_version_with_its_drawing(api: Client) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["versions/", "1/", "2/", "99999999999999999999/"])
-def test_of_no_workflow(api: Client, path: str) -> None:
+def test_versions_of_unknown_workflow_are_not_found(api: Client, path: str) -> None:
     body = assert_problem(api.get(f"workflows/nothing/{path}"), 404, "not_found")
     assert body["detail"] == "No workflow has the cuid 'nothing'."
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("number", [0, 2, 99999999999999999999])
-def test_a_number_that_never_was(api: Client, number: int) -> None:
+def test_unknown_version_number_is_not_found(api: Client, number: int) -> None:
     workflow = WorkflowFactory(title="Review")
     path = f"workflows/{workflow.cuid}/{number}/"
     for response in (api.get(path), api.post(path, line())):
@@ -98,7 +98,7 @@ def test_a_number_that_never_was(api: Client, number: int) -> None:
         assert body["detail"] == f"Workflow “Review” ({workflow.cuid}) has no version {number}."
 
 
-def test_a_graph_is_rewritten_in_place_until_something_has_it(api: Client) -> None:
+def test_save_replaces_the_version_until_it_is_used(api: Client) -> None:
     workflow = WorkflowFactory()
     path = f"workflows/{workflow.cuid}/1/"
     response = api.post(path, {**line(form()), "notes": "first"})
@@ -117,7 +117,7 @@ def test_a_graph_is_rewritten_in_place_until_something_has_it(api: Client) -> No
     assert api.get(path).json()["source"] == line(form())
 
 
-def test_a_graph_that_is_based_on_what_is_not_the_latest(api: Client) -> None:
+def test_save_is_refused_when_based_on_an_old_version(api: Client) -> None:
     workflow = WorkflowFactory()
     run(workflow)
     save_line(workflow, form())
@@ -126,7 +126,7 @@ def test_a_graph_that_is_based_on_what_is_not_the_latest(api: Client) -> None:
     assert "the latest version is 2" in body["detail"]
 
 
-def test_every_flaw_of_a_graph_is_named(api: Client) -> None:
+def test_save_reports_all_problems_of_a_graph(api: Client) -> None:
     workflow = WorkflowFactory()
     source = line(form(), {"id": "x", "type": "moon"})
     source["nodes"][1]["data"]["fields"][0]["name"] = "1st"
@@ -138,7 +138,7 @@ def test_every_flaw_of_a_graph_is_named(api: Client) -> None:
     assert Version.objects.get().source != source
 
 
-def test_graph_is_refused_when_a_loop_neither_waits_nor_leaves(api: Client) -> None:
+def test_save_is_refused_when_a_loop_is_endless(api: Client) -> None:
     workflow = WorkflowFactory()
     body = assert_problem(api.post(f"workflows/{workflow.cuid}/1/", TRAP), 400, "invalid_graph")
     assert [row["pointer"] for row in body["errors"]] == ["/nodes/1", "/nodes/2"]
@@ -146,7 +146,7 @@ def test_graph_is_refused_when_a_loop_neither_waits_nor_leaves(api: Client) -> N
     assert_problem(response, 400, "invalid_graph")
 
 
-def test_calls_are_judged(api: Client, scenario: Scenario) -> None:
+def test_save_checks_calls(api: Client, scenario: Scenario) -> None:
     foreign = WorkflowFactory()
     path = f"workflows/{scenario.caller.cuid}/1/"
     body = assert_problem(api.post(path, line(call(foreign))), 400, "incompatible_entity_types")
@@ -177,26 +177,26 @@ def test_calls_are_judged(api: Client, scenario: Scenario) -> None:
         ("x", ""),
     ],
 )
-def test_malformed_bodies(api: Client, body: Any, pointer: str) -> None:
+def test_malformed_body_is_rejected(api: Client, body: Any, pointer: str) -> None:
     response = api.post(f"workflows/{WorkflowFactory().cuid}/1/", body)
     assert response.status_code == 400
     assert pointer in {row["pointer"] for row in response.json()["errors"]}
 
 
-def test_if_match_is_honoured_when_sent(api: Client) -> None:
+def test_save_honours_if_match(api: Client) -> None:
     workflow = WorkflowFactory()
     path = f"workflows/{workflow.cuid}/1/"
     read = {"If-Match": api.etag(path)}
     saved = api.post(path, line(form()), headers=read)
     assert saved.status_code == 200
-    # The number is still 1, so only the ETag tells that another graph stands there.
+    # The number is still 1; only the ETag shows that the graph is another.
     assert_problem(api.post(path, line(), headers=read), 412, "precondition_failed")
     assert api.get(path).json()["source"] == line(form())
     assert api.post(path, line(), headers={"If-Match": saved["ETag"]}).status_code == 200
     assert api.post(path, line(form()), headers={"If-Match": "*"}).status_code == 200
 
 
-def test_a_save_that_comes_between_the_look_and_the_lock(
+def test_save_is_refused_when_another_comes_before_the_lock(
     api: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workflow = WorkflowFactory()
@@ -215,7 +215,7 @@ def test_a_save_that_comes_between_the_look_and_the_lock(
     assert_problem(response, 412, "precondition_failed")
 
 
-def test_a_change_of_context_stands_in_the_version(api: Client) -> None:
+def test_change_of_context_creates_a_version(api: Client) -> None:
     workflow, kind = WorkflowFactory(), FindingTypeFactory()
     before = api.etag(f"workflows/{workflow.cuid}/1/")
     editing.change_entity_context([workflow], entity_name_type=kind)

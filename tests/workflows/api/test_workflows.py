@@ -1,4 +1,4 @@
-"""Workflows by the API: settings, dependencies and changes of the entity context."""
+"""API: workflows, dependencies and changes of the entity context."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SHAPE = {
 }
 
 
-def test_a_new_workflow_is_a_draft_with_version_1(api: Client) -> None:
+def test_new_workflow_is_a_draft_with_version_1(api: Client) -> None:
     kind = FindingTypeFactory()
     response = api.post("workflows/", {"title": "Review", "entity_name_type": kind.cuid})
     assert response.status_code == 201, response.json()
@@ -50,13 +50,13 @@ def test_a_new_workflow_is_a_draft_with_version_1(api: Client) -> None:
     assert body["primary_record_type_id"] is None
     assert (body["state"], body["trigger"], body["trigger_data"]) == ("draft", "manual", {})
     assert (body["latest_version"], body["live_executions"]) == (1, 0)
-    drawn_as = api.get(f"workflows/{body['cuid']}/1/").json()
-    assert [node["type"] for node in drawn_as["nodes"]] == ["start", "end"]
+    saved_graph = api.get(f"workflows/{body['cuid']}/1/").json()
+    assert [node["type"] for node in saved_graph["nodes"]] == ["start", "end"]
 
 
-def test_a_new_workflow_on_inventory_models(api: Client) -> None:
+def test_new_workflow_works_on_inventory_models(api: Client) -> None:
     kind = RecordTypeFactory()
-    asked = {
+    values = {
         "title": "Review",
         "entity_name": "InventoryModel",
         "primary_record_type_id": kind.cuid,
@@ -64,22 +64,22 @@ def test_a_new_workflow_on_inventory_models(api: Client) -> None:
         "trigger": "changed",
         "trigger_data": {"fields": ["tier"]},
     }
-    body = api.post("workflows/", asked).json()
-    assert {**body, **asked} == body
+    body = api.post("workflows/", values).json()
+    assert {**body, **values} == body
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("asked", "pointer"),
+    ("values", "pointer"),
     [
         ({"title": "x"}, "/entity_name_type"),
         ({"title": "x", "entity_name": "InventoryModel"}, "/primary_record_type_id"),
     ],
 )
-def test_entity_name_and_types_must_go_together(
-    api: Client, asked: dict[str, Any], pointer: str
+def test_create_is_refused_when_entity_name_and_type_disagree(
+    api: Client, values: dict[str, Any], pointer: str
 ) -> None:
-    body = assert_problem(api.post("workflows/", asked), 400, "context_shape")
+    body = assert_problem(api.post("workflows/", values), 400, "context_shape")
     assert body["errors"][0]["pointer"] == pointer
     assert not Workflow.objects.exists()
 
@@ -112,7 +112,7 @@ def test_entity_name_and_types_must_go_together(
         ({"\ud800": 1}, "/\\ud800", "unknown_field", "ud800"),
     ],
 )
-def test_input_is_taken_literally(
+def test_input_is_not_converted(
     api: Client, wrong: dict[str, Any], pointer: str, code: str, says: str
 ) -> None:
     good = {"title": "x", "entity_name_type": FindingTypeFactory().cuid}
@@ -125,12 +125,12 @@ def test_input_is_taken_literally(
     assert not Workflow.objects.exists()
 
 
-def test_every_problem_is_named(api: Client) -> None:
+def test_all_problems_are_reported(api: Client) -> None:
     body = api.post("workflows/", {"title": 1, "state": "x", "colour": "red"}).json()
     assert {row["pointer"] for row in body["errors"]} == {"/title", "/state", "/colour"}
 
 
-def test_what_was_read_can_be_put_back(api: Client) -> None:
+def test_put_accepts_the_representation_of_get(api: Client) -> None:
     path = f"workflows/{WorkflowFactory().cuid}/"
     read = api.get(path)
     response = api.put(path, read.json(), headers={"If-Match": read["ETag"]})
@@ -140,16 +140,16 @@ def test_what_was_read_can_be_put_back(api: Client) -> None:
     assert Version.objects.count() == 1
 
 
-def test_put_replaces(api: Client) -> None:
+def test_put_replaces_the_settings(api: Client) -> None:
     workflow = WorkflowFactory(description="old")
     path = f"workflows/{workflow.cuid}/"
-    asked = {**api.get(path).json(), "title": "New", "description": "new", "state": "draft"}
-    assert api.put(path, asked, headers={"If-Match": "*"}).json() == asked
+    values = {**api.get(path).json(), "title": "New", "description": "new", "state": "draft"}
+    assert api.put(path, values, headers={"If-Match": "*"}).json() == values
     body = assert_problem(api.put(path, {}, headers={"If-Match": "*"}), 400, "required")
     assert body["errors"][0]["pointer"] == "/title"
 
 
-def test_delete(api: Client, scenario: Scenario) -> None:
+def test_delete_removes_an_unused_workflow(api: Client, scenario: Scenario) -> None:
     response = api.delete(f"workflows/{scenario.callee.cuid}/")
     body = assert_problem(response, 400, "referenced")
     assert body["detail"].startswith("Cannot delete this workflow: 1 other workflow calls it")
@@ -164,19 +164,19 @@ def test_delete(api: Client, scenario: Scenario) -> None:
     assert_problem(api.get(f"workflows/{alone.cuid}/"), 404, "not_found")
 
 
-def test_retire_while_it_is_called(api: Client, scenario: Scenario) -> None:
+def test_retire_is_refused_while_a_caller_exists(api: Client, scenario: Scenario) -> None:
     response = api.edit(f"workflows/{scenario.callee.cuid}/", state="retired")
     assert_problem(response, 400, "referenced")
     assert api.edit(f"workflows/{scenario.caller.cuid}/", state="retired").status_code == 200
     assert api.edit(f"workflows/{scenario.callee.cuid}/", state="retired").status_code == 200
 
 
-def test_dependencies(api: Client, scenario: Scenario) -> None:
+def test_dependencies_list_callers_and_callees(api: Client, scenario: Scenario) -> None:
     top = WorkflowFactory(title="Top", entity_name_type=scenario.limitation)
     save_line(top, call(scenario.caller))
     scenario.start()
 
-    def shown(workflow: Workflow, *, direct: bool, live: int) -> dict[str, Any]:
+    def dependency(workflow: Workflow, *, direct: bool, live: int) -> dict[str, Any]:
         return {
             "cuid": workflow.cuid,
             "title": workflow.title,
@@ -187,18 +187,18 @@ def test_dependencies(api: Client, scenario: Scenario) -> None:
 
     assert api.get(f"workflows/{scenario.callee.cuid}/dependencies/").json() == {
         "dependent_workflows": [
-            shown(top, direct=False, live=0),
-            shown(scenario.caller, direct=True, live=1),
+            dependency(top, direct=False, live=0),
+            dependency(scenario.caller, direct=True, live=1),
         ],
         "referenced_workflows": [],
     }
     assert api.get(f"workflows/{scenario.caller.cuid}/dependencies/").json() == {
-        "dependent_workflows": [shown(top, direct=True, live=0)],
-        "referenced_workflows": [shown(scenario.callee, direct=True, live=0)],
+        "dependent_workflows": [dependency(top, direct=True, live=0)],
+        "referenced_workflows": [dependency(scenario.callee, direct=True, live=0)],
     }
 
 
-def test_filters(api: Client) -> None:
+def test_list_is_filtered(api: Client) -> None:
     one, other = FindingTypeFactory(), FindingTypeFactory()
     kind = RecordTypeFactory()
     WorkflowFactory(title="Alpha", entity_name_type=one)
@@ -230,7 +230,7 @@ def test_filters(api: Client) -> None:
     assert body["detail"].startswith("Cannot order by '-colour'. Allowed: title,")
 
 
-def test_pages(api: Client) -> None:
+def test_list_has_pages(api: Client) -> None:
     WorkflowFactory.create_batch(7, entity_name_type=FindingTypeFactory())
     query: dict[str, Any] = {"page_size": 3, "page": 2, "ordering": "state"}
     body = api.get("workflows/", query).json()
@@ -241,7 +241,7 @@ def test_pages(api: Client) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("number", [3, 30])
-def test_a_list_takes_five_statements(api: Client, number: int) -> None:
+def test_list_takes_five_statements(api: Client, number: int) -> None:
     for _ in range(number):
         workflow = WorkflowFactory()
         save_line(workflow, form())
@@ -257,28 +257,31 @@ def test_a_list_takes_five_statements(api: Client, number: int) -> None:
 # Changes of the entity context
 
 
-def change(api: Client, *workflows: Workflow | str, **asked: Any) -> Any:
+def change(api: Client, *workflows: Workflow | str, **values: Any) -> Any:
     cuids = [row if isinstance(row, str) else row.cuid for row in workflows]
-    return api.post("workflows/change-entity-context/", {"workflows": cuids, **asked})
+    return api.post("workflows/change-entity-context/", {"workflows": cuids, **values})
 
 
-def test_a_dry_run_changes_nothing(api: Client, scenario: Scenario) -> None:
-    asked = {"entity_name_type": scenario.exception.cuid, "dry_run": True}
-    response = change(api, scenario.caller, scenario.callee, **asked)
+def test_dry_run_changes_nothing(api: Client, scenario: Scenario) -> None:
+    values = {"entity_name_type": scenario.exception.cuid, "dry_run": True}
+    response = change(api, scenario.caller, scenario.callee, **values)
     assert response.status_code == 200
     body = response.json()
     assert (body["dry_run"], body["versions"]) == (True, [])
     assert {row["entity_name_type"] for row in body["workflows"]} == {scenario.limitation.cuid}
-    assert_problem(change(api, scenario.callee, **asked), 400, "incompatible_entity_types")
+    assert_problem(change(api, scenario.callee, **values), 400, "incompatible_entity_types")
 
 
-def test_to_another_entity_name(api: Client) -> None:
+def test_change_to_another_entity_name(api: Client) -> None:
     workflow, kind = WorkflowFactory(), RecordTypeFactory()
-    asked = {"entity_name": "InventoryModel", "primary_record_type_id": kind.cuid}
-    body = change(api, workflow, **asked, why="moved").json()
-    (shown,) = body["workflows"]
-    assert set(shown) == SHAPE
-    assert (shown["entity_name"], shown["primary_record_type_id"]) == ("InventoryModel", kind.cuid)
+    values = {"entity_name": "InventoryModel", "primary_record_type_id": kind.cuid}
+    body = change(api, workflow, **values, why="moved").json()
+    (row,) = body["workflows"]
+    assert set(row) == SHAPE
+    assert (row["entity_name"], row["primary_record_type_id"]) == (
+        "InventoryModel",
+        kind.cuid,
+    )
     number = body["versions"][0]["number"]
     version = api.get(f"workflows/{workflow.cuid}/{number}/").json()
     assert version["notes"] == "moved"
@@ -304,17 +307,19 @@ def test_to_another_entity_name(api: Client) -> None:
         ({"force": True}, "/force", "unknown_field"),
     ],
 )
-def test_malformed_changes(api: Client, wrong: dict[str, Any], pointer: str, code: str) -> None:
-    asked = {
+def test_malformed_change_is_rejected(
+    api: Client, wrong: dict[str, Any], pointer: str, code: str
+) -> None:
+    values = {
         "workflows": [WorkflowFactory().cuid],
         "entity_name_type": FindingTypeFactory().cuid,
         **wrong,
     }
-    body = assert_problem(api.post("workflows/change-entity-context/", asked), 400, code)
+    body = assert_problem(api.post("workflows/change-entity-context/", values), 400, code)
     assert [row["pointer"] for row in body["errors"]] == [pointer]
 
 
-def test_unknown_workflows_are_named_by_their_place(api: Client) -> None:
+def test_unknown_workflows_are_reported_by_index(api: Client) -> None:
     workflow = WorkflowFactory()
     response = change(
         api, workflow, "nothing", workflow, "no", entity_name_type=FindingTypeFactory().cuid

@@ -1,4 +1,4 @@
-"""``manage.py change_finding_type``: the guard's rules, from a command line."""
+"""``manage.py change_finding_type``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def types() -> set[str]:
     return set(Workflow.objects.values_list("entity_name_type__name", flat=True))
 
 
-def test_a_group_is_changed_together_by_title_and_name(scenario: Scenario) -> None:
+def test_group_is_changed_together_by_title_and_name(scenario: Scenario) -> None:
     user = UserFactory(username="ada")
     out = change("Workflow 3", "Workflow 4", "Policy Exception", by="ada", why="reorganized")
     assert "“Workflow 3”" in out
@@ -38,53 +38,53 @@ def test_a_group_is_changed_together_by_title_and_name(scenario: Scenario) -> No
     assert scenario.caller.latest_version.created_by == user
 
 
-def test_by_cuid_and_twice_the_same_is_once(scenario: Scenario) -> None:
+def test_workflow_named_twice_is_changed_once(scenario: Scenario) -> None:
     cuids = [scenario.caller.cuid, scenario.callee.cuid, scenario.caller.cuid]
-    told = json.loads(change(*cuids, scenario.exception.cuid, json=True))
-    assert told["workflows"] == cuids[:2]
-    assert {row["workflow"] for row in told["versions"]} == set(cuids)
-    assert (told["on_hold"], told["pending_change"], told["dry_run"]) == (False, None, False)
+    result = json.loads(change(*cuids, scenario.exception.cuid, json=True))
+    assert result["workflows"] == cuids[:2]
+    assert {row["workflow"] for row in result["versions"]} == set(cuids)
+    assert (result["on_hold"], result["pending_change"], result["dry_run"]) == (False, None, False)
 
 
-def test_a_record_type(scenario: Scenario) -> None:
+def test_workflow_takes_a_record_type(scenario: Scenario) -> None:
     workflow = WorkflowFactory(title="Alone")
     change("Alone", RecordTypeFactory(name="Model").name)
     workflow.refresh_from_db()
     assert workflow.entity_name == "InventoryModel"
 
 
-def test_what_has_the_type_already_says_so(scenario: Scenario) -> None:
+def test_unchanged_workflow_is_reported(scenario: Scenario) -> None:
     out = change("Workflow 3", "Workflow 4", "Model Limitation")
     assert "already has the type “Model Limitation”" in out
 
 
-class TestRefused:
-    def test_the_message_blockers_and_remedies_are_told(self, scenario: Scenario) -> None:
+class TestRefusals:
+    def test_refusal_lists_blockers_and_remedies(self, scenario: Scenario) -> None:
         execution = scenario.start()
         with pytest.raises(CommandError) as refused:
             change("Workflow 4", "Policy Exception")
-        told = str(refused.value)
-        assert told.startswith(
+        result = str(refused.value)
+        assert result.startswith(
             "Cannot change finding type while this workflow has active executions. "
             "[active_executions]"
         )
-        assert f"blocked by execution {execution.cuid} (waiting)" in told
-        assert "what you can do: Finish or cancel 1 live execution first." in told
+        assert f"blocked by execution {execution.cuid} (waiting)" in result
+        assert "what you can do: Finish or cancel 1 live execution first." in result
         assert refused.value.returncode == 1
         assert types() == {"Model Limitation"}
 
-    def test_as_json(self, scenario: Scenario) -> None:
+    def test_refusal_is_printed_as_json(self, scenario: Scenario) -> None:
         scenario.start()
         out = StringIO()
         with pytest.raises(CommandError):
             call_command(
                 "change_finding_type", "Workflow 3", "Policy Exception", json=True, stdout=out
             )
-        told = json.loads(out.getvalue())
-        assert told["refused"]["code"] == "dependent_active_executions"
-        assert told["refused"]["blockers"]["total"] == 2
+        result = json.loads(out.getvalue())
+        assert result["refused"]["code"] == "dependent_active_executions"
+        assert result["refused"]["blockers"]["total"] == 2
 
-    def test_the_attempt_is_in_the_log_and_a_dry_run_is_none(self, scenario: Scenario) -> None:
+    def test_refusal_is_recorded_except_in_a_dry_run(self, scenario: Scenario) -> None:
         scenario.start()
         before = AuditEntry.objects.count()
         with pytest.raises(CommandError):
@@ -97,7 +97,7 @@ class TestRefused:
         assert (entry.refused, entry.face) == (True, "command")
 
 
-def test_a_dry_run_tells_the_versions_and_changes_nothing(scenario: Scenario) -> None:
+def test_dry_run_reports_versions_and_changes_nothing(scenario: Scenario) -> None:
     running.cancel(scenario.start())
     out = change("Workflow 3", "Workflow 4", "Policy Exception", dry_run=True)
     assert "would have the type “Policy Exception” (version 2)." in out
@@ -105,7 +105,7 @@ def test_a_dry_run_tells_the_versions_and_changes_nothing(scenario: Scenario) ->
 
 
 class TestWhenDrained:
-    def test_it_is_put_on_hold_and_made_when_the_last_has_ended(self, scenario: Scenario) -> None:
+    def test_change_is_put_on_hold_until_executions_end(self, scenario: Scenario) -> None:
         execution = scenario.start()
         out = change("Workflow 3", "Workflow 4", "Policy Exception", when_drained=True)
         pending = PendingChange.objects.get()
@@ -113,12 +113,12 @@ class TestWhenDrained:
         running.cancel(execution)
         assert types() == {"Policy Exception"}
 
-    def test_a_dry_run_puts_nothing_on_hold(self, scenario: Scenario) -> None:
+    def test_dry_run_puts_nothing_on_hold(self, scenario: Scenario) -> None:
         scenario.start()
         group = ("Workflow 3", "Workflow 4", "Policy Exception")
         assert "would be on hold" in change(*group, when_drained=True, dry_run=True)
-        told = json.loads(change(*group, when_drained=True, dry_run=True, json=True))
-        assert (told["on_hold"], told["pending_change"], told["versions"]) == (True, None, [])
+        result = json.loads(change(*group, when_drained=True, dry_run=True, json=True))
+        assert (result["on_hold"], result["pending_change"], result["versions"]) == (True, None, [])
         assert not PendingChange.objects.exists()
 
 
@@ -133,7 +133,7 @@ class TestWhenDrained:
         (("Workflow 4", "Both"), "A finding type .* have the name 'Both'. Use a cuid"),
     ],
 )
-def test_what_is_not_there_or_not_unique(
+def test_unknown_or_ambiguous_name_is_an_error(
     scenario: Scenario, arguments: tuple[str, ...], sentence: str
 ) -> None:
     WorkflowFactory.create_batch(2, title="Twice", entity_name_type=scenario.limitation)
@@ -144,12 +144,12 @@ def test_what_is_not_there_or_not_unique(
     assert refused.value.returncode == 1
 
 
-def test_an_unknown_user(scenario: Scenario) -> None:
+def test_unknown_user_is_an_error(scenario: Scenario) -> None:
     with pytest.raises(CommandError, match="No user has the name 'nobody'"):
         change("Workflow 3", "Policy Exception", by="nobody")
 
 
 @pytest.mark.parametrize("arguments", [[], ["Workflow 4"], ["--nonsense"]])
-def test_wrong_arguments_are_argparses(arguments: list[str]) -> None:
+def test_wrong_usage_is_an_error(arguments: list[str]) -> None:
     with pytest.raises(CommandError):
         change(*arguments)

@@ -1,4 +1,4 @@
-"""``manage.py export_workflows``: the same bytes, and a small change is a small diff."""
+"""``manage.py export_workflows``: stable output and small diffs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def titles(text: str) -> list[str]:
     return [row["title"] for row in data_of(text)["workflows"]]
 
 
-def test_a_workflow_goes_with_all_that_it_calls_and_its_type(scenario: Scenario) -> None:
+def test_export_includes_callees_and_types(scenario: Scenario) -> None:
     WorkflowFactory(title="Another")
     data = data_of(exported("Workflow 4"))
     assert [row["title"] for row in data["workflows"]] == ["Workflow 3", "Workflow 4"]
@@ -36,14 +36,14 @@ def test_a_workflow_goes_with_all_that_it_calls_and_its_type(scenario: Scenario)
     assert titles(exported(scenario.callee.cuid)) == ["Workflow 3"]
 
 
-def test_without_a_name_all_that_are_not_retired(scenario: Scenario) -> None:
+def test_export_without_names_leaves_out_retired_workflows(scenario: Scenario) -> None:
     WorkflowFactory(title="Old", state=Workflow.State.RETIRED)
     WorkflowFactory(title="New", state=Workflow.State.DRAFT)
     assert titles(exported()) == ["Workflow 3", "Workflow 4", "New"]
     assert titles(exported(all=True)) == ["Workflow 3", "Workflow 4", "Old", "New"]
 
 
-def test_a_retired_caller_brings_its_callee_along(scenario: Scenario) -> None:
+def test_export_of_a_retired_caller_includes_its_callee(scenario: Scenario) -> None:
     editing.retire(scenario.caller)
     editing.retire(scenario.callee)
     assert titles(exported("Workflow 4")) == ["Workflow 3", "Workflow 4"]
@@ -58,7 +58,7 @@ def test_export_workflows_twice_gives_the_same_bytes(scenario: Scenario, tmp_pat
     assert exported("Workflow 4", scenario.caller.cuid, "Workflow 3") == text
 
 
-def test_json_says_the_same(scenario: Scenario, tmp_path: Path) -> None:
+def test_json_has_the_same_content(scenario: Scenario, tmp_path: Path) -> None:
     data = data_of(exported())
     path = tmp_path / "workflows.JSON"
     exported("--output", str(path))
@@ -69,15 +69,15 @@ def test_json_says_the_same(scenario: Scenario, tmp_path: Path) -> None:
 
 
 class TestSmallDiffs:
-    """How many lines have gone, and how many have come."""
+    """Pairs of numbers: removed lines, added lines."""
 
-    def test_a_new_title(self, scenario: Scenario) -> None:
+    def test_new_title_changes_one_line(self, scenario: Scenario) -> None:
         before = exported()
         scenario.caller.title = "A name that would stand first"
         scenario.caller.save()
         assert changed_lines(before, exported()) == (1, 1)
 
-    def test_a_node_that_is_moved(self, scenario: Scenario) -> None:
+    def test_moved_node_changes_one_line(self, scenario: Scenario) -> None:
         source = line({**form(), "position": {"x": 1, "y": 2}}, call(scenario.callee))
         editing.save_graph(scenario.caller, source, based_on=1)
         before = exported()
@@ -85,13 +85,13 @@ class TestSmallDiffs:
         editing.save_graph(scenario.caller, source, based_on=1)
         assert changed_lines(before, exported()) == (1, 1)
 
-    def test_a_field_that_is_required_no_more(self, scenario: Scenario) -> None:
+    def test_optional_field_changes_one_line(self, scenario: Scenario) -> None:
         before = exported()
-        asked = {"name": "note", "type": "text", "required": False}
-        save_line(scenario.caller, form("form", asked), call(scenario.callee))
+        answered_form = {"name": "note", "type": "text", "required": False}
+        save_line(scenario.caller, form("form", answered_form), call(scenario.callee))
         assert changed_lines(before, exported()) == (1, 1)
 
-    def test_a_new_call_of_a_later_workflow_moves_none(self, scenario: Scenario) -> None:
+    def test_new_call_moves_no_workflow(self, scenario: Scenario) -> None:
         late = WorkflowFactory(title="Zero", entity_name_type=scenario.limitation)
         save_line(scenario.callee, form())
         before = exported()
@@ -99,7 +99,7 @@ class TestSmallDiffs:
         # The node, of six lines, and an edge.
         assert changed_lines(before, exported()) == (0, 8)
 
-    def test_a_line_of_a_text(self, scenario: Scenario) -> None:
+    def test_changed_text_line_changes_one_line(self, scenario: Scenario) -> None:
         scenario.caller.description = "One.\nTwo.\nThree.\n"
         scenario.caller.save()
         before = exported()
@@ -108,9 +108,7 @@ class TestSmallDiffs:
         scenario.caller.save()
         assert changed_lines(before, exported()) == (1, 1)
 
-    def test_an_execution_changes_nothing_nor_does_a_version_with_the_same_graph(
-        self, scenario: Scenario
-    ) -> None:
+    def test_export_ignores_executions_and_equal_versions(self, scenario: Scenario) -> None:
         before = exported()
         scenario.start()
         save_line(scenario.caller, form(), call(scenario.callee))
@@ -118,7 +116,7 @@ class TestSmallDiffs:
         assert exported() == before
 
 
-def test_a_record_type(scenario: Scenario) -> None:
+def test_export_includes_record_types(scenario: Scenario) -> None:
     kind = RecordTypeFactory(name="Model", description="What is listed")
     WorkflowFactory(
         title="On models",
@@ -142,7 +140,9 @@ def test_a_record_type(scenario: Scenario) -> None:
         (["--output", "/nowhere/at/all.yaml"], "Cannot write /nowhere/at/all.yaml: No such"),
     ],
 )
-def test_what_is_not_there(scenario: Scenario, arguments: list[str], said: str) -> None:
+def test_unknown_name_or_path_is_an_error(
+    scenario: Scenario, arguments: list[str], said: str
+) -> None:
     WorkflowFactory.create_batch(2, title="Twice")
     with pytest.raises(CommandError, match=said) as refused:
         exported(*arguments)
@@ -153,10 +153,10 @@ def test_what_is_not_there(scenario: Scenario, arguments: list[str], said: str) 
     "arguments",
     [["--format", "xml"], ["--all", "Workflow 4"], ["--json", "--format", "yaml"], ["--nonsense"]],
 )
-def test_wrong_arguments_are_argparses(scenario: Scenario, arguments: list[str]) -> None:
+def test_wrong_usage_is_an_error(scenario: Scenario, arguments: list[str]) -> None:
     with pytest.raises(CommandError, match=r"^Error: |not allowed|invalid choice|unrecognized"):
         exported(*arguments)
 
 
-def test_an_empty_database() -> None:
+def test_export_of_an_empty_database() -> None:
     assert data_of(exported())["workflows"] == []

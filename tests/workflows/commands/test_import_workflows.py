@@ -1,4 +1,4 @@
-"""``manage.py import_workflows``: it shows what differs, and ``--apply`` makes it so."""
+"""``manage.py import_workflows``: differences, and ``--apply``."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from workflows.models import AuditEntry, FindingType, RecordType, Version, Workf
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
-def emptied() -> None:
-    """Let the database have nothing of what was exported."""
+def empty_database() -> None:
+    """Delete everything that was exported."""
     with transaction.atomic():
         Execution._base_manager.all()._raw_delete("default")
         Entity.objects.all().delete()
@@ -47,8 +47,8 @@ def node_of(data: dict[str, Any], title: str, node_id: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def house(scenario: Scenario) -> Scenario:
-    """Something of everything beside the scenario."""
+def mixed_workflows(scenario: Scenario) -> Scenario:
+    """Add workflows with every kind of setting to the scenario."""
     kind = RecordTypeFactory(name="Model", description="What is\nlisted")
     models = {
         "entity_name": "InventoryModel",
@@ -71,11 +71,11 @@ def house(scenario: Scenario) -> Scenario:
 
 
 @pytest.mark.parametrize("form_of", ["yaml", "json"])
-def test_into_an_empty_database_and_out_again_are_the_same_bytes(
-    house: Scenario, importing: Importing, form_of: str
+def test_import_into_an_empty_database_exports_the_same_bytes(
+    mixed_workflows: Scenario, importing: Importing, form_of: str
 ) -> None:
     text = exported("--all", "--format", form_of)
-    emptied()
+    empty_database()
     out = importing(text)
     assert not importing.error
     assert "+ workflow “Outer”" in out and "draft, record type “Model”, trigger created" in out
@@ -87,8 +87,8 @@ def test_into_an_empty_database_and_out_again_are_the_same_bytes(
     assert set(Version.objects.values_list("number", flat=True)) == {1}
 
 
-def test_import_workflows_of_what_is_in_place_writes_nothing(
-    house: Scenario, importing: Importing
+def test_import_workflows_writes_nothing_when_nothing_differs(
+    mixed_workflows: Scenario, importing: Importing
 ) -> None:
     text, before = exported("--all"), everything()
     for arguments in ([], ["--apply"], ["--match", "title", "--apply"], ["--dry-run"]):
@@ -97,18 +97,16 @@ def test_import_workflows_of_what_is_in_place_writes_nothing(
     assert everything() == before
 
 
-def test_a_dry_run_changes_nothing_and_tells_what_apply_then_does(
-    house: Scenario, importing: Importing
-) -> None:
+def test_dry_run_reports_what_apply_does(mixed_workflows: Scenario, importing: Importing) -> None:
     data = data_of(exported("--all"))
     titled(data, "Workflow 4").update(title="Renamed", description="Why")
     for node in titled(data, "Renamed")["nodes"]:
         if node["id"] == "form":
             node["data"]["button_label"] = "Go"
     before = everything()
-    tried = importing.told(data)
+    tried = importing.as_data(data)
     assert everything() == before
-    done = importing.told(data, "--apply")
+    done = importing.as_data(data, "--apply")
     assert (tried.pop("applied"), done.pop("applied")) == (False, True)
     assert tried == done
     row = next(row for row in done["workflows"] if row["title"] == "Renamed")
@@ -122,10 +120,10 @@ def test_a_dry_run_changes_nothing_and_tells_what_apply_then_does(
         {"path": "data.button_label", "change": "added", "before": None, "after": "Go"}
     ]
     assert {row["status"] for row in done["workflows"]} == {"changed", "unchanged"}
-    assert {row["status"] for row in importing.told(data)["workflows"]} == {"unchanged"}
+    assert {row["status"] for row in importing.as_data(data)["workflows"]} == {"unchanged"}
 
 
-def test_the_lines_of_a_diff(scenario: Scenario, importing: Importing) -> None:
+def test_import_prints_a_diff(scenario: Scenario, importing: Importing) -> None:
     other = WorkflowFactory(title="Other", entity_name_type=scenario.limitation)
     save_line(scenario.callee, form("gone"))
 
@@ -157,9 +155,7 @@ def test_the_lines_of_a_diff(scenario: Scenario, importing: Importing) -> None:
 MOVED = "    ~ positions or order of nodes and edges\n"
 
 
-def test_another_arrangement_is_a_change_and_is_told(
-    scenario: Scenario, importing: Importing
-) -> None:
+def test_rearranged_graph_is_reported_as_a_change(scenario: Scenario, importing: Importing) -> None:
     def moved(data: dict[str, Any]) -> None:
         node_of(data, "Workflow 4", "form")["position"] = {"x": 7, "y": 8}
 
@@ -167,7 +163,7 @@ def test_another_arrangement_is_a_change_and_is_told(
         titled(data, "Workflow 4")["edges"].reverse()
         node_of(data, "Workflow 4", "form")["data"]["title"] = "Say more"
 
-    def asked(data: dict[str, Any]) -> None:
+    def ask(data: dict[str, Any]) -> None:
         node_of(data, "Workflow 4", "form")["data"]["title"] = "Say less"
 
     for edit in (moved, turned):
@@ -175,10 +171,10 @@ def test_another_arrangement_is_a_change_and_is_told(
         importing.edited(edit, "--apply")
         assert "unchanged" in importing.edited(edit)
     assert "position: {x: 7, y: 8}" in exported()
-    assert MOVED not in importing.edited(asked)
+    assert MOVED not in importing.edited(ask)
 
 
-def test_what_runs_goes_on_and_the_version_tells_who_and_why(
+def test_import_keeps_executions_and_stores_user_and_reason(
     scenario: Scenario, importing: Importing
 ) -> None:
     user = UserFactory(username="ada")
@@ -201,9 +197,7 @@ def test_what_runs_goes_on_and_the_version_tells_who_and_why(
     assert execution.status == "completed" and execution.version.number == 1
 
 
-def test_caller_and_callee_take_another_type_together(
-    scenario: Scenario, importing: Importing
-) -> None:
+def test_caller_and_callee_change_type_together(scenario: Scenario, importing: Importing) -> None:
     def edit(data: dict[str, Any]) -> None:
         data["finding_types"].append(
             {"cuid": scenario.exception.cuid, "name": "Policy Exception", "description": ""}
@@ -218,7 +212,7 @@ def test_caller_and_callee_take_another_type_together(
     assert {row.latest_version.number for row in Workflow.objects.all()} == {1}
 
 
-def test_a_type_that_is_missing_is_created_and_what_is_there_stays(
+def test_missing_type_is_created_and_existing_types_stay(
     scenario: Scenario, importing: Importing
 ) -> None:
     def edit(data: dict[str, Any]) -> None:
@@ -244,12 +238,10 @@ def test_a_type_that_is_missing_is_created_and_what_is_there_stays(
     assert "unchanged" in importing(data, "--apply")
 
 
-class TestInOneStepWhatNoOrderOfSingleEditsAllows:
-    """Each file is brought in whole, though none of its edits could come first as it is."""
+class TestEditsThatOnlyWorkTogether:
+    """Files whose edits are refused one by one but accepted together."""
 
-    def test_calls_are_exchanged_while_types_change(
-        self, scenario: Scenario, importing: Importing
-    ) -> None:
+    def test_calls_and_types_are_exchanged(self, scenario: Scenario, importing: Importing) -> None:
         # Workflow 4 calls 3 now; it is to take the other type and call only "Apart".
         apart = WorkflowFactory(title="Apart", entity_name_type=scenario.exception)
         save_line(scenario.callee, form())
@@ -264,7 +256,7 @@ class TestInOneStepWhatNoOrderOfSingleEditsAllows:
         assert scenario.caller.entity_name_type == scenario.exception
         assert [row.callee for row in scenario.caller.latest_version.references.all()] == [apart]
 
-    def test_who_calls_whom_is_turned_round(self, scenario: Scenario, importing: Importing) -> None:
+    def test_caller_and_callee_are_swapped(self, scenario: Scenario, importing: Importing) -> None:
         def edit(data: dict[str, Any]) -> None:
             one, other = titled(data, "Workflow 3"), titled(data, "Workflow 4")
             one["nodes"], other["nodes"] = other["nodes"], one["nodes"]
@@ -277,7 +269,7 @@ class TestInOneStepWhatNoOrderOfSingleEditsAllows:
             scenario.caller
         ]
 
-    def test_who_starts_on_creation_is_exchanged(
+    def test_creation_trigger_moves_to_another_workflow(
         self, scenario: Scenario, importing: Importing
     ) -> None:
         one = WorkflowFactory(trigger="created", entity_name_type=scenario.limitation)
@@ -300,7 +292,7 @@ class TestInOneStepWhatNoOrderOfSingleEditsAllows:
         one.refresh_from_db()
         assert (one.entity_name_type, one.state) == (scenario.exception, "retired")
 
-    def test_callers_and_callees_retire_and_come_back_together(
+    def test_callers_and_callees_retire_and_return_together(
         self, scenario: Scenario, importing: Importing
     ) -> None:
         def give(state: str, data: dict[str, Any]) -> None:
@@ -314,11 +306,11 @@ class TestInOneStepWhatNoOrderOfSingleEditsAllows:
 
 
 class TestMatching:
-    def test_by_title_between_databases_that_have_made_their_own(
+    def test_title_matches_workflows_of_another_database(
         self, scenario: Scenario, importing: Importing
     ) -> None:
         text = exported()
-        emptied()
+        empty_database()
         kind = FindingTypeFactory(name="Model Limitation")
         callee = WorkflowFactory(title="Workflow 3", entity_name_type=kind)
         out = importing(text, "--match", "title", "--apply")
@@ -329,7 +321,7 @@ class TestMatching:
         assert [row.callee for row in caller.latest_version.references.all()] == [callee]
         assert "unchanged" in importing(text, "--match", "title")
 
-    def test_a_file_without_cuids_is_one_to_go_by_titles(
+    def test_file_without_cuids_needs_match_by_title(
         self, scenario: Scenario, importing: Importing
     ) -> None:
         data = data_of(exported())
@@ -342,7 +334,7 @@ class TestMatching:
         assert "“Workflow 3” has no cuid. Use --match title to match by titles." in importing.error
         assert "= 2 workflows unchanged" in importing(data, "--match", "title")
 
-    def test_another_of_the_same_title_is_noted(
+    def test_workflow_with_an_existing_title_is_noted(
         self, scenario: Scenario, importing: Importing
     ) -> None:
         def edit(data: dict[str, Any]) -> None:
@@ -354,7 +346,7 @@ class TestMatching:
             f"({scenario.caller.cuid}). Use --match title to match by titles." in out
         )
 
-    def test_a_callee_that_is_here_need_not_be_in_the_file(
+    def test_existing_callee_may_be_missing_in_the_file(
         self, scenario: Scenario, importing: Importing
     ) -> None:
         def edit(data: dict[str, Any]) -> None:
@@ -364,7 +356,7 @@ class TestMatching:
             assert "= 1 workflow unchanged" in importing.edited(edit, *arguments)
 
 
-def test_secrets_that_are_missing_here_are_noted(scenario: Scenario, importing: Importing) -> None:
+def test_missing_secrets_are_noted(scenario: Scenario, importing: Importing) -> None:
     def edit(data: dict[str, Any]) -> None:
         titled(data, "Workflow 3").update(trigger="webhook", trigger_data={"secret": "crm"})
         data["workflows"][0]["nodes"].insert(
@@ -387,8 +379,8 @@ def test_secrets_that_are_missing_here_are_noted(scenario: Scenario, importing: 
     for arguments in ([], ["--apply"]):
         importing.edited(edit, *arguments)
         assert "There is no secret named “crm”." in str(importing.error)
-    told = importing.edited(edit, "--allow-unknown").splitlines()
-    notes = [row for row in told if row.startswith("note")]
+    result = importing.edited(edit, "--allow-unknown").splitlines()
+    notes = [row for row in result if row.startswith("note")]
     assert not importing.error
     assert notes == [
         "note: The secret “crm” does not exist here, and files contain no secrets. It is used by "
@@ -402,7 +394,7 @@ def test_secrets_that_are_missing_here_are_noted(scenario: Scenario, importing: 
     assert "secret: crm" in exported() and "encrypted" not in exported()
 
 
-def test_a_long_listing_is_cut_with_a_count(scenario: Scenario, importing: Importing) -> None:
+def test_long_output_is_truncated_with_a_count(scenario: Scenario, importing: Importing) -> None:
     data = data_of(exported())
     data["workflows"] = [
         {**titled(data, "Workflow 3"), "cuid": f"c{n}", "title": f"Number {n}"} for n in range(210)

@@ -1,4 +1,4 @@
-"""What ``manage.py import_workflows`` refuses: nothing of the file is in then."""
+"""``manage.py import_workflows``: refused files change nothing."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Edit = Callable[[dict[str, Any]], Any]
 
 
 def refused(importing: Importing, content: Any, *arguments: str) -> str:
-    """The error; exit code 1, the same with and without --apply, and nothing is changed."""
+    """Return the error; assert that it is the same with --apply and changes nothing."""
     before = everything()
     for apply in ([], ["--apply"]):
         importing(content, *arguments, *apply)
         assert importing.code == 1, "it was accepted"
         after = everything()
         if apply:
-            # The attempt is told to the log.
+            # The attempt is recorded.
             for label in ("workflows.AuditEntry", "workflows.AuditCounter"):
                 before.pop(label), after.pop(label)
         assert after == before
@@ -170,7 +170,7 @@ FLAWS: dict[str, tuple[Edit, str]] = {
 
 
 @pytest.mark.parametrize("name", FLAWS)
-def test_a_flaw_is_told_with_its_place_beside_the_sound_file(
+def test_problem_is_reported_with_its_place(
     scenario: Scenario, importing: Importing, name: str
 ) -> None:
     edit, said = FLAWS[name]
@@ -182,14 +182,12 @@ def test_a_flaw_is_told_with_its_place_beside_the_sound_file(
 
 
 @pytest.mark.parametrize("content", ["", "x", "[]", "- a", "null", "7", "{}"])
-def test_what_is_no_file_of_workflows(
-    scenario: Scenario, importing: Importing, content: str
-) -> None:
+def test_other_content_is_rejected(scenario: Scenario, importing: Importing, content: str) -> None:
     said = refused(importing, content)
     assert "A workflow file must be an object" in said or "The 'format' is missing" in said
 
 
-def test_lines_are_told_of_yaml_and_all_problems_at_once(
+def test_yaml_problems_have_lines_and_are_reported_together(
     scenario: Scenario, importing: Importing
 ) -> None:
     text = exported().replace("state: active", "state: paused").replace("trigger: manual", "x: y")
@@ -201,23 +199,23 @@ def test_lines_are_told_of_yaml_and_all_problems_at_once(
     assert "Unknown key" in said and "'trigger' is missing" in said
 
 
-def test_many_problems_are_cut_with_a_count(scenario: Scenario, importing: Importing) -> None:
+def test_many_problems_are_truncated_with_a_count(scenario: Scenario, importing: Importing) -> None:
     data = data_of(exported())
     data["workflows"] = [7] * 50
     assert "… and 30 more (--all lists them)." in refused(importing, data)
-    assert len(importing.told(data)["problems"]) == 50
+    assert len(importing.as_data(data)["problems"]) == 50
     assert "more" not in refused(importing, data, "--all")
 
 
-def test_problems_as_json(scenario: Scenario, importing: Importing) -> None:
-    told = importing.told(exported().replace("state: active", "state: paused"))
-    assert told["applied"] is False
-    assert told["problems"][0]["pointer"] == "/workflows/0/state"
-    assert told["problems"][0]["line"] == 11
+def test_problems_are_printed_as_json(scenario: Scenario, importing: Importing) -> None:
+    result = importing.as_data(exported().replace("state: active", "state: paused"))
+    assert result["applied"] is False
+    assert result["problems"][0]["pointer"] == "/workflows/0/state"
+    assert result["problems"][0]["line"] == 11
     assert importing.code == 1
 
 
-def test_a_cycle_through_a_workflow_that_is_not_in_the_file(
+def test_cycle_through_a_workflow_outside_the_file_is_refused(
     scenario: Scenario, importing: Importing
 ) -> None:
     save_line(scenario.callee, form())
@@ -232,8 +230,10 @@ def test_a_cycle_through_a_workflow_that_is_not_in_the_file(
     assert not importing.error
 
 
-class TestAmbiguous:
-    def test_a_title_that_several_have_here(self, scenario: Scenario, importing: Importing) -> None:
+class TestAmbiguousNames:
+    def test_title_of_several_workflows_is_ambiguous(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
         text = exported()
         other = WorkflowFactory(title="Workflow 3", entity_name_type=scenario.limitation)
         said = refused(importing, text, "--match", "title")
@@ -244,7 +244,7 @@ class TestAmbiguous:
         other.save()
         assert "unchanged" in importing(text, "--match", "title")
 
-    def test_two_of_the_file_that_are_one_here(
+    def test_two_entries_for_one_workflow_are_refused(
         self, scenario: Scenario, importing: Importing
     ) -> None:
         data = data_of(exported("Workflow 3"))
@@ -254,7 +254,7 @@ class TestAmbiguous:
         importing(data)
         assert not importing.error
 
-    def test_a_cuid_that_another_title_has_here(
+    def test_cuid_of_another_title_is_refused(
         self, scenario: Scenario, importing: Importing
     ) -> None:
         text = exported()
@@ -264,7 +264,9 @@ class TestAmbiguous:
         assert f"The cuid {scenario.callee.cuid} belongs to “Renamed”" in said
         assert 'title: "Renamed" → "Workflow 3"' in importing(text)
 
-    def test_a_type_with_another_cuid_here(self, scenario: Scenario, importing: Importing) -> None:
+    def test_type_with_another_cuid_is_refused(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
         cuid = scenario.limitation.cuid
         text = exported().replace(cuid, "cother")
         said = refused(importing, text)
@@ -273,7 +275,9 @@ class TestAmbiguous:
         )
         assert "unchanged" in importing(text, "--match", "title")
 
-    def test_a_type_with_another_name_here(self, scenario: Scenario, importing: Importing) -> None:
+    def test_type_with_another_name_is_refused(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
         text = exported()
         scenario.limitation.name = "Renamed"
         scenario.limitation.save()
@@ -283,7 +287,7 @@ class TestAmbiguous:
 
 
 def to_exception(scenario: Scenario) -> dict[str, Any]:
-    """All of the scenario in the other type, and a new workflow before and after them."""
+    """Change the types of all workflows, and add a workflow before and after them."""
     data = data_of(exported("Workflow 4"))
     exception = {"cuid": scenario.exception.cuid, "name": "Policy Exception"}
     data["finding_types"].append(exception)
@@ -295,7 +299,7 @@ def to_exception(scenario: Scenario) -> dict[str, Any]:
 
 
 class TestGuards:
-    def test_what_would_strand_an_execution_and_nothing_of_the_file_is_in(
+    def test_import_is_refused_when_an_execution_would_be_stranded(
         self, scenario: Scenario, importing: Importing
     ) -> None:
         execution = scenario.start()
@@ -313,11 +317,11 @@ class TestGuards:
         assert entry is not None
         assert (entry.refused, entry.code, entry.why) == (True, "active_executions", "because")
         assert entry.face == "command"
-        told = importing.told(data)
-        assert told["refused"]["code"] == "active_executions"
-        assert told["refused"]["at"]["pointer"] == "/workflows/1"
-        assert told["refused"]["at"]["workflows"] == [scenario.callee.cuid, scenario.caller.cuid]
-        assert told["refused"]["blockers"]["executions"][0]["cuid"] == execution.cuid
+        result = importing.as_data(data)
+        assert result["refused"]["code"] == "active_executions"
+        assert result["refused"]["at"]["pointer"] == "/workflows/1"
+        assert result["refused"]["at"]["workflows"] == [scenario.callee.cuid, scenario.caller.cuid]
+        assert result["refused"]["blockers"]["executions"][0]["cuid"] == execution.cuid
         cancel(execution)
         importing(data, "--apply")
         assert not importing.error
@@ -325,7 +329,7 @@ class TestGuards:
             scenario.exception.pk
         }
 
-    def test_a_caller_that_is_not_in_the_file_would_call_across(
+    def test_import_is_refused_when_a_caller_outside_the_file_would_cross_contexts(
         self, scenario: Scenario, importing: Importing
     ) -> None:
         data = data_of(exported("Workflow 3"))
@@ -340,7 +344,9 @@ class TestGuards:
         importing(data, "--apply")
         assert not importing.error
 
-    def test_a_call_of_what_is_retired(self, scenario: Scenario, importing: Importing) -> None:
+    def test_call_of_a_retired_workflow_is_refused(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
         data = data_of(exported("Workflow 4"))
         data["workflows"].remove(titled(data, "Workflow 3"))
         save_line(scenario.caller, form())
@@ -351,7 +357,9 @@ class TestGuards:
         importing(data, "--apply")
         assert not importing.error
 
-    def test_a_callee_that_would_retire(self, scenario: Scenario, importing: Importing) -> None:
+    def test_retirement_of_a_callee_is_refused(
+        self, scenario: Scenario, importing: Importing
+    ) -> None:
         data = data_of(exported())
         titled(data, "Workflow 3")["state"] = "retired"
         said = refused(importing, data)
@@ -360,7 +368,7 @@ class TestGuards:
         importing(data, "--apply")
         assert not importing.error
 
-    def test_another_that_starts_on_creation(
+    def test_second_creation_trigger_of_a_type_is_refused(
         self, scenario: Scenario, importing: Importing
     ) -> None:
         data = data_of(exported())
@@ -372,7 +380,7 @@ class TestGuards:
         importing(data, "--apply")
         assert not importing.error
 
-    def test_two_of_the_file_that_start_on_creation(
+    def test_two_creation_triggers_in_a_file_are_refused(
         self, scenario: Scenario, importing: Importing
     ) -> None:
         data = data_of(exported())
@@ -383,9 +391,7 @@ class TestGuards:
         importing(data, "--apply")
         assert not importing.error
 
-    def test_a_call_across_types_in_the_file(
-        self, scenario: Scenario, importing: Importing
-    ) -> None:
+    def test_call_across_types_is_refused(self, scenario: Scenario, importing: Importing) -> None:
         data = data_of(exported())
         new = {**titled(data, "Workflow 4"), "cuid": "cnew", "title": "New"}
         new["entity_name_type"] = {"name": "Policy Exception"}
@@ -399,9 +405,7 @@ class TestGuards:
         )
 
 
-def test_a_file_that_is_not_there_and_an_unknown_user(
-    scenario: Scenario, importing: Importing
-) -> None:
+def test_missing_file_and_unknown_user_are_errors(scenario: Scenario, importing: Importing) -> None:
     path = importing.path
     importing.path = path.with_name("nowhere") / "x.yaml"
     with pytest.raises(CommandError, match="cannot be read: No such file"):
@@ -413,7 +417,7 @@ def test_a_file_that_is_not_there_and_an_unknown_user(
 @pytest.mark.parametrize(
     "arguments", [[], ["--match", "name"], ["--apply", "--dry-run"], ["--nonsense"]]
 )
-def test_wrong_arguments_are_argparses(
+def test_wrong_usage_is_an_error(
     scenario: Scenario, importing: Importing, arguments: list[str]
 ) -> None:
     files = [str(importing.path)] if arguments else []
@@ -421,7 +425,9 @@ def test_wrong_arguments_are_argparses(
         call_command("import_workflows", *files, *arguments)
 
 
-def test_types_of_both_kinds_may_have_one_name(scenario: Scenario, importing: Importing) -> None:
+def test_finding_type_and_record_type_may_share_a_name(
+    scenario: Scenario, importing: Importing
+) -> None:
     data = data_of(exported())
     data["record_types"].append({"name": "Model Limitation", "cuid": "crecord"})
     FindingTypeFactory(name="Beside")

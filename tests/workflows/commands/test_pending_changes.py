@@ -1,4 +1,4 @@
-"""``manage.py pending_changes`` and ``audit_log``: what is on hold, what has been."""
+"""``manage.py pending_changes`` and ``manage.py audit_log``."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from workflows.models import AuditEntry, PendingChange
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
-def test_nothing_is_on_hold(db: None) -> None:
+def test_empty_list_is_reported(db: None) -> None:
     assert run("pending_changes") == "No changes are on hold.\n"
     assert json.loads(run("pending_changes", json=True)) == []
 
 
-def test_what_waits(pending: PendingChange) -> None:
+def test_waiting_change_is_listed(pending: PendingChange) -> None:
     out = run("pending_changes")
     assert f"{pending.cuid}  waiting: “Workflow 3”, “Workflow 4” to Policy Exception" in out
     assert "requested by ada on " in out
     assert "reason: Reclassified" in out
-    (told,) = json.loads(run("pending_changes", json=True))
-    assert (told["cuid"], told["state"], told["asked_by"]) == (pending.cuid, "waiting", "ada")
+    (result,) = json.loads(run("pending_changes", json=True))
+    assert (result["cuid"], result["state"], result["asked_by"]) == (pending.cuid, "waiting", "ada")
 
 
-def test_what_has_been_made_is_told_when_asked_for(pending: PendingChange) -> None:
+def test_applied_change_is_listed_with_all(pending: PendingChange) -> None:
     running.cancel(Execution.objects.get())
     assert "No changes" in run("pending_changes")
     assert "applied: " in run("pending_changes", all=True)
 
 
-def test_what_could_not_be_made_is_told_with_its_reason(
+def test_failed_change_is_listed_with_its_reason(
     scenario: Scenario, pending: PendingChange
 ) -> None:
     other = WorkflowFactory(entity_name_type=scenario.limitation)
@@ -49,7 +49,7 @@ def test_what_could_not_be_made_is_told_with_its_reason(
     )
 
 
-def test_withdrawn(pending: PendingChange) -> None:
+def test_change_is_withdrawn(pending: PendingChange) -> None:
     assert "Would withdraw" in run("pending_changes", withdraw=pending.cuid, dry_run=True)
     assert PendingChange.objects.exists()
     assert run("pending_changes", withdraw=pending.cuid, by="ada").startswith("Withdrew “Workf")
@@ -60,18 +60,18 @@ def test_withdrawn(pending: PendingChange) -> None:
 
 
 @pytest.mark.parametrize("cuid", ["nothing", "\0"])
-def test_none_has_this_cuid(cuid: str, db: None) -> None:
+def test_unknown_cuid_is_an_error(cuid: str, db: None) -> None:
     with pytest.raises(CommandError, match="No pending change has the cuid"):
         run("pending_changes", withdraw=cuid)
 
 
-def test_one_that_has_been_made_is_not_withdrawn(pending: PendingChange) -> None:
+def test_applied_change_is_not_withdrawn(pending: PendingChange) -> None:
     running.cancel(Execution.objects.get())
     with pytest.raises(CommandError, match=r"has been applied already. \[settled\]"):
         run("pending_changes", withdraw=pending.cuid)
 
 
-def test_the_log_a_line_each_oldest_first(pending: PendingChange) -> None:
+def test_audit_log_prints_one_line_per_entry_oldest_first(pending: PendingChange) -> None:
     lines = run("audit_log").splitlines()
     assert [int(line.split()[0]) for line in lines] == list(range(1, len(lines) + 1))
     assert "put on hold" in lines[-1]
@@ -81,7 +81,7 @@ def test_the_log_a_line_each_oldest_first(pending: PendingChange) -> None:
     assert run("audit_log", who="nobody") == ""
 
 
-def test_the_log_by_time_and_by_refusal(scenario: Scenario) -> None:
+def test_audit_log_is_filtered_by_time_and_refusal(scenario: Scenario) -> None:
     scenario.start()
     scenario.caller.entity_name_type = scenario.exception
     with pytest.raises(guards.ActiveExecutions):
@@ -96,6 +96,6 @@ def test_the_log_by_time_and_by_refusal(scenario: Scenario) -> None:
     "arguments",
     [["--since", "yesterday"], ["--since", "2026-02-31"], ["--limit", "0"], ["--cuid", "\0"]],
 )
-def test_wrong_arguments(arguments: list[str], db: None) -> None:
+def test_wrong_usage_is_an_error(arguments: list[str], db: None) -> None:
     with pytest.raises(CommandError):
         call_command("audit_log", *arguments)

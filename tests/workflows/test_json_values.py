@@ -1,4 +1,4 @@
-"""JSON as it is stored and summed."""
+"""Canonical JSON and checksums."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workflows.db import json_values
 # Canonical JSON
 
 
-def test_canonical_json_does_not_depend_on_order_or_spaces():
+def test_canonical_json_ignores_order_and_spaces():
     assert json_values.canonical({"b": [1, 2], "a": "é"}) == '{"a":"é","b":[1,2]}'
 
 
@@ -37,22 +37,22 @@ def test_canonical_json_survives_a_round_trip_through_jsonb(value, as_jsonb):
     ) == json_values.canonical([value])
 
 
-def test_canonical_json_tells_true_from_one():
+def test_canonical_json_distinguishes_true_from_one():
     assert json_values.canonical([True, 1, 1.0]) == "[true,1,1]"
 
 
-def test_canonical_json_has_no_nan():
+def test_canonical_json_rejects_nan():
     with pytest.raises(ValueError, match=r"."):
         json_values.canonical(float("nan"))
 
 
-def test_a_checksum_is_over_all_parts_and_their_borders():
+def test_checksum_covers_all_parts_and_their_order():
     assert json_values.checksum({"a": 1.0}, "x") == json_values.checksum({"a": 1}, "x")
     assert json_values.checksum("ab", "c") != json_values.checksum("a", "bc")
     assert len(json_values.checksum()) == 64
 
 
-def test_number_of_thousands_of_digits_is_refused_in_words_for_people():
+def test_huge_number_is_refused_with_a_readable_message():
     with pytest.raises(
         json_values.InexactNumber, match="A number has more digits than can be stored exactly"
     ):

@@ -1,4 +1,4 @@
-"""Names: two that people take for one are one name, through every interface."""
+"""Look-alike names are refused by every interface."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ ALIKE = [
 
 
 @pytest.mark.parametrize("name", ALIKE)
-def test_names_that_people_take_for_one_look_alike(name):
+def test_look_alike_names_fold_to_one(name):
     assert fold_name(name) == fold_name(NAME)
 
 
 @pytest.mark.parametrize("name", ["Uebermaessige Frist", "Übermäßige Frist 2", "Übermäßige-Frist"])
-def test_other_names_look_different(name):
+def test_different_names_fold_differently(name):
     assert fold_name(name) != fold_name(NAME)
 
 
 @pytest.mark.django_db
 @pytest.mark.both_databases
 @pytest.mark.parametrize("factory", [FindingTypeFactory, RecordTypeFactory])
-def test_name_alike_is_refused_by_every_statement(factory):
+def test_look_alike_name_is_refused_by_every_statement(factory):
     first = factory(name=NAME)
     model: Any = type(first)
     other = factory(name="Other")
@@ -73,7 +73,7 @@ def test_name_alike_is_refused_by_every_statement(factory):
 
 
 @pytest.mark.django_db
-def test_record_keeps_its_name_and_may_change_its_case():
+def test_record_may_change_the_case_of_its_name():
     kind = FindingTypeFactory(name=NAME)
     kind.description = "x"
     kind.save()
@@ -85,7 +85,7 @@ def test_record_keeps_its_name_and_may_change_its_case():
 
 
 @pytest.mark.django_db
-def test_names_that_were_alike_before_stay_when_the_records_are_edited():
+def test_existing_look_alikes_stay_when_records_are_edited():
     FindingTypeFactory(name=NAME)
     old = FindingType(name="Old")
     FindingType._base_manager.bulk_create([old])
@@ -100,7 +100,7 @@ def test_names_that_were_alike_before_stay_when_the_records_are_edited():
 
 
 @pytest.mark.django_db
-def test_api_refuses_a_name_alike_at_its_pointer():
+def test_api_refuses_a_look_alike_name_with_a_pointer():
     api = client_of(superuser=True)
     FindingTypeFactory(name=NAME)
     answer = api.post("finding-types/", {"name": ALIKE[0]})
@@ -110,7 +110,7 @@ def test_api_refuses_a_name_alike_at_its_pointer():
 
 
 @pytest.mark.django_db
-def test_group_and_user_keep_names_apart_in_the_admin(admin_client: Client):
+def test_admin_refuses_look_alike_groups_and_users(admin_client: Client):
     add = reverse("admin:auth_group_add")
     assert admin_client.post(add, {"name": NAME}).status_code == 302
     for name in [*ALIKE, "\u200b", "\u3164"]:
@@ -131,7 +131,7 @@ def test_group_and_user_keep_names_apart_in_the_admin(admin_client: Client):
 
 
 @pytest.mark.django_db
-def test_secret_and_saved_filter_differ_in_more_than_case(settings):
+def test_secrets_and_saved_filters_refuse_look_alike_names(settings):
     settings.SECRETS_KEY = ["q2gmFNDYEzYMVJV7uiBJkXZ1oHMO5I6A8rPBqj1wGCs="]
     one, two = Secret(name="crm_key"), Secret(name="CRM_KEY")
     one.set_value("x" * 8)
@@ -149,7 +149,7 @@ def test_secret_and_saved_filter_differ_in_more_than_case(settings):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.both_databases
-def test_migration_keeps_names_that_were_alike_and_gives_the_first_its_key():
+def test_migration_keeps_look_alikes_and_gives_the_first_its_key():
     rows = [FindingType(name=name) for name in (NAME, "Other", *ALIKE[:2])]
     for row in rows:
         FindingType._base_manager.bulk_create([row])

@@ -1,4 +1,4 @@
-"""Changes of entity context by the API: their impact, put on hold, withdrawn."""
+"""API: impact of context changes, pending changes and the audit log."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from workflows.models import AuditEntry, PendingChange, Workflow
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
-def change(api: Client, scenario: Scenario, *workflows: Workflow, **asked: Any) -> Any:
+def change(api: Client, scenario: Scenario, *workflows: Workflow, **values: Any) -> Any:
     rows = workflows or (scenario.caller, scenario.callee)
     body = {
         "workflows": [row.cuid for row in rows],
         "entity_name_type": scenario.exception.cuid,
-        **asked,
+        **values,
     }
     return api.post("workflows/change-entity-context/", body)
 
@@ -30,7 +30,7 @@ def impact(api: Client, workflow: Workflow, **query: Any) -> Any:
 
 
 class TestImpact:
-    def test_allowed(self, api: Client) -> None:
+    def test_impact_is_allowed_without_live_executions(self, api: Client) -> None:
         workflow, kind = WorkflowFactory(), FindingTypeFactory()
         before = AuditEntry.objects.count()
         body = impact(api, workflow, entity_name_type=kind.cuid).json()
@@ -50,12 +50,12 @@ class TestImpact:
         }
         assert AuditEntry.objects.count() == before
 
-    def test_refused_tells_what_the_change_would_answer(
+    def test_impact_reports_the_refusal_of_the_change(
         self, api: Client, scenario: Scenario
     ) -> None:
         execution = scenario.start()
-        asked = {"entity_name_type": scenario.exception.cuid}
-        response = impact(api, scenario.callee, **asked)
+        values = {"entity_name_type": scenario.exception.cuid}
+        response = impact(api, scenario.callee, **values)
         assert response.status_code == 200
         body = response.json()
         answered = change(api, scenario, scenario.callee).json()
@@ -68,15 +68,15 @@ class TestImpact:
         codes = [row["code"] for row in body["remedies"]]
         assert codes == ["finish_or_cancel", "change_together", "when_drained"]
 
-    def test_of_a_group(self, api: Client, scenario: Scenario) -> None:
-        asked = {"entity_name_type": scenario.exception.cuid}
-        assert impact(api, scenario.caller, **asked).json()["allowed"] is False
-        body = impact(api, scenario.caller, **asked, workflows=scenario.callee.cuid).json()
+    def test_impact_covers_a_group_of_workflows(self, api: Client, scenario: Scenario) -> None:
+        values = {"entity_name_type": scenario.exception.cuid}
+        assert impact(api, scenario.caller, **values).json()["allowed"] is False
+        body = impact(api, scenario.caller, **values, workflows=scenario.callee.cuid).json()
         assert body["allowed"] is True
         assert len(body["versions"]) == 2
         assert change(api, scenario, token=body["token"]).status_code == 200
 
-    def test_to_a_record_type(self, api: Client) -> None:
+    def test_impact_of_a_record_type_is_allowed(self, api: Client) -> None:
         kind = RecordTypeFactory()
         body = impact(api, WorkflowFactory(), primary_record_type_id=kind.cuid).json()
         assert body["allowed"] is True
@@ -91,34 +91,40 @@ class TestImpact:
             ({"entity_name": "Model"}, "/entity_name"),
         ],
     )
-    def test_malformed(self, api: Client, query: dict[str, str], pointer: str) -> None:
+    def test_impact_is_rejected_when_the_query_is_malformed(
+        self, api: Client, query: dict[str, str], pointer: str
+    ) -> None:
         response = impact(api, WorkflowFactory(), **query)
         assert response.status_code == 400
         assert response.json()["errors"][0]["pointer"] == pointer
 
-    def test_no_such_workflow(self, api: Client) -> None:
+    def test_impact_is_rejected_when_the_workflow_is_unknown(self, api: Client) -> None:
         assert_problem(api.get("workflows/nothing/impact/"), 404, "not_found")
 
 
 class TestToken:
-    def test_a_stale_one_says_what_has_changed(self, api: Client, scenario: Scenario) -> None:
-        asked = {
+    def test_change_is_refused_when_the_token_is_stale(
+        self, api: Client, scenario: Scenario
+    ) -> None:
+        values = {
             "entity_name_type": scenario.exception.cuid,
             "workflows": scenario.callee.cuid,
         }
-        token = impact(api, scenario.caller, **asked).json()["token"]
+        token = impact(api, scenario.caller, **values).json()["token"]
         execution = scenario.start()
         body = assert_problem(change(api, scenario, token=token), 409, "stale_token")
         assert [row["cuid"] for row in body["blockers"]["executions"]] == [execution.cuid]
         assert body["errors"][0]["pointer"] == "/token"
         assert body["errors"][0]["code"] == "new_execution"
 
-    def test_one_that_is_none(self, api: Client, scenario: Scenario) -> None:
+    def test_change_is_refused_when_the_token_is_invalid(
+        self, api: Client, scenario: Scenario
+    ) -> None:
         assert_problem(change(api, scenario, token="x"), 400, "invalid_token")
 
 
 class TestOnHold:
-    def test_put_on_hold_202_shown_and_made(self, api: Client, scenario: Scenario) -> None:
+    def test_change_is_put_on_hold_and_applied_later(self, api: Client, scenario: Scenario) -> None:
         execution = scenario.start()
         response = change(api, scenario, when="drained", why="reorganized")
         assert response.status_code == 202
@@ -129,13 +135,13 @@ class TestOnHold:
         for row in body["workflows"]:
             assert row["draining"]["change"] == pending["cuid"]
             assert row["draining"]["asked_by"] == pending["asked_by"]
-        shown = api.get(f"pending-changes/{pending['cuid']}/").json()
-        assert shown == pending
-        assert {row["title"] for row in shown["workflows"]} == {"Workflow 3", "Workflow 4"}
-        assert shown["why"] == "reorganized"
+        data = api.get(f"pending-changes/{pending['cuid']}/").json()
+        assert data == pending
+        assert {row["title"] for row in data["workflows"]} == {"Workflow 3", "Workflow 4"}
+        assert data["why"] == "reorganized"
 
-        asked = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
-        refused = assert_problem(api.post("executions/", asked), 400, "draining")
+        values = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
+        refused = assert_problem(api.post("executions/", values), 400, "draining")
         assert pending["cuid"] in refused["remedies"][0]["detail"]
 
         url = f"executions/{execution.cuid}/submit/"
@@ -144,13 +150,15 @@ class TestOnHold:
         row = api.get(f"workflows/{scenario.caller.cuid}/").json()
         assert (row["draining"], row["entity_name_type"]) == (None, scenario.exception.cuid)
 
-    def test_where_nothing_runs_200(self, api: Client, scenario: Scenario) -> None:
+    def test_change_is_applied_at_once_without_live_executions(
+        self, api: Client, scenario: Scenario
+    ) -> None:
         response = change(api, scenario, when="drained")
         assert response.status_code == 200
         assert response.json()["pending"] is None
         assert len(response.json()["versions"]) == 2
 
-    def test_a_dry_run(self, api: Client, scenario: Scenario) -> None:
+    def test_dry_run_puts_nothing_on_hold(self, api: Client, scenario: Scenario) -> None:
         scenario.start()
         response = change(api, scenario, when="drained", dry_run=True)
         assert response.status_code == 200
@@ -158,33 +166,35 @@ class TestOnHold:
         assert (body["on_hold"], body["pending"], body["dry_run"]) == (True, None, True)
         assert not PendingChange.objects.exists()
 
-    def test_withdrawn(self, api: Client, scenario: Scenario) -> None:
+    def test_pending_change_is_withdrawn(self, api: Client, scenario: Scenario) -> None:
         scenario.start()
         pending = change(api, scenario, when="drained").json()["pending"]
         url = f"pending-changes/{pending['cuid']}/"
         assert api.delete(url).status_code == 204
         assert_problem(api.get(url), 404, "not_found")
         assert_problem(api.delete(url), 404, "not_found")
-        asked = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
-        assert api.post("executions/", asked).status_code == 201
+        values = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
+        assert api.post("executions/", values).status_code == 201
 
-    def test_what_has_been_made_is_not_withdrawn(self, api: Client, scenario: Scenario) -> None:
+    def test_withdrawal_is_refused_when_the_change_is_applied(
+        self, api: Client, scenario: Scenario
+    ) -> None:
         execution = scenario.start()
         pending = change(api, scenario, when="drained").json()["pending"]
         running.cancel(execution)
         assert_problem(api.delete(f"pending-changes/{pending['cuid']}/"), 409, "settled")
 
-    def test_the_list_is_filtered(self, api: Client, scenario: Scenario) -> None:
+    def test_pending_changes_are_filtered(self, api: Client, scenario: Scenario) -> None:
         scenario.start()
         change(api, scenario, when="drained")
         assert api.get("pending-changes/", {"state": "waiting"}).json()["count"] == 1
         assert api.get("pending-changes/", {"state": "applied"}).json()["count"] == 0
-        asked = {"workflow": scenario.callee.cuid}
-        assert api.get("pending-changes/", asked).json()["count"] == 1
+        values = {"workflow": scenario.callee.cuid}
+        assert api.get("pending-changes/", values).json()["count"] == 1
         assert api.get("pending-changes/", {"workflow": "x"}).json()["count"] == 0
         assert api.get("pending-changes/", {"state": "gone"}).status_code == 400
 
-    def test_the_list_takes_as_many_statements_for_many(
+    def test_list_costs_the_same_statements_for_many_changes(
         self, api: Client, scenario: Scenario
     ) -> None:
         counts = []
@@ -197,22 +207,22 @@ class TestOnHold:
             counts.append(statements(lambda: api.get("pending-changes/")))
         assert counts[0] == counts[1]
 
-    def test_a_workflow_that_was_deleted_keeps_its_name(
+    def test_deleted_workflow_keeps_its_title_in_the_change(
         self, api: Client, scenario: Scenario
     ) -> None:
         scenario.start()
         extra = WorkflowFactory(title="Extra", entity_name_type=scenario.limitation)
-        asked = change(api, scenario, scenario.caller, scenario.callee, extra, when="drained")
+        values = change(api, scenario, scenario.caller, scenario.callee, extra, when="drained")
         api.delete(f"workflows/{extra.cuid}/")
-        shown = api.get(f"pending-changes/{asked.json()['pending']['cuid']}/").json()
-        named = {row["title"]: row["url"] for row in shown["workflows"]}
+        data = api.get(f"pending-changes/{values.json()['pending']['cuid']}/").json()
+        named = {row["title"]: row["url"] for row in data["workflows"]}
         assert named["Extra"] is None
         assert named["Workflow 3"]
 
     @pytest.mark.parametrize(
         "permission", ["view_pendingchange", "change_workflow", "change_entity_context"]
     )
-    def test_who_may_change_the_type_may_withdraw(
+    def test_withdrawal_needs_the_permission_to_change_the_type(
         self, api: Client, scenario: Scenario, permission: str
     ) -> None:
         scenario.start()
@@ -222,7 +232,7 @@ class TestOnHold:
 
 
 class TestAudit:
-    def test_what_was_done_and_refused_with_who_and_which_request(
+    def test_audit_log_has_user_and_request_of_each_edit(
         self, api: Client, scenario: Scenario
     ) -> None:
         scenario.start()
@@ -241,11 +251,11 @@ class TestAudit:
             headers={"If-Match": "*", "X-Request-ID": "mine-1"},
         )
         assert refused["X-Request-ID"] == "mine-1"
-        (told,) = api.get("audit/", {"request_id": "mine-1"}).json()["results"]
-        assert (told["refused"], told["code"]) == (True, "active_executions")
-        assert told["detail"] == refused.json()["detail"]
-        assert told["after"] == {"entity_name_type": scenario.exception.cuid}
-        assert told["who"] == done[0]["who"]
+        (data,) = api.get("audit/", {"request_id": "mine-1"}).json()["results"]
+        assert (data["refused"], data["code"]) == (True, "active_executions")
+        assert data["detail"] == refused.json()["detail"]
+        assert data["after"] == {"entity_name_type": scenario.exception.cuid}
+        assert data["who"] == done[0]["who"]
 
     @pytest.mark.parametrize(
         ("method", "url", "body", "code", "kind"),
@@ -258,7 +268,7 @@ class TestAudit:
             ("patch", "workflows/{callee}/", {"state": "retired"}, "referenced", "workflow"),
         ],
     )
-    def test_every_refusal_leaves_one_entry(
+    def test_refusal_writes_one_audit_entry(
         self,
         api: Client,
         scenario: Scenario,
@@ -283,11 +293,11 @@ class TestAudit:
         assert entry is not None
         assert (entry.refused, entry.code, entry.kind) == (True, code, kind)
 
-    def test_an_odd_request_id_is_replaced(self, api: Client) -> None:
+    def test_malformed_request_id_is_replaced(self, api: Client) -> None:
         response = api.get("workflows/", headers={"X-Request-ID": "a b\tc"})
         assert response["X-Request-ID"].isalnum()
 
-    def test_it_is_read_only(self, api: Client) -> None:
+    def test_audit_log_is_read_only(self, api: Client) -> None:
         FindingTypeFactory()
         assert api.get("audit/1/").json()["id"] == 1
         assert api.post("audit/", {}).status_code == 405
@@ -295,7 +305,7 @@ class TestAudit:
         for number in ("2", "x", "9" * 30):
             assert_problem(api.get(f"audit/{number}/"), 404, "not_found")
 
-    def test_its_filters(self, api: Client, scenario: Scenario) -> None:
+    def test_audit_log_is_filtered(self, api: Client, scenario: Scenario) -> None:
         def found(**query: Any) -> int:
             return int(api.get("audit/", query).json()["count"])
 
@@ -308,12 +318,12 @@ class TestAudit:
         assert api.get("audit/", {"since": "yesterday"}).status_code == 400
         assert_problem(api.get("audit/", {"refused": "yes"}), 400, "invalid_choice")
 
-    def test_only_who_may_view_it(self) -> None:
+    def test_audit_log_needs_the_view_permission(self) -> None:
         assert client_of().get("audit/").status_code == 403
         assert client_of("workflows.view_auditentry").get("audit/").status_code == 200
 
 
-def test_a_caller_of_a_draining_workflow_may_be_saved(api: Client, scenario: Scenario) -> None:
+def test_save_is_allowed_when_a_callee_is_draining(api: Client, scenario: Scenario) -> None:
     scenario.start()
     change(api, scenario, when="drained")
     other = WorkflowFactory(entity_name_type=scenario.limitation)

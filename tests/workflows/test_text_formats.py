@@ -1,4 +1,4 @@
-"""YAML and JSON as texts: what is written is read back, and nothing else is made of it."""
+"""YAML and JSON texts survive a round trip unchanged."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ VALUES = st.recursive(
 @given(
     st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4), st.sampled_from(text_formats.FORMATS)
 )
-def test_what_is_written_is_read_back(data: dict[str, Any], form: str) -> None:
+def test_text_survives_a_round_trip(data: dict[str, Any], form: str) -> None:
     found, _ = text_formats.parse(text_formats.dump(data, form).encode())
     assert canonical(found) == canonical(data)
 
 
 @given(st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=4))
-def test_others_read_the_same_texts(data: dict[str, Any]) -> None:
+def test_other_yaml_readers_read_the_same_texts(data: dict[str, Any]) -> None:
     assert yaml.safe_load(text_formats.dump(data, text_formats.YAML)) == data
 
 
-def test_a_text_of_several_lines_is_a_block_and_a_position_is_one_line() -> None:
+def test_long_text_is_a_block_and_a_position_one_line() -> None:
     data = {"about": "One.\nTwo: 😀\n", "position": text_formats.Inline({"x": 0, "y": 1.5})}
     assert text_formats.dump(data, text_formats.YAML) == (
         "about: |\n  One.\n  Two: 😀\nposition: {x: 0, y: 1.5}\n"
@@ -73,12 +73,12 @@ def test_a_text_of_several_lines_is_a_block_and_a_position_is_one_line() -> None
         (' \n\t{"a": "\\ud83d\\ude00"}', "😀"),
     ],
 )
-def test_a_plain_word_is_what_json_says_or_a_text(text: str, value: Any) -> None:
+def test_plain_scalar_is_a_json_value_or_text(text: str, value: Any) -> None:
     found = text_formats.parse(text.encode())[0]["a"]
     assert (found, type(found)) == (value, type(value))
 
 
-def test_lines_are_known_by_pointer() -> None:
+def test_lines_are_found_by_pointer() -> None:
     _, lines = text_formats.parse(b"a:\n- b: 1\n- c:\n  - d\n")
     assert lines == {"": 1, "/a": 2, "/a/0": 2, "/a/0/b": 2, "/a/1": 3, "/a/1/c": 4, "/a/1/c/0": 4}
 
@@ -108,13 +108,13 @@ def test_lines_are_known_by_pointer() -> None:
         (b'{"a": ' + b"1" * 5000 + b"}", "Invalid JSON"),
     ],
 )
-def test_what_no_file_may_say(text: bytes, said: str) -> None:
+def test_unsupported_text_is_rejected(text: bytes, said: str) -> None:
     with pytest.raises(InvalidFile) as refused:
         text_formats.parse(text)
     assert said in "\n".join(map(str, refused.value.problems))
 
 
-def test_a_bomb_of_aliases_is_refused_at_the_first() -> None:
+def test_alias_bomb_is_rejected_at_the_first_anchor() -> None:
     lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
     with pytest.raises(InvalidFile, match="line 1"):
         text_formats.parse("\n".join(lines).encode())

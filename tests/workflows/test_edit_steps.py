@@ -1,4 +1,4 @@
-"""Editing a drawing step by step, and putting it on top of another's."""
+"""Edit steps of a graph, and merging of two edited graphs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.workflows.drawings import choice, line, node
+from tests.workflows.graphs import choice, line, node
 from workflows.graph import START_TO_END, node_types, parse
 from workflows.graph.comparison import compare_graphs, edge_key
 from workflows.graph.edit_steps import (
@@ -28,7 +28,7 @@ from workflows.graph.edit_steps import (
 from workflows.graph.merging import merge_graphs
 
 
-def ways(source: dict[str, Any]) -> set[tuple[str, str, str]]:
+def edge_keys(source: dict[str, Any]) -> set[tuple[str, str, str]]:
     return {edge_key(row) for row in source["edges"]}
 
 
@@ -37,8 +37,8 @@ def ids(source: dict[str, Any]) -> list[str]:
 
 
 @st.composite
-def walks(draw: Any, begin: Any = None) -> list[dict[str, Any]]:
-    """A drawing after each of some steps that somebody might take."""
+def edited_sources(draw: Any, begin: Any = None) -> list[dict[str, Any]]:
+    """Graphs after a series of random edit steps."""
     states = [copy.deepcopy(begin or draw(st.sampled_from([START_TO_END, choice()])))]
     for _ in range(draw(st.integers(1, 8))):
         source = states[-1]
@@ -61,23 +61,23 @@ def walks(draw: Any, begin: Any = None) -> list[dict[str, Any]]:
     return states
 
 
-@given(walks())
-def test_whatever_is_done_ids_stay_unique_and_no_edge_dangles(
+@given(edited_sources())
+def test_edit_steps_keep_ids_unique_and_edges_connected(
     states: list[dict[str, Any]],
 ) -> None:
     for source in states:
         found = ids(source)
         assert len(found) == len(set(found))
         assert require_editable(source) is source
-        assert {end for one in ways(source) for end in one[:2]} <= set(found)
-        assert len(ways(source)) == len(source["edges"])
+        assert {end for one in edge_keys(source) for end in one[:2]} <= set(found)
+        assert len(edge_keys(source)) == len(source["edges"])
         names = [row["id"] for row in source["edges"] if "id" in row]
         assert len(names) == len(set(names))
         assert [row["type"] for row in source["nodes"]].count("start") == 1
 
 
 @given(st.data())
-def test_a_step_between_keeps_a_sound_drawing_sound_and_deleting_it_gives_it_back(
+def test_inserted_node_keeps_the_graph_valid_and_deleting_it_restores_the_graph(
     data: st.DataObject,
 ) -> None:
     source = choice()
@@ -89,27 +89,29 @@ def test_a_step_between_keeps_a_sound_drawing_sound_and_deleting_it_gives_it_bac
         more = set_node_data(more, new, {"users": ["ada"]})
     parse(more)
     assert {end for _, end in list_targets(more, new)} == {target}
-    assert ways(delete_node(more, new)) == ways(source)
+    assert edge_keys(delete_node(more, new)) == edge_keys(source)
 
 
 @given(st.data())
-def test_what_i_drew_comes_on_top_of_what_others_drew(data: st.DataObject) -> None:
+def test_merge_applies_my_changes_to_their_graph(data: st.DataObject) -> None:
     base = choice()
-    mine = data.draw(walks(base))[-1]
-    theirs = data.draw(walks(base))[-1]
+    mine = data.draw(edited_sources(base))[-1]
+    theirs = data.draw(edited_sources(base))[-1]
     assert not compare_graphs(merge_graphs(base, mine, base).source, mine)
     assert not compare_graphs(merge_graphs(base, base, theirs).source, theirs)
     merged = merge_graphs(base, mine, theirs)
     found = ids(merged.source)
     assert len(found) == len(set(found))
-    assert {end for one in ways(merged.source) for end in one[:2]} <= set(found)
-    own, kept = ({row["id"]: row for row in source["nodes"]} for source in (mine, merged.source))
+    assert {end for one in edge_keys(merged.source) for end in one[:2]} <= set(found)
+    own, remaining = (
+        {row["id"]: row for row in source["nodes"]} for source in (mine, merged.source)
+    )
     for key, state in compare_graphs(base, mine).nodes.items():
-        assert (key in kept) == (state != "removed")
-        assert kept.get(key) == own.get(key)
+        assert (key in remaining) == (state != "removed")
+        assert remaining.get(key) == own.get(key)
 
 
-def test_what_both_changed_is_named_and_mine() -> None:
+def test_merge_reports_conflicts_and_keeps_mine() -> None:
     base = line(node("ask", "user_action", label="Ask"))
     mine = set_node_data(base, "ask", {"label": "Mine"})
     theirs, new = add_node_after(base, "ask", "join", before="end")
@@ -117,18 +119,18 @@ def test_what_both_changed_is_named_and_mine() -> None:
     merged = merge_graphs(base, mine, theirs)
     assert merged.conflicts == ["ask"]
     assert node_data(merged.source["nodes"][1]) == {"label": "Mine"}
-    assert ways(merged.source) == ways(theirs)
+    assert edge_keys(merged.source) == edge_keys(theirs)
     assert new in ids(merged.source)
     assert merge_graphs(base, mine, mine).conflicts == []
 
 
-def test_an_end_between_leaves_what_followed_for_others() -> None:
+def test_inserted_end_leaves_the_later_nodes_unconnected() -> None:
     more, new = add_node_after(line(), "start", "fail", before="end")
-    assert ways(more) == {("start", new, "")}
+    assert edge_keys(more) == {("start", new, "")}
     assert list_targets(more, new) == []
 
 
-def test_a_fork_gets_one_more_branch_and_any_other_is_led_elsewhere() -> None:
+def test_connect_adds_a_branch_to_a_fork_and_replaces_other_edges() -> None:
     source = line(node("fork", "parallel"), node("one", "join"), node("two", "join"))
     more = connect_nodes(source, "fork", "two")
     assert list_targets(more, "fork") == [(None, "one"), (None, "two")]
@@ -138,13 +140,13 @@ def test_a_fork_gets_one_more_branch_and_any_other_is_led_elsewhere() -> None:
     assert list_targets(connect_nodes(source, "one", "end"), "one") == [(None, "end")]
 
 
-def test_edges_move_along_with_an_exit_that_is_renamed() -> None:
+def test_edges_follow_a_renamed_exit() -> None:
     branches = [{"handle": "severe", "rule": {}}]
     moved = set_node_data(choice(), "choose", {"branches": branches}, renamed={"high": "severe"})
     assert list_targets(moved, "choose") == [("severe", "review"), ("default", "end")]
-    gone = set_node_data(choice(), "choose", {"branches": branches})
-    assert list_targets(gone, "choose") == [("severe", None), ("default", "end")]
-    later, new = add_node_after(gone, "choose", "join", exit_="severe")
+    changed = set_node_data(choice(), "choose", {"branches": branches})
+    assert list_targets(changed, "choose") == [("severe", None), ("default", "end")]
+    later, new = add_node_after(changed, "choose", "join", exit_="severe")
     assert list_targets(later, "choose")[0] == ("severe", new)
 
 
@@ -156,16 +158,22 @@ def test_edges_move_along_with_an_exit_that_is_renamed() -> None:
         (lambda one: connect_nodes(one, "end", "review"), "Nothing can follow this node"),
         (lambda one: connect_nodes(one, "review", "start"), "No edge may lead to the start node"),
         (lambda one: connect_nodes(one, "choose", "end"), "no longer has this exit"),
-        (lambda one: connect_nodes(one, "choose", "end", exit_="default"), "already leads to that node"),
+        (
+            lambda one: connect_nodes(one, "choose", "end", exit_="default"),
+            "already leads to that node",
+        ),
         (lambda one: disconnect_nodes(one, "review", "end"), "no longer exists"),
         (lambda one: add_node_after(one, "review", "start"), "exactly one start"),
         (lambda one: add_node_after(one, "review", "magic"), "Unknown node type 'magic'"),
         (lambda one: add_node_after(one, "review", "join"), "already leads to a node"),
-        (lambda one: add_node_after(one, "review", "join", before="end"), "no longer leads to that node"),
+        (
+            lambda one: add_node_after(one, "review", "join", before="end"),
+            "no longer leads to that node",
+        ),
         (lambda one: add_node_after(one, "end", "join"), "Nothing can follow this node"),
     ],
 )
-def test_what_cannot_be_done_is_said(step: Any, words: str) -> None:
+def test_impossible_edit_raises_an_error(step: Any, words: str) -> None:
     with pytest.raises(GraphEditError, match=words):
         step(choice())
 
@@ -177,10 +185,10 @@ def test_what_cannot_be_done_is_said(step: Any, words: str) -> None:
         ({"nodes": []}, "is an object"),
         ({"nodes": [1], "edges": []}, "list of objects"),
         ({"nodes": {}, "edges": []}, "list of objects"),
-        ({"nodes": [{"id": ""}], "edges": []}, "needs an \"id\""),
+        ({"nodes": [{"id": ""}], "edges": []}, 'needs an "id"'),
         ({"nodes": [node("a", "end"), node("a", "end")], "edges": []}, "Two nodes have the id"),
     ],
 )
-def test_what_cannot_be_edited_is_said(source: Any, words: str) -> None:
+def test_source_that_cannot_be_edited_raises_an_error(source: Any, words: str) -> None:
     with pytest.raises(GraphEditError, match=words):
         require_editable(source)

@@ -1,4 +1,4 @@
-"""Builds drawings, sound and flawed, and reads what is said of them."""
+"""Helpers to build graphs and read the problems of invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a drawing must be as a whole: its exits, what can be reached, whom it calls."""
+"""Parsing of whole graphs: exits, reachability, calls."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from tests.workflows.drawings import choice, edge, line, node, only, problems
+from tests.workflows.graphs import choice, edge, line, node, only, problems
 from workflows import graph
 from workflows.graph import NodesManager, NodeType, WorkflowValidationError, parse
 
 # Starts, ends and exits
 
 
-def test_a_graph_has_a_start():
+def test_graph_needs_a_start():
     assert only({"nodes": [node("end", "end")], "edges": []}) == (
         "/nodes",
         "The graph has no start node.",
     )
 
 
-def test_a_graph_has_only_one_start():
+def test_second_start_is_refused():
     source = line()
     source["nodes"].append(node("again", "start"))
     source["edges"].append(edge("again", "end"))
@@ -30,7 +30,7 @@ def test_a_graph_has_only_one_start():
     assert detail.startswith("“again” is a second start node")
 
 
-def test_a_graph_has_an_end_or_a_fail():
+def test_graph_needs_an_end_or_a_fail():
     source = {
         "nodes": [node("start", "start"), node("a", "user_action")],
         "edges": [edge("start", "a"), edge("a", "a")],
@@ -41,17 +41,17 @@ def test_a_graph_has_an_end_or_a_fail():
     assert parse(source)
 
 
-def test_an_empty_graph_lacks_both():
+def test_empty_graph_has_two_problems():
     assert [pointer for pointer, _ in problems({"nodes": [], "edges": []})] == ["/nodes", "/nodes"]
 
 
-def test_a_node_has_a_way_out():
+def test_node_without_next_step_is_refused():
     source = line(node("a", "user_action"))
     source["edges"].pop()
     assert only(source) == ("/nodes/1", "“a” has no next step.")
 
 
-def test_a_node_without_named_exits_has_only_one_way_out():
+def test_second_edge_of_an_unnamed_exit_is_refused():
     source = line(node("a", "user_action"))
     source["edges"].append(edge("a", "end", "other"))
     pointer, detail = only(source)
@@ -59,13 +59,13 @@ def test_a_node_without_named_exits_has_only_one_way_out():
     assert detail.startswith("“a” has 2 next steps. Only ")
 
 
-def test_every_named_exit_has_an_edge():
+def test_named_exit_without_edge_is_refused():
     source = choice()
     del source["edges"][2]
     assert only(source) == ("/nodes/1", "The exit 'default' of “choose” has no next step.")
 
 
-def test_a_named_exit_has_only_one_edge():
+def test_second_edge_of_a_named_exit_is_refused():
     source = choice()
     source["edges"].append(edge("choose", "stop", "high"))
     pointer, detail = only(source)
@@ -74,7 +74,7 @@ def test_a_named_exit_has_only_one_edge():
 
 
 @pytest.mark.parametrize("handle", ["hihg", None])
-def test_an_edge_leaves_by_an_exit_that_exists(handle):
+def test_edge_of_an_unknown_exit_is_refused(handle):
     source = choice()
     source["edges"].append(edge("choose", "stop", handle))
     pointer, detail = only(source)
@@ -82,46 +82,46 @@ def test_an_edge_leaves_by_an_exit_that_exists(handle):
     assert detail.endswith("Its exits: 'high', 'default'.")
 
 
-def test_unsound_branches_leave_their_exits_unjudged():
+def test_exits_of_unsound_branches_are_not_checked():
     source = choice()
     source["nodes"][1]["data"]["branches"][0]["handle"] = 7
     assert only(source)[0] == "/nodes/1/data/branches/0/handle"
 
 
-def test_a_flaw_in_the_data_of_a_node_does_not_hide_that_it_has_no_way_out():
+def test_problem_in_data_does_not_hide_a_missing_next_step():
     source = line(node("a", "user_action", title=3))
     source["edges"].pop()
     assert [pointer for pointer, _ in problems(source)] == ["/nodes/1/data/title", "/nodes/1"]
 
 
-# Reach
+# Reachability
 
 
-def test_every_node_is_reached_from_the_start():
+def test_unreachable_node_is_refused():
     source = line()
     source["nodes"].append(node("island", "user_action"))
     source["edges"].append(edge("island", "end"))
     assert only(source) == ("/nodes/2", "“island” cannot be reached from the start.")
 
 
-def test_from_every_node_an_end_is_reached():
+def test_node_that_reaches_no_end_is_refused():
     source = choice()
     source["edges"][3]["target"] = "review"
     source["nodes"].pop()
     assert only(source) == ("/nodes/2", "No end can be reached from “Review it”.")
 
 
-def test_a_flaw_in_data_does_not_hide_an_unreachable_node():
+def test_problem_in_data_does_not_hide_an_unreachable_node():
     source = line(node("a", "user_action", title=3))
     source["nodes"].append(node("island", "fail"))
     found = [pointer for pointer, _ in problems(source)]
     assert found == ["/nodes/1/data/title", "/nodes/3"]
 
 
-# All at once
+# Many problems
 
 
-def test_all_problems_are_reported_at_once_each_at_its_place():
+def test_all_problems_are_reported_with_pointers():
     source = choice()
     source["nodes"][1]["data"]["branches"][0]["rule"] = {"field": "x", "op": "like", "value": 1}
     source["nodes"][2]["data"] = {"fields": [{"name": "1st"}, {"name": "ok", "type": "txt"}]}
@@ -138,24 +138,24 @@ def test_all_problems_are_reported_at_once_each_at_its_place():
     ]
 
 
-def test_a_long_list_of_problems_is_cut_and_says_so():
+def test_long_list_of_problems_is_truncated_with_a_count():
     found = problems(line(*(node(f"n{index}", "user_action", x=1) for index in range(250))))
     assert len(found) == graph.MAX_PROBLEMS
     assert found[-1][1] == "There are 151 more problems."
 
 
-def test_a_hundred_problems_are_all_told():
+def test_hundred_problems_are_all_reported():
     found = problems(line(*(node(f"n{index}", "user_action", x=1) for index in range(100))))
     assert found[-1][0] == "/nodes/100/data/x"
 
 
-def test_a_chain_of_the_largest_size_is_parsed():
+def test_largest_chain_is_parsed():
     middle = [node(f"n{index}", "user_action") for index in range(graph.MAX_NODES - 2)]
     parsed = parse(line(*middle))
     assert len(parsed.nodes) == graph.MAX_NODES
 
 
-def test_a_broken_chain_of_the_largest_size_is_judged():
+def test_largest_broken_chain_is_checked():
     source = line(*(node(f"n{index}", "user_action") for index in range(graph.MAX_NODES - 2)))
     source["edges"][2500]["target"] = "n2000"
     assert len(problems(source)) == graph.MAX_PROBLEMS
@@ -164,7 +164,7 @@ def test_a_broken_chain_of_the_largest_size_is_judged():
 # Node types
 
 
-def test_two_classes_cannot_share_the_name_of_a_node_type():
+def test_second_class_of_a_node_type_is_refused():
     class Impostor(NodeType):
         name = "start"
 
@@ -172,7 +172,7 @@ def test_two_classes_cannot_share_the_name_of_a_node_type():
         graph.register(Impostor())
 
 
-def test_registering_a_node_type_again_is_harmless():
+def test_node_type_can_be_registered_again():
     known = graph.node_types()["start"]
     graph.register(type(known)())
     assert isinstance(graph.node_types()["start"], type(known))
@@ -191,29 +191,29 @@ LIMITATION = Context("Finding:1:", "limitation")
 EXCEPTION = Context("Finding:2:", "exception")
 
 
-def judge(source: dict[str, Any], **callees: Context) -> graph.Graph:
+def validate_calls(source: dict[str, Any], **callees: Context) -> graph.Graph:
     return NodesManager.validate_nodes_data(
         source["nodes"], edges=source["edges"], context=LIMITATION, callees=callees
     )
 
 
-def test_a_callee_of_the_same_context_is_accepted():
+def test_callee_of_the_same_context_is_accepted():
     source = line(node("call", "run_workflow", workflow="sub"))
-    assert judge(source, sub=LIMITATION).callee_cuids() == ["sub"]
+    assert validate_calls(source, sub=LIMITATION).callee_cuids() == ["sub"]
 
 
-def test_a_callee_must_exist():
+def test_missing_callee_is_refused():
     with pytest.raises(WorkflowValidationError) as caught:
-        judge(line(node("call", "run_workflow", workflow="sub")))
+        validate_calls(line(node("call", "run_workflow", workflow="sub")))
     (problem,) = caught.value.problems
     assert problem.pointer == "/nodes/1/data/workflow"
     assert problem.code == caught.value.code == "invalid_graph"
     assert problem.detail == "No workflow has the cuid 'sub'."
 
 
-def test_a_callee_of_another_context_is_refused_with_both_types_named():
+def test_callee_of_another_context_is_refused():
     with pytest.raises(WorkflowValidationError) as caught:
-        judge(line(node("call", "run_workflow", workflow="sub")), sub=EXCEPTION)
+        validate_calls(line(node("call", "run_workflow", workflow="sub")), sub=EXCEPTION)
     (problem,) = caught.value.problems
     assert problem.pointer == "/nodes/1/data/workflow"
     assert problem.code == caught.value.code == "incompatible_entity_types"
@@ -224,14 +224,14 @@ def test_a_callee_of_another_context_is_refused_with_both_types_named():
     )
 
 
-def test_every_call_is_judged_and_a_missing_callee_comes_first():
+def test_missing_callees_are_reported_before_crossing_ones():
     source = line(
         node("a", "run_workflow", workflow="other"),
         node("b", "run_workflow", workflow="same"),
         node("c", "run_workflow", workflow="gone"),
     )
     with pytest.raises(WorkflowValidationError) as caught:
-        judge(source, other=EXCEPTION, same=LIMITATION)
+        validate_calls(source, other=EXCEPTION, same=LIMITATION)
     assert [(problem.pointer, problem.code) for problem in caught.value.problems] == [
         ("/nodes/3/data/workflow", "invalid_graph"),
         ("/nodes/1/data/workflow", "incompatible_entity_types"),
@@ -239,7 +239,7 @@ def test_every_call_is_judged_and_a_missing_callee_comes_first():
     assert caught.value.code == "invalid_graph"
 
 
-def test_callees_are_judged_only_in_a_sound_graph():
+def test_callees_are_checked_only_in_a_valid_graph():
     with pytest.raises(WorkflowValidationError) as caught:
         NodesManager.validate_nodes_data(None, edges=[], context=LIMITATION, callees={})
     assert caught.value.problems[0].pointer == "/nodes"
