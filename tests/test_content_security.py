@@ -19,21 +19,21 @@ def policy(response: object) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("address", ["/admin/", "/admin/login/", "/api/v1/workflows/", "/none/"])
-def test_every_answer_allows_only_what_we_serve(admin_client: Client, address: str) -> None:
+def test_responses_allow_own_sources_only(admin_client: Client, address: str) -> None:
     sent = policy(admin_client.get(address))
     assert sent["default-src"] == "'self'"
     assert not {"script-src", "style-src"} & set(sent)
     assert "unsafe" not in str(sent)
 
 
-def test_the_pages_of_the_admin_need_no_more(admin_client: Client) -> None:
+def test_admin_pages_comply_with_policy(admin_client: Client) -> None:
     for name in ("index", "workflows_workflow_changelist", "workflows_workflow_add"):
         shown = admin_client.get(reverse(f"admin:{name}")).content.decode()
         assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>", shown)
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=", shown)
 
 
-def test_the_description_of_the_api_may_draw_inline_and_runs_no_inline_script(
+def test_api_docs_allow_inline_styles_but_no_scripts(
     admin_client: Client,
 ) -> None:
     page = admin_client.get(reverse("api:docs"))
@@ -47,7 +47,7 @@ def test_the_description_of_the_api_may_draw_inline_and_runs_no_inline_script(
     assert b"SwaggerUIBundle(" in start.content
 
 
-def test_redoc_runs_what_we_serve_and_searches_in_a_worker(admin_client: Client) -> None:
+def test_redoc_may_use_own_scripts_and_worker(admin_client: Client) -> None:
     page = admin_client.get(reverse("api:redoc"))
     sent = policy(page)
     assert sent["worker-src"] == "blob:"
@@ -55,7 +55,7 @@ def test_redoc_runs_what_we_serve_and_searches_in_a_worker(admin_client: Client)
     assert len(re.findall(rb'<script src="/', page.content)) == page.content.count(b"<script")
 
 
-def test_the_pages_of_django_for_developers_keep_their_styles(client: Client) -> None:
+def test_debug_pages_keep_their_styles(client: Client) -> None:
     with override_settings(DEBUG=True):
         response = client.get("/none/")
     assert response.status_code == 404

@@ -51,16 +51,16 @@ def log_in(client: Client, answer: Any) -> Any:
     return client.post(answer["Location"], sent, follow=True)
 
 
-def test_form_sent_without_a_session_is_offered_after_the_login(
-    user: Any, scenario: Scenario
-) -> None:
+def test_form_without_session_is_offered_after_login(user: Any, scenario: Scenario) -> None:
     client = browser(user)
     sent = typed(client, scenario.finding)
     del client.cookies["sessionid"]
     answer = client.post(page(scenario.finding), sent)
     assert answer.status_code == 302 and answer["Location"].startswith(LOGIN)
     offered = log_in(client, answer)
-    assert "Your session had ended when you sent this form. Nothing was done." in text(offered)
+    assert "Your session had ended when you submitted this form. Nothing was changed." in text(
+        offered
+    )
     assert "<dt>title</dt><dd>Typed</dd>" in text(offered)
     scenario.finding.refresh_from_db()
     assert scenario.finding.title == "Finding 1"
@@ -73,9 +73,7 @@ def test_form_sent_without_a_session_is_offered_after_the_login(
     assert client.get(reverse("admin:send_again"))["Location"] == reverse("admin:index")
 
 
-def test_form_sent_after_the_session_was_deleted_is_offered_after_the_login(
-    user: Any, scenario: Scenario
-) -> None:
+def test_form_with_deleted_session_is_offered_after_login(user: Any, scenario: Scenario) -> None:
     client = browser(user)
     sent = typed(client, scenario.finding)
     Session.objects.all().delete()
@@ -83,9 +81,7 @@ def test_form_sent_after_the_session_was_deleted_is_offered_after_the_login(
     assert form_of(offered, page(scenario.finding))["title"] == "Typed"
 
 
-def test_start_sent_without_a_session_is_done_once_after_the_login(
-    user: Any, scenario: Scenario
-) -> None:
+def test_start_without_session_runs_once_after_login(user: Any, scenario: Scenario) -> None:
     client = browser(user)
     address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
     sent = {**form_of(client.get(address), having="_once"), "entity": str(scenario.finding.pk)}
@@ -97,29 +93,29 @@ def test_start_sent_without_a_session_is_done_once_after_the_login(
     assert scenario.finding.executions.count() == 1
 
 
-def test_form_that_is_too_large_or_too_old_is_not_kept(
+def test_large_or_old_form_is_not_offered(
     user: Any, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = browser(user)
-    large = typed(client, scenario.finding, title="x" * lost_forms.LARGEST)
+    large = typed(client, scenario.finding, title="x" * lost_forms.MAX_CHARACTERS)
     small = typed(client, scenario.finding)
     del client.cookies["sessionid"]
     answer = client.post(page(scenario.finding), large)
     assert page(scenario.finding) in answer["Location"]
-    assert lost_forms.KEPT not in client.session
+    assert lost_forms.SESSION_KEY not in client.session
     answer = client.post(page(scenario.finding), small)
-    monkeypatch.setattr(lost_forms, "KEPT_SECONDS", -1)
+    monkeypatch.setattr(lost_forms, "MAX_AGE_SECONDS", -1)
     assert log_in(client, answer).redirect_chain[-1][0] == reverse("admin:index")
 
 
-def test_page_that_is_read_without_a_session_leads_to_itself(scenario: Scenario) -> None:
+def test_page_without_session_redirects_to_itself_after_login(scenario: Scenario) -> None:
     answer = browser().get(page(scenario.finding))
     assert answer["Location"] == f"{LOGIN}?next={page(scenario.finding)}"
     assert not Session.objects.exists()
 
 
 @pytest.mark.parametrize("token", [None, "x" * 64])
-def test_form_without_a_security_token_is_offered_again(
+def test_form_without_csrf_token_is_offered_again(
     user: Any, scenario: Scenario, token: str | None
 ) -> None:
     client = browser(user)
@@ -127,9 +123,9 @@ def test_form_without_a_security_token_is_offered_again(
     sent.pop(CSRF)
     answer = client.post(page(scenario.finding), {**sent, **({CSRF: token} if token else {})})
     assert answer.status_code == 403
-    assert "This form could not be checked" in text(answer)
+    assert "This form could not be verified" in text(answer)
     assert "<b>text</b>" not in text(answer)
-    assert text(answer).count("<h1>This form could not be checked</h1>") == 1
+    assert text(answer).count("<h1>This form could not be verified</h1>") == 1
     assert "Django administration" not in text(answer)
     assert "<dt>initial-fields</dt>" not in text(answer)
     scenario.finding.refresh_from_db()
@@ -142,7 +138,7 @@ def test_form_without_a_security_token_is_offered_again(
     assert scenario.finding.title == "Typed"
 
 
-def test_form_of_another_site_is_not_offered(user: Any, scenario: Scenario) -> None:
+def test_form_of_other_site_is_not_offered(user: Any, scenario: Scenario) -> None:
     client = browser(user)
     sent = typed(client, scenario.finding)
     sent.pop(CSRF)
@@ -159,7 +155,7 @@ def test_form_of_another_site_is_not_offered(user: Any, scenario: Scenario) -> N
     assert "Typed" in text(answer)
 
 
-def test_page_for_a_missing_token_runs_no_script(user: Any, scenario: Scenario) -> None:
+def test_csrf_page_has_no_scripts(user: Any, scenario: Scenario) -> None:
     client = browser(user)
     answer = client.post(page(scenario.finding), {"title": "Typed"})
     shown = answer.content.decode()
@@ -167,7 +163,7 @@ def test_page_for_a_missing_token_runs_no_script(user: Any, scenario: Scenario) 
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
 
 
-def test_password_and_secret_are_never_offered_again(user: Any, settings: Any) -> None:
+def test_passwords_and_secrets_are_not_offered_again(user: Any, settings: Any) -> None:
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     secret = Secret(name="KEY")
     secret.set_value("first-value")
@@ -186,17 +182,17 @@ def test_password_and_secret_are_never_offered_again(user: Any, settings: Any) -
         answer = client.post(address, sent)
         assert answer.status_code == 403, address
         assert private not in answer.content.decode(), address
-        assert "Passwords and files are not kept" in text(answer), address
+        assert "Passwords and files are not stored" in text(answer), address
     session = browser()
     session.get(LOGIN)
     sent = {"name": "KEY", "value": private, CSRF: session.cookies["csrftoken"].value}
     answer = session.post(page(secret), sent)
-    kept = session.session[lost_forms.KEPT]
+    kept = session.session[lost_forms.SESSION_KEY]
     assert ["name", "KEY"] in kept["fields"] and private not in str(kept)
     assert answer["Location"].startswith(LOGIN)
 
 
-def test_api_answers_a_missing_token_with_a_problem(user: Any) -> None:
+def test_api_answers_missing_csrf_token_with_problem(user: Any) -> None:
     client = browser(user)
     answer = client.post("/api/v1/findings/", {}, content_type="application/json")
     assert answer.status_code == 403
@@ -204,9 +200,7 @@ def test_api_answers_a_missing_token_with_a_problem(user: Any) -> None:
 
 
 @pytest.mark.parametrize("address", ["https://example.org/", "//example.org", "javascript:1", ""])
-def test_login_leads_to_the_home_page_where_its_address_is_not_of_this_site(
-    user: Any, address: str
-) -> None:
+def test_login_redirects_home_for_foreign_url(user: Any, address: str) -> None:
     sent = {"username": "ada", "password": "secret", "next": address}
     answer = Client().post(LOGIN, sent)
     assert (answer.status_code, answer["Location"]) == (302, reverse("admin:index"))

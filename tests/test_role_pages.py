@@ -149,13 +149,13 @@ def _open(execution: Execution) -> str:
     return str(execution.steps.open().get().cuid)
 
 
-def test_every_page_has_its_row() -> None:
+def test_page_table_is_complete() -> None:
     found = {name for space, name, _ in views() if space == "admin" and name}
     assert found - OF_THE_SITE == set(PAGES)
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_who_may_see_what(who: str, settings: Any) -> None:
+def test_page_is_visible_by_role(who: str, settings: Any) -> None:
     made = create_samples(settings, is_staff=True)
     client = Client()
     if who != ANONYMOUS:
@@ -173,7 +173,7 @@ def test_who_may_see_what(who: str, settings: Any) -> None:
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_who_may_post_what(who: str, settings: Any) -> None:
+def test_page_accepts_post_by_role(who: str, settings: Any) -> None:
     """The buttons of an execution: the same people as at the routes of the API."""
     made = create_samples(settings, is_staff=True)
     client = Client()
@@ -223,7 +223,7 @@ def _standing(execution: Execution) -> list[Any]:
 
 
 @pytest.mark.parametrize("who", sorted(READERS))
-def test_the_page_of_an_execution_has_the_buttons_of_its_reader(who: str, settings: Any) -> None:
+def test_execution_page_has_buttons_by_role(who: str, settings: Any) -> None:
     made = create_samples(settings, is_staff=True)
     client = Client()
     client.force_login(made.users[who])
@@ -244,14 +244,14 @@ def test_the_page_of_an_execution_has_the_buttons_of_its_reader(who: str, settin
 
 
 @pytest.mark.parametrize("who", sorted(READERS))
-def test_the_page_of_a_workflow_has_the_buttons_of_its_reader(who: str, settings: Any) -> None:
+def test_workflow_page_has_buttons_by_role(who: str, settings: Any) -> None:
     """Also while its type is locked, and the page says what would help."""
     made = create_samples(settings, is_staff=True)
     client = Client()
     client.force_login(made.users[who])
     shown = client.get(reverse("admin:workflows_workflow_change", args=[made.workflow.pk]))
     page = shown.content.decode()
-    assert "The type is locked" in page
+    assert "Why the type is locked" in page
     buttons = {
         reverse("admin:workflows_workflow_change_type"): OPERATORS,
         reverse("admin:executions_execution_start", args=[made.workflow.pk]): OPERATORS,

@@ -45,7 +45,7 @@ def made(settings: Any, transactional_db: None) -> Samples:
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_every_page_can_be_used_by_everybody(
+def test_pages_are_accessible(
     made: Samples, walking: Any, pytestconfig: pytest.Config, group: int
 ) -> None:
     photographs = pytestconfig.getoption("--photographs")

@@ -37,7 +37,7 @@ def test_start_an_execution_in_5_clicks(operator: Any) -> None:
     operator.click("link", "Start execution")
     operator.click("radio", FINDING)
     operator.click("button", "Start execution")
-    assert operator.sees("the execution is waiting now")
+    assert operator.sees("The execution is waiting.")
     assert Execution.objects.live().count() == 1
 
 
@@ -67,8 +67,8 @@ def test_vote_on_an_approval_in_3_clicks(operator: Any, played: Any) -> None:
 def test_find_why_a_finding_type_is_locked_in_3_clicks(operator: Any, waiting: Execution) -> None:
     to_workflows(operator, CALLEE)
     assert operator.sees("workflows referencing this one have active executions")
-    operator.click("link", waiting.cuid)
-    assert operator.sees("Where it stands")
+    operator.click("link", f"{waiting.workflow} on “{waiting.entity}”")
+    assert operator.sees("Current steps")
     assert operator.page.title().startswith("Execution")
 
 
@@ -84,9 +84,9 @@ def test_fix_an_incident_in_9_clicks(operator: Any, played: Any) -> None:
     operator.click("button", "Save")
     operator.click("link", "Home")
     to_executions(operator, execution)
-    operator.click("link", "Try again…")
+    operator.click("link", "Retry…")
     operator.write("Why:", "The date was a word.")
-    operator.click("button", "Try again")
+    operator.click("button", "Retry")
     assert operator.sees("Completed")
     assert status(execution) == "completed"
 
@@ -95,7 +95,7 @@ def test_compare_two_versions_in_3_clicks(operator: Any, played: Any) -> None:
     services.start(played.callee, played.finding)
     save_line(played.callee, form("check", label="Check again"))
     to_workflows(operator, CALLEE)
-    operator.click("link", "Compare two versions")
+    operator.click("link", "Compare versions")
     differences = operator.page.locator("#differences")
     assert "Check again" in differences.inner_text()
 
@@ -113,7 +113,7 @@ def test_cancel_twenty_executions_in_7_clicks(operator: Any, played: Any) -> Non
     operator.click("button", "Go")
     assert operator.sees("20 of 20 executions")
     operator.write("Why:", "The findings were recorded twice.")
-    operator.click("button", "Cancel: 20 executions")
+    operator.click("button", "Cancel executions (20)")
     assert operator.sees("20 of 20")
     assert {status(row) for row in started[:2]} == {"waiting"}
     assert {status(row) for row in started[2:]} == {"cancelled"}

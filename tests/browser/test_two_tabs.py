@@ -36,7 +36,7 @@ def fields(tab: Any, **values: Any) -> None:
     tab.locator("#id_fields").fill(json.dumps(values))
 
 
-def test_two_tabs_on_one_finding_lose_nothing(operator: Any, played: Any) -> None:
+def test_two_tabs_on_one_finding_keep_both_changes(operator: Any, played: Any) -> None:
     row: Any = Finding.objects.get(pk=played.finding.pk)
     row.fields = {"owner": "ann"}
     row.save()
@@ -66,7 +66,7 @@ def test_two_tabs_on_one_finding_lose_nothing(operator: Any, played: Any) -> Non
     assert row.fields == {"owner": "dan", "note": "from the first tab"}
 
 
-def test_two_tabs_on_one_workflow_do_not_bring_it_back(operator: Any, played: Any) -> None:
+def test_two_tabs_on_one_workflow_keep_retired_state(operator: Any, played: Any) -> None:
     row: Any = Workflow.objects.get(pk=played.caller.pk)
     first, second = tabs(operator, f"/admin/workflows/workflow/{row.pk}/change/")
     first.locator("#id_state").select_option("retired")
@@ -90,7 +90,7 @@ def test_two_tabs_on_one_workflow_do_not_bring_it_back(operator: Any, played: An
     assert row.state == "draft"
 
 
-def test_form_sent_after_the_session_has_ended_is_offered_again(operator: Any, played: Any) -> None:
+def test_form_is_offered_again_after_session_end(operator: Any, played: Any) -> None:
     address = f"/admin/executions/finding/{played.finding.pk}/change/"
     operator.page.goto(address)
     operator.page.locator("#id_title").fill("Typed")
@@ -102,11 +102,11 @@ def test_form_sent_after_the_session_has_ended_is_offered_again(operator: Any, p
     operator.page.locator("#id_username").fill("ada")
     operator.page.locator("#id_password").fill("correct-horse-9")
     operator.click("button", "Log in")
-    assert operator.sees("Your session had ended when you sent this form.")
+    assert operator.sees("Your session had ended when you submitted this form.")
     assert [*beyond(operator.page), *grave(operator.page)] == []
     # The policy keeps the judge from styles of its own.
     operator.errors.clear()
-    operator.click("button", "Send again")
+    operator.click("button", "Submit again")
     assert operator.sees("was changed successfully")
     assert Finding.objects.get(pk=played.finding.pk).title == "Typed"
 
@@ -117,5 +117,5 @@ def test_double_click_on_start_starts_one_execution(operator: Any, played: Any) 
     with operator.page.expect_navigation():
         operator.page.get_by_role("button", name="Start execution").dblclick(no_wait_after=True)
     operator.page.wait_for_load_state()
-    operator.sees("Where it stands")
+    operator.sees("Current steps")
     assert Execution.objects.filter(workflow=played.caller).count() == 1

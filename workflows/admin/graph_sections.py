@@ -23,10 +23,12 @@ from workflows.admin.graph_diagram import (
 from workflows.graph.comparison import list_objects
 from workflows.models import Reference, Version, Workflow
 from workflows.models.call_queries import walk
-from workflows.running import get_running
+from workflows.running import Relation, get_running
 
 
-def live_execution_marks(relation: str, pk: int, *, linked: bool = True) -> dict[str, list[Mark]]:
+def live_execution_marks(
+    relation: Relation, pk: int, *, linked: bool = True
+) -> dict[str, list[Mark]]:
     """Return the numbers of live executions at each node, by node id.
 
     Executions with an incident are counted separately. Runs one query.
@@ -92,7 +94,7 @@ def node_urls(version: Version, known: Mapping[str, int] | None = None) -> dict[
 
 def graph_section(
     version: Version,
-    relation: str,
+    relation: Relation,
     pk: int,
     *,
     may_list: bool,

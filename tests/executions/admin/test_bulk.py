@@ -29,7 +29,7 @@ from executions.worker import queue
 from tests.conftest import Scenario
 from tests.executions.commands.interruptions import run_until
 from tests.factories import FindingFactory, WorkflowFactory, call, form, save_line, user_in
-from tests.workflows.admin.staff import page, statements, text, told
+from tests.workflows.admin.staff import list_messages, page, statements, text
 from workflows.models import AuditEntry
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
@@ -72,35 +72,36 @@ def napping(number: int) -> list[Execution]:
 
 
 class TestPreview:
-    def test_it_says_what_would_happen_and_which_would_be_refused(
-        self, operator: Client, scenario: Scenario
-    ) -> None:
+    def test_preview_shows_outcome_and_refusals(self, operator: Client, scenario: Scenario) -> None:
         live, ended = scenario.start(), scenario.start()
         running.cancel(ended)
         response = choose(operator, "cancel", live, ended)
         shown = text(operator.get(response["Location"]))
-        assert "<strong>1</strong> of 2 executions: Each is cancelled" in shown
-        assert "Would be refused: 1" in shown and "The execution has ended." in shown
-        assert ended.cuid in shown
+        assert (
+            "<strong>1</strong> of 2 executions can be changed. The executions are cancelled"
+            in shown
+        )
+        assert "1 execution is not changed" in shown and "The execution has ended." in shown
+        assert page(ended) in shown
         assert status(live) == Status.WAITING, "nothing is done before it is confirmed"
 
-    def test_nothing_can_be_confirmed_where_everything_would_be_refused(
+    def test_preview_without_matches_has_no_button(
         self, operator: Client, scenario: Scenario
     ) -> None:
         response = choose(operator, "retry", scenario.start())
         shown = text(operator.get(response["Location"]))
         assert "The execution has no incident." in shown
-        assert "There is nothing that could be done" in shown and "begin/" not in shown
+        assert "No execution can be changed." in shown and "begin/" not in shown
 
-    def test_too_many_are_refused(
+    def test_too_many_executions_are_refused(
         self, operator: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(bulk, "MAX_EXECUTIONS", 1)
         response = choose(operator, "cancel", scenario.start(), scenario.start())
-        assert any("Select at most 1 executions" in message for message in told(response))
+        assert any("Select at most 1 executions" in message for message in list_messages(response))
         assert not BulkOperation.objects.exists()
 
-    def test_all_that_a_filter_leaves_can_be_chosen(
+    def test_filtered_executions_can_be_selected(
         self, operator: Client, scenario: Scenario
     ) -> None:
         live, ended = [scenario.start() for _ in range(3)], scenario.start()
@@ -111,14 +112,14 @@ class TestPreview:
         assert {status(row) for row in live} == {Status.CANCELLED}
 
     @pytest.mark.parametrize("number", [2, 40])
-    def test_it_takes_as_many_statements_for_many(
+    def test_preview_query_count_is_constant(
         self, operator: Client, scenario: Scenario, number: int
     ) -> None:
         response = choose(operator, "cancel", *(scenario.start() for _ in range(number)))
         assert statements(lambda: operator.get(response["Location"])) <= 15
 
     @pytest.mark.parametrize("role", ["viewer", "participant", "designer", "operator"])
-    def test_only_operators_are_offered_it(self, role: str, scenario: Scenario) -> None:
+    def test_bulk_actions_need_operate_permission(self, role: str, scenario: Scenario) -> None:
         execution = scenario.start()
         client = Client()
         client.force_login(user_in(role, is_staff=True))
@@ -131,8 +132,8 @@ class TestPreview:
         assert ("bulkoperation" in text(client.get(reverse("admin:index")))) is may
 
 
-class TestAtOnce:
-    def test_a_few_are_done_when_they_are_confirmed(
+class TestSmallOperations:
+    def test_small_operation_runs_on_confirmation(
         self, operator: Client, scenario: Scenario
     ) -> None:
         rows = [scenario.start() for _ in range(3)]
@@ -147,13 +148,15 @@ class TestAtOnce:
         entries = AuditEntry.objects.filter(action="cancelled", refused=False, why="Reorganized")
         assert [(entry.who, entry.face) for entry in entries] == [("ada", "admin")] * 2
 
-    def test_it_is_confirmed_once(self, operator: Client, scenario: Scenario) -> None:
+    def test_operation_is_confirmed_once(self, operator: Client, scenario: Scenario) -> None:
         choose(operator, "cancel", scenario.start())
         operation = confirm(operator)
         begin = reverse("admin:executions_bulkoperation_begin", args=[operation.pk])
-        assert any("confirmed before" in message for message in told(operator.post(begin)))
+        assert any(
+            "already confirmed" in message for message in list_messages(operator.post(begin))
+        )
 
-    def test_incidents_are_tried_again(self, operator: Client, scenario: Scenario) -> None:
+    def test_incidents_are_retried(self, operator: Client, scenario: Scenario) -> None:
         caller = WorkflowFactory(entity_name_type=scenario.limitation)
         callee = WorkflowFactory(entity_name_type=scenario.limitation)
         save_line(callee, form())
@@ -166,13 +169,13 @@ class TestAtOnce:
         assert not Step.objects.incidents().exists()
         assert broken.children.live().count() == 1
 
-    def test_sleepers_are_woken(self, operator: Client) -> None:
+    def test_waits_are_skipped(self, operator: Client) -> None:
         first, second = napping(2)
         choose(operator, "wake", first, second)
         confirm(operator)
         assert status(first) == status(second) == Status.COMPLETED
 
-    def test_what_is_cancelled_along_with_its_caller_is_done(
+    def test_child_cancelled_with_parent_counts_as_done(
         self, operator: Client, scenario: Scenario
     ) -> None:
         caller = WorkflowFactory(entity_name_type=scenario.limitation)
@@ -184,15 +187,13 @@ class TestAtOnce:
         assert bulk.progress(confirm(operator)) == bulk.Progress(2, 0, 0)
 
 
-class TestBackground:
+class TestBackgroundOperations:
     @pytest.fixture(autouse=True)
     def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bulk, "MAX_IMMEDIATE", 2)
         monkeypatch.setattr(bulk, "BATCH", 2)
 
-    def test_many_are_left_to_the_background_which_can_be_watched(
-        self, operator: Client, scenario: Scenario
-    ) -> None:
+    def test_large_operation_runs_in_background(self, operator: Client, scenario: Scenario) -> None:
         rows = [scenario.start() for _ in range(5)]
         choose(operator, "cancel", *rows)
         operation = confirm(operator)
@@ -209,7 +210,7 @@ class TestBackground:
         assert "5 of 5" in text(response) and not response.has_header("Refresh")
         assert {status(row) for row in rows} == {Status.CANCELLED}
 
-    def test_it_can_be_stopped(self, operator: Client, scenario: Scenario) -> None:
+    def test_operation_can_be_stopped(self, operator: Client, scenario: Scenario) -> None:
         rows = [scenario.start() for _ in range(5)]
         choose(operator, "cancel", *rows)
         operation = confirm(operator)
@@ -221,11 +222,9 @@ class TestBackground:
         call_command("run_due")
         assert bulk.progress(operation) == bulk.Progress(done=2, refused=0, remaining=3)
         assert Execution.objects.live().count() == 3
-        assert any("had ended already" in message for message in told(operator.post(stop)))
+        assert any("had already ended" in message for message in list_messages(operator.post(stop)))
 
-    def test_whoever_lost_the_lease_does_nothing_more(
-        self, operator: Client, scenario: Scenario
-    ) -> None:
+    def test_worker_without_lease_stops(self, operator: Client, scenario: Scenario) -> None:
         choose(operator, "cancel", *(scenario.start() for _ in range(5)))
         confirm(operator)
         (slow,) = queue.claim_bulk_operations()
@@ -235,7 +234,7 @@ class TestBackground:
         assert bulk.serve_batch(slow, timedelta(minutes=1)) == 0
         assert bulk.serve_batch(quick, timedelta(minutes=1)) == 2
 
-    def test_a_job_that_is_due_comes_first(
+    def test_due_job_runs_before_bulk_operation(
         self, operator: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         rows = napping(5)
@@ -253,7 +252,7 @@ class TestBackground:
         call_command("run_due")
         assert seen == [Status.COMPLETED] * 2
 
-    def test_a_fault_of_one_stops_no_other(
+    def test_fault_in_one_execution_does_not_stop_others(
         self, operator: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         rows = [scenario.start() for _ in range(3)]
@@ -273,7 +272,7 @@ class TestBackground:
         assert status(rows[1]) == Status.WAITING, "what failed is undone"
         assert "secret detail" not in text(operator.get(page(operation)))
 
-    def test_what_nobody_confirms_is_forgotten(self, operator: Client, scenario: Scenario) -> None:
+    def test_unconfirmed_operation_expires(self, operator: Client, scenario: Scenario) -> None:
         choose(operator, "cancel", scenario.start())
         call_command("run_due")
         assert BulkOperation.objects.exists()
@@ -281,7 +280,7 @@ class TestBackground:
         call_command("run_due")
         assert not BulkOperation.objects.exists() and not BulkItem.objects.exists()
 
-    def test_a_purge_takes_along_what_was_done(self, operator: Client, scenario: Scenario) -> None:
+    def test_purge_deletes_completed_operations(self, operator: Client, scenario: Scenario) -> None:
         choose(operator, "cancel", scenario.start())
         operation = confirm(operator)
         Execution._base_manager.update(ended_at=timezone.now() - timedelta(days=400))

@@ -19,7 +19,7 @@ from tests.executions.engine.test_never_stuck import fail_at
 from tests.executions.test_clock import waiting
 from tests.executions.test_decisions import approving, choosing
 from tests.factories import UserFactory, accounts, voter
-from tests.workflows.admin.staff import VIEW, page, staff, text, told
+from tests.workflows.admin.staff import VIEW, list_messages, page, staff, text
 from workflows.models import AuditEntry
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
@@ -56,47 +56,45 @@ def operator() -> Client:
     return staff(*MAY)
 
 
-def test_who_may_vote_has_two_buttons_and_the_votes_are_shown(operator: Client) -> None:
+def test_voter_has_vote_buttons_and_sees_votes(operator: Client) -> None:
     ada: Any = UserFactory(username="ada", is_staff=True, is_superuser=True)
     voter("grace")
     execution = started(approving(users=["ada", "grace"], needed=2))
-    assert "Waits for user “ada”, user “grace”." in text(operator.get(page(execution)))
+    assert "Assigned to user “ada”, user “grace”." in text(operator.get(page(execution)))
     operator.force_login(ada)
     shown = text(operator.get(page(execution)))
     assert 'value="Approve"' in shown
     assert 'value="Reject"' in shown
     response = decide(operator, execution, "approve", note="looks right")
-    assert told(response) == ["Done: approve. The execution is waiting now."]
+    assert list_messages(response) == ["Your approval of “vote” was recorded."]
     shown = text(operator.get(page(execution)))
     assert "looks right" in shown
-    assert "Approves" in shown
+    assert "Approved" in shown
 
 
 @pytest.mark.parametrize("note", ["n" * 2_001, "looks\0right"])
-def test_a_vote_whose_notes_are_refused_is_not_given_without_them(
-    operator: Client, note: str
-) -> None:
+def test_vote_with_invalid_notes_is_refused(operator: Client, note: str) -> None:
     ada: Any = UserFactory(username="ada", is_staff=True, is_superuser=True)
     execution = started(approving(users=["ada"]))
     operator.force_login(ada)
     answer = decide(operator, execution, "approve", note=note)
     assert answer.status_code == 200
     assert note.replace("\0", "") in text(answer).replace("\0", "")
-    assert "Your vote is counted" in text(answer)
+    assert "Your vote and your notes are recorded" in text(answer)
     assert status(execution) == Status.WAITING
     assert decide(operator, execution, "approve", note="looks right").status_code == 302
     assert status(execution) == Status.COMPLETED
 
 
-def test_who_may_not_vote_is_told_so(operator: Client) -> None:
+def test_vote_of_other_user_is_refused(operator: Client) -> None:
     UserFactory(username="ada")
     execution = started(approving(users=["ada"]))
     response = decide(operator, execution, "approve")
-    assert "Others vote on" in told(response)[0]
+    assert "Others vote on" in list_messages(response)[0]
     assert status(execution) == Status.WAITING
 
 
-def test_an_approval_that_nobody_can_give_is_skipped_by_a_named_exit(operator: Client) -> None:
+def test_impossible_approval_is_skipped_by_exit(operator: Client) -> None:
     accounts(users=["left"])
     execution = started(approving(users=["left"]))
     User.objects.filter(username="left").update(is_active=False)
@@ -107,11 +105,11 @@ def test_an_approval_that_nobody_can_give_is_skipped_by_a_named_exit(operator: C
     assert status(execution) == Status.COMPLETED
 
 
-def test_a_sleeping_step_is_woken(operator: Client) -> None:
+def test_wait_is_skipped(operator: Client) -> None:
     execution = started(waiting(interval="P1D"))
     shown = asked(operator, execution, "wake")
-    assert "It goes on at once" in shown
-    assert "Stands in the audit log" in shown
+    assert "The execution continues now" in shown
+    assert "Recorded in the audit log" in shown
     assert status(execution) == Status.WAITING
     decide(operator, execution, "wake", note="early")
     assert status(execution) == Status.COMPLETED
@@ -120,12 +118,12 @@ def test_a_sleeping_step_is_woken(operator: Client) -> None:
     assert (entry.action, entry.face, entry.why) == ("woken", "admin", "early")
 
 
-def test_an_incident_is_retried_or_skipped(operator: Client) -> None:
+def test_incident_is_retried_or_skipped(operator: Client) -> None:
     execution = started(waiting(at_field="due"), due="soon")
     shown = text(operator.get(page(execution)))
-    assert "holds &#x27;soon&#x27;, which is no date" in shown
-    assert "is entered again, as attempt 2" in asked(operator, execution, "retry")
-    assert "closed without having been done" in asked(operator, execution, "skip")
+    assert "which is not a date" in shown
+    assert "starts again as attempt 2" in asked(operator, execution, "retry")
+    assert "closed without being done" in asked(operator, execution, "skip")
     decide(operator, execution, "retry")
     assert "attempt 2" in text(operator.get(page(execution)))
     assert "This field is required." in text(decide(operator, execution, "skip", note=" "))
@@ -134,7 +132,7 @@ def test_an_incident_is_retried_or_skipped(operator: Client) -> None:
     assert status(execution) == Status.COMPLETED
 
 
-def test_a_skip_names_one_of_the_exits(operator: Client) -> None:
+def test_skip_needs_exit(operator: Client) -> None:
     execution = started(choosing())
     fail_at(execution, "form", "way", "condition")
     shown = asked(operator, execution, "skip")
@@ -149,10 +147,10 @@ def test_a_skip_names_one_of_the_exits(operator: Client) -> None:
     assert status(execution) == Status.COMPLETED
 
 
-def test_a_decision_that_is_none(operator: Client, scenario: Scenario) -> None:
+def test_unknown_decision_answers_404(operator: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     assert decide(operator, execution, "explode").status_code == 404
-    assert "has no incident" in told(decide(operator, execution, "retry"))[0]
+    assert "has no incident" in list_messages(decide(operator, execution, "retry"))[0]
     address = reverse("admin:executions_execution_decide", args=[execution.pk, "x", "wake"])
     assert operator.get(address).status_code == 302
     step = execution.steps.open().get()
@@ -162,38 +160,38 @@ def test_a_decision_that_is_none(operator: Client, scenario: Scenario) -> None:
         assert operator.get(address).status_code == 302
 
 
-def test_who_may_only_look_has_no_buttons(scenario: Scenario) -> None:
+def test_viewer_has_no_decision_buttons(scenario: Scenario) -> None:
     execution = started(waiting(interval="P1D"))
     watcher = staff(*VIEW)
-    assert "Go on now" not in text(watcher.get(page(execution)))
+    assert "Skip the wait" not in text(watcher.get(page(execution)))
     assert decide(watcher, execution, "wake").status_code == 403
 
 
-def test_a_form_is_skipped_with_a_reason(operator: Client, scenario: Scenario) -> None:
+def test_form_is_skipped_with_reason(operator: Client, scenario: Scenario) -> None:
     execution = scenario.start()
-    assert "closed without having been done" in asked(operator, execution, "skip")
+    assert "closed without being done" in asked(operator, execution, "skip")
     assert "This field is required." in text(decide(operator, execution, "skip"))
     response = decide(operator, execution, "skip", note="nobody is left")
-    assert told(response) == ["Done: skip it. The execution is completed now."]
+    assert list_messages(response) == ["“form” was skipped."]
     entry = AuditEntry.objects.filter(action="skipped").get()
     assert (entry.face, entry.why) == ("admin", "nobody is left")
 
 
-def test_an_approval_shows_votes_and_the_buttons_of_an_operator(operator: Client) -> None:
+def test_approval_shows_votes_and_operator_buttons(operator: Client) -> None:
     UserFactory(username="ada")
     execution = started(approving(users=["ada"]))
     shown = text(operator.get(page(execution)))
-    assert "Skip it…" in shown
+    assert "Skip the step…" in shown
     assert 'value="Approve"' not in shown
-    assert "The votes so far stay" in asked(operator, execution, "skip")
+    assert "The votes so far are kept" in asked(operator, execution, "skip")
 
 
-def test_a_wait_is_postponed(operator: Client) -> None:
+def test_wait_is_postponed(operator: Client) -> None:
     execution = started(waiting(interval="P1D"))
-    assert "In the time zone UTC." in asked(operator, execution, "postpone")
+    assert "Time zone: UTC." in asked(operator, execution, "postpone")
     sent = {"until": "2099-06-01T12:00", "note": "the audit is later"}
     response = decide(operator, execution, "postpone", **sent)
-    assert told(response) == ["Done: postpone. The execution is waiting now."]
+    assert list_messages(response) == ["“sleep” was postponed."]
     due = execution.steps.open().get().due_at
     assert due is not None and due.isoformat() == "2099-06-01T12:00:00+00:00"
 
@@ -206,25 +204,21 @@ def test_a_wait_is_postponed(operator: Client) -> None:
         ("", "This field is required."),
     ],
 )
-def test_a_wrong_time_is_told_beside_what_was_typed(
-    operator: Client, until: str, said: str
-) -> None:
+def test_invalid_time_is_shown_at_field(operator: Client, until: str, said: str) -> None:
     execution = started(waiting(interval="P1D"))
     shown = text(decide(operator, execution, "postpone", until=until, note="typed by me"))
     assert said in shown
     assert "typed by me" in shown
 
 
-def test_a_wait_is_begun_again(operator: Client) -> None:
+def test_wait_is_restarted(operator: Client) -> None:
     execution = started(waiting(interval="P1D"))
-    assert "Its dates are computed anew." in asked(operator, execution, "retry")
+    assert "Its dates are computed again." in asked(operator, execution, "retry")
     decide(operator, execution, "retry")
     assert execution.steps.open().get().attempt == 2
 
 
-def test_a_step_that_was_done_meanwhile_is_told_on_the_execution(
-    operator: Client, scenario: Scenario
-) -> None:
+def test_decision_on_closed_step_shows_message(operator: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     step = execution.steps.open().get()
     services.submit(execution, node="form", data={"note": "n"})
@@ -233,12 +227,12 @@ def test_a_step_that_was_done_meanwhile_is_told_on_the_execution(
         address = reverse("admin:executions_execution_decide", args=[execution.pk, step.cuid, name])
         response = operator.post(address, sent)
         assert response.status_code == 302
-        assert "can no longer be changed" in told(response)[-1]
+        assert "can no longer be changed" in list_messages(response)[-1]
 
 
 @pytest.mark.parametrize("name", ["skip", "retry", "wake", "postpone"])
 @pytest.mark.parametrize("sent", [{}, {"note": "a\x00", "until": "soon"}], ids=["blank", "wrong"])
-def test_a_wrong_form_for_a_step_that_was_done_meanwhile_changes_nothing(
+def test_invalid_decision_on_closed_step_changes_nothing(
     operator: Client, name: str, sent: dict[str, str]
 ) -> None:
     execution = started(waiting(interval="P1D"))
@@ -247,38 +241,38 @@ def test_a_wrong_form_for_a_step_that_was_done_meanwhile_changes_nothing(
     args = [execution.pk, step.cuid, name]
     response = operator.post(reverse("admin:executions_execution_decide", args=args), sent)
     assert response.status_code == 302
-    assert told(response)
+    assert list_messages(response)
 
 
 @pytest.mark.parametrize("name", ["skip", "retry", "postpone"])
-def test_a_participant_does_not_move_an_execution_on(name: str) -> None:
+def test_operator_actions_need_permission(name: str) -> None:
     execution = started(waiting(interval="P1D"))
     participant = staff(*VIEW, "executions.submit_execution")
-    assert "Skip it…" not in text(participant.get(page(execution)))
+    assert "Skip the step…" not in text(participant.get(page(execution)))
     assert decide(participant, execution, name, note="x").status_code == 403
 
 
-def test_an_execution_begins_anew(operator: Client, scenario: Scenario) -> None:
+def test_execution_is_restarted(operator: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     address = reverse("admin:executions_execution_restart", args=[execution.pk])
     assert address in text(operator.get(page(execution)))
-    assert "begins anew" in text(operator.get(address))
+    assert "A new execution of the latest version starts" in text(operator.get(address))
     response = operator.post(address, {"why": "wrong data"})
     again = Execution.objects.get(status="waiting")
     assert response["Location"] == page(again)
     assert status(execution) == Status.CANCELLED
 
 
-def test_a_restart_that_is_refused_leaves_the_old_one(operator: Client, scenario: Scenario) -> None:
+def test_refused_restart_keeps_execution(operator: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     scenario.caller.state = "retired"
     scenario.caller.save()
     address = reverse("admin:executions_execution_restart", args=[execution.pk])
-    assert "is retired" in told(operator.post(address))[0]
+    assert "is retired" in list_messages(operator.post(address))[0]
     assert status(execution) == Status.WAITING
 
 
-def test_an_execution_is_scheduled(operator: Client, scenario: Scenario) -> None:
+def test_execution_is_scheduled(operator: Client, scenario: Scenario) -> None:
     address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
     at = timezone.now() + timedelta(days=1)
     sent = {"entity": scenario.finding.pk, "scheduled_for": at.strftime("%Y-%m-%dT%H:%M")}
@@ -290,14 +284,14 @@ def test_an_execution_is_scheduled(operator: Client, scenario: Scenario) -> None
     assert "Enter a valid date/time." in shown
 
 
-def test_a_draft_stands_in_the_form(operator: Client, scenario: Scenario) -> None:
+def test_draft_fills_the_form(operator: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     user = User.objects.get(pk=operator.session["_auth_user_id"])
     services.save_draft(execution, node="form", data={"note": "half of it", "gone": 1}, by=user)
     assert 'value="half of it"' in text(operator.get(page(execution)))
 
 
-def test_the_list_can_show_only_what_waits_for_me(operator: Client, scenario: Scenario) -> None:
+def test_list_filters_executions_assigned_to_user(operator: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     accounts(users=["ada"])
     other = started(approving(users=["ada"]))

@@ -26,7 +26,7 @@ def sent(finding: Finding, **changed: Any) -> dict[str, Any]:
     }
 
 
-def test_each_face_shows_the_fields_that_apply(admin_client: Client) -> None:
+def test_entity_page_has_fields_of_its_model(admin_client: Client) -> None:
     finding = admin_client.get(reverse("admin:executions_finding_add"))
     assert list(finding.context["adminform"].form.fields) == [
         "title",
@@ -44,7 +44,7 @@ def test_each_face_shows_the_fields_that_apply(admin_client: Client) -> None:
         reverse("admin:executions_entity_changelist")
 
 
-def test_both_are_added(admin_client: Client) -> None:
+def test_entities_are_added(admin_client: Client) -> None:
     kind = RecordTypeFactory()
     form = {"title": "Scorecard", "primary_record_type": kind.pk, "fields": '{"a": 1}'}
     assert (
@@ -58,13 +58,15 @@ def test_both_are_added(admin_client: Client) -> None:
     assert Finding.objects.get().inventory_model == model
 
 
-def test_the_type_is_required(admin_client: Client) -> None:
+def test_entity_type_is_required(admin_client: Client) -> None:
     response = admin_client.post(reverse("admin:executions_finding_add"), {"title": "F"})
     assert response.context["adminform"].form.errors["entity_name_type"]
     assert "is violated" not in text(response)
 
 
-def test_the_type_is_kept_by_live_executions(admin_client: Client, scenario: Scenario) -> None:
+def test_type_of_entity_with_live_execution_is_locked(
+    admin_client: Client, scenario: Scenario
+) -> None:
     execution = scenario.start()
     response = admin_client.post(
         page(scenario.finding), sent(scenario.finding, entity_name_type=scenario.exception.pk)
@@ -76,7 +78,7 @@ def test_the_type_is_kept_by_live_executions(admin_client: Client, scenario: Sce
     assert scenario.finding.entity_name_type == scenario.limitation
 
 
-def test_one_that_something_ran_on_is_not_deleted(admin_client: Client, scenario: Scenario) -> None:
+def test_entity_with_executions_is_not_deleted(admin_client: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     address = page(scenario.finding, "delete")
     shown = text(admin_client.get(address))
@@ -86,19 +88,19 @@ def test_one_that_something_ran_on_is_not_deleted(admin_client: Client, scenario
     assert Finding.objects.filter(pk=scenario.finding.pk).exists()
 
 
-def test_one_that_nothing_ran_on_is_deleted(admin_client: Client) -> None:
+def test_entity_without_executions_is_deleted(admin_client: Client) -> None:
     finding = FindingFactory()
     assert admin_client.post(page(finding, "delete"), {"post": "yes"}).status_code == 302
     assert not Finding.objects.exists()
 
 
-def test_its_page_links_what_ran(admin_client: Client, scenario: Scenario) -> None:
+def test_entity_page_links_executions(admin_client: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     assert f'href="{page(execution)}"' in text(admin_client.get(page(scenario.finding)))
 
 
 @pytest.mark.parametrize("typed", ["[1]", "1", '"text"', '{"a": "\\ud800"}'])
-def test_fields_are_an_object_that_can_be_stored(admin_client: Client, typed: str) -> None:
+def test_entity_fields_must_be_storable_object(admin_client: Client, typed: str) -> None:
     finding = FindingFactory()
     response = admin_client.post(page(finding), sent(finding, fields=typed))
     assert response.context["adminform"].form.errors["fields"]
@@ -107,7 +109,7 @@ def test_fields_are_an_object_that_can_be_stored(admin_client: Client, typed: st
 
 
 @pytest.mark.parametrize("fields", ['{"a": 1, "a": 2}', '{"a": {"b": 1, "\\u0062": 2}}'])
-def test_field_that_is_given_twice_is_refused(admin_client: Client, fields: str) -> None:
+def test_entity_field_given_twice_is_refused(admin_client: Client, fields: str) -> None:
     row = Finding(title="F", entity_name_type=FindingTypeFactory())
     response = admin_client.post(reverse("admin:executions_finding_add"), sent(row, fields=fields))
     assert "is given twice in one object" in text(response)

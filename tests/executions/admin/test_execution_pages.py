@@ -21,7 +21,7 @@ from tests.factories import (
     form,
     save_line,
 )
-from tests.workflows.admin.staff import VIEW, page, staff, statements, text, told
+from tests.workflows.admin.staff import VIEW, list_messages, page, staff, statements, text
 from workflows import guards
 
 pytestmark = pytest.mark.django_db
@@ -63,9 +63,7 @@ def started(*fields: dict[str, Any], **data: Any) -> Execution:
 
 class TestLists:
     @pytest.mark.parametrize("model", [Execution, Finding, InventoryModel])
-    def test_a_list_takes_as_many_statements_for_three_rows_as_for_thirty(
-        self, admin_client: Client, model: Any
-    ) -> None:
+    def test_list_query_count_is_constant(self, admin_client: Client, model: Any) -> None:
         kind = RecordTypeFactory()
 
         def fill(number: int) -> None:
@@ -79,7 +77,7 @@ class TestLists:
         fill(27)
         assert statements(lambda: admin_client.get(url(model))) == few
 
-    def test_live_and_ended(self, admin_client: Client) -> None:
+    def test_live_filter_separates_live_and_ended(self, admin_client: Client) -> None:
         one, other = started(), started()
         running.cancel(other)
         for live, shown, hidden in (("yes", one, other), ("no", other, one)):
@@ -88,19 +86,19 @@ class TestLists:
             assert hidden.cuid not in found
 
     @pytest.mark.parametrize("name", ["workflow", "version", "entity"])
-    def test_narrowed_to_one_row(self, admin_client: Client, name: str) -> None:
+    def test_related_row_filter_keeps_its_executions(self, admin_client: Client, name: str) -> None:
         one, other = started(), started()
         found = text(admin_client.get(url(Execution), {name: getattr(one, f"{name}_id")}))
         assert one.cuid in found
         assert other.cuid not in found
 
-    def test_search(self, admin_client: Client) -> None:
+    def test_execution_search_finds_ids_and_titles(self, admin_client: Client) -> None:
         one, other = started(), started()
         for query in (one.cuid, one.workflow.title, one.entity.title):
             assert one.cuid in text(admin_client.get(url(Execution), {"q": query}))
         assert other.cuid not in text(admin_client.get(url(Execution), {"q": one.cuid}))
 
-    def test_a_search_finds_what_has_every_word(self, admin_client: Client) -> None:
+    def test_execution_search_matches_every_word(self, admin_client: Client) -> None:
         one = started()
         one.workflow.title = "Quarterly review"
         one.workflow.save()
@@ -120,7 +118,7 @@ class TestLists:
         ):
             assert not found(query), query
 
-    def test_many_words_take_no_more_statements_than_some(self, admin_client: Client) -> None:
+    def test_execution_search_limits_words(self, admin_client: Client) -> None:
         def asked(words: int) -> int:
             query = " ".join(f"w{number}" for number in range(words))
             return statements(lambda: admin_client.get(url(Execution), {"q": query}))
@@ -129,8 +127,8 @@ class TestLists:
         assert asked(40) == asked(4) <= 25
 
 
-class TestThePage:
-    def test_it_tells_the_facts(self, admin_client: Client, scenario: Scenario) -> None:
+class TestExecutionPage:
+    def test_execution_page_shows_details(self, admin_client: Client, scenario: Scenario) -> None:
         scenario.finding.fields = {"severity": "high", "list": [1], "none": None}
         scenario.finding.save()
         execution = scenario.start()
@@ -150,7 +148,7 @@ class TestThePage:
         child = execution.children.get()
         assert f'href="{page(execution)}"' in text(admin_client.get(page(child)))
 
-    def test_an_incident_shows_its_cause(self, admin_client: Client) -> None:
+    def test_incident_shows_its_cause(self, admin_client: Client) -> None:
         callee = WorkflowFactory()
         save_line(callee, form())
         caller = WorkflowFactory(entity_name_type=callee.entity_name_type)
@@ -161,7 +159,7 @@ class TestThePage:
         assert "was cancelled: No evidence" in shown
         assert "child_cancelled" in shown
 
-    def test_a_deep_history_takes_no_more_statements(self, admin_client: Client) -> None:
+    def test_history_query_count_is_constant(self, admin_client: Client) -> None:
         def waits(number: int) -> Execution:
             workflow = WorkflowFactory()
             save_line(workflow, *(form(f"n{index}") for index in range(number)))
@@ -175,7 +173,7 @@ class TestThePage:
         few = statements(lambda: admin_client.get(page(short)))
         assert statements(lambda: admin_client.get(page(long))) == few
 
-    def test_a_damaged_graph_is_said_not_a_fault(
+    def test_damaged_graph_is_reported(
         self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         execution = started()
@@ -184,11 +182,11 @@ class TestThePage:
             raise guards.Refusal("It is damaged.")
 
         monkeypatch.setattr(Execution, "get_workflow_manager", damaged)
-        assert "The frozen graph is damaged: It is damaged." in text(
+        assert "The stored graph is damaged: It is damaged." in text(
             admin_client.get(page(execution))
         )
 
-    def test_it_is_told_never_edited(self, admin_client: Client) -> None:
+    def test_execution_page_is_read_only(self, admin_client: Client) -> None:
         execution = started()
         running.cancel(execution)
         assert admin_client.post(page(execution), {"status": "active"}).status_code == 403
@@ -198,14 +196,14 @@ class TestThePage:
         assert "delete_selected" not in shown
 
     @pytest.mark.parametrize("pk", ["999999", "abc"])
-    def test_one_that_is_not_there_leads_back(self, admin_client: Client, pk: str) -> None:
+    def test_missing_execution_redirects(self, admin_client: Client, pk: str) -> None:
         response = admin_client.get(url(Execution, "change", pk))
         assert response.status_code == 302
-        assert "doesn’t exist" in told(response)[0]
+        assert "doesn’t exist" in list_messages(response)[0]
 
 
 class TestSubmit:
-    def test_what_is_submitted_is_written_and_the_execution_goes_on(
+    def test_submitted_form_continues_execution(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         execution = scenario.start()
@@ -213,14 +211,14 @@ class TestSubmit:
         assert f"{step.cuid}-note" in text(admin_client.get(page(execution)))
         response = submit(admin_client, execution, step, note="Looks right")
         assert response.status_code == 302
-        assert told(response) == ["Submitted “form”; the execution is completed now."]
+        assert list_messages(response) == ["“form” was submitted. The execution is completed."]
         execution.refresh_from_db()
         scenario.finding.refresh_from_db()
         assert execution.status == Status.COMPLETED
         assert scenario.finding.fields["note"] == "Looks right"
         assert Step.objects.get(pk=step.pk).closed_by.username == "admin"
 
-    def test_every_type_of_field(self, admin_client: Client) -> None:
+    def test_form_accepts_every_field_type(self, admin_client: Client) -> None:
         execution = started(*EVERY_TYPE)
         step = open_step(execution)
         response = submit(
@@ -253,7 +251,7 @@ class TestSubmit:
             "site": "https://example.com",
         }
 
-    def test_errors_stand_at_the_fields_and_values_are_kept(self, admin_client: Client) -> None:
+    def test_form_errors_keep_submitted_values(self, admin_client: Client) -> None:
         execution = started(*EVERY_TYPE)
         step = open_step(execution)
         response = submit(admin_client, execution, step, amount="many", mail="Typed at random")
@@ -264,7 +262,7 @@ class TestSubmit:
         assert 'value="Typed at random"' in shown
         assert open_step(execution) == step
 
-    def test_what_only_the_engine_refuses_stands_at_the_field(self, admin_client: Client) -> None:
+    def test_engine_refusal_is_shown_at_field(self, admin_client: Client) -> None:
         execution = started({"name": "site", "type": "url"})
         step = open_step(execution)
         response = submit(admin_client, execution, step, site="ftp://example.com/a")
@@ -273,9 +271,7 @@ class TestSubmit:
         assert 'value="ftp://example.com/a"' in text(response)
         assert open_step(execution) == step
 
-    def test_the_second_of_two_tabs_is_told_that_the_step_is_closed(
-        self, admin_client: Client
-    ) -> None:
+    def test_submission_of_closed_step_shows_message(self, admin_client: Client) -> None:
         workflow = WorkflowFactory()
         save_line(workflow, form("one"), form("two"))
         execution = running.start(
@@ -286,13 +282,13 @@ class TestSubmit:
         for answers in ({"note": "second"}, {}):
             response = submit(admin_client, execution, step, **answers)
             assert response.status_code == 302
-            assert "The step “one” is no longer open." in told(response)[-1]
+            assert "The step “one” is no longer open." in list_messages(response)[-1]
         submit(admin_client, execution, open_step(execution, "two"), note="last")
         response = submit(admin_client, execution, step, note="third")
-        assert "The step “one” is no longer open." in told(response)[-1]
+        assert "The step “one” is no longer open." in list_messages(response)[-1]
         assert Entity.objects.get(pk=execution.entity_id).fields == {"note": "last"}
 
-    def test_a_step_that_is_assigned_to_others(self, scenario: Scenario) -> None:
+    def test_form_of_other_assignee_is_refused(self, scenario: Scenario) -> None:
         accounts(groups=["Reviewers"], users=["alice"])
         execution = started(assignees={"groups": ["Reviewers"], "users": ["alice"]})
         client, step = staff(*MAY), open_step(execution)
@@ -303,24 +299,24 @@ class TestSubmit:
         assert response.status_code == 200
         assert "is assigned to others" in text(response)
 
-    def test_it_takes_the_permission(self) -> None:
+    def test_action_needs_permission(self) -> None:
         execution = started()
         step, viewer = open_step(execution), staff(*VIEW)
         assert f"{step.cuid}-note" not in text(viewer.get(page(execution)))
         assert submit(viewer, execution, step, note="x").status_code == 403
         assert submit(staff(*MAY), execution, step, note="x").status_code == 302
 
-    def test_a_step_of_another_execution(self, admin_client: Client) -> None:
+    def test_step_of_other_execution_answers_404(self, admin_client: Client) -> None:
         assert submit(admin_client, started(), open_step(started()), note="x").status_code == 404
 
-    def test_the_address_of_the_form_leads_to_the_page(self, admin_client: Client) -> None:
+    def test_form_url_redirects_to_execution(self, admin_client: Client) -> None:
         execution = started()
         address = url(Execution, "submit", execution.pk, open_step(execution).cuid)
         assert admin_client.get(address)["Location"] == page(execution)
 
 
 class TestCancel:
-    def test_it_asks_why_and_cancels(self, admin_client: Client) -> None:
+    def test_cancellation_asks_for_reason(self, admin_client: Client) -> None:
         execution = started()
         assert page(execution, "cancel") in text(admin_client.get(page(execution)))
         assert "This cannot be undone." in text(admin_client.get(page(execution, "cancel")))
@@ -332,22 +328,22 @@ class TestCancel:
         assert (execution.status, execution.message) == (Status.CANCELLED, "Not needed")
         assert "Not needed" in text(admin_client.get(page(execution)))
 
-    def test_without_a_reason(self, admin_client: Client) -> None:
+    def test_cancellation_works_without_reason(self, admin_client: Client) -> None:
         execution = started()
         assert admin_client.post(page(execution, "cancel")).status_code == 302
         execution.refresh_from_db()
         assert execution.status == Status.CANCELLED
 
-    def test_what_has_ended_is_said(self, admin_client: Client) -> None:
+    def test_cancellation_of_ended_execution_shows_message(self, admin_client: Client) -> None:
         execution = started()
         running.cancel(execution)
         assert page(execution, "cancel") not in text(admin_client.get(page(execution)))
         response = admin_client.get(page(execution, "cancel"))
-        assert told(response) == [f"Execution {execution.cuid} is cancelled already."]
+        assert list_messages(response) == ["The execution is already cancelled."]
         response = admin_client.post(page(execution, "cancel"), {"why": "again"})
-        assert "can no longer be changed" in told(response)[-1]
+        assert "can no longer be changed" in list_messages(response)[-1]
 
-    def test_it_takes_the_permission(self) -> None:
+    def test_action_needs_permission(self) -> None:
         execution, viewer = started(), staff(*VIEW)
         assert page(execution, "cancel") not in text(viewer.get(page(execution)))
         assert viewer.get(page(execution, "cancel")).status_code == 403

@@ -16,14 +16,14 @@ from executions.models import Execution
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, UserFactory, user_in
 from tests.people import OPERATORS, PARTICIPANTS, READERS, create_samples
-from tests.test_plans import grown
+from tests.test_plans import add_rows
 from tests.workflows.admin.staff import staff, statements, text
 from workflows.db import bounded_count
 
 pytestmark = pytest.mark.django_db
 
 HOME = reverse("admin:index")
-SECTIONS = ("tasks", "incidents", "overdue", "unassigned", "changes", "live")
+PANELS = ("tasks", "incidents", "overdue", "unassigned", "changes", "live")
 
 
 def client_in(role: str) -> Client:
@@ -33,36 +33,36 @@ def client_in(role: str) -> Client:
 
 
 def fail(execution: Execution, detail: str = "d") -> None:
-    """Make incidents of the steps at which it stands."""
+    """Turn the open steps of an execution into incidents."""
     execution.steps.open().update(state="incident", incident={"code": "c", "detail": detail})
 
 
 def totals(shown: str) -> dict[str, str]:
-    """The numbers of the sections, by their names."""
-    found = re.findall(r'<h2 id="need-(\w+)">.*?<span class="need-total">([^<]*)</span>', shown)
+    """Return the counts of the panels, by name."""
+    found = re.findall(r'<h2 id="panel-(\w+)">.*?<span class="panel-count">([^<]*)</span>', shown)
     return dict(found)
 
 
 @pytest.mark.parametrize("who", sorted(READERS))
-def test_each_role_is_told_what_it_may_see(who: str, settings: Any) -> None:
+def test_home_page_shows_panels_by_role(who: str, settings: Any) -> None:
     made = create_samples(settings, is_staff=True)
     client = Client()
     client.force_login(made.users[who])
     shown = text(client.get(HOME))
     assert list(totals(shown)) == [
-        name for name in SECTIONS if name != "tasks" or who in PARTICIPANTS
+        name for name in PANELS if name != "tasks" or who in PARTICIPANTS
     ]
     assert (f"/executions/execution/{made.at_a_form.pk}/" in shown) == (who in PARTICIPANTS)
     assert ("/admin/executions/subscription/" in shown) == (who in OPERATORS)
 
 
-def test_who_has_no_role_is_told_nothing() -> None:
+def test_home_page_is_empty_without_role() -> None:
     shown = text(staff().get(HOME))
     assert totals(shown) == {}
     assert "have permission to view or edit anything" in shown
 
 
-def test_an_incident_leads_to_its_step(scenario: Scenario) -> None:
+def test_incident_panel_links_step(scenario: Scenario) -> None:
     execution = scenario.start()
     running.submit(execution, node="form", data={"note": "n"})
     other = scenario.start()
@@ -78,7 +78,7 @@ def test_an_incident_leads_to_its_step(scenario: Scenario) -> None:
     assert [row.pk for row in followed.context["cl"].result_list] == [other.pk]
 
 
-def test_what_is_overdue_leads_to_its_list(scenario: Scenario) -> None:
+def test_overdue_panel_links_list(scenario: Scenario) -> None:
     execution = scenario.start()
     scenario.start()
     execution.steps.update(overdue=True)
@@ -88,20 +88,18 @@ def test_what_is_overdue_leads_to_its_list(scenario: Scenario) -> None:
     assert [row.pk for row in listed.context["cl"].result_list] == [execution.pk]
 
 
-def test_changes_that_wait_and_that_were_refused_are_there(pending: Any) -> None:
+def test_change_panel_shows_pending_and_refused_changes(pending: Any) -> None:
     client = client_in("viewer")
     shown = text(client.get(HOME))
     assert totals(shown)["changes"] == "1"
-    assert "To Policy Exception" in shown
+    assert "Change to “Policy Exception”" in shown
     pending.state, pending.reason = "not_applied", "A callee has moved."
     pending.save()
     shown = text(client.get(HOME))
     assert "Could not be applied" in shown and "A callee has moved." in shown
 
 
-def test_live_executions_are_told_by_workflow_up_to_a_bound(
-    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_live_panel_counts_up_to_limit(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(4):
         scenario.start()
     shown = text(client_in("viewer").get(HOME))
@@ -111,14 +109,14 @@ def test_live_executions_are_told_by_workflow_up_to_a_bound(
     assert str(bounded_count.RowCount(1_000, True)) == "1,000+"
 
 
-def test_a_name_is_no_markup(scenario: Scenario) -> None:
+def test_home_page_escapes_names(scenario: Scenario) -> None:
     scenario.caller.title = "<script>alert(1)</script>"
     scenario.caller.save()
     scenario.start()
     assert "<script>alert" not in text(client_in("administrator").get(HOME))
 
 
-def test_the_home_page_takes_few_statements_however_much_there_is(
+def test_home_page_query_count_is_bounded(
     scenario: Scenario,
 ) -> None:
     client = Client()
@@ -151,8 +149,8 @@ SHORT = (
 
 
 @pytest.mark.postgresql  # SQLite does not see that an index covers the state in question.
-def test_no_list_of_the_home_page_reads_what_is_running_in_full(scenario: Scenario) -> None:
-    grown(scenario, executions=8, workflows=8)
+def test_home_page_queries_use_indexes(scenario: Scenario) -> None:
+    add_rows(scenario, executions=8, workflows=8)
     scenario.start()
     client = client_in("administrator")
     with transaction.atomic():

@@ -18,7 +18,7 @@ from tests.conftest import Scenario
 from tests.executions.engine.test_branches import started
 from tests.executions.test_decisions import approving
 from tests.factories import FindingFactory, WorkflowFactory, accounts, form, save_line, user_in
-from tests.workflows.admin.staff import page, statements, text, told
+from tests.workflows.admin.staff import list_messages, page, statements, text
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
@@ -66,8 +66,8 @@ def tasks(client: Client, **query: str) -> list[int]:
     return [task.execution.pk for task in client.get(INBOX, query).context["tasks"]]
 
 
-class TestWhatWaits:
-    def test_it_has_what_waits_for_me_my_groups_and_anybody(self, client: Client, ada: Any) -> None:
+class TestTasks:
+    def test_inbox_lists_steps_of_user_groups_and_everyone(self, client: Client, ada: Any) -> None:
         ada.groups.add(Group.objects.create(name="risk"))
         accounts(users=["grace"])
         named = asking(assignees={"users": ["ada"]})
@@ -76,21 +76,19 @@ class TestWhatWaits:
         asking(assignees={"users": ["grace"]})
         assert sorted(tasks(client)) == sorted(row.pk for row in (named, grouped, anybodys))
 
-    def test_what_is_due_first_comes_first(self, client: Client) -> None:
+    def test_inbox_is_ordered_by_due_time(self, client: Client) -> None:
         none, late, soon = asking(), asking(deadline="P3D"), asking(deadline="P1D")
         soon.steps.open().update(overdue=True)
         assert tasks(client) == [soon.pk, late.pk, none.pk]
         assert "Overdue" in text(client.get(INBOX))
 
-    def test_it_is_read_page_by_page(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(inbox, "SHOWN", 2)
+    def test_inbox_is_paginated(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(inbox, "PAGE_SIZE", 2)
         rows = [asking().pk for _ in range(3)]
         assert tasks(client) == rows[:2] and tasks(client, p="2") == rows[2:]
         assert tasks(client, p="none") == rows[:2]
 
-    def test_a_vote_is_one_click_away_and_gone_when_it_is_given(
-        self, client: Client, ada: Any
-    ) -> None:
+    def test_inbox_links_vote_until_it_is_given(self, client: Client, ada: Any) -> None:
         accounts(users=["grace"])
         execution = started(approving(users=["ada", "grace"], needed=2))
         step = execution.steps.open().get()
@@ -100,7 +98,7 @@ class TestWhatWaits:
         assert "Approved" in text(client.get(INBOX))
 
     @pytest.mark.parametrize("number", [3, 20])
-    def test_it_takes_few_statements(self, client: Client, ada: Any, number: int) -> None:
+    def test_inbox_query_count_is_bounded(self, client: Client, ada: Any, number: int) -> None:
         accounts(users=["grace"])
         for _ in range(number):
             asking(assignees={"users": ["ada"]})
@@ -108,47 +106,47 @@ class TestWhatWaits:
         assert statements(lambda: client.get(INBOX)) <= 15
 
     @pytest.mark.parametrize("role", ["viewer", "designer", "operator"])
-    def test_who_fills_in_no_forms_has_none(self, role: str) -> None:
+    def test_inbox_needs_submit_permission(self, role: str) -> None:
         other = Client()
         other.force_login(user_in(role, is_staff=True))
         assert other.get(INBOX).status_code == 403
         assert INBOX not in text(other.get(reverse("admin:index")))
 
-    def test_it_is_linked_from_every_page(self, client: Client) -> None:
+    def test_inbox_is_linked_on_every_page(self, client: Client) -> None:
         assert f'href="{INBOX}"' in text(client.get(reverse("admin:index")))
 
 
 class TestForms:
-    def test_a_form_is_filled_in_right_there(self, client: Client) -> None:
+    def test_inbox_form_is_submitted(self, client: Client) -> None:
         execution = asking()
         response = send(client, execution, note="done", amount="3")
         assert response["Location"] == INBOX
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
         shown = text(client.get(INBOX))
-        assert "Nothing waits for you" in shown
+        assert "No steps are assigned to you" in shown
         assert f"/executions/execution/{execution.pk}/change/#visit-" in shown, "what I did"
 
-    def test_what_is_wrong_stands_at_its_field_with_what_was_typed(self, client: Client) -> None:
+    def test_inbox_form_errors_keep_submitted_values(self, client: Client) -> None:
         asking()
         execution = asking()
         shown = text(send(client, execution, note="", amount="many"))
         assert "<title>Inbox" in shown and "<details open>" in shown
         assert "This field is required." in shown and 'value="many"' in shown
 
-    def test_what_another_has_done_meanwhile_is_told(self, client: Client) -> None:
+    def test_inbox_reports_step_closed_by_other_user(self, client: Client) -> None:
         execution = asking()
         step = execution.steps.open().get()
         url = reverse("admin:executions_execution_submit", args=[execution.pk, step.cuid])
         running.submit(execution, data={"note": "first"})
         response = client.post(url, {"back_to": "inbox", f"{step.cuid}-note": "second"})
         assert response["Location"] == INBOX
-        assert any("is no longer open" in message for message in told(response))
+        assert any("is no longer open" in message for message in list_messages(response))
 
 
 class TestDrafts:
     @pytest.mark.parametrize("where", ["inbox", "execution"])
-    def test_what_was_typed_is_kept_and_offered_again(self, client: Client, where: str) -> None:
+    def test_draft_is_saved_and_shown_again(self, client: Client, where: str) -> None:
         execution = asking()
         typed = {"note": "half", "amount": "not yet", "kinds": ["b"], "sure": "on"}
         response = send(client, execution, **typed, _draft="Save draft", back_to=where)
@@ -160,28 +158,26 @@ class TestDrafts:
             shown = text(client.get(address))
             assert 'value="half"' in shown and 'value="not yet"' in shown
             assert shown.count(" checked") >= 2
-        assert "Draft kept" in text(client.get(INBOX))
+        assert ">Draft</span>" in text(client.get(INBOX))
 
-    def test_it_is_gone_when_it_is_submitted(self, client: Client) -> None:
+    def test_draft_is_deleted_on_submission(self, client: Client) -> None:
         execution = asking()
         send(client, execution, note="half", _draft="Save draft")
         send(client, execution, note="whole")
         assert Step.objects.get(execution=execution, type="user_action").output["note"] == "whole"
         assert "half" not in text(client.get(INBOX))
 
-    def test_nobody_keeps_a_draft_of_what_is_assigned_to_others(
-        self, client: Client, scenario: Scenario
-    ) -> None:
+    def test_draft_of_other_assignee_is_refused(self, client: Client, scenario: Scenario) -> None:
         accounts(users=["grace"])
         execution = asking(assignees={"users": ["grace"]})
         step = execution.steps.open().get()
         url = reverse("admin:executions_execution_submit", args=[execution.pk, step.cuid])
         response = client.post(url, {f"{step.cuid}-note": "mine", "_draft": "Save draft"})
-        assert any("is assigned to others" in message for message in told(response))
+        assert any("is assigned to others" in message for message in list_messages(response))
         assert not FormDraft.objects.exists()
 
 
-def test_only_what_i_did_is_told_of_me(client: Client, ada: Any) -> None:
+def test_completed_list_shows_own_steps_only(client: Client, ada: Any) -> None:
     mine, others = asking(), asking()
     running.submit(mine, data={"note": "n"}, by=ada)
     running.submit(others, data={"note": "n"}, by=user_in("participant"))

@@ -9,7 +9,7 @@ from django.urls import reverse
 from executions.models import Execution
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, FindingTypeFactory
-from tests.workflows.admin.staff import VIEW, page, staff, text, told
+from tests.workflows.admin.staff import VIEW, list_messages, page, staff, text
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ def address(workflow: Workflow) -> str:
     return reverse("admin:executions_execution_start", args=[workflow.pk])
 
 
-def test_an_entity_of_the_type_is_chosen(admin_client: Client, scenario: Scenario) -> None:
+def test_start_page_offers_entities_of_type(admin_client: Client, scenario: Scenario) -> None:
     other = FindingFactory(title="Of another type")
     assert address(scenario.caller) in text(admin_client.get(page(scenario.caller)))
     shown = text(admin_client.get(address(scenario.caller)))
@@ -30,16 +30,16 @@ def test_an_entity_of_the_type_is_chosen(admin_client: Client, scenario: Scenari
     execution = Execution.objects.get()
     assert response["Location"] == page(execution)
     assert execution.started_by.username == "admin"
-    assert told(response) == ["Started “Workflow 4”; the execution is waiting now."]
+    assert list_messages(response) == ["“Workflow 4” was started. The execution is waiting."]
 
 
-def test_entities_are_searched(admin_client: Client, scenario: Scenario) -> None:
+def test_start_page_searches_entities(admin_client: Client, scenario: Scenario) -> None:
     rows = [
         FindingFactory(title=f"Row {number:02}", entity_name_type=scenario.limitation)
         for number in range(40)
     ]
     shown = text(admin_client.get(address(scenario.caller)))
-    assert "The first 25 of 41" in shown
+    assert "The first 25 of 41." in shown
     for query in ("row 37", rows[37].cuid):
         shown = text(admin_client.get(address(scenario.caller), {"q": query}))
         assert rows[37].cuid in shown
@@ -47,9 +47,7 @@ def test_entities_are_searched(admin_client: Client, scenario: Scenario) -> None
     assert admin_client.get(address(scenario.caller), {"q": "\0"}).status_code == 200
 
 
-def test_what_cannot_be_started_is_said_with_links(
-    admin_client: Client, scenario: Scenario
-) -> None:
+def test_refused_start_shows_links(admin_client: Client, scenario: Scenario) -> None:
     draft = Workflow.objects.get(pk=scenario.callee.pk)
     draft.state = Workflow.State.DRAFT
     draft.save()
@@ -63,19 +61,21 @@ def test_what_cannot_be_started_is_said_with_links(
     assert not Execution.objects.exists()
 
 
-def test_an_entity_of_another_type_is_refused(admin_client: Client, scenario: Scenario) -> None:
+def test_entity_of_other_type_is_refused(admin_client: Client, scenario: Scenario) -> None:
     other = FindingFactory(entity_name_type=FindingTypeFactory(name="Other"))
     response = admin_client.post(address(scenario.caller), {"entity": other.pk})
-    assert "is of the type “Other”, but workflow “Workflow 4” works on" in text(response)
+    assert "The type of the entity is not the type of the workflow." in text(response)
 
 
 @pytest.mark.parametrize("entity", ["", "abc", "999999", "99999999999999999999"])
-def test_nothing_chosen(admin_client: Client, scenario: Scenario, entity: str) -> None:
+def test_start_without_entity_shows_message(
+    admin_client: Client, scenario: Scenario, entity: str
+) -> None:
     response = admin_client.post(address(scenario.caller), {"entity": entity})
-    assert "Choose an entity first." in text(response)
+    assert "Choose an entity." in text(response)
 
 
-def test_it_takes_the_permission(scenario: Scenario) -> None:
+def test_start_needs_permission(scenario: Scenario) -> None:
     viewer = staff(*VIEW)
     assert viewer.get(address(scenario.caller)).status_code == 403
     sent = {"entity": scenario.finding.pk}
@@ -84,7 +84,7 @@ def test_it_takes_the_permission(scenario: Scenario) -> None:
     assert allowed.post(address(scenario.caller), sent).status_code == 302
 
 
-def test_a_workflow_that_is_not_there(admin_client: Client) -> None:
+def test_start_of_missing_workflow_answers_404(admin_client: Client) -> None:
     assert (
         admin_client.get(reverse("admin:executions_execution_start", args=[999_999])).status_code
         == 404

@@ -43,7 +43,7 @@ def secret_in(response: Any) -> str:
     return str(response.context["secret"])
 
 
-def test_one_is_made_and_its_secret_shown_once(admin_client: Client, listener: Receiver) -> None:
+def test_new_webhook_shows_secret_once(admin_client: Client, listener: Receiver) -> None:
     response = admin_client.post(reverse(ADD), sent(listener))
     assert response.status_code == 200 and "no-store" in response["Cache-Control"]
     secret = secret_in(response)
@@ -64,7 +64,7 @@ def test_one_is_made_and_its_secret_shown_once(admin_client: Client, listener: R
         ({"events": []}, "This field is required"),
     ],
 )
-def test_what_is_not_right_is_told_beside_it(
+def test_invalid_webhook_shows_field_errors(
     admin_client: Client, listener: Receiver, wrong: dict[str, Any], says: str
 ) -> None:
     response = admin_client.post(reverse(ADD), sent(listener, **wrong))
@@ -72,7 +72,7 @@ def test_what_is_not_right_is_told_beside_it(
     assert Subscription.objects.count() == 1
 
 
-def test_without_a_key_of_the_settings_it_says_so(
+def test_new_webhook_needs_secrets_key(
     admin_client: Client, listener: Receiver, settings: Any
 ) -> None:
     settings.SECRETS_KEY = []
@@ -80,9 +80,11 @@ def test_without_a_key_of_the_settings_it_says_so(
     assert "SECRETS_KEY" in text(response) and Subscription.objects.count() == 1
 
 
-def test_a_secret_is_rotated_when_that_was_asked(admin_client: Client, listener: Receiver) -> None:
+def test_webhook_secret_is_replaced_after_confirmation(
+    admin_client: Client, listener: Receiver
+) -> None:
     rotate = page(listener.subscription, "rotate")
-    assert "for 24 hours" in text(admin_client.get(rotate))
+    assert "For 24 hours" in text(admin_client.get(rotate))
     assert listener.subscription.secrets.count() == 1
     new = secret_in(admin_client.post(rotate))
     admin_client.post(page(listener.subscription, "test"))
@@ -90,9 +92,7 @@ def test_a_secret_is_rotated_when_that_was_asked(admin_client: Client, listener:
     assert listener.verified_payloads(new) == listener.verified_payloads()
 
 
-def test_it_is_changed_without_touching_its_secret(
-    admin_client: Client, listener: Receiver
-) -> None:
+def test_webhook_edit_keeps_secret(admin_client: Client, listener: Receiver) -> None:
     changed = sent(listener, events=["change.applied", "execution.failed"])
     assert admin_client.post(page(listener.subscription), changed).status_code == 302
     listener.subscription.refresh_from_db()
@@ -100,7 +100,7 @@ def test_it_is_changed_without_touching_its_secret(
     assert listener.subscription.secrets.count() == 1
 
 
-def test_what_was_told_is_shown_and_told_again(admin_client: Client, listener: Receiver) -> None:
+def test_delivery_is_shown_and_sent_again(admin_client: Client, listener: Receiver) -> None:
     listener.server.replies = [Reply(410, b"<b>gone</b>"), Reply(200)]
     admin_client.post(page(listener.subscription, "test"))
     queue.serve_due()
@@ -113,7 +113,7 @@ def test_what_was_told_is_shown_and_told_again(admin_client: Client, listener: R
     assert "The webhook is disabled" in text(refused)
     admin_client.post(page(listener.subscription), sent(listener))
     again = admin_client.post(page(delivery, "redeliver"), follow=True)
-    assert "told again" in text(again)
+    assert "will deliver the event again" in text(again)
     queue.serve_due()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts.count()) == ("delivered", 2)
@@ -121,7 +121,7 @@ def test_what_was_told_is_shown_and_told_again(admin_client: Client, listener: R
     assert "Delivered" in text(listed)
 
 
-def test_an_operator_sees_and_tells_again_and_changes_nothing(listener: Receiver) -> None:
+def test_operator_redelivers_but_cannot_edit(listener: Receiver) -> None:
     operator = staff(
         "executions.view_subscription",
         "executions.view_outgoingdelivery",

@@ -59,7 +59,7 @@ def text(response: Any) -> str:
     return " ".join(response.content.decode().split())
 
 
-def told(response: Any) -> list[str]:
+def list_messages(response: Any) -> list[str]:
     """The messages that a response leaves for the next page."""
     return [" ".join(str(message).split()) for message in get_messages(response.wsgi_request)]
 

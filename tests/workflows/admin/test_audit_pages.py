@@ -48,8 +48,8 @@ def refused(scenario: Scenario, **how: Any) -> AuditEntry:
     return last()
 
 
-class TestTheList:
-    def test_it_tells_what_was_refused_and_links_what_exists(
+class TestLogList:
+    def test_log_list_shows_refusals_and_links_existing_records(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         refused(scenario)
@@ -65,9 +65,7 @@ class TestTheList:
         assert "Gone" in shown
         assert address not in shown
 
-    def test_it_takes_as_many_statements_for_three_entries_as_for_thirty(
-        self, admin_client: Client
-    ) -> None:
+    def test_log_list_query_count_is_constant(self, admin_client: Client) -> None:
         def fill(number: int) -> None:
             for _ in range(number):
                 workflow = WorkflowFactory()
@@ -81,7 +79,7 @@ class TestTheList:
         fill(9)
         assert statements(lambda: admin_client.get(LOG)) == few
 
-    def test_the_whole_log_is_neither_counted_nor_skipped_through(
+    def test_unfiltered_log_uses_no_count_and_no_offset(
         self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for _ in range(7):
@@ -94,17 +92,19 @@ class TestTheList:
         assert ours
         assert not [sql for sql in ours if "COUNT(" in sql or "OFFSET" in sql]
 
-    def test_of_what_a_filter_leaves_only_the_newest_are_counted(
+    def test_filtered_log_counts_only_newest_entries(
         self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for _ in range(7):
             FindingTypeFactory()
         monkeypatch.setattr(audit, "COUNT_LIMIT", 5)
         response = admin_client.get(LOG, {"action__exact": "created"})
-        assert "The newest 5 that match." in text(response)
-        assert "The newest 5" not in text(admin_client.get(LOG))
+        assert "Only the newest 5 matching entries are listed." in text(response)
+        assert "Only the newest 5" not in text(admin_client.get(LOG))
 
-    def test_filters(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_log_filters_keep_matching_entries(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
         entry = refused(scenario)
         everything = shown_in(admin_client.get(LOG))
         for query in (
@@ -120,7 +120,7 @@ class TestTheList:
         assert shown_in(admin_client.get(LOG, {"kind": "nonsense"})) == everything
         assert shown_in(admin_client.get(LOG, {"request_id": "\0"})) == everything
 
-    def test_search_by_id_by_name_and_by_words(
+    def test_log_search_finds_ids_names_and_words(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         entry = refused(scenario)
@@ -132,7 +132,7 @@ class TestTheList:
         assert shown_in(admin_client.get(LOG, {"q": "policy exc"}))
         assert shown_in(admin_client.get(LOG, {"q": "c" * 25})) == []
 
-    def test_the_id_of_a_request_is_searched_for(self, admin_client: Client) -> None:
+    def test_log_search_finds_request_id(self, admin_client: Client) -> None:
         request_id = "0123456789abcdef0123456789abcdef"
         with act_as(Actor(Interface.API, request_id)):
             FindingTypeFactory()
@@ -140,8 +140,8 @@ class TestTheList:
         assert shown_in(admin_client.get(LOG, {"q": request_id})) == [1]
 
 
-class TestAnEntry:
-    def test_types_are_named_rather_than_by_their_cuids(
+class TestEntryPage:
+    def test_entry_page_names_types_by_title(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         entry = refused(scenario)
@@ -150,11 +150,11 @@ class TestAnEntry:
         assert f'<td><a href="{page(scenario.exception)}">Policy Exception</a></td>' in shown
         assert scenario.exception.cuid not in shown
         assert "Cannot change finding type while this workflow has active executions." in shown
-        assert "What it would have changed" in shown
+        assert "Requested changes" in shown
         assert f'href="{LOG}?request_id=request-1"' in shown
         assert f'href="{LOG}?cuid={scenario.caller.cuid}"' in shown
 
-    def test_a_type_that_is_gone_is_told_by_its_cuid(self, admin_client: Client) -> None:
+    def test_entry_page_shows_id_of_deleted_type(self, admin_client: Client) -> None:
         workflow, kind = WorkflowFactory(), FindingTypeFactory()
         editing.change_entity_context([workflow], entity_name_type=kind)
         entry = last()
@@ -163,13 +163,13 @@ class TestAnEntry:
         shown = text(admin_client.get(page(entry)))
         assert f"<td>{entry.after['entity_name_type']}</td>" in shown
 
-    def test_what_is_deleted_is_said_to_be(self, admin_client: Client) -> None:
+    def test_entry_page_marks_deleted_record(self, admin_client: Client) -> None:
         FindingTypeFactory(name="Gone").delete()
         shown = text(admin_client.get(page(last())))
         assert "Gone" in shown
-        assert "(does not exist any more)" in shown
+        assert "(deleted)" in shown
 
-    def test_values_of_every_kind_are_shown_and_escaped(self, admin_client: Client) -> None:
+    def test_entry_page_escapes_values(self, admin_client: Client) -> None:
         finding = FindingFactory(title="<script>alert(1)</script>")
         finding.fields = {"a": ["<b>", {"c": None}]}
         finding.save()
@@ -179,7 +179,7 @@ class TestAnEntry:
             assert '"<b>"' not in shown
         assert "<script>alert" not in text(admin_client.get(LOG))
 
-    def test_a_graph_that_was_replaced_is_kept_to_read(self, admin_client: Client) -> None:
+    def test_entry_page_shows_replaced_graph(self, admin_client: Client) -> None:
         workflow = WorkflowFactory()
         save_line(workflow, form())
         shown = text(admin_client.get(page(last())))
@@ -187,12 +187,12 @@ class TestAnEntry:
         assert '<pre class="json">' in shown
 
     @pytest.mark.parametrize("number", ["999999", "abc"])
-    def test_one_that_is_not_there_leads_back(self, admin_client: Client, number: str) -> None:
+    def test_missing_entry_redirects(self, admin_client: Client, number: str) -> None:
         assert admin_client.get(f"{LOG}{number}/change/").status_code == 302
 
 
-class TestWhoMay:
-    def test_it_is_read_never_written(self, admin_client: Client) -> None:
+class TestLogPermissions:
+    def test_log_is_read_only(self, admin_client: Client) -> None:
         FindingTypeFactory()
         entry = last()
         assert admin_client.get(f"{LOG}add/").status_code == 403
@@ -203,7 +203,7 @@ class TestWhoMay:
         admin_client.post(LOG, sent)
         assert AuditEntry.objects.filter(pk=entry.pk).exists()
 
-    def test_it_takes_the_permission(self, scenario: Scenario) -> None:
+    def test_log_needs_permission(self, scenario: Scenario) -> None:
         scenario.start()
         viewer, auditor = staff(*VIEW), staff(*VIEW, "workflows.view_auditentry")
         for address in (LOG, page(last())):
@@ -214,8 +214,8 @@ class TestWhoMay:
             assert f'href="{LOG}?cuid={row.cuid}"' in text(auditor.get(page(row)))
 
 
-class TestHistoryOnThePages:
-    def test_the_newest_ten_of_a_workflow_and_a_link_to_all(self, admin_client: Client) -> None:
+class TestHistorySection:
+    def test_workflow_page_lists_ten_newest_entries(self, admin_client: Client) -> None:
         workflow = WorkflowFactory(title="T0")
         for number in range(1, 13):
             Workflow.objects.filter(pk=workflow.pk).update(title=f"T{number}")
@@ -227,15 +227,13 @@ class TestHistoryOnThePages:
         assert page(AuditEntry.objects.filter(cuid=other.cuid)[0]) not in shown
         assert f'href="{LOG}?cuid={workflow.cuid}"' in shown
 
-    def test_an_inventory_model_links_its_entries(self, admin_client: Client) -> None:
+    def test_inventory_model_page_links_its_entries(self, admin_client: Client) -> None:
         model = InventoryModelFactory()
         assert f'href="{LOG}?cuid={model.cuid}"' in text(admin_client.get(page(model)))
         shown = text(admin_client.get(LOG))
         assert f'href="{page(model)}"' in shown
 
-    def test_the_stock_history_leads_to_the_log_for_whoever_may_read_it(
-        self, scenario: Scenario
-    ) -> None:
+    def test_history_page_links_log_with_permission(self, scenario: Scenario) -> None:
         viewer, auditor = staff(*VIEW), staff(*VIEW, "workflows.view_auditentry")
         nothing = "This object doesn’t have a change history."
         for row in (scenario.caller, scenario.finding, scenario.start()):

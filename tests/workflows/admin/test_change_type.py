@@ -18,16 +18,16 @@ from tests.workflows.admin.staff import (
     OWN,
     TOGETHER,
     VIEW,
+    list_messages,
     page,
     settings_of,
     staff,
     text,
-    told,
     type_of,
 )
 from workflows import guards
 from workflows.db import locks
-from workflows.guards.database_errors import Stranding
+from workflows.guards.database_errors import DatabaseRefusal
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
@@ -38,9 +38,9 @@ def at_field(response: Any, name: str = "entity_name_type") -> str:
     return " ".join(str(response.context["adminform"].form.errors[name]).split())
 
 
-class TestTheForm:
+class TestWorkflowForm:
     @pytest.mark.parametrize(("who", "message"), [("caller", OWN), ("callee", DEPENDENT)])
-    def test_the_report_is_refused_at_the_field_with_links(
+    def test_type_change_is_refused_at_field_with_links(
         self, admin_client: Client, scenario: Scenario, who: str, message: str
     ) -> None:
         execution = scenario.start()
@@ -59,7 +59,7 @@ class TestTheForm:
         execution.refresh_from_db()
         assert execution.status == "completed"
 
-    def test_alone_it_is_refused_with_the_way_to_change_together(
+    def test_type_change_of_one_workflow_links_group_change(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         sent = settings_of(scenario.caller, entity_name_type=scenario.exception.pk)
@@ -70,7 +70,7 @@ class TestTheForm:
         group = f"{reverse(TOGETHER)}?workflows="
         assert group in shown
 
-    def test_a_legal_change_leaves_a_version(self, admin_client: Client) -> None:
+    def test_type_change_creates_version(self, admin_client: Client) -> None:
         workflow, other = WorkflowFactory(), FindingTypeFactory()
         before = workflow.versions.get()
         response = admin_client.post(
@@ -82,16 +82,14 @@ class TestTheForm:
         assert (version.number, version.entity_name_type) == (1, other)
         assert version.pk != before.pk
 
-    def test_adding_a_workflow_gives_it_version_1(self, admin_client: Client) -> None:
+    def test_new_workflow_gets_version_1(self, admin_client: Client) -> None:
         kind = FindingTypeFactory()
         sent = settings_of(Workflow(title="New", entity_name_type=kind))
         response = admin_client.post(reverse("admin:workflows_workflow_add"), sent)
         assert response.status_code == 302
         assert Workflow.objects.get(title="New").versions.get().number == 1
 
-    def test_types_that_do_not_go_together_are_refused_at_the_field(
-        self, admin_client: Client
-    ) -> None:
+    def test_wrong_type_for_entity_name_is_refused_at_field(self, admin_client: Client) -> None:
         sent = settings_of(Workflow(title="New"), primary_record_type=RecordTypeFactory().pk)
         response = admin_client.post(reverse("admin:workflows_workflow_add"), sent)
         assert "A Finding needs a finding type and no record type." in at_field(response)
@@ -100,15 +98,15 @@ class TestTheForm:
     @pytest.mark.parametrize(
         ("typed", "answer"),
         [
-            ("[]", "This must be an object, not a list."),
+            ("[]", "Enter a JSON object, not a list."),
             ('{"a": "\\u0000"}', "NUL character"),
             ('{"a": NaN}', "NaN is not a JSON number"),
             ("{", "Enter a valid JSON."),
             ("[" * 100_000, "nested too deeply"),
-            ("1" * 5_000, "This is not JSON"),
+            ("1" * 5_000, "This is not valid JSON"),
         ],
     )
-    def test_trigger_data_that_cannot_be_stored(
+    def test_unstorable_trigger_data_is_refused(
         self, admin_client: Client, typed: str, answer: str
     ) -> None:
         workflow = WorkflowFactory()
@@ -116,9 +114,9 @@ class TestTheForm:
         assert answer in at_field(response, "trigger_data")
 
 
-class TestTheNotice:
+class TestTypeNotice:
     @pytest.mark.parametrize(("who", "message"), [("caller", OWN), ("callee", DEPENDENT)])
-    def test_the_page_says_before_anyone_tries_that_the_type_is_held(
+    def test_workflow_page_shows_type_lock(
         self, admin_client: Client, scenario: Scenario, who: str, message: str
     ) -> None:
         execution = scenario.start()
@@ -131,7 +129,7 @@ class TestTheNotice:
         assert all(form.fields[name].disabled for name in held)
         assert not form.fields["title"].disabled
 
-    def test_other_settings_are_saved_while_the_type_is_held(
+    def test_other_settings_are_saved_while_type_is_locked(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         scenario.start()
@@ -144,27 +142,27 @@ class TestTheNotice:
         assert scenario.caller.title == "Other title"
         assert scenario.caller.entity_name_type == scenario.limitation
 
-    def test_where_only_calls_stand_in_the_way_the_field_stays_open(
+    def test_type_field_is_enabled_when_only_calls_block(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         response = admin_client.get(page(scenario.caller))
-        assert "The type changes together with others" in text(response)
+        assert "These workflows must change together" in text(response)
         assert f'href="{page(scenario.callee)}"' in text(response)
         assert not response.context["adminform"].form.fields["entity_name_type"].disabled
 
-    def test_where_nothing_stands_in_the_way_nothing_is_said(self, admin_client: Client) -> None:
+    def test_workflow_page_has_no_notice_when_nothing_blocks(self, admin_client: Client) -> None:
         shown = text(admin_client.get(page(WorkflowFactory())))
-        assert "outlook" not in shown
+        assert "type-notice" not in shown
 
-    def test_a_viewer_is_told_too(self, scenario: Scenario) -> None:
+    def test_viewer_sees_type_notice(self, scenario: Scenario) -> None:
         scenario.start()
         assert OWN in text(staff(*VIEW).get(page(scenario.caller)))
 
 
-class TestRefusedAfterACleanForm:
+class TestRefusalAfterValidForm:
     """What comes between the form's judgement and the save is a message, never a 500."""
 
-    def test_the_guard_at_the_save(
+    def test_guard_refusal_at_save_becomes_form_error(
         self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         execution = scenario.start()
@@ -175,12 +173,12 @@ class TestRefusedAfterACleanForm:
         assert OWN in at_field(response)
         assert page(execution) in at_field(response)
         assert 'value="Typed"' in text(response)
-        assert told(response) == []
+        assert list_messages(response) == []
         scenario.caller.refresh_from_db()
         assert scenario.caller.title != "Typed"
 
     @pytest.mark.django_db(transaction=True)
-    def test_the_keys_of_the_database(
+    def test_database_key_refusal_becomes_form_error(
         self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         scenario.start()
@@ -193,12 +191,14 @@ class TestRefusedAfterACleanForm:
             for errors in response.context["adminform"].form.errors.as_data().values()
             for error in errors
         ]
-        assert isinstance(refusal, (guards.ActiveExecutions, Stranding))
+        assert isinstance(refusal, (guards.ActiveExecutions, DatabaseRefusal))
         assert str(refusal.message) in text(response)
-        assert told(response) == []
+        assert list_messages(response) == []
         assert type_of(scenario.caller) == scenario.limitation
 
-    def test_contention(self, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_contention_becomes_form_error(
+        self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         workflow = WorkflowFactory()
 
         def save(self: Workflow, **kwargs: Any) -> None:
@@ -210,7 +210,7 @@ class TestRefusedAfterACleanForm:
         assert "try again in a moment" in text(response)
         assert 'value="Typed"' in text(response)
 
-    def test_a_fault_stays_a_fault(
+    def test_database_fault_is_raised(
         self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         workflow = WorkflowFactory()
@@ -223,7 +223,7 @@ class TestRefusedAfterACleanForm:
             admin_client.post(page(workflow), settings_of(workflow, title="Typed"))
 
 
-def test_a_terminal_execution_holds_nothing(admin_client: Client, scenario: Scenario) -> None:
+def test_ended_execution_does_not_lock_type(admin_client: Client, scenario: Scenario) -> None:
     execution: Execution = scenario.start()
     running.cancel(execution)
     assert OWN not in text(admin_client.get(page(scenario.caller)))

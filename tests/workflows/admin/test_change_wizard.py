@@ -17,11 +17,11 @@ from tests.workflows.admin.staff import (
     OWN,
     TOGETHER,
     VIEW,
+    list_messages,
     page,
     staff,
     statements,
     text,
-    told,
     type_of,
 )
 from workflows.models import AuditEntry, PendingChange, Version, Workflow
@@ -31,29 +31,33 @@ DONE = "admin:workflows_workflow_type_changed"
 pytestmark = pytest.mark.django_db
 
 
-class TestTogether:
+class TestGroupChange:
     def ids(self, *workflows: Workflow) -> str:
         return ",".join(str(row.pk) for row in workflows)
 
-    def test_the_action_leads_to_the_page(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_list_action_opens_type_change(self, admin_client: Client, scenario: Scenario) -> None:
         sent = {"action": "change_type", "_selected_action": [scenario.caller.pk]}
         response = admin_client.post(reverse("admin:workflows_workflow_changelist"), sent)
         assert response.status_code == 302
         assert response["Location"] == f"{reverse(TOGETHER)}?workflows={scenario.caller.pk}"
         assert scenario.caller.title in text(admin_client.get(response["Location"]))
 
-    def test_a_refused_try_offers_the_group(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_refused_preview_links_group_change(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
         asked: dict[str, Any] = {
             "workflows": scenario.caller.pk,
             "type": f"finding-{scenario.exception.pk}",
         }
         shown = text(admin_client.get(reverse(TOGETHER), asked))
         assert "Run Workflow: Incompatible entity name types." in shown
-        assert "Choose these 2" in shown
+        assert "Select these 2 workflows" in shown
         assert f"type=finding-{scenario.exception.pk}" in shown
-        assert "Change the type of" not in shown
+        assert "Allowed" not in shown
 
-    def test_a_try_says_that_it_is_held(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_preview_shows_blocking_executions(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
         execution = scenario.start()
         asked = {
             "workflows": self.ids(scenario.caller, scenario.callee),
@@ -68,7 +72,7 @@ class TestTogether:
             assert f'href="{page(execution)}"' in text(response)
         assert type_of(scenario.caller) == scenario.limitation
 
-    def test_a_try_changes_nothing_and_the_confirmation_changes_all(
+    def test_preview_changes_nothing_and_confirmation_changes_group(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         asked = {
@@ -76,7 +80,7 @@ class TestTogether:
             "type": f"finding-{scenario.exception.pk}",
             "why": "Reclassified",
         }
-        assert "Nothing stands in the way" in text(admin_client.get(reverse(TOGETHER), asked))
+        assert "Nothing blocks the change" in text(admin_client.get(reverse(TOGETHER), asked))
         assert type_of(scenario.caller) == scenario.limitation
         response = admin_client.post(reverse(TOGETHER), asked)
         assert response.status_code == 302
@@ -90,7 +94,7 @@ class TestTogether:
         assert version.notes == "Reclassified"
         assert version.created_by is not None
 
-    def test_to_a_record_type(self, admin_client: Client) -> None:
+    def test_type_change_to_record_type_changes_entity_name(self, admin_client: Client) -> None:
         workflow, kind = WorkflowFactory(), RecordTypeFactory()
         asked = {"workflows": workflow.pk, "type": f"record-{kind.pk}"}
         assert admin_client.post(reverse(TOGETHER), asked).status_code == 302
@@ -98,17 +102,17 @@ class TestTogether:
         assert (workflow.entity_name, workflow.primary_record_type) == ("InventoryModel", kind)
 
     @pytest.mark.parametrize("ids", ["", "abc", "999999", "99999999999999999999"])
-    def test_without_workflows_there_is_nothing_to_do(self, admin_client: Client, ids: str) -> None:
+    def test_type_change_without_workflows_redirects(self, admin_client: Client, ids: str) -> None:
         response = admin_client.get(reverse(TOGETHER), {"workflows": ids})
-        assert told(response) == ["No workflow was chosen."]
+        assert list_messages(response) == ["Choose a workflow."]
 
-    def test_an_unknown_type_is_an_error_of_the_form(self, admin_client: Client) -> None:
+    def test_unknown_type_is_form_error(self, admin_client: Client) -> None:
         asked = {"workflows": WorkflowFactory().pk, "type": "finding-999999"}
         response = admin_client.post(reverse(TOGETHER), asked)
         assert response.status_code == 200
         assert "Select a valid choice" in text(response)
 
-    def test_it_takes_the_permission(self, scenario: Scenario) -> None:
+    def test_type_change_needs_permission(self, scenario: Scenario) -> None:
         asked = {"workflows": scenario.caller.pk}
         assert staff(*VIEW).get(reverse(TOGETHER), asked).status_code == 403
         assert staff(*VIEW).get(reverse(DONE)).status_code == 403
@@ -117,20 +121,20 @@ class TestTogether:
         assert allowed.get(reverse(TOGETHER), asked).status_code == 200
         assert "Change finding type" in text(allowed.get(page(scenario.caller)))
 
-    def test_what_came_of_it_names_nothing_that_is_not_there(self, admin_client: Client) -> None:
+    def test_result_page_ignores_missing_rows(self, admin_client: Client) -> None:
         for asked in ({}, {"versions": "x,,999999", "same": "99999999999999999999"}):
             response = admin_client.get(reverse(DONE), asked)
-            assert "Nothing had to be changed." in text(response)
+            assert "No workflow was changed." in text(response)
 
-    def test_who_has_the_type_already_is_told_so(
+    def test_result_page_names_unchanged_workflows(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.limitation.pk}"}
         response = admin_client.post(reverse(TOGETHER), asked)
         done = text(admin_client.get(response["Location"]))
-        assert f"{scenario.caller.title}</a>” had this type already." in done
+        assert f"{scenario.caller.title}</a>: this workflow already had the type." in done
 
-    def test_the_group_that_must_move_is_shown_before_anything_runs(
+    def test_preview_lists_workflows_that_must_change(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         asked: dict[str, Any] = {
@@ -142,13 +146,11 @@ class TestTogether:
             (scenario.caller, True),
             (scenario.callee, False),
         ]
-        assert "The group that must move: 2 workflows" in text(response)
-        assert "must come along" in text(response)
+        assert "These 2 workflows must change together" in text(response)
+        assert "must change too" in text(response)
 
     @pytest.mark.parametrize("role", ["operator", "administrator"])
-    def test_what_stands_in_the_way_can_be_cancelled_from_there(
-        self, scenario: Scenario, role: str
-    ) -> None:
+    def test_blocking_execution_has_cancel_link(self, scenario: Scenario, role: str) -> None:
         execution = scenario.start()
         client = Client()
         client.force_login(user_in(role, is_staff=True))
@@ -161,7 +163,7 @@ class TestTogether:
             assert f'href="{cancel}"' in text(shown)
         assert client.get(cancel).status_code == 200
 
-    def test_who_may_not_cancel_is_led_to_no_such_page(self, scenario: Scenario) -> None:
+    def test_cancel_link_needs_permission(self, scenario: Scenario) -> None:
         execution = scenario.start()
         client = staff(*VIEW, "workflows.change_entity_context")
         asked: dict[str, Any] = {
@@ -172,7 +174,9 @@ class TestTogether:
             assert page(execution) in text(shown)
             assert page(execution, "cancel") not in text(shown)
 
-    def test_each_step_takes_few_statements(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_type_change_pages_have_bounded_query_count(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
         for _ in range(30):
             scenario.start()
         both = {"workflows": self.ids(scenario.caller, scenario.callee)}
@@ -188,7 +192,7 @@ class TestTogether:
             assert statements(partial(admin_client.get, reverse(url), asked)) <= 25
 
 
-class TestWhenDrained:
+class TestDrainedChange:
     def asked(self, scenario: Scenario, **more: Any) -> dict[str, Any]:
         return {
             "workflows": f"{scenario.callee.pk},{scenario.caller.pk}",
@@ -202,28 +206,30 @@ class TestWhenDrained:
         assert f'name="token" value="{token}"' in text(response)
         return token
 
-    def test_a_try_shows_the_versions_that_would_be_made(
+    def test_preview_lists_resulting_versions(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         running.cancel(scenario.start())
         save_line(scenario.callee, form())
         shown = text(admin_client.get(reverse(TOGETHER), self.asked(scenario)))
         rows = dict(
-            re.findall(r"<tr> <td><a[^>]*>(Workflow \d)</a>.*?<td>(Version [^<]*)</td>", shown)
+            re.findall(
+                r"<tr> <td><a[^>]*>(Workflow \d)</a>.*?<td>((?:New|Replaces)[^<]*)</td>", shown
+            )
         )
         assert rows == {
-            "Workflow 4": "Version 2, a new one",
-            "Workflow 3": "Version 2, in place of the one that nothing has run on",
+            "Workflow 4": "New version 2",
+            "Workflow 3": "Replaces unused version 2",
         }
 
     @pytest.mark.django_db(transaction=True)
-    def test_where_executions_alone_stand_in_the_way_it_can_wait_for_them(
+    def test_change_is_put_on_hold_when_only_executions_block(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         executions = [scenario.start(), scenario.start()]
         response = admin_client.get(reverse(TOGETHER), self.asked(scenario))
         assert "Finish or cancel 2 live executions first." in text(response)
-        assert "It waits for 2 live executions" in text(response)
+        assert "when 2 live executions have ended" in text(response)
         assert "Change when drained" in text(response)
         sent = self.asked(
             scenario, token=response.context["token"], when="drained", why="Reclassified"
@@ -231,14 +237,16 @@ class TestWhenDrained:
         response = admin_client.post(reverse(TOGETHER), sent)
         pending = PendingChange.objects.get()
         assert response["Location"] == page(pending)
-        assert f'<a href="{page(pending)}">Open the change on hold</a>' in told(response)[0]
+        assert (
+            f'<a href="{page(pending)}">Open the change on hold</a>' in list_messages(response)[0]
+        )
         assert (pending.why, pending.asked_by.username) == ("Reclassified", "admin")
         assert type_of(scenario.caller) == scenario.limitation
         for execution in executions:
             running.cancel(execution)
         assert type_of(scenario.caller) == type_of(scenario.callee) == scenario.exception
 
-    def test_where_the_graphs_do_not_agree_waiting_is_not_offered(
+    def test_hold_is_not_offered_when_graphs_conflict(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         scenario.start()
@@ -250,7 +258,7 @@ class TestWhenDrained:
         group = f"{reverse(TOGETHER)}?workflows={scenario.callee.pk}%2C{scenario.caller.pk}"
         assert text(response).count(f'href="{group}') == 2
 
-    def test_a_refusal_shown_elsewhere_leads_here(
+    def test_refusal_on_workflow_page_links_type_change(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         scenario.start()
@@ -260,17 +268,17 @@ class TestWhenDrained:
             "Change when drained</a>" in shown
         )
 
-    def test_while_another_change_waits_the_page_says_which(
+    def test_preview_links_other_pending_change(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         scenario.start()
         admin_client.post(reverse(TOGETHER), self.asked(scenario, when="drained"))
         shown = text(admin_client.get(reverse(TOGETHER), self.asked(scenario)))
-        assert "It cannot be put on hold either" in shown
+        assert "The change cannot be put on hold" in shown
         assert f'href="{page(PendingChange.objects.get())}"' in shown
         assert 'name="when"' not in shown
 
-    def test_what_was_drained_meanwhile_is_changed_at_once(
+    def test_drained_workflow_is_changed_immediately(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         execution = scenario.start()
@@ -283,7 +291,7 @@ class TestWhenDrained:
         assert not PendingChange.objects.exists()
 
     @pytest.mark.parametrize("when", ["now", "drained"])
-    def test_a_stale_token_is_refused_with_what_has_changed_and_a_fresh_try(
+    def test_stale_token_is_refused_with_new_preview(
         self, admin_client: Client, scenario: Scenario, when: str
     ) -> None:
         token = self.token(admin_client, scenario)
@@ -292,8 +300,8 @@ class TestWhenDrained:
         response = admin_client.post(reverse(TOGETHER), sent)
         shown = text(response)
         assert "Nothing was changed" in shown
-        assert f"Execution {execution.cuid} of “Workflow 4” stands in the way now." in shown
-        assert "It waits for 1 live execution " in shown
+        assert f"Execution {execution.cuid} of “Workflow 4” now blocks the change." in shown
+        assert "when 1 live execution has ended" in shown
         assert "Kept</textarea>" in shown
         assert type_of(scenario.caller) == scenario.limitation
         assert not PendingChange.objects.exists()
@@ -302,18 +310,16 @@ class TestWhenDrained:
         assert admin_client.post(reverse(TOGETHER), fresh).status_code == 302
         assert PendingChange.objects.exists()
 
-    def test_a_token_of_another_change_is_refused(
+    def test_token_of_other_change_is_refused(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         sent = self.asked(scenario, token="nonsense")
         shown = text(admin_client.post(reverse(TOGETHER), sent))
-        assert "The token is not one that an impact of this change has answered." in shown
-        assert "Allowed as things are now" in shown
+        assert "The token does not come from an impact of this change." in shown
+        assert "Allowed now" in shown
         assert type_of(scenario.caller) == scenario.limitation
 
-    def test_who_may_not_see_changes_on_hold_may_still_ask_for_one(
-        self, scenario: Scenario
-    ) -> None:
+    def test_hold_needs_no_view_permission(self, scenario: Scenario) -> None:
         scenario.start()
         client = staff(*VIEW, "workflows.change_entity_context")
         response = client.post(reverse(TOGETHER), self.asked(scenario, when="drained"))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import executions.engine.nodes  # noqa: F401  (makes the node types known)
-from workflows.admin.graph_editor.data_form import Data, DataForm
+from workflows.admin.graph_editor.data_form import DataForm, SubmittedData
 from workflows.admin.graph_editor.data_inputs import Part
 from workflows.graph import node_types
 
@@ -70,21 +70,21 @@ def every(parts: list[Part]) -> list[Part]:
     return [inner for part in parts for inner in part]
 
 
-def saved(kind: str, data: dict[str, Any], **changed: str) -> Data:
+def saved(kind: str, data: dict[str, Any], **changed: str) -> SubmittedData:
     """What is read when these inputs are typed into the form of the data."""
     form = form_of(kind)
     names = {name.replace("__", "/").replace("_at_", "#"): text for name, text in changed.items()}
-    return form.read({**posted(form.shown(data)), **names}, data)
+    return form.read({**posted(form.build_parts(data)), **names}, data)
 
 
 @pytest.mark.parametrize("kind", sorted(EXAMPLES))
-def test_what_nobody_touches_stays_what_it_is(kind: str) -> None:
+def test_unchanged_form_keeps_example_data(kind: str) -> None:
     for data in EXAMPLES[kind]:
         assert saved(kind, copy.deepcopy(data)).value == data
 
 
 @given(st.data())
-def test_whatever_a_node_holds_it_is_the_same_after_a_save(data: st.DataObject) -> None:
+def test_unchanged_form_keeps_any_data(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(sorted(EXAMPLES)))
     held = copy.deepcopy(data.draw(st.sampled_from(EXAMPLES[kind])))
     for key in data.draw(st.lists(st.sampled_from(sorted({*_keys(kind), "other"})), max_size=3)):
@@ -98,17 +98,17 @@ def _keys(kind: str) -> list[str]:
     return list(node_types()[kind].data_schema.text["properties"])
 
 
-class TestTyped:
+class TestSubmittedValues:
     FORM = {"fields": [{"name": "severity", "type": "number"}, {"name": "note"}]}
     RULE = {"field": "severity", "op": "gte", "value": 3}
 
-    def test_texts_and_what_is_left_empty(self) -> None:
+    def test_empty_text_is_left_out(self) -> None:
         found = saved("user_action", self.FORM, data__label="Ask", data__title="")
         assert found.value == {**self.FORM, "label": "Ask"}
         gone = saved("user_action", {**self.FORM, "label": "Ask"}, data__label="")
         assert gone.value == self.FORM
 
-    def test_a_row_is_added_changed_taken_away_and_moved(self) -> None:
+    def test_rows_are_added_changed_removed_and_moved(self) -> None:
         more = saved("user_action", self.FORM, data__fields__2__name="owner")
         assert more.value["fields"][2] == {"name": "owner"}
         less = saved("user_action", self.FORM, data__fields__0_at_remove="on")
@@ -118,7 +118,7 @@ class TestTyped:
         asked = saved("user_action", self.FORM, data__fields__1__required="on")
         assert asked.value["fields"][1] == {"name": "note", "required": True}
 
-    def test_one_of_several_forms(self) -> None:
+    def test_alternative_is_read_by_its_choice(self) -> None:
         plain = saved("user_action", {}, data__deadline_at_0="P3D")
         assert plain.value == {"deadline": "P3D"}
         whole = saved(
@@ -130,12 +130,12 @@ class TestTyped:
         )
         assert whole.value == {"deadline": {"after": 3600, "notify": {"to": ["a@example.com"]}}}
 
-    def test_words_for_a_duration_become_iso_8601(self) -> None:
+    def test_duration_in_words_becomes_iso_8601(self) -> None:
         for typed, read in (("2 weeks", "P2W"), ("P3D", "P3D"), ("3600", 3600), ("soon", "soon")):
             assert saved("wait", {}, data__interval=typed).value == {"interval": read}
             assert saved("user_action", {}, data__deadline_at_0=typed).value == {"deadline": read}
 
-    def test_a_rule_of_comparisons(self) -> None:
+    def test_rule_is_read_from_comparisons(self) -> None:
         branch = {"branches": [{"handle": "high", "rule": self.RULE}]}
         at = "data__branches__0__rule"
         changed = saved("condition", branch, **{f"{at}__0__value": "5"})
@@ -152,27 +152,27 @@ class TestTyped:
         listed = saved("condition", branch, **{f"{at}__0__value": '["a", 1]'})
         assert listed.value["branches"][0]["rule"]["value"] == ["a", 1]
 
-    def test_a_nested_rule_is_typed_as_json(self) -> None:
+    def test_nested_rule_is_shown_as_json(self) -> None:
         branch = {"branches": [{"handle": "high", "rule": {"not": self.RULE}}]}
-        shown = form_of("condition").shown(branch)
+        shown = form_of("condition").build_parts(branch)
         assert "json" in {part.shape for part in every(shown)}
         typed = {"data__branches__0__rule_at_json": '{"not": {"field": "a", "op": "exists"}}'}
         rule = saved("condition", branch, **typed).value["branches"][0]["rule"]
         assert rule == {"not": {"field": "a", "op": "exists"}}
 
-    def test_what_is_no_json_is_said_and_shown_again(self) -> None:
+    def test_malformed_json_is_reported_and_kept(self) -> None:
         branch = {"branches": [{"handle": "high", "rule": {"not": self.RULE}}]}
         found = saved("condition", branch, data__branches__0__rule_at_json="{not}")
-        assert found.malformed[0].startswith("What stands at data/branches/0/rule is not JSON")
-        shown = form_of("condition").shown(found.value)
+        assert found.malformed[0].startswith("data/branches/0/rule is not valid JSON")
+        shown = form_of("condition").build_parts(found.value)
         assert "{not}" in [part.value for part in every(shown) if part.shape == "json"]
 
-    def test_an_exit_that_gets_another_name_is_told(self) -> None:
+    def test_renamed_exit_is_reported(self) -> None:
         branch = {"branches": [{"handle": "high", "rule": self.RULE}]}
         found = saved("condition", branch, data__branches__0__handle="severe")
         assert found.renamed == {"high": "severe"}
 
-    def test_names_with_values_of_any_kind(self) -> None:
+    def test_map_values_are_parsed_as_json(self) -> None:
         found = saved(
             "set_field",
             {"values": {"reviewed": True}},
@@ -183,20 +183,20 @@ class TestTyped:
         )
         assert found.value == {"values": {"reviewed": 3, "stage": "in review"}, "clear": ["a", "b"]}
 
-    def test_a_number_is_a_number_and_what_is_none_stays_for_the_drawing_to_judge(self) -> None:
+    def test_invalid_number_is_kept_as_text(self) -> None:
         assert saved("set_state", {"state": "A"}, data__progress="50").value["progress"] == 50
         assert saved("set_state", {"state": "A"}, data__progress="half").value["progress"] == "half"
         assert saved("approval", {}, data__needed="2").value == {"needed": 2}
         assert saved("approval", {"needed": 2}, data__needed="all").value == {"needed": "all"}
 
-    def test_what_the_schema_does_not_know_can_be_taken_away(self) -> None:
+    def test_unknown_keys_can_be_removed(self) -> None:
         assert saved("end", {"magic": 1}, data_at_rest_at_json="").value == {}
 
 
-def test_problems_stand_where_they_belong() -> None:
+def test_problems_are_shown_at_their_inputs() -> None:
     data = {"fields": [{"name": "1"}, {}]}
     problems = [("/fields/0/name", "Bad."), ("/fields/1/name", "Needed."), ("/x", "Unknown.")]
-    shown = form_of("user_action").shown(data, problems)
+    shown = form_of("user_action").build_parts(data, problems)
     told = {part.name: part.problems for part in every(shown) if part.problems}
     assert told == {
         "data/fields/0/name": ["Bad."],
@@ -205,10 +205,10 @@ def test_problems_stand_where_they_belong() -> None:
     }
 
 
-def test_a_callee_is_chosen_from_those_that_fit() -> None:
+def test_call_offers_matching_callees() -> None:
     form = form_of("run_workflow", **{"workflow-cuid": [("c1", "One")]})
-    part = form.shown({"workflow": "c1"})[1]
+    part = form.build_parts({"workflow": "c1"})[1]
     assert (part.shape, part.options, part.value) == ("choice", [("c1", "One")], "c1")
-    part = form.shown({"workflow": "c2"})[1]
-    assert part.options[-1] == ("c2", "c2 (does not fit)")
+    part = form.build_parts({"workflow": "c2"})[1]
+    assert part.options[-1] == ("c2", "c2 (not available)")
     assert form.read({"data/workflow": "c1"}, {"workflow": "c2"}).value == {"workflow": "c1"}

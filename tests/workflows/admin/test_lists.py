@@ -36,18 +36,18 @@ def save(client: Client, name: str, query: str = "live=yes", **more: str) -> Any
 
 
 class TestCounting:
-    def test_a_list_says_where_it_stops_counting(
+    def test_list_says_where_counting_stops(
         self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for _ in range(3):
             scenario.start()
         client = client_in("viewer")
         assert "3 executions" in text(client.get(EXECUTIONS))
-        monkeypatch.setattr(change_list.BoundedPaginator, "most", 2)
+        monkeypatch.setattr(change_list.BoundedPaginator, "limit", 2)
         assert "More than 2 executions. Filter the list" in text(client.get(EXECUTIONS))
 
     @pytest.mark.parametrize("model", [Execution, Workflow, Finding, AuditEntry])
-    def test_a_list_takes_few_statements(self, scenario: Scenario, model: Any) -> None:
+    def test_list_has_bounded_query_count(self, scenario: Scenario, model: Any) -> None:
         for _ in range(3):
             scenario.start()
         client = client_in("administrator")
@@ -56,7 +56,7 @@ class TestCounting:
         url = reverse(f"admin:{options.app_label}_{options.model_name}_changelist")
         assert statements(lambda: client.get(url)) <= 25
 
-    def test_a_cuid_finds_its_execution(self, scenario: Scenario) -> None:
+    def test_search_by_id_finds_execution(self, scenario: Scenario) -> None:
         first = scenario.start()
         scenario.start()
         client = client_in("viewer")
@@ -67,8 +67,8 @@ class TestCounting:
         assert client.get(EXECUTIONS, {"q": "a\0b"}).status_code in (200, 302)
 
 
-class TestCSV:
-    def test_the_rows_that_the_filters_leave_are_there_as_csv(
+class TestCsv:
+    def test_csv_contains_filtered_rows(
         self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(change_list, "CHUNK", 2)
@@ -87,12 +87,12 @@ class TestCSV:
         assert rows[0]["workflow"] == "Workflow 4"
         assert rows[0]["finding_type"] == "Model Limitation"
 
-    def test_a_title_is_no_formula(self) -> None:
+    def test_csv_escapes_formulas(self) -> None:
         WorkflowFactory(title="=1+1")
         response = client_in("viewer").get(reverse("admin:workflows_workflow_csv"))
         assert "'=1+1" in b"".join(response).decode()
 
-    def test_a_filter_that_makes_no_sense_leads_back_to_the_list(self) -> None:
+    def test_invalid_csv_filter_redirects_to_list(self) -> None:
         response = client_in("viewer").get(
             reverse("admin:executions_execution_csv"), {"started_at__gte": "never"}
         )
@@ -100,14 +100,14 @@ class TestCSV:
         assert response["Location"].startswith(EXECUTIONS)
 
     @pytest.mark.parametrize("may", [True, False])
-    def test_only_who_may_see_the_list(self, may: bool) -> None:
+    def test_csv_needs_view_permission(self, may: bool) -> None:
         client = staff("executions.view_execution" if may else "workflows.view_workflow")
         answered = client.get(reverse("admin:executions_execution_csv")).status_code
         assert answered == (200 if may else 403)
 
 
 class TestSavedFilters:
-    def test_a_filter_is_kept_under_a_name_and_found_on_its_list(self) -> None:
+    def test_saved_filter_is_linked_on_its_list(self) -> None:
         client = client_in("viewer")
         shown = text(client.get(EXECUTIONS, {"live": "yes", "incident": "yes", "p": "1"}))
         assert f"{SAVE}?list=executions.execution&amp;query=incident%3Dyes%26live%3Dyes" in shown
@@ -120,16 +120,16 @@ class TestSavedFilters:
         assert 'incident=yes&amp;live=yes" aria-current="page">Live &amp; well</a>' in shown
         assert "Save this filter" not in shown
 
-    def test_what_is_filtered_is_shown_as_text(self) -> None:
+    def test_saved_filter_query_is_escaped(self) -> None:
         client = client_in("viewer")
         query = "q=<script>alert(1)</script>"
         shown = text(client.get(SAVE, {"list": "executions.execution", "query": query}))
-        assert "Filtered by: q = &lt;script&gt;" in shown and "<script>alert" not in shown
+        assert "Filter: q = &lt;script&gt;" in shown and "<script>alert" not in shown
         save(client, "Odd", query)
         for page in (SAVED, EXECUTIONS):
             assert "<script>alert" not in text(client.get(page))
 
-    def test_it_is_ones_own(self) -> None:
+    def test_saved_filter_belongs_to_its_user(self) -> None:
         mine, other = client_in("operator"), client_in("operator")
         save(mine, "Mine")
         row = SavedFilter.objects.get()
@@ -142,7 +142,7 @@ class TestSavedFilters:
         mine.post(page, {"post": "yes"})
         assert not SavedFilter.objects.exists()
 
-    def test_it_can_be_renamed(self) -> None:
+    def test_saved_filter_can_be_renamed(self) -> None:
         client = client_in("viewer")
         save(client, "Old")
         row = SavedFilter.objects.get()
@@ -152,7 +152,7 @@ class TestSavedFilters:
         assert ">New</a>" in text(client.get(EXECUTIONS))
 
     @pytest.mark.parametrize(("role", "shares"), [("administrator", True), ("operator", False)])
-    def test_an_administrator_shares_with_everyone(self, role: str, shares: bool) -> None:
+    def test_administrator_shares_filter_with_everyone(self, role: str, shares: bool) -> None:
         save(client_in(role), "Everybody's", shared="on")
         row = SavedFilter.objects.get()
         assert row.shared is shares
@@ -163,13 +163,13 @@ class TestSavedFilters:
         row.refresh_from_db()
         assert row.name == "Everybody's"
 
-    def test_a_shared_filter_of_a_list_that_one_may_not_see_is_not_shown(self) -> None:
+    def test_shared_filter_of_hidden_list_is_not_shown(self) -> None:
         client = client_in("administrator")
         save(client, "Refused", list="workflows.auditentry", shared="on")
         assert ">Refused</a>" in text(client.get(SAVED))
         assert ">Refused</a>" not in text(client_in("viewer").get(SAVED))
 
-    def test_filter_refusal_names_what_is_wrong_with_its_query(self) -> None:
+    def test_saved_filter_refusal_names_query_problem(self) -> None:
         with pytest.raises(ValidationError, match="contains a NUL character"):
             SavedFilter(name="A", query="q=a\0").clean()
         with pytest.raises(ValidationError, match="too long"):
@@ -184,12 +184,12 @@ class TestSavedFilters:
             {"name": ""},
         ],
     )
-    def test_what_is_no_filter_is_refused(self, wrong: dict[str, str]) -> None:
+    def test_invalid_filter_is_refused(self, wrong: dict[str, str]) -> None:
         client = client_in("viewer")
         assert save(client, **{"name": "Mine", **wrong}).status_code == 200
         assert not SavedFilter.objects.exists()
 
-    def test_a_name_is_used_once(self) -> None:
+    def test_saved_filter_name_is_unique_per_user(self) -> None:
         client = client_in("viewer")
         save(client, "Mine")
         assert "You have a filter of this name" in text(save(client, "Mine", "live=no"))

@@ -21,7 +21,7 @@ from tests.factories import (
     form,
     save_line,
 )
-from tests.workflows.admin.staff import VIEW, page, staff, statements, text, told
+from tests.workflows.admin.staff import VIEW, list_messages, page, staff, statements, text
 from workflows import editing
 from workflows.models import AuditEntry, PendingChange, Workflow
 
@@ -36,8 +36,8 @@ def make_impossible(scenario: Scenario) -> None:
     save_line(scenario.callee, call(other))
 
 
-class TestTheList:
-    def test_it_tells_who_asked_for_what_and_why(
+class TestPendingList:
+    def test_pending_list_shows_request(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         shown = text(admin_client.get(LIST))
@@ -51,9 +51,7 @@ class TestTheList:
         ):
             assert part in shown
 
-    def test_it_takes_as_many_statements_for_three_changes_as_for_thirty(
-        self, admin_client: Client
-    ) -> None:
+    def test_pending_list_query_count_is_constant(self, admin_client: Client) -> None:
         kind = FindingTypeFactory()
 
         def fill(number: int) -> None:
@@ -73,7 +71,7 @@ class TestTheList:
         assert statements(lambda: admin_client.get(LIST)) == few
         assert statements(lambda: admin_client.get(workflows)) == few_workflows
 
-    def test_search_and_filters(
+    def test_pending_list_is_searched_and_filtered(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         for query in ("Workflow 4", scenario.caller.cuid, pending.cuid, "ada", "reclass"):
@@ -81,20 +79,20 @@ class TestTheList:
         assert page(pending) not in text(admin_client.get(LIST, {"state__exact": "applied"}))
 
 
-class TestOneChange:
-    def test_what_it_waits_for_is_counted_and_linked(
+class TestChangePage:
+    def test_change_page_links_blocking_executions(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         execution = Execution.objects.get()
         shown = text(admin_client.get(page(pending)))
-        assert "Waits for (1)" in shown
+        assert "Waiting for executions (1)" in shown
         assert f'href="{page(execution)}"' in shown
         assert f'href="{page(scenario.callee)}"' in shown
         assert page(pending, "withdraw") in shown
-        assert "Try now" in shown
-        assert "could not be made" not in shown
+        assert "Apply now" in shown
+        assert "could not be applied" not in shown
 
-    def test_what_depends_on_its_workflows_is_waited_for_too(
+    def test_change_page_counts_executions_of_callers(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         scenario.start()
@@ -102,43 +100,43 @@ class TestOneChange:
         found = scenario.hold(scenario.callee).pending
         assert found is not None
         shown = text(admin_client.get(page(found)))
-        assert "Waits for (1)" in shown
+        assert "Waiting for executions (1)" in shown
         assert f'href="{page(Execution.objects.get())}"' in shown
 
-    def test_it_says_beforehand_that_it_could_not_be_made(
+    def test_change_page_shows_remaining_refusal(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         make_impossible(scenario)
         shown = text(admin_client.get(page(pending)))
-        assert "As things are, it could not be made even then" in shown
+        assert "The change would be refused even when the executions have ended" in shown
         assert "Run Workflow: Incompatible entity name types." in shown
-        assert "Choose these 3" in shown
+        assert "Select these 3 workflows" in shown
 
     @pytest.mark.django_db(transaction=True)
-    def test_one_that_could_not_be_made_tells_its_reason_and_is_put_away(
+    def test_refused_change_shows_reason_and_is_dismissed(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         make_impossible(scenario)
         running.cancel(Execution.objects.get())
         shown = text(admin_client.get(page(pending)))
-        assert "Could not be made" in shown
+        assert "The change could not be applied" in shown
         assert "Run Workflow: Incompatible entity name types." in shown
-        assert "Put away" in shown
-        assert "Try now" not in shown
+        assert "Dismiss" in shown
+        assert "Apply now" not in shown
         assert admin_client.post(page(pending, "withdraw")).status_code == 302
         assert not PendingChange.objects.exists()
 
     @pytest.mark.django_db(transaction=True)
-    def test_one_that_was_made_offers_nothing(
+    def test_applied_change_offers_no_action(
         self, admin_client: Client, pending: PendingChange
     ) -> None:
         running.cancel(Execution.objects.get())
         shown = text(admin_client.get(page(pending)))
         assert "badge-applied" in shown
         assert page(pending, "withdraw") not in shown
-        assert "Try now" not in shown
+        assert "Apply now" not in shown
 
-    def test_a_workflow_that_was_deleted_is_named(
+    def test_change_page_names_deleted_workflow(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         editing.withdraw(pending)
@@ -150,7 +148,7 @@ class TestOneChange:
         assert 'Extra <span class="quiet">(deleted)</span>' in shown
         assert "Extra" in text(admin_client.get(LIST))
 
-    def test_it_is_told_never_edited(self, admin_client: Client, pending: PendingChange) -> None:
+    def test_change_page_is_read_only(self, admin_client: Client, pending: PendingChange) -> None:
         assert admin_client.get(f"{LIST}add/").status_code == 403
         assert admin_client.post(page(pending), {}).status_code == 403
         assert admin_client.post(page(pending, "delete"), {"post": "yes"}).status_code == 403
@@ -158,16 +156,16 @@ class TestOneChange:
 
 
 class TestWithdraw:
-    def test_it_asks_first_and_then_executions_start_again(
+    def test_withdrawal_asks_and_releases_workflows(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         asked = text(admin_client.get(page(pending, "withdraw")))
-        assert "executions start on them again" in asked
+        assert "their executions start again" in asked
         assert PendingChange.objects.exists()
         response = admin_client.post(page(pending, "withdraw"))
         assert response["Location"] == LIST
-        assert told(response) == [
-            "Withdrawn: the change of “Workflow 3”, “Workflow 4” to Policy Exception."
+        assert list_messages(response) == [
+            "The type change was withdrawn: “Workflow 3”, “Workflow 4” to Policy Exception."
         ]
         assert not PendingChange.objects.exists()
         assert scenario.start().status == "waiting"
@@ -175,26 +173,28 @@ class TestWithdraw:
         assert (entry.who, entry.face) == ("admin", "admin")
 
     @pytest.mark.django_db(transaction=True)
-    def test_one_that_was_made_meanwhile_is_refused_and_recorded(
+    def test_withdrawal_of_applied_change_is_refused(
         self, admin_client: Client, pending: PendingChange
     ) -> None:
         running.cancel(Execution.objects.get())
         response = admin_client.post(page(pending, "withdraw"))
         assert response["Location"] == page(pending)
-        assert "has been made already" in told(response)[0]
+        assert "has been applied already" in list_messages(response)[0]
         entry = AuditEntry.objects.latest("pk")
         assert (entry.action, entry.refused, entry.code) == ("withdrawn", True, "settled")
 
-    def test_one_that_is_gone(self, admin_client: Client, pending: PendingChange) -> None:
+    def test_withdrawal_of_missing_change_answers_404(
+        self, admin_client: Client, pending: PendingChange
+    ) -> None:
         editing.withdraw(pending)
         for name in ("withdraw", "try"):
             assert admin_client.post(page(pending, name)).status_code == 404
 
-    def test_it_takes_the_permission(self, pending: PendingChange) -> None:
+    def test_withdrawal_needs_permission(self, pending: PendingChange) -> None:
         viewer = staff(*MAY)
         shown = text(viewer.get(page(pending)))
         assert page(pending, "withdraw") not in shown
-        assert "Try now" not in shown
+        assert "Apply now" not in shown
         for name in ("withdraw", "try"):
             assert viewer.post(page(pending, name)).status_code == 403
         assert staff(*VIEW).get(page(pending)).status_code == 403
@@ -203,32 +203,35 @@ class TestWithdraw:
         assert not PendingChange.objects.exists()
 
 
-class TestTryNow:
-    def test_while_something_runs_nothing_is_changed(
+class TestApplyNow:
+    def test_apply_now_changes_nothing_while_blocked(
         self, admin_client: Client, pending: PendingChange
     ) -> None:
         response = admin_client.post(page(pending, "try"))
-        assert "it waits still" in told(response)[0]
+        assert "It is still blocked" in list_messages(response)[0]
         assert PendingChange.objects.get().state == "waiting"
 
-    def test_what_ended_behind_pythons_back_is_waited_for_no_longer(
+    def test_apply_now_sees_executions_ended_in_database(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         end_unseen(Execution.objects.get())
-        assert "No execution stands in the way any more." in text(admin_client.get(page(pending)))
+        assert "No execution blocks the change." in text(admin_client.get(page(pending)))
         response = admin_client.post(page(pending, "try"))
-        assert told(response)[0].startswith("Made: ")
+        assert list_messages(response)[0].startswith("The type change was applied: ")
         assert Workflow.objects.get(pk=scenario.caller.pk).context_type == scenario.exception
 
-    def test_one_that_cannot_be_made_says_why(
+    def test_apply_now_shows_reason_of_refusal(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         make_impossible(scenario)
         end_unseen(Execution.objects.get())
         response = admin_client.post(page(pending, "try"))
-        assert "It could not be made: Run Workflow: Incompatible" in told(response)[0]
+        assert (
+            "The change could not be applied: Run Workflow: Incompatible"
+            in list_messages(response)[0]
+        )
 
-    def test_a_look_at_its_address_changes_nothing(
+    def test_apply_now_ignores_get_request(
         self, admin_client: Client, pending: PendingChange
     ) -> None:
         end_unseen(Execution.objects.get())
@@ -236,27 +239,30 @@ class TestTryNow:
         assert PendingChange.objects.get().state == "waiting"
 
 
-class TestWhereItHolds:
-    def test_the_page_of_a_workflow_says_who_asked_and_links_the_change(
+class TestDrainingWorkflow:
+    def test_workflow_page_shows_pending_change(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         for row in (scenario.caller, scenario.callee):
             shown = text(admin_client.get(page(row)))
-            assert "The type changes to “Policy Exception” once what runs has ended" in shown
-            assert "ada asked for it on" in shown
+            assert (
+                "The type changes to “Policy Exception” when the live executions have ended"
+                in shown
+            )
+            assert "by ada." in shown and "Requested on" in shown
             assert f'href="{page(pending)}"' in shown
         editing.withdraw(pending)
-        assert "asked for it on" not in text(admin_client.get(page(scenario.caller)))
+        assert "Requested on" not in text(admin_client.get(page(scenario.caller)))
 
-    def test_page_says_that_it_drains_but_not_who_asked_when_changes_may_not_be_viewed(
+    def test_workflow_page_hides_requester_without_permission(
         self, scenario: Scenario, pending: PendingChange
     ) -> None:
         shown = text(staff(*VIEW).get(page(scenario.caller)))
-        assert "The type changes to “Policy Exception” once what runs has ended" in shown
-        assert "ada asked for it on" not in shown and "Reclassified" not in shown
+        assert "The type changes to “Policy Exception” when the live executions have ended" in shown
+        assert "Requested on" not in shown and "Reclassified" not in shown
         assert page(pending) not in shown
 
-    def test_the_list_of_workflows_has_a_badge(
+    def test_workflow_list_has_draining_badge(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         WorkflowFactory()
@@ -264,7 +270,7 @@ class TestWhereItHolds:
         assert shown.count("badge-draining") == 2
 
     @pytest.mark.parametrize("who", ["caller", "dependent"])
-    def test_a_start_is_refused_with_the_link_and_the_page_says_so_beforehand(
+    def test_start_of_draining_workflow_is_refused_with_link(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange, who: str
     ) -> None:
         workflow: Any = scenario.caller
@@ -273,7 +279,7 @@ class TestWhereItHolds:
             save_line(workflow, call(scenario.callee))
         address = reverse("admin:executions_execution_start", args=[workflow.pk])
         for response, heading in (
-            (admin_client.get(address), "Nothing can be started now"),
+            (admin_client.get(address), "Executions cannot start now"),
             (admin_client.post(address, {"entity": scenario.finding.pk}), "Not started"),
         ):
             assert heading in text(response)

@@ -26,7 +26,7 @@ from tests.factories import (
     save_line,
 )
 from tests.workflows.admin.forms import form_of
-from tests.workflows.admin.staff import VIEW, page, staff, text, told
+from tests.workflows.admin.staff import VIEW, list_messages, page, staff, text
 from workflows import guards
 from workflows.admin.base.forms import READ
 from workflows.editing import set_state
@@ -97,9 +97,9 @@ def test_fields_of_an_entity_are_merged_by_name(
 @pytest.mark.parametrize(
     ("typed", "now", "shown"),
     [
-        ({"a": 2, "b": 9}, {"a": 3, "c": 1}, "a: now 3, yours 2."),
-        ({"b": 9}, {"a": 3, "c": 1}, "a: now 3, yours empty."),
-        ({"a": 2, "b": 9}, {"c": 1}, "a: now empty, yours 2."),
+        ({"a": 2, "b": 9}, {"a": 3, "c": 1}, "a: now 3, your value 2."),
+        ({"b": 9}, {"a": 3, "c": 1}, "a: now 3, your value empty."),
+        ({"a": 2, "b": 9}, {"c": 1}, "a: now empty, your value 2."),
     ],
 )
 def test_field_of_an_entity_changed_on_both_sides_comes_back_and_is_written_by_the_next_save(
@@ -147,7 +147,7 @@ def test_state_changed_on_both_sides_comes_back_with_both_values(admin_client: C
     row.state = "retired"
     row.save()
     answer = admin_client.post(page(workflow), sent)
-    assert "State: now “Retired”, yours “Draft”." in errors(answer)["state"]
+    assert "State: now “Retired”, your value “Draft”." in errors(answer)["state"]
     assert 'data-code="stale"' in errors(answer)["state"]
     again = sent_by(answer)
     assert (again["state"], again["title"]) == ("draft", "Typed")
@@ -161,10 +161,10 @@ def test_value_changed_a_second_time_meanwhile_is_stale_again(admin_client: Clie
     sent = {**opened(admin_client, row), "name": "Mine"}
     FindingType.objects.filter(pk=row.pk).update(name="B")
     answer = admin_client.post(page(row), sent)
-    assert "Name: now “B”, yours “Mine”." in errors(answer)["name"]
+    assert "Name: now “B”, your value “Mine”." in errors(answer)["name"]
     FindingType.objects.filter(pk=row.pk).update(name="C")
     answer = admin_client.post(page(row), sent_by(answer))
-    assert "Name: now “C”, yours “Mine”." in errors(answer)["name"]
+    assert "Name: now “C”, your value “Mine”." in errors(answer)["name"]
     assert admin_client.post(page(row), sent_by(answer)).status_code == 302
     row.refresh_from_db()
     assert row.name == "Mine"
@@ -196,7 +196,7 @@ def test_entity_type_changed_on_both_sides_is_shown_by_name(admin_client: Client
     sent = {**opened(admin_client, row), "entity_name_type": mine.pk}
     Finding.objects.filter(pk=row.pk).update(entity_name_type=theirs)
     shown = errors(admin_client.post(page(row), sent))["entity_name_type"]
-    assert "now “Theirs”, yours “Mine”." in shown
+    assert "now “Theirs”, your value “Mine”." in shown
 
 
 def test_webhook_writes_what_was_changed(admin_client: Client, settings: Any) -> None:
@@ -280,7 +280,7 @@ def test_user_writes_what_was_changed_and_shows_no_password(admin_client: Client
     sent = {**opened(admin_client, user), "groups": []}
     user.groups.set([Group.objects.create(name="Other")])
     answer = admin_client.post(page(user), sent)
-    assert "now “Other”, yours empty." in errors(answer)["groups"]
+    assert "now “Other”, your value empty." in errors(answer)["groups"]
 
 
 def test_group_writes_what_was_changed(admin_client: Client) -> None:
@@ -318,7 +318,7 @@ def test_damaged_page_is_refused(admin_client: Client) -> None:
     row = FindingFactory()
     sent = {**opened(admin_client, row), "title": "Typed", "_read": "{"}
     answer = admin_client.post(page(row), sent)
-    assert "The page was damaged on its way. Open it again." in text(answer)
+    assert "The form data is incomplete. Reload the page and try again." in text(answer)
     row.refresh_from_db()
     assert row.title != "Typed"
 
@@ -362,7 +362,7 @@ def test_action_on_a_stale_list_does_not_bring_a_retired_workflow_back(
     }
     set_state(workflow, "retired")
     answer = admin_client.post(address, sent)
-    refused = next(message for message in told(answer) if "data-code" in message)
+    refused = next(message for message in list_messages(answer) if "data-code" in message)
     assert 'data-code="stale"' in refused
     assert "State: now “Retired”, on your page “Draft”." in refused
     workflow.refresh_from_db()

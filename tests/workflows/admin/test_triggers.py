@@ -32,31 +32,31 @@ pytestmark = pytest.mark.django_db
         ("webhook", {"secret": "HOOK"}, "Started by a POST that is signed with the secret “HOOK”."),
     ],
 )
-def test_the_page_tells_what_starts_it(
+def test_workflow_page_describes_trigger(
     admin_client: Any, trigger: str, data: dict[str, Any], says: str
 ) -> None:
     Secret.objects.create(name="HOOK", encrypted="")
     workflow = WorkflowFactory(trigger=trigger, trigger_data=data)
     shown = text(admin_client.get(page(workflow)))
     assert says in shown
-    assert "until it is active" not in shown
+    assert "works once it is active" not in shown
     assert ("/hook/" in shown) is (trigger == "webhook")
 
 
-def test_a_draft_says_that_nothing_starts_it_yet(admin_client: Any) -> None:
+def test_workflow_page_says_that_draft_does_not_start(admin_client: Any) -> None:
     workflow = WorkflowFactory(trigger="created", state="draft")
-    assert "It is a draft: nothing does until it is active." in text(
+    assert "The workflow is draft. The trigger works once it is active." in text(
         admin_client.get(page(workflow))
     )
 
 
-def test_details_without_meaning_are_told_and_shown(admin_client: Any) -> None:
+def test_workflow_page_reports_invalid_trigger_details(admin_client: Any) -> None:
     workflow = WorkflowFactory(trigger="changed")
     Workflow._base_manager.update(trigger_data={"rule": 7})
-    assert "have no meaning" in text(admin_client.get(page(workflow)))
+    assert "The trigger details are invalid." in text(admin_client.get(page(workflow)))
 
 
-def test_the_example_signs_what_it_posts(admin_client: Any) -> None:
+def test_webhook_example_is_signed_correctly(admin_client: Any) -> None:
     from executions.webhooks.incoming import signature
 
     Secret.objects.create(name="HOOK", encrypted="")
@@ -73,7 +73,7 @@ def test_the_example_signs_what_it_posts(admin_client: Any) -> None:
     assert f"sha256={signed}" == signature(secret, workflow.cuid, at, body.encode())
 
 
-def test_the_form_explains_its_refusals_at_their_fields(admin_client: Any) -> None:
+def test_trigger_refusals_are_shown_at_fields(admin_client: Any) -> None:
     first = WorkflowFactory(title="First", trigger="created")
     kind = first.entity_name_type
     workflow = WorkflowFactory(entity_name_type=kind)
@@ -98,6 +98,6 @@ def test_the_form_explains_its_refusals_at_their_fields(admin_client: Any) -> No
     assert (workflow.trigger, workflow.trigger_data) == ("changed", {"fields": ["a"]})
 
 
-def test_the_form_tells_the_shapes(admin_client: Any) -> None:
+def test_trigger_help_text_shows_formats(admin_client: Any) -> None:
     shown = unescape(text(admin_client.get("/admin/workflows/workflow/add/")))
     assert '{"secret": "NAME"}' in shown and '"rule"' in shown

@@ -28,12 +28,12 @@ from tests.workflows.admin.staff import (
     VIEW,
     act,
     delete,
+    list_messages,
     page,
     settings_of,
     staff,
     statements,
     text,
-    told,
 )
 from workflows import guards
 from workflows.admin.workflow import WorkflowAdmin
@@ -48,9 +48,7 @@ def url(model: Any, name: str = "changelist") -> str:
 
 class TestLists:
     @pytest.mark.parametrize("model", [Workflow, Version, FindingType])
-    def test_a_list_takes_as_many_statements_for_three_rows_as_for_thirty(
-        self, admin_client: Client, model: Any
-    ) -> None:
+    def test_list_query_count_is_constant(self, admin_client: Client, model: Any) -> None:
         kind = FindingTypeFactory()
         finding = FindingFactory(entity_name_type=kind)
 
@@ -66,7 +64,9 @@ class TestLists:
         fill(27)
         assert statements(lambda: admin_client.get(url(model))) == few
 
-    def test_search_and_filters(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_workflow_list_is_searched_and_filtered(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
         for query in ({"q": "Workflow 4"}, {"q": scenario.caller.cuid}):
             shown = text(admin_client.get(url(Workflow), query))
             assert page(scenario.caller) in shown
@@ -76,12 +76,12 @@ class TestLists:
         assert page(scenario.caller.latest_version) not in shown
 
     @pytest.mark.parametrize("value", ["abc", "999999", "-1"])
-    def test_a_filter_that_names_no_row(self, admin_client: Client, value: str) -> None:
+    def test_filter_by_missing_row_is_ignored(self, admin_client: Client, value: str) -> None:
         assert admin_client.get(url(Version), {"workflow": value}).status_code == 200
 
 
 class TestSections:
-    def test_what_runs_the_versions_and_the_calls_are_linked(
+    def test_workflow_page_links_executions_versions_and_calls(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         execution = scenario.start()
@@ -92,7 +92,7 @@ class TestSections:
         assert page(scenario.callee) in shown
         assert page(scenario.caller) in text(admin_client.get(page(scenario.callee)))
 
-    def test_more_than_twenty_are_counted_and_linked(
+    def test_workflow_page_links_list_of_all_executions(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         for _ in range(23):
@@ -103,7 +103,7 @@ class TestSections:
         assert f'<a href="{rest}">Show all 23</a>' in shown
         assert "23 executions" in text(admin_client.get(rest.replace("&amp;", "&")))
 
-    def test_what_is_typed_is_escaped(self, admin_client: Client) -> None:
+    def test_workflow_pages_escape_text(self, admin_client: Client) -> None:
         workflow = WorkflowFactory(title="<script>alert(1)</script>")
         save_line(workflow, form(title="<b>bold</b>"))
         for address in (
@@ -117,7 +117,7 @@ class TestSections:
             assert "<script>alert" not in shown
             assert "<b>bold" not in shown
 
-    def test_no_page_holds_scripts_or_styles_of_its_own(
+    def test_workflow_pages_have_no_inline_scripts(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         execution = scenario.start()
@@ -136,9 +136,7 @@ class TestSections:
 
 
 class TestVersions:
-    def test_a_version_is_read_never_written(
-        self, admin_client: Client, scenario: Scenario
-    ) -> None:
+    def test_version_page_is_read_only(self, admin_client: Client, scenario: Scenario) -> None:
         execution = scenario.start()
         version = scenario.caller.latest_version
         shown = text(admin_client.get(page(version)))
@@ -151,33 +149,39 @@ class TestVersions:
         assert admin_client.get(page(version, "delete")).status_code == 403
         assert admin_client.get(url(Version, "add")).status_code == 403
 
-    def test_one_that_is_gone_leads_back(self, admin_client: Client) -> None:
+    def test_missing_version_redirects(self, admin_client: Client) -> None:
         gone = reverse("admin:workflows_version_change", args=[999_999])
         assert admin_client.get(gone).status_code == 302
 
 
 class TestStates:
-    def test_retire_and_activate(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_workflows_are_retired_and_activated(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
         response = act(admin_client, "retire", scenario.caller, scenario.callee)
         # The callee comes first, and the caller calls it then.
-        callee, caller = told(response)
-        assert "“Workflow 3” stays active." in callee
+        callee, caller = list_messages(response)
+        assert "The state of “Workflow 3” was not changed." in callee
         assert "Cannot retire this workflow: 1 other workflow calls it" in callee
         assert f'href="{page(scenario.caller)}"' in callee
-        assert caller == "“Workflow 4” is retired now."
-        assert told(act(admin_client, "retire", scenario.callee))[-1] == (
-            "“Workflow 3” is retired now."
+        assert caller == "“Workflow 4” is now retired."
+        assert list_messages(act(admin_client, "retire", scenario.callee))[-1] == (
+            "“Workflow 3” is now retired."
         )
-        refused = told(act(admin_client, "activate", scenario.caller))[-1]
+        refused = list_messages(act(admin_client, "activate", scenario.caller))[-1]
         assert "is retired and cannot be called" in refused
         scenario.caller.refresh_from_db()
         assert scenario.caller.state == Workflow.State.RETIRED
 
-    def test_what_is_so_already_is_said(self, admin_client: Client) -> None:
+    def test_unchanged_state_is_reported(self, admin_client: Client) -> None:
         workflow = WorkflowFactory(title="One")
-        assert told(act(admin_client, "activate", workflow)) == ["“One” is active already."]
+        assert list_messages(act(admin_client, "activate", workflow)) == [
+            "“One” is already active."
+        ]
 
-    def test_the_form_refuses_at_the_state(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_state_refusal_is_shown_at_field(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
         response = admin_client.post(
             page(scenario.callee), settings_of(scenario.callee, state="retired")
         )
@@ -187,9 +191,7 @@ class TestStates:
 
 
 class TestDeletion:
-    def test_the_confirmation_says_what_stands_in_the_way(
-        self, admin_client: Client, scenario: Scenario
-    ) -> None:
+    def test_deletion_page_shows_blockers(self, admin_client: Client, scenario: Scenario) -> None:
         shown = text(admin_client.get(page(scenario.callee, "delete")))
         assert "Cannot delete this workflow: 1 other workflow calls it" in shown
         assert page(scenario.caller) in shown
@@ -197,24 +199,26 @@ class TestDeletion:
         admin_client.post(page(scenario.callee, "delete"), {"post": "yes"})
         assert Workflow.objects.filter(pk=scenario.callee.pk).exists()
 
-    def test_executions_keep_a_workflow(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_workflow_with_executions_is_not_deleted(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
         execution = scenario.start()
         shown = text(admin_client.get(page(scenario.caller, "delete")))
         assert "Cannot delete this workflow: executions have run on it." in shown
         assert page(execution) in shown
 
-    def test_use_keeps_a_type(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_used_type_is_not_deleted(self, admin_client: Client, scenario: Scenario) -> None:
         shown = text(admin_client.get(page(scenario.limitation, "delete")))
         assert "Cannot delete the finding type “Model Limitation”: it is in use by" in shown
         assert page(scenario.caller) in shown
 
-    def test_what_nothing_needs_is_deleted(self, admin_client: Client) -> None:
+    def test_unused_workflow_is_deleted(self, admin_client: Client) -> None:
         workflow, kind = WorkflowFactory(), FindingTypeFactory()
         for row in (workflow, kind):
             assert admin_client.post(page(row, "delete"), {"post": "yes"}).status_code == 302
             assert not type(row).objects.filter(pk=row.pk).exists()
 
-    def test_several_are_deleted_whole_or_not_at_all(
+    def test_bulk_deletion_is_all_or_nothing(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         free = WorkflowFactory()
@@ -226,7 +230,7 @@ class TestDeletion:
         assert Workflow.objects.count() == 2
 
     @pytest.mark.parametrize("selected", [False, True])
-    def test_what_comes_in_between_is_a_message(
+    def test_concurrent_refusal_of_deletion_is_message(
         self,
         admin_client: Client,
         scenario: Scenario,
@@ -236,33 +240,31 @@ class TestDeletion:
         monkeypatch.setattr(WorkflowAdmin, "refuse_deletion", lambda *_: None)
         response = delete(admin_client, scenario.callee, selected=selected)
         assert response.status_code == 302
-        [message] = told(response)
+        [message] = list_messages(response)
         assert "Cannot delete this workflow: 1 other workflow calls it" in message
         assert f'href="{page(scenario.caller)}"' in message
         assert Workflow.objects.filter(pk=scenario.callee.pk).exists()
         assert not LogEntry.objects.exists()
 
     @pytest.mark.django_db(transaction=True)
-    def test_the_database_has_the_last_word(
+    def test_database_refusal_of_deletion_is_message(
         self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(guards, "refuse_referenced", lambda *_, **__: None)
         response = admin_client.post(page(scenario.callee, "delete"), {"post": "yes"})
         assert response.status_code == 302
-        assert len(told(response)) == 1
-        assert "successfully" not in told(response)[0]
+        assert len(list_messages(response)) == 1
+        assert "successfully" not in list_messages(response)[0]
         assert Workflow.objects.filter(pk=scenario.callee.pk).exists()
 
-    def test_versions_need_no_permission_of_their_own(self) -> None:
+    def test_deletion_needs_no_version_permission(self) -> None:
         workflow = WorkflowFactory()
         client = staff(*VIEW, "workflows.delete_workflow")
         assert client.post(page(workflow, "delete"), {"post": "yes"}).status_code == 302
         assert not Workflow.objects.exists()
 
     @pytest.mark.parametrize("selected", [False, True])
-    def test_a_webhook_for_it_goes_along_and_who_may_not_see_it_is_told_that_there_is_one(
-        self, settings: Any, selected: bool
-    ) -> None:
+    def test_deletion_page_counts_hidden_webhooks(self, settings: Any, selected: bool) -> None:
         settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
         settings.SECRETS_KEY = [Fernet.generate_key().decode()]
         workflow, other = WorkflowFactory(), WorkflowFactory()
@@ -284,7 +286,7 @@ class TestDeletion:
         assert list(Subscription.objects.all()) == [kept]
 
     @pytest.mark.parametrize("selected", [False, True])
-    def test_who_may_not_delete_workflows_deletes_none(self, selected: bool) -> None:
+    def test_deletion_needs_permission(self, selected: bool) -> None:
         workflow = WorkflowFactory()
         client = staff(*VIEW, "executions.delete_subscription")
         delete(client, workflow, selected=selected)
@@ -292,7 +294,7 @@ class TestDeletion:
 
 
 class TestPermissions:
-    def test_a_viewer_sees_and_cannot_touch(self, scenario: Scenario) -> None:
+    def test_viewer_has_no_buttons(self, scenario: Scenario) -> None:
         viewer = staff(*VIEW)
         shown = text(viewer.get(page(scenario.caller)))
         assert "Called by" in shown
@@ -306,17 +308,17 @@ class TestPermissions:
         scenario.caller.refresh_from_db()
         assert scenario.caller.state == Workflow.State.ACTIVE
 
-    def test_a_button_comes_with_its_permission(self, scenario: Scenario) -> None:
+    def test_button_needs_permission(self, scenario: Scenario) -> None:
         shown = text(staff(*VIEW, "workflows.add_version").get(page(scenario.caller)))
         assert "Edit graph" in shown
         assert "Start execution" not in shown
 
-    def test_nobody_sees_anything_without_permissions(self, scenario: Scenario) -> None:
+    def test_workflow_pages_need_permission(self, scenario: Scenario) -> None:
         assert staff().get(page(scenario.caller)).status_code == 403
         assert staff().get(url(Workflow)).status_code == 403
 
 
-def test_calls_through_others_are_told_apart(admin_client: Client) -> None:
+def test_indirect_calls_are_marked(admin_client: Client) -> None:
     low = WorkflowFactory(title="Low")
     middle = WorkflowFactory(title="Middle", entity_name_type=low.entity_name_type)
     top = WorkflowFactory(title="Top", entity_name_type=low.entity_name_type)
@@ -324,4 +326,4 @@ def test_calls_through_others_are_told_apart(admin_client: Client) -> None:
     save_line(top, call(middle))
     shown = text(admin_client.get(page(low)))
     assert "Called by (2)" in shown
-    assert "through others" in shown
+    assert "indirect" in shown

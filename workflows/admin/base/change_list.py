@@ -19,7 +19,7 @@ from workflows.admin.base.formatting import admin_url
 from workflows.admin.base.generics import ModelAdmin, Paginator
 from workflows.db.bounded_count import COUNT_LIMIT, RowCount, count_rows
 from workflows.models import SavedFilter
-from workflows.models.saved_filter import plain
+from workflows.models.saved_filter import normalize_query
 from workflows.values import csv_cells
 
 CHUNK = 500
@@ -102,7 +102,7 @@ def list_name(model: Any) -> str:
 
 def list_context(model_admin: ListAdmin, request: HttpRequest) -> dict[str, Any]:
     """Return the links of a list: saved filters, "Save this filter" and the CSV download."""
-    query = plain(request.GET)
+    query = normalize_query(request.GET)
     name = list_name(model_admin.model)
     list_url = admin_url(model_admin.model, "changelist")
     saved = SavedFilter.objects.visible_to(request.user).filter(list=name).order_by("name", "pk")

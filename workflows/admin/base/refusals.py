@@ -70,11 +70,11 @@ def refusal_of(error: Exception) -> Refusal | None:
     Raises:
         Exception: the same exception, if the whole request can be retried.
     """
-    if idempotency.is_in_progress() and locks.can_begin_anew(error):
+    if idempotency.is_in_progress() and locks.can_retry(error):
         raise error
     if isinstance(error, Refusal):
         return error
-    if isinstance(error, DatabaseError) and not locks.is_passing(error):
+    if isinstance(error, DatabaseError) and not locks.is_transient(error):
         return find_refusal(error)
     if isinstance(error, (locks.Contention, DatabaseError)):
         return Refusal(str(locks.Contention.message), code=locks.Contention.code)

@@ -27,9 +27,9 @@ from tests.factories import (
 from tests.workflows.admin.staff import page, statements, text
 from workflows.admin.graph_diagram import (
     MAX_NODES,
-    Drawing,
-    Line,
-    Shown,
+    Diagram,
+    EdgeLine,
+    NodeBox,
     build_diagram,
     icon_of,
     render_diagram,
@@ -49,19 +49,19 @@ def svg(shown: str, key: str) -> ElementTree.Element:
     return ElementTree.fromstring(found.group())
 
 
-def words(render_diagram: ElementTree.Element) -> list[str]:
-    return [row.text or "" for row in render_diagram.iter() if row.tag.endswith("title")]
+def words(root: ElementTree.Element) -> list[str]:
+    return [row.text or "" for row in root.iter() if row.tag.endswith("title")]
 
 
-class TestPictures:
-    def test_every_node_type_has_an_icon(self) -> None:
+class TestDiagrams:
+    def test_node_type_has_icon(self) -> None:
         sprite = (settings.BASE_DIR / "workflows/static/workflows/icons.svg").read_text()
         for name in node_types():
             assert f'<symbol id="{icon_of(name)}"' in sprite
             assert icon_of(name) == name
         assert icon_of("of others") == "node"
 
-    def test_every_node_and_every_edge_is_drawn_and_told(self) -> None:
+    def test_diagram_draws_and_describes_nodes_and_edges(self) -> None:
         source = line(form(), {"id": "odd", "type": "of others", "data": {"label": "<Odd>"}})
         source["edges"].append({"source": "odd", "target": "form", "sourceHandle": "again"})
         shown = render_diagram(build_diagram(source), "A graph", "g")
@@ -71,11 +71,11 @@ class TestPictures:
         assert len([row for row in root.iter() if row.get("class") == "box"]) == 4
         told = words(root)
         assert "A graph" in told and "<Odd>, of others" in told
-        assert "<Odd> → by again form" in told
+        assert "<Odd> → (again) form" in told
         desc = next(row.text or "" for row in root.iter() if row.tag.endswith("desc"))
-        assert "<Odd> leads by again to form." in desc
+        assert "<Odd>, exit again: next form." in desc
 
-    def test_what_leads_somewhere_is_no_image_to_a_screen_reader(self) -> None:
+    def test_diagram_with_links_is_group_for_screen_readers(self) -> None:
         shown = render_diagram(
             build_diagram(line(form()), urls={"form": "/there/"}), "A graph", "g"
         )
@@ -86,17 +86,17 @@ class TestPictures:
             ("/there/", "form, User action")
         ]
 
-    def test_what_is_too_large_or_damaged_is_not_drawn(self) -> None:
-        nodes = [Shown(str(key), "n", "k", "node") for key in range(MAX_NODES + 1)]
-        assert render_diagram(Drawing(nodes), "t", "g") is None
-        assert render_diagram(Drawing(nodes[:MAX_NODES], [Line("0", "1")]), "t", "g")
+    def test_large_or_damaged_graph_has_no_diagram(self) -> None:
+        nodes = [NodeBox(str(key), "n", "k", "node") for key in range(MAX_NODES + 1)]
+        assert render_diagram(Diagram(nodes), "t", "g") is None
+        assert render_diagram(Diagram(nodes[:MAX_NODES], [EdgeLine("0", "1")]), "t", "g")
         source: Any
         for source in (None, [], {"nodes": 7}, {"nodes": [7], "edges": [{}]}):
             assert render_diagram(build_diagram(source), "t", "g") is None
 
 
 class TestWorkflowPage:
-    def test_live_executions_are_counted_where_they_stand_and_lead_to_their_list(
+    def test_live_executions_are_marked_at_their_node(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         for _ in range(2):
@@ -104,13 +104,13 @@ class TestWorkflowPage:
         ended = scenario.start()
         running.cancel(ended)
         shown = text(admin_client.get(page(scenario.caller)))
-        assert "2 live executions here" in words(svg(shown, "graph"))
+        assert "2 live executions" in words(svg(shown, "graph"))
         rest = f"{reverse('admin:executions_execution_changelist')}?workflow={scenario.caller.pk}"
         found = re.search(rf'href="({re.escape(rest)}&amp;node=[^"]+)"', shown)
         assert found is not None
         assert "2 executions" in text(admin_client.get(found.group(1).replace("&amp;", "&")))
 
-    def test_incidents_are_marked_and_lead_to_those_alone(self, admin_client: Client) -> None:
+    def test_incidents_are_marked_and_linked(self, admin_client: Client) -> None:
         kind = FindingTypeFactory()
         callee, caller = (WorkflowFactory(entity_name_type=kind) for _ in range(2))
         save_line(callee, form())
@@ -119,27 +119,25 @@ class TestWorkflowPage:
         running.cancel(broken.children.get())
         shown = text(admin_client.get(page(caller)))
         told = words(svg(shown, "graph"))
-        assert "1 live execution with an incident here" in told
-        assert "1 live execution here" in told
+        assert "1 execution with an incident" in told
+        assert "1 live execution" in told
         found = re.search(r'href="([^"]+&amp;incident=yes)"', shown)
         assert found is not None
         listed = text(admin_client.get(found.group(1).replace("&amp;", "&")))
-        assert "1 execution" in listed and broken.cuid in listed
+        assert "1 execution" in listed and page(broken) in listed
 
-    def test_executions_at_nodes_that_are_gone_are_told_beside_the_picture(
-        self, admin_client: Client
-    ) -> None:
+    def test_executions_at_removed_nodes_are_listed(self, admin_client: Client) -> None:
         kind = FindingTypeFactory()
         workflow = WorkflowFactory(entity_name_type=kind)
         old = save_line(workflow, form("before"))
         running.start(workflow, FindingFactory(entity_name_type=kind))
         save_line(workflow, form("after"))
         shown = text(admin_client.get(page(workflow)))
-        assert "stand at nodes that are not in this one: <code>before</code>" in shown
+        assert "are at nodes that this version no longer has: <code>before</code>" in shown
         told = words(svg(text(admin_client.get(page(old))), "graph"))
-        assert "1 live execution here" in told
+        assert "1 live execution" in told
 
-    def test_who_calls_whom_is_drawn_with_the_types(
+    def test_call_diagram_shows_workflows_and_types(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         told = words(svg(text(admin_client.get(page(scenario.callee))), "calls"))
@@ -148,7 +146,9 @@ class TestWorkflowPage:
         assert f"{scenario.caller.title}, {kind}" in told
         assert f"{scenario.callee.title}, {kind}. This workflow" in told
 
-    def test_the_pages_take_few_statements(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_graph_pages_have_bounded_query_count(
+        self, admin_client: Client, scenario: Scenario
+    ) -> None:
         scenario.start()
         save_line(scenario.caller, form(), call(scenario.callee))
         version = scenario.caller.latest_version
@@ -160,9 +160,7 @@ class TestComparison:
     def compare(self, client: Client, workflow: Any, **query: Any) -> Any:
         return client.get(page(workflow, "compare"), query)
 
-    def test_two_versions_are_told_apart_in_the_picture_and_in_words(
-        self, admin_client: Client
-    ) -> None:
+    def test_comparison_shows_differences_in_diagram_and_words(self, admin_client: Client) -> None:
         kind = FindingTypeFactory()
         workflow = WorkflowFactory(entity_name_type=kind)
         save_line(workflow, form("a", title="Old"), form("b"))
@@ -177,27 +175,29 @@ class TestComparison:
             "c, User action. Added",
         } <= {*told}
         assert "<code>data.title</code></th><td>Old</td><td>New</td>" in shown
-        assert "the edge from “New” to “c”" in shown
+        assert "edge from “New” to “c”" in shown
         again = text(self.compare(admin_client, workflow))
         assert ElementTree.tostring(svg(again, "compare")) == ElementTree.tostring(
             svg(shown, "compare")
         )
 
-    def test_a_version_compared_with_itself(self, admin_client: Client) -> None:
+    def test_comparison_of_version_with_itself_is_empty(self, admin_client: Client) -> None:
         shown = text(self.compare(admin_client, WorkflowFactory(), **{"from": 1, "to": 1}))
         assert "Differences (0)" in shown
 
     @pytest.mark.parametrize("number", ["0", "99", "x", "-1", ""])
-    def test_a_version_that_is_not_there(self, admin_client: Client, number: str) -> None:
+    def test_comparison_of_missing_version_answers_404(
+        self, admin_client: Client, number: str
+    ) -> None:
         workflow = WorkflowFactory()
         assert self.compare(admin_client, workflow, to=number).status_code == 404
 
-    def test_a_workflow_that_is_not_there(self, admin_client: Client) -> None:
+    def test_comparison_of_missing_workflow_answers_404(self, admin_client: Client) -> None:
         address = reverse("admin:workflows_workflow_compare", args=[999])
         assert admin_client.get(address).status_code == 404
 
 
-def test_the_list_by_node_takes_whatever_is_asked(admin_client: Client, scenario: Scenario) -> None:
+def test_node_filter_accepts_any_value(admin_client: Client, scenario: Scenario) -> None:
     scenario.start()
     address = reverse("admin:executions_execution_changelist")
     for node in ("%00", "no such node", "a'b"):

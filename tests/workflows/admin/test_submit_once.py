@@ -22,8 +22,8 @@ from tests.executions.receivers import create_webhook
 from tests.executions.test_decisions import approving
 from tests.factories import FindingFactory, FindingTypeFactory, UserFactory, form, save_line, voter
 from tests.workflows.admin.forms import form_of
-from tests.workflows.admin.staff import act, page, text, told
-from workflows import editing as build_diagram
+from tests.workflows.admin.staff import act, list_messages, page, text
+from workflows import editing
 from workflows.admin.base.submit_once import ALREADY_DONE, FIELD
 from workflows.models import (
     AuditEntry,
@@ -47,10 +47,10 @@ def twice(client: Client, address: str, sent: dict[str, Any], *, at: str = "") -
 def assert_answered_alike(first: Any, second: Any) -> None:
     assert first.status_code == second.status_code == 302
     assert first["Location"] == second["Location"]
-    assert told(second)[-1] == str(ALREADY_DONE)
+    assert list_messages(second)[-1] == str(ALREADY_DONE)
 
 
-def test_start_page_sent_twice_starts_one_execution(
+def test_start_page_submitted_twice_starts_one_execution(
     admin_client: Client, scenario: Scenario
 ) -> None:
     address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
@@ -58,7 +58,7 @@ def test_start_page_sent_twice_starts_one_execution(
     assert Execution.objects.count() == 1
 
 
-def test_start_page_opened_again_starts_another_execution(
+def test_reopened_start_page_starts_another_execution(
     admin_client: Client, scenario: Scenario
 ) -> None:
     address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
@@ -68,16 +68,16 @@ def test_start_page_opened_again_starts_another_execution(
     assert Execution.objects.count() == 2
 
 
-def test_start_that_was_refused_can_be_sent_again(admin_client: Client, scenario: Scenario) -> None:
+def test_refused_start_can_be_submitted_again(admin_client: Client, scenario: Scenario) -> None:
     address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
     sent = form_of(admin_client.get(address), having=FIELD)
-    assert "Choose an entity first." in text(admin_client.post(address, sent))
+    assert "Choose an entity." in text(admin_client.post(address, sent))
     sent["entity"] = str(scenario.finding.pk)
     assert admin_client.post(address, sent).status_code == 302
     assert Execution.objects.count() == 1
 
 
-def test_start_page_sent_again_with_another_entity_asks_first(
+def test_start_page_submitted_with_other_entity_asks_first(
     admin_client: Client, scenario: Scenario
 ) -> None:
     other = FindingFactory(entity_name_type=scenario.limitation)
@@ -86,7 +86,7 @@ def test_start_page_sent_again_with_another_entity_asks_first(
     admin_client.post(address, {**sent, "entity": scenario.finding.pk})
     asked = admin_client.post(address, {**sent, "entity": other.pk})
     assert asked.status_code == 409
-    assert "This page was sent before" in text(asked)
+    assert "This form was already submitted" in text(asked)
     assert Execution.objects.count() == 1
     again = form_of(asked, address)
     assert again["entity"] == str(other.pk)
@@ -94,7 +94,7 @@ def test_start_page_sent_again_with_another_entity_asks_first(
     assert Execution.objects.filter(entity=other).count() == 1
 
 
-def test_add_page_sent_twice_creates_one_row(admin_client: Client) -> None:
+def test_add_page_submitted_twice_creates_one_row(admin_client: Client) -> None:
     kind = FindingTypeFactory()
     finding = {"title": "F", "entity_name_type": kind.pk, "inventory_model": "", "fields": "{}"}
     workflow = {
@@ -120,7 +120,7 @@ def test_add_page_sent_twice_creates_one_row(admin_client: Client) -> None:
         assert model._default_manager.count() == before + 1, model
 
 
-def test_popup_sent_twice_creates_one_row(admin_client: Client) -> None:
+def test_popup_submitted_twice_creates_one_row(admin_client: Client) -> None:
     address = f"{reverse('admin:workflows_findingtype_add')}?_popup=1"
     first, second = twice(admin_client, address, {"name": "Once"})
     row = FindingType.objects.get()
@@ -128,19 +128,17 @@ def test_popup_sent_twice_creates_one_row(admin_client: Client) -> None:
     assert second["Location"] == page(row)
 
 
-def test_step_of_the_graph_editor_sent_twice_is_taken_once(
-    admin_client: Client, scenario: Scenario
-) -> None:
+def test_edit_step_submitted_twice_runs_once(admin_client: Client, scenario: Scenario) -> None:
     address = page(scenario.callee, "edit")
-    opened = form_of(admin_client.get(f"{address}?node=start"), having="kind")
+    opened = form_of(admin_client.get(f"{address}?node=start"), having="type")
     for _ in range(2):
-        answer = admin_client.post(address, {**opened, "step": "add", "kind": "user_action"})
-    assert told(answer)[-1] == str(ALREADY_DONE)
-    draft = build_diagram.open_draft(scenario.callee, admin_client.get(address).wsgi_request.user)
+        answer = admin_client.post(address, {**opened, "step": "add", "type": "user_action"})
+    assert list_messages(answer)[-1] == str(ALREADY_DONE)
+    draft = editing.open_draft(scenario.callee, admin_client.get(address).wsgi_request.user)
     assert [node["type"] for node in draft.source["nodes"]].count("user_action") == 1
 
 
-def test_saved_filter_sent_twice_is_saved_once(admin_client: Client) -> None:
+def test_saved_filter_submitted_twice_is_saved_once(admin_client: Client) -> None:
     address = (
         f"{reverse('admin:workflows_savedfilter_add')}?list=workflows.workflow&query=state%3Ddraft"
     )
@@ -148,7 +146,7 @@ def test_saved_filter_sent_twice_is_saved_once(admin_client: Client) -> None:
     assert SavedFilter.objects.count() == 1
 
 
-def test_form_of_a_step_sent_twice_is_submitted_once(
+def test_step_form_submitted_twice_is_accepted_once(
     admin_client: Client, scenario: Scenario
 ) -> None:
     execution = scenario.start()
@@ -158,11 +156,11 @@ def test_form_of_a_step_sent_twice_is_submitted_once(
     assert_answered_alike(*twice(admin_client, address, sent, at=page(execution)))
 
 
-def test_vote_sent_twice_is_given_once(
+def test_vote_submitted_twice_is_counted_once(
     admin_client: Client, admin_user: Any, scenario: Scenario
 ) -> None:
     names = [admin_user.username, voter("bea").username]
-    build_diagram.save_graph(scenario.callee, approving(users=names, needed=2), based_on=1)
+    editing.save_graph(scenario.callee, approving(users=names, needed=2), based_on=1)
     execution = running.start(scenario.callee, scenario.finding)
     step = execution.steps.get(state="open")
     address = reverse(
@@ -173,7 +171,7 @@ def test_vote_sent_twice_is_given_once(
 
 
 @pytest.mark.parametrize("name", ["cancel", "restart"])
-def test_end_of_an_execution_sent_twice_is_made_once(
+def test_cancel_or_restart_submitted_twice_runs_once(
     admin_client: Client, scenario: Scenario, name: str
 ) -> None:
     execution = scenario.start()
@@ -181,7 +179,7 @@ def test_end_of_an_execution_sent_twice_is_made_once(
     assert Execution.objects.count() == (2 if name == "restart" else 1)
 
 
-def test_bulk_operation_asked_for_twice_is_noted_once(
+def test_bulk_operation_requested_twice_is_created_once(
     admin_client: Client, scenario: Scenario
 ) -> None:
     execution = scenario.start()
@@ -192,11 +190,14 @@ def test_bulk_operation_asked_for_twice_is_noted_once(
     assert BulkOperation.objects.count() == 1
     begin = page(BulkOperation.objects.get(), "begin")
     admin_client.post(begin, {"why": "w"})
-    assert told(admin_client.post(begin, {"why": "w"}))[-1] == "It has been confirmed before."
+    assert (
+        list_messages(admin_client.post(begin, {"why": "w"}))[-1]
+        == "The operation was already confirmed."
+    )
     assert AuditEntry.objects.filter(action="cancelled").count() == 1
 
 
-def test_graph_sent_twice_is_saved_once(admin_client: Client, scenario: Scenario) -> None:
+def test_graph_submitted_twice_is_saved_once(admin_client: Client, scenario: Scenario) -> None:
     scenario.start()
     address = page(scenario.caller, "graph")
     opened = admin_client.get(address)
@@ -206,15 +207,11 @@ def test_graph_sent_twice_is_saved_once(admin_client: Client, scenario: Scenario
     assert Version.objects.count() == number + 1
 
 
-def test_change_on_hold_withdrawn_twice_is_withdrawn_once(
-    admin_client: Client, pending: Any
-) -> None:
+def test_withdrawal_submitted_twice_runs_once(admin_client: Client, pending: Any) -> None:
     assert_answered_alike(*twice(admin_client, page(pending, "withdraw"), {}))
 
 
-def test_webhook_secret_is_shown_to_the_first_request_alone(
-    admin_client: Client, settings: Any
-) -> None:
+def test_webhook_secret_is_shown_to_first_request_only(admin_client: Client, settings: Any) -> None:
     settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     sent = {"url": "https://hooks.example/x", "events": ["execution.completed"], "state": "active"}
@@ -229,7 +226,7 @@ def test_webhook_secret_is_shown_to_the_first_request_alone(
     assert row.secrets.count() == 2
 
 
-def test_test_of_a_webhook_sent_twice_is_told_once(admin_client: Client, settings: Any) -> None:
+def test_webhook_test_submitted_twice_is_sent_once(admin_client: Client, settings: Any) -> None:
     settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     row, _ = create_webhook("https://hooks.example/one")
@@ -237,7 +234,7 @@ def test_test_of_a_webhook_sent_twice_is_told_once(admin_client: Client, setting
     assert OutgoingDelivery.objects.count() == 1
 
 
-def test_token_of_a_page_is_of_one_user(admin_client: Client, scenario: Scenario) -> None:
+def test_form_token_belongs_to_one_user(admin_client: Client, scenario: Scenario) -> None:
     address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
     sent = form_of(admin_client.get(address), having=FIELD)
     sent["entity"] = str(scenario.finding.pk)
@@ -248,7 +245,7 @@ def test_token_of_a_page_is_of_one_user(admin_client: Client, scenario: Scenario
     assert Execution.objects.count() == 2
 
 
-def test_action_of_a_list_without_a_token_is_done(admin_client: Client, scenario: Scenario) -> None:
+def test_list_action_without_token_runs(admin_client: Client, scenario: Scenario) -> None:
     running.cancel(scenario.start())
     act(admin_client, "retire", scenario.caller)
     scenario.caller.refresh_from_db()
@@ -256,7 +253,7 @@ def test_action_of_a_list_without_a_token_is_done(admin_client: Client, scenario
 
 
 @pytest.mark.parametrize("name", ["retry", "skip"])
-def test_decision_on_an_incident_sent_twice_is_made_once(
+def test_incident_decision_submitted_twice_runs_once(
     admin_client: Client, scenario: Scenario, name: str
 ) -> None:
     save_line(scenario.callee, form("inner"))
@@ -271,7 +268,7 @@ def test_decision_on_an_incident_sent_twice_is_made_once(
     assert AuditEntry.objects.filter(action=action).count() == 1
 
 
-def test_change_of_type_sent_twice_is_made_once(admin_client: Client, scenario: Scenario) -> None:
+def test_type_change_submitted_twice_runs_once(admin_client: Client, scenario: Scenario) -> None:
     both = f"{scenario.caller.pk},{scenario.callee.pk}"
     chosen = f"workflows={both}&type=finding-{scenario.exception.pk}"
     address = reverse("admin:workflows_workflow_change_type")
@@ -283,7 +280,7 @@ def test_change_of_type_sent_twice_is_made_once(admin_client: Client, scenario: 
     assert Version.objects.count() == number
 
 
-def test_redelivery_sent_twice_is_told_once(admin_client: Client, settings: Any) -> None:
+def test_redelivery_submitted_twice_is_sent_once(admin_client: Client, settings: Any) -> None:
     settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     row, _ = create_webhook("https://hooks.example/one")
@@ -296,13 +293,13 @@ def test_redelivery_sent_twice_is_told_once(admin_client: Client, settings: Any)
 
 DONE_ONCE_BY_ITSELF = {
     "executions/admin/bulk.html": "an operation is confirmed and stopped once",
-    "workflows/admin/pending.html": "a change is made once",
+    "workflows/admin/pending_change.html": "a change is made once",
     "workflows/admin/editor.html": "a file is taken for one state of the draft",
     "admin/send_again.html": "it sends the token that the form had",
 }
 
 
-def test_every_form_has_a_token_or_is_done_once_by_itself() -> None:
+def test_form_has_token_or_is_idempotent() -> None:
     apps = ("workflows", "executions", "workflows_project")
     folders = [Path(settings.BASE_DIR, app, "templates") for app in apps]
     found = {

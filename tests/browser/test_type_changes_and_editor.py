@@ -28,14 +28,14 @@ def see_both_together(operator: Any) -> None:
     operator.click("link", CHANGE)
     operator.choose("New type:", "Policy Exception")
     operator.click("button", SEE)
-    operator.click("link", "Choose these 2")
+    operator.click("link", "Select these 2 workflows")
 
 
 def test_change_a_caller_and_its_callee_together_in_8_clicks(operator: Any, played: Any) -> None:
     to_workflows(operator, CALLER)
     see_both_together(operator)
     operator.write("Why:", "Reclassified")
-    operator.click("button", "Change the type of 2 workflows now")
+    operator.click("button", "Change 2 workflows")
     assert operator.sees("2 workflows changed")
     names = Workflow.objects.values_list("entity_name_type__name", flat=True)
     assert set(names) == {"Policy Exception"}
@@ -45,14 +45,14 @@ def test_change_when_drained_in_8_clicks(operator: Any, played: Any) -> None:
     execution = services.start(played.caller, played.finding)
     to_workflows(operator, CALLER)
     see_both_together(operator)
-    assert operator.sees("It waits for 1 live execution")
+    assert operator.sees("when 1 live execution has ended")
     operator.click("button", "Change when drained")
     assert operator.sees("Change on hold")
     services.cancel(execution)
     assert PendingChange.objects.get().state == "applied"
 
 
-def test_draw_five_steps_with_a_call_from_nothing_in_34_clicks(operator: Any, played: Any) -> None:
+def test_build_five_nodes_with_a_call_in_34_clicks(operator: Any, played: Any) -> None:
     page = operator.page
     nodes = page.get_by_role("group", name="Drawing of Triage")
 
@@ -71,7 +71,7 @@ def test_draw_five_steps_with_a_call_from_nothing_in_34_clicks(operator: Any, pl
     operator.clicks += 1
     page.locator(".data-rows summary").first.click()
     page.locator("[name='data/fields/0/name']").fill("severity")
-    operator.click("button", "Keep")
+    operator.click("button", "Apply")
     assert operator.sees("1. severity")
     add("Condition", "Severe?")
     page.locator("[name='data/branches/0/handle']").fill("minor")
@@ -79,23 +79,23 @@ def test_draw_five_steps_with_a_call_from_nothing_in_34_clicks(operator: Any, pl
     operator.clicks += 2
     page.locator("[name='data/branches/0/rule/0/op']").select_option(label="is less than")
     page.locator("[name='data/branches/0/rule/0/value']").fill("3")
-    operator.click("button", "Keep")
-    assert operator.sees("nowhere yet")
+    operator.click("button", "Apply")
+    assert operator.sees("not connected")
     operator.choose("Where", "default: before End")
     add("Run workflow", "Remedy")
     operator.clicks += 2
     page.locator("[name='data/workflow']").select_option(label=CALLEE)
-    operator.click("button", "Keep")
+    operator.click("button", "Apply")
     add("Set state", "Done")
     page.locator("[name='data/state']").fill("Remedied")
-    operator.click("button", "Keep")
-    assert operator.sees("1 problem to solve before it can be saved")
+    operator.click("button", "Apply")
+    assert operator.sees("Fix 1 problem before you save")
     operator.click("link", "Severe?", within=page.locator("#problems"))
     operator.choose("Lead to", "End (End)")
     operator.click("button", "Connect")
     operator.write("What it changes", "Drawn from nothing")
     operator.click("button", "Save")
-    assert operator.sees("Version 1 was rewritten")
+    assert operator.sees("Version 1 was replaced.")
     graph = parse(Workflow.objects.get(title="Triage").latest_version.source)
     assert len(graph.nodes) == 6
     assert graph.callee_cuids() == [played.callee.cuid]
@@ -103,9 +103,7 @@ def test_draw_five_steps_with_a_call_from_nothing_in_34_clicks(operator: Any, pl
 
 
 @pytest.mark.parametrize("group", range(3))
-def test_the_form_of_every_node_type_can_be_used_by_everybody(
-    operator: Any, played: Any, group: int
-) -> None:
+def test_node_type_forms_are_accessible(operator: Any, played: Any, group: int) -> None:
     """Empty, with all that is wrong in it, and filled in."""
     workflow, user = played.caller, get_user_model().objects.get(username="ada")
     page = operator.page

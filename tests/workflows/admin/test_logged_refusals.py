@@ -46,8 +46,8 @@ def leaves_nothing(look: Callable[[], Any]) -> None:
     assert numbers() == before
 
 
-class TestForms:
-    def test_a_change_of_type_under_a_live_execution(
+class TestFormRefusals:
+    def test_type_change_refused_by_live_execution_is_logged(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         scenario.start()
@@ -62,7 +62,7 @@ class TestForms:
         assert entry.before == {"entity_name_type": scenario.limitation.cuid}
         assert entry.after == {"entity_name_type": scenario.exception.cuid}
 
-    def test_what_the_guard_refuses_at_the_save(
+    def test_guard_refusal_at_save_is_logged(
         self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         scenario.start()
@@ -76,7 +76,7 @@ class TestForms:
         assert entry.after["title"] == "T"
 
     @pytest.mark.django_db(transaction=True)
-    def test_what_only_the_database_refuses(
+    def test_database_refusal_is_logged(
         self,
         admin_client: Client,
         scenario: Scenario,
@@ -92,7 +92,7 @@ class TestForms:
         )
         assert entry.after == {"entity_name_type": scenario.exception.cuid}
 
-    def test_a_new_workflow_whose_types_do_not_go_together(self, admin_client: Client) -> None:
+    def test_refused_new_workflow_is_logged(self, admin_client: Client) -> None:
         sent = settings_of(Workflow(title="New"), primary_record_type=RecordTypeFactory().pk)
         before = numbers()
         admin_client.post(reverse("admin:workflows_workflow_add"), sent)
@@ -100,7 +100,7 @@ class TestForms:
         assert len(numbers()) == len(before) + 1
         assert (entry.action, entry.refused, entry.title) == ("created", True, "New")
 
-    def test_the_type_of_a_finding_that_is_worked_on(
+    def test_refused_type_change_of_finding_is_logged(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         scenario.start()
@@ -118,7 +118,7 @@ class TestForms:
         assert entry.before == {"entity_name_type": scenario.limitation.cuid}
         assert entry.after == {"entity_name_type": scenario.exception.cuid}
 
-    def test_what_is_no_refusal_is_not_recorded(
+    def test_validation_error_is_not_logged(
         self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         workflow = WorkflowFactory()
@@ -130,9 +130,7 @@ class TestForms:
         monkeypatch.setattr(Workflow, "save", save)
         leaves_nothing(lambda: admin_client.post(page(workflow), settings_of(workflow, title="T")))
 
-    def test_a_form_that_is_only_checked_from_python_leaves_nothing(
-        self, scenario: Scenario
-    ) -> None:
+    def test_form_validation_alone_is_not_logged(self, scenario: Scenario) -> None:
         scenario.start()
         scenario.caller.entity_name_type = scenario.exception
         scenario.finding.entity_name_type = scenario.exception
@@ -143,12 +141,12 @@ class TestForms:
             assert numbers() == before
 
 
-class TestDeletions:
+class TestDeletionRefusals:
     @pytest.mark.parametrize(
         ("who", "code"),
         [("callee", "referenced"), ("limitation", "type_in_use"), ("finding", "entity_in_use")],
     )
-    def test_asking_leaves_nothing_and_confirming_one_entry(
+    def test_confirmed_deletion_is_logged_once(
         self, admin_client: Client, scenario: Scenario, who: str, code: str
     ) -> None:
         scenario.start()
@@ -160,7 +158,7 @@ class TestDeletions:
         assert entry.action == "deleted"
         assert entry.before
 
-    def test_of_several_the_one_that_refuses_is_told(
+    def test_refused_row_of_bulk_deletion_is_logged(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         free = WorkflowFactory()
@@ -173,7 +171,7 @@ class TestDeletions:
         )
 
     @pytest.mark.parametrize("selected", [False, True])
-    def test_what_comes_in_between_leaves_one_entry(
+    def test_concurrent_refusal_is_logged_once(
         self,
         admin_client: Client,
         scenario: Scenario,
@@ -188,7 +186,7 @@ class TestDeletions:
         )
 
     @pytest.mark.django_db(transaction=True)
-    def test_the_last_word_of_the_database_is_recorded(
+    def test_database_refusal_of_deletion_is_logged(
         self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(guards, "refuse_referenced", lambda *_, **__: None)
@@ -199,8 +197,8 @@ class TestDeletions:
         assert (entry.refused, entry.action, entry.cuid) == (True, "deleted", scenario.callee.cuid)
 
 
-class TestPages:
-    def test_a_state(self, admin_client: Client, scenario: Scenario) -> None:
+class TestPageRefusals:
+    def test_refused_state_change_is_logged(self, admin_client: Client, scenario: Scenario) -> None:
         entry = refused_once(
             lambda: act(admin_client, "retire", scenario.callee),
             "referenced",
@@ -208,7 +206,7 @@ class TestPages:
         )
         assert entry.after == {"state": "retired"}
 
-    def test_a_graph(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_refused_graph_is_logged(self, admin_client: Client, scenario: Scenario) -> None:
         address = page(scenario.caller, "graph")
         leaves_nothing(lambda: admin_client.get(address))
         sent = {"source": json.dumps({"nodes": []}), "based_on": 1, "notes": "Tidy"}
@@ -217,7 +215,7 @@ class TestPages:
         )
         assert (entry.action, entry.why) == ("graph_saved", "Tidy")
 
-    def test_a_change_together(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_refused_group_change_is_logged(self, admin_client: Client, scenario: Scenario) -> None:
         scenario.start()
         asked: dict[str, Any] = {
             "workflows": scenario.caller.pk,
@@ -231,7 +229,7 @@ class TestPages:
         )
         assert entry.why == "Reclassified"
 
-    def test_cancelling_what_has_ended(self, admin_client: Client, scenario: Scenario) -> None:
+    def test_refused_cancellation_is_logged(self, admin_client: Client, scenario: Scenario) -> None:
         execution = scenario.start()
         running.cancel(execution)
         address = page(execution, "cancel")
@@ -240,9 +238,7 @@ class TestPages:
             lambda: admin_client.post(address, {"why": "again"}), "execution_ended", execution.cuid
         )
 
-    def test_what_is_accepted_is_recorded_once_and_as_done(
-        self, admin_client: Client, scenario: Scenario
-    ) -> None:
+    def test_accepted_change_is_logged_once(self, admin_client: Client, scenario: Scenario) -> None:
         finding = FindingFactory()
         before = numbers()
         admin_client.post(page(finding, "delete"), {"post": "yes"})

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from executions import services as running
-from executions.admin.path_diagram import lasted
+from executions.admin.path_diagram import duration_text
 from executions.models import Execution, Step
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import source, started
@@ -52,33 +52,33 @@ def severe(**fields: Any) -> Execution:
     return started(source(nodes, *edges), **fields)
 
 
-def test_the_way_that_was_gone_is_marked_and_where_it_stands(admin_client: Client) -> None:
+def test_diagram_marks_path_and_current_step(admin_client: Client) -> None:
     execution = severe(severity=4)
     whole, titles, taken = shown(admin_client, execution)
-    assert "way, Condition. Was passed" in titles
-    assert "ask, User action. Stands here" in titles
+    assert "way, Condition. Done" in titles
+    assert "ask, User action. Current step" in titles
     assert "no, Fail" in titles and "end, End" in titles
-    assert sorted(taken) == ["start → way (taken)", "way → by bad ask (taken)"]
+    assert sorted(taken) == ["start → way (taken)", "way → (bad) ask (taken)"]
     step = execution.steps.open().get()
     assert f'href="#step-{step.cuid}"' in whole and f'id="step-{step.cuid}"' in whole
 
 
-def test_where_it_failed_is_marked(admin_client: Client) -> None:
+def test_diagram_marks_failed_step(admin_client: Client) -> None:
     _, titles, taken = shown(admin_client, severe(severity=1))
-    assert "no, Fail. Failed here" in titles
-    assert "way → by default no (taken)" in taken
+    assert "no, Fail. Failed" in titles
+    assert "way → (default) no (taken)" in taken
 
 
-def test_an_incident_is_marked(admin_client: Client, scenario: Scenario) -> None:
+def test_diagram_marks_incident(admin_client: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     running.submit(execution, node="form", data={"note": "x"})
     for child in Execution.objects.filter(parent=execution).live():
         running.cancel(child)
     _, titles, _ = shown(admin_client, execution)
-    assert any("Failed here" in title or "Was passed" in title for title in titles)
+    assert any(title.endswith((". Failed", ". Done")) for title in titles)
 
 
-def test_the_history_tells_who_when_how_long_and_what_came_out(admin_client: Client) -> None:
+def test_history_shows_user_time_duration_and_output(admin_client: Client) -> None:
     execution = severe(severity=4)
     running.submit(execution, node="ask", data={"note": "A note"}, by=None)
     step = execution.steps.get(node_id="ask")
@@ -92,7 +92,7 @@ def test_the_history_tells_who_when_how_long_and_what_came_out(admin_client: Cli
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [
-        (0.4, "at once"),
+        (0.4, "less than 1 s"),
         (1, "1 s"),
         (60, "1 min"),
         (61, "1 min 1 s"),
@@ -101,13 +101,13 @@ def test_the_history_tells_who_when_how_long_and_what_came_out(admin_client: Cli
         (90_000, "1 d 1 h"),
     ],
 )
-def test_how_long_a_visit_took_is_told_in_two_words(seconds: float, told: str) -> None:
+def test_duration_has_two_units(seconds: float, told: str) -> None:
     now = timezone.now()
-    assert lasted(Step(opened_at=now, closed_at=now + timedelta(seconds=seconds))) == told
-    assert lasted(Step(opened_at=now)) == ""
+    assert duration_text(Step(opened_at=now, closed_at=now + timedelta(seconds=seconds))) == told
+    assert duration_text(Step(opened_at=now)) == ""
 
 
-def test_the_page_takes_few_statements(admin_client: Client, scenario: Scenario) -> None:
+def test_execution_page_query_count_is_bounded(admin_client: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     running.submit(execution, node="form", data={"note": "x"})
     assert statements(lambda: admin_client.get(page(execution))) <= MOST

@@ -38,9 +38,7 @@ def browser(user: Any) -> Client:
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_double_click_starts_one_execution_and_is_answered_twice(
-    user: Any, scenario: Scenario, number: int
-) -> None:
+def test_double_click_starts_one_execution(user: Any, scenario: Scenario, number: int) -> None:
     address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
     opened = form_of(browser(user).get(address), having="_once")
     sent = {**opened, "entity": str(scenario.finding.pk)}
@@ -50,7 +48,7 @@ def test_double_click_starts_one_execution_and_is_answered_twice(
     assert {answer["Location"] for answer in answers} == {page(execution)}
 
 
-def test_start_of_a_page_is_tried_again_after_a_conflict(
+def test_start_is_retried_after_conflict(
     user: Any, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, tried = browser(user), []
@@ -71,7 +69,7 @@ def test_start_of_a_page_is_tried_again_after_a_conflict(
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_page_and_execution_at_the_same_instant_lose_nothing(
+def test_concurrent_page_and_execution_keep_both_changes(
     user: Any, scenario: Scenario, number: int
 ) -> None:
     decided = {"id": "x", "type": "set_field", "data": {"values": {"decision": "accepted"}}}
@@ -94,9 +92,7 @@ def test_page_and_execution_at_the_same_instant_lose_nothing(
     assert row.fields == {"owner": "ann", "note": "long", "decision": "accepted"}
 
 
-def test_two_pages_at_the_same_instant_change_one_field_one_after_the_other(
-    user: Any, scenario: Scenario
-) -> None:
+def test_concurrent_edits_of_one_field_are_serialized(user: Any, scenario: Scenario) -> None:
     clients = [browser(user) for _ in range(3)]
     pages = [form_of(client.get(page(scenario.caller)), having="_read") for client in clients]
 
