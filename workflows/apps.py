@@ -1,4 +1,4 @@
-"""The app of what is drawn."""
+"""The app of definitions."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
-# A reference that its version's graph does not make.
-NOT_DRAWN_ON_SQLITE = """
+# The conditions under which the database rejects a reference that is not in its version's graph.
+NOT_IN_GRAPH_ON_SQLITE = """
     EXISTS (SELECT 1 FROM workflows_version WHERE id = NEW.version_id)
     AND NOT EXISTS (
         SELECT 1 FROM workflows_version v
@@ -19,7 +19,7 @@ NOT_DRAWN_ON_SQLITE = """
         AND json_extract(v.source, node.fullkey || '.id') = NEW.node_id
         AND json_extract(v.source, node.fullkey || '.data.workflow') = callee.cuid)
 """
-NOT_DRAWN_ON_POSTGRESQL = """
+NOT_IN_GRAPH_ON_POSTGRESQL = """
     EXISTS (SELECT 1 FROM workflows_version WHERE id = NEW.version_id)
     AND NOT EXISTS (
         SELECT 1 FROM workflows_version v
@@ -41,14 +41,14 @@ RETIRES_THOUGH_CALLED = """
 
 
 def install_triggers(using: str, **kwargs: Any) -> None:
-    """SQLite drops the triggers of a table that a migration remakes."""
+    """Create the write-once triggers. SQLite drops those of a table that a migration recreates."""
     from workflows.db import write_once
 
     write_once.install(connections[using])
 
 
 def remove_triggers(using: str, plan: list[Any], **kwargs: Any) -> None:
-    """A migration may alter a column that a seal looks at; they are back when it is done."""
+    """Drop the triggers before migrations, which may alter their columns."""
     from workflows.db import write_once
 
     if plan:
@@ -95,8 +95,8 @@ class WorkflowsConfig(AppConfig):
             "workflows_reference_drawn",
             "workflows_reference",
             "INSERT",
-            sqlite=NOT_DRAWN_ON_SQLITE,
-            postgresql=NOT_DRAWN_ON_POSTGRESQL,
+            sqlite=NOT_IN_GRAPH_ON_SQLITE,
+            postgresql=NOT_IN_GRAPH_ON_POSTGRESQL,
         )
         write_once.reject(
             "workflows_workflow_called",

@@ -1,9 +1,8 @@
-"""What a refusal carries: the sentence, its code, what stands in the way and what to do.
+"""Refusals: the message, its code, the blockers and the remedies.
 
-A refusal is a Django ``ValidationError``, so forms, serializers and ``full_clean()``
-understand it without knowing more; a face that knows more finds the blockers and the
-remedies as data. The concrete refusals stand beside their rules, in ``graph.py`` and
-``guards.py``.
+A refusal is a Django ``ValidationError``, so that forms, serializers and ``full_clean()`` can use
+it. The interfaces also show its blockers and remedies. The refusals are defined beside their rules,
+in ``workflows.graph`` and ``workflows.guards``.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where (a JSON pointer, RFC 6901), its code, a sentence."""
+    """A problem: its place (a JSON pointer, RFC 6901), its code and a sentence."""
 
     pointer: str
     code: str
@@ -27,7 +26,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class BlockingExecution:
-    """A live execution that stands in the way of an edit."""
+    """A live execution that blocks an edit."""
 
     cuid: str
     status: str
@@ -37,7 +36,7 @@ class BlockingExecution:
 
 @dataclass(frozen=True, slots=True)
 class BlockingWorkflow:
-    """A workflow that stands in the way of an edit."""
+    """A workflow that blocks an edit."""
 
     cuid: str
     title: str
@@ -45,7 +44,7 @@ class BlockingWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class Blockers:
-    """What an edit is refused for. ``total`` counts all, the lists may be cut."""
+    """The blockers of an edit. ``total`` counts all of them; the lists may be cut."""
 
     executions: Sequence[BlockingExecution] = ()
     workflows: Sequence[BlockingWorkflow] = ()
@@ -57,7 +56,7 @@ class Blockers:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """A way forward: its code, a sentence, and the cuids of the workflows it speaks of."""
+    """A remedy: its code, a sentence, and the cuids of the workflows that it names."""
 
     code: str
     detail: str
@@ -66,7 +65,7 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An edit that was tried: of what kind of record, which one, what it would have changed."""
+    """An edit for the audit log: the action, the record, and the values before and after."""
 
     action: str
     kind: str
@@ -79,7 +78,7 @@ class Attempt:
 
 
 class MessageError(Exception):
-    """An error whose class holds its message; a more exact one may be given."""
+    """An error whose class has its message. A raise may give a more exact one."""
 
     message: Any
 
@@ -88,7 +87,7 @@ class MessageError(Exception):
 
 
 class Refusal(ValidationError):
-    # A string, no docstring: it can be translated, and Python may run with -OO.
+    # A string, not a docstring: it can be translated, and python -OO keeps it.
     message: Any = _("The edit was refused.")
     code: str = "refused"
 
@@ -110,6 +109,6 @@ class Refusal(ValidationError):
 
 
 def find_refusals(error: ValidationError) -> list[Refusal]:
-    """The refusals among what an error holds."""
+    """Return the refusals inside a ``ValidationError``."""
     by_field = error.error_dict.values() if hasattr(error, "error_dict") else [error.error_list]
     return [leaf for leaves in by_field for leaf in leaves if isinstance(leaf, Refusal)]

@@ -1,4 +1,4 @@
-"""Where the models ask the guards and tell the audit log: the connections, and nothing else."""
+"""Receivers that call the guards and the audit log; they contain no rules."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from workflows.models.version import read_stored
 
 @receiver(pre_save, sender=Workflow)
 def judge_workflow(instance: Workflow, raw: bool, update_fields: Any, **kwargs: Any) -> None:
-    """A save of a workflow that is there already is judged, whoever calls it."""
-    if raw or instance._is_judged:
+    """Judge a save that bypasses ``Workflow.save()``, such as ``save_base()``."""
+    if raw or instance._is_checked:
         return
     edit = WorkflowEdit.read(instance, update_fields)
     if edit is not None:
@@ -38,15 +38,15 @@ def judge_workflow(instance: Workflow, raw: bool, update_fields: Any, **kwargs: 
 
 
 @receiver(pre_save, sender=Version)
-def keep_what_is_written_once(instance: Version, raw: bool, **kwargs: Any) -> None:
-    """A version is written once."""
+def refuse_version_rewrite(instance: Version, raw: bool, **kwargs: Any) -> None:
+    """Refuse to rewrite a version."""
     if not raw:
         guards.refuse_rewrite(instance, read_stored(instance), Version.FROZEN)
 
 
 @receiver(pre_save, sender=Reference)
 def judge_reference(instance: Reference, raw: bool, **kwargs: Any) -> None:
-    """A reference is written once, for a call that its version's graph makes."""
+    """Refuse to rewrite a reference, or to add one that the graph does not have."""
     if not raw:
         instance.refuse_writing()
 
@@ -54,27 +54,27 @@ def judge_reference(instance: Reference, raw: bool, **kwargs: Any) -> None:
 @receiver(pre_delete, sender=FindingType)
 @receiver(pre_delete, sender=RecordType)
 def judge_type_deletion(instance: FindingType | RecordType, **kwargs: Any) -> None:
-    """A type that anything uses stays."""
+    """Refuse to delete a type in use, and record the refusal."""
     with recording_refusals(lambda: [deletion_attempt(instance)]):
         guards.refuse_type_deletion(instance)
 
 
 @receiver(pre_delete, sender=Workflow)
 def judge_workflow_deletion(instance: Workflow, **kwargs: Any) -> None:
-    """A workflow that is called, or that something ran on, stays."""
+    """Refuse to delete a workflow with callers or executions, and record the refusal."""
     with recording_refusals(lambda: [deletion_attempt(instance)]):
         instance.refuse_deletion()
 
 
 @receiver(pre_delete, sender=Version)
 def judge_version_deletion(instance: Version, **kwargs: Any) -> None:
-    """A version that an execution or a pin has stays."""
+    """Refuse to delete a version in use."""
     instance.refuse_deletion(kwargs.get("origin"))
 
 
 @receiver(pre_delete, sender=Reference)
 def judge_reference_deletion(instance: Reference, **kwargs: Any) -> None:
-    """A reference goes only with its version."""
+    """Refuse to delete a reference without its version."""
     guards.refuse_reference_deletion(instance, kwargs.get("origin"))
 
 
@@ -82,35 +82,35 @@ def judge_reference_deletion(instance: Reference, **kwargs: Any) -> None:
 @receiver(post_delete, sender=RecordType)
 @receiver(post_delete, sender=Workflow)
 def record_deletion(instance: FindingType | RecordType | Workflow, **kwargs: Any) -> None:
-    """What is deleted is in the audit log, with all that it was."""
+    """Record the deletion, with all values of the row."""
     record([deletion_attempt(instance)])
 
 
 @receiver(post_delete, sender=Version)
 def record_version_deletion(instance: Version, origin: Any, **kwargs: Any) -> None:
-    """A version that goes by itself is told of; with its workflow, the workflow is."""
+    """Record the deletion of a version that is not deleted with its workflow."""
     if (getattr(origin, "model", None) or type(origin)) is Version:
         record([deletion_attempt(instance)])
 
 
 @receiver(pre_save, sender=AuditEntry)
-def keep_the_log(instance: AuditEntry, raw: bool, **kwargs: Any) -> None:
-    """An entry is written once."""
+def refuse_audit_rewrite(instance: AuditEntry, raw: bool, **kwargs: Any) -> None:
+    """Refuse to rewrite an audit entry."""
     if not raw and AuditEntry.objects.filter(pk=instance.pk).exists():
         raise guards.AuditLogImmutable
 
 
 @receiver(pre_delete, sender=AuditEntry)
 @receiver(pre_delete, sender=AuditCounter)
-def keep_the_entries(**kwargs: Any) -> None:
-    """The log only grows."""
+def refuse_audit_deletion(**kwargs: Any) -> None:
+    """Refuse to delete from the audit log."""
     raise guards.AuditLogImmutable
 
 
 @receiver(post_save, sender=Group)
 @receiver(post_save, sender=get_user_model())
-def give_account_to_candidates(instance: Any, raw: bool, update_fields: Any, **kwargs: Any) -> None:
-    """A group or user whose name a version has been waiting for is asked from now on."""
+def link_account_to_candidates(instance: Any, raw: bool, update_fields: Any, **kwargs: Any) -> None:
+    """Link a new or renamed group or user to the candidates that wait for its name."""
     name = "name" if isinstance(instance, Group) else get_user_model().USERNAME_FIELD
     if not raw and (update_fields is None or name in update_fields):
         link_account(instance)

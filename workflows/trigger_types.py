@@ -1,6 +1,6 @@
-"""What can start a workflow: the kinds of triggers, and what their details may say.
+"""Trigger types: the ways in which a workflow starts, and their settings.
 
-Nothing here knows of the database. The kinds are registered by the package that acts on them.
+``executions.engine.trigger_types`` registers the types. Nothing here uses the database.
 """
 
 from __future__ import annotations
@@ -11,44 +11,47 @@ from typing import Any, Protocol
 
 
 class TriggerType(Protocol):
-    """One value of ``Workflow.trigger``."""
+    """A value of ``Workflow.trigger``."""
 
     name: str
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield a pointer, below ``trigger_data``, and a sentence for what has no meaning."""
+        """Yield a pointer below ``trigger_data`` and a sentence for each invalid setting."""
 
     def comparison_problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield what sound details compare fields with that makes no sense; asked at a save."""
+        """Yield the comparisons of valid settings that can never hold, in the same form.
+
+        Checked when the workflow is saved.
+        """
 
     def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return sound details in the spelling in which they are stored."""
+        """Return valid settings in their stored form."""
 
     def secrets(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield a pointer, below ``trigger_data``, and the name of each secret that it uses."""
+        """Yield a pointer below ``trigger_data`` and a name for each secret that is used."""
 
     def describe(self, data: Mapping[str, Any]) -> str:
-        """What starts the workflow, as a sentence for whoever looks at it."""
+        """Return a sentence that says what starts the workflow."""
 
 
-_kinds: dict[str, TriggerType] = {}
+_types: dict[str, TriggerType] = {}
 
 
-def register(kind: TriggerType) -> None:
-    """Make a kind known. Raises ``ValueError`` when its name is taken."""
-    if kind.name in _kinds:
-        raise ValueError(f"The trigger '{kind.name}' is registered already.")
-    _kinds[kind.name] = kind
+def register(trigger_type: TriggerType) -> None:
+    """Register a trigger type. Raise ``ValueError`` if its name is taken."""
+    if trigger_type.name in _types:
+        raise ValueError(f"The trigger '{trigger_type.name}' is registered already.")
+    _types[trigger_type.name] = trigger_type
 
 
 def normalize(name: str, data: Any) -> Any:
-    """Return the details of a trigger as they are stored; as they are where they mean nothing."""
-    kind = _kinds.get(name)
-    if kind is None or not isinstance(data, dict) or any(kind.problems(data)):
+    """Return the settings of a trigger in their stored form; invalid ones unchanged."""
+    trigger_type = _types.get(name)
+    if trigger_type is None or not isinstance(data, dict) or any(trigger_type.problems(data)):
         return data
-    return kind.normalize(data)
+    return trigger_type.normalize(data)
 
 
 def get_trigger_types() -> Mapping[str, TriggerType]:
-    """Return the registered kinds by name."""
-    return MappingProxyType(_kinds)
+    """Return the registered trigger types by name."""
+    return MappingProxyType(_types)

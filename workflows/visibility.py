@@ -1,7 +1,7 @@
-"""Who may read which records: what is not read directly is not read through another record.
+"""Read permissions, applied in the same way wherever a record appears.
 
-A record that another one names is shown there by its cuid and title, to whoever may read the other
-one. Its fields are shown to those alone who may read it.
+A record that another record refers to appears there with its cuid and title, for every user who
+may read the other record. Its fields appear only for users who may read the record itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.db.models import Model
 
 
 def may_view(user: Any, model: type[Model]) -> bool:
-    """Return True if this user may read the records of a model: whoever may change them may too."""
+    """Return True if this user may read the records of a model. Permission to change is enough."""
     options = model._meta
     return any(
         user.has_perm(f"{options.app_label}.{action}_{options.model_name}")
@@ -24,19 +24,19 @@ def may_view(user: Any, model: type[Model]) -> bool:
 
 
 def may_view_values(user: Any, entry: Any) -> bool:
-    """Return True if this user may read what an audit entry has of its record.
+    """Return True if this user may read the values of an audit entry.
 
-    They may if they may read the record; of a graph that was saved, the versions too.
+    The user needs permission to read the record and, if a graph was saved, versions.
     """
-    models = _kinds().get(entry.kind, [])
+    models = _models_by_name().get(entry.kind, [])
     if entry.action == "graph_saved":
-        models = [*models, *_kinds()["version"]]
+        models = [*models, *_models_by_name()["version"]]
     return all(may_view(user, model) for model in models)
 
 
 @cache
-def _kinds() -> dict[str, list[type[Model]]]:
-    """The models by the name that the log has for them; a proxy stands for its model."""
+def _models_by_name() -> dict[str, list[type[Model]]]:
+    """Return the models by their name in the audit log. A proxy replaces its concrete model."""
     found: dict[str, list[type[Model]]] = defaultdict(list)
     models = apps.get_models()
     proxied = {model._meta.concrete_model for model in models if model._meta.proxy}

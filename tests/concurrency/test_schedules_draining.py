@@ -32,7 +32,7 @@ pytestmark = MARKS
 CLAIMED = before("workflows.editing.drain._change")
 BLOCKED = before("workflows.guards.contexts._ways_to_change")
 HELD = after("workflows.editing.context_change.ContextChange.judge_hold")
-RECORDED = after("workflows.audit.log._next_numbers")
+RECORDED = after("workflows.audit.log._next_ids")
 
 
 class Waiting:

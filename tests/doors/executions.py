@@ -11,7 +11,7 @@ from tests.doors.faces import STOCK_ADMIN, WALLED, walled_api
 from tests.doors.house import CALLEE, OLDER, TRANSITIVE, House
 from tests.doors.subject import Subject, Values, accepting, on, written_once
 from tests.doors.ways import DELETIONS, WRITES, Edit
-from tests.factories import drawn, form
+from tests.factories import form, save_line
 
 SERVICE = "executions.services"
 
@@ -54,7 +54,7 @@ def _spare_callee(house: House) -> dict[str, Any]:
 
 def _ended(house: House) -> Edit:
     workflow = house.workflow("Ended", house.kind)
-    drawn(workflow, form())
+    save_line(workflow, form())
     return Edit(running.cancel(running.start(workflow, house.spare_entity)))
 
 
@@ -70,7 +70,7 @@ SUBJECTS = [
         "terminal execution revived",
         on(lambda house: {"one that has completed": house.ended}, lambda _: {"status": "waiting"}),
         [*WRITES, *STOCK_ADMIN],
-        refusal=guards.Ended,
+        refusal=guards.ExecutionEnded,
         says="which is final",
         service=SERVICE,
     ),

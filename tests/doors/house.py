@@ -20,8 +20,8 @@ from tests.factories import (
     RecordTypeFactory,
     WorkflowFactory,
     call,
-    drawn,
     form,
+    save_line,
 )
 from workflows import editing
 from workflows.models import AuditCounter, AuditEntry, EntityName, Version, Workflow
@@ -51,10 +51,10 @@ class House:
             self.workflow(title, self.other_kind)
             for title in ("Leaf", "Callee", "Caller", "Dropped", "Keeper", "Inner")
         )
-        drawn(callee, call(leaf))
-        drawn(caller, form(), call(callee))
-        drawn(keeper, form(), call(dropped))
-        drawn(inner, form("inner"))
+        save_line(callee, call(leaf))
+        save_line(caller, form(), call(callee))
+        save_line(keeper, form(), call(dropped))
+        save_line(inner, form("inner"))
         chain = [leaf, callee, caller, dropped, keeper, inner]
         editing.change_entity_context(chain, **{self.type_field: self.kind})
         self.workflows: dict[str, Workflow] = {
@@ -69,7 +69,7 @@ class House:
         self.entity = self.new_entity(self.kind)
         self.older = running.start(keeper, self.entity)
         keeper = Workflow.objects.get(pk=keeper.pk)
-        drawn(keeper, call(inner))
+        save_line(keeper, call(inner))
         self.calling = running.start(keeper, self.entity)
         self.child = self.calling.children.get()
         self.waiting = running.start(caller, self.entity)
@@ -80,7 +80,7 @@ class House:
         self.moving = self.workflow("Moving", self.other_kind, trigger="created", state="draft")
         self.let_go = self.workflow("Let go", self.kind, trigger="created", state="retired")
         self.spare = self.workflow("Spare", self.kind)
-        self.spare_version: Version = drawn(self.spare, form())
+        self.spare_version: Version = save_line(self.spare, form())
         self.spare_entity = self.new_entity(self.kind)
 
     def context(self, kind: Any) -> dict[str, Any]:

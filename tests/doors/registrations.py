@@ -43,7 +43,7 @@ def _subject(
         lambda house: {name: edit(house)},
         ways,
         refusal=guards.TriggerTaken,
-        says="workflow of this type starts already when an entity is created: “Registered”.",
+        says="workflow of this type already starts when an entity is created: “Registered”.",
         service=service,
         twin=lambda _: twin(),
         legal=accepting(ways, "save_base"),

@@ -68,7 +68,7 @@ def written_once(
         on(rows, values),
         [*WRITES, *STOCK_ADMIN],
         refusal=refusal,
-        says="is written once",
+        says="is write-once",
         service=service,
     )
 

@@ -13,7 +13,7 @@ from tests.doors.faces import WALLED, walled_api
 from tests.doors.house import CALLEE, TRANSITIVE, House
 from tests.doors.subject import Subject, Values, accepting, on, written_once
 from tests.doors.ways import DELETIONS, Behind, Edit, Way, awaited, load
-from tests.factories import drawn, form, line
+from tests.factories import form, line, save_line
 from workflows import guards
 from workflows.models import Reference, Version
 
@@ -41,7 +41,7 @@ def _version(name: str, values: Values) -> Subject:
 
 def _superseded(house: House) -> Edit:
     workflow = house.workflow("Drawn twice", house.kind)
-    old = drawn(workflow, form())
+    old = save_line(workflow, form())
     # An execution that has ended keeps no version but its own, and lets go of that one too.
     return Edit(_copy(old, workflow.latest_version.number + 1))
 
@@ -204,7 +204,7 @@ SUBJECTS = [
         on(_references),
         DELETIONS,
         refusal=guards.VersionInUse,
-        says="goes only with its version",
+        says="cannot be deleted without its version",
     ),
     Subject(
         "reference added",

@@ -69,7 +69,7 @@ SUBJECTS = [
         "workflow deleted",
         on(lambda house: house.workflows),
         DELETED,
-        refusal=(guards.HasExecutions, guards.Referenced),
+        refusal=(guards.HasExecutions, guards.HasCallers),
         says={
             RUNS: "Cannot delete this workflow: executions have run on it.",
             CALLEE: CALLED,
@@ -84,7 +84,7 @@ SUBJECTS = [
         "called workflow retired",
         _called_by_latest,
         RETIRED,
-        refusal=guards.Referenced,
+        refusal=guards.HasCallers,
         says="Cannot retire this workflow: 1 other workflow calls it",
         service="workflows.editing.set_state()",
         twin=lambda house: Edit(house.workflow("Idle", house.kind), {"state": "retired"}),

@@ -264,7 +264,7 @@ class TestWhatIsRefused:
         before = numbers()
         scenario.caller.entity_name_type = scenario.exception
         with monkeypatch.context() as patched:
-            patched.setattr("workflows.audit.log._next_numbers", fail)
+            patched.setattr("workflows.audit.log._next_ids", fail)
             with pytest.raises(guards.ActiveExecutions):
                 scenario.caller.save()
         assert numbers() == before

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TransactionTestCase
 
 from tests.conftest import Scenario
-from tests.factories import FindingTypeFactory, UserFactory, WorkflowFactory, drawn, form, line
+from tests.factories import FindingTypeFactory, UserFactory, WorkflowFactory, form, line, save_line
 from workflows import editing, guards
 from workflows.editing import graph_drafts
 from workflows.graph import WorkflowValidationError
-from workflows.graph.editing import CannotEdit, add_after, set_data
+from workflows.graph.edit_steps import GraphEditError, add_node_after, set_node_data
 from workflows.models import DraftState, GraphDraft, Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,7 +44,7 @@ def label(workflow: Workflow, user: Any, text: str) -> None:
         workflow,
         user,
         token(workflow, user),
-        lambda was: (set_data(was, "end", {"label": text}), f"Named {text}"),
+        lambda was: (set_node_data(was, "end", {"label": text}), f"Named {text}"),
     )
 
 
@@ -83,7 +83,7 @@ class TestUndo(TransactionTestCase):
                 take(workflow, user, token(workflow, user))
                 at = moved
             else:
-                with pytest.raises(CannotEdit):
+                with pytest.raises(GraphEditError):
                     take(workflow, user, token(workflow, user))
             assert source(workflow, user) == states[at]
 
@@ -104,7 +104,7 @@ def test_what_changes_nothing_is_no_step(workflow: Workflow, user: Any) -> None:
 def test_only_so_many_steps_are_kept_and_the_beginning(
     workflow: Workflow, user: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graph_drafts, "KEPT", 2)
+    monkeypatch.setattr(graph_drafts, "UNDO_LIMIT", 2)
     for text in "abcdef":
         label(workflow, user, text)
     assert list(DraftState.objects.values_list("number", flat=True)) == [0, 4, 5, 6]
@@ -120,20 +120,20 @@ def test_another_window_that_shows_an_earlier_state_changes_nothing(
     label(workflow, user, "A")
     for act in (
         lambda: editing.edit_draft(
-            workflow, user, seen, lambda was: (set_data(was, "end", {}), "x")
+            workflow, user, seen, lambda was: (set_node_data(was, "end", {}), "x")
         ),
         lambda: editing.undo(workflow, user, seen),
         lambda: editing.redo(workflow, user, seen),
         lambda: editing.save_draft(workflow, user, seen),
-        lambda: editing.take_theirs(workflow, user, seen),
+        lambda: editing.discard_draft_changes(workflow, user, seen),
     ):
-        with pytest.raises(editing.DraftMoved):
+        with pytest.raises(editing.DraftConflict):
             act()
     assert editing.open_draft(workflow, user).undo == "Named A"
 
 
 def test_what_no_database_can_store_is_not_drawn(workflow: Workflow, user: Any) -> None:
-    with pytest.raises(CannotEdit, match="NUL"):
+    with pytest.raises(GraphEditError, match="NUL"):
         label(workflow, user, "a\0b")
     assert not GraphDraft.objects.exists()
 
@@ -153,7 +153,7 @@ def test_what_is_not_sound_is_refused_and_stays_drawn(workflow: Workflow, user: 
         workflow,
         user,
         token(workflow, user),
-        lambda was: (add_after(was, "start", "set_state", before="end")[0], "Added"),
+        lambda was: (add_node_after(was, "start", "set_state", before="end")[0], "Added"),
     )
     with pytest.raises(WorkflowValidationError):
         editing.save_draft(workflow, user, token(workflow, user))
@@ -175,7 +175,7 @@ class TestStale:
     @pytest.fixture(params=[True, False], ids=["appended", "replaced"])
     def stale(self, request: Any, scenario: Scenario, user: Any) -> Workflow:
         """Mine names the end; theirs has another form, as a later number or the same one."""
-        drawn(scenario.caller, form("ask"))
+        save_line(scenario.caller, form("ask"))
         label(scenario.caller, user, "Mine")
         self.save(scenario.caller, request.param, scenario)
         return scenario.caller
@@ -189,7 +189,7 @@ class TestStale:
     def test_mine_goes_on_top_of_theirs_and_an_undo_shows_theirs(
         self, stale: Workflow, user: Any
     ) -> None:
-        assert editing.put_on_top(stale, user, token(stale, user)) == []
+        assert editing.rebase_draft(stale, user, token(stale, user)) == []
         draft = editing.open_draft(stale, user)
         assert not draft.is_stale
         nodes = {row["id"]: row for row in draft.source["nodes"]}
@@ -201,7 +201,7 @@ class TestStale:
         assert editing.save_draft(stale, user, token(stale, user)).version is not None
 
     def test_theirs_is_taken_and_mine_is_not_lost(self, stale: Workflow, user: Any) -> None:
-        editing.take_theirs(stale, user, token(stale, user))
+        editing.discard_draft_changes(stale, user, token(stale, user))
         draft = editing.open_draft(stale, user)
         assert draft.source == line(form("theirs"))
         assert draft.redo and not draft.undo and not draft.is_stale
@@ -215,8 +215,8 @@ class TestStale:
         assert editing.open_draft(stale, user).base_source() == line(form("theirs"))
 
     def test_who_has_drawn_nothing_cannot_choose(self, workflow: Workflow, user: Any) -> None:
-        with pytest.raises(CannotEdit):
-            editing.put_on_top(workflow, user, token(workflow, user))
+        with pytest.raises(GraphEditError):
+            editing.rebase_draft(workflow, user, token(workflow, user))
 
     def test_another_type_with_the_same_graph_is_no_conflict(
         self, workflow: Workflow, user: Any

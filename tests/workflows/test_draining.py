@@ -67,8 +67,8 @@ def test_no_new_root_starts_on_what_is_draining(
         workflow = getattr(scenario, who)
     with pytest.raises(guards.Draining) as refused:
         running.start(workflow, scenario.finding)
-    assert "ada asked on" in refused.value.message
-    assert "“Policy Exception” once what runs has ended" in refused.value.message
+    assert "ada requested to" in refused.value.message
+    assert "“Policy Exception” when its live executions have ended" in refused.value.message
     assert pending.cuid in refused.value.remedies[0].detail
 
 

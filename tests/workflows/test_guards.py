@@ -15,14 +15,14 @@ from tests.factories import (
     RecordTypeFactory,
     WorkflowFactory,
     call,
-    drawn,
     form,
+    save_line,
 )
 from workflows import editing, guards
 from workflows.graph import WorkflowValidationError
 from workflows.models import FindingType, Version, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 OWN = "Cannot change finding type while this workflow has active executions."
 DEPENDENT = "Cannot change finding type: workflows referencing this one have active executions."
@@ -78,7 +78,7 @@ class TestGuard1OwnExecutions:
     @pytest.mark.parametrize("end", ["completed", "cancelled"])
     def test_an_ended_execution_lets_the_change_through(self, end: str) -> None:
         workflow = WorkflowFactory()
-        drawn(workflow, form())
+        save_line(workflow, form())
         execution = running.start(
             workflow, FindingFactory(entity_name_type=workflow.entity_name_type)
         )
@@ -107,7 +107,7 @@ class TestGuard1OwnExecutions:
 
     def test_more_blockers_than_are_listed_are_counted(self) -> None:
         workflow = WorkflowFactory()
-        drawn(workflow, form())
+        save_line(workflow, form())
         finding = FindingFactory(entity_name_type=workflow.entity_name_type)
         for _ in range(guards.LISTED + 3):
             running.start(workflow, finding)
@@ -130,7 +130,7 @@ class TestGuard1OwnExecutions:
         workflow = WorkflowFactory(
             entity_name="InventoryModel", entity_name_type=None, primary_record_type=record_type
         )
-        drawn(workflow, form())
+        save_line(workflow, form())
         running.start(workflow, InventoryModelFactory(primary_record_type=record_type))
         workflow.refresh_from_db()
         workflow.primary_record_type = RecordTypeFactory()
@@ -153,7 +153,7 @@ class TestGuard2Dependents:
     def chain(self, scenario: Scenario) -> tuple[Workflow, Scenario]:
         """A leaf below the callee: the caller reaches it through two calls."""
         leaf = WorkflowFactory(title="Leaf", entity_name_type=scenario.limitation)
-        drawn(scenario.callee, call(leaf))
+        save_line(scenario.callee, call(leaf))
         return leaf, scenario
 
     def test_a_direct_dependents_execution_refuses_the_change(self, scenario: Scenario) -> None:
@@ -178,7 +178,7 @@ class TestGuard2Dependents:
         self, scenario: Scenario
     ) -> None:
         execution = scenario.start()
-        drawn(scenario.caller, form())
+        save_line(scenario.caller, form())
         assert execution.version.number == 1
         assert scenario.caller.latest_version.number == 2
         with pytest.raises(guards.DependentActiveExecutions) as refused:
@@ -193,7 +193,7 @@ class TestGuard2Dependents:
     ) -> None:
         leaf, scenario = chain
         execution = scenario.start()
-        drawn(scenario.callee)
+        save_line(scenario.callee)
         assert not scenario.callee.latest_version.references.exists()
         with pytest.raises(guards.DependentActiveExecutions) as refused:
             change(leaf, scenario.exception)
@@ -202,9 +202,9 @@ class TestGuard2Dependents:
     def test_an_execution_whose_workflow_calls_only_by_now_refuses_the_change(
         self, scenario: Scenario
     ) -> None:
-        drawn(scenario.caller, form())
+        save_line(scenario.caller, form())
         execution = scenario.start()
-        drawn(scenario.caller, form(), call(scenario.callee))
+        save_line(scenario.caller, form(), call(scenario.callee))
         with pytest.raises(guards.DependentActiveExecutions) as refused:
             change(scenario.callee, scenario.exception)
         assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
@@ -247,8 +247,8 @@ class TestGuard3Compatibility:
         leaf = WorkflowFactory(entity_name_type=scenario.limitation)
         other_caller = WorkflowFactory(entity_name_type=scenario.limitation)
         unrelated = WorkflowFactory(entity_name_type=scenario.limitation)
-        drawn(scenario.callee, call(leaf))
-        drawn(other_caller, call(leaf))
+        save_line(scenario.callee, call(leaf))
+        save_line(other_caller, call(leaf))
         with pytest.raises(guards.IncompatibleEntityTypes) as refused:
             change(leaf, scenario.exception)
         [together] = [row for row in refused.value.remedies if row.code == "change_together"]
@@ -268,7 +268,7 @@ class TestGuard3Compatibility:
 
     def test_an_older_version_that_nothing_runs_does_not_bind(self, scenario: Scenario) -> None:
         running.cancel(scenario.start())
-        drawn(scenario.caller, form())
+        save_line(scenario.caller, form())
         change(scenario.callee, scenario.exception)
         assert type_of(scenario.callee) == "Policy Exception"
 
@@ -282,7 +282,7 @@ class TestGuard3Compatibility:
 class TestLegalChanges:
     def test_a_plain_save_leaves_a_version_with_the_new_context(self) -> None:
         workflow = WorkflowFactory()
-        source = drawn(workflow, form()).source
+        source = save_line(workflow, form()).source
         kind = FindingTypeFactory()
         change(workflow, kind)
         [version] = workflow.versions.all()
@@ -301,7 +301,7 @@ class TestLegalChanges:
         with pytest.raises(guards.ActiveExecutions):
             row.save(update_fields=["entity_name_type"])
         running.cancel(execution)
-        drawn(scenario.caller)
+        save_line(scenario.caller)
         row.save(update_fields=["entity_name_type"])
         assert type_of(row) == "Policy Exception"
 
@@ -315,7 +315,7 @@ class TestLegalChanges:
 
     def test_a_group_changes_all_or_nothing(self, scenario: Scenario) -> None:
         busy = WorkflowFactory(entity_name_type=scenario.limitation)
-        drawn(busy, form())
+        save_line(busy, form())
         running.start(busy, scenario.finding)
         with pytest.raises(guards.ActiveExecutions):
             editing.change_entity_context(

@@ -13,15 +13,15 @@ from django.db.migrations.loader import MigrationLoader
 
 from executions import services as running
 from executions.models import Execution, Secret
-from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, drawn, form
+from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, form, save_line
 from tests.workflows.api.clients import Client, assert_problem, client_of
 from workflows import editing
 from workflows.guards import InvalidTrigger, TriggerTaken, UseTheService
-from workflows.guards.database_errors import as_refusal
+from workflows.guards.database_errors import find_refusal
 from workflows.models import AuditEntry, FindingType, PendingChange, Workflow
 from workflows.refusals import Refusal
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 RULE = {"field": "severity", "op": "gte", "value": 3}
 
@@ -134,7 +134,7 @@ def test_nothing_but_an_object_or_a_known_trigger_is_saved(kind: FindingType) ->
         assert caught.value.problems[0].pointer == f"/{name}"
     with pytest.raises(IntegrityError) as error, transaction.atomic():
         Workflow._base_manager.update(trigger="moon")
-    assert isinstance(as_refusal(error.value), InvalidTrigger)
+    assert isinstance(find_refusal(error.value), InvalidTrigger)
 
 
 @pytest.mark.parametrize("name", ["trigger", "trigger_data"])
@@ -151,7 +151,7 @@ def test_what_starts_it_may_change_while_it_runs_and_the_log_tells_of_it(
     kind: FindingType,
 ) -> None:
     workflow = WorkflowFactory(entity_name_type=kind)
-    drawn(workflow, form())
+    save_line(workflow, form())
     execution = running.start(workflow, FindingFactory(entity_name_type=kind))
     workflow.trigger, workflow.trigger_data = "changed", {"fields": ["a"]}
     workflow.save()
@@ -223,7 +223,7 @@ def test_the_second_is_refused(first: Workflow, kind: FindingType, way: Any) -> 
     refusal = caught.value
     assert refusal.code == "trigger_taken"
     assert refusal.message == (
-        "Another workflow of this type starts already when an entity is created: “First”."
+        "Another workflow of this type already starts when an entity is created: “First”."
     )
     assert refusal.problems[0].pointer == "/trigger"
     assert [row.cuid for row in refusal.blockers.workflows] == [first.cuid]
@@ -314,7 +314,7 @@ def test_a_change_on_hold_is_judged_when_it_is_asked_for_and_when_it_is_made(
     kind: FindingType,
 ) -> None:
     moving = WorkflowFactory(title="Moving", trigger="created")
-    drawn(moving, form())
+    save_line(moving, form())
     # Its own trigger starts it.
     FindingFactory(entity_name_type=moving.entity_name_type)
     first = WorkflowFactory(title="First", entity_name_type=kind, trigger="created")
@@ -337,7 +337,7 @@ def test_the_database_refuses_it_by_itself(first: Workflow, kind: FindingType) -
     second = WorkflowFactory(entity_name_type=kind)
     with pytest.raises(IntegrityError) as caught, transaction.atomic():
         Workflow._base_manager.filter(pk=second.pk).update(trigger="created")
-    assert isinstance(as_refusal(caught.value), TriggerTaken)
+    assert isinstance(find_refusal(caught.value), TriggerTaken)
 
 
 @pytest.mark.django_db(transaction=True)

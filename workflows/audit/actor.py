@@ -42,7 +42,8 @@ class Actor:
     account: str = ""
 
 
-_current: ContextVar[Actor] = ContextVar("actor", default=Actor())
+_PYTHON = Actor()
+_current: ContextVar[Actor] = ContextVar("actor", default=_PYTHON)
 
 
 def current() -> Actor:

@@ -67,7 +67,9 @@ class AuditEntry(models.Model):
     # Not a foreign key, because the entry outlives the user.
     user_id = models.BigIntegerField(null=True)
     face = models.CharField(
-        max_length=32, choices=[(row.value, row.label) for row in actor.Interface]
+        max_length=32,
+        verbose_name=_("interface"),
+        choices=[(row.value, row.label) for row in actor.Interface],
     )
     request_id = models.CharField(max_length=64, blank=True, db_index=True)
     action = models.CharField(max_length=32, choices=Action.choices)

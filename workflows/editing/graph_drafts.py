@@ -1,4 +1,4 @@
-"""Drawing step by step: a working copy for each user, undone and redone, saved as a version."""
+"""Drafts of graphs: one per user and workflow, edited in steps and saved as a version."""
 
 from __future__ import annotations
 
@@ -18,23 +18,26 @@ from workflows.graph.merging import merge_graphs
 from workflows.models import DraftState, GraphDraft, Version, Workflow
 from workflows.refusals import MessageError
 
-KEPT = 100
-"""How many states before the present one can be gone back to."""
+UNDO_LIMIT = 100
+"""The number of changes that can be undone."""
 
 Change = Callable[[Source], tuple[Source, str]]
-"""Takes the source, gives another one, and says what was done."""
+"""Takes the source; returns the new source and a description of the change."""
 
 
 class DraftConflict(MessageError):
     message = _(
-        "The drawing has been changed meanwhile, in another window or by a new version. "
-        "Nothing was done; this is how it is now."
+        "The draft has changed since you opened it, in another window or by a new version. "
+        "Your change was not applied. This is the current draft."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a user is drawing: the working copy, or the latest version where there is none."""
+    """A user's draft, or the latest version if the user has none.
+
+    ``undo`` and ``redo`` describe the changes that can be undone and redone.
+    """
 
     source: Source
     base: int
@@ -47,16 +50,16 @@ class Draft:
 
     @property
     def token(self) -> str:
-        """What tells this state from every other; a change is sent with it."""
+        """Return the identifier of this state; every change is sent with it."""
         return f"{self.base_cuid}-{self.state}"
 
     @property
     def is_stale(self) -> bool:
-        """Whether somebody has saved another version since."""
+        """Return True if another version has been saved since the draft was started."""
         return self.base_cuid != self.latest.cuid
 
     def base_source(self) -> Source:
-        """The source of the version that it is based on."""
+        """Return the source of the version that the draft is based on."""
         if self.row is None:
             source: Source = self.latest.source
             return source
@@ -65,7 +68,7 @@ class Draft:
 
 
 def open_draft(workflow: Workflow, user: Any) -> Draft:
-    """What this user is drawing; writes nothing."""
+    """Read the user's draft. Writes nothing."""
     latest: Version = workflow.latest_version
     row = GraphDraft.objects.filter(workflow=workflow, user=user).first()
     if row is None:
@@ -73,7 +76,7 @@ def open_draft(workflow: Workflow, user: Any) -> Draft:
     base, cuid = row.base, row.base_cuid
     if cuid != latest.cuid:
         first = row.states.get(number=0)
-        # A change of type gives the workflow a version with the same source.
+        # After a change of type, the latest version has the same source.
         if row.at == 0 or canonical(first.source) == canonical(latest.source):
             base, cuid = latest.number, latest.cuid
         if row.at == 0 and canonical(first.source) != canonical(latest.source):
@@ -93,14 +96,20 @@ def open_draft(workflow: Workflow, user: Any) -> Draft:
 
 
 def edit_draft(workflow: Workflow, user: Any, token: str, change: Change) -> None:
-    """Take one step. What was undone cannot be redone then.
+    """Apply one change to the draft. Undone changes can no longer be redone.
+
+    Args:
+        workflow: the workflow.
+        user: the owner of the draft.
+        token: the token of the state that was edited.
+        change: the change.
 
     Raises:
-        CannotEdit: there is no such place any more, or nothing can be there.
-        DraftMoved: ``token`` is of another state.
+        GraphEditError: the change is no longer possible, or is invalid.
+        DraftConflict: the draft has another state than ``token``.
     """
     draft = _open(workflow, user, token)
-    source, told = change(draft.source)
+    source, description = change(draft.source)
     details = [detail for _, detail in find_unstorable(require_editable(source), exact=False)]
     if details:
         raise GraphEditError(details[0])
@@ -108,56 +117,58 @@ def edit_draft(workflow: Workflow, user: Any, token: str, change: Change) -> Non
         return
     try:
         with transaction.atomic():
-            row = draft.row or _begin(workflow, user, draft)
+            row = draft.row or _create(workflow, user, draft)
             number = row.at + 1
             _move(row, number, base=draft.base, base_cuid=draft.base_cuid)
             row.states.filter(number__gte=number).delete()
-            DraftState.objects.create(draft=row, number=number, source=source, told=told)
-            row.states.filter(number__gt=0, number__lt=number - KEPT).delete()
+            DraftState.objects.create(draft=row, number=number, source=source, told=description)
+            row.states.filter(number__gt=0, number__lt=number - UNDO_LIMIT).delete()
     except IntegrityError as error:
-        # Of two windows that begin at once, the first one does.
+        # Two windows started a draft at the same time.
         raise DraftConflict from error
 
 
 def undo(workflow: Workflow, user: Any, token: str) -> None:
-    """Go back to the state before. Raises ``DraftMoved``, ``CannotEdit`` when there is none."""
+    """Undo the last change. Raise ``DraftConflict``, or ``GraphEditError`` if there is none."""
     draft = _open(workflow, user, token)
     row = draft.row
     earlier = row.states.filter(number__lt=row.at).last() if row is not None else None
-    _go(draft, earlier, "There is nothing to undo.")
+    _go_to(draft, earlier, "There is nothing to undo.")
 
 
 def redo(workflow: Workflow, user: Any, token: str) -> None:
-    """Go on to what was undone. Raises ``DraftMoved``, ``CannotEdit`` when there is nothing."""
+    """Redo an undone change. Raise ``DraftConflict``, or ``GraphEditError`` if there is none."""
     draft = _open(workflow, user, token)
     row = draft.row
     later = row.states.filter(number__gt=row.at).first() if row is not None else None
-    _go(draft, later, "There is nothing to redo.")
+    _go_to(draft, later, "There is nothing to redo.")
 
 
 def rebase_draft(workflow: Workflow, user: Any, token: str) -> list[str]:
-    """Make the changes of the draft again, on top of the latest version.
+    """Apply the changes of the draft to the latest version.
 
-    The ids of the nodes that both had changed, where the draft's were kept. Undone, it shows the
-    latest version as it was saved.
+    Undo then shows the latest version as it was saved.
+
+    Returns:
+        The ids of the nodes that both have changed; the draft's changes win.
     """
-    return _rebase(workflow, user, token, shown=1)
+    return _rebase(workflow, user, token, keep_changes=True)
 
 
 def discard_draft_changes(workflow: Workflow, user: Any, token: str) -> None:
-    """Show the latest version; what was drawn can be put on top of it by a redo."""
-    _rebase(workflow, user, token, shown=0)
+    """Reset the draft to the latest version. Redo applies the discarded changes to it."""
+    _rebase(workflow, user, token, keep_changes=False)
 
 
 def save_draft(
     workflow: Workflow, user: Any, token: str, notes: str = "", *, allow_unknown: bool = False
 ) -> SavedGraph:
-    """Save what was drawn as ``save_graph`` does, which is what refuses; the draft is gone then.
+    """Save the draft with ``save_graph`` and delete it.
 
     Raises:
-        DraftMoved: ``token`` is of another state.
-        guards.StaleVersion: another version has been saved, under the same number too.
-        graph.WorkflowValidationError: the graph is not sound.
+        DraftConflict: the draft has another state than ``token``.
+        guards.StaleVersion: the version that the draft is based on is not the latest.
+        graph.WorkflowValidationError: the graph is invalid.
     """
     draft = _open(workflow, user, token)
 
@@ -182,8 +193,8 @@ def _open(workflow: Workflow, user: Any, token: str) -> Draft:
     return draft
 
 
-def _begin(workflow: Workflow, user: Any, draft: Draft) -> GraphDraft:
-    # One that shows what is no longer the latest version holds nothing that was drawn.
+def _create(workflow: Workflow, user: Any, draft: Draft) -> GraphDraft:
+    # A draft in state 0 that is based on an older version has no changes.
     GraphDraft.objects.filter(workflow=workflow, user=user, at=0).delete()
     row = GraphDraft.objects.create(
         workflow=workflow, user=user, base=draft.base, base_cuid=draft.base_cuid
@@ -193,34 +204,34 @@ def _begin(workflow: Workflow, user: Any, draft: Draft) -> GraphDraft:
 
 
 def _move(row: GraphDraft, number: int, **fields: Any) -> None:
-    moved = GraphDraft.objects.filter(pk=row.pk, at=row.at).update(
+    updated = GraphDraft.objects.filter(pk=row.pk, at=row.at).update(
         at=number, updated_at=timezone.now(), **fields
     )
-    if not moved:
+    if not updated:
         raise DraftConflict
 
 
-def _go(draft: Draft, state: DraftState | None, nothing: str) -> None:
+def _go_to(draft: Draft, state: DraftState | None, message: str) -> None:
     if state is None or draft.row is None:
-        raise GraphEditError(nothing)
+        raise GraphEditError(message)
     _move(draft.row, state.number)
 
 
-def _rebase(workflow: Workflow, user: Any, token: str, *, shown: int) -> list[str]:
+def _rebase(workflow: Workflow, user: Any, token: str, *, keep_changes: bool) -> list[str]:
     draft = _open(workflow, user, token)
     if draft.row is None or not draft.is_stale:
-        raise GraphEditError("Nobody has saved another version meanwhile.")
+        raise GraphEditError("The draft is already based on the latest version.")
     theirs: Source = draft.latest.source
     merged = merge_graphs(draft.base_source(), draft.source, theirs)
     states = [(theirs, "")]
     if compare_graphs(theirs, merged.source):
         states.append((merged.source, f"Your changes on top of version {draft.latest.number}"))
-    at = min(shown, len(states) - 1)
+    at = len(states) - 1 if keep_changes else 0
     with transaction.atomic():
         _move(draft.row, at, base=draft.latest.number, base_cuid=draft.latest.cuid)
         draft.row.states.all().delete()
         DraftState.objects.bulk_create(
-            DraftState(draft=draft.row, number=number, source=source, told=told)
-            for number, (source, told) in enumerate(states)
+            DraftState(draft=draft.row, number=number, source=source, told=description)
+            for number, (source, description) in enumerate(states)
         )
     return merged.conflicts

@@ -16,7 +16,7 @@ from workflows.db import locks
 from workflows.graph import Graph, WorkflowValidationError, normalize, parse
 from workflows.guards.database_errors import translate_database_errors
 from workflows.models import Candidate, Version, Workflow, call_queries
-from workflows.models.candidate import find_assignee_names, resolve
+from workflows.models.candidate import find_assignee_names, resolve_candidates
 from workflows.models.version import append_version, release_superseded
 from workflows.refusals import Attempt, Problem
 
@@ -52,8 +52,8 @@ def save_graph(
         by: the user who saves it.
         notes: what has changed.
         dry_run: judge only.
-        read: the cuid of the version that was edited. It tells apart versions that replaced each
-            other under one number.
+        read: the cuid of the version that was edited. It distinguishes versions that replaced
+            each other under one number.
         check: an additional rule; it is asked under the locks, before the first write.
         allow_unknown: save a graph that names groups, users or secrets that do not exist. Steps
             for unknown people are unassigned until an account has the name.
@@ -180,7 +180,7 @@ def _judge(
         WorkflowValidationError: with all problems at once.
     """
     named = list(find_assignee_names(source))
-    candidates = resolve(named, latest)
+    candidates = resolve_candidates(named, latest)
     unknown = [] if allow_unknown else guards.find_unknown_people(named, candidates)
     try:
         _judge_calls(workflow, source, graph)

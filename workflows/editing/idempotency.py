@@ -1,8 +1,7 @@
-"""Requests that may be sent again: what they do is done once, and its answer is kept.
+"""Idempotent requests: a request that is repeated with the same key is done once.
 
-The key of a request is claimed, its work done and the answer kept in one transaction. A process
-that is killed leaves all of it or nothing: the request that is sent again finds the answer, or
-does the work.
+One transaction claims the key, does the work and stores the answer. After a crash, the repeated
+request finds the answer or does the work.
 """
 
 from __future__ import annotations
@@ -21,32 +20,31 @@ from workflows.db import locks
 from workflows.models import KeptAnswer
 from workflows.refusals import MessageError
 
-KEPT = timedelta(hours=24)
+RETENTION = timedelta(hours=24)
 WAIT_MS = 100
-"""How long the same request waits for the answer of one that is under way."""
+"""The time that a repeated request waits for the first one to finish."""
 
-
-_under_way: ContextVar[bool] = ContextVar("under_way", default=False)
+_in_progress: ContextVar[bool] = ContextVar("in_progress", default=False)
 
 
 def is_in_progress() -> bool:
-    """Return True inside the work of a request that is done once."""
-    return _under_way.get()
+    """Return True inside the work of an idempotent request."""
+    return _in_progress.get()
 
 
 class KeyInUse(MessageError):
-    message = _("A request with this key is under way; send it again in a moment.")
+    message = _("A request with this key is in progress. Repeat it in a moment.")
 
 
 class KeyReused(MessageError):
-    message = _("This key has come before, with another request.")
+    message = _("This key has been used for a different request.")
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """A request by its key: whose, where, and a checksum over what it asks for.
+    """A request with its user, route and key, and a checksum of its content.
 
-    ``item``: which of several things, where each is done by itself.
+    ``item`` is the index of one of several items that are processed separately.
     """
 
     user_id: int
@@ -58,42 +56,44 @@ class IdempotentRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered: the status, the headers that belong to it, and the body as text."""
+    """A response: the status, its headers, and the body as text."""
 
     status: int
     body: str
     headers: Mapping[str, str] = field(default_factory=dict)
     is_repeated: bool = False
     is_stored: bool = True
-    """False for what may be asked again with the same key."""
+    """False if the request may be repeated with the same key."""
 
 
 @locks.retrying
-def once(asked: IdempotentRequest, work: Callable[[], Answer], *, wait_ms: int = WAIT_MS) -> Answer:
-    """Do the work and keep its answer, or return the answer that was kept.
-
-    ``work`` runs inside the transaction, and again where that is begun anew; what it answers with
-    a status of 500 or more is undone and not kept.
+def run_once(
+    request: IdempotentRequest, work: Callable[[], Answer], *, wait_ms: int = WAIT_MS
+) -> Answer:
+    """Do the work and store its answer, or return the stored answer.
 
     Args:
-        wait_ms: how long to wait for the same request while it is under way.
+        request: the request.
+        work: does the work inside the transaction. It runs again if the transaction is retried. An
+            answer with a status of 500 or more rolls the transaction back and is not stored.
+        wait_ms: the time to wait for the same request while it is in progress.
 
     Raises:
-        KeyInUse: the same key is at work.
-        KeyReused: the key has come before, with another checksum.
-        locks.Contention: others were at the same rows, again and again; nothing is kept.
+        KeyInUse: the same request is in progress.
+        KeyReused: the key has been used with another checksum.
+        locks.Contention: the transaction kept colliding with others; nothing is stored.
     """
     with transaction.atomic():
-        row = _claimed(asked, wait_ms)
+        row = _claim(request, wait_ms)
         if row.status:
-            if row.asked != asked.checksum:
+            if row.asked != request.checksum:
                 raise KeyReused
             return Answer(row.status, row.body, row.headers, is_repeated=True)
-        token = _under_way.set(True)
+        token = _in_progress.set(True)
         try:
             answer = work()
         finally:
-            _under_way.reset(token)
+            _in_progress.reset(token)
         if answer.status >= 500:
             transaction.set_rollback(True)
             return answer
@@ -105,45 +105,45 @@ def once(asked: IdempotentRequest, work: Callable[[], Answer], *, wait_ms: int =
         return answer
 
 
-def _claimed(asked: IdempotentRequest, wait_ms: int) -> KeptAnswer:
-    """The row of the key: a new one, without a status, or the one that is there."""
+def _claim(request: IdempotentRequest, wait_ms: int) -> KeptAnswer:
+    """Return the row of the key: a new one without a status, or the stored one."""
     now = timezone.now()
     try:
         with locks.wait_at_most(wait_ms):
             return KeptAnswer.objects.create(
-                user_id=asked.user_id,
-                route=asked.route,
-                key=asked.key,
-                item=asked.item,
-                asked=asked.checksum,
+                user_id=request.user_id,
+                route=request.route,
+                key=request.key,
+                item=request.item,
+                asked=request.checksum,
                 at=now,
             )
     except locks.LockTimeout as error:
         raise KeyInUse from error
     except IntegrityError as error:
-        row = _rows(asked).filter(item=asked.item).first()
+        row = _rows(request).filter(item=request.item).first()
         if row is None:
-            # It was purged, or its user is gone, since it was met.
+            # It has been purged, or its user deleted, since the insert failed.
             raise locks.TryAgain from error
-        if row.at < now - KEPT:
+        if row.at < now - RETENTION:
             row.delete()
-            return _claimed(asked, wait_ms)
+            return _claim(request, wait_ms)
         return row
 
 
-def _rows(asked: IdempotentRequest) -> QuerySet[KeptAnswer]:
-    return KeptAnswer.objects.filter(user_id=asked.user_id, route=asked.route, key=asked.key)
+def _rows(request: IdempotentRequest) -> QuerySet[KeptAnswer]:
+    return KeptAnswer.objects.filter(user_id=request.user_id, route=request.route, key=request.key)
 
 
-def refuse_reuse(asked: IdempotentRequest) -> None:
-    """Raises ``KeyReused`` when any item has come with this key and another checksum."""
-    others = _rows(asked).exclude(asked=asked.checksum)
-    if others.filter(at__gte=timezone.now() - KEPT).exists():
+def refuse_reused_key(request: IdempotentRequest) -> None:
+    """Raise ``KeyReused`` if the key has been used with another checksum, for any item."""
+    others = _rows(request).exclude(asked=request.checksum)
+    if others.filter(at__gte=timezone.now() - RETENTION).exists():
         raise KeyReused
 
 
 def purge_answers() -> int:
-    """Delete what has been kept long enough; how many answers that was."""
-    old = KeptAnswer.objects.filter(at__lt=timezone.now() - KEPT)
-    # To look costs SQLite's one writer nothing.
+    """Delete answers that are older than ``RETENTION``. Return their number."""
+    old = KeptAnswer.objects.filter(at__lt=timezone.now() - RETENTION)
+    # A read first, because a deletion takes SQLite's only write lock.
     return old.delete()[0] if old.exists() else 0

@@ -88,11 +88,11 @@ def _save_changes(
         edit = judge().lock()
         edit.judge()
         edit.release_versions()
-        workflow._is_judged = True
+        workflow._is_checked = True
         try:
             write()
         finally:
-            workflow._is_judged = False
+            workflow._is_checked = False
         edit.update_versions()
         record(edit.attempts())
 

@@ -1,9 +1,9 @@
-"""What may not change, and why: every rule once, each refusal beside it.
+"""The rules that refuse edits: one function per rule, beside its refusal.
 
-A refusal is a class; its docstring is what the operator reads. The rules are handed rows
-and querysets and import no models, so that ``clean()``, ``save()``, the services and the
-signals ask the same function. They judge by plain reads; the locks are the caller's, and
-the keys of the schema hold whatever was decided without them.
+A refusal is a class; its ``message`` is what operators read. The rules take rows and querysets and
+import no models, so that ``clean()``, ``save()``, the services and the signals call the same
+function. They judge by plain reads. The caller takes the locks, and the keys of the database reject
+what was decided without them.
 """
 
 from workflows.guards.blockers import LISTED, blocking_executions, blocking_workflows, count

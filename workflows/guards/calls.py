@@ -1,4 +1,4 @@
-"""Calls: what a graph may call, and on top of which version it is saved."""
+"""Rules for the calls of a graph, and for the version that it is based on."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ def refuse_calls(
     callees: Mapping[str, Any],
     cyclic: Container[int] = (),
 ) -> None:
-    """Judge every call of a graph by the workflows that it names, as they are now.
+    """Judge every call of a graph by the present state of its callees.
 
     Args:
-        context: the entity context that the graph is for.
-        callees: the workflows that there are, by cuid.
-        cyclic: the ids of those from which the caller is reached already.
+        source: the graph.
+        context: the entity context of the graph.
+        callees: the callees that exist, by cuid.
+        cyclic: the ids of the workflows that reach the caller already.
 
     Raises:
-        graph.WorkflowValidationError: a callee is missing, retired or of another context, or
+        graph.WorkflowValidationError: a callee is missing, retired or of another context, or a call
             would close a cycle; all problems at once, each with its JSON pointer.
     """
     problems: list[Problem] = []
@@ -55,8 +56,8 @@ def refuse_calls(
             problems.append(Problem(pointer, WorkflowValidationError.code, detail))
         if callee is not None and callee.pk in cyclic:
             detail = (
-                f"The workflow would call itself through “{callee.title}” ({callee.cuid}), "
-                "which is the workflow itself or calls it, directly or through others."
+                f"The workflow would call itself: “{callee.title}” ({callee.cuid}) is the "
+                "workflow itself, or calls it directly or through others."
             )
             problems.append(Problem(pointer, CALL_CYCLE, detail))
     if problems:

@@ -1,4 +1,4 @@
-"""The entity context: what may not change under what runs, and what waits until it has ended."""
+"""Rules for the entity context: its shape, changes, and changes on hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from workflows.graph import incompatibility_message
 from workflows.guards.blockers import LISTED, blocking_executions, count
-from workflows.guards.triggers import TriggerTaken, free_trigger_remedy, taken
+from workflows.guards.triggers import TriggerTaken, describe_taken_trigger, free_trigger_remedy
 from workflows.refusals import (
     Blockers,
     BlockingExecution,
@@ -45,33 +45,33 @@ class IncompatibleEntityTypes(Refusal):
 
 
 class NoSuchType(Refusal):
-    message = _("There is no such finding type or record type.")
+    message = _("This finding type or record type does not exist.")
     code = "no_such_type"
 
 
 class Draining(Refusal):
-    message = _("A change of finding type has been put on hold until what runs has ended.")
+    message = _("A change of finding type is on hold until the live executions have ended.")
     code = "draining"
 
 
 class StaleToken(Refusal):
-    message = _("What the token was given for has changed since.")
+    message = _("Something has changed since the token was issued.")
     code = "stale_token"
 
 
 class InvalidToken(Refusal):
-    message = _("The token is not one that an impact of this change has answered.")
+    message = _("The token does not come from an impact of this change.")
     code = "invalid_token"
 
 
 class NotOnHold(Refusal):
-    message = _("The change is not on hold any more.")
+    message = _("The change is no longer on hold.")
     code = "settled"
 
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A call of a latest version that would join two contexts after a change."""
+    """A call of a latest version that would cross contexts after a change."""
 
     caller: BlockingWorkflow
     callee: BlockingWorkflow
@@ -81,34 +81,34 @@ class Crossing:
 
 
 class ContextChangeFacts(Protocol):
-    """What the rule needs to know of a change of the entity context of a set of workflows."""
+    """The facts that the rule needs about a change of a set of workflows."""
 
     field: str
 
     def own_executions(self) -> QuerySet[Any]:
-        """The live executions of the set."""
+        """Return the live executions of the set."""
 
     def dependent_executions(self) -> QuerySet[Any]:
-        """The live executions outside the set that can reach it."""
+        """Return the live executions outside the set that can reach it."""
 
     def crossings(self) -> Sequence[Crossing]:
-        """The calls of latest versions across the set's border into another context."""
+        """Return the calls of latest versions between the set and another context."""
 
     def trigger_conflicts(self) -> Sequence[BlockingWorkflow]:
-        """The workflows that would start on creation beside another one, after a change."""
+        """Return the workflows that would start on creation beside another one."""
 
     def members(self) -> Sequence[BlockingWorkflow]:
-        """The set itself."""
+        """Return the workflows of the set."""
 
     def group(self) -> Sequence[BlockingWorkflow]:
-        """The smallest set around this one that has no crossings."""
+        """Return the smallest set around this one that has no crossings."""
 
     def group_executions(self) -> QuerySet[Any]:
-        """The live executions of that set, beside those of this one and its dependents."""
+        """Return the live executions of the group, without those of the set and its dependents."""
 
 
 def refuse_context_shape(row: Any) -> None:
-    """Raises ``ContextShape`` when entity name and types do not go together."""
+    """Raise ``ContextShape`` if the entity name and the types do not match."""
     finding = row.entity_name == "Finding"
     has = (row.entity_name_type_id is not None, row.primary_record_type_id is not None)
     if has != (finding, not finding):
@@ -126,16 +126,20 @@ def refuse_context_shape(row: Any) -> None:
 
 
 def refuse_context_change(change: ContextChangeFacts, *, drained: bool = False) -> None:
-    """Judge a change of entity context; the first rule that holds names it, the rest are added.
+    """Judge a change of entity context.
 
-    ``drained``: the change waits until what runs has ended, so only the graphs are judged.
+    The first broken rule gives the refusal its code and message; all of them are in its problems.
+
+    Args:
+        change: the facts of the change.
+        drained: the change waits for the live executions, so they are not judged.
 
     Raises:
         ActiveExecutions: the workflows have live executions.
-        DependentActiveExecutions: a dependent has live executions that can reach them,
-            through the version they run, their pins, or its latest version.
-        IncompatibleEntityTypes: the latest graph of one of them, or of a dependent, would
-            call across contexts.
+        DependentActiveExecutions: a dependent has live executions that can reach them, through the
+            version they run, their pins, or its latest version.
+        IncompatibleEntityTypes: the latest graph of one of them, or of a dependent, would call
+            across contexts.
         TriggerTaken: two workflows would start when an entity of the new context is created.
     """
     found: list[tuple[type[Refusal], str]] = []
@@ -158,70 +162,74 @@ def refuse_context_change(change: ContextChangeFacts, *, drained: bool = False) 
         )
         for crossing in crossings
     ]
-    takers = change.trigger_conflicts()
-    if takers:
-        found.append((TriggerTaken, taken(takers)))
+    conflicts = change.trigger_conflicts()
+    if conflicts:
+        found.append((TriggerTaken, describe_taken_trigger(conflicts)))
     if not found:
         return
-    others = list(dict.fromkeys([*(crossing.other for crossing in crossings), *takers]))
+    others = list(dict.fromkeys([*(crossing.other for crossing in crossings), *conflicts]))
     refusal, message = found[0]
-    ways = list(_ways_to_change(change, [*own, *dependent], executions_total, bool(crossings)))
+    remedies = list(_remedies(change, [*own, *dependent], executions_total, bool(crossings)))
+    if conflicts:
+        remedies.append(free_trigger_remedy(conflicts))
     raise refusal(
         message,
         problems=[
-            Problem("/trigger" if kind is TriggerTaken else f"/{change.field}", kind.code, text)
-            for kind, text in found
+            Problem("/trigger" if rule is TriggerTaken else f"/{change.field}", rule.code, text)
+            for rule, text in found
         ],
         blockers=Blockers(
             [*own, *dependent][:LISTED], others[:LISTED], executions_total + len(others)
         ),
-        remedies=[*ways, free_trigger_remedy(takers)] if takers else ways,
+        remedies=remedies,
     )
 
 
-def _ways_to_change(
+def _remedies(
     change: ContextChangeFacts,
     executions: Sequence[BlockingExecution],
     total: int,
-    together: bool,
+    has_crossings: bool,
 ) -> Iterable[Remedy]:
-    """Finish what runs, or wait for it; change together what must move along."""
-    group = change.group() if together else change.members()
-    beside, beside_total = blocking_executions(change.group_executions()) if together else ([], 0)
+    group = change.group() if has_crossings else change.members()
+    others, others_total = (
+        blocking_executions(change.group_executions()) if has_crossings else ([], 0)
+    )
     cuids = [workflow.cuid for workflow in group]
-    if total + beside_total:
+    if total + others_total:
         yield Remedy(
             "finish_or_cancel",
-            f"Finish or cancel {count(total + beside_total, 'live execution')} first.",
-            sorted({row.workflow_cuid for row in [*executions, *beside]}),
+            f"Finish or cancel {count(total + others_total, 'live execution')} first.",
+            sorted({row.workflow_cuid for row in [*executions, *others]}),
         )
-    if together:
+    if has_crossings:
         titles = ", ".join(f"“{workflow.title}”" for workflow in group[:LISTED])
         yield Remedy("change_together", f"Change these workflows together: {titles}.", cuids)
-    if total + beside_total:
+    if total + others_total:
         yield Remedy(
             "when_drained",
-            "Put the change on hold: no new execution starts, and it is made as soon as these "
-            "have ended.",
+            "Put the change on hold: no new execution starts, and the change is applied when the "
+            "live executions have ended.",
             cuids,
         )
 
 
 def refuse_draining(waiting: Sequence[Any]) -> None:
-    """Raises ``Draining`` when a change waits for one of the workflows.
+    """Raise ``Draining`` if a change of one of the workflows is on hold.
 
-    ``waiting``: the memberships of these workflows in changes on hold.
+    Args:
+        waiting: the ``PendingWorkflow`` rows of these workflows.
     """
     if not waiting:
         return
     sentences = []
     for row in waiting:
         change = row.change
-        who = change.asker or "somebody"
+        user = change.asker or "an unknown user"
         sentences.append(
-            f"Workflow “{row.title}” is draining: {who} asked on "
-            f"{change.asked_at:%Y-%m-%d at %H:%M} UTC to change its finding type to "
-            f"“{change.context_type}” once what runs has ended."
+            f"Workflow “{row.title}” is draining: on {change.asked_at:%Y-%m-%d at %H:%M} UTC, "
+            f"{user} requested to change its finding type to “{change.context_type}” when its live "
+            "executions have ended."
         )
     changes = sorted({row.change.cuid for row in waiting})
     raise Draining(
@@ -232,7 +240,7 @@ def refuse_draining(waiting: Sequence[Any]) -> None:
         remedies=[
             Remedy(
                 "withdraw",
-                "Wait until the change has been made, or withdraw it: "
+                "Wait until the change has been applied, or withdraw it: "
                 + ", ".join(f"pending change {cuid}" for cuid in changes)
                 + ".",
                 [row.cuid for row in waiting],

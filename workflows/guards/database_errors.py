@@ -1,4 +1,4 @@
-"""What the database refuses, told as the refusal that stands before it."""
+"""Translation of database errors into the refusals of the guards."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ R = TypeVar("R")
 
 
 class NotUnique(Refusal):
-    message = _("A record with the same name or number is there already.")
+    message = _("A record with the same name or number already exists.")
     code = "not_unique"
 
 
-class Stranding(Refusal):
+class DatabaseRefusal(Refusal):
     message = _(
-        "Refused by the database: the change would set a live record apart from what is running."
+        "The database refused the change: it would separate a record from its live executions."
     )
     code = "database_refused"
 
 
-# The keys, checks and seals of the schema, and the refusal that stands before each of them;
-# the app of what is running adds its own.
+# The keys, checks and write-once triggers of the database, each with the refusal of its rule.
+# The executions app adds its own.
 KEYS: dict[str, type[Refusal]] = {
     "workflows_version_workflow_fk": ActiveExecutions,
     "workflows_reference_callee_fk": IncompatibleEntityTypes,
@@ -65,14 +65,14 @@ KEYS: dict[str, type[Refusal]] = {
     "workflows_auditentry_kept": AuditLogImmutable,
 }
 
-# SQLite tells the columns of a unique index, not its name.
+# SQLite names the columns of a unique index, not the index.
 UNIQUE_ON_SQLITE = {
     "UNIQUE constraint failed: workflows_workflow.context_key": "workflows_workflow_created"
 }
 
 
-# What keeps a row from being deleted, by how the names of its keys begin: Django's own, which
-# hold also what has ended, begin like those of the schema.
+# The refusals of deletions, by the first part of the name of the key. Django's own keys, which also
+# keep rows of ended executions, begin like the composite ones.
 DELETION_KEYS: dict[str, type[Refusal]] = {
     "workflows_reference_callee_": HasCallers,
     "workflows_workflow_entity_name_type_": TypeInUse,
@@ -85,10 +85,10 @@ DELETION_KEYS: dict[str, type[Refusal]] = {
 
 
 def translate_database_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Let what a key of the schema refuses come out of ``function`` as the refusal before it."""
+    """Raise the errors of the database's keys from ``function`` as refusals."""
 
     @functools.wraps(function)
-    def refusing(*args: P.args, **kwargs: P.kwargs) -> R:
+    def translate(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except DatabaseError as error:
@@ -97,26 +97,28 @@ def translate_database_errors(function: Callable[P, R]) -> Callable[P, R]:
                 raise
             raise refusal from error
 
-    return refusing
+    return translate
 
 
 def translate_deletion_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """``translated`` for a deletion: the same keys stand behind other refusals there."""
+    """Raise the errors of the database's keys from a deletion as refusals.
+
+    A key can have another refusal here than for a write.
+    """
 
     @functools.wraps(function)
-    def refusing(*args: P.args, **kwargs: P.kwargs) -> R:
+    def translate(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except DatabaseError as error:
             name = _constraint_of(error)
-            kinds = (kind for start, kind in DELETION_KEYS.items() if name.startswith(start))
-            kind = next(kinds, None)
-            refusal = kind() if kind is not None else find_refusal(error)
+            found = [rule for start, rule in DELETION_KEYS.items() if name.startswith(start)]
+            refusal = found[0]() if found else find_refusal(error)
             if refusal is None:
                 raise
             raise refusal from error
 
-    return refusing
+    return translate
 
 
 def _constraint_of(error: DatabaseError) -> str:
@@ -125,24 +127,24 @@ def _constraint_of(error: DatabaseError) -> str:
 
 
 def find_refusal(error: DatabaseError) -> Refusal | None:
-    """The refusal that a key of the schema stands behind; None for any other error.
+    """Return the refusal for the key that raised this error; None for any other error.
 
-    SQLite does not name a foreign key that fails, so there it is ``Stranding``; whoever can
-    ask the guard first gives the better sentence.
+    SQLite does not name the foreign key, so the refusal is a ``DatabaseRefusal`` there. Judging
+    first gives a better message.
     """
     if isinstance(error, ProtectedError):
-        return Stranding("Cannot delete this: other records still need it.")
+        return DatabaseRefusal("Cannot delete this: other records refer to it.")
     if not isinstance(error, IntegrityError):
         return None
     name = _constraint_of(error)
     if not name:
-        told = UNIQUE_ON_SQLITE.get(str(error), str(error))
-        name = next((key for key in KEYS if key in told), "")
+        text = UNIQUE_ON_SQLITE.get(str(error), str(error))
+        name = next((key for key in KEYS if key in text), "")
     if name in KEYS:
         return KEYS[name]()
     state = getattr(error.__cause__, "pgcode", "")
     if state == "23505" or "UNIQUE constraint failed" in str(error):
         return NotUnique()
     if state == "23503" or "FOREIGN KEY constraint failed" in str(error):
-        return Stranding()
+        return DatabaseRefusal()
     return None

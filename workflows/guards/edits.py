@@ -1,4 +1,4 @@
-"""Edits write only what was changed, and never over what somebody else has changed meanwhile."""
+"""Rules for concurrent edits: an edit writes only its changes and overwrites nobody else's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MISSING: Any = object()
 
 class Stale(Refusal):
     code = "stale"
-    message = _("Somebody else has changed this since you opened the page.")
+    message = _("Someone else has changed this since you opened the page.")
     remedy: str | Promise = _("Compare both values, correct yours if needed, and save again.")
 
     def __init__(self, problems: list[Problem]) -> None:
@@ -26,7 +26,7 @@ class Stale(Refusal):
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Return True if two JSON values are equal; unlike in Python, true is not 1."""
+    """Return True if two JSON values are equal. Unlike in Python, true does not equal 1."""
     if one is MISSING or other is MISSING:
         return one is other
     return canonical(one) == canonical(other)
@@ -35,7 +35,7 @@ def is_same(one: Any, other: Any) -> bool:
 def overlay(
     read: Mapping[str, Any], own: Mapping[str, Any], now: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return ``now`` with each name as ``own`` has it that differs there from ``read``."""
+    """Apply to ``now`` the changes between ``read`` and ``own``, name by name; ``own`` wins."""
     whole = dict(now)
     for name in dict.fromkeys([*read, *own]):
         if repr(read.get(name, MISSING)) == repr(own.get(name, MISSING)):
@@ -50,7 +50,7 @@ def overlay(
 def merge(
     read: Mapping[str, Any], typed: Mapping[str, Any], now: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Apply to an object what was changed between ``read`` and ``typed``, name by name.
+    """Apply to ``now`` the changes between ``read`` and ``typed``, name by name.
 
     Args:
         read: the object when it was read.
@@ -58,7 +58,7 @@ def merge(
         now: the object that is stored.
 
     Returns:
-        The object to store, and the names that were changed to different values on both sides.
+        The object to store, and the names that both sides changed to different values.
     """
     merged, conflicts = dict(now), []
     for name in dict.fromkeys([*read, *typed]):

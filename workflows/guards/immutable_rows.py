@@ -1,4 +1,4 @@
-"""What is written once, and what only the services write."""
+"""Rules for write-once rows, and for fields that only the services write."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from workflows.refusals import Blockers, Refusal
 
 
 class VersionInUse(Refusal):
-    message = _("A version is written once: what has been stored is neither rewritten nor deleted.")
+    message = _("A version is write-once: a stored version cannot be changed or deleted.")
     code = "version_in_use"
 
 
 class WriteOnce(Refusal):
-    message = _("This is written once and cannot be changed.")
+    message = _("This field is write-once and cannot be changed.")
     code = "written_once"
 
 
 class AuditLogImmutable(Refusal):
-    message = _("The audit log is written once: its entries are neither changed nor deleted.")
+    message = _("The audit log is write-once: its entries cannot be changed or deleted.")
     code = "log_kept"
 
 
@@ -34,67 +34,67 @@ class UseTheService(Refusal):
 
 
 class InvalidState(Refusal):
-    message = _("A workflow is a draft, active or retired.")
+    message = _("The state of a workflow must be draft, active or retired.")
     code = "invalid_state"
 
 
 class RowDeleted(Refusal):
-    message = _("What was to be changed has been deleted.")
+    message = _("The record has been deleted.")
     code = "gone"
 
 
 def refuse_bulk_write(names: Iterable[str]) -> None:
-    """Raises ``UseTheService`` when a bulk statement would write what only a service may."""
+    """Raise ``UseTheService`` if a bulk statement would write a field that only a service may."""
     written = {name.removesuffix("_id") for name in names}
     if "cuid" in written:
-        raise WriteOnce("The cuid of a workflow is written once: versions call it by that name.")
+        raise WriteOnce("The cuid of a workflow is write-once, because graphs refer to it.")
     if written & {"entity_name", "entity_name_type", "primary_record_type"}:
         raise UseTheService
     if "state" in written:
         raise UseTheService("Change the state of a workflow with workflows.editing.set_state().")
     if written & {"trigger", "trigger_data"}:
-        raise UseTheService("Change what starts a workflow by saving each, with Workflow.save().")
+        raise UseTheService("Change the trigger of each workflow with Workflow.save().")
 
 
 def refuse_rewrite(row: Any, stored: Any, frozen: Sequence[str]) -> None:
-    """Raises ``VersionInUse`` when a field that is written once differs from what is stored."""
+    """Raise ``VersionInUse`` if a write-once field differs from the stored row."""
     if stored is None:
         return
     changed = [name for name in frozen if getattr(row, name) != getattr(stored, name)]
     if changed:
         raise VersionInUse(
-            f"The {row._meta.verbose_name} is written once: {', '.join(changed)} cannot be changed."
+            f"The {row._meta.verbose_name} is write-once: {', '.join(changed)} cannot be changed."
         )
 
 
 def refuse_bulk_rewrite(row_model: Any, names: Iterable[str]) -> None:
-    """Raises ``VersionInUse`` when a bulk statement would write what is written once.
+    """Raise ``VersionInUse`` if a bulk statement would write a write-once field.
 
-    Releasing a version is no rewrite: the keys say whether it may be let go.
+    ``in_force`` may be written: the database's keys decide whether a version can be released.
     """
     frozen = {name.removesuffix("_id") for name in row_model.FROZEN} - {"in_force"}
     written = sorted({name.removesuffix("_id") for name in names} & frozen)
     if written:
         raise VersionInUse(
-            f"The {row_model._meta.verbose_name} is written once: {', '.join(written)} cannot be "
-            "changed. Save another graph with workflows.editing.save_graph()."
+            f"The {row_model._meta.verbose_name} is write-once: {', '.join(written)} cannot be "
+            "changed. Save a new graph with workflows.editing.save_graph()."
         )
 
 
 def refuse_reference_addition(reference: Any) -> None:
-    """Raises ``VersionInUse`` when the version's graph does not make this call."""
+    """Raise ``VersionInUse`` if the version's graph does not make this call."""
     callee = reference.callee.cuid
     if (reference.node_id, callee) not in set(find_calls(reference.version.source)):
         raise VersionInUse(
-            f"{reference.version} has no node “{reference.node_id}” that calls {callee}: save a "
-            "graph that has one with workflows.editing.save_graph()."
+            f"{reference.version} has no node “{reference.node_id}” that calls {callee}. Save a "
+            "graph with this call with workflows.editing.save_graph()."
         )
 
 
 def refuse_bulk_references() -> None:
-    """Raises ``VersionInUse``: references come with their version."""
+    """Raise ``VersionInUse``: references are created with their version."""
     raise VersionInUse(
-        "References come with their version: save a graph that makes the calls with "
+        "References are created with their version. Save a graph with these calls with "
         "workflows.editing.save_graph()."
     )
 
@@ -104,28 +104,33 @@ def _deleted_model(origin: Any) -> Any:
 
 
 def refuse_version_deletion(version: Any, origin: Any) -> None:
-    """Raises ``VersionInUse`` when the version is the latest, or an execution or a pin has it.
+    """Judge the deletion of a version. The deletion of its workflow has a rule of its own.
 
-    Raises ``Gone`` when it has been deleted meanwhile, alone or with its workflow.
-    ``origin`` is what the deletion began with; for a workflow, its own rule answers.
+    Args:
+        version: the version.
+        origin: the instance or queryset that the deletion began with.
+
+    Raises:
+        VersionInUse: the version is the latest, or an execution or a pin uses it.
+        RowDeleted: it has been deleted already, alone or with its workflow.
     """
     if _deleted_model(origin) is not type(version):
         return
     of_workflow = type(version)._base_manager.filter(workflow=version.workflow_id)
-    from_it_on = of_workflow.filter(number__gte=version.number).order_by("number")
-    found = list(from_it_on.values_list("pk", flat=True)[:2])
+    this_and_later = of_workflow.filter(number__gte=version.number).order_by("number")
+    found = list(this_and_later.values_list("pk", flat=True)[:2])
     if version.pk not in found:
         raise RowDeleted("The version has been deleted.")
     if len(found) == 1:
         raise VersionInUse(
-            f"Version {version.number} is the latest of its workflow and cannot be deleted: "
-            "save another graph instead."
+            f"Version {version.number} is the latest of its workflow and cannot be deleted. "
+            "Save a new graph instead."
         )
     refuse_version_in_use(version)
 
 
 def refuse_version_in_use(version: Any) -> None:
-    """Raises ``VersionInUse`` when an execution or a pin has the version."""
+    """Raise ``VersionInUse`` if an execution or a pin uses the version."""
     rows, total = blocking_executions(version.executions.all())
     if not rows:
         pinned = version.executions.model._base_manager.filter(pins__version=version)
@@ -133,15 +138,15 @@ def refuse_version_in_use(version: Any) -> None:
     if rows:
         raise VersionInUse(
             f"Version {version.number} cannot be deleted: {count(total, 'execution')} "
-            f"{'has' if total == 1 else 'have'} it.",
+            f"{'uses' if total == 1 else 'use'} it.",
             blockers=Blockers(rows, (), total),
         )
 
 
 def refuse_reference_deletion(reference: Any, origin: Any) -> None:
-    """Raises ``VersionInUse`` when a reference would go without its version."""
+    """Raise ``VersionInUse`` if a reference would be deleted without its version."""
     if _deleted_model(origin) is type(reference):
         raise VersionInUse(
-            f"The reference of node “{reference.node_id}” goes only with its version: "
-            "save a graph without the node instead."
+            f"The reference of node “{reference.node_id}” cannot be deleted without its version. "
+            "Save a graph without the node instead."
         )

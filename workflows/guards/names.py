@@ -1,4 +1,4 @@
-"""Two names that people take for one are one name."""
+"""The rule that names differ in more than case, invisible characters and Unicode form."""
 
 from __future__ import annotations
 
@@ -26,40 +26,39 @@ class InvisibleName(Refusal):
 
 
 def refuse_name(name: str, others: QuerySet[Any]) -> None:
-    """Refuse a name that nobody could tell from another one's.
+    """Refuse a name that looks like the name of another row.
+
+    An identical name is left to the unique constraint, because ``get_or_create`` expects its error.
 
     Args:
-        name: the name that a record is to have.
-        others: the records that it must differ from. One with the very same name is left to the
-            unique constraint, which ``get_or_create`` looks for.
+        name: the new name.
+        others: the rows that it must differ from.
 
     Raises:
-        NameInUse: one of them has it, but for what people do not tell apart.
-        NameUnseen: nothing of it is seen.
+        NameInUse: a name differs only in case, invisible characters or Unicode form.
+        InvisibleName: the name has no visible character.
     """
-    _refuse_unseen(name)
+    _refuse_invisible(name)
     taken = others.filter(name_key=name_folding.hash_name(name)).exclude(name=name).first()
     if taken is not None:
         raise _in_use(name, taken.name)
 
 
 def refuse_name_like(name: str, others: Iterable[str]) -> None:
-    """Refuse a name that nobody could tell from another of these.
-
-    One that is the very same is left to the unique constraint.
+    """Refuse a name that looks like one of these; an identical one is left to the constraint.
 
     Raises:
-        NameInUse: one of them is the same, but for what people do not tell apart.
-        NameUnseen: nothing of it is seen.
+        NameInUse: a name differs only in case, invisible characters or Unicode form.
+        InvisibleName: the name has no visible character.
     """
-    _refuse_unseen(name)
+    _refuse_invisible(name)
     key = name_folding.hash_name(name)
     for other in others:
         if other != name and name_folding.hash_name(other) == key:
             raise _in_use(name, other)
 
 
-def _refuse_unseen(name: str) -> None:
+def _refuse_invisible(name: str) -> None:
     if not name_folding.fold_name(name):
         detail = "Enter a name with at least one visible character."
         raise InvisibleName(detail, problems=[Problem("/name", InvisibleName.code, detail)])

@@ -1,4 +1,4 @@
-"""People: the groups and users that a graph names exist."""
+"""The rule that the groups and users of a graph exist."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def find_unknown_people(named: Iterable[Any], candidates: Iterable[Any]) -> list
 
 def _unknown(one: Any) -> Problem:
     if one.is_group:
-        return Problem(one.pointer, UNKNOWN_GROUP, f"No group is called {quoted(one.name)}.")
-    return Problem(one.pointer, UNKNOWN_USER, f"No user is called {quoted(one.name)}.")
+        return Problem(one.pointer, UNKNOWN_GROUP, f"There is no group named {quoted(one.name)}.")
+    return Problem(one.pointer, UNKNOWN_USER, f"There is no user named {quoted(one.name)}.")

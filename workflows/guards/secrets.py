@@ -1,4 +1,4 @@
-"""Every secret that a graph or a trigger names exists."""
+"""The rule that the secrets of graphs and triggers exist."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from workflows.trigger_types import get_trigger_types
 
 
 class UnknownSecret(Refusal):
-    message = _("A secret that is named here does not exist.")
+    message = _("The secret does not exist.")
     code = "unknown_secret"
 
 
-Named = tuple[str, str]
-"""The JSON pointer of a place, and the name of the secret that it names."""
+SecretName = tuple[str, str]
+"""A JSON pointer, and the name of the secret that is used there."""
+
 _existing: Callable[[set[str]], set[str]] = set
 _is_allowed: ContextVar[bool] = ContextVar("unknown_is_allowed", default=False)
 
 
 def register_secret_lookup(existing: Callable[[set[str]], set[str]]) -> None:
-    """Have this function asked which of some names are those of secrets that exist."""
+    """Register a function that returns those of some names that are secrets."""
     global _existing
     _existing = existing
 
 
 @contextmanager
 def allow_unknown_secrets(allowed: bool = True) -> Iterator[None]:
-    """Let what is saved inside name secrets that do not exist yet: an import brings none."""
+    """Allow saves in the block to use secrets that do not exist yet, as imports do."""
     token = _is_allowed.set(allowed or _is_allowed.get())
     try:
         yield
@@ -42,8 +43,8 @@ def allow_unknown_secrets(allowed: bool = True) -> Iterator[None]:
         _is_allowed.reset(token)
 
 
-def find_secrets(source: Any) -> list[Named]:
-    """Return where a graph names which secret; what is damaged is left out."""
+def find_secrets(source: Any) -> list[SecretName]:
+    """Return the secrets that a graph uses, with their pointers. Skips damaged nodes."""
     nodes = source.get("nodes") if isinstance(source, dict) else None
     known, found = node_types(), []
     for index, node in enumerate(nodes if isinstance(nodes, list) else ()):
@@ -55,16 +56,16 @@ def find_secrets(source: Any) -> list[Named]:
     return found
 
 
-def find_trigger_secrets(trigger: str, data: Any) -> list[Named]:
-    """Return where the settings of a trigger name which secret."""
+def find_trigger_secrets(trigger: str, data: Any) -> list[SecretName]:
+    """Return the secrets that the settings of a trigger use, with their pointers."""
     kind = get_trigger_types().get(trigger)
     if kind is None or not isinstance(data, dict):
         return []
     return [(f"{below('', 'trigger_data')}{at}", name) for at, name in kind.secrets(data)]
 
 
-def find_unknown_secrets(named: Iterable[Named]) -> list[Problem]:
-    """Return a problem for each place that names a secret that does not exist."""
+def find_unknown_secrets(named: Iterable[SecretName]) -> list[Problem]:
+    """Return a problem for each use of a secret that does not exist."""
     places = [] if _is_allowed.get() else list(named)
     if not places:
         return []
@@ -77,14 +78,14 @@ def find_unknown_secrets(named: Iterable[Named]) -> list[Problem]:
 
 
 def refuse_unknown_secrets(source: Any, others: Iterable[Problem] = ()) -> None:
-    """Refuse a graph that names a secret which does not exist.
+    """Refuse a graph that uses a secret that does not exist.
 
     Args:
         source: the graph.
-        others: what else is unknown in it.
+        others: other problems of the graph, which are raised together with these.
 
     Raises:
-        graph.WorkflowValidationError: all of these problems.
+        graph.WorkflowValidationError: with all problems.
     """
     problems = [*others, *(unknown := find_unknown_secrets(find_secrets(source)))]
     if problems:
@@ -94,11 +95,11 @@ def refuse_unknown_secrets(source: Any, others: Iterable[Problem] = ()) -> None:
 
 
 def refuse_unknown_secret_of_trigger(workflow: Any) -> None:
-    """Raises ``UnknownSecret`` when the trigger of a workflow names one that does not exist."""
+    """Raise ``UnknownSecret`` if the trigger of a workflow uses a secret that does not exist."""
     named = find_trigger_secrets(workflow.trigger, workflow.trigger_data)
     if problems := find_unknown_secrets(named):
         raise UnknownSecret(problems[0].detail, problems=problems, remedies=[_remedy()])
 
 
 def _remedy() -> Remedy:
-    return Remedy("create_secret", "Have an administrator create the secret first.")
+    return Remedy("create_secret", "Ask an administrator to create the secret first.")

@@ -1,4 +1,4 @@
-"""What starts a workflow: which details mean something, and who may start on creation."""
+"""Rules for triggers: their settings, and one workflow per context that starts on creation."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from workflows.trigger_types import get_trigger_types
 
 
 class TriggerTaken(Refusal):
-    message = _("Another workflow of this type starts already when an entity is created.")
+    message = _("Another workflow of this type already starts when an entity is created.")
     code = "trigger_taken"
 
 
 class InvalidTrigger(Refusal):
-    message = _("The details of the trigger have no meaning.")
+    message = _("The settings of the trigger are invalid.")
     code = "invalid_trigger"
 
 
 def refuse_trigger(workflow: Any) -> None:
-    """Raises ``InvalidTrigger`` for details that the workflow's trigger cannot act on."""
+    """Raise ``InvalidTrigger`` if the settings of the workflow's trigger are invalid."""
     problems = [
         Problem(pointer, InvalidTrigger.code, detail)
         for pointer, detail in _trigger_problems(workflow.trigger, workflow.trigger_data)
@@ -37,48 +37,49 @@ def refuse_trigger(workflow: Any) -> None:
 def _trigger_problems(trigger: str, data: object) -> Iterable[tuple[str, str]]:
     known = get_trigger_types()
     if trigger not in known:
-        return [("/trigger", f"The trigger {quoted(trigger)} is unknown; known: {_listed(known)}.")]
+        allowed = ", ".join(known)
+        return [("/trigger", f"Unknown trigger {quoted(trigger)}. Allowed: {allowed}.")]
     if not isinstance(data, dict):
         return [
-            ("/trigger_data", f"The details of a trigger are an object, not {json_type(data)}.")
+            (
+                "/trigger_data",
+                f"The settings of a trigger must be an object, not {json_type(data)}.",
+            )
         ]
-    kind_ = known[trigger]
+    trigger_type = known[trigger]
     found = (
         list(find_unstorable(data))
-        or list(kind_.problems(data))
-        or list(kind_.comparison_problems(data))
+        or list(trigger_type.problems(data))
+        or list(trigger_type.comparison_problems(data))
     )
     return [(f"/trigger_data{pointer}", detail) for pointer, detail in found]
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)
-
-
-def refuse_taken_trigger(takers: QuerySet[Any]) -> None:
-    """Raises ``TriggerTaken`` when one of ``takers`` is there: they start on creation already."""
-    rows, total = blocking_workflows(takers)
+def refuse_taken_trigger(others: QuerySet[Any]) -> None:
+    """Raise ``TriggerTaken`` if one of these workflows, which start on creation, exists."""
+    rows, total = blocking_workflows(others)
     if rows:
+        detail = describe_taken_trigger(rows)
         raise TriggerTaken(
-            taken(rows),
-            problems=[Problem("/trigger", TriggerTaken.code, taken(rows))],
+            detail,
+            problems=[Problem("/trigger", TriggerTaken.code, detail)],
             blockers=Blockers((), rows, total),
             remedies=[free_trigger_remedy(rows)],
         )
 
 
-def taken(rows: Sequence[BlockingWorkflow]) -> str:
-    """The sentence that names who starts on creation already."""
+def describe_taken_trigger(rows: Sequence[BlockingWorkflow]) -> str:
+    """Return the message that names the workflows that already start on creation."""
     titles = ", ".join(f"“{row.title}”" for row in rows[:LISTED])
-    return f"Another workflow of this type starts already when an entity is created: {titles}."
+    return f"Another workflow of this type already starts when an entity is created: {titles}."
 
 
 def free_trigger_remedy(rows: Sequence[BlockingWorkflow]) -> Remedy:
-    """What makes room for another workflow that starts on creation."""
+    """Return the remedy that makes the creation trigger available."""
     titles = ", ".join(f"“{row.title}”" for row in rows[:LISTED])
     return Remedy(
         "free_trigger",
-        f"Give these workflows another trigger, or retire them: {titles}. One that starts on "
-        "creation can call the others.",
+        f"Choose another trigger for these workflows, or retire them: {titles}. A workflow that "
+        "starts on creation can call other workflows.",
         [row.cuid for row in rows],
     )

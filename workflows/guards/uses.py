@@ -1,4 +1,4 @@
-"""What is used by something else is neither deleted nor retired."""
+"""Rules that keep rows in use from being deleted, retired or renamed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TypeInUse(Refusal):
 
 
 class InUse(Refusal):
-    message = _("Live executions or active workflows use it.")
+    message = _("It is in use by live executions or active workflows.")
     code = "in_use"
 
 
@@ -41,12 +41,14 @@ def refuse_in_use(
     remedies: Iterable[Remedy],
     pointer: str = "",
 ) -> None:
-    """Raises ``InUse`` when one of these live executions or active workflows is there.
+    """Raise ``InUse`` if one of these live executions or active workflows exists.
 
     Args:
-        named: what is in use, as the message names it: "the secret “CRM”".
-        edit: "delete", "rename".
-        remedies: what can be done instead.
+        named: the row in use, as the message names it: "the secret “CRM”".
+        executions: the live executions that use it.
+        workflows: the active workflows that use it.
+        edit: the edit as a verb: "delete", "rename".
+        remedies: the remedies to offer.
         pointer: the field that the edit would write.
     """
     runs, running = blocking_executions(executions)
@@ -68,7 +70,12 @@ def refuse_in_use(
 
 
 def refuse_referenced(callers: QuerySet[Any], *, edit: str) -> None:
-    """Raises ``Referenced`` when one of ``callers`` is there. ``edit``: "retire", "delete"."""
+    """Raise ``HasCallers`` if one of these callers exists.
+
+    Args:
+        callers: the workflows that call it.
+        edit: the edit as a verb: "retire", "delete".
+    """
     rows, total = blocking_workflows(callers)
     if rows:
         titles = ", ".join(f"“{row.title}”" for row in rows)
@@ -88,21 +95,23 @@ def refuse_referenced(callers: QuerySet[Any], *, edit: str) -> None:
 
 
 def refuse_executions(executions: QuerySet[Any]) -> None:
-    """Raise ``HasExecutions`` when a workflow has executions.
+    """Raise ``HasExecutions`` if a workflow has executions.
 
-    A workflow that is pinned by others is called by one of their stored versions, which
+    Pins need no check: a pinned workflow is called by a stored version, which
     ``refuse_referenced`` refuses.
     """
     rows, total = blocking_executions(executions)
     if rows:
         raise HasExecutions(
             blockers=Blockers(rows, (), total),
-            remedies=[Remedy("retire", "Retire the workflow instead; what ran stays readable.")],
+            remedies=[
+                Remedy("retire", "Retire the workflow instead. Its executions remain readable.")
+            ],
         )
 
 
 def find_uses_of_type(row: Any) -> Iterable[tuple[str, QuerySet[Any]]]:
-    """What has a foreign key to this type: the name of the model, and the rows."""
+    """Return the rows with a foreign key to this type, with the name of their model."""
     for relation in row._meta.get_fields(include_hidden=True):
         if (
             relation.auto_created
@@ -116,7 +125,7 @@ def find_uses_of_type(row: Any) -> Iterable[tuple[str, QuerySet[Any]]]:
 
 
 def refuse_type_deletion(row: Any) -> None:
-    """Raises ``TypeInUse`` when anything uses this finding type or record type."""
+    """Raise ``TypeInUse`` if a row uses this finding type or record type."""
     uses = [(name, users.count(), users) for name, users in find_uses_of_type(row)]
     used = [(name, number, users) for name, number, users in uses if number]
     if not used:
@@ -128,5 +137,5 @@ def refuse_type_deletion(row: Any) -> None:
         + ", ".join(count(number, name) for name, number, _ in used)
         + ".",
         blockers=Blockers((), rows, sum(number for _, number, _ in used)),
-        remedies=[Remedy("change_type", "Give what uses it another type first.")],
+        remedies=[Remedy("change_type", "Give these rows another type first.")],
     )

@@ -1,4 +1,4 @@
-"""What is drawn: types, workflows, versions and the references between them."""
+"""Models of definitions: types, workflows, versions and the references between them."""
 
 from workflows.audit.log import AuditCounter, AuditEntry
 from workflows.models.stored_answer import KeptAnswer

@@ -1,4 +1,7 @@
-"""Names of accounts that outlive the account: a key to a user is set to NULL, its name stays."""
+"""Names of deleted accounts.
+
+Deleting a user sets the keys to it to NULL. A text field beside the key keeps the name.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,19 @@ from django.db import models
 SUFFIX = "_name"
 
 
-def account_name() -> models.CharField[str, str]:
-    """Return the field beside a key to a user; it is written when that user is deleted."""
+def account_name_field() -> models.CharField[str, str]:
+    """Return the field beside a key to a user. It is written when that user is deleted."""
     return models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
 
 
 def account_name_of(row: Any, field: str) -> str:
-    """Return the name of the account in this field: as it is, or as it was when it was deleted."""
+    """Return the name of the account in this field, or its last name if it has been deleted."""
     user = getattr(row, field)
     return str(user.get_username() if user is not None else getattr(row, field + SUFFIX))
 
 
 def find_account_fields() -> Iterator[tuple[type[models.Model], str]]:
-    """Yield every model and key to a user that has a field for the name beside it."""
+    """Yield the models and their keys to a user that have a field for the name."""
     user = get_user_model()
     for model in apps.get_models():
         names = {field.name for field in model._meta.concrete_fields}
@@ -34,7 +37,7 @@ def find_account_fields() -> Iterator[tuple[type[models.Model], str]]:
 
 
 def store_account_name(user: Any) -> None:
-    """Write the name of a user, who is about to be deleted, beside every key to the account."""
+    """Write the name of a user who is about to be deleted beside every key to the account."""
     for model, name in find_account_fields():
         rows = model._base_manager.filter(**{name: user})
         models.QuerySet.update(rows, **{name + SUFFIX: user.get_username()})

@@ -1,4 +1,4 @@
-"""Candidates: the groups and users that a node of a version asks, by their accounts."""
+"""Candidates: the groups and users that a node of a version assigns, as accounts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ GROUPS, USERS = "groups", "users"
 
 
 class Candidate(models.Model):
-    """A group or user that a node of a version asks, or that one reassigned step asks.
+    """A candidate group or user of a node of a version, or of one reassigned step.
 
-    The graph keeps names; this row keeps the account that had the name when the version was saved.
-    It is unknown as long as nobody has the name, and asks nobody once its account is deleted.
+    The graph stores names. This row stores the account that had the name when the version was
+    saved. It is unknown while no account has the name, and has no account after its deletion.
     """
 
     FROZEN: ClassVar = ("version_id", "node_id", "is_group", "name", "step", "key")
@@ -43,7 +43,7 @@ class Candidate(models.Model):
     is_unknown = models.BooleanField(default=False)
     needed = models.PositiveIntegerField(default=1)
     step = models.CharField(max_length=LENGTH, blank=True, default="")
-    # Steps that ask these candidates hold the same text.
+    # The steps of these candidates have the same text in ``assignees``.
     key = models.TextField()
 
     objects = models.Manager()
@@ -76,19 +76,19 @@ class Candidate(models.Model):
 
     @property
     def is_deleted(self) -> bool:
-        """Whether the account that it named has been deleted."""
+        """Return True if the account has been deleted."""
         return not self.is_unknown and self.group_id is None and self.user_id is None
 
     @property
     def current_name(self) -> str:
-        """The name that the account has now; the one it was saved with where there is none."""
+        """Return the present name of the account, or the stored name if there is no account."""
         if self.group is not None:
             return self.group.name
         return self.user.get_username() if self.user is not None else self.name
 
 
 def node_key(version_id: int | None, node_id: str) -> str:
-    """Return the key of the candidates that a node of a version names."""
+    """Return the key of the candidates of a node of a version."""
     return canonical({"node": node_id, "version": version_id})
 
 
@@ -98,8 +98,8 @@ def step_key(cuid: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """A group or user that a node of a graph names, and where."""
+class AssigneeName:
+    """The name of a group or user in a graph, with its JSON pointer."""
 
     node_id: str
     is_group: bool
@@ -108,15 +108,15 @@ class Named:
     needed: int = 1
 
 
-def find_assignee_names(source: Any) -> Iterator[Named]:
-    """Yield every group and user that a graph names, however damaged the graph is."""
+def find_assignee_names(source: Any) -> Iterator[AssigneeName]:
+    """Yield the names of groups and users in a graph. Skips damaged nodes."""
     nodes = source.get("nodes") if isinstance(source, dict) else None
     for index, node in enumerate(nodes if isinstance(nodes, list) else ()):
         if isinstance(node, dict):
             yield from _named_at(node, f"/nodes/{index}/data")
 
 
-def _named_at(node: dict[str, Any], pointer: str) -> Iterator[Named]:
+def _named_at(node: dict[str, Any], pointer: str) -> Iterator[AssigneeName]:
     found = read_assignees(node.get("type"), node.get("data"))
     if found is None:
         return
@@ -129,11 +129,11 @@ def _named_at(node: dict[str, Any], pointer: str) -> Iterator[Named]:
             if isinstance(name, str) and name not in seen:
                 seen.add(name)
                 at = f"{pointer}{where}/{key}/{place}"
-                yield Named(str(node.get("id")), key == GROUPS, name, at, needed)
+                yield AssigneeName(str(node.get("id")), key == GROUPS, name, at, needed)
 
 
 def read_assignees(type_name: Any, data: Any) -> tuple[str, dict[str, Any]] | None:
-    """Return where the data of a node name people, and the groups and users; None where not."""
+    """Return the pointer and the ``groups``/``users`` of a node; None if it names nobody."""
     node_type = node_types().get(type_name) if isinstance(type_name, str) else None
     key = None if node_type is None else node_type.people_at
     if key is None or not isinstance(data, dict):
@@ -145,18 +145,19 @@ def read_assignees(type_name: Any, data: Any) -> tuple[str, dict[str, Any]] | No
 
 
 def count_needed(data: Mapping[str, Any]) -> int:
-    """Return how many of the people a node needs: of an approval the number, else one."""
+    """Return the number of people that a node needs: the votes of an approval, otherwise 1."""
     needed = data.get("needed")
-    # Past what a database stores, nobody can fulfil it anyway.
+    # A larger number may not fit into the column, and cannot be reached anyway.
     return min(needed, 10_000) if type(needed) is int and needed > 1 else 1
 
 
-def resolve(named: Iterable[Named], previous: Any = None) -> list[Candidate]:
-    """Return the candidates of these names, not saved yet; unknown where nobody has the name.
+def resolve_candidates(named: Iterable[AssigneeName], previous: Any = None) -> list[Candidate]:
+    """Return unsaved candidates for these names; unknown if no account has the name.
 
     Args:
-        previous: the version before. A name that a node had there keeps its account, so that a
-            group or user may be renamed between two versions.
+        named: the names.
+        previous: the previous version. A name that a node had there keeps its account, so that
+            groups and users can be renamed between two versions.
     """
     wanted = list(named)
     if not wanted:
@@ -181,8 +182,8 @@ def _resolved(version: Any) -> list[Candidate]:
     return list(rows.filter(Q(group__isnull=False) | Q(user__isnull=False)))
 
 
-def _accounts(named: Iterable[Named]) -> dict[tuple[bool, str], int]:
-    """Return the ids of the groups and users that have these names now."""
+def _accounts(named: Iterable[AssigneeName]) -> dict[tuple[bool, str], int]:
+    """Return the ids of the groups and users with these names."""
     users: Any = get_user_model()._default_manager
     tables = {True: (Group.objects, "name"), False: (users, get_user_model().USERNAME_FIELD)}
     found: dict[tuple[bool, str], int] = {}
@@ -195,7 +196,7 @@ def _accounts(named: Iterable[Named]) -> dict[tuple[bool, str], int]:
 
 
 def _candidate(
-    named: Named, before: Candidate | None, account: int | None, elsewhere: Candidate | None
+    named: AssigneeName, before: Candidate | None, account: int | None, elsewhere: Candidate | None
 ) -> Candidate:
     row = Candidate(
         node_id=named.node_id, is_group=named.is_group, name=named.name, needed=named.needed
@@ -212,8 +213,8 @@ def _candidate(
     return row
 
 
-def store(candidates: Iterable[Candidate], version: Any) -> None:
-    """Save candidates as those that the nodes of a version ask."""
+def save_candidates(candidates: Iterable[Candidate], version: Any) -> None:
+    """Save candidates as those of a version."""
     rows = list(candidates)
     for row in rows:
         row.version = version
@@ -223,7 +224,7 @@ def store(candidates: Iterable[Candidate], version: Any) -> None:
 
 
 def copy_candidates(previous: Any) -> list[Candidate]:
-    """Return copies of the candidates of a version, not saved yet, for one with the same graph."""
+    """Return unsaved copies of a version's candidates, for a version with the same graph."""
     rows = list(Candidate.objects.filter(version=previous, step=""))
     for row in rows:
         row.pk, row._state.adding = None, True
@@ -231,10 +232,10 @@ def copy_candidates(previous: Any) -> list[Candidate]:
 
 
 def link_account(account: Any) -> int:
-    """Let the unknown candidates with the name of this group or user be the account.
+    """Link the unknown candidates with the name of this group or user to the account.
 
     Returns:
-        How many there were.
+        The number of candidates.
     """
     is_group = isinstance(account, Group)
     name = account.name if is_group else account.get_username()

@@ -1,4 +1,4 @@
-"""Working copies: what somebody is drawing, kept from one click to the next."""
+"""Drafts: a user's unsaved changes of a graph."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from workflows.models.workflow import Workflow
 
 
 class GraphDraft(models.Model):
-    """The working copy that one user has of one workflow's graph.
+    """One user's draft of a workflow's graph.
 
-    ``at`` is the number of the state that is shown; those before it can be gone back to, those
-    behind it were undone. State 0 is the source of the version that it is based on. Nothing runs
-    on a draft, and nobody else sees it.
+    ``at`` is the number of the current state. Earlier states can be restored by undo, later ones
+    by redo. State 0 is the source of the version that the draft is based on. Nothing runs on a
+    draft, and other users do not see it.
     """
 
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="+")
@@ -40,7 +40,7 @@ class GraphDraft(models.Model):
 
 
 class DraftState(models.Model):
-    """A source that a draft has had, and what led to it, in words."""
+    """A state of a draft: the source, and the description of the change that led to it."""
 
     draft = models.ForeignKey(GraphDraft, models.CASCADE, related_name="states")
     number = models.PositiveIntegerField()

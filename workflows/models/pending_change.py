@@ -1,4 +1,4 @@
-"""Changes of entity context that are put on hold until what runs has ended."""
+"""Pending changes of entity context, on hold until the blocking executions have ended."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from workflows.db.cuid import LENGTH, new_cuid
-from workflows.models.account_names import account_name, account_name_of
+from workflows.models.account_names import account_name_field, account_name_of
 from workflows.models.types import EntityContext
 from workflows.models.workflow import Workflow
 
 
 class PendingChange(EntityContext):
-    """Which context a group of workflows is to take once it is drained, who asked and when.
+    """A change of context of a group of workflows, applied when the group is drained.
 
-    While it waits, no new root starts on the group. It is withdrawn by being deleted; one
-    that could not be made is kept with its reason until somebody does.
+    No new root execution starts on the group until then. Withdrawing a change deletes it. A change
+    that could not be applied is kept with its reason until a user removes it.
     """
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        APPLIED = "applied", "Applied"
-        NOT_APPLIED = "not_applied", "Could not be applied"
+        WAITING = "waiting", _("Waiting")
+        APPLIED = "applied", _("Applied")
+        NOT_APPLIED = "not_applied", _("Could not be applied")
 
     cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     state = models.CharField(max_length=32, choices=State.choices, default=State.WAITING)
@@ -32,7 +33,7 @@ class PendingChange(EntityContext):
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    asked_by_name = account_name()
+    asked_by_name = account_name_field()
     why = models.TextField(blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
     code = models.CharField(max_length=64, blank=True)
@@ -63,12 +64,12 @@ class PendingChange(EntityContext):
 
     @property
     def asker(self) -> str:
-        """The name of the account that asked for it; it outlives the account."""
+        """Return the name of the user who requested it, even if the account has been deleted."""
         return account_name_of(self, "asked_by")
 
 
 class PendingWorkflow(models.Model):
-    """A workflow of a change on hold. One workflow waits for one change at a time."""
+    """A workflow of a pending change. A workflow has at most one change on hold."""
 
     change = models.ForeignKey(PendingChange, models.CASCADE, related_name="members")
     workflow = models.ForeignKey(Workflow, models.SET_NULL, null=True, related_name="pending")
@@ -91,7 +92,7 @@ class PendingWorkflow(models.Model):
 
 
 def find_draining(workflow_ids: Any) -> models.QuerySet[PendingWorkflow]:
-    """What waits for these workflows to drain, with the changes that wait."""
+    """Return the rows of these workflows in changes on hold, with the changes."""
     rows = PendingWorkflow.objects.filter(workflow_id__in=workflow_ids, waiting=True)
     return rows.select_related(
         "change__asked_by", "change__entity_name_type", "change__primary_record_type"

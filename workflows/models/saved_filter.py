@@ -1,4 +1,4 @@
-"""Filters of lists that people have given a name."""
+"""Saved filters of the admin's lists."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
 
 from workflows import guards
 from workflows.db.json_values import storage_problem
@@ -18,18 +19,18 @@ SHARE_FILTERS = "workflows.share_savedfilter"
 """The permission to share filters with everyone, and to change those that are shared."""
 LONGEST = 2_000
 BY_TYPE = "entity_name_type__id__exact"
-"""How the lists of the admin are filtered by a finding type."""
+"""The query parameter that filters a list of the admin by finding type."""
 
 
 class SavedFilterQuerySet(models.QuerySet["SavedFilter"]):
-    """Saved filters, by who may use them."""
+    """Saved filters, by the user who may use them."""
 
     def visible_to(self, user: Any) -> SavedFilterQuerySet:
-        """The user's own, and those that are shared with everyone."""
+        """Return the user's own filters, and those that are shared with everyone."""
         return self.filter(Q(user=user) | Q(shared=True))
 
     def merge_types(self, source: int, target: int) -> None:
-        """Let what is filtered by one finding type, by its id, be filtered by another."""
+        """Replace the id of a finding type in all filters."""
         for row in self.filter(query__contains=BY_TYPE):
             query = QueryDict(row.query, mutable=True)
             for name in query:
@@ -38,24 +39,26 @@ class SavedFilterQuerySet(models.QuerySet["SavedFilter"]):
                     query.setlist(
                         name, [str(target) if value == str(source) else value for value in values]
                     )
-            row.query = plain(query)
+            row.query = normalize_query(query)
             row.save(update_fields=["query"])
 
 
 class SavedFilter(models.Model):
-    """What a list of the admin is filtered by, under a name: its owner's, or everyone's.
+    """A named filter of a list of the admin, private or shared with everyone.
 
-    ``query`` is that of the list's address; a row that it names by its id may be gone, and the
-    list is empty then.
+    ``query`` is the query string of the list. It may contain the id of a row that has been deleted;
+    the list is empty then.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    list = models.CharField(max_length=100, help_text="The model that is listed: app.model.")
+    list = models.CharField(max_length=100, help_text=_("The model of the list, as app.model."))
     name = models.CharField(max_length=100)
     name_key = NameKeyField()
     query = models.TextField(blank=True)
     shared = models.BooleanField(
-        default=False, verbose_name="shared with everyone", help_text="Everyone finds it then."
+        default=False,
+        verbose_name=_("shared with everyone"),
+        help_text=_("Everyone can use the filter."),
     )
 
     objects = SavedFilterQuerySet.as_manager()
@@ -69,7 +72,7 @@ class SavedFilter(models.Model):
             models.UniqueConstraint(
                 fields=["user", "list", "name"],
                 name="workflows_savedfilter_once",
-                violation_error_message="You have a filter of this name for this list.",
+                violation_error_message=_("You already have a filter with this name."),
             ),
         ]
 
@@ -77,7 +80,7 @@ class SavedFilter(models.Model):
         return self.name
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save. Raises ``guards.NameInUse`` and ``guards.NameUnseen``."""
+        """Save the filter. Raise ``guards.NameInUse`` or ``guards.InvisibleName``."""
         written = kwargs.get("update_fields")
         if written is None or "name" in written:
             self._settle_name()
@@ -86,9 +89,10 @@ class SavedFilter(models.Model):
         super().save(*args, **kwargs)
 
     def clean(self) -> None:
-        """Raises ``ValidationError`` for a query that is too long, or that no database keeps.
+        """Raise ``ValidationError`` for an invalid query, or for a name that is not possible.
 
-        The name must differ from the owner's others of the list: ``guards.NameInUse``.
+        A query is invalid if it is too long or cannot be stored. The name must look different from
+        the names of the owner's other filters of the list.
         """
         super().clean()
         try:
@@ -96,13 +100,15 @@ class SavedFilter(models.Model):
         except (guards.NameInUse, guards.InvisibleName) as refusal:
             raise ValidationError({"name": refusal}) from None
         if reason := storage_problem(self.query):
-            raise ValidationError(f"The filter {reason}.", code="invalid")
+            raise ValidationError(
+                _("The filter %(reason)s."), code="invalid", params={"reason": reason}
+            )
         if len(self.query) > LONGEST:
-            raise ValidationError("The filter is too long to be kept.", code="invalid")
-        self.query = plain(QueryDict(self.query))
+            raise ValidationError(_("The filter is too long to be saved."), code="invalid")
+        self.query = normalize_query(QueryDict(self.query))
 
     def can_be_changed_by(self, user: Any) -> bool:
-        """Whether this user may rename, share or delete it."""
+        """Return True if this user may rename, share or delete the filter."""
         if self.shared:
             return bool(user.has_perm(SHARE_FILTERS))
         return bool(self.user_id == user.pk)
@@ -112,11 +118,11 @@ class SavedFilter(models.Model):
         assign_name_key(self, rows.filter(user=self.user_id, list=self.list))
 
 
-def plain(query: QueryDict, *, without: tuple[str, ...] = ("p", "all", "e")) -> str:
-    """A query in the order of its names, without the page and what is only told once."""
+def normalize_query(query: QueryDict, *, without: tuple[str, ...] = ("p", "all", "e")) -> str:
+    """Return the query string sorted by name, without the page and one-time parameters."""
     pairs = [(name, value) for name in sorted(query) for value in query.getlist(name)]
-    kept = QueryDict(mutable=True)
+    result = QueryDict(mutable=True)
     for name, value in pairs:
         if name not in without and not name.startswith("_"):
-            kept.appendlist(name, value)
-    return kept.urlencode()
+            result.appendlist(name, value)
+    return result.urlencode()

@@ -1,4 +1,4 @@
-"""What was answered to a request that came with a key of its own."""
+"""Stored responses of requests with an ``Idempotency-Key``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from django.db import models
 
 
 class KeptAnswer(models.Model):
-    """The answer to a request with an ``Idempotency-Key``, for whoever sends it again.
+    """The response to a request with an ``Idempotency-Key``, for repetitions of the request.
 
-    It is written in the transaction of what the request does: there is the one with the other, or
-    neither. While that is under way the unique key lets nobody else begin.
+    It is written in the transaction of the request's work, so both are committed or neither. While
+    that transaction is open, the unique key keeps a repetition waiting.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")

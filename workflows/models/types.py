@@ -1,4 +1,4 @@
-"""Finding types, record types, and the entity context that caller and callee share."""
+"""Finding types, record types, and the entity context that a caller and its callees share."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Cast, Coalesce, Concat
+from django.utils.translation import gettext_lazy as _
 
 from workflows import guards
 from workflows.db.cuid import LENGTH, new_cuid
-from workflows.models.unique_name import Named, NamedManager, unique_name_key
+from workflows.models.unique_name import NamedManager, NamedModel, unique_name_key
 
 
-class TypeOfEntity(Named):
-    """What finding types and record types have in common."""
+class TypeOfEntity(NamedModel):
+    """The common part of finding types and record types."""
 
     cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     name = models.CharField(max_length=200, unique=True)
@@ -33,7 +34,7 @@ class TypeOfEntity(Named):
 
 
 class FindingType(TypeOfEntity):
-    """What operators call the type of a finding: Model Limitation, Policy Exception …"""
+    """The type of a finding, such as Model Limitation or Policy Exception."""
 
     objects: ClassVar[NamedManager] = NamedManager()
 
@@ -45,10 +46,10 @@ class RecordType(TypeOfEntity):
 
 
 class EntityName(models.TextChoices):
-    """The kind of entity that a workflow works on."""
+    """The entity that a workflow works on: a finding or an inventory model."""
 
-    FINDING = "Finding", "Finding"
-    INVENTORY_MODEL = "InventoryModel", "Inventory model"
+    FINDING = "Finding", _("Finding")
+    INVENTORY_MODEL = "InventoryModel", _("Inventory model")
 
 
 CONTEXT_FIELDS = ("entity_name", "entity_name_type", "primary_record_type")
@@ -65,7 +66,7 @@ class Context:
 
     @property
     def key(self) -> str:
-        """``entity_name:finding type:record type``, as the database generates it."""
+        """Return ``entity_name:finding type:record type``, as the database generates it."""
         return (
             f"{self.entity_name}:{self.entity_name_type_id or ''}"
             f":{self.primary_record_type_id or ''}"
@@ -73,7 +74,7 @@ class Context:
 
     @property
     def described(self) -> tuple[str, str | None, str | None]:
-        """Entity name, cuid of the finding type, cuid of the record type."""
+        """Return the entity name, the cuid of the finding type and the cuid of the record type."""
         cuid = self.type_cuid or None
         return (
             self.entity_name,
@@ -87,19 +88,19 @@ def _text(expression: Any) -> Any:
 
 
 def context_key_expression() -> Concat:
-    """The context as one NOT NULL text: a nullable column in a composite key lets rows slip by.
+    """Return the context as one NOT NULL text.
 
-    PostgreSQL refuses a generated column inside another one, so it is written out wherever
-    it is needed.
+    A composite key with a nullable column would not be enforced for rows with NULL. PostgreSQL
+    allows no generated column inside another one, so each column repeats the expression.
     """
     colon = Value(":", output_field=models.TextField())
-    nothing = Value("", output_field=models.TextField())
+    empty = Value("", output_field=models.TextField())
     return Concat(
         _text("entity_name"),
         colon,
-        Coalesce(_text("entity_name_type"), nothing),
+        Coalesce(_text("entity_name_type"), empty),
         colon,
-        Coalesce(_text("primary_record_type"), nothing),
+        Coalesce(_text("primary_record_type"), empty),
         output_field=models.TextField(),
     )
 
@@ -116,11 +117,11 @@ CONTEXT_SHAPE = Q(
 
 
 class EntityContext(models.Model):
-    """Carries an entity context: a finding with a finding type, or a model with a record type.
+    """A model with an entity context: a finding type, or a record type.
 
-    The keys to types do nothing on delete in Python, here as wherever a guard answers for
-    the deletion: PROTECT would be raised by the collector before ``pre_delete`` could say
-    why. The database's own keys hold all the same.
+    The keys to types use ``DO_NOTHING``, as do all keys whose deletion a guard judges: with
+    ``PROTECT``, Django's collector would raise its error before ``pre_delete`` could name the
+    blockers. The database's keys are enforced all the same.
     """
 
     entity_name = models.CharField(
@@ -132,7 +133,7 @@ class EntityContext(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        verbose_name="finding type",
+        verbose_name=_("finding type"),
     )
     primary_record_type = models.ForeignKey(
         RecordType,
@@ -140,7 +141,7 @@ class EntityContext(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        verbose_name="record type",
+        verbose_name=_("record type"),
     )
     context_key = models.GeneratedField(
         expression=context_key_expression(), output_field=models.TextField(), db_persist=True
@@ -154,7 +155,7 @@ class EntityContext(models.Model):
 
     @property
     def context(self) -> Context:
-        """The context as this instance has it now, saved or not."""
+        """Return the context of this instance, saved or not."""
         return Context(
             self.entity_name,
             self.entity_name_type_id,
@@ -163,22 +164,22 @@ class EntityContext(models.Model):
 
     @property
     def context_type(self) -> FindingType | RecordType | None:
-        """The finding type or the record type, whichever the entity name calls for."""
+        """Return the finding type or the record type, according to the entity name."""
         if self.entity_name == EntityName.FINDING:
             return self.entity_name_type
         return self.primary_record_type
 
     def described_context(self) -> Context:
-        """The context with the cuid of its type, for messages."""
-        kind = self.context_type
+        """Return the context with the cuid of its type, for messages."""
+        own_type = self.context_type
         return Context(
             self.entity_name,
             self.entity_name_type_id,
             self.primary_record_type_id,
-            kind.cuid if kind else "",
+            own_type.cuid if own_type else "",
         )
 
     def clean(self) -> None:
-        """Raises ``guards.ContextShape`` when types and entity name do not go together."""
+        """Raise ``guards.ContextShape`` if the types and the entity name do not match."""
         super().clean()
         guards.refuse_context_shape(self)

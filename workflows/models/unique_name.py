@@ -1,4 +1,4 @@
-"""Records with a name that nobody takes for another one's."""
+"""Models whose names must look different from each other."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ from workflows.values import name_folding
 
 
 class NameKeyField(models.CharField):  # type: ignore[type-arg]
-    """The key of the row's ``name``; null on rows that were there before with names alike."""
+    """The key of the row's ``name``. NULL on older rows whose names look alike."""
 
     def __init__(self, **kwargs: Any) -> None:
-        settled = {"max_length": name_folding.LENGTH, "null": True, "editable": False}
-        super().__init__(**{**kwargs, **settled})
+        fixed = {"max_length": name_folding.LENGTH, "null": True, "editable": False}
+        super().__init__(**{**kwargs, **fixed})
 
     def deconstruct(self) -> Any:
-        """Stand in migrations as a plain text: they import nothing of the application."""
+        """Appear as a CharField in migrations, which import nothing from the application."""
         name, _, args, kwargs = super().deconstruct()
         return name, "django.db.models.CharField", args, kwargs
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
-        """Return the key; bulk statements come by here alone."""
+        """Set the key of a new row. Bulk statements call nothing else."""
         if add and getattr(model_instance, self.attname) is None:
             setattr(model_instance, self.attname, name_folding.hash_name(model_instance.name))
         return super().pre_save(model_instance, add)
 
 
 def assign_name_key(row: Any, others: models.QuerySet[Any]) -> None:
-    """Give a row the key of its name. A name that it has already stays as it is.
+    """Set the name key of a row, unless its name is unchanged.
 
-    Raises ``guards.NameInUse`` and ``guards.NameUnseen``.
+    Raises:
+        guards.NameInUse: another row has a name that looks the same.
+        guards.InvisibleName: the name has no visible character.
     """
     stored = others.filter(pk=row.pk).first() if row.pk else None
     if stored is not None and stored.name == row.name:
@@ -46,10 +48,10 @@ def assign_name_key(row: Any, others: models.QuerySet[Any]) -> None:
 
 
 class NamedQuerySet(AuditedQuerySet):
-    """Rows whose bulk statements keep names apart too."""
+    """A queryset whose bulk statements check names too."""
 
     def update(self, **kwargs: Any) -> int:
-        """Update. Raises ``guards.NameInUse`` and ``guards.NameUnseen``."""
+        """Update rows. Raise ``guards.NameInUse`` or ``guards.InvisibleName``."""
         name = kwargs.get("name")
         if isinstance(name, str):
             others = self.model._base_manager.exclude(pk__in=self.values("pk"))
@@ -60,7 +62,7 @@ class NamedQuerySet(AuditedQuerySet):
     update.alters_data = True  # type: ignore[attr-defined]
 
     def bulk_update(self, objs: Iterable[Any], fields: Any, batch_size: Any = None) -> int:
-        """Update. Raises ``guards.NameInUse`` and ``guards.NameUnseen``."""
+        """Update rows. Raise ``guards.NameInUse`` or ``guards.InvisibleName``."""
         rows = list(objs)
         if "name" in fields:
             for row in rows:
@@ -72,15 +74,15 @@ class NamedQuerySet(AuditedQuerySet):
 
 
 class NamedManager(AuditedManager):
-    """Every statement is a ``NamedQuerySet``'s."""
+    """A manager whose querysets are ``NamedQuerySet``."""
 
     def get_queryset(self) -> models.QuerySet[Any]:
         """Return all rows."""
         return NamedQuerySet(self.model, using=self._db)
 
 
-class Named(Audited):
-    """A record with a unique ``name``; its ``objects`` are a ``NamedManager``."""
+class NamedModel(Audited):
+    """A model with a unique ``name``. Its ``objects`` must be a ``NamedManager``."""
 
     name: Any
     name_key = NameKeyField()
@@ -89,7 +91,7 @@ class Named(Audited):
         abstract = True
 
     def clean(self) -> None:
-        """Raises a ``ValidationError`` with the guard's refusal on the name."""
+        """Raise ``ValidationError`` with the guard's refusal on the name."""
         with self._adding_attempts():
             super().clean()
             try:
@@ -107,7 +109,7 @@ class Named(Audited):
 
 
 def unique_name_key(*scope: str) -> models.UniqueConstraint:
-    """Return the constraint that no two names are alike, within what ``scope`` names."""
+    """Return the constraint that no two names look alike, within the fields of ``scope``."""
     return models.UniqueConstraint(
         fields=[*scope, "name_key"],
         condition=models.Q(name_key__isnull=False),

@@ -17,8 +17,8 @@ from workflows.db.cuid import LENGTH, new_cuid
 from workflows.db.json_values import checksum
 from workflows.graph import Graph, NodesManager
 from workflows.guards.database_errors import translate_deletion_errors
-from workflows.models.account_names import account_name, account_name_of
-from workflows.models.candidate import Candidate, copy_candidates, store
+from workflows.models.account_names import account_name_field, account_name_of
+from workflows.models.candidate import Candidate, copy_candidates, save_candidates
 from workflows.models.types import Context, EntityContext, context_key_expression
 from workflows.models.workflow import Workflow
 from workflows.models.write_once_rows import WriteOnceQuerySet
@@ -101,7 +101,7 @@ class Version(EntityContext):
         editable=False,
         related_name="+",
     )
-    created_by_name = account_name()
+    created_by_name = account_name_field()
 
     objects = VersionQuerySet.as_manager()
 
@@ -309,7 +309,7 @@ def append_version(
         notes=notes,
     )
     version.save(force_insert=True)
-    store(candidates, version)
+    save_candidates(candidates, version)
     calls = [node for node in source["nodes"] if node["type"] == "run_workflow"]
     if calls:
         ids = dict(

@@ -138,7 +138,7 @@ class Workflow(Audited, EntityContext):
 
     edits: ClassVar[WorkflowEdits]
 
-    _is_judged = False
+    _is_checked = False
     """True while ``edits.save`` writes the row, so that the signal does not judge it again."""
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Rows that are written once, and the bulk statements that would write them anew."""
+"""Querysets of write-once rows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ Row = TypeVar("Row", bound=models.Model)
 
 
 class WriteOnceQuerySet(models.QuerySet[Row], ABC):
-    """A seal would refuse the statement too, but could not say what to do instead."""
+    """A queryset whose bulk statements refuse to change write-once fields.
+
+    The database's triggers reject them too, but cannot say what to do instead.
+    """
 
     @abstractmethod
     def refuse_writing(self, names: Iterable[str]) -> None:
-        """Raises the guard's refusal when one of these fields is written once."""
+        """Raise the guard's refusal if one of these fields is write-once."""
 
     def update(self, **kwargs: Any) -> int:
-        """Update what may be; ``bulk_update`` and the asynchronous twins come through here."""
+        """Update rows. ``bulk_update`` and the asynchronous methods call this one."""
         self.refuse_writing(kwargs)
         return super().update(**kwargs)
 
@@ -34,7 +37,7 @@ class WriteOnceQuerySet(models.QuerySet[Row], ABC):
         update_fields: Any = None,
         unique_fields: Any = None,
     ) -> list[Row]:
-        """Create; in a conflict only what may be updated is."""
+        """Create rows; a conflict may update only fields that are not write-once."""
         self.refuse_writing(update_fields or ())
         return super().bulk_create(
             objs, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
