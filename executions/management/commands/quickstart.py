@@ -19,7 +19,7 @@ from executions.models import Execution, Finding
 from workflows.db.locks import Contention
 from workflows.editing import change_entity_context
 from workflows.management.command import ExampleCommand
-from workflows.management.refusal_output import refusal_data, refusal_lines
+from workflows.management.refusal_output import format_refusal, serialize_refusal
 from workflows.models import FindingType, Workflow
 from workflows.refusals import Refusal
 
@@ -206,9 +206,9 @@ class Command(ExampleCommand):
         try:
             change_entity_context([workflow], entity_name_type=finding_type)
         except Refusal as refusal:
-            self._say("refused", f"{attempt}: refused.", guard=guard, **refusal_data(refusal))
+            self._say("refused", f"{attempt}: refused.", guard=guard, **serialize_refusal(refusal))
             if not self.as_json:
-                for line in refusal_lines(refusal):
+                for line in format_refusal(refusal):
                     self.stdout.write(f"     {line}")
         else:
             raise CommandError(f"{attempt} was accepted although an execution is live.")
