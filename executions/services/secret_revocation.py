@@ -17,12 +17,10 @@ from workflows.db import locks
 from workflows.guards.database_errors import translate_database_errors
 from workflows.refusals import Remedy
 
-DB = "default"
-
 
 def refuse_secret_deletion(secret: Secret) -> None:
     """Lock the secret, and raise ``guards.InUse`` when a live version uses it."""
-    lock_for_deletion([secret.pk], secret._state.db or DB)
+    lock_for_deletion([secret.pk])
     # The stored name counts: the instance may have an unsaved one.
     stored = Secret._base_manager.filter(pk=secret.pk).values_list("name", flat=True).first()
     if stored is not None:

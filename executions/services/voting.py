@@ -62,7 +62,9 @@ def _write_vote(visit: NodeVisit, by: Any, approves: bool, notes: str) -> dict[s
     """Store the vote, and return the one that it replaces."""
     if not is_candidate(visit.candidates_key, by):
         raise guards.NotAssigned(f"Others vote on “{visit.node.label}”.")
-    earlier = Vote.objects.filter(step=visit.step, user=by).values("approves", "notes").first()
+    votes = Vote.objects.filter(step=visit.step, user=by)
+    row = votes.values("approves", "notes").first()
+    earlier = dict(row) if row else None
     Vote.objects.update_or_create(
         step=visit.step,
         user=by,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -19,10 +20,8 @@ from executions.engine.nodes.tasks import GiveUp, TryAgain
 from executions.models import (
     PERFORMED,
     BulkOperation,
-    BulkState,
     Job,
     OutgoingDelivery,
-    Subscription,
 )
 from executions.models.leased_row import LeasedQuerySet
 from executions.services import bulk
@@ -44,44 +43,31 @@ BATCH = 20
 
 def claim_jobs(limit: int = BATCH, lease: timedelta = LEASE) -> list[Job]:
     """Claim due jobs, the longest due first."""
-    return _jobs().claim(limit, lease)
+    return Job.objects.all().claim(limit, lease)
 
 
 def claim_deliveries(limit: int = 1, lease: timedelta = LEASE) -> list[OutgoingDelivery]:
     """Claim due webhook deliveries, the longest due first."""
-    return _deliveries().claim(limit, lease)
+    return OutgoingDelivery.objects.waiting().claim(limit, lease)
 
 
 def claim_bulk_operations(limit: int = 1, lease: timedelta = LEASE) -> list[BulkOperation]:
     """Claim confirmed bulk operations, the longest due first."""
-    return _bulk_operations().claim(limit, lease)
+    return BulkOperation.objects.confirmed().claim(limit, lease)
 
 
-def _jobs() -> LeasedQuerySet[Job]:
-    rows: LeasedQuerySet[Job] = Job.objects.all()
-    return rows
-
-
-def _deliveries() -> LeasedQuerySet[OutgoingDelivery]:
-    rows: LeasedQuerySet[OutgoingDelivery] = OutgoingDelivery.objects.filter(
-        state=OutgoingDelivery.State.WAITING, subscription__state=Subscription.State.ACTIVE
-    )
-    return rows
-
-
-def _bulk_operations() -> LeasedQuerySet[BulkOperation]:
-    rows: LeasedQuerySet[BulkOperation] = BulkOperation.objects.filter(state=BulkState.WORKING)
-    return rows
+def _queues() -> tuple[LeasedQuerySet[Any], ...]:
+    return Job.objects.all(), OutgoingDelivery.objects.waiting(), BulkOperation.objects.confirmed()
 
 
 def count_claimable() -> int:
     """Return how many due jobs, deliveries and bulk operations no worker has claimed."""
-    return sum(rows.claimable().count() for rows in (_jobs(), _deliveries(), _bulk_operations()))
+    return sum(rows.claimable().count() for rows in _queues())
 
 
 def count_due() -> int:
     """Return how many jobs, deliveries and bulk operations are due, claimed or not."""
-    return sum(rows.due().count() for rows in (_jobs(), _deliveries(), _bulk_operations()))
+    return sum(rows.due().count() for rows in _queues())
 
 
 def serve_due(stop: Callable[[], bool] = lambda: False, *, batch: int = BATCH) -> int:
@@ -187,6 +173,6 @@ def serve_due_in_threads(threads: int, stop: Callable[[], bool]) -> int:
 
 def serve_bulk_operation(operation: BulkOperation) -> None:
     """Serve one bulk operation to its end, unless a worker has claimed it."""
-    rows = _bulk_operations().filter(pk=operation.pk)
+    rows = BulkOperation.objects.confirmed().filter(pk=operation.pk)
     while claimed := rows.claim(1, LEASE):
         bulk.serve_batch(claimed[0], LEASE)

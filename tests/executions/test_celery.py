@@ -22,7 +22,7 @@ from executions import wakeups
 from executions.models import Execution, Job, Status, Step
 from executions.worker import celery_tasks, queue
 from tests.conftest import Scenario
-from tests.executions.engine.server import Reply, Server, serving
+from tests.executions.engine.server import Reply, Server, run_server
 from tests.executions.engine.test_branches import source, started
 from tests.programs import require_program
 from workflows.audit.actor import Interface
@@ -65,7 +65,7 @@ def broker(redis: Broker, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture(scope="module")
 def known_server() -> Iterator[Server]:
-    with serving() as known:
+    with run_server() as known:
         yield known
 
 

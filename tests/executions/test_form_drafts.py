@@ -204,7 +204,7 @@ def test_migration_assigns_draft_to_sole_assignee() -> None:
     old.update(draft=data)
     for _ in range(2):
         # An interrupted migration can run again.
-        migration.copy_candidates(before, SimpleNamespace(connection=connection))
+        migration.carry_over(before, SimpleNamespace(connection=connection))
     assert [(row.step, row.user, row.data) for row in FormDraft.objects.all()] == [
         (steps["one"], ada, data)
     ]

@@ -141,9 +141,9 @@ def test_notice_is_sent_by_last_claim_only() -> None:
 def test_approval_and_webhook_send_notices(kind: str, data: dict[str, Any]) -> None:
     UserFactory(username="ada")
     Secret.objects.create(name="key", encrypted="")
-    data = {"deadline": {"after": 60, "notify": TO}}
+    deadline = {"deadline": {"after": 60, "notify": TO}}
     edges = ["n.approved>end", "n.rejected>end"] if kind == "approval" else ["n>end"]
-    nodes: dict[str, Any] = {"start": "start", "n": {"type": kind, "data": {**data, **data}}}
+    nodes: dict[str, Any] = {"start": "start", "n": {"type": kind, "data": {**data, **deadline}}}
     execution = started(source({**nodes, "end": "end"}, "start>n", *edges), **OWNER)
     pass_time()
     queue.serve_due()
@@ -170,13 +170,13 @@ def test_notice_is_readable_before_and_after_step_is_closed(
     (step,) = api.get(path).json()["open_steps"]
     assert (step["overdue"], step["notice"]["state"]) == (True, "pending")
     assert "fields" not in step["notice"]
-    assert "is about to be told" in admin_client.get(page).content.decode()
+    assert "The overdue notice will be sent soon." in admin_client.get(page).content.decode()
     queue.serve_due()
     (step,) = api.get(path).json()["open_steps"]
     notice = step["notice"]
-    said = "was data ada@example.com, grace@example.com"
+    said = "Overdue notice sent to ada@example.com, grace@example.com"
     if owner == "nobody":
-        said = "could not be told"
+        said = "The overdue notice could not be sent."
         assert (notice["state"], notice["code"], notice["to"]) == ("failed", "no_address", None)
     else:
         assert (notice["state"], notice["code"], notice["to"][1]) == ("sent", None, owner)

@@ -135,7 +135,7 @@ class TestReassignment:
         services.reassign(execution, users=["ada"], why="away")
         stale = browser.post(url, {**sent, "users": "grace"})
         page = stale.content.decode()
-        assert "Somebody else has changed this" in page
+        assert "Someone else has changed this" in page
         assert "Users: now “ada”, yours “grace”." in page
         again = form_of(stale, having="why")
         assert (again["users"], again["why"]) == ("grace", "ill")

@@ -17,8 +17,8 @@ from executions.services.postponing import NotInFuture, NotPostponable
 from executions.services.skipping import NotSkippable
 from executions.worker import queue
 from tests.conftest import Scenario
+from tests.executions.engine.http_calls import http_request_graph
 from tests.executions.engine.test_branches import DIAMOND, standing, started, submit
-from tests.executions.engine.test_http_request import calling
 from tests.executions.test_clock import last, later, waiting
 from tests.executions.test_decisions import approving
 from tests.factories import UserFactory, WorkflowFactory, form, line, save_line, voter
@@ -72,7 +72,7 @@ WAITS: dict[str, Callable[[], Execution]] = {
     "sleep": lambda: started(waiting(interval="P1D")),
     "hook": lambda: on(webhook_node(deadline="P1D", save_to="answer")),
     "mail": lambda: on(mail()),
-    "call": lambda: started(calling("https://example.com/")),
+    "call": lambda: started(http_request_graph("https://example.com/")),
 }
 
 

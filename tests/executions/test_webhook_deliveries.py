@@ -17,7 +17,7 @@ from executions.webhooks import subscriptions
 from executions.worker import queue
 from tests.commands import run
 from tests.conftest import Scenario
-from tests.executions.engine.server import serving
+from tests.executions.engine.server import run_server
 from tests.executions.receivers import (
     Receiver,
     allow_servers,
@@ -96,7 +96,7 @@ class TestRedelivery:
 def test_old_deliveries_are_deleted(receiver: Receiver, settings: Any) -> None:
     settings.WEBHOOK_KEEP_DAYS = 7
     rows = {name: send_test_event(receiver) for name in ("delivered", "given up", "young", "waits")}
-    with serving() as other:
+    with run_server() as other:
         allow_servers(settings, receiver.server, other)
         rows["of another"] = subscriptions.send_test_event(create_webhook(other.url())[0])
         Subscription._base_manager.exclude(pk=receiver.subscription.pk).update(state="disabled")

@@ -126,7 +126,7 @@ class TestWorkers:
         if not is_guarded:
             # Without lock and fence, a delivery is claimed twice: the test is able to fail.
             def unguarded(limit: int = 1, lease: Any = None) -> list[OutgoingDelivery]:
-                rows = list(queue._deliveries().claimable()[:limit])
+                rows = list(OutgoingDelivery.objects.waiting().claimable()[:limit])
                 time.sleep(0.01)
                 return rows
 

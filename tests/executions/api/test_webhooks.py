@@ -11,7 +11,7 @@ from executions.guards import InvalidSubscription, refuse_subscription
 from executions.models import OutgoingDelivery, SigningSecret, Subscription
 from executions.worker import queue
 from tests.conftest import Scenario
-from tests.executions.engine.server import Reply, Server, serving
+from tests.executions.engine.server import Reply, Server, run_server
 from tests.executions.receivers import allow_servers, verify
 from tests.workflows.api.clients import Client, assert_problem, client_of
 from workflows.models import AuditEntry, KeptAnswer
@@ -26,7 +26,7 @@ def api(db: None) -> Client:
 
 @pytest.fixture
 def server(settings: Any) -> Iterator[Server]:
-    with serving() as made:
+    with run_server() as made:
         allow_servers(settings, made)
         yield made
 
