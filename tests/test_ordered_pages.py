@@ -169,7 +169,7 @@ def follow_pages(get: Callable[[str], Any], path: str, direction: str) -> tuple[
     found: list[str] = []
     while True:
         body = get(path).json()
-        page = [row.get("cuid") or str(row["id"]) for row in body["results"]]
+        page = [str(row.get("id") or row["cuid"]) for row in body["results"]]
         found = found + page if direction == "next" else page + found
         if body[direction] is None:
             return found, path

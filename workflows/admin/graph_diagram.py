@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from django.templatetags.static import static
@@ -79,16 +82,13 @@ def _sprite() -> str:
 
 def icon_of(node_type: str) -> str:
     """Return the icon name of a node type, or a generic icon for a custom type."""
-    return node_type if node_type in _TYPES_WITH_ICON else "node"
+    return node_type if node_type in _icon_names() else "node"
 
 
-_TYPES_WITH_ICON = frozenset(
-    [
-        *("start", "end", "fail", "user_action", "approval", "condition", "set_field"),
-        *("set_state", "wait", "parallel", "join", "run_workflow"),
-        *("http_request", "webhook", "notify"),
-    ]
-)
+@functools.cache
+def _icon_names() -> frozenset[str]:
+    path = Path(__file__).parents[1] / "static" / "workflows" / "icons.svg"
+    return frozenset(re.findall(r'<symbol id="(\w+)"', path.read_text()))
 
 
 def build_diagram(
