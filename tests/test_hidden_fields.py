@@ -253,7 +253,8 @@ def test_blocking_executions_are_named_only_with_permission(
     browser = Browser()
     browser.force_login(user_with(*permissions, is_staff=True))
     page = body(browser.get(reverse("admin:workflows_workflow_change", args=[workflow.pk])))
-    assert (records.cuid in page) is has_permission
+    link = reverse("admin:executions_execution_change", args=[records.pk])
+    assert (link in page) is has_permission
     assert ("1 execution that you may not view" in page) is not has_permission
 
 
