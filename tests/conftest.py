@@ -1,4 +1,4 @@
-"""What the tests share."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from tests.factories import (
     form,
     save_line,
 )
-from workflows import editing as drawing
+from workflows import editing
 from workflows.models import FindingType, PendingChange, Workflow
 
-# How long an example takes says something of the machine alone.
+# The time of an example depends only on the machine.
 UNTIMED: dict[str, Any] = {
     "database": None,
     "deadline": None,
@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # The same examples each time; ``--hypothesis-profile=long`` looks for others.
     if not config.getoption("--hypothesis-profile", None):
         properties.load_profile("quick")
-    # Hashes that are hard to guess are slow to make, and no test tells one from another.
+    # Strong password hashes are slow, and no test needs them.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Otherwise the body of an answer waits 40 ms for the client to acknowledge its headers.
     WSGIRequestHandler.disable_nagle_algorithm = True
@@ -60,7 +60,7 @@ def vendor() -> str:
 
 @dataclass
 class Scenario:
-    """The report's: workflow 4 waits at a form and will then call workflow 3."""
+    """The scenario of the report: workflow 4 waits at a form, then calls workflow 3."""
 
     limitation: FindingType
     exception: FindingType
@@ -71,11 +71,11 @@ class Scenario:
     def start(self) -> Execution:
         return services.start(self.caller, self.finding)
 
-    def hold(self, *workflows: Workflow, **asked: Any) -> drawing.ContextChangeResult:
-        """Ask for the other type of both workflows, or of these, once what runs has ended."""
-        return drawing.change_entity_context(
+    def hold(self, *workflows: Workflow, **options: Any) -> editing.ContextChangeResult:
+        """Put a change to the other type on hold, for both workflows or for these."""
+        return editing.change_entity_context(
             workflows or [self.caller, self.callee],
-            **{"entity_name_type": self.exception, "when": "drained", **asked},
+            **{"entity_name_type": self.exception, "when": "drained", **options},
         )
 
 
@@ -92,7 +92,7 @@ def scenario(db: None) -> Scenario:
 
 @pytest.fixture
 def pending(scenario: Scenario) -> PendingChange:
-    """A change of both workflows on hold, for one execution of the caller."""
+    """A pending change of both workflows, which an execution of the caller blocks."""
     scenario.start()
     found = scenario.hold(by=UserFactory(username="ada"), why="Reclassified").pending
     assert found is not None
@@ -101,7 +101,7 @@ def pending(scenario: Scenario) -> PendingChange:
 
 @pytest.fixture
 def invariants(db: None) -> Iterator[None]:
-    """Check every invariant when the test ends; in a test that is rolled back, every key too."""
+    """Check every invariant after the test, and every key if the test is rolled back."""
     yield
     if connection.in_atomic_block:
         connection.check_constraints()

@@ -1,4 +1,4 @@
-"""Makes what tests stand on: types, workflows, entities, users, and graphs."""
+"""Factories of types, workflows, entities, users and graphs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Row = TypeVar("Row", bound=Model)
 
 
 class Factory(Generic[Row]):
-    """A factory whose calls have the type of the row; those of factory_boy's classes do not."""
+    """A factory with typed calls, which the classes of factory_boy lack."""
 
     def __init__(self, declared: type[DjangoModelFactory[Row]]) -> None:
         self.declared = declared
@@ -92,7 +92,7 @@ UserFactory = Factory(_Users)
 
 
 def user_with(*permissions: str, **fields: Any) -> User:
-    """A new user with these permissions alone (``app.codename``)."""
+    """Return a new user with only these permissions (``app.codename``)."""
     user = UserFactory(**fields)
     for permission in permissions:
         app, codename = permission.split(".")
@@ -103,8 +103,8 @@ def user_with(*permissions: str, **fields: Any) -> User:
 
 
 def user_in(role: str, **fields: Any) -> User:
-    """A new user with this role."""
-    # A test that commits leaves the tables empty behind it, the groups of the migration too.
+    """Return a new user with this role."""
+    # A test that commits empties all tables afterwards, including the groups of the migration.
     roles.reset_groups(roles.find_differences([role]))
     user = UserFactory(**fields)
     user.groups.add(Group.objects.get(name=role))
@@ -112,7 +112,7 @@ def user_in(role: str, **fields: Any) -> User:
 
 
 def accounts(*, users: Iterable[str] = (), groups: Iterable[str] = ()) -> None:
-    """Make the users and groups of these names, where they are missing."""
+    """Create the users and groups of these names that do not exist."""
     for name in users:
         if not User.objects.filter(username=name).exists():
             UserFactory(username=name)
@@ -121,25 +121,25 @@ def accounts(*, users: Iterable[str] = (), groups: Iterable[str] = ()) -> None:
 
 
 def voter(name: str) -> User:
-    """A new user who may fill in forms and vote."""
+    """Return a new user who may submit forms and vote."""
     user = UserFactory(username=name)
     user.user_permissions.add(Permission.objects.get(codename="submit_execution"))
     return user
 
 
 def form(node_id: str = "form", *fields: dict[str, Any], **data: Any) -> dict[str, Any]:
-    """A ``user_action`` node; without fields it asks for a note."""
-    asked = list(fields) or [{"name": "note", "type": "text", "required": True}]
-    return {"id": node_id, "type": "user_action", "data": {"fields": asked, **data}}
+    """Return a ``user_action`` node; by default, with a field for a note."""
+    form_fields = list(fields) or [{"name": "note", "type": "text", "required": True}]
+    return {"id": node_id, "type": "user_action", "data": {"fields": form_fields, **data}}
 
 
 def call(callee: Workflow, node_id: str = "call") -> dict[str, Any]:
-    """A ``run_workflow`` node."""
+    """Return a ``run_workflow`` node."""
     return {"id": node_id, "type": "run_workflow", "data": {"workflow": callee.cuid}}
 
 
 def line(*nodes: dict[str, Any], last: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A source that passes these nodes one after the other, from a start to an end."""
+    """Return the source of a graph with these nodes in a row, from start to end."""
     row = [{"id": "start", "type": "start"}, *nodes, last or {"id": "end", "type": "end"}]
     return {
         "nodes": row,
@@ -150,14 +150,14 @@ def line(*nodes: dict[str, Any], last: dict[str, Any] | None = None) -> dict[str
 
 
 def end_unseen(execution: Execution) -> None:
-    """End it by plain statements, so that nobody is told."""
+    """End an execution by plain SQL updates, without the services."""
     with transaction.atomic():
         execution.steps.update(state="cancelled")
         Execution._base_manager.filter(pk=execution.pk).update(status="cancelled")
 
 
 def save_line(workflow: Workflow, *nodes: dict[str, Any]) -> Version:
-    """Save a line of nodes as the workflow's graph; its version."""
+    """Save a line of nodes as the workflow's graph; return its version."""
     number = workflow.latest_version.number
     version = editing.save_graph(workflow, line(*nodes), based_on=number).version
     assert version is not None

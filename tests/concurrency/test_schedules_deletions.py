@@ -11,21 +11,21 @@ import pytest
 from executions import services as running
 from executions.guards import EntityInUse, EntityTypeMismatch
 from executions.models import Execution, Finding, Status
-from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
+from tests.concurrency.actions import pause_before_commit
+from tests.concurrency.invariants import assert_invariants, assert_nothing_is_stranded
 from tests.concurrency.schedule import (
+    AFTER_WRITE,
+    CALLS_READ,
+    CLOSURE_LOCKED,
     HERE,
     LOCKED,
     MARKS,
     SAVED,
-    SHARED,
-    WALKED,
-    WRITTEN,
     Schedule,
     Stop,
     after,
     save,
 )
-from tests.concurrency.works import held_after
 from tests.conftest import Scenario
 from tests.factories import WorkflowFactory, call, form, save_line
 from workflows import editing
@@ -41,10 +41,10 @@ from workflows.models import Workflow
 pytestmark = MARKS
 
 
-def test_a_deletion_waits_for_a_start_and_is_refused(
+def test_deletion_waits_for_start_and_is_refused(
     schedule: Schedule, scenario: Scenario, free: Workflow
 ) -> None:
-    started, deleted = schedule.overtaken(
+    started, deleted = schedule.interleave(
         lambda: running.start(free, scenario.finding), LOCKED, free.delete, waits=True
     )
     assert (started.refused, deleted.refused) == (None, HasExecutions)
@@ -53,11 +53,11 @@ def test_a_deletion_waits_for_a_start_and_is_refused(
     assert_nothing_is_stranded()
 
 
-def test_a_start_waits_for_a_deletion_and_finds_nothing(
+def test_start_waits_for_deletion_and_finds_no_workflow(
     schedule: Schedule, scenario: Scenario, free: Workflow
 ) -> None:
-    deleted, started = schedule.overtaken(
-        held_after(Workflow.objects.get(pk=free.pk).delete),
+    deleted, started = schedule.interleave(
+        pause_before_commit(Workflow.objects.get(pk=free.pk).delete),
         HERE,
         lambda: running.start(free, scenario.finding),
         waits=True,
@@ -67,12 +67,12 @@ def test_a_start_waits_for_a_deletion_and_finds_nothing(
     assert_nothing_is_stranded()
 
 
-def test_a_start_that_walked_before_a_deletion_finds_nothing(
+def test_start_finds_no_workflow_when_deletion_came_after_its_read(
     schedule: Schedule, scenario: Scenario, free: Workflow
 ) -> None:
-    started, deleted = schedule.overtaken(
+    started, deleted = schedule.interleave(
         lambda: running.start(free, scenario.finding),
-        WALKED,
+        CALLS_READ,
         Workflow.objects.get(pk=free.pk).delete,
         waits=False,
     )
@@ -81,7 +81,7 @@ def test_a_start_that_walked_before_a_deletion_finds_nothing(
 
 
 @pytest.mark.parametrize("deletes_first", [True, False], ids=["delete first", "save first"])
-def test_a_deletion_and_the_save_that_adds_a_call_follow_one_another(
+def test_deletion_and_save_that_adds_call_run_one_after_another(
     schedule: Schedule, scenario: Scenario, free: Workflow, deletes_first: bool
 ) -> None:
     def add() -> Any:
@@ -89,41 +89,41 @@ def test_a_deletion_and_the_save_that_adds_a_call_follow_one_another(
 
     delete = Workflow.objects.get(pk=free.pk).delete
     if deletes_first:
-        deleted, saved = schedule.overtaken(held_after(delete), HERE, add, waits=True)
+        deleted, saved = schedule.interleave(pause_before_commit(delete), HERE, add, waits=True)
         assert (deleted.refused, saved.refused) == (None, WorkflowValidationError)
     else:
-        saved, deleted = schedule.overtaken(add, SAVED, delete, waits=True)
+        saved, deleted = schedule.interleave(add, SAVED, delete, waits=True)
         assert (saved.refused, deleted.refused) == (None, HasCallers)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
 
-def test_a_deletion_that_waited_for_a_save_of_the_same_workflow_deletes_what_was_saved(
+def test_deletion_deletes_the_version_saved_while_it_waited(
     schedule: Schedule, free: Workflow
 ) -> None:
-    saved, deleted = schedule.overtaken(
+    saved, deleted = schedule.interleave(
         lambda: save(free, form("new")), SAVED, free.delete, waits=True
     )
     assert (saved.refused, deleted.refused) == (None, None)
     assert not Workflow.objects.filter(title="Free").exists()
-    assert_laws()
+    assert_invariants()
 
 
-def test_a_deletion_of_several_that_waited_for_a_save_deletes_what_was_saved(
+def test_bulk_deletion_deletes_the_version_saved_while_it_waited(
     schedule: Schedule, scenario: Scenario, free: Workflow
 ) -> None:
     other = WorkflowFactory(entity_name_type=scenario.limitation)
     rows = Workflow.objects.filter(pk__in=[free.pk, other.pk])
-    saved, deleted = schedule.overtaken(
+    saved, deleted = schedule.interleave(
         lambda: save(free, form("new")), SAVED, rows.delete, waits=True
     )
     assert (saved.refused, deleted.refused) == (None, None)
     assert not rows.exists()
-    assert_laws()
+    assert_invariants()
 
 
 @pytest.mark.parametrize("deletes_first", [True, False], ids=["delete first", "change first"])
-def test_a_deletion_of_several_and_a_change_of_the_same_do_not_deadlock(
+def test_bulk_deletion_and_type_change_do_not_deadlock(
     schedule: Schedule, scenario: Scenario, deletes_first: bool
 ) -> None:
     rows = [WorkflowFactory(title=title, entity_name_type=scenario.limitation) for title in "BA"]
@@ -132,7 +132,7 @@ def test_a_deletion_of_several_and_a_change_of_the_same_do_not_deadlock(
         Workflow.objects.filter(pk__in=[row.pk for row in rows]).order_by("title").delete,
         lambda: editing.change_entity_context(rows[::-1], entity_name_type=scenario.exception),
     ]
-    one, other = schedule.overtaken(
+    one, other = schedule.interleave(
         *(works[0], LOCKED, works[1]) if deletes_first else (works[1], LOCKED, works[0]),
         waits=True,
     )
@@ -140,7 +140,7 @@ def test_a_deletion_of_several_and_a_change_of_the_same_do_not_deadlock(
     assert other.refused is (RowDeleted if deletes_first else None)
     assert schedule.deadlocks == 0
     assert not Workflow.objects.filter(title__in="AB").exists()
-    assert_laws()
+    assert_invariants()
 
 
 # A superseded version
@@ -150,7 +150,7 @@ class Superseded:
     """A start that has read the latest version, which a save has superseded since then."""
 
     def __init__(self, schedule: Schedule, scenario: Scenario, free: Workflow) -> None:
-        self.start = schedule.begin(lambda: running.start(free, scenario.finding), SHARED)
+        self.start = schedule.begin(lambda: running.start(free, scenario.finding), CLOSURE_LOCKED)
         save(free, form("new"))
         self.version = free.versions.get(number=1)
 
@@ -160,11 +160,11 @@ def superseded(schedule: Schedule, scenario: Scenario, free: Workflow) -> Supers
     return Superseded(schedule, scenario, free)
 
 
-def test_a_deletion_of_the_version_that_a_start_has_read_waits_and_is_refused(
+def test_version_deletion_waits_for_start_and_is_refused(
     schedule: Schedule, superseded: Superseded
 ) -> None:
     delete = schedule.begin(superseded.version.delete)
-    delete.waits_for(superseded.start)
+    delete.assert_waits_for(superseded.start)
     assert superseded.start.go().end().refused is None
     deleted = delete.end()
     assert (deleted.refused, deleted.blockers) == (VersionInUse, 1)
@@ -172,11 +172,11 @@ def test_a_deletion_of_the_version_that_a_start_has_read_waits_and_is_refused(
     assert_nothing_is_stranded()
 
 
-def test_a_start_that_walked_before_its_version_was_superseded_and_deleted_runs_the_new_one(
+def test_start_runs_new_version_when_its_version_was_deleted_after_its_read(
     schedule: Schedule, scenario: Scenario, free: Workflow
 ) -> None:
     running.submit(running.start(free, scenario.finding), node="form", data={"note": "n"})
-    start = schedule.begin(lambda: running.start(free, scenario.finding), WALKED)
+    start = schedule.begin(lambda: running.start(free, scenario.finding), CALLS_READ)
     save(free, form("new"))
     Execution.objects.all().delete()
     free.versions.get(number=1).delete()
@@ -193,11 +193,11 @@ def retyped(scenario: Scenario) -> None:
     row.save()
 
 
-def test_a_change_of_the_entitys_type_waits_for_a_start_and_is_refused(
+def test_entity_type_change_waits_for_start_and_is_refused(
     schedule: Schedule, scenario: Scenario
 ) -> None:
-    started, changed = schedule.overtaken(
-        scenario.start, WRITTEN, lambda: retyped(scenario), waits=True
+    started, changed = schedule.interleave(
+        scenario.start, AFTER_WRITE, lambda: retyped(scenario), waits=True
     )
     assert (started.refused, changed.refused) == (None, EntityInUse)
     assert changed.blockers == 1
@@ -205,17 +205,17 @@ def test_a_change_of_the_entitys_type_waits_for_a_start_and_is_refused(
     assert_nothing_is_stranded()
 
 
-def test_a_start_waits_for_a_change_of_the_entitys_type_and_finds_the_new_one(
+def test_start_waits_for_entity_type_change_and_is_refused(
     schedule: Schedule, scenario: Scenario
 ) -> None:
-    changed, started = schedule.overtaken(
-        held_after(lambda: retyped(scenario)), HERE, scenario.start, waits=True
+    changed, started = schedule.interleave(
+        pause_before_commit(lambda: retyped(scenario)), HERE, scenario.start, waits=True
     )
     assert (changed.refused, started.refused) == (None, EntityTypeMismatch)
     assert_nothing_is_stranded()
 
 
-def test_a_change_of_the_entitys_type_that_judged_before_a_start_is_refused_by_the_key(
+def test_key_refuses_entity_type_change_checked_before_start(
     schedule: Schedule, scenario: Scenario
 ) -> None:
     schedule.without_locks()
@@ -229,11 +229,11 @@ def test_a_change_of_the_entitys_type_that_judged_before_a_start_is_refused_by_t
     assert_nothing_is_stranded()
 
 
-@pytest.mark.parametrize("at", [SHARED, WRITTEN], ids=["shared", "written"])
-def test_a_deletion_of_the_entity_waits_for_a_start_and_is_refused(
+@pytest.mark.parametrize("at", [CLOSURE_LOCKED, AFTER_WRITE], ids=["shared", "written"])
+def test_entity_deletion_waits_for_start_and_is_refused(
     schedule: Schedule, scenario: Scenario, at: Stop
 ) -> None:
-    started, deleted = schedule.overtaken(
+    started, deleted = schedule.interleave(
         scenario.start, at, Finding.objects.get(pk=scenario.finding.pk).delete, waits=True
     )
     assert (started.refused, deleted.refused) == (None, EntityInUse)
@@ -242,27 +242,27 @@ def test_a_deletion_of_the_entity_waits_for_a_start_and_is_refused(
     assert_nothing_is_stranded()
 
 
-def test_a_deletion_of_the_entity_that_waited_for_a_whole_run_is_refused(
+def test_entity_deletion_is_refused_when_it_waited_for_a_whole_execution(
     schedule: Schedule, scenario: Scenario
 ) -> None:
     save_line(scenario.caller)
-    started, deleted = schedule.overtaken(
-        scenario.start, WRITTEN, Finding.objects.get(pk=scenario.finding.pk).delete, waits=True
+    started, deleted = schedule.interleave(
+        scenario.start, AFTER_WRITE, Finding.objects.get(pk=scenario.finding.pk).delete, waits=True
     )
     assert (started.refused, deleted.refused) == (None, EntityInUse)
     assert deleted.blockers == 1
     assert Execution.objects.get().status == Status.COMPLETED
-    assert_laws()
+    assert_invariants()
 
 
 @pytest.mark.parametrize("several", [True, False], ids=["queryset", "row"])
-def test_a_start_waits_for_a_deletion_of_the_entity_and_finds_nothing(
+def test_start_waits_for_entity_deletion_and_finds_no_entity(
     schedule: Schedule, scenario: Scenario, several: bool
 ) -> None:
     rows = Finding.objects.filter(pk=scenario.finding.pk)
     entity = rows if several else rows.get()
-    deleted, started = schedule.overtaken(
-        held_after(entity.delete), HERE, scenario.start, waits=True
+    deleted, started = schedule.interleave(
+        pause_before_commit(entity.delete), HERE, scenario.start, waits=True
     )
     assert (deleted.refused, started.refused) == (None, RowDeleted)
     assert_nothing_is_stranded()

@@ -10,12 +10,12 @@ import pytest
 from executions import services as running
 from executions.guards import EntityTypeMismatch
 from executions.models import Execution
-from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
+from tests.concurrency.invariants import assert_invariants, assert_nothing_is_stranded
 from tests.concurrency.schedule import (
+    AFTER_WRITE,
+    BEFORE_WRITE,
     CHANGED,
     MARKS,
-    UNWRITTEN,
-    WRITTEN,
     Schedule,
     after,
     before,
@@ -31,7 +31,7 @@ pytestmark = MARKS
 
 CLAIMED = before("workflows.editing.drain._change")
 BLOCKED = before("workflows.guards.contexts._ways_to_change")
-HELD = after("workflows.editing.context_change.ContextChange.judge_hold")
+ON_HOLD = after("workflows.editing.context_change.ContextChange.judge_hold")
 RECORDED = after("workflows.audit.log._next_ids")
 
 
@@ -65,7 +65,7 @@ class Waiting:
         assert self.scenario.caller.versions.count() == 2, "the one that ran, and the new one"
         self.pending.refresh_from_db()
         assert self.pending.state == "applied"
-        assert_laws()
+        assert_invariants()
 
 
 @pytest.fixture
@@ -74,24 +74,26 @@ def waiting(scenario: Scenario) -> Waiting:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_of_two_last_blockers_that_end_together_the_later_commit_makes_the_change(
+def test_later_commit_applies_the_change_when_two_last_blockers_end_together(
     schedule: Schedule, waiting: Waiting, first: int
 ) -> None:
-    schedule.overtaken(waiting.end(first), WRITTEN, waiting.end(1 - first), waits=False)
+    schedule.interleave(waiting.end(first), AFTER_WRITE, waiting.end(1 - first), waits=False)
     waiting.assert_made_once()
 
 
-def test_two_that_both_see_it_drained_make_it_once(schedule: Schedule, waiting: Waiting) -> None:
+def test_pending_change_is_applied_once_when_two_processes_see_it_drained(
+    schedule: Schedule, waiting: Waiting
+) -> None:
     running.cancel(waiting.executions[0])
     one = schedule.begin(waiting.end(1), CLAIMED)
     other = schedule.begin(editing.apply_all_drained)
-    other.waits_for(one)
+    other.assert_waits_for(one)
     one.go().end()
     assert other.end().value == []
     waiting.assert_made_once()
 
 
-def test_who_ends_while_another_has_claimed_and_judged_is_not_missed(
+def test_execution_that_ends_during_an_attempt_to_apply_is_noticed(
     schedule: Schedule, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The first looks under the claim while the second has not committed yet: were the claim
@@ -99,48 +101,46 @@ def test_who_ends_while_another_has_claimed_and_judged_is_not_missed(
     monkeypatch.setattr(drain, "_is_blocked", lambda _: False)
     one = schedule.begin(waiting.end(0), BLOCKED)
     other = schedule.begin(waiting.end(1))
-    other.waits_for(one)
+    other.assert_waits_for(one)
     one.go().end()
     other.end()
     waiting.assert_made_once()
 
 
-def test_a_start_that_read_before_the_hold_is_waited_for(
+def test_pending_change_waits_for_start_that_read_before_the_hold(
     schedule: Schedule, scenario: Scenario
 ) -> None:
     execution = scenario.start()
-    started, held = schedule.overtaken(
+    started, hold = schedule.interleave(
         scenario.start,
-        UNWRITTEN,
+        BEFORE_WRITE,
         scenario.hold,
         waits=True,
     )
     assert started.refused is None
-    assert held.refused is None
+    assert hold.refused is None
     running.cancel(execution)
     assert PendingChange.objects.get().state == "waiting"
     running.cancel(started.value)
     assert PendingChange.objects.get().state == "applied"
-    assert_laws()
+    assert_invariants()
 
 
-def test_a_start_during_the_making_waits_and_finds_the_new_type(
+def test_start_waits_while_the_pending_change_is_applied(
     schedule: Schedule, waiting: Waiting
 ) -> None:
     running.cancel(waiting.executions[0])
-    ended, started = schedule.overtaken(waiting.end(1), CHANGED, waiting.start, waits=True)
+    ended, started = schedule.interleave(waiting.end(1), CHANGED, waiting.start, waits=True)
     assert ended.refused is None
     assert started.refused is EntityTypeMismatch
     waiting.assert_made_once()
 
 
-def test_of_two_holds_of_one_workflow_one_is_refused(
-    schedule: Schedule, scenario: Scenario
-) -> None:
+def test_second_hold_of_a_workflow_is_refused(schedule: Schedule, scenario: Scenario) -> None:
     scenario.start()
     other = FindingTypeFactory()
-    first, second = schedule.overtaken(
-        scenario.hold, HELD, lambda: scenario.hold(entity_name_type=other), waits=False
+    first, second = schedule.interleave(
+        scenario.hold, ON_HOLD, lambda: scenario.hold(entity_name_type=other), waits=False
     )
     assert first.refused is Draining
     assert second.refused is None
@@ -148,16 +148,16 @@ def test_of_two_holds_of_one_workflow_one_is_refused(
     assert_nothing_is_stranded()
 
 
-def test_a_withdrawal_waits_for_the_making_and_comes_too_late(
+def test_withdrawal_waits_for_the_application_and_is_refused(
     schedule: Schedule, waiting: Waiting
 ) -> None:
     running.cancel(waiting.executions[0])
-    _, withdrawn = schedule.overtaken(waiting.end(1), CHANGED, waiting.withdraw, waits=True)
+    _, withdrawn = schedule.interleave(waiting.end(1), CHANGED, waiting.withdraw, waits=True)
     assert withdrawn.refused is NotOnHold
     waiting.assert_made_once()
 
 
-def test_what_is_withdrawn_meanwhile_is_not_made(schedule: Schedule, waiting: Waiting) -> None:
+def test_withdrawn_change_is_not_applied(schedule: Schedule, waiting: Waiting) -> None:
     running.cancel(waiting.executions[0])
     one = schedule.begin(waiting.end(1), before("workflows.editing.drain._apply"))
     assert schedule.begin(waiting.withdraw).end().refused is None
@@ -165,16 +165,16 @@ def test_what_is_withdrawn_meanwhile_is_not_made(schedule: Schedule, waiting: Wa
     assert not PendingChange.objects.exists()
     row = Workflow.objects.get(pk=waiting.scenario.caller.pk)
     assert row.entity_name_type == waiting.scenario.limitation
-    assert_laws()
+    assert_invariants()
 
 
-def test_two_withdrawals(schedule: Schedule, waiting: Waiting) -> None:
-    first, second = schedule.overtaken(waiting.withdraw, RECORDED, waiting.withdraw, waits=True)
+def test_second_withdrawal_is_refused(schedule: Schedule, waiting: Waiting) -> None:
+    first, second = schedule.interleave(waiting.withdraw, RECORDED, waiting.withdraw, waits=True)
     assert first.refused is None
     assert second.refused is RowDeleted
 
 
-def test_two_edits_at_once_are_numbered_without_a_gap(schedule: Schedule, db: None) -> None:
+def test_concurrent_edits_are_numbered_without_a_gap(schedule: Schedule, db: None) -> None:
     rows = [WorkflowFactory(), WorkflowFactory()]
     before_both = AuditEntry.objects.count()
 
@@ -182,13 +182,13 @@ def test_two_edits_at_once_are_numbered_without_a_gap(schedule: Schedule, db: No
         row.title = "renamed"
         return row.save
 
-    schedule.overtaken(rename(rows[0]), RECORDED, rename(rows[1]), waits=True)
+    schedule.interleave(rename(rows[0]), RECORDED, rename(rows[1]), waits=True)
     numbers = list(AuditEntry.objects.order_by("pk").values_list("pk", flat=True))
     assert numbers == list(range(1, before_both + 3))
     assert schedule.deadlocks == 0
 
 
-def test_an_edit_that_refers_to_what_another_deletes_does_not_deadlock_at_the_counter(
+def test_audit_counter_does_not_deadlock_with_a_deletion(
     schedule: Schedule, scenario: Scenario
 ) -> None:
     kind = FindingTypeFactory()
@@ -197,8 +197,8 @@ def test_an_edit_that_refers_to_what_another_deletes_does_not_deadlock_at_the_co
     def change() -> Any:
         return editing.change_entity_context([workflow], entity_name_type=kind)
 
-    changed, deleted = schedule.overtaken(change, RECORDED, kind.delete, waits=True)
+    changed, deleted = schedule.interleave(change, RECORDED, kind.delete, waits=True)
     assert changed.refused is None
     assert deleted.refused is not None
     assert schedule.deadlocks == 0
-    assert_laws()
+    assert_invariants()

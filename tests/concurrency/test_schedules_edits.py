@@ -10,23 +10,23 @@ from django.db import transaction
 
 from executions import services as running
 from executions.guards import NotStartable
-from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
+from tests.concurrency.actions import change
+from tests.concurrency.invariants import assert_invariants, assert_nothing_is_stranded
 from tests.concurrency.schedule import (
+    AFTER_WRITE,
     CHANGED,
-    FOLLOWED_UP,
+    CHECKED_EDIT,
     HERE,
-    JUDGED_EDIT,
     LOCKED,
     MARKS,
     SAVED,
-    WRITTEN,
+    VERSIONS_UPDATED,
     Schedule,
     Stop,
     after,
     here,
     save,
 )
-from tests.concurrency.works import change
 from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, WorkflowFactory, call, form
 from tests.workflows.api.clients import client_of
@@ -67,12 +67,12 @@ def adding(scenario: Scenario, free: Workflow) -> Adding:
 # Retire
 
 
-def test_what_was_started_before_its_workflow_retired_goes_on(
+def test_execution_continues_when_its_workflow_is_retired(
     schedule: Schedule, scenario: Scenario, free: Workflow
 ) -> None:
-    started, retired = schedule.overtaken(
+    started, retired = schedule.interleave(
         lambda: running.start(free, scenario.finding),
-        WRITTEN,
+        AFTER_WRITE,
         lambda: editing.retire(free),
         waits=True,
     )
@@ -82,12 +82,12 @@ def test_what_was_started_before_its_workflow_retired_goes_on(
     assert_nothing_is_stranded()
 
 
-def test_a_start_waits_for_a_retirement_and_is_refused(
+def test_start_waits_for_retirement_and_is_refused(
     schedule: Schedule, scenario: Scenario, free: Workflow
 ) -> None:
-    retired, started = schedule.overtaken(
+    retired, started = schedule.interleave(
         lambda: editing.retire(free),
-        FOLLOWED_UP,
+        VERSIONS_UPDATED,
         lambda: running.start(free, scenario.finding),
         waits=True,
     )
@@ -96,38 +96,36 @@ def test_a_start_waits_for_a_retirement_and_is_refused(
     assert_nothing_is_stranded()
 
 
-def test_a_retirement_waits_for_the_save_that_adds_a_call_and_is_refused(
+def test_retirement_waits_for_save_that_adds_call_and_is_refused(
     schedule: Schedule, adding: Adding
 ) -> None:
-    saved, retired = schedule.overtaken(adding.save, SAVED, adding.retire, waits=True)
+    saved, retired = schedule.interleave(adding.save, SAVED, adding.retire, waits=True)
     assert (saved.refused, retired.refused) == (None, HasCallers)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
 
-def test_a_save_that_adds_a_call_waits_for_the_callees_retirement_and_is_refused(
+def test_save_that_adds_call_waits_for_retirement_of_callee_and_is_refused(
     schedule: Schedule, adding: Adding
 ) -> None:
-    retired, saved = schedule.overtaken(adding.retire, FOLLOWED_UP, adding.save, waits=True)
+    retired, saved = schedule.interleave(adding.retire, VERSIONS_UPDATED, adding.save, waits=True)
     assert (retired.refused, saved.refused) == (None, WorkflowValidationError)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
 
-def test_a_retirement_that_judged_before_the_call_was_saved_judges_again(
-    schedule: Schedule, adding: Adding
-) -> None:
-    retired, saved = schedule.overtaken(adding.retire, JUDGED_EDIT, adding.save, waits=False)
+def test_retirement_checks_again_when_a_call_was_saved(schedule: Schedule, adding: Adding) -> None:
+    retired, saved = schedule.interleave(adding.retire, CHECKED_EDIT, adding.save, waits=False)
     assert (retired.refused, saved.refused) == (HasCallers, None)
     assert_nothing_is_stranded()
 
 
-def test_a_retirement_waits_for_a_save_of_the_title_which_does_not_undo_it(
+def test_retirement_waits_for_title_save_that_does_not_undo_it(
     schedule: Schedule, free: Workflow
 ) -> None:
     row = Workflow.objects.get(pk=free.pk)
     row.title = "Renamed"
-    saved, retired = schedule.overtaken(
+    saved, retired = schedule.interleave(
         row.save,
         after("workflows.editing.save_workflow.WorkflowEdit.lock"),
         lambda: editing.retire(free),
@@ -137,12 +135,12 @@ def test_a_retirement_waits_for_a_save_of_the_title_which_does_not_undo_it(
     row.refresh_from_db()
     assert row.state == Workflow.State.RETIRED
     assert schedule.deadlocks == 0
-    assert_laws()
+    assert_invariants()
 
 
 @pytest.mark.parametrize("edit", ["retire", "change"])
 @pytest.mark.parametrize("returns_first", [True, False], ids=["return first", "edit first"])
-def test_a_workflow_that_returns_and_an_edit_of_its_callee_follow_one_another(
+def test_reactivation_and_edit_of_callee_run_one_after_another(
     schedule: Schedule, scenario: Scenario, edit: str, returns_first: bool
 ) -> None:
     editing.retire(scenario.caller)
@@ -156,8 +154,8 @@ def test_a_workflow_that_returns_and_an_edit_of_its_callee_follow_one_another(
         return change(scenario, scenario.callee)
 
     first, second = (back, edit_callee) if returns_first else (edit_callee, back)
-    at = FOLLOWED_UP if returns_first or edit == "retire" else CHANGED
-    one, other = schedule.overtaken(first, at, second, waits=True)
+    at = VERSIONS_UPDATED if returns_first or edit == "retire" else CHANGED
+    one, other = schedule.interleave(first, at, second, waits=True)
     assert one.refused is None
     if not returns_first:
         assert other.refused is WorkflowValidationError
@@ -172,12 +170,12 @@ def test_a_workflow_that_returns_and_an_edit_of_its_callee_follow_one_another(
 
 @pytest.mark.parametrize("at", [LOCKED, CHANGED], ids=["locked", "changed"])
 @pytest.mark.parametrize("target", ["the same type", "another type"])
-def test_two_changes_of_overlapping_groups_named_in_opposite_order_do_not_deadlock(
+def test_type_changes_of_overlapping_groups_do_not_deadlock(
     schedule: Schedule, scenario: Scenario, at: Stop, target: str
 ) -> None:
     rows = [WorkflowFactory(title=title, entity_name_type=scenario.limitation) for title in "ABC"]
     second = FindingTypeFactory() if target == "another type" else scenario.exception
-    one, other = schedule.overtaken(
+    one, other = schedule.interleave(
         lambda: change(scenario, *rows[:2]),
         at,
         lambda: editing.change_entity_context(rows[:0:-1], entity_name_type=second),
@@ -189,12 +187,10 @@ def test_two_changes_of_overlapping_groups_named_in_opposite_order_do_not_deadlo
         Workflow.objects.filter(title__in="ABC").values_list("entity_name_type", flat=True)
     )
     assert types == [scenario.exception.pk, second.pk, second.pk]
-    assert_laws()
+    assert_invariants()
 
 
-def test_two_changes_that_wait_for_one_row_take_the_others_in_one_order(
-    schedule: Schedule, scenario: Scenario
-) -> None:
+def test_type_changes_take_their_locks_in_one_order(schedule: Schedule, scenario: Scenario) -> None:
     rows = [WorkflowFactory(title=title, entity_name_type=scenario.limitation) for title in "AB"]
 
     def hold_the_first() -> None:
@@ -206,17 +202,15 @@ def test_two_changes_that_wait_for_one_row_take_the_others_in_one_order(
     editors = []
     for group in (rows, rows[::-1]):
         editors.append(schedule.begin(partial(change, scenario, *group)))
-        editors[-1].waits_for(holder, *editors[:-1])
+        editors[-1].assert_waits_for(holder, *editors[:-1])
     holder.go().end()
     assert [editor.end().refused for editor in editors] == [None, None]
     assert schedule.deadlocks == 0
-    assert_laws()
+    assert_invariants()
 
 
-def test_a_change_of_caller_and_callee_and_a_save_of_the_caller_do_not_deadlock(
-    schedule: Schedule, scenario: Scenario
-) -> None:
-    one, other = schedule.overtaken(
+def test_type_change_and_graph_save_do_not_deadlock(schedule: Schedule, scenario: Scenario) -> None:
+    one, other = schedule.interleave(
         lambda: change(scenario, scenario.caller, scenario.callee),
         LOCKED,
         lambda: save(scenario.caller, form(), call(scenario.callee)),
@@ -228,7 +222,7 @@ def test_a_change_of_caller_and_callee_and_a_save_of_the_caller_do_not_deadlock(
 
 
 @pytest.mark.parametrize("change_first", [True, False], ids=["change first", "settings first"])
-def test_a_change_of_caller_and_callee_and_an_edit_of_the_callers_settings_do_not_deadlock(
+def test_type_change_and_settings_edit_do_not_deadlock(
     schedule: Schedule, scenario: Scenario, change_first: bool
 ) -> None:
     client = client_of(superuser=True)
@@ -242,10 +236,10 @@ def test_a_change_of_caller_and_callee_and_an_edit_of_the_callers_settings_do_no
         return change(scenario, scenario.callee, scenario.caller)
 
     if change_first:
-        changed, retired = schedule.overtaken(retype, LOCKED, retire, waits=True)
+        changed, retired = schedule.interleave(retype, LOCKED, retire, waits=True)
     else:
-        held = after("workflows.api.base.resources.EditableResource._lock_row")
-        retired, changed = schedule.overtaken(retire, held, retype, waits=True)
+        row_locked = after("workflows.api.base.resources.EditableResource._lock_row")
+        retired, changed = schedule.interleave(retire, row_locked, retype, waits=True)
     assert changed.refused is None
     assert retired.value == (412 if change_first else 200)
     assert schedule.deadlocks == 0
@@ -255,41 +249,39 @@ def test_a_change_of_caller_and_callee_and_an_edit_of_the_callers_settings_do_no
 # A call that is added, and its callee that changes
 
 
-def test_a_change_waits_for_the_save_that_adds_a_call_and_is_refused(
+def test_type_change_waits_for_save_that_adds_call_and_is_refused(
     schedule: Schedule, adding: Adding
 ) -> None:
-    saved, changed = schedule.overtaken(adding.save, SAVED, adding.change, waits=True)
+    saved, changed = schedule.interleave(adding.save, SAVED, adding.change, waits=True)
     assert (saved.refused, changed.refused) == (None, IncompatibleEntityTypes)
     assert changed.blockers == 1
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
 
-def test_a_save_that_adds_a_call_waits_for_the_change_of_its_callee_and_is_refused(
+def test_save_that_adds_call_waits_for_type_change_of_callee_and_is_refused(
     schedule: Schedule, adding: Adding
 ) -> None:
-    changed, saved = schedule.overtaken(adding.change, CHANGED, adding.save, waits=True)
+    changed, saved = schedule.interleave(adding.change, CHANGED, adding.save, waits=True)
     assert (changed.refused, saved.refused) == (None, WorkflowValidationError)
     assert saved.code == IncompatibleEntityTypes.code
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
 
-def test_the_keys_alone_keep_a_call_that_is_being_added_to_one_type(
-    schedule: Schedule, adding: Adding
-) -> None:
+def test_keys_alone_refuse_a_call_across_types(schedule: Schedule, adding: Adding) -> None:
     schedule.without_locks()
-    saved, changed = schedule.overtaken(adding.save, SAVED, adding.change, waits=True)
+    saved, changed = schedule.interleave(adding.save, SAVED, adding.change, waits=True)
     assert (saved.refused, changed.refused) == (None, IncompatibleEntityTypes)
     assert changed.by_database
     assert_nothing_is_stranded()
 
 
-def test_the_keys_alone_keep_a_version_that_is_being_saved_to_its_workflows_type(
+def test_keys_alone_refuse_a_version_of_another_type(
     schedule: Schedule, scenario: Scenario, adding: Adding
 ) -> None:
     schedule.without_locks()
-    saved, changed = schedule.overtaken(
+    saved, changed = schedule.interleave(
         lambda: save(adding.free, form("new")), SAVED, adding.change, waits=True
     )
     assert saved.refused is None

@@ -15,26 +15,26 @@ from django.db import connection, transaction
 from executions import services as running
 from executions.guards import EntityInUse, EntityTypeMismatch
 from executions.models import Execution, Finding
-from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
+from tests.concurrency.actions import change
+from tests.concurrency.invariants import assert_invariants, assert_nothing_is_stranded
 from tests.concurrency.schedule import (
+    AFTER_WRITE,
+    CALLS_READ,
     CHANGED,
+    CHECKED,
+    CHECKED_EDIT,
     EVERY_LEVEL,
     HERE,
-    JUDGED,
-    JUDGED_EDIT,
     LEVELS,
     MARKS,
-    WALKED,
-    WRITTEN,
     Outcome,
     Schedule,
     Stop,
     after,
+    at_isolation,
     here,
-    isolated,
     save,
 )
-from tests.concurrency.works import change
 from tests.conftest import Scenario
 from tests.factories import WorkflowFactory, call, form, save_line
 from workflows import editing
@@ -74,7 +74,7 @@ class Old:
 
     def client(self, level: str, work: Work, since: Work) -> Outcome:
         """``work`` in a client's transaction whose snapshot is older than ``since``."""
-        return self.schedule.overtaken(looking(level, work), HERE, since, waits=False)[0]
+        return self.schedule.interleave(looking(level, work), HERE, since, waits=False)[0]
 
     def either(
         self, mode: str, work: Work, at: Stop, since: Work, level: str = "REPEATABLE READ"
@@ -82,7 +82,7 @@ class Old:
         """The same in the client's transaction, or in that of the service."""
         if mode == "client":
             return self.client(level, work, since)
-        return self.schedule.overtaken(isolated(level, work), at, since, waits=False)[0]
+        return self.schedule.interleave(at_isolation(level, work), at, since, waits=False)[0]
 
 
 def looking(level: str, work: Work) -> Work:
@@ -108,9 +108,7 @@ MODES = pytest.mark.parametrize("mode", ["client", "default"])
 
 
 @LEVELS
-def test_a_change_by_a_client_that_does_not_see_a_start_is_refused_by_the_keys(
-    old: Old, level: str
-) -> None:
+def test_keys_refuse_type_change_when_its_snapshot_misses_a_start(old: Old, level: str) -> None:
     changed = old.client(level, old.change, old.start)
     assert changed.by_database
     assert changed.refused is ActiveExecutions
@@ -118,16 +116,16 @@ def test_a_change_by_a_client_that_does_not_see_a_start_is_refused_by_the_keys(
 
 
 @EVERY_LEVEL
-def test_a_change_that_judged_before_a_start_is_refused(old: Old, level: str) -> None:
-    changed = old.either("default", old.change, JUDGED, old.start, level)
+def test_type_change_checked_before_a_start_is_refused(old: Old, level: str) -> None:
+    changed = old.either("default", old.change, CHECKED, old.start, level)
     assert changed.refused is ActiveExecutions
     assert_nothing_is_stranded()
 
 
 @EVERY_LEVEL
-def test_a_change_waits_for_a_start_and_is_refused(old: Old, level: str) -> None:
-    started, changed = old.schedule.overtaken(
-        isolated(level, old.start), WRITTEN, isolated(level, old.change), waits=True
+def test_type_change_waits_for_start_and_is_refused(old: Old, level: str) -> None:
+    started, changed = old.schedule.interleave(
+        at_isolation(level, old.start), AFTER_WRITE, at_isolation(level, old.change), waits=True
     )
     assert (started.refused, changed.refused) == (None, ActiveExecutions)
     assert old.schedule.deadlocks == 0
@@ -135,16 +133,16 @@ def test_a_change_waits_for_a_start_and_is_refused(old: Old, level: str) -> None
 
 
 @EVERY_LEVEL
-def test_a_start_waits_for_a_change_and_finds_the_new_type(old: Old, level: str) -> None:
-    changed, started = old.schedule.overtaken(
-        isolated(level, old.change), CHANGED, isolated(level, old.start), waits=True
+def test_start_waits_for_type_change_and_is_refused(old: Old, level: str) -> None:
+    changed, started = old.schedule.interleave(
+        at_isolation(level, old.change), CHANGED, at_isolation(level, old.start), waits=True
     )
     assert (changed.refused, started.refused) == (None, EntityTypeMismatch)
     assert old.schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
 
-def test_a_change_that_sees_neither_call_nor_start_does_not_tear_the_callee_away(old: Old) -> None:
+def test_type_change_of_callee_is_refused_when_its_snapshot_misses_call_and_start(old: Old) -> None:
     def call_and_start() -> None:
         save(old.other, form(), call(old.one))
         running.start(old.other, old.scenario.finding)
@@ -156,24 +154,26 @@ def test_a_change_that_sees_neither_call_nor_start_does_not_tear_the_callee_away
 
 @LEVELS
 @MODES
-def test_a_start_that_does_not_see_a_change_begins_anew(old: Old, mode: str, level: str) -> None:
-    started = old.either(mode, old.start, WALKED, old.change, level)
+def test_start_is_retried_when_its_snapshot_misses_a_type_change(
+    old: Old, mode: str, level: str
+) -> None:
+    started = old.either(mode, old.start, CALLS_READ, old.change, level)
     assert started.refused is (Contention if mode == "client" else EntityTypeMismatch)
     assert_nothing_is_stranded()
 
 
-def test_a_clients_transaction_that_is_retried_begins_anew_with_what_it_asked_for(
+def test_retried_transaction_starts_with_the_original_request(
     old: Old,
 ) -> None:
     within = retrying(looking("REPEATABLE READ", old.start))
-    started, changed = old.schedule.overtaken(within, HERE, old.change, waits=False)
+    started, changed = old.schedule.interleave(within, HERE, old.change, waits=False)
     assert (started.refused, changed.refused) == (EntityTypeMismatch, None)
     assert_nothing_is_stranded()
 
 
 @MODES
-def test_a_start_that_does_not_see_a_saved_graph_begins_anew(old: Old, mode: str) -> None:
-    started = old.either(mode, old.start, WALKED, lambda: save(old.one, form("new")))
+def test_start_is_retried_when_its_snapshot_misses_a_saved_graph(old: Old, mode: str) -> None:
+    started = old.either(mode, old.start, CALLS_READ, lambda: save(old.one, form("new")))
     if mode == "client":
         assert started.refused is Contention
     else:
@@ -182,20 +182,18 @@ def test_a_start_that_does_not_see_a_saved_graph_begins_anew(old: Old, mode: str
 
 
 @MODES
-def test_a_save_that_does_not_see_the_other_half_of_a_cycle_begins_anew(
-    old: Old, mode: str
-) -> None:
+def test_save_is_retried_when_its_snapshot_misses_half_of_a_cycle(old: Old, mode: str) -> None:
     saved = old.either(
         mode,
         lambda: save(old.one, call(old.other)),
-        WALKED,
+        CALLS_READ,
         lambda: save(old.other, call(old.one)),
     )
     assert saved.refused is (Contention if mode == "client" else WorkflowValidationError)
     assert_nothing_is_stranded()
 
 
-def test_a_save_that_does_not_see_a_start_leaves_its_version_alone(old: Old) -> None:
+def test_save_keeps_the_version_when_its_snapshot_misses_a_start(old: Old) -> None:
     saved = old.client("REPEATABLE READ", lambda: save(old.one, form("new")), old.start)
     assert saved.refused is None
     assert list(Version.objects.filter(workflow=old.one).values_list("number", flat=True)) == [2, 1]
@@ -203,11 +201,11 @@ def test_a_save_that_does_not_see_a_start_leaves_its_version_alone(old: Old) -> 
 
 
 @MODES
-def test_a_retirement_that_does_not_see_a_saved_call_is_not_made(old: Old, mode: str) -> None:
+def test_retirement_is_refused_when_its_snapshot_misses_a_saved_call(old: Old, mode: str) -> None:
     retired = old.either(
         mode,
         lambda: editing.retire(old.one),
-        JUDGED_EDIT,
+        CHECKED_EDIT,
         lambda: save(old.other, form(), call(old.one)),
     )
     assert retired.refused is (Contention if mode == "client" else HasCallers)
@@ -215,36 +213,38 @@ def test_a_retirement_that_does_not_see_a_saved_call_is_not_made(old: Old, mode:
 
 
 @MODES
-def test_a_retirement_that_does_not_see_a_caller_return_is_not_made(old: Old, mode: str) -> None:
+def test_retirement_is_refused_when_its_snapshot_misses_a_reactivated_caller(
+    old: Old, mode: str
+) -> None:
     save_line(old.other, form(), call(old.one))
     editing.retire(old.other)
     retired = old.either(
         mode,
         lambda: editing.retire(old.one),
-        JUDGED_EDIT,
+        CHECKED_EDIT,
         lambda: editing.set_state(old.other, Workflow.State.ACTIVE),
     )
     assert retired.refused is (Contention if mode == "client" else HasCallers)
     assert_nothing_is_stranded()
 
 
-def test_a_deletion_that_does_not_see_a_start_is_refused_by_the_keys(old: Old) -> None:
+def test_keys_refuse_deletion_when_its_snapshot_misses_a_start(old: Old) -> None:
     deleted = old.client("REPEATABLE READ", Workflow.objects.get(pk=old.one.pk).delete, old.start)
     assert deleted.refused is HasExecutions
     assert_nothing_is_stranded()
 
 
-def test_a_deletion_that_does_not_see_a_whole_run_is_refused_before_it_is_recorded(
+def test_deletion_is_refused_when_its_snapshot_misses_a_whole_execution(
     old: Old,
 ) -> None:
     save_line(old.one)
     deleted = old.client("REPEATABLE READ", Workflow.objects.get(pk=old.one.pk).delete, old.start)
     assert deleted.refused is HasExecutions
     assert Execution.objects.get().version.workflow == old.one
-    assert_laws()
+    assert_invariants()
 
 
-def test_a_deletion_that_does_not_see_a_saved_call_is_not_made(old: Old) -> None:
+def test_deletion_is_refused_when_its_snapshot_misses_a_saved_call(old: Old) -> None:
     deleted = old.client(
         "REPEATABLE READ",
         Workflow.objects.get(pk=old.one.pk).delete,
@@ -254,14 +254,14 @@ def test_a_deletion_that_does_not_see_a_saved_call_is_not_made(old: Old) -> None
     assert_nothing_is_stranded()
 
 
-def test_a_deletion_of_an_entity_that_does_not_see_a_start_is_refused_by_the_key(old: Old) -> None:
+def test_key_refuses_entity_deletion_when_its_snapshot_misses_a_start(old: Old) -> None:
     finding = Finding.objects.get(pk=old.scenario.finding.pk)
     deleted = old.client("REPEATABLE READ", finding.delete, old.start)
     assert deleted.refused is EntityInUse
     assert_nothing_is_stranded()
 
 
-def test_a_change_of_an_entitys_type_that_does_not_see_a_start_is_refused_by_the_key(
+def test_key_refuses_entity_type_change_when_its_snapshot_misses_a_start(
     old: Old,
 ) -> None:
     def retyped() -> None:
@@ -275,7 +275,7 @@ def test_a_change_of_an_entitys_type_that_does_not_see_a_start_is_refused_by_the
     assert_nothing_is_stranded()
 
 
-def test_a_save_of_an_entity_that_does_not_see_what_a_form_wrote_begins_anew(old: Old) -> None:
+def test_entity_save_is_retried_when_its_snapshot_misses_a_submit(old: Old) -> None:
     execution = old.start()
     row = Finding.objects.get(pk=old.scenario.finding.pk)
     row.title = "new"
@@ -288,11 +288,11 @@ def test_a_save_of_an_entity_that_does_not_see_what_a_form_wrote_begins_anew(old
     assert saved.refused is None
     row.refresh_from_db()
     assert (row.title, row.fields) == ("new", {"note": "n"})
-    assert_laws()
+    assert_invariants()
 
 
 @pytest.mark.parametrize("nodes", [["form"], ["form", "next"]], ids=["last form", "more forms"])
-def test_a_submit_that_does_not_see_the_other_submit_is_not_made(
+def test_submit_is_refused_when_its_snapshot_misses_another_submit(
     old: Old, nodes: list[str]
 ) -> None:
     save_line(old.one, *(form(node) for node in nodes))

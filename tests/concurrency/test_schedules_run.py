@@ -10,15 +10,15 @@ from executions import services as running
 from executions.guards import ExecutionEnded, NotOpen
 from executions.models import Entity, Execution, Status
 from executions.services import advancing
-from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
+from tests.concurrency.actions import change, submit
+from tests.concurrency.invariants import assert_invariants, assert_nothing_is_stranded
 from tests.concurrency.schedule import (
+    AFTER_WRITE,
+    BEFORE_WRITE,
     CHANGED,
     MARKS,
-    UNWRITTEN,
-    WRITTEN,
     Schedule,
 )
-from tests.concurrency.works import change, submit
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, form, save_line
 from workflows.guards import ActiveExecutions
@@ -59,38 +59,38 @@ def shared(scenario: Scenario) -> Shared:
 
 
 @pytest.mark.parametrize("first", ["one", "other"])
-def test_two_executions_of_one_entity_lose_neithers_fields(
+def test_concurrent_submits_on_one_entity_keep_both_fields(
     schedule: Schedule, shared: Shared, first: str
 ) -> None:
     second = {"one": "other", "other": "one"}[first]
-    schedule.overtaken(getattr(shared, first), WRITTEN, getattr(shared, second), waits=True)
+    schedule.interleave(getattr(shared, first), AFTER_WRITE, getattr(shared, second), waits=True)
     assert shared.fields == {"one": "1", "other": "2"}
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
 
-def test_a_start_that_writes_a_field_and_a_submit_on_the_same_entity_lose_neither(
+def test_concurrent_start_and_submit_on_one_entity_keep_both_fields(
     schedule: Schedule, shared: Shared, scenario: Scenario
 ) -> None:
     setter = WorkflowFactory(entity_name_type=scenario.limitation)
     save_line(setter, {"id": "set", "type": "set_field", "data": {"values": {"set": True}}})
-    schedule.overtaken(
-        lambda: running.start(setter, scenario.finding), WRITTEN, shared.one, waits=True
+    schedule.interleave(
+        lambda: running.start(setter, scenario.finding), AFTER_WRITE, shared.one, waits=True
     )
-    schedule.overtaken(
-        shared.other, WRITTEN, lambda: running.start(setter, scenario.finding), waits=True
+    schedule.interleave(
+        shared.other, AFTER_WRITE, lambda: running.start(setter, scenario.finding), waits=True
     )
     assert shared.fields == {"one": "1", "other": "2", "set": True}
     assert_nothing_is_stranded()
 
 
-def test_without_the_entitys_lock_the_same_schedule_loses_a_field(
+def test_field_is_lost_without_the_lock_of_the_entity(
     schedule: Schedule, shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(advancing, "lock_entity", lambda pk: Entity._base_manager.get(pk=pk))
-    schedule.overtaken(shared.one, UNWRITTEN, shared.other, waits=False)
+    schedule.interleave(shared.one, BEFORE_WRITE, shared.other, waits=False)
     assert shared.fields == {"one": "1"}
-    assert_laws()
+    assert_invariants()
 
 
 # Two at one execution
@@ -109,13 +109,13 @@ def at_first(nodes: list[str], scenario: Scenario) -> Execution:
 
 
 @FORMS
-def test_of_two_submits_of_one_step_the_later_one_is_refused(
+def test_second_submit_of_a_step_is_refused(
     schedule: Schedule, scenario: Scenario, nodes: list[str]
 ) -> None:
     execution = at_first(nodes, scenario)
-    one, other = schedule.overtaken(
+    one, other = schedule.interleave(
         lambda: submit(execution, note="first"),
-        WRITTEN,
+        AFTER_WRITE,
         lambda: submit(execution, note="second"),
         waits=True,
     )
@@ -128,12 +128,12 @@ def test_of_two_submits_of_one_step_the_later_one_is_refused(
 
 
 @FORMS
-def test_a_cancel_that_waited_for_a_submit_ends_what_is_left(
+def test_cancel_waits_for_submit_and_ends_the_rest(
     schedule: Schedule, scenario: Scenario, nodes: list[str]
 ) -> None:
     execution = at_first(nodes, scenario)
-    submitted, cancelled = schedule.overtaken(
-        lambda: submit(execution), WRITTEN, lambda: running.cancel(execution), waits=True
+    submitted, cancelled = schedule.interleave(
+        lambda: submit(execution), AFTER_WRITE, lambda: running.cancel(execution), waits=True
     )
     execution.refresh_from_db()
     assert submitted.refused is None
@@ -142,12 +142,10 @@ def test_a_cancel_that_waited_for_a_submit_ends_what_is_left(
     assert_nothing_is_stranded()
 
 
-def test_a_submit_that_waited_for_a_cancel_is_refused(
-    schedule: Schedule, scenario: Scenario
-) -> None:
+def test_submit_waits_for_cancel_and_is_refused(schedule: Schedule, scenario: Scenario) -> None:
     execution = scenario.start()
-    cancelled, submitted = schedule.overtaken(
-        lambda: running.cancel(execution), WRITTEN, lambda: submit(execution), waits=True
+    cancelled, submitted = schedule.interleave(
+        lambda: running.cancel(execution), AFTER_WRITE, lambda: submit(execution), waits=True
     )
     assert (cancelled.refused, submitted.refused) == (None, ExecutionEnded)
     assert not execution.children.exists()
@@ -177,35 +175,35 @@ def family(scenario: Scenario) -> Family:
     return Family(scenario)
 
 
-def test_a_cancel_of_the_root_and_a_submit_of_its_child_follow_one_another(
+def test_cancel_of_root_and_submit_of_child_run_one_after_another(
     schedule: Schedule, family: Family
 ) -> None:
-    cancelled, submitted = schedule.overtaken(
-        lambda: running.cancel(family.root), WRITTEN, family.submit, waits=True
+    cancelled, submitted = schedule.interleave(
+        lambda: running.cancel(family.root), AFTER_WRITE, family.submit, waits=True
     )
     assert (cancelled.refused, submitted.refused) == (None, ExecutionEnded)
     assert family.statuses() == ["cancelled", "cancelled"]
     assert schedule.deadlocks == 0
-    assert_laws()
+    assert_invariants()
 
 
-def test_a_submit_of_the_child_that_ends_the_root_leaves_nothing_to_cancel(
+def test_cancel_is_refused_when_the_submit_of_a_child_ended_the_root(
     schedule: Schedule, family: Family
 ) -> None:
-    submitted, cancelled = schedule.overtaken(
-        family.submit, WRITTEN, lambda: running.cancel(family.root), waits=True
+    submitted, cancelled = schedule.interleave(
+        family.submit, AFTER_WRITE, lambda: running.cancel(family.root), waits=True
     )
     assert (submitted.refused, cancelled.refused) == (None, ExecutionEnded)
     assert family.statuses() == ["completed", "completed"]
     assert schedule.deadlocks == 0
-    assert_laws()
+    assert_invariants()
 
 
-def test_a_cancel_of_the_child_is_an_incident_of_the_root_and_the_submit_is_refused(
+def test_cancel_of_child_opens_incident_and_the_submit_is_refused(
     schedule: Schedule, family: Family
 ) -> None:
-    cancelled, submitted = schedule.overtaken(
-        lambda: running.cancel(family.child), WRITTEN, family.submit, waits=True
+    cancelled, submitted = schedule.interleave(
+        lambda: running.cancel(family.child), AFTER_WRITE, family.submit, waits=True
     )
     assert (cancelled.refused, submitted.refused) == (None, ExecutionEnded)
     assert family.statuses() == ["waiting", "cancelled"]
@@ -216,7 +214,7 @@ def test_a_cancel_of_the_child_is_an_incident_of_the_root_and_the_submit_is_refu
 # Two last ones end
 
 
-def test_a_change_waits_for_no_execution_and_is_accepted_once_both_last_ones_have_ended(
+def test_type_change_succeeds_when_both_last_executions_have_ended(
     schedule: Schedule, scenario: Scenario
 ) -> None:
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
@@ -226,8 +224,8 @@ def test_a_change_waits_for_no_execution_and_is_accepted_once_both_last_ones_hav
         for _ in range(2)
     )
     ending = [
-        schedule.begin(lambda: submit(one), WRITTEN),
-        schedule.begin(lambda: running.cancel(other), WRITTEN),
+        schedule.begin(lambda: submit(one), AFTER_WRITE),
+        schedule.begin(lambda: running.cancel(other), AFTER_WRITE),
     ]
     totals = []
     for actor in ending:
@@ -240,12 +238,12 @@ def test_a_change_waits_for_no_execution_and_is_accepted_once_both_last_ones_hav
     assert_nothing_is_stranded()
 
 
-def test_an_execution_that_ends_while_a_change_is_made_waits_for_nobody(
+def test_execution_ends_without_waiting_for_a_type_change(
     schedule: Schedule, scenario: Scenario
 ) -> None:
     other = WorkflowFactory(entity_name_type=scenario.limitation)
     execution = scenario.start()
-    changed, ended = schedule.overtaken(
+    changed, ended = schedule.interleave(
         lambda: change(scenario, other), CHANGED, lambda: submit(execution), waits=False
     )
     assert (changed.refused, ended.refused) == (None, None)

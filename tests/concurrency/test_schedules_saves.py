@@ -9,24 +9,28 @@ from django.db import IntegrityError
 
 from executions import services as running
 from executions.models import Execution
-from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded, breaches
+from tests.concurrency.actions import change
+from tests.concurrency.invariants import (
+    assert_invariants,
+    assert_nothing_is_stranded,
+    find_violations,
+)
 from tests.concurrency.schedule import (
-    GIVEN_UP,
-    JUDGED_CALLS,
+    AFTER_WRITE,
+    BEFORE_WRITE,
+    CALLS_READ,
+    CHECKED_CALLS,
+    CLOSURE_LOCKED,
+    DELETED_UNUSED,
     LOCKED,
     LOCKED_FOR_SAVE,
     MARKS,
     SAVED,
-    SHARED,
-    UNWRITTEN,
-    WALKED,
-    WRITTEN,
     Schedule,
     Stop,
     after,
     save,
 )
-from tests.concurrency.works import change
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, call, form, line, save_line
 from workflows import editing
@@ -36,7 +40,7 @@ from workflows.models import Version, Workflow
 
 pytestmark = MARKS
 
-WALKED_AGAIN = after(WALKED.path, 2)
+WALKED_AGAIN = after(CALLS_READ.path, 2)
 
 
 class Redrawn:
@@ -53,7 +57,7 @@ class Redrawn:
     def save(self) -> Any:
         return save(self.workflow, form("new"))
 
-    def stands_at(self, execution: Execution) -> tuple[str, int]:
+    def current_node(self, execution: Execution) -> tuple[str, int]:
         return execution.steps.open().get().node_id, Version.objects.get(
             pk=execution.version_id
         ).number
@@ -65,94 +69,90 @@ def redrawn(scenario: Scenario) -> Redrawn:
 
 
 @pytest.mark.parametrize("at", [LOCKED, WALKED_AGAIN], ids=["locked", "walked"])
-def test_a_start_overtaken_by_a_save_runs_the_version_that_replaced_the_one_it_saw(
+def test_start_runs_the_version_that_a_save_replaced_meanwhile(
     schedule: Schedule, redrawn: Redrawn, at: Stop
 ) -> None:
-    started, saved = schedule.overtaken(redrawn.start, at, redrawn.save, waits=False)
+    started, saved = schedule.interleave(redrawn.start, at, redrawn.save, waits=False)
     assert not saved.value.created
-    assert redrawn.stands_at(started.value) == ("new", 1)
+    assert redrawn.current_node(started.value) == ("new", 1)
     assert_nothing_is_stranded()
 
 
-@pytest.mark.parametrize("at", [SHARED, WRITTEN], ids=["shared", "written"])
-def test_a_save_keeps_the_version_that_a_start_is_taking_and_waits_for_nobody(
+@pytest.mark.parametrize("at", [CLOSURE_LOCKED, AFTER_WRITE], ids=["shared", "written"])
+def test_save_keeps_the_version_of_a_start_without_waiting(
     schedule: Schedule, redrawn: Redrawn, at: Stop
 ) -> None:
-    started, saved = schedule.overtaken(redrawn.start, at, redrawn.save, waits=False)
+    started, saved = schedule.interleave(redrawn.start, at, redrawn.save, waits=False)
     assert saved.value.created
-    assert redrawn.stands_at(started.value) == ("old", 1)
+    assert redrawn.current_node(started.value) == ("old", 1)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
 
-@pytest.mark.parametrize("at", [GIVEN_UP, SAVED], ids=["given up", "saved"])
-def test_a_start_waits_for_the_save_that_replaces_its_version_and_runs_the_new_one(
+@pytest.mark.parametrize("at", [DELETED_UNUSED, SAVED], ids=["given up", "saved"])
+def test_start_waits_for_save_and_runs_the_new_version(
     schedule: Schedule, redrawn: Redrawn, at: Stop
 ) -> None:
-    saved, started = schedule.overtaken(redrawn.save, at, redrawn.start, waits=True)
+    saved, started = schedule.interleave(redrawn.save, at, redrawn.start, waits=True)
     assert not saved.value.created
-    assert redrawn.stands_at(started.value) == ("new", 1)
+    assert redrawn.current_node(started.value) == ("new", 1)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
 
-def test_a_save_overtaken_by_a_whole_start_appends(schedule: Schedule, redrawn: Redrawn) -> None:
-    saved, started = schedule.overtaken(redrawn.save, LOCKED_FOR_SAVE, redrawn.start, waits=False)
-    assert saved.value.created
-    assert redrawn.stands_at(started.value) == ("old", 1)
-    assert_nothing_is_stranded()
-
-
-def test_a_save_and_a_start_that_meet_at_version_and_workflow_do_not_wait_for_each_other(
+def test_save_appends_a_version_when_a_start_came_first(
     schedule: Schedule, redrawn: Redrawn
 ) -> None:
+    saved, started = schedule.interleave(redrawn.save, LOCKED_FOR_SAVE, redrawn.start, waits=False)
+    assert saved.value.created
+    assert redrawn.current_node(started.value) == ("old", 1)
+    assert_nothing_is_stranded()
+
+
+def test_save_and_start_do_not_deadlock(schedule: Schedule, redrawn: Redrawn) -> None:
     # The version stays, for something ran on it, and the save holds it until it commits.
     running.submit(redrawn.start(), node="old", data={"note": "n"})
-    save_ = schedule.begin(redrawn.save, GIVEN_UP)
+    save_ = schedule.begin(redrawn.save, DELETED_UNUSED)
     start = schedule.begin(redrawn.start)
-    start.waits_for(save_)
+    start.assert_waits_for(save_)
     assert save_.go().end().value.created
-    assert redrawn.stands_at(start.end().value) == ("new", 2)
+    assert redrawn.current_node(start.end().value) == ("new", 2)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
 
-def test_the_locks_alone_keep_the_version_of_a_start(schedule: Schedule, redrawn: Redrawn) -> None:
+def test_locks_alone_protect_the_version_of_a_start(schedule: Schedule, redrawn: Redrawn) -> None:
     schedule.without_keys()
-    started, saved = schedule.overtaken(redrawn.start, SHARED, redrawn.save, waits=False)
+    started, saved = schedule.interleave(redrawn.start, CLOSURE_LOCKED, redrawn.save, waits=False)
     assert saved.value.created
-    assert redrawn.stands_at(started.value) == ("old", 1)
+    assert redrawn.current_node(started.value) == ("old", 1)
     assert_nothing_is_stranded()
 
 
-def test_the_keys_alone_refuse_a_start_on_a_version_that_was_replaced(
-    schedule: Schedule, redrawn: Redrawn
-) -> None:
+def test_keys_alone_refuse_start_on_replaced_version(schedule: Schedule, redrawn: Redrawn) -> None:
     schedule.without_locks()
-    schedule.watch(WRITTEN.path)
-    started, saved = schedule.overtaken(redrawn.start, UNWRITTEN, redrawn.save, waits=False)
+    schedule.watch(AFTER_WRITE.path)
+    started, saved = schedule.interleave(redrawn.start, BEFORE_WRITE, redrawn.save, waits=False)
     assert not saved.value.created
     assert [type(error) for error in schedule.actors[0].raised] == [IntegrityError]
-    assert redrawn.stands_at(started.value) == ("new", 1)
+    assert redrawn.current_node(started.value) == ("new", 1)
     assert_nothing_is_stranded()
 
 
-def test_without_locks_and_keys_a_start_stands_on_a_version_that_is_gone(
+def test_start_uses_missing_version_without_locks_and_keys(
     schedule: Schedule, redrawn: Redrawn
 ) -> None:
     schedule.without_locks()
     schedule.without_keys()
-    started, saved = schedule.overtaken(redrawn.start, UNWRITTEN, redrawn.save, waits=False)
+    started, saved = schedule.interleave(redrawn.start, BEFORE_WRITE, redrawn.save, waits=False)
     assert (started.refused, saved.refused) == (None, None)
     assert not Version.objects.filter(pk=started.value.version_id).exists()
-    assert "L4" in breaches()
+    assert "I4" in find_violations()
 
 
-def test_of_two_saves_of_one_graph_the_later_one_is_stale(
-    schedule: Schedule, redrawn: Redrawn
-) -> None:
+def test_second_save_of_a_graph_is_stale(schedule: Schedule, redrawn: Redrawn) -> None:
     redrawn.start()
-    one, other = schedule.overtaken(
+    one, other = schedule.interleave(
         redrawn.save,
         SAVED,
         lambda: editing.save_graph(redrawn.workflow, line(form("other")), based_on=1),
@@ -176,12 +176,12 @@ def pinned(execution: Execution) -> dict[str, int]:
     return {pin.callee.title: pin.version.number for pin in execution.pins.all()}
 
 
-@pytest.mark.parametrize("at", [WALKED, WALKED_AGAIN], ids=["walked", "walked again"])
-def test_a_start_pins_what_a_save_has_added_while_it_was_reading(
+@pytest.mark.parametrize("at", [CALLS_READ, WALKED_AGAIN], ids=["walked", "walked again"])
+def test_start_pins_a_callee_added_meanwhile(
     schedule: Schedule, scenario: Scenario, at: Stop
 ) -> None:
     leaf = grow(scenario)
-    started, saved = schedule.overtaken(
+    started, saved = schedule.interleave(
         scenario.start, at, lambda: save(scenario.callee, call(leaf)), waits=False
     )
     assert saved.refused is None
@@ -189,10 +189,10 @@ def test_a_start_pins_what_a_save_has_added_while_it_was_reading(
     assert_nothing_is_stranded()
 
 
-def test_a_start_that_has_read_its_closure_keeps_it(schedule: Schedule, scenario: Scenario) -> None:
+def test_start_keeps_the_closure_that_it_locked(schedule: Schedule, scenario: Scenario) -> None:
     leaf = grow(scenario)
-    started, saved = schedule.overtaken(
-        scenario.start, SHARED, lambda: save(scenario.callee, call(leaf)), waits=False
+    started, saved = schedule.interleave(
+        scenario.start, CLOSURE_LOCKED, lambda: save(scenario.callee, call(leaf)), waits=False
     )
     assert saved.value.created
     assert pinned(started.value) == {"Workflow 3": 1}
@@ -200,15 +200,13 @@ def test_a_start_that_has_read_its_closure_keeps_it(schedule: Schedule, scenario
     assert_nothing_is_stranded()
 
 
-def test_the_keys_alone_keep_a_start_from_pinning_a_version_that_was_let_go(
-    schedule: Schedule, scenario: Scenario
-) -> None:
+def test_keys_alone_refuse_pin_of_released_version(schedule: Schedule, scenario: Scenario) -> None:
     # It stays, superseded: something ran on it.
     running.start(scenario.callee, scenario.finding)
     schedule.without_locks()
-    schedule.watch(WRITTEN.path)
-    started, saved = schedule.overtaken(
-        scenario.start, UNWRITTEN, lambda: save(scenario.callee, form("new")), waits=False
+    schedule.watch(AFTER_WRITE.path)
+    started, saved = schedule.interleave(
+        scenario.start, BEFORE_WRITE, lambda: save(scenario.callee, form("new")), waits=False
     )
     assert saved.value.created
     assert [type(error) for error in schedule.actors[0].raised] == [IntegrityError]
@@ -216,11 +214,11 @@ def test_the_keys_alone_keep_a_start_from_pinning_a_version_that_was_let_go(
     assert_nothing_is_stranded()
 
 
-def test_a_start_waits_for_the_save_that_replaces_a_callees_version(
+def test_start_waits_for_save_that_replaces_the_version_of_a_callee(
     schedule: Schedule, scenario: Scenario
 ) -> None:
     leaf = grow(scenario)
-    _, started = schedule.overtaken(
+    _, started = schedule.interleave(
         lambda: save(scenario.callee, call(leaf)), SAVED, scenario.start, waits=True
     )
     assert pinned(started.value) == {"Workflow 3": 1, "Leaf": 1}
@@ -228,7 +226,7 @@ def test_a_start_waits_for_the_save_that_replaces_a_callees_version(
     assert_nothing_is_stranded()
 
 
-def test_a_start_whose_closure_grows_holds_no_share_while_it_takes_one_before_it(
+def test_start_restarts_its_locks_when_the_closure_grows(
     schedule: Schedule, scenario: Scenario
 ) -> None:
     # An editor of both has the first and waits for the second; a start that holds the second
@@ -238,7 +236,7 @@ def test_a_start_whose_closure_grows_holds_no_share_while_it_takes_one_before_it
     start = schedule.begin(lambda: running.start(second, scenario.finding), LOCKED)
     save(second, call(first))
     changed = schedule.begin(lambda: change(scenario, first, second))
-    changed.waits_for(start)
+    changed.assert_waits_for(start)
     outcomes = start.go().end(), changed.end()
     assert schedule.deadlocks == 0
     assert sum(outcome.refused is None for outcome in outcomes) >= 1
@@ -284,40 +282,36 @@ def closing(ring: list[Workflow], request: pytest.FixtureRequest) -> Closing:
     return Closing(ring, request.param)
 
 
-def test_of_two_saves_that_together_close_a_cycle_the_later_one_is_refused(
+def test_second_save_is_refused_when_it_closes_a_cycle(
     schedule: Schedule, closing: Closing
 ) -> None:
-    one, other = schedule.overtaken(closing.one, JUDGED_CALLS, closing.other, waits=True)
+    one, other = schedule.interleave(closing.one, CHECKED_CALLS, closing.other, waits=True)
     assert one.refused is None
     assert (other.refused, other.code) == (WorkflowValidationError, "call_cycle")
     assert schedule.deadlocks == 0
-    assert_laws()
+    assert_invariants()
 
 
-def test_a_save_that_walked_before_the_other_was_saved_walks_again_under_its_locks(
-    schedule: Schedule, closing: Closing
-) -> None:
-    one, other = schedule.overtaken(closing.one, WALKED, closing.other, waits=False)
+def test_save_looks_for_cycles_again_under_its_locks(schedule: Schedule, closing: Closing) -> None:
+    one, other = schedule.interleave(closing.one, CALLS_READ, closing.other, waits=False)
     assert other.refused is None
     assert (one.refused, one.code) == (WorkflowValidationError, "call_cycle")
-    assert_laws()
+    assert_invariants()
 
 
-def test_without_the_locks_the_same_two_saves_close_the_cycle(
-    schedule: Schedule, closing: Closing
-) -> None:
+def test_cycle_is_saved_without_locks(schedule: Schedule, closing: Closing) -> None:
     schedule.without_locks()
-    outcomes = schedule.overtaken(closing.one, JUDGED_CALLS, closing.other, waits=False)
+    outcomes = schedule.interleave(closing.one, CHECKED_CALLS, closing.other, waits=False)
     assert [outcome.refused for outcome in outcomes] == [None, None]
-    assert breaches() == {"L7"}
+    assert find_violations() == {"I7"}
 
 
-def test_a_started_execution_of_a_ring_that_was_kept_open_runs_to_its_end(
+def test_execution_completes_when_a_cycle_was_prevented(
     schedule: Schedule, ring: list[Workflow], scenario: Scenario
 ) -> None:
-    started, saved = schedule.overtaken(
+    started, saved = schedule.interleave(
         lambda: running.start(ring[3], scenario.finding),
-        WALKED,
+        CALLS_READ,
         lambda: save(ring[0], call(ring[1])),
         waits=False,
     )
@@ -327,4 +321,4 @@ def test_a_started_execution_of_a_ring_that_was_kept_open_runs_to_its_end(
     assert started.value.status == "completed"
     finding = FindingFactory(entity_name_type=scenario.limitation)
     assert running.start(ring[1], finding).status == "completed"
-    assert_laws()
+    assert_invariants()

@@ -9,13 +9,13 @@ import pytest
 from executions import services as running
 from executions.models import Execution, Finding, TriggeredStart
 from executions.services import triggering
-from tests.concurrency.laws import assert_laws
+from tests.concurrency.invariants import assert_invariants
 from tests.concurrency.schedule import (
     CHANGED,
+    CLOSURE_LOCKED,
     EXCLUSIVE,
-    FOLLOWED_UP,
     MARKS,
-    SHARED,
+    VERSIONS_UPDATED,
     Schedule,
     after,
     before,
@@ -56,23 +56,27 @@ class TestTwoRegistrationsAtOnce:
         assert second.refusal.problems[0].pointer == "/trigger"
         starting = Workflow.objects.filter(entity_name_type=kind, trigger="created")
         assert [row.title for row in starting.exclude(state="retired")] == ["One"]
-        assert_laws()
+        assert_invariants()
 
-    def test_saved(self, schedule: Schedule, kind: FindingType) -> None:
+    def test_second_creation_trigger_is_refused_when_both_are_saved(
+        self, schedule: Schedule, kind: FindingType
+    ) -> None:
         one, other = (WorkflowFactory(entity_name_type=kind, title=t) for t in ("One", "Other"))
-        outcomes = schedule.overtaken(
+        outcomes = schedule.interleave(
             lambda: saved(one, trigger="created"),
-            FOLLOWED_UP,
+            VERSIONS_UPDATED,
             lambda: saved(other, trigger="created"),
             waits=True,
         )
         self.check(kind, *outcomes)
 
-    def test_created(self, schedule: Schedule, kind: FindingType) -> None:
+    def test_second_creation_trigger_is_refused_when_both_are_created(
+        self, schedule: Schedule, kind: FindingType
+    ) -> None:
         def create(title: str) -> Workflow:
             return Workflow.objects.create(title=title, entity_name_type=kind, trigger="created")
 
-        outcomes = schedule.overtaken(
+        outcomes = schedule.interleave(
             lambda: create("One"),
             APPENDED,
             lambda: create("Other"),
@@ -80,23 +84,27 @@ class TestTwoRegistrationsAtOnce:
         )
         self.check(kind, *outcomes)
 
-    def test_activated_and_changed_together(self, schedule: Schedule, kind: FindingType) -> None:
+    def test_second_creation_trigger_is_refused_when_one_is_activated_and_one_changes_type(
+        self, schedule: Schedule, kind: FindingType
+    ) -> None:
         retired = WorkflowFactory(
             title="One", entity_name_type=kind, trigger="created", state="retired"
         )
         moved = WorkflowFactory(title="Other", trigger="created")
-        outcomes = schedule.overtaken(
+        outcomes = schedule.interleave(
             lambda: editing.set_state(retired, "active"),
-            FOLLOWED_UP,
+            VERSIONS_UPDATED,
             lambda: editing.change_entity_context([moved], entity_name_type=kind),
             waits=True,
         )
         self.check(kind, *outcomes)
 
-    def test_changed_together_and_saved(self, schedule: Schedule, kind: FindingType) -> None:
+    def test_second_creation_trigger_is_refused_when_one_changes_type_and_one_is_saved(
+        self, schedule: Schedule, kind: FindingType
+    ) -> None:
         moved = WorkflowFactory(title="One", trigger="created")
         other = WorkflowFactory(title="Other", entity_name_type=kind)
-        outcomes = schedule.overtaken(
+        outcomes = schedule.interleave(
             lambda: editing.change_entity_context([moved], entity_name_type=kind),
             CHANGED,
             lambda: saved(other, trigger="created"),
@@ -112,20 +120,20 @@ def changed(finding: Finding, **fields: Any) -> None:
 
 
 @pytest.mark.parametrize(("second", "starts"), [("low", 2), ("high", 1)])
-def test_two_changes_at_once_are_each_judged_by_what_they_change(
+def test_concurrent_entity_edits_trigger_by_their_own_changes(
     schedule: Schedule, kind: FindingType, second: str, starts: int
 ) -> None:
     workflow = WorkflowFactory(entity_name_type=kind, trigger="changed")
     save_line(workflow, form())
     finding = FindingFactory(entity_name_type=kind)
-    schedule.overtaken(
+    schedule.interleave(
         lambda: changed(finding, severity="high"),
         NOTED,
         lambda: changed(finding, severity=second),
         waits=True,
     )
     assert workflow.executions.count() == starts
-    assert_laws()
+    assert_invariants()
 
 
 @pytest.fixture
@@ -138,32 +146,32 @@ def left(kind: FindingType, monkeypatch: pytest.MonkeyPatch) -> TriggeredStart:
     return TriggeredStart.objects.get()
 
 
-@pytest.mark.parametrize("at", [SERVED, SHARED], ids=["claimed", "started"])
-def test_two_who_serve_the_same_start_make_it_once(
+@pytest.mark.parametrize("at", [SERVED, CLOSURE_LOCKED], ids=["claimed", "started"])
+def test_triggered_start_runs_once_when_two_workers_claim_it(
     schedule: Schedule, left: TriggeredStart, at: Any
 ) -> None:
     def serve() -> bool:
         return running.serve_start(left.pk)
 
-    one, other = schedule.overtaken(serve, at, serve, waits=True)
+    one, other = schedule.interleave(serve, at, serve, waits=True)
     assert (one.value, other.value) == (True, False)
     assert Execution.objects.count() == 1
     assert schedule.deadlocks == 0
-    assert_laws()
+    assert_invariants()
 
 
-def test_an_entity_that_is_deleted_waits_for_its_start_and_stays(
+def test_entity_deletion_waits_for_triggered_start_and_is_refused(
     schedule: Schedule, left: TriggeredStart
 ) -> None:
-    one, other = schedule.overtaken(
+    one, other = schedule.interleave(
         lambda: running.serve_start(left.pk), SERVED, left.entity.delete, waits=True
     )
     assert one.value is True and other.refused is not None
     assert schedule.deadlocks == 0
-    assert_laws()
+    assert_invariants()
 
 
-def test_a_start_that_meets_an_editor_of_its_workflow_waits_and_the_edit_of_the_entity_does_not(
+def test_triggered_start_waits_for_workflow_editor_but_entity_edit_does_not(
     schedule: Schedule, kind: FindingType
 ) -> None:
     workflow = WorkflowFactory(entity_name_type=kind, trigger="created")
@@ -173,11 +181,11 @@ def test_a_start_that_meets_an_editor_of_its_workflow_waits_and_the_edit_of_the_
         lambda: editing.change_entity_context([workflow], entity_name_type=other_kind), EXCLUSIVE
     )
     person = schedule.begin(lambda: FindingFactory(entity_name_type=kind))
-    person.waits_for(editor)
+    person.assert_waits_for(editor)
     # It waits after its commit: what it wrote is there.
     assert Finding.objects.filter(entity_name_type=kind).exists()
     assert TriggeredStart.objects.exists()
     editor.go().end()
     assert person.end().refused is None
     assert not Execution.objects.exists() and not TriggeredStart.objects.exists()
-    assert_laws()
+    assert_invariants()

@@ -9,13 +9,8 @@ import pytest
 from django.db import connection, transaction
 
 from executions.models import Entity
-from tests.concurrency.laws import assert_nothing_is_stranded
-from tests.concurrency.remembered import (
-    EDITS,
-    Remembered,
-    assert_as_after,
-    remembered_fixture,  # noqa: F401  the fixture that the tests ask for
-)
+from tests.concurrency.cached_closure import EDITS, CachedStart, assert_result_after, cached_fixture  # noqa: F401  the fixture that the tests ask for
+from tests.concurrency.invariants import assert_nothing_is_stranded
 from tests.concurrency.schedule import (
     HERE,
     LEVELS,
@@ -31,7 +26,7 @@ pytestmark = MARKS
 Work = Callable[[], Any]
 
 
-def in_a_clients(level: str, work: Work) -> Work:
+def in_client_transaction(level: str, work: Work) -> Work:
     def within() -> Any:
         with transaction.atomic():
             with connection.cursor() as cursor:
@@ -48,15 +43,13 @@ def in_a_clients(level: str, work: Work) -> Work:
 
 
 @pytest.mark.parametrize("name", ["type", "graph replaced", "retired", "entity's field", "raw SQL"])
-def test_a_client_that_sees_what_is_committed_starts_as_after_the_edit(
-    remembered: Remembered, name: str
+def test_start_uses_the_edit_when_its_transaction_sees_commits(
+    cached: CachedStart, name: str
 ) -> None:
     edit = EDITS[name]
-    work = in_a_clients("READ COMMITTED", remembered.start)
-    started, _ = remembered.schedule.overtaken(
-        work, HERE, lambda: edit.make(remembered), waits=False
-    )
-    assert_as_after(edit, remembered, started)
+    work = in_client_transaction("READ COMMITTED", cached.start)
+    started, _ = cached.schedule.interleave(work, HERE, lambda: edit.make(cached), waits=False)
+    assert_result_after(edit, cached, started)
 
 
 @LEVELS
@@ -64,29 +57,29 @@ def test_a_client_that_sees_what_is_committed_starts_as_after_the_edit(
     "name",
     ["type", "graph replaced", "retired", "deleted", "entity's field", "entity deleted", "hold"],
 )
-def test_a_client_that_does_not_see_the_edit_begins_anew_and_can_go_on(
-    remembered: Remembered, name: str, level: str
+def test_start_is_retried_when_its_snapshot_misses_the_edit(
+    cached: CachedStart, name: str, level: str
 ) -> None:
     if name == "hold":
-        remembered.running_already()
-    make = Remembered.hold if name == "hold" else EDITS[name].make
-    work = in_a_clients(level, remembered.start)
-    started, _ = remembered.schedule.overtaken(work, HERE, lambda: make(remembered), waits=False)
+        cached.start_other()
+    make = CachedStart.hold if name == "hold" else EDITS[name].make
+    work = in_client_transaction(level, cached.start)
+    started, _ = cached.schedule.interleave(work, HERE, lambda: make(cached), waits=False)
     assert started.refused is Contention
     assert_nothing_is_stranded()
 
 
-def test_a_client_whose_version_is_replaced_while_it_writes_can_go_on(
-    remembered: Remembered,
+def test_transaction_continues_when_the_version_is_replaced_meanwhile(
+    cached: CachedStart,
 ) -> None:
     def uncommitted() -> None:
         with transaction.atomic():
-            remembered.replace()
+            cached.replace()
             here()
 
-    one = remembered.schedule.begin(uncommitted, HERE)
-    start = remembered.schedule.begin(in_a_clients("READ COMMITTED", remembered.start))
-    start.waits_for(one)
+    one = cached.schedule.begin(uncommitted, HERE)
+    start = cached.schedule.begin(in_client_transaction("READ COMMITTED", cached.start))
+    start.assert_waits_for(one)
     one.go().end()
     assert start.end().refused is Contention
     assert_nothing_is_stranded()

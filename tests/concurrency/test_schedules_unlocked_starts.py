@@ -11,22 +11,17 @@ from django.db import transaction
 from executions import services as running
 from executions.models import Execution
 from executions.services import advancing
-from tests.concurrency.laws import assert_nothing_is_stranded
-from tests.concurrency.remembered import (
-    EDITS,
-    Remembered,
-    assert_as_after,
-    remembered_fixture,  # noqa: F401  the fixture that the tests ask for
-)
+from tests.concurrency.cached_closure import EDITS, CachedStart, assert_result_after, cached_fixture  # noqa: F401  the fixture that the tests ask for
+from tests.concurrency.invariants import assert_nothing_is_stranded
 from tests.concurrency.schedule import (
+    BEFORE_WRITE,
     EVERY_LEVEL,
     HERE,
     LEVELS,
     MARKS,
-    UNWRITTEN,
     Outcome,
+    at_isolation,
     here,
-    isolated,
     unlocked_fixture,  # noqa: F401  the fixture that the tests ask for
 )
 from workflows import guards
@@ -42,26 +37,24 @@ EVERY_EDIT = pytest.mark.parametrize("name", EDITS)
 
 
 @EVERY_EDIT
-def test_a_start_that_read_before_an_edit_does_as_if_it_had_read_after_it(
-    remembered: Remembered, name: str
-) -> None:
+def test_start_uses_an_edit_committed_after_its_read(cached: CachedStart, name: str) -> None:
     edit = EDITS[name]
-    started, _ = remembered.schedule.overtaken(
-        remembered.start, UNWRITTEN, lambda: edit.make(remembered), waits=False
+    started, _ = cached.schedule.interleave(
+        cached.start, BEFORE_WRITE, lambda: edit.make(cached), waits=False
     )
-    assert_as_after(edit, remembered, started)
+    assert_result_after(edit, cached, started)
 
 
 @LEVELS
 @pytest.mark.parametrize("name", ["type", "graph replaced", "retired", "entity's field"])
-def test_so_does_one_on_a_connection_that_isolates_more(
-    remembered: Remembered, name: str, level: str
+def test_start_uses_an_edit_committed_after_its_read_at_every_isolation_level(
+    cached: CachedStart, name: str, level: str
 ) -> None:
     edit = EDITS[name]
-    started, _ = remembered.schedule.overtaken(
-        isolated(level, remembered.start), UNWRITTEN, lambda: edit.make(remembered), waits=False
+    started, _ = cached.schedule.interleave(
+        at_isolation(level, cached.start), BEFORE_WRITE, lambda: edit.make(cached), waits=False
     )
-    assert_as_after(edit, remembered, started)
+    assert_result_after(edit, cached, started)
 
 
 @EVERY_LEVEL
@@ -78,48 +71,50 @@ def test_so_does_one_on_a_connection_that_isolates_more(
         "entity deleted",
     ],
 )
-def test_a_start_waits_for_an_edit_that_is_not_committed_and_finds_what_it_made(
-    remembered: Remembered, name: str, level: str
+def test_start_waits_for_uncommitted_edit_and_uses_it(
+    cached: CachedStart, name: str, level: str
 ) -> None:
     edit = EDITS[name]
 
     def uncommitted() -> None:
         with transaction.atomic():
-            edit.make(remembered)
+            edit.make(cached)
             here()
 
-    _, started = remembered.schedule.overtaken(
-        uncommitted, HERE, isolated(level, remembered.start), waits=True
+    _, started = cached.schedule.interleave(
+        uncommitted, HERE, at_isolation(level, cached.start), waits=True
     )
-    assert_as_after(edit, remembered, started)
+    assert_result_after(edit, cached, started)
 
 
-def beside_an_appended_graph(remembered: Remembered, level: str) -> Outcome:
+def beside_an_appended_graph(cached: CachedStart, level: str) -> Outcome:
     def uncommitted() -> None:
         with transaction.atomic():
-            remembered.append()
+            cached.append()
             here()
 
-    return remembered.schedule.overtaken(
-        uncommitted, HERE, isolated(level, remembered.start), waits=True
+    return cached.schedule.interleave(
+        uncommitted, HERE, at_isolation(level, cached.start), waits=True
     )[1]
 
 
 @EVERY_LEVEL
-def test_a_start_beside_a_graph_that_is_appended_runs_what_it_has_read(
-    remembered: Remembered, level: str
+def test_start_runs_the_version_that_it_read_when_another_is_appended(
+    cached: CachedStart, level: str
 ) -> None:
-    remembered.running_already()
-    version = remembered.caller.latest_version
-    assert beside_an_appended_graph(remembered, level).value.version == version
+    cached.start_other()
+    version = cached.caller.latest_version
+    assert beside_an_appended_graph(cached, level).value.version == version
     assert_nothing_is_stranded()
 
 
 @EVERY_LEVEL
-def test_but_not_when_that_has_been_let_go(remembered: Remembered, level: str) -> None:
-    running.cancel(remembered.running_already())
-    started = beside_an_appended_graph(remembered, level)
-    assert started.value.version == remembered.caller.latest_version
+def test_start_runs_new_version_when_the_read_one_is_released(
+    cached: CachedStart, level: str
+) -> None:
+    running.cancel(cached.start_other())
+    started = beside_an_appended_graph(cached, level)
+    assert started.value.version == cached.caller.latest_version
     assert_nothing_is_stranded()
 
 
@@ -127,34 +122,34 @@ def test_but_not_when_that_has_been_let_go(remembered: Remembered, level: str) -
 
 
 @EVERY_LEVEL
-@pytest.mark.parametrize("hold", [Remembered.hold, Remembered.hold_the_callee])
-def test_a_start_that_read_before_a_hold_is_refused(
-    remembered: Remembered, hold: Callable[[Remembered], None], level: str
+@pytest.mark.parametrize("hold", [CachedStart.hold, CachedStart.hold_the_callee])
+def test_start_is_refused_when_a_change_is_put_on_hold_after_its_read(
+    cached: CachedStart, hold: Callable[[CachedStart], None], level: str
 ) -> None:
-    remembered.running_already()
-    started, held = remembered.schedule.overtaken(
-        isolated(level, remembered.start), UNWRITTEN, lambda: hold(remembered), waits=False
+    cached.start_other()
+    started, pending = cached.schedule.interleave(
+        at_isolation(level, cached.start), BEFORE_WRITE, lambda: hold(cached), waits=False
     )
-    assert held.refused is None
-    if hold is Remembered.hold:
+    assert pending.refused is None
+    if hold is CachedStart.hold:
         assert started.refused is guards.Draining
     else:
-        assert started.value.version == remembered.caller.latest_version
+        assert started.value.version == cached.caller.latest_version
     assert_nothing_is_stranded()
 
 
-def entity_taken(remembered: Remembered) -> None:
+def entity_taken(cached: CachedStart) -> None:
     """Somebody works on the entity and writes nothing to it."""
     with transaction.atomic():
-        advancing.lock_entity(remembered.finding.pk)
+        advancing.lock_entity(cached.finding.pk)
         here()
 
 
-def edited_while_a_start_waits(remembered: Remembered, edit: Work, level: str) -> Outcome:
-    other = remembered.schedule.begin(lambda: entity_taken(remembered), HERE)
-    start = remembered.schedule.begin(isolated(level, remembered.start))
-    start.waits_for(other)
-    assert remembered.schedule.begin(edit).end().refused is None
+def edited_while_a_start_waits(cached: CachedStart, edit: Work, level: str) -> Outcome:
+    other = cached.schedule.begin(lambda: entity_taken(cached), HERE)
+    start = cached.schedule.begin(at_isolation(level, cached.start))
+    start.assert_waits_for(other)
+    assert cached.schedule.begin(edit).end().refused is None
     other.go().end()
     return start.end()
 
@@ -162,45 +157,43 @@ def edited_while_a_start_waits(remembered: Remembered, edit: Work, level: str) -
 @pytest.mark.parametrize(
     "name", ["type", "graph replaced", "retired", "callee is a draft", "retired and returned"]
 )
-def test_a_start_that_waits_for_its_entity_while_an_edit_is_made_does_as_if_it_came_after(
-    remembered: Remembered, name: str
+def test_start_uses_an_edit_committed_while_it_waits_for_the_entity(
+    cached: CachedStart, name: str
 ) -> None:
     edit = EDITS[name]
-    started = edited_while_a_start_waits(
-        remembered, lambda: edit.make(remembered), "READ COMMITTED"
-    )
-    assert_as_after(edit, remembered, started)
+    started = edited_while_a_start_waits(cached, lambda: edit.make(cached), "READ COMMITTED")
+    assert_result_after(edit, cached, started)
 
 
 @EVERY_LEVEL
-def test_a_start_that_waits_for_its_entity_while_a_change_is_put_on_hold_is_refused(
-    remembered: Remembered, level: str
+def test_start_is_refused_when_a_change_is_put_on_hold_while_it_waits_for_the_entity(
+    cached: CachedStart, level: str
 ) -> None:
-    remembered.running_already()
-    started = edited_while_a_start_waits(remembered, remembered.hold, level)
+    cached.start_other()
+    started = edited_while_a_start_waits(cached, cached.hold, level)
     assert started.refused is guards.Draining
     assert_nothing_is_stranded()
 
 
-def test_without_a_written_workflow_the_same_start_would_begin_on_a_draining_one(
-    remembered: Remembered, monkeypatch: pytest.MonkeyPatch
+def test_start_begins_while_draining_without_the_workflow_revision(
+    cached: CachedStart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remembered.running_already()
+    cached.start_other()
     monkeypatch.setattr(locks, "outdate", lambda *_: None)
-    started = edited_while_a_start_waits(remembered, remembered.hold, "READ COMMITTED")
+    started = edited_while_a_start_waits(cached, cached.hold, "READ COMMITTED")
     assert started.refused is None
 
 
-def test_a_hold_waits_for_a_start_that_is_being_written(remembered: Remembered) -> None:
-    first = remembered.running_already()
+def test_hold_waits_for_a_start_that_is_being_written(cached: CachedStart) -> None:
+    first = cached.start_other()
 
     def uncommitted() -> Execution:
         with transaction.atomic():
-            execution = remembered.start()
+            execution = cached.start()
             here()
             return execution
 
-    started, _ = remembered.schedule.overtaken(uncommitted, HERE, remembered.hold, waits=True)
+    started, _ = cached.schedule.interleave(uncommitted, HERE, cached.hold, waits=True)
     running.cancel(first)
     assert PendingChange.objects.get().state == "waiting"
     running.cancel(started.value)
@@ -212,24 +205,24 @@ def test_a_hold_waits_for_a_start_that_is_being_written(remembered: Remembered) 
 
 
 @pytest.mark.parametrize("name", ["callee is a draft", "entity's field"])
-def test_without_the_look_again_the_same_start_runs_what_it_must_not(
-    remembered: Remembered, name: str
+def test_start_runs_outdated_version_without_comparing_the_basis(
+    cached: CachedStart, name: str
 ) -> None:
     edit = EDITS[name]
-    remembered.schedule.without_looking_again()
-    started, _ = remembered.schedule.overtaken(
-        remembered.start, UNWRITTEN, lambda: edit.make(remembered), waits=False
+    cached.schedule.without_comparing_basis()
+    started, _ = cached.schedule.interleave(
+        cached.start, BEFORE_WRITE, lambda: edit.make(cached), waits=False
     )
     with pytest.raises(AssertionError):
-        assert_as_after(edit, remembered, started)
+        assert_result_after(edit, cached, started)
     assert started.refused is None
 
 
 @pytest.mark.parametrize("name", ["type", "graph replaced", "retired", "entity's type"])
-def test_without_the_look_again_the_keys_hold(remembered: Remembered, name: str) -> None:
+def test_keys_refuse_start_without_comparing_the_basis(cached: CachedStart, name: str) -> None:
     edit = EDITS[name]
-    remembered.schedule.without_looking_again()
-    started, _ = remembered.schedule.overtaken(
-        remembered.start, UNWRITTEN, lambda: edit.make(remembered), waits=False
+    cached.schedule.without_comparing_basis()
+    started, _ = cached.schedule.interleave(
+        cached.start, BEFORE_WRITE, lambda: edit.make(cached), waits=False
     )
-    assert_as_after(edit, remembered, started)
+    assert_result_after(edit, cached, started)

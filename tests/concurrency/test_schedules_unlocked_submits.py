@@ -14,17 +14,18 @@ from executions import services as running
 from executions.guards import ExecutionEnded, NotOpen
 from executions.models import Entity, Execution, FormDraft, Job, Status
 from executions.services.advancing import lock_entity
-from tests.concurrency.laws import assert_laws, assert_nothing_is_stranded
+from executions.worker.jobs import finish_job
+from tests.concurrency.invariants import assert_invariants, assert_nothing_is_stranded
 from tests.concurrency.schedule import (
+    AFTER_WRITE,
+    BEFORE_WRITE,
     EVERY_LEVEL,
     HERE,
     LEVELS,
     MARKS,
-    UNWRITTEN,
-    WRITTEN,
     Schedule,
+    at_isolation,
     here,
-    isolated,
     unlocked_fixture,  # noqa: F401  the fixture that the tests ask for
 )
 from tests.conftest import Scenario
@@ -91,7 +92,7 @@ class Forked:
             "b": lambda: submit(self.execution, "b", b="2"),
             "vote": lambda: running.vote(self.execution, node="vote", approves=True, by=self.voter),
             "wake": lambda: running.wake(self.execution, node="sleep"),
-            "timer": lambda: running.come_back(Job.objects.get(kind="timer")),
+            "timer": lambda: finish_job(Job.objects.get(kind="timer")),
         }
 
     def a(self) -> Execution:
@@ -118,9 +119,11 @@ OTHERS = pytest.mark.parametrize("other", ["b", "vote", "wake", "timer"])
 
 
 @OTHERS
-def test_the_last_two_branches_join_once(unlocked: Schedule, forked: Forked, other: str) -> None:
+def test_join_continues_once_when_two_branches_arrive_together(
+    unlocked: Schedule, forked: Forked, other: str
+) -> None:
     forked.all_but(other)
-    first, second = unlocked.overtaken(forked.a, UNWRITTEN, forked.steps[other], waits=False)
+    first, second = unlocked.interleave(forked.a, BEFORE_WRITE, forked.steps[other], waits=False)
     assert (first.refused, second.refused) == (None, None)
     assert forked.passed() == {"after": 1}
     forked.finding.refresh_from_db()
@@ -130,22 +133,24 @@ def test_the_last_two_branches_join_once(unlocked: Schedule, forked: Forked, oth
 
 @EVERY_LEVEL
 @OTHERS
-def test_a_submit_waits_for_another_branch_that_is_not_committed(
+def test_submit_waits_for_uncommitted_submit_of_another_branch(
     unlocked: Schedule, forked: Forked, other: str, level: str
 ) -> None:
     forked.all_but(other)
-    unlocked.overtaken(
-        uncommitted(forked.steps[other]), HERE, isolated(level, forked.a), waits=True
+    unlocked.interleave(
+        uncommitted(forked.steps[other]), HERE, at_isolation(level, forked.a), waits=True
     )
     assert forked.passed() == {"after": 1}
     assert unlocked.deadlocks == 0
     assert_nothing_is_stranded()
 
 
-def test_without_the_look_again_the_branches_never_join(unlocked: Schedule, forked: Forked) -> None:
+def test_join_never_continues_without_comparing_the_basis(
+    unlocked: Schedule, forked: Forked
+) -> None:
     forked.all_but("b")
-    unlocked.without_looking_again()
-    unlocked.overtaken(forked.a, UNWRITTEN, forked.steps["b"], waits=False)
+    unlocked.without_comparing_basis()
+    unlocked.interleave(forked.a, BEFORE_WRITE, forked.steps["b"], waits=False)
     assert forked.passed() == {"join": 1}, "everybody has arrived, and nobody goes on"
 
 
@@ -160,12 +165,12 @@ def execution(scenario: Scenario) -> Execution:
 
 
 @EVERY_LEVEL
-def test_of_two_submits_of_one_step_the_later_one_is_refused(
+def test_second_submit_of_a_step_is_refused(
     unlocked: Schedule, execution: Execution, level: str
 ) -> None:
-    late, early = unlocked.overtaken(
-        isolated(level, lambda: submit(execution, note="late")),
-        UNWRITTEN,
+    late, early = unlocked.interleave(
+        at_isolation(level, lambda: submit(execution, note="late")),
+        BEFORE_WRITE,
         lambda: submit(execution, note="early"),
         waits=False,
     )
@@ -177,13 +182,13 @@ def test_of_two_submits_of_one_step_the_later_one_is_refused(
 
 
 @EVERY_LEVEL
-def test_a_submit_waits_for_one_that_is_not_committed_and_is_refused(
+def test_submit_waits_for_uncommitted_submit_and_is_refused(
     unlocked: Schedule, execution: Execution, level: str
 ) -> None:
-    _, late = unlocked.overtaken(
+    _, late = unlocked.interleave(
         uncommitted(lambda: submit(execution, note="early")),
         HERE,
-        isolated(level, lambda: submit(execution, note="late")),
+        at_isolation(level, lambda: submit(execution, note="late")),
         waits=True,
     )
     assert late.refused is NotOpen
@@ -191,7 +196,7 @@ def test_a_submit_waits_for_one_that_is_not_committed_and_is_refused(
     assert_nothing_is_stranded()
 
 
-def test_a_submit_waits_for_one_that_is_rolled_back_and_is_made(
+def test_submit_waits_for_submit_that_rolls_back_and_succeeds(
     unlocked: Schedule, execution: Execution
 ) -> None:
     def rolled_back() -> None:
@@ -200,7 +205,7 @@ def test_a_submit_waits_for_one_that_is_rolled_back_and_is_made(
             here()
             transaction.set_rollback(True)
 
-    _, late = unlocked.overtaken(
+    _, late = unlocked.interleave(
         rolled_back, HERE, lambda: submit(execution, note="late"), waits=True
     )
     assert late.refused is None
@@ -208,16 +213,18 @@ def test_a_submit_waits_for_one_that_is_rolled_back_and_is_made(
     assert_nothing_is_stranded()
 
 
-def test_without_the_look_again_one_step_is_submitted_twice(
+def test_step_is_submitted_twice_without_comparing_the_basis(
     unlocked: Schedule, execution: Execution
 ) -> None:
-    unlocked.without_looking_again()
-    unlocked.overtaken(lambda: submit(execution), UNWRITTEN, lambda: submit(execution), waits=False)
+    unlocked.without_comparing_basis()
+    unlocked.interleave(
+        lambda: submit(execution), BEFORE_WRITE, lambda: submit(execution), waits=False
+    )
     assert execution.steps.filter(node_id="next").count() == 2
 
 
 @LEVELS
-def test_a_client_that_does_not_see_a_submit_begins_anew(
+def test_submit_is_retried_when_its_snapshot_misses_a_submit(
     unlocked: Schedule, execution: Execution, level: str
 ) -> None:
     def within() -> Any:
@@ -230,14 +237,14 @@ def test_a_client_that_does_not_see_a_submit_begins_anew(
                 # Whatever came of it, the client can go on.
                 assert Workflow.objects.exists()
 
-    late, _ = unlocked.overtaken(
-        isolated(level, within), HERE, lambda: submit(execution), waits=False
+    late, _ = unlocked.interleave(
+        at_isolation(level, within), HERE, lambda: submit(execution), waits=False
     )
     assert late.refused is Contention
     assert execution.steps.filter(node_id="next").count() == 1
 
 
-def test_draft_saved_while_its_step_is_submitted_goes_with_it(
+def test_draft_is_deleted_when_its_step_is_submitted_meanwhile(
     unlocked: Schedule, execution: Execution
 ) -> None:
     user = UserFactory()
@@ -245,7 +252,7 @@ def test_draft_saved_while_its_step_is_submitted_goes_with_it(
     def save() -> None:
         running.save_draft(execution, node="form", data={"note": "draft"}, by=user)
 
-    _, submitted = unlocked.overtaken(
+    _, submitted = unlocked.interleave(
         uncommitted(save), HERE, lambda: submit(execution), waits=True
     )
     assert submitted.refused is None
@@ -257,24 +264,24 @@ def test_draft_saved_while_its_step_is_submitted_goes_with_it(
 
 @EVERY_LEVEL
 @pytest.mark.parametrize("before_commit", [False, True])
-def test_a_submit_of_what_is_cancelled_meanwhile_is_refused(
+def test_submit_is_refused_when_the_execution_is_cancelled_meanwhile(
     unlocked: Schedule, execution: Execution, level: str, before_commit: bool
 ) -> None:
     def cancel() -> Execution:
         return running.cancel(execution)
 
-    work = isolated(level, lambda: submit(execution))
+    work = at_isolation(level, lambda: submit(execution))
     if before_commit:
-        _, submitted = unlocked.overtaken(cancel, WRITTEN, work, waits=True)
+        _, submitted = unlocked.interleave(cancel, AFTER_WRITE, work, waits=True)
     else:
-        submitted, _ = unlocked.overtaken(work, UNWRITTEN, cancel, waits=False)
+        submitted, _ = unlocked.interleave(work, BEFORE_WRITE, cancel, waits=False)
     assert submitted.refused is ExecutionEnded
     assert Entity.objects.get().fields == {}
-    assert_laws()
+    assert_invariants()
 
 
 @pytest.mark.parametrize("before_commit", [False, True])
-def test_a_childs_submit_is_refused_when_its_root_is_cancelled_meanwhile(
+def test_child_submit_is_refused_when_the_root_is_cancelled_meanwhile(
     unlocked: Schedule, scenario: Scenario, before_commit: bool
 ) -> None:
     save_line(scenario.callee, form("inner"))
@@ -284,13 +291,13 @@ def test_a_childs_submit_is_refused_when_its_root_is_cancelled_meanwhile(
     work: Work = lambda: submit(child, "inner")  # noqa: E731
     cancel: Work = lambda: running.cancel(root)  # noqa: E731
     if before_commit:
-        _, submitted = unlocked.overtaken(cancel, WRITTEN, work, waits=True)
+        _, submitted = unlocked.interleave(cancel, AFTER_WRITE, work, waits=True)
     else:
-        submitted, _ = unlocked.overtaken(work, UNWRITTEN, cancel, waits=False)
+        submitted, _ = unlocked.interleave(work, BEFORE_WRITE, cancel, waits=False)
     assert submitted.refused is ExecutionEnded
     assert set(Execution.objects.values_list("status", flat=True)) == {Status.CANCELLED}
     assert unlocked.deadlocks == 0
-    assert_laws()
+    assert_invariants()
 
 
 # The entity, and the workflows
@@ -320,30 +327,30 @@ def shared(scenario: Scenario) -> Shared:
 
 
 @EVERY_LEVEL
-def test_two_executions_of_one_entity_lose_neithers_fields(
+def test_concurrent_submits_on_one_entity_keep_both_fields(
     unlocked: Schedule, shared: Shared, level: str
 ) -> None:
     one, other = shared.works()
-    unlocked.overtaken(isolated(level, one), UNWRITTEN, other, waits=False)
+    unlocked.interleave(at_isolation(level, one), BEFORE_WRITE, other, waits=False)
     assert Entity.objects.get().fields == {"one": "1", "other": "2"}
     assert_nothing_is_stranded()
 
 
 @EVERY_LEVEL
-def test_nor_when_the_first_is_not_committed(
+def test_concurrent_submits_on_one_entity_keep_both_fields_when_the_first_is_uncommitted(
     unlocked: Schedule, shared: Shared, level: str
 ) -> None:
     one, other = shared.works()
-    unlocked.overtaken(uncommitted(one), HERE, isolated(level, other), waits=True)
+    unlocked.interleave(uncommitted(one), HERE, at_isolation(level, other), waits=True)
     assert Entity.objects.get().fields == {"one": "1", "other": "2"}
     assert unlocked.deadlocks == 0
     assert_nothing_is_stranded()
 
 
-def test_without_the_look_again_a_field_is_lost(unlocked: Schedule, shared: Shared) -> None:
+def test_field_is_lost_without_comparing_the_basis(unlocked: Schedule, shared: Shared) -> None:
     one, other = shared.works()
-    unlocked.without_looking_again()
-    unlocked.overtaken(one, UNWRITTEN, other, waits=False)
+    unlocked.without_comparing_basis()
+    unlocked.interleave(one, BEFORE_WRITE, other, waits=False)
     assert Entity.objects.get().fields == {"one": "1"}
 
 
@@ -354,43 +361,43 @@ def hold(scenario: Scenario) -> Work:
 
 
 @EVERY_LEVEL
-def test_a_change_that_is_put_on_hold_while_the_last_blocker_ends_is_made(
+def test_pending_change_is_applied_when_the_last_blocker_ends_meanwhile(
     unlocked: Schedule, scenario: Scenario, level: str
 ) -> None:
     root = scenario.start()
-    submitted, held = unlocked.overtaken(
-        isolated(level, lambda: submit(root)), UNWRITTEN, hold(scenario), waits=False
+    submitted, pending = unlocked.interleave(
+        at_isolation(level, lambda: submit(root)), BEFORE_WRITE, hold(scenario), waits=False
     )
-    assert (submitted.refused, held.refused) == (None, None)
+    assert (submitted.refused, pending.refused) == (None, None)
     assert PendingChange.objects.get().state == "applied"
-    assert_laws()
+    assert_invariants()
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_of_two_last_blockers_that_end_together_one_makes_the_change(
+def test_pending_change_is_applied_once_when_two_last_blockers_end_together(
     unlocked: Schedule, scenario: Scenario, first: int
 ) -> None:
     roots = [scenario.start(), scenario.start()]
     hold(scenario)()
-    unlocked.overtaken(
-        lambda: submit(roots[first]), UNWRITTEN, lambda: submit(roots[1 - first]), waits=False
+    unlocked.interleave(
+        lambda: submit(roots[first]), BEFORE_WRITE, lambda: submit(roots[1 - first]), waits=False
     )
     assert PendingChange.objects.get().state == "applied"
-    assert_laws()
+    assert_invariants()
 
 
-def test_what_its_statement_could_not_see_is_left_to_run_due(
+def test_pending_change_is_left_to_the_background_when_its_statement_missed_it(
     unlocked: Schedule, scenario: Scenario
 ) -> None:
     root = scenario.start()
     one = unlocked.begin(uncommitted(lambda: lock_entity(root.entity_id)), HERE)
     # It has looked for changes on hold already, and waits for a row that it writes.
     submitted = unlocked.begin(lambda: submit(root))
-    submitted.waits_for(one)
+    submitted.assert_waits_for(one)
     hold(scenario)()
     one.go().end()
     assert submitted.end().value.status == "completed"
     assert PendingChange.objects.get().state == "waiting"
     assert len(editing.apply_all_drained()) == 1
     assert PendingChange.objects.get().state == "applied"
-    assert_laws()
+    assert_invariants()

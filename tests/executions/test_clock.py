@@ -10,15 +10,16 @@ from django.utils import timezone
 
 from executions import guards, services
 from executions.models import Job, Status, Step
-from executions.worker import queue
+from executions.models.leased_row import ATTEMPTS
+from executions.worker import jobs, queue
 from tests.conftest import Scenario
-from tests.executions.engine.test_branches import source, standing, started
-from tests.factories import FindingFactory, UserFactory, WorkflowFactory, call, drawn, form
+from tests.executions.engine.test_branches import open_nodes, source, started
+from tests.factories import FindingFactory, UserFactory, WorkflowFactory, call, form, save_line
 from workflows.guards import ActiveExecutions
 from workflows.models import AuditEntry
 from workflows.refusals import Refusal
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
 def later(**length: float) -> None:
@@ -44,9 +45,9 @@ def waiting(**data: Any) -> dict[str, Any]:
 
 
 class TestWait:
-    def test_it_sleeps_until_its_time_and_goes_on_by_itself(self) -> None:
+    def test_wait_continues_at_its_time(self) -> None:
         execution = started(waiting(interval="PT1H"))
-        assert standing(execution) == {"sleep"}
+        assert open_nodes(execution) == {"sleep"}
         assert queue.serve_due() == 0
         later(hours=1)
         assert queue.serve_due() == 1
@@ -54,7 +55,7 @@ class TestWait:
         assert execution.status == Status.COMPLETED
         assert not Job.objects.exists()
 
-    def test_it_is_woken_early_and_the_log_tells(self) -> None:
+    def test_wake_skips_the_wait_and_is_logged(self) -> None:
         execution = started(waiting(interval="P30D"))
         user = UserFactory(username="ada")
         woken = services.wake(execution, node="sleep", by=user, why="the audit is over")
@@ -75,7 +76,7 @@ class TestWait:
             ({"at_field": "due", "delta": "-P3650000D"}, {"due": "2999-01-01"}),
         ],
     )
-    def test_a_past_or_empty_date_goes_on_at_once(
+    def test_wait_continues_at_once_when_the_date_is_past_or_missing(
         self, data: dict[str, Any], fields: dict[str, Any]
     ) -> None:
         if data.get("delta") == "-P3650000D":
@@ -83,14 +84,14 @@ class TestWait:
             fields = {"due": timezone.now().date().isoformat()}
         assert started(waiting(**data), **fields).status == Status.COMPLETED
 
-    def test_a_date_of_a_field_and_a_delta(self) -> None:
+    def test_wait_adds_the_delta_to_the_date_of_the_field(self) -> None:
         day = (timezone.now() + timedelta(days=10)).date()
         execution = started(waiting(at_field="due", delta="-P3D"), due=day.isoformat())
         due = execution.steps.open().get().due_at
         assert due is not None
         assert due.date() == day - timedelta(days=3)
 
-    def test_a_field_that_holds_no_date_is_an_incident_and_is_looked_at_again(self) -> None:
+    def test_wait_opens_incident_when_the_field_is_no_date(self) -> None:
         execution = started(waiting(at_field="due"), due="soon")
         step = execution.steps.open().get()
         assert step.incident["code"] == "no_date"
@@ -116,25 +117,27 @@ class TestWait:
             {"at_field": "due", "delta": "x"},
         ],
     )
-    def test_what_a_wait_is_not_drawn_with(self, data: dict[str, Any]) -> None:
+    def test_wait_is_refused_when_its_data_is_invalid(self, data: dict[str, Any]) -> None:
         with pytest.raises(Refusal):
             started(waiting(**data))
 
 
 class TestScheduled:
-    def test_it_begins_at_its_time_with_what_was_frozen(self, scenario: Scenario) -> None:
+    def test_scheduled_start_runs_the_frozen_version_at_its_time(self, scenario: Scenario) -> None:
         at = timezone.now() + timedelta(hours=1)
         execution = services.start(scenario.caller, scenario.finding, scheduled_for=at)
         assert execution.status == Status.SCHEDULED
-        assert standing(execution) == {"start"}
-        drawn(scenario.caller, form("newer"), call(scenario.callee))
+        assert open_nodes(execution) == {"start"}
+        save_line(scenario.caller, form("newer"), call(scenario.callee))
         later(hours=1)
         assert queue.serve_due() == 1
         execution.refresh_from_db()
         assert execution.status == Status.WAITING
-        assert standing(execution) == {"form"}
+        assert open_nodes(execution) == {"form"}
 
-    def test_it_holds_its_workflow_and_can_be_cancelled(self, scenario: Scenario) -> None:
+    def test_scheduled_execution_blocks_edits_and_can_be_cancelled(
+        self, scenario: Scenario
+    ) -> None:
         at = timezone.now() + timedelta(hours=1)
         execution = services.start(scenario.caller, scenario.finding, scheduled_for=at)
         scenario.caller.entity_name_type = scenario.exception
@@ -143,22 +146,24 @@ class TestScheduled:
         assert services.cancel(execution).status == Status.CANCELLED
         assert not Job.objects.exists()
 
-    def test_a_time_that_has_passed_is_now(self, scenario: Scenario) -> None:
+    def test_scheduled_start_begins_at_once_when_the_time_has_passed(
+        self, scenario: Scenario
+    ) -> None:
         at = timezone.now() - timedelta(hours=1)
         execution = services.start(scenario.caller, scenario.finding, scheduled_for=at)
         assert execution.status == Status.WAITING
 
-    def test_it_is_begun_early_by_waking_its_start(self, scenario: Scenario) -> None:
+    def test_wake_begins_a_scheduled_execution_early(self, scenario: Scenario) -> None:
         at = timezone.now() + timedelta(hours=1)
         execution = services.start(scenario.caller, scenario.finding, scheduled_for=at)
         assert services.wake(execution, node="start").status == Status.WAITING
-        assert standing(execution) == {"form"}
+        assert open_nodes(execution) == {"form"}
 
 
 class TestDeadline:
-    def test_a_step_that_passes_it_is_overdue_and_stays_open(self) -> None:
+    def test_step_is_overdue_and_stays_open_when_its_deadline_passes(self) -> None:
         workflow = WorkflowFactory()
-        drawn(workflow, form(deadline="PT1H"))
+        save_line(workflow, form(deadline="PT1H"))
         finding = FindingFactory(entity_name_type=workflow.entity_name_type)
         execution = services.start(workflow, finding)
         later(hours=1)
@@ -168,28 +173,28 @@ class TestDeadline:
         assert not Job.objects.exists()
         services.submit(execution, node="form", data={"note": "n"})
 
-    def test_a_step_that_was_in_time_leaves_no_job(self) -> None:
+    def test_deadline_job_is_deleted_when_the_step_is_done_in_time(self) -> None:
         workflow = WorkflowFactory()
-        drawn(workflow, form(deadline="PT1H"))
+        save_line(workflow, form(deadline="PT1H"))
         finding = FindingFactory(entity_name_type=workflow.entity_name_type)
         services.submit(services.start(workflow, finding), node="form", data={"note": "n"})
         assert not Job.objects.exists()
 
 
 class TestJobs:
-    def test_a_claim_is_a_lease_and_the_later_claim_wins(self) -> None:
+    def test_job_result_is_taken_from_the_last_claim(self) -> None:
         execution = started(waiting(interval="PT1H"))
         later(hours=1)
-        (first,) = queue.claim(lease=timedelta(seconds=-1))
-        (second,) = queue.claim()
-        assert queue.claim() == []
-        assert queue.serve(first) is False
-        assert standing(execution) == {"sleep"}
-        assert queue.serve(second) is True
-        assert standing(execution) == set()
-        assert queue.serve(second) is False
+        (first,) = queue.claim_jobs(lease=timedelta(seconds=-1))
+        (second,) = queue.claim_jobs()
+        assert queue.claim_jobs() == []
+        assert queue.serve_job(first) is False
+        assert open_nodes(execution) == {"sleep"}
+        assert queue.serve_job(second) is True
+        assert open_nodes(execution) == set()
+        assert queue.serve_job(second) is False
 
-    def test_who_is_told_to_stop_ends_what_is_begun_and_lets_go_of_the_rest(self) -> None:
+    def test_worker_finishes_its_job_and_releases_the_rest_when_it_stops(self) -> None:
         for _ in range(3):
             started(waiting(interval="PT1H"))
         later(hours=1)
@@ -203,7 +208,7 @@ class TestJobs:
         assert Job.objects.filter(leased_until=None).count() == 2
         assert queue.serve_due() == 2
 
-    def test_who_is_told_to_stop_leaves_what_another_has_claimed(self) -> None:
+    def test_worker_keeps_jobs_claimed_by_others_when_it_stops(self) -> None:
         for _ in range(2):
             started(waiting(interval="PT1H"))
         later(hours=1)
@@ -212,28 +217,28 @@ class TestJobs:
         def stop() -> bool:
             if Job.objects.count() == 1 and not others:
                 Job.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-                others.extend(queue.claim())
+                others.extend(queue.claim_jobs())
             return bool(others)
 
         assert queue.serve_due(stop) == 1
         (other,) = others
         assert Job.objects.get().leased_until == other.leased_until
-        assert queue.serve(other) is True
+        assert queue.serve_job(other) is True
 
-    def test_a_lost_lease_puts_nothing_off(self) -> None:
+    def test_worker_with_a_lost_lease_does_not_postpone_the_job(self) -> None:
         execution = started(waiting(interval="PT1H"))
         later(hours=1)
-        (first,) = queue.claim(lease=timedelta(seconds=-1))
-        (second,) = queue.claim()
-        for attempt in (0, services.jobs.ATTEMPTS - 1):
+        (first,) = queue.claim_jobs(lease=timedelta(seconds=-1))
+        (second,) = queue.claim_jobs()
+        for attempt in (0, ATTEMPTS - 1):
             first.attempt = attempt
-            services.put_off(first, "no luck")
+            jobs.retry_job_later(first, "no luck")
             (job,) = Job.objects.all()
             assert (job.attempt, job.leased_until) == (0, second.leased_until)
             assert execution.steps.open().get().incident is None
-        assert queue.serve(second) is True
+        assert queue.serve_job(second) is True
 
-    def test_what_fails_is_tried_again_later_and_at_last_is_an_incident(
+    def test_failed_job_is_retried_and_finally_opens_incident(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail(*args: Any) -> None:
@@ -250,7 +255,7 @@ class TestJobs:
         queue.serve_due()
         step = Step.objects.open().get()
         assert step.incident["code"] == "background"
-        assert "It failed 5 times, at last with: RuntimeError: no luck" in step.incident["detail"]
+        assert "It failed 5 times. The last error: RuntimeError: no luck" in step.incident["detail"]
         assert not Job.objects.exists()
         assert "no luck" in caplog.text
         monkeypatch.undo()

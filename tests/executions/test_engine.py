@@ -16,14 +16,14 @@ from tests.factories import (
     UserFactory,
     WorkflowFactory,
     call,
-    drawn,
     form,
     line,
+    save_line,
 )
-from workflows import editing as drawing
+from workflows import editing
 from workflows.models import Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
 def fields_of(execution: Execution) -> dict[str, Any]:
@@ -72,12 +72,12 @@ def branching(workflow: Workflow) -> None:
             {"source": "ask", "target": "which"},
         ],
     }
-    drawing.save_graph(workflow, source, based_on=workflow.latest_version.number)
+    editing.save_graph(workflow, source, based_on=workflow.latest_version.number)
 
 
-def test_a_workflow_without_waits_runs_to_its_end_at_once() -> None:
+def test_start_completes_at_once_when_no_node_waits() -> None:
     workflow = WorkflowFactory()
-    drawn(
+    save_line(
         workflow, {"id": "set", "type": "set_field", "data": {"values": {"a": 1}, "clear": ["b"]}}
     )
     execution = started(workflow, b=2, c=3)
@@ -91,7 +91,7 @@ def test_a_workflow_without_waits_runs_to_its_end_at_once() -> None:
 @pytest.mark.parametrize(
     ("severity", "status"), [(5, Status.FAILED), (2, Status.WAITING), (1, Status.COMPLETED)]
 )
-def test_a_condition_leaves_by_the_first_branch_that_holds(severity: int, status: Status) -> None:
+def test_condition_takes_the_first_branch_that_holds(severity: int, status: Status) -> None:
     workflow = WorkflowFactory()
     branching(workflow)
     execution = started(workflow, severity=severity)
@@ -99,13 +99,13 @@ def test_a_condition_leaves_by_the_first_branch_that_holds(severity: int, status
     assert execution.message == ("Too severe." if status == Status.FAILED else "")
 
 
-def test_a_missing_field_takes_the_default_branch() -> None:
+def test_condition_takes_the_default_when_the_field_is_missing() -> None:
     workflow = WorkflowFactory()
     branching(workflow)
     assert started(workflow).status == Status.COMPLETED
 
 
-def test_a_loop_through_a_form_visits_the_same_nodes_again() -> None:
+def test_loop_through_a_form_visits_its_nodes_again() -> None:
     workflow = WorkflowFactory()
     branching(workflow)
     execution = started(workflow, severity=2)
@@ -116,7 +116,7 @@ def test_a_loop_through_a_form_visits_the_same_nodes_again() -> None:
     assert [node for node, _ in history(execution)].count("ask") == 2
 
 
-def test_a_loop_that_never_waits_becomes_an_incident(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loop_that_never_waits_opens_incident(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advance, "STEP_BUDGET", 50)
     workflow = WorkflowFactory()
     holds = {"field": "go", "op": "missing"}
@@ -136,7 +136,7 @@ def test_a_loop_that_never_waits_becomes_an_incident(monkeypatch: pytest.MonkeyP
             {"source": "again", "target": "end", "sourceHandle": "default"},
         ],
     }
-    drawing.save_graph(workflow, source, based_on=1)
+    editing.save_graph(workflow, source, based_on=1)
     execution = started(workflow)
     assert execution.status == Status.WAITING
     [step] = execution.steps.open()
@@ -151,7 +151,7 @@ class TestSubmit:
     @pytest.fixture
     def execution(self) -> Execution:
         workflow = WorkflowFactory()
-        drawn(
+        save_line(
             workflow,
             form(
                 "form",
@@ -162,9 +162,7 @@ class TestSubmit:
         )
         return started(workflow, kept=1)
 
-    def test_what_is_submitted_is_written_to_the_entity_and_the_history(
-        self, execution: Execution
-    ) -> None:
+    def test_submit_writes_entity_fields_and_history(self, execution: Execution) -> None:
         user = UserFactory()
         services.submit(
             execution, node="form", data={"note": "n", "score": 2, "kind": "a"}, by=user
@@ -190,7 +188,7 @@ class TestSubmit:
             (["note"], ["/data"]),
         ],
     )
-    def test_a_form_that_does_not_fit_is_refused_and_nothing_is_written(
+    def test_invalid_form_is_refused_and_writes_nothing(
         self, execution: Execution, data: object, pointers: list[str]
     ) -> None:
         with pytest.raises(FormInvalid) as refused:
@@ -200,25 +198,25 @@ class TestSubmit:
         assert execution.status == Status.WAITING
         assert fields_of(execution) == {"kept": 1}
 
-    def test_a_node_that_is_not_open_is_refused_and_named(self, execution: Execution) -> None:
+    def test_submit_is_refused_when_the_node_is_not_open(self, execution: Execution) -> None:
         with pytest.raises(guards.NotOpen, match=r"“end” is not open.*“form”"):
             services.submit(execution, node="end", data={})
 
-    def test_an_ended_execution_is_refused(self, execution: Execution) -> None:
+    def test_submit_is_refused_when_the_execution_has_ended(self, execution: Execution) -> None:
         services.submit(execution, node="form", data={"note": "n"})
-        with pytest.raises(guards.Ended, match="is completed"):
+        with pytest.raises(guards.ExecutionEnded, match="is completed"):
             services.submit(execution, node="form", data={"note": "n"})
 
-    def test_a_step_is_found_by_its_cuid_too(self, execution: Execution) -> None:
+    def test_submit_finds_a_step_by_its_cuid(self, execution: Execution) -> None:
         step = execution.steps.open().get()
         services.submit(execution, step=step.cuid, data={"note": "n"})
         step.refresh_from_db()
         assert step.state == StepState.DONE
 
-    def test_a_step_that_is_assigned_is_submitted_by_its_assignees_only(self) -> None:
+    def test_only_assignees_may_submit_an_assigned_step(self) -> None:
         workflow = WorkflowFactory()
         mine, other = UserFactory(username="mine"), UserFactory()
-        drawn(workflow, form(assignees={"users": ["mine"]}))
+        save_line(workflow, form(assignees={"users": ["mine"]}))
         execution = started(workflow)
         with pytest.raises(guards.NotAssigned):
             services.submit(execution, node="form", data={"note": "n"}, by=other)
@@ -228,10 +226,8 @@ class TestSubmit:
 
 
 class TestCalls:
-    def test_a_child_runs_on_the_same_entity_and_its_end_resumes_the_parent(
-        self, scenario: Scenario
-    ) -> None:
-        drawn(scenario.callee, form("inner", {"name": "inner", "type": "text"}))
+    def test_parent_continues_when_the_child_completes(self, scenario: Scenario) -> None:
+        save_line(scenario.callee, form("inner", {"name": "inner", "type": "text"}))
         execution = scenario.start()
         services.submit(execution, node="form", data={"note": "n"})
         execution.refresh_from_db()
@@ -249,21 +245,19 @@ class TestCalls:
         assert fields_of(execution) == {"note": "n", "inner": "i"}
         assert not Step.objects.open().exists()
 
-    def test_calls_that_do_not_wait_run_to_the_end_in_one_start(self) -> None:
+    def test_calls_complete_in_one_start_when_no_node_waits(self) -> None:
         kind = WorkflowFactory().entity_name_type
         below = WorkflowFactory(entity_name_type=kind)
         for _ in range(20):
             above = WorkflowFactory(entity_name_type=kind)
-            drawn(above, call(below))
+            save_line(above, call(below))
             below = above
         execution = started(below)
         assert execution.status == Status.COMPLETED
         assert Execution.objects.filter(status=Status.COMPLETED).count() == 21
 
-    def test_a_child_that_fails_is_an_incident_of_the_step_that_called_it(
-        self, scenario: Scenario
-    ) -> None:
-        drawing.save_graph(
+    def test_failed_child_opens_incident_at_the_calling_step(self, scenario: Scenario) -> None:
+        editing.save_graph(
             scenario.callee,
             line(last={"id": "bad", "type": "fail", "data": {"message": "No."}}),
             based_on=1,
@@ -278,8 +272,8 @@ class TestCalls:
         assert "No." in step.incident["detail"]
         assert step.child.status == Status.FAILED
 
-    def test_cancel_takes_the_children_along(self, scenario: Scenario) -> None:
-        drawn(scenario.callee, form("inner"))
+    def test_cancel_cancels_the_children(self, scenario: Scenario) -> None:
+        save_line(scenario.callee, form("inner"))
         execution = scenario.start()
         services.submit(execution, node="form", data={"note": "n"})
         services.cancel(execution, why="Not needed.")
@@ -288,13 +282,11 @@ class TestCalls:
         assert execution.children.get().status == Status.CANCELLED
         assert not Step.objects.open().exists()
         assert not execution.pins.live().exists()
-        with pytest.raises(guards.Ended):
+        with pytest.raises(guards.ExecutionEnded):
             services.cancel(execution)
 
-    def test_cancelling_a_child_is_an_incident_of_the_step_that_called_it(
-        self, scenario: Scenario
-    ) -> None:
-        drawn(scenario.callee, form("inner"))
+    def test_cancelled_child_opens_incident_at_the_calling_step(self, scenario: Scenario) -> None:
+        save_line(scenario.callee, form("inner"))
         execution = scenario.start()
         services.submit(execution, node="form", data={"note": "n"})
         services.cancel(execution.children.get())
@@ -304,14 +296,14 @@ class TestCalls:
 
 
 class TestPins:
-    def test_a_callees_graph_changed_while_the_root_waits_does_not_reach_it(
+    def test_child_runs_the_pinned_graph_when_the_callee_was_changed(
         self, scenario: Scenario
     ) -> None:
         old = {"id": "old", "type": "set_field", "data": {"values": {"which": "old"}}}
         new = {"id": "new", "type": "set_field", "data": {"values": {"which": "new"}}}
-        drawn(scenario.callee, old)
+        save_line(scenario.callee, old)
         execution = scenario.start()
-        saved = drawn(scenario.callee, new)
+        saved = save_line(scenario.callee, new)
         assert saved.number == 2
         services.submit(execution, node="form", data={"note": "n"})
         assert fields_of(execution)["which"] == "old"
@@ -320,19 +312,21 @@ class TestPins:
         services.submit(later, node="form", data={"note": "n"})
         assert fields_of(later)["which"] == "new"
 
-    def test_the_whole_closure_is_pinned_at_the_start(self, scenario: Scenario) -> None:
+    def test_start_pins_the_whole_closure(self, scenario: Scenario) -> None:
         leaf = WorkflowFactory(title="Leaf", entity_name_type=scenario.limitation)
-        drawn(scenario.callee, call(leaf))
+        save_line(scenario.callee, call(leaf))
         execution = scenario.start()
         pinned = execution.pins.values_list("callee__title", "version__number", "live")
         assert sorted(pinned) == [("Leaf", 1, True), ("Workflow 3", 1, True)]
 
-    def test_pins_let_go_when_the_root_ends(self, scenario: Scenario) -> None:
+    def test_pins_are_released_when_the_root_ends(self, scenario: Scenario) -> None:
         execution = scenario.start()
         services.submit(execution, node="form", data={"note": "n"})
         assert list(execution.pins.values_list("live", "held_key")) == [(False, None)]
 
-    def test_the_workflow_manager_judges_by_what_is_frozen(self, scenario: Scenario) -> None:
+    def test_workflow_manager_validates_against_the_frozen_context(
+        self, scenario: Scenario
+    ) -> None:
         execution = scenario.start()
         manager = execution.get_workflow_manager()
         assert manager.workflow == scenario.caller
@@ -342,27 +336,27 @@ class TestPins:
 
 class TestStart:
     @pytest.mark.parametrize("state", ["draft", "retired"])
-    def test_only_active_workflows_start(self, state: str) -> None:
+    def test_start_is_refused_when_the_workflow_is_not_active(self, state: str) -> None:
         workflow = WorkflowFactory(state=state)
         with pytest.raises(guards.NotStartable, match="only active workflows"):
             started(workflow)
-        drawing.set_state(workflow, "active")
+        editing.set_state(workflow, "active")
         assert started(workflow).status == Status.COMPLETED
 
-    def test_a_draft_callee_stops_the_start_and_is_named(self, scenario: Scenario) -> None:
-        drawing.set_state(scenario.callee, "draft")
+    def test_start_is_refused_when_a_callee_is_a_draft(self, scenario: Scenario) -> None:
+        editing.set_state(scenario.callee, "draft")
         with pytest.raises(guards.NotStartable, match="“Workflow 3” is a draft") as refused:
             scenario.start()
         assert [row.cuid for row in refused.value.blockers.workflows] == [scenario.callee.cuid]
         assert not Execution.objects.exists()
 
-    def test_an_entity_of_another_type_is_refused(self, scenario: Scenario) -> None:
+    def test_start_is_refused_when_the_entity_has_another_type(self, scenario: Scenario) -> None:
         finding = FindingFactory(entity_name_type=scenario.exception)
         with pytest.raises(guards.EntityTypeMismatch, match="Policy Exception"):
             services.start(scenario.caller, finding)
 
 
-def test_a_terminal_status_is_final_and_what_it_started_with_is_written_once(
+def test_final_status_and_frozen_fields_cannot_be_changed(
     scenario: Scenario,
 ) -> None:
     execution = scenario.start()
@@ -376,5 +370,5 @@ def test_a_terminal_status_is_final_and_what_it_started_with_is_written_once(
     services.cancel(execution)
     execution.refresh_from_db()
     execution.status = Status.ACTIVE
-    with pytest.raises(guards.Ended):
+    with pytest.raises(guards.ExecutionEnded):
         execution.save()

@@ -12,25 +12,25 @@ from django.utils import timezone
 from executions import services
 from executions.models import Execution, Status
 from tests.executions.engine.test_branches import started
-from tests.executions.test_interventions import approving
+from tests.executions.test_decisions import approving
 from tests.factories import (
     FindingFactory,
     UserFactory,
     WorkflowFactory,
     accounts,
     call,
-    drawn,
     form,
     line,
+    save_line,
     voter,
 )
 from tests.workflows.api.clients import client_of
-from workflows import editing as drawing
+from workflows import editing
 
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.both_databases,
-    pytest.mark.usefixtures("laws"),
+    pytest.mark.usefixtures("invariants"),
 ]
 
 
@@ -64,11 +64,11 @@ def tree(later: Callable[[], datetime]) -> list[Execution]:
         {"source": "vote", "target": "end", "sourceHandle": "approved"},
         {"source": "vote", "target": "no", "sourceHandle": "rejected"},
     ]
-    drawing.save_graph(lowest, source, based_on=1)
+    editing.save_graph(lowest, source, based_on=1)
     middle = WorkflowFactory(entity_name_type=kind)
-    drawn(middle, call(lowest))
+    save_line(middle, call(lowest))
     top = WorkflowFactory(entity_name_type=kind)
-    drawn(top, call(middle))
+    save_line(top, call(middle))
     services.start(top, FindingFactory(entity_name_type=kind))
     later()
     return list(Execution.objects.order_by("pk"))
@@ -80,7 +80,7 @@ def polled(since: datetime) -> set[str]:
     return {row["cuid"] for row in rows}
 
 
-def test_child_is_polled_when_it_goes_on_to_another_step(
+def test_updated_at_of_a_child_changes_when_it_continues(
     tree: list[Execution], later: Callable[[], datetime]
 ) -> None:
     _root, middle, lowest = tree
@@ -93,7 +93,7 @@ def test_child_is_polled_when_it_goes_on_to_another_step(
         assert middle.cuid not in found
 
 
-def test_child_is_polled_when_somebody_votes_and_nothing_is_decided(
+def test_updated_at_of_a_child_changes_with_an_undecided_vote(
     tree: list[Execution], later: Callable[[], datetime]
 ) -> None:
     *_, lowest = tree
@@ -110,7 +110,7 @@ def test_child_is_polled_when_somebody_votes_and_nothing_is_decided(
     assert Execution.objects.get(pk=tree[0].pk).status == Status.COMPLETED
 
 
-def test_every_execution_of_a_tree_is_polled_when_it_is_cancelled(
+def test_updated_at_of_a_whole_tree_changes_when_it_is_cancelled(
     tree: list[Execution], later: Callable[[], datetime]
 ) -> None:
     since = later()
@@ -118,7 +118,7 @@ def test_every_execution_of_a_tree_is_polled_when_it_is_cancelled(
     assert polled(since) == {row.cuid for row in tree}
 
 
-def test_caller_is_polled_when_its_child_is_cancelled(
+def test_updated_at_of_the_caller_changes_when_its_child_is_cancelled(
     tree: list[Execution], later: Callable[[], datetime]
 ) -> None:
     _root, middle, lowest = tree
@@ -127,7 +127,7 @@ def test_caller_is_polled_when_its_child_is_cancelled(
     assert {middle.cuid, lowest.cuid} <= polled(since)
 
 
-def test_draft_is_no_news_of_an_execution(
+def test_updated_at_does_not_change_with_a_draft(
     tree: list[Execution], later: Callable[[], datetime]
 ) -> None:
     since = later()
@@ -135,7 +135,7 @@ def test_draft_is_no_news_of_an_execution(
     assert polled(since) == set()
 
 
-def test_root_is_polled_when_somebody_votes(later: Callable[[], datetime]) -> None:
+def test_updated_at_of_the_root_changes_with_a_vote(later: Callable[[], datetime]) -> None:
     user = voter("ada")
     accounts(users=["grace"])
     execution = started(approving(users=["ada", "grace"], needed=2))

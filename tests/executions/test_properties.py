@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from executions import integrity, services
 from executions.models import LIVE, Execution, Job, Step, StepState
 from executions.worker import queue
-from tests.executions.drawings import VOTER, Block, Drawn, blocks
+from tests.executions.graph_strategies import VOTER, Block, RandomGraph, blocks
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, voter
-from workflows import editing as drawing
+from workflows import editing
 from workflows.models import Workflow
 from workflows.refusals import Refusal
 
@@ -31,10 +31,10 @@ History = list[tuple[int, str, str, str]]
 class World:
     """Three workflows that call one another, and an execution of the first."""
 
-    def __init__(self, drawn: list[Block]) -> None:
+    def __init__(self, blocks: list[Block]) -> None:
         kind = FindingTypeFactory()
         self.workflows: list[Workflow] = []
-        for block in drawn:
+        for block in blocks:
             workflow = WorkflowFactory(entity_name_type=kind)
             self.save(workflow, block)
             self.workflows.append(workflow)
@@ -47,8 +47,8 @@ class World:
         below = self.workflows
         if workflow in below:
             below = below[: below.index(workflow)]
-        source = Drawn(block, [callee.cuid for callee in below]).source
-        drawing.save_graph(workflow, source, based_on=workflow.latest_version.number)
+        source = RandomGraph(block, [callee.cuid for callee in below]).source
+        editing.save_graph(workflow, source, based_on=workflow.latest_version.number)
 
     def start(self, workflow: Workflow) -> Execution:
         workflow.refresh_from_db()
@@ -110,15 +110,15 @@ class World:
             for step in steps.order_by("pk")
         ]
 
-    def edit(self, choose: Random, drawn: list[Block]) -> None:
+    def edit(self, choose: Random, blocks: list[Block]) -> None:
         """Any edit, through its service; what is refused is refused."""
         ids = [workflow.pk for workflow in self.workflows if workflow.pk]
         self.workflows = list(Workflow.objects.filter(pk__in=ids).order_by("pk"))
         workflow = choose.choice(self.workflows)
         edits: list[Callable[[], Any]] = [
-            lambda: self.save(workflow, choose.choice(drawn)),
-            lambda: drawing.set_state(workflow, choose.choice(["active", "draft", "retired"])),
-            lambda: drawing.change_entity_context(
+            lambda: self.save(workflow, choose.choice(blocks)),
+            lambda: editing.set_state(workflow, choose.choice(["active", "draft", "retired"])),
+            lambda: editing.change_entity_context(
                 choose.choice([[workflow], self.workflows]), entity_name_type=FindingTypeFactory()
             ),
             lambda: workflow.delete(),
@@ -135,23 +135,23 @@ def _is_decidable(step: Step) -> bool:
     return step.type in ("user_action", "approval", "wait")
 
 
-def lived(drawn: list[Block], seed: int, edited: tuple[int, list[Block]] | None) -> World:
+def lived(blocks: list[Block], seed: int, edited: tuple[int, list[Block]] | None) -> World:
     with pytest.MonkeyPatch.context() as patched:
         # So low that some graphs pass it, and what they did is undone.
         patched.setattr("executions.engine.advance.STEP_BUDGET", 25)
-        world, choose = World(drawn), Random(seed)
-        editing = Random(edited[0]) if edited else None
+        world, choose = World(blocks), Random(seed)
+        choices = Random(edited[0]) if edited else None
         for number in range(ACTIONS):
             if not world.act(world.root, choose, carry_on=False):
                 break
-            if editing and edited:
-                world.edit(editing, edited[1])
+            if choices and edited:
+                world.edit(choices, edited[1])
             if number % 4 == 0:
-                assert integrity.violations() == []
+                assert integrity.find_violations() == []
     world.carry_to_the_end(world.root, choose)
     for other in world.others:
         world.carry_to_the_end(other, choose)
-    assert integrity.violations() == []
+    assert integrity.find_violations() == []
     return world
 
 
@@ -159,15 +159,15 @@ three = st.lists(blocks, min_size=3, max_size=3)
 
 
 @settings(suppress_health_check=list(HealthCheck), deadline=None)
-@given(drawn=three, seed=st.integers(0, 10**6), edits=st.integers(0, 10**6), redrawn=three)
-def test_no_edit_strands_an_execution_nor_changes_what_it_does(
-    drawn: list[Block],
+@given(blocks=three, seed=st.integers(0, 10**6), edits=st.integers(0, 10**6), redrawn=three)
+def test_edits_neither_strand_an_execution_nor_change_its_path(
+    blocks: list[Block],
     seed: int,
     edits: int,
     redrawn: list[Block],
 ) -> None:
-    alone = lived(drawn, seed, None)
-    edited = lived(drawn, seed, (edits, redrawn))
+    alone = lived(blocks, seed, None)
+    edited = lived(blocks, seed, (edits, redrawn))
     assert edited.history() == alone.history()
     assert edited.root.status == alone.root.status
     edited.root.entity.refresh_from_db()

@@ -16,17 +16,17 @@ from django.utils import timezone
 from executions.models import Execution, Secret, Status
 from executions.webhooks.incoming import signature
 from executions.worker import queue, rounds
-from tests.executions.engine.server import Server, serving
-from tests.executions.engine.test_http_request import calling, make_due
+from tests.executions.engine.http_calls import http_request_graph, make_due
+from tests.executions.engine.server import Server, run_server
 from tests.executions.test_secrets_in_use import OLD, URL, active, hook, run, stored
 from tests.factories import WorkflowFactory
 from tests.workflows.admin.staff import staff, text
-from workflows import editing as drawing
+from workflows import editing
 from workflows.models import AuditEntry
 
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.usefixtures("laws"),
+    pytest.mark.usefixtures("invariants"),
     pytest.mark.both_databases,
 ]
 
@@ -53,18 +53,18 @@ def signed(value: str, execution: Execution) -> int:
 
 class TestRotation:
     def rotate(self, secret: Secret, value: str = NEW) -> Secret:
-        secret.keep(value)
+        secret.set_value(value)
         secret.save()
         return secret
 
     @pytest.mark.parametrize("value", [OLD, NEW])
-    def test_both_values_are_accepted_when_it_was_rotated(self, secret: Secret, value: str) -> None:
+    def test_both_values_are_accepted_after_a_rotation(self, secret: Secret, value: str) -> None:
         execution = run(active(hook()))
         self.rotate(secret)
         assert signed("neither of them", execution) == 401
         assert signed(value, execution) == 200
 
-    def test_the_old_value_is_refused_when_its_time_is_over(self, secret: Secret) -> None:
+    def test_old_value_is_refused_when_its_overlap_is_over(self, secret: Secret) -> None:
         execution = run(active(hook()))
         self.rotate(secret)
         over = timezone.now() - timedelta(seconds=1)
@@ -74,7 +74,7 @@ class TestRotation:
         assert Secret.objects.get().previous == ""
         assert signed(NEW, execution) == 200
 
-    def test_the_old_value_is_kept_for_the_time_of_the_settings(
+    def test_old_value_is_accepted_for_the_time_of_the_setting(
         self, secret: Secret, settings: Any
     ) -> None:
         settings.SECRET_OVERLAP_SECONDS = 60
@@ -87,19 +87,19 @@ class TestRotation:
         self.rotate(secret, "another value")
         assert (secret.accepts_previous, secret.previous) == (False, "")
 
-    def test_the_old_value_stays_when_the_same_value_is_set_again(self, secret: Secret) -> None:
+    def test_old_value_stays_when_the_same_value_is_set_again(self, secret: Secret) -> None:
         self.rotate(secret)
         self.rotate(secret)
         assert secret.accepted() == [NEW, OLD]
 
-    def test_the_new_value_is_accepted_when_the_old_one_cannot_be_read(
+    def test_new_value_is_accepted_when_the_old_one_cannot_be_read(
         self, secret: Secret, settings: Any
     ) -> None:
         settings.SECRETS_KEY = [Fernet.generate_key().decode()]
         self.rotate(secret)
         assert secret.accepted() == [NEW]
 
-    def test_an_administrator_revokes_the_old_value(
+    def test_administrator_revokes_the_old_value(
         self, admin_client: Client, secret: Secret
     ) -> None:
         execution = run(active(hook()))
@@ -121,7 +121,7 @@ class TestRotation:
         assert admin_client.post(revoke).status_code == 302
         assert AuditEntry.objects.filter(kind="secret").latest("id") == entry
 
-    def test_only_who_may_change_secrets_revokes(self, secret: Secret) -> None:
+    def test_revocation_needs_the_permission_to_change_secrets(self, secret: Secret) -> None:
         self.rotate(secret)
         revoke = reverse("admin:executions_secret_revoke", args=[secret.pk])
         assert staff("executions.view_secret").post(revoke).status_code == 403
@@ -137,34 +137,34 @@ class TestRotation:
 class TestHosts:
     @pytest.fixture
     def server(self, settings: Any) -> Any:
-        with serving() as known:
+        with run_server() as known:
             settings.HTTP_REQUEST_HOSTS = [known.host]
             settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
             yield known
 
-    def called(self, server: Server) -> Execution:
+    def run_http_request(self, server: Server) -> Execution:
         workflow = WorkflowFactory()
-        source = calling(server.url(), headers={"X": "{{secret:CRM}}"})
-        drawing.save_graph(workflow, source, based_on=1)
+        source = http_request_graph(server.url(), headers={"X": "{{secret:CRM}}"})
+        editing.save_graph(workflow, source, based_on=1)
         execution = run(workflow)
         make_due()
         queue.serve_due()
         execution.refresh_from_db()
         return execution
 
-    def test_a_call_to_another_host_is_an_incident_and_sends_nothing(
+    def test_call_to_another_host_opens_incident_and_sends_nothing(
         self, server: Server, secret: Secret
     ) -> None:
         Secret.objects.update(hosts=["api.example.com"])
-        execution = self.called(server)
+        execution = self.run_http_request(server)
         incident = execution.steps.get(node_id="call").incident
         assert incident is not None and incident["code"] == "secret_not_for_host"
         assert "bound to api.example.com" in incident["detail"]
         assert OLD not in incident["detail"] and not server.received
 
-    def test_a_call_to_its_host_sends_it(self, server: Server, secret: Secret) -> None:
+    def test_call_to_an_allowed_host_sends_the_secret(self, server: Server, secret: Secret) -> None:
         Secret.objects.update(hosts=["api.example.com", server.host.upper()])
-        assert self.called(server).status == Status.COMPLETED
+        assert self.run_http_request(server).status == Status.COMPLETED
         assert server.received[0].headers["x"] == OLD
 
     @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ class TestHosts:
             ("[::1]", "https://[::1]/", True),
         ],
     )
-    def test_hosts_are_compared_whole(
+    def test_hosts_must_match_exactly(
         self, secret: Secret, host: str, url: str, is_sent: bool
     ) -> None:
         Secret.objects.update(hosts=[host])
@@ -190,7 +190,7 @@ class TestHosts:
             with pytest.raises(LookupError, match="bound to"):
                 Secret.value_for("CRM", url)
 
-    def test_the_page_takes_one_host_a_line(self, admin_client: Client, secret: Secret) -> None:
+    def test_page_accepts_one_host_per_line(self, admin_client: Client, secret: Secret) -> None:
         page = reverse("admin:executions_secret_change", args=[secret.pk])
         sent = {"name": "CRM", "value": "", "hosts": " API.example.com \n\nb.example.com:8443"}
         assert admin_client.post(page, sent).status_code == 302

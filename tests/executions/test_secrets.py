@@ -15,16 +15,16 @@ from django.core.serializers import serialize
 from django.test import Client
 from django.urls import reverse
 
-from executions import services
 from executions.engine import http_client
 from executions.models import Job, Secret, SecretUnreadable, Status, Step
+from executions.models.leased_row import ATTEMPTS
 from executions.worker import queue
-from tests.executions.engine.server import Reply, Server, serving
+from tests.executions.engine.http_calls import JSON, http_request_graph, make_due, run_http_request
+from tests.executions.engine.server import Reply, Server, run_server
 from tests.executions.engine.test_branches import started
-from tests.executions.engine.test_http_request import JSON, called, calling, make_due
 from workflows.models import AuditEntry, Version
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 VALUE = "hunter2-and-more"
 HEADERS = {"Authorization": "Bearer {{secret:TOKEN}}"}
@@ -39,7 +39,7 @@ def key(settings: Any) -> str:
 
 @pytest.fixture
 def server(settings: Any) -> Iterator[Server]:
-    with serving() as known:
+    with run_server() as known:
         settings.HTTP_REQUEST_HOSTS = [known.host]
         settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
         yield known
@@ -47,7 +47,7 @@ def server(settings: Any) -> Iterator[Server]:
 
 def stored(name: str = "TOKEN", value: str = VALUE) -> Secret:
     secret = Secret(name=name)
-    secret.keep(value)
+    secret.set_value(value)
     secret.save()
     return secret
 
@@ -60,15 +60,15 @@ def everything() -> str:
     return "\n".join(rows)
 
 
-def test_it_is_kept_encrypted_and_read_again() -> None:
+def test_secret_is_stored_encrypted() -> None:
     secret = stored()
     assert VALUE not in secret.encrypted
     assert Secret.value_of("TOKEN") == VALUE
 
 
-def test_the_audit_log_has_the_name_alone() -> None:
+def test_audit_log_contains_only_the_name() -> None:
     secret = stored()
-    secret.keep("another value")
+    secret.set_value("another value")
     secret.save()
     secret.delete()
     entries = list(AuditEntry.objects.filter(kind="secret").order_by("id"))
@@ -77,7 +77,7 @@ def test_the_audit_log_has_the_name_alone() -> None:
     assert entries[2].before == {"name": "TOKEN", "times_set": 2, "hosts": []}
 
 
-def test_a_new_key_stands_before_the_old_one(settings: Any, key: str) -> None:
+def test_new_key_encrypts_and_old_key_still_decrypts(settings: Any, key: str) -> None:
     stored()
     settings.SECRETS_KEY = [Fernet.generate_key().decode(), key]
     assert Secret.value_of("TOKEN") == VALUE
@@ -87,20 +87,20 @@ def test_a_new_key_stands_before_the_old_one(settings: Any, key: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "1", "a}}"])
-def test_names(name: str) -> None:
+def test_secret_name_is_checked(name: str) -> None:
     with pytest.raises(ValidationError):
         Secret(name=name, encrypted="x").full_clean()
 
 
 class TestInACall:
-    def test_it_is_sent_and_shown_nowhere(
+    def test_secret_is_sent_and_appears_nowhere_else(
         self, server: Server, caplog: pytest.LogCaptureFixture
     ) -> None:
         stored()
         caplog.set_level(logging.DEBUG)
         echo = json.dumps({"you": f"Bearer {VALUE}", VALUE: [VALUE]}).encode()
         server.replies = [Reply(500, echo, JSON), Reply(200, echo, JSON)]
-        execution, _ = called(
+        execution, _ = run_http_request(
             server.url(),
             method="POST",
             headers=HEADERS,
@@ -118,7 +118,7 @@ class TestInACall:
         assert execution.entity.fields["answer"] == {"you": f"Bearer {shown}", shown: [shown]}
         assert VALUE not in everything() + caplog.text
 
-    def test_answer_that_spells_it_in_another_way_shows_it_nowhere(
+    def test_encoded_secret_in_an_answer_appears_nowhere(
         self, server: Server, caplog: pytest.LogCaptureFixture
     ) -> None:
         stored()
@@ -129,7 +129,7 @@ class TestInACall:
         echo = f'{{"you": "{spelled}", "{percent}": [1e3, 1000.0, 1001]}}'.encode()
         server.replies = [Reply(200, echo, JSON)]
         headers = {**HEADERS, "X-Pin": "{{secret:PIN}}"}
-        execution, step = called(server.url(), headers=headers, save_to="answer")
+        execution, step = run_http_request(server.url(), headers=headers, save_to="answer")
         execution.entity.refresh_from_db()
         shown, pin = "{{secret:TOKEN}}", "{{secret:PIN}}"
         assert execution.entity.fields["answer"] == {"you": shown, shown: [pin, pin, 1001]}
@@ -137,14 +137,14 @@ class TestInACall:
         for text in (VALUE, spelled, percent):
             assert text not in everything() + caplog.text
 
-    def test_redirect_that_spells_it_shows_it_nowhere(self, server: Server) -> None:
+    def test_secret_in_a_redirect_appears_nowhere(self, server: Server) -> None:
         stored()
         host = "".join(f"%{ord(char):02X}" for char in VALUE)
         server.replies = [Reply(302, headers={"Location": f"http://{host}.example/"})]
-        _, step = called(server.url(), headers=HEADERS)
+        _, step = run_http_request(server.url(), headers=HEADERS)
         assert step.incident is not None and "{{secret:TOKEN}}" in step.incident["detail"]
 
-    def test_whatever_goes_wrong(
+    def test_secret_appears_nowhere_when_the_call_fails(
         self, server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(request: http_client.Request, *, timeout: float) -> None:
@@ -153,17 +153,17 @@ class TestInACall:
         stored()
         caplog.set_level(logging.DEBUG)
         monkeypatch.setattr(http_client, "call", fail)
-        _, step = called(server.url(), headers=HEADERS)
-        for _ in range(services.jobs.ATTEMPTS - 1):
+        _, step = run_http_request(server.url(), headers=HEADERS)
+        for _ in range(ATTEMPTS - 1):
             make_due()
             queue.serve_due()
         step.refresh_from_db()
         assert step.incident is not None and "{{secret:TOKEN}}" in step.incident["detail"]
         assert VALUE not in everything() + caplog.text
 
-    def test_one_that_is_not_there_is_an_incident_at_once(self, server: Server) -> None:
+    def test_unknown_secret_opens_incident_at_once(self, server: Server) -> None:
         secret = stored()
-        execution = started(calling(server.url(), headers=HEADERS))
+        execution = started(http_request_graph(server.url(), headers=HEADERS))
         Secret._base_manager.filter(pk=secret.pk)._raw_delete("default")
         queue.serve_due()
         step = execution.steps.get(node_id="call")
@@ -171,16 +171,19 @@ class TestInACall:
         assert "“TOKEN”" in step.incident["detail"] and not server.received
         stored()
 
-    def test_without_a_key_the_setting_is_named(self, server: Server, settings: Any) -> None:
+    def test_incident_names_the_setting_when_there_is_no_key(
+        self, server: Server, settings: Any
+    ) -> None:
         stored()
         settings.SECRETS_KEY = []
-        _, step = called(server.url(), headers=HEADERS)
+        _, step = run_http_request(server.url(), headers=HEADERS)
         assert step.incident is not None and "SECRETS_KEY" in step.incident["detail"]
 
-    def test_a_field_cannot_ask_for_one(self, server: Server) -> None:
+    def test_field_value_cannot_refer_to_a_secret(self, server: Server) -> None:
         stored()
         execution = started(
-            calling(server.url(), method="POST", body="{{note}}"), note="{{secret:TOKEN}}"
+            http_request_graph(server.url(), method="POST", body="{{note}}"),
+            note="{{secret:TOKEN}}",
         )
         queue.serve_due()
         execution.refresh_from_db()
@@ -189,7 +192,7 @@ class TestInACall:
 
 
 class TestAdmin:
-    def test_a_value_goes_in_and_never_comes_out(self, admin_client: Client) -> None:
+    def test_admin_never_shows_a_stored_value(self, admin_client: Client) -> None:
         add = reverse("admin:executions_secret_add")
         assert admin_client.post(add, {"name": "TOKEN", "value": VALUE}).status_code == 302
         secret = Secret.objects.get()
@@ -207,7 +210,7 @@ class TestAdmin:
         assert admin_client.post(delete, {"post": "yes"}).status_code == 302
         assert not Secret.objects.exists()
 
-    def test_what_is_refused_is_not_shown_either(self, admin_client: Client) -> None:
+    def test_admin_never_shows_a_refused_value(self, admin_client: Client) -> None:
         add = reverse("admin:executions_secret_add")
         response = admin_client.post(add, {"name": "not a name", "value": VALUE})
         assert response.status_code == 200 and VALUE not in response.content.decode()
@@ -215,14 +218,14 @@ class TestAdmin:
         assert not Secret.objects.exists()
         assert VALUE not in everything()
 
-    def test_without_a_key_it_says_so(self, admin_client: Client, settings: Any) -> None:
+    def test_admin_explains_when_there_is_no_key(self, admin_client: Client, settings: Any) -> None:
         settings.SECRETS_KEY = []
         add = reverse("admin:executions_secret_add")
         response = admin_client.post(add, {"name": "TOKEN", "value": VALUE})
         assert "Set SECRETS_KEY first" in response.content.decode()
 
 
-def test_secrets_without_a_key_are_an_error(settings: Any) -> None:
+def test_system_check_reports_secrets_without_a_key(settings: Any) -> None:
     def found() -> list[str]:
         messages = checks.run_checks(databases=["default"])
         return [message.msg for message in messages if message.id == "executions.E001"]
@@ -230,4 +233,4 @@ def test_secrets_without_a_key_are_an_error(settings: Any) -> None:
     stored()
     assert found() == []
     settings.SECRETS_KEY = []
-    assert found() == ["SECRETS_KEY is not set, but 1 secret is stored that only it can read."]
+    assert found() == ["SECRETS_KEY is not set, but 1 secret is stored that it encrypts."]

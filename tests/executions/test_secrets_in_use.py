@@ -15,17 +15,17 @@ from django.urls import reverse
 from executions import integrity, services
 from executions.models import Execution, Secret
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, WorkflowFactory, drawn, line
+from tests.factories import FindingFactory, WorkflowFactory, line, save_line
 from tests.workflows.admin.staff import text
 from tests.workflows.api.clients import assert_problem, client_of
-from workflows import editing as drawing
+from workflows import editing
 from workflows.graph import WorkflowValidationError
 from workflows.guards import InUse, UnknownSecret
 from workflows.models import AuditEntry, Workflow
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("laws"),
+    pytest.mark.usefixtures("invariants"),
     pytest.mark.both_databases,
 ]
 
@@ -45,7 +45,7 @@ def secret(key: None) -> Secret:
 
 def stored(name: str) -> Secret:
     row = Secret(name=name)
-    row.keep(OLD)
+    row.set_value(OLD)
     row.save()
     return row
 
@@ -60,7 +60,7 @@ def call_out(**data: Any) -> dict[str, Any]:
 
 def active(*nodes: dict[str, Any], **values: Any) -> Workflow:
     row = WorkflowFactory(**values)
-    drawn(row, *nodes)
+    save_line(row, *nodes)
     return row
 
 
@@ -70,9 +70,9 @@ def run(workflow: Workflow) -> Execution:
 
 def pinned(scenario: Scenario) -> Execution:
     """A live execution that will call a version which uses it; nothing else does any more."""
-    drawn(scenario.callee, hook())
+    save_line(scenario.callee, hook())
     execution = scenario.start()
-    drawn(scenario.callee)
+    save_line(scenario.callee)
     return execution
 
 
@@ -116,7 +116,7 @@ RENAMINGS: dict[str, Callable[[Secret], object]] = {
 class TestDeletion:
     @pytest.mark.parametrize("use", USES)
     @pytest.mark.parametrize("delete", DELETIONS)
-    def test_deletion_is_refused_when_something_live_uses_it(
+    def test_deletion_is_refused_when_the_secret_is_in_use(
         self, scenario: Scenario, secret: Secret, use: str, delete: str
     ) -> None:
         USES[use](scenario)
@@ -137,18 +137,18 @@ class TestDeletion:
         assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
         assert [row.cuid for row in refused.value.blockers.workflows] == [workflow.cuid]
 
-    def test_deletion_is_allowed_when_nothing_live_uses_it(self, secret: Secret) -> None:
+    def test_deletion_is_allowed_when_the_secret_is_not_in_use(self, secret: Secret) -> None:
         stored("CRM_2")
         ended = active(hook())
         services.cancel(run(ended))
-        drawn(ended, hook("CRM_2"))
-        drawing.retire(active(hook()))
+        save_line(ended, hook("CRM_2"))
+        editing.retire(active(hook()))
         WorkflowFactory(state="draft", **TRIGGER)
-        drawn(WorkflowFactory(state="draft"), hook())
+        save_line(WorkflowFactory(state="draft"), hook())
         secret.delete()
         assert list(Secret.objects.values_list("name", flat=True)) == ["CRM_2"]
 
-    def test_deletion_on_its_page_is_refused_with_what_uses_it(
+    def test_deletion_page_names_the_users_of_the_secret(
         self, admin_client: Client, secret: Secret
     ) -> None:
         workflow = active(hook())
@@ -170,7 +170,7 @@ class TestDeletion:
 
 class TestRenaming:
     @pytest.mark.parametrize("rename", RENAMINGS)
-    def test_renaming_is_refused_when_something_live_uses_it(
+    def test_renaming_is_refused_when_the_secret_is_in_use(
         self, secret: Secret, rename: str
     ) -> None:
         active(hook())
@@ -179,11 +179,13 @@ class TestRenaming:
         assert Secret.objects.get().name == "CRM"
 
     @pytest.mark.parametrize("rename", RENAMINGS)
-    def test_renaming_is_allowed_when_nothing_uses_it(self, secret: Secret, rename: str) -> None:
+    def test_renaming_is_allowed_when_the_secret_is_not_in_use(
+        self, secret: Secret, rename: str
+    ) -> None:
         RENAMINGS[rename](secret)
         assert Secret.objects.get().name == "OTHER"
 
-    def test_renaming_is_refused_beside_the_name(
+    def test_renaming_error_is_shown_at_the_name(
         self, admin_client: Client, secret: Secret
     ) -> None:
         active(hook())
@@ -212,32 +214,32 @@ class TestUnknown:
         stored("GONE")
         assert api.post(f"workflows/{workflow.cuid}/1/", line(node)).status_code == 200
 
-    def test_every_problem_of_a_graph_is_told_at_once(self) -> None:
+    def test_every_unknown_secret_of_a_graph_is_reported(self) -> None:
         calling = {"id": "c", "type": "run_workflow", "data": {"workflow": "nothing"}}
         with pytest.raises(WorkflowValidationError) as refused:
-            drawing.save_graph(WorkflowFactory(), line(calling, hook("GONE")), based_on=1)
+            editing.save_graph(WorkflowFactory(), line(calling, hook("GONE")), based_on=1)
         assert [problem.code for problem in refused.value.problems] == [
             "invalid_graph",
             "unknown_secret",
         ]
 
-    def test_graph_is_taken_when_unknown_secrets_are_allowed(self) -> None:
+    def test_graph_is_accepted_when_unknown_secrets_are_allowed(self) -> None:
         workflow = WorkflowFactory(state="draft")
-        drawing.save_graph(workflow, line(hook("GONE")), based_on=1, allow_unknown=True)
+        editing.save_graph(workflow, line(hook("GONE")), based_on=1, allow_unknown=True)
         with pytest.raises(WorkflowValidationError, match="“GONE”"):
-            drawing.save_graph(workflow, line(hook("GONE")), based_on=1)
-        (problem,) = drawing.graph_problems(workflow, line(hook("GONE")))
+            editing.save_graph(workflow, line(hook("GONE")), based_on=1)
+        (problem,) = editing.graph_problems(workflow, line(hook("GONE")))
         assert problem.code == "unknown_secret"
 
     def test_activation_is_refused_when_a_secret_was_deleted(self, secret: Secret) -> None:
         workflow = active(hook(), state="draft")
         secret.delete()
         with pytest.raises(WorkflowValidationError, match="“CRM”"):
-            drawing.set_state(workflow, "active")
+            editing.set_state(workflow, "active")
         stored("CRM")
-        drawing.set_state(workflow, "active")
+        editing.set_state(workflow, "active")
 
-    def test_trigger_of_an_active_workflow_is_refused_and_that_of_a_draft_waits(self) -> None:
+    def test_trigger_with_unknown_secret_is_refused_when_the_workflow_is_active(self) -> None:
         api, workflow = client_of(superuser=True), WorkflowFactory()
         trigger = {"trigger": "webhook", "trigger_data": {"secret": "GONE"}}
         body = assert_problem(
@@ -248,22 +250,26 @@ class TestUnknown:
             WorkflowFactory(**trigger)
         draft = WorkflowFactory(state="draft", **trigger)
         with pytest.raises(UnknownSecret):
-            drawing.set_state(draft, "active")
+            editing.set_state(draft, "active")
         stored("GONE")
-        drawing.set_state(draft, "active")
+        editing.set_state(draft, "active")
 
 
-def test_the_check_names_what_is_missing_and_what_helps(secret: Secret) -> None:
+def test_integrity_check_names_the_missing_secret_and_the_remedy(secret: Secret) -> None:
     workflow = active(hook())
     Secret._base_manager.filter(pk=secret.pk)._raw_delete("default")
-    (found,) = integrity.violations()
-    assert (found.law, found.kind, found.cuid) == ("L9", "version", workflow.latest_version.cuid)
+    (found,) = integrity.find_violations()
+    assert (found.invariant, found.model, found.cuid) == (
+        "I9",
+        "version",
+        workflow.latest_version.cuid,
+    )
     assert "Create the secret “CRM”" in found.remedy
     stored("CRM")
 
 
 @pytest.mark.postgresql
-def test_deletion_waits_for_a_save_that_names_the_secret(secret: Secret) -> None:
+def test_deletion_waits_for_save_that_uses_the_secret(secret: Secret) -> None:
     workflow = WorkflowFactory()
     came: list[object] = []
 
@@ -277,7 +283,7 @@ def test_deletion_waits_for_a_save_that_names_the_secret(secret: Secret) -> None
             connection.close()
 
     with transaction.atomic():
-        drawing.save_graph(workflow, line(hook()), based_on=1)
+        editing.save_graph(workflow, line(hook()), based_on=1)
         other = threading.Thread(target=delete)
         other.start()
         other.join(0.3)
@@ -287,13 +293,13 @@ def test_deletion_waits_for_a_save_that_names_the_secret(secret: Secret) -> None
 
 
 @pytest.mark.postgresql
-def test_a_save_waits_for_the_deletion_of_the_secret_that_it_names(secret: Secret) -> None:
+def test_save_waits_for_deletion_of_its_secret(secret: Secret) -> None:
     workflow = WorkflowFactory()
     came: list[object] = []
 
     def save() -> None:
         try:
-            drawing.save_graph(workflow, line(hook()), based_on=1)
+            editing.save_graph(workflow, line(hook()), based_on=1)
             came.append("saved")
         except WorkflowValidationError as refusal:
             came.append(refusal.problems[0].code)

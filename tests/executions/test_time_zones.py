@@ -17,8 +17,8 @@ from executions.engine.forms import FormInvalid
 from executions.models import Entity, Execution
 from tests.commands import run
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, WorkflowFactory, drawn, form, user_in
-from tests.workflows.admin.staff import page, text, told
+from tests.factories import FindingFactory, WorkflowFactory, form, save_line, user_in
+from tests.workflows.admin.staff import list_messages, page, text
 from tests.workflows.api.clients import client_of
 from workflows.models import AuditEntry
 
@@ -41,7 +41,7 @@ NO_MOMENTS = ["0000-01-01", "10000-01-01", "2026-02-30", "soon", "2026-01-01T25:
 def asking(**data: Any) -> Execution:
     workflow = WorkflowFactory()
     due = {"name": "due", "type": "datetime", "required": True}
-    drawn(workflow, form("form", due, **data))
+    save_line(workflow, form("form", due, **data))
     return running.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
 
 
@@ -76,34 +76,38 @@ def test_every_page_names_the_zone_of_its_times_and_inputs(settings, monkeypatch
     ("typed", "stored", "says"),
     [
         (SKIPPED, "2026-03-29T01:30:00+00:00", "02:30 does not exist in Europe/Berlin"),
-        (TWICE, "2026-10-25T00:30:00+00:00", "02:30 comes twice in Europe/Berlin"),
+        (TWICE, "2026-10-25T00:30:00+00:00", "02:30 occurs twice in Europe/Berlin"),
         ("2026-07-01T14:00", "2026-07-01T12:00:00+00:00", ""),
     ],
 )
-def test_local_time_of_a_form_is_resolved_and_the_page_says_how(settings, typed, stored, says):
+def test_form_resolves_a_local_time_and_explains_it(settings, typed, stored, says):
     settings.TIME_ZONE = "Europe/Berlin"
     execution = asking()
     step = execution.steps.get(node_id="form")
     url = reverse("admin:executions_execution_submit", args=[execution.pk, step.cuid])
     answer = client_in("participant").post(url, {f"{step.cuid}-due": typed}, follow=True)
     assert Entity.objects.get(pk=execution.entity_id).fields == {"due": stored}
-    assert any(says in line for line in told(answer)[1:]) if says else len(told(answer)) == 1
+    assert (
+        any(says in line for line in list_messages(answer)[1:])
+        if says
+        else len(list_messages(answer)) == 1
+    )
     same = asking()
     running.submit(same, data={"due": typed})
     assert Entity.objects.get(pk=same.entity_id).fields == {"due": stored}
 
 
-def test_begin_of_a_start_is_resolved_and_said(settings, scenario: Scenario):
+def test_scheduled_start_resolves_a_local_time_and_explains_it(settings, scenario: Scenario):
     settings.TIME_ZONE = "Europe/Berlin"
     url = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
     typed = {"entity": scenario.finding.pk, "scheduled_for": "2030-03-31T02:30"}
     answer = client_in("operator").post(url, typed, follow=True)
     execution = Execution.objects.get()
     assert execution.scheduled_for == datetime(2030, 3, 31, 1, 30, tzinfo=UTC)
-    assert any("taken as 03:30 CEST" in line for line in told(answer))
+    assert any("03:30 CEST is used" in line for line in list_messages(answer))
 
 
-def test_api_shows_utc_and_takes_times_without_an_offset_in_the_zone(settings, scenario: Scenario):
+def test_api_returns_utc_and_reads_local_times_in_the_zone(settings, scenario: Scenario):
     settings.TIME_ZONE = "Europe/Berlin"
     api = client_of(superuser=True)
     body = {
@@ -122,7 +126,7 @@ def test_api_shows_utc_and_takes_times_without_an_offset_in_the_zone(settings, s
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/New_York"])
-def test_filters_take_the_ends_of_the_calendar(settings, zone, scenario: Scenario):
+def test_filters_accept_the_ends_of_the_calendar(settings, zone, scenario: Scenario):
     settings.TIME_ZONE = zone
     scenario.start()
     api = client_of(superuser=True)
@@ -140,12 +144,12 @@ def test_filters_take_the_ends_of_the_calendar(settings, zone, scenario: Scenari
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/St_Johns"])
-def test_pages_show_moments_that_lie_beyond_the_calendar_in_the_zone(settings, zone):
+def test_pages_show_moments_at_the_ends_of_the_calendar(settings, zone):
     settings.TIME_ZONE = zone
     workflow = WorkflowFactory()
     last = "9999-12-31T23:59:59Z"
     wait = {"id": "wait", "type": "wait", "data": {"at": last}}
-    drawn(workflow, form("form", {"name": "due", "type": "datetime"}), wait)
+    save_line(workflow, form("form", {"name": "due", "type": "datetime"}), wait)
     finding = FindingFactory(entity_name_type=workflow.entity_name_type)
     waiting = running.start(workflow, finding)
     running.submit(waiting, data={"due": last})
@@ -161,7 +165,7 @@ def test_pages_show_moments_that_lie_beyond_the_calendar_in_the_zone(settings, z
 
 
 @pytest.mark.parametrize("typed", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
-def test_moment_beyond_the_calendar_is_refused_by_forms_of_pages_and_of_the_api(typed):
+def test_moment_beyond_the_calendar_is_refused(typed):
     execution = asking()
     step = execution.steps.get(node_id="form")
     url = reverse("admin:executions_execution_submit", args=[execution.pk, step.cuid])
@@ -174,7 +178,7 @@ def test_moment_beyond_the_calendar_is_refused_by_forms_of_pages_and_of_the_api(
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("lookup", ["gte", "lt", "exact", "date", "year"])
-def test_admin_filters_take_the_ends_of_the_calendar(settings, lookup, scenario: Scenario):
+def test_admin_filters_accept_the_ends_of_the_calendar(settings, lookup, scenario: Scenario):
     settings.TIME_ZONE = "America/New_York"
     pages = client_in("administrator")
     url = reverse("admin:executions_finding_changelist")
@@ -185,7 +189,7 @@ def test_admin_filters_take_the_ends_of_the_calendar(settings, lookup, scenario:
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("year", ["-1", "0", "1", "9999", "10000", "9" * 20])
-def test_admin_lists_take_any_year_and_day(settings, year):
+def test_admin_lists_accept_any_year_and_day(settings, year):
     settings.TIME_ZONE = "Asia/Kolkata"
     asking()
     pages = Client()
@@ -207,7 +211,7 @@ def test_admin_lists_take_any_year_and_day(settings, year):
 
 
 @pytest.mark.parametrize("wrong", NO_MOMENTS)
-def test_filter_by_what_is_no_moment_is_refused(wrong, scenario: Scenario):
+def test_filter_is_refused_when_its_value_is_no_moment(wrong, scenario: Scenario):
     api, pages = client_of(superuser=True), client_in("administrator")
     for route, name in (("executions/", "started_after"), ("audit/", "until")):
         assert api.get(route, {name: wrong}).status_code == 400
@@ -217,7 +221,7 @@ def test_filter_by_what_is_no_moment_is_refused(wrong, scenario: Scenario):
         call_command("audit_log", f"--since={wrong}")
 
 
-def test_filter_without_an_offset_is_in_the_zone(settings, monkeypatch, scenario: Scenario):
+def test_filter_without_an_offset_uses_the_zone(settings, monkeypatch, scenario: Scenario):
     settings.TIME_ZONE = "Europe/Berlin"
     monkeypatch.setattr(timezone, "now", lambda: NOON)
     scenario.start()
@@ -228,13 +232,13 @@ def test_filter_without_an_offset_is_in_the_zone(settings, monkeypatch, scenario
 
 
 @pytest.mark.parametrize("length", ["1 month", "P1M", "4w", "30d", "700h"])
-def test_purge_takes_lengths_of_months_weeks_and_days(length):
+def test_purge_accepts_months_weeks_and_days(length):
     run("purge_executions", "--older-than", length, "--dry-run")
 
 
 def test_wait_of_a_month_ends_on_its_last_day():
     workflow = WorkflowFactory()
-    drawn(workflow, {"id": "wait", "type": "wait", "data": {"at_field": "on", "delta": "P1M"}})
+    save_line(workflow, {"id": "wait", "type": "wait", "data": {"at_field": "on", "delta": "P1M"}})
     finding = FindingFactory(
         entity_name_type=workflow.entity_name_type, fields={"on": "2090-01-31T10:00:00Z"}
     )
@@ -242,7 +246,7 @@ def test_wait_of_a_month_ends_on_its_last_day():
     assert execution.steps.get(node_id="wait").due_at == datetime(2090, 2, 28, 10, tzinfo=UTC)
 
 
-def test_deadline_of_weeks_is_due_then():
+def test_deadline_in_weeks_is_due_after_them():
     execution = asking(deadline="P2W")
     step: Any = execution.steps.get(node_id="form")
     assert abs(step.due_at - step.opened_at - timedelta(days=14)) < timedelta(hours=2)

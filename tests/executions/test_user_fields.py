@@ -10,7 +10,7 @@ from django.test import Client
 
 from executions.models import Execution
 from tests.conftest import Scenario
-from tests.factories import WorkflowFactory, drawn, form
+from tests.factories import WorkflowFactory, form, save_line
 from tests.workflows.api.clients import assert_problem
 from workflows.admin.base.formatting import admin_url
 
@@ -29,7 +29,7 @@ def asked(scenario: Scenario) -> Execution:
     users.create_user("ada")
     users.create_user("gone", is_active=False)
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawn(workflow, form("form", OWNER, DEPUTY))
+    save_line(workflow, form("form", OWNER, DEPUTY))
     return services.start(workflow, scenario.finding)
 
 
@@ -40,7 +40,7 @@ def submitted(admin_client: Client, execution: Execution, **data: Any) -> Any:
 
 
 @pytest.mark.parametrize("who", ["nobody", "gone", "Ada"])
-def test_a_user_who_is_not_there_or_cannot_log_in_is_refused_at_the_field(
+def test_user_field_refuses_unknown_and_inactive_users(
     admin_client: Client, asked: Execution, who: str
 ) -> None:
     body = assert_problem(
@@ -53,7 +53,7 @@ def test_a_user_who_is_not_there_or_cannot_log_in_is_refused_at_the_field(
 
 
 @pytest.mark.parametrize("answers", [{"owner": "ada"}, {"owner": "ada", "deputy": "admin"}])
-def test_users_who_are_there_are_written(
+def test_user_field_stores_active_users(
     admin_client: Client, asked: Execution, answers: dict[str, str]
 ) -> None:
     assert submitted(admin_client, asked, **answers).json()["status"] == "completed"
@@ -61,9 +61,7 @@ def test_users_who_are_there_are_written(
     assert asked.entity.fields == answers
 
 
-def test_the_admin_says_it_at_the_field_and_keeps_what_was_typed(
-    admin_client: Client, asked: Execution
-) -> None:
+def test_admin_shows_the_error_at_the_user_field(admin_client: Client, asked: Execution) -> None:
     step = asked.steps.get(node_id="form")
     url = admin_url(asked, "submit", asked.pk, step.cuid)
     page = admin_client.post(url, {f"{step.cuid}-owner": "nobody"}).content.decode()

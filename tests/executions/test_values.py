@@ -14,19 +14,19 @@ from executions.engine.http_client import Answer
 from executions.engine.nodes.http_request import _value
 from executions.engine.nodes.tasks import GiveUp
 from executions.models import Entity, Execution, Finding
-from executions.webhooks.incoming import NotDeliverable, parsed
+from executions.webhooks.incoming import InvalidDelivery, parse_body
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
     WorkflowFactory,
-    drawn,
     form,
     line,
+    save_line,
     user_in,
 )
 from tests.workflows.api.clients import client_of
 from workflows import editing
-from workflows.db.json_values import unstorable_in
+from workflows.db.json_values import find_unstorable
 from workflows.editing import graph_problems
 from workflows.files import text_formats
 from workflows.files.file_schema import InvalidFile
@@ -46,7 +46,7 @@ def asked(type_name: str) -> dict[str, Any]:
 
 def started(*nodes: dict[str, Any], **fields: Any) -> Execution:
     workflow = WorkflowFactory()
-    drawn(workflow, *nodes)
+    save_line(workflow, *nodes)
     finding = FindingFactory(entity_name_type=workflow.entity_name_type, fields=fields)
     return running.start(workflow, finding)
 
@@ -60,7 +60,7 @@ def fields_of(execution: Execution) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("type_name", [*TYPES, "multiple_choice"])
-def test_answer_that_is_blank_is_stored_nowhere_through_api_and_page(type_name):
+def test_blank_answer_is_not_stored(type_name):
     node = form("form", asked(type_name), {"name": "note"})
     api = client_of(superuser=True)
     pages = Client()
@@ -83,7 +83,7 @@ def test_answer_that_is_blank_is_stored_nowhere_through_api_and_page(type_name):
     assert fields_of(execution) == {"note": "n"}
 
 
-def test_blank_answer_takes_the_field_away_and_one_left_out_leaves_it():
+def test_blank_answer_clears_the_field_and_a_missing_one_keeps_it():
     for blank in BLANKS[:3]:
         execution = started(form("form", asked("text")), form("next"), x="before", y=1)
         running.submit(execution, data={"x": blank})
@@ -95,7 +95,7 @@ def test_blank_answer_takes_the_field_away_and_one_left_out_leaves_it():
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("blank", BLANKS)
-def test_entity_stores_no_missing_value_through_any_statement(blank):
+def test_entity_stores_no_missing_value(blank):
     kept = {"zero": 0, "no": False, "object": {}, "deep": {"a": None}}
     given = {"x": blank, **kept}
     kind = FindingTypeFactory()
@@ -119,7 +119,7 @@ def test_set_field_to_a_missing_value_clears_the_field(blank):
 
 
 @pytest.mark.parametrize("blank", BLANKS)
-def test_stored_blank_is_missing_to_rules_waits_and_placeholders(blank):
+def test_stored_blank_counts_as_missing(blank):
     workflow = WorkflowFactory()
     rule = {"field": "x", "op": "exists"}
     nodes = [
@@ -199,7 +199,7 @@ X = "/nodes/2/data/branches/0/rule"
         (None, "lt", None),
     ],
 )
-def test_literal_that_the_field_never_holds_is_refused_at_its_pointer(field, op, value):
+def test_literal_is_refused_when_the_field_has_another_type(field, op, value):
     rule = {"field": "x", "op": op, "value": value}
     form_field = asked(field) if field else {"name": "other"}
     found = flaws(rule, form_field)
@@ -208,7 +208,7 @@ def test_literal_that_the_field_never_holds_is_refused_at_its_pointer(field, op,
     assert [pointer for pointer, _ in nested] == [f"{X}/any/0/not/value"]
 
 
-def test_each_literal_of_a_list_is_judged():
+def test_each_literal_of_a_list_is_checked():
     rule = {"field": "x", "op": "in", "value": ["2026-12-31", "soon", None, 3]}
     found = flaws(rule, asked("date"))
     assert [pointer for pointer, _ in found] == [f"{X}/value/1", f"{X}/value/3"]
@@ -234,12 +234,12 @@ def test_each_literal_of_a_list_is_judged():
         ("untyped", "gte", 3),
     ],
 )
-def test_literal_that_the_field_can_hold_is_taken(field, op, value):
+def test_literal_is_accepted_when_it_fits_the_field(field, op, value):
     form_field = {"name": "x"} if field == "untyped" else asked(field) if field else {"name": "y"}
     assert flaws({"field": "x", "op": op, "value": value}, form_field) == []
 
 
-def test_field_that_is_written_in_two_ways_takes_literals_of_both():
+def test_literal_is_accepted_when_it_fits_one_of_two_types():
     source = branching({"field": "x", "op": "eq", "value": "unknown"}, asked("number"))
     node = {"id": "set", "type": "set_field", "data": {"values": {"x": "none yet"}}}
     source["nodes"].insert(1, node)
@@ -265,7 +265,7 @@ def test_moments_of_a_graph_are_stored_in_utc(settings):
     assert branch["rule"]["any"][0]["not"]["value"] == ["2026-07-01T10:00:00+00:00", "2026-07-01"]
 
 
-def test_trigger_rule_is_judged_and_spelled_as_rules_of_graphs_are():
+def test_trigger_rule_is_checked_and_normalized_like_rules_of_graphs():
     rule = {"field": "due", "op": "lt", "value": "2026-07-01T12:00+02:00"}
     workflow = WorkflowFactory(trigger="changed", trigger_data={"rule": rule})
     stored = Workflow.objects.get(pk=workflow.pk).trigger_data["rule"]
@@ -277,7 +277,7 @@ def test_trigger_rule_is_judged_and_spelled_as_rules_of_graphs_are():
     assert answer.json()["errors"][0]["pointer"] == "/trigger_data/rule/value"
 
 
-def test_stored_graph_with_a_literal_of_before_runs_on():
+def test_stored_graph_with_an_older_literal_still_runs():
     workflow = WorkflowFactory()
     rule = {"field": "x", "op": "lt", "value": "today"}
     source = branching(rule, asked("datetime"))
@@ -313,7 +313,7 @@ EXACT = [
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("number", INEXACT)
-def test_number_that_would_be_rounded_is_refused_everywhere(number):
+def test_number_is_refused_when_it_would_be_rounded(number):
     api = client_of(superuser=True)
     kind = FindingTypeFactory()
     entity = f'{{"title": "F", "entity_name_type": "{kind.cuid}", "fields": {{"n": {number}}}}}'
@@ -334,7 +334,7 @@ def test_number_that_would_be_rounded_is_refused_everywhere(number):
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("number", EXACT)
-def test_number_that_is_kept_comes_back_as_it_was_sent(number):
+def test_stored_number_is_returned_exactly(number):
     api = client_of(superuser=True)
     kind = FindingTypeFactory()
     entity = f'{{"title": "F", "entity_name_type": "{kind.cuid}", "fields": {{"n": {number}}}}}'
@@ -347,7 +347,7 @@ def test_number_that_is_kept_comes_back_as_it_was_sent(number):
     assert again.status_code == 200
 
 
-def test_entity_with_a_number_of_before_can_be_edited():
+def test_entity_with_an_older_inexact_number_can_be_edited():
     finding = FindingFactory(fields={"a": 1})
     Entity._base_manager.filter(pk=finding.pk).update(fields={"a": 2**53 + 1})
     row = Finding.objects.get(pk=finding.pk)
@@ -359,10 +359,10 @@ def test_entity_with_a_number_of_before_can_be_edited():
 
 
 @pytest.mark.parametrize("number", INEXACT)
-def test_number_of_a_delivery_an_answer_or_a_file_is_refused_too(number):
+def test_inexact_number_is_refused_in_deliveries_answers_and_files(number):
     text = f'{{"n": {number}}}'
-    with pytest.raises(NotDeliverable, match="more digits"):
-        parsed(text.encode())
+    with pytest.raises(InvalidDelivery, match="more digits"):
+        parse_body(text.encode())
     answer = Answer(200, {"content-type": "application/json"}, text.encode())
     with pytest.raises(GiveUp, match="more digits"):
         _value(answer, answer.text())
@@ -372,7 +372,7 @@ def test_number_of_a_delivery_an_answer_or_a_file_is_refused_too(number):
 
 def flaws_of_file(raw: bytes) -> list[str]:
     try:
-        found, _ = text_formats.read(raw)
+        found, _ = text_formats.parse(raw)
     except InvalidFile as refusal:
         return [str(refusal)]
-    return [detail for _, detail in unstorable_in(found)]
+    return [detail for _, detail in find_unstorable(found)]

@@ -1,4 +1,4 @@
-"""The engine without a database: one execution of a graph, whose steps are kept in memory."""
+"""The engine without a database: one execution with its steps in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _numbers = count(1)
 
 
 class Running:
-    """One execution of a graph; ``fields`` are those of its entity."""
+    """An execution of a graph. ``fields`` are the fields of its entity."""
 
     def __init__(self, source: dict[str, Any], **fields: Any) -> None:
         number = next(_numbers)
@@ -52,15 +52,15 @@ class Running:
 
     @property
     def offered(self) -> list[str]:
-        """The nodes of the open forms, sorted; one for each open step."""
+        """The nodes of the open forms, sorted, one entry per open step."""
         return sorted(step.node_id for step in self.open_steps if step.type == "user_action")
 
     @property
-    def standing(self) -> list[str]:
+    def open_nodes(self) -> list[str]:
         """The nodes of all open steps, sorted."""
         return sorted(step.node_id for step in self.open_steps)
 
     @property
     def is_completed(self) -> bool:
-        """Whether the execution has reached its end."""
+        """True if the execution is completed."""
         return self.execution.status == Status.COMPLETED

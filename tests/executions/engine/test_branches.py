@@ -1,4 +1,4 @@
-"""Parallel branches and joins: what is waited for, and what is not."""
+"""Parallel branches and joins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from executions import services
 from executions.models import Execution, Status
 from tests.factories import FindingFactory, WorkflowFactory, call
-from workflows import editing as drawing
+from workflows import editing
 from workflows.models import Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
@@ -19,7 +19,7 @@ NOTE = {"fields": [{"name": "note", "type": "text"}]}
 
 
 def source(nodes: Mapping[str, str | Mapping[str, Any]], *edges: str) -> dict[str, Any]:
-    """``nodes``: type or whole node by id; ``edges``: ``a>b`` or ``a.handle>b``."""
+    """Return a source. ``nodes``: type or node by id. ``edges``: ``a>b`` or ``a.handle>b``."""
     graph = []
     for name, kind in nodes.items():
         own: Mapping[str, Any] = {"type": kind} if isinstance(kind, str) else kind
@@ -39,11 +39,11 @@ def started(
     drawing_of: dict[str, Any], workflow: Workflow | None = None, **fields: Any
 ) -> Execution:
     row = workflow or WorkflowFactory()
-    drawing.save_graph(row, drawing_of, based_on=row.latest_version.number)
+    editing.save_graph(row, drawing_of, based_on=row.latest_version.number)
     return services.start(row, FindingFactory(entity_name_type=row.entity_name_type, fields=fields))
 
 
-def standing(execution: Execution) -> set[str]:
+def open_nodes(execution: Execution) -> set[str]:
     return set(execution.steps.open().values_list("node_id", flat=True))
 
 
@@ -67,11 +67,11 @@ DIAMOND = source(FORK, *JOINED)
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
-def test_a_join_waits_for_every_branch(order: tuple[str, str]) -> None:
+def test_join_waits_for_every_branch(order: tuple[str, str]) -> None:
     execution = started(DIAMOND)
-    assert standing(execution) == {"a", "b"}
+    assert open_nodes(execution) == {"a", "b"}
     assert submit(execution, order[0]).status == Status.WAITING
-    assert standing(execution) == {order[1], "join"}
+    assert open_nodes(execution) == {order[1], "join"}
     assert submit(execution, order[1]).status == Status.COMPLETED
     joined = execution.steps.filter(node_id="join")
     assert [step.state for step in joined] == ["done", "done"], "a visit for each branch"
@@ -85,7 +85,7 @@ def test_branches_without_a_join_complete_when_the_last_has_ended() -> None:
     assert submit(execution, "b").status == Status.COMPLETED
 
 
-def test_branches_that_wait_for_nothing_join_in_the_same_advance() -> None:
+def test_branches_without_waits_join_in_the_same_advance() -> None:
     nodes = {
         **FORK,
         "a": {"type": "set_field", "data": {"values": {"x": 1}}},
@@ -104,7 +104,7 @@ def condition(handle: str, field: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("fields", [{}, {"out": 1}])
-def test_a_branch_that_took_another_way_out_is_not_waited_for(fields: dict[str, Any]) -> None:
+def test_join_does_not_wait_for_a_branch_on_another_path(fields: dict[str, Any]) -> None:
     nodes = {**FORK, "way": condition("out", "out"), "other": "end"}
     execution = started(
         source(
@@ -119,12 +119,12 @@ def test_a_branch_that_took_another_way_out_is_not_waited_for(fields: dict[str, 
         **fields,
     )
     submit(execution, "a")
-    assert standing(execution) == {"b", "join"}
+    assert open_nodes(execution) == {"b", "join"}
     assert submit(execution, "b").status == Status.COMPLETED
     assert execution.steps.filter(node_id="join").count() == (1 if fields else 2)
 
 
-def test_joins_nest() -> None:
+def test_joins_can_be_nested() -> None:
     nodes: dict[str, str | dict[str, Any]] = {
         **FORK,
         "inner": "parallel",
@@ -147,11 +147,11 @@ def test_joins_nest() -> None:
         )
     )
     submit(execution, "b", "a", "c")
-    assert standing(execution) == {"d", "join", "inner_join"}
+    assert open_nodes(execution) == {"d", "join", "inner_join"}
     assert submit(execution, "d").status == Status.COMPLETED
 
 
-def test_a_fork_in_a_loop_joins_each_time() -> None:
+def test_fork_in_a_loop_joins_each_time() -> None:
     nodes: dict[str, str | dict[str, Any]] = {
         **FORK,
         "again": "user_action",
@@ -175,16 +175,16 @@ def test_a_fork_in_a_loop_joins_each_time() -> None:
     )
     for _ in range(3):
         submit(execution, "a")
-        assert standing(execution) == {"b", "join"}
+        assert open_nodes(execution) == {"b", "join"}
         submit(execution, "b")
-        assert standing(execution) == {"again"}
+        assert open_nodes(execution) == {"again"}
         services.submit(execution, node="again", data={})
     submit(execution, "b", "a")
     done = services.submit(execution, node="again", data={"stop": True})
     assert done.status == Status.COMPLETED
 
 
-def test_two_joins_that_wait_for_each_other_do_not_wait_for_ever() -> None:
+def test_joins_that_wait_for_each_other_continue() -> None:
     nodes: dict[str, str | dict[str, Any]] = {
         "start": "start",
         "fork": "parallel",
@@ -215,13 +215,13 @@ def test_fail_in_one_branch_cancels_the_others() -> None:
     nodes: dict[str, str | dict[str, Any]] = {**FORK, "bad": "fail"}
     execution = started(source(nodes, *FORKED, "a>bad", "b>join", "join>end"))
     assert submit(execution, "a").status == Status.FAILED
-    assert standing(execution) == set()
+    assert open_nodes(execution) == set()
 
 
-def test_a_join_waits_for_a_child_and_for_its_incident() -> None:
+def test_join_waits_for_a_child_and_its_incident() -> None:
     workflow = WorkflowFactory()
     callee = WorkflowFactory(entity_name_type=workflow.entity_name_type)
-    drawing.save_graph(
+    editing.save_graph(
         callee,
         source({"start": "start", "f": "user_action", "end": "end"}, "start>f", "f>end"),
         based_on=1,
@@ -235,7 +235,7 @@ def test_a_join_waits_for_a_child_and_for_its_incident() -> None:
     submit(execution, "b")
     child = execution.children.get()
     services.cancel(child)
-    assert standing(execution) == {"a", "join"}
+    assert open_nodes(execution) == {"a", "join"}
     services.retry(execution, node="a")
     assert execution.children.count() == 2
     again = execution.children.live().get()

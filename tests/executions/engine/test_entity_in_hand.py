@@ -1,4 +1,4 @@
-"""A start believes the entity as the caller has it, until it writes."""
+"""A start uses the caller's copy of the entity, and compares it when it writes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def workflow() -> Workflow:
-    """Where a finding goes depends on its field ``a``; its closure is known."""
+    """A workflow with a condition on the field ``a`` and a cached closure."""
     workflow = WorkflowFactory()
     rule = {"field": "a", "op": "eq", "value": 1}
     nodes: dict[str, Any] = {
@@ -33,26 +33,26 @@ def workflow() -> Workflow:
         "other": "user_action",
         "end": "end",
     }
-    ways = ("start>which", "which.one>one", "which.default>other", "one>end", "other>end")
-    save_graph(workflow, source(nodes, *ways), based_on=1)
+    edges = ("start>which", "which.one>one", "which.default>other", "one>end", "other>end")
+    save_graph(workflow, source(nodes, *edges), based_on=1)
     services.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
     return workflow
 
 
 @pytest.fixture
 def finding(workflow: Workflow) -> Finding:
-    """A finding as it is stored, with ``a`` as 1."""
+    """A stored finding with ``a`` set to 1."""
     made = FindingFactory(entity_name_type=workflow.entity_name_type, fields={"a": 1})
     found: Finding = Finding.objects.get(pk=made.pk)
     return found
 
 
-def stands_at(execution: Execution) -> str:
+def current_node(execution: Execution) -> str:
     return execution.steps.open().get().node_id
 
 
 @pytest.mark.postgresql  # SQLite reads in the transaction that writes.
-def test_a_start_on_what_was_just_read_takes_one_statement(
+def test_start_takes_one_statement_when_the_entity_is_current(
     workflow: Workflow, finding: Finding
 ) -> None:
     services.start(workflow, finding)
@@ -65,13 +65,13 @@ def test_a_start_on_what_was_just_read_takes_one_statement(
     "stored",
     [{"a": 2}, {"a": True}, {"a": "1"}, {"a": 1, "b": 2}, {}, {"a": 1.5}, {"a": 10**30}],
 )
-def test_a_start_decides_by_what_is_stored(
+def test_start_uses_the_stored_fields(
     workflow: Workflow, finding: Finding, stored: dict[str, Any]
 ) -> None:
     Entity.objects.filter(pk=finding.pk).update(fields=stored)
     fresh = services.start(workflow, Finding.objects.get(pk=finding.pk))
-    assert stands_at(services.start(workflow, finding)) == stands_at(fresh)
-    assert finding.fields == {"a": 1}, "the caller's own is left alone"
+    assert current_node(services.start(workflow, finding)) == current_node(fresh)
+    assert finding.fields == {"a": 1}, "the caller's copy is not changed"
 
 
 @pytest.mark.parametrize(
@@ -79,21 +79,19 @@ def test_a_start_decides_by_what_is_stored(
     [{"a": 2}, {"a": Decimal(2)}, {"a": "\0"}, {"a": "\ud800"}, {"a": float("nan")}, None, [1], 3],
     ids=repr,
 )
-def test_what_nobody_has_saved_decides_nothing(
-    workflow: Workflow, finding: Finding, unsaved: Any
-) -> None:
+def test_start_ignores_unsaved_fields(workflow: Workflow, finding: Finding, unsaved: Any) -> None:
     finding.fields = unsaved
-    assert stands_at(services.start(workflow, finding)) == "one"
+    assert current_node(services.start(workflow, finding)) == "one"
 
 
-def test_an_entity_that_was_read_in_part_is_read(workflow: Workflow, finding: Finding) -> None:
+def test_start_reads_an_entity_with_deferred_fields(workflow: Workflow, finding: Finding) -> None:
     assert (
-        stands_at(services.start(workflow, Finding.objects.only("title").get(pk=finding.pk)))
+        current_node(services.start(workflow, Finding.objects.only("title").get(pk=finding.pk)))
         == "one"
     )
 
 
-def test_numbers_that_are_drawn_ahead_are_not_kept_for_long(
+def test_reserved_ids_expire(
     workflow: Workflow, finding: Finding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("executions.engine.store.postgresql.IDS_LIFETIME", 0)

@@ -1,4 +1,4 @@
-"""What a form may ask for, and which answers it takes."""
+"""Forms: valid fields and accepted answers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def refusal(fields: list[dict[str, Any]], data: Any) -> list[tuple[str, str]]:
 # The static check
 
 
-def test_a_sound_form_has_no_problems():
+def test_valid_form_has_no_problems():
     fields = [field(name, name=f"f_{name}", required=True, help="?") for name in FIELD_TYPES]
     assert (problems([*fields, {"name": "plain", "label": "Plain"}])) == []
     assert (problems([])) == []
@@ -88,7 +88,7 @@ def test_a_sound_form_has_no_problems():
         ),
     ],
 )
-def test_what_is_no_form_is_told_with_its_place(fields, pointers):
+def test_invalid_form_is_reported_with_a_pointer(fields, pointers):
     found = problems(fields)
     assert [pointer for pointer, _ in found] == [f"/fields{at}" for at in pointers]
     assert all(sentence.endswith(".") for _, sentence in found)
@@ -122,7 +122,7 @@ def test_what_is_no_form_is_told_with_its_place(fields, pointers):
         ("user", "ada", "ada"),
     ],
 )
-def test_an_answer_of_the_right_type_is_taken(type_name, value, expected):
+def test_answer_is_accepted_when_it_has_the_right_type(type_name, value, expected):
     taken = answer(type_name, value)
     assert taken == expected
     assert type(taken) is type(expected)
@@ -171,7 +171,7 @@ def test_an_answer_of_the_right_type_is_taken(type_name, value, expected):
         ("url", "ftp://example.org"),
     ],
 )
-def test_an_answer_of_the_wrong_type_is_refused(type_name, value):
+def test_answer_is_refused_when_it_has_the_wrong_type(type_name, value):
     assert refusal([field(type_name)], {"x": value}) == [("/data/x", "invalid")]
 
 
@@ -185,23 +185,23 @@ def test_an_answer_of_the_wrong_type_is_refused(type_name, value):
         ("multiple_choice", [["a"]]),
     ],
 )
-def test_an_answer_that_is_no_choice_is_refused(type_name, value):
+def test_answer_is_refused_when_it_is_no_choice(type_name, value):
     assert refusal([field(type_name)], {"x": value}) == [("/data/x", "invalid_choice")]
 
 
-def test_a_moment_without_a_time_zone_is_taken_in_the_current_one():
+def test_moment_without_a_time_zone_uses_the_current_one():
     with timezone.override("Europe/Berlin"):
         assert answer("datetime", "2025-07-01T12:00") == "2025-07-01T10:00:00+00:00"
 
 
 @pytest.mark.parametrize("type_name", FIELD_TYPES)
-def test_a_required_answer_may_be_neither_missing_nor_empty(type_name):
+def test_required_answer_is_refused_when_missing_or_empty(type_name):
     fields = [field(type_name, required=True)]
     for data in ({}, {"x": None}, {"x": ""}, {"x": "  "}):
         assert refusal(fields, data) == [("/data/x", "required")]
 
 
-def test_a_required_list_of_choices_is_not_empty_and_a_required_box_is_ticked():
+def test_required_list_and_checkbox_are_refused_when_empty():
     assert refusal([field("multiple_choice", required=True)], {"x": []}) == [
         ("/data/x", "required")
     ]
@@ -214,25 +214,25 @@ def test_zero_answers_a_required_number():
 
 
 @pytest.mark.parametrize("type_name", FIELD_TYPES)
-def test_an_optional_answer_is_left_out_when_absent_and_none_when_empty(type_name):
+def test_optional_answer_is_left_out_when_absent_and_none_when_empty(type_name):
     fields = [field(type_name)]
     assert clean(fields, {}) == {}
     assert clean(fields, {"x": None}) == {"x": None}
     assert clean(fields, {"x": ""}) == {"x": None}
 
 
-def test_an_unknown_name_is_refused():
+def test_answer_is_refused_when_its_name_is_unknown():
     found = refusal([field()], {"x": "1", "y/z": 2, "\ud800": 3})
     assert [code for _, code in found] == ["unknown_field", "unknown_field"]
     assert found[0][0] == "/data/y~1z"
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 3])
-def test_data_are_an_object(data):
+def test_data_must_be_an_object(data):
     assert refusal([field()], data) == [("/data", "invalid")]
 
 
-def test_all_answers_are_judged_at_once_and_the_message_names_their_fields():
+def test_all_problems_are_reported_at_once():
     fields = [field("number", name="a"), field(name="b", required=True), field(name="c")]
     with pytest.raises(FormInvalid) as caught:
         clean(fields, {"a": "x", "c": 3, "d": 1})
@@ -262,7 +262,7 @@ ANSWERS = (
 
 
 @pytest.mark.parametrize("required", [True, False])
-def test_what_the_django_form_accepts_is_accepted_as_json(required):
+def test_data_of_the_django_form_is_accepted_as_json(required):
     fields = all_types(required=required)
     form = build(fields)(QueryDict(ANSWERS))
     assert form.is_valid(), form.errors
@@ -275,7 +275,7 @@ def test_what_the_django_form_accepts_is_accepted_as_json(required):
     assert values["f_url"] == "https://example.org/"
 
 
-def test_an_empty_django_form_of_optional_fields_is_accepted_as_json():
+def test_empty_django_form_is_accepted_when_all_fields_are_optional():
     fields = all_types()
     form = build(fields)(QueryDict(""))
     assert form.is_valid(), form.errors
@@ -284,17 +284,17 @@ def test_an_empty_django_form_of_optional_fields_is_accepted_as_json():
     assert set(values.values()) == {None}
 
 
-def test_an_empty_django_form_of_required_fields_is_refused():
+def test_empty_django_form_is_refused_when_fields_are_required():
     form = build(all_types(required=True))(QueryDict(""))
     assert set(form.errors) == {f"f_{name}" for name in FIELD_TYPES}
 
 
 @pytest.mark.parametrize("value", ["x", "nan", "1e400"])
-def test_the_django_form_refuses_what_is_no_number(value):
+def test_django_form_refuses_invalid_numbers(value):
     assert not build([field("number")])(QueryDict(f"x={value}")).is_valid()
 
 
-def test_the_django_form_shows_labels_help_and_fitting_widgets():
+def test_django_form_has_labels_help_and_widgets():
     fields = all_types(label="Label", help="Help")
     form = build(fields)()
     assert all(item.label == "Label" and item.help_text == "Help" for item in form.fields.values())
@@ -308,12 +308,12 @@ def test_the_django_form_shows_labels_help_and_fitting_widgets():
     assert "Bee" in html
 
 
-def test_a_field_without_a_label_is_called_by_its_name():
+def test_field_without_a_label_is_labelled_by_its_name():
     assert build([{"name": "risk_level"}])().fields["risk_level"].label == "Risk level"
 
 
 @pytest.mark.parametrize("name", ["clean", "data", "media", "prefix", "_errors", "__init__"])
-def test_a_field_may_have_any_name_that_passes_the_check(name):
+def test_field_may_have_any_valid_name(name):
     fields = [{"name": name}]
     assert (problems(fields)) == []
     form = build(fields)({name: "x"})

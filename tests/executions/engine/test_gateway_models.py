@@ -17,7 +17,7 @@ import pytest
 from executions import services
 from executions.models import Status
 from tests.executions.engine.in_memory import Running
-from tests.executions.engine.test_branches import source, standing, started, submit
+from tests.executions.engine.test_branches import open_nodes, source, started, submit
 from tests.executions.engine.test_patterns import calling, with_callee
 
 TYPES = {"fork": "parallel", "join": "join", "end": "end", "start": "start"}
@@ -76,7 +76,7 @@ def test_join_waits_for_all_branches_when_each_has_a_form(order: tuple[str, ...]
     run(lines, [("", "first"), ("first", "a b c"), *rest[1:], ("last", "")])
 
 
-def test_forms_are_offered_in_the_order_of_the_edges_when_a_fork_opens_several() -> None:
+def test_fork_opens_forms_in_the_order_of_its_edges() -> None:
     running = Running(source_of("start>fork>d|b|a|c>join>end"))
     assert [step.node_id for step in running.open_steps] == ["d", "b", "a", "c"]
 
@@ -103,7 +103,7 @@ class TestLongBranches:
             ],
         )
 
-    def test_join_waits_for_a_branch_that_has_not_begun(self) -> None:
+    def test_join_waits_for_a_branch_that_has_not_started(self) -> None:
         run(
             self.NO_ON,
             [
@@ -119,7 +119,7 @@ class TestLongBranches:
             ],
         )
 
-    def test_join_goes_on_when_the_other_branch_takes_another_way(self) -> None:
+    def test_join_continues_when_the_other_branch_takes_another_path(self) -> None:
         run(
             self.NO_END,
             [
@@ -133,7 +133,7 @@ class TestLongBranches:
             ],
         )
 
-    def test_join_does_not_wait_when_the_other_branch_took_another_way_before(self) -> None:
+    def test_join_does_not_wait_when_the_other_branch_took_another_path_before(self) -> None:
         run(
             self.NO_END,
             [
@@ -184,7 +184,7 @@ class TestForkInAForkInALoop:
 class TestManyBranchesAtOneNode:
     LINES = "start>fork>a|b|c|d>done>end"
 
-    def test_each_branch_goes_on_by_itself_when_nothing_joins_them(self) -> None:
+    def test_branches_continue_independently_without_a_join(self) -> None:
         run(
             self.LINES,
             [
@@ -200,7 +200,7 @@ class TestManyBranchesAtOneNode:
         )
 
     @pytest.mark.django_db
-    def test_call_goes_on_once_when_all_branches_of_the_callee_have_ended(self) -> None:
+    def test_call_continues_once_when_all_branches_of_the_callee_have_ended(self) -> None:
         inner = "start>fork fork>a1 fork>b1 fork>a2 fork>b2 a1>j1 b1>j1 a2>j2 b2>j2 j1>in j2>in"
         forms: dict[str, Any] = dict.fromkeys(("a1", "b1", "a2", "b2", "in"), "user_action")
         caller, callee = with_callee(
@@ -223,7 +223,7 @@ class TestManyBranchesAtOneNode:
             child = children[name]
             assert child is not None
             submit(child, "a1", "b1")
-            assert standing(child) == {"a2", "b2", "in"}
+            assert open_nodes(child) == {"a2", "b2", "in"}
             submit(child, "in", "a2", "b2", "in")
             opened = execution.steps.filter(node_id="out").count()
             assert opened == number // 2, "each of the two joins goes on when its second call has"
@@ -295,7 +295,7 @@ class TestBranchThatEnds:
             [("parallel", "choice"), ("choice=yes", "yes"), ("yes", "done"), ("done", "")],
         ],
     )
-    def test_join_goes_on_without_the_branch(self, script: Script) -> None:
+    def test_join_continues_without_the_branch(self, script: Script) -> None:
         run(self.LINES, script)
 
 
@@ -318,10 +318,10 @@ class TestChoiceInABranch:
             [("choice", "no parallel"), ("no", "parallel"), ("parallel", "done")],
         ],
     )
-    def test_join_waits_for_the_chosen_way_alone(self, script: Script) -> None:
+    def test_join_waits_only_for_the_chosen_path(self, script: Script) -> None:
         run(self.LINES, script)
 
-    def test_join_waits_when_the_ways_meet_before_it(self) -> None:
+    def test_join_waits_when_the_paths_meet_before_it(self) -> None:
         run(
             self.MERGED,
             [
@@ -342,7 +342,7 @@ class TestTwoBranchesThroughOneForm:
         "again>join>done>end"
     )
 
-    def test_join_goes_on_when_the_other_branch_can_come_by_the_same_edge(self) -> None:
+    def test_join_continues_when_the_other_branch_can_arrive_over_the_same_edge(self) -> None:
         run(
             self.LINES,
             [
@@ -355,7 +355,7 @@ class TestTwoBranchesThroughOneForm:
             ],
         )
 
-    def test_join_goes_on_when_the_other_branch_only_comes_by_the_same_edge(self) -> None:
+    def test_join_continues_when_the_other_branch_only_arrives_over_the_same_edge(self) -> None:
         run(
             self.LINES,
             [
@@ -368,7 +368,7 @@ class TestTwoBranchesThroughOneForm:
             ],
         )
 
-    def test_join_goes_on_again_when_the_other_branch_comes_later(self) -> None:
+    def test_join_continues_again_when_the_other_branch_arrives_later(self) -> None:
         run(
             self.LINES,
             [
@@ -381,7 +381,7 @@ class TestTwoBranchesThroughOneForm:
         )
 
     @pytest.mark.parametrize("order", ["no again", "again no"])
-    def test_join_waits_when_the_other_branch_comes_by_another_edge(self, order: str) -> None:
+    def test_join_waits_when_the_other_branch_arrives_over_another_edge(self, order: str) -> None:
         first, second = order.split()
         run(
             self.LINES,
@@ -424,14 +424,14 @@ class TestInclusiveSplit:
         assert running.is_completed
 
 
-def test_join_passes_one_branch_when_it_begins_a_loop() -> None:
+def test_join_passes_one_branch_when_it_starts_a_loop() -> None:
     run(
         "start>join>work>ask ask.yes>task>join ask.default>end",
         [("", "work"), ("work=yes", "task"), ("task", "work"), ("work", "")],
     )
 
 
-def test_choice_passes_by_fork_and_join_when_they_are_skipped() -> None:
+def test_choice_can_bypass_fork_and_join() -> None:
     lines = "start>set>ask ask.yes>end ask.default>fork>p1|p2>join>end"
     run(lines, [("set=yes", "")])
     run(lines, [("set", "p1 p2"), ("p2", "p1"), ("p1", "")])

@@ -1,4 +1,4 @@
-"""Which branches a join waits for, and which it takes along."""
+"""Joins: the branches that a join waits for and consumes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from executions import services
 from executions.models import Execution, Status, Step
 from tests.executions.engine.in_memory import Running
-from tests.executions.engine.test_branches import condition, source, standing, started, submit
+from tests.executions.engine.test_branches import condition, open_nodes, source, started, submit
 from tests.executions.engine.test_gateway_models import run, source_of
 from tests.executions.engine.test_never_stuck import fail_at
 from workflows.graph import parse
@@ -23,11 +23,11 @@ def test_join_waits_for_both_when_a_fork_has_two_edges_to_it() -> None:
     assert running.offered == ["a", "b"]
 
 
-def test_join_tells_a_direct_edge_from_a_branch_when_a_fork_has_both() -> None:
+def test_join_distinguishes_a_direct_edge_from_a_branch() -> None:
     run("start>fork>join|a|join a>join join>b>end", [("", "a"), ("a", "b"), ("b", "")])
 
 
-def test_join_tells_exits_apart_when_a_condition_has_two_edges_to_it() -> None:
+def test_join_distinguishes_two_exits_of_a_condition() -> None:
     lines = "start>fork>a|b a>ask ask.yes>join ask.default>join b>join join>done>end"
     for answer in ("yes", "no"):
         run(lines, [(f"a={answer}", "b"), ("b", "done"), ("done", "")])
@@ -61,11 +61,11 @@ def meeting() -> Running:
     running = Running(graph)
     running.submit("a")
     running.submit("b")
-    assert running.standing == ["c", "join"]
+    assert running.open_nodes == ["c", "join"]
     return running
 
 
-def test_join_goes_on_for_each_when_two_branches_came_by_one_edge() -> None:
+def test_join_continues_twice_when_two_branches_arrived_over_one_edge() -> None:
     running = meeting()
     running.submit("c")
     assert running.offered == ["done", "done"]
@@ -74,15 +74,15 @@ def test_join_goes_on_for_each_when_two_branches_came_by_one_edge() -> None:
     assert running.is_completed
 
 
-def test_branch_waits_on_when_an_operator_skips_the_join() -> None:
+def test_branch_keeps_waiting_when_an_operator_skips_the_join() -> None:
     running = meeting()
     running.skip("join")
-    assert running.standing == ["c", "done", "join"]
+    assert running.open_nodes == ["c", "done", "join"]
     running.submit("c")
     assert running.offered == ["done", "done"]
 
 
-def test_join_takes_one_branch_of_each_edge_when_a_second_round_has_begun() -> None:
+def test_join_consumes_one_arrival_per_edge_in_a_second_round() -> None:
     """A fast branch comes round again while the slow one is still in the first round."""
     graph = source_of(
         "start>fork>slow|go slow>join go>fork_2>fast|ask fast>join ask.yes>go ask.default>end "
@@ -109,7 +109,7 @@ RING = (
 )
 
 
-def test_joins_go_on_when_three_wait_for_each_other() -> None:
+def test_joins_continue_when_three_wait_for_each_other() -> None:
     running = Running(source_of(RING))
     assert running.offered == ["a", "b", "c", "far"]
 
@@ -117,7 +117,7 @@ def test_joins_go_on_when_three_wait_for_each_other() -> None:
 def test_joins_wait_when_a_branch_can_still_reach_one_of_them() -> None:
     lines = RING.replace("far>end", "far>ask_f ask_f.yes>join_3 ask_f.default>end")
     running = Running(source_of(lines))
-    assert running.standing == ["far", "join_1", "join_2", "join_3"]
+    assert running.open_nodes == ["far", "join_1", "join_2", "join_3"]
     running.submit("far", answer=False)
     assert running.offered == ["a", "b", "c"]
 
@@ -139,7 +139,7 @@ def test_inner_join_goes_first_when_inner_and_outer_are_on_one_loop() -> None:
         assert running.offered == ["one", "three", "two"]
 
 
-def test_join_goes_on_when_it_leads_into_itself() -> None:
+def test_join_continues_when_it_leads_into_itself() -> None:
     run(
         "start>join>a>ask ask.yes>join ask.default>end",
         [("a=yes", "a"), ("a=yes", "a"), ("a", "")],
@@ -192,7 +192,7 @@ class TestStored:
     def started(self) -> Execution:
         return started(source(LOOP, *LOOP_EDGES), on=True)
 
-    def test_open_step_names_the_edges_by_which_branches_came(self) -> None:
+    def test_open_step_names_the_edges_of_its_arrivals(self) -> None:
         execution = self.started()
         submit(execution, "one", "two")
         steps = execution.steps.open().filter(type="join")
@@ -201,7 +201,7 @@ class TestStored:
             "inner_join": {"arrived": ["two"]},
         }
         submit(execution, "three")
-        assert standing(execution) == {"join", "between"}
+        assert open_nodes(execution) == {"join", "between"}
         passed = execution.steps.filter(node_id="inner_join").order_by("pk")
         assert [step.input for step in passed] == [
             {"arrived": ["two", "three"]},
@@ -213,13 +213,13 @@ class TestStored:
         execution = self.started()
         for _ in range(rounds):
             submit(execution, "one", "two", "three")
-            assert standing(execution) == {"join", "between"}
+            assert open_nodes(execution) == {"join", "between"}
             submit(execution, "between")
-            assert standing(execution) == {"again"}
+            assert open_nodes(execution) == {"again"}
             submit(execution, "again")
-        assert standing(execution) == {"one", "two", "three"}
+        assert open_nodes(execution) == {"one", "two", "three"}
 
-    def test_two_branches_of_one_edge_wait_when_another_is_to_come(self) -> None:
+    def test_two_branches_of_one_edge_wait_when_another_can_arrive(self) -> None:
         nodes: dict[str, str | dict[str, Any]] = {
             "start": "start",
             "fork": "parallel",
@@ -244,15 +244,15 @@ class TestStored:
         assert execution.status == Status.COMPLETED
 
     @pytest.mark.parametrize("stored", [None, {"arrived": []}, {"arrived": "one"}, "one"])
-    def test_join_waits_and_goes_on_when_nobody_knows_the_edges(self, stored: Any) -> None:
+    def test_join_waits_and_continues_when_the_edges_are_unknown(self, stored: Any) -> None:
         """Steps of earlier releases name no edges."""
         execution = self.started()
         submit(execution, "one", "two")
         Step.objects.filter(execution=execution, type="join", state="open").update(input=stored)
         submit(execution, "three")
-        assert standing(execution) == {"join", "between"}
+        assert open_nodes(execution) == {"join", "between"}
         submit(execution, "between")
-        assert standing(execution) == {"again"}
+        assert open_nodes(execution) == {"again"}
 
     def test_join_waits_for_a_branch_that_has_an_incident_there_by_another_edge(self) -> None:
         execution = self.started()
@@ -260,9 +260,9 @@ class TestStored:
         step = fail_at(execution, "three", "inner_join", "join")
         Step.objects.filter(pk=step.pk).update(input={"arrived": ["three"]})
         submit(execution, "one")
-        assert standing(execution) == {"join", "inner_join"}
+        assert open_nodes(execution) == {"join", "inner_join"}
         services.retry(execution, step=step.cuid)
-        assert standing(execution) == {"join", "between"}
+        assert open_nodes(execution) == {"join", "between"}
         passed = execution.steps.filter(node_id="inner_join").order_by("pk").last()
         assert passed is not None
         assert passed.input == {"arrived": ["two", "three"]}
@@ -271,4 +271,4 @@ class TestStored:
         execution = self.started()
         submit(execution, "one", "two")
         assert services.cancel(execution).status == Status.CANCELLED
-        assert standing(execution) == set()
+        assert open_nodes(execution) == set()

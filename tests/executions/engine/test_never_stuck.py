@@ -1,4 +1,4 @@
-"""What once left an execution with nobody who could end it, or with a field unwritten."""
+"""Regression tests of executions that could not be ended, or lost a field."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from executions import guards, services
 from executions.models import Execution, Status, Step, StepState
-from tests.executions.engine.test_branches import condition, source, standing, started, submit
+from tests.executions.engine.test_branches import condition, open_nodes, source, started, submit
 from tests.factories import UserFactory
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
@@ -32,7 +32,7 @@ def fail_at(execution: Execution, form: str, node: str, kind: str) -> Step:
 
 
 @pytest.mark.parametrize("way", [services.retry, services.skip])
-def test_an_end_that_had_an_incident_completes_when_it_is_retried_or_skipped(
+def test_end_with_incident_completes_when_it_is_retried_or_skipped(
     way: Any,
 ) -> None:
     execution = started(source(ONE_FORM, "start>form", "form>end"))
@@ -47,7 +47,7 @@ def test_an_end_that_had_an_incident_completes_when_it_is_retried_or_skipped(
         ("9999-12-31T23:59:59+12:00", datetime(9999, 12, 31, 11, 59, 59, tzinfo=UTC)),
     ],
 )
-def test_a_wait_until_the_end_of_the_calendar_can_be_read_and_woken(
+def test_wait_until_the_end_of_the_calendar_can_be_read_and_woken(
     date: str, expected: datetime
 ) -> None:
     nodes: Nodes = {
@@ -60,7 +60,7 @@ def test_a_wait_until_the_end_of_the_calendar_can_be_read_and_woken(
     assert services.wake(execution, node="wait").status == Status.COMPLETED
 
 
-def test_a_wait_until_before_the_calendar_is_over() -> None:
+def test_wait_until_before_the_calendar_ends_at_once() -> None:
     nodes: Nodes = {
         "start": "start",
         "wait": {"type": "wait", "data": {"at": "0001-01-01T00:00:00+14:00"}},
@@ -69,7 +69,7 @@ def test_a_wait_until_before_the_calendar_is_over() -> None:
     assert started(source(nodes, "start>wait", "wait>end")).status == Status.COMPLETED
 
 
-def test_true_is_written_over_one() -> None:
+def test_true_replaces_one() -> None:
     values = {"type": "set_field", "data": {"values": {"x": True}}}
     nodes: Nodes = {"start": "start", "set": values, "end": "end"}
     execution = started(source(nodes, "start>set", "set>end"), x=1)
@@ -77,7 +77,7 @@ def test_true_is_written_over_one() -> None:
     assert execution.entity.fields["x"] is True
 
 
-def test_joins_that_wait_for_each_other_are_not_held_up_by_a_branch_far_away() -> None:
+def test_mutually_waiting_joins_continue_despite_a_distant_branch() -> None:
     nodes: Nodes = {
         "start": "start",
         "fork": "parallel",
@@ -107,7 +107,7 @@ def test_joins_that_wait_for_each_other_are_not_held_up_by_a_branch_far_away() -
             "behind>end",
         )
     )
-    assert standing(execution) == {"far"}
+    assert open_nodes(execution) == {"far"}
     passed = list(execution.steps.filter(type="join").values_list("node_id", flat=True))
     assert (
         passed.index("one") < passed.index("two") < len(passed) - 1 - passed[::-1].index("behind")
@@ -115,7 +115,7 @@ def test_joins_that_wait_for_each_other_are_not_held_up_by_a_branch_far_away() -
     assert submit(execution, "far").status == Status.COMPLETED
 
 
-def test_a_join_waits_for_a_branch_that_has_an_incident_at_the_join_itself() -> None:
+def test_join_waits_for_a_branch_with_an_incident_at_the_join() -> None:
     nodes: Nodes = {
         "start": "start",
         "fork": "parallel",
@@ -149,7 +149,7 @@ class TestAnApprovalThatTooFewCanGive:
     @pytest.mark.parametrize(
         ("needed", "leave"), [(1, ["ada", "grace"]), ("all", ["ada", "grace"]), (2, ["ada"])]
     )
-    def test_is_skipped_by_an_exit_that_an_operator_names(
+    def test_step_is_skipped_by_the_exit_that_the_operator_names(
         self, needed: object, leave: list[str]
     ) -> None:
         people = {name: UserFactory(username=name) for name in ("ada", "grace")}

@@ -1,4 +1,4 @@
-"""What every node type declares of its data, and that a drawing is judged by that very schema."""
+"""Node types: their schemas, and the check of graphs against them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def mutations(value: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_the_schema_of_a_node_type_is_a_schema_that_says_what_its_keys_are(name: str) -> None:
+def test_node_type_schema_is_valid_and_describes_its_keys(name: str) -> None:
     node_type = node_types()[name]
     text = node_type.data_schema.text
     Draft202012Validator.check_schema(text)
@@ -102,12 +102,12 @@ def test_the_schema_of_a_node_type_is_a_schema_that_says_what_its_keys_are(name:
 
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)
-def test_every_example_of_a_node_type_can_be_drawn(name: str, example: dict[str, Any]) -> None:
+def test_every_example_of_a_node_type_is_valid(name: str, example: dict[str, Any]) -> None:
     assert parse(drawing(name, example)).nodes["n"].data == example
 
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)
-def test_what_the_schema_refuses_is_refused_in_a_drawing_at_the_same_place(
+def test_graph_is_refused_at_the_same_place_as_by_the_schema(
     name: str, example: dict[str, Any]
 ) -> None:
     node_type = node_types()[name]
@@ -120,24 +120,24 @@ def test_what_the_schema_refuses_is_refused_in_a_drawing_at_the_same_place(
         if places:
             seen += 1
             found = refused(name, data)
-            # What is missing or unknown is told below the object; the rest, where it stands.
+            # Missing and unknown keys are reported at the object, other problems at their place.
             assert all(any(at.startswith(place) for at in found) for place in places), data
             assert len(found) == len(set(found)), data
     assert seen
 
 
-def test_a_keyword_without_a_sentence_of_its_own_is_told_by_its_name() -> None:
+def test_keyword_without_a_message_is_reported_by_its_name() -> None:
     schema = graph.Schema({"type": "integer", "multipleOf": 5})
     assert schema.problems(10) == []
     assert schema.problems(3) == [("", "The value does not satisfy multipleOf 5.")]
 
 
-def test_what_a_schema_cannot_say_of_one_key_is_told_beside_what_it_says_of_another() -> None:
+def test_problems_beyond_the_schema_are_reported_with_those_of_the_schema() -> None:
     data = {"title": 3, "fields": [{"name": "a"}, {"name": "a"}], "deadline": "soon"}
     assert refused("user_action", data) == ["/title", "/fields/1/name", "/deadline"]
 
 
-def test_how_keys_fit_together_is_asked_where_each_of_them_is_sound() -> None:
+def test_combination_of_keys_is_checked_when_each_key_is_valid() -> None:
     assert refused("approval", {"groups": "x", "needed": 3}) == ["/groups"]
     assert refused("approval", {"users": ["ada"], "needed": 3}) == ["/needed"]
     assert refused("wait", {"interval": "soon", "at": None}) == ["/interval"]
@@ -164,7 +164,7 @@ def stamp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[NodeType]
     del nodes.stamp  # type: ignore[attr-defined]
 
 
-def test_a_node_type_that_is_one_new_module_is_checked_like_the_others(stamp: NodeType) -> None:
+def test_new_node_type_module_is_checked(stamp: NodeType) -> None:
     assert "stamp" in node_types()
     assert refused("stamp", {"feld": "x"}) == ["/field", "/feld"]
     assert refused("stamp", {"field": "x", "prefix": " {{a b}}"}) == ["/prefix"]
@@ -173,7 +173,7 @@ def test_a_node_type_that_is_one_new_module_is_checked_like_the_others(stamp: No
 
 
 @pytest.mark.django_db
-def test_a_node_type_that_is_one_new_module_runs(stamp: NodeType) -> None:
+def test_new_node_type_module_runs(stamp: NodeType) -> None:
     workflow = WorkflowFactory()
     data = {"field": "seen_at", "prefix": "{{name}}: "}
     save_line(workflow, {"id": "n", "type": "stamp", "data": data})

@@ -1,4 +1,4 @@
-"""What each node type takes as data, and what it does when an execution arrives."""
+"""Node types: their data, and their behaviour on arrival."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TYPES = (
 
 
 class Recorder:
-    """A visit that remembers what it was told."""
+    """A visit that records the calls of a behaviour."""
 
     def __init__(self, node_type: str, data: dict[str, Any], **fields: Any) -> None:
         self.node = Node("n", node_type, data, 0)
@@ -94,7 +94,7 @@ def pointers(node_type: str, data: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_every_node_type_is_registered_and_has_a_behaviour(name):
+def test_every_node_type_has_a_behaviour(name):
     assert isinstance(node_types()[name], Behaviour)
     assert nodes.behaviour(name).name == name
 
@@ -105,44 +105,44 @@ def test_importing_the_node_types_twice_is_harmless():
     assert set(node_types()) == before
 
 
-def test_an_unknown_node_type_has_no_behaviour():
+def test_unknown_node_type_has_no_behaviour():
     with pytest.raises(LookupError, match="'usr_action'"):
         nodes.behaviour("usr_action")
 
 
 @pytest.mark.parametrize("name", [name for name in TYPES if name != "user_action"])
-def test_only_a_node_that_waits_for_a_person_takes_a_form(name):
+def test_submit_is_refused_when_the_node_takes_no_form(name):
     with pytest.raises(NotSubmittable) as caught:
         nodes.behaviour(name).submit(Recorder(name, {}), {}, None)
     assert caught.value.code == "not_submittable"
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_nothing_follows_an_end_or_a_fail_only(name):
+def test_only_end_and_fail_have_no_exit(name):
     assert nodes.behaviour(name).ends is (name in ("end", "fail"))
 
 
 # Start, end, fail
 
 
-def test_a_start_goes_on_at_once():
+def test_start_continues_at_once():
     assert enter("start") == [("leave", None, None)]
 
 
-def test_an_end_finishes_its_branch():
+def test_end_ends_its_branch():
     assert enter("end") == [("finish",)]
 
 
-def test_a_fail_node_fails_with_its_message():
+def test_fail_fails_with_its_message():
     assert enter("fail", {"message": "Too bad."}) == [("fail", "Too bad.")]
 
 
 @pytest.mark.parametrize("data", [{"label": "Stop"}, {"label": "Stop", "message": "  "}])
-def test_a_fail_node_without_a_message_names_itself(data):
+def test_fail_without_a_message_names_the_node(data):
     assert enter("fail", data) == [("fail", "The workflow failed at 'Stop'.")]
 
 
-def test_the_message_of_a_fail_node_is_text_of_a_limited_length():
+def test_message_of_fail_is_limited():
     assert pointers("fail", {"message": 3}) == ["/message"]
     assert pointers("fail", {"message": "x" * 501}) == ["/message"]
     assert pointers("fail", {"message": "x" * 500}) == []
@@ -160,18 +160,18 @@ BRANCHES = [
 @pytest.mark.parametrize(
     ("fields", "handle"), [({"severity": 4}, "high"), ({"severity": 1}, "any"), ({}, "default")]
 )
-def test_a_condition_leaves_by_the_first_branch_that_holds_else_by_default(fields, handle):
+def test_condition_takes_the_first_branch_that_holds(fields, handle):
     told = enter("condition", {"branches": BRANCHES}, **fields)
     assert told == [("leave", handle, {"handle": handle})]
 
 
-def test_a_condition_has_an_exit_for_each_branch_and_default():
+def test_condition_has_an_exit_per_branch_and_default():
     condition = nodes.behaviour("condition")
     assert condition.handles({"branches": BRANCHES}) == ("high", "any", "default")
 
 
 @pytest.mark.parametrize("data", [{}, {"branches": 3}, {"branches": [3, {}, {"handle": []}]}])
-def test_the_exits_of_an_unsound_condition_can_be_asked_for(data):
+def test_invalid_condition_still_has_exits(data):
     assert nodes.behaviour("condition").handles(data) == ("default",)
 
 
@@ -192,14 +192,14 @@ def test_the_exits_of_an_unsound_condition_can_be_asked_for(data):
         ([{"handle": "a", "rule": {"all": [3]}}], ["/branches/0/rule/all/0"]),
     ],
 )
-def test_each_branch_has_a_handle_of_its_own_and_a_rule(branches, expected):
+def test_branch_needs_a_unique_handle_and_a_rule(branches, expected):
     assert pointers("condition", {"branches": branches}) == expected
 
 
 # Set field
 
 
-def test_set_field_writes_clears_and_goes_on():
+def test_set_field_sets_and_clears_fields():
     told = enter("set_field", {"values": {"a": [1]}, "clear": ["b"]})
     assert told == [
         ("write", {"a": [1]}, ["b"]),
@@ -222,19 +222,19 @@ def test_set_field_writes_clears_and_goes_on():
         ({"values": {"a": 1}, "clear": ["a"]}, ["/clear/0"]),
     ],
 )
-def test_set_field_names_fields_each_once(data, expected):
+def test_set_field_is_refused_when_a_field_is_named_twice(data, expected):
     assert pointers("set_field", data) == expected
 
 
 # Run workflow
 
 
-def test_run_workflow_calls_the_workflow_that_it_names():
+def test_run_workflow_starts_a_child():
     assert enter("run_workflow", {"workflow": "cuid1"}) == [("call", "cuid1")]
 
 
 @pytest.mark.parametrize("data", [{}, {"workflow": ""}, {"workflow": 3}])
-def test_run_workflow_must_name_a_workflow(data):
+def test_run_workflow_needs_a_workflow(data):
     assert pointers("run_workflow", data) == ["/workflow"]
 
 
@@ -251,21 +251,21 @@ def test_run_workflow_must_name_a_workflow(data):
         ({"deadline": 0.5}, NOW + timedelta(seconds=0.5)),
     ],
 )
-def test_a_user_action_waits_until_its_deadline(data, due):
+def test_user_action_waits_until_its_deadline(data, due):
     assert pointers("user_action", data) == []
     waits = [("wait", due)]
     comes_back = [] if due is None else [("later", "deadline", due)]
     assert enter("user_action", data) == waits + comes_back
 
 
-def test_a_submitted_form_is_written_and_passed_on():
+def test_submitted_form_is_written():
     data = {"fields": [{"name": "n", "type": "number"}]}
     recorder = Recorder("user_action", data)
     nodes.behaviour("user_action").submit(recorder, {"n": "3"}, None)
     assert recorder.calls == [("write", {"n": 3}, []), ("leave", None, {"n": 3})]
 
 
-def test_a_form_that_is_refused_changes_nothing():
+def test_refused_form_changes_nothing():
     recorder = Recorder("user_action", {})
     with pytest.raises(FormInvalid):
         nodes.behaviour("user_action").submit(recorder, {"n": 3}, None)
@@ -284,7 +284,7 @@ def test_a_form_that_is_refused_changes_nothing():
         ({"assignees": {"users": ["ada", "", 3]}}, ["/assignees/users/1", "/assignees/users/2"]),
     ],
 )
-def test_what_is_wrong_in_a_user_action_is_told_with_its_place(data, expected):
+def test_invalid_user_action_is_reported_with_a_pointer(data, expected):
     assert pointers("user_action", data) == expected
 
 
@@ -310,5 +310,5 @@ def test_what_is_wrong_in_a_user_action_is_told_with_its_place(data, expected):
     ]
     + [float("inf"), float("nan"), 1e12, 10**400, "P99999999999D"],
 )
-def test_a_deadline_is_a_positive_duration_of_a_sensible_length(deadline):
+def test_deadline_must_be_positive_and_at_most_100_years(deadline):
     assert pointers("user_action", {"deadline": deadline}) == ["/deadline"]

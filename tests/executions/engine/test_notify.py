@@ -36,7 +36,7 @@ def step_of(execution: Execution) -> Step:
     return execution.steps.get(node_id="mail")
 
 
-def test_it_is_sent_in_the_background_and_then_left() -> None:
+def test_mail_is_sent_in_the_background() -> None:
     execution = started(
         notifying("ada@example.com", {"field": "owner"}, {"field": "others"}),
         name="Risk\r\nBcc: x@example.com",
@@ -60,7 +60,7 @@ def test_it_is_sent_in_the_background_and_then_left() -> None:
     assert step.output == {"to": sent.to, "subject": sent.subject, "attempts": 1}
 
 
-def test_what_fails_is_tried_again_and_ends_as_an_incident(
+def test_failed_mail_is_retried_and_finally_opens_incident(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def send(self: EmailMessage) -> int:
@@ -85,7 +85,7 @@ def test_what_fails_is_tried_again_and_ends_as_an_incident(
 
 
 @pytest.mark.parametrize("value", [None, "nobody", 5, ["ada@example.com", ""], "a@b.c\r\nX: y"])
-def test_a_field_that_holds_no_address_is_an_incident_at_once(value: Any) -> None:
+def test_field_without_an_address_opens_incident_at_once(value: Any) -> None:
     execution = started(notifying({"field": "owner"}), owner=value)
     queue.serve_due()
     incident = step_of(execution).incident
@@ -93,7 +93,7 @@ def test_a_field_that_holds_no_address_is_an_incident_at_once(value: Any) -> Non
     assert mail.outbox == [] and not Job.objects.exists()
 
 
-def test_nothing_is_sent_once_the_execution_has_ended() -> None:
+def test_mail_is_not_sent_when_the_execution_has_ended() -> None:
     execution = started(notifying("ada@example.com"))
     services.cancel(execution)
     assert not Job.objects.exists()
@@ -117,6 +117,6 @@ def test_nothing_is_sent_once_the_execution_has_ended() -> None:
         ({"to": ["a@example.com"], "body": None}, "/body"),
     ],
 )
-def test_a_drawing_that_is_wrong(data: dict[str, Any], pointer: str) -> None:
+def test_graph_is_refused_when_the_mail_is_invalid(data: dict[str, Any], pointer: str) -> None:
     problems = list(find_data_problems(node_types()["notify"], {"subject": "Hello", **data}))
     assert [at for at, _ in problems] == [pointer]

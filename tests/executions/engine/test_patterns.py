@@ -12,9 +12,9 @@ import pytest
 
 from executions import services
 from executions.models import Execution, Status
-from tests.executions.engine.test_branches import condition, source, standing, started, submit
+from tests.executions.engine.test_branches import condition, open_nodes, source, started, submit
 from tests.factories import WorkflowFactory, call
-from workflows import editing as drawing
+from workflows import editing
 from workflows.models import Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
@@ -35,7 +35,7 @@ def calling(callee: Workflow) -> dict[str, Any]:
 def with_callee(*edges: str, **nodes: str | dict[str, Any]) -> tuple[Workflow, Workflow]:
     caller = WorkflowFactory()
     callee = WorkflowFactory(entity_name_type=caller.entity_name_type)
-    drawing.save_graph(
+    editing.save_graph(
         callee, source({"start": "start", **nodes, "end": "end"}, *edges), based_on=1
     )
     return caller, callee
@@ -59,14 +59,14 @@ class TestBasic:
     def test_01_sequence(self) -> None:
         nodes: Nodes = {"start": "start", "a": FORM, "b": FORM, "end": "end"}
         execution = started(source(nodes, "start>a", "a>b", "b>end"))
-        assert standing(execution) == {"a"}
+        assert open_nodes(execution) == {"a"}
         submit(execution, "a")
-        assert standing(execution) == {"b"}
+        assert open_nodes(execution) == {"b"}
         assert submit(execution, "b").status == Status.COMPLETED
 
     def test_02_parallel_split(self) -> None:
         execution = started(source(BOTH, "start>fork", "fork>a", "fork>b", "a>end", "b>end"))
-        assert standing(execution) == {"a", "b"}
+        assert open_nodes(execution) == {"a", "b"}
 
     @pytest.mark.parametrize("order", ["ab", "ba"])
     def test_03_synchronization(self, order: str) -> None:
@@ -83,9 +83,9 @@ class TestBasic:
         )
         execution = started(graph)
         submit(execution, order[0])
-        assert standing(execution) == {order[1], "join"}
+        assert open_nodes(execution) == {order[1], "join"}
         submit(execution, order[1])
-        assert standing(execution) == {"after"}
+        assert open_nodes(execution) == {"after"}
         assert submit(execution, "after").status == Status.COMPLETED
 
     @pytest.mark.parametrize(("fields", "chosen"), [({"x": 1}, "a"), ({}, "b")])
@@ -98,7 +98,7 @@ class TestBasic:
             "end": "end",
         }
         graph = source(nodes, "start>way", "way.on>a", "way.default>b", "a>end", "b>end")
-        assert standing(started(graph, **fields)) == {chosen}
+        assert open_nodes(started(graph, **fields)) == {chosen}
 
     @pytest.mark.parametrize(("fields", "chosen"), [({"x": 1}, "a"), ({}, "b")])
     def test_05_simple_merge(self, fields: dict[str, Any], chosen: str) -> None:
@@ -115,7 +115,7 @@ class TestBasic:
         )
         execution = started(graph, **fields)
         submit(execution, chosen)
-        assert standing(execution) == {"after"}, "no join is needed"
+        assert open_nodes(execution) == {"after"}, "no join is needed"
         assert submit(execution, "after").status == Status.COMPLETED
 
 
@@ -156,15 +156,15 @@ def multi_choice(chosen: set[str]) -> Execution:
 class TestBranching:
     @CHOSEN
     def test_06_multi_choice(self, chosen: set[str]) -> None:
-        assert standing(multi_choice(chosen)) - {"join"} == (chosen or {"after"})
+        assert open_nodes(multi_choice(chosen)) - {"join"} == (chosen or {"after"})
 
     @CHOSEN
     def test_07_synchronizing_merge(self, chosen: set[str]) -> None:
         execution = multi_choice(chosen)
         for name in sorted(chosen):
-            assert "after" not in standing(execution)
+            assert "after" not in open_nodes(execution)
             submit(execution, name)
-        assert standing(execution) == {"after"}
+        assert open_nodes(execution) == {"after"}
         assert passed(execution, "after") == 0
         assert submit(execution, "after").status == Status.COMPLETED
         assert passed(execution, "after") == 1
@@ -204,9 +204,9 @@ class TestBranching:
         )
         execution = started(graph)
         submit(execution, order[0])
-        assert standing(execution) == {order[1], "after"}
+        assert open_nodes(execution) == {order[1], "after"}
         submit(execution, order[1])
-        assert standing(execution) == {"after"}, "the later branch starts nothing"
+        assert open_nodes(execution) == {"after"}, "the later branch starts nothing"
         assert submit(execution, "after").status == Status.COMPLETED
 
 
@@ -233,12 +233,12 @@ class TestStructural:
             "out.default>a",
         )
         execution = started(graph, **fields)
-        assert standing(execution) == {first}
+        assert open_nodes(execution) == {first}
         for _ in range(2):
-            if "a" in standing(execution):
+            if "a" in open_nodes(execution):
                 submit(execution, "a")
             services.submit(execution, node="b", data={"stop": False})
-            assert standing(execution) == {"a"}
+            assert open_nodes(execution) == {"a"}
         submit(execution, "a")
         done = services.submit(execution, node="b", data={"stop": True})
         assert done.status == Status.COMPLETED

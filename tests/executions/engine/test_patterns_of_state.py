@@ -9,7 +9,7 @@ import pytest
 from executions import services
 from executions.models import Job, Status
 from executions.worker import queue
-from tests.executions.engine.test_branches import condition, source, standing, started, submit
+from tests.executions.engine.test_branches import condition, open_nodes, source, started, submit
 from tests.executions.engine.test_patterns import (
     BOTH,
     FORM,
@@ -22,7 +22,7 @@ from tests.executions.engine.test_patterns import (
     with_callee,
 )
 from tests.factories import FindingFactory, WorkflowFactory, voter
-from workflows import editing as drawing
+from workflows import editing
 from workflows.graph import WorkflowValidationError
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
@@ -55,7 +55,7 @@ class TestSeveralInstances:
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
 
-    def test_13_multiple_instances_known_when_drawn(self) -> None:
+    def test_13_multiple_instances_known_at_design_time(self) -> None:
         """As many calls of one workflow as are drawn, and a join."""
         caller, callee = with_callee("start>work", "work>end", work=FORM)
         nodes: Nodes = {"start": "start", "fork": "parallel", "join": "join", "end": "end"}
@@ -93,7 +93,7 @@ class TestSeveralInstances:
             ]
         execution = started(source(nodes, *edges), number=number)
         wanted = {f"work{place}" for place in range(1, number + 1)}
-        assert standing(execution) - {"join"} == wanted
+        assert open_nodes(execution) - {"join"} == wanted
         submit(execution, *sorted(wanted))
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
@@ -107,23 +107,23 @@ class TestSeveralInstances:
         child = execution.children.get()
         services.submit(child, node="more", data={"another": True})
         submit(child, "work")
-        assert standing(child) == {"more"}, "one is done; more may come"
+        assert open_nodes(child) == {"more"}, "one is done; more may come"
         services.submit(child, node="more", data={"another": True})
         services.submit(child, node="more", data={"another": False})
-        assert (standing(child), standing(execution)) == ({"work"}, {"call"})
+        assert (open_nodes(child), open_nodes(execution)) == ({"work"}, {"call"})
         submit(child, "work")
-        assert standing(execution) == {"after"}
+        assert open_nodes(execution) == {"after"}
         assert submit(execution, "after").status == Status.COMPLETED
         assert (passed(child, "work"), passed(execution, "after")) == (2, 1)
 
-    def test_15_join_behind_the_loop_goes_on_for_each_instance(self) -> None:
+    def test_15_join_behind_the_loop_continues_for_each_instance(self) -> None:
         """Each instance comes by the same edge, so the join waits for none of the others."""
         nodes: Nodes = {**ASKING, "join": "join", "after": FORM}
         behind = ("work>join", "way.default>join", "join>after", "after>end")
         execution = started(source(nodes, *ASKED, *behind))
         services.submit(execution, node="more", data={"another": True})
         submit(execution, "work")
-        assert standing(execution) == {"after", "more"}
+        assert open_nodes(execution) == {"after", "more"}
 
 
 class TestState:
@@ -140,9 +140,9 @@ class TestState:
         graph = source(nodes, "start>vote", "vote.approved>a", "vote.rejected>b", "a>end", "b>end")
         ada = voter("ada")
         execution = started(graph)
-        assert standing(execution) == {"vote"}, "nothing is decided by data"
+        assert open_nodes(execution) == {"vote"}, "nothing is decided by data"
         services.vote(execution, node="vote", approves=approves, by=ada)
-        assert standing(execution) == {taken}
+        assert open_nodes(execution) == {taken}
 
     @pytest.mark.parametrize(("first", "order"), [("a", ["a", "b"]), ("b", ["b", "a"])])
     def test_17_interleaved_parallel_routing(self, first: str, order: list[str]) -> None:
@@ -159,7 +159,7 @@ class TestState:
         )
         execution = started(graph, first=first)
         for place, name in enumerate(order, start=1):
-            assert standing(execution) == {f"{name}{place}"}, "never both at once"
+            assert open_nodes(execution) == {f"{name}{place}"}, "never both at once"
             submit(execution, f"{name}{place}")
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
@@ -190,12 +190,12 @@ class TestState:
         )
         execution = started(graph)
         submit(execution, "b")
-        assert standing(execution) == {"a", "b"}, "not reached yet"
+        assert open_nodes(execution) == {"a", "b"}, "not reached yet"
         submit(execution, "a", "b")
-        assert standing(execution) == {"c", "object"}
+        assert open_nodes(execution) == {"c", "object"}
         early = started(graph)
         submit(early, "a", "c", "b")
-        assert standing(early) == {"b"}, "it has passed"
+        assert open_nodes(early) == {"b"}, "it has passed"
 
 
 class TestCancellation:
@@ -208,7 +208,7 @@ class TestCancellation:
             caller,
         )
         services.skip(execution, node="a", why="Not needed.")
-        assert standing(execution) == {"b", "after"}
+        assert open_nodes(execution) == {"b", "after"}
         assert execution.children.get().status == Status.CANCELLED
 
     def test_20_cancel_case_by_a_branch(self) -> None:
@@ -229,7 +229,7 @@ class TestCancellation:
         )
         execution = started(graph, caller)
         assert submit(execution, "a").status == Status.FAILED
-        assert standing(execution) == set()
+        assert open_nodes(execution) == set()
         assert execution.children.get().status == Status.CANCELLED
         assert not Job.objects.exists()
 
@@ -237,24 +237,24 @@ class TestCancellation:
         graph = source(BOTH, "start>fork", "fork>a", "fork>b", "a>end", "b>end")
         execution = started(graph)
         assert services.cancel(execution).status == Status.CANCELLED
-        assert standing(execution) == set()
+        assert open_nodes(execution) == set()
 
 
-def test_a_deadline_does_not_take_a_step_away() -> None:
+def test_deadline_does_not_close_a_step() -> None:
     """Why neither 16 with a timer nor 19 can be drawn: a passed deadline only marks the step."""
     node = {"type": FORM, "data": {"fields": [], "deadline": "PT1H"}}
     execution = started(source({"start": "start", "a": node, "end": "end"}, "start>a", "a>end"))
     Job.objects.update(due_at=execution.started_at - timedelta(hours=1))
     queue.serve_due()
-    assert standing(execution) == {"a"}
+    assert open_nodes(execution) == {"a"}
     assert execution.steps.open().get().overdue
 
 
-def test_a_person_s_step_has_one_exit() -> None:
+def test_user_action_has_one_exit() -> None:
     """Why 16 is drawn with an approval: a form is not left by several exits."""
     nodes: Nodes = {"start": "start", "a": FORM, "end": "end", "end2": "end"}
     workflow = WorkflowFactory()
     graph = source(nodes, "start>a", "a.one>end", "a.two>end2")
     with pytest.raises(WorkflowValidationError):
-        drawing.save_graph(workflow, graph, based_on=1)
+        editing.save_graph(workflow, graph, based_on=1)
     assert services.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))

@@ -77,7 +77,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_secret_is_found_however_it_is_spelled(spelling: str) -> None:
+def test_secret_is_found_in_any_encoding(spelling: str) -> None:
     spelled = SPELLINGS[spelling](VALUE)
     redaction = Redaction({"A": "other", "B": VALUE})
     found = redaction.text(f"before <{spelled}> behind")
@@ -92,7 +92,7 @@ def test_secret_is_found_however_it_is_spelled(spelling: str) -> None:
 
 
 @pytest.mark.parametrize("value", [1000, 1000.0, "1000", "1e3", "1.0E+03", "0001000", "1000.0"])
-def test_number_is_found_however_it_is_written(value: Any) -> None:
+def test_number_is_found_in_any_notation(value: Any) -> None:
     assert Redaction({"B": "1000"}).of({"pin": [value]}) == {"pin": [NAME]}
     assert Redaction({"B": "1e3"}).of(value) == NAME
 
@@ -102,12 +102,12 @@ def test_number_in_a_text_is_found() -> None:
     assert redaction.text('{"a": -125e-1, "b": 12.5}') == f'{{"a": {NAME}, "b": 12.5}}'
 
 
-def test_number_that_an_answer_has_rounded_is_found() -> None:
+def test_rounded_number_is_found() -> None:
     secret = "12345678901234567890123"
     assert Redaction({"B": secret}).of(json.loads(f"{secret}.0")) == NAME
 
 
-def test_other_values_stay_as_they_are() -> None:
+def test_other_values_are_unchanged() -> None:
     value = {"a": [1, 2.5, True, None, "100% &amp; \\u0041 + b"], "b": 10**400}
     assert Redaction({"A": "1000", "B": "hunter2"}).of(value) == value
     assert Redaction({}).of("%41") == "%41"
@@ -118,7 +118,7 @@ def test_other_values_stay_as_they_are() -> None:
 @pytest.mark.parametrize(
     "read", sorted(set(CHARSETS.values()) - {"utf-16", "utf-16-le", "utf-16-be"})
 )
-def test_secret_is_found_when_its_bytes_are_read_in_another_charset(sent: str, read: str) -> None:
+def test_secret_is_found_when_it_was_decoded_with_another_charset(sent: str, read: str) -> None:
     secret = "gehéim-wört-für-alle"
     raw = secret.encode(sent)
     redaction = Redaction({"B": secret})
@@ -128,7 +128,7 @@ def test_secret_is_found_when_its_bytes_are_read_in_another_charset(sent: str, r
     assert NAME in redaction.text(base64.b64encode(b"user:" + raw).decode())
 
 
-def test_secret_of_several_lines_is_found_whatever_ends_them() -> None:
+def test_multiline_secret_is_found_with_any_line_ends() -> None:
     key = "-----BEGIN-----\nAbC/d+eF\n-----END-----\n"
     for secret in (key, key.replace("\n", "\r\n")):
         for end in ("\n", "\r\n"):
@@ -142,14 +142,14 @@ def test_longer_secret_wins_over_one_inside_it() -> None:
     assert redaction.text("hunter2-and-more hunter2") == f"{NAME} {{{{secret:A}}}}2"
 
 
-def test_text_inside_a_secret_of_json_is_found() -> None:
+def test_text_inside_a_json_secret_is_found() -> None:
     key = {"type": "service", "private_key": "-----BEGIN\nabc"}
     redaction = Redaction({"B": json.dumps(key)})
     assert redaction.of({"echo": key}) == {"echo": {"type": "service", "private_key": NAME}}
 
 
 @pytest.mark.parametrize("spelling", ["plain", "JSON numbers", "percent", "HTML decimal"])
-def test_beginning_of_a_text_cuts_no_secret_in_two(spelling: str) -> None:
+def test_beginning_of_a_text_never_cuts_a_secret(spelling: str) -> None:
     spelled = SPELLINGS[spelling]("hunter2-and-more")
     for most in range(1, len(spelled) + 20, 3):
         text = f"token: {spelled} " * 40

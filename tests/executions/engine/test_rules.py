@@ -1,4 +1,4 @@
-"""What rules mean, and which trees are no rules."""
+"""Rules: their meaning and their problems."""
 
 from __future__ import annotations
 
@@ -70,17 +70,17 @@ def compare(op: str, value: Any, **fields: Any) -> bool:
         ("ends_with", "", "x", True),
     ],
 )
-def test_a_comparison(op, value, field, expected):
+def test_comparison_holds(op, value, field, expected):
     assert compare(op, value, x=field) is expected
 
 
 @pytest.mark.parametrize("op", [op for op in OPS if op not in ("exists", "missing")])
-def test_a_missing_field_makes_every_comparison_false(op):
+def test_comparison_is_false_when_the_field_is_missing(op):
     value: Any = ["a"] if op in ("in", "not_in") else "a"
     assert compare(op, value, y=1) is False
 
 
-def test_no_pair_of_values_makes_a_comparison_fail():
+def test_comparison_never_raises():
     values: list[Any] = [None, True, 3, 1.5, 10**400, "a", ["a"], {"a": 1}]
     for op in OPS:
         for left in values:
@@ -90,7 +90,7 @@ def test_no_pair_of_values_makes_a_comparison_fail():
 
 
 @pytest.mark.parametrize("fields", [{}, *({"x": value} for value in MISSING)])
-def test_null_blank_and_left_out_are_missing_in_every_comparison(fields):
+def test_null_blank_and_absent_count_as_missing(fields):
     exists, missing = ({"field": "x", "op": op} for op in ("exists", "missing"))
     assert list(problems(exists)) == list(problems(missing)) == []
     assert not holds(exists, fields) and holds(missing, fields)
@@ -106,7 +106,7 @@ def test_null_blank_and_left_out_are_missing_in_every_comparison(fields):
 
 
 @pytest.mark.parametrize("value", [0, False, {}, "0", [None], "\u200b"])
-def test_zero_false_and_an_empty_object_are_values(value):
+def test_zero_false_and_empty_object_are_values(value):
     assert holds({"field": "x", "op": "exists"}, {"x": value})
     assert compare("ne", None, x=value)
     assert compare("not_in", [None], x=value)
@@ -131,30 +131,30 @@ def test_zero_false_and_an_empty_object_are_values(value):
         ("gt", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00"),
     ],
 )
-def test_moments_are_compared_as_moments_whatever_their_spelling(op, literal, value):
+def test_moments_are_compared_in_any_spelling(op, literal, value):
     assert compare(op, literal, x=value)
 
 
-def test_a_date_begins_at_midnight_in_the_time_zone_of_the_settings(settings):
+def test_date_begins_at_midnight_in_the_configured_time_zone(settings):
     settings.TIME_ZONE = "America/New_York"
     assert compare("eq", "2026-07-01", x="2026-07-01T04:00:00Z")
     assert compare("lt", "2026-07-01", x="2026-07-01T03:59:59Z")
 
 
-def test_a_local_time_that_comes_twice_is_the_first_and_equals_it(settings):
+def test_ambiguous_local_time_is_the_first_occurrence(settings):
     settings.TIME_ZONE = "Europe/Berlin"
     assert compare("eq", "2026-10-25T02:30", x="2026-10-25T00:30:00Z")
     assert compare("eq", "2026-03-29T02:30", x="2026-03-29T01:30:00Z")
 
 
 @pytest.mark.parametrize(("value", "literal"), [("20261231", "2026-12-31"), ("x1", "x2")])
-def test_texts_that_are_no_moments_are_compared_as_texts(value, literal):
+def test_other_texts_are_compared_as_texts(value, literal):
     assert not compare("eq", literal, x=value)
     assert holds({"field": "x", "op": "lt", "value": "b"}, {"x": "a"}), "a stored rule"
 
 
 @pytest.mark.parametrize("value", ["soon", "01/02/2026", "31.12.2026", "2026-13-01", "z"])
-def test_text_that_spells_no_moment_comes_neither_before_nor_after_one(value):
+def test_text_has_no_order_with_a_moment(value):
     for op in ("lt", "lte", "gt", "gte"):
         assert not compare(op, "2026-12-31", x=value)
         assert not compare(op, "2026-12-31T17:00Z", x=value)
@@ -170,11 +170,11 @@ def test_rules_are_combined_by_all_any_and_not():
     assert holds({"not": {"all": [yes, {"any": [no]}]}}, fields)
 
 
-def test_not_of_a_comparison_with_a_missing_field_holds():
+def test_not_holds_when_the_field_is_missing():
     assert holds({"not": {"field": "x", "op": "eq", "value": 1}}, {})
 
 
-def test_an_empty_all_holds_and_an_empty_any_does_not_but_both_are_refused():
+def test_empty_all_and_any_are_refused():
     assert holds({"all": []}, {}) is True
     assert holds({"any": []}, {}) is False
     assert [pointer for pointer, _ in problems({"all": []})] == ["/all"]
@@ -215,13 +215,13 @@ def test_an_empty_all_holds_and_an_empty_any_does_not_but_both_are_refused():
         ({"all": [{"any": [{"field": "x", "op": "?"}]}, 3]}, ["/all/0/any/0/op", "/all/1"]),
     ],
 )
-def test_what_is_no_rule_is_told_with_its_place(rule, pointers):
+def test_invalid_rule_is_reported_with_a_pointer(rule, pointers):
     found = list(problems(rule))
     assert [pointer for pointer, _ in found] == pointers
     assert all(sentence.endswith(".") for _, sentence in found)
 
 
-def test_places_stand_under_the_pointer_that_was_given():
+def test_pointers_start_with_the_given_pointer():
     assert [pointer for pointer, _ in problems({"not": 3}, "/a/b")] == ["/a/b/not"]
 
 
@@ -232,24 +232,24 @@ def nested(depth: int) -> Any:
     return rule
 
 
-def test_a_rule_may_be_32_levels_deep():
+def test_rule_may_be_32_levels_deep():
     assert list(problems(nested(32))) == []
     assert holds(nested(32), {"x": 1}) is False
 
 
 @pytest.mark.parametrize("depth", [33, 50_000])
-def test_a_rule_that_is_deeper_is_refused(depth):
+def test_rule_is_refused_when_it_is_too_deep(depth):
     ((pointer, sentence),) = problems(nested(depth))
     assert pointer == "/not" * 32
     assert "32 levels" in sentence
 
 
-def test_rule_that_fits_its_schema_is_refused_when_it_is_too_deep():
+def test_rule_is_refused_when_it_matches_the_schema_but_is_too_deep():
     ((pointer, sentence),) = combination_problems(nested(33))
     assert pointer == "/not" * 32
     assert "32 levels" in sentence
 
 
-def test_an_unknown_op_is_told_with_the_known_ones():
+def test_unknown_op_is_reported_with_the_known_ones():
     ((_, sentence),) = problems({"field": "x", "op": "like", "value": 1})
     assert "'like'" in sentence and "starts_with" in sentence

@@ -11,9 +11,9 @@ from django.utils import timezone
 from executions import services
 from executions.models import LIVE, Entity, Execution, Job, Status, Step
 from executions.worker import queue
-from tests.executions.engine.test_branches import source, standing, started
+from tests.executions.engine.test_branches import open_nodes, source, started
 from tests.factories import FindingFactory, UserFactory, WorkflowFactory, call, voter
-from workflows import editing as drawing
+from workflows import editing
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -70,20 +70,20 @@ def set_fields(execution: Execution, **fields: Any) -> None:
 
 
 class TestStart:
-    def test_start_leaves_an_incident_at_the_start_node_when_a_loop_never_waits(self) -> None:
+    def test_start_opens_incident_at_the_start_node_when_a_loop_never_waits(self) -> None:
         execution = started(looping("start>mark"), again=True)
         assert execution.status == Status.WAITING
         require_undone(execution, "start", again=True)
         assert execution.steps.count() == 1
 
-    def test_start_goes_on_when_it_is_retried_on_other_fields(self) -> None:
+    def test_start_continues_when_it_is_retried_with_other_fields(self) -> None:
         execution = started(looping("start>mark"), again=True)
         services.retry(execution, node="start")
         assert require_undone(execution, "start", again=True).attempt == 2
         set_fields(execution, again=False)
         assert services.retry(execution, node="start").status == Status.COMPLETED
 
-    def test_start_goes_on_when_it_is_skipped_on_other_fields(self) -> None:
+    def test_start_continues_when_it_is_skipped_with_other_fields(self) -> None:
         execution = started(looping("start>mark"), again=True)
         services.skip(execution, node="start", why="w")
         require_undone(execution, "start", again=True)
@@ -94,9 +94,9 @@ class TestStart:
         execution = started(looping("start>mark"), again=True)
         assert services.cancel(execution).status == Status.CANCELLED
 
-    def test_scheduled_start_leaves_an_incident_when_its_time_has_come(self) -> None:
+    def test_scheduled_start_opens_incident_at_its_time(self) -> None:
         workflow = WorkflowFactory()
-        drawing.save_graph(workflow, looping("start>mark"), based_on=1)
+        editing.save_graph(workflow, looping("start>mark"), based_on=1)
         kind = workflow.entity_name_type
         finding = FindingFactory(entity_name_type=kind, fields={"again": True})
         later = timezone.now() + timedelta(days=1)
@@ -108,13 +108,13 @@ class TestStart:
     def test_start_leaves_no_child_when_the_loop_is_in_the_callee(self) -> None:
         caller = WorkflowFactory()
         callee = WorkflowFactory(entity_name_type=caller.entity_name_type)
-        drawing.save_graph(callee, looping("start>mark"), based_on=1)
+        editing.save_graph(callee, looping("start>mark"), based_on=1)
         nodes: Nodes = {"start": "start", "call": call(callee), "end": "end"}
         execution = started(source(nodes, "start>call", "call>end"), caller, again=True)
         require_undone(execution, "start", again=True)
         assert Execution.objects.count() == 1
 
-    def test_start_leaves_an_incident_when_a_fork_multiplies(self) -> None:
+    def test_start_opens_incident_when_a_fork_multiplies(self) -> None:
         nodes = {"fork": "parallel", "other": "end"}
         execution = started(looping("start>fork", "fork>mark", "fork>other", **nodes), again=True)
         require_undone(execution, "start", again=True)
@@ -126,7 +126,7 @@ class TestSubmit:
         edges = ("start>fork", "fork>form", "fork>far", "form>mark", "far>end")
         return started(looping(*edges, fork="parallel", form=form(), far="user_action"))
 
-    def test_submit_leaves_an_incident_with_its_input_when_a_loop_never_waits(self) -> None:
+    def test_submit_opens_incident_with_its_input_when_a_loop_never_waits(self) -> None:
         execution, user = self.started(), UserFactory()
         before = execution.steps.count()
         done = services.submit(execution, node="form", data={"again": True, "note": "n"}, by=user)
@@ -135,7 +135,7 @@ class TestSubmit:
         assert step.input == {"again": True, "note": "n"}
         assert (step.output, step.closed_at, step.closed_by) == (None, None, None)
         assert execution.steps.count() == before
-        assert standing(execution) == {"form", "far"}
+        assert open_nodes(execution) == {"form", "far"}
 
     def test_form_is_offered_again_when_the_incident_is_retried(self) -> None:
         execution = self.started()
@@ -145,25 +145,25 @@ class TestSubmit:
         services.submit(execution, node="form", data={"again": False})
         assert services.submit(execution, node="far", data={}).status == Status.COMPLETED
 
-    def test_other_branch_goes_on_when_one_has_the_incident(self) -> None:
+    def test_other_branch_continues_when_one_has_the_incident(self) -> None:
         execution = self.started()
         services.submit(execution, node="form", data={"again": True})
         services.submit(execution, node="far", data={})
-        assert standing(execution) == {"form"}
+        assert open_nodes(execution) == {"form"}
         services.skip(execution, node="form", why="w")
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
 
-    def test_child_is_live_again_when_its_end_sets_the_caller_looping(self) -> None:
+    def test_child_stays_live_when_its_end_makes_the_caller_loop(self) -> None:
         caller = WorkflowFactory()
         callee = WorkflowFactory(entity_name_type=caller.entity_name_type)
         nodes: Nodes = {"start": "start", "form": form(), "end": "end"}
-        drawing.save_graph(callee, source(nodes, "start>form", "form>end"), based_on=1)
+        editing.save_graph(callee, source(nodes, "start>form", "form>end"), based_on=1)
         execution = started(looping("start>call", "call>mark", call=call(callee)), caller)
         child = execution.children.get()
         services.submit(child, node="form", data={"again": True})
         require_undone(child, "form")
-        assert standing(execution) == {"call"}
+        assert open_nodes(execution) == {"call"}
         services.retry(child, node="form")
         services.submit(child, node="form", data={"again": False})
         execution.refresh_from_db()
@@ -171,7 +171,7 @@ class TestSubmit:
 
 
 class TestOthers:
-    def test_timer_leaves_an_incident_at_the_wait(self) -> None:
+    def test_timer_opens_incident_at_the_wait(self) -> None:
         wait = {"type": "wait", "data": {"interval": "P1D"}}
         execution = started(looping("start>wait", "wait>mark", wait=wait), again=True)
         Job.objects.update(due_at=timezone.now())
@@ -181,7 +181,7 @@ class TestOthers:
         set_fields(execution)
         assert services.wake(execution, node="wait").status == Status.COMPLETED
 
-    def test_vote_is_kept_when_it_sets_the_execution_looping(self) -> None:
+    def test_vote_is_stored_when_it_makes_the_execution_loop(self) -> None:
         ada = voter("ada")
         vote = {"type": "approval", "data": {"users": ["ada"]}}
         edges = ("start>vote", "vote.approved>mark", "vote.rejected>end")
@@ -199,7 +199,7 @@ class TestOthers:
         caller = WorkflowFactory()
         callee = WorkflowFactory(entity_name_type=caller.entity_name_type)
         ask = {"type": "wait", "data": {"at_field": "due"}}
-        drawing.save_graph(callee, looping("start>ask_", "ask_>mark", ask_=ask), based_on=1)
+        editing.save_graph(callee, looping("start>ask_", "ask_>mark", ask_=ask), based_on=1)
         nodes: Nodes = {"start": "start", "call": call(callee), "end": "end"}
         execution = started(source(nodes, "start>call", "call>end"), caller, due="9999-01-01")
         services.cancel(execution.children.get())

@@ -36,7 +36,7 @@ def difference(block: Block, choose: Random) -> str:
     submitted: Order = []
     for _ in range(MOST_FORMS):
         if running.offered != meaning.offered or running.is_completed != meaning.done:
-            return f"{submitted}: {running.standing} instead of {meaning.offered}"
+            return f"{submitted}: {running.open_nodes} instead of {meaning.offered}"
         if meaning.done:
             break
         submitted.append((choose.choice(meaning.offered), choose.random() < 0.35))
@@ -49,7 +49,7 @@ def submit(running: Running, meaning: Meaning, name: str, answer: bool) -> None:
     meaning.submit(name, answer=answer)
 
 
-def test_random_graph_offers_what_its_blocks_mean() -> None:
+def test_random_graph_offers_the_tasks_of_its_blocks() -> None:
     found = {
         seed: wrong
         for seed, block in forked(range(GRAPHS))
@@ -75,7 +75,7 @@ def every_order(block: Block) -> Iterator[Order]:
             pending += [[*order, (name, answer)] for answer in answers]
 
 
-def test_small_graph_offers_what_its_blocks_mean_in_every_order() -> None:
+def test_small_graph_offers_the_tasks_of_its_blocks_in_every_order() -> None:
     tried = 0
     for seed, block in forked(range(GRAPHS, 2 * GRAPHS), depth=3):
         if len(list(block.all())) > 9:
@@ -109,7 +109,7 @@ def plain_reachability(graph: Graph, open_steps: Sequence[Step]) -> Step | None:
     return None
 
 
-def test_random_graphs_tell_plain_reachability_from_the_rule(
+def test_random_graphs_distinguish_plain_reachability_from_the_rule(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(joins, "find_ready", plain_reachability)

@@ -131,7 +131,7 @@ def test_ending_takes_as_many_statements_when_the_tree_is_larger(grow: Grow, end
 
 @pytest.mark.parametrize("end", [cancel, give_up])
 @pytest.mark.parametrize("grow", GROWN)
-def test_ending_takes_work_in_proportion_when_the_tree_is_larger(grow: Grow, end: End) -> None:
+def test_ending_takes_linear_work_when_the_tree_is_larger(grow: Grow, end: End) -> None:
     def operations_of(number: int) -> int:
         root = grow(number)
         return operations(lambda: end(root))
@@ -139,7 +139,7 @@ def test_ending_takes_work_in_proportion_when_the_tree_is_larger(grow: Grow, end
     assert_linear(operations_of)
 
 
-def test_children_tell_their_caller_in_proportion_when_many_end_at_once() -> None:
+def test_notifying_the_caller_takes_linear_work_when_many_children_end() -> None:
     def operations_of(number: int) -> int:
         workflow = WorkflowFactory()
         callee = WorkflowFactory(entity_name_type=workflow.entity_name_type)

@@ -1,4 +1,4 @@
-"""What an advance writes in one statement, however many rows it changes."""
+"""The write of an advance, for any number of changed rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NUMBERS = pytest.mark.parametrize("number", [2, MOST_PARTS - 1, MOST_PARTS, MOST
 
 
 def forked(*branches: dict[str, Any]) -> dict[str, Any]:
-    """A source that takes all of these nodes at once, and joins them."""
+    """Return a source with these nodes as parallel branches between a fork and a join."""
     source = line({"id": "fork", "type": "parallel"}, {"id": "join", "type": "join"})
     source["nodes"] += branches
     source["edges"] = [edge for edge in source["edges"] if edge["source"] != "fork"]
@@ -38,7 +38,7 @@ def started(*branches: dict[str, Any], workflow: Workflow | None = None) -> Exec
 
 
 @NUMBERS
-def test_a_cancel_closes_every_step_and_takes_every_job_away(number: int) -> None:
+def test_cancel_closes_every_step_and_deletes_every_job(number: int) -> None:
     execution = started(
         *(form(f"form{place}", deadline="P1D") for place in range(number)),
     )
@@ -52,7 +52,7 @@ def test_a_cancel_closes_every_step_and_takes_every_job_away(number: int) -> Non
 
 
 @NUMBERS
-def test_a_cancel_ends_every_execution_below(number: int) -> None:
+def test_cancel_ends_every_descendant(number: int) -> None:
     callee = WorkflowFactory()
     save_line(callee, form("inner"))
     caller = WorkflowFactory(entity_name_type=callee.entity_name_type)
@@ -69,7 +69,7 @@ def test_a_cancel_ends_every_execution_below(number: int) -> None:
 
 
 @NUMBERS
-def test_every_job_of_a_start_is_of_its_own_step(number: int) -> None:
+def test_each_job_of_a_start_belongs_to_its_step(number: int) -> None:
     started(
         *(form(f"form{place}", deadline=f"P{place + 1}D") for place in range(number)),
         {"id": "sleep", "type": "wait", "data": {"interval": "P1D"}},
@@ -84,7 +84,7 @@ def test_every_job_of_a_start_is_of_its_own_step(number: int) -> None:
     assert {kind for name, (kind, _) in jobs.items() if name != "sleep"} == {"deadline"}
 
 
-def test_a_job_of_a_step_that_was_there_before_is_of_that_step() -> None:
+def test_job_of_a_stored_step_belongs_to_that_step() -> None:
     workflow = WorkflowFactory()
     sleep = {"id": "sleep", "type": "wait", "data": {"at_field": "when"}}
     save_line(workflow, sleep, form())

@@ -37,10 +37,10 @@ def test_workflow_page_describes_trigger(
 ) -> None:
     Secret.objects.create(name="HOOK", encrypted="")
     workflow = WorkflowFactory(trigger=trigger, trigger_data=data)
-    shown = text(admin_client.get(page(workflow)))
-    assert says in shown
-    assert "works once it is active" not in shown
-    assert ("/hook/" in shown) is (trigger == "webhook")
+    html = text(admin_client.get(page(workflow)))
+    assert says in html
+    assert "works once it is active" not in html
+    assert ("/hook/" in html) is (trigger == "webhook")
 
 
 def test_workflow_page_says_that_draft_does_not_start(admin_client: Any) -> None:
@@ -73,19 +73,19 @@ def test_webhook_example_is_signed_correctly(admin_client: Any) -> None:
     assert f"sha256={signed}" == signature(secret, workflow.cuid, at, body.encode())
 
 
-def test_trigger_refusals_are_shown_at_fields(admin_client: Any) -> None:
+def test_trigger_refusals_appear_at_fields(admin_client: Any) -> None:
     first = WorkflowFactory(title="First", trigger="created")
     kind = first.entity_name_type
     workflow = WorkflowFactory(entity_name_type=kind)
     form = page(workflow)
     sent = settings_of(workflow, trigger="created")
-    shown = admin_client.post(form, sent).context["adminform"].form.errors
-    assert list(shown) == ["trigger"]
-    assert "“First”" in str(shown["trigger"]) and page(first) in str(shown["trigger"])
+    html = admin_client.post(form, sent).context["adminform"].form.errors
+    assert list(html) == ["trigger"]
+    assert "“First”" in str(html["trigger"]) and page(first) in str(html["trigger"])
 
     sent = settings_of(workflow, trigger="changed", trigger_data='{"field": "a"}')
-    shown = admin_client.post(form, sent).context["adminform"].form.errors
-    assert list(shown) == ["trigger_data"]
+    html = admin_client.post(form, sent).context["adminform"].form.errors
+    assert list(html) == ["trigger_data"]
 
     new = {**settings_of(workflow, trigger="created"), "title": "New"}
     response = admin_client.post("/admin/workflows/workflow/add/", new)
@@ -99,5 +99,5 @@ def test_trigger_refusals_are_shown_at_fields(admin_client: Any) -> None:
 
 
 def test_trigger_help_text_shows_formats(admin_client: Any) -> None:
-    shown = unescape(text(admin_client.get("/admin/workflows/workflow/add/")))
-    assert '{"secret": "NAME"}' in shown and '"rule"' in shown
+    html = unescape(text(admin_client.get("/admin/workflows/workflow/add/")))
+    assert '{"secret": "NAME"}' in html and '"rule"' in html

@@ -1,4 +1,4 @@
-"""What the actors of most schedules do."""
+"""The actions of actors in most schedules."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def submit(execution: Execution, node: str = "form", **data: str) -> Execution:
 
 
 def change(scenario: Scenario, *workflows: Workflow) -> Any:
-    """Change the finding type of all of these together."""
+    """Change the finding type of these workflows together."""
     return editing.change_entity_context(workflows, entity_name_type=scenario.exception)
 
 
-def held_after(work: Callable[[], Any]) -> Callable[[], Any]:
-    """The work in a transaction that is held before its commit."""
+def pause_before_commit(work: Callable[[], Any]) -> Callable[[], Any]:
+    """Return the work in a transaction that pauses before its commit."""
 
     def within() -> Any:
         with transaction.atomic():

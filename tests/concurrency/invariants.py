@@ -1,4 +1,4 @@
-"""The laws of the product, by plain queries: independent of its own integrity check."""
+"""The invariants, checked by plain queries that are independent of ``check_integrity``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from executions.models import LIVE, OPEN, Execution, Pin, Step, StepState
 from workflows.models import Reference, Version, Workflow
 
 
-def breaches() -> set[str]:
-    """The laws that do not hold."""
+def find_violations() -> set[str]:
+    """Return the violated invariants."""
     found: set[str] = set()
     versions = {row.pk: row for row in Version.objects.all()}
     workflows = {row.pk: row for row in Workflow.objects.all()}
@@ -22,50 +22,50 @@ def breaches() -> set[str]:
     for row in Execution.objects.select_related("entity"):
         version = versions.get(row.version_id)
         if version is None or version.compute_checksum() != version.checksum:
-            found.add("L4")
+            found.add("I4")
             continue
         nodes = {node["id"] for node in version.source["nodes"]}
         if not {step.node_id for step in row.steps.all()} <= nodes:
             found.add("walked another graph")
         open_steps = [step for step in row.steps.all() if step.state in OPEN]
         if (row.status in LIVE) != bool(open_steps):
-            found.add("L8")
+            found.add("I8")
         if row.status in LIVE:
             if version.context_key != workflows[row.workflow_id].context_key:
-                found.add("L1")
+                found.add("I1")
             if row.entity.context_key != row.context_key:
-                found.add("L5")
+                found.add("I5")
             in_use.setdefault(row.root_or_self_id, {})[row.workflow_id] = version.pk
     for step in Step.objects.exclude(child=None).select_related("child"):
         if step.child.status in LIVE:
-            found |= set() if step.state in OPEN else {"L8"}
+            found |= set() if step.state in OPEN else {"I8"}
         elif step.state == StepState.OPEN:
-            found.add("L8")
+            found.add("I8")
     for root, callee, pinned in Pin.objects.values_list("root_id", "callee_id", "version_id"):
         if pinned not in versions:
-            found.add("L4")
+            found.add("I4")
         elif root in in_use:
             in_use[root].setdefault(callee, pinned)
 
     current = {
         pk: latest[pk].pk for pk, row in workflows.items() if row.state != Workflow.State.RETIRED
     }
-    found |= {"L2" for pk, v in current.items() if versions[v].context_key != _key(workflows, pk)}
+    found |= {"I2" for pk, v in current.items() if versions[v].context_key != _key(workflows, pk)}
     for version_id in current.values():
         for callee in calls[version_id]:
             if versions[version_id].context_key != _key(workflows, callee):
-                found.add("L3")
-    for held in in_use.values():
-        for version_id in held.values():
+                found.add("I3")
+    for used in in_use.values():
+        for version_id in used.values():
             for callee in calls[version_id]:
                 # A callee that is not pinned would have to be read live.
-                version = versions.get(held.get(callee, 0))
+                version = versions.get(used.get(callee, 0))
                 keys = {version.context_key if version else None, _key(workflows, callee)}
                 if keys != {versions[version_id].context_key}:
-                    found.add("L3")
+                    found.add("I3")
     everything = {pk: row.pk for pk, row in latest.items()}
-    if any(_has_cycle(held, calls) for held in [everything, *in_use.values()]):
-        found.add("L7")
+    if any(_has_cycle(used, calls) for used in [everything, *in_use.values()]):
+        found.add("I7")
     return found
 
 
@@ -73,27 +73,27 @@ def _key(workflows: dict[int, Workflow], pk: int) -> str:
     return str(workflows[pk].context_key)
 
 
-def _has_cycle(held: dict[int, int], calls: dict[int, set[int]]) -> bool:
-    left = {workflow: calls[version] & set(held) for workflow, version in held.items()}
+def _has_cycle(used: dict[int, int], calls: dict[int, set[int]]) -> bool:
+    left = {workflow: calls[version] & set(used) for workflow, version in used.items()}
     while leaves := {workflow for workflow, below in left.items() if not below & set(left)}:
         for leaf in leaves:
             del left[leaf]
     return bool(left)
 
 
-def assert_laws() -> None:
-    assert breaches() == set()
+def assert_invariants() -> None:
+    assert find_violations() == set()
 
 
 def assert_nothing_is_stranded() -> None:
-    """The laws hold, and whatever is live can be carried to its end and is then lawful still."""
-    assert_laws()
+    """Assert the invariants, carry every live execution to its end, and assert them again."""
+    assert_invariants()
     while step := Step.objects.open().filter(type="user_action").first():
         node = step.execution.get_workflow_manager().node(step.node_id)
         data = {row["name"]: "done" for row in node.data["fields"]}
         running.submit(step.execution, step=step.cuid, data=data)
     for root in Execution.objects.live().filter(root=None):
-        # All that is left then is an incident, which an operator decides about.
+        # Only incidents are left, which an operator must resolve.
         running.cancel(root)
     assert not Execution.objects.live().exists()
-    assert_laws()
+    assert_invariants()

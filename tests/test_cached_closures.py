@@ -1,4 +1,4 @@
-"""What a start found is remembered; what does not hold any more is found anew."""
+"""Starts on cached closures, and on closures that are outdated."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def started(scenario: Scenario) -> Started:
         Started.call_nobody,
     ],
 )
-def test_a_start_after_an_edit_runs_and_pins_the_latest_versions(
+def test_start_runs_and_pins_the_latest_versions_after_an_edit(
     started: Started, edit: Callable[[Started], None]
 ) -> None:
     edit(started)
@@ -127,7 +127,7 @@ def test_a_start_after_an_edit_runs_and_pins_the_latest_versions(
         (Started.hold, guards.Draining),
     ],
 )
-def test_a_start_after_an_edit_is_refused(
+def test_start_is_refused_after_an_edit(
     started: Started, edit: Callable[[Started], None], refusal: type[Exception]
 ) -> None:
     edit(started)
@@ -136,7 +136,7 @@ def test_a_start_after_an_edit_is_refused(
             started.start()
 
 
-def test_a_start_after_a_change_was_withdrawn_is_accepted(started: Started) -> None:
+def test_start_is_accepted_after_a_withdrawal(started: Started) -> None:
     first = started.start()
     done = editing.change_entity_context(
         [started.caller, started.callee],
@@ -150,7 +150,7 @@ def test_a_start_after_a_change_was_withdrawn_is_accepted(started: Started) -> N
     assert started.start().version == first.version
 
 
-def test_an_entity_of_another_type_is_refused_and_the_next_of_the_right_one_accepted(
+def test_start_is_refused_when_the_entity_has_another_type(
     started: Started,
 ) -> None:
     with pytest.raises(running_guards.EntityTypeMismatch):
@@ -158,7 +158,7 @@ def test_an_entity_of_another_type_is_refused_and_the_next_of_the_right_one_acce
     assert started.start().status == "waiting"
 
 
-def test_a_start_tells_the_workflow_as_it_is_now(started: Started) -> None:
+def test_started_execution_has_the_current_workflow(started: Started) -> None:
     started.caller.title = "Renamed"
     started.caller.save()
     assert started.start().workflow.title == "Renamed"
@@ -166,7 +166,7 @@ def test_a_start_tells_the_workflow_as_it_is_now(started: Started) -> None:
     assert started.start().workflow.title == "Renamed again"
 
 
-def test_what_was_rolled_back_is_not_remembered_for_what_is_given_its_ids(
+def test_rolled_back_closure_is_not_used_when_its_ids_are_reused(
     scenario: Scenario,
 ) -> None:
     kind = scenario.limitation
@@ -186,7 +186,7 @@ def test_what_was_rolled_back_is_not_remembered_for_what_is_given_its_ids(
     assert execution.version.cuid == workflow.latest_version.cuid
 
 
-def test_a_graph_that_was_rolled_back_is_not_walked(started: Started) -> None:
+def test_rolled_back_graph_is_not_used(started: Started) -> None:
     with transaction.atomic():
         save_line(started.caller, form("lost"))
         started.start()
@@ -195,7 +195,7 @@ def test_a_graph_that_was_rolled_back_is_not_walked(started: Started) -> None:
     assert started.start().steps.open().get().node_id == "kept"
 
 
-def test_a_version_that_is_gone_and_whose_graph_is_not_cached_is_found_anew(
+def test_start_finds_a_new_version_when_the_cached_one_is_gone(
     started: Started,
 ) -> None:
     save_line(started.caller, form("first"))
@@ -207,7 +207,7 @@ def test_a_version_that_is_gone_and_whose_graph_is_not_cached_is_found_anew(
     assert started.start().steps.open().get().node_id == "second"
 
 
-def test_a_version_that_raw_sql_puts_in_its_place_is_walked_as_it_is(started: Started) -> None:
+def test_start_runs_a_version_replaced_by_raw_sql(started: Started) -> None:
     save_line(started.caller, form("first"))
     with transaction.atomic():
         started.start()
@@ -228,7 +228,7 @@ def test_a_version_that_raw_sql_puts_in_its_place_is_walked_as_it_is(started: St
     assert started.start().steps.open().get().node_id == "raw"
 
 
-def test_more_workflows_than_are_remembered_are_started(
+def test_start_works_when_the_cache_is_full(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(closures, "CACHED_CLOSURES", 2)

@@ -1,6 +1,4 @@
-"""A workflow whose closure a start has found before, and the edits that come between its
-reading and its writing.
-"""
+"""A workflow with a cached closure, and edits between the read and the write of a start."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from django.db import connection, transaction
 from executions import guards as running_guards
 from executions import services as running
 from executions.models import Execution, Finding
-from tests.concurrency.laws import assert_nothing_is_stranded
+from tests.concurrency.invariants import assert_nothing_is_stranded
 from tests.concurrency.schedule import Outcome, Schedule, save
 from tests.conftest import Scenario
 from tests.factories import FindingFactory, WorkflowFactory, call, form, line, save_line
@@ -22,8 +20,8 @@ from workflows import editing, guards
 from workflows.models import Version, Workflow
 
 
-class Remembered:
-    """A caller that asks who is severe and calls another; its closure was found before."""
+class CachedStart:
+    """A caller with a condition and a call, whose closure is cached."""
 
     def __init__(self, schedule: Schedule, scenario: Scenario) -> None:
         self.schedule = schedule
@@ -34,7 +32,7 @@ class Remembered:
         latest = self.caller.latest_version.number
         editing.save_graph(self.caller, self._by_severity(), based_on=latest)
         with transaction.atomic():
-            # It leaves nothing that would keep an edit from being made.
+            # Rolled back, so that no execution blocks an edit.
             self.start()
             transaction.set_rollback(True)
 
@@ -60,7 +58,7 @@ class Remembered:
     def start(self) -> Execution:
         return running.start(self.caller, Finding.objects.get(pk=self.finding.pk))
 
-    def running_already(self) -> Execution:
+    def start_other(self) -> Execution:
         other = FindingFactory(entity_name_type=self.scenario.limitation)
         return running.start(self.caller, other)
 
@@ -103,7 +101,7 @@ class Remembered:
         )
 
     def hold_the_callee(self) -> None:
-        # A group that the caller is not of, but reaches.
+        # A group without the caller, which can reach it.
         save(self.caller, form("new"))
         editing.change_entity_context(
             [self.callee], entity_name_type=self.scenario.exception, when="drained"
@@ -131,47 +129,47 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """An edit, and what becomes of a start that comes after it."""
+    """An edit, and the result of a start after it."""
 
-    make: Callable[[Remembered], None]
+    make: Callable[[CachedStart], None]
     refused: type[Exception] | None = None
-    stands_at: str = "low"
+    current_node: str = "low"
 
 
 EDITS = {
-    "type": Edit(Remembered.change_type, running_guards.EntityTypeMismatch),
-    "graph replaced": Edit(Remembered.replace, stands_at="new"),
-    "callee's graph replaced": Edit(Remembered.replace_the_callees),
-    "callee calls another": Edit(Remembered.call_another),
-    "retired": Edit(Remembered.retire, running_guards.NotStartable),
-    "callee is a draft": Edit(Remembered.make_the_callee_a_draft, running_guards.NotStartable),
-    "retired and returned": Edit(Remembered.retire_and_return),
-    "deleted": Edit(Remembered.delete, guards.RowDeleted),
-    "entity's type": Edit(Remembered.change_the_entitys_type, running_guards.EntityTypeMismatch),
-    "entity's field": Edit(Remembered.make_severe, stands_at="high"),
-    "entity deleted": Edit(Remembered.delete_the_entity, guards.RowDeleted),
-    "raw SQL": Edit(Remembered.by_raw_sql, running_guards.NotStartable),
+    "type": Edit(CachedStart.change_type, running_guards.EntityTypeMismatch),
+    "graph replaced": Edit(CachedStart.replace, current_node="new"),
+    "callee's graph replaced": Edit(CachedStart.replace_the_callees),
+    "callee calls another": Edit(CachedStart.call_another),
+    "retired": Edit(CachedStart.retire, running_guards.NotStartable),
+    "callee is a draft": Edit(CachedStart.make_the_callee_a_draft, running_guards.NotStartable),
+    "retired and returned": Edit(CachedStart.retire_and_return),
+    "deleted": Edit(CachedStart.delete, guards.RowDeleted),
+    "entity's type": Edit(CachedStart.change_the_entitys_type, running_guards.EntityTypeMismatch),
+    "entity's field": Edit(CachedStart.make_severe, current_node="high"),
+    "entity deleted": Edit(CachedStart.delete_the_entity, guards.RowDeleted),
+    "raw SQL": Edit(CachedStart.by_raw_sql, running_guards.NotStartable),
 }
 
 
-def assert_as_after(edit: Edit, remembered: Remembered, started: Outcome) -> None:
-    """Refused, or standing where the latest versions of all lead it."""
+def assert_result_after(edit: Edit, cached: CachedStart, started: Outcome) -> None:
+    """Assert that the start was refused, or ran the latest versions."""
     assert started.refused is edit.refused
     if edit.refused is None:
         execution = started.value
         latest = Version.objects.latest_of_each()
-        assert execution.steps.open().get().node_id == edit.stands_at
-        assert execution.version == remembered.caller.latest_version
+        assert execution.steps.open().get().node_id == edit.current_node
+        assert execution.version == cached.caller.latest_version
         reached = {
-            remembered.callee.pk,
+            cached.callee.pk,
             *Workflow.objects.filter(title="Third").values_list("pk", flat=True),
         }
         pinned = {pin.version for pin in execution.pins.all()}
         assert pinned == set(latest.filter(workflow__in=reached))
-    assert remembered.schedule.deadlocks == 0
+    assert cached.schedule.deadlocks == 0
     assert_nothing_is_stranded()
 
 
-@pytest.fixture(name="remembered")
-def remembered_fixture(unlocked: Schedule, scenario: Scenario) -> Remembered:
-    return Remembered(unlocked, scenario)
+@pytest.fixture(name="cached")
+def cached_fixture(unlocked: Schedule, scenario: Scenario) -> CachedStart:
+    return CachedStart(unlocked, scenario)
