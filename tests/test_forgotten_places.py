@@ -31,8 +31,8 @@ from executions.models import (
 )
 from executions.services import bulk
 from executions.webhooks import subscriptions
+from tests.bypass import CASES
 from tests.codes import below, every_code
-from tests.doors import SUBJECTS
 from tests.executions.receivers import create_webhook
 from tests.factories import (
     FindingFactory,
@@ -88,8 +88,8 @@ OTHER_REFUSALS = {
 
 def test_every_refusal_is_tried_through_all_interfaces() -> None:
     tried: set[type[Refusal]] = set()
-    for subject in SUBJECTS:
-        refusals = subject.refusal if isinstance(subject.refusal, tuple) else (subject.refusal,)
+    for case in CASES:
+        refusals = case.refusal if isinstance(case.refusal, tuple) else (case.refusal,)
         tried.update(refusals)
     every_code()
     missing = {
@@ -97,7 +97,7 @@ def test_every_refusal_is_tried_through_all_interfaces() -> None:
         for refusal in below(Refusal)
         if refusal not in tried and refusal.code not in OTHER_REFUSALS
     }
-    assert missing == set(), "Add a subject to tests/doors, or the code to OTHER_REFUSALS."
+    assert missing == set(), "Add a case to tests/bypass, or the code to OTHER_REFUSALS."
 
 
 def test_every_refusal_has_a_test() -> None:

@@ -14,7 +14,7 @@ from django.conf import settings as project
 from django.core.management import load_command_class
 
 from executions.api.execution_filters import ExecutionFilter
-from tests.test_commands import commands
+from tests.test_commands import list_commands
 from workflows.api.audit_entries import AuditEntrySerializer
 from workflows.audit.log import Action
 from workflows.graph import node_types
@@ -45,7 +45,7 @@ def test_node_types_page_has_every_node_type() -> None:
     assert sorted(GENERATE["documented_types"](page)) == sorted([*node_types(), "rule"])
 
 
-@pytest.mark.parametrize(("app", "name"), commands())
+@pytest.mark.parametrize(("app", "name"), list_commands())
 def test_commands_page_lists_every_argument_and_option(app: str, name: str) -> None:
     parser = load_command_class(app, name).create_parser("manage.py", name)
     text = section((REFERENCE / "commands.md").read_text(), name)
