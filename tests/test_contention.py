@@ -22,6 +22,7 @@ from django.db import (
 from executions import services as running
 from executions.models import Execution, Job, Step
 from executions.services.merging import merge_finding_types
+from executions.worker import jobs
 from tests.conftest import Scenario
 from tests.executions.test_decisions import approving
 from tests.factories import FindingTypeFactory, UserFactory, WorkflowFactory, form, line, save_line
@@ -89,7 +90,7 @@ def with_incident(scenario: Scenario) -> Execution:
     return execution
 
 
-def job_of(scenario: Scenario) -> Job:
+def find_job(scenario: Scenario) -> Job:
     napping(scenario)
     return Job.objects.get()
 
@@ -170,9 +171,9 @@ SERVICES: dict[str, Callable[[Scenario], Action]] = {
             row, node="nap", until=datetime(2099, 6, 1, tzinfo=UTC), why="now"
         ),
     ),
-    "come_back": with_row(job_of, running.come_back),
-    "give_up": with_row(job_of, lambda job: running.give_up(job, "x", "It failed.")),
-    "put_off": with_row(job_of, lambda job: running.put_off(job, "It failed.")),
+    "finish_job": with_row(find_job, jobs.finish_job),
+    "fail_job": with_row(find_job, lambda job: jobs.fail_job(job, "x", "It failed.")),
+    "retry_job_later": with_row(find_job, lambda job: jobs.retry_job_later(job, "It failed.")),
 }
 
 

@@ -32,11 +32,11 @@ FIRST, SECOND = "first", "second"
 class PooledConnections:
     """Two connections, as of two processes, through a pooler to the test database."""
 
-    def __init__(self, directory: Path, stack: ExitStack, *, transaction_pooling: bool) -> None:
+    def __init__(self, directory: Path, stack: ExitStack, *, by_transaction: bool) -> None:
         configured: dict[str, Any] = connection.settings_dict
         server = f"{configured['HOST']}/.s.PGSQL.{configured['PORT'] or PORT}"
         self.pooler: Pooler = stack.enter_context(
-            pooled(directory, server, transaction_pooling=transaction_pooling)
+            pooled(directory, server, by_transaction=by_transaction)
         )
         for alias in (FIRST, SECOND):
             copy: Any = connections["default"].copy()
@@ -63,13 +63,13 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def transaction_pooling(directory: Path) -> Iterator[PooledConnections]:
     with ExitStack() as stack:
-        yield PooledConnections(directory, stack, transaction_pooling=True)
+        yield PooledConnections(directory, stack, by_transaction=True)
 
 
 @pytest.fixture
 def session_pooling(directory: Path) -> Iterator[PooledConnections]:
     with ExitStack() as stack:
-        yield PooledConnections(directory, stack, transaction_pooling=False)
+        yield PooledConnections(directory, stack, by_transaction=False)
 
 
 @pytest.fixture

@@ -305,4 +305,4 @@ def test_edge_from_an_end_node_is_refused():
     source["edges"].append(edge("end", "a"))
     pointer, detail = only(source)
     assert pointer == "/edges/2/source"
-    assert "'end'" in detail
+    assert "“end” is of the type end" in detail

@@ -227,7 +227,7 @@ class _Parse:
         if node_type.ends:
             for edge in edges:
                 where = f"/edges/{edge.index}/source"
-                self.flaw(where, f"{name} is of the type {node.type} and has no next step.")
+                self.flaw(where, f"{name} is of the type {node.type} and cannot have a next step.")
             return {}
         if handles is None:
             if not edges and "source" not in self.lost:
