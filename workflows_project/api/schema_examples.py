@@ -194,8 +194,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "Webhook": WEBHOOK_DATA,
     "NewWebhook": {**WEBHOOK_DATA, "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"},
-    "Rotation": {},
-    "Telling": {},
+    "EmptyRequest": {},
     "WebhookDelivery": {
         "cuid": "c1f0e6a7d94b24c3f8d02a5b7",
         "webhook": WEBHOOK,
