@@ -28,7 +28,7 @@ from executions.models import (
 from executions.services import bulk
 from executions.webhooks import subscriptions
 from tests.executions.receivers import create_webhook
-from tests.executions.test_decisions import approving
+from tests.executions.test_decisions import approval_graph
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
@@ -41,7 +41,7 @@ from tests.factories import (
     save_line,
     user_in,
 )
-from workflows import editing as drawing
+from workflows import editing
 from workflows.models import (
     AuditEntry,
     FindingType,
@@ -109,14 +109,14 @@ def create_samples(settings: Any, **fields: Any) -> Samples:
 
     finding = FindingFactory(entity_name_type=kind)
     workflow, voting = on(form()), on()
-    drawing.save_graph(voting, approving(users=sorted(users)), based_on=1)
+    editing.save_graph(voting, approval_graph(users=sorted(users)), based_on=1)
     broken = running.start(on(call(on(form()))), finding)
     running.cancel(broken.children.get())
     draining = WorkflowFactory(entity_name_type=kind)
     save_line(draining, form())
     running.start(draining, finding)
     unused_kind = FindingTypeFactory()
-    pending = drawing.change_entity_context(
+    pending = editing.change_entity_context(
         [draining], entity_name_type=FindingTypeFactory(), when="drained"
     ).pending
     assert pending is not None

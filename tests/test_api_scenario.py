@@ -163,10 +163,8 @@ def test_group_change_is_refused_as_a_whole(api: Client, scenario: Scenario) -> 
         "workflows": [scenario.callee.cuid, scenario.caller.cuid],
         "entity_name_type": scenario.exception.cuid,
     }
-    body = assert_problem(
-        api.post("workflows/change-entity-context/", body), 400, "active_executions"
-    )
-    assert body["detail"] == OWN
+    response = api.post("workflows/change-entity-context/", body)
+    assert assert_problem(response, 400, "active_executions")["detail"] == OWN
     for workflow in (scenario.callee, scenario.caller):
         workflow.refresh_from_db()
         assert workflow.entity_name_type == scenario.limitation

@@ -154,7 +154,7 @@ class TestUnknownNames:
             save_line(workflow, form(assignees={"groups": ["risk"]}), form("more"))
 
 
-class TestNamesThatStay:
+class TestStoredNames:
     def test_each_nullable_user_key_has_a_stored_name(self) -> None:
         named = set(find_account_fields()) | {(Vote, "user")}
         models_of = [

@@ -95,7 +95,7 @@ def environment(redis: Broker, known_server: Server, django_db_setup: None) -> d
 
 
 @contextmanager
-def working(environment: dict[str, str], processes: int = 2) -> Iterator[CeleryProcess]:
+def run_worker(environment: dict[str, str], processes: int = 2) -> Iterator[CeleryProcess]:
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory) / "worker.log"
         worker = CeleryProcess(
@@ -109,7 +109,7 @@ def working(environment: dict[str, str], processes: int = 2) -> Iterator[CeleryP
 
 
 @contextmanager
-def sweeping(environment: dict[str, str], directory: Path) -> Iterator[None]:
+def run_beat(environment: dict[str, str], directory: Path) -> Iterator[None]:
     beat = CeleryProcess(
         directory / "beat.log", environment, "beat", "-s", str(directory / "schedule")
     )
@@ -121,7 +121,7 @@ def sweeping(environment: dict[str, str], directory: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="class")
 def one_worker(environment: dict[str, str]) -> Iterator[CeleryProcess]:
-    with working(environment) as process:
+    with run_worker(environment) as process:
         yield process
 
 
@@ -132,7 +132,7 @@ def worker(one_worker: CeleryProcess, broker: Broker) -> Iterator[CeleryProcess]
     until(lambda: not (broker.waiting() or broker.taken()), "the worker to be idle")
 
 
-def calling(server: Server, *, interval: float | None = None) -> dict[str, Any]:
+def start_call(server: Server, *, interval: float | None = None) -> dict[str, Any]:
     nodes: dict[str, Any] = {
         "start": "start",
         "call": {"type": "http_request", "data": {"url": server.url(), "method": "POST"}},
@@ -149,14 +149,14 @@ def has_completed(execution: Execution) -> bool:
     return execution.status == Status.COMPLETED
 
 
-def keys(server: Server) -> list[str]:
+def read_keys(server: Server) -> list[str]:
     return [request.headers["idempotency-key"] for request in server.received]
 
 
 class TestSending:
     def test_due_job_sends_wakeup_on_commit(self, broker: Broker, server: Server) -> None:
         with transaction.atomic():
-            started(calling(server))
+            started(start_call(server))
             assert broker.waiting() == 0
         assert broker.waiting() == 1
         (message,) = broker.client.lrange("holdfast", 0, -1)
@@ -165,12 +165,12 @@ class TestSending:
 
     def test_rollback_sends_no_wakeup(self, broker: Broker, server: Server) -> None:
         with transaction.atomic():
-            started(calling(server))
+            started(start_call(server))
             transaction.set_rollback(True)
         assert broker.waiting() == 0
 
     def test_timer_sends_no_wakeup(self, broker: Broker, server: Server) -> None:
-        started(calling(server, interval=60))
+        started(start_call(server, interval=60))
         assert broker.waiting() == 0
         celery_tasks.sweep()
         assert broker.waiting() == 0, "it is not due"
@@ -187,7 +187,7 @@ class TestSending:
         self, broker: Broker, server: Server, settings: Any
     ) -> None:
         settings.CELERY_BROKER_URL = ""
-        started(calling(server))
+        started(start_call(server))
         assert broker.waiting() == 0
 
     def test_unreachable_broker_fails_nothing(
@@ -196,7 +196,7 @@ class TestSending:
         broker.kill()
         try:
             with caplog.at_level(logging.WARNING):
-                executions = [started(calling(server)) for _ in range(3)]
+                executions = [started(start_call(server)) for _ in range(3)]
         finally:
             broker.start()
         (record,) = caplog.records
@@ -210,7 +210,7 @@ class TestSending:
     def test_sweep_sends_wakeups_that_were_lost(self, broker: Broker, server: Server) -> None:
         broker.kill()
         try:
-            execution = started(calling(server))
+            execution = started(start_call(server))
         finally:
             broker.start()
         celery_tasks.sweep()
@@ -221,14 +221,14 @@ class TestSending:
 
 class TestTasks:
     def test_serve_task_serves_all_due_jobs(self, broker: Broker, server: Server) -> None:
-        executions = [started(calling(server)) for _ in range(3)]
+        executions = [started(start_call(server)) for _ in range(3)]
         celery_tasks.serve()
         assert all(has_completed(execution) for execution in executions)
 
     def test_serve_task_ends_after_its_time(
         self, broker: Broker, server: Server, settings: Any
     ) -> None:
-        executions = [started(calling(server)) for _ in range(2)]
+        executions = [started(start_call(server)) for _ in range(2)]
         broker.client.flushall()
         settings.SWEEP_SECONDS = 0
         celery_tasks.serve()
@@ -253,15 +253,15 @@ class TestWorkers:
     def test_worker_serves_committed_jobs(
         self, worker: CeleryProcess, broker: Broker, server: Server
     ) -> None:
-        execution = started(calling(server))
+        execution = started(start_call(server))
         until(lambda: has_completed(execution), "the worker")
-        assert keys(server) == [execution.steps.get(node_id="call").cuid]
+        assert read_keys(server) == [execution.steps.get(node_id="call").cuid]
 
     def test_duplicate_message_serves_job_once(
         self, worker: CeleryProcess, broker: Broker, server: Server
     ) -> None:
         server.replies = [Reply(200, b"x" * 5, pace=0.1)]
-        execution = started(calling(server))
+        execution = started(start_call(server))
         wakeups.send(10)
         until(lambda: has_completed(execution), "the worker")
         until(lambda: not (broker.waiting() or broker.taken()), "every message")
@@ -272,7 +272,7 @@ class TestWorkers:
         self, worker: CeleryProcess, broker: Broker, server: Server
     ) -> None:
         server.replies = [SLOW]
-        executions = [started(calling(server)) for _ in range(2)]
+        executions = [started(start_call(server)) for _ in range(2)]
         until(lambda: len(server.received) == 2, "both calls")
         assert Job.objects.count() == 2, "neither has been answered yet"
         server.replies = [Reply()]
@@ -286,15 +286,15 @@ class TestKilled:
         self, environment: dict[str, str], broker: Broker, server: Server, tmp_path: Path
     ) -> None:
         server.replies = [SLOW]
-        with working(environment, 1) as first:
-            execution = started(calling(server))
+        with run_worker(environment, 1) as first:
+            execution = started(start_call(server))
             until(lambda: server.received, "the call")
             first.kill()
         leased_until = Job.objects.get().leased_until
         assert leased_until is not None and leased_until > timezone.now()
         server.replies = [Reply()]
-        with sweeping(environment, tmp_path), working(environment, 1):
+        with run_beat(environment, tmp_path), run_worker(environment, 1):
             until(lambda: has_completed(execution), "another worker")
         step = execution.steps.get(node_id="call")
-        assert set(keys(server)) == {step.cuid} and len(server.received) == 2
+        assert set(read_keys(server)) == {step.cuid} and len(server.received) == 2
         assert Step.objects.filter(execution=execution).count() == 3

@@ -11,22 +11,22 @@ from executions import guards, services
 from executions.engine.nodes.behaviour import NotAwaited
 from executions.models import Execution, FormDraft, Status, Vote
 from tests.conftest import Scenario
-from tests.executions.engine.test_branches import condition, source, standing, started
+from tests.executions.engine.test_branches import condition, open_nodes, source, started
 from tests.executions.engine.test_never_stuck import ONE_FORM, fail_at
 from tests.executions.test_clock import last, waiting
 from tests.factories import UserFactory, call, form, save_line, voter
-from workflows import editing as graph
+from workflows import editing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 
-def choosing() -> dict[str, Any]:
+def choice_graph() -> dict[str, Any]:
     """Return a graph with a form and a condition after it."""
     nodes = {**ONE_FORM, "way": condition("on", "x"), "bad": "fail"}
     return source(nodes, "start>form", "form>way", "way.on>end", "way.default>bad")
 
 
-def approving(**data: Any) -> dict[str, Any]:
+def approval_graph(**data: Any) -> dict[str, Any]:
     return source(
         {
             "start": "start",
@@ -51,23 +51,23 @@ class TestApproval:
         return services.vote(execution, node="vote", approves=approves, by=user, **more)
 
     def test_one_approval_decides_by_default(self, people: list[Any]) -> None:
-        execution = started(approving(users=["ada", "grace"]))
+        execution = started(approval_graph(users=["ada", "grace"]))
         assert self.vote(execution, people[0], True).status == Status.COMPLETED
         step = execution.steps.get(node_id="vote")
         assert (step.handle, step.output["approvals"]) == ("approved", 1)
 
     def test_all_must_approve_when_needed_is_all(self, people: list[Any]) -> None:
-        execution = started(approving(users=["ada", "grace"], needed="all"))
+        execution = started(approval_graph(users=["ada", "grace"], needed="all"))
         assert self.vote(execution, people[0], True).status == Status.WAITING
         assert self.vote(execution, people[1], True).status == Status.COMPLETED
 
     def test_step_is_rejected_when_too_few_votes_remain(self, people: list[Any]) -> None:
-        execution = started(approving(users=["ada", "grace", "linus"], needed=2))
+        execution = started(approval_graph(users=["ada", "grace", "linus"], needed=2))
         assert self.vote(execution, people[0], False).status == Status.WAITING
         assert self.vote(execution, people[1], False).status == Status.FAILED
 
     def test_second_vote_replaces_first(self, people: list[Any]) -> None:
-        execution = started(approving(users=["ada", "grace", "linus"], needed=2))
+        execution = started(approval_graph(users=["ada", "grace", "linus"], needed=2))
         self.vote(execution, people[0], False, notes="not yet")
         self.vote(execution, people[0], True, notes="now")
         assert list(Vote.objects.values_list("username", "approves", "notes")) == [
@@ -76,7 +76,7 @@ class TestApproval:
         assert self.vote(execution, people[1], True).status == Status.COMPLETED
 
     def test_vote_is_refused_when_step_is_decided(self, people: list[Any]) -> None:
-        graph = approving(users=["ada"])
+        graph = approval_graph(users=["ada"])
         graph["nodes"].append({"id": "after", "type": "user_action", "data": {}})
         for edge in graph["edges"]:
             if (edge["source"], edge["target"]) == ("yes", "end"):
@@ -95,14 +95,14 @@ class TestApproval:
         group = Group.objects.create(name="risk")
         for user in people:
             user.groups.add(group)
-        execution = started(approving(groups=["risk"], needed=2))
+        execution = started(approval_graph(groups=["risk"], needed=2))
         self.vote(execution, people[0], True)
         people[0].groups.clear()
         assert self.vote(execution, people[1], True).status == Status.WAITING
         assert self.vote(execution, people[2], True).status == Status.COMPLETED
 
     def test_vote_of_others_is_refused(self, people: list[Any]) -> None:
-        execution = started(approving(users=["ada"]))
+        execution = started(approval_graph(users=["ada"]))
         with pytest.raises(guards.NotAssigned):
             self.vote(execution, people[1], True)
         assert not Vote.objects.exists()
@@ -127,7 +127,7 @@ class TestIncident:
         services.retry(execution, node="call", why="again")
         again = execution.children.exclude(pk=child.pk).get()
         assert again.version_id == child.version_id
-        assert standing(again) == {"inner"}
+        assert open_nodes(again) == {"inner"}
         assert execution.steps.get(node_id="call").attempt == 2
         assert (last().action, last().before["incident"]["code"]) == (
             "retried",
@@ -146,7 +146,7 @@ class TestIncident:
         assert services.skip(execution, node="sleep", why="w").status == Status.COMPLETED
 
     def test_skip_needs_exit_when_node_has_several(self) -> None:
-        execution = started(choosing())
+        execution = started(choice_graph())
         fail_at(execution, "form", "way", "condition")
         with pytest.raises(guards.NoSuchHandle, match="Name the exit to leave by: 'on', 'default'"):
             services.skip(execution, node="way", why="w")
@@ -169,7 +169,7 @@ class TestRestart:
         again = services.restart(execution, why="wrong entity data")
         execution.refresh_from_db()
         assert (execution.status, execution.message) == ("cancelled", "wrong entity data")
-        assert standing(again) == {"other"}
+        assert open_nodes(again) == {"other"}
         assert (last().action, last().after["execution"]) == ("restarted", again.cuid)
 
     def test_restart_of_ended_execution_keeps_its_status(self, scenario: Scenario) -> None:
@@ -186,7 +186,7 @@ class TestRestart:
 
     def test_refused_restart_changes_nothing(self, scenario: Scenario) -> None:
         execution = scenario.start()
-        graph.retire(scenario.caller)
+        editing.retire(scenario.caller)
         with pytest.raises(guards.NotStartable):
             services.restart(execution)
         execution.refresh_from_db()

@@ -27,7 +27,7 @@ from tests.factories import (
     user_in,
 )
 from tests.workflows.api.clients import Client
-from workflows import editing as drawing
+from workflows import editing
 from workflows.models import AuditEntry
 
 pytestmark = [
@@ -48,7 +48,7 @@ def execution() -> Execution:
     return services.start(workflow, finding)
 
 
-def person(name: str, role: str = "participant", **fields: Any) -> User:
+def get_user(name: str, role: str = "participant", **fields: Any) -> User:
     user = user_in(role, username=name, is_staff=True, **fields)
     user.groups.add(Group.objects.get_or_create(name="team")[0])
     return user
@@ -60,22 +60,22 @@ def api(user: User) -> Client:
     return client
 
 
-def saved(execution: Execution, user: User, **data: Any) -> None:
+def save_draft(execution: Execution, user: User, **data: Any) -> None:
     services.save_draft(execution, node="form", data=data, by=user)
 
 
-def open_step(execution: Execution, user: User) -> Any:
+def read_draft(execution: Execution, user: User) -> Any:
     (step,) = api(user).get(f"executions/{execution.cuid}/").json()["open_steps"]
     return step["draft"]
 
 
 def test_each_user_has_own_draft(execution: Execution) -> None:
-    ada, grace = person("ada"), person("grace")
+    ada, grace = get_user("ada"), get_user("grace")
     for user, note in ((ada, "a"), (grace, "b"), (ada, "c")):
         body = {"node": "form", "data": {"note": note}}
         answer = api(user).post(f"executions/{execution.cuid}/draft/", body)
         assert answer.json()["open_steps"][0]["draft"] == {"note": note}
-    assert (open_step(execution, ada), open_step(execution, grace)) == (
+    assert (read_draft(execution, ada), read_draft(execution, grace)) == (
         {"note": "c"},
         {"note": "b"},
     )
@@ -83,12 +83,12 @@ def test_each_user_has_own_draft(execution: Execution) -> None:
 
 
 def test_draft_is_visible_to_its_author_only(execution: Execution) -> None:
-    ada = person("ada")
-    saved(execution, ada, note=SECRET)
+    ada = get_user("ada")
+    save_draft(execution, ada, note=SECRET)
     others = [
-        person("grace"),
-        person("root", is_superuser=True),
-        *(person(role, role) for role in ("viewer", "designer", "operator", "administrator")),
+        get_user("grace"),
+        get_user("root", is_superuser=True),
+        *(get_user(role, role) for role in ("viewer", "designer", "operator", "administrator")),
     ]
     step = execution.steps.open().get()
     for user in others:
@@ -98,14 +98,14 @@ def test_draft_is_visible_to_its_author_only(execution: Execution) -> None:
         for path in (own, f"{own}steps/", "executions/", "executions/mine/", "audit/"):
             for accepted in ("application/json", "text/csv"):
                 response = client.get(path, headers={"Accept": accepted})
-                assert SECRET not in body_of(response), (user, path)
+                assert SECRET not in read_body(response), (user, path)
         for name in ("changelist", "inbox"):
             page = browser.get(reverse(f"admin:executions_execution_{name}"))
-            assert SECRET not in body_of(page), (user, name)
+            assert SECRET not in read_body(page), (user, name)
         for name in ("change", "history"):
             url = reverse(f"admin:executions_execution_{name}", args=[execution.pk])
-            assert SECRET not in body_of(browser.get(url, follow=True)), (user, name)
-        assert open_step(execution, user) is None
+            assert SECRET not in read_body(browser.get(url, follow=True)), (user, name)
+        assert read_draft(execution, user) is None
     services.submit(execution, step=step.cuid, data={"note": "done"}, by=ada)
     written = [
         *AuditEntry.objects.values_list("before", "after", "why"),
@@ -115,45 +115,45 @@ def test_draft_is_visible_to_its_author_only(execution: Execution) -> None:
     assert SECRET not in json.dumps(written, default=str)
 
 
-def body_of(response: Any) -> str:
+def read_body(response: Any) -> str:
     content = b"".join(response) if response.streaming else response.content
     return content.decode()
 
 
 def test_drafts_are_deleted_when_step_is_submitted(execution: Execution) -> None:
-    ada, grace = person("ada"), person("grace")
-    saved(execution, ada, note="a")
-    saved(execution, grace, note="b")
+    ada, grace = get_user("ada"), get_user("grace")
+    save_draft(execution, ada, note="a")
+    save_draft(execution, grace, note="b")
     services.submit(execution, node="form", data={"note": "n"}, by=grace)
     assert not FormDraft.objects.exists()
-    assert open_step(execution, ada) is None
+    assert read_draft(execution, ada) is None
 
 
 def test_drafts_are_deleted_when_execution_is_cancelled(execution: Execution) -> None:
-    saved(execution, person("ada"), note="a")
+    save_draft(execution, get_user("ada"), note="a")
     services.cancel(execution)
     assert not FormDraft.objects.exists()
 
 
 def test_drafts_of_other_steps_stay_when_step_is_closed(scenario: Scenario) -> None:
     one, other, ada = scenario.start(), scenario.start(), UserFactory()
-    saved(one, ada, note="a")
-    saved(other, ada, note="b")
+    save_draft(one, ada, note="a")
+    save_draft(other, ada, note="b")
     services.submit(one, node="form", data={"note": "n"})
     assert FormDraft.objects.get().data == {"note": "b"}
 
 
 def test_drafts_are_deleted_with_their_author(execution: Execution) -> None:
-    ada, _ = person("ada"), person("grace")
-    saved(execution, ada, note="a")
+    ada, _ = get_user("ada"), get_user("grace")
+    save_draft(execution, ada, note="a")
     ada.delete()
     assert not FormDraft.objects.exists()
 
 
 def test_page_and_inbox_show_own_draft(execution: Execution) -> None:
-    ada, grace = person("ada"), person("grace")
-    saved(execution, ada, note="of ada")
-    saved(execution, grace, note="of grace")
+    ada, grace = get_user("ada"), get_user("grace")
+    save_draft(execution, ada, note="of ada")
+    save_draft(execution, grace, note="of grace")
     for user, own, others in ((ada, "of ada", "of grace"), (grace, "of grace", "of ada")):
         browser = Browser()
         browser.force_login(user)
@@ -161,19 +161,19 @@ def test_page_and_inbox_show_own_draft(execution: Execution) -> None:
             reverse("admin:executions_execution_inbox"),
             reverse("admin:executions_execution_change", args=[execution.pk]),
         ):
-            page = body_of(browser.get(url))
+            page = read_body(browser.get(url))
             assert f'value="{own}"' in page and others not in page
 
 
 def test_graph_draft_is_hidden_from_others() -> None:
     workflow, ada, grace = WorkflowFactory(), UserFactory(), UserFactory()
-    token = drawing.open_draft(workflow, ada).token
-    drawing.edit_draft(workflow, ada, token, lambda source: (with_note(source), "Noted"))
-    assert SECRET in json.dumps(drawing.open_draft(workflow, ada).source)
-    assert SECRET not in json.dumps(drawing.open_draft(workflow, grace).source)
+    token = editing.open_draft(workflow, ada).token
+    editing.edit_draft(workflow, ada, token, lambda source: (graph_with_note(source), "Noted"))
+    assert SECRET in json.dumps(editing.open_draft(workflow, ada).source)
+    assert SECRET not in json.dumps(editing.open_draft(workflow, grace).source)
 
 
-def with_note(source: Any) -> Any:
+def graph_with_note(source: Any) -> Any:
     first, *others = source["nodes"]
     return {**source, "nodes": [{**first, "data": {"notes": SECRET}}, *others]}
 

@@ -27,7 +27,7 @@ TO = {"to": ["ada@example.com", {"field": "owner"}]}
 OWNER: dict[str, Any] = {"owner": "grace@example.com", "name": "Risk 7"}
 
 
-def waiting(notify: dict[str, Any] | None = None, /, **fields: Any) -> Execution:
+def start_overdue(notify: dict[str, Any] | None = None, /, **fields: Any) -> Execution:
     """Start an execution at a form whose deadline of an hour has passed."""
     deadline = {"after": "PT1H", "notify": {**TO, **(notify or {})}}
     nodes: dict[str, Any] = {
@@ -47,7 +47,7 @@ def pass_time() -> None:
         job.save()
 
 
-def step_of(execution: Execution) -> Step:
+def open_step(execution: Execution) -> Step:
     return execution.steps.get(node_id="form")
 
 
@@ -60,12 +60,12 @@ def server_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_notice_is_sent_by_worker_and_step_stays_open() -> None:
-    execution = waiting({"subject": "{{name}} waits", "body": "Dear {{owner}}."})
+    execution = start_overdue({"subject": "{{name}} waits", "body": "Dear {{owner}}."})
     assert queue.serve_due() == 2
     (sent,) = mail.outbox
     assert sent.to == ["ada@example.com", "grace@example.com"]
     assert (sent.subject, sent.body) == ("Risk 7 waits", "Dear grace@example.com.")
-    step = step_of(execution)
+    step = open_step(execution)
     assert sent.extra_headers["X-Idempotency-Key"] == step.cuid
     assert (step.overdue, step.state) == (True, "open")
     assert step.notice["state"] == "sent" and step.notice["to"] == sent.to
@@ -74,17 +74,17 @@ def test_notice_is_sent_by_worker_and_step_stays_open() -> None:
 
 
 def test_default_notice_names_step() -> None:
-    waiting()
+    start_overdue()
     queue.serve_due()
     (sent,) = mail.outbox
     assert (sent.subject, sent.body) == ("Overdue: Review", "“Review” is overdue.")
 
 
 def test_notice_has_field_values_of_the_deadline() -> None:
-    execution = waiting({"subject": "{{name}}"})
+    execution = start_overdue({"subject": "{{name}}"})
     (job,) = queue.claim_jobs()
     queue.serve_job(job)
-    assert step_of(execution).notice["fields"] == OWNER
+    assert open_step(execution).notice["fields"] == OWNER
     execution.entity.fields = {"owner": "other@example.com", "name": "Risk 8"}
     execution.entity.save()
     queue.serve_due()
@@ -94,13 +94,13 @@ def test_notice_has_field_values_of_the_deadline() -> None:
 def test_failed_notice_is_retried_and_step_can_be_submitted(
     server_is_down: None,
 ) -> None:
-    execution = waiting()
+    execution = start_overdue()
     for attempt in range(1, ATTEMPTS):
         queue.serve_due()
         assert (Job.objects.get().kind, Job.objects.get().attempt) == ("overdue", attempt)
         pass_time()
     queue.serve_due()
-    step = step_of(execution)
+    step = open_step(execution)
     assert (step.state, step.incident, step.overdue) == ("open", None, True)
     assert (step.notice["state"], step.notice["code"]) == ("failed", "mail_failed")
     assert "failed 5 times" in step.notice["detail"] and "gone" in step.notice["detail"]
@@ -109,16 +109,16 @@ def test_failed_notice_is_retried_and_step_can_be_submitted(
 
 
 def test_notice_without_address_fails_at_once_and_step_can_be_submitted() -> None:
-    execution = waiting(owner="nobody")
+    execution = start_overdue(owner="nobody")
     queue.serve_due()
-    step = step_of(execution)
+    step = open_step(execution)
     assert (step.state, step.notice["code"]) == ("open", "no_address")
     assert mail.outbox == [] and not Job.objects.exists()
     assert services.submit(execution, node="form", data={}).status == Status.COMPLETED
 
 
 def test_notice_is_not_sent_when_step_is_closed(server_is_down: None) -> None:
-    execution = waiting()
+    execution = start_overdue()
     queue.serve_due()
     assert Job.objects.get().kind == "overdue"
     services.submit(execution, node="form", data={})
@@ -126,7 +126,7 @@ def test_notice_is_not_sent_when_step_is_closed(server_is_down: None) -> None:
 
 
 def test_notice_is_sent_by_last_claim_only() -> None:
-    waiting()
+    start_overdue()
     (passing,) = queue.claim_jobs()
     queue.serve_job(passing)
     (first,) = queue.claim_jobs(lease=timedelta(seconds=-1))
@@ -161,7 +161,7 @@ def api(db: None) -> ApiClient:
 def test_notice_is_readable_before_and_after_step_is_closed(
     api: ApiClient, admin_client: Client, owner: str
 ) -> None:
-    execution = waiting(owner=owner)
+    execution = start_overdue(owner=owner)
     path, page = f"executions/{execution.cuid}/", admin_url(execution, "change", execution.pk)
     (step,) = api.get(path).json()["open_steps"]
     assert (step["overdue"], step["notice"]) == (False, None)

@@ -11,7 +11,7 @@ from executions import guards, services
 from executions.models import Execution, Status
 from tests.conftest import Scenario
 from tests.factories import call, form, save_line
-from workflows import editing as drawing
+from workflows import editing
 from workflows.guards import HasCallers
 from workflows.models import Workflow
 from workflows.refusals import Refusal
@@ -30,9 +30,9 @@ def calling(scenario: Scenario) -> Scenario:
 def retire(scenario: Scenario) -> None:
     """Remove the call from the caller's latest graph, and retire the callee."""
     with pytest.raises(HasCallers):
-        drawing.retire(scenario.callee)
+        editing.retire(scenario.callee)
     save_line(scenario.caller, form("instead"))
-    drawing.retire(scenario.callee)
+    editing.retire(scenario.callee)
     scenario.callee.refresh_from_db()
     assert scenario.callee.state == Workflow.State.RETIRED
     with pytest.raises(guards.NotStartable):
@@ -95,9 +95,9 @@ def test_restart_runs_latest_graph_without_retired_callee(calling: Scenario) -> 
 
 def test_execution_of_retired_caller_continues_and_start_is_refused(calling: Scenario) -> None:
     execution = calling.start()
-    drawing.retire(calling.caller)
+    editing.retire(calling.caller)
     # A retired caller does not prevent the retirement of its callee.
-    drawing.retire(calling.callee)
+    editing.retire(calling.callee)
     with pytest.raises(guards.NotStartable):
         calling.start()
     submit(execution, "before")

@@ -18,9 +18,9 @@ from executions.services.skipping import NotSkippable
 from executions.worker import queue
 from tests.conftest import Scenario
 from tests.executions.engine.http_calls import http_request_graph
-from tests.executions.engine.test_branches import DIAMOND, standing, started, submit
+from tests.executions.engine.test_branches import DIAMOND, open_nodes, started, submit
 from tests.executions.test_clock import last, later, waiting
-from tests.executions.test_decisions import approving
+from tests.executions.test_decisions import approval_graph
 from tests.factories import UserFactory, WorkflowFactory, form, line, save_line, voter
 from workflows.models import AuditEntry
 
@@ -41,7 +41,7 @@ def secret(settings: Any) -> None:
     row.save()
 
 
-def on(node: dict[str, Any], **fields: Any) -> Execution:
+def start_at(node: dict[str, Any], **fields: Any) -> Execution:
     """Start an execution that waits at this node."""
     return started(line(node), **fields)
 
@@ -50,7 +50,7 @@ def webhook_node(**data: Any) -> dict[str, Any]:
     return {"id": "hook", "type": "webhook", "data": {"secret": "HOOK", **data}}
 
 
-def mail() -> dict[str, Any]:
+def mail_node() -> dict[str, Any]:
     return {"id": "mail", "type": "notify", "data": {"to": ["a@example.com"], "subject": "x"}}
 
 
@@ -58,20 +58,20 @@ def open_step(execution: Execution) -> Step:
     return execution.steps.open().get()
 
 
-def hours(number: int) -> datetime:
+def in_hours(number: int) -> datetime:
     return timezone.now() + timedelta(hours=number)
 
 
-def scheduled(scenario: Scenario) -> Execution:
-    return services.start(scenario.caller, scenario.finding, scheduled_for=hours(1))
+def start_scheduled(scenario: Scenario) -> Execution:
+    return services.start(scenario.caller, scenario.finding, scheduled_for=in_hours(1))
 
 
 WAITS: dict[str, Callable[[], Execution]] = {
-    "form": lambda: on(form(assignees={"groups": []})),
-    "overdue": lambda: on(form(deadline="PT1H")),
+    "form": lambda: start_at(form(assignees={"groups": []})),
+    "overdue": lambda: start_at(form(deadline="PT1H")),
     "sleep": lambda: started(waiting(interval="P1D")),
-    "hook": lambda: on(webhook_node(deadline="P1D", save_to="answer")),
-    "mail": lambda: on(mail()),
+    "hook": lambda: start_at(webhook_node(deadline="P1D", save_to="answer")),
+    "mail": lambda: start_at(mail_node()),
     "call": lambda: started(http_request_graph("https://example.com/")),
 }
 
@@ -92,7 +92,7 @@ class TestSkip:
 
     def test_skip_of_approval_keeps_votes(self) -> None:
         ada, grace = voter("ada"), voter("grace")
-        execution = started(approving(users=["ada", "grace"], needed="all"))
+        execution = started(approval_graph(users=["ada", "grace"], needed="all"))
         services.vote(execution, node="vote", approves=True, by=ada, notes="fine")
         grace.is_active = False
         grace.save()
@@ -131,9 +131,9 @@ class TestSkip:
         assert execution.status == Status.COMPLETED
 
     def test_skip_starts_scheduled_execution(self, scenario: Scenario) -> None:
-        execution = scheduled(scenario)
+        execution = start_scheduled(scenario)
         assert services.skip(execution, node="start", why=WHY).status == Status.WAITING
-        assert standing(execution) == {"form"}
+        assert open_nodes(execution) == {"form"}
 
     def test_skip_of_join_names_other_branches(self) -> None:
         execution = started(DIAMOND)
@@ -145,15 +145,15 @@ class TestSkip:
 
     @pytest.mark.parametrize("why", ["", "  \n"])
     def test_skip_is_refused_without_a_reason(self, why: str) -> None:
-        execution = on(form())
+        execution = start_at(form())
         with pytest.raises(ReasonRequired) as refused:
             services.skip(execution, node="form", why=why)
         assert [problem.pointer for problem in refused.value.problems] == ["/why"]
         assert (last().refused, last().code) == (True, "reason_required")
-        assert standing(execution) == {"form"}
+        assert open_nodes(execution) == {"form"}
 
     def test_skip_is_refused_when_execution_has_ended(self) -> None:
-        execution = on(form())
+        execution = start_at(form())
         services.cancel(execution)
         with pytest.raises(guards.ExecutionEnded):
             services.skip(execution, node="form", why=WHY)
@@ -191,20 +191,20 @@ class TestRetry:
         assert not Job.objects.exists()
 
     def test_retry_of_webhook_restarts_deadline(self) -> None:
-        execution = on(webhook_node(deadline="PT1H"))
+        execution = start_at(webhook_node(deadline="PT1H"))
         later(hours=1)
         queue.serve_due()
         assert open_step(execution).overdue
         services.retry(execution, node="hook")
         step = open_step(execution)
         assert not step.overdue
-        assert step.due_at is not None and step.due_at > hours(0)
+        assert step.due_at is not None and step.due_at > in_hours(0)
         assert [job.kind for job in step.jobs.all()] == ["deadline"]
 
     @pytest.mark.parametrize("waits", ["mail", "call"])
     def test_retry_makes_postponed_call_or_mail_due(self, waits: str) -> None:
         execution = WAITS[waits]()
-        Job.objects.update(due_at=hours(1), attempt=3)
+        Job.objects.update(due_at=in_hours(1), attempt=3)
         services.retry(execution, step=open_step(execution).cuid)
         job = Job.objects.get()
         assert job.due_at <= timezone.now()
@@ -222,7 +222,7 @@ class TestRetry:
         (job,) = queue.claim_jobs()
         services.retry(execution, node="sleep")
         assert queue.serve_job(job) is False
-        assert standing(execution) == {"sleep"}
+        assert open_nodes(execution) == {"sleep"}
 
     def test_retry_is_refused_with_remedies_when_child_is_live(self, scenario: Scenario) -> None:
         save_line(scenario.callee, form("inner"))
@@ -234,7 +234,7 @@ class TestRetry:
 
     @pytest.mark.parametrize("node", ["form", "join"])
     def test_retry_is_refused_when_step_waits_for_others(self, node: str) -> None:
-        execution = on(form(deadline="P1D")) if node == "form" else started(DIAMOND)
+        execution = start_at(form(deadline="P1D")) if node == "form" else started(DIAMOND)
         if node == "join":
             submit(execution, "a")
         with pytest.raises(guards.NoIncident):
@@ -244,7 +244,7 @@ class TestRetry:
 class TestPostpone:
     def test_postpone_moves_wait_and_its_job(self) -> None:
         execution = started(waiting(interval="PT1H"))
-        until = hours(48)
+        until = in_hours(48)
         services.postpone(execution, node="sleep", until=until, why="Not yet.")
         step = open_step(execution)
         assert step.due_at == until == step.jobs.get().due_at
@@ -257,7 +257,7 @@ class TestPostpone:
 
     def test_postpone_moves_wait_to_earlier_time(self) -> None:
         execution = started(waiting(interval="P30D"))
-        services.postpone(execution, node="sleep", until=hours(1), why="Sooner.")
+        services.postpone(execution, node="sleep", until=in_hours(1), why="Sooner.")
         later(hours=1)
         assert queue.serve_due() == 1
         execution.refresh_from_db()
@@ -271,13 +271,13 @@ class TestPostpone:
         assert due is not None and due.isoformat() == "2099-06-01T10:00:00+00:00"
 
     def test_postpone_moves_deadline_before_and_after_it_has_passed(self) -> None:
-        execution = on(form(deadline={"after": "PT1H", "notify": {"to": ["a@example.com"]}}))
-        services.postpone(execution, node="form", until=hours(2), why="Holidays.")
+        execution = start_at(form(deadline={"after": "PT1H", "notify": {"to": ["a@example.com"]}}))
+        services.postpone(execution, node="form", until=in_hours(2), why="Holidays.")
         later(hours=2)
         queue.serve_due()
         step = open_step(execution)
         assert step.overdue and step.notice
-        services.postpone(execution, node="form", until=hours(3), why="More holidays.")
+        services.postpone(execution, node="form", until=in_hours(3), why="More holidays.")
         step = open_step(execution)
         assert (step.overdue, step.notice) == (False, None)
         assert [job.kind for job in step.jobs.all()] == ["deadline"]
@@ -286,40 +286,40 @@ class TestPostpone:
         assert open_step(execution).overdue
 
     def test_postpone_withdraws_unsent_notice(self) -> None:
-        execution = on(form(deadline={"after": "PT1H", "notify": {"to": ["a@example.com"]}}))
+        execution = start_at(form(deadline={"after": "PT1H", "notify": {"to": ["a@example.com"]}}))
         later(hours=1)
         (job,) = queue.claim_jobs()
         queue.serve_job(job)
         assert Job.objects.get().kind == "overdue"
-        services.postpone(execution, node="form", until=hours(3), why="Holidays.")
+        services.postpone(execution, node="form", until=in_hours(3), why="Holidays.")
         assert Job.objects.get().kind == "deadline"
 
     @pytest.mark.parametrize("make", ["vote", "hook"])
     def test_postpone_moves_deadline_of_other_step_types(self, make: str) -> None:
         UserFactory(username="ada")
         if make == "vote":
-            execution = started(approving(users=["ada"], deadline="P1D"))
+            execution = started(approval_graph(users=["ada"], deadline="P1D"))
         else:
-            execution = on(webhook_node(deadline="P1D"))
-        until = hours(72)
+            execution = start_at(webhook_node(deadline="P1D"))
+        until = in_hours(72)
         services.postpone(execution, node=make, until=until, why="Later.")
         assert open_step(execution).due_at == until == Job.objects.get().due_at
 
     def test_postpone_moves_scheduled_start(self, scenario: Scenario) -> None:
-        execution = scheduled(scenario)
-        until = hours(5)
+        execution = start_scheduled(scenario)
+        until = in_hours(5)
         services.postpone(execution, node="start", until=until, why="The audit is later.")
         execution.refresh_from_db()
         assert (execution.status, execution.scheduled_for) == (Status.SCHEDULED, until)
         assert open_step(execution).due_at == until
         later(hours=5)
         assert queue.serve_due() == 1
-        assert standing(execution) == {"form"}
+        assert open_nodes(execution) == {"form"}
 
     def test_postpone_is_refused_when_time_has_passed(self) -> None:
         execution = started(waiting(interval="PT1H"))
         with pytest.raises(NotInFuture) as refused:
-            services.postpone(execution, node="sleep", until=hours(-1), why="x")
+            services.postpone(execution, node="sleep", until=in_hours(-1), why="x")
         assert [problem.pointer for problem in refused.value.problems] == ["/until"]
         assert (last().refused, last().code) == (True, "not_in_future")
         assert Job.objects.get().due_at > timezone.now()
@@ -327,30 +327,30 @@ class TestPostpone:
     def test_postpone_is_refused_without_a_reason(self) -> None:
         execution = started(waiting(interval="PT1H"))
         with pytest.raises(ReasonRequired):
-            services.postpone(execution, node="sleep", until=hours(2), why=" ")
+            services.postpone(execution, node="sleep", until=in_hours(2), why=" ")
 
     @pytest.mark.parametrize("waits", ["form", "mail", "call"])
     def test_postpone_is_refused_when_step_has_no_date(self, waits: str) -> None:
         execution = WAITS[waits]()
         step = open_step(execution).cuid
         with pytest.raises(NotPostponable):
-            services.postpone(execution, step=step, until=hours(2), why="x")
+            services.postpone(execution, step=step, until=in_hours(2), why="x")
 
     def test_postpone_is_refused_when_step_has_incident(self) -> None:
         execution = started(waiting(at_field="due"), due="soon")
         with pytest.raises(guards.NoIncident, match="retry it or skip it"):
-            services.postpone(execution, node="sleep", until=hours(2), why="x")
+            services.postpone(execution, node="sleep", until=in_hours(2), why="x")
 
     def test_postpone_changes_etag_of_execution(self) -> None:
         execution = started(waiting(interval="PT1H"))
         before = execution.updated_at
-        services.postpone(execution, node="sleep", until=hours(2), why="x")
+        services.postpone(execution, node="sleep", until=in_hours(2), why="x")
         execution.refresh_from_db()
         assert execution.updated_at > before
 
 
 def test_refused_decision_writes_audit_entry() -> None:
-    execution = on(form())
+    execution = start_at(form())
     for decide in (services.skip, services.retry, services.wake):
         with pytest.raises(guards.NotOpen):
             decide(execution, node="nowhere", why=WHY)

@@ -36,7 +36,7 @@ def secret(settings: Any, db: None) -> Secret:
     return row
 
 
-def waiting(**data: Any) -> Execution:
+def start_waiting(**data: Any) -> Execution:
     nodes: dict[str, Any] = {
         "start": "start",
         "hook": {"type": "webhook", "data": {"secret": "HOOK", "save_to": "risk", **data}},
@@ -68,22 +68,22 @@ def deliver(
     )
 
 
-def state(execution: Execution) -> str:
+def step_state(execution: Execution) -> str:
     execution.refresh_from_db()
     execution.entity.refresh_from_db()
     return execution.steps.get(node_id="hook").state
 
 
 def test_delivery_is_saved_once() -> None:
-    execution = waiting()
+    execution = start_waiting()
     response = deliver(execution)
     assert (response.status_code, response.json()) == (200, {"taken": True})
-    assert state(execution) == "done"
+    assert step_state(execution) == "done"
     assert execution.entity.fields == {"risk": {"score": 3}}
     response = deliver(execution)
     assert (response.status_code, response.json()) == (200, {"taken": False})
     assert deliver(execution, b'{"score": 4}').status_code == 410
-    assert state(execution) == "done" and execution.entity.fields == {"risk": {"score": 3}}
+    assert step_state(execution) == "done" and execution.entity.fields == {"risk": {"score": 3}}
     services.submit(execution, node="form", data={"note": "x"})
     assert deliver(execution).json() == {"taken": False}
 
@@ -97,13 +97,13 @@ def test_delivery_stays_at_step_when_execution_loops(
     assert deliver(execution).json() == {"taken": True}
     step = execution.steps.get(node_id="hook")
     assert (step.incident["code"], step.input["value"]) == ("step_budget", {"score": 3})
-    assert state(execution) == "incident"
+    assert step_state(execution) == "incident"
     assert execution.entity.fields == {"again": True}
     assert deliver(execution).status_code == 503
 
 
 def test_delivery_is_not_found_when_execution_was_purged() -> None:
-    execution = waiting()
+    execution = start_waiting()
     deliver(execution)
     step = execution.steps.get(node_id="hook")
     services.cancel(execution)
@@ -120,7 +120,7 @@ def test_delivery_is_not_found_when_execution_was_purged() -> None:
 
 @pytest.mark.postgresql
 def test_concurrent_deliveries_resume_step_once() -> None:
-    execution = waiting()
+    execution = start_waiting()
     answers: list[tuple[int, bool]] = []
     begin = threading.Barrier(2)
 
@@ -154,20 +154,20 @@ def test_concurrent_deliveries_resume_step_once() -> None:
     ],
 )
 def test_wrong_signature_is_rejected(wrong: dict[str, Any]) -> None:
-    execution = waiting()
+    execution = start_waiting()
     assert deliver(execution, **wrong).status_code == 401
-    assert state(execution) == "open"
+    assert step_state(execution) == "open"
 
 
 def test_signature_is_valid_for_one_step() -> None:
-    execution, other = waiting(), waiting()
+    execution, other = start_waiting(), start_waiting()
     cuid = other.steps.get(node_id="hook").cuid
     assert deliver(execution, cuid=cuid).status_code == 401
-    assert state(other) == "open"
+    assert step_state(other) == "open"
 
 
 def test_unknown_step_is_404_and_closed_step_is_410() -> None:
-    execution = waiting()
+    execution = start_waiting()
     assert deliver(execution, cuid="nothing").status_code == 404
     form = execution.steps.get(node_id="start").cuid
     assert deliver(execution, cuid=form).status_code == 404
@@ -180,13 +180,13 @@ def test_unknown_step_is_404_and_closed_step_is_410() -> None:
     "body", [b"", b"{", b'{"a": 1, "a": 2}', b'{"a": NaN}', b'{"a": "\\u0000"}', b"\xff"]
 )
 def test_invalid_json_is_rejected(body: bytes) -> None:
-    execution = waiting()
+    execution = start_waiting()
     assert deliver(execution, body).status_code == 400
-    assert state(execution) == "open"
+    assert step_state(execution) == "open"
 
 
 def test_large_body_is_rejected() -> None:
-    assert deliver(waiting(), b"[" + b" " * 1024 * 1024 + b"]").status_code == 413
+    assert deliver(start_waiting(), b"[" + b" " * 1024 * 1024 + b"]").status_code == 413
 
 
 def test_unstorable_address_is_not_found() -> None:
@@ -199,10 +199,10 @@ def test_other_methods_are_refused() -> None:
 
 
 def test_delivery_is_unavailable_when_secret_is_missing(secret: Secret) -> None:
-    execution = waiting()
+    execution = start_waiting()
     Secret._base_manager.filter(pk=secret.pk)._raw_delete("default")
     assert deliver(execution).status_code == 503
-    assert state(execution) == "open"
+    assert step_state(execution) == "open"
     (found,) = integrity.find_violations()
     assert (found.invariant, found.cuid) == ("I9", execution.version.cuid)
     assert "Create the secret “HOOK”" in found.remedy
@@ -211,7 +211,7 @@ def test_delivery_is_unavailable_when_secret_is_missing(secret: Secret) -> None:
 
 
 def test_deadline_marks_step_overdue() -> None:
-    execution = waiting(deadline="PT1H")
+    execution = start_waiting(deadline="PT1H")
     job = Job.objects.get()
     job.due_at -= timedelta(hours=2)
     job.save()

@@ -34,7 +34,7 @@ from tests.factories import (
     save_line,
 )
 from tests.test_query_counts import statements
-from workflows import editing as drawing
+from workflows import editing
 from workflows.audit.actor import Actor, Interface, act_as
 from workflows.models import AuditEntry, FindingType, Workflow
 
@@ -49,7 +49,9 @@ def kind(db: None) -> FindingType:
     return row
 
 
-def waiting(kind: FindingType, trigger: str, data: Any = None, **values: Any) -> Workflow:
+def create_triggered_workflow(
+    kind: FindingType, trigger: str, data: Any = None, **values: Any
+) -> Workflow:
     """Create a workflow with one form that this trigger starts."""
     workflow = WorkflowFactory(
         entity_name_type=kind, trigger=trigger, trigger_data=data or {}, **values
@@ -58,7 +60,7 @@ def waiting(kind: FindingType, trigger: str, data: Any = None, **values: Any) ->
     return workflow
 
 
-def ran(workflow: Workflow) -> int:
+def count_executions(workflow: Workflow) -> int:
     return int(workflow.executions.count())
 
 
@@ -83,12 +85,12 @@ CREATIONS: dict[str, Callable[[FindingType], Any]] = {
 
 @pytest.mark.parametrize("way", CREATIONS)
 def test_new_entity_starts_workflow_of_its_type_once(kind: FindingType, way: str) -> None:
-    workflow = waiting(kind, "created")
+    workflow = create_triggered_workflow(kind, "created")
     others = [
-        waiting(FindingTypeFactory(), "created"),
-        waiting(kind, "created", state="retired"),
-        waiting(kind, "changed"),
-        waiting(kind, "manual"),
+        create_triggered_workflow(FindingTypeFactory(), "created"),
+        create_triggered_workflow(kind, "created", state="retired"),
+        create_triggered_workflow(kind, "changed"),
+        create_triggered_workflow(kind, "manual"),
     ]
     CREATIONS[way](kind)
     execution = Execution.objects.get()
@@ -96,13 +98,13 @@ def test_new_entity_starts_workflow_of_its_type_once(kind: FindingType, way: str
     assert execution.entity.title == "New"
     assert execution.steps.open().get().node_id == "form"
     assert not TriggeredStart.objects.exists()
-    assert [ran(other) for other in others] == [0, 0, 0, 0]
+    assert [count_executions(other) for other in others] == [0, 0, 0, 0]
     execution.entity.save()
-    assert ran(workflow) == 1
+    assert count_executions(workflow) == 1
 
 
 def test_draft_workflow_is_not_started(kind: FindingType) -> None:
-    waiting(kind, "created", state="draft")
+    create_triggered_workflow(kind, "created", state="draft")
     FindingFactory(entity_name_type=kind)
     assert not Execution.objects.exists() and not TriggeredStart.objects.exists()
 
@@ -116,23 +118,23 @@ def test_new_inventory_model_starts_workflow_of_its_record_type() -> None:
         trigger="created",
     )
     InventoryModelFactory()
-    assert ran(workflow) == 0
+    assert count_executions(workflow) == 0
     InventoryModel.objects.create(title="Scoring", primary_record_type=kind)
-    assert ran(workflow) == 1
+    assert count_executions(workflow) == 1
 
 
 def test_rollback_starts_nothing(kind: FindingType) -> None:
-    workflow = waiting(kind, "created")
+    workflow = create_triggered_workflow(kind, "created")
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         FindingFactory(entity_name_type=kind)
         raise ZeroDivisionError
-    assert ran(workflow) == 0 and not TriggeredStart.objects.exists()
+    assert count_executions(workflow) == 0 and not TriggeredStart.objects.exists()
 
 
 def test_audit_entry_names_editor_and_trigger(
     kind: FindingType,
 ) -> None:
-    workflow = waiting(kind, "created")
+    workflow = create_triggered_workflow(kind, "created")
     user = UserFactory(username="erin")
     with act_as(Actor(Interface.API, "r-1", lambda: user)):
         finding = FindingFactory(entity_name_type=kind)
@@ -147,7 +149,7 @@ def test_audit_entry_names_editor_and_trigger(
     }
     with act_as(Actor(Interface.API, "r-2", AnonymousUser)):
         FindingFactory(entity_name_type=kind)
-    assert ran(workflow) == 2
+    assert count_executions(workflow) == 2
 
 
 # Changes
@@ -178,39 +180,42 @@ def test_audit_entry_names_editor_and_trigger(
 def test_change_of_watched_field_starts_workflow(
     kind: FindingType, data: Any, before: Any, after: Any, starts: bool, way: str
 ) -> None:
-    workflow = waiting(kind, "changed", data)
+    workflow = create_triggered_workflow(kind, "changed", data)
     finding = FindingFactory(entity_name_type=kind, fields=before)
-    assert ran(workflow) == 0
+    assert count_executions(workflow) == 0
     if way == "update":
         Finding.objects.filter(pk=finding.pk).update(fields=after)
     else:
         finding.fields = after
         finding.save() if way == "save" else Finding.objects.bulk_update([finding], ["fields"])
-    assert ran(workflow) == starts
+    assert count_executions(workflow) == starts
 
 
 def test_unwritten_field_has_not_changed(kind: FindingType) -> None:
-    workflow = waiting(kind, "changed")
+    workflow = create_triggered_workflow(kind, "changed")
     finding = FindingFactory(entity_name_type=kind)
     finding.fields = {"a": 1}
     finding.title = "Another"
     finding.save(update_fields=["title"])
     Finding.objects.update(title="A third")
-    assert ran(workflow) == 0
+    assert count_executions(workflow) == 0
     finding.save()
-    assert ran(workflow) == 1
+    assert count_executions(workflow) == 1
 
 
 def test_edit_starts_each_matching_workflow_once(
     kind: FindingType,
 ) -> None:
-    both = [waiting(kind, "changed"), waiting(kind, "changed", {"fields": ["a"]})]
+    both = [
+        create_triggered_workflow(kind, "changed"),
+        create_triggered_workflow(kind, "changed", {"fields": ["a"]}),
+    ]
     finding = FindingFactory(entity_name_type=kind)
     with transaction.atomic():
         finding.fields = {"a": 1}
         finding.save()
         finding.save()
-    assert [ran(row) for row in both] == [1, 1]
+    assert [count_executions(row) for row in both] == [1, 1]
 
 
 def test_write_of_execution_starts_nothing(kind: FindingType) -> None:
@@ -224,41 +229,43 @@ def test_write_of_execution_starts_nothing(kind: FindingType) -> None:
     finding.refresh_from_db()
     assert finding.fields == {"a": 9}
     services.submit(execution, node="form", data={"note": "changed by a form"})
-    assert ran(workflow) == 1 and not TriggeredStart.objects.exists()
+    assert count_executions(workflow) == 1 and not TriggeredStart.objects.exists()
 
 
 # Refused starts
 
 
-def hold(workflow: Workflow) -> None:
+def put_on_hold(workflow: Workflow) -> None:
     finding = Finding.objects.create(title="Old", entity_name_type=workflow.entity_name_type)
     Execution.objects.exists() or services.start(workflow, finding)
-    drawing.change_entity_context([workflow], entity_name_type=FindingTypeFactory(), when="drained")
+    editing.change_entity_context([workflow], entity_name_type=FindingTypeFactory(), when="drained")
 
 
-def call_a_draft(workflow: Workflow) -> None:
+def call_draft(workflow: Workflow) -> None:
     save_line(
         workflow, call(WorkflowFactory(entity_name_type=workflow.entity_name_type, state="draft"))
     )
 
 
 @pytest.mark.parametrize(
-    ("spoil", "code"), [(hold, "draining"), (call_a_draft, "not_startable")], ids=["held", "draft"]
+    ("spoil", "code"),
+    [(put_on_hold, "draining"), (call_draft, "not_startable")],
+    ids=["draining", "draft"],
 )
 @pytest.mark.parametrize("trigger", ["created", "changed"])
 def test_refused_start_is_recorded_and_edit_is_saved(
     kind: FindingType, trigger: str, spoil: Callable[[Workflow], None], code: str
 ) -> None:
-    workflow = waiting(kind, trigger)
+    workflow = create_triggered_workflow(kind, trigger)
     spoil(workflow)
-    before = ran(workflow)
+    before = count_executions(workflow)
     finding = Finding.objects.create(title="New", entity_name_type=kind)
     if trigger == "changed":
         finding.fields = {"a": 1}
         finding.save()
     stored = Finding.objects.get(title="New")
     assert stored.fields == finding.fields
-    assert ran(workflow) == before and not TriggeredStart.objects.exists()
+    assert count_executions(workflow) == before and not TriggeredStart.objects.exists()
     entry = last_entry()
     assert (entry.refused, entry.code, entry.action) == (True, code, "started")
     assert (entry.cuid, entry.after) == (
@@ -268,12 +275,12 @@ def test_refused_start_is_recorded_and_edit_is_saved(
 
 
 def test_invalid_trigger_data_fails_no_edit(kind: FindingType) -> None:
-    workflow = waiting(kind, "changed")
+    workflow = create_triggered_workflow(kind, "changed")
     Workflow._base_manager.filter(pk=workflow.pk).update(trigger_data={"rule": 7})
     finding = FindingFactory(entity_name_type=kind)
     finding.fields = {"a": 1}
     finding.save()
-    assert ran(workflow) == 0
+    assert count_executions(workflow) == 0
     assert Finding.objects.get().fields == {"a": 1}
     # An invalid stored trigger must not prevent edits of entities.
     workflow.refresh_from_db()
@@ -285,58 +292,58 @@ def test_invalid_trigger_data_fails_no_edit(kind: FindingType) -> None:
 
 
 @pytest.fixture
-def killed(kind: FindingType, monkeypatch: pytest.MonkeyPatch) -> Workflow:
+def queued_workflow(kind: FindingType, monkeypatch: pytest.MonkeyPatch) -> Workflow:
     """Return a workflow whose start is due, because its process was killed after the commit."""
-    workflow = waiting(kind, "created")
+    workflow = create_triggered_workflow(kind, "created")
     with monkeypatch.context() as patch:
         patch.setattr(triggering, "_serve_all", lambda _: None)
         FindingFactory(entity_name_type=kind, title="Left behind")
-    assert ran(workflow) == 0 and TriggeredStart.objects.count() == 1
+    assert count_executions(workflow) == 0 and TriggeredStart.objects.count() == 1
     return workflow
 
 
-def test_start_of_killed_process_is_made_up_once(killed: Workflow) -> None:
+def test_start_of_killed_process_is_made_up_once(queued_workflow: Workflow) -> None:
     assert rounds.run_due(dry_run=True).starts == 1
     assert rounds.run_due().starts == 1
     assert rounds.run_due().starts == 0
-    assert ran(killed) == 1 and not TriggeredStart.objects.exists()
+    assert count_executions(queued_workflow) == 1 and not TriggeredStart.objects.exists()
 
 
-def test_sweep_serves_triggered_starts(killed: Workflow) -> None:
+def test_sweep_serves_triggered_starts(queued_workflow: Workflow) -> None:
     celery_tasks.sweep()
-    assert ran(killed) == 1 and not TriggeredStart.objects.exists()
+    assert count_executions(queued_workflow) == 1 and not TriggeredStart.objects.exists()
 
 
-def test_start_that_is_served_twice_starts_once(killed: Workflow) -> None:
+def test_start_that_is_served_twice_starts_once(queued_workflow: Workflow) -> None:
     pk = TriggeredStart.objects.get().pk
     assert services.serve_start(pk) is True
     assert services.serve_start(pk) is False
-    assert ran(killed) == 1
+    assert count_executions(queued_workflow) == 1
 
 
-def test_start_is_dropped_when_entity_is_deleted(killed: Workflow) -> None:
+def test_start_is_dropped_when_entity_is_deleted(queued_workflow: Workflow) -> None:
     Finding.objects.get(title="Left behind").delete()
     assert rounds.run_due().starts == 0 and not TriggeredStart.objects.exists()
 
 
-def test_start_is_refused_when_workflow_is_deleted(killed: Workflow) -> None:
-    killed.delete()
+def test_start_is_refused_when_workflow_is_deleted(queued_workflow: Workflow) -> None:
+    queued_workflow.delete()
     finding = Finding.objects.get(title="Left behind")
     assert rounds.run_due().starts == 1
     entry = last_entry()
     assert (entry.refused, entry.code, entry.cuid) == (True, "gone", finding.cuid)
 
 
-def test_start_is_refused_when_workflow_is_retired(killed: Workflow) -> None:
-    drawing.retire(killed)
+def test_start_is_refused_when_workflow_is_retired(queued_workflow: Workflow) -> None:
+    editing.retire(queued_workflow)
     assert rounds.run_due().starts == 1
     entry = last_entry()
-    assert (entry.code, entry.cuid) == ("not_startable", killed.cuid)
-    assert ran(killed) == 0
+    assert (entry.code, entry.cuid) == ("not_startable", queued_workflow.cuid)
+    assert count_executions(queued_workflow) == 0
 
 
 def test_failed_start_is_retried_and_finally_recorded(
-    killed: Workflow, monkeypatch: pytest.MonkeyPatch
+    queued_workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any) -> None:
         raise ZeroDivisionError("boom")
@@ -349,19 +356,19 @@ def test_failed_start_is_retried_and_finally_recorded(
             assert row.attempt == attempt and row.due_at > timezone.now()
             TriggeredStart.objects.update(due_at=timezone.now() - timedelta(seconds=1))
         rounds.run_due()
-    assert not TriggeredStart.objects.exists() and ran(killed) == 0
+    assert not TriggeredStart.objects.exists() and count_executions(queued_workflow) == 0
     entry = last_entry()
-    assert (entry.refused, entry.cuid) == (True, killed.cuid)
+    assert (entry.refused, entry.cuid) == (True, queued_workflow.cuid)
     assert entry.detail == "It failed 5 times. The last error: ZeroDivisionError: boom"
 
 
 def test_bulk_edit_leaves_further_starts_to_workers(kind: FindingType) -> None:
-    workflow = waiting(kind, "created")
+    workflow = create_triggered_workflow(kind, "created")
     number = triggering.MAX_IMMEDIATE + 5
     Finding.objects.bulk_create(Finding(title=f"{n}", entity_name_type=kind) for n in range(number))
-    assert ran(workflow) == triggering.MAX_IMMEDIATE
+    assert count_executions(workflow) == triggering.MAX_IMMEDIATE
     assert rounds.run_due().starts == 5
-    assert ran(workflow) == number
+    assert count_executions(workflow) == number
 
 
 # Statements
@@ -372,9 +379,9 @@ def test_edit_without_trigger_takes_at_most_one_more_statement(
 ) -> None:
     Secret.objects.create(name="HOOK", encrypted="")
     for _ in range(5):
-        waiting(FindingTypeFactory(), "changed")
-        waiting(FindingTypeFactory(), "created")
-        waiting(kind, "webhook", {"secret": "HOOK"})
+        create_triggered_workflow(FindingTypeFactory(), "changed")
+        create_triggered_workflow(FindingTypeFactory(), "created")
+        create_triggered_workflow(kind, "webhook", {"secret": "HOOK"})
     finding = FindingFactory(entity_name_type=kind)
 
     def costs() -> list[int]:
@@ -398,8 +405,8 @@ def test_edit_without_trigger_takes_at_most_one_more_statement(
 def test_triggering_edit_takes_constant_number_of_statements(
     kind: FindingType,
 ) -> None:
-    waiting(kind, "created")
-    waiting(kind, "changed", {"fields": ["a"]})
+    create_triggered_workflow(kind, "created")
+    create_triggered_workflow(kind, "changed", {"fields": ["a"]})
 
     def edit() -> None:
         finding = FindingFactory(entity_name_type=kind)
@@ -408,8 +415,8 @@ def test_triggering_edit_takes_constant_number_of_statements(
 
     few = statements(edit)
     for _ in range(10):
-        waiting(FindingTypeFactory(), "created")
-        waiting(FindingTypeFactory(), "changed")
+        create_triggered_workflow(FindingTypeFactory(), "created")
+        create_triggered_workflow(FindingTypeFactory(), "changed")
         edit()
     assert statements(edit) == few
     assert Execution.objects.count() == 24

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from executions import services
 from executions.models import Execution
 from tests.executions.engine.test_branches import started
-from tests.executions.test_decisions import approving
+from tests.executions.test_decisions import approval_graph
 from tests.factories import voter
 from tests.workflows.admin.staff import VIEW, page, staff, text
 from tests.workflows.api.clients import client_of
@@ -56,7 +56,7 @@ ENDINGS = [decide, reject, skip, cancel]
 def test_vote_is_readable_on_each_interface_when_step_is_closed(
     people: list[User], end: Callable[[Execution, list[User]], None]
 ) -> None:
-    execution = started(approving(users=["ada", "grace"], needed=2))
+    execution = started(approval_graph(users=["ada", "grace"], needed=2))
     vote(execution, people[0], "I have read it")
     end(execution, people)
     assert not execution.steps.open().filter(node_id="vote").exists()
@@ -66,7 +66,7 @@ def test_vote_is_readable_on_each_interface_when_step_is_closed(
     first = step["votes"][0]
     assert (first["user"], first["approves"], first["notes"]) == ("ada", True, "I have read it")
     assert first["at"]
-    table = csv.DictReader(io.StringIO(read(api.get(path, headers={"Accept": "text/csv"}))))
+    table = csv.DictReader(io.StringIO(read_votes(api.get(path, headers={"Accept": "text/csv"}))))
     (row,) = (row for row in table if row["node"] == "vote")
     assert "I have read it" in row["votes"] and "ada" in row["votes"]
     page_text = text(staff(*VIEW).get(page(execution)))
@@ -76,12 +76,12 @@ def test_vote_is_readable_on_each_interface_when_step_is_closed(
     assert entry.after == {"node": "vote", "approves": True, "notes": "I have read it"}
 
 
-def read(response: Any) -> str:
+def read_votes(response: Any) -> str:
     return b"".join(response.streaming_content).decode()
 
 
 def test_changed_vote_stays_in_audit_log(people: list[User]) -> None:
-    execution = started(approving(users=["ada", "grace"], needed=2))
+    execution = started(approval_graph(users=["ada", "grace"], needed=2))
     vote(execution, people[0], "fine")
     vote(execution, people[0], "on second thoughts", approves=False)
     newest = AuditEntry.objects.filter(action="voted").latest("id")
@@ -90,7 +90,7 @@ def test_changed_vote_stays_in_audit_log(people: list[User]) -> None:
 
 
 def test_votes_of_each_visit_are_separate(people: list[User]) -> None:
-    first = started(approving(users=["ada", "grace"], needed=2))
+    first = started(approval_graph(users=["ada", "grace"], needed=2))
     vote(first, people[0], "the first")
     services.restart(first)
     again = Execution.objects.latest("pk")

@@ -27,8 +27,7 @@ from tests.factories import (
 )
 from tests.test_query_counts import statements
 from tests.test_written_statements import written
-from workflows import editing as drawing
-from workflows import guards
+from workflows import editing, guards
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -44,17 +43,17 @@ def allowed(settings: Any) -> None:
     settings.SECRETS_KEY = ["0" * 43 + "="]
 
 
-def listen(**fields: Any) -> Subscription:
+def add_webhook(**fields: Any) -> Subscription:
     return create_webhook("https://hooks.example/queued_events", **fields)[0]
 
 
-def failing() -> dict[str, Any]:
+def start_failing() -> dict[str, Any]:
     nodes = [{"id": "start", "type": "start"}, FAILS]
     return {"nodes": nodes, "edges": [{"source": "start", "target": "fail"}]}
 
 
 def test_events_of_execution_are_queued_in_order(scenario: Scenario) -> None:
-    listen()
+    add_webhook()
     execution = scenario.start()
     assert queued_events() == ["execution.started", "execution.waiting"]
     running.submit(execution, node="form", data={"note": "n"})
@@ -75,13 +74,13 @@ def test_events_of_execution_are_queued_in_order(scenario: Scenario) -> None:
     running.cancel(scenario.start())
     assert queued_events()[-1] == "execution.cancelled"
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-    drawing.save_graph(workflow, failing(), based_on=1)
+    editing.save_graph(workflow, start_failing(), based_on=1)
     running.start(workflow, scenario.finding)
     assert queued_events()[-2:] == ["execution.started", "execution.failed"]
 
 
 def test_scheduled_execution_queues_started_event_when_it_begins(scenario: Scenario) -> None:
-    listen()
+    add_webhook()
     at = timezone.now() + timedelta(hours=1)
     later = running.start(scenario.caller, scenario.finding, scheduled_for=at)
     other = running.start(scenario.caller, scenario.finding, scheduled_for=at)
@@ -94,7 +93,7 @@ def test_scheduled_execution_queues_started_event_when_it_begins(scenario: Scena
 
 def test_raw_sql_queues_event(scenario: Scenario) -> None:
     execution = scenario.start()
-    listen()
+    add_webhook()
     end_unseen(execution)
     assert queued_events() == ["execution.cancelled"]
     with connection.cursor() as cursor, transaction.atomic():
@@ -103,7 +102,7 @@ def test_raw_sql_queues_event(scenario: Scenario) -> None:
 
 
 def test_rollback_queues_nothing(scenario: Scenario) -> None:
-    listen()
+    add_webhook()
     with pytest.raises(RuntimeError), transaction.atomic():
         scenario.start()
         assert queued_events() == ["execution.started", "execution.waiting"]
@@ -114,12 +113,12 @@ def test_rollback_queues_nothing(scenario: Scenario) -> None:
 def test_webhook_gets_only_its_events(scenario: Scenario) -> None:
     other = FindingFactory()
     rows = {
-        "one event": listen(events=["execution.waiting"]),
-        "the workflow": listen(workflow=scenario.caller),
-        "another workflow": listen(workflow=scenario.callee),
-        "the type": listen(entity_name_type=scenario.limitation),
-        "another type": listen(entity_name_type=other.entity_name_type),
-        "nothing any more": listen(state="disabled"),
+        "one event": add_webhook(events=["execution.waiting"]),
+        "the workflow": add_webhook(workflow=scenario.caller),
+        "another workflow": add_webhook(workflow=scenario.callee),
+        "the type": add_webhook(entity_name_type=scenario.limitation),
+        "another type": add_webhook(entity_name_type=other.entity_name_type),
+        "nothing any more": add_webhook(state="disabled"),
     }
     scenario.start()
     both = ["execution.started", "execution.waiting"]
@@ -136,9 +135,9 @@ def test_webhook_gets_only_its_events(scenario: Scenario) -> None:
 class TestChanges:
     def test_refused_and_applied_changes_queue_events(self, scenario: Scenario) -> None:
         execution = scenario.start()
-        listen(events=["change.applied", "change.refused"])
+        add_webhook(events=["change.applied", "change.refused"])
         with pytest.raises(guards.ActiveExecutions):
-            drawing.change_entity_context(
+            editing.change_entity_context(
                 [scenario.caller, scenario.callee], entity_name_type=scenario.exception
             )
         refused = list(OutgoingDelivery.objects.order_by("pk"))
@@ -161,9 +160,9 @@ class TestChanges:
         assert applied.data["to"]["entity_name_type"] == scenario.exception.cuid
 
     def test_change_to_record_type_queues_event(self, scenario: Scenario) -> None:
-        listen(events=["change.applied"])
+        add_webhook(events=["change.applied"])
         workflow, kind = WorkflowFactory(), RecordTypeFactory()
-        drawing.change_entity_context([workflow], primary_record_type=kind)
+        editing.change_entity_context([workflow], primary_record_type=kind)
         assert OutgoingDelivery.objects.get().data["to"] == {
             "entity_name": "InventoryModel",
             "entity_name_type": None,
@@ -173,7 +172,7 @@ class TestChanges:
     def test_failed_change_on_hold_queues_refused_event(self, scenario: Scenario) -> None:
         execution = scenario.start()
         scenario.hold()
-        listen(events=["change.applied", "change.refused"])
+        add_webhook(events=["change.applied", "change.refused"])
         save_line(scenario.callee, call(WorkflowFactory(entity_name_type=scenario.limitation)))
         running.cancel(execution)
         rows = list(OutgoingDelivery.objects.all())
@@ -183,7 +182,7 @@ class TestChanges:
 
     def test_other_edits_and_refusals_queue_nothing(self, scenario: Scenario) -> None:
         scenario.start()
-        listen(events=["change.applied", "change.refused"])
+        add_webhook(events=["change.applied", "change.refused"])
         scenario.caller.title = "t"
         scenario.caller.save()
         scenario.callee.state = "retired"
@@ -193,9 +192,9 @@ class TestChanges:
 
     def test_change_event_goes_to_webhooks_of_the_type(self, scenario: Scenario) -> None:
         names = ["change.applied", "change.refused"]
-        old = listen(events=names, entity_name_type=scenario.limitation)
-        new = listen(events=names, entity_name_type=scenario.exception)
-        other = listen(events=names, entity_name_type=WorkflowFactory().entity_name_type)
+        old = add_webhook(events=names, entity_name_type=scenario.limitation)
+        new = add_webhook(events=names, entity_name_type=scenario.exception)
+        other = add_webhook(events=names, entity_name_type=WorkflowFactory().entity_name_type)
         scenario.start()
         scenario.hold()
         scenario.caller.entity_name_type = scenario.exception
@@ -222,17 +221,17 @@ class TestStatements:
         both()
         before = both()
         for _ in range(listeners):
-            listen()
+            add_webhook()
         assert both() == before
         assert bool(queued_events()) == bool(listeners)
 
     def test_start_writes_no_further_statement(self, scenario: Scenario) -> None:
         before = len(written(scenario.start))
-        listen()
+        add_webhook()
         assert len(written(scenario.start)) == before
 
     def test_start_succeeds_when_webhook_is_deleted_meanwhile(self, scenario: Scenario) -> None:
-        row = listen()
+        row = add_webhook()
         with transaction.atomic():
             scenario.start()
             # Simulates another transaction that deletes the webhook and commits first.
@@ -246,7 +245,7 @@ class TestWebhooks:
     @pytest.mark.parametrize("events", [[], ["execution.begun"], "execution.started", [1]])
     def test_unknown_event_is_refused(self, db: None, events: Any) -> None:
         with pytest.raises(ValidationError) as caught:
-            listen(events=events)
+            add_webhook(events=events)
         assert caught.value.code == "invalid_webhook"
         assert not Subscription.objects.exists()
 
@@ -268,7 +267,7 @@ class TestWebhooks:
         assert not Subscription.objects.exists()
 
     def test_activation_resets_failures(self, db: None) -> None:
-        row = listen()
+        row = add_webhook()
         failed = {"state": "disabled", "given_up_in_a_row": 5, "disabled_because": "why"}
         Subscription._base_manager.filter(pk=row.pk).update(**failed)
         row.refresh_from_db()
@@ -281,13 +280,13 @@ class TestWebhooks:
 def test_webhook_of_workflow_is_deleted_with_it(scenario: Scenario) -> None:
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
     save_line(workflow, form())
-    listen(workflow=workflow)
+    add_webhook(workflow=workflow)
     workflow.delete()
     assert not Subscription.objects.exists()
 
 
 def test_webhook_of_merged_type_gets_target_type(scenario: Scenario) -> None:
-    row = listen(entity_name_type=scenario.limitation)
+    row = add_webhook(entity_name_type=scenario.limitation)
     merge_finding_types(scenario.limitation, scenario.exception)
     row.refresh_from_db()
     assert row.entity_name_type == scenario.exception

@@ -25,7 +25,7 @@ def api(transactional_db: None) -> Client:
     return client_of(superuser=True)
 
 
-def starts(scenario: Scenario, number: int) -> list[dict[str, Any]]:
+def build_items(scenario: Scenario, number: int) -> list[dict[str, Any]]:
     return [
         {
             "workflow": scenario.caller.cuid,
@@ -35,7 +35,7 @@ def starts(scenario: Scenario, number: int) -> list[dict[str, Any]]:
     ]
 
 
-def bulk(api: Client, name: str, items: Any, status: int = 200, **more: Any) -> dict[str, Any]:
+def post_bulk(api: Client, name: str, items: Any, status: int = 200, **more: Any) -> dict[str, Any]:
     headers = more.pop("headers", {})
     response = api.post(f"executions/bulk/{name}/", {"items": items, **more}, headers=headers)
     assert response.status_code == status, response.content
@@ -49,8 +49,8 @@ def bulk(api: Client, name: str, items: Any, status: int = 200, **more: Any) -> 
 
 
 def test_bulk_start_starts_each_item(api: Client, scenario: Scenario) -> None:
-    items = starts(scenario, 3)
-    body = bulk(api, "start", items)
+    items = build_items(scenario, 3)
+    body = post_bulk(api, "start", items)
     assert [row["status"] for row in body["results"]] == [201] * 3
     data = body["results"][0]["execution"]
     assert data["entity"]["cuid"] == items[0]["entity"]
@@ -59,7 +59,7 @@ def test_bulk_start_starts_each_item(api: Client, scenario: Scenario) -> None:
 
 
 def test_refused_item_does_not_affect_others(api: Client, scenario: Scenario) -> None:
-    good, other = starts(scenario, 2)
+    good, other = build_items(scenario, 2)
     foreign = FindingFactory(entity_name_type=scenario.exception).cuid
     items = [
         good,
@@ -70,7 +70,7 @@ def test_refused_item_does_not_affect_others(api: Client, scenario: Scenario) ->
         None,
         other,
     ]
-    body = bulk(api, "start", items, 207)
+    body = post_bulk(api, "start", items, 207)
     assert [row["status"] for row in body["results"]] == [201, 400, 400, 400, 400, 400, 201]
     codes = [row["problem"] and row["problem"]["code"] for row in body["results"]]
     assert codes[1:4] == ["entity_type_mismatch", "does_not_exist", "unknown_field"]
@@ -89,7 +89,7 @@ def test_bulk_cancel_cancels_each_item(api: Client, scenario: Scenario) -> None:
         {"execution": "nothing"},
         {"why": "no"},
     ]
-    body = bulk(api, "cancel", items, 207)
+    body = post_bulk(api, "cancel", items, 207)
     assert [row["status"] for row in body["results"]] == [200, 409, 404, 400]
     assert body["results"][0]["execution"]["status"] == "cancelled"
     assert body["results"][1]["problem"]["code"] == "execution_ended"
@@ -102,9 +102,9 @@ def test_bulk_retry_retries_each_item(api: Client, scenario: Scenario) -> None:
         running.submit(execution, node="form", data={"note": "n"})
         running.cancel(execution.children.get())
     items = [{"execution": row.cuid, "node": "call"} for row in both]
-    bulk(api, "retry", items)
+    post_bulk(api, "retry", items)
     assert [row.children.count() for row in both] == [2, 2]
-    body = bulk(api, "retry", items, 207)
+    body = post_bulk(api, "retry", items, 207)
     assert {row["problem"]["code"] for row in body["results"]} == {"no_incident"}
 
 
@@ -112,9 +112,9 @@ def test_bulk_postpone_and_skip(api: Client) -> None:
     both = [started(waiting(interval="P1D")) for _ in range(2)]
     items = [{"execution": row.cuid, "node": "sleep", "why": "later"} for row in both]
     until = "2099-06-01T00:00:00Z"
-    body = bulk(api, "postpone", [{**item, "until": until} for item in items])
+    body = post_bulk(api, "postpone", [{**item, "until": until} for item in items])
     assert {row["execution"]["open_steps"][0]["due"] for row in body["results"]} == {until}
-    body = bulk(api, "skip", [*items, {**items[0], "why": ""}], 207)
+    body = post_bulk(api, "skip", [*items, {**items[0], "why": ""}], 207)
     assert [row["status"] for row in body["results"]] == [200, 200, 400]
     assert body["results"][2]["problem"]["code"] == "reason_required"
 
@@ -148,8 +148,8 @@ def test_server_error_of_one_item_does_not_affect_others(
 
     monkeypatch.setattr(running, "start", start)
     headers = {"Idempotency-Key": "k"}
-    items = starts(scenario, 3)
-    body = bulk(api, "start", items, 207, headers=headers)
+    items = build_items(scenario, 3)
+    body = post_bulk(api, "start", items, 207, headers=headers)
     assert [row["status"] for row in body["results"]] == [201, 500, 201]
     assert body["results"][1]["problem"]["code"] == "server_error"
     assert "secret" not in str(body)
@@ -159,7 +159,7 @@ def test_server_error_of_one_item_does_not_affect_others(
 def test_repeated_request_performs_only_failed_items(
     api: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    items = starts(scenario, 3)
+    items = build_items(scenario, 3)
     headers = {"Idempotency-Key": "k"}
     begin = running.start
 
@@ -172,9 +172,9 @@ def test_repeated_request_performs_only_failed_items(
         patched.setattr(running, "start", start)
         # Simulates a process that ends before the last item.
         with pytest.raises(SystemExit):
-            bulk(api, "start", items, headers=headers)
+            post_bulk(api, "start", items, headers=headers)
     done = set(Execution.objects.values_list("cuid", flat=True))
-    again = bulk(api, "start", items, headers=headers)
+    again = post_bulk(api, "start", items, headers=headers)
     assert [row["replayed"] for row in again["results"]] == [True, True, False]
     assert {row["execution"]["cuid"] for row in again["results"][:2]} == done
     response = api.post("executions/bulk/start/", {"items": items}, headers=headers)

@@ -12,7 +12,7 @@ from executions import services
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import DIAMOND, started
 from tests.executions.test_clock import waiting
-from tests.executions.test_decisions import approving
+from tests.executions.test_decisions import approval_graph
 from tests.factories import (
     FindingFactory,
     UserFactory,
@@ -38,7 +38,7 @@ def client_named(name: str, *permissions: str) -> Client:
 
 def test_open_step_lists_votes_until_decided() -> None:
     ada, grace = client_named("ada"), client_named("grace")
-    execution = started(approving(users=["ada", "grace"], needed=2))
+    execution = started(approval_graph(users=["ada", "grace"], needed=2))
     url = f"executions/{execution.cuid}/"
     body = ada.post(f"{url}approve/", {"node": "vote", "notes": "fine"}).json()
     (step,) = body["open_steps"]
@@ -49,7 +49,7 @@ def test_open_step_lists_votes_until_decided() -> None:
 
 def test_rejection_fails_execution_and_others_may_not_vote() -> None:
     ada = client_named("ada")
-    execution = started(approving(users=["ada"]))
+    execution = started(approval_graph(users=["ada"]))
     url = f"executions/{execution.cuid}/"
     assert_problem(client_named("eve").post(f"{url}reject/", {"node": "vote"}), 403, "not_assigned")
     assert ada.post(f"{url}reject/", {"node": "vote"}).json()["status"] == "failed"
@@ -121,7 +121,7 @@ class TestInbox:
         workflow = WorkflowFactory()
         save_line(workflow, form(assignees={"users": ["ada"]}))
         one = services.start(workflow, _finding(workflow))
-        vote = started(approving(users=["ada", "grace"], needed=2))
+        vote = started(approval_graph(users=["ada", "grace"], needed=2))
         open_to_all = WorkflowFactory()
         save_line(open_to_all, form())
         everybody = services.start(open_to_all, _finding(open_to_all))

@@ -50,16 +50,16 @@ def test_delete_of_type_in_use_is_refused(api: Client) -> None:
 
 def test_finding_is_created_changed_and_deleted(api: Client) -> None:
     kind, model = FindingTypeFactory(), InventoryModelFactory()
-    body: dict[str, Any] = {
+    values: dict[str, Any] = {
         "title": "F",
         "entity_name_type": kind.cuid,
         "inventory_model": model.cuid,
         "fields": {"severity": 3, "tags": ["a", None, {"b": 1.5}]},
     }
-    made = api.post("findings/", body)
+    made = api.post("findings/", values)
     assert made.status_code == 201, made.json()
     body = made.json()
-    assert body == {"cuid": body["cuid"], **body}
+    assert body == {"cuid": body["cuid"], **values}
     assert Finding.objects.get().entity_name == "Finding"
     path = f"findings/{body['cuid']}/"
     assert api.edit(path, inventory_model=None).json() == {**body, "inventory_model": None}
@@ -95,8 +95,8 @@ def test_malformed_finding_is_refused(
     api: Client, wrong: dict[str, Any], pointer: str, code: str
 ) -> None:
     body = {"title": "F", "entity_name_type": FindingTypeFactory().cuid, **wrong}
-    body = assert_problem(api.post("findings/", body), 400, code)
-    assert [row["pointer"] for row in body["errors"]] == [pointer]
+    problem = assert_problem(api.post("findings/", body), 400, code)
+    assert [row["pointer"] for row in problem["errors"]] == [pointer]
     assert not Finding.objects.exists()
 
 

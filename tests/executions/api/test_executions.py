@@ -26,7 +26,7 @@ from tests.factories import (
     save_line,
 )
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
-from workflows import editing as drawing
+from workflows import editing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,7 +52,7 @@ LISTED = {
 class TestStepBudget:
     def start(self, api: Client, graph: dict[str, Any], **fields: Any) -> dict[str, Any]:
         workflow = WorkflowFactory()
-        drawing.save_graph(workflow, graph, based_on=1)
+        editing.save_graph(workflow, graph, based_on=1)
         kind = workflow.entity_name_type
         finding = FindingFactory(entity_name_type=kind, fields=fields)
         body = {"workflow": workflow.cuid, "entity": finding.cuid}
@@ -190,23 +190,23 @@ def test_malformed_start_is_refused(
     api: Client, scenario: Scenario, wrong: dict[str, Any], pointer: str, code: str
 ) -> None:
     body = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid, **wrong}
-    body = assert_problem(api.post("executions/", body), 400, code)
-    assert [row["pointer"] for row in body["errors"]] == [pointer]
+    problem = assert_problem(api.post("executions/", body), 400, code)
+    assert [row["pointer"] for row in problem["errors"]] == [pointer]
     if code == "does_not_exist":
-        assert body["detail"] == f"No {pointer[1:]} has the cuid 'x'."
+        assert problem["detail"] == f"No {pointer[1:]} has the cuid 'x'."
     assert not Execution.objects.exists()
 
 
 def test_start_is_refused(api: Client, scenario: Scenario) -> None:
     body = {"workflow": scenario.caller.cuid, "entity": FindingFactory().cuid}
-    body = assert_problem(api.post("executions/", body), 400, "entity_type_mismatch")
-    assert body["errors"][0]["pointer"] == "/entity"
+    problem = assert_problem(api.post("executions/", body), 400, "entity_type_mismatch")
+    assert problem["errors"][0]["pointer"] == "/entity"
     body["entity"] = InventoryModelFactory().cuid
     assert_problem(api.post("executions/", body), 400, "entity_type_mismatch")
     api.edit(f"workflows/{scenario.callee.cuid}/", state="draft")
-    body = assert_problem(api.post("executions/", body), 400, "not_startable")
-    assert [row["cuid"] for row in body["blockers"]["workflows"]] == [scenario.callee.cuid]
-    assert body["remedies"][0]["workflows"] == [scenario.callee.cuid]
+    problem = assert_problem(api.post("executions/", body), 400, "not_startable")
+    assert [row["cuid"] for row in problem["blockers"]["workflows"]] == [scenario.callee.cuid]
+    assert problem["remedies"][0]["workflows"] == [scenario.callee.cuid]
 
 
 def test_submit_takes_cuid_of_step(api: Client, scenario: Scenario) -> None:
@@ -217,7 +217,7 @@ def test_submit_takes_cuid_of_step(api: Client, scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "code", "pointer"),
+    ("body", "status", "code", "pointer"),
     [
         ({"node": "form"}, 400, "required", "/data"),
         ({"data": {"note": "n"}}, 400, "required", "/node"),
@@ -242,8 +242,8 @@ def test_submit_is_refused(
 ) -> None:
     execution = scenario.start()
     response = api.post(f"executions/{execution.cuid}/submit/", body)
-    body = assert_problem(response, status, code)
-    assert [row["pointer"] for row in body["errors"]] == [pointer]
+    problem = assert_problem(response, status, code)
+    assert [row["pointer"] for row in problem["errors"]] == [pointer]
     execution.refresh_from_db()
     assert execution.status == "waiting"
 

@@ -35,7 +35,7 @@ def body(server: Server, **more: Any) -> dict[str, Any]:
     return {"url": server.url("/events"), "events": ["execution.started"], **more}
 
 
-def made(api: Client, server: Server, **more: Any) -> dict[str, Any]:
+def create_webhook(api: Client, server: Server, **more: Any) -> dict[str, Any]:
     response = api.post("webhooks/", body(server, **more))
     assert response.status_code == 201, response.json()
     created: dict[str, Any] = response.json()
@@ -45,7 +45,7 @@ def made(api: Client, server: Server, **more: Any) -> dict[str, Any]:
 def test_webhook_is_created_tested_changed_and_deleted(
     api: Client, server: Server, scenario: Scenario
 ) -> None:
-    created = made(api, server, description="d", workflow=scenario.caller.cuid)
+    created = create_webhook(api, server, description="d", workflow=scenario.caller.cuid)
     secret = created.pop("secret")
     response = api.get(f"webhooks/{created['cuid']}/")
     assert response.json() == created
@@ -113,7 +113,7 @@ def test_secret_is_returned_once_and_stored_encrypted(api: Client, server: Serve
 
 
 def test_both_secrets_sign_after_rotation(api: Client, server: Server) -> None:
-    created = made(api, server)
+    created = create_webhook(api, server)
     new = api.post(f"webhooks/{created['cuid']}/rotate-secret/", {}).json()["secret"]
     assert new != created["secret"]
     api.post(f"webhooks/{created['cuid']}/test/", {})
@@ -124,7 +124,7 @@ def test_both_secrets_sign_after_rotation(api: Client, server: Server) -> None:
 
 class TestDeliveries:
     def test_delivery_shows_attempts_and_is_redelivered(self, api: Client, server: Server) -> None:
-        created = made(api, server)
+        created = create_webhook(api, server)
         server.replies = [Reply(410, b"gone"), Reply(200, b"thanks")]
         response = api.post(f"webhooks/{created['cuid']}/test/", {})
         assert response.status_code == 201 and response.json()["attempts"] == []
@@ -152,7 +152,7 @@ class TestDeliveries:
         assert delivery["payload"] == verify(second, created["secret"])
 
     def test_deliveries_are_listed_by_webhook(self, api: Client, server: Server) -> None:
-        one, other = made(api, server), made(api, server)
+        one, other = create_webhook(api, server), create_webhook(api, server)
         for _ in range(2):
             api.post(f"webhooks/{one['cuid']}/test/", {})
         listed = api.get(f"webhooks/{one['cuid']}/deliveries/").json()
@@ -166,7 +166,7 @@ class TestDeliveries:
 
 @pytest.mark.parametrize("name", ["create", "rotate", "test", "redeliver"])
 def test_each_action_has_dry_run(api: Client, server: Server, name: str) -> None:
-    created = made(api, server)
+    created = create_webhook(api, server)
     webhook = f"webhooks/{created['cuid']}/"
     delivery = api.post(f"{webhook}test/", {}).json()["cuid"]
     queue.serve_due()

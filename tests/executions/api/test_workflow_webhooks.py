@@ -20,7 +20,7 @@ from executions.webhooks.incoming import signature
 from tests.commands import run
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, form, save_line
 from tests.workflows.api.clients import assert_problem
-from workflows import editing as drawing
+from workflows import editing
 from workflows.models import AuditEntry, Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
@@ -220,13 +220,13 @@ def test_large_body_is_rejected(workflow: Workflow) -> None:
 def test_refused_start_is_recorded_and_may_be_delivered_again(
     workflow: Workflow, finding: Finding
 ) -> None:
-    drawing.set_state(workflow, "draft")
+    editing.set_state(workflow, "draft")
     assert_problem(post(workflow, build_body(finding)), 400, "not_startable")
     entry = AuditEntry.objects.order_by("-id")[0]
     assert (entry.refused, entry.code, entry.cuid) == (True, "not_startable", workflow.cuid)
     assert entry.after["entity"] == finding.cuid
     assert not Delivery.objects.exists()
-    drawing.set_state(workflow, "active")
+    editing.set_state(workflow, "active")
     assert post(workflow, build_body(finding)).status_code == 201
 
 
@@ -300,7 +300,7 @@ def test_delivery_is_rejected_when_execution_was_deleted_without_stored_cuids(
     assert not Execution.objects.exists()
 
 
-@pytest.mark.parametrize(("age", "has_execution"), [(29, True), (31, False)])
+@pytest.mark.parametrize(("age", "is_stored"), [(29, True), (31, False)])
 def test_old_delivery_is_deleted_when_execution_was_purged(
     workflow: Workflow, finding: Finding, age: int, is_stored: bool
 ) -> None:
