@@ -165,7 +165,7 @@ SCHEMAS: dict[str, str] = {
     "NewToken": "A new token. It is only returned once.",
     "NewWebhook": "A new webhook with its secret, which is only returned once.",
     "NodeType": "A node type, with the JSON Schema of its data.",
-    "Nothing": "An empty body.",
+    "EmptyBody": "An empty body.",
     "Notice": "The mail about a passed deadline: recipients, or the reason why it was not sent.",
     "OpenStep": "An open step of an execution.",
     "PendingChange": (

@@ -186,7 +186,7 @@ EXAMPLES: dict[str, Any] = {
             "properties": {"label": {"type": "string"}},
         },
     },
-    "Nothing": {},
+    "EmptyBody": {},
     "Token": TOKEN,
     "NewToken": {
         **TOKEN,

@@ -52,7 +52,7 @@ class NewTokenSerializer(TokenSerializer):
         return {**super().to_representation(row), "token": row.token}
 
 
-class NothingSerializer(StrictSerializer):
+class EmptyBodySerializer(StrictSerializer):
     """An empty body."""
 
 
@@ -87,7 +87,7 @@ class TokenViewSet(mixins.ListModelMixin, Resource):
 
     @extend_schema(
         operation_id="tokens_create",
-        request=NothingSerializer,
+        request=EmptyBodySerializer,
         responses={201: NewTokenSerializer},
     )
     def create(self, request: Request) -> Response:
@@ -96,7 +96,7 @@ class TokenViewSet(mixins.ListModelMixin, Resource):
         A token cannot create another one. Idempotency-Key is not accepted, because the response
         would be stored.
         """
-        NothingSerializer(data=request.data).is_valid(raise_exception=True)
+        EmptyBodySerializer(data=request.data).is_valid(raise_exception=True)
         if isinstance(request.auth, get_token_model()):
             raise PermissionDenied(
                 "A token cannot create another token. Log in with name and password."
@@ -113,14 +113,14 @@ class TokenViewSet(mixins.ListModelMixin, Resource):
     @extend_schema(operation_id="tokens_revoke_all", responses={204: None})
     def revoke_all(self, request: Request) -> Response:
         """Revoke all tokens of the user."""
-        NothingSerializer(data=request.data).is_valid(raise_exception=True)
+        EmptyBodySerializer(data=request.data).is_valid(raise_exception=True)
         self._own().delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="tokens_revoke", parameters=[ID], responses={204: None})
     def revoke(self, request: Request, id: str) -> Response:
         """Revoke a token of the user."""
-        NothingSerializer(data=request.data).is_valid(raise_exception=True)
+        EmptyBodySerializer(data=request.data).is_valid(raise_exception=True)
         is_valid = len(id) == ID_LENGTH and id.isalnum() and id.isascii()
         if not (is_valid and self._own().filter(digest__startswith=id).delete()[0]):
             raise NotFound(f"You have no token {quoted(id)}.")

@@ -17,19 +17,14 @@ from executions.integrity import find_violations
 from executions.management.commands import repair_executions
 from executions.models import Execution, Step
 from tests.commands import run
-from tests.concurrency.laws import assert_nothing_is_stranded
+from tests.concurrency.invariants import assert_nothing_is_stranded
 from tests.conftest import Scenario
-from tests.executions.damage import (
-    REPAIRABLE,
-    DamageTarget,
-    change,
-    change_both_types,
-    change_caller_type,
-    delete_jobs,
-    delete_pin,
-    edit_source,
-    unguarded,
-)
+from tests.executions.damage import REPAIRABLE
+from tests.executions.damage.contexts import change_both_types, change_caller_type
+from tests.executions.damage.pins import delete_pin
+from tests.executions.damage.steps import delete_jobs
+from tests.executions.damage.target import DamageTarget, change, unguarded
+from tests.executions.damage.versions import edit_source
 from tests.factories import FindingFactory, WorkflowFactory, form, save_line
 from workflows.models import AuditEntry, Reference, Workflow
 
