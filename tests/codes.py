@@ -12,16 +12,23 @@ from typing import Any
 from django.conf import settings
 from django_filters.filterset import FilterSet
 from rest_framework import exceptions
+from rest_framework.fields import Field
 from rest_framework.validators import UniqueValidator
 
 from workflows.api.base.strict_fields import StrictModelSerializer, StrictSerializer
 from workflows.db.locks import Contention
-from workflows.refusals import Refusal
-from workflows_project.api.problems import DJANGO_ERRORS
+from workflows.refusals import Problem, Refusal
+from workflows_project.api.problems import DJANGO_ERRORS, problem, respond
 
 PACKAGES = ("workflows", "executions", "workflows_project")
 # The position of the code among the arguments of the functions that make problems.
-PLACES = {"Problem": 1, "ErrorDetail": 1, "problem": 1, "answer": 1, "fail": 0}
+PLACES = {
+    Problem.__name__: 1,
+    exceptions.ErrorDetail.__name__: 1,
+    problem.__name__: 1,
+    respond.__name__: 1,
+    Field.fail.__name__: 0,
+}
 
 
 def every_code() -> dict[str, str]:
