@@ -1,4 +1,4 @@
-"""Pages of the admin that are sent at the same instant, on PostgreSQL."""
+"""Forms of the admin that are submitted at the same time, on PostgreSQL."""
 
 from __future__ import annotations
 

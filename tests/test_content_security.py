@@ -1,4 +1,4 @@
-"""What a browser may load for our pages, as every answer says it."""
+"""The content security policy of responses."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def test_responses_allow_own_sources_only(admin_client: Client, address: str) ->
 
 def test_admin_pages_comply_with_policy(admin_client: Client) -> None:
     for name in ("index", "workflows_workflow_changelist", "workflows_workflow_add"):
-        shown = admin_client.get(reverse(f"admin:{name}")).content.decode()
-        assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>", shown)
-        assert not re.search(r"<style|\sstyle=|\son[a-z]+=", shown)
+        html = admin_client.get(reverse(f"admin:{name}")).content.decode()
+        assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>", html)
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=", html)
 
 
 def test_api_docs_allow_inline_styles_but_no_scripts(

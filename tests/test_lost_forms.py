@@ -1,4 +1,4 @@
-"""A form that arrives without a session or a security token is offered again, never lost."""
+"""Forms without a session or a CSRF token are offered again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def user() -> Any:
 
 
 def browser(user: Any = None) -> Client:
-    """A client whose forms need a security token, as a browser's do."""
+    """Return a client that enforces CSRF checks."""
     client = Client(enforce_csrf_checks=True)
     if user is not None:
         client.force_login(user)
@@ -39,15 +39,15 @@ def browser(user: Any = None) -> Client:
 
 
 def typed(client: Client, finding: Finding, **more: str) -> dict[str, Any]:
-    """Open the page of a finding, and type into its form."""
+    """Open the page of a finding and fill in its form."""
     sent = form_of(client.get(page(finding)), having="title")
     return {**sent, "title": "Typed", "fields": '{"note": "long"}', **more}
 
 
 def log_in(client: Client, answer: Any) -> Any:
-    """Log in on the page that an answer leads to, and go where the login leads."""
-    asked = client.get(answer["Location"])
-    sent = {**form_of(asked, having="username"), "username": "ada", "password": "secret"}
+    """Log in on the page that a response redirects to, and follow the next redirect."""
+    login_page = client.get(answer["Location"])
+    sent = {**form_of(login_page, having="username"), "username": "ada", "password": "secret"}
     return client.post(answer["Location"], sent, follow=True)
 
 
@@ -69,7 +69,7 @@ def test_form_without_session_is_offered_after_login(user: Any, scenario: Scenar
     assert client.post(page(scenario.finding), again)["Location"]
     scenario.finding.refresh_from_db()
     assert (scenario.finding.title, scenario.finding.fields) == ("Typed", {"note": "long"})
-    # It is offered once.
+    # The form is offered once.
     assert client.get(reverse("admin:send_again"))["Location"] == reverse("admin:index")
 
 
@@ -158,8 +158,8 @@ def test_form_of_other_site_is_not_offered(user: Any, scenario: Scenario) -> Non
 def test_csrf_page_has_no_scripts(user: Any, scenario: Scenario) -> None:
     client = browser(user)
     answer = client.post(page(scenario.finding), {"title": "Typed"})
-    shown = answer.content.decode()
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", shown)
+    html = answer.content.decode()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", html)
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
 
 
@@ -187,8 +187,8 @@ def test_passwords_and_secrets_are_not_offered_again(user: Any, settings: Any) -
     session.get(LOGIN)
     sent = {"name": "KEY", "value": private, CSRF: session.cookies["csrftoken"].value}
     answer = session.post(page(secret), sent)
-    kept = session.session[lost_forms.SESSION_KEY]
-    assert ["name", "KEY"] in kept["fields"] and private not in str(kept)
+    stored = session.session[lost_forms.SESSION_KEY]
+    assert ["name", "KEY"] in stored["fields"] and private not in str(stored)
     assert answer["Location"].startswith(LOGIN)
 
 

@@ -1,4 +1,4 @@
-"""Who may see which page of the admin, as one table."""
+"""The pages and actions of the admin that each role may use."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ OF_THE_SITE = {
     *("index", "login", "logout", "password_change", "password_change_done"),
     *("autocomplete", "jsi18n", "view_on_site", "app_list", "send_again"),
 }
-"""What Django's site has for everybody who may enter, and narrows by itself."""
+"""Pages of Django's site that every staff user may open."""
 
 
 def _pages(
     model: str, *, view: set[str], add: set[str], change: set[str], delete: set[str]
 ) -> dict[str, set[str]]:
-    """The stock pages of a model; a page that is told is seen by whoever may view."""
+    """Return the standard pages of a model with the roles that may open them."""
     return {
         f"{model}_changelist": view,
         f"{model}_history": view,
@@ -46,35 +46,35 @@ def _pages(
     }
 
 
-def _told(model: str, view: set[str]) -> dict[str, set[str]]:
+def _read_only_pages(model: str, view: set[str]) -> dict[str, set[str]]:
     return _pages(model, view=view, add=NONE, change=NONE, delete=NONE)
 
 
-def _kept(model: str, view: set[str], may: set[str]) -> dict[str, set[str]]:
+def _editable_pages(model: str, view: set[str], may: set[str]) -> dict[str, set[str]]:
     return _pages(model, view=view, add=may, change=may, delete=may)
 
 
 PAGES: dict[str, set[str]] = {
-    **_kept("auth_group", ADMINISTRATORS, ADMINISTRATORS),
-    **_kept("auth_user", ADMINISTRATORS, ADMINISTRATORS),
+    **_editable_pages("auth_group", ADMINISTRATORS, ADMINISTRATORS),
+    **_editable_pages("auth_user", ADMINISTRATORS, ADMINISTRATORS),
     "auth_user_password_change": ADMINISTRATORS,
     **_pages("knox_authtoken", view=ADMINISTRATORS, add=NONE, change=NONE, delete=ADMINISTRATORS),
-    **_told("workflows_auditentry", ADMINISTRATORS),
-    **_kept("workflows_findingtype", READERS, DESIGNERS),
-    **_kept("workflows_recordtype", READERS, DESIGNERS),
-    **_kept("workflows_workflow", READERS, DESIGNERS),
+    **_read_only_pages("workflows_auditentry", ADMINISTRATORS),
+    **_editable_pages("workflows_findingtype", READERS, DESIGNERS),
+    **_editable_pages("workflows_recordtype", READERS, DESIGNERS),
+    **_editable_pages("workflows_workflow", READERS, DESIGNERS),
     "workflows_workflow_edit": DESIGNERS,
     "workflows_workflow_graph": DESIGNERS,
     "workflows_workflow_compare": READERS,
     "workflows_workflow_change_type": OPERATORS,
     "workflows_workflow_type_changed": OPERATORS,
-    **_told("workflows_version", READERS),
-    **_told("workflows_pendingchange", READERS),
+    **_read_only_pages("workflows_version", READERS),
+    **_read_only_pages("workflows_pendingchange", READERS),
     "workflows_pendingchange_withdraw": OPERATORS,
     "workflows_pendingchange_try": OPERATORS,
-    **_kept("executions_finding", READERS, OPERATORS),
-    **_kept("executions_inventorymodel", READERS, OPERATORS),
-    **_told("executions_execution", READERS),
+    **_editable_pages("executions_finding", READERS, OPERATORS),
+    **_editable_pages("executions_inventorymodel", READERS, OPERATORS),
+    **_read_only_pages("executions_execution", READERS),
     "executions_execution_csv": READERS,
     "executions_execution_inbox": PARTICIPANTS,
     "executions_finding_csv": READERS,
@@ -95,15 +95,15 @@ PAGES: dict[str, set[str]] = {
     "executions_execution_submit": PARTICIPANTS,
     "executions_execution_decide": OPERATORS,
     "executions_execution_reassign": OPERATORS,
-    **_told("executions_bulkoperation", OPERATORS),
+    **_read_only_pages("executions_bulkoperation", OPERATORS),
     "executions_bulkoperation_begin": OPERATORS,
     "executions_bulkoperation_stop": OPERATORS,
-    **_kept("executions_subscription", OPERATORS, ADMINISTRATORS),
+    **_editable_pages("executions_subscription", OPERATORS, ADMINISTRATORS),
     "executions_subscription_rotate": ADMINISTRATORS,
     "executions_subscription_test": ADMINISTRATORS,
-    **_told("executions_outgoingdelivery", OPERATORS),
+    **_read_only_pages("executions_outgoingdelivery", OPERATORS),
     "executions_outgoingdelivery_redeliver": OPERATORS,
-    **_kept("executions_secret", ADMINISTRATORS, ADMINISTRATORS),
+    **_editable_pages("executions_secret", ADMINISTRATORS, ADMINISTRATORS),
     "executions_secret_revoke": ADMINISTRATORS,
 }
 
@@ -174,7 +174,7 @@ def test_page_is_visible_by_role(who: str, settings: Any) -> None:
 
 @pytest.mark.parametrize("who", EVERYBODY)
 def test_page_accepts_post_by_role(who: str, settings: Any) -> None:
-    """The buttons of an execution: the same people as at the routes of the API."""
+    """Check that a button works for the same roles as the API route."""
     made = create_samples(settings, is_staff=True)
     client = Client()
     if who != ANONYMOUS:
@@ -212,13 +212,13 @@ def test_page_accepts_post_by_role(who: str, settings: Any) -> None:
     }
     sent = {f"{_open(made.at_a_form)}-note": "n", "note": "w"}
     for button, (path, execution, may) in posts.items():
-        before = _standing(execution)
+        before = _current_steps(execution)
         with roll_back():
             client.post(path, sent)
-            assert (_standing(execution) != before) == (who in may), button
+            assert (_current_steps(execution) != before) == (who in may), button
 
 
-def _standing(execution: Execution) -> list[Any]:
+def _current_steps(execution: Execution) -> list[Any]:
     return list(execution.steps.open().values_list("node_id", "state", "votes__approves"))
 
 
@@ -235,22 +235,20 @@ def test_execution_page_has_buttons_by_role(who: str, settings: Any) -> None:
     }
     for execution, (name, may) in buttons.items():
         page = reverse("admin:executions_execution_change", args=[execution.pk])
-        shown = client.get(page).content.decode()
+        html = client.get(page).content.decode()
         step = _open(execution)
-        assert ((f"/{name}/{step}/" in shown) or (f"/{step}/{name}/" in shown)) == (who in may), (
-            name
-        )
-        assert (f"/{execution.pk}/cancel/" in shown) == (who in OPERATORS)
+        assert ((f"/{name}/{step}/" in html) or (f"/{step}/{name}/" in html)) == (who in may), name
+        assert (f"/{execution.pk}/cancel/" in html) == (who in OPERATORS)
 
 
 @pytest.mark.parametrize("who", sorted(READERS))
 def test_workflow_page_has_buttons_by_role(who: str, settings: Any) -> None:
-    """Also while its type is locked, and the page says what would help."""
+    """The type is locked, so the page also shows remedies."""
     made = create_samples(settings, is_staff=True)
     client = Client()
     client.force_login(made.users[who])
-    shown = client.get(reverse("admin:workflows_workflow_change", args=[made.workflow.pk]))
-    page = shown.content.decode()
+    response = client.get(reverse("admin:workflows_workflow_change", args=[made.workflow.pk]))
+    page = response.content.decode()
     assert "Why the type is locked" in page
     buttons = {
         reverse("admin:workflows_workflow_change_type"): OPERATORS,

@@ -9,7 +9,6 @@ from django.contrib.admin import SimpleListFilter
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
-from django.utils.html import format_html
 from django.utils.text import smart_split, unescape_string_literal
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -141,7 +140,7 @@ def _has_open_step(**conditions: Any) -> Exists:
 class ExecutionAdmin(ReadOnlyAdmin):
     """Executions, with their current steps and actions."""
 
-    list_display = ["workflow_version", "entity_title", "status_badge", "started", "public_id"]
+    list_display = ["workflow_version", "entity_title", "status_badge", "started"]
     list_filter = [
         InboxFilter,
         LiveFilter,
@@ -210,11 +209,6 @@ class ExecutionAdmin(ReadOnlyAdmin):
     def status_badge(self, row: Execution) -> str:
         """Return the status as a badge."""
         return badge(row.status, row.get_status_display())
-
-    @admin.display(description=_("ID"), ordering="pk")
-    def public_id(self, row: Execution) -> str:
-        """Return the public id."""
-        return format_html('<span class="cuid">{}</span>', row.cuid)
 
     @admin.display(description=_("workflow"), ordering="workflow__title")
     def workflow_version(self, row: Execution) -> str:

@@ -42,9 +42,9 @@ def execution_context(
     may_view_steps = may_view(request.user, Step)
     may_view_fields = may_view_entity(request.user, row.entity.entity_name)
     return {
-        "title": execution_title(row),
+        "title": gettext("Execution"),
         "original": None,
-        "subtitle": None,
+        "subtitle": execution_title(row),
         "execution": row,
         "graph": path_diagram(row, newest[::-1], node_urls(row.version))
         if may_view_graph

@@ -221,8 +221,8 @@ def submit_form(
     status = after.get_status_display().lower()
     text = format_html(gettext("“{}” was submitted. The execution is {}."), node.label, status)
     model_admin.message_user(request, text, messages.SUCCESS)
-    for told in list_resolutions(form):
-        model_admin.message_user(request, told, messages.WARNING)
+    for warning in list_resolutions(form):
+        model_admin.message_user(request, warning, messages.WARNING)
     return back
 
 

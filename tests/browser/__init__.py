@@ -1,1 +1,1 @@
-"""What operators do, in a browser: each task from the home page to done."""
+"""Tests of the admin in a browser."""

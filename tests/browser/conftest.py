@@ -1,4 +1,4 @@
-"""A browser for the tests: Debian's Chromium, watched for errors and for other hosts."""
+"""Fixtures for tests in Chromium, which fail on console errors and on requests to other hosts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from executions import demo
 from tests.factories import user_in
 from tests.programs import require_program
 
-# It asks no other host for anything, not even for itself.
+# Chromium sends no requests of its own to other hosts.
 OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -44,7 +44,7 @@ def chromium() -> Iterator[Any]:
 
     program = require_program("chromium", "chromium-browser")
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Its loop stands in this thread, where the test's own statements are made too.
+        # Playwright's event loop runs in the thread of the test, which queries the database.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
         yield browser
@@ -53,7 +53,7 @@ def chromium() -> Iterator[Any]:
 
 @dataclass
 class Walk:
-    """One person at the browser: what was clicked, and what went wrong meanwhile."""
+    """A user in a browser: the page, the number of clicks, and the errors."""
 
     page: Any
     host: str
@@ -62,13 +62,13 @@ class Walk:
     elsewhere: list[str] = field(default_factory=list)
 
     def click(self, role: str, name: str, *, within: Any = None, nth: int = 0) -> None:
-        """Click what a screen reader calls this: a ``link``, a ``button``, a ``radio`` …"""
+        """Click the element with this ARIA role and accessible name."""
         self.clicks += 1
         found = (within or self.page).get_by_role(role, name=name, exact=True)
         found.nth(nth).click()
 
     def choose(self, label: str, option: str) -> None:
-        """Choose from a list, which takes two clicks: one opens it."""
+        """Select an option, which counts as two clicks."""
         self.clicks += 2
         self.page.get_by_role("combobox", name=label, exact=True).select_option(label=option)
 
@@ -76,25 +76,25 @@ class Walk:
         self.page.get_by_label(label, exact=True).fill(text)
 
     def sees(self, text: str) -> bool:
-        """Whether it stands on the page, where it can be seen; waits for it a moment."""
+        """Wait until the text is visible on the page."""
         self.page.get_by_text(text).first.wait_for()
         return True
 
     def _watch(self) -> None:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", self._heard)
-        self.page.on("response", self._answered)
-        self.page.on("request", self._asked)
+        self.page.on("console", self._logged)
+        self.page.on("response", self._responded)
+        self.page.on("request", self._requested)
 
-    def _heard(self, message: Any) -> None:
+    def _logged(self, message: Any) -> None:
         if message.type in ("error", "warning"):
             self.errors.append(message.text)
 
-    def _answered(self, response: Any) -> None:
+    def _responded(self, response: Any) -> None:
         if response.status >= 400:
             self.errors.append(f"{response.status} {response.url}")
 
-    def _asked(self, request: Any) -> None:
+    def _requested(self, request: Any) -> None:
         address = urlsplit(request.url)
         if address.scheme not in ("data", "blob") and address.netloc != self.host:
             self.elsewhere.append(request.url)
@@ -104,10 +104,10 @@ class Walk:
 def walking(
     chromium: Any, live_server: Any, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Walk]]:
-    """``walking(user)``: this user at the home page of the admin.
+    """Return a function that opens the home page of the admin as a user.
 
-    Afterwards no page has had an error in its console or asked another host for anything, and
-    there were as many clicks as the test's name says, where it says so.
+    At teardown, fail if a page logged a console error or sent a request to another host, or if the
+    number of clicks differs from the one in the test's name.
     """
     walks: list[Walk] = []
 
@@ -132,18 +132,18 @@ def walking(
         assert walk.errors == []
         assert walk.elsewhere == []
     said = CLICKS.search(request.node.name)
-    # What failed on its way has been told.
+    # A failed test is already reported.
     if said and not request.node.stash.get(FAILED, False):
         assert sum(walk.clicks for walk in walks) == int(said[1])
 
 
 @pytest.fixture
 def played(transactional_db: None) -> Any:
-    """The demonstration: a caller that waits at a form, and the workflow that it will call."""
+    """Run the demo: a caller that waits at a form, and its callee."""
     return demo.make()[0]
 
 
 @pytest.fixture
 def operator(played: Any, walking: Callable[..., Walk]) -> Walk:
-    """Somebody who may do all that is done here, at the home page."""
+    """Return an administrator at the home page."""
     return walking(user_in("administrator", username="ada", is_staff=True))

@@ -1,4 +1,4 @@
-"""Every page of the admin, by day and by night, on a screen and on a telephone."""
+"""Every page of the admin in light and dark mode, on wide and narrow screens."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tests.test_role_pages import PAGES, address
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
-LOOKS = [
+VIEWS = [
     ("light", "wide", 1280, 900),
     ("dark", "narrow", 390, 844),
 ]
-PHOTOGRAPHED = [*LOOKS, ("dark", "wide", 1280, 900), ("light", "narrow", 390, 844)]
-"""Each scheme and each size is looked at once, and all four where pictures are wanted."""
+PHOTOGRAPHED = [*VIEWS, ("dark", "wide", 1280, 900), ("light", "narrow", 390, 844)]
+"""The combinations for screenshots; the test alone checks each scheme and each size once."""
 
-OF_LOOKS = ["color-contrast", "link-in-text-block", "scrollable-region-focusable"]
-"""The rules of axe-core whose answer depends on colors and sizes: the others judge the markup."""
+VISUAL_RULES = ["color-contrast", "link-in-text-block", "scrollable-region-focusable"]
+"""The rules of axe-core that depend on colours and sizes. The others check the markup."""
 
 LEAD_ELSEWHERE = ("_submit", "_redeliver", "_csv")
-"""They take what is posted and lead back to the page that it came from, or hand out a file."""
+"""Suffixes of routes that redirect or return a file."""
 
 GROUPS = 6
 
@@ -53,16 +53,16 @@ def test_pages_are_accessible(
     found: dict[str, str] = {}
     for name in seen()[group::GROUPS]:
         path = OF_THE_SITE.get(name) or address(name, made)
-        for scheme, size, width, height in PHOTOGRAPHED if photographs else LOOKS:
-            # Loaded anew in each look: colors that change on an open page change by and by.
+        for scheme, size, width, height in PHOTOGRAPHED if photographs else VIEWS:
+            # Reloaded for each view, because colour transitions on an open page take time.
             walk.page.emulate_media(color_scheme=scheme)
             walk.page.set_viewport_size({"width": width, "height": height})
             answer = walk.page.goto(path)
             assert answer.status == 200, f"{name}: {answer.status}"
-            rules = [] if (scheme, size) == ("light", "wide") else OF_LOOKS
-            wrong = [*walk.errors, *beyond(walk.page), *grave(walk.page, rules)]
+            rules = [] if (scheme, size) == ("light", "wide") else VISUAL_RULES
+            wrong = [*walk.errors, *find_overflow(walk.page), *find_violations(walk.page, rules)]
             found |= {f"{name}, {scheme}, {size}: {fault}": path for fault in wrong}
-            # The policy also keeps the judge from styles of its own.
+            # The content security policy blocks the inline styles of axe-core.
             walk.errors.clear()
             if photographs:
                 place = Path(photographs) / f"{name}-{size}-{scheme}.png"
@@ -70,17 +70,17 @@ def test_pages_are_accessible(
     assert not found, "\n".join(found)
 
 
-def beyond(page: Any) -> list[str]:
-    """Whether something of the page is clipped at the side."""
+def find_overflow(page: Any) -> list[str]:
+    """Return a message if the page is wider than the window."""
     wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     return [f"It is {wider} px wider than its window."] if wider > 0 else []
 
 
-def grave(page: Any, rules: Sequence[str] = ()) -> list[str]:
-    """What keeps somebody who cannot see or point well from using this page (axe-core).
+def find_violations(page: Any, rules: Sequence[str] = ()) -> list[str]:
+    """Return serious accessibility violations found by axe-core.
 
     Args:
-        rules: the ids of the rules to judge by; all of them where none is named.
+        rules: the ids of the rules to check; all rules if empty.
     """
     options: dict[str, Any] = {"resultTypes": ["violations"]}
     if rules:

@@ -1,4 +1,4 @@
-"""Operators' tasks from the home page to done, and the number of clicks that each takes."""
+"""Tasks of operators, with the number of clicks that each takes from the home page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from executions import services
 from executions.demo import CALLEE, CALLER, FINDING
 from executions.models import Execution
 from tests.factories import FindingFactory, form, line, save_line
-from workflows import editing as drawing
+from workflows import editing
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
@@ -29,7 +29,7 @@ def to_workflows(operator: Any, title: str) -> None:
 
 def to_executions(operator: Any, execution: Execution) -> None:
     operator.click("link", "Executions", within=operator.page.locator(".model-execution th"))
-    operator.click("link", execution.cuid)
+    operator.click("link", f"{execution.workflow} v{execution.version.number}")
 
 
 def test_start_an_execution_in_5_clicks(operator: Any) -> None:
@@ -56,7 +56,7 @@ def test_vote_on_an_approval_in_3_clicks(operator: Any, played: Any) -> None:
     source["nodes"].append({"id": "no", "type": "fail", "data": {"message": "Rejected."}})
     source["edges"][-1]["sourceHandle"] = "approved"
     source["edges"].append({"source": "agree", "target": "no", "sourceHandle": "rejected"})
-    drawing.save_graph(played.callee, source, based_on=1)
+    editing.save_graph(played.callee, source, based_on=1)
     execution = services.start(played.callee, played.finding)
     to_executions(operator, execution)
     operator.click("button", "Approve")
@@ -104,7 +104,7 @@ def test_cancel_twenty_executions_in_7_clicks(operator: Any, played: Any) -> Non
     entities = [FindingFactory(entity_name_type=played.caller.entity_name_type) for _ in range(22)]
     started = [services.start(played.caller, entity) for entity in entities]
     operator.click("link", "Executions", within=operator.page.locator(".model-execution th"))
-    # The newest, and with the shift key all as far as the twentieth.
+    # Shift-click selects the range from the newest to the twentieth.
     operator.click("checkbox", f"{SELECT} {started[-1]}")
     operator.page.keyboard.down("Shift")
     operator.click("checkbox", f"{SELECT} {started[-20]}")
@@ -121,5 +121,5 @@ def test_cancel_twenty_executions_in_7_clicks(operator: Any, played: Any) -> Non
 
 @pytest.fixture
 def waiting(played: Any) -> Execution:
-    """An execution that waits at the caller's form."""
+    """Return an execution that waits at the caller's form."""
     return services.start(played.caller, played.finding)

@@ -1,4 +1,4 @@
-"""One person with two tabs: what the other tab has saved is neither lost nor hidden."""
+"""Edits of one user in two tabs: no change is lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 
 from executions.models import Execution, Finding
-from tests.browser.test_pages import beyond, grave
+from tests.browser.test_pages import find_overflow, find_violations
 from workflows.models import Workflow
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
@@ -19,7 +19,7 @@ SAVE = "_save"
 
 
 def tabs(walk: Any, address: str) -> tuple[Any, Any]:
-    """Open a page in the tab that is there and in another one."""
+    """Open a page in the current tab and in a new one."""
     other = walk.page.context.new_page()
     for tab in (walk.page, other):
         tab.goto(address)
@@ -27,7 +27,7 @@ def tabs(walk: Any, address: str) -> tuple[Any, Any]:
 
 
 def save(tab: Any) -> None:
-    """Press Save, and wait for the page that answers."""
+    """Press Save and wait for the next page."""
     with tab.expect_navigation():
         tab.locator(f'input[name="{SAVE}"]').click()
 
@@ -43,21 +43,21 @@ def test_two_tabs_on_one_finding_keep_both_changes(operator: Any, played: Any) -
     first, second = tabs(operator, f"/admin/executions/finding/{row.pk}/change/")
     fields(first, owner="ann", note="from the first tab")
     save(first)
-    # Another field: both are there.
+    # Different fields: both changes are saved.
     second.locator("#id_title").fill("Renamed")
     fields(second, owner="bea")
     save(second)
     row.refresh_from_db()
     assert row.title == "Renamed"
     assert row.fields == {"owner": "bea", "note": "from the first tab"}
-    # The same field: both values are shown, and what was typed stays.
+    # The same field: the form shows both values and keeps the typed one.
     first, second = tabs(operator, f"/admin/executions/finding/{row.pk}/change/")
     fields(first, owner="cay", note="from the first tab")
     save(first)
     fields(second, owner="dan", note="from the first tab")
     save(second)
-    told = second.locator('[data-code="stale"]')
-    assert 'owner: now "cay", yours "dan".' in told.inner_text()
+    texts = second.locator('[data-code="stale"]')
+    assert 'owner: now "cay", your value "dan".' in texts.inner_text()
     assert "dan" in second.locator("#id_fields").input_value()
     row.refresh_from_db()
     assert row.fields["owner"] == "cay"
@@ -80,8 +80,8 @@ def test_two_tabs_on_one_workflow_keep_retired_state(operator: Any, played: Any)
     save(first)
     second.locator("#id_state").select_option("draft")
     save(second)
-    told = second.locator('[data-code="stale"]').inner_text()
-    assert "State: now “Active”, yours “Draft”." in told
+    texts = second.locator('[data-code="stale"]').inner_text()
+    assert "State: now “Active”, your value “Draft”." in texts
     assert second.locator("#id_state").input_value() == "draft"
     row.refresh_from_db()
     assert row.state == "active"
@@ -103,8 +103,8 @@ def test_form_is_offered_again_after_session_end(operator: Any, played: Any) -> 
     operator.page.locator("#id_password").fill("correct-horse-9")
     operator.click("button", "Log in")
     assert operator.sees("Your session had ended when you submitted this form.")
-    assert [*beyond(operator.page), *grave(operator.page)] == []
-    # The policy keeps the judge from styles of its own.
+    assert [*find_overflow(operator.page), *find_violations(operator.page)] == []
+    # The content security policy blocks the inline styles of axe-core.
     operator.errors.clear()
     operator.click("button", "Submit again")
     assert operator.sees("was changed successfully")

@@ -1,4 +1,4 @@
-"""Tasks of those who draw and who change finding types, and the clicks that each takes."""
+"""Type changes and graph editing, with the number of clicks that each takes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from django.contrib.auth import get_user_model
 
 from executions import services
 from executions.demo import CALLEE, CALLER
-from tests.browser.test_pages import LOOKS, OF_LOOKS, beyond, grave
+from tests.browser.test_pages import VIEWS, VISUAL_RULES, find_overflow, find_violations
 from tests.browser.test_tasks import to_workflows
 from tests.workflows.admin.staff import page as address
-from workflows import editing as drawing
+from workflows import editing
 from workflows.graph import node_types, parse
 from workflows.graph.edit_steps import add_node_after, set_node_data
 from workflows.models import GraphDraft, PendingChange, Workflow
@@ -20,11 +20,11 @@ from workflows.models import GraphDraft, PendingChange, Workflow
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 CHANGE = "Change finding type"
-SEE = "See what it would do"
+SEE = "Preview the change"
 
 
 def see_both_together(operator: Any) -> None:
-    """From the page of the caller to what a change of both would meet."""
+    """Go from the page of the caller to the preview of a change of both workflows."""
     operator.click("link", CHANGE)
     operator.choose("New type:", "Policy Exception")
     operator.click("button", SEE)
@@ -104,7 +104,7 @@ def test_build_five_nodes_with_a_call_in_34_clicks(operator: Any, played: Any) -
 
 @pytest.mark.parametrize("group", range(3))
 def test_node_type_forms_are_accessible(operator: Any, played: Any, group: int) -> None:
-    """Empty, with all that is wrong in it, and filled in."""
+    """Check the form empty with its problems, and filled in."""
     workflow, user = played.caller, get_user_model().objects.get(username="ada")
     page = operator.page
     found = {}
@@ -118,21 +118,21 @@ def test_node_type_forms_are_accessible(operator: Any, played: Any, group: int) 
                 changed, new = add_node_after(source, "start", kind, before=_after_start(source))
                 return set_node_data(changed, new, data), new
 
-            token = drawing.open_draft(workflow, user).token
-            drawing.edit_draft(workflow, user, token, draw)
-            draft = drawing.open_draft(workflow, user)
+            token = editing.open_draft(workflow, user).token
+            editing.edit_draft(workflow, user, token, draw)
+            draft = editing.open_draft(workflow, user)
             wrong = []
-            for scheme, _, width, height in LOOKS:
+            for scheme, _, width, height in VIEWS:
                 page.emulate_media(color_scheme=scheme)
                 page.set_viewport_size({"width": width, "height": height})
                 page.goto(f"{address(workflow, 'edit')}?node={draft.undo}")
-                rules = [] if scheme == "light" else OF_LOOKS
-                wrong += [*operator.errors, *beyond(page), *grave(page, rules)]
-                # The policy also keeps the judge from styles of its own.
+                rules = [] if scheme == "light" else VISUAL_RULES
+                wrong += [*operator.errors, *find_overflow(page), *find_violations(page, rules)]
+                # The content security policy blocks the inline styles of axe-core.
                 operator.errors.clear()
             if wrong:
                 found[f"{kind} {data}"] = wrong
-            drawing.undo(workflow, user, draft.token)
+            editing.undo(workflow, user, draft.token)
     assert not found
 
 

@@ -123,7 +123,7 @@ def draining_html(request: HttpRequest, workflow: Workflow) -> SafeString | None
 
 @dataclass(frozen=True, slots=True)
 class TypeChangeNotice:
-    """What blocks a type change of a workflow, and which workflows must change with it."""
+    """The refusal of a type change and the workflows that must change together."""
 
     refusal: Refusal | None
     group: list[Any]

@@ -1,4 +1,4 @@
-"""Many executions at once in the admin: looked at first, done here or by the background."""
+"""Bulk operations in the admin: preview, immediate and background execution."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def choose(client: Client, action: str, *rows: Execution, **more: Any) -> Any:
 
 
 def confirm(client: Client, why: str = "Reorganized") -> BulkOperation:
-    """Post the form of the page that the newest operation asks with."""
+    """Confirm the newest operation on its page."""
     operation = BulkOperation.objects.order_by("-pk")[0]
-    shown = text(client.get(page(operation)))
-    (address,) = re.findall(r'<form method="post" action="([^"]*begin/)"', shown)
+    html = text(client.get(page(operation)))
+    (address,) = re.findall(r'<form method="post" action="([^"]*begin/)"', html)
     assert client.post(address, {"why": why})["Location"] == page(operation)
     operation.refresh_from_db()
     return operation
@@ -76,22 +76,22 @@ class TestPreview:
         live, ended = scenario.start(), scenario.start()
         running.cancel(ended)
         response = choose(operator, "cancel", live, ended)
-        shown = text(operator.get(response["Location"]))
+        html = text(operator.get(response["Location"]))
         assert (
             "<strong>1</strong> of 2 executions can be changed. The executions are cancelled"
-            in shown
+            in html
         )
-        assert "1 execution is not changed" in shown and "The execution has ended." in shown
-        assert page(ended) in shown
+        assert "1 execution is not changed" in html and "The execution has ended." in html
+        assert page(ended) in html
         assert status(live) == Status.WAITING, "nothing is done before it is confirmed"
 
     def test_preview_without_matches_has_no_button(
         self, operator: Client, scenario: Scenario
     ) -> None:
         response = choose(operator, "retry", scenario.start())
-        shown = text(operator.get(response["Location"]))
-        assert "The execution has no incident." in shown
-        assert "No execution can be changed." in shown and "begin/" not in shown
+        html = text(operator.get(response["Location"]))
+        assert "The execution has no incident." in html
+        assert "No execution can be changed." in html and "begin/" not in html
 
     def test_too_many_executions_are_refused(
         self, operator: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
@@ -124,9 +124,9 @@ class TestPreview:
         client = Client()
         client.force_login(user_in(role, is_staff=True))
         may = role == "operator"
-        shown = text(client.get(LIST))
-        assert ("cancel_selected" in shown) is may
-        assert ('name="_selected_action"' in shown) is may
+        html = text(client.get(LIST))
+        assert ("cancel_selected" in html) is may
+        assert ('name="_selected_action"' in html) is may
         choose(client, "cancel", execution)
         assert BulkOperation.objects.exists() is may
         assert ("bulkoperation" in text(client.get(reverse("admin:index")))) is may
@@ -142,9 +142,9 @@ class TestSmallOperations:
         operation = confirm(operator)
         assert operation.state == BulkState.DONE
         assert [status(row) for row in rows] == [Status.CANCELLED] * 3
-        shown = text(operator.get(page(operation)))
-        assert "<dt>Done</dt><dd>2</dd>" in shown and "<dt>Refused</dt><dd>1</dd>" in shown
-        assert "can no longer be changed" in shown
+        html = text(operator.get(page(operation)))
+        assert "<dt>Done</dt><dd>2</dd>" in html and "<dt>Refused</dt><dd>1</dd>" in html
+        assert "can no longer be changed" in html
         entries = AuditEntry.objects.filter(action="cancelled", refused=False, why="Reorganized")
         assert [(entry.who, entry.face) for entry in entries] == [("ada", "admin")] * 2
 
@@ -302,7 +302,7 @@ def test_bulk_operation_is_completed_by_another_worker_when_its_worker_is_killed
     )
     assert code == -signal.SIGKILL, err
     assert bulk.progress(operation).done == nth - 1, "the item in work is not committed"
-    # Its lease runs out.
+    # The lease expires.
     BulkOperation.objects.update(leased_until=None)
     call_command("run_due")
     assert bulk.progress(operation) == bulk.Progress(done=len(rows), refused=0, remaining=0)

@@ -1,4 +1,4 @@
-"""What people and operators decide at open steps, in the admin."""
+"""Votes and operator actions at open steps in the admin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.conftest import Scenario
 from tests.executions.engine.test_branches import started
 from tests.executions.engine.test_never_stuck import fail_at
 from tests.executions.test_clock import waiting
-from tests.executions.test_decisions import approving, choosing
+from tests.executions.test_decisions import approval_graph, choice_graph
 from tests.factories import UserFactory, accounts, voter
 from tests.workflows.admin.staff import VIEW, list_messages, page, staff, text
 from workflows.models import AuditEntry
@@ -38,8 +38,8 @@ def decide(client: Client, execution: Execution, name: str, **sent: str) -> Any:
     return client.post(reverse("admin:executions_execution_decide", args=args), sent)
 
 
-def asked(client: Client, execution: Execution, name: str) -> str:
-    """The page that a button leads to, as it is linked from the page of the execution."""
+def confirmation_page(client: Client, execution: Execution, name: str) -> str:
+    """Return the page of a decision, which the page of the execution links."""
     step = execution.steps.open().get()
     args = [execution.pk, step.cuid, name]
     address = reverse("admin:executions_execution_decide", args=args)
@@ -59,23 +59,23 @@ def operator() -> Client:
 def test_voter_has_vote_buttons_and_sees_votes(operator: Client) -> None:
     ada: Any = UserFactory(username="ada", is_staff=True, is_superuser=True)
     voter("grace")
-    execution = started(approving(users=["ada", "grace"], needed=2))
+    execution = started(approval_graph(users=["ada", "grace"], needed=2))
     assert "Assigned to user “ada”, user “grace”." in text(operator.get(page(execution)))
     operator.force_login(ada)
-    shown = text(operator.get(page(execution)))
-    assert 'value="Approve"' in shown
-    assert 'value="Reject"' in shown
+    html = text(operator.get(page(execution)))
+    assert 'value="Approve"' in html
+    assert 'value="Reject"' in html
     response = decide(operator, execution, "approve", note="looks right")
     assert list_messages(response) == ["Your approval of “vote” was recorded."]
-    shown = text(operator.get(page(execution)))
-    assert "looks right" in shown
-    assert "Approved" in shown
+    html = text(operator.get(page(execution)))
+    assert "looks right" in html
+    assert "Approved" in html
 
 
 @pytest.mark.parametrize("note", ["n" * 2_001, "looks\0right"])
 def test_vote_with_invalid_notes_is_refused(operator: Client, note: str) -> None:
     ada: Any = UserFactory(username="ada", is_staff=True, is_superuser=True)
-    execution = started(approving(users=["ada"]))
+    execution = started(approval_graph(users=["ada"]))
     operator.force_login(ada)
     answer = decide(operator, execution, "approve", note=note)
     assert answer.status_code == 200
@@ -88,7 +88,7 @@ def test_vote_with_invalid_notes_is_refused(operator: Client, note: str) -> None
 
 def test_vote_of_other_user_is_refused(operator: Client) -> None:
     UserFactory(username="ada")
-    execution = started(approving(users=["ada"]))
+    execution = started(approval_graph(users=["ada"]))
     response = decide(operator, execution, "approve")
     assert "Others vote on" in list_messages(response)[0]
     assert status(execution) == Status.WAITING
@@ -96,20 +96,20 @@ def test_vote_of_other_user_is_refused(operator: Client) -> None:
 
 def test_impossible_approval_is_skipped_by_exit(operator: Client) -> None:
     accounts(users=["left"])
-    execution = started(approving(users=["left"]))
+    execution = started(approval_graph(users=["left"]))
     User.objects.filter(username="left").update(is_active=False)
-    shown = asked(operator, execution, "skip")
-    assert '<option value="approved">approved</option>' in shown
-    assert '<option value="rejected">rejected</option>' in shown
+    html = confirmation_page(operator, execution, "skip")
+    assert '<option value="approved">approved</option>' in html
+    assert '<option value="rejected">rejected</option>' in html
     decide(operator, execution, "skip", handle="approved", note="the committee is gone")
     assert status(execution) == Status.COMPLETED
 
 
 def test_wait_is_skipped(operator: Client) -> None:
     execution = started(waiting(interval="P1D"))
-    shown = asked(operator, execution, "wake")
-    assert "The execution continues now" in shown
-    assert "Recorded in the audit log" in shown
+    html = confirmation_page(operator, execution, "wake")
+    assert "The execution continues now" in html
+    assert "Recorded in the audit log" in html
     assert status(execution) == Status.WAITING
     decide(operator, execution, "wake", note="early")
     assert status(execution) == Status.COMPLETED
@@ -120,10 +120,10 @@ def test_wait_is_skipped(operator: Client) -> None:
 
 def test_incident_is_retried_or_skipped(operator: Client) -> None:
     execution = started(waiting(at_field="due"), due="soon")
-    shown = text(operator.get(page(execution)))
-    assert "which is not a date" in shown
-    assert "starts again as attempt 2" in asked(operator, execution, "retry")
-    assert "closed without being done" in asked(operator, execution, "skip")
+    html = text(operator.get(page(execution)))
+    assert "which is not a date" in html
+    assert "starts again as attempt 2" in confirmation_page(operator, execution, "retry")
+    assert "closed without being done" in confirmation_page(operator, execution, "skip")
     decide(operator, execution, "retry")
     assert "attempt 2" in text(operator.get(page(execution)))
     assert "This field is required." in text(decide(operator, execution, "skip", note=" "))
@@ -133,11 +133,11 @@ def test_incident_is_retried_or_skipped(operator: Client) -> None:
 
 
 def test_skip_needs_exit(operator: Client) -> None:
-    execution = started(choosing())
+    execution = started(choice_graph())
     fail_at(execution, "form", "way", "condition")
-    shown = asked(operator, execution, "skip")
-    assert '<option value="on">on</option>' in shown
-    assert '<option value="default">default</option>' in shown
+    html = confirmation_page(operator, execution, "skip")
+    assert '<option value="on">on</option>' in html
+    assert '<option value="default">default</option>' in html
     assert "This field is required." in text(decide(operator, execution, "skip", note="by hand"))
     assert "not one of the available" in text(
         decide(operator, execution, "skip", handle="x", note="by hand")
@@ -169,7 +169,7 @@ def test_viewer_has_no_decision_buttons(scenario: Scenario) -> None:
 
 def test_form_is_skipped_with_reason(operator: Client, scenario: Scenario) -> None:
     execution = scenario.start()
-    assert "closed without being done" in asked(operator, execution, "skip")
+    assert "closed without being done" in confirmation_page(operator, execution, "skip")
     assert "This field is required." in text(decide(operator, execution, "skip"))
     response = decide(operator, execution, "skip", note="nobody is left")
     assert list_messages(response) == ["“form” was skipped."]
@@ -179,16 +179,16 @@ def test_form_is_skipped_with_reason(operator: Client, scenario: Scenario) -> No
 
 def test_approval_shows_votes_and_operator_buttons(operator: Client) -> None:
     UserFactory(username="ada")
-    execution = started(approving(users=["ada"]))
-    shown = text(operator.get(page(execution)))
-    assert "Skip the step…" in shown
-    assert 'value="Approve"' not in shown
-    assert "The votes so far are kept" in asked(operator, execution, "skip")
+    execution = started(approval_graph(users=["ada"]))
+    html = text(operator.get(page(execution)))
+    assert "Skip the step…" in html
+    assert 'value="Approve"' not in html
+    assert "The votes so far are kept" in confirmation_page(operator, execution, "skip")
 
 
 def test_wait_is_postponed(operator: Client) -> None:
     execution = started(waiting(interval="P1D"))
-    assert "Time zone: UTC." in asked(operator, execution, "postpone")
+    assert "Time zone: UTC." in confirmation_page(operator, execution, "postpone")
     sent = {"until": "2099-06-01T12:00", "note": "the audit is later"}
     response = decide(operator, execution, "postpone", **sent)
     assert list_messages(response) == ["“sleep” was postponed."]
@@ -204,16 +204,16 @@ def test_wait_is_postponed(operator: Client) -> None:
         ("", "This field is required."),
     ],
 )
-def test_invalid_time_is_shown_at_field(operator: Client, until: str, said: str) -> None:
+def test_invalid_time_appears_at_field(operator: Client, until: str, said: str) -> None:
     execution = started(waiting(interval="P1D"))
-    shown = text(decide(operator, execution, "postpone", until=until, note="typed by me"))
-    assert said in shown
-    assert "typed by me" in shown
+    html = text(decide(operator, execution, "postpone", until=until, note="typed by me"))
+    assert said in html
+    assert "typed by me" in html
 
 
 def test_wait_is_restarted(operator: Client) -> None:
     execution = started(waiting(interval="P1D"))
-    assert "Its dates are computed again." in asked(operator, execution, "retry")
+    assert "Its dates are computed again." in confirmation_page(operator, execution, "retry")
     decide(operator, execution, "retry")
     assert execution.steps.open().get().attempt == 2
 
@@ -280,8 +280,8 @@ def test_execution_is_scheduled(operator: Client, scenario: Scenario) -> None:
     execution = Execution.objects.get()
     assert execution.status == Status.SCHEDULED
     assert "Scheduled for" in text(operator.get(page(execution)))
-    shown = text(operator.post(address, {**sent, "scheduled_for": "soon"}))
-    assert "Enter a valid date/time." in shown
+    html = text(operator.post(address, {**sent, "scheduled_for": "soon"}))
+    assert "Enter a valid date/time." in html
 
 
 def test_draft_fills_the_form(operator: Client, scenario: Scenario) -> None:
@@ -294,7 +294,7 @@ def test_draft_fills_the_form(operator: Client, scenario: Scenario) -> None:
 def test_list_filters_executions_assigned_to_user(operator: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     accounts(users=["ada"])
-    other = started(approving(users=["ada"]))
-    shown = text(operator.get(reverse("admin:executions_execution_changelist"), {"mine": "yes"}))
-    assert execution.cuid in shown
-    assert other.cuid not in shown
+    other = started(approval_graph(users=["ada"]))
+    html = text(operator.get(reverse("admin:executions_execution_changelist"), {"mine": "yes"}))
+    assert page(execution) in html
+    assert page(other) not in html

@@ -71,9 +71,9 @@ def test_type_of_entity_with_live_execution_is_locked(
     response = admin_client.post(
         page(scenario.finding), sent(scenario.finding, entity_name_type=scenario.exception.pk)
     )
-    shown = str(response.context["adminform"].form.errors["entity_name_type"])
-    assert "Cannot change the type of “Finding 1”: 1 live execution works on it." in shown
-    assert f'href="{page(execution)}"' in shown
+    html = str(response.context["adminform"].form.errors["entity_name_type"])
+    assert "Cannot change the type of “Finding 1”: 1 live execution works on it." in html
+    assert f'href="{page(execution)}"' in html
     scenario.finding.refresh_from_db()
     assert scenario.finding.entity_name_type == scenario.limitation
 
@@ -81,9 +81,9 @@ def test_type_of_entity_with_live_execution_is_locked(
 def test_entity_with_executions_is_not_deleted(admin_client: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     address = page(scenario.finding, "delete")
-    shown = text(admin_client.get(address))
-    assert "Cannot delete “Finding 1”: 1 live execution works on it." in shown
-    assert f'href="{page(execution)}"' in shown
+    html = text(admin_client.get(address))
+    assert "Cannot delete “Finding 1”: 1 live execution works on it." in html
+    assert f'href="{page(execution)}"' in html
     admin_client.post(address, {"post": "yes"})
     assert Finding.objects.filter(pk=scenario.finding.pk).exists()
 

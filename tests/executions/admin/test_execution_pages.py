@@ -1,4 +1,4 @@
-"""Executions in the admin: told, started, submitted to, cancelled."""
+"""Execution pages of the admin: list, details, forms and cancellation."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ class TestLists:
     def test_live_filter_separates_live_and_ended(self, admin_client: Client) -> None:
         one, other = started(), started()
         running.cancel(other)
-        for live, shown, hidden in (("yes", one, other), ("no", other, one)):
+        for live, html, hidden in (("yes", one, other), ("no", other, one)):
             found = text(admin_client.get(url(Execution), {"live": live}))
-            assert shown.cuid in found
+            assert html.cuid in found
             assert hidden.cuid not in found
 
     @pytest.mark.parametrize("name", ["workflow", "version", "entity"])
@@ -119,12 +119,12 @@ class TestLists:
             assert not found(query), query
 
     def test_execution_search_limits_words(self, admin_client: Client) -> None:
-        def asked(words: int) -> int:
+        def count_queries(words: int) -> int:
             query = " ".join(f"w{number}" for number in range(words))
             return statements(lambda: admin_client.get(url(Execution), {"q": query}))
 
         started()
-        assert asked(40) == asked(4) <= 25
+        assert count_queries(40) == count_queries(4) <= 25
 
 
 class TestExecutionPage:
@@ -133,7 +133,7 @@ class TestExecutionPage:
         scenario.finding.save()
         execution = scenario.start()
         running.submit(execution, node="form", data={"note": "A note that was typed"})
-        shown = text(admin_client.get(page(execution)))
+        html = text(admin_client.get(page(execution)))
         for row in (
             scenario.caller,
             execution.version,
@@ -141,10 +141,10 @@ class TestExecutionPage:
             execution.children.get(),
             scenario.callee,
         ):
-            assert f'href="{page(row)}"' in shown
-        assert "severity" in shown
-        assert "A note that was typed" in shown
-        assert "badge-completed" in shown
+            assert f'href="{page(row)}"' in html
+        assert "severity" in html
+        assert "A note that was typed" in html
+        assert "badge-completed" in html
         child = execution.children.get()
         assert f'href="{page(execution)}"' in text(admin_client.get(page(child)))
 
@@ -155,9 +155,9 @@ class TestExecutionPage:
         save_line(caller, call(callee))
         execution = running.start(caller, FindingFactory(entity_name_type=callee.entity_name_type))
         running.cancel(execution.children.get(), why="No evidence")
-        shown = text(admin_client.get(page(execution)))
-        assert "was cancelled: No evidence" in shown
-        assert "child_cancelled" in shown
+        html = text(admin_client.get(page(execution)))
+        assert "was cancelled: No evidence" in html
+        assert "child_cancelled" in html
 
     def test_history_query_count_is_constant(self, admin_client: Client) -> None:
         def waits(number: int) -> Execution:
@@ -192,8 +192,8 @@ class TestExecutionPage:
         assert admin_client.post(page(execution), {"status": "active"}).status_code == 403
         assert admin_client.get(page(execution, "delete")).status_code == 403
         assert admin_client.get(url(Execution, "add")).status_code == 403
-        shown = text(admin_client.get(url(Execution)))
-        assert "delete_selected" not in shown
+        html = text(admin_client.get(url(Execution)))
+        assert "delete_selected" not in html
 
     @pytest.mark.parametrize("pk", ["999999", "abc"])
     def test_missing_execution_redirects(self, admin_client: Client, pk: str) -> None:
@@ -256,13 +256,13 @@ class TestSubmit:
         step = open_step(execution)
         response = submit(admin_client, execution, step, amount="many", mail="Typed at random")
         assert response.status_code == 200
-        shown = text(response)
-        assert "This field is required." in shown
-        assert "Enter a number." in shown
-        assert 'value="Typed at random"' in shown
+        html = text(response)
+        assert "This field is required." in html
+        assert "Enter a number." in html
+        assert 'value="Typed at random"' in html
         assert open_step(execution) == step
 
-    def test_engine_refusal_is_shown_at_field(self, admin_client: Client) -> None:
+    def test_engine_refusal_appears_at_field(self, admin_client: Client) -> None:
         execution = started({"name": "site", "type": "url"})
         step = open_step(execution)
         response = submit(admin_client, execution, step, site="ftp://example.com/a")
@@ -292,9 +292,9 @@ class TestSubmit:
         accounts(groups=["Reviewers"], users=["alice"])
         execution = started(assignees={"groups": ["Reviewers"], "users": ["alice"]})
         client, step = staff(*MAY), open_step(execution)
-        shown = text(client.get(page(execution)))
-        assert "Assigned to group “Reviewers”, user “alice”." in shown
-        assert f"{step.cuid}-note" not in shown
+        html = text(client.get(page(execution)))
+        assert "Assigned to group “Reviewers”, user “alice”." in html
+        assert f"{step.cuid}-note" not in html
         response = submit(client, execution, step, note="mine")
         assert response.status_code == 200
         assert "is assigned to others" in text(response)

@@ -1,4 +1,4 @@
-"""The home page: what needs someone now, told to whoever may see it."""
+"""The panels of the home page."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def fail(execution: Execution, detail: str = "d") -> None:
     execution.steps.open().update(state="incident", incident={"code": "c", "detail": detail})
 
 
-def totals(shown: str) -> dict[str, str]:
+def totals(html: str) -> dict[str, str]:
     """Return the counts of the panels, by name."""
-    found = re.findall(r'<h2 id="panel-(\w+)">.*?<span class="panel-count">([^<]*)</span>', shown)
+    found = re.findall(r'<h2 id="panel-(\w+)">.*?<span class="panel-count">([^<]*)</span>', html)
     return dict(found)
 
 
@@ -48,18 +48,16 @@ def test_home_page_shows_panels_by_role(who: str, settings: Any) -> None:
     made = create_samples(settings, is_staff=True)
     client = Client()
     client.force_login(made.users[who])
-    shown = text(client.get(HOME))
-    assert list(totals(shown)) == [
-        name for name in PANELS if name != "tasks" or who in PARTICIPANTS
-    ]
-    assert (f"/executions/execution/{made.at_a_form.pk}/" in shown) == (who in PARTICIPANTS)
-    assert ("/admin/executions/subscription/" in shown) == (who in OPERATORS)
+    html = text(client.get(HOME))
+    assert list(totals(html)) == [name for name in PANELS if name != "tasks" or who in PARTICIPANTS]
+    assert (f"/executions/execution/{made.at_a_form.pk}/" in html) == (who in PARTICIPANTS)
+    assert ("/admin/executions/subscription/" in html) == (who in OPERATORS)
 
 
 def test_home_page_is_empty_without_role() -> None:
-    shown = text(staff().get(HOME))
-    assert totals(shown) == {}
-    assert "have permission to view or edit anything" in shown
+    html = text(staff().get(HOME))
+    assert totals(html) == {}
+    assert "have permission to view or edit anything" in html
 
 
 def test_incident_panel_links_step(scenario: Scenario) -> None:
@@ -67,11 +65,11 @@ def test_incident_panel_links_step(scenario: Scenario) -> None:
     running.submit(execution, node="form", data={"note": "n"})
     other = scenario.start()
     fail(other, "The field “day” holds no date.")
-    shown = text(client_in("operator").get(HOME))
+    html = text(client_in("operator").get(HOME))
     step = other.steps.open().get()
-    assert totals(shown)["incidents"] == "1"
-    assert f"/execution/{other.pk}/change/#step-{step.cuid}" in shown
-    assert "The field “day” holds no date." in shown
+    assert totals(html)["incidents"] == "1"
+    assert f"/execution/{other.pk}/change/#step-{step.cuid}" in html
+    assert "The field “day” holds no date." in html
     followed = client_in("operator").get(
         reverse("admin:executions_execution_changelist"), {"incident": "yes"}
     )
@@ -90,20 +88,20 @@ def test_overdue_panel_links_list(scenario: Scenario) -> None:
 
 def test_change_panel_shows_pending_and_refused_changes(pending: Any) -> None:
     client = client_in("viewer")
-    shown = text(client.get(HOME))
-    assert totals(shown)["changes"] == "1"
-    assert "Change to “Policy Exception”" in shown
+    html = text(client.get(HOME))
+    assert totals(html)["changes"] == "1"
+    assert "Change to “Policy Exception”" in html
     pending.state, pending.reason = "not_applied", "A callee has moved."
     pending.save()
-    shown = text(client.get(HOME))
-    assert "Could not be applied" in shown and "A callee has moved." in shown
+    html = text(client.get(HOME))
+    assert "Could not be applied" in html and "A callee has moved." in html
 
 
 def test_live_panel_counts_up_to_limit(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(4):
         scenario.start()
-    shown = text(client_in("viewer").get(HOME))
-    assert totals(shown)["live"] == "4" and ">4</span>" in shown
+    html = text(client_in("viewer").get(HOME))
+    assert totals(html)["live"] == "4" and ">4</span>" in html
     monkeypatch.setattr("executions.admin.home.OVERVIEW_LIMIT", 3)
     assert totals(text(client_in("viewer").get(HOME)))["live"] == "3+"
     assert str(bounded_count.RowCount(1_000, True)) == "1,000+"
@@ -133,7 +131,7 @@ def test_home_page_query_count_is_bounded(
 
     scenario.start()
     scenario.hold(by=UserFactory())
-    # What waits holds starts back; the first one is there already.
+    # The pending change blocks starts, so one execution was started before.
     assert statements(lambda: client.get(HOME)) <= 25
     scenario.caller.pending.all().delete()
     scenario.callee.pending.all().delete()
@@ -145,7 +143,7 @@ SHORT = (
     *("executions_incident", "executions_overdue_step"),
     *("executions_live", "executions_open", "executions_asked_step"),
 )
-"""The indexes of what is live, open, failed or overdue alone: as short as what is asked for."""
+"""Partial indexes on live executions and on open, failed or overdue steps."""
 
 
 @pytest.mark.postgresql  # SQLite does not see that an index covers the state in question.

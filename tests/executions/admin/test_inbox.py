@@ -1,4 +1,4 @@
-"""The inbox: what waits for whoever looks, filled in right there, with drafts."""
+"""The inbox: tasks, forms and drafts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from executions.admin import inbox
 from executions.models import Execution, FormDraft, Status, Step
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import started
-from tests.executions.test_decisions import approving
+from tests.executions.test_decisions import approval_graph
 from tests.factories import FindingFactory, WorkflowFactory, accounts, form, save_line, user_in
 from tests.workflows.admin.staff import list_messages, page, statements, text
 
@@ -50,7 +50,7 @@ def asking(*fields: dict[str, Any], **data: Any) -> Execution:
 
 
 def send(client: Client, execution: Execution, **answers: Any) -> Any:
-    """Post the form of the open step as the inbox does."""
+    """Submit the form of the open step from the inbox."""
     step = execution.steps.get(type="user_action")
     url = reverse("admin:executions_execution_submit", args=[execution.pk, step.cuid])
     assert f'action="{url}"' in text(client.get(INBOX))
@@ -62,7 +62,7 @@ def send(client: Client, execution: Execution, **answers: Any) -> Any:
 
 
 def tasks(client: Client, **query: str) -> list[int]:
-    """The executions that the inbox tells of, in its order."""
+    """Return the ids of the executions in the inbox, in order."""
     return [task.execution.pk for task in client.get(INBOX, query).context["tasks"]]
 
 
@@ -90,7 +90,7 @@ class TestTasks:
 
     def test_inbox_links_vote_until_it_is_given(self, client: Client, ada: Any) -> None:
         accounts(users=["grace"])
-        execution = started(approving(users=["ada", "grace"], needed=2))
+        execution = started(approval_graph(users=["ada", "grace"], needed=2))
         step = execution.steps.open().get()
         assert f"/change/#step-{step.cuid}" in text(client.get(INBOX))
         running.vote(execution, approves=True, by=ada)
@@ -102,7 +102,7 @@ class TestTasks:
         accounts(users=["grace"])
         for _ in range(number):
             asking(assignees={"users": ["ada"]})
-            started(approving(users=["ada", "grace"], needed=2))
+            started(approval_graph(users=["ada", "grace"], needed=2))
         assert statements(lambda: client.get(INBOX)) <= 15
 
     @pytest.mark.parametrize("role", ["viewer", "designer", "operator"])
@@ -123,16 +123,16 @@ class TestForms:
         assert response["Location"] == INBOX
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
-        shown = text(client.get(INBOX))
-        assert "No steps are assigned to you" in shown
-        assert f"/executions/execution/{execution.pk}/change/#visit-" in shown, "what I did"
+        html = text(client.get(INBOX))
+        assert "No steps are assigned to you" in html
+        assert f"/executions/execution/{execution.pk}/change/#visit-" in html, "what I did"
 
     def test_inbox_form_errors_keep_submitted_values(self, client: Client) -> None:
         asking()
         execution = asking()
-        shown = text(send(client, execution, note="", amount="many"))
-        assert "<title>Inbox" in shown and "<details open>" in shown
-        assert "This field is required." in shown and 'value="many"' in shown
+        html = text(send(client, execution, note="", amount="many"))
+        assert "<title>Inbox" in html and "<details open>" in html
+        assert "This field is required." in html and 'value="many"' in html
 
     def test_inbox_reports_step_closed_by_other_user(self, client: Client) -> None:
         execution = asking()
@@ -146,7 +146,7 @@ class TestForms:
 
 class TestDrafts:
     @pytest.mark.parametrize("where", ["inbox", "execution"])
-    def test_draft_is_saved_and_shown_again(self, client: Client, where: str) -> None:
+    def test_draft_is_saved_and_restored(self, client: Client, where: str) -> None:
         execution = asking()
         typed = {"note": "half", "amount": "not yet", "kinds": ["b"], "sure": "on"}
         response = send(client, execution, **typed, _draft="Save draft", back_to=where)
@@ -155,9 +155,9 @@ class TestDrafts:
         execution.refresh_from_db()
         assert execution.status == Status.WAITING
         for address in (INBOX, page(execution)):
-            shown = text(client.get(address))
-            assert 'value="half"' in shown and 'value="not yet"' in shown
-            assert shown.count(" checked") >= 2
+            html = text(client.get(address))
+            assert 'value="half"' in html and 'value="not yet"' in html
+            assert html.count(" checked") >= 2
         assert ">Draft</span>" in text(client.get(INBOX))
 
     def test_draft_is_deleted_on_submission(self, client: Client) -> None:

@@ -1,4 +1,4 @@
-"""The page of an execution: the way that was gone as a picture, and the history with its times."""
+"""The diagram of an execution's path, and its history."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.workflows.admin.staff import page, statements, text
 pytestmark = pytest.mark.django_db
 
 MOST = 25
-"""How many statements a page may take."""
+"""The maximum number of queries of a page."""
 
 
-def shown(client: Client, execution: Execution) -> tuple[str, list[str], list[str]]:
-    """The page, what its boxes and edges are told as, and the edges that were taken."""
+def html(client: Client, execution: Execution) -> tuple[str, list[str], list[str]]:
+    """Return the page, the titles in its diagram and the edges on the path."""
     whole = text(client.get(page(execution)))
     found = re.search(r"<svg [^>]*graph-title.*?</svg>", whole, re.DOTALL)
     assert found is not None
@@ -54,7 +54,7 @@ def severe(**fields: Any) -> Execution:
 
 def test_diagram_marks_path_and_current_step(admin_client: Client) -> None:
     execution = severe(severity=4)
-    whole, titles, taken = shown(admin_client, execution)
+    whole, titles, taken = html(admin_client, execution)
     assert "way, Condition. Done" in titles
     assert "ask, User action. Current step" in titles
     assert "no, Fail" in titles and "end, End" in titles
@@ -64,7 +64,7 @@ def test_diagram_marks_path_and_current_step(admin_client: Client) -> None:
 
 
 def test_diagram_marks_failed_step(admin_client: Client) -> None:
-    _, titles, taken = shown(admin_client, severe(severity=1))
+    _, titles, taken = html(admin_client, severe(severity=1))
     assert "no, Fail. Failed" in titles
     assert "way → (default) no (taken)" in taken
 
@@ -74,7 +74,7 @@ def test_diagram_marks_incident(admin_client: Client, scenario: Scenario) -> Non
     running.submit(execution, node="form", data={"note": "x"})
     for child in Execution.objects.filter(parent=execution).live():
         running.cancel(child)
-    _, titles, _ = shown(admin_client, execution)
+    _, titles, _ = html(admin_client, execution)
     assert any(title.endswith((". Failed", ". Done")) for title in titles)
 
 
@@ -83,14 +83,14 @@ def test_history_shows_user_time_duration_and_output(admin_client: Client) -> No
     running.submit(execution, node="ask", data={"note": "A note"}, by=None)
     step = execution.steps.get(node_id="ask")
     Step.objects.filter(pk=step.pk).update(closed_at=step.opened_at + timedelta(hours=2, minutes=5))
-    whole, _, _ = shown(admin_client, execution)
+    whole, _, _ = html(admin_client, execution)
     assert f'id="visit-{step.cuid}"' in whole
     assert "(2 h 5 min)" in whole
     assert "A note" in whole
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "expected"),
     [
         (0.4, "less than 1 s"),
         (1, "1 s"),
@@ -101,9 +101,10 @@ def test_history_shows_user_time_duration_and_output(admin_client: Client) -> No
         (90_000, "1 d 1 h"),
     ],
 )
-def test_duration_has_two_units(seconds: float, told: str) -> None:
+def test_duration_has_two_units(seconds: float, expected: str) -> None:
     now = timezone.now()
-    assert duration_text(Step(opened_at=now, closed_at=now + timedelta(seconds=seconds))) == told
+    step = Step(opened_at=now, closed_at=now + timedelta(seconds=seconds))
+    assert duration_text(step) == expected
     assert duration_text(Step(opened_at=now)) == ""
 
 

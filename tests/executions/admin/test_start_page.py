@@ -1,4 +1,4 @@
-"""The page where an entity is chosen to start a workflow on."""
+"""The page that starts a workflow on an entity."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def address(workflow: Workflow) -> str:
 def test_start_page_offers_entities_of_type(admin_client: Client, scenario: Scenario) -> None:
     other = FindingFactory(title="Of another type")
     assert address(scenario.caller) in text(admin_client.get(page(scenario.caller)))
-    shown = text(admin_client.get(address(scenario.caller)))
-    assert scenario.finding.cuid in shown
-    assert other.cuid not in shown
+    html = text(admin_client.get(address(scenario.caller)))
+    assert scenario.finding.cuid in html
+    assert other.cuid not in html
     sent = {"entity": scenario.finding.pk}
     response = admin_client.post(address(scenario.caller), sent)
     execution = Execution.objects.get()
@@ -38,12 +38,12 @@ def test_start_page_searches_entities(admin_client: Client, scenario: Scenario) 
         FindingFactory(title=f"Row {number:02}", entity_name_type=scenario.limitation)
         for number in range(40)
     ]
-    shown = text(admin_client.get(address(scenario.caller)))
-    assert "The first 25 of 41." in shown
+    html = text(admin_client.get(address(scenario.caller)))
+    assert "The first 25 of 41." in html
     for query in ("row 37", rows[37].cuid):
-        shown = text(admin_client.get(address(scenario.caller), {"q": query}))
-        assert rows[37].cuid in shown
-        assert rows[36].cuid not in shown
+        html = text(admin_client.get(address(scenario.caller), {"q": query}))
+        assert rows[37].cuid in html
+        assert rows[36].cuid not in html
     assert admin_client.get(address(scenario.caller), {"q": "\0"}).status_code == 200
 
 
@@ -54,10 +54,10 @@ def test_refused_start_shows_links(admin_client: Client, scenario: Scenario) -> 
     response = admin_client.post(
         address(scenario.caller), {"entity": scenario.finding.pk, "q": "Find"}
     )
-    shown = text(response)
-    assert "Workflow “Workflow 3” is a draft" in shown
-    assert f'href="{page(scenario.callee)}"' in shown
-    assert f'value="{scenario.finding.pk}" required checked' in shown
+    html = text(response)
+    assert "Workflow “Workflow 3” is a draft" in html
+    assert f'href="{page(scenario.callee)}"' in html
+    assert f'value="{scenario.finding.pk}" required checked' in html
     assert not Execution.objects.exists()
 
 

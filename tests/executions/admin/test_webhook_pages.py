@@ -1,4 +1,4 @@
-"""The pages of webhooks: made, tested, rotated; what was told, and told again."""
+"""Webhook pages: settings, secrets and deliveries."""
 
 from __future__ import annotations
 
@@ -100,13 +100,13 @@ def test_webhook_edit_keeps_secret(admin_client: Client, listener: Receiver) -> 
     assert listener.subscription.secrets.count() == 1
 
 
-def test_delivery_is_shown_and_sent_again(admin_client: Client, listener: Receiver) -> None:
+def test_delivery_appears_and_sent_again(admin_client: Client, listener: Receiver) -> None:
     listener.server.replies = [Reply(410, b"<b>gone</b>"), Reply(200)]
     admin_client.post(page(listener.subscription, "test"))
     queue.serve_due()
     delivery = OutgoingDelivery.objects.get()
-    shown = text(admin_client.get(page(delivery)))
-    assert "410" in shown and "&lt;b&gt;gone" in shown and delivery.cuid in shown
+    html = text(admin_client.get(page(delivery)))
+    assert "410" in html and "&lt;b&gt;gone" in html and delivery.cuid in html
     webhook = text(admin_client.get(page(listener.subscription)))
     assert "webhook.test" in webhook and "The receiver responded with 410" in webhook
     refused = admin_client.post(page(delivery, "redeliver"), follow=True)
@@ -127,8 +127,8 @@ def test_operator_redelivers_but_cannot_edit(listener: Receiver) -> None:
         "executions.view_outgoingdelivery",
         "executions.redeliver_outgoingdelivery",
     )
-    shown = text(operator.get(page(listener.subscription)))
-    assert 'name="_save"' not in shown and "/rotate/" not in shown and "/test/" not in shown
+    html = text(operator.get(page(listener.subscription)))
+    assert 'name="_save"' not in html and "/rotate/" not in html and "/test/" not in html
     for name in ("rotate", "test"):
         assert operator.post(page(listener.subscription, name)).status_code == 403
     assert operator.post(page(listener.subscription), sent(listener)).status_code == 403

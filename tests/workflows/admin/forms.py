@@ -1,4 +1,4 @@
-"""What a browser sends of a form that nobody has touched."""
+"""Values that a browser submits for an unchanged form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ BUTTONS = ("submit", "button", "file", "image", "reset")
 
 
 class _Forms(HTMLParser):
-    """Reads the forms of a page: their addresses, and their values by name."""
+    """A parser that collects the URLs and values of the forms of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class _Forms(HTMLParser):
             self.open = False
         elif tag == "textarea" and self.textarea is not None:
             values = self.forms[-1][1][self.textarea] if self.open else [""]
-            # A browser ignores the first line break, and sends each with a carriage return.
+            # Browsers drop the first line break and send the others as CRLF.
             values[-1] = values[-1].removeprefix("\n").replace("\n", "\r\n")
             self.textarea = None
         elif tag == "select" and self.select is not None:
@@ -63,11 +63,11 @@ class _Forms(HTMLParser):
 
 
 def form_of(response: Any, address: str = "", *, having: str = "") -> dict[str, Any]:
-    """Return what a form of a page sends when nobody touches it.
+    """Return the values that an unchanged form submits.
 
     Args:
         response: the page.
-        address: where the form leads to; without it, it is the first one with ``having``.
+        address: the URL of the form; if empty, the first form with the input ``having``.
         having: the name of an input of the form.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Who comes to the admin in these tests, and how its pages are read."""
+"""Helpers for tests of the admin: clients, URLs, page text and queries."""
 
 from __future__ import annotations
 
@@ -29,43 +29,43 @@ VIEW = (
 
 
 def staff(*permissions: str) -> Client:
-    """A client that is logged in as staff with these permissions alone."""
+    """Return a client of a staff user with these permissions."""
     client = Client()
     client.force_login(user_with(*permissions, is_staff=True))
     return client
 
 
 def act(client: Client, action: str, *workflows: Workflow, **more: str) -> Any:
-    """Take an action of the list on these workflows."""
+    """Run a list action on these workflows."""
     sent = {"action": action, "_selected_action": [row.pk for row in workflows], **more}
     return client.post(reverse(LIST), sent)
 
 
 def delete(client: Client, workflow: Workflow, *, selected: bool) -> Any:
-    """Confirm a deletion, on the list of those selected or on the workflow's own page."""
+    """Delete a workflow, with the list action or on its own page."""
     if selected:
         return act(client, "delete_selected", workflow, post="yes")
     return client.post(page(workflow, "delete"), {"post": "yes"})
 
 
 def page(row: Any, name: str = "change") -> str:
-    """The address of a page of this row."""
+    """Return the URL of an admin page of a row."""
     options = row._meta
     return reverse(f"admin:{options.app_label}_{options.model_name}_{name}", args=[row.pk])
 
 
 def text(response: Any) -> str:
-    """What a page says, on one line."""
+    """Return the HTML of a page with whitespace collapsed."""
     return " ".join(response.content.decode().split())
 
 
 def list_messages(response: Any) -> list[str]:
-    """The messages that a response leaves for the next page."""
+    """Return the messages that a response adds."""
     return [" ".join(str(message).split()) for message in get_messages(response.wsgi_request)]
 
 
 def settings_of(workflow: Any, **changed: Any) -> dict[str, Any]:
-    """What the form of a workflow sends when nothing else is changed."""
+    """Return the form data of a workflow with these changes."""
     sent = {
         "title": workflow.title,
         "description": workflow.description,
@@ -80,12 +80,12 @@ def settings_of(workflow: Any, **changed: Any) -> dict[str, Any]:
 
 
 def type_of(workflow: Workflow) -> FindingType | None:
-    """The finding type that is stored."""
+    """Return the stored finding type of a workflow."""
     return Workflow.objects.get(pk=workflow.pk).entity_name_type
 
 
 def statements(view: Callable[[], Any]) -> int:
-    """How many statements a page takes; what is prepared once for a connection is left out."""
+    """Return the number of queries of a page, without PREPARE statements."""
     with CaptureQueriesContext(connection) as captured:
         assert view().status_code == 200
     return sum(not query["sql"].startswith("PREPARE") for query in captured)

@@ -1,4 +1,4 @@
-"""The pages of the audit log: read by whoever may, fast however long it is."""
+"""Pages of the audit log: content, permissions and query counts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def last() -> AuditEntry:
     return AuditEntry.objects.latest("pk")
 
 
-def shown_in(response: Any) -> list[int]:
+def listed_ids(response: Any) -> list[int]:
     return [row.pk for row in response.context["cl"].result_list]
 
 
@@ -53,17 +53,17 @@ class TestLogList:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         refused(scenario)
-        gone = FindingTypeFactory(name="Gone")
-        address = page(gone)
-        gone.delete()
-        shown = text(admin_client.get(LOG))
-        assert '<span class="badge badge-refused">refused</span>' in shown
-        assert "active_executions" in shown
-        assert "Reclassified" in shown
-        assert f'<a href="{page(scenario.caller)}">Workflow 4</a>' in shown
-        assert f'<a href="{page(scenario.finding)}">Finding 1</a>' in shown
-        assert "Gone" in shown
-        assert address not in shown
+        missing = FindingTypeFactory(name="Gone")
+        address = page(missing)
+        missing.delete()
+        html = text(admin_client.get(LOG))
+        assert '<span class="badge badge-refused">refused</span>' in html
+        assert "active_executions" in html
+        assert "Reclassified" in html
+        assert f'<a href="{page(scenario.caller)}">Workflow 4</a>' in html
+        assert f'<a href="{page(scenario.finding)}">Finding 1</a>' in html
+        assert "Gone" in html
+        assert address not in html
 
     def test_log_list_query_count_is_constant(self, admin_client: Client) -> None:
         def fill(number: int) -> None:
@@ -86,7 +86,7 @@ class TestLogList:
             FindingTypeFactory()
         monkeypatch.setattr(audit.AuditEntryAdmin, "list_per_page", 3)
         with CaptureQueriesContext(connection) as captured:
-            pages = [shown_in(admin_client.get(LOG, {"p": number})) for number in (1, 2, 3)]
+            pages = [listed_ids(admin_client.get(LOG, {"p": number})) for number in (1, 2, 3)]
         assert pages == [[7, 6, 5], [4, 3, 2], [1]]
         ours = [row["sql"] for row in captured if "workflows_auditentry" in row["sql"]]
         assert ours
@@ -106,19 +106,19 @@ class TestLogList:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         entry = refused(scenario)
-        everything = shown_in(admin_client.get(LOG))
+        everything = listed_ids(admin_client.get(LOG))
         for query in (
             {"refused__exact": "1"},
             {"face__exact": "api"},
             {"code": "active_executions"},
             {"request_id": "request-1"},
         ):
-            assert shown_in(admin_client.get(LOG, query)) == [entry.pk], query
-        kinds = shown_in(admin_client.get(LOG, {"kind": "finding type"}))
+            assert listed_ids(admin_client.get(LOG, query)) == [entry.pk], query
+        kinds = listed_ids(admin_client.get(LOG, {"kind": "finding type"}))
         assert len(kinds) == 2
-        assert shown_in(admin_client.get(LOG, {"cuid": scenario.finding.cuid}))
-        assert shown_in(admin_client.get(LOG, {"kind": "nonsense"})) == everything
-        assert shown_in(admin_client.get(LOG, {"request_id": "\0"})) == everything
+        assert listed_ids(admin_client.get(LOG, {"cuid": scenario.finding.cuid}))
+        assert listed_ids(admin_client.get(LOG, {"kind": "nonsense"})) == everything
+        assert listed_ids(admin_client.get(LOG, {"request_id": "\0"})) == everything
 
     def test_log_search_finds_ids_names_and_words(
         self, admin_client: Client, scenario: Scenario
@@ -126,18 +126,18 @@ class TestLogList:
         entry = refused(scenario)
         admin = get_user_model().objects.get(username="admin")
         running.cancel(scenario.caller.executions.get(), by=admin)
-        assert entry.pk in shown_in(admin_client.get(LOG, {"q": scenario.caller.cuid}))
-        assert shown_in(admin_client.get(LOG, {"q": "nobody"})) == []
-        assert shown_in(admin_client.get(LOG, {"q": "admin"})) == [entry.pk + 1]
-        assert shown_in(admin_client.get(LOG, {"q": "policy exc"}))
-        assert shown_in(admin_client.get(LOG, {"q": "c" * 25})) == []
+        assert entry.pk in listed_ids(admin_client.get(LOG, {"q": scenario.caller.cuid}))
+        assert listed_ids(admin_client.get(LOG, {"q": "nobody"})) == []
+        assert listed_ids(admin_client.get(LOG, {"q": "admin"})) == [entry.pk + 1]
+        assert listed_ids(admin_client.get(LOG, {"q": "policy exc"}))
+        assert listed_ids(admin_client.get(LOG, {"q": "c" * 25})) == []
 
     def test_log_search_finds_request_id(self, admin_client: Client) -> None:
         request_id = "0123456789abcdef0123456789abcdef"
         with act_as(Actor(Interface.API, request_id)):
             FindingTypeFactory()
         FindingTypeFactory()
-        assert shown_in(admin_client.get(LOG, {"q": request_id})) == [1]
+        assert listed_ids(admin_client.get(LOG, {"q": request_id})) == [1]
 
 
 class TestEntryPage:
@@ -145,14 +145,14 @@ class TestEntryPage:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         entry = refused(scenario)
-        shown = text(admin_client.get(page(entry)))
-        assert f'<td><a href="{page(scenario.limitation)}">Model Limitation</a></td>' in shown
-        assert f'<td><a href="{page(scenario.exception)}">Policy Exception</a></td>' in shown
-        assert scenario.exception.cuid not in shown
-        assert "Cannot change finding type while this workflow has active executions." in shown
-        assert "Requested changes" in shown
-        assert f'href="{LOG}?request_id=request-1"' in shown
-        assert f'href="{LOG}?cuid={scenario.caller.cuid}"' in shown
+        html = text(admin_client.get(page(entry)))
+        assert f'<td><a href="{page(scenario.limitation)}">Model Limitation</a></td>' in html
+        assert f'<td><a href="{page(scenario.exception)}">Policy Exception</a></td>' in html
+        assert scenario.exception.cuid not in html
+        assert "Cannot change finding type while this workflow has active executions." in html
+        assert "Requested changes" in html
+        assert f'href="{LOG}?request_id=request-1"' in html
+        assert f'href="{LOG}?cuid={scenario.caller.cuid}"' in html
 
     def test_entry_page_shows_id_of_deleted_type(self, admin_client: Client) -> None:
         workflow, kind = WorkflowFactory(), FindingTypeFactory()
@@ -160,31 +160,31 @@ class TestEntryPage:
         entry = last()
         editing.change_entity_context([workflow], entity_name_type=FindingTypeFactory())
         kind.delete()
-        shown = text(admin_client.get(page(entry)))
-        assert f"<td>{entry.after['entity_name_type']}</td>" in shown
+        html = text(admin_client.get(page(entry)))
+        assert f"<td>{entry.after['entity_name_type']}</td>" in html
 
     def test_entry_page_marks_deleted_record(self, admin_client: Client) -> None:
         FindingTypeFactory(name="Gone").delete()
-        shown = text(admin_client.get(page(last())))
-        assert "Gone" in shown
-        assert "(deleted)" in shown
+        html = text(admin_client.get(page(last())))
+        assert "Gone" in html
+        assert "(deleted)" in html
 
     def test_entry_page_escapes_values(self, admin_client: Client) -> None:
         finding = FindingFactory(title="<script>alert(1)</script>")
         finding.fields = {"a": ["<b>", {"c": None}]}
         finding.save()
         for entry in AuditEntry.objects.all():
-            shown = text(admin_client.get(page(entry)))
-            assert "<script>alert" not in shown
-            assert '"<b>"' not in shown
+            html = text(admin_client.get(page(entry)))
+            assert "<script>alert" not in html
+            assert '"<b>"' not in html
         assert "<script>alert" not in text(admin_client.get(LOG))
 
     def test_entry_page_shows_replaced_graph(self, admin_client: Client) -> None:
         workflow = WorkflowFactory()
         save_line(workflow, form())
-        shown = text(admin_client.get(page(last())))
-        assert "Graph saved" in shown
-        assert '<pre class="json">' in shown
+        html = text(admin_client.get(page(last())))
+        assert "Graph saved" in html
+        assert '<pre class="json">' in html
 
     @pytest.mark.parametrize("number", ["999999", "abc"])
     def test_missing_entry_redirects(self, admin_client: Client, number: str) -> None:
@@ -220,18 +220,18 @@ class TestHistorySection:
         for number in range(1, 13):
             Workflow.objects.filter(pk=workflow.pk).update(title=f"T{number}")
         other = WorkflowFactory()
-        shown = text(admin_client.get(page(workflow)))
+        html = text(admin_client.get(page(workflow)))
         entries = AuditEntry.objects.filter(cuid=workflow.cuid)
-        assert all(page(entry) in shown for entry in entries[:10])
-        assert not any(page(entry) in shown for entry in entries[10:])
-        assert page(AuditEntry.objects.filter(cuid=other.cuid)[0]) not in shown
-        assert f'href="{LOG}?cuid={workflow.cuid}"' in shown
+        assert all(page(entry) in html for entry in entries[:10])
+        assert not any(page(entry) in html for entry in entries[10:])
+        assert page(AuditEntry.objects.filter(cuid=other.cuid)[0]) not in html
+        assert f'href="{LOG}?cuid={workflow.cuid}"' in html
 
     def test_inventory_model_page_links_its_entries(self, admin_client: Client) -> None:
         model = InventoryModelFactory()
         assert f'href="{LOG}?cuid={model.cuid}"' in text(admin_client.get(page(model)))
-        shown = text(admin_client.get(LOG))
-        assert f'href="{page(model)}"' in shown
+        html = text(admin_client.get(LOG))
+        assert f'href="{page(model)}"' in html
 
     def test_history_page_links_log_with_permission(self, scenario: Scenario) -> None:
         viewer, auditor = staff(*VIEW), staff(*VIEW, "workflows.view_auditentry")
@@ -239,9 +239,9 @@ class TestHistorySection:
         for row in (scenario.caller, scenario.finding, scenario.start()):
             link = f'href="{LOG}?cuid={row.cuid}"'
             seen, read = (text(one.get(page(row, "history"))) for one in (viewer, auditor))
-            told = AuditEntry.objects.filter(cuid=row.cuid).exists()
-            assert (link in read, nothing in read) == (told, not told)
+            texts = AuditEntry.objects.filter(cuid=row.cuid).exists()
+            assert (link in read, nothing in read) == (texts, not texts)
             assert link not in seen
             assert nothing in seen
-        gone = page(scenario.caller, "history").replace(str(scenario.caller.pk), "999999")
-        assert auditor.get(gone).status_code == 302
+        missing = page(scenario.caller, "history").replace(str(scenario.caller.pk), "999999")
+        assert auditor.get(missing).status_code == 302

@@ -1,4 +1,4 @@
-"""The finding type in the form of a workflow: held, refused, changed."""
+"""Type changes on the form of a workflow: locked, refused and applied."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.django_db
 
 
 def at_field(response: Any, name: str = "entity_name_type") -> str:
-    """The errors that stand at a field, as the page shows them."""
+    """Return the errors of a field as HTML."""
     return " ".join(str(response.context["adminform"].form.errors[name]).split())
 
 
@@ -48,10 +48,10 @@ class TestWorkflowForm:
         sent = settings_of(workflow, entity_name_type=scenario.exception.pk, title="Typed")
         response = admin_client.post(page(workflow), sent)
         assert response.status_code == 200
-        shown = at_field(response)
-        assert message in shown
-        assert f'href="{page(execution)}"' in shown
-        assert "Finish or cancel 1 live execution first." in shown
+        html = at_field(response)
+        assert message in html
+        assert f'href="{page(execution)}"' in html
+        assert "Finish or cancel 1 live execution first." in html
         assert 'value="Typed"' in text(response)
         assert f'value="{scenario.exception.pk}" selected' in text(response)
         assert type_of(workflow) == scenario.limitation
@@ -63,12 +63,12 @@ class TestWorkflowForm:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         sent = settings_of(scenario.caller, entity_name_type=scenario.exception.pk)
-        shown = at_field(admin_client.post(page(scenario.caller), sent))
-        assert "Run Workflow: Incompatible entity name types." in shown
-        assert scenario.exception.cuid in shown
-        assert f'href="{page(scenario.callee)}"' in shown
+        html = at_field(admin_client.post(page(scenario.caller), sent))
+        assert "Run Workflow: Incompatible entity name types." in html
+        assert scenario.exception.cuid in html
+        assert f'href="{page(scenario.callee)}"' in html
         group = f"{reverse(TOGETHER)}?workflows="
-        assert group in shown
+        assert group in html
 
     def test_type_change_creates_version(self, admin_client: Client) -> None:
         workflow, other = WorkflowFactory(), FindingTypeFactory()
@@ -121,12 +121,12 @@ class TestTypeNotice:
     ) -> None:
         execution = scenario.start()
         response = admin_client.get(page(getattr(scenario, who)))
-        shown = text(response)
-        assert message in shown
-        assert f'href="{page(execution)}"' in shown
+        html = text(response)
+        assert message in html
+        assert f'href="{page(execution)}"' in html
         form = response.context["adminform"].form
-        held = ("entity_name", "entity_name_type", "primary_record_type")
-        assert all(form.fields[name].disabled for name in held)
+        locked = ("entity_name", "entity_name_type", "primary_record_type")
+        assert all(form.fields[name].disabled for name in locked)
         assert not form.fields["title"].disabled
 
     def test_other_settings_are_saved_while_type_is_locked(
@@ -135,7 +135,7 @@ class TestTypeNotice:
         scenario.start()
         sent = settings_of(scenario.caller, title="Other title")
         for name in ("entity_name", "entity_name_type", "primary_record_type"):
-            # A browser does not send what is disabled.
+            # Browsers do not submit disabled inputs.
             del sent[name]
         assert admin_client.post(page(scenario.caller), sent).status_code == 302
         scenario.caller.refresh_from_db()
@@ -151,8 +151,8 @@ class TestTypeNotice:
         assert not response.context["adminform"].form.fields["entity_name_type"].disabled
 
     def test_workflow_page_has_no_notice_when_nothing_blocks(self, admin_client: Client) -> None:
-        shown = text(admin_client.get(page(WorkflowFactory())))
-        assert "type-notice" not in shown
+        html = text(admin_client.get(page(WorkflowFactory())))
+        assert "type-notice" not in html
 
     def test_viewer_sees_type_notice(self, scenario: Scenario) -> None:
         scenario.start()
@@ -160,7 +160,7 @@ class TestTypeNotice:
 
 
 class TestRefusalAfterValidForm:
-    """What comes between the form's judgement and the save is a message, never a 500."""
+    """Refusals between validation and save become form errors, not a 500 response."""
 
     def test_guard_refusal_at_save_becomes_form_error(
         self, admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch

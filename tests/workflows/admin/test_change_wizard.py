@@ -1,4 +1,4 @@
-"""The way to another finding type: chosen, seen, made now or when drained, and told."""
+"""The type change pages: choice, preview, change now or when drained, result."""
 
 from __future__ import annotations
 
@@ -45,27 +45,27 @@ class TestGroupChange:
     def test_refused_preview_links_group_change(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
-        asked: dict[str, Any] = {
+        query: dict[str, Any] = {
             "workflows": scenario.caller.pk,
             "type": f"finding-{scenario.exception.pk}",
         }
-        shown = text(admin_client.get(reverse(TOGETHER), asked))
-        assert "Run Workflow: Incompatible entity name types." in shown
-        assert "Select these 2 workflows" in shown
-        assert f"type=finding-{scenario.exception.pk}" in shown
-        assert "Allowed" not in shown
+        html = text(admin_client.get(reverse(TOGETHER), query))
+        assert "Run Workflow: Incompatible entity name types." in html
+        assert "Select these 2 workflows" in html
+        assert f"type=finding-{scenario.exception.pk}" in html
+        assert "Allowed" not in html
 
     def test_preview_shows_blocking_executions(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         execution = scenario.start()
-        asked = {
+        query = {
             "workflows": self.ids(scenario.caller, scenario.callee),
             "type": f"finding-{scenario.exception.pk}",
         }
         for response in (
-            admin_client.get(reverse(TOGETHER), asked),
-            admin_client.post(reverse(TOGETHER), asked),
+            admin_client.get(reverse(TOGETHER), query),
+            admin_client.post(reverse(TOGETHER), query),
         ):
             assert response.status_code == 200
             assert OWN in text(response)
@@ -75,14 +75,14 @@ class TestGroupChange:
     def test_preview_changes_nothing_and_confirmation_changes_group(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
-        asked = {
+        query = {
             "workflows": self.ids(scenario.caller, scenario.callee),
             "type": f"finding-{scenario.exception.pk}",
             "why": "Reclassified",
         }
-        assert "Nothing blocks the change" in text(admin_client.get(reverse(TOGETHER), asked))
+        assert "Nothing blocks the change" in text(admin_client.get(reverse(TOGETHER), query))
         assert type_of(scenario.caller) == scenario.limitation
-        response = admin_client.post(reverse(TOGETHER), asked)
+        response = admin_client.post(reverse(TOGETHER), query)
         assert response.status_code == 302
         assert type_of(scenario.caller) == type_of(scenario.callee) == scenario.exception
         version: Version = scenario.caller.latest_version
@@ -96,8 +96,8 @@ class TestGroupChange:
 
     def test_type_change_to_record_type_changes_entity_name(self, admin_client: Client) -> None:
         workflow, kind = WorkflowFactory(), RecordTypeFactory()
-        asked = {"workflows": workflow.pk, "type": f"record-{kind.pk}"}
-        assert admin_client.post(reverse(TOGETHER), asked).status_code == 302
+        query = {"workflows": workflow.pk, "type": f"record-{kind.pk}"}
+        assert admin_client.post(reverse(TOGETHER), query).status_code == 302
         workflow.refresh_from_db()
         assert (workflow.entity_name, workflow.primary_record_type) == ("InventoryModel", kind)
 
@@ -107,41 +107,41 @@ class TestGroupChange:
         assert list_messages(response) == ["Choose a workflow."]
 
     def test_unknown_type_is_form_error(self, admin_client: Client) -> None:
-        asked = {"workflows": WorkflowFactory().pk, "type": "finding-999999"}
-        response = admin_client.post(reverse(TOGETHER), asked)
+        query = {"workflows": WorkflowFactory().pk, "type": "finding-999999"}
+        response = admin_client.post(reverse(TOGETHER), query)
         assert response.status_code == 200
         assert "Select a valid choice" in text(response)
 
     def test_type_change_needs_permission(self, scenario: Scenario) -> None:
-        asked = {"workflows": scenario.caller.pk}
-        assert staff(*VIEW).get(reverse(TOGETHER), asked).status_code == 403
+        query = {"workflows": scenario.caller.pk}
+        assert staff(*VIEW).get(reverse(TOGETHER), query).status_code == 403
         assert staff(*VIEW).get(reverse(DONE)).status_code == 403
         assert "Change finding type" not in text(staff(*VIEW).get(page(scenario.caller)))
         allowed = staff(*VIEW, "workflows.change_entity_context")
-        assert allowed.get(reverse(TOGETHER), asked).status_code == 200
+        assert allowed.get(reverse(TOGETHER), query).status_code == 200
         assert "Change finding type" in text(allowed.get(page(scenario.caller)))
 
     def test_result_page_ignores_missing_rows(self, admin_client: Client) -> None:
-        for asked in ({}, {"versions": "x,,999999", "same": "99999999999999999999"}):
-            response = admin_client.get(reverse(DONE), asked)
+        for query in ({}, {"versions": "x,,999999", "same": "99999999999999999999"}):
+            response = admin_client.get(reverse(DONE), query)
             assert "No workflow was changed." in text(response)
 
     def test_result_page_names_unchanged_workflows(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
-        asked = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.limitation.pk}"}
-        response = admin_client.post(reverse(TOGETHER), asked)
+        query = {"workflows": scenario.caller.pk, "type": f"finding-{scenario.limitation.pk}"}
+        response = admin_client.post(reverse(TOGETHER), query)
         done = text(admin_client.get(response["Location"]))
         assert f"{scenario.caller.title}</a>: this workflow already had the type." in done
 
     def test_preview_lists_workflows_that_must_change(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
-        asked: dict[str, Any] = {
+        query: dict[str, Any] = {
             "workflows": scenario.caller.pk,
             "type": f"finding-{scenario.exception.pk}",
         }
-        response = admin_client.get(reverse(TOGETHER), asked)
+        response = admin_client.get(reverse(TOGETHER), query)
         assert [(item["row"], item["is_chosen"]) for item in response.context["rows"]] == [
             (scenario.caller, True),
             (scenario.callee, False),
@@ -154,25 +154,25 @@ class TestGroupChange:
         execution = scenario.start()
         client = Client()
         client.force_login(user_in(role, is_staff=True))
-        asked: dict[str, Any] = {
+        query: dict[str, Any] = {
             "workflows": scenario.caller.pk,
             "type": f"finding-{scenario.exception.pk}",
         }
         cancel = page(execution, "cancel")
-        for shown in (client.get(reverse(TOGETHER), asked), client.get(page(scenario.caller))):
-            assert f'href="{cancel}"' in text(shown)
+        for html in (client.get(reverse(TOGETHER), query), client.get(page(scenario.caller))):
+            assert f'href="{cancel}"' in text(html)
         assert client.get(cancel).status_code == 200
 
     def test_cancel_link_needs_permission(self, scenario: Scenario) -> None:
         execution = scenario.start()
         client = staff(*VIEW, "workflows.change_entity_context")
-        asked: dict[str, Any] = {
+        query: dict[str, Any] = {
             "workflows": scenario.caller.pk,
             "type": f"finding-{scenario.exception.pk}",
         }
-        for shown in (client.get(reverse(TOGETHER), asked), client.get(page(scenario.caller))):
-            assert page(execution) in text(shown)
-            assert page(execution, "cancel") not in text(shown)
+        for html in (client.get(reverse(TOGETHER), query), client.get(page(scenario.caller))):
+            assert page(execution) in text(html)
+            assert page(execution, "cancel") not in text(html)
 
     def test_type_change_pages_have_bounded_query_count(
         self, admin_client: Client, scenario: Scenario
@@ -183,17 +183,17 @@ class TestGroupChange:
         to = {"type": f"finding-{scenario.exception.pk}"}
         versions = {"versions": scenario.caller.latest_version.pk, "same": scenario.callee.pk}
         one: dict[str, Any] = {"workflows": scenario.caller.pk}
-        for url, asked in (
+        for url, query in (
             (TOGETHER, both),
             (TOGETHER, {**both, **to}),
             (TOGETHER, {**one, **to}),
             (DONE, versions),
         ):
-            assert statements(partial(admin_client.get, reverse(url), asked)) <= 25
+            assert statements(partial(admin_client.get, reverse(url), query)) <= 25
 
 
 class TestDrainedChange:
-    def asked(self, scenario: Scenario, **more: Any) -> dict[str, Any]:
+    def query(self, scenario: Scenario, **more: Any) -> dict[str, Any]:
         return {
             "workflows": f"{scenario.callee.pk},{scenario.caller.pk}",
             "type": f"finding-{scenario.exception.pk}",
@@ -201,7 +201,7 @@ class TestDrainedChange:
         }
 
     def token(self, client: Client, scenario: Scenario) -> str:
-        response = client.get(reverse(TOGETHER), self.asked(scenario))
+        response = client.get(reverse(TOGETHER), self.query(scenario))
         token: str = response.context["token"]
         assert f'name="token" value="{token}"' in text(response)
         return token
@@ -211,10 +211,10 @@ class TestDrainedChange:
     ) -> None:
         running.cancel(scenario.start())
         save_line(scenario.callee, form())
-        shown = text(admin_client.get(reverse(TOGETHER), self.asked(scenario)))
+        html = text(admin_client.get(reverse(TOGETHER), self.query(scenario)))
         rows = dict(
             re.findall(
-                r"<tr> <td><a[^>]*>(Workflow \d)</a>.*?<td>((?:New|Replaces)[^<]*)</td>", shown
+                r"<tr> <td><a[^>]*>(Workflow \d)</a>.*?<td>((?:New|Replaces)[^<]*)</td>", html
             )
         )
         assert rows == {
@@ -227,11 +227,11 @@ class TestDrainedChange:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         executions = [scenario.start(), scenario.start()]
-        response = admin_client.get(reverse(TOGETHER), self.asked(scenario))
+        response = admin_client.get(reverse(TOGETHER), self.query(scenario))
         assert "Finish or cancel 2 live executions first." in text(response)
         assert "when 2 live executions have ended" in text(response)
         assert "Change when drained" in text(response)
-        sent = self.asked(
+        sent = self.query(
             scenario, token=response.context["token"], when="drained", why="Reclassified"
         )
         response = admin_client.post(reverse(TOGETHER), sent)
@@ -250,11 +250,11 @@ class TestDrainedChange:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         scenario.start()
-        asked = self.asked(scenario, workflows=scenario.caller.pk)
-        response = admin_client.get(reverse(TOGETHER), asked)
+        query = self.query(scenario, workflows=scenario.caller.pk)
+        response = admin_client.get(reverse(TOGETHER), query)
         assert not response.context["could_wait"]
         assert 'name="when"' not in text(response)
-        # The remedy leads to the whole group, where it is.
+        # The remedy links the change of the whole group.
         group = f"{reverse(TOGETHER)}?workflows={scenario.callee.pk}%2C{scenario.caller.pk}"
         assert text(response).count(f'href="{group}') == 2
 
@@ -262,21 +262,21 @@ class TestDrainedChange:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         scenario.start()
-        shown = text(admin_client.get(page(scenario.caller)))
+        html = text(admin_client.get(page(scenario.caller)))
         assert (
             f'<a class="small-button" href="{reverse(TOGETHER)}?workflows={scenario.caller.pk}">'
-            "Change when drained</a>" in shown
+            "Change when drained</a>" in html
         )
 
     def test_preview_links_other_pending_change(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         scenario.start()
-        admin_client.post(reverse(TOGETHER), self.asked(scenario, when="drained"))
-        shown = text(admin_client.get(reverse(TOGETHER), self.asked(scenario)))
-        assert "The change cannot be put on hold" in shown
-        assert f'href="{page(PendingChange.objects.get())}"' in shown
-        assert 'name="when"' not in shown
+        admin_client.post(reverse(TOGETHER), self.query(scenario, when="drained"))
+        html = text(admin_client.get(reverse(TOGETHER), self.query(scenario)))
+        assert "The change cannot be put on hold" in html
+        assert f'href="{page(PendingChange.objects.get())}"' in html
+        assert 'name="when"' not in html
 
     def test_drained_workflow_is_changed_immediately(
         self, admin_client: Client, scenario: Scenario
@@ -284,7 +284,7 @@ class TestDrainedChange:
         execution = scenario.start()
         token = self.token(admin_client, scenario)
         running.cancel(execution)
-        sent = self.asked(scenario, token=token, when="drained")
+        sent = self.query(scenario, token=token, when="drained")
         response = admin_client.post(reverse(TOGETHER), sent)
         assert response["Location"].startswith(reverse(DONE))
         assert type_of(scenario.caller) == scenario.exception
@@ -296,13 +296,13 @@ class TestDrainedChange:
     ) -> None:
         token = self.token(admin_client, scenario)
         execution = scenario.start()
-        sent = self.asked(scenario, token=token, when=when, why="Kept")
+        sent = self.query(scenario, token=token, when=when, why="Kept")
         response = admin_client.post(reverse(TOGETHER), sent)
-        shown = text(response)
-        assert "Nothing was changed" in shown
-        assert f"Execution {execution.cuid} of “Workflow 4” now blocks the change." in shown
-        assert "when 1 live execution has ended" in shown
-        assert "Kept</textarea>" in shown
+        html = text(response)
+        assert "Nothing was changed" in html
+        assert f"Execution {execution.cuid} of “Workflow 4” now blocks the change." in html
+        assert "when 1 live execution has ended" in html
+        assert "Kept</textarea>" in html
         assert type_of(scenario.caller) == scenario.limitation
         assert not PendingChange.objects.exists()
         assert AuditEntry.objects.filter(refused=True, code="stale_token").count() == 2
@@ -313,15 +313,15 @@ class TestDrainedChange:
     def test_token_of_other_change_is_refused(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
-        sent = self.asked(scenario, token="nonsense")
-        shown = text(admin_client.post(reverse(TOGETHER), sent))
-        assert "The token does not come from an impact of this change." in shown
-        assert "Allowed now" in shown
+        sent = self.query(scenario, token="nonsense")
+        html = text(admin_client.post(reverse(TOGETHER), sent))
+        assert "The token does not come from an impact of this change." in html
+        assert "Allowed now" in html
         assert type_of(scenario.caller) == scenario.limitation
 
     def test_hold_needs_no_view_permission(self, scenario: Scenario) -> None:
         scenario.start()
         client = staff(*VIEW, "workflows.change_entity_context")
-        response = client.post(reverse(TOGETHER), self.asked(scenario, when="drained"))
+        response = client.post(reverse(TOGETHER), self.query(scenario, when="drained"))
         assert response["Location"] == reverse("admin:workflows_workflow_changelist")
         assert PendingChange.objects.exists()

@@ -1,4 +1,4 @@
-"""The form of a node's data, made from the schema of its type."""
+"""The form of a node's data, generated from the schema of its type."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ JSON = st.recursive(
 
 
 def posted(parts: list[Part]) -> dict[str, str]:
-    """What a browser sends of a form that nobody has touched."""
+    """Return the values that a browser submits for an unchanged form."""
     sent: dict[str, str] = {}
     for part in parts:
         match part.shape:
@@ -71,7 +71,7 @@ def every(parts: list[Part]) -> list[Part]:
 
 
 def saved(kind: str, data: dict[str, Any], **changed: str) -> SubmittedData:
-    """What is read when these inputs are typed into the form of the data."""
+    """Return the data after these inputs were changed in the form."""
     form = form_of(kind)
     names = {name.replace("__", "/").replace("_at_", "#"): text for name, text in changed.items()}
     return form.read({**posted(form.build_parts(data)), **names}, data)
@@ -86,11 +86,11 @@ def test_unchanged_form_keeps_example_data(kind: str) -> None:
 @given(st.data())
 def test_unchanged_form_keeps_any_data(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(sorted(EXAMPLES)))
-    held = copy.deepcopy(data.draw(st.sampled_from(EXAMPLES[kind])))
+    locked = copy.deepcopy(data.draw(st.sampled_from(EXAMPLES[kind])))
     for key in data.draw(st.lists(st.sampled_from(sorted({*_keys(kind), "other"})), max_size=3)):
-        held[key] = data.draw(JSON)
-    found = saved(kind, held)
-    assert found.value == held
+        locked[key] = data.draw(JSON)
+    found = saved(kind, locked)
+    assert found.value == locked
     assert not found.malformed and not found.renamed
 
 
@@ -105,8 +105,8 @@ class TestSubmittedValues:
     def test_empty_text_is_left_out(self) -> None:
         found = saved("user_action", self.FORM, data__label="Ask", data__title="")
         assert found.value == {**self.FORM, "label": "Ask"}
-        gone = saved("user_action", {**self.FORM, "label": "Ask"}, data__label="")
-        assert gone.value == self.FORM
+        missing = saved("user_action", {**self.FORM, "label": "Ask"}, data__label="")
+        assert missing.value == self.FORM
 
     def test_rows_are_added_changed_removed_and_moved(self) -> None:
         more = saved("user_action", self.FORM, data__fields__2__name="owner")
@@ -115,8 +115,8 @@ class TestSubmittedValues:
         assert less.value == {"fields": [{"name": "note"}]}
         moved = saved("user_action", self.FORM, up="data/fields/1")
         assert [row["name"] for row in moved.value["fields"]] == ["note", "severity"]
-        asked = saved("user_action", self.FORM, data__fields__1__required="on")
-        assert asked.value["fields"][1] == {"name": "note", "required": True}
+        required = saved("user_action", self.FORM, data__fields__1__required="on")
+        assert required.value["fields"][1] == {"name": "note", "required": True}
 
     def test_alternative_is_read_by_its_choice(self) -> None:
         plain = saved("user_action", {}, data__deadline_at_0="P3D")
@@ -152,10 +152,10 @@ class TestSubmittedValues:
         listed = saved("condition", branch, **{f"{at}__0__value": '["a", 1]'})
         assert listed.value["branches"][0]["rule"]["value"] == ["a", 1]
 
-    def test_nested_rule_is_shown_as_json(self) -> None:
+    def test_nested_rule_appears_as_json(self) -> None:
         branch = {"branches": [{"handle": "high", "rule": {"not": self.RULE}}]}
-        shown = form_of("condition").build_parts(branch)
-        assert "json" in {part.shape for part in every(shown)}
+        html = form_of("condition").build_parts(branch)
+        assert "json" in {part.shape for part in every(html)}
         typed = {"data__branches__0__rule_at_json": '{"not": {"field": "a", "op": "exists"}}'}
         rule = saved("condition", branch, **typed).value["branches"][0]["rule"]
         assert rule == {"not": {"field": "a", "op": "exists"}}
@@ -164,8 +164,8 @@ class TestSubmittedValues:
         branch = {"branches": [{"handle": "high", "rule": {"not": self.RULE}}]}
         found = saved("condition", branch, data__branches__0__rule_at_json="{not}")
         assert found.malformed[0].startswith("data/branches/0/rule is not valid JSON")
-        shown = form_of("condition").build_parts(found.value)
-        assert "{not}" in [part.value for part in every(shown) if part.shape == "json"]
+        html = form_of("condition").build_parts(found.value)
+        assert "{not}" in [part.value for part in every(html) if part.shape == "json"]
 
     def test_renamed_exit_is_reported(self) -> None:
         branch = {"branches": [{"handle": "high", "rule": self.RULE}]}
@@ -193,15 +193,15 @@ class TestSubmittedValues:
         assert saved("end", {"magic": 1}, data_at_rest_at_json="").value == {}
 
 
-def test_problems_are_shown_at_their_inputs() -> None:
+def test_problems_appear_at_their_inputs() -> None:
     data = {"fields": [{"name": "1"}, {}]}
     problems = [("/fields/0/name", "Bad."), ("/fields/1/name", "Needed."), ("/x", "Unknown.")]
-    shown = form_of("user_action").build_parts(data, problems)
-    told = {part.name: part.problems for part in every(shown) if part.problems}
-    assert told == {
+    html = form_of("user_action").build_parts(data, problems)
+    texts = {part.name: part.problems for part in every(html) if part.problems}
+    assert texts == {
         "data/fields/0/name": ["Bad."],
         "data/fields/1/name": ["Needed."],
-        shown[0].name: ["Unknown."],
+        html[0].name: ["Unknown."],
     }
 
 

@@ -1,4 +1,4 @@
-"""The page where a graph is drawn: links select, buttons take a step."""
+"""The graph editor."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def workflow() -> Workflow:
 
 
 class EditorSession:
-    """Somebody who draws: what they see, and the steps that they take."""
+    """A user in the graph editor of a workflow."""
 
     def __init__(self, client: Client, workflow: Workflow) -> None:
         self.client, self.url = client, page(workflow, "edit")
@@ -102,8 +102,8 @@ def test_editor_builds_workflow_of_five_nodes(admin_client: Client, scenario: Sc
         },
     )
     editor.run("connect", "condition", exit='["minor", null]', target="set_state")
-    shown = text(editor.open("run_workflow"))
-    assert f'<option value="{scenario.callee.cuid}">{scenario.callee.title}</option>' in shown
+    html = text(editor.open("run_workflow"))
+    assert f'<option value="{scenario.callee.cuid}">{scenario.callee.title}</option>' in html
     editor.run("set", "run_workflow", **{"data/workflow": scenario.callee.cuid})
     editor.run("set", "set_state", **{"data/label": "Done", "data/state": "Remedied"})
     assert editor.open().context["problems_total"] == 0
@@ -118,9 +118,9 @@ def test_editor_builds_workflow_of_five_nodes(admin_client: Client, scenario: Sc
 
 
 def test_node_link_selects_node(editor: EditorSession) -> None:
-    shown = text(editor.open())
-    assert f'<a href="{editor.url}?node=start#diagram-selected"' in shown
-    assert "Add a node after this one" not in shown
+    html = text(editor.open())
+    assert f'<a href="{editor.url}?node=start#diagram-selected"' in html
+    assert "Add a node after this one" not in html
     selected = text(editor.open("start"))
     assert 'id="diagram-selected" class="node selected"' in selected
     assert "Start, Start. Selected." in selected
@@ -156,9 +156,9 @@ def test_edges_are_edited_and_node_is_deleted(admin_client: Client, workflow: Wo
     editing.save_graph(workflow, choice(), based_on=1)
     editor = EditorSession(admin_client, workflow)
     editor.run("disconnect", "choose", exit='["high", "review"]')
-    shown = text(editor.open("choose"))
-    assert "not connected" in shown
-    assert "The exit &quot;high&quot; of " in shown
+    html = text(editor.open("choose"))
+    assert "not connected" in html
+    assert "The exit &quot;high&quot; of " in html
     editor.run("connect", "choose", exit='["high", null]', target="end")
     answer = editor.run("delete", "review")
     assert answer["Location"] == f"{editor.url}#container"
@@ -172,14 +172,14 @@ def test_edges_are_edited_and_node_is_deleted(admin_client: Client, workflow: Wo
     assert "?node=choose" in answer["Location"]
 
 
-def test_problems_are_shown_at_node_and_input(editor: EditorSession) -> None:
+def test_problems_appear_at_node_and_input(editor: EditorSession) -> None:
     editor.run("add", "start", type="set_state", exit=editor.exit_value("start"))
-    shown = text(editor.open("set_state"))
-    assert 'class="node invalid selected"' in shown
-    assert 'class="mark mark-incident"' in shown
-    assert re.search(r'<p class="data-problem"[^>]*>It needs &#x27;state&#x27;', shown)
-    assert 'aria-invalid="true"' in shown
-    assert "Fix 1 problem before you save" in shown
+    html = text(editor.open("set_state"))
+    assert 'class="node invalid selected"' in html
+    assert 'class="mark mark-incident"' in html
+    assert re.search(r'<p class="data-problem"[^>]*>It needs &#x27;state&#x27;', html)
+    assert 'aria-invalid="true"' in html
+    assert "Fix 1 problem before you save" in html
     answer = editor.run("save", "set_state")
     assert list_messages(answer) == ["The graph was not saved. Fix 1 problem first."]
     assert answer["Location"] == f"{editor.url}?node=set_state#container"
@@ -193,17 +193,17 @@ def test_callee_of_other_type_is_refused(admin_client: Client, scenario: Scenari
     save_line(scenario.callee, form("ask"))
     editor = EditorSession(admin_client, scenario.callee)
     editor.run("add", "start", type="run_workflow", exit=editor.exit_value("start"))
-    shown = text(editor.open("run_workflow"))
+    html = text(editor.open("run_workflow"))
     for row in (foreign, scenario.caller, scenario.callee):
-        assert f'<option value="{row.cuid}"' not in shown
-    assert "Gone" not in shown
+        assert f'<option value="{row.cuid}"' not in html
+    assert "Gone" not in html
     editor.run("set", "run_workflow", **{"data/workflow": foreign.cuid})
-    shown = text(editor.open("run_workflow"))
-    assert "Run Workflow: Incompatible entity name types." in shown
-    assert f"{foreign.cuid} (not available)" in shown
+    html = text(editor.open("run_workflow"))
+    assert "Run Workflow: Incompatible entity name types." in html
+    assert f"{foreign.cuid} (not available)" in html
 
 
-def test_malformed_json_is_shown_again(admin_client: Client, workflow: Workflow) -> None:
+def test_malformed_json_appears_again(admin_client: Client, workflow: Workflow) -> None:
     source = choice()
     source["nodes"][1]["data"]["branches"][0]["rule"] = {"not": {"field": "a", "op": "exists"}}
     editing.save_graph(workflow, source, based_on=1)
@@ -212,16 +212,16 @@ def test_malformed_json_is_shown_again(admin_client: Client, workflow: Workflow)
     sent = {"data/branches#rows": "1", "data/branches/0/handle": "high"}
     answer = editor.run("set", "choose", **{**sent, rule: "{not", "data/label": "Typed"})
     assert answer.status_code == 200
-    shown = text(answer)
-    assert "The settings were not applied. data/branches/0/rule is not valid JSON" in shown
-    assert "{not</textarea>" in shown
-    assert 'value="Typed"' in shown
+    html = text(answer)
+    assert "The settings were not applied. data/branches/0/rule is not valid JSON" in html
+    assert "{not</textarea>" in html
+    assert 'value="Typed"' in html
     assert not GraphDraft.objects.exists()
     editor.run("set", "choose", **{**sent, rule: '{"field": "a", "op": "exists"}'})
     assert editor.source["nodes"][1]["data"]["branches"][0]["rule"]["op"] == "exists"
 
 
-def test_settings_from_stale_window_are_shown_again(
+def test_settings_from_stale_window_appear_again(
     admin_client: Client, editor: EditorSession
 ) -> None:
     token = editor.open().context["draft"].token
@@ -236,8 +236,8 @@ def test_settings_from_stale_window_are_shown_again(
     again = {**sent, "token": answer.context["draft"].token}
     assert admin_client.post(editor.url, again).status_code == 302
     assert {"label": "Typed"} in [row.get("data") for row in editor.source["nodes"]]
-    gone = admin_client.post(editor.url, {**sent, "node": "gone"})
-    assert list_messages(gone)[0].startswith("The draft has changed since you opened it")
+    missing = admin_client.post(editor.url, {**sent, "node": "gone"})
+    assert list_messages(missing)[0].startswith("The draft has changed since you opened it")
 
 
 def test_edit_step_from_stale_window_is_refused(
@@ -320,12 +320,12 @@ class TestStaleDraft:
         return editor
 
     def test_stale_draft_shows_both_changes(self, stale: EditorSession) -> None:
-        shown = text(stale.open())
-        assert "Someone has saved" in shown
+        html = text(stale.open())
+        assert "Someone has saved" in html
         assert (
-            '<a class="small-button" href="#stale">Version 2 was saved in the meantime</a>' in shown
+            '<a class="small-button" href="#stale">Version 2 was saved in the meantime</a>' in html
         )
-        assert "Apply my changes to version 2" in shown and "Discard my changes" in shown
+        assert "Apply my changes to version 2" in html and "Discard my changes" in html
         context = stale.open().context
         assert [row.key for row in context["my_changes"]] == ["end"]
         assert "theirs" in [row.key for row in context["their_changes"]]
@@ -386,9 +386,9 @@ def test_damaged_graph_links_json_page(
         return type(draft)(damaged, draft.base, draft.base_cuid, draft.latest)
 
     monkeypatch.setattr(editing, "open_draft", open_damaged)
-    shown = text(admin_client.get(page(workflow, "edit")))
-    assert "Every node needs an &quot;id&quot;" in shown
-    assert page(workflow, "graph") in shown
+    html = text(admin_client.get(page(workflow, "edit")))
+    assert "Every node needs an &quot;id&quot;" in html
+    assert page(workflow, "graph") in html
 
 
 @pytest.mark.parametrize("number", [5, 100])
@@ -405,6 +405,6 @@ def test_editor_query_count_does_not_depend_on_nodes(
 
 def test_editor_has_no_inline_scripts(editor: EditorSession) -> None:
     editor.run("add", "start", type="user_action", exit=editor.exit_value("start"))
-    shown = editor.open("user_action").content.decode()
-    assert not re.search(r"<script(?![^>]*\bsrc=)", shown)
-    assert not re.search(r"<style|\sstyle=|\son[a-z]+=", shown)
+    html = editor.open("user_action").content.decode()
+    assert not re.search(r"<script(?![^>]*\bsrc=)", html)
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=", html)

@@ -1,4 +1,4 @@
-"""The pictures of graphs: on the pages of workflows and versions, and where versions differ."""
+"""Diagrams on the workflow, version and comparison pages."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from workflows.graph import node_types
 pytestmark = pytest.mark.django_db
 
 MOST = 25
-"""How many statements a page may take."""
+"""The maximum number of queries of a page."""
 
 
-def svg(shown: str, key: str) -> ElementTree.Element:
-    """The picture on a page, read as XML."""
-    found = re.search(rf"<svg [^>]*{key}-title.*?</svg>", shown, re.DOTALL)
+def svg(html: str, key: str) -> ElementTree.Element:
+    """Return the diagram of a page, parsed as XML."""
+    found = re.search(rf"<svg [^>]*{key}-title.*?</svg>", html, re.DOTALL)
     assert found is not None
     return ElementTree.fromstring(found.group())
 
@@ -64,22 +64,20 @@ class TestDiagrams:
     def test_diagram_draws_and_describes_nodes_and_edges(self) -> None:
         source = line(form(), {"id": "odd", "type": "of others", "data": {"label": "<Odd>"}})
         source["edges"].append({"source": "odd", "target": "form", "sourceHandle": "again"})
-        shown = render_diagram(build_diagram(source), "A graph", "g")
-        assert shown == render_diagram(build_diagram(source), "A graph", "g")
-        root = svg(shown or "", "g")
+        html = render_diagram(build_diagram(source), "A graph", "g")
+        assert html == render_diagram(build_diagram(source), "A graph", "g")
+        root = svg(html or "", "g")
         assert root.get("role") == "img"
         assert len([row for row in root.iter() if row.get("class") == "box"]) == 4
-        told = words(root)
-        assert "A graph" in told and "<Odd>, of others" in told
-        assert "<Odd> → (again) form" in told
+        texts = words(root)
+        assert "A graph" in texts and "<Odd>, of others" in texts
+        assert "<Odd> → (again) form" in texts
         desc = next(row.text or "" for row in root.iter() if row.tag.endswith("desc"))
         assert "<Odd>, exit again: next form." in desc
 
     def test_diagram_with_links_is_group_for_screen_readers(self) -> None:
-        shown = render_diagram(
-            build_diagram(line(form()), urls={"form": "/there/"}), "A graph", "g"
-        )
-        root = svg(shown or "", "g")
+        html = render_diagram(build_diagram(line(form()), urls={"form": "/there/"}), "A graph", "g")
+        root = svg(html or "", "g")
         assert root.get("role") == "group"
         links = [row for row in root.iter() if row.tag.endswith("}a")]
         assert [(row.get("href"), row.get("aria-label")) for row in links] == [
@@ -103,10 +101,10 @@ class TestWorkflowPage:
             scenario.start()
         ended = scenario.start()
         running.cancel(ended)
-        shown = text(admin_client.get(page(scenario.caller)))
-        assert "2 live executions" in words(svg(shown, "graph"))
+        html = text(admin_client.get(page(scenario.caller)))
+        assert "2 live executions" in words(svg(html, "graph"))
         rest = f"{reverse('admin:executions_execution_changelist')}?workflow={scenario.caller.pk}"
-        found = re.search(rf'href="({re.escape(rest)}&amp;node=[^"]+)"', shown)
+        found = re.search(rf'href="({re.escape(rest)}&amp;node=[^"]+)"', html)
         assert found is not None
         assert "2 executions" in text(admin_client.get(found.group(1).replace("&amp;", "&")))
 
@@ -117,11 +115,11 @@ class TestWorkflowPage:
         save_line(caller, call(callee))
         broken, _ = (running.start(caller, FindingFactory(entity_name_type=kind)) for _ in range(2))
         running.cancel(broken.children.get())
-        shown = text(admin_client.get(page(caller)))
-        told = words(svg(shown, "graph"))
-        assert "1 execution with an incident" in told
-        assert "1 live execution" in told
-        found = re.search(r'href="([^"]+&amp;incident=yes)"', shown)
+        html = text(admin_client.get(page(caller)))
+        texts = words(svg(html, "graph"))
+        assert "1 execution with an incident" in texts
+        assert "1 live execution" in texts
+        found = re.search(r'href="([^"]+&amp;incident=yes)"', html)
         assert found is not None
         listed = text(admin_client.get(found.group(1).replace("&amp;", "&")))
         assert "1 execution" in listed and page(broken) in listed
@@ -132,19 +130,19 @@ class TestWorkflowPage:
         old = save_line(workflow, form("before"))
         running.start(workflow, FindingFactory(entity_name_type=kind))
         save_line(workflow, form("after"))
-        shown = text(admin_client.get(page(workflow)))
-        assert "are at nodes that this version no longer has: <code>before</code>" in shown
-        told = words(svg(text(admin_client.get(page(old))), "graph"))
-        assert "1 live execution" in told
+        html = text(admin_client.get(page(workflow)))
+        assert "are at nodes that this version no longer has: <code>before</code>" in html
+        texts = words(svg(text(admin_client.get(page(old))), "graph"))
+        assert "1 live execution" in texts
 
     def test_call_diagram_shows_workflows_and_types(
         self, admin_client: Client, scenario: Scenario
     ) -> None:
-        told = words(svg(text(admin_client.get(page(scenario.callee))), "calls"))
+        texts = words(svg(text(admin_client.get(page(scenario.callee))), "calls"))
         kind = scenario.callee.context_type
-        assert f"{scenario.caller.title} → {scenario.callee.title}" in told
-        assert f"{scenario.caller.title}, {kind}" in told
-        assert f"{scenario.callee.title}, {kind}. This workflow" in told
+        assert f"{scenario.caller.title} → {scenario.callee.title}" in texts
+        assert f"{scenario.caller.title}, {kind}" in texts
+        assert f"{scenario.callee.title}, {kind}. This workflow" in texts
 
     def test_graph_pages_have_bounded_query_count(
         self, admin_client: Client, scenario: Scenario
@@ -167,23 +165,23 @@ class TestComparison:
         running.start(workflow, FindingFactory(entity_name_type=kind))
         save_line(workflow, form("a", title="New"), form("c"))
         numbers = list(workflow.versions.order_by("number").values_list("number", flat=True))
-        shown = text(self.compare(admin_client, workflow, **{"from": numbers[0], "to": numbers[1]}))
-        told = words(svg(shown, "compare"))
+        html = text(self.compare(admin_client, workflow, **{"from": numbers[0], "to": numbers[1]}))
+        texts = words(svg(html, "compare"))
         assert {
             "New, User action. Changed",
             "b, User action. Removed",
             "c, User action. Added",
-        } <= {*told}
-        assert "<code>data.title</code></th><td>Old</td><td>New</td>" in shown
-        assert "edge from “New” to “c”" in shown
+        } <= {*texts}
+        assert "<code>data.title</code></th><td>Old</td><td>New</td>" in html
+        assert "edge from “New” to “c”" in html
         again = text(self.compare(admin_client, workflow))
         assert ElementTree.tostring(svg(again, "compare")) == ElementTree.tostring(
-            svg(shown, "compare")
+            svg(html, "compare")
         )
 
     def test_comparison_of_version_with_itself_is_empty(self, admin_client: Client) -> None:
-        shown = text(self.compare(admin_client, WorkflowFactory(), **{"from": 1, "to": 1}))
-        assert "Differences (0)" in shown
+        html = text(self.compare(admin_client, WorkflowFactory(), **{"from": 1, "to": 1}))
+        assert "Differences (0)" in html
 
     @pytest.mark.parametrize("number", ["0", "99", "x", "-1", ""])
     def test_comparison_of_missing_version_answers_404(

@@ -1,4 +1,4 @@
-"""The page where a graph is edited."""
+"""The page that edits a graph as JSON."""
 
 from __future__ import annotations
 
@@ -64,19 +64,19 @@ def test_problems_are_listed_with_pointers(admin_client: Client, scenario: Scena
     source = line(call(foreign, "one"), {"id": "two", "type": "run_workflow", "data": {}})
     response = save(admin_client, scenario.caller, source, notes="My notes")
     assert response.status_code == 200
-    shown = text(response)
-    assert "Not saved: 1 problem" in shown
-    assert "<code>/nodes/2/data/workflow</code>" in shown
-    assert "/nodes/2/data/workflow" in shown
-    assert "My notes" in shown
+    html = text(response)
+    assert "Not saved: 1 problem" in html
+    assert "<code>/nodes/2/data/workflow</code>" in html
+    assert "/nodes/2/data/workflow" in html
+    assert "My notes" in html
     response = save(
         admin_client, scenario.caller, line(call(foreign, "one"), call(scenario.caller))
     )
-    shown = text(response)
-    assert "<code>/nodes/1/data/workflow</code>" in shown
-    assert "Run Workflow: Incompatible entity name types." in shown
-    assert "<code>/nodes/2/data/workflow</code>" in shown
-    assert "The workflow would call itself" in shown
+    html = text(response)
+    assert "<code>/nodes/1/data/workflow</code>" in html
+    assert "Run Workflow: Incompatible entity name types." in html
+    assert "<code>/nodes/2/data/workflow</code>" in html
+    assert "The workflow would call itself" in html
     assert response.context["form"]["source"].value() == json.dumps(
         line(call(foreign, "one"), call(scenario.caller))
     )
@@ -115,22 +115,22 @@ def test_stale_save_keeps_text_and_offers_choices(admin_client: Client, scenario
     editing.save_graph(scenario.caller, line(form("other")), based_on=1)
     mine = line(form("mine"))
     response = save(admin_client, scenario.caller, mine)
-    shown = text(response)
-    assert "The graph is based on" in shown
-    assert page(scenario.caller.latest_version) in shown
-    assert "Discard my text and load version 2" in shown
+    html = text(response)
+    assert "The graph is based on" in html
+    assert page(scenario.caller.latest_version) in html
+    assert "Discard my text and load version 2" in html
     assert response.context["form"]["source"].value() == json.dumps(mine)
     assert scenario.caller.versions.count() == 2
-    # The button sends the number after the hidden field, and the last one counts.
+    # The button submits the number after the hidden input, and the last value counts.
     save(admin_client, scenario.caller, mine, based_on=2)
     assert scenario.caller.latest_version.source == mine
 
 
 def test_json_page_of_missing_workflow_answers_404(admin_client: Client) -> None:
     workflow = WorkflowFactory()
-    gone = page(workflow, "graph")
+    missing = page(workflow, "graph")
     workflow.delete()
-    assert admin_client.get(gone).status_code == 404
+    assert admin_client.get(missing).status_code == 404
 
 
 @pytest.mark.parametrize("based_on", ["", "x", "0", "99999999999999999999"])
@@ -143,14 +143,14 @@ def test_invalid_base_version_is_form_error(admin_client: Client, based_on: str)
 
 
 def test_json_page_documents_node_types(admin_client: Client, scenario: Scenario) -> None:
-    shown = text(admin_client.get(page(scenario.caller, "graph")))
+    html = text(admin_client.get(page(scenario.caller, "graph")))
     for name, node_type in node_types().items():
-        assert f'<details class="node-type" id="node-type-{name}">' in shown
-        assert escape(str(node_type.description)) in shown
-    assert "<code>branches[].rule</code> an object, <strong>required</strong>" in shown
-    assert "<code>deadline</code> text, a number or an object" in shown
-    assert "<code>deadline.notify.to</code> a list, <strong>required</strong>" in shown
-    assert "Exits: <code>approved</code>, <code>rejected</code>." in shown
+        assert f'<details class="node-type" id="node-type-{name}">' in html
+        assert escape(str(node_type.description)) in html
+    assert "<code>branches[].rule</code> an object, <strong>required</strong>" in html
+    assert "<code>deadline</code> text, a number or an object" in html
+    assert "<code>deadline.notify.to</code> a list, <strong>required</strong>" in html
+    assert "Exits: <code>approved</code>, <code>rejected</code>." in html
 
 
 def test_replaced_version_makes_save_stale(admin_client: Client, scenario: Scenario) -> None:

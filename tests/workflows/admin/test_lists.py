@@ -1,4 +1,4 @@
-"""Lists of the admin: counted up to a bound, saved under a name, had whole as CSV."""
+"""Lists of the admin: bounded counts, saved filters and CSV."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ class TestCsv:
         ended = live.pop()
         Execution._base_manager.filter(pk=ended.pk).update(status="cancelled")
         client = client_in("viewer")
-        shown = text(client.get(EXECUTIONS, {"live": "yes"}))
+        html = text(client.get(EXECUTIONS, {"live": "yes"}))
         address = reverse("admin:executions_execution_csv") + "?live=yes"
-        assert f'href="{address}"' in shown
+        assert f'href="{address}"' in html
         response = client.get(address)
         assert response["Content-Type"] == "text/csv; charset=utf-8"
         lines = b"".join(response).decode("utf-8-sig").splitlines()
@@ -109,22 +109,22 @@ class TestCsv:
 class TestSavedFilters:
     def test_saved_filter_is_linked_on_its_list(self) -> None:
         client = client_in("viewer")
-        shown = text(client.get(EXECUTIONS, {"live": "yes", "incident": "yes", "p": "1"}))
-        assert f"{SAVE}?list=executions.execution&amp;query=incident%3Dyes%26live%3Dyes" in shown
+        html = text(client.get(EXECUTIONS, {"live": "yes", "incident": "yes", "p": "1"}))
+        assert f"{SAVE}?list=executions.execution&amp;query=incident%3Dyes%26live%3Dyes" in html
         assert "Save this filter" not in text(client.get(EXECUTIONS))
         page = text(client.get(SAVE, {"list": "executions.execution", "query": "live=yes"}))
         assert 'name="query" value="live=yes"' in page and 'name="shared"' not in page
         response = save(client, "Live & well", "p=3&live=yes&incident=yes")
         assert response["Location"] == f"{EXECUTIONS}?incident=yes&live=yes"
-        shown = text(client.get(response["Location"]))
-        assert 'incident=yes&amp;live=yes" aria-current="page">Live &amp; well</a>' in shown
-        assert "Save this filter" not in shown
+        html = text(client.get(response["Location"]))
+        assert 'incident=yes&amp;live=yes" aria-current="page">Live &amp; well</a>' in html
+        assert "Save this filter" not in html
 
     def test_saved_filter_query_is_escaped(self) -> None:
         client = client_in("viewer")
         query = "q=<script>alert(1)</script>"
-        shown = text(client.get(SAVE, {"list": "executions.execution", "query": query}))
-        assert "Filter: q = &lt;script&gt;" in shown and "<script>alert" not in shown
+        html = text(client.get(SAVE, {"list": "executions.execution", "query": query}))
+        assert "Filter: q = &lt;script&gt;" in html and "<script>alert" not in html
         save(client, "Odd", query)
         for page in (SAVED, EXECUTIONS):
             assert "<script>alert" not in text(client.get(page))
@@ -163,7 +163,7 @@ class TestSavedFilters:
         row.refresh_from_db()
         assert row.name == "Everybody's"
 
-    def test_shared_filter_of_hidden_list_is_not_shown(self) -> None:
+    def test_shared_filter_of_hidden_list_is_hidden(self) -> None:
         client = client_in("administrator")
         save(client, "Refused", list="workflows.auditentry", shared="on")
         assert ">Refused</a>" in text(client.get(SAVED))

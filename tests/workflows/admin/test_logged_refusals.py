@@ -1,4 +1,4 @@
-"""What the admin refuses is in the audit log: one entry for each attempt, none for a look."""
+"""Refusals in the admin are in the audit log: one entry per attempt, none for a GET."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def numbers() -> list[int]:
 
 
 def refused_once(send: Callable[[], Any], code: str, cuid: str) -> AuditEntry:
-    """The one entry that this leaves."""
+    """Return the single audit entry that an attempt leaves."""
     before = numbers()
     send()
     assert len(numbers()) == len(before) + 1, "one attempt, one entry"
@@ -217,13 +217,13 @@ class TestPageRefusals:
 
     def test_refused_group_change_is_logged(self, admin_client: Client, scenario: Scenario) -> None:
         scenario.start()
-        asked: dict[str, Any] = {
+        query: dict[str, Any] = {
             "workflows": scenario.caller.pk,
             "type": f"finding-{scenario.exception.pk}",
         }
-        leaves_nothing(lambda: admin_client.get(reverse(TOGETHER), asked))
+        leaves_nothing(lambda: admin_client.get(reverse(TOGETHER), query))
         entry = refused_once(
-            lambda: admin_client.post(reverse(TOGETHER), {**asked, "why": "Reclassified"}),
+            lambda: admin_client.post(reverse(TOGETHER), {**query, "why": "Reclassified"}),
             "active_executions",
             scenario.caller.cuid,
         )

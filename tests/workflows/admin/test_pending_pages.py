@@ -1,4 +1,4 @@
-"""Changes on hold in the admin: what they wait for, withdrawn, tried, and said where they hold."""
+"""Pages of changes on hold, and notices on the workflows they block."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TestPendingList:
     def test_pending_list_shows_request(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
-        shown = text(admin_client.get(LIST))
+        html = text(admin_client.get(LIST))
         for part in (
             '<span class="badge badge-waiting">Waiting</span>',
             "Policy Exception",
@@ -49,7 +49,7 @@ class TestPendingList:
             f'href="{page(scenario.caller)}"',
             f'href="{page(scenario.callee)}"',
         ):
-            assert part in shown
+            assert part in html
 
     def test_pending_list_query_count_is_constant(self, admin_client: Client) -> None:
         kind = FindingTypeFactory()
@@ -84,13 +84,13 @@ class TestChangePage:
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         execution = Execution.objects.get()
-        shown = text(admin_client.get(page(pending)))
-        assert "Waiting for executions (1)" in shown
-        assert f'href="{page(execution)}"' in shown
-        assert f'href="{page(scenario.callee)}"' in shown
-        assert page(pending, "withdraw") in shown
-        assert "Apply now" in shown
-        assert "could not be applied" not in shown
+        html = text(admin_client.get(page(pending)))
+        assert "Waiting for executions (1)" in html
+        assert f'href="{page(execution)}"' in html
+        assert f'href="{page(scenario.callee)}"' in html
+        assert page(pending, "withdraw") in html
+        assert "Apply now" in html
+        assert "could not be applied" not in html
 
     def test_change_page_counts_executions_of_callers(
         self, admin_client: Client, scenario: Scenario
@@ -99,18 +99,18 @@ class TestChangePage:
         save_line(scenario.caller, form())
         found = scenario.hold(scenario.callee).pending
         assert found is not None
-        shown = text(admin_client.get(page(found)))
-        assert "Waiting for executions (1)" in shown
-        assert f'href="{page(Execution.objects.get())}"' in shown
+        html = text(admin_client.get(page(found)))
+        assert "Waiting for executions (1)" in html
+        assert f'href="{page(Execution.objects.get())}"' in html
 
     def test_change_page_shows_remaining_refusal(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         make_impossible(scenario)
-        shown = text(admin_client.get(page(pending)))
-        assert "The change would be refused even when the executions have ended" in shown
-        assert "Run Workflow: Incompatible entity name types." in shown
-        assert "Select these 3 workflows" in shown
+        html = text(admin_client.get(page(pending)))
+        assert "The change would be refused even when the executions have ended" in html
+        assert "Run Workflow: Incompatible entity name types." in html
+        assert "Select these 3 workflows" in html
 
     @pytest.mark.django_db(transaction=True)
     def test_refused_change_shows_reason_and_is_dismissed(
@@ -118,11 +118,11 @@ class TestChangePage:
     ) -> None:
         make_impossible(scenario)
         running.cancel(Execution.objects.get())
-        shown = text(admin_client.get(page(pending)))
-        assert "The change could not be applied" in shown
-        assert "Run Workflow: Incompatible entity name types." in shown
-        assert "Dismiss" in shown
-        assert "Apply now" not in shown
+        html = text(admin_client.get(page(pending)))
+        assert "The change could not be applied" in html
+        assert "Run Workflow: Incompatible entity name types." in html
+        assert "Dismiss" in html
+        assert "Apply now" not in html
         assert admin_client.post(page(pending, "withdraw")).status_code == 302
         assert not PendingChange.objects.exists()
 
@@ -131,10 +131,10 @@ class TestChangePage:
         self, admin_client: Client, pending: PendingChange
     ) -> None:
         running.cancel(Execution.objects.get())
-        shown = text(admin_client.get(page(pending)))
-        assert "badge-applied" in shown
-        assert page(pending, "withdraw") not in shown
-        assert "Apply now" not in shown
+        html = text(admin_client.get(page(pending)))
+        assert "badge-applied" in html
+        assert page(pending, "withdraw") not in html
+        assert "Apply now" not in html
 
     def test_change_page_names_deleted_workflow(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
@@ -144,8 +144,8 @@ class TestChangePage:
         found = scenario.hold(scenario.caller, scenario.callee, extra).pending
         assert found is not None
         extra.delete()
-        shown = text(admin_client.get(page(found)))
-        assert 'Extra <span class="quiet">(deleted)</span>' in shown
+        html = text(admin_client.get(page(found)))
+        assert 'Extra <span class="quiet">(deleted)</span>' in html
         assert "Extra" in text(admin_client.get(LIST))
 
     def test_change_page_is_read_only(self, admin_client: Client, pending: PendingChange) -> None:
@@ -159,8 +159,8 @@ class TestWithdraw:
     def test_withdrawal_asks_and_releases_workflows(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
-        asked = text(admin_client.get(page(pending, "withdraw")))
-        assert "their executions start again" in asked
+        question = text(admin_client.get(page(pending, "withdraw")))
+        assert "their executions start again" in question
         assert PendingChange.objects.exists()
         response = admin_client.post(page(pending, "withdraw"))
         assert response["Location"] == LIST
@@ -192,9 +192,9 @@ class TestWithdraw:
 
     def test_withdrawal_needs_permission(self, pending: PendingChange) -> None:
         viewer = staff(*MAY)
-        shown = text(viewer.get(page(pending)))
-        assert page(pending, "withdraw") not in shown
-        assert "Apply now" not in shown
+        html = text(viewer.get(page(pending)))
+        assert page(pending, "withdraw") not in html
+        assert "Apply now" not in html
         for name in ("withdraw", "try"):
             assert viewer.post(page(pending, name)).status_code == 403
         assert staff(*VIEW).get(page(pending)).status_code == 403
@@ -244,30 +244,29 @@ class TestDrainingWorkflow:
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         for row in (scenario.caller, scenario.callee):
-            shown = text(admin_client.get(page(row)))
+            html = text(admin_client.get(page(row)))
             assert (
-                "The type changes to “Policy Exception” when the live executions have ended"
-                in shown
+                "The type changes to “Policy Exception” when the live executions have ended" in html
             )
-            assert "by ada." in shown and "Requested on" in shown
-            assert f'href="{page(pending)}"' in shown
+            assert "by ada." in html and "Requested on" in html
+            assert f'href="{page(pending)}"' in html
         editing.withdraw(pending)
         assert "Requested on" not in text(admin_client.get(page(scenario.caller)))
 
     def test_workflow_page_hides_requester_without_permission(
         self, scenario: Scenario, pending: PendingChange
     ) -> None:
-        shown = text(staff(*VIEW).get(page(scenario.caller)))
-        assert "The type changes to “Policy Exception” when the live executions have ended" in shown
-        assert "Requested on" not in shown and "Reclassified" not in shown
-        assert page(pending) not in shown
+        html = text(staff(*VIEW).get(page(scenario.caller)))
+        assert "The type changes to “Policy Exception” when the live executions have ended" in html
+        assert "Requested on" not in html and "Reclassified" not in html
+        assert page(pending) not in html
 
     def test_workflow_list_has_draining_badge(
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         WorkflowFactory()
-        shown = text(admin_client.get(reverse("admin:workflows_workflow_changelist")))
-        assert shown.count("badge-draining") == 2
+        html = text(admin_client.get(reverse("admin:workflows_workflow_changelist")))
+        assert html.count("badge-draining") == 2
 
     @pytest.mark.parametrize("who", ["caller", "dependent"])
     def test_start_of_draining_workflow_is_refused_with_link(
@@ -283,6 +282,6 @@ class TestDrainingWorkflow:
             (admin_client.post(address, {"entity": scenario.finding.pk}), "Not started"),
         ):
             assert heading in text(response)
-            assert "is draining: ada asked on" in text(response)
+            assert "ada requested to change its finding type" in text(response)
             assert f'href="{page(pending)}"' in text(response)
         assert Execution.objects.count() == 1

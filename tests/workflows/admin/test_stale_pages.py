@@ -1,4 +1,4 @@
-"""A page of the admin writes what was changed on it, and nothing else."""
+"""Pages of the admin write only changed fields and refuse stale values."""
 
 from __future__ import annotations
 
@@ -38,25 +38,23 @@ STALE = "Somebody else has changed this since you opened the page."
 
 
 def opened(client: Client, row: Any) -> dict[str, Any]:
-    """Open the page of a row; return what its form sends when nobody touches it."""
+    """Return the values that the unchanged form of a row submits."""
     return sent_by(client.get(page(row)))
 
 
 def sent_by(response: Any) -> dict[str, Any]:
-    """Return what the form of a page sends when nobody touches it."""
+    """Return the values that the unchanged form of a page submits."""
     return form_of(response, having=READ)
 
 
 def errors(response: Any) -> dict[str, str]:
-    """Return the errors of the form that came back, by field."""
+    """Return the errors of the returned form, by field."""
     assert response.status_code == 200
     found = response.context["adminform"].form.errors
     return {name: " ".join(str(found[name]).split()) for name in found}
 
 
-def test_page_writes_no_field_that_an_execution_has_written(
-    admin_client: Client, scenario: Scenario
-) -> None:
+def test_page_keeps_field_written_by_execution(admin_client: Client, scenario: Scenario) -> None:
     finding = scenario.finding
     Finding.objects.filter(pk=finding.pk).update(fields={"owner": "ann"})
     sent = opened(admin_client, finding)
@@ -95,26 +93,26 @@ def test_fields_of_an_entity_are_merged_by_name(
 
 
 @pytest.mark.parametrize(
-    ("typed", "now", "shown"),
+    ("typed", "now", "expected"),
     [
         ({"a": 2, "b": 9}, {"a": 3, "c": 1}, "a: now 3, your value 2."),
         ({"b": 9}, {"a": 3, "c": 1}, "a: now 3, your value empty."),
         ({"a": 2, "b": 9}, {"c": 1}, "a: now empty, your value 2."),
     ],
 )
-def test_field_of_an_entity_changed_on_both_sides_comes_back_and_is_written_by_the_next_save(
-    admin_client: Client, typed: dict[str, Any], now: dict[str, Any], shown: str
+def test_conflicting_entity_field_is_written_by_next_save(
+    admin_client: Client, typed: dict[str, Any], now: dict[str, Any], expected: str
 ) -> None:
     row = FindingFactory(fields={"a": 1})
     sent = {**opened(admin_client, row), "fields": json.dumps(typed), "title": "Typed"}
     Finding.objects.filter(pk=row.pk).update(fields=now)
     answer = admin_client.post(page(row), sent)
-    assert shown in errors(answer)["fields"] and STALE in errors(answer)["fields"]
+    assert expected in errors(answer)["fields"] and STALE in errors(answer)["fields"]
     row.refresh_from_db()
     assert (row.title, row.fields) != ("Typed", typed)
     again = sent_by(answer)
     assert (json.loads(again["fields"]), again["title"]) == (typed, "Typed")
-    # In between an execution writes something else.
+    # Meanwhile, an execution writes another field.
     Finding.objects.filter(pk=row.pk).update(fields={**now, "d": 4})
     assert admin_client.post(page(row), again).status_code == 302
     row.refresh_from_db()
@@ -124,7 +122,7 @@ def test_field_of_an_entity_changed_on_both_sides_comes_back_and_is_written_by_t
     assert (entry.before, entry.after) == ({"fields": now}, {"fields": typed})
 
 
-def test_stale_page_does_not_bring_a_retired_workflow_back(admin_client: Client) -> None:
+def test_stale_page_keeps_retired_state(admin_client: Client) -> None:
     workflow = WorkflowFactory(state="active", description="one\ntwo")
     sent = opened(admin_client, workflow)
     Workflow.objects.get(pk=workflow.pk)
@@ -139,7 +137,7 @@ def test_stale_page_does_not_bring_a_retired_workflow_back(admin_client: Client)
     assert (entry.before, entry.after) == ({"title": row.title}, {"title": "Renamed"})
 
 
-def test_state_changed_on_both_sides_comes_back_with_both_values(admin_client: Client) -> None:
+def test_conflicting_state_shows_both_values(admin_client: Client) -> None:
     workflow = WorkflowFactory(state="active")
     sent = {**opened(admin_client, workflow), "state": "draft", "title": "Typed"}
     Workflow.objects.get(pk=workflow.pk)
@@ -156,7 +154,7 @@ def test_state_changed_on_both_sides_comes_back_with_both_values(admin_client: C
     assert (workflow.state, workflow.title) == ("draft", "Typed")
 
 
-def test_value_changed_a_second_time_meanwhile_is_stale_again(admin_client: Client) -> None:
+def test_value_changed_again_is_stale_again(admin_client: Client) -> None:
     row = FindingTypeFactory(name="A")
     sent = {**opened(admin_client, row), "name": "Mine"}
     FindingType.objects.filter(pk=row.pk).update(name="B")
@@ -170,7 +168,7 @@ def test_value_changed_a_second_time_meanwhile_is_stale_again(admin_client: Clie
     assert row.name == "Mine"
 
 
-def test_both_values_survive_an_error_in_another_field(admin_client: Client) -> None:
+def test_conflict_is_kept_with_error_in_other_field(admin_client: Client) -> None:
     row = FindingFactory(title="A")
     sent = {**opened(admin_client, row), "title": "Mine", "fields": "[1]"}
     Finding.objects.filter(pk=row.pk).update(title="B")
@@ -180,7 +178,7 @@ def test_both_values_survive_an_error_in_another_field(admin_client: Client) -> 
     assert admin_client.post(page(row), again).status_code == 302
 
 
-def test_types_write_what_was_changed(admin_client: Client) -> None:
+def test_type_page_writes_changed_fields(admin_client: Client) -> None:
     for row in (FindingTypeFactory(), RecordTypeFactory()):
         sent = {**opened(admin_client, row), "description": "Typed"}
         type(row).objects.filter(pk=row.pk).update(name="Meanwhile")
@@ -190,16 +188,16 @@ def test_types_write_what_was_changed(admin_client: Client) -> None:
         row.delete()
 
 
-def test_entity_type_changed_on_both_sides_is_shown_by_name(admin_client: Client) -> None:
+def test_conflicting_entity_type_is_named(admin_client: Client) -> None:
     mine, theirs = FindingTypeFactory(name="Mine"), FindingTypeFactory(name="Theirs")
     row = FindingFactory()
     sent = {**opened(admin_client, row), "entity_name_type": mine.pk}
     Finding.objects.filter(pk=row.pk).update(entity_name_type=theirs)
-    shown = errors(admin_client.post(page(row), sent))["entity_name_type"]
-    assert "now “Theirs”, your value “Mine”." in shown
+    html = errors(admin_client.post(page(row), sent))["entity_name_type"]
+    assert "now “Theirs”, your value “Mine”." in html
 
 
-def test_webhook_writes_what_was_changed(admin_client: Client, settings: Any) -> None:
+def test_webhook_page_writes_changed_fields(admin_client: Client, settings: Any) -> None:
     settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     row, _ = create_webhook("https://hooks.example/one")
@@ -216,9 +214,7 @@ def test_webhook_writes_what_was_changed(admin_client: Client, settings: Any) ->
     assert STALE in errors(admin_client.post(page(row), sent))["events"]
 
 
-def test_secret_set_in_two_tabs_is_stale_and_shows_no_value(
-    admin_client: Client, settings: Any
-) -> None:
+def test_secret_value_set_in_two_tabs_is_stale(admin_client: Client, settings: Any) -> None:
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     row = Secret(name="KEY")
     row.set_value("first-value")
@@ -236,9 +232,7 @@ def test_secret_set_in_two_tabs_is_stale_and_shows_no_value(
     assert Secret.value_of("KEY") == "second-value"
 
 
-def test_secret_renamed_keeps_the_value_that_was_set_meanwhile(
-    admin_client: Client, settings: Any
-) -> None:
+def test_secret_rename_keeps_newer_value(admin_client: Client, settings: Any) -> None:
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     row = Secret(name="KEY")
     row.set_value("first-value")
@@ -251,7 +245,7 @@ def test_secret_renamed_keeps_the_value_that_was_set_meanwhile(
     assert Secret.value_of("OTHER") == "second-value"
 
 
-def test_saved_filter_writes_what_was_changed(admin_client: Client, admin_user: Any) -> None:
+def test_saved_filter_page_writes_changed_fields(admin_client: Client, admin_user: Any) -> None:
     row = SavedFilter.objects.create(user=admin_user, list="workflows.workflow", name="Mine")
     sent = {**opened(admin_client, row), "name": "Renamed"}
     SavedFilter.objects.filter(pk=row.pk).update(shared=True)
@@ -263,7 +257,7 @@ def test_saved_filter_writes_what_was_changed(admin_client: Client, admin_user: 
     assert STALE in errors(admin_client.post(page(row), sent))["name"]
 
 
-def test_user_writes_what_was_changed_and_shows_no_password(admin_client: Client) -> None:
+def test_user_page_writes_changed_fields_and_hides_password(admin_client: Client) -> None:
     user = UserFactory(username="bea", is_staff=True)
     user.set_password("correct-horse-9")
     user.save()
@@ -283,7 +277,7 @@ def test_user_writes_what_was_changed_and_shows_no_password(admin_client: Client
     assert "now “Other”, your value empty." in errors(answer)["groups"]
 
 
-def test_group_writes_what_was_changed(admin_client: Client) -> None:
+def test_group_page_writes_changed_fields(admin_client: Client) -> None:
     group = Group.objects.create(name="A")
     sent = {**opened(admin_client, group), "name": "Renamed"}
     permission = Permission.objects.get(codename="view_workflow")
@@ -294,7 +288,7 @@ def test_group_writes_what_was_changed(admin_client: Client) -> None:
     assert list(group.permissions.all()) == [permission]
 
 
-def test_page_that_nobody_touched_writes_nothing(admin_client: Client, settings: Any) -> None:
+def test_unchanged_page_writes_nothing(admin_client: Client, settings: Any) -> None:
     settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     webhook, _ = create_webhook("https://hooks.example/one")
@@ -324,21 +318,21 @@ def test_damaged_page_is_refused(admin_client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["no_field", "entity_name_type"])
-def test_refusal_without_a_field_of_the_form_stands_above_the_form(
+def test_refusal_without_field_appears_above_form(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     def clean(self: Workflow) -> None:
         raise ValidationError({name: guards.Refusal("Not now.")})
 
     monkeypatch.setattr(Workflow, "clean", clean)
-    # Whoever may not change the type has no field of it.
+    # Without the permission, the form has no type field.
     client = staff(*VIEW, "workflows.change_workflow")
     sent = {**opened(client, scenario.caller), "title": "Typed"}
-    shown = errors(client.post(page(scenario.caller), sent))
-    assert list(shown) == ["__all__"] and "Not now." in shown["__all__"]
+    html = errors(client.post(page(scenario.caller), sent))
+    assert list(html) == ["__all__"] and "Not now." in html["__all__"]
 
 
-def test_refusal_of_a_trigger_without_a_pointer_stands_above_the_form(
+def test_trigger_refusal_without_pointer_appears_above_form(
     admin_client: Client, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(edit: Any) -> None:
@@ -346,11 +340,11 @@ def test_refusal_of_a_trigger_without_a_pointer_stands_above_the_form(
 
     monkeypatch.setattr(guards, "refuse_trigger", refuse)
     sent = {**opened(admin_client, scenario.caller), "trigger": "created"}
-    shown = errors(admin_client.post(page(scenario.caller), sent))
-    assert list(shown) == ["__all__"] and "Not now." in shown["__all__"]
+    html = errors(admin_client.post(page(scenario.caller), sent))
+    assert list(html) == ["__all__"] and "Not now." in html["__all__"]
 
 
-def test_action_on_a_stale_list_does_not_bring_a_retired_workflow_back(
+def test_action_on_stale_list_keeps_retired_state(
     admin_client: Client,
 ) -> None:
     workflow, other = WorkflowFactory(state="draft"), WorkflowFactory(state="draft")

@@ -1,4 +1,4 @@
-"""A page that is sent twice does what it is asked for once."""
+"""Forms that are submitted twice run their action once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from executions.models import BulkOperation, Execution, Finding, OutgoingDeliver
 from executions.webhooks import subscriptions
 from tests.conftest import Scenario
 from tests.executions.receivers import create_webhook
-from tests.executions.test_decisions import approving
+from tests.executions.test_decisions import approval_graph
 from tests.factories import FindingFactory, FindingTypeFactory, UserFactory, form, save_line, voter
 from tests.workflows.admin.forms import form_of
 from tests.workflows.admin.staff import act, list_messages, page, text
@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 def twice(client: Client, address: str, sent: dict[str, Any], *, at: str = "") -> list[Any]:
-    """Open a page, and send its form two times; return both answers."""
+    """Open a page and submit its form twice. Return both responses."""
     opened = client.get(at or address)
     whole = {**form_of(opened, address if at else "", having=FIELD), **sent}
     return [client.post(address, whole) for _ in range(2)]
@@ -84,11 +84,11 @@ def test_start_page_submitted_with_other_entity_asks_first(
     address = reverse("admin:executions_execution_start", args=[scenario.caller.pk])
     sent = form_of(admin_client.get(address), having=FIELD)
     admin_client.post(address, {**sent, "entity": scenario.finding.pk})
-    asked = admin_client.post(address, {**sent, "entity": other.pk})
-    assert asked.status_code == 409
-    assert "This form was already submitted" in text(asked)
+    question = admin_client.post(address, {**sent, "entity": other.pk})
+    assert question.status_code == 409
+    assert "This form was already submitted" in text(question)
     assert Execution.objects.count() == 1
-    again = form_of(asked, address)
+    again = form_of(question, address)
     assert again["entity"] == str(other.pk)
     assert admin_client.post(address, again).status_code == 302
     assert Execution.objects.filter(entity=other).count() == 1
@@ -160,7 +160,7 @@ def test_vote_submitted_twice_is_counted_once(
     admin_client: Client, admin_user: Any, scenario: Scenario
 ) -> None:
     names = [admin_user.username, voter("bea").username]
-    editing.save_graph(scenario.callee, approving(users=names, needed=2), based_on=1)
+    editing.save_graph(scenario.callee, approval_graph(users=names, needed=2), based_on=1)
     execution = running.start(scenario.callee, scenario.finding)
     step = execution.steps.get(state="open")
     address = reverse(
@@ -211,7 +211,7 @@ def test_withdrawal_submitted_twice_runs_once(admin_client: Client, pending: Any
     assert_answered_alike(*twice(admin_client, page(pending, "withdraw"), {}))
 
 
-def test_webhook_secret_is_shown_to_first_request_only(admin_client: Client, settings: Any) -> None:
+def test_webhook_secret_appears_to_first_request_only(admin_client: Client, settings: Any) -> None:
     settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     sent = {"url": "https://hooks.example/x", "events": ["execution.completed"], "state": "active"}

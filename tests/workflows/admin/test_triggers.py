@@ -1,4 +1,4 @@
-"""What starts a workflow, on its page."""
+"""The trigger on the page of a workflow."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_webhook_example_is_signed_correctly(admin_client: Any) -> None:
     (example,) = re.findall(r'<pre class="json example">(.*?)</pre>', content, re.DOTALL)
     script = unescape(example)
     assert f"http://testserver/api/v1/workflows/{workflow.cuid}/hook/" in script
-    # Without the last line it only says what it would send.
+    # Without the last line, the script prints the request instead of sending it.
     script = script[: script.index("curl ")] + 'echo "$AT $SIGNED $BODY"'
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     at, signed, body = said.strip().split(" ", 2)

@@ -1,4 +1,4 @@
-"""Lists, sections, states, deletions and permissions of what is drawn."""
+"""Workflow and version pages: lists, sections, states, deletions and permissions."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ class TestLists:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         for query in ({"q": "Workflow 4"}, {"q": scenario.caller.cuid}):
-            shown = text(admin_client.get(url(Workflow), query))
-            assert page(scenario.caller) in shown
-            assert page(scenario.callee) not in shown
-        shown = text(admin_client.get(url(Version), {"workflow": scenario.callee.pk}))
-        assert page(scenario.callee.latest_version) in shown
-        assert page(scenario.caller.latest_version) not in shown
+            html = text(admin_client.get(url(Workflow), query))
+            assert page(scenario.caller) in html
+            assert page(scenario.callee) not in html
+        html = text(admin_client.get(url(Version), {"workflow": scenario.callee.pk}))
+        assert page(scenario.callee.latest_version) in html
+        assert page(scenario.caller.latest_version) not in html
 
     @pytest.mark.parametrize("value", ["abc", "999999", "-1"])
     def test_filter_by_missing_row_is_ignored(self, admin_client: Client, value: str) -> None:
@@ -85,11 +85,11 @@ class TestSections:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         execution = scenario.start()
-        shown = text(admin_client.get(page(scenario.caller)))
-        assert "Live executions (1)" in shown
-        assert page(execution) in shown
-        assert page(scenario.caller.latest_version) in shown
-        assert page(scenario.callee) in shown
+        html = text(admin_client.get(page(scenario.caller)))
+        assert "Live executions (1)" in html
+        assert page(execution) in html
+        assert page(scenario.caller.latest_version) in html
+        assert page(scenario.callee) in html
         assert page(scenario.caller) in text(admin_client.get(page(scenario.callee)))
 
     def test_workflow_page_links_list_of_all_executions(
@@ -97,10 +97,10 @@ class TestSections:
     ) -> None:
         for _ in range(23):
             scenario.start()
-        shown = text(admin_client.get(page(scenario.caller)))
-        assert "The newest 20 of 23." in shown
+        html = text(admin_client.get(page(scenario.caller)))
+        assert "The newest 20 of 23." in html
         rest = f"{url(Execution)}?workflow={scenario.caller.pk}&amp;live=yes"
-        assert f'<a href="{rest}">Show all 23</a>' in shown
+        assert f'<a href="{rest}">Show all 23</a>' in html
         assert "23 executions" in text(admin_client.get(rest.replace("&amp;", "&")))
 
     def test_workflow_pages_escape_text(self, admin_client: Client) -> None:
@@ -113,9 +113,9 @@ class TestSections:
             reverse(TOGETHER) + f"?workflows={workflow.pk}",
             url(Workflow),
         ):
-            shown = text(admin_client.get(address))
-            assert "<script>alert" not in shown
-            assert "<b>bold" not in shown
+            html = text(admin_client.get(address))
+            assert "<script>alert" not in html
+            assert "<b>bold" not in html
 
     def test_workflow_pages_have_no_inline_scripts(
         self, admin_client: Client, scenario: Scenario
@@ -128,30 +128,30 @@ class TestSections:
             page(execution, "cancel"),
             reverse("admin:executions_execution_start", args=[scenario.caller.pk]),
         ):
-            shown = text(admin_client.get(address))
-            assert "<script>" not in shown
-            assert "<style" not in shown
-            assert ' style="' not in shown
-            assert " onclick=" not in shown
+            html = text(admin_client.get(address))
+            assert "<script>" not in html
+            assert "<style" not in html
+            assert ' style="' not in html
+            assert " onclick=" not in html
 
 
 class TestVersions:
     def test_version_page_is_read_only(self, admin_client: Client, scenario: Scenario) -> None:
         execution = scenario.start()
         version = scenario.caller.latest_version
-        shown = text(admin_client.get(page(version)))
-        assert version.checksum in shown
-        assert "user_action" in shown
-        assert page(scenario.callee) in shown
-        assert page(execution) in shown
-        assert 'name="_save"' not in shown
+        html = text(admin_client.get(page(version)))
+        assert version.checksum in html
+        assert "user_action" in html
+        assert page(scenario.callee) in html
+        assert page(execution) in html
+        assert 'name="_save"' not in html
         assert admin_client.post(page(version), {}).status_code == 403
         assert admin_client.get(page(version, "delete")).status_code == 403
         assert admin_client.get(url(Version, "add")).status_code == 403
 
     def test_missing_version_redirects(self, admin_client: Client) -> None:
-        gone = reverse("admin:workflows_version_change", args=[999_999])
-        assert admin_client.get(gone).status_code == 302
+        missing = reverse("admin:workflows_version_change", args=[999_999])
+        assert admin_client.get(missing).status_code == 302
 
 
 class TestStates:
@@ -159,7 +159,7 @@ class TestStates:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         response = act(admin_client, "retire", scenario.caller, scenario.callee)
-        # The callee comes first, and the caller calls it then.
+        # The callee comes first, when the caller still calls it.
         callee, caller = list_messages(response)
         assert "The state of “Workflow 3” was not changed." in callee
         assert "Cannot retire this workflow: 1 other workflow calls it" in callee
@@ -179,23 +179,21 @@ class TestStates:
             "“One” is already active."
         ]
 
-    def test_state_refusal_is_shown_at_field(
-        self, admin_client: Client, scenario: Scenario
-    ) -> None:
+    def test_state_refusal_appears_at_field(self, admin_client: Client, scenario: Scenario) -> None:
         response = admin_client.post(
             page(scenario.callee), settings_of(scenario.callee, state="retired")
         )
-        shown = str(response.context["adminform"].form.errors["state"])
-        assert "Cannot retire this workflow" in shown
-        assert page(scenario.caller) in shown
+        html = str(response.context["adminform"].form.errors["state"])
+        assert "Cannot retire this workflow" in html
+        assert page(scenario.caller) in html
 
 
 class TestDeletion:
     def test_deletion_page_shows_blockers(self, admin_client: Client, scenario: Scenario) -> None:
-        shown = text(admin_client.get(page(scenario.callee, "delete")))
-        assert "Cannot delete this workflow: 1 other workflow calls it" in shown
-        assert page(scenario.caller) in shown
-        assert 'name="post"' not in shown
+        html = text(admin_client.get(page(scenario.callee, "delete")))
+        assert "Cannot delete this workflow: 1 other workflow calls it" in html
+        assert page(scenario.caller) in html
+        assert 'name="post"' not in html
         admin_client.post(page(scenario.callee, "delete"), {"post": "yes"})
         assert Workflow.objects.filter(pk=scenario.callee.pk).exists()
 
@@ -203,14 +201,14 @@ class TestDeletion:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         execution = scenario.start()
-        shown = text(admin_client.get(page(scenario.caller, "delete")))
-        assert "Cannot delete this workflow: executions have run on it." in shown
-        assert page(execution) in shown
+        html = text(admin_client.get(page(scenario.caller, "delete")))
+        assert "Cannot delete this workflow: executions have run on it." in html
+        assert page(execution) in html
 
     def test_used_type_is_not_deleted(self, admin_client: Client, scenario: Scenario) -> None:
-        shown = text(admin_client.get(page(scenario.limitation, "delete")))
-        assert "Cannot delete the finding type “Model Limitation”: it is in use by" in shown
-        assert page(scenario.caller) in shown
+        html = text(admin_client.get(page(scenario.limitation, "delete")))
+        assert "Cannot delete the finding type “Model Limitation”: it is in use by" in html
+        assert page(scenario.caller) in html
 
     def test_unused_workflow_is_deleted(self, admin_client: Client) -> None:
         workflow, kind = WorkflowFactory(), FindingTypeFactory()
@@ -222,8 +220,8 @@ class TestDeletion:
         self, admin_client: Client, scenario: Scenario
     ) -> None:
         free = WorkflowFactory()
-        asked = text(act(admin_client, "delete_selected", free, scenario.callee))
-        assert "Cannot delete this workflow: 1 other workflow calls it" in asked
+        question = text(act(admin_client, "delete_selected", free, scenario.callee))
+        assert "Cannot delete this workflow: 1 other workflow calls it" in question
         act(admin_client, "delete_selected", free, scenario.callee, post="yes")
         assert Workflow.objects.count() == 3
         act(admin_client, "delete_selected", free, post="yes")
@@ -269,21 +267,21 @@ class TestDeletion:
         settings.SECRETS_KEY = [Fernet.generate_key().decode()]
         workflow, other = WorkflowFactory(), WorkflowFactory()
         create_webhook("https://hooks.example/one", workflow=workflow)
-        kept, _ = create_webhook("https://hooks.example/other", workflow=other)
+        stored, _ = create_webhook("https://hooks.example/other", workflow=other)
         client = Client()
         client.force_login(user_in("designer", is_staff=True))
-        asked = (
+        question = (
             act(client, "delete_selected", workflow)
             if selected
             else client.get(page(workflow, "delete"))
         )
-        shown = text(asked)
-        assert "Webhooks: 1" in shown
-        assert "hooks.example" not in shown
-        assert "permission" not in shown
+        html = text(question)
+        assert "Webhooks: 1" in html
+        assert "hooks.example" not in html
+        assert "permission" not in html
         assert delete(client, workflow, selected=selected).status_code == 302
         assert list(Workflow.objects.all()) == [other]
-        assert list(Subscription.objects.all()) == [kept]
+        assert list(Subscription.objects.all()) == [stored]
 
     @pytest.mark.parametrize("selected", [False, True])
     def test_deletion_needs_permission(self, selected: bool) -> None:
@@ -296,10 +294,10 @@ class TestDeletion:
 class TestPermissions:
     def test_viewer_has_no_buttons(self, scenario: Scenario) -> None:
         viewer = staff(*VIEW)
-        shown = text(viewer.get(page(scenario.caller)))
-        assert "Called by" in shown
+        html = text(viewer.get(page(scenario.caller)))
+        assert "Called by" in html
         for button in ("Start execution", "Edit graph", 'name="_save"'):
-            assert button not in shown
+            assert button not in html
         assert viewer.post(page(scenario.caller), {}).status_code == 403
         assert viewer.get(page(scenario.caller, "graph")).status_code == 403
         assert viewer.post(page(scenario.caller, "graph"), {}).status_code == 403
@@ -309,9 +307,9 @@ class TestPermissions:
         assert scenario.caller.state == Workflow.State.ACTIVE
 
     def test_button_needs_permission(self, scenario: Scenario) -> None:
-        shown = text(staff(*VIEW, "workflows.add_version").get(page(scenario.caller)))
-        assert "Edit graph" in shown
-        assert "Start execution" not in shown
+        html = text(staff(*VIEW, "workflows.add_version").get(page(scenario.caller)))
+        assert "Edit graph" in html
+        assert "Start execution" not in html
 
     def test_workflow_pages_need_permission(self, scenario: Scenario) -> None:
         assert staff().get(page(scenario.caller)).status_code == 403
@@ -324,6 +322,6 @@ def test_indirect_calls_are_marked(admin_client: Client) -> None:
     top = WorkflowFactory(title="Top", entity_name_type=low.entity_name_type)
     save_line(middle, call(low))
     save_line(top, call(middle))
-    shown = text(admin_client.get(page(low)))
-    assert "Called by (2)" in shown
-    assert "indirect" in shown
+    html = text(admin_client.get(page(low)))
+    assert "Called by (2)" in html
+    assert "indirect" in html

@@ -89,8 +89,8 @@ def answer_once(request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpR
     path = request.path
     route = path if len(path) <= _LONGEST else checksum(path)
     try:
-        asked = IdempotentRequest(user.pk, route, token, _checksum(request))
-        answer = idempotency.run_once(asked, work, wait_ms=WAIT_MS)
+        key = IdempotentRequest(user.pk, route, token, _checksum(request))
+        answer = idempotency.run_once(key, work, wait_ms=WAIT_MS)
     except idempotency.KeyInUse:
         messages.warning(request, IN_PROGRESS)
         return HttpResponseRedirect(request.get_full_path())
