@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 class Started:
-    """A workflow, with another that it calls, on which an execution was started and ended."""
+    """A workflow and its callee, after an execution that has ended."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -55,7 +55,7 @@ class Started:
         save_line(self.caller, form("new"), call(self.callee))
 
     def append_twice(self) -> None:
-        # The second replaces what nothing has run.
+        # The second save replaces a version without executions.
         self.append()
         save_line(self.caller, form("newer"), call(self.callee))
 
@@ -195,7 +195,7 @@ def test_rolled_back_graph_is_not_used(started: Started) -> None:
     assert started.start().steps.open().get().node_id == "kept"
 
 
-def test_start_finds_a_new_version_when_the_cached_one_is_gone(
+def test_start_finds_a_new_version_when_the_cached_one_is_deleted(
     started: Started,
 ) -> None:
     save_line(started.caller, form("first"))

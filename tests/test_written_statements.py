@@ -34,7 +34,7 @@ def most(on_postgresql: int) -> int:
 
 
 def automatic(size: int, prefix: str = "n") -> list[dict[str, Any]]:
-    """Nodes that wait for nobody, one after the other."""
+    """Return automatic nodes in a row."""
     return [
         {
             "id": f"{prefix}{place}",
@@ -46,7 +46,7 @@ def automatic(size: int, prefix: str = "n") -> list[dict[str, Any]]:
 
 
 def with_conditions(source: dict[str, Any]) -> dict[str, Any]:
-    """Every other automatic node is a condition whose two exits lead the same way."""
+    """Make every other automatic node a condition whose two exits lead to the same node."""
     rule = {"field": "counted", "op": "gte", "value": 0}
     edges = {edge["source"]: edge["target"] for edge in source["edges"]}
     for node in source["nodes"]:

@@ -1,4 +1,4 @@
-"""The schedule, and a workflow that stands alone."""
+"""Fixtures of the concurrency tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workflows.models import Workflow
 
 @pytest.fixture
 def free(scenario: Scenario) -> Workflow:
-    """An active workflow that nobody calls."""
+    """Return an active workflow without callers."""
     workflow: Workflow = WorkflowFactory(title="Free", entity_name_type=scenario.limitation)
     save_line(workflow, form())
     return workflow

@@ -1,4 +1,4 @@
-"""A start and an edit at once: whoever is first binds the other, at whatever point they meet."""
+"""A start concurrent with a type change: the first one binds the other, at every point."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ pytestmark = MARKS
 
 
 class Lone:
-    """A workflow that calls nothing, and what starts it and changes it."""
+    """A workflow without calls, with a start and type changes."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -118,7 +118,7 @@ def test_start_reads_again_under_its_locks(schedule: Schedule, lone: Lone) -> No
     assert_nothing_is_stranded()
 
 
-# Each of the two defences holds alone; with neither, the test sees what they are there for.
+# Each of the two defences is sufficient alone. Without both, the execution is stranded.
 
 
 def test_locks_alone_protect_start(schedule: Schedule, lone: Lone) -> None:
@@ -156,7 +156,7 @@ def test_start_is_stranded_without_locks_and_keys(
     schedule: Schedule, lone: Lone, invariant: str, first: str
 ) -> None:
     if invariant == "I1":
-        # Its version stays, superseded; otherwise it is replaced under the start.
+        # An execution keeps the version, so that it is superseded instead of replaced.
         running.submit(lone.start(), node="form", data={"note": "n"})
     schedule.without_locks()
     schedule.without_keys()
@@ -219,7 +219,7 @@ def drop_the_call(scenario: Scenario) -> editing.SavedGraph:
 
 
 def let_the_version_be_superseded(scenario: Scenario) -> None:
-    """An execution that has ended keeps the caller's version: a save appends, and lets go."""
+    """End an execution, so that the next save appends a version and releases the old one."""
     execution = scenario.start()
     running.submit(execution, node="form", data={"note": "n"})
 

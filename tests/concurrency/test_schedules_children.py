@@ -1,4 +1,4 @@
-"""Children that start, at once with edits of the workflows that they run."""
+"""Starts of children, concurrent with edits of their workflows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = MARKS
 
 
 class Calling:
-    """An execution that stands before its call; the caller's latest graph calls nobody now."""
+    """An execution before its call, while the latest graph of the caller has no call."""
 
     def __init__(self, scenario: Scenario) -> None:
         save_line(scenario.callee, form("inner"))
@@ -107,10 +107,10 @@ def test_child_waits_for_save_of_callee_and_starts_on_its_pinned_version(
 
 
 class Checked:
-    """A change of a caller and its callee that judged before the execution was there."""
+    """A type change of caller and callee that was checked before the execution started."""
 
     def __init__(self, schedule: Schedule, scenario: Scenario) -> None:
-        # The caller comes first in the order of the locks.
+        # The caller is locked first.
         self.caller, self.callee = (
             WorkflowFactory(entity_name_type=scenario.limitation) for _ in range(2)
         )
@@ -177,7 +177,7 @@ def test_keys_refuse_type_change_that_bypasses_the_guard(
     changed = checked.editor.go()
     changed.assert_waits_for(child)
     assert child.go().end().refused is None
-    # Two keys hold the version; which of them the database asks first is its own affair.
+    # Two keys protect the version. The database may check either of them first.
     assert changed.end().refused in (ActiveExecutions, DependentActiveExecutions)
     assert schedule.deadlocks == 0
     assert_nothing_is_stranded()

@@ -1,6 +1,4 @@
-"""Deleting workflows, versions and entities, and changing the type of an entity, at once with
-starts, saves and changes.
-"""
+"""Deletions and entity type changes, concurrent with starts, saves and type changes."""
 
 from __future__ import annotations
 
@@ -128,7 +126,7 @@ def test_bulk_deletion_and_type_change_do_not_deadlock(
 ) -> None:
     rows = [WorkflowFactory(title=title, entity_name_type=scenario.limitation) for title in "BA"]
     works = [
-        # By title: the other way round than the locks are taken.
+        # By title: the reverse order of the locks.
         Workflow.objects.filter(pk__in=[row.pk for row in rows]).order_by("title").delete,
         lambda: editing.change_entity_context(rows[::-1], entity_name_type=scenario.exception),
     ]
@@ -147,7 +145,7 @@ def test_bulk_deletion_and_type_change_do_not_deadlock(
 
 
 class Superseded:
-    """A start that has read the latest version, which a save has superseded since then."""
+    """A start that has read a version which a save then supersedes."""
 
     def __init__(self, schedule: Schedule, scenario: Scenario, free: Workflow) -> None:
         self.start = schedule.begin(lambda: running.start(free, scenario.finding), CLOSURE_LOCKED)

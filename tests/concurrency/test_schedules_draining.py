@@ -1,4 +1,4 @@
-"""Changes on hold, at once with what ends, starts, asks for another, or withdraws them."""
+"""Pending changes, concurrent with ends, starts, other holds and withdrawals."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ RECORDED = after("workflows.audit.log._next_ids")
 
 
 class Waiting:
-    """A change on hold for two executions of the caller."""
+    """A pending change that two executions of the caller block."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        # On two findings: executions on one take turns at its fields.
+        # On two findings, because executions on one finding lock it in turn.
         findings = FindingFactory.create_batch(2, entity_name_type=scenario.limitation)
         self.executions = [running.start(scenario.caller, finding) for finding in findings]
         pending = scenario.hold().pending
@@ -96,8 +96,8 @@ def test_pending_change_is_applied_once_when_two_processes_see_it_drained(
 def test_execution_that_ends_during_an_attempt_to_apply_is_noticed(
     schedule: Schedule, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The first looks under the claim while the second has not committed yet: were the claim
-    # skipped by the second, nobody would look again.
+    # The first checks under its claim while the second has not committed. If the second skipped
+    # the claim, nobody would check again.
     monkeypatch.setattr(drain, "_is_blocked", lambda _: False)
     one = schedule.begin(waiting.end(0), BLOCKED)
     other = schedule.begin(waiting.end(1))

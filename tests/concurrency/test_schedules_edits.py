@@ -1,4 +1,4 @@
-"""Retiring and changing groups, at once with starts, saves and each other."""
+"""Retirements and group changes, concurrent with starts, saves and each other."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ pytestmark = MARKS
 
 
 class Adding:
-    """A save that comes to call a workflow, and edits of that one."""
+    """A save that adds a call, and edits of the callee."""
 
     def __init__(self, scenario: Scenario, free: Workflow) -> None:
         self.scenario = scenario
@@ -246,7 +246,7 @@ def test_type_change_and_settings_edit_do_not_deadlock(
     assert_nothing_is_stranded()
 
 
-# A call that is added, and its callee that changes
+# An added call, and a type change of its callee
 
 
 def test_type_change_waits_for_save_that_adds_call_and_is_refused(

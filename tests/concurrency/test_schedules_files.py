@@ -1,4 +1,4 @@
-"""Files of workflows brought in at once with starts, saves, and each other."""
+"""Imports of workflow files, concurrent with starts, saves and each other."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def importing(data: dict[str, Any]) -> Callable[[], files.Plan]:
 
 @pytest.fixture
 def retyped(scenario: Scenario) -> Callable[[], files.Plan]:
-    """Both workflows take the other type, and a third is created before them."""
+    """Return a file that changes both types and creates a third workflow."""
     data = data_of(exported())
     new = {**copy.deepcopy(titled(data, "Workflow 3")), "cuid": "a0", "title": "New"}
     data["workflows"].insert(0, new)
@@ -117,7 +117,7 @@ def test_import_waits_for_save_and_compares_with_its_result(
 
     saved, imported = schedule.interleave(saving, SAVED, redrawn, waits=True)
     assert saved.refusal is None and imported.refusal is None
-    # Judged by what the save has left: the file is what stands.
+    # Compared with the result of the save: the file wins.
     nodes = scenario.caller.latest_version.source["nodes"]
     assert nodes[1]["id"] == "form" and nodes[1]["data"]["title"] == "Say more"
     assert schedule.deadlocks == 0
@@ -147,7 +147,7 @@ def test_import_strands_nothing_at_every_isolation_level(
     imported, started = schedule.interleave(
         at_isolation(level, retyped), PLANNED, scenario.start, waits=False
     )
-    # What an older snapshot does not see, a key refuses.
+    # A key refuses what an older snapshot misses.
     assert imported.refused in (ActiveExecutions, DependentActiveExecutions)
     assert types() == {scenario.limitation} and Workflow.objects.count() == 2
     assert submit(started.value).status == "completed"

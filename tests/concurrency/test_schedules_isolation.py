@@ -1,7 +1,7 @@
-"""Clients that look at an older snapshot: what was committed since then still binds them.
+"""Clients with an older snapshot: later commits still bind them.
 
-A service inside a transaction that the client holds cannot begin anew, so it says that the
-row is being changed; in a transaction of its own it does, however the connection isolates.
+Inside a transaction of the client, a service cannot be retried, so it reports contention. In a
+transaction of its own, it is retried at every isolation level.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ Work = Callable[[], Any]
 
 
 class Old:
-    """Two workflows that do not call each other, and clients of a stricter isolation."""
+    """Two workflows without calls, and clients with a stricter isolation level."""
 
     def __init__(self, schedule: Schedule, scenario: Scenario) -> None:
         self.schedule = schedule
@@ -73,20 +73,20 @@ class Old:
         return change(self.scenario, self.one)
 
     def client(self, level: str, work: Work, since: Work) -> Outcome:
-        """``work`` in a client's transaction whose snapshot is older than ``since``."""
+        """Run ``work`` in a client's transaction whose snapshot is older than ``since``."""
         return self.schedule.interleave(looking(level, work), HERE, since, waits=False)[0]
 
     def either(
         self, mode: str, work: Work, at: Stop, since: Work, level: str = "REPEATABLE READ"
     ) -> Outcome:
-        """The same in the client's transaction, or in that of the service."""
+        """Run ``work`` in a transaction of the client, or of the service."""
         if mode == "client":
             return self.client(level, work, since)
         return self.schedule.interleave(at_isolation(level, work), at, since, waits=False)[0]
 
 
 def looking(level: str, work: Work) -> Work:
-    """``work`` in a transaction that isolates so, held when it has taken its snapshot."""
+    """Return ``work`` in a transaction of this level that pauses after its snapshot."""
 
     def within() -> Any:
         with transaction.atomic():

@@ -1,4 +1,4 @@
-"""What is running, at once with edits and with itself: submits, cancels, ends."""
+"""Submits, cancels and ends, concurrent with edits and with each other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = MARKS
 
 
 class Shared:
-    """Two executions on one entity, each of which asks for a field of its own."""
+    """Two executions on one entity, each with a form for its own field."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.finding = scenario.finding
@@ -93,7 +93,7 @@ def test_field_is_lost_without_the_lock_of_the_entity(
     assert_invariants()
 
 
-# Two at one execution
+# Two actors at one execution
 
 
 FORMS = pytest.mark.parametrize(
@@ -102,7 +102,7 @@ FORMS = pytest.mark.parametrize(
 
 
 def at_first(nodes: list[str], scenario: Scenario) -> Execution:
-    """An execution that waits at the first of these forms."""
+    """Return an execution that waits at the first of these forms."""
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
     save_line(workflow, *(form(node) for node in nodes))
     return running.start(workflow, scenario.finding)
@@ -155,7 +155,7 @@ def test_submit_waits_for_cancel_and_is_refused(schedule: Schedule, scenario: Sc
 
 
 class Family:
-    """A root that waits for its child, which waits at a form."""
+    """A root with a child that waits at a form."""
 
     def __init__(self, scenario: Scenario) -> None:
         save_line(scenario.callee, form("inner"))
@@ -211,7 +211,7 @@ def test_cancel_of_child_opens_incident_and_the_submit_is_refused(
     assert_nothing_is_stranded()
 
 
-# Two last ones end
+# Two last executions end
 
 
 def test_type_change_succeeds_when_both_last_executions_have_ended(

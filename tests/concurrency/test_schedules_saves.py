@@ -1,4 +1,4 @@
-"""Graphs saved at once with starts, and with each other."""
+"""Saves of graphs, concurrent with starts and with each other."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ WALKED_AGAIN = after(CALLS_READ.path, 2)
 
 
 class Redrawn:
-    """A workflow with one form that nothing has run, and a save that gives it another."""
+    """A workflow with one form and no execution, and a save that replaces the form."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.workflow = WorkflowFactory(entity_name_type=scenario.limitation)
@@ -110,7 +110,7 @@ def test_save_appends_a_version_when_a_start_came_first(
 
 
 def test_save_and_start_do_not_deadlock(schedule: Schedule, redrawn: Redrawn) -> None:
-    # The version stays, for something ran on it, and the save holds it until it commits.
+    # An execution keeps the version, and the save locks it until it commits.
     running.submit(redrawn.start(), node="old", data={"note": "n"})
     save_ = schedule.begin(redrawn.save, DELETED_UNUSED)
     start = schedule.begin(redrawn.start)
@@ -166,7 +166,7 @@ def test_second_save_of_a_graph_is_stale(schedule: Schedule, redrawn: Redrawn) -
 
 
 def grow(scenario: Scenario) -> Workflow:
-    """Let the callee call a further workflow."""
+    """Add a call to the callee."""
     leaf = WorkflowFactory(title="Leaf", entity_name_type=scenario.limitation)
     save_line(leaf, form("leaf"))
     return leaf
@@ -201,7 +201,7 @@ def test_start_keeps_the_closure_that_it_locked(schedule: Schedule, scenario: Sc
 
 
 def test_keys_alone_refuse_pin_of_released_version(schedule: Schedule, scenario: Scenario) -> None:
-    # It stays, superseded: something ran on it.
+    # An execution keeps it, so it is superseded.
     running.start(scenario.callee, scenario.finding)
     schedule.without_locks()
     schedule.watch(AFTER_WRITE.path)
@@ -229,8 +229,8 @@ def test_start_waits_for_save_that_replaces_the_version_of_a_callee(
 def test_start_restarts_its_locks_when_the_closure_grows(
     schedule: Schedule, scenario: Scenario
 ) -> None:
-    # An editor of both has the first and waits for the second; a start that holds the second
-    # and asks for the first would close the ring.
+    # An editor of both has the first lock and waits for the second. A start with the second lock
+    # that waits for the first would be a deadlock.
     first = WorkflowFactory(title="First", entity_name_type=scenario.limitation)
     second = WorkflowFactory(title="Second", entity_name_type=scenario.limitation)
     start = schedule.begin(lambda: running.start(second, scenario.finding), LOCKED)
@@ -248,7 +248,7 @@ def test_start_restarts_its_locks_when_the_closure_grows(
 
 @pytest.fixture
 def ring(scenario: Scenario) -> list[Workflow]:
-    """A, B, C, D, of which B calls C and D calls A."""
+    """Return workflows A, B, C and D. B calls C, and D calls A."""
     rows = [WorkflowFactory(title=title, entity_name_type=scenario.limitation) for title in "ABCD"]
     save_line(rows[1], call(rows[2]))
     save_line(rows[3], call(rows[0]))
@@ -256,7 +256,7 @@ def ring(scenario: Scenario) -> list[Workflow]:
 
 
 class Closing:
-    """Two saves of a ring that close it together, and neither alone."""
+    """Two saves that close a cycle only together."""
 
     def __init__(self, ring: list[Workflow], calls: Any) -> None:
         self.ring = ring
@@ -269,9 +269,9 @@ class Closing:
         return self._save(*self.calls[1])
 
     def _save(self, caller: int, callee: int) -> Any:
-        # A save of B keeps the call that the ring of four is closed by.
-        kept = [call(self.ring[2], "further")] if (caller, callee) == (1, 0) else []
-        return save(self.ring[caller], *kept, call(self.ring[callee]))
+        # The save of B keeps the call that closes the cycle of four.
+        other_calls = [call(self.ring[2], "further")] if (caller, callee) == (1, 0) else []
+        return save(self.ring[caller], *other_calls, call(self.ring[callee]))
 
 
 @pytest.fixture(

@@ -1,4 +1,4 @@
-"""Triggers and registrations, two at once."""
+"""Concurrent triggers and concurrent creation triggers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def saved(workflow: Workflow, **values: Any) -> Workflow:
 
 
 class TestTwoRegistrationsAtOnce:
-    """Each passes the guard before the other has committed; the key lets one of them through."""
+    """Both pass the guard before the other commits. A key refuses the second."""
 
     def check(self, kind: FindingType, first: Any, second: Any) -> None:
         assert first.refused is None
@@ -182,7 +182,7 @@ def test_triggered_start_waits_for_workflow_editor_but_entity_edit_does_not(
     )
     person = schedule.begin(lambda: FindingFactory(entity_name_type=kind))
     person.assert_waits_for(editor)
-    # It waits after its commit: what it wrote is there.
+    # It pauses after its commit, so its rows are visible.
     assert Finding.objects.filter(entity_name_type=kind).exists()
     assert TriggeredStart.objects.exists()
     editor.go().end()

@@ -1,4 +1,4 @@
-"""Starts that read without locks, inside a transaction that the client holds."""
+"""Starts without locks, inside a transaction of the client."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def in_client_transaction(level: str, work: Work) -> Work:
             try:
                 return work()
             finally:
-                # Whatever came of it, the client can go on.
+                # The client's transaction is still usable.
                 assert Entity.objects.count() >= 0
 
     return within

@@ -1,4 +1,4 @@
-"""Starts that read without locks: whatever is written before they write, they look again."""
+"""Starts without locks: they compare what they read when they write."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_start_runs_new_version_when_the_read_one_is_released(
     assert_nothing_is_stranded()
 
 
-# Changes on hold
+# Pending changes
 
 
 @EVERY_LEVEL
@@ -139,7 +139,7 @@ def test_start_is_refused_when_a_change_is_put_on_hold_after_its_read(
 
 
 def entity_taken(cached: CachedStart) -> None:
-    """Somebody works on the entity and writes nothing to it."""
+    """Lock the entity in another transaction without writing to it."""
     with transaction.atomic():
         advancing.lock_entity(cached.finding.pk)
         here()
@@ -201,7 +201,7 @@ def test_hold_waits_for_a_start_that_is_being_written(cached: CachedStart) -> No
     assert_nothing_is_stranded()
 
 
-# Were it not looked at again
+# Without comparing the basis
 
 
 @pytest.mark.parametrize("name", ["callee is a draft", "entity's field"])

@@ -1,6 +1,4 @@
-"""Submits that read without locks: whatever goes on with the tree or the entity meanwhile, they
-look again before they write.
-"""
+"""Submits without locks: they compare the tree and the entity when they write."""
 
 from __future__ import annotations
 
@@ -44,7 +42,7 @@ def submit(execution: Execution, node: str = "form", **data: str) -> Execution:
 
 
 def uncommitted(work: Work) -> Work:
-    """``work`` in a transaction that is held before its commit."""
+    """Return ``work`` in a transaction that pauses before its commit."""
 
     def within() -> Any:
         with transaction.atomic():
@@ -56,7 +54,7 @@ def uncommitted(work: Work) -> Work:
 
 
 class Forked:
-    """An execution with a form on one branch, three other things on others, a form behind all."""
+    """An execution with forms, a vote and a wait on four branches, and a form after the join."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.voter = voter("voter")
@@ -103,7 +101,7 @@ class Forked:
             self.steps[name]()
 
     def passed(self) -> dict[str, int]:
-        """How often each node that is open, or was joined, is there."""
+        """Count the open and the joined steps by node."""
         found: dict[str, int] = {}
         for step in self.execution.steps.open():
             found[step.node_id] = found.get(step.node_id, 0) + 1
@@ -234,7 +232,7 @@ def test_submit_is_retried_when_its_snapshot_misses_a_submit(
             try:
                 return submit(execution)
             finally:
-                # Whatever came of it, the client can go on.
+                # The client's transaction is still usable.
                 assert Workflow.objects.exists()
 
     late, _ = unlocked.interleave(
@@ -259,7 +257,7 @@ def test_draft_is_deleted_when_its_step_is_submitted_meanwhile(
     assert not FormDraft.objects.exists()
 
 
-# What ends it
+# Ends
 
 
 @EVERY_LEVEL
@@ -300,11 +298,11 @@ def test_child_submit_is_refused_when_the_root_is_cancelled_meanwhile(
     assert_invariants()
 
 
-# The entity, and the workflows
+# The entity and the workflows
 
 
 class Shared:
-    """Two executions on one entity, each of which asks for a field of its own."""
+    """Two executions on one entity, each with a form for its own field."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.one, self.other = (
@@ -391,7 +389,7 @@ def test_pending_change_is_left_to_the_background_when_its_statement_missed_it(
 ) -> None:
     root = scenario.start()
     one = unlocked.begin(uncommitted(lambda: lock_entity(root.entity_id)), HERE)
-    # It has looked for changes on hold already, and waits for a row that it writes.
+    # It has already looked for pending changes, and waits for a row lock.
     submitted = unlocked.begin(lambda: submit(root))
     submitted.assert_waits_for(one)
     hold(scenario)()

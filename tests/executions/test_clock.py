@@ -1,4 +1,4 @@
-"""Sleeps, starts at a time, deadlines, and the jobs behind them: what the clock decides."""
+"""Waits, scheduled starts, deadlines and their jobs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def later(**length: float) -> None:
-    """Let this much time pass for whatever is due."""
+    """Move all due times into the past by this length."""
     for job in Job.objects.all():
         job.due_at -= timedelta(**length)
         job.save()
@@ -198,11 +198,11 @@ class TestJobs:
         for _ in range(3):
             started(waiting(interval="PT1H"))
         later(hours=1)
-        asked: list[int] = []
+        requests: list[int] = []
 
         def stop() -> bool:
-            asked.append(1)
-            return len(asked) > 2
+            requests.append(1)
+            return len(requests) > 2
 
         assert queue.serve_due(stop) == 1
         assert Job.objects.filter(leased_until=None).count() == 2

@@ -40,7 +40,7 @@ def started(workflow: Workflow, **fields: Any) -> Execution:
 
 
 def branching(workflow: Workflow) -> None:
-    """high severity → fail, medium → a form and back to the condition, else → end."""
+    """Return a source: high severity fails, medium loops over a form, others end."""
     source = {
         "nodes": [
             {"id": "start", "type": "start"},

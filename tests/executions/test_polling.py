@@ -1,4 +1,4 @@
-"""``updated_at``: whoever polls by it sees each execution that has gone on."""
+"""``updated_at`` changes with every change of an execution, for clients that poll."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 from executions import services
 from executions.models import Execution, Status
 from tests.executions.engine.test_branches import started
-from tests.executions.test_decisions import approving
+from tests.executions.test_decisions import approval_graph
 from tests.factories import (
     FindingFactory,
     UserFactory,
@@ -36,7 +36,7 @@ pytestmark = [
 
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], datetime]:
-    """Let an hour pass; the moment that it is then."""
+    """Return a function that lets an hour pass and returns the new time."""
     moment = timezone.now()
 
     def passed() -> datetime:
@@ -50,7 +50,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], datetime]:
 
 @pytest.fixture
 def tree(later: Callable[[], datetime]) -> list[Execution]:
-    """A root, its child and that one's child, which waits at a form and then at an approval."""
+    """Return a root with a child and a grandchild, which waits at a form, then at an approval."""
     for name in ("ada", "bob"):
         voter(name)
     kind = WorkflowFactory().entity_name_type
@@ -89,7 +89,7 @@ def test_updated_at_of_a_child_changes_when_it_continues(
         services.submit(lowest, node=node, data={"note": "n"})
         found = polled(since)
         assert lowest.cuid in found
-        # Nothing of what called it has changed.
+        # Its ancestors have not changed.
         assert middle.cuid not in found
 
 
@@ -105,7 +105,7 @@ def test_updated_at_of_a_child_changes_with_an_undecided_vote(
     assert lowest.cuid in polled(since)
     since = later()
     services.vote(lowest, node="vote", approves=True, by=bob)
-    # All of them have ended.
+    # All executions have ended.
     assert polled(since) == {row.cuid for row in tree}
     assert Execution.objects.get(pk=tree[0].pk).status == Status.COMPLETED
 
@@ -138,7 +138,7 @@ def test_updated_at_does_not_change_with_a_draft(
 def test_updated_at_of_the_root_changes_with_a_vote(later: Callable[[], datetime]) -> None:
     user = voter("ada")
     accounts(users=["grace"])
-    execution = started(approving(users=["ada", "grace"], needed=2))
+    execution = started(approval_graph(users=["ada", "grace"], needed=2))
     since = later()
     services.vote(execution, node="vote", approves=True, by=user)
     assert polled(since) == {execution.cuid}

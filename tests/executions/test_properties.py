@@ -1,4 +1,4 @@
-"""What holds of every graph, whatever is done to its executions and whatever is edited."""
+"""Properties of random graphs under random actions and edits."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ ACTIONS, PATIENCE = 12, 400
 History = list[tuple[int, str, str, str]]
 
 
-class World:
-    """Three workflows that call one another, and an execution of the first."""
+class Workflows:
+    """Three workflows with calls, and an execution of the first."""
 
     def __init__(self, blocks: list[Block]) -> None:
         kind = FindingTypeFactory()
@@ -58,7 +58,7 @@ class World:
         return services.start(workflow, finding)
 
     def act(self, root: Execution, choose: Random, *, carry_on: bool) -> bool:
-        """Do something at an open step; False once the root has ended."""
+        """Act on a random open step. Return False once the root has ended."""
         root.refresh_from_db()
         if root.status not in LIVE:
             return False
@@ -111,7 +111,7 @@ class World:
         ]
 
     def edit(self, choose: Random, blocks: list[Block]) -> None:
-        """Any edit, through its service; what is refused is refused."""
+        """Try a random edit through its service. A refusal is fine."""
         ids = [workflow.pk for workflow in self.workflows if workflow.pk]
         self.workflows = list(Workflow.objects.filter(pk__in=ids).order_by("pk"))
         workflow = choose.choice(self.workflows)
@@ -135,24 +135,24 @@ def _is_decidable(step: Step) -> bool:
     return step.type in ("user_action", "approval", "wait")
 
 
-def lived(blocks: list[Block], seed: int, edited: tuple[int, list[Block]] | None) -> World:
+def lived(blocks: list[Block], seed: int, edited: tuple[int, list[Block]] | None) -> Workflows:
     with pytest.MonkeyPatch.context() as patched:
-        # So low that some graphs pass it, and what they did is undone.
+        # Low enough that some graphs exceed it and are undone.
         patched.setattr("executions.engine.advance.STEP_BUDGET", 25)
-        world, choose = World(blocks), Random(seed)
+        workflows, choose = Workflows(blocks), Random(seed)
         choices = Random(edited[0]) if edited else None
         for number in range(ACTIONS):
-            if not world.act(world.root, choose, carry_on=False):
+            if not workflows.act(workflows.root, choose, carry_on=False):
                 break
             if choices and edited:
-                world.edit(choices, edited[1])
+                workflows.edit(choices, edited[1])
             if number % 4 == 0:
                 assert integrity.find_violations() == []
-    world.carry_to_the_end(world.root, choose)
-    for other in world.others:
-        world.carry_to_the_end(other, choose)
+    workflows.carry_to_the_end(workflows.root, choose)
+    for other in workflows.others:
+        workflows.carry_to_the_end(other, choose)
     assert integrity.find_violations() == []
-    return world
+    return workflows
 
 
 three = st.lists(blocks, min_size=3, max_size=3)

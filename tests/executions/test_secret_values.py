@@ -1,4 +1,4 @@
-"""Values of secrets: two are accepted while one replaces the other, and each has its hosts."""
+"""Values of secrets: rotation with an overlap, revocation and allowed hosts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from executions.webhooks.incoming import signature
 from executions.worker import queue, rounds
 from tests.executions.engine.http_calls import http_request_graph, make_due
 from tests.executions.engine.server import Server, run_server
-from tests.executions.test_secrets_in_use import OLD, URL, active, hook, run, stored
+from tests.executions.test_secrets_in_use import OLD, URL, active, run, stored, webhook_node
 from tests.factories import WorkflowFactory
 from tests.workflows.admin.staff import staff, text
 from workflows import editing
@@ -40,7 +40,7 @@ def secret(settings: Any) -> Secret:
 
 
 def signed(value: str, execution: Execution) -> int:
-    """Deliver, signed with this value; the status that is answered."""
+    """Send a delivery signed with this value; return the status of the answer."""
     step = execution.steps.get(node_id="hook").cuid
     at = str(int(time.time()))
     headers = {
@@ -59,13 +59,13 @@ class TestRotation:
 
     @pytest.mark.parametrize("value", [OLD, NEW])
     def test_both_values_are_accepted_after_a_rotation(self, secret: Secret, value: str) -> None:
-        execution = run(active(hook()))
+        execution = run(active(webhook_node()))
         self.rotate(secret)
         assert signed("neither of them", execution) == 401
         assert signed(value, execution) == 200
 
     def test_old_value_is_refused_when_its_overlap_is_over(self, secret: Secret) -> None:
-        execution = run(active(hook()))
+        execution = run(active(webhook_node()))
         self.rotate(secret)
         over = timezone.now() - timedelta(seconds=1)
         Secret._base_manager.update(previous_until=over)
@@ -102,14 +102,14 @@ class TestRotation:
     def test_administrator_revokes_the_old_value(
         self, admin_client: Client, secret: Secret
     ) -> None:
-        execution = run(active(hook()))
+        execution = run(active(webhook_node()))
         change = reverse("admin:executions_secret_change", args=[secret.pk])
         revoke = reverse("admin:executions_secret_revoke", args=[secret.pk])
         assert revoke not in text(admin_client.get(change))
         sent = {"name": "CRM", "value": NEW, "hosts": ""}
         assert admin_client.post(change, sent).status_code == 302
-        shown = text(admin_client.get(change))
-        assert re.search(r"accepted until \S+ \S+ UTC <a ", shown) and revoke in shown
+        page_text = text(admin_client.get(change))
+        assert re.search(r"accepted until \S+ \S+ UTC <a ", page_text) and revoke in page_text
         assert "refused at once" in text(admin_client.get(revoke))
         assert Secret.objects.get().accepts_previous
         admin_client.post(revoke)
@@ -117,7 +117,7 @@ class TestRotation:
         assert signed(OLD, execution) == 401
         entry = AuditEntry.objects.filter(kind="secret").latest("id")
         assert entry.after == {"previous_value": "revoked"}
-        # A second click finds nothing to do.
+        # A second click has no effect.
         assert admin_client.post(revoke).status_code == 302
         assert AuditEntry.objects.filter(kind="secret").latest("id") == entry
 

@@ -1,4 +1,4 @@
-"""Secrets: they are used, and nobody sees them."""
+"""Secrets: calls use them, and no page, log or answer shows them."""
 
 from __future__ import annotations
 
@@ -114,8 +114,11 @@ class TestInACall:
         assert server.received[0].headers["authorization"] == f"Bearer {VALUE}"
         assert json.loads(server.received[0].body) == {"token": VALUE}
         execution.entity.refresh_from_db()
-        shown = "{{secret:TOKEN}}"
-        assert execution.entity.fields["answer"] == {"you": f"Bearer {shown}", shown: [shown]}
+        page_text = "{{secret:TOKEN}}"
+        assert execution.entity.fields["answer"] == {
+            "you": f"Bearer {page_text}",
+            page_text: [page_text],
+        }
         assert VALUE not in everything() + caplog.text
 
     def test_encoded_secret_in_an_answer_appears_nowhere(
@@ -131,9 +134,11 @@ class TestInACall:
         headers = {**HEADERS, "X-Pin": "{{secret:PIN}}"}
         execution, step = run_http_request(server.url(), headers=headers, save_to="answer")
         execution.entity.refresh_from_db()
-        shown, pin = "{{secret:TOKEN}}", "{{secret:PIN}}"
-        assert execution.entity.fields["answer"] == {"you": shown, shown: [pin, pin, 1001]}
-        assert step.output["body"] == f'{{"you": "{shown}", "{shown}": [{pin}, {pin}, 1001]}}'
+        page_text, pin = "{{secret:TOKEN}}", "{{secret:PIN}}"
+        assert execution.entity.fields["answer"] == {"you": page_text, page_text: [pin, pin, 1001]}
+        assert (
+            step.output["body"] == f'{{"you": "{page_text}", "{page_text}": [{pin}, {pin}, 1001]}}'
+        )
         for text in (VALUE, spelled, percent):
             assert text not in everything() + caplog.text
 

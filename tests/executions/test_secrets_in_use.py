@@ -1,4 +1,4 @@
-"""Secrets that something live uses stay, and nothing is saved that names an unknown one."""
+"""Secrets in use cannot be deleted, and graphs with unknown secrets cannot be saved."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def stored(name: str) -> Secret:
     return row
 
 
-def hook(name: str = "CRM") -> dict[str, Any]:
+def webhook_node(name: str = "CRM") -> dict[str, Any]:
     return {"id": "hook", "type": "webhook", "data": {"secret": name}}
 
 
@@ -69,8 +69,8 @@ def run(workflow: Workflow) -> Execution:
 
 
 def pinned(scenario: Scenario) -> Execution:
-    """A live execution that will call a version which uses it; nothing else does any more."""
-    save_line(scenario.callee, hook())
+    """Return a live execution whose pinned callee is the only user of the secret."""
+    save_line(scenario.callee, webhook_node())
     execution = scenario.start()
     save_line(scenario.callee)
     return execution
@@ -78,7 +78,7 @@ def pinned(scenario: Scenario) -> Execution:
 
 TRIGGER = {"trigger": "webhook", "trigger_data": {"secret": "CRM"}}
 USES: dict[str, Callable[[Scenario], object]] = {
-    "a wait": lambda _: active(hook()),
+    "a wait": lambda _: active(webhook_node()),
     "a header": lambda _: active(call_out(headers={"X": "Bearer {{ secret:CRM }}"})),
     "a body": lambda _: active(call_out(body={"a": [{"b": "{{secret:CRM}}"}]})),
     "a trigger": lambda _: WorkflowFactory(**TRIGGER),
@@ -130,7 +130,7 @@ class TestDeletion:
         assert (entry.action, entry.code) == ("deleted", "in_use")
 
     def test_deletion_names_executions_and_workflows(self, secret: Secret) -> None:
-        workflow = active(hook())
+        workflow = active(webhook_node())
         execution = run(workflow)
         with pytest.raises(InUse, match="1 live execution and 1 active workflow use it") as refused:
             secret.delete()
@@ -139,29 +139,29 @@ class TestDeletion:
 
     def test_deletion_is_allowed_when_the_secret_is_not_in_use(self, secret: Secret) -> None:
         stored("CRM_2")
-        ended = active(hook())
+        ended = active(webhook_node())
         services.cancel(run(ended))
-        save_line(ended, hook("CRM_2"))
-        editing.retire(active(hook()))
+        save_line(ended, webhook_node("CRM_2"))
+        editing.retire(active(webhook_node()))
         WorkflowFactory(state="draft", **TRIGGER)
-        save_line(WorkflowFactory(state="draft"), hook())
+        save_line(WorkflowFactory(state="draft"), webhook_node())
         secret.delete()
         assert list(Secret.objects.values_list("name", flat=True)) == ["CRM_2"]
 
     def test_deletion_page_names_the_users_of_the_secret(
         self, admin_client: Client, secret: Secret
     ) -> None:
-        workflow = active(hook())
+        workflow = active(webhook_node())
         page = reverse("admin:executions_secret_delete", args=[secret.pk])
         assert "1 active workflow uses it" in text(admin_client.get(page))
-        shown = text(admin_client.post(page, {"post": "yes"}))
-        assert workflow.title in shown
+        page_text = text(admin_client.post(page, {"post": "yes"}))
+        assert workflow.title in page_text
         assert Secret.objects.exists()
 
     def test_deletion_of_selected_secrets_is_all_or_nothing(
         self, admin_client: Client, secret: Secret
     ) -> None:
-        active(hook())
+        active(webhook_node())
         both = [secret.pk, stored("UNUSED").pk]
         sent = {"action": "delete_selected", "_selected_action": both, "post": "yes"}
         admin_client.post(reverse("admin:executions_secret_changelist"), sent)
@@ -173,7 +173,7 @@ class TestRenaming:
     def test_renaming_is_refused_when_the_secret_is_in_use(
         self, secret: Secret, rename: str
     ) -> None:
-        active(hook())
+        active(webhook_node())
         with pytest.raises(InUse, match="Cannot rename the secret “CRM”"):
             RENAMINGS[rename](secret)
         assert Secret.objects.get().name == "CRM"
@@ -185,10 +185,8 @@ class TestRenaming:
         RENAMINGS[rename](secret)
         assert Secret.objects.get().name == "OTHER"
 
-    def test_renaming_error_is_shown_at_the_name(
-        self, admin_client: Client, secret: Secret
-    ) -> None:
-        active(hook())
+    def test_renaming_error_appears_at_the_name(self, admin_client: Client, secret: Secret) -> None:
+        active(webhook_node())
         page = reverse("admin:executions_secret_change", args=[secret.pk])
         response = admin_client.post(page, {"name": "OTHER", "value": "", "hosts": ""})
         assert list(response.context["adminform"].form.errors) == ["name"]
@@ -199,7 +197,7 @@ class TestUnknown:
     @pytest.mark.parametrize(
         ("node", "pointer"),
         [
-            (hook("GONE"), "/nodes/1/data/secret"),
+            (webhook_node("GONE"), "/nodes/1/data/secret"),
             (call_out(headers={"X": "{{secret:GONE}}"}), "/nodes/1/data/headers/X"),
             (call_out(body={"a": ["", "{{ secret:GONE }}"]}), "/nodes/1/data/body/a/1"),
             (call_out(body="{{secret:GONE}}"), "/nodes/1/data/body"),
@@ -217,7 +215,7 @@ class TestUnknown:
     def test_every_unknown_secret_of_a_graph_is_reported(self) -> None:
         calling = {"id": "c", "type": "run_workflow", "data": {"workflow": "nothing"}}
         with pytest.raises(WorkflowValidationError) as refused:
-            editing.save_graph(WorkflowFactory(), line(calling, hook("GONE")), based_on=1)
+            editing.save_graph(WorkflowFactory(), line(calling, webhook_node("GONE")), based_on=1)
         assert [problem.code for problem in refused.value.problems] == [
             "invalid_graph",
             "unknown_secret",
@@ -225,14 +223,14 @@ class TestUnknown:
 
     def test_graph_is_accepted_when_unknown_secrets_are_allowed(self) -> None:
         workflow = WorkflowFactory(state="draft")
-        editing.save_graph(workflow, line(hook("GONE")), based_on=1, allow_unknown=True)
+        editing.save_graph(workflow, line(webhook_node("GONE")), based_on=1, allow_unknown=True)
         with pytest.raises(WorkflowValidationError, match="“GONE”"):
-            editing.save_graph(workflow, line(hook("GONE")), based_on=1)
-        (problem,) = editing.graph_problems(workflow, line(hook("GONE")))
+            editing.save_graph(workflow, line(webhook_node("GONE")), based_on=1)
+        (problem,) = editing.graph_problems(workflow, line(webhook_node("GONE")))
         assert problem.code == "unknown_secret"
 
     def test_activation_is_refused_when_a_secret_was_deleted(self, secret: Secret) -> None:
-        workflow = active(hook(), state="draft")
+        workflow = active(webhook_node(), state="draft")
         secret.delete()
         with pytest.raises(WorkflowValidationError, match="“CRM”"):
             editing.set_state(workflow, "active")
@@ -256,7 +254,7 @@ class TestUnknown:
 
 
 def test_integrity_check_names_the_missing_secret_and_the_remedy(secret: Secret) -> None:
-    workflow = active(hook())
+    workflow = active(webhook_node())
     Secret._base_manager.filter(pk=secret.pk)._raw_delete("default")
     (found,) = integrity.find_violations()
     assert (found.invariant, found.model, found.cuid) == (
@@ -283,7 +281,7 @@ def test_deletion_waits_for_save_that_uses_the_secret(secret: Secret) -> None:
             connection.close()
 
     with transaction.atomic():
-        editing.save_graph(workflow, line(hook()), based_on=1)
+        editing.save_graph(workflow, line(webhook_node()), based_on=1)
         other = threading.Thread(target=delete)
         other.start()
         other.join(0.3)
@@ -299,7 +297,7 @@ def test_save_waits_for_deletion_of_its_secret(secret: Secret) -> None:
 
     def save() -> None:
         try:
-            editing.save_graph(workflow, line(hook()), based_on=1)
+            editing.save_graph(workflow, line(webhook_node()), based_on=1)
             came.append("saved")
         except WorkflowValidationError as refusal:
             came.append(refusal.problems[0].code)

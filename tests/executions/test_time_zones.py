@@ -1,4 +1,4 @@
-"""Times on pages, in the API and in filters: with their zone, up to the ends of the calendar."""
+"""Time zones on pages, in the API and in filters, up to the ends of the calendar."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def test_every_page_names_the_zone_of_its_times_and_inputs(settings, monkeypatch
     client = client_in("administrator")
     inbox = text(client.get(reverse("admin:executions_execution_inbox")))
     assert BESIDE in inbox
-    shown = text(client.get(page(execution)))
-    assert "2026-07-01 14:00:00 CEST" in shown
+    page_text = text(client.get(page(execution)))
+    assert "2026-07-01 14:00:00 CEST" in page_text
     start = reverse("admin:executions_execution_start", args=[execution.workflow_id])
     assert BESIDE in text(client.get(start))
     listed = text(client.get(reverse("admin:executions_execution_changelist")))
@@ -68,8 +68,8 @@ def test_every_page_names_the_zone_of_its_times_and_inputs(settings, monkeypatch
     assert "updated at (Europe/Berlin)" in text(
         client.get(reverse("admin:executions_finding_changelist"))
     )
-    for shown in (inbox, listed, text(client.get(reverse("admin:index")))):
-        assert "Times are in Europe/Berlin." in shown
+    for page_text in (inbox, listed, text(client.get(reverse("admin:index")))):
+        assert "Times are in Europe/Berlin." in page_text
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_api_returns_utc_and_reads_local_times_in_the_zone(settings, scenario: S
     answer = api.post("executions/", body).json()
     assert answer["scheduled_for"] == "2030-07-01T12:00:00Z"
     for route in ("executions/", "workflows/", "audit/"):
-        shown = json.dumps(api.get(route).json()["results"])
-        assert "+02:00" not in shown and "+01:00" not in shown
+        page_text = json.dumps(api.get(route).json()["results"])
+        assert "+02:00" not in page_text and "+01:00" not in page_text
     body["scheduled_for"] = "9999-12-31T23:59:59-12:00"
     assert api.post("executions/", body).status_code == 400
 
@@ -202,12 +202,12 @@ def test_admin_lists_accept_any_year_and_day(settings, year):
         ("knox_authtoken", "created"),
     ):
         url = reverse(f"admin:{name}_changelist")
-        for asked in (
+        for query in (
             {f"{field}__year": year},
             {f"{field}__year": year, f"{field}__month": "1", f"{field}__day": "1"},
             {f"{field}__year": "2026", f"{field}__month": year},
         ):
-            assert pages.get(url, asked).status_code in (200, 302), (name, asked)
+            assert pages.get(url, query).status_code in (200, 302), (name, query)
 
 
 @pytest.mark.parametrize("wrong", NO_MOMENTS)

@@ -1,4 +1,4 @@
-"""A form's field for a user takes somebody who is there and can log in."""
+"""Form fields of the type ``user`` accept active users."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ DEPUTY = {"name": "deputy", "type": "user"}
 
 
 @pytest.fixture
-def asked(scenario: Scenario) -> Execution:
-    """An execution that asks for two users, the second of them not necessarily."""
+def execution(scenario: Scenario) -> Execution:
+    """Return an execution at a form with a required and an optional user."""
     from executions import services
 
     users = get_user_model().objects
@@ -41,32 +41,34 @@ def submitted(admin_client: Client, execution: Execution, **data: Any) -> Any:
 
 @pytest.mark.parametrize("who", ["nobody", "gone", "Ada"])
 def test_user_field_refuses_unknown_and_inactive_users(
-    admin_client: Client, asked: Execution, who: str
+    admin_client: Client, execution: Execution, who: str
 ) -> None:
     body = assert_problem(
-        submitted(admin_client, asked, owner="ada", deputy=who), 400, "invalid_form"
+        submitted(admin_client, execution, owner="ada", deputy=who), 400, "invalid_form"
     )
     assert [error["pointer"] for error in body["errors"]] == ["/data/deputy"]
     assert who in body["errors"][0]["detail"]
-    asked.entity.refresh_from_db()
-    assert asked.entity.fields == {}
+    execution.entity.refresh_from_db()
+    assert execution.entity.fields == {}
 
 
 @pytest.mark.parametrize("answers", [{"owner": "ada"}, {"owner": "ada", "deputy": "admin"}])
 def test_user_field_stores_active_users(
-    admin_client: Client, asked: Execution, answers: dict[str, str]
+    admin_client: Client, execution: Execution, answers: dict[str, str]
 ) -> None:
-    assert submitted(admin_client, asked, **answers).json()["status"] == "completed"
-    asked.entity.refresh_from_db()
-    assert asked.entity.fields == answers
+    assert submitted(admin_client, execution, **answers).json()["status"] == "completed"
+    execution.entity.refresh_from_db()
+    assert execution.entity.fields == answers
 
 
-def test_admin_shows_the_error_at_the_user_field(admin_client: Client, asked: Execution) -> None:
-    step = asked.steps.get(node_id="form")
-    url = admin_url(asked, "submit", asked.pk, step.cuid)
+def test_admin_shows_the_error_at_the_user_field(
+    admin_client: Client, execution: Execution
+) -> None:
+    step = execution.steps.get(node_id="form")
+    url = admin_url(execution, "submit", execution.pk, step.cuid)
     page = admin_client.post(url, {f"{step.cuid}-owner": "nobody"}).content.decode()
-    assert "No active user is called" in page
+    assert "There is no active user" in page
     assert 'value="nobody"' in page
     admin_client.post(url, {f"{step.cuid}-owner": "ada"})
-    asked.refresh_from_db()
-    assert asked.status == "completed"
+    execution.refresh_from_db()
+    assert execution.status == "completed"

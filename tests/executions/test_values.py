@@ -39,7 +39,7 @@ BLANKS: list[Any] = [None, "", "  ", "\t\n", []]
 TYPES = ["text", "long_text", "number", "date", "datetime", "email", "url", "user", "choice"]
 
 
-def asked(type_name: str) -> dict[str, Any]:
+def field_of_type(type_name: str) -> dict[str, Any]:
     more = {"choices": ["a"]} if type_name.endswith("choice") else {}
     return {"name": "x", "type": type_name, **more}
 
@@ -61,7 +61,7 @@ def fields_of(execution: Execution) -> dict[str, Any]:
 
 @pytest.mark.parametrize("type_name", [*TYPES, "multiple_choice"])
 def test_blank_answer_is_not_stored(type_name):
-    node = form("form", asked(type_name), {"name": "note"})
+    node = form("form", field_of_type(type_name), {"name": "note"})
     api = client_of(superuser=True)
     pages = Client()
     pages.force_login(user_in("participant", is_staff=True))
@@ -76,7 +76,7 @@ def test_blank_answer_is_not_stored(type_name):
     execution = started(node, form("next"))
     step = execution.steps.get(node_id="form")
     url = reverse("admin:executions_execution_submit", args=[execution.pk, step.cuid])
-    # A browser sends nothing of boxes that are not ticked, and no other choice than there are.
+    # A browser sends nothing for unticked checkboxes, and only existing choices.
     blank_text = "" if type_name == "choice" else "  "
     unanswered = {} if type_name == "multiple_choice" else {f"{step.cuid}-x": blank_text}
     pages.post(url, {f"{step.cuid}-note": "n", **unanswered})
@@ -85,10 +85,10 @@ def test_blank_answer_is_not_stored(type_name):
 
 def test_blank_answer_clears_the_field_and_a_missing_one_keeps_it():
     for blank in BLANKS[:3]:
-        execution = started(form("form", asked("text")), form("next"), x="before", y=1)
+        execution = started(form("form", field_of_type("text")), form("next"), x="before", y=1)
         running.submit(execution, data={"x": blank})
         assert fields_of(execution) == {"y": 1}
-    execution = started(form("form", asked("text")), form("next"), x="before")
+    execution = started(form("form", field_of_type("text")), form("next"), x="before")
     running.submit(execution, data={})
     assert fields_of(execution) == {"x": "before"}
 
@@ -96,20 +96,20 @@ def test_blank_answer_clears_the_field_and_a_missing_one_keeps_it():
 @pytest.mark.both_databases
 @pytest.mark.parametrize("blank", BLANKS)
 def test_entity_stores_no_missing_value(blank):
-    kept = {"zero": 0, "no": False, "object": {}, "deep": {"a": None}}
-    given = {"x": blank, **kept}
+    present = {"zero": 0, "no": False, "object": {}, "deep": {"a": None}}
+    given = {"x": blank, **present}
     kind = FindingTypeFactory()
     api = client_of(superuser=True)
     answer = api.post("findings/", {"title": "F", "entity_name_type": kind.cuid, "fields": given})
-    assert answer.status_code == 201 and answer.json()["fields"] == kept
+    assert answer.status_code == 201 and answer.json()["fields"] == present
     row = Finding.objects.create(title="G", entity_name_type=kind, fields=given)
-    assert row.fields == kept
+    assert row.fields == present
     Finding.objects.bulk_create([Finding(title="H", entity_name_type=kind, fields=given)])
     Finding.objects.filter(pk=row.pk).update(fields=given)
-    assert Finding.objects.get(pk=row.pk).fields == kept
+    assert Finding.objects.get(pk=row.pk).fields == present
     row.fields = given
     Finding.objects.bulk_update([row], ["fields"])
-    assert [found.fields for found in Finding.objects.all()] == [kept] * 3
+    assert [found.fields for found in Finding.objects.all()] == [present] * 3
 
 
 @pytest.mark.parametrize("blank", BLANKS)
@@ -141,17 +141,17 @@ def test_stored_blank_counts_as_missing(blank):
     }
     editing.save_graph(workflow, source, based_on=1)
     finding = FindingFactory(entity_name_type=workflow.entity_name_type)
-    # As a release before this one stored it.
+    # As an earlier release stored it.
     Entity._base_manager.filter(pk=finding.pk).update(fields={"x": blank})
     execution = running.start(workflow, Finding.objects.get(pk=finding.pk))
     assert list(execution.steps.open().values_list("node_id", flat=True)) == ["no"]
 
 
-# Rules that are saved
+# Saved rules
 
 
 def flaws(rule: Any, *fields: dict[str, Any]) -> list[tuple[str, str]]:
-    """What a graph with this rule behind this form is refused for."""
+    """Return the problems of a graph with this form and this rule."""
     source = branching(rule, *fields)
     return [(row.pointer, row.detail) for row in graph_problems(WorkflowFactory(), source)]
 
@@ -201,7 +201,7 @@ X = "/nodes/2/data/branches/0/rule"
 )
 def test_literal_is_refused_when_the_field_has_another_type(field, op, value):
     rule = {"field": "x", "op": op, "value": value}
-    form_field = asked(field) if field else {"name": "other"}
+    form_field = field_of_type(field) if field else {"name": "other"}
     found = flaws(rule, form_field)
     assert [pointer for pointer, _ in found] == [f"{X}/value"]
     nested = flaws({"any": [{"not": rule}]}, form_field)
@@ -210,7 +210,7 @@ def test_literal_is_refused_when_the_field_has_another_type(field, op, value):
 
 def test_each_literal_of_a_list_is_checked():
     rule = {"field": "x", "op": "in", "value": ["2026-12-31", "soon", None, 3]}
-    found = flaws(rule, asked("date"))
+    found = flaws(rule, field_of_type("date"))
     assert [pointer for pointer, _ in found] == [f"{X}/value/1", f"{X}/value/3"]
     assert "compare it with a date such as 2026-12-31" in found[0][1]
 
@@ -235,12 +235,14 @@ def test_each_literal_of_a_list_is_checked():
     ],
 )
 def test_literal_is_accepted_when_it_fits_the_field(field, op, value):
-    form_field = {"name": "x"} if field == "untyped" else asked(field) if field else {"name": "y"}
+    form_field = (
+        {"name": "x"} if field == "untyped" else field_of_type(field) if field else {"name": "y"}
+    )
     assert flaws({"field": "x", "op": op, "value": value}, form_field) == []
 
 
 def test_literal_is_accepted_when_it_fits_one_of_two_types():
-    source = branching({"field": "x", "op": "eq", "value": "unknown"}, asked("number"))
+    source = branching({"field": "x", "op": "eq", "value": "unknown"}, field_of_type("number"))
     node = {"id": "set", "type": "set_field", "data": {"values": {"x": "none yet"}}}
     source["nodes"].insert(1, node)
     source["edges"][0]["target"] = "set"
@@ -254,7 +256,7 @@ def test_moments_of_a_graph_are_stored_in_utc(settings):
     rule = {
         "any": [{"not": {"field": "x", "op": "in", "value": ["2026-07-01T12:00", "2026-07-01"]}}]
     }
-    source = branching(rule, asked("datetime"))
+    source = branching(rule, field_of_type("datetime"))
     source["nodes"].insert(1, {"id": "wait", "type": "wait", "data": {"at": "2026-03-29T02:30"}})
     source["edges"][0]["target"] = "wait"
     source["edges"].append({"source": "wait", "target": "form"})
@@ -280,7 +282,7 @@ def test_trigger_rule_is_checked_and_normalized_like_rules_of_graphs():
 def test_stored_graph_with_an_older_literal_still_runs():
     workflow = WorkflowFactory()
     rule = {"field": "x", "op": "lt", "value": "today"}
-    source = branching(rule, asked("datetime"))
+    source = branching(rule, field_of_type("datetime"))
     with pytest.raises(WorkflowValidationError):
         editing.save_graph(workflow, source, based_on=1)
     source["nodes"].append({"id": "n", "type": "set_field", "data": {"values": {"n": 2**53 + 1}}})
@@ -342,7 +344,7 @@ def test_stored_number_is_returned_exactly(number):
     assert answer.status_code == 201
     found = api.get(f"findings/{answer.json()['cuid']}/").json()["fields"]["n"]
     assert float(found) == float(number), "PostgreSQL spells 1e300 in full"
-    # What PostgreSQL spells in full is taken back.
+    # PostgreSQL returns the number without an exponent.
     again = api.edit(f"findings/{answer.json()['cuid']}/", title="G", fields={"n": found})
     assert again.status_code == 200
 

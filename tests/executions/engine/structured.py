@@ -1,7 +1,7 @@
-"""Random graphs made of blocks, whose meaning is beyond doubt: each fork has its own join.
+"""Random graphs made of blocks with a clear meaning: each fork has its own join.
 
-``Blocks`` makes them, ``source_of`` draws them, and ``Meaning`` says, from the blocks alone,
-which forms are offered.
+``Blocks`` makes the blocks, ``source_of`` makes their graph, and ``Meaning`` computes the offered
+forms from the blocks alone.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ Exit = str
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a workflow: a form, a row, a fork, a choice or a loop, with what is in it."""
+    """A part of a workflow: a form, row, fork, choice or loop, with its inner blocks."""
 
     kind: str
     name: str
     parts: tuple[Block, ...] = ()
 
     def all(self) -> Iterator[Block]:
-        """The block, and all blocks in it."""
+        """Return the block and all blocks in it."""
         yield self
         for part in self.parts:
             yield from part.all()
 
 
 class Blocks:
-    """Makes random blocks, nested up to a depth."""
+    """A generator of random blocks, nested up to a depth."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.count = 0
 
     def block(self, depth: int = 4) -> Block:
-        """Make a block."""
+        """Return a random block."""
         kind = self.random.choices(
             ("form", "row", "fork", "choice", "loop"), (30, 25, 25, 10, 10) if depth else (1,) * 5
         )[0]
@@ -52,7 +52,7 @@ class Blocks:
 
 
 def source_of(block: Block) -> dict[str, Any]:
-    """Draw the graph of a block."""
+    """Return the source of a block."""
     nodes: dict[str, Any] = {"start": "start"}
     edges: list[str] = []
     exits = _draw(block, ["start"], nodes, edges)
@@ -73,7 +73,7 @@ def _draw(block: Block, exits: list[Exit], nodes: dict[str, Any], edges: list[st
         edges += [f"{end}>{name}_join" for end in ends]
         return [f"{name}_join"]
     if block.kind == "loop":
-        # Where a loop begins and a block ends in an exit of its own, a node marks the place.
+        # A node marks the place if a loop begins where a block ends with an exit of its own.
         nodes[f"{name}_again"] = {"type": "set_state", "data": {"state": name}}
         edges += [f"{exit_}>{name}_again" for exit_ in exits]
         exits = _draw(parts[0], [f"{name}_again"], nodes, edges)
@@ -99,7 +99,7 @@ def _draw(block: Block, exits: list[Exit], nodes: dict[str, Any], edges: list[st
 
 @dataclass
 class Meaning:
-    """How far a block has come."""
+    """The state of a block."""
 
     block: Block
     parts: list[Meaning] = field(default_factory=list)
@@ -114,7 +114,7 @@ class Meaning:
 
     @property
     def offered(self) -> list[str]:
-        """The forms that can be submitted, sorted."""
+        """Return the offered forms, sorted."""
         if self.done:
             return []
         if self.parts:
@@ -122,7 +122,7 @@ class Meaning:
         return [self.block.name]
 
     def submit(self, name: str, *, answer: bool) -> None:
-        """Submit a form that is offered."""
+        """Submit an offered form."""
         kind, parts = self.block.kind, self.block.parts
         inner = next((part for part in self.parts if name in part.offered), None)
         if inner is not None:

@@ -35,11 +35,9 @@ def source(nodes: Mapping[str, str | Mapping[str, Any]], *edges: str) -> dict[st
     return {"nodes": graph, "edges": lines}
 
 
-def started(
-    drawing_of: dict[str, Any], workflow: Workflow | None = None, **fields: Any
-) -> Execution:
+def started(graph: dict[str, Any], workflow: Workflow | None = None, **fields: Any) -> Execution:
     row = workflow or WorkflowFactory()
-    editing.save_graph(row, drawing_of, based_on=row.latest_version.number)
+    editing.save_graph(row, graph, based_on=row.latest_version.number)
     return services.start(row, FindingFactory(entity_name_type=row.entity_name_type, fields=fields))
 
 

@@ -51,7 +51,7 @@ def current_node(execution: Execution) -> str:
     return execution.steps.open().get().node_id
 
 
-@pytest.mark.postgresql  # SQLite reads in the transaction that writes.
+@pytest.mark.postgresql  # On SQLite, reads happen in the transaction of the write.
 def test_start_takes_one_statement_when_the_entity_is_current(
     workflow: Workflow, finding: Finding
 ) -> None:

@@ -37,7 +37,7 @@ def node(name: str) -> dict[str, Any]:
 
 
 def source_of(lines: str) -> dict[str, Any]:
-    """``a>b>c`` draws a chain; ``a>b|c`` an edge to each; ``ask.yes>a`` leaves by an exit."""
+    """Return a source. ``a>b>c`` is a chain, ``a>b|c`` two edges, ``ask.yes>a`` an exit."""
     edges = []
     for line in lines.split():
         ends = line.split(">")
@@ -61,7 +61,7 @@ def run(lines: str, script: Script) -> Running:
 
 
 def in_order(names: str, last: str) -> Script:
-    """Each name is submitted in turn; the last form is offered when all others have been."""
+    """Submit the forms in turn; assert that the last one is offered only then."""
     left = names.split()
     script = [("", names)]
     while left:
@@ -335,7 +335,7 @@ class TestChoiceInABranch:
 
 
 class TestTwoBranchesThroughOneForm:
-    """Both come by the same edge: the join takes them one after the other."""
+    """Both branches arrive over the same edge: the join continues once for each."""
 
     LINES = (
         "start>fork>again|choice choice>ask ask.yes>yes>again ask.default>no>join "
@@ -390,7 +390,7 @@ class TestTwoBranchesThroughOneForm:
 
 
 class TestInclusiveSplit:
-    """Each branch asks for itself; the default is taken where none of them is wanted."""
+    """Each branch has its own condition; the default is taken if none holds."""
 
     NONE: dict[str, Any] = {
         "all": [{"not": {"field": name, "op": "eq", "value": 1}} for name in "uw"]

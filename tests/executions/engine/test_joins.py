@@ -15,7 +15,7 @@ from tests.executions.engine.test_gateway_models import run, source_of
 from tests.executions.engine.test_never_stuck import fail_at
 from workflows.graph import parse
 
-# Which edge a branch came by
+# The edge of an arrival
 
 
 def test_join_waits_for_both_when_a_fork_has_two_edges_to_it() -> None:
@@ -47,13 +47,13 @@ def test_edge_is_named_by_its_exit_when_it_has_one() -> None:
     assert [edge.name for edge in graph.incoming("a")] == ["start", ["ask", "yes"]]
 
 
-# One branch of each edge
+# One arrival per edge
 
 MEETING = "start>fork>a|b|c a|b>meet>join c>join join>done>end"
 
 
 def meeting() -> Running:
-    """Two branches that come to the join by one edge, and one by another."""
+    """Two branches arrive at the join over one edge, and one over another."""
     graph = source_of(MEETING)
     for node in graph["nodes"]:
         if node["id"] == "meet":
@@ -83,7 +83,7 @@ def test_branch_keeps_waiting_when_an_operator_skips_the_join() -> None:
 
 
 def test_join_consumes_one_arrival_per_edge_in_a_second_round() -> None:
-    """A fast branch comes round again while the slow one is still in the first round."""
+    """A fast branch arrives again while the slow one is still in the first round."""
     graph = source_of(
         "start>fork>slow|go slow>join go>fork_2>fast|ask fast>join ask.yes>go ask.default>end "
         "join>done>end"
@@ -162,7 +162,7 @@ def test_long_row_is_passed_when_it_has_fewer_nodes_than_the_budget() -> None:
     assert Running(source({"start": "start", **nodes, "end": "end"}, *edges)).is_completed
 
 
-# What is stored
+# Storage
 
 LOOP: dict[str, str | dict[str, Any]] = {
     "start": "start",
@@ -245,7 +245,7 @@ class TestStored:
 
     @pytest.mark.parametrize("stored", [None, {"arrived": []}, {"arrived": "one"}, "one"])
     def test_join_waits_and_continues_when_the_edges_are_unknown(self, stored: Any) -> None:
-        """Steps of earlier releases name no edges."""
+        """Steps of earlier releases have no edges."""
         execution = self.started()
         submit(execution, "one", "two")
         Step.objects.filter(execution=execution, type="join", state="open").update(input=stored)

@@ -19,9 +19,9 @@ ONE_FORM: Nodes = {"start": "start", "form": "user_action", "end": "end"}
 
 
 def fail_at(execution: Execution, form: str, node: str, kind: str) -> Step:
-    """Let the branch at a form have an incident at another node instead.
+    """Move the branch at a form to an incident at another node.
 
-    Earlier releases left incidents at nodes of every type.
+    Earlier releases opened incidents at nodes of every type.
     """
     step = execution.steps.open().get(node_id=form)
     incident = {"code": "step_budget", "detail": "Too many nodes.", "at": "", "attempt": 1}

@@ -30,8 +30,8 @@ EXAMPLES = [
 JUNK: tuple[Any, ...] = (None, True, -1, 3.5, 10**9, "", "no such thing", "x" * 600, [], {}, [[]])
 
 
-def drawing(name: str, data: Any) -> dict[str, Any]:
-    """A drawing whose node ``n`` is of this type, with an edge for each of its exits."""
+def source_with_node(name: str, data: Any) -> dict[str, Any]:
+    """Return a source whose node ``n`` has this type, with an edge for each of its exits."""
     node_type = node_types()[name]
     start, it, end = (
         node("start", "start"),
@@ -43,14 +43,14 @@ def drawing(name: str, data: Any) -> dict[str, Any]:
     if node_type.ends:
         return {"nodes": [start, it], "edges": [edge("start", "n")]}
     handles = node_type.handles(data if isinstance(data, dict) else {}) or [None]
-    ways = [edge("n", "end", handle) for handle in dict.fromkeys(handles)]
-    return {"nodes": [start, it, end], "edges": [edge("start", "n"), *ways]}
+    exits = [edge("n", "end", handle) for handle in dict.fromkeys(handles)]
+    return {"nodes": [start, it, end], "edges": [edge("start", "n"), *exits]}
 
 
 def refused(name: str, data: Any) -> list[str]:
-    """The pointers, below the data of the node, of what ``parse`` refuses."""
+    """Return the pointers of the problems that ``parse`` finds in the data of the node."""
     try:
-        parse(drawing(name, data))
+        parse(source_with_node(name, data))
     except WorkflowValidationError as error:
         at = "/nodes/0/data" if name == "start" else "/nodes/1/data"
         found = [problem.pointer for problem in error.problems]
@@ -74,7 +74,7 @@ def properties(schema: Any, at: str = "") -> Iterator[tuple[str, Mapping[str, An
 
 
 def mutations(value: Any) -> Iterator[Any]:
-    """The value with each of its parts replaced by junk, taken away, or given a stranger."""
+    """Yield the value with each part replaced by junk, removed, or given an unknown key."""
     yield from JUNK
     if isinstance(value, dict):
         yield {**value, "stranger": 1}
@@ -103,7 +103,7 @@ def test_node_type_schema_is_valid_and_describes_its_keys(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)
 def test_every_example_of_a_node_type_is_valid(name: str, example: dict[str, Any]) -> None:
-    assert parse(drawing(name, example)).nodes["n"].data == example
+    assert parse(source_with_node(name, example)).nodes["n"].data == example
 
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)
@@ -152,7 +152,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "node-types.md"
 
 @pytest.fixture
 def stamp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[NodeType]:
-    """The node type of the documentation, as one module that was added."""
+    """Register the node type of the documentation as a new module."""
     (module,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     (tmp_path / "stamp.py").write_text(module)
     monkeypatch.setattr(nodes, "__path__", [*nodes.__path__, str(tmp_path)])

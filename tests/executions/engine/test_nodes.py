@@ -161,8 +161,8 @@ BRANCHES = [
     ("fields", "handle"), [({"severity": 4}, "high"), ({"severity": 1}, "any"), ({}, "default")]
 )
 def test_condition_takes_the_first_branch_that_holds(fields, handle):
-    told = enter("condition", {"branches": BRANCHES}, **fields)
-    assert told == [("leave", handle, {"handle": handle})]
+    calls = enter("condition", {"branches": BRANCHES}, **fields)
+    assert calls == [("leave", handle, {"handle": handle})]
 
 
 def test_condition_has_an_exit_per_branch_and_default():
@@ -200,8 +200,8 @@ def test_branch_needs_a_unique_handle_and_a_rule(branches, expected):
 
 
 def test_set_field_sets_and_clears_fields():
-    told = enter("set_field", {"values": {"a": [1]}, "clear": ["b"]})
-    assert told == [
+    calls = enter("set_field", {"values": {"a": [1]}, "clear": ["b"]})
+    assert calls == [
         ("write", {"a": [1]}, ["b"]),
         ("leave", None, {"values": {"a": [1]}, "clear": ["b"]}),
     ]

@@ -1,4 +1,4 @@
-"""Mail: who gets it, what it says, and what happens when it cannot be sent."""
+"""The notify node: recipients, text and failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On SQLite, what is open is read by the index of what is open, however many visits there are."""
+"""The query plans of open steps on SQLite: they use the partial index of open steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.workflows.api.clients import client_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# The index of all visits of an execution, or all visits of all executions.
+# The index of all steps of an execution, or a scan of the table.
 EVERY_VISIT = re.compile(
     r"executions_step_execution_id|SCAN (?:s|[UV]\d+|executions_step)\b(?! USING INDEX)"
 )
@@ -41,7 +41,7 @@ def listed(query: str) -> Callable[[Any, Execution], Any]:
 
 
 def visited(scenario: Scenario) -> Execution:
-    """An execution that stands at a form after many visits."""
+    """Return an execution at a form after many visits."""
     execution = scenario.start()
     now = timezone.now()
     Step.objects.bulk_create(

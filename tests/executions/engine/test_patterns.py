@@ -1,7 +1,7 @@
 """The control-flow patterns of van der Aalst, ter Hofstede, Kiepuszewski and Barros (2003).
 
-``docs/how-to/patterns.md`` says how each is drawn, and which are approximated. Here are those of
-routing; ``test_patterns_of_state.py`` has several instances, states and cancelling.
+``docs/how-to/patterns.md`` shows the graph of each, and names the approximated ones. This file has
+the routing patterns; ``test_patterns_of_state.py`` has multiple instances, states and cancellation.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def ask(name: str) -> dict[str, Any]:
 
 
 def holding(name: str) -> dict[str, Any]:
-    """A condition that is left by ``yes`` while this box is ticked."""
+    """Return a condition that leaves by ``yes`` while this checkbox is ticked."""
     rule = {"field": name, "op": "eq", "value": True}
     return {"type": "condition", "data": {"branches": [{"handle": "yes", "rule": rule}]}}
 
@@ -134,7 +134,7 @@ CHOSEN = pytest.mark.parametrize("chosen", [set(), {"a"}, {"b"}, {"a", "b"}])
 
 
 def multi_choice(chosen: set[str]) -> Execution:
-    """A fork into conditions: each branch is taken or goes to the join by itself."""
+    """Return a fork into conditions: each branch is taken, or goes directly to the join."""
     graph = source(
         MULTI,
         "start>fork",
@@ -183,7 +183,7 @@ class TestBranching:
 
     @pytest.mark.parametrize("order", ["ab", "ba"])
     def test_09_discriminator(self, order: str) -> None:
-        """Approximated by a field: the first branch goes on; later ones find its mark and end."""
+        """Approximated by a field: the first branch sets it, later branches see it and end."""
         nodes: Nodes = {
             **BOTH,
             "late": condition("yes", "first_came"),
@@ -213,7 +213,7 @@ class TestBranching:
 class TestStructural:
     @pytest.mark.parametrize(("fields", "first"), [({"in_the_middle": 1}, "b"), ({}, "a")])
     def test_10_arbitrary_cycles(self, fields: dict[str, Any], first: str) -> None:
-        """A loop with two entrances, which no structured loop can have."""
+        """A loop with two entries, which a structured loop cannot have."""
         nodes: Nodes = {
             "start": "start",
             "into": condition("middle", "in_the_middle"),

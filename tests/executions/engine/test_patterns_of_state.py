@@ -1,4 +1,4 @@
-"""The patterns of several instances, of states and of cancelling (``test_patterns.py``)."""
+"""The patterns of multiple instances, states and cancellation (see ``test_patterns.py``)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from workflows.graph import WorkflowValidationError
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
-# Forks an instance of the work each time that another is asked for.
+# Forks an instance of the work in each round.
 ASKING: Nodes = {
     "start": "start",
     "more": ask("another"),
@@ -36,13 +36,13 @@ ASKING: Nodes = {
     "work": FORM,
     "end": "end",
 }
-ASKED = ("start>more", "more>way", "way.yes>fork", "fork>work", "fork>more")
+ANOTHER = ("start>more", "more>way", "way.yes>fork", "fork>work", "fork>more")
 
 
 class TestSeveralInstances:
     def test_12_multiple_instances_without_synchronization(self) -> None:
-        """A loop that forks one instance and goes on asking for more."""
-        execution = started(source(ASKING, *ASKED, "work>end", "way.default>end"))
+        """A loop that forks one instance per round."""
+        execution = started(source(ASKING, *ANOTHER, "work>end", "way.default>end"))
         for _ in range(3):
             services.submit(execution, node="more", data={"another": True})
         services.submit(execution, node="more", data={"another": False})
@@ -56,7 +56,7 @@ class TestSeveralInstances:
         assert execution.status == Status.COMPLETED
 
     def test_13_multiple_instances_known_at_design_time(self) -> None:
-        """As many calls of one workflow as are drawn, and a join."""
+        """A fixed number of calls of one workflow, and a join."""
         caller, callee = with_callee("start>work", "work>end", work=FORM)
         nodes: Nodes = {"start": "start", "fork": "parallel", "join": "join", "end": "end"}
         edges = ["start>fork", "join>end"]
@@ -75,7 +75,7 @@ class TestSeveralInstances:
 
     @pytest.mark.parametrize("number", [0, 1, 2, 3])
     def test_14_multiple_instances_known_at_run_time(self, number: int) -> None:
-        """Up to a number that is drawn: each branch asks whether it is wanted."""
+        """Up to a fixed number of branches, each with a condition."""
         nodes: Nodes = {"start": "start", "fork": "parallel", "join": "join", "end": "end"}
         edges = ["start>fork", "join>end"]
         for place in (1, 2, 3):
@@ -99,8 +99,8 @@ class TestSeveralInstances:
         assert execution.status == Status.COMPLETED
 
     def test_15_multiple_instances_not_known_before(self) -> None:
-        """As 12, in a workflow of its own: its call goes on when all instances have ended."""
-        edges = (*ASKED, "work>end", "way.default>end")
+        """As 12, in a callee: the call continues when all instances have ended."""
+        edges = (*ANOTHER, "work>end", "way.default>end")
         caller, callee = with_callee(*edges, **ASKING)
         nodes: Nodes = {"start": "start", "call": calling(callee), "after": FORM, "end": "end"}
         execution = started(source(nodes, "start>call", "call>after", "after>end"), caller)
@@ -117,10 +117,10 @@ class TestSeveralInstances:
         assert (passed(child, "work"), passed(execution, "after")) == (2, 1)
 
     def test_15_join_behind_the_loop_continues_for_each_instance(self) -> None:
-        """Each instance comes by the same edge, so the join waits for none of the others."""
+        """Each instance arrives over the same edge, so the join waits for none of the others."""
         nodes: Nodes = {**ASKING, "join": "join", "after": FORM}
         behind = ("work>join", "way.default>join", "join>after", "after>end")
-        execution = started(source(nodes, *ASKED, *behind))
+        execution = started(source(nodes, *ANOTHER, *behind))
         services.submit(execution, node="more", data={"another": True})
         submit(execution, "work")
         assert open_nodes(execution) == {"after", "more"}
@@ -129,7 +129,7 @@ class TestSeveralInstances:
 class TestState:
     @pytest.mark.parametrize(("approves", "taken"), [(True, "a"), (False, "b")])
     def test_16_deferred_choice(self, approves: bool, taken: str) -> None:
-        """Approximated: the choice is made by whoever votes first, not by the first event."""
+        """Approximated: the first vote makes the choice, not the first event."""
         nodes: Nodes = {
             "start": "start",
             "vote": {"type": "approval", "data": {"users": ["ada"]}},
@@ -146,7 +146,7 @@ class TestState:
 
     @pytest.mark.parametrize(("first", "order"), [("a", ["a", "b"]), ("b", ["b", "a"])])
     def test_17_interleaved_parallel_routing(self, first: str, order: list[str]) -> None:
-        """Approximated: each order is drawn, and one is chosen when the first is due."""
+        """Approximated: the graph contains each order, and a condition chooses one."""
         rule = {"field": "first", "op": "eq", "value": "a"}
         nodes: Nodes = {
             "start": "start",
@@ -165,7 +165,7 @@ class TestState:
         assert execution.status == Status.COMPLETED
 
     def test_18_milestone(self) -> None:
-        """Approximated: asked when the activity is due, not withdrawn when it passes later."""
+        """Approximated: checked when the activity is due, not withdrawn later."""
         nodes: Nodes = {
             **BOTH,
             "reached": setting(open_for_objections=True),
@@ -200,7 +200,7 @@ class TestState:
 
 class TestCancellation:
     def test_19_cancel_activity_is_left_to_operators(self) -> None:
-        """Approximated: an operator skips the call, which cancels what it has called."""
+        """Approximated: an operator skips the call, which cancels its child."""
         caller, callee = with_callee("start>work", "work>end", work=FORM)
         nodes: Nodes = {**BOTH, "a": calling(callee), "after": FORM}
         execution = started(
@@ -241,7 +241,7 @@ class TestCancellation:
 
 
 def test_deadline_does_not_close_a_step() -> None:
-    """Why neither 16 with a timer nor 19 can be drawn: a passed deadline only marks the step."""
+    """A passed deadline only marks the step, so 16 with a timer and 19 are not expressible."""
     node = {"type": FORM, "data": {"fields": [], "deadline": "PT1H"}}
     execution = started(source({"start": "start", "a": node, "end": "end"}, "start>a", "a>end"))
     Job.objects.update(due_at=execution.started_at - timedelta(hours=1))
@@ -251,7 +251,7 @@ def test_deadline_does_not_close_a_step() -> None:
 
 
 def test_user_action_has_one_exit() -> None:
-    """Why 16 is drawn with an approval: a form is not left by several exits."""
+    """A form has a single exit, so 16 uses an approval."""
     nodes: Nodes = {"start": "start", "a": FORM, "end": "end", "end2": "end"}
     workflow = WorkflowFactory()
     graph = source(nodes, "start>a", "a.one>end", "a.two>end2")

@@ -1,4 +1,4 @@
-"""Secrets in answers: replaced by their names, however an answer spells them."""
+"""Redaction: secrets in any encoding are replaced by their names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "{{secret:B}}"
 
 
 def each(form: str) -> Callable[[str], str]:
-    """Spell every character by itself, by its number."""
+    """Encode every character by its number."""
     return lambda text: "".join(form.format(ord(char)) for char in text)
 
 
@@ -83,7 +83,7 @@ def test_secret_is_found_in_any_encoding(spelling: str) -> None:
     found = redaction.text(f"before <{spelled}> behind")
     assert NAME in found
     assert found.startswith("before <") and found.endswith("> behind")
-    # What is left are quotes, or what Base64 has of its neighbours.
+    # Only quotes or Base64 characters of the neighbours are left.
     assert len(found) < len("before <> behind") + len(NAME) + 16
     assert redaction.of({"a": [spelled], spelled: 1}) == {
         "a": [redaction.text(spelled)],
@@ -153,9 +153,9 @@ def test_beginning_of_a_text_never_cuts_a_secret(spelling: str) -> None:
     spelled = SPELLINGS[spelling]("hunter2-and-more")
     for most in range(1, len(spelled) + 20, 3):
         text = f"token: {spelled} " * 40
-        shown = Redaction({"B": "hunter2-and-more"}).beginning(text, most)
-        assert len(shown) <= most
-        assert spelled[: len(spelled) // 4] not in shown
+        beginning = Redaction({"B": "hunter2-and-more"}).beginning(text, most)
+        assert len(beginning) <= most
+        assert spelled[: len(spelled) // 4] not in beginning
 
 
 @pytest.mark.parametrize(
@@ -180,5 +180,5 @@ def test_long_text_takes_linear_time(text: str) -> None:
     redaction = Redaction({"A": "\\" * 40 + "x", "B": "1000", "C": "hunter2-and-more"})
     began = time.process_time()
     redaction.text(text)
-    # Work that grows with the square of the length takes minutes.
+    # Quadratic work would take minutes.
     assert time.process_time() - began < 2

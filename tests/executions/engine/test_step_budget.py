@@ -1,4 +1,4 @@
-"""A walk that passes too many nodes is undone; an incident stands where it began."""
+"""The step budget: an advance over it is undone, and opens an incident at its first step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 Nodes = dict[str, str | dict[str, Any]]
-# Goes round, and writes, for as long as the field ``again`` is set.
+# Loops and writes while the field ``again`` is set.
 LOOP: Nodes = {
     "start": "start",
     "mark": {"type": "set_field", "data": {"values": {"marked": True}}},
@@ -44,7 +44,7 @@ def _low_budget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def looping(*edges: str, **nodes: str | dict[str, Any]) -> dict[str, Any]:
-    """A graph of these nodes before the loop."""
+    """Return a graph with these nodes before the loop."""
     return source({**nodes, **LOOP}, *edges, *ROUND)
 
 
@@ -54,7 +54,7 @@ def form() -> dict[str, Any]:
 
 
 def require_undone(execution: Execution, node: str, **fields: Any) -> Step:
-    """The execution stands at the node alone, and nothing else tells of the loop."""
+    """Assert that the only open step is at this node, and that no trace of the loop is left."""
     execution.refresh_from_db()
     step = execution.steps.open().get(state="incident")
     assert (step.node_id, step.incident["code"]) == (node, "step_budget")

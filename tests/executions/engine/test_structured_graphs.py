@@ -1,4 +1,4 @@
-"""Random graphs of forks, choices and loops offer the forms that their blocks mean.
+"""Random graphs of forks, choices and loops offer the forms of their blocks.
 
 ``STRUCTURED_GRAPHS=20000 STRUCTURED_ORDERS=1000 pytest …/test_structured_graphs.py`` tries more.
 """
@@ -31,7 +31,7 @@ def forked(seeds: Iterable[int], depth: int = 4) -> Iterator[tuple[int, Block]]:
 
 
 def difference(block: Block, choose: Random) -> str:
-    """Submit forms in a random order; what the engine offers else than the blocks, or nothing."""
+    """Submit forms in random order; return where engine and blocks differ, or nothing."""
     running, meaning = Running(source_of(block)), Meaning(block)
     submitted: Order = []
     for _ in range(MOST_FORMS):
@@ -59,7 +59,7 @@ def test_random_graph_offers_the_tasks_of_its_blocks() -> None:
 
 
 def every_order(block: Block) -> Iterator[Order]:
-    """Orders in which the forms can be submitted, each loop passed at most twice."""
+    """Yield the orders of submission in which each loop runs at most twice."""
     pending: list[Order] = [[]]
     while pending:
         order = pending.pop()
@@ -92,7 +92,7 @@ def test_small_graph_offers_the_tasks_of_its_blocks_in_every_order() -> None:
 
 
 def plain_reachability(graph: Graph, open_steps: Sequence[Step]) -> Step | None:
-    """The rule of earlier releases: a join waits for everything that can reach it."""
+    """Apply the rule of earlier releases: a join waits for every branch that can reach it."""
     waiting = [step for step in open_steps if step.type == "join"]
     others = [step for step in open_steps if step.type != "join"]
     assert all(step.state == StepState.OPEN for step in waiting)

@@ -1,4 +1,4 @@
-"""Ending a tree takes as many statements however wide it is, and work in proportion to it."""
+"""Ending a tree takes a constant number of statements and linear work."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SLEEP = {"id": "sleep", "type": "wait", "data": {"interval": "P1D"}}
 
 
 def fork(*branches: dict[str, Any]) -> dict[str, Any]:
-    """A source whose fork leads to a form that fails the execution, and to these branches."""
+    """Return a source with a fork to a form that fails the execution, and to these branches."""
     first = form("give_up")
     nodes = [{"id": "start", "type": "start"}, {"id": "fork", "type": "parallel"}, first]
     edges = [("start", "fork"), ("fork", "give_up"), ("give_up", "fail")]
@@ -48,7 +48,7 @@ def started(workflow: Workflow, source: dict[str, Any]) -> Execution:
 
 
 def with_children(number: int) -> Execution:
-    """A root that has called so many, each of which waits at a form and for a moment."""
+    """Return a root with many children that wait at a form and for a time."""
     workflow = WorkflowFactory()
     callee = WorkflowFactory(entity_name_type=workflow.entity_name_type)
     save_line(callee, SLEEP, form())
@@ -56,12 +56,12 @@ def with_children(number: int) -> Execution:
 
 
 def with_branches(number: int) -> Execution:
-    """A root with so many open steps, each with a job."""
+    """Return a root with many open steps that have jobs."""
     return started(WorkflowFactory(), fork(*({**SLEEP, "id": f"wait{n}"} for n in range(number))))
 
 
 def with_levels(number: int) -> Execution:
-    """A root that has called one that has called one, so many below each other."""
+    """Return a root with a chain of nested children."""
     above = WorkflowFactory()
     save_line(above, form())
     for _ in range(number):
@@ -91,7 +91,7 @@ def statements(end: Callable[[], Any]) -> int:
 
 
 def operations(end: Callable[[], Any]) -> int:
-    """Count the operations that Python performs in the engine."""
+    """Count the Python operations in the engine."""
     found = 0
 
     def trace(frame: Any, event: str, argument: Any) -> Any:
@@ -112,7 +112,7 @@ def operations(end: Callable[[], Any]) -> int:
 
 
 def assert_linear(operations_of: Callable[[int], int]) -> None:
-    """Check that each ten more take as many operations as the ten before."""
+    """Assert that each further ten take as many operations as the ten before."""
     operations_of(1)
     ten, twenty, thirty = (operations_of(number) for number in (10, 20, 30))
     assert thirty - twenty == pytest.approx(twenty - ten, rel=0.03)
