@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -153,9 +153,9 @@ def test_largest_graph_is_checked_in_a_second() -> None:
     for name, after in zip(names, [*names[1:], "end"], strict=True):
         nodes[name], nodes[f"{name}_join"] = "parallel", "join"
         edges += [f"{name}>{name}_join", f"{name}>{after}", f"{name}_join>{after}"]
-    started = perf_counter()
+    started = process_time()
     assert parse(source(nodes, *edges), is_new=True)
-    assert perf_counter() - started < 2
+    assert process_time() - started < 2
 
 
 @pytest.fixture

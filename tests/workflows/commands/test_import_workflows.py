@@ -20,7 +20,7 @@ from tests.factories import (
     form,
     save_line,
 )
-from tests.test_dry_runs import everything
+from tests.test_dry_runs import all_rows
 from tests.workflows.files import Importing, data_of, exported, titled
 from workflows import editing
 from workflows.models import AuditEntry, FindingType, RecordType, Version, Workflow
@@ -90,11 +90,11 @@ def test_import_into_an_empty_database_exports_the_same_bytes(
 def test_import_workflows_writes_nothing_when_nothing_differs(
     mixed_workflows: Scenario, importing: Importing
 ) -> None:
-    text, before = exported("--all"), everything()
+    text, before = exported("--all"), all_rows()
     for arguments in ([], ["--apply"], ["--match", "title", "--apply"], ["--dry-run"]):
         out = importing(text, *arguments)
         assert "= 5 workflows unchanged\nNo differences.\n" in out
-    assert everything() == before
+    assert all_rows() == before
 
 
 def test_dry_run_reports_what_apply_does(mixed_workflows: Scenario, importing: Importing) -> None:
@@ -103,9 +103,9 @@ def test_dry_run_reports_what_apply_does(mixed_workflows: Scenario, importing: I
     for node in titled(data, "Renamed")["nodes"]:
         if node["id"] == "form":
             node["data"]["button_label"] = "Go"
-    before = everything()
+    before = all_rows()
     tried = importing.as_data(data)
-    assert everything() == before
+    assert all_rows() == before
     done = importing.as_data(data, "--apply")
     assert (tried.pop("applied"), done.pop("applied")) == (False, True)
     assert tried == done

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from executions.services import cancel
 from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, WorkflowFactory, form, save_line
-from tests.test_dry_runs import everything
+from tests.test_dry_runs import all_rows
 from tests.workflows.files import Importing, data_of, exported, titled
 from tests.workflows.test_loops import TRAP
 from workflows import editing
@@ -25,11 +25,11 @@ Edit = Callable[[dict[str, Any]], Any]
 
 def refused(importing: Importing, content: Any, *arguments: str) -> str:
     """Return the error; assert that it is the same with --apply and changes nothing."""
-    before = everything()
+    before = all_rows()
     for apply in ([], ["--apply"]):
         importing(content, *arguments, *apply)
         assert importing.code == 1, "it was accepted"
-        after = everything()
+        after = all_rows()
         if apply:
             # The attempt is recorded.
             for label in ("workflows.AuditEntry", "workflows.AuditCounter"):
