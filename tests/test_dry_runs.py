@@ -1,4 +1,4 @@
-"""Every edit of the API can be tried: the answer of the edit, and nothing is changed."""
+"""Dry runs: every edit of the API answers as the edit would, and changes nothing."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from executions import services as running
 from executions.models import Entity, Execution
 from tests.conftest import Scenario
-from tests.factories import FindingTypeFactory, drawn, form, line
+from tests.factories import FindingTypeFactory, form, line, save_line
 from tests.workflows.api.clients import Client, assert_problem, client_of
-from workflows import editing as drawing
+from workflows import editing
 from workflows.models import FindingType, PendingChange
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
-UNTRIED = {"WorkflowHookView", "StepHookView"}
-"""What answers programs that deliver, and has no user who could ask first."""
+WITHOUT_DRY_RUN = {"WorkflowWebhookView", "StepWebhookView"}
+"""Views for incoming webhooks, which have no user."""
 ITEM_BY_ITEM = {"bulk_start", "bulk_cancel", "bulk_retry", "bulk_skip", "bulk_postpone"}
-"""What tries each of its items by itself (``tests/executions/api/test_bulk.py``)."""
+"""Bulk views with a dry run per item (``tests/executions/api/test_bulk.py``)."""
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def api(transactional_db: None) -> Client:
     return client_of(superuser=True)
 
 
-def everything() -> dict[str, list[Any]]:
-    """All that is stored in the tables of the house."""
+def all_rows() -> dict[str, list[Any]]:
+    """Return all rows of all tables."""
     return {
         model._meta.label: sorted(map(repr, model._base_manager.values_list()))
         for app in ("workflows", "executions")
@@ -42,12 +42,12 @@ def everything() -> dict[str, list[Any]]:
 
 
 Case = Callable[[Scenario], tuple[str, str, Any]]
-FILLED_IN = {"node": "form", "data": {"note": "n"}}
+FORM = {"node": "form", "data": {"note": "n"}}
 POSTPONED = {"node": "nap", "until": "2099-06-01T00:00:00Z", "why": "later"}
 
 
 def _incident(scenario: Scenario) -> Execution:
-    drawn(scenario.callee, form("inner"))
+    save_line(scenario.callee, form("inner"))
     execution = scenario.start()
     running.submit(execution, node="form", data={"note": "n"})
     running.cancel(execution.children.get())
@@ -55,7 +55,7 @@ def _incident(scenario: Scenario) -> Execution:
 
 
 def _sleeping(scenario: Scenario) -> Execution:
-    drawn(scenario.caller, {"id": "nap", "type": "wait", "data": {"interval": "P1D"}})
+    save_line(scenario.caller, {"id": "nap", "type": "wait", "data": {"interval": "P1D"}})
     return scenario.start()
 
 
@@ -64,7 +64,7 @@ def _voting(scenario: Scenario) -> Execution:
     source = line({"id": "ok", "type": "approval", "data": {"users": [voter]}})
     source["edges"][1]["sourceHandle"] = "approved"
     source["edges"].append({"source": "ok", "target": "end", "sourceHandle": "rejected"})
-    drawing.save_graph(scenario.caller, source, based_on=1)
+    editing.save_graph(scenario.caller, source, based_on=1)
     return scenario.start()
 
 
@@ -74,8 +74,8 @@ EDITS: dict[str, Case] = {
         "executions/",
         {"workflow": s.caller.cuid, "entity": s.finding.cuid},
     ),
-    "submit": lambda s: ("post", f"executions/{s.start().cuid}/submit/", FILLED_IN),
-    "draft": lambda s: ("post", f"executions/{s.start().cuid}/draft/", FILLED_IN),
+    "submit": lambda s: ("post", f"executions/{s.start().cuid}/submit/", FORM),
+    "draft": lambda s: ("post", f"executions/{s.start().cuid}/draft/", FORM),
     "cancel": lambda s: ("post", f"executions/{s.start().cuid}/cancel/", {}),
     "restart": lambda s: ("post", f"executions/{s.start().cuid}/restart/", {}),
     "retry": lambda s: ("post", f"executions/{_incident(s).cuid}/retry/", {"node": "call"}),
@@ -124,34 +124,34 @@ def send(api: Client, method: str, path: str, body: Any) -> Any:
     return getattr(api, method)(path, body, headers={"If-Match": "*"})
 
 
-def assert_tried(response: Any) -> None:
+def assert_dry_run(response: Any) -> None:
     assert response.status_code in (200, 204), response.content
     assert response["Dry-Run"] == "true"
     assert "ETag" not in response and "Location" not in response
 
 
 @pytest.mark.parametrize("name", [*EDITS, *RECORDS])
-def test_an_edit_that_is_tried_changes_nothing_and_can_then_be_made(
+def test_dry_run_changes_nothing_and_the_edit_succeeds_afterwards(
     api: Client, scenario: Scenario, name: str
 ) -> None:
     method, path, body = {**EDITS, **RECORDS}[name](scenario)
-    before = everything()
-    assert_tried(send(api, method, f"{path}?dry_run=true", body))
-    assert everything() == before
+    before = all_rows()
+    assert_dry_run(send(api, method, f"{path}?dry_run=true", body))
+    assert all_rows() == before
     if name in EDITS:
-        assert_tried(send(api, method, path, {**body, "dry_run": True}))
-        assert everything() == before
+        assert_dry_run(send(api, method, path, {**body, "dry_run": True}))
+        assert all_rows() == before
     made = send(api, method, f"{path}?dry_run=false", body)
     assert made.status_code in (200, 201, 204), made.content
     assert "Dry-Run" not in made
-    assert everything() != before
+    assert all_rows() != before
 
 
-def test_the_answer_is_what_would_stand_afterwards(api: Client, scenario: Scenario) -> None:
+def test_dry_run_shows_the_result(api: Client, scenario: Scenario) -> None:
     execution = scenario.start()
-    body = {**FILLED_IN, "dry_run": True}
-    tried = api.post(f"executions/{execution.cuid}/submit/", body).json()
-    assert (tried["status"], tried["entity"]["fields"]) == ("completed", {"note": "n"})
+    body = {**FORM, "dry_run": True}
+    preview = api.post(f"executions/{execution.cuid}/submit/", body).json()
+    assert (preview["status"], preview["entity"]["fields"]) == ("completed", {"note": "n"})
     execution.refresh_from_db()
     assert execution.status == "waiting"
     assert Entity.objects.get(pk=scenario.finding.pk).fields == {}
@@ -161,20 +161,20 @@ def test_the_answer_is_what_would_stand_afterwards(api: Client, scenario: Scenar
     ("name", "code", "status"),
     [("submit", "execution_ended", 409), ("cancel", "execution_ended", 409)],
 )
-def test_a_refusal_is_the_same_and_is_not_told_to_the_log(
+def test_refused_dry_run_has_the_same_problem_and_is_not_recorded(
     api: Client, scenario: Scenario, name: str, code: str, status: int
 ) -> None:
     method, path, body = EDITS[name](scenario)
     running.cancel(Execution.objects.get())
-    before = everything()
+    before = all_rows()
     assert_problem(send(api, method, path, {**body, "dry_run": True}), status, code)
-    assert everything() == before
+    assert all_rows() == before
     assert_problem(send(api, method, path, body), status, code)
 
 
-def test_what_blocks_is_named(api: Client, scenario: Scenario) -> None:
+def test_refused_dry_run_names_the_blockers(api: Client, scenario: Scenario) -> None:
     execution = scenario.start()
-    before = everything()
+    before = all_rows()
     response = api.patch(
         f"workflows/{scenario.caller.cuid}/?dry_run=true",
         {"entity_name_type": scenario.exception.cuid},
@@ -182,17 +182,17 @@ def test_what_blocks_is_named(api: Client, scenario: Scenario) -> None:
     )
     body = assert_problem(response, 400, "active_executions")
     assert [row["cuid"] for row in body["blockers"]["executions"]] == [execution.cuid]
-    assert everything() == before
+    assert all_rows() == before
 
 
-@pytest.mark.postgresql  # SQLite can only look through every table.
-def test_what_the_database_would_refuse_at_the_commit_is_refused(
+@pytest.mark.postgresql  # SQLite checks deferred keys only by reading every table.
+def test_dry_run_runs_the_checks_of_the_commit(
     api: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind = FindingTypeFactory()
 
     def delete(row: Any) -> None:
-        # A row without its user: what Django's own keys, which are deferred, find at the commit.
+        # Django's deferred key to the user finds this row at the commit.
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO workflows_keptanswer (user_id, route, key, item, asked, status,"
@@ -204,7 +204,7 @@ def test_what_the_database_would_refuse_at_the_commit_is_refused(
     assert_problem(api.delete(path), 400, "database_refused")
 
 
-def test_a_dry_run_that_is_none(api: Client, scenario: Scenario) -> None:
+def test_invalid_dry_run_values_are_refused(api: Client, scenario: Scenario) -> None:
     start = EDITS["start"](scenario)[2]
     for path, body in (
         ("executions/?dry_run=maybe", start),
@@ -214,13 +214,13 @@ def test_a_dry_run_that_is_none(api: Client, scenario: Scenario) -> None:
     ):
         body = assert_problem(api.post(path, body), 400, "invalid")
         assert body["errors"][0]["pointer"] == "/dry_run"
-    # A record has no such member.
+    # Records have no member dry_run.
     response = api.post("finding-types/", {"name": "t", "dry_run": True})
     assert_problem(response, 400, "unknown_field")
     assert not Execution.objects.exists()
 
 
-def test_a_dry_run_keeps_no_key(api: Client, scenario: Scenario) -> None:
+def test_dry_run_stores_no_idempotency_key(api: Client, scenario: Scenario) -> None:
     start = EDITS["start"](scenario)[2]
     for path in ("executions/?dry_run=true", "executions/"):
         response = api.post(path, start, headers={"Idempotency-Key": "k"})
@@ -236,8 +236,8 @@ def _views(patterns: Any) -> Any:
             yield row.callback
 
 
-def test_no_edit_lacks_it() -> None:
-    """Whatever takes an unsafe method is decorated; the next edit is not forgotten."""
+def test_every_edit_supports_dry_run() -> None:
+    """Every unsafe method of the API is decorated."""
     lacking = set()
     for view in _views(get_resolver().url_patterns):
         kind = getattr(view, "cls", getattr(view, "view_class", None))
@@ -248,6 +248,6 @@ def test_no_edit_lacks_it() -> None:
         }
         for method, name in actions.items():
             is_edit = method in ("post", "put", "patch", "delete")
-            if is_edit and not hasattr(getattr(kind, name), "can_be_tried"):
+            if is_edit and not hasattr(getattr(kind, name), "supports_dry_run"):
                 lacking.add(name if actions.get(method) != method else kind.__name__)
-    assert lacking == UNTRIED | ITEM_BY_ITEM
+    assert lacking == WITHOUT_DRY_RUN | ITEM_BY_ITEM

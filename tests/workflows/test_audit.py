@@ -1,4 +1,4 @@
-"""The audit log: what every door leaves in it, made or refused, and that it only grows."""
+"""The audit log records every edit and every refusal, and entries are never changed."""
 
 from __future__ import annotations
 
@@ -44,27 +44,27 @@ def idle() -> Workflow:
     return WorkflowFactory(title="Idle")
 
 
-class TestWhatIsDone:
-    def test_a_new_workflow(self, idle: Workflow) -> None:
+class TestEdits:
+    def test_create_is_recorded(self, idle: Workflow) -> None:
         entry = last()
         assert (entry.kind, entry.action, entry.cuid) == ("workflow", "created", idle.cuid)
         assert (entry.before, entry.after["title"]) == ({}, "Idle")
         assert entry.after["entity_name_type"] == idle.context_type.cuid
         assert (entry.face, entry.refused, entry.code) == ("python", False, "")
 
-    def test_a_save_tells_what_differs_and_nothing_else(self, idle: Workflow) -> None:
+    def test_save_records_only_changed_fields(self, idle: Workflow) -> None:
         idle.title = "Renamed"
         idle.save()
         entry = last()
         assert (entry.action, entry.title) == ("changed", "Renamed")
         assert (entry.before, entry.after) == ({"title": "Idle"}, {"title": "Renamed"})
 
-    def test_a_save_that_changes_nothing_is_not_recorded(self, idle: Workflow) -> None:
+    def test_save_without_changes_is_not_recorded(self, idle: Workflow) -> None:
         before = numbers()
         idle.save()
         assert numbers() == before
 
-    def test_a_change_of_type_tells_both_types_by_their_cuids(self, idle: Workflow) -> None:
+    def test_type_change_records_both_cuids(self, idle: Workflow) -> None:
         was, becomes = idle.entity_name_type, FindingTypeFactory()
         user = UserFactory(username="ada")
         editing.change_entity_context([idle], entity_name_type=becomes, by=user, why="reorganized")
@@ -74,7 +74,7 @@ class TestWhatIsDone:
         assert entry.after == {"entity_name_type": becomes.cuid}
         assert entry.why == "reorganized"
 
-    def test_a_graph_that_replaces_an_unused_one_keeps_what_it_was(self, idle: Workflow) -> None:
+    def test_replaced_graph_is_stored_in_the_entry(self, idle: Workflow) -> None:
         first = idle.latest_version
         version = save_line(idle, form())
         entry = last()
@@ -87,16 +87,16 @@ class TestWhatIsDone:
         assert (entry.before["version"], entry.after["version"]) == (1, 2)
         assert entry.why == "simpler"
 
-    def test_bulk_statements_are_recorded_row_by_row(self) -> None:
+    def test_bulk_update_is_recorded_row_by_row(self) -> None:
         rows = [WorkflowFactory(title=f"W{number}") for number in range(3)]
         Workflow.objects.filter(title__in=["W0", "W1"]).update(description="bulk")
-        told = AuditEntry.objects.filter(after={"description": "bulk"})
-        assert {entry.cuid for entry in told} == {rows[0].cuid, rows[1].cuid}
+        messages = AuditEntry.objects.filter(after={"description": "bulk"})
+        assert {entry.cuid for entry in messages} == {rows[0].cuid, rows[1].cuid}
         rows[2].title = "bulk"
         Workflow.objects.bulk_update(rows[2:], ["title"])
         assert (last().cuid, last().after) == (rows[2].cuid, {"title": "bulk"})
 
-    def test_rows_created_in_bulk(self) -> None:
+    def test_bulk_create_is_recorded_row_by_row(self) -> None:
         kind = FindingTypeFactory()
         row = Workflow(title="B", entity_name_type=kind)
         Workflow.objects.bulk_create([row])
@@ -111,17 +111,17 @@ class TestWhatIsDone:
             {"title": "C"},
         )
 
-    @pytest.mark.parametrize("way", ["delete", "queryset"])
-    def test_a_deletion_keeps_what_was(self, idle: Workflow, way: str) -> None:
+    @pytest.mark.parametrize("edit_name", ["delete", "queryset"])
+    def test_deletion_records_all_values(self, idle: Workflow, edit_name: str) -> None:
         cuid = idle.cuid
-        if way == "delete":
+        if edit_name == "delete":
             idle.delete()
         else:
             Workflow.objects.filter(pk=idle.pk).delete()
         entry = last()
         assert (entry.action, entry.cuid, entry.before["title"]) == ("deleted", cuid, "Idle")
 
-    def test_types_and_entities(self) -> None:
+    def test_edits_of_types_and_entities_are_recorded(self) -> None:
         kind = FindingTypeFactory(name="Limitation")
         assert (last().kind, last().title) == ("finding type", "Limitation")
         finding = FindingFactory(title="F", entity_name_type=kind)
@@ -135,7 +135,7 @@ class TestWhatIsDone:
         kind.delete()
         assert (last().action, last().kind) == ("deleted", "finding type")
 
-    def test_a_version_that_goes_by_itself(self, idle: Workflow) -> None:
+    def test_deletion_of_a_version_is_recorded(self, idle: Workflow) -> None:
         running.start(idle, FindingFactory(entity_name_type=idle.entity_name_type))
         save_line(idle, form())
         Execution.objects.all().delete()
@@ -148,7 +148,7 @@ class TestWhatIsDone:
         version.delete()
         assert (last().kind, last().before["number"]) == ("version", 1)
 
-    def test_a_cancelled_execution(self, scenario: Scenario) -> None:
+    def test_cancel_is_recorded(self, scenario: Scenario) -> None:
         execution = scenario.start()
         before = numbers()
         running.cancel(execution, why="a mistake")
@@ -158,14 +158,14 @@ class TestWhatIsDone:
         assert (entry.before, entry.after) == ({"status": "waiting"}, {"status": "cancelled"})
         assert entry.why == "a mistake"
 
-    def test_what_an_execution_does_by_itself_is_in_its_steps(self, scenario: Scenario) -> None:
+    def test_course_of_an_execution_is_not_recorded(self, scenario: Scenario) -> None:
         before = numbers()
         execution = scenario.start()
         running.submit(execution, node="form", data={"note": "n"})
         assert numbers() == before
 
 
-class TestWhatIsRefused:
+class TestRefusals:
     def refused(self, edit: Any, code: str) -> AuditEntry:
         before = numbers()
         with pytest.raises(Refusal):
@@ -176,14 +176,14 @@ class TestWhatIsRefused:
         assert entry.detail
         return entry
 
-    def test_a_save(self, scenario: Scenario) -> None:
+    def test_refused_save_is_recorded(self, scenario: Scenario) -> None:
         scenario.start()
         scenario.caller.entity_name_type = scenario.exception
         entry = self.refused(scenario.caller.save, "active_executions")
         assert entry.before == {"entity_name_type": scenario.limitation.cuid}
         assert entry.after == {"entity_name_type": scenario.exception.cuid}
 
-    def test_a_change_together(self, scenario: Scenario) -> None:
+    def test_refused_group_change_is_recorded_per_workflow(self, scenario: Scenario) -> None:
         scenario.start()
         entry = self.refused(
             lambda: editing.change_entity_context(
@@ -193,7 +193,7 @@ class TestWhatIsRefused:
         )
         assert (entry.cuid, entry.why) == (scenario.callee.cuid, "because")
 
-    def test_a_dry_run_is_no_attempt(self, scenario: Scenario) -> None:
+    def test_refused_dry_run_is_not_recorded(self, scenario: Scenario) -> None:
         scenario.start()
         before = numbers()
         with pytest.raises(guards.ActiveExecutions):
@@ -202,13 +202,13 @@ class TestWhatIsRefused:
             )
         assert numbers() == before
 
-    def test_a_graph(self, idle: Workflow) -> None:
+    def test_refused_graph_is_recorded(self, idle: Workflow) -> None:
         entry = self.refused(
             lambda: editing.save_graph(idle, {"nodes": []}, based_on=1), "invalid_graph"
         )
         assert entry.action == "graph_saved"
 
-    def test_a_bulk_statement(self, idle: Workflow) -> None:
+    def test_refused_bulk_statement_is_recorded(self, idle: Workflow) -> None:
         kind = FindingTypeFactory()
         entry = self.refused(
             lambda: Workflow.objects.filter(pk=idle.pk).update(entity_name_type=kind),
@@ -216,31 +216,29 @@ class TestWhatIsRefused:
         )
         assert entry.cuid == idle.cuid
 
-    @pytest.mark.parametrize("way", ["delete", "queryset"])
-    def test_a_deletion(self, scenario: Scenario, way: str) -> None:
+    @pytest.mark.parametrize("edit_name", ["delete", "queryset"])
+    def test_refused_deletion_is_recorded(self, scenario: Scenario, edit_name: str) -> None:
         rows = Workflow.objects.filter(pk=scenario.callee.pk)
-        edit = scenario.callee.delete if way == "delete" else rows.delete
+        edit = scenario.callee.delete if edit_name == "delete" else rows.delete
         entry = self.refused(edit, "referenced")
         assert (entry.action, entry.cuid) == ("deleted", scenario.callee.cuid)
 
-    def test_the_deletion_of_a_type(self, scenario: Scenario) -> None:
+    def test_refused_deletion_of_a_type_is_recorded(self, scenario: Scenario) -> None:
         entry = self.refused(scenario.limitation.delete, "type_in_use")
         assert entry.title == "Model Limitation"
 
-    def test_an_entity(self, scenario: Scenario) -> None:
+    def test_refused_edit_of_an_entity_is_recorded(self, scenario: Scenario) -> None:
         scenario.start()
         scenario.finding.entity_name_type = scenario.exception
         assert self.refused(scenario.finding.save, "entity_in_use").action == "changed"
         assert self.refused(scenario.finding.delete, "entity_in_use").action == "deleted"
 
-    def test_what_no_database_can_store_is_told_of_all_the_same(self, scenario: Scenario) -> None:
+    def test_refusal_of_unstorable_text_is_recorded(self, scenario: Scenario) -> None:
         scenario.finding.fields = {"a": "\0b", "c": [float("nan")]}
         entry = self.refused(scenario.finding.save, "invalid_fields")
         assert entry.after == {"fields": {"a": "�b", "c": ["(is not a finite number)"]}}
 
-    def test_inside_a_transaction_of_the_callers_it_shares_its_fate(
-        self, scenario: Scenario
-    ) -> None:
+    def test_refusal_is_rolled_back_with_the_callers_transaction(self, scenario: Scenario) -> None:
         scenario.start()
         before = numbers()
         scenario.caller.entity_name_type = scenario.exception
@@ -254,7 +252,7 @@ class TestWhatIsRefused:
             scenario.caller.save()
         assert len(numbers()) == len(before) + 1
 
-    def test_a_refusal_is_told_where_it_cannot_be_recorded(
+    def test_refusal_is_raised_if_recording_fails(
         self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*args: Any) -> int:
@@ -270,11 +268,11 @@ class TestWhatIsRefused:
         assert numbers() == before
 
 
-class TestWhoAndThroughWhichFace:
-    def test_python_says_nothing_of_who(self, idle: Workflow) -> None:
+class TestActors:
+    def test_python_code_has_no_actor(self, idle: Workflow) -> None:
         assert (last().who, last().user_id, last().face) == ("", None, "python")
 
-    def test_whoever_acts_is_told_and_is_the_author_of_versions(self, idle: Workflow) -> None:
+    def test_actor_is_recorded_and_is_the_author_of_versions(self, idle: Workflow) -> None:
         user = get_user_model().objects.create_user("grace")
         idle.entity_name_type = FindingTypeFactory()
         with act_as(Actor(Interface.COMMAND, "r1", lambda: user)):
@@ -283,8 +281,8 @@ class TestWhoAndThroughWhichFace:
         assert idle.latest_version.created_by == user
 
 
-class TestItOnlyGrows:
-    def test_an_entry_is_not_changed(self, idle: Workflow) -> None:
+class TestWriteOnce:
+    def test_entry_cannot_be_changed(self, idle: Workflow) -> None:
         entry = last()
         entry.who = "nobody"
         with pytest.raises(guards.AuditLogImmutable):
@@ -298,7 +296,7 @@ class TestItOnlyGrows:
         ):
             cursor.execute("UPDATE workflows_auditentry SET refused = NOT refused")
 
-    def test_an_entry_is_not_deleted(self, idle: Workflow) -> None:
+    def test_entry_cannot_be_deleted(self, idle: Workflow) -> None:
         with pytest.raises(guards.AuditLogImmutable):
             last().delete()
         with pytest.raises(guards.AuditLogImmutable):
@@ -307,13 +305,13 @@ class TestItOnlyGrows:
             AuditCounter.objects.all().delete()
 
     @pytest.mark.postgresql  # A DELETE trigger would break SQLite's flush; see the next test.
-    def test_raw_sql_deletes_none_on_postgresql(self, idle: Workflow) -> None:
+    def test_raw_sql_cannot_delete_entries_on_postgresql(self, idle: Workflow) -> None:
         with pytest.raises(IntegrityError), connection.cursor() as cursor:
             cursor.execute("DELETE FROM workflows_auditentry")
 
 
 @pytest.mark.parametrize("which", ["first", "middle", "last"])
-def test_an_entry_that_was_taken_away_is_found(which: str) -> None:
+def test_missing_entry_is_found_by_check_integrity(which: str) -> None:
     for number in range(3):
         FindingTypeFactory(name=f"T{number}")
     number = {"first": 1, "middle": 2, "last": 3}[which]
@@ -334,7 +332,7 @@ def test_an_entry_that_was_taken_away_is_found(which: str) -> None:
             cursor.execute("DELETE FROM workflows_auditentry")
 
 
-def test_an_attempt_that_is_rolled_back_leaves_no_gap() -> None:
+def test_rolled_back_attempt_leaves_no_gap() -> None:
     FindingTypeFactory(name="One")
     with pytest.raises(RuntimeError), transaction.atomic():
         FindingTypeFactory(name="Two")

@@ -1,4 +1,4 @@
-"""What somebody draws is kept, step by step, until it is saved."""
+"""Drafts of graphs: undo, redo, conflicts and saving."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def label(workflow: Workflow, user: Any, text: str) -> None:
     )
 
 
-def test_looking_at_it_writes_nothing(workflow: Workflow, user: Any) -> None:
+def test_open_draft_writes_nothing(workflow: Workflow, user: Any) -> None:
     draft = editing.open_draft(workflow, user)
     assert draft.source == workflow.latest_version.source
     assert (draft.row, draft.undo, draft.redo, draft.is_stale) == (None, None, None, False)
     assert not GraphDraft.objects.exists()
 
 
-def test_each_user_has_a_copy_of_their_own(workflow: Workflow, user: Any) -> None:
+def test_each_user_has_a_draft(workflow: Workflow, user: Any) -> None:
     other = UserFactory()
     label(workflow, user, "Mine")
     assert source(workflow, other) == workflow.latest_version.source
@@ -69,7 +69,7 @@ def test_each_user_has_a_copy_of_their_own(workflow: Workflow, user: Any) -> Non
 
 class TestUndo(TransactionTestCase):
     @given(st.lists(st.sampled_from(["do", "undo", "redo"]), max_size=14))
-    def test_undo_gives_back_the_very_source(self, steps: list[str]) -> None:
+    def test_undo_restores_the_source(self, steps: list[str]) -> None:
         workflow, user = WorkflowFactory(), UserFactory()
         states, at = [copy.deepcopy(source(workflow, user))], 0
         for index, step in enumerate(steps):
@@ -88,7 +88,7 @@ class TestUndo(TransactionTestCase):
             assert source(workflow, user) == states[at]
 
 
-def test_what_can_be_undone_and_redone_is_told(workflow: Workflow, user: Any) -> None:
+def test_undo_and_redo_are_described(workflow: Workflow, user: Any) -> None:
     label(workflow, user, "A")
     label(workflow, user, "B")
     editing.undo(workflow, user, token(workflow, user))
@@ -96,12 +96,12 @@ def test_what_can_be_undone_and_redone_is_told(workflow: Workflow, user: Any) ->
     assert (draft.undo, draft.redo) == ("Named A", "Named B")
 
 
-def test_what_changes_nothing_is_no_step(workflow: Workflow, user: Any) -> None:
+def test_change_without_effect_is_not_a_state(workflow: Workflow, user: Any) -> None:
     editing.edit_draft(workflow, user, token(workflow, user), lambda was: (was, "Nothing"))
     assert not GraphDraft.objects.exists()
 
 
-def test_only_so_many_steps_are_kept_and_the_beginning(
+def test_undo_limit_keeps_the_base(
     workflow: Workflow, user: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(graph_drafts, "UNDO_LIMIT", 2)
@@ -113,9 +113,7 @@ def test_only_so_many_steps_are_kept_and_the_beginning(
     assert source(workflow, user) == workflow.latest_version.source
 
 
-def test_another_window_that_shows_an_earlier_state_changes_nothing(
-    workflow: Workflow, user: Any
-) -> None:
+def test_edit_of_an_earlier_state_is_refused(workflow: Workflow, user: Any) -> None:
     seen = token(workflow, user)
     label(workflow, user, "A")
     for act in (
@@ -132,23 +130,23 @@ def test_another_window_that_shows_an_earlier_state_changes_nothing(
     assert editing.open_draft(workflow, user).undo == "Named A"
 
 
-def test_what_no_database_can_store_is_not_drawn(workflow: Workflow, user: Any) -> None:
+def test_unstorable_text_is_refused(workflow: Workflow, user: Any) -> None:
     with pytest.raises(GraphEditError, match="NUL"):
         label(workflow, user, "a\0b")
     assert not GraphDraft.objects.exists()
 
 
-def test_saving_gives_a_version_and_ends_the_draft(workflow: Workflow, user: Any) -> None:
+def test_save_creates_a_version_and_deletes_the_draft(workflow: Workflow, user: Any) -> None:
     label(workflow, user, "Done")
-    drawn_by_me = source(workflow, user)
+    own_source = source(workflow, user)
     saved = editing.save_draft(workflow, user, token(workflow, user), notes="Named the end")
     assert saved.version is not None
-    assert (saved.version.source, saved.version.notes) == (drawn_by_me, "Named the end")
+    assert (saved.version.source, saved.version.notes) == (own_source, "Named the end")
     assert saved.version.created_by == user
     assert not GraphDraft.objects.exists()
 
 
-def test_what_is_not_sound_is_refused_and_stays_drawn(workflow: Workflow, user: Any) -> None:
+def test_invalid_graph_is_refused_and_stays_in_the_draft(workflow: Workflow, user: Any) -> None:
     editing.edit_draft(
         workflow,
         user,
@@ -174,19 +172,19 @@ class TestStale:
 
     @pytest.fixture(params=[True, False], ids=["appended", "replaced"])
     def stale(self, request: Any, scenario: Scenario, user: Any) -> Workflow:
-        """Mine names the end; theirs has another form, as a later number or the same one."""
+        """Change the end in the draft, and save another form as a new or a replaced version."""
         save_line(scenario.caller, form("ask"))
         label(scenario.caller, user, "Mine")
         self.save(scenario.caller, request.param, scenario)
         return scenario.caller
 
-    def test_it_is_not_saved_over_theirs(self, stale: Workflow, user: Any) -> None:
+    def test_save_of_a_stale_draft_is_refused(self, stale: Workflow, user: Any) -> None:
         assert editing.open_draft(stale, user).is_stale
         with pytest.raises(guards.StaleVersion):
             editing.save_draft(stale, user, token(stale, user))
         assert stale.latest_version.source == line(form("theirs"))
 
-    def test_mine_goes_on_top_of_theirs_and_an_undo_shows_theirs(
+    def test_rebase_applies_the_draft_and_undo_shows_the_latest_version(
         self, stale: Workflow, user: Any
     ) -> None:
         assert editing.rebase_draft(stale, user, token(stale, user)) == []
@@ -200,13 +198,15 @@ class TestStale:
         editing.redo(stale, user, token(stale, user))
         assert editing.save_draft(stale, user, token(stale, user)).version is not None
 
-    def test_theirs_is_taken_and_mine_is_not_lost(self, stale: Workflow, user: Any) -> None:
+    def test_discarded_changes_can_be_redone(self, stale: Workflow, user: Any) -> None:
         editing.discard_draft_changes(stale, user, token(stale, user))
         draft = editing.open_draft(stale, user)
         assert draft.source == line(form("theirs"))
         assert draft.redo and not draft.undo and not draft.is_stale
 
-    def test_what_i_have_undone_gives_way_without_a_word(self, stale: Workflow, user: Any) -> None:
+    def test_draft_without_changes_follows_the_latest_version(
+        self, stale: Workflow, user: Any
+    ) -> None:
         GraphDraft.objects.update(at=0)
         draft = editing.open_draft(stale, user)
         assert draft.source == line(form("theirs"))
@@ -214,13 +214,11 @@ class TestStale:
         label(stale, user, "Anew")
         assert editing.open_draft(stale, user).base_source() == line(form("theirs"))
 
-    def test_who_has_drawn_nothing_cannot_choose(self, workflow: Workflow, user: Any) -> None:
+    def test_rebase_without_a_draft_is_refused(self, workflow: Workflow, user: Any) -> None:
         with pytest.raises(GraphEditError):
             editing.rebase_draft(workflow, user, token(workflow, user))
 
-    def test_another_type_with_the_same_graph_is_no_conflict(
-        self, workflow: Workflow, user: Any
-    ) -> None:
+    def test_type_change_does_not_make_the_draft_stale(self, workflow: Workflow, user: Any) -> None:
         label(workflow, user, "Mine")
         editing.change_entity_context([workflow], entity_name_type=FindingTypeFactory())
         draft = editing.open_draft(Workflow.objects.get(pk=workflow.pk), user)
@@ -228,7 +226,7 @@ class TestStale:
         assert editing.save_draft(workflow, user, draft.token).version is not None
 
 
-def test_a_draft_goes_with_its_workflow_and_with_its_user(workflow: Workflow, user: Any) -> None:
+def test_draft_is_deleted_with_its_workflow_or_user(workflow: Workflow, user: Any) -> None:
     label(workflow, user, "A")
     user.delete()
     assert not GraphDraft.objects.exists()

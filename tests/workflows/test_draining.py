@@ -1,4 +1,4 @@
-"""Changes on hold: nothing new starts, and they are made when the last blocker has ended."""
+"""Changes on hold prevent new starts and are applied when the last blocker has ended."""
 
 from __future__ import annotations
 
@@ -38,26 +38,28 @@ def types(scenario: Scenario) -> set[str]:
     return set(rows.values_list("entity_name_type__name", flat=True))
 
 
-def test_where_nothing_runs_it_is_made_at_once(scenario: Scenario) -> None:
+def test_change_is_applied_at_once_without_blockers(scenario: Scenario) -> None:
     changed = scenario.hold()
     assert changed.pending is None
     assert [version.workflow_id for version in changed.versions]
     assert types(scenario) == {"Policy Exception"}
 
 
-def test_where_something_runs_it_waits_and_says_who_asked(pending: PendingChange) -> None:
+def test_pending_change_names_the_user_who_requested_it(pending: PendingChange) -> None:
     assert pending.state == PendingChange.State.WAITING
     assert pending.asked_by is not None
     assert pending.asked_by.get_username() == "ada"
     assert str(pending) == "“Workflow 3”, “Workflow 4” to Policy Exception"
 
 
-def test_nothing_changes_while_it_waits(scenario: Scenario, pending: PendingChange) -> None:
+def test_workflows_are_unchanged_while_the_change_is_on_hold(
+    scenario: Scenario, pending: PendingChange
+) -> None:
     assert types(scenario) == {"Model Limitation"}
 
 
 @pytest.mark.parametrize("who", ["caller", "callee", "dependent"])
-def test_no_new_root_starts_on_what_is_draining(
+def test_root_start_on_draining_workflow_is_refused(
     scenario: Scenario, pending: PendingChange, who: str
 ) -> None:
     if who == "dependent":
@@ -72,12 +74,14 @@ def test_no_new_root_starts_on_what_is_draining(
     assert pending.cuid in refused.value.remedies[0].detail
 
 
-def test_a_root_on_something_else_starts(scenario: Scenario, pending: PendingChange) -> None:
+def test_root_start_on_other_workflow_is_accepted(
+    scenario: Scenario, pending: PendingChange
+) -> None:
     other = WorkflowFactory(entity_name_type=scenario.limitation)
     assert running.start(other, scenario.finding).status == "completed"
 
 
-def test_calls_that_a_live_root_has_pinned_go_ahead_and_the_end_makes_the_change(
+def test_pinned_calls_continue_and_the_last_end_applies_the_change(
     scenario: Scenario, pending: PendingChange
 ) -> None:
     save_line(scenario.callee, form("inner"))
@@ -92,7 +96,7 @@ def test_calls_that_a_live_root_has_pinned_go_ahead_and_the_end_makes_the_change
     assert (version.notes, version.created_by) == ("Reclassified", pending.asked_by)
 
 
-def test_it_waits_for_the_last_of_several(scenario: Scenario, pending: PendingChange) -> None:
+def test_change_waits_for_the_last_blocker(scenario: Scenario, pending: PendingChange) -> None:
     editing.withdraw(pending)
     executions = [Execution.objects.get(), scenario.start()]
     again = scenario.hold().pending
@@ -104,13 +108,13 @@ def test_it_waits_for_the_last_of_several(scenario: Scenario, pending: PendingCh
     assert types(scenario) == {"Policy Exception"}
 
 
-def test_starts_go_on_once_it_is_made(scenario: Scenario, pending: PendingChange) -> None:
+def test_starts_are_accepted_after_the_change(scenario: Scenario, pending: PendingChange) -> None:
     running.cancel(Execution.objects.get())
     finding = FindingFactory(entity_name_type=scenario.exception)
     assert running.start(scenario.caller, finding).status == "waiting"
 
 
-def test_an_end_that_is_rolled_back_makes_nothing(
+def test_rolled_back_end_does_not_apply_the_change(
     scenario: Scenario, pending: PendingChange
 ) -> None:
     with transaction.atomic():
@@ -120,61 +124,69 @@ def test_an_end_that_is_rolled_back_makes_nothing(
     assert types(scenario) == {"Model Limitation"}
 
 
-class TestWithdrawn:
-    def test_starts_go_on_and_the_log_tells(
+class TestWithdraw:
+    def test_withdrawal_allows_starts_and_is_recorded(
         self, scenario: Scenario, pending: PendingChange
     ) -> None:
         editing.withdraw(pending)
         assert not PendingChange.objects.exists()
         assert scenario.start().status == "waiting"
-        told = list(AuditEntry.objects.filter(cuid=pending.cuid).values_list("action", flat=True))
-        assert told == ["withdrawn", "put_on_hold"]
+        messages = list(
+            AuditEntry.objects.filter(cuid=pending.cuid).values_list("action", flat=True)
+        )
+        assert messages == ["withdrawn", "put_on_hold"]
 
-    def test_nothing_is_made_afterwards(self, scenario: Scenario, pending: PendingChange) -> None:
+    def test_withdrawn_change_is_not_applied(
+        self, scenario: Scenario, pending: PendingChange
+    ) -> None:
         editing.withdraw(pending)
         submit(Execution.objects.get())
         assert types(scenario) == {"Model Limitation"}
 
-    def test_not_twice(self, pending: PendingChange) -> None:
+    def test_second_withdrawal_is_refused(self, pending: PendingChange) -> None:
         editing.withdraw(pending)
         with pytest.raises(guards.RowDeleted):
             editing.withdraw(pending)
 
-    def test_not_what_has_been_made(self, scenario: Scenario, pending: PendingChange) -> None:
+    def test_withdrawal_of_an_applied_change_is_refused(
+        self, scenario: Scenario, pending: PendingChange
+    ) -> None:
         submit(Execution.objects.get())
         with pytest.raises(guards.NotOnHold):
             editing.withdraw(pending)
 
 
-class TestRefused:
-    def test_what_could_not_be_made_when_drained_is_not_put_on_hold(
-        self, scenario: Scenario
-    ) -> None:
+class TestRefusals:
+    def test_change_that_stays_impossible_is_not_put_on_hold(self, scenario: Scenario) -> None:
         scenario.start()
         with pytest.raises(guards.IncompatibleEntityTypes) as refused:
             scenario.hold(scenario.caller)
         assert [row.code for row in refused.value.remedies] == ["change_together"]
         assert not PendingChange.objects.exists()
 
-    def test_one_change_at_a_time(self, scenario: Scenario, pending: PendingChange) -> None:
+    def test_second_change_on_hold_is_refused(
+        self, scenario: Scenario, pending: PendingChange
+    ) -> None:
         with pytest.raises(guards.Draining):
             scenario.hold()
         assert PendingChange.objects.count() == 1
 
-    def test_a_dry_run_puts_nothing_on_hold(self, scenario: Scenario) -> None:
+    def test_dry_run_puts_nothing_on_hold(self, scenario: Scenario) -> None:
         scenario.start()
         assert scenario.hold(dry_run=True).on_hold is True
         assert not PendingChange.objects.exists()
         with pytest.raises(guards.IncompatibleEntityTypes):
             scenario.hold(scenario.caller, dry_run=True)
 
-    def test_its_type_is_in_use(self, scenario: Scenario, pending: PendingChange) -> None:
+    def test_type_of_a_pending_change_cannot_be_deleted(
+        self, scenario: Scenario, pending: PendingChange
+    ) -> None:
         with pytest.raises(guards.TypeInUse, match="1 pending change"):
             scenario.exception.delete()
 
 
 @pytest.mark.parametrize("torn", ["member", "change"])
-def test_a_hold_that_is_torn_apart_is_found(pending: PendingChange, torn: str) -> None:
+def test_inconsistent_hold_is_found_by_check_integrity(pending: PendingChange, torn: str) -> None:
     if torn == "member":
         pending.members.update(waiting=False)
     else:
@@ -184,8 +196,8 @@ def test_a_hold_that_is_torn_apart_is_found(pending: PendingChange, torn: str) -
     PendingChange.objects.all().delete()
 
 
-class TestCannotBeMade:
-    def test_the_graph_changed_meanwhile_so_it_is_kept_with_its_reason(
+class TestNotApplied:
+    def test_refused_change_stores_its_reason(
         self, scenario: Scenario, pending: PendingChange
     ) -> None:
         other = WorkflowFactory(title="Other", entity_name_type=scenario.limitation)
@@ -200,7 +212,7 @@ class TestCannotBeMade:
         assert entry is not None
         assert entry.action == "not_applied"
 
-    def test_a_workflow_was_deleted_meanwhile(self, scenario: Scenario) -> None:
+    def test_deletion_of_a_workflow_is_the_reason(self, scenario: Scenario) -> None:
         scenario.start()
         extra = WorkflowFactory(entity_name_type=scenario.limitation)
         found = scenario.hold(scenario.caller, scenario.callee, extra).pending
@@ -210,7 +222,7 @@ class TestCannotBeMade:
         found.refresh_from_db()
         assert (found.state, found.code) == ("not_applied", "gone")
 
-    def test_it_can_be_put_away_and_asked_for_again(
+    def test_refused_change_can_be_removed_and_requested_again(
         self, scenario: Scenario, pending: PendingChange
     ) -> None:
         other = WorkflowFactory(entity_name_type=scenario.limitation)
@@ -222,21 +234,23 @@ class TestCannotBeMade:
         assert types(scenario) == {"Policy Exception"}
 
 
-class TestWhatNobodyAskedAfter:
-    """An execution that ended behind Python's back, or in a process that was killed."""
+class TestRunDue:
+    """Executions that ended without a signal, by SQL or in a process that was killed."""
 
-    def test_the_sweep_makes_it(self, scenario: Scenario, pending: PendingChange) -> None:
+    def test_run_due_applies_a_drained_change(
+        self, scenario: Scenario, pending: PendingChange
+    ) -> None:
         end_unseen(Execution.objects.get())
         assert types(scenario) == {"Model Limitation"}
         assert [row.pk for row in editing.apply_all_drained()] == [pending.pk]
         assert types(scenario) == {"Policy Exception"}
         assert editing.apply_all_drained() == []
 
-    def test_the_sweep_leaves_what_is_still_blocked(self, pending: PendingChange) -> None:
+    def test_run_due_leaves_a_blocked_change(self, pending: PendingChange) -> None:
         assert editing.apply_all_drained() == []
         assert PendingChange.objects.get().state == "waiting"
 
-    def test_contention_leaves_it_to_the_sweep_and_the_end_stands(
+    def test_contention_leaves_the_change_to_run_due_and_keeps_the_end(
         self, scenario: Scenario, pending: PendingChange, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def busy(pk: int) -> None:
@@ -250,7 +264,7 @@ class TestWhatNobodyAskedAfter:
         editing.apply_all_drained()
         assert types(scenario) == {"Policy Exception"}
 
-    def test_what_ends_between_the_judgement_and_the_hold_is_not_missed(
+    def test_end_between_judgement_and_hold_applies_the_change(
         self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         execution = scenario.start()
@@ -268,7 +282,7 @@ class TestWhatNobodyAskedAfter:
 
 
 class TestTokens:
-    def asked(self, scenario: Scenario, *workflows: Workflow) -> editing.Impact:
+    def impact_of(self, scenario: Scenario, *workflows: Workflow) -> editing.Impact:
         context = editing.resolve_context(entity_name_type=scenario.exception)
         return editing.impact(workflows or [scenario.caller, scenario.callee], context)
 
@@ -280,36 +294,36 @@ class TestTokens:
             **how,
         )
 
-    def test_an_impact_tells_what_would_be(self, scenario: Scenario) -> None:
-        found = self.asked(scenario)
+    def test_impact_describes_the_versions(self, scenario: Scenario) -> None:
+        found = self.impact_of(scenario)
         assert found.is_allowed
         assert {(row.workflow.title, row.number, row.replaces) for row in found.versions} == {
             ("Workflow 3", 1, True),
             ("Workflow 4", 1, True),
         }
         running.cancel(scenario.start())
-        assert {(row.number, row.replaces) for row in self.asked(scenario).versions} == {(2, False)}
+        assert {(row.number, row.replaces) for row in self.impact_of(scenario).versions} == {
+            (2, False)
+        }
         assert types(scenario) == {"Model Limitation"}
 
-    def test_an_impact_tells_what_refuses_and_who_would_move_along(
-        self, scenario: Scenario
-    ) -> None:
-        found = self.asked(scenario, scenario.callee)
+    def test_impact_names_the_refusal_and_the_group(self, scenario: Scenario) -> None:
+        found = self.impact_of(scenario, scenario.callee)
         assert not found.is_allowed
         assert found.refusal is not None
         assert found.refusal.code == "incompatible_entity_types"
         assert [row.title for row in found.group] == ["Workflow 3", "Workflow 4"]
         execution = scenario.start()
-        found = self.asked(scenario, scenario.callee)
+        found = self.impact_of(scenario, scenario.callee)
         assert found.refusal is not None
         assert found.refusal.code == "dependent_active_executions"
         assert [row.cuid for row in found.refusal.blockers.executions] == [execution.cuid]
 
-    def test_a_fresh_token_is_accepted(self, scenario: Scenario) -> None:
-        assert self.change(scenario, self.asked(scenario).token).versions
+    def test_fresh_token_is_accepted(self, scenario: Scenario) -> None:
+        assert self.change(scenario, self.impact_of(scenario).token).versions
 
-    def test_an_execution_that_has_come_since_is_named(self, scenario: Scenario) -> None:
-        token = self.asked(scenario).token
+    def test_new_execution_makes_the_token_stale(self, scenario: Scenario) -> None:
+        token = self.impact_of(scenario).token
         execution = scenario.start()
         with pytest.raises(guards.StaleToken, match="Execution") as refused:
             self.change(scenario, token, when="drained")
@@ -317,11 +331,11 @@ class TestTokens:
         assert refused.value.problems[0].code == "new_execution"
         assert not PendingChange.objects.exists()
 
-    def test_an_execution_that_comes_before_the_hold_is_named_too(
+    def test_new_execution_makes_the_token_stale_before_the_hold(
         self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         scenario.start()
-        token = self.asked(scenario).token
+        token = self.impact_of(scenario).token
         put_on_hold = drain.put_on_hold
 
         def start_first(*args: Any, **how: Any) -> PendingChange:
@@ -333,43 +347,43 @@ class TestTokens:
             self.change(scenario, token, when="drained")
         assert not PendingChange.objects.exists()
         monkeypatch.undo()
-        assert self.change(scenario, self.asked(scenario).token, when="drained").on_hold
+        assert self.change(scenario, self.impact_of(scenario).token, when="drained").on_hold
 
-    def test_an_execution_that_has_ended_since_is_no_reason(self, scenario: Scenario) -> None:
+    def test_ended_execution_does_not_make_the_token_stale(self, scenario: Scenario) -> None:
         first, second = scenario.start(), scenario.start()
-        token = self.asked(scenario).token
+        token = self.impact_of(scenario).token
         running.cancel(first)
         assert self.change(scenario, token, when="drained").on_hold
         running.cancel(second)
         assert types(scenario) == {"Policy Exception"}
 
-    def test_another_version_is_named(self, scenario: Scenario) -> None:
-        token = self.asked(scenario).token
+    def test_new_version_makes_the_token_stale(self, scenario: Scenario) -> None:
+        token = self.impact_of(scenario).token
         save_line(scenario.callee, form())
         with pytest.raises(guards.StaleToken, match=r"“Workflow 3” .* has another version"):
             self.change(scenario, token)
 
-    def test_another_type_is_named(self, scenario: Scenario) -> None:
-        token = self.asked(scenario).token
+    def test_new_type_makes_the_token_stale(self, scenario: Scenario) -> None:
+        token = self.impact_of(scenario).token
         both = [scenario.caller, scenario.callee]
         editing.change_entity_context(both, entity_name_type=FindingTypeFactory())
         with pytest.raises(guards.StaleToken, match="has another finding type"):
             self.change(scenario, token)
 
-    def test_a_new_caller_is_named(self, scenario: Scenario) -> None:
-        token = self.asked(scenario).token
+    def test_new_caller_makes_the_token_stale(self, scenario: Scenario) -> None:
+        token = self.impact_of(scenario).token
         caller = WorkflowFactory(title="New caller", entity_name_type=scenario.limitation)
         save_line(caller, call(scenario.callee))
         with pytest.raises(guards.StaleToken, match=r"“New caller” .* is now affected"):
             self.change(scenario, token)
 
-    def test_a_token_for_another_change_is_none(self, scenario: Scenario) -> None:
-        for token in (self.asked(scenario, scenario.caller).token, "nonsense", ""):
+    def test_token_of_another_change_is_invalid(self, scenario: Scenario) -> None:
+        for token in (self.impact_of(scenario, scenario.caller).token, "nonsense", ""):
             with pytest.raises(guards.InvalidToken):
                 self.change(scenario, token)
 
-    def test_a_dry_run_judges_the_token_too(self, scenario: Scenario) -> None:
-        token = self.asked(scenario).token
+    def test_dry_run_checks_the_token(self, scenario: Scenario) -> None:
+        token = self.impact_of(scenario).token
         scenario.start()
         with pytest.raises(guards.StaleToken):
             self.change(scenario, token, dry_run=True)

@@ -28,10 +28,10 @@ OWN = "Cannot change finding type while this workflow has active executions."
 DEPENDENT = "Cannot change finding type: workflows referencing this one have active executions."
 
 
-def change(workflow: Workflow, kind: FindingType) -> None:
-    """The change of type as the shell would make it."""
+def change(workflow: Workflow, finding_type: FindingType) -> None:
+    """Change the type as a shell user would."""
     row = Workflow.objects.get(pk=workflow.pk)
-    row.entity_name_type = kind
+    row.entity_name_type = finding_type
     row.save()
 
 
@@ -41,7 +41,7 @@ def type_of(workflow: Workflow) -> str:
     return str(row.entity_name_type.name)
 
 
-def test_the_report_cannot_happen_any_more(scenario: Scenario) -> None:
+def test_type_change_of_a_callee_is_refused_while_a_caller_runs(scenario: Scenario) -> None:
     execution = scenario.start()
     assert execution.status == Status.WAITING
     with pytest.raises(guards.ActiveExecutions) as refused:
@@ -62,9 +62,7 @@ def test_the_report_cannot_happen_any_more(scenario: Scenario) -> None:
 
 class TestGuard1OwnExecutions:
     @pytest.mark.parametrize("status", ["scheduled", "active", "waiting"])
-    def test_a_live_execution_in_any_live_status_refuses_the_change(
-        self, scenario: Scenario, status: str
-    ) -> None:
+    def test_change_is_refused_for_every_live_status(self, scenario: Scenario, status: str) -> None:
         execution = scenario.start()
         Execution._base_manager.filter(pk=execution.pk).update(status=status)
         with pytest.raises(guards.ActiveExecutions) as refused:
@@ -76,7 +74,7 @@ class TestGuard1OwnExecutions:
         assert type_of(scenario.caller) == "Model Limitation"
 
     @pytest.mark.parametrize("end", ["completed", "cancelled"])
-    def test_an_ended_execution_lets_the_change_through(self, end: str) -> None:
+    def test_change_is_accepted_after_the_execution_ended(self, end: str) -> None:
         workflow = WorkflowFactory()
         save_line(workflow, form())
         execution = running.start(
@@ -94,7 +92,7 @@ class TestGuard1OwnExecutions:
         assert latest.entity_name_type == other
         assert not workflow.versions.get(number=1).in_force
 
-    def test_clean_explains_on_the_field_and_names_the_blockers(self, scenario: Scenario) -> None:
+    def test_clean_puts_the_refusal_on_the_field(self, scenario: Scenario) -> None:
         execution = scenario.start()
         row = Workflow.objects.get(pk=scenario.caller.pk)
         row.entity_name_type = scenario.exception
@@ -105,7 +103,7 @@ class TestGuard1OwnExecutions:
         assert refusal.message == OWN
         assert [row.cuid for row in refusal.blockers.executions] == [execution.cuid]
 
-    def test_more_blockers_than_are_listed_are_counted(self) -> None:
+    def test_total_counts_unlisted_blockers(self) -> None:
         workflow = WorkflowFactory()
         save_line(workflow, form())
         finding = FindingFactory(entity_name_type=workflow.entity_name_type)
@@ -116,7 +114,7 @@ class TestGuard1OwnExecutions:
         assert len(refused.value.blockers.executions) == guards.LISTED
         assert refused.value.blockers.total == guards.LISTED + 3
 
-    def test_a_change_of_entity_name_is_guarded_alike(self, scenario: Scenario) -> None:
+    def test_change_of_entity_name_is_refused(self, scenario: Scenario) -> None:
         scenario.start()
         row = Workflow.objects.get(pk=scenario.caller.pk)
         row.entity_name = "InventoryModel"
@@ -125,7 +123,7 @@ class TestGuard1OwnExecutions:
         with pytest.raises(guards.ActiveExecutions, match=OWN):
             row.save()
 
-    def test_a_change_of_record_type_is_guarded_alike(self) -> None:
+    def test_change_of_record_type_is_refused(self) -> None:
         record_type = RecordTypeFactory()
         workflow = WorkflowFactory(
             entity_name="InventoryModel", entity_name_type=None, primary_record_type=record_type
@@ -137,7 +135,7 @@ class TestGuard1OwnExecutions:
         with pytest.raises(guards.ActiveExecutions, match=OWN):
             workflow.save()
 
-    def test_other_settings_change_while_executions_run(self, scenario: Scenario) -> None:
+    def test_other_settings_can_change_while_executions_are_live(self, scenario: Scenario) -> None:
         scenario.start()
         row = Workflow.objects.get(pk=scenario.caller.pk)
         row.title = "Renamed"
@@ -151,12 +149,12 @@ class TestGuard1OwnExecutions:
 class TestGuard2Dependents:
     @pytest.fixture
     def chain(self, scenario: Scenario) -> tuple[Workflow, Scenario]:
-        """A leaf below the callee: the caller reaches it through two calls."""
+        """Return a leaf that the caller reaches through two calls."""
         leaf = WorkflowFactory(title="Leaf", entity_name_type=scenario.limitation)
         save_line(scenario.callee, call(leaf))
         return leaf, scenario
 
-    def test_a_direct_dependents_execution_refuses_the_change(self, scenario: Scenario) -> None:
+    def test_change_is_refused_by_an_execution_of_a_caller(self, scenario: Scenario) -> None:
         execution = scenario.start()
         with pytest.raises(guards.DependentActiveExecutions) as refused:
             change(scenario.callee, scenario.exception)
@@ -165,7 +163,7 @@ class TestGuard2Dependents:
         codes = [problem.code for problem in refused.value.problems]
         assert codes == ["dependent_active_executions", "incompatible_entity_types"]
 
-    def test_a_transitive_dependents_execution_refuses_the_change(
+    def test_change_is_refused_by_an_execution_of_a_transitive_caller(
         self, chain: tuple[Workflow, Scenario]
     ) -> None:
         leaf, scenario = chain
@@ -174,7 +172,7 @@ class TestGuard2Dependents:
             change(leaf, scenario.exception)
         assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
 
-    def test_an_execution_of_an_older_version_that_calls_refuses_the_change(
+    def test_change_is_refused_by_an_execution_of_an_older_calling_version(
         self, scenario: Scenario
     ) -> None:
         execution = scenario.start()
@@ -188,7 +186,7 @@ class TestGuard2Dependents:
         change(scenario.callee, scenario.exception)
         assert type_of(scenario.callee) == "Policy Exception"
 
-    def test_a_transitive_callee_of_an_older_version_is_held_too(
+    def test_change_of_a_transitive_callee_of_an_older_version_is_refused(
         self, chain: tuple[Workflow, Scenario]
     ) -> None:
         leaf, scenario = chain
@@ -199,9 +197,7 @@ class TestGuard2Dependents:
             change(leaf, scenario.exception)
         assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
 
-    def test_an_execution_whose_workflow_calls_only_by_now_refuses_the_change(
-        self, scenario: Scenario
-    ) -> None:
+    def test_change_is_refused_if_only_the_latest_version_calls(self, scenario: Scenario) -> None:
         save_line(scenario.caller, form())
         execution = scenario.start()
         save_line(scenario.caller, form(), call(scenario.callee))
@@ -209,7 +205,7 @@ class TestGuard2Dependents:
             change(scenario.callee, scenario.exception)
         assert [row.cuid for row in refused.value.blockers.executions] == [execution.cuid]
 
-    def test_a_group_with_the_dependent_in_it_is_judged_by_its_own_executions(
+    def test_group_with_the_dependent_is_refused_by_own_executions(
         self, scenario: Scenario
     ) -> None:
         scenario.start()
@@ -221,7 +217,7 @@ class TestGuard2Dependents:
 
 
 class TestGuard3Compatibility:
-    def test_a_callee_alone_cannot_leave_its_callers(self, scenario: Scenario) -> None:
+    def test_change_of_a_callee_without_its_callers_is_refused(self, scenario: Scenario) -> None:
         with pytest.raises(guards.IncompatibleEntityTypes) as refused:
             change(scenario.callee, scenario.exception)
         assert refused.value.message == (
@@ -231,7 +227,7 @@ class TestGuard3Compatibility:
         )
         assert [row.cuid for row in refused.value.blockers.workflows] == [scenario.caller.cuid]
 
-    def test_a_caller_alone_cannot_leave_its_callees(self, scenario: Scenario) -> None:
+    def test_change_of_a_caller_without_its_callees_is_refused(self, scenario: Scenario) -> None:
         with pytest.raises(guards.IncompatibleEntityTypes) as refused:
             change(scenario.caller, scenario.exception)
         assert refused.value.message == (
@@ -241,9 +237,7 @@ class TestGuard3Compatibility:
         )
         assert [row.cuid for row in refused.value.blockers.workflows] == [scenario.callee.cuid]
 
-    def test_the_remedy_names_the_smallest_group_and_that_group_is_accepted(
-        self, scenario: Scenario
-    ) -> None:
+    def test_remedy_names_the_smallest_group_which_is_accepted(self, scenario: Scenario) -> None:
         leaf = WorkflowFactory(entity_name_type=scenario.limitation)
         other_caller = WorkflowFactory(entity_name_type=scenario.limitation)
         unrelated = WorkflowFactory(entity_name_type=scenario.limitation)
@@ -266,13 +260,13 @@ class TestGuard3Compatibility:
         assert {type_of(row) for row in changed.workflows} == {"Policy Exception"}
         assert type_of(unrelated) == "Model Limitation"
 
-    def test_an_older_version_that_nothing_runs_does_not_bind(self, scenario: Scenario) -> None:
+    def test_unused_older_version_does_not_block(self, scenario: Scenario) -> None:
         running.cancel(scenario.start())
         save_line(scenario.caller, form())
         change(scenario.callee, scenario.exception)
         assert type_of(scenario.callee) == "Policy Exception"
 
-    def test_a_retired_caller_does_not_bind(self, scenario: Scenario) -> None:
+    def test_retired_caller_does_not_block(self, scenario: Scenario) -> None:
         editing.retire(scenario.caller)
         change(scenario.callee, scenario.exception)
         with pytest.raises(WorkflowValidationError, match="Incompatible entity name types"):
@@ -280,18 +274,22 @@ class TestGuard3Compatibility:
 
 
 class TestLegalChanges:
-    def test_a_plain_save_leaves_a_version_with_the_new_context(self) -> None:
+    def test_save_appends_a_version_with_the_new_context(self) -> None:
         workflow = WorkflowFactory()
         source = save_line(workflow, form()).source
-        kind = FindingTypeFactory()
-        change(workflow, kind)
+        finding_type = FindingTypeFactory()
+        change(workflow, finding_type)
         [version] = workflow.versions.all()
-        assert (version.entity_name_type, version.source, version.in_force) == (kind, source, True)
+        assert (version.entity_name_type, version.source, version.in_force) == (
+            finding_type,
+            source,
+            True,
+        )
         assert version.checksum == version.compute_checksum()
         row = Workflow.objects.get(pk=workflow.pk)
         assert row.context_key == version.context_key == row.context.key
 
-    def test_save_with_update_fields_is_a_door_like_the_others(self, scenario: Scenario) -> None:
+    def test_save_with_update_fields_asks_the_guard(self, scenario: Scenario) -> None:
         execution = scenario.start()
         row = Workflow.objects.get(pk=scenario.caller.pk)
         row.entity_name_type = scenario.exception
@@ -305,7 +303,7 @@ class TestLegalChanges:
         row.save(update_fields=["entity_name_type"])
         assert type_of(row) == "Policy Exception"
 
-    def test_a_dry_run_judges_and_changes_nothing(self, scenario: Scenario) -> None:
+    def test_dry_run_judges_and_writes_nothing(self, scenario: Scenario) -> None:
         both = [scenario.caller, scenario.callee]
         editing.change_entity_context(both, entity_name_type=scenario.exception, dry_run=True)
         assert type_of(scenario.caller) == "Model Limitation"
@@ -313,7 +311,7 @@ class TestLegalChanges:
         with pytest.raises(guards.ActiveExecutions):
             editing.change_entity_context(both, entity_name_type=scenario.exception, dry_run=True)
 
-    def test_a_group_changes_all_or_nothing(self, scenario: Scenario) -> None:
+    def test_group_change_is_all_or_nothing(self, scenario: Scenario) -> None:
         busy = WorkflowFactory(entity_name_type=scenario.limitation)
         save_line(busy, form())
         running.start(busy, scenario.finding)
@@ -329,7 +327,7 @@ class TestLegalChanges:
         with pytest.raises(guards.UseTheService, match="change_entity_context"):
             Workflow.objects.filter(pk=workflow.pk).update(entity_name_type=FindingTypeFactory())
 
-    def test_types_that_do_not_go_with_the_entity_name_are_refused(self) -> None:
+    def test_types_that_do_not_match_the_entity_name_are_refused(self) -> None:
         workflow = WorkflowFactory()
         workflow.primary_record_type = RecordTypeFactory()
         with pytest.raises(guards.ContextShape):

@@ -1,4 +1,4 @@
-"""A row that was read before others changed it writes what its own instance has changed."""
+"""Saving a row that was read earlier writes only the changes of that instance."""
 
 from __future__ import annotations
 
@@ -109,5 +109,5 @@ def test_merge_takes_each_name_from_the_side_that_changed_it(
         ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
     ],
 )
-def test_patch_follows_the_rfc(now: Any, patch: Any, expected: Any) -> None:
+def test_merge_patch_follows_rfc_7396(now: Any, patch: Any, expected: Any) -> None:
     assert apply_merge_patch(now, patch) == expected

@@ -1,4 +1,4 @@
-"""What starts a workflow, as a setting: what it may say, and one a type that starts on creation."""
+"""Settings of triggers, and the one creation trigger of each type."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def api() -> Client:
 
 
 @pytest.fixture
-def kind(db: None) -> FindingType:
+def finding_type(db: None) -> FindingType:
     row: FindingType = FindingTypeFactory(name="Policy Exception")
     return row
 
 
 @pytest.fixture
-def first(kind: FindingType) -> Workflow:
-    """The workflow that starts when an entity of the type is created."""
-    row: Workflow = WorkflowFactory(title="First", entity_name_type=kind, trigger="created")
+def first(finding_type: FindingType) -> Workflow:
+    """Return the workflow with the creation trigger of the type."""
+    row: Workflow = WorkflowFactory(title="First", entity_name_type=finding_type, trigger="created")
     return row
 
 
-# What the details may say
+# Settings
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,11 @@ def first(kind: FindingType) -> Workflow:
         ("webhook", {"secret": "HOOK"}),
     ],
 )
-def test_details_that_mean_something_are_kept(
-    api: Client, kind: FindingType, trigger: str, data: dict[str, Any]
+def test_valid_settings_are_stored(
+    api: Client, finding_type: FindingType, trigger: str, data: dict[str, Any]
 ) -> None:
-    asked = {"title": "New", "entity_name_type": kind.cuid, "trigger": trigger}
-    body = api.post("workflows/", {**asked, "trigger_data": data}).json()
+    values = {"title": "New", "entity_name_type": finding_type.cuid, "trigger": trigger}
+    body = api.post("workflows/", {**values, "trigger_data": data}).json()
     assert (body["trigger"], body["trigger_data"]) == (trigger, data)
     Secret.objects.create(name="HOOK", encrypted="")
     workflow = WorkflowFactory()
@@ -90,16 +90,16 @@ def test_details_that_mean_something_are_kept(
         ("webhook", {"secret": "A", "url": ""}, ["/trigger_data/url"]),
     ],
 )
-def test_details_without_meaning_are_refused_by_pointer(
-    api: Client, kind: FindingType, trigger: str, data: dict[str, Any], pointers: list[str]
+def test_invalid_settings_are_refused_with_pointers(
+    api: Client, finding_type: FindingType, trigger: str, data: dict[str, Any], pointers: list[str]
 ) -> None:
-    asked = {
+    values = {
         "title": "New",
-        "entity_name_type": kind.cuid,
+        "entity_name_type": finding_type.cuid,
         "trigger": trigger,
         "trigger_data": data,
     }
-    body = assert_problem(api.post("workflows/", asked), 400, "invalid_trigger")
+    body = assert_problem(api.post("workflows/", values), 400, "invalid_trigger")
     assert [row["pointer"] for row in body["errors"]] == pointers
     assert not Workflow.objects.exists()
 
@@ -117,14 +117,14 @@ def test_details_without_meaning_are_refused_by_pointer(
     assert (workflow.trigger, workflow.trigger_data) == ("manual", {})
 
 
-def test_true_is_not_one_in_the_details(kind: FindingType) -> None:
+def test_true_and_1_are_different_settings(finding_type: FindingType) -> None:
     workflow = WorkflowFactory(trigger="changed", trigger_data={"rule": {**RULE, "value": 1}})
     workflow.trigger_data = {"rule": {**RULE, "value": True}}
     with pytest.raises(InvalidTrigger):
         workflow.save()
 
 
-def test_nothing_but_an_object_or_a_known_trigger_is_saved(kind: FindingType) -> None:
+def test_settings_must_be_an_object_and_the_trigger_known(finding_type: FindingType) -> None:
     workflow = WorkflowFactory()
     for name, value in (("trigger_data", []), ("trigger", "moon")):
         workflow.refresh_from_db()
@@ -139,7 +139,7 @@ def test_nothing_but_an_object_or_a_known_trigger_is_saved(kind: FindingType) ->
 
 @pytest.mark.parametrize("name", ["trigger", "trigger_data"])
 @pytest.mark.django_db(transaction=True)
-def test_bulk_statements_do_not_write_it(kind: FindingType, name: str) -> None:
+def test_bulk_statements_do_not_write_the_trigger(finding_type: FindingType, name: str) -> None:
     workflow = WorkflowFactory()
     with pytest.raises(UseTheService):
         Workflow.objects.update(**{name: "created"})
@@ -147,12 +147,12 @@ def test_bulk_statements_do_not_write_it(kind: FindingType, name: str) -> None:
         Workflow.objects.bulk_update([workflow], [name])
 
 
-def test_what_starts_it_may_change_while_it_runs_and_the_log_tells_of_it(
-    kind: FindingType,
+def test_trigger_can_change_while_executions_are_live_and_is_recorded(
+    finding_type: FindingType,
 ) -> None:
-    workflow = WorkflowFactory(entity_name_type=kind)
+    workflow = WorkflowFactory(entity_name_type=finding_type)
     save_line(workflow, form())
-    execution = running.start(workflow, FindingFactory(entity_name_type=kind))
+    execution = running.start(workflow, FindingFactory(entity_name_type=finding_type))
     workflow.trigger, workflow.trigger_data = "changed", {"fields": ["a"]}
     workflow.save()
     entry = AuditEntry.objects.order_by("-id")[0]
@@ -162,43 +162,43 @@ def test_what_starts_it_may_change_while_it_runs_and_the_log_tells_of_it(
     assert Execution.objects.get().status == "completed"
 
 
-# One a type that starts on creation
+# One creation trigger per type
 
 
-def create(kind: FindingType) -> None:
-    Workflow.objects.create(title="Second", entity_name_type=kind, trigger="created")
+def create(finding_type: FindingType) -> None:
+    Workflow.objects.create(title="Second", entity_name_type=finding_type, trigger="created")
 
 
-def create_many(kind: FindingType) -> None:
+def create_many(finding_type: FindingType) -> None:
     Workflow.objects.bulk_create(
-        [Workflow(title="Second", entity_name_type=kind, trigger="created")]
+        [Workflow(title="Second", entity_name_type=finding_type, trigger="created")]
     )
 
 
-def save(kind: FindingType) -> None:
+def save(finding_type: FindingType) -> None:
     workflow = Workflow.objects.get(title="Second")
-    workflow.entity_name_type = kind
+    workflow.entity_name_type = finding_type
     workflow.trigger = "created"
     workflow.save()
 
 
-def reactivate(kind: FindingType) -> None:
-    workflow = WorkflowFactory(entity_name_type=kind, trigger="created", state="retired")
+def reactivate(finding_type: FindingType) -> None:
+    workflow = WorkflowFactory(entity_name_type=finding_type, trigger="created", state="retired")
     editing.set_state(workflow, "active")
 
 
-def move(kind: FindingType) -> None:
+def move(finding_type: FindingType) -> None:
     workflow = Workflow.objects.get(title="Moving")
-    editing.change_entity_context([workflow], entity_name_type=kind)
+    editing.change_entity_context([workflow], entity_name_type=finding_type)
 
 
-def move_by_save(kind: FindingType) -> None:
+def move_by_save(finding_type: FindingType) -> None:
     workflow = Workflow.objects.get(title="Moving")
-    workflow.entity_name_type = kind
+    workflow.entity_name_type = finding_type
     workflow.save()
 
 
-WAYS: list[Callable[[FindingType], None]] = [
+EDITS: list[Callable[[FindingType], None]] = [
     create,
     create_many,
     save,
@@ -215,11 +215,13 @@ def others(db: None) -> None:
 
 
 @pytest.mark.usefixtures("others")
-@pytest.mark.parametrize("way", WAYS)
-def test_the_second_is_refused(first: Workflow, kind: FindingType, way: Any) -> None:
+@pytest.mark.parametrize("edit", EDITS)
+def test_second_creation_trigger_for_a_type_is_refused(
+    first: Workflow, finding_type: FindingType, edit: Any
+) -> None:
     before = list(Workflow.objects.order_by("pk").values_list("trigger", "context_key"))
     with pytest.raises(TriggerTaken) as caught:
-        way(kind)
+        edit(finding_type)
     refusal = caught.value
     assert refusal.code == "trigger_taken"
     assert refusal.message == (
@@ -235,10 +237,10 @@ def test_the_second_is_refused(first: Workflow, kind: FindingType, way: Any) -> 
 
 
 @pytest.mark.usefixtures("others")
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.parametrize("free", ["retired", "manual", "moved"])
-def test_it_is_accepted_when_the_first_has_let_go(
-    first: Workflow, kind: FindingType, way: Any, free: str
+def test_creation_trigger_is_accepted_after_the_first_gave_it_up(
+    first: Workflow, finding_type: FindingType, edit: Any, free: str
 ) -> None:
     if free == "retired":
         editing.retire(first)
@@ -247,20 +249,20 @@ def test_it_is_accepted_when_the_first_has_let_go(
         first.save()
     else:
         editing.change_entity_context([first], entity_name_type=FindingTypeFactory())
-    way(kind)
-    starting = Workflow.objects.filter(entity_name_type=kind, trigger="created")
+    edit(finding_type)
+    starting = Workflow.objects.filter(entity_name_type=finding_type, trigger="created")
     assert starting.exclude(state="retired").count() == 1
 
 
-def test_a_draft_has_its_registration_too(kind: FindingType) -> None:
-    WorkflowFactory(entity_name_type=kind, trigger="created", state="draft")
+def test_draft_holds_the_creation_trigger(finding_type: FindingType) -> None:
+    WorkflowFactory(entity_name_type=finding_type, trigger="created", state="draft")
     with pytest.raises(TriggerTaken):
-        create(kind)
+        create(finding_type)
 
 
-def test_one_edit_may_change_type_and_trigger(first: Workflow, kind: FindingType) -> None:
+def test_one_edit_can_change_type_and_trigger(first: Workflow, finding_type: FindingType) -> None:
     moving = WorkflowFactory(trigger="created")
-    moving.entity_name_type, moving.trigger = kind, "manual"
+    moving.entity_name_type, moving.trigger = finding_type, "manual"
     moving.save()
     first.trigger = "changed"
     first.save()
@@ -268,38 +270,38 @@ def test_one_edit_may_change_type_and_trigger(first: Workflow, kind: FindingType
     first.save()
 
 
-def test_the_refusal_through_the_api_points_at_the_trigger_and_links_the_first(
-    api: Client, first: Workflow, kind: FindingType
+def test_api_refusal_points_at_the_trigger_and_links_the_first_workflow(
+    api: Client, first: Workflow, finding_type: FindingType
 ) -> None:
-    asked = {"title": "Second", "entity_name_type": kind.cuid, "trigger": "created"}
-    body = assert_problem(api.post("workflows/", asked), 400, "trigger_taken")
+    values = {"title": "Second", "entity_name_type": finding_type.cuid, "trigger": "created"}
+    body = assert_problem(api.post("workflows/", values), 400, "trigger_taken")
     assert body["errors"][0]["pointer"] == "/trigger"
     assert [row["cuid"] for row in body["blockers"]["workflows"]] == [first.cuid]
     moving = WorkflowFactory(trigger="created")
-    found = api.get(f"workflows/{moving.cuid}/impact/?entity_name_type={kind.cuid}").json()
+    found = api.get(f"workflows/{moving.cuid}/impact/?entity_name_type={finding_type.cuid}").json()
     assert (found["allowed"], found["code"]) == (False, "trigger_taken")
 
 
-def test_a_group_in_which_two_would_start_is_refused_as_a_whole(kind: FindingType) -> None:
+def test_group_with_two_creation_triggers_is_refused(finding_type: FindingType) -> None:
     both = [WorkflowFactory(title=title, trigger="created") for title in ("A", "B")]
     with pytest.raises(TriggerTaken) as caught:
-        editing.change_entity_context(both, entity_name_type=kind)
+        editing.change_entity_context(both, entity_name_type=finding_type)
     assert [row.title for row in caught.value.blockers.workflows] == ["A", "B"]
-    assert not Workflow.objects.filter(entity_name_type=kind).exists()
+    assert not Workflow.objects.filter(entity_name_type=finding_type).exists()
     both[1].trigger = "manual"
     both[1].save()
-    editing.change_entity_context(both, entity_name_type=kind)
-    assert Workflow.objects.filter(entity_name_type=kind).count() == 2
+    editing.change_entity_context(both, entity_name_type=finding_type)
+    assert Workflow.objects.filter(entity_name_type=finding_type).count() == 2
 
 
-def test_two_new_ones_at_once_in_bulk_are_refused(kind: FindingType) -> None:
-    rows = [Workflow(title=t, entity_name_type=kind, trigger="created") for t in ("A", "B")]
+def test_bulk_create_of_two_creation_triggers_is_refused(finding_type: FindingType) -> None:
+    rows = [Workflow(title=t, entity_name_type=finding_type, trigger="created") for t in ("A", "B")]
     with pytest.raises(TriggerTaken):
         Workflow.objects.bulk_create(rows)
     assert not Workflow.objects.exists()
 
 
-def test_a_bulk_statement_may_come_upon_the_first_itself(first: Workflow) -> None:
+def test_bulk_create_can_update_the_first_workflow(first: Workflow) -> None:
     row = Workflow.objects.get(pk=first.pk)
     row.pk, row.title = None, "Renamed"
     Workflow.objects.bulk_create(
@@ -310,45 +312,47 @@ def test_a_bulk_statement_may_come_upon_the_first_itself(first: Workflow) -> Non
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_change_on_hold_is_judged_when_it_is_asked_for_and_when_it_is_made(
-    kind: FindingType,
+def test_change_on_hold_is_checked_at_the_request_and_when_applied(
+    finding_type: FindingType,
 ) -> None:
     moving = WorkflowFactory(title="Moving", trigger="created")
     save_line(moving, form())
     # Its own trigger starts it.
     FindingFactory(entity_name_type=moving.entity_name_type)
-    first = WorkflowFactory(title="First", entity_name_type=kind, trigger="created")
+    first = WorkflowFactory(title="First", entity_name_type=finding_type, trigger="created")
     with pytest.raises(Refusal) as caught:
-        editing.change_entity_context([moving], entity_name_type=kind, when="drained")
+        editing.change_entity_context([moving], entity_name_type=finding_type, when="drained")
     assert caught.value.code == "trigger_taken"
 
     editing.retire(first)
-    editing.change_entity_context([moving], entity_name_type=kind, when="drained")
+    editing.change_entity_context([moving], entity_name_type=finding_type, when="drained")
     editing.set_state(first, "active")
     running.submit(Execution.objects.get(), node="form", data={"note": "n"})
     pending = PendingChange.objects.get()
     assert (pending.state, pending.code) == ("not_applied", "trigger_taken")
     assert "“First”" in pending.reason
     moving.refresh_from_db()
-    assert moving.entity_name_type != kind
+    assert moving.entity_name_type != finding_type
 
 
-def test_the_database_refuses_it_by_itself(first: Workflow, kind: FindingType) -> None:
-    second = WorkflowFactory(entity_name_type=kind)
+def test_database_refuses_a_second_creation_trigger(
+    first: Workflow, finding_type: FindingType
+) -> None:
+    second = WorkflowFactory(entity_name_type=finding_type)
     with pytest.raises(IntegrityError) as caught, transaction.atomic():
         Workflow._base_manager.filter(pk=second.pk).update(trigger="created")
     assert isinstance(find_refusal(caught.value), TriggerTaken)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_upgrade_lets_the_first_of_two_start_on_creation(kind: FindingType) -> None:
+def test_migration_keeps_the_first_of_two_creation_triggers(finding_type: FindingType) -> None:
     module = import_module("workflows.migrations.0003_triggers")
     before = MigrationLoader(connection).project_state([("workflows", "0003_triggers")])
     index = next(row for row in Workflow._meta.constraints if row.name.endswith("_created"))
     with connection.schema_editor() as editor:
         editor.remove_constraint(Workflow, index)
     try:
-        rows = [WorkflowFactory(entity_name_type=kind) for _ in range(3)]
+        rows = [WorkflowFactory(entity_name_type=finding_type) for _ in range(3)]
         Workflow._base_manager.update(trigger="created")
         Workflow._base_manager.filter(pk=rows[0].pk).update(state="retired")
         with connection.schema_editor() as editor:

@@ -1,4 +1,4 @@
-"""Ways round the rules that were tried, each shut: what was edited stays out of the run's way."""
+"""Attempts to bypass the rules, each refused, and live executions that complete nevertheless."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from executions import guards as running_guards
 from executions import services as running
 from executions.models import Entity, Execution, Finding, Status, Step
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, call, drawn, form
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    WorkflowFactory,
+    call,
+    form,
+    save_line,
+)
 from tests.factories import line as source_of
 from workflows import editing, guards
 from workflows.graph import WorkflowValidationError
 from workflows.models import Version, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
 def finish(execution: Execution) -> None:
@@ -27,8 +34,8 @@ def finish(execution: Execution) -> None:
     assert execution.status == Status.COMPLETED
 
 
-def test_an_ended_child_is_not_deleted_while_its_root_is_live(scenario: Scenario) -> None:
-    drawn(scenario.callee, form("inner"))
+def test_ended_child_is_not_deleted_while_its_root_is_live(scenario: Scenario) -> None:
+    save_line(scenario.callee, form("inner"))
     execution = scenario.start()
     running.submit(execution, node="form", data={"note": "n"})
     child = execution.children.get()
@@ -42,13 +49,13 @@ def test_an_ended_child_is_not_deleted_while_its_root_is_live(scenario: Scenario
     assert not Execution.objects.exists()
 
 
-def test_the_cuid_by_which_versions_call_a_workflow_is_written_once(scenario: Scenario) -> None:
+def test_cuid_of_a_workflow_cannot_be_changed(scenario: Scenario) -> None:
     execution = scenario.start()
     callee = Workflow.objects.get(pk=scenario.callee.pk)
     callee.cuid = "x"
-    with pytest.raises(guards.WrittenOnce):
+    with pytest.raises(guards.WriteOnce):
         callee.save()
-    with pytest.raises(guards.WrittenOnce):
+    with pytest.raises(guards.WriteOnce):
         Workflow.objects.filter(pk=callee.pk).update(cuid="x")
     with pytest.raises(IntegrityError), transaction.atomic():
         Workflow._base_manager.filter(pk=callee.pk).update(cuid="x")
@@ -56,7 +63,7 @@ def test_the_cuid_by_which_versions_call_a_workflow_is_written_once(scenario: Sc
 
 
 @pytest.mark.parametrize("fields", [["a"], "a", 1, None])
-def test_the_fields_of_an_entity_stay_an_object(scenario: Scenario, fields: Any) -> None:
+def test_entity_fields_must_be_an_object(scenario: Scenario, fields: Any) -> None:
     execution = scenario.start()
     scenario.finding.fields = fields
     with pytest.raises(running_guards.InvalidFields):
@@ -68,7 +75,7 @@ def test_the_fields_of_an_entity_stay_an_object(scenario: Scenario, fields: Any)
     finish(execution)
 
 
-def test_a_stale_entity_that_is_saved_keeps_what_executions_wrote(scenario: Scenario) -> None:
+def test_save_of_a_stale_entity_keeps_the_fields_of_executions(scenario: Scenario) -> None:
     stale = Finding.objects.get(pk=scenario.finding.pk)
     finish(scenario.start())
     stale.title = "Renamed"
@@ -80,10 +87,10 @@ def test_a_stale_entity_that_is_saved_keeps_what_executions_wrote(scenario: Scen
     assert Finding.objects.get(pk=stale.pk).fields == {"note": "n", "more": 1}
 
 
-def test_a_child_that_has_completed_stays_completed_when_its_parent_fails(
+def test_completed_child_stays_completed_when_its_parent_fails(
     scenario: Scenario,
 ) -> None:
-    drawn(scenario.callee, form("inner"))
+    save_line(scenario.callee, form("inner"))
     caller = WorkflowFactory(entity_name_type=scenario.limitation)
     editing.save_graph(
         caller, source_of(call(scenario.callee), last={"id": "bad", "type": "fail"}), based_on=1
@@ -97,7 +104,7 @@ def test_a_child_that_has_completed_stays_completed_when_its_parent_fails(
     assert child.steps.get(node_id="inner").output == {"note": "kept"}
 
 
-def test_an_open_step_is_neither_closed_nor_deleted_past_the_services(scenario: Scenario) -> None:
+def test_open_step_is_not_closed_or_deleted_without_the_services(scenario: Scenario) -> None:
     execution = scenario.start()
     step = execution.steps.open().get()
     with pytest.raises(running_guards.ExecutionFrozen):
@@ -111,7 +118,7 @@ def test_an_open_step_is_neither_closed_nor_deleted_past_the_services(scenario: 
     finish(execution)
 
 
-def test_a_retired_caller_whose_last_execution_has_ended_binds_nobody(scenario: Scenario) -> None:
+def test_retired_caller_does_not_block_after_its_last_execution(scenario: Scenario) -> None:
     execution = scenario.start()
     editing.retire(scenario.caller)
     finish(execution)
@@ -119,7 +126,7 @@ def test_a_retired_caller_whose_last_execution_has_ended_binds_nobody(scenario: 
     assert not scenario.caller.latest_version.in_force
 
 
-def test_the_latest_version_is_not_deleted_and_not_let_go_by_hand(scenario: Scenario) -> None:
+def test_latest_version_is_not_deleted_or_released(scenario: Scenario) -> None:
     version: Version = scenario.caller.latest_version
     with pytest.raises(guards.VersionInUse):
         version.delete()
@@ -129,10 +136,10 @@ def test_the_latest_version_is_not_deleted_and_not_let_go_by_hand(scenario: Scen
     assert scenario.caller.latest_version.in_force
 
 
-def test_what_has_been_deleted_is_named(scenario: Scenario) -> None:
-    gone = WorkflowFactory(entity_name_type=scenario.limitation)
-    stale = Workflow.objects.get(pk=gone.pk)
-    gone.delete()
+def test_edit_of_a_deleted_row_is_refused(scenario: Scenario) -> None:
+    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+    stale = Workflow.objects.get(pk=workflow.pk)
+    workflow.delete()
     for edit in (
         stale.save,
         lambda: editing.save_graph(stale, source_of(), based_on=1),
@@ -140,17 +147,17 @@ def test_what_has_been_deleted_is_named(scenario: Scenario) -> None:
         lambda: editing.change_entity_context([stale], entity_name_type=scenario.exception),
         lambda: running.start(stale, scenario.finding),
     ):
-        with pytest.raises(guards.Gone):
+        with pytest.raises(guards.RowDeleted):
             edit()
     assert not Workflow.objects.filter(pk=stale.pk).exists()
     finding = FindingFactory(entity_name_type=scenario.limitation)
     other = Finding.objects.get(pk=finding.pk)
     finding.delete()
-    with pytest.raises(guards.Gone):
+    with pytest.raises(guards.RowDeleted):
         running.start(scenario.caller, other)
 
 
-def test_a_type_that_does_not_exist_and_a_state_that_does_not_are_named() -> None:
+def test_unknown_type_and_unknown_state_are_refused() -> None:
     workflow = WorkflowFactory()
     row = Workflow.objects.get(pk=workflow.pk)
     row.entity_name_type_id = 10**6
@@ -158,19 +165,19 @@ def test_a_type_that_does_not_exist_and_a_state_that_does_not_are_named() -> Non
         row.save()
     with pytest.raises(guards.InvalidState):
         editing.set_state(workflow, "bogus")
-    kind = FindingTypeFactory()
-    deleted = type(kind).objects.get(pk=kind.pk)
-    kind.delete()
+    finding_type = FindingTypeFactory()
+    deleted = type(finding_type).objects.get(pk=finding_type.pk)
+    finding_type.delete()
     with pytest.raises(guards.Refusal):
         editing.change_entity_context([workflow], entity_name_type=deleted)
 
 
-def test_the_remedy_counts_the_executions_of_the_whole_group(scenario: Scenario) -> None:
+def test_remedy_counts_the_executions_of_the_group(scenario: Scenario) -> None:
     busy = WorkflowFactory(title="Busy", entity_name_type=scenario.limitation)
-    drawn(busy, form())
+    save_line(busy, form())
     running.start(busy, scenario.finding)
     top = WorkflowFactory(title="Top", entity_name_type=scenario.limitation)
-    drawn(top, call(busy), call(scenario.callee, "other"))
+    save_line(top, call(busy), call(scenario.callee, "other"))
     with pytest.raises(guards.IncompatibleEntityTypes) as refused:
         editing.change_entity_context([scenario.callee], entity_name_type=scenario.exception)
     remedies = {remedy.code: remedy for remedy in refused.value.remedies}
@@ -178,7 +185,7 @@ def test_the_remedy_counts_the_executions_of_the_whole_group(scenario: Scenario)
     assert busy.cuid in remedies["change_together"].workflows
 
 
-def test_a_call_of_a_workflow_to_itself_and_a_longer_cycle_are_refused(scenario: Scenario) -> None:
+def test_call_cycles_are_refused(scenario: Scenario) -> None:
     for callee in (scenario.callee, scenario.caller):
         with pytest.raises(WorkflowValidationError) as refused:
             editing.save_graph(

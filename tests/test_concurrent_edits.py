@@ -1,4 +1,4 @@
-"""Two people at the same instant, on PostgreSQL: one pauses while the other goes."""
+"""Two edits at the same time on PostgreSQL: one pauses while the other proceeds."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ pytestmark = [
     pytest.mark.postgresql,
 ]
 
-PATIENCE = 15
+TIMEOUT_SECONDS = 15
 
 
-class Other(threading.Thread):
-    """Somebody else, on a connection of their own."""
+class OtherThread(threading.Thread):
+    """An action in another thread, with its own connection."""
 
     def __init__(self, action: Callable[[], Any]) -> None:
         super().__init__(daemon=True)
@@ -46,8 +46,8 @@ class Other(threading.Thread):
         finally:
             connection.close()
 
-    def waits_for_a_lock(self) -> bool:
-        """Whether this thread's locks hold somebody up; no when the other has come to its end."""
+    def is_waiting_for_lock(self) -> bool:
+        """Return True when this thread blocks another one, False when the action has ended."""
         while self.is_alive():
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -59,13 +59,13 @@ class Other(threading.Thread):
         return False
 
     def outcome(self) -> Any:
-        self.join(PATIENCE)
+        self.join(TIMEOUT_SECONDS)
         assert not self.is_alive()
         return self.result
 
 
 class Pause:
-    """Runs ``then`` once, on this thread, right after the ``nth`` call of ``name``."""
+    """Run ``then`` once on this thread, right after the ``nth`` call of ``name``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.monkeypatch = monkeypatch
@@ -91,15 +91,15 @@ def pause(monkeypatch: pytest.MonkeyPatch) -> Pause:
     return Pause(monkeypatch)
 
 
-def test_a_change_that_meets_a_start_waits_for_it_and_is_refused(
-    scenario: Scenario, pause: Pause
-) -> None:
+def test_change_waits_for_a_start_and_is_refused(scenario: Scenario, pause: Pause) -> None:
     both = [scenario.caller, scenario.callee]
-    other = Other(lambda: editing.change_entity_context(both, entity_name_type=scenario.exception))
+    other = OtherThread(
+        lambda: editing.change_entity_context(both, entity_name_type=scenario.exception)
+    )
 
     def go() -> None:
         other.start()
-        assert other.waits_for_a_lock()
+        assert other.is_waiting_for_lock()
 
     pause(Advance, "write", go)
     execution = scenario.start()
@@ -107,14 +107,12 @@ def test_a_change_that_meets_a_start_waits_for_it_and_is_refused(
     running.submit(execution, node="form", data={"note": "n"})
 
 
-def test_a_start_that_meets_a_change_waits_for_it_and_sees_the_new_type(
-    scenario: Scenario, pause: Pause
-) -> None:
-    other = Other(scenario.start)
+def test_start_waits_for_a_change_and_sees_the_new_type(scenario: Scenario, pause: Pause) -> None:
+    other = OtherThread(scenario.start)
 
     def go() -> None:
         other.start()
-        assert other.waits_for_a_lock()
+        assert other.is_waiting_for_lock()
 
     pause(ContextChange, "append_versions", go)
     editing.change_entity_context(
@@ -124,14 +122,14 @@ def test_a_start_that_meets_a_change_waits_for_it_and_sees_the_new_type(
     assert not Execution.objects.exists()
 
 
-def test_without_the_locks_the_key_alone_stops_a_change_that_meets_a_start(
+def test_key_refuses_a_change_during_a_start_without_locks(
     scenario: Scenario, pause: Pause, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_lock(rows: Any, ids: Any, strength: Any, **options: Any) -> list[int]:
         return sorted(set(ids))
 
     monkeypatch.setattr(locks, "lock_rows", no_lock)
-    other = Other(
+    other = OtherThread(
         lambda: editing.change_entity_context(
             [scenario.caller, scenario.callee], entity_name_type=scenario.exception
         )
@@ -139,22 +137,22 @@ def test_without_the_locks_the_key_alone_stops_a_change_that_meets_a_start(
 
     def go() -> None:
         other.start()
-        assert other.waits_for_a_lock()
+        assert other.is_waiting_for_lock()
 
     pause(Advance, "write", go)
     scenario.start()
-    # It has judged already and saw nothing: what refuses is the key.
+    # It judged before the start was committed: the key refuses it.
     outcome = other.outcome()
     assert isinstance(outcome, Refusal)
     assert isinstance(outcome.__cause__, Exception)
 
 
 @pytest.mark.parametrize("nth", [1, 2])
-def test_a_graph_that_is_saved_while_a_start_reads_is_either_walked_or_left(
+def test_graph_saved_during_a_start_is_used_as_a_whole(
     pause: Pause, scenario: Scenario, nth: int
 ) -> None:
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
-    other = Other(
+    other = OtherThread(
         lambda: editing.save_graph(workflow, line(form(), call(scenario.callee)), based_on=1)
     )
 
@@ -173,7 +171,7 @@ def test_a_graph_that_is_saved_while_a_start_reads_is_either_walked_or_left(
 
 
 @pytest.mark.parametrize("length", [2, 4])
-def test_two_graphs_that_would_close_a_cycle_do_not_both_get_in(
+def test_second_graph_that_closes_a_cycle_is_refused(
     scenario: Scenario, pause: Pause, length: int
 ) -> None:
     ring = [WorkflowFactory(entity_name_type=scenario.limitation) for _ in range(length)]
@@ -185,7 +183,7 @@ def test_two_graphs_that_would_close_a_cycle_do_not_both_get_in(
     if half > 1:
         save_line(ring[1], call(ring[2]))
         save_line(ring[3], call(ring[0]))
-    other = Other(
+    other = OtherThread(
         lambda: editing.save_graph(
             second, line(call(ring[(half + 1) % length])), based_on=second.latest_version.number
         )
@@ -193,7 +191,7 @@ def test_two_graphs_that_would_close_a_cycle_do_not_both_get_in(
 
     def go() -> None:
         other.start()
-        assert other.waits_for_a_lock()
+        assert other.is_waiting_for_lock()
 
     pause(guards, "refuse_calls", go)
     editing.save_graph(first, line(call(ring[1])), based_on=first.latest_version.number)
@@ -202,18 +200,16 @@ def test_two_graphs_that_would_close_a_cycle_do_not_both_get_in(
     assert outcome.code == "call_cycle"
 
 
-def test_two_executions_that_write_one_entity_lose_nothing(
-    scenario: Scenario, pause: Pause
-) -> None:
+def test_two_executions_write_one_entity_without_loss(scenario: Scenario, pause: Pause) -> None:
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)
     save_line(workflow, form("ask", {"name": "a", "type": "text"}, {"name": "b", "type": "text"}))
     one = running.start(workflow, scenario.finding)
     two = running.start(workflow, scenario.finding)
-    other = Other(lambda: running.submit(two, node="ask", data={"b": "2"}))
+    other = OtherThread(lambda: running.submit(two, node="ask", data={"b": "2"}))
 
     def go() -> None:
         other.start()
-        assert other.waits_for_a_lock()
+        assert other.is_waiting_for_lock()
 
     pause(Advance, "write", go)
     with transaction.atomic():
@@ -222,13 +218,13 @@ def test_two_executions_that_write_one_entity_lose_nothing(
     assert Entity.objects.get(pk=scenario.finding.pk).fields == {"a": "1", "b": "2"}
 
 
-def test_two_submits_of_one_step_are_one_submit(scenario: Scenario, pause: Pause) -> None:
+def test_second_submit_of_a_step_is_refused(scenario: Scenario, pause: Pause) -> None:
     execution = scenario.start()
-    other = Other(lambda: running.submit(execution, node="form", data={"note": "second"}))
+    other = OtherThread(lambda: running.submit(execution, node="form", data={"note": "second"}))
 
     def go() -> None:
         other.start()
-        assert other.waits_for_a_lock()
+        assert other.is_waiting_for_lock()
 
     pause(Advance, "write", go)
     with transaction.atomic():
@@ -238,27 +234,25 @@ def test_two_submits_of_one_step_are_one_submit(scenario: Scenario, pause: Pause
     assert execution.children.count() == 1
 
 
-def test_a_submit_that_meets_a_cancel_finds_the_execution_ended(
-    scenario: Scenario, pause: Pause
-) -> None:
+def test_submit_during_a_cancel_is_refused(scenario: Scenario, pause: Pause) -> None:
     execution = scenario.start()
-    other = Other(lambda: running.submit(execution, node="form", data={"note": "n"}))
+    other = OtherThread(lambda: running.submit(execution, node="form", data={"note": "n"}))
 
     def go() -> None:
         other.start()
-        assert other.waits_for_a_lock()
+        assert other.is_waiting_for_lock()
 
     pause(Advance, "write", go)
     running.cancel(execution)
     assert isinstance(other.outcome(), running_guards.ExecutionEnded)
 
 
-def test_a_retirement_that_meets_a_start_does_not_stop_it(scenario: Scenario, pause: Pause) -> None:
-    other = Other(lambda: editing.retire(scenario.caller))
+def test_start_completes_during_a_retirement(scenario: Scenario, pause: Pause) -> None:
+    other = OtherThread(lambda: editing.retire(scenario.caller))
 
     def go() -> None:
         other.start()
-        assert other.waits_for_a_lock()
+        assert other.is_waiting_for_lock()
 
     pause(Advance, "write", go)
     execution = scenario.start()
@@ -268,12 +262,12 @@ def test_a_retirement_that_meets_a_start_does_not_stop_it(scenario: Scenario, pa
         scenario.start()
 
 
-def test_a_child_starts_while_somebody_wants_to_change_its_workflow(
+def test_child_starts_while_a_change_of_its_workflow_waits(
     scenario: Scenario, pause: Pause
 ) -> None:
     save_line(scenario.callee, form("inner"))
     execution = scenario.start()
-    other = Other(
+    other = OtherThread(
         lambda: editing.change_entity_context(
             [scenario.callee], entity_name_type=scenario.exception
         )
@@ -291,10 +285,10 @@ def test_a_child_starts_while_somebody_wants_to_change_its_workflow(
 
 
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
-def test_a_change_in_an_older_snapshot_does_not_strand_a_start(
+def test_change_in_an_older_snapshot_is_refused_after_a_start(
     scenario: Scenario, level: str
 ) -> None:
-    other = Other(scenario.start)
+    other = OtherThread(scenario.start)
     both = [scenario.caller, scenario.callee]
     with pytest.raises((Refusal, locks.Contention)), transaction.atomic():
         with connection.cursor() as cursor:
@@ -306,11 +300,9 @@ def test_a_change_in_an_older_snapshot_does_not_strand_a_start(
     assert Execution.objects.live().count() == 1
 
 
-def test_group_changes_in_opposite_order_do_not_wait_for_each_other_for_ever(
-    scenario: Scenario, pause: Pause
-) -> None:
+def test_group_changes_in_opposite_order_do_not_deadlock(scenario: Scenario, pause: Pause) -> None:
     both = [scenario.caller, scenario.callee]
-    other = Other(
+    other = OtherThread(
         lambda: editing.change_entity_context(
             list(reversed(both)), entity_name_type=scenario.exception
         )
@@ -318,7 +310,7 @@ def test_group_changes_in_opposite_order_do_not_wait_for_each_other_for_ever(
 
     def go() -> None:
         other.start()
-        assert other.waits_for_a_lock()
+        assert other.is_waiting_for_lock()
 
     pause(ContextChange, "release_versions", go)
     editing.change_entity_context(both, entity_name_type=scenario.exception)

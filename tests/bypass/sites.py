@@ -1,7 +1,7 @@
-"""Admin sites to throw away: every guarded field editable, in the form and in the list.
+"""Admin sites for tests in which every guarded field is editable, in forms and lists.
 
-One is Django's own through and through and knows nothing of refusals; the other has the pages
-of the product, with ``list_editable`` added.
+``STOCK`` uses Django's own admin classes, which do not know refusals. ``PRODUCT`` uses the classes
+of the product, with ``list_editable``.
 """
 
 from __future__ import annotations
@@ -46,6 +46,6 @@ def _site(name: str, admins: dict[Any, Any], otherwise: Any) -> AdminSite:
 
 
 STOCK = _site("stock", {}, ModelAdmin)
-OURS = _site("ours", OWN, GuardedAdmin)
+PRODUCT = _site("product", OWN, GuardedAdmin)
 
-urlpatterns = [path("stock/", STOCK.urls), path("ours/", OURS.urls), *urls.urlpatterns]
+urlpatterns = [path("stock/", STOCK.urls), path("product/", PRODUCT.urls), *urls.urlpatterns]

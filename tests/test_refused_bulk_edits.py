@@ -1,4 +1,4 @@
-"""What is refused inside a transaction that Django itself opens is in the audit log, once."""
+"""A refusal inside a transaction that Django opens is recorded once in the audit log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workflows.refusals import Refusal
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.both_databases,
-    pytest.mark.usefixtures("laws"),
+    pytest.mark.usefixtures("invariants"),
 ]
 
 Edit = Callable[[Any, dict[str, Any]], Any]
@@ -37,7 +37,7 @@ def bulk_create(row: Any, values: dict[str, Any]) -> None:
     )
 
 
-async def update_or_create_later(row: Any, values: dict[str, Any]) -> None:
+async def aupdate_or_create(row: Any, values: dict[str, Any]) -> None:
     await type(row).objects.aupdate_or_create(cuid=row.cuid, defaults=values)
 
 
@@ -48,7 +48,7 @@ EDITS: dict[str, Edit] = {
     "update_or_create": lambda row, values: type(row).objects.update_or_create(
         cuid=row.cuid, defaults=values
     ),
-    "aupdate_or_create": async_to_sync(update_or_create_later),
+    "aupdate_or_create": async_to_sync(aupdate_or_create),
     "save": lambda row, values: type(row)(
         **{
             **{field.attname: getattr(row, field.attname) for field in own_fields(row)},
@@ -72,7 +72,7 @@ def refused() -> list[AuditEntry]:
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
 @pytest.mark.parametrize("model", [Workflow, Finding])
-def test_refused_edit_is_recorded_once_whichever_statement_makes_it(
+def test_refused_edit_is_recorded_once_for_every_statement(
     scenario: Scenario, model: Any, edit: Edit
 ) -> None:
     scenario.start()
@@ -84,7 +84,7 @@ def test_refused_edit_is_recorded_once_whichever_statement_makes_it(
     assert "entity_name_type" in entry.after
 
 
-def test_refused_creation_is_recorded_when_get_or_create_makes_it(scenario: Scenario) -> None:
+def test_refused_get_or_create_is_recorded(scenario: Scenario) -> None:
     with pytest.raises(Refusal):
         Finding.objects.get_or_create(
             title="New", defaults={"entity_name_type": scenario.limitation, "fields": [1]}
@@ -94,21 +94,21 @@ def test_refused_creation_is_recorded_when_get_or_create_makes_it(scenario: Scen
 
 
 @pytest.mark.parametrize("name", ["bulk_update", "update_or_create"])
-def test_refusal_shares_the_fate_of_the_callers_transaction(scenario: Scenario, name: str) -> None:
+def test_refusal_is_rolled_back_with_the_callers_transaction(scenario: Scenario, name: str) -> None:
     scenario.start()
     finding = Finding.objects.get(pk=scenario.finding.pk)
 
-    def tried() -> None:
+    def attempt() -> None:
         with pytest.raises(Refusal):
             EDITS[name](finding, {"entity_name_type": scenario.exception})
 
     with transaction.atomic():
-        tried()
-        # The caller's transaction is whole: it can go on.
+        attempt()
+        # The caller's transaction is intact and can continue.
         Finding.objects.filter(pk=finding.pk).update(title="Renamed")
     assert len(refused()) == 1
     assert Finding.objects.get(pk=finding.pk).title == "Renamed"
     with pytest.raises(KeyError), transaction.atomic():
-        tried()
+        attempt()
         raise KeyError
     assert len(refused()) == 1

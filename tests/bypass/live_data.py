@@ -1,4 +1,4 @@
-"""What lives behind the doors: executions of every kind, and everything that they need."""
+"""Live executions and the rows that they depend on."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from tests.factories import (
 from workflows import editing
 from workflows.models import AuditCounter, AuditEntry, EntityName, Version, Workflow
 
-RUNS = "the workflow that runs"
+RUNNING = "the running workflow"
 CALLEE = "its callee"
 TRANSITIVE = "its transitive callee"
-OLDER = "a callee of an older running version"
+OLDER = "a callee of an older version in use"
 
 
-class House:
-    """A chain of three that runs, and a callee that only an older running version calls.
+class LiveData:
+    """A chain of three workflows with live executions.
 
-    One execution waits at its first form, one for its child, one on a version that has been
-    replaced; one has ended. All work on one entity.
+    One execution waits at its first form, one waits for its child, one runs a superseded version
+    with a callee of its own, and one has ended. All of them work on one entity.
     """
 
     def __init__(self, entity_name: str = EntityName.FINDING) -> None:
@@ -44,11 +44,11 @@ class House:
         self.is_of_findings = entity_name == EntityName.FINDING
         new_type: Any = FindingTypeFactory if self.is_of_findings else RecordTypeFactory
         self.type_field = "entity_name_type" if self.is_of_findings else "primary_record_type"
-        self.kind, self.other_kind = new_type(), new_type()
+        self.current_type, self.other_type = new_type(), new_type()
         self.finding_type, self.record_type = FindingTypeFactory(), RecordTypeFactory()
 
         leaf, callee, caller, dropped, keeper, inner = (
-            self.workflow(title, self.other_kind)
+            self.workflow(title, self.other_type)
             for title in ("Leaf", "Callee", "Caller", "Dropped", "Keeper", "Inner")
         )
         save_line(callee, call(leaf))
@@ -56,17 +56,17 @@ class House:
         save_line(keeper, form(), call(dropped))
         save_line(inner, form("inner"))
         chain = [leaf, callee, caller, dropped, keeper, inner]
-        editing.change_entity_context(chain, **{self.type_field: self.kind})
+        editing.change_entity_context(chain, **{self.type_field: self.current_type})
         self.workflows: dict[str, Workflow] = {
             title: Workflow.objects.get(pk=row.pk)
             for title, row in {
-                RUNS: caller,
+                RUNNING: caller,
                 CALLEE: callee,
                 TRANSITIVE: leaf,
                 OLDER: dropped,
             }.items()
         }
-        self.entity = self.new_entity(self.kind)
+        self.entity = self.new_entity(self.current_type)
         self.older = running.start(keeper, self.entity)
         keeper = Workflow.objects.get(pk=keeper.pk)
         save_line(keeper, call(inner))
@@ -75,21 +75,25 @@ class House:
         self.waiting = running.start(caller, self.entity)
         self.ended = running.start(dropped, self.entity)
 
-        # Drafts: their registration holds, and starts nothing here.
-        self.registered = self.workflow("Registered", self.kind, trigger="created", state="draft")
-        self.moving = self.workflow("Moving", self.other_kind, trigger="created", state="draft")
-        self.let_go = self.workflow("Let go", self.kind, trigger="created", state="retired")
-        self.spare = self.workflow("Spare", self.kind)
+        # Drafts count for the creation trigger, but start nothing here.
+        self.registered = self.workflow(
+            "Registered", self.current_type, trigger="created", state="draft"
+        )
+        self.moving = self.workflow("Moving", self.other_type, trigger="created", state="draft")
+        self.retired = self.workflow(
+            "Let go", self.current_type, trigger="created", state="retired"
+        )
+        self.spare = self.workflow("Spare", self.current_type)
         self.spare_version: Version = save_line(self.spare, form())
-        self.spare_entity = self.new_entity(self.kind)
+        self.spare_entity = self.new_entity(self.current_type)
 
-    def context(self, kind: Any) -> dict[str, Any]:
-        """The fields of an entity context of this house."""
+    def context(self, entity_type: Any) -> dict[str, Any]:
+        """Return the fields of a context with this type."""
         none = dict.fromkeys(("entity_name_type", "primary_record_type"))
-        return {**none, "entity_name": self.entity_name, self.type_field: kind}
+        return {**none, "entity_name": self.entity_name, self.type_field: entity_type}
 
     def other_context(self) -> dict[str, Any]:
-        """The fields of a whole context of the other kind of entity."""
+        """Return the fields of a context with the other entity name."""
         if self.is_of_findings:
             return {
                 "entity_name": EntityName.INVENTORY_MODEL.value,
@@ -102,20 +106,20 @@ class House:
             "primary_record_type": None,
         }
 
-    def workflow(self, title: str, kind: Any, **values: Any) -> Workflow:
-        """An active workflow with version 1."""
-        workflow: Workflow = WorkflowFactory(title=title, **self.context(kind), **values)
+    def workflow(self, title: str, entity_type: Any, **values: Any) -> Workflow:
+        """Create an active workflow with version 1."""
+        workflow: Workflow = WorkflowFactory(title=title, **self.context(entity_type), **values)
         return workflow
 
-    def new_entity(self, kind: Any) -> Entity:
-        """A finding or an inventory model, by its table."""
+    def new_entity(self, entity_type: Any) -> Entity:
+        """Create a finding or an inventory model; return it as an ``Entity``."""
         new: Any = FindingFactory if self.is_of_findings else InventoryModelFactory
-        found: Entity = Entity.objects.get(pk=new(**{self.type_field: kind}).pk)
+        found: Entity = Entity.objects.get(pk=new(**{self.type_field: entity_type}).pk)
         return found
 
     @property
-    def face(self) -> Any:
-        """The proxy that the entities of this house are shown by."""
+    def proxy(self) -> Any:
+        """Return the proxy model of the entities."""
         return Finding if self.is_of_findings else InventoryModel
 
     @cached_property
@@ -124,20 +128,20 @@ class House:
 
     @cached_property
     def api(self) -> APIClient:
-        """The API, as somebody who may do everything; a fault is an exception."""
+        """Return an API client of a superuser. Server errors are raised."""
         client = APIClient(headers={"if-match": "*"})
         client.force_authenticate(self._superuser)
         return client
 
     @cached_property
     def staff(self) -> Client:
-        """The admin, as somebody who may do everything; a fault is an exception."""
+        """Return an admin client of a superuser. Server errors are raised."""
         client = Client()
         client.force_login(self._superuser)
         return client
 
     def state(self) -> dict[str, list[Any]]:
-        """Every row of the product; the audit log tells of attempts, and so grows."""
+        """Return all rows, without the audit log, which records attempts."""
         found = {}
         with connection.cursor() as cursor:
             for table in self._tables:
@@ -155,7 +159,7 @@ class House:
         ]
 
     def finish(self) -> None:
-        """Carry everything that runs to its end."""
+        """Complete all live executions."""
         running.submit(self.child, node="inner", data={"note": "n"})
         for execution in (self.older, self.waiting):
             running.submit(execution, node="form", data={"note": "n"})

@@ -1,4 +1,4 @@
-"""What something else needs: it is neither deleted, nor retired, nor written to."""
+"""Rows in use are not deleted, retired or changed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from django.core.exceptions import ValidationError
 from executions import services as running
 from executions.models import Finding, Status
 from tests.conftest import Scenario
-from tests.factories import drawn, form
+from tests.factories import form, save_line
 from workflows import editing, guards
 from workflows.graph import WorkflowValidationError
 from workflows.models import FindingType, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("laws")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
-def test_a_called_workflow_is_not_deleted_and_an_idle_one_is(scenario: Scenario) -> None:
-    with pytest.raises(guards.Referenced) as refused:
+def test_called_workflow_is_not_deleted_and_unused_one_is(scenario: Scenario) -> None:
+    with pytest.raises(guards.HasCallers) as refused:
         scenario.callee.delete()
     assert [row.cuid for row in refused.value.blockers.workflows] == [scenario.caller.cuid]
     scenario.caller.delete()
@@ -25,7 +25,7 @@ def test_a_called_workflow_is_not_deleted_and_an_idle_one_is(scenario: Scenario)
     assert not Workflow.objects.exists()
 
 
-def test_a_workflow_with_executions_is_not_deleted(scenario: Scenario) -> None:
+def test_workflow_with_executions_is_not_deleted(scenario: Scenario) -> None:
     execution = scenario.start()
     running.cancel(execution)
     with pytest.raises(guards.HasExecutions) as refused:
@@ -35,19 +35,19 @@ def test_a_workflow_with_executions_is_not_deleted(scenario: Scenario) -> None:
         Workflow.objects.filter(pk=scenario.caller.pk).delete()
 
 
-def test_pinned_workflow_is_not_deleted_when_its_caller_calls_it_no_more(
+def test_pinned_workflow_is_not_deleted_after_its_last_call_was_removed(
     scenario: Scenario,
 ) -> None:
     execution = scenario.start()
-    drawn(scenario.caller, form())
+    save_line(scenario.caller, form())
     running.cancel(execution)
-    with pytest.raises(guards.Referenced) as refused:
+    with pytest.raises(guards.HasCallers) as refused:
         scenario.callee.delete()
     assert [row.cuid for row in refused.value.blockers.workflows] == [scenario.caller.cuid]
 
 
-def test_a_called_workflow_does_not_retire_until_its_callers_have(scenario: Scenario) -> None:
-    with pytest.raises(guards.Referenced, match="Workflow 4"):
+def test_called_workflow_retires_only_after_its_callers(scenario: Scenario) -> None:
+    with pytest.raises(guards.HasCallers, match="Workflow 4"):
         editing.retire(scenario.callee)
     editing.retire(scenario.caller)
     editing.retire(scenario.callee)
@@ -58,7 +58,7 @@ def test_a_called_workflow_does_not_retire_until_its_callers_have(scenario: Scen
     assert scenario.caller.latest_version.in_force
 
 
-def test_what_runs_on_a_retired_workflow_goes_on(scenario: Scenario) -> None:
+def test_execution_of_a_retired_workflow_continues(scenario: Scenario) -> None:
     execution = scenario.start()
     editing.retire(scenario.caller)
     editing.retire(scenario.callee)
@@ -67,7 +67,7 @@ def test_what_runs_on_a_retired_workflow_goes_on(scenario: Scenario) -> None:
     assert execution.status == Status.COMPLETED
 
 
-def test_a_used_type_is_not_deleted_and_an_unused_one_is(scenario: Scenario) -> None:
+def test_type_in_use_is_not_deleted_and_unused_one_is(scenario: Scenario) -> None:
     with pytest.raises(guards.TypeInUse, match="2 workflows"):
         scenario.limitation.delete()
     with pytest.raises(guards.TypeInUse):
@@ -76,7 +76,7 @@ def test_a_used_type_is_not_deleted_and_an_unused_one_is(scenario: Scenario) -> 
     assert FindingType.objects.count() == 1
 
 
-def test_an_entity_keeps_its_type_while_executions_work_on_it(scenario: Scenario) -> None:
+def test_entity_type_is_not_changed_while_executions_are_live(scenario: Scenario) -> None:
     execution = scenario.start()
     finding = Finding.objects.get(pk=scenario.finding.pk)
     finding.entity_name_type = scenario.exception
@@ -92,7 +92,7 @@ def test_an_entity_keeps_its_type_while_executions_work_on_it(scenario: Scenario
     assert refused_too.value.code == "entity_in_use"
 
 
-def test_a_version_that_something_has_is_neither_rewritten_nor_deleted(scenario: Scenario) -> None:
+def test_version_in_use_is_not_rewritten_or_deleted(scenario: Scenario) -> None:
     version = scenario.start().version
     version.source = {"nodes": [], "edges": []}
     with pytest.raises(guards.VersionInUse):

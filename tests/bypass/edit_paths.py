@@ -1,4 +1,4 @@
-"""The ways that lead to any row: written once, for every subject of the table."""
+"""The paths by which Python code and SQL can edit any row."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models import Case, F, ForeignKey, Model, QuerySet, Value, When
 
-from tests.doors.house import House
+from tests.bypass.live_data import LiveData
 
 
-class Behind(Enum):
-    """What answers at a door."""
+class Defense(Enum):
+    """The defense that refuses an edit on a path."""
 
     GUARD = "the guard's refusal"
-    SERVICE = "a sentence that names the service"
-    KEY = "a key or a seal of the schema"
-    API = "the guard's refusal, as a problem"
+    SERVICE = "a message that names the service"
+    KEY = "a key or a trigger of the database"
+    API = "the guard's refusal, as a problem of the API"
     PAGE = "the guard's refusal, on the page"
-    COMMAND = "the guard's refusal, as the error of a command"
-    WALL = "nothing: no such method, or no permission for anybody"
+    COMMAND = "the guard's refusal, as a command error"
+    NO_ACCESS = "there is no such method, or nobody has the permission"
 
 
 @dataclass(frozen=True)
 class Edit:
-    """What a way is to bring about: these values in this row, or, without values, its end."""
+    """An edit: writes these values to a row, or deletes it if there are none."""
 
     row: Any
     values: dict[str, Any] = field(default_factory=dict)
@@ -46,12 +46,12 @@ class Edit:
 
     @property
     def stored(self) -> Any:
-        """The row, read anew."""
+        """Return the row, read again."""
         return self.model._base_manager.get(pk=self.row.pk)
 
     @property
     def changed(self) -> Any:
-        """The row with the values, not saved."""
+        """Return the row with the values, unsaved."""
         return self.written_to(self.stored)
 
     def written_to(self, row: Any) -> Any:
@@ -65,52 +65,52 @@ class Edit:
 
     @property
     def columns(self) -> dict[str, Any]:
-        """The values by the names of their columns: rows as their ids."""
+        """Return the values by column name; related rows as their ids."""
         return {
             self.model._meta.get_field(name).attname: getattr(value, "pk", value)
             for name, value in self.values.items()
         }
 
 
-def anything(edit: Edit) -> bool:
+def applies_always(edit: Edit) -> bool:
     return True
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way in, what stands behind it, and for which edits there is such a way at all."""
+class EditPath:
+    """A path to the data, its defense, and the edits that it can make."""
 
     name: str
-    open: Callable[[House, Edit], Any]
-    behind: Behind
-    leads_to: Callable[[Edit], bool] = anything
+    apply: Callable[[LiveData, Edit], Any]
+    defense: Defense
+    applies_to: Callable[[Edit], bool] = applies_always
 
 
-WRITES: list[Way] = []
-DELETIONS: list[Way] = []
+WRITES: list[EditPath] = []
+DELETIONS: list[EditPath] = []
 
 
-def _add(table: list[Way], behind: Behind, leads_to: Callable[[Edit], bool]) -> Any:
+def _register(table: list[EditPath], defense: Defense, applies_to: Callable[[Edit], bool]) -> Any:
     def add(function: Callable[[Edit], Any]) -> Any:
-        def open_it(house: House, edit: Edit) -> Any:
+        def apply_it(data: LiveData, edit: Edit) -> Any:
             return function(edit)
 
-        table.append(Way(function.__name__, open_it, behind, leads_to))
+        table.append(EditPath(function.__name__, apply_it, defense, applies_to))
         return function
 
     return add
 
 
-def _write(behind: Behind, leads_to: Callable[[Edit], bool] = anything) -> Any:
-    return _add(WRITES, behind, leads_to)
+def _write(defense: Defense, applies_to: Callable[[Edit], bool] = applies_always) -> Any:
+    return _register(WRITES, defense, applies_to)
 
 
-def _deletion(behind: Behind) -> Any:
-    return _add(DELETIONS, behind, anything)
+def _deletion(defense: Defense) -> Any:
+    return _register(DELETIONS, defense, applies_always)
 
 
-def awaited(make: Callable[[], Any]) -> None:
-    """On the test's own thread, and so on its connection."""
+def run_async(make: Callable[[], Any]) -> None:
+    """Run a coroutine on the test's thread, which has its connection."""
 
     async def wait() -> None:
         await make()
@@ -132,63 +132,63 @@ def _is_related(edit: Edit) -> bool:
     return len(fields) == len(edit.values) == 1 and not fields[0].remote_field.hidden
 
 
-@_write(Behind.GUARD)
+@_write(Defense.GUARD)
 def save(edit: Edit) -> None:
     edit.changed.save()
 
 
-@_write(Behind.GUARD)
+@_write(Defense.GUARD)
 def save_update_fields(edit: Edit) -> None:
     edit.changed.save(update_fields=list(edit.values))
 
 
-@_write(Behind.GUARD, _has_keys)
+@_write(Defense.GUARD, _has_keys)
 def save_update_fields_by_attname(edit: Edit) -> None:
     edit.changed.save(update_fields=list(edit.columns))
 
 
-@_write(Behind.GUARD, lambda edit: edit.stale is not None)
+@_write(Defense.GUARD, lambda edit: edit.stale is not None)
 def save_of_a_stale_instance(edit: Edit) -> None:
     edit.written_to(deepcopy(edit.stale)).save()
 
 
-@_write(Behind.GUARD)
+@_write(Defense.GUARD)
 def save_of_a_deferred_instance(edit: Edit) -> None:
     edit.written_to(edit.model._base_manager.only("pk").get(pk=edit.row.pk)).save()
 
 
-@_write(Behind.GUARD)
+@_write(Defense.GUARD)
 def save_base(edit: Edit) -> None:
     edit.changed.save_base()
 
 
-@_write(Behind.GUARD)
+@_write(Defense.GUARD)
 def asave(edit: Edit) -> None:
-    awaited(edit.changed.asave)
+    run_async(edit.changed.asave)
 
 
-@_write(Behind.GUARD)
+@_write(Defense.GUARD)
 def update_or_create(edit: Edit) -> None:
     edit.model.objects.update_or_create(pk=edit.row.pk, defaults=edit.values)
 
 
-@_write(Behind.GUARD)
+@_write(Defense.GUARD)
 def aupdate_or_create(edit: Edit) -> None:
     objects = edit.model.objects
-    awaited(lambda: objects.aupdate_or_create(pk=edit.row.pk, defaults=edit.values))
+    run_async(lambda: objects.aupdate_or_create(pk=edit.row.pk, defaults=edit.values))
 
 
-@_write(Behind.SERVICE)
+@_write(Defense.SERVICE)
 def update(edit: Edit) -> None:
     edit.rows.update(**edit.values)
 
 
-@_write(Behind.SERVICE, _has_keys)
+@_write(Defense.SERVICE, _has_keys)
 def update_by_attname(edit: Edit) -> None:
     edit.rows.update(**edit.columns)
 
 
-@_write(Behind.SERVICE)
+@_write(Defense.SERVICE)
 def update_with_a_value(edit: Edit) -> None:
     edit.rows.update(**_expressions(edit))
 
@@ -203,7 +203,7 @@ def _expressions(edit: Edit) -> dict[str, Any]:
     }
 
 
-@_write(Behind.SERVICE)
+@_write(Defense.SERVICE)
 def update_with_an_expression(edit: Edit) -> None:
     stored, expressions = edit.stored, _expressions(edit)
     edit.rows.update(
@@ -216,20 +216,20 @@ def update_with_an_expression(edit: Edit) -> None:
     )
 
 
-@_write(Behind.SERVICE)
+@_write(Defense.SERVICE)
 def aupdate(edit: Edit) -> None:
-    awaited(lambda: edit.rows.aupdate(**edit.values))
+    run_async(lambda: edit.rows.aupdate(**edit.values))
 
 
-@_write(Behind.SERVICE)
+@_write(Defense.SERVICE)
 def bulk_update(edit: Edit) -> None:
     edit.model.objects.bulk_update([edit.changed], list(edit.values))
 
 
-@_write(Behind.SERVICE)
+@_write(Defense.SERVICE)
 def abulk_update(edit: Edit) -> None:
     row = edit.changed
-    awaited(lambda: edit.model.objects.abulk_update([row], list(edit.values)))
+    run_async(lambda: edit.model.objects.abulk_update([row], list(edit.values)))
 
 
 def _conflicts(edit: Edit) -> dict[str, Any]:
@@ -240,50 +240,50 @@ def _conflicts(edit: Edit) -> dict[str, Any]:
     }
 
 
-@_write(Behind.SERVICE)
+@_write(Defense.SERVICE)
 def bulk_create_with_conflicts(edit: Edit) -> None:
     edit.model.objects.bulk_create([edit.changed], **_conflicts(edit))
 
 
-@_write(Behind.SERVICE)
+@_write(Defense.SERVICE)
 def abulk_create_with_conflicts(edit: Edit) -> None:
     row = edit.changed
-    awaited(lambda: edit.model.objects.abulk_create([row], **_conflicts(edit)))
+    run_async(lambda: edit.model.objects.abulk_create([row], **_conflicts(edit)))
 
 
-@_write(Behind.KEY)
+@_write(Defense.KEY)
 def update_through_the_plain_manager(edit: Edit) -> None:
     edit.model._base_manager.filter(pk=edit.row.pk).update(**edit.values)
 
 
-@_write(Behind.KEY)
+@_write(Defense.KEY)
 def update_of_a_bare_queryset(edit: Edit) -> None:
     QuerySet(edit.model).filter(pk=edit.row.pk).update(**edit.values)
 
 
-@_write(Behind.KEY)
+@_write(Defense.KEY)
 def bulk_update_of_a_bare_queryset(edit: Edit) -> None:
     QuerySet(edit.model).bulk_update([edit.changed], list(edit.values))
 
 
-@_write(Behind.KEY)
+@_write(Defense.KEY)
 def bulk_create_of_a_bare_queryset(edit: Edit) -> None:
     QuerySet(edit.model).bulk_create([edit.changed], **_conflicts(edit))
 
 
-@_write(Behind.KEY, _is_related)
+@_write(Defense.KEY, _is_related)
 def add_to_a_related_manager(edit: Edit) -> None:
     [(name, value)] = edit.values.items()
     remote = edit.model._meta.get_field(name).remote_field
     getattr(value, remote.get_accessor_name()).add(edit.stored)
 
 
-@_write(Behind.KEY)
+@_write(Defense.KEY)
 def save_base_raw(edit: Edit) -> None:
     edit.changed.save_base(raw=True)
 
 
-@_write(Behind.KEY)
+@_write(Defense.KEY)
 def raw_sql(edit: Edit) -> None:
     meta = edit.model._meta
     fields = [meta.get_field(name) for name in edit.values]
@@ -298,7 +298,7 @@ def raw_sql(edit: Edit) -> None:
         )
 
 
-@_write(Behind.KEY)
+@_write(Defense.KEY)
 def loaddata(edit: Edit) -> None:
     load(edit.changed)
 
@@ -307,49 +307,49 @@ def load(row: Model) -> None:
     """Load a fixture of this row."""
     with tempfile.TemporaryDirectory() as directory:
         fixture = Path(directory) / "fixture.json"
-        # Not the serializer's JSON: it cuts times off at the millisecond, and would change more.
+        # Not the serializer's JSON, which cuts times off at the millisecond.
         names = [one.name for one in row._meta.concrete_fields if not one.generated]
         data = serializers.serialize("python", [row], fields=names)
         fixture.write_text(json.dumps(data, default=str))
         call_command("loaddata", str(fixture), verbosity=0)
 
 
-@_deletion(Behind.GUARD)
+@_deletion(Defense.GUARD)
 def delete(edit: Edit) -> None:
     edit.stored.delete()
 
 
-@_deletion(Behind.GUARD)
+@_deletion(Defense.GUARD)
 def adelete(edit: Edit) -> None:
-    awaited(edit.stored.adelete)
+    run_async(edit.stored.adelete)
 
 
-@_deletion(Behind.GUARD)
+@_deletion(Defense.GUARD)
 def delete_of_a_queryset(edit: Edit) -> None:
     edit.rows.delete()
 
 
-@_deletion(Behind.GUARD)
+@_deletion(Defense.GUARD)
 def adelete_of_a_queryset(edit: Edit) -> None:
-    awaited(edit.rows.adelete)
+    run_async(edit.rows.adelete)
 
 
-@_deletion(Behind.GUARD)
+@_deletion(Defense.GUARD)
 def delete_through_the_plain_manager(edit: Edit) -> None:
     edit.model._base_manager.filter(pk=edit.row.pk).delete()
 
 
-@_deletion(Behind.GUARD)
+@_deletion(Defense.GUARD)
 def delete_of_a_bare_queryset(edit: Edit) -> None:
     QuerySet(edit.model).filter(pk=edit.row.pk).delete()
 
 
-@_deletion(Behind.KEY)
+@_deletion(Defense.KEY)
 def raw_delete(edit: Edit) -> None:
     edit.model._base_manager.filter(pk=edit.row.pk)._raw_delete("default")
 
 
-@_deletion(Behind.KEY)
+@_deletion(Defense.KEY)
 def raw_sql_delete(edit: Edit) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {edit.model._meta.db_table} WHERE id = %s", [edit.row.pk])

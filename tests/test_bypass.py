@@ -1,0 +1,171 @@
+"""Forbidden edits are refused on every path to the data, and legal ones accepted."""
+
+from __future__ import annotations
+
+from html import unescape
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import CommandError
+from django.db import IntegrityError
+
+from executions.models import Execution
+from tests.bypass import CASES
+from tests.bypass.case import BypassCase
+from tests.bypass.edit_paths import WRITES, Defense, Edit, EditPath
+from tests.bypass.live_data import RUNNING, LiveData
+from tests.factories import FindingTypeFactory, UserFactory
+from workflows.guards.database_errors import find_refusal
+from workflows.models import Version, Workflow
+from workflows.refusals import Refusal
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("invariants"),
+    pytest.mark.slow,
+]
+
+
+@pytest.fixture(autouse=True)
+def _editable_lists(settings: Any) -> None:
+    settings.ROOT_URLCONF = "tests.bypass.sites"
+
+
+def assert_refused(
+    case: BypassCase, target: str, path: EditPath, data: LiveData, edit: Edit
+) -> None:
+    """Make the edit; assert the answer of the path's defense."""
+    message = case.message_for(target)
+    if path.defense is Defense.KEY:
+        with pytest.raises(IntegrityError) as key:
+            path.apply(data, edit)
+        # loaddata ends with Django's own check, which raises another error.
+        assert find_refusal(key.value) or path.name == "loaddata"
+    elif path.defense is Defense.API:
+        response = path.apply(data, edit)
+        assert response.status_code == 400
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert message in response.json()["detail"]
+        assert response.json()["blockers"]["total"] or not case.has_blockers
+    elif path.defense is Defense.PAGE:
+        response = path.apply(data, edit)
+        assert response.status_code == 200
+        assert message in unescape(response.content.decode())
+    elif path.defense is Defense.COMMAND:
+        with pytest.raises(CommandError) as stopped:
+            path.apply(data, edit)
+        assert str(stopped.value).startswith(message)
+        assert stopped.value.returncode == 1
+    elif path.defense is Defense.NO_ACCESS:
+        assert path.apply(data, edit).status_code in (403, 405)
+    else:
+        with pytest.raises(ValidationError) as refused:
+            path.apply(data, edit)
+        refusal = refused.value
+        assert isinstance(refusal, Refusal)
+        if path.defense is Defense.SERVICE:
+            assert case.service in refusal.message
+        else:
+            assert isinstance(refusal, case.refusal)
+            assert message in refusal.message
+            assert refusal.blockers or not case.has_blockers
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_forbidden_edit_is_refused_on_every_path(
+    case: BypassCase, subtests: pytest.Subtests
+) -> None:
+    # One data set for all edits, because a refused edit changes no row.
+    data = LiveData(case.entity_name)
+    before = data.state()
+    for target, edit in case.edits(data).items():
+        for path in case.paths:
+            if not path.applies_to(edit):
+                continue
+            with subtests.test(f"{target}: {path.name}"):
+                try:
+                    assert_refused(case, target, path, data, edit)
+                finally:
+                    was, before = before, data.state()
+                assert before == was
+    data.finish()
+
+
+@pytest.mark.parametrize(
+    "case", [row for row in CASES if row.legal_edit], ids=lambda case: case.name
+)
+def test_legal_edit_of_unused_row_is_accepted(case: BypassCase, subtests: pytest.Subtests) -> None:
+    data = LiveData(case.entity_name)
+    assert case.legal_edit is not None
+    for path in case.legal_paths:
+        edit = case.legal_edit(data)
+        if not path.applies_to(edit):
+            continue
+        with subtests.test(path.name):
+            path.apply(data, edit)
+            left = edit.model._base_manager.filter(pk=edit.row.pk).first()
+            assert (left is not None) == bool(edit.values)
+            for name, value in edit.values.items():
+                assert getattr(left, name) == value
+            if isinstance(left, Workflow):
+                assert left.latest_version.context_key == left.context_key
+    data.finish()
+
+
+def test_other_fields_can_be_written_on_every_path(subtests: pytest.Subtests) -> None:
+    data = LiveData()
+    rows = {
+        "workflow": Edit(data.workflows[RUNNING], {"title": "Renamed", "description": "d"}),
+        "type": Edit(data.current_type, {"name": "Renamed"}),
+        "entity": Edit(data.entity, {"title": "Renamed"}),
+        "execution": Edit(data.waiting, {"message": "Noted"}),
+        "version": Edit(data.waiting.version, {"created_by": UserFactory()}),
+    }
+    for target, edit in rows.items():
+        [*_, (name, value)] = edit.values.items()
+        for path in WRITES:
+            if not path.applies_to(edit):
+                continue
+            with subtests.test(f"{target}: {path.name}"):
+                was = getattr(edit.stored, name)
+                path.apply(data, edit)
+                assert getattr(edit.stored, name) == value
+                edit.model._base_manager.filter(pk=edit.row.pk).update(**{name: was})
+    data.finish()
+
+
+def test_unchanged_values_are_accepted_except_in_bulk_statements(
+    subtests: pytest.Subtests,
+) -> None:
+    data = LiveData()
+    pin, reference = data.waiting.pins.all()[0], data.waiting.version.references.get()
+    before = data.state()
+    for row in (data.waiting.version, data.waiting, pin, reference):
+        edit = Edit(row, {name: getattr(row, name) for name in _names(row)}, row)
+        for path in WRITES:
+            if path.defense is Defense.SERVICE or not path.applies_to(edit):
+                continue
+            with subtests.test(f"{row._meta.verbose_name}: {path.name}"):
+                path.apply(data, edit)
+                assert data.state() == before
+    data.finish()
+
+
+def _names(row: Any) -> list[str]:
+    return [row._meta.get_field(name).name for name in row.FROZEN]
+
+
+def test_bulk_create_gives_each_workflow_version_1() -> None:
+    finding_type = FindingTypeFactory()
+    Workflow.objects.bulk_create(
+        [Workflow(title=f"Bulk {number}", entity_name_type=finding_type) for number in range(3)]
+    )
+    assert list(Version.objects.values_list("number", flat=True)) == [1, 1, 1]
+
+
+def test_bulk_update_of_status_names_the_services() -> None:
+    data = LiveData()
+    with pytest.raises(ValidationError, match=r"executions\.services"):
+        Execution.objects.live().update(status="completed")
+    data.finish()
