@@ -74,7 +74,7 @@ def copies(data: dict[str, Any], number: int) -> dict[str, Any]:
     return made
 
 
-Importing = Callable[..., dict[str, Any]]
+ImportData = Callable[..., dict[str, Any]]
 TABLES = (FindingType, Workflow, Version, Reference, Entity, Execution, Pin, Step, Job)
 
 
@@ -83,8 +83,8 @@ def row_counts() -> list[int]:
     return [model.objects.count() for model in (*TABLES, PendingChange, AuditEntry)]
 
 
-def import_sample(importing: Importing) -> dict[str, Any]:
-    result = importing(sample())
+def import_sample(import_data: ImportData) -> dict[str, Any]:
+    result = import_data(sample())
     assert result["error"] == ""
     return result
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from tests.executions.legacy import Importing
+from tests.executions.legacy import ImportData
 
 
 @pytest.fixture
-def importing(tmp_path: Path) -> Importing:
+def import_data(tmp_path: Path) -> ImportData:
     """Import data or text as a file. Return the JSON output, with the error as ``error``."""
 
     def import_file(data: Any, *arguments: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from executions.integrity import find_violations
 from executions.models import Execution, Finding, FormDraft, Job
 from tests.executions.legacy import (
     SAMPLE,
-    Importing,
+    ImportData,
     client,
     complete,
     execution,
@@ -30,8 +30,8 @@ from workflows.models import AuditEntry, FindingType, PendingChange, Version, Wo
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
 
-def test_import_of_sample_writes_all_rows_and_keeps_invariants(importing: Importing) -> None:
-    result = import_sample(importing)
+def test_import_of_sample_writes_all_rows_and_keeps_invariants(import_data: ImportData) -> None:
+    result = import_sample(import_data)
     assert find_violations() == []
     assert result["imported"] == {
         "finding type": 3,
@@ -52,20 +52,20 @@ def test_import_of_sample_writes_all_rows_and_keeps_invariants(importing: Import
     assert execution(111).version.created_at.isoformat() == "2026-01-05T08:00:00+00:00"
 
 
-def test_draft_is_imported_for_single_assignee(importing: Importing) -> None:
+def test_draft_is_imported_for_single_assignee(import_data: ImportData) -> None:
     data = sample()
     ada = UserFactory(username="ada")
     review = next(node for node in row(data, "versions", 41)["source"]["nodes"] if "data" in node)
     review["data"]["assignees"] = {"users": ["ada"]}
-    result = importing(data)
+    result = import_data(data)
     assert result["imported"]["draft"] == 1 and "draft" not in result["skipped"]
     draft = FormDraft.objects.get()
     assert (draft.user, draft.data) == (ada, {"note": "half a sen"})
     assert draft.step == execution(101).steps.open().get()
 
 
-def test_workflows_of_stranded_executions_get_first_type_back(importing: Importing) -> None:
-    result = import_sample(importing)
+def test_workflows_of_stranded_executions_get_first_type_back(import_data: ImportData) -> None:
+    result = import_sample(import_data)
     taken = {(row["model"], row["id"], row["type"], row["later"]) for row in result["retyped"]}
     assert taken == {
         ("workflow", "4", "Model Limitation", "Policy Exception"),
@@ -82,9 +82,9 @@ def test_workflows_of_stranded_executions_get_first_type_back(importing: Importi
     ("ending", "group"), [((101, 102, 112), (3, 4)), ((103, 104), (5, 6))], ids=["caller", "callee"]
 )
 def test_later_type_is_applied_when_stranded_executions_have_completed(
-    importing: Importing, ending: tuple[int, ...], group: tuple[int, ...]
+    import_data: ImportData, ending: tuple[int, ...], group: tuple[int, ...]
 ) -> None:
-    result = import_sample(importing)
+    result = import_sample(import_data)
     titles = sorted(workflow(pk).title for pk in group)
     (later,) = [row for row in result["later_types"] if row["workflows"] == titles]
     assert (later["type"], later["outcome"]) == ("Policy Exception", "on_hold")
@@ -98,8 +98,8 @@ def test_later_type_is_applied_when_stranded_executions_have_completed(
     assert find_violations() == []
 
 
-def test_every_live_execution_can_be_completed(importing: Importing) -> None:
-    import_sample(importing)
+def test_every_live_execution_can_be_completed(import_data: ImportData) -> None:
+    import_sample(import_data)
     for pk in (101, 102, 103, 104, 108, 109, 111, 112):
         assert complete(pk)["status"] == "completed", pk
     assert not Execution.objects.live().exists()
@@ -108,20 +108,20 @@ def test_every_live_execution_can_be_completed(importing: Importing) -> None:
     assert finding.fields == {"statement": "all is well"}
 
 
-def test_execution_keeps_version_and_pins(importing: Importing) -> None:
+def test_execution_keeps_version_and_pins(import_data: ImportData) -> None:
     """A version saved after the start of a root is not pinned."""
     data = sample()
     later = {**row(data, "versions", 31), "id": 32, "number": 2}
     data["versions"].append({**later, "created_at": "2026-06-01T08:00:00Z"})
-    assert importing(data)["error"] == ""
+    assert import_data(data)["error"] == ""
     pinned = execution(101).pins.get().version
     assert (pinned.number, pinned.workflow) == (1, workflow(3))
     assert workflow(3).latest_version.number == 2
     assert execution(102).children.get().version == pinned
 
 
-def test_import_preserves_times(importing: Importing) -> None:
-    import_sample(importing)
+def test_import_preserves_times(import_data: ImportData) -> None:
+    import_sample(import_data)
     nap = execution(109).steps.open().get()
     assert nap.due_at is not None and nap.due_at.isoformat() == "2026-05-31T08:00:00+00:00"
     assert Job.objects.get(step=nap).due_at == nap.due_at
@@ -130,9 +130,9 @@ def test_import_preserves_times(importing: Importing) -> None:
     assert start.type == "start" and start.due_at == execution(108).scheduled_for
 
 
-def test_import_preserves_existing_users(importing: Importing) -> None:
+def test_import_preserves_existing_users(import_data: ImportData) -> None:
     ada = UserFactory(username="ada")
-    import_sample(importing)
+    import_sample(import_data)
     assert execution(101).started_by == ada
     steps = execution(106).steps.order_by("pk")
     assert [step.closed_by for step in steps] == [ada, None]
@@ -140,11 +140,11 @@ def test_import_preserves_existing_users(importing: Importing) -> None:
     assert steps[1].child == execution(107)
 
 
-def test_dry_run_reports_the_same_and_writes_nothing(importing: Importing) -> None:
+def test_dry_run_reports_the_same_and_writes_nothing(import_data: ImportData) -> None:
     before = row_counts()
-    planned = importing(sample(), "--dry-run")
+    planned = import_data(sample(), "--dry-run")
     assert row_counts() == before
-    done = import_sample(importing)
+    done = import_sample(import_data)
     assert row_counts() != before
     for result in (planned, done):
         result.pop("dry_run")
@@ -153,10 +153,10 @@ def test_dry_run_reports_the_same_and_writes_nothing(importing: Importing) -> No
     assert planned == done
 
 
-def test_second_import_changes_nothing(importing: Importing) -> None:
-    import_sample(importing)
+def test_second_import_changes_nothing(import_data: ImportData) -> None:
+    import_sample(import_data)
     before = row_counts()
-    result = import_sample(importing)
+    result = import_sample(import_data)
     assert row_counts() == before
     assert result["imported"] == {}
     assert result["existing"] == {"workflow": 6, "entity": 8, "execution": 12}
@@ -166,21 +166,21 @@ def test_second_import_changes_nothing(importing: Importing) -> None:
     assert out.getvalue() == f"already imported: {counts}. Nothing was changed.\n"
 
 
-def test_existing_types_are_matched_by_name(importing: Importing) -> None:
+def test_existing_types_are_matched_by_name(import_data: ImportData) -> None:
     own = FindingTypeFactory(name="Model Limitation")
-    import_sample(importing)
+    import_sample(import_data)
     assert workflow(3).entity_name_type == own
     assert FindingType.objects.filter(name="Model Limitation").count() == 1
 
 
-def test_import_preserves_cuids(importing: Importing) -> None:
+def test_import_preserves_cuids(import_data: ImportData) -> None:
     data = sample()
     cuid = "cmnnax6gd002m73i5xjmwdn9q"
     row(data, "workflows", 9)["id"] = cuid
     for table in ("versions", "executions"):
         for one in data[table]:
             one["workflow"] = cuid if one["workflow"] == 9 else one["workflow"]
-    assert importing(data)["error"] == ""
+    assert import_data(data)["error"] == ""
     assert Workflow.objects.get(cuid=cuid).title == "Quarterly attestation"
 
 
@@ -188,18 +188,18 @@ def test_import_preserves_cuids(importing: Importing) -> None:
 
 
 def test_findings_of_two_types_need_a_decision(
-    importing: Importing,
+    import_data: ImportData,
 ) -> None:
     data = sample()
     row(data, "findings", "F-4")["finding_type"] = 1
     before = row_counts()
-    result = importing(data)
+    result = import_data(data)
     assert result["error"] == "1 row undecided. Nothing was imported."
     (undecided,) = result["undecided"]
     assert undecided["model"] == "workflow" and "--context 5=TYPE" in undecided["remedy"]
     assert "finding F-3, which has “Overlay”" in undecided["detail"]
     assert row_counts() == before
-    result = importing(data, "--context", "5=Overlay")
+    result = import_data(data, "--context", "5=Overlay")
     assert result["error"] == ""
     taken = [row for row in result["retyped"] if row["model"] == "finding"]
     assert [(row["id"], row["type"], row["later"]) for row in taken] == [
@@ -208,17 +208,17 @@ def test_findings_of_two_types_need_a_decision(
     assert complete(104)["status"] == "completed"
 
 
-def test_decision_can_be_in_the_file(importing: Importing) -> None:
+def test_decision_can_be_in_the_file(import_data: ImportData) -> None:
     data = sample()
     row(data, "findings", "F-4")["finding_type"] = 1
-    assert importing({**data, "contexts": {"6": 3}})["error"] == ""
+    assert import_data({**data, "contexts": {"6": 3}})["error"] == ""
     assert str(workflow(6).entity_name_type) == "Overlay"
 
 
-def test_undecided_component_is_skipped_with_option(importing: Importing) -> None:
+def test_undecided_component_is_skipped_with_option(import_data: ImportData) -> None:
     data = sample()
     row(data, "findings", "F-4")["finding_type"] = 1
-    result = importing(data, "--leave-out-undecided")
+    result = import_data(data, "--leave-out-undecided")
     assert result["error"] == "1 row undecided. The other rows were imported."
     assert result["skipped"] == {"workflow": 2, "entity": 2, "execution": 3, "draft": 1}
     assert sorted(Workflow.objects.values_list("title", flat=True)) == [
@@ -230,59 +230,61 @@ def test_undecided_component_is_skipped_with_option(importing: Importing) -> Non
     assert not Finding.objects.filter(title__startswith="Overlay").exists()
     assert find_violations() == []
     # After a decision, the same file imports the skipped rows.
-    result = importing(data, "--context", "5=3")
+    result = import_data(data, "--context", "5=3")
     assert result["error"] == "" and result["existing"]["workflow"] == 4
     assert result["imported"]["workflow"] == 2
     assert complete(103)["status"] == "completed"
 
 
-def test_finding_gets_type_before_its_change(importing: Importing) -> None:
+def test_finding_gets_type_before_its_change(import_data: ImportData) -> None:
     data = sample()
     finding = row(data, "findings", "F-4")
     finding |= {"finding_type": 1, "type_changes": [{"at": "2026-05-09T08:00:00Z", "from": 3}]}
-    result = importing(data)
+    result = import_data(data)
     assert result["error"] == ""
     assert [row["id"] for row in result["retyped"] if row["model"] == "finding"] == ["F-4"]
 
 
 def test_history_that_contradicts_finding_needs_a_decision(
-    importing: Importing,
+    import_data: ImportData,
 ) -> None:
     data = sample()
     row(data, "workflows", 4)["type_changes"] = [{"at": "2026-05-05T12:00:00Z", "from": 3}]
-    result = importing(data)
+    result = import_data(data)
     (undecided,) = result["undecided"]
     assert "workflow 4 had “Overlay” when execution 101 started" in undecided["detail"]
 
 
-def test_finding_with_later_type_needs_a_decision(importing: Importing) -> None:
+def test_finding_with_later_type_needs_a_decision(import_data: ImportData) -> None:
     data = sample()
     row(data, "findings", "F-1")["finding_type"] = 2
-    (undecided,) = importing(data)["undecided"]
+    (undecided,) = import_data(data)["undecided"]
     assert "finding F-1, which has “Policy Exception”" in undecided["detail"]
-    result = importing(data, "--context", "4=Model Limitation")
+    result = import_data(data, "--context", "4=Model Limitation")
     assert result["error"] == ""
     assert {(row["model"], row["id"]) for row in result["retyped"]} >= {("finding", "F-1")}
     assert complete(101)["status"] == "completed"
 
 
-def test_call_across_types_needs_a_decision_without_live_executions(importing: Importing) -> None:
+def test_call_across_types_needs_a_decision_without_live_executions(
+    import_data: ImportData,
+) -> None:
     data = sample()
     live = {103, 104, 105}
     data["executions"] = [one for one in data["executions"] if one["id"] not in live]
-    result = importing(data)
+    result = import_data(data)
     (undecided,) = result["undecided"]
     assert undecided["id"] == "5"
-    result = importing(data, "--context", "6=Policy Exception")
+    result = import_data(data, "--context", "6=Policy Exception")
     assert result["error"] == ""
     assert str(workflow(5).entity_name_type) == "Policy Exception"
     assert not [row for row in result["later_types"] if "Overlay intake" in row["workflows"]]
 
 
-def test_two_later_types_of_one_group_are_refused(importing: Importing) -> None:
+def test_two_later_types_of_one_group_are_refused(import_data: ImportData) -> None:
     data = sample()
     row(data, "workflows", 5)["entity_name_type"] = 1
-    result = importing(data)
+    result = import_data(data)
     assert result["error"] == ""
     outcomes = [
         (row["type"], row["outcome"])
@@ -295,13 +297,13 @@ def test_two_later_types_of_one_group_are_refused(importing: Importing) -> None:
 
 
 def test_later_type_is_pending_for_callee_alone_without_latest_call(
-    importing: Importing,
+    import_data: ImportData,
 ) -> None:
     """The latest version of the caller has no call; the live execution runs the previous one."""
     data = sample()
     latest = {**row(data, "versions", 91), "id": 52, "workflow": 5, "number": 2}
     data["versions"].append({**latest, "created_at": "2026-05-07T08:00:00Z"})
-    result = importing(data)
+    result = import_data(data)
     assert result["error"] == ""
     (later,) = [row for row in result["later_types"] if "Overlay check" in row["workflows"]]
     assert later["workflows"] == ["Overlay check"] and later["outcome"] == "on_hold"
@@ -340,38 +342,38 @@ def add_branches(data: dict[str, Any]) -> None:
     }
 
 
-def test_branch_at_join_waits_for_other_branch(importing: Importing) -> None:
+def test_branch_at_join_waits_for_other_branch(import_data: ImportData) -> None:
     data = sample()
     add_branches(data)
     row(data, "executions", 111)["current_nodes"] = [{"node": "join"}, {"node": "attest"}]
-    assert importing(data)["error"] == ""
+    assert import_data(data)["error"] == ""
     assert execution(111).steps.open().count() == 2
     running.submit(execution(111), node="attest", data={"statement": "so"})
     assert execution(111).status == "completed"
 
 
 def test_version_with_endless_loop_is_imported(
-    importing: Importing,
+    import_data: ImportData,
 ) -> None:
     data = sample()
     with_endless_loop(row(data, "versions", 91)["source"])
-    assert importing(data)["error"] == ""
+    assert import_data(data)["error"] == ""
     assert execution(111).status == "waiting"
 
 
-def test_join_is_released_when_all_branches_have_reached_it(importing: Importing) -> None:
+def test_join_is_released_when_all_branches_have_reached_it(import_data: ImportData) -> None:
     data = sample()
     add_branches(data)
     row(data, "executions", 111)["current_nodes"] = [{"node": "join"}, {"node": "join"}]
-    assert importing(data)["error"] == ""
+    assert import_data(data)["error"] == ""
     assert execution(111).status == "completed"
 
 
-def test_mail_step_becomes_incident(importing: Importing) -> None:
+def test_mail_step_becomes_incident(import_data: ImportData) -> None:
     data = sample()
     add_branches(data)
     row(data, "executions", 111)["current_nodes"] = [{"node": "mail"}, {"node": "attest"}]
-    assert importing(data)["error"] == ""
+    assert import_data(data)["error"] == ""
     step = execution(111).steps.get(node_id="mail")
     assert step.state == "incident" and step.incident["code"] == "imported"
     assert not Job.objects.filter(step=step).exists()
@@ -383,24 +385,24 @@ def test_mail_step_becomes_incident(importing: Importing) -> None:
 
 
 def test_caller_continues_when_its_child_has_ended(
-    importing: Importing,
+    import_data: ImportData,
 ) -> None:
     data = sample()
     row(data, "executions", 105).update(status="completed", current_nodes=[])
-    assert importing(data)["error"] == ""
+    assert import_data(data)["error"] == ""
     assert execution(104).status == "completed"
 
 
-def test_import_writes_audit_entries(importing: Importing) -> None:
-    import_sample(importing)
+def test_import_writes_audit_entries(import_data: ImportData) -> None:
+    import_sample(import_data)
     entry = AuditEntry.objects.get(kind="workflow", cuid=workflow(4).cuid, action="created")
     assert entry.after["entity_name_type"] == workflow(4).entity_name_type.cuid
     assert entry.why == "Imported by import_legacy." and entry.face == "command"
     assert AuditEntry.objects.filter(kind="execution", cuid=execution(101).cuid).count() == 1
 
 
-def test_example_in_docs_can_be_imported(importing: Importing) -> None:
+def test_example_in_docs_can_be_imported(import_data: ImportData) -> None:
     page = (SAMPLE.parents[2] / "docs" / "reference" / "legacy-file.md").read_text()
     example = page.split("```json\n")[1].split("```")[0]
-    result = importing(example)
+    result = import_data(example)
     assert result["error"] == "" and [row["id"] for row in result["resumed"]] == ["101"]

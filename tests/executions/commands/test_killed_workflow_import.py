@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 COPIES = 6
 
 
-def changed_file(data: dict[str, Any]) -> str:
+def change_file(data: dict[str, Any]) -> str:
     """Return a file that changes Workflow 4, and adds a chain of workflows that it calls."""
     callee = data["workflows"][0]
     caller = titled(data, "Workflow 4")
@@ -49,7 +49,7 @@ def test_workflow_import_changes_nothing_when_process_ends(
 ) -> None:
     scenario.start()
     file = tmp_path / "workflows.yaml"
-    file.write_text(changed_file(data_of(exported())), encoding="utf-8")
+    file.write_text(change_file(data_of(exported())), encoding="utf-8")
     command = ("import_workflows", str(file), "--apply")
 
     # All workflows and half of the graphs are written then.

@@ -25,18 +25,18 @@ from workflows.models import AuditEntry, Version
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def ended_before(execution: Execution, days: int = 100) -> Execution:
+def set_end(execution: Execution, days: int = 100) -> Execution:
     """Set the end of an execution to so many days ago."""
     moment = timezone.now() - timedelta(days=days)
     Execution._base_manager.filter(pk=execution.pk).update(ended_at=moment)
     return execution
 
 
-def ended(scenario: Scenario, days: int = 100) -> Execution:
+def run_to_end(scenario: Scenario, days: int = 100) -> Execution:
     """Return an execution with a child that ended so many days ago."""
     execution = scenario.start()
     running.submit(execution, node="form", data={"note": "n"})
-    return ended_before(execution, days)
+    return set_end(execution, days)
 
 
 def purge(*arguments: str, **options: Any) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def root_ids() -> set[int]:
 
 
 def test_purge_deletes_tree_that_ended_long_ago(scenario: Scenario) -> None:
-    old, young = ended(scenario), ended(scenario, days=10)
+    old, young = run_to_end(scenario), run_to_end(scenario, days=10)
     live = scenario.start()
     planned = purge("--dry-run")
     assert root_ids() == {old.pk, young.pk, live.pk}
@@ -69,14 +69,16 @@ def test_purge_deletes_tree_that_ended_long_ago(scenario: Scenario) -> None:
 
 
 def test_keep_last_option_keeps_last_execution_of_entity(scenario: Scenario) -> None:
-    first, last = ended(scenario), ended(scenario)
-    alone = ended_before(running.cancel(running.start(scenario.callee, other(scenario))) or first)
+    first, last = run_to_end(scenario), run_to_end(scenario)
+    alone = set_end(
+        running.cancel(running.start(scenario.callee, create_callee_finding(scenario))) or first
+    )
     done = purge("--keep-last")
     assert root_ids() == {last.pk, alone.pk}
     assert done["kept"]["it is the last execution of its entity"]["number"] == 2
 
 
-def other(scenario: Scenario) -> Any:
+def create_callee_finding(scenario: Scenario) -> Any:
     save_line(scenario.callee, form("inner"))
     return FindingFactory(entity_name_type=scenario.limitation)
 
@@ -95,7 +97,7 @@ def test_purge_keeps_tree_with_live_child(scenario: Scenario) -> None:
 def test_purge_keeps_tree_that_another_row_needs(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execution = ended(scenario)
+    execution = run_to_end(scenario)
     plan = purging.Plan.read()
     plan.protecting = [purging.Referrer(Step, "execution")]
     monkeypatch.setattr(purging.Plan, "read", lambda: plan)
@@ -115,7 +117,7 @@ def test_plan_includes_every_foreign_key_to_executions() -> None:
 
 
 def test_versions_option_deletes_unused_versions(scenario: Scenario) -> None:
-    ended(scenario)
+    run_to_end(scenario)
     save_line(scenario.caller, form("other"))
     scenario.start()
     save_line(scenario.caller, form("third"))
@@ -129,7 +131,7 @@ def test_versions_option_deletes_unused_versions(scenario: Scenario) -> None:
 
 def test_batch_option_sets_trees_per_transaction(scenario: Scenario) -> None:
     for _ in range(5):
-        ended(scenario)
+        run_to_end(scenario)
     assert "5 trees deleted" in run("purge_executions", "--older-than", "1h", "--batch", "2")
 
 
@@ -137,7 +139,7 @@ def test_interrupted_purge_reports_deleted_trees(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(3):
-        ended(scenario)
+        run_to_end(scenario)
     batches = purging.purge
 
     def interrupt(*arguments: Any, **options: Any) -> Any:

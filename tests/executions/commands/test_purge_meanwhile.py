@@ -30,7 +30,7 @@ MEANWHILE = "it was deleted meanwhile"
 
 
 @pytest.fixture
-def ended(scenario: Scenario) -> list[Execution]:
+def ended_roots(scenario: Scenario) -> list[Execution]:
     """Two trees of executions that ended 100 days ago."""
     found = []
     for _ in range(2):
@@ -137,9 +137,9 @@ def test_second_deletion_of_version_is_refused(
 
 @pytest.mark.parametrize("at", range(4))
 def test_purge_continues_when_execution_is_deleted_meanwhile(
-    ended: list[Execution], at: int
+    ended_roots: list[Execution], at: int
 ) -> None:
-    with before_statement(at, delete_first(Execution, ended)):
+    with before_statement(at, delete_first(Execution, ended_roots)):
         done = purge()
 
     skipped = done["kept"].get(MEANWHILE, {"number": 0})["number"]
@@ -148,19 +148,19 @@ def test_purge_continues_when_execution_is_deleted_meanwhile(
 
 
 def test_purge_reports_tree_that_was_deleted_meanwhile(
-    ended: list[Execution], monkeypatch: pytest.MonkeyPatch
+    ended_roots: list[Execution], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete = purging._delete
 
     def delete_late(*arguments: Any) -> Any:
-        ended[0].delete()
+        ended_roots[0].delete()
         return delete(*arguments)
 
     monkeypatch.setattr(purging, "_delete", delete_late)
     done = purge()
 
     assert done["trees"] == 1
-    assert done["kept"][MEANWHILE] == {"number": 1, "cuids": [ended[0].cuid]}
+    assert done["kept"][MEANWHILE] == {"number": 1, "cuids": [ended_roots[0].cuid]}
 
 
 def test_interrupted_purge_reports_deleted_versions(
@@ -182,7 +182,7 @@ def test_interrupted_purge_reports_deleted_versions(
 
 
 def test_dry_run_of_purge_reads_one_snapshot(
-    ended: list[Execution], monkeypatch: pytest.MonkeyPatch
+    ended_roots: list[Execution], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     states: list[tuple[bool, bool]] = []
     follow = purge_executions.Command._follow
