@@ -66,19 +66,7 @@ def execution_context(
         "children": row.children.select_related("workflow", "version").defer("version__source"),
         "pins": pins.select_related("callee", "version").defer("version__source"),
         "open_steps": current,
-        "history": [
-            {
-                "step": step,
-                "title": step_title(step),
-                "type_title": type_title(step.type),
-                "icon": icon(icon_of(step.type)),
-                "duration": duration_text(step),
-                "input": _value_context(step.input) if may_view_steps else None,
-                "output": _value_context(step.output) if may_view_steps else None,
-                "votes": step.votes.all(),
-            }
-            for step in reversed(newest)
-        ],
+        "history": [_history_row(step, may_view_steps) for step in reversed(newest)],
         "history_total": total,
         "log_url": log_url(request, row.cuid),
         "restart_url": may_operate
@@ -86,6 +74,19 @@ def execution_context(
         and row.parent_id is None
         and admin_url(Execution, "restart", row.pk),
         "cancel_url": may_operate and row.live and admin_url(Execution, "cancel", row.pk),
+    }
+
+
+def _history_row(step: Step, may_view_values: bool) -> dict[str, Any]:
+    return {
+        "step": step,
+        "title": step_title(step),
+        "type_title": type_title(step.type),
+        "icon": icon(icon_of(step.type)),
+        "duration": duration_text(step),
+        "input": _value_context(step.input) if may_view_values else None,
+        "output": _value_context(step.output) if may_view_values else None,
+        "votes": step.votes.all(),
     }
 
 

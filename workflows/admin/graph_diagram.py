@@ -160,25 +160,20 @@ def render_diagram(diagram: Diagram, title: str, key: str) -> SafeString | None:
     """
     if not diagram.nodes or len(diagram.nodes) > MAX_NODES:
         return None
-    laid = layout_graph(
+    layout = layout_graph(
         [node.id for node in diagram.nodes], [(line.source, line.target) for line in diagram.lines]
     )
     named = {node.id: node.title for node in diagram.nodes}
-    routed = list(zip(diagram.lines, laid.routes, strict=True))
+    routed = list(zip(diagram.lines, layout.routes, strict=True))
     # Lines with a state come last, so that they lie above the others.
     routed.sort(key=lambda pair: bool(pair[0].state))
-    stand = laid.boxes
-    boxes = sorted(diagram.nodes, key=lambda node: (stand[node.id].y, stand[node.id].x))
+    positions = layout.boxes
+    boxes = sorted(diagram.nodes, key=lambda node: (positions[node.id].y, positions[node.id].x))
     anchors = {
         node.id: f"{key}-{SELECTED if SELECTED in node.state.split() else index}"
         for index, node in enumerate(boxes)
     }
-    lines = (
-        (_classes("edge", line.state, "back" if route.back else ""), *_line(line, route, named))
-        for line, route in routed
-    )
-    labels = ((*_at(route), short(line.label, _LABEL_LETTERS)) for line, route in routed)
-    width, height = laid.width + 2 * _MARGIN, laid.height + 2 * _MARGIN + ROW_GAP / 2
+    width, height = layout.width + 2 * _MARGIN, layout.height + 2 * _MARGIN + ROW_GAP / 2
     return format_html(
         '<div class="graph" tabindex="0" role="region" aria-label="{title}">'
         '<svg xmlns="http://www.w3.org/2000/svg" role="{role}" aria-labelledby="{key}-title'
@@ -194,21 +189,33 @@ def render_diagram(diagram: Diagram, title: str, key: str) -> SafeString | None:
         height=round(height),
         margin=_MARGIN,
         description=_describe(diagram, named),
-        lines=format_html_join(
-            "",
-            '<g class="{}"><title>{}</title><path d="{}"/><path class="head" d="{}"/></g>',
-            lines,
-        ),
+        lines=_lines(routed, named),
         boxes=format_html_join(
             "",
             "{}",
-            ((_box(node, stand[node.id], anchors[node.id]),) for node in boxes),
+            ((_box(node, positions[node.id], anchors[node.id]),) for node in boxes),
         ),
-        labels=format_html_join(
-            "",
-            '<text class="edge-label" aria-hidden="true" x="{}" y="{}">{}</text>',
-            (row for row in labels if row[2]),
+        labels=_labels(routed),
+    )
+
+
+def _lines(routed: Sequence[tuple[EdgeLine, Route]], named: Mapping[str, str]) -> SafeString:
+    return format_html_join(
+        "",
+        '<g class="{}"><title>{}</title><path d="{}"/><path class="head" d="{}"/></g>',
+        (
+            (_classes("edge", line.state, "back" if route.back else ""), *_line(line, route, named))
+            for line, route in routed
         ),
+    )
+
+
+def _labels(routed: Sequence[tuple[EdgeLine, Route]]) -> SafeString:
+    rows = ((*_at(route), short(line.label, _LABEL_LETTERS)) for line, route in routed)
+    return format_html_join(
+        "",
+        '<text class="edge-label" aria-hidden="true" x="{}" y="{}">{}</text>',
+        (row for row in rows if row[2]),
     )
 
 

@@ -21,6 +21,7 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 
 from workflows.admin.base.change_list import BoundedPaginator, ListAdmin, list_context
 from workflows.admin.base.formatting import admin_url, link, log_url
@@ -179,7 +180,7 @@ class GuardedAdmin(EditAdmin):
             '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
             ACTION_CHECKBOX_NAME,
             obj.pk,
-            f"Select this object for an action - {obj}",
+            gettext("Select this object for an action - {0}").format(obj),
         )
 
     def refuse_deletion(self, row: Any) -> None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 
 from workflows.admin.base.formatting import pretty_json
 from workflows.admin.graph_editor.data_inputs import (
     ABSENT,
+    OPERATOR_LABELS,
     SINGLE,
     Choices,
     Malformed,
@@ -25,33 +25,21 @@ from workflows.admin.graph_editor.data_inputs import (
     alternative,
     as_scalar,
     as_text,
+    find_part,
     fits,
     from_scalar,
     from_text,
+    help_text,
     resolved,
+    row_indexes,
     rule_rows,
     shape_of,
     types_of,
+    value_schema,
 )
 from workflows.db.json_values import below, canonical, parse_json
 
 ROOT = "data"
-_OPERATOR_LABELS = {
-    "eq": _("is"),
-    "ne": _("is not"),
-    "gt": _("is greater than"),
-    "gte": _("is at least"),
-    "lt": _("is less than"),
-    "lte": _("is at most"),
-    "in": _("is one of"),
-    "not_in": _("is none of"),
-    "contains": _("contains"),
-    "not_contains": _("does not contain"),
-    "starts_with": _("starts with"),
-    "ends_with": _("ends with"),
-    "exists": _("exists"),
-    "missing": _("is missing"),
-}
 MAX_OPEN_ROWS = 3
 """Items of longer lists are collapsed."""
 _PRESENCE = ("exists", "missing")
@@ -84,7 +72,7 @@ class DataForm:
         """
         root = self._part(self.schema, dict(data), ROOT, "", required=True)
         for pointer, detail in problems:
-            _find_part(root, f"{ROOT}{pointer}").problems.append(detail)
+            find_part(root, f"{ROOT}{pointer}").problems.append(detail)
         root.parts.sort(key=lambda part: part.name != f"{ROOT}/label")
         if root.problems:
             root.parts[0].problems[:0] = root.problems
@@ -95,7 +83,7 @@ class DataForm:
     ) -> Part:
         schema = resolved(schema, self.defs)
         title = str(schema.get("title", key or "Value"))
-        part = Part(name, "", title, _help_text(schema), required)
+        part = Part(name, "", title, help_text(schema), required)
         if isinstance(value, Malformed) or not fits(value, schema, self.defs):
             part.shape = "json"
             part.value = value.text if isinstance(value, Malformed) else pretty_json(value)
@@ -151,14 +139,14 @@ class DataForm:
         rest = {key: values[key] for key in values if key not in schema["properties"]}
         if rest:
             title = gettext("Other keys")
-            help_text = gettext("Unknown keys as JSON. Clear the field to remove them.")
+            note = gettext("Unknown keys as JSON. Clear the field to remove them.")
             part.parts.append(
-                Part(f"{part.name}#rest", "json", title, help_text, value=pretty_json(rest))
+                Part(f"{part.name}#rest", "json", title, note, value=pretty_json(rest))
             )
 
     def _fill_map(self, part: Part, schema: Schema, value: Any) -> None:
         items = [] if value is ABSENT else list(value.items())
-        inner = _values_of(schema)
+        inner = value_schema(schema)
         for index, (key, one) in enumerate([*items, ("", ABSENT)]):
             row = self._part(inner, one, f"{part.name}/{index}/value", "Value")
             row.is_new = index == len(items)
@@ -196,7 +184,7 @@ class DataForm:
             name = below(part.name, index)
             op = Part(f"{name}/op", "choice", gettext("Operator"), value=row.get("op", ""))
             known = schema["properties"]["op"].get("enum", ())
-            op.options = [(one, str(_OPERATOR_LABELS.get(one, one))) for one in known]
+            op.options = [(one, str(OPERATOR_LABELS.get(one, one))) for one in known]
             if op.value and op.value not in known:
                 op.options.append((op.value, gettext("%(value)s (unknown)") % {"value": op.value}))
             part.parts.append(
@@ -297,8 +285,8 @@ class DataForm:
         found: SubmittedData,
     ) -> Any:
         items = [] if before is ABSENT else list(before.values())
-        inner, value = _values_of(schema), {}
-        for index in _indexes(posted, name):
+        inner, value = value_schema(schema), {}
+        for index in row_indexes(posted, name):
             key = str(posted.get(f"{name}/{index}/key", ""))
             item = items[index] if index < len(items) else ABSENT
             one = self._read(inner, item, f"{name}/{index}/value", posted, found)
@@ -317,7 +305,7 @@ class DataForm:
     ) -> Any:
         items = [] if before is ABSENT else before
         value: list[Any] = []
-        for index in _indexes(posted, name):
+        for index in row_indexes(posted, name):
             item = items[index] if index < len(items) else ABSENT
             at = below(name, index)
             one = self._read(schema.get("items", {}), item, at, posted, found)
@@ -359,7 +347,7 @@ class DataForm:
         found: SubmittedData,
     ) -> Any:
         rows = []
-        for index in _indexes(posted, name):
+        for index in row_indexes(posted, name):
             at = f"{name}/{index}"
             field_name, op = (str(posted.get(f"{at}/{key}", "")) for key in ("field", "op"))
             typed = str(posted.get(f"{at}/value", ""))
@@ -397,35 +385,3 @@ def _read_json(text: str, name: str, found: SubmittedData) -> Any:
 def _note_rename(before: Any, after: Any, found: SubmittedData) -> None:
     if isinstance(before, str) and isinstance(after, str) and before != after:
         found.renamed[before] = after
-
-
-def _values_of(schema: Schema) -> Schema:
-    inner = schema.get("additionalProperties")
-    return inner if isinstance(inner, Mapping) else {}
-
-
-def _indexes(posted: Mapping[str, Any], name: str) -> range:
-    """Return the indexes of the rendered rows, including the empty one."""
-    number = str(posted.get(f"{name}#rows", ""))
-    return range(min(int(number), 10_000) if number.isdecimal() and len(number) < 6 else 0)
-
-
-def _help_text(schema: Schema) -> str:
-    text = str(schema.get("description", ""))
-    if "default" in schema and schema["default"] not in ("", [], {}, False):
-        text = f"{text} {gettext('Default:')} {schema['default']}."
-    examples = [one for one in schema.get("examples", ()) if isinstance(one, (str, int, float))]
-    if examples and schema.get("type") != "object":
-        text = f"{text} {gettext('Example:')} {', '.join(str(one) for one in examples)}."
-    return text.strip()
-
-
-def _find_part(root: Part, pointer: str) -> Part:
-    """Return the part of the value that a pointer points at, or the closest part around it."""
-    best, length = root, -1
-    for part in root:
-        name = "/".join(one.split("#")[0] for one in part.name.split("/"))
-        contains = pointer == name or pointer.startswith(f"{name}/")
-        if contains and (len(name) > length or (len(name) == length and part.shape == "json")):
-            best, length = part, len(name)
-    return best

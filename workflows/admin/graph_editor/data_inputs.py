@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 from workflows.db.json_values import exact_float
 from workflows.values.durations import parse_words
 
@@ -16,6 +19,24 @@ Choices = Mapping[str, Sequence[tuple[str, str]]]
 
 ABSENT: Any = object()
 """The value of a missing key."""
+
+OPERATOR_LABELS = {
+    "eq": _("is"),
+    "ne": _("is not"),
+    "gt": _("is greater than"),
+    "gte": _("is at least"),
+    "lt": _("is less than"),
+    "lte": _("is at most"),
+    "in": _("is one of"),
+    "not_in": _("is none of"),
+    "contains": _("contains"),
+    "not_contains": _("does not contain"),
+    "starts_with": _("starts with"),
+    "ends_with": _("ends with"),
+    "exists": _("exists"),
+    "missing": _("is missing"),
+}
+"""Labels of the operators of rules."""
 
 SINGLE = {"text", "long", "choice", "scalar", "any", "lines", "flag", "json"}
 """Shapes with a single input."""
@@ -246,3 +267,37 @@ def from_scalar(text: str, schema: Schema, types: set[str]) -> Any:
 def _number(text: str) -> Any:
     value = from_text(text.strip())
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else text
+
+
+def value_schema(schema: Schema) -> Schema:
+    """Return the schema of the values of a map."""
+    inner = schema.get("additionalProperties")
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def row_indexes(posted: Mapping[str, Any], name: str) -> range:
+    """Return the indexes of the rendered rows, including the empty one."""
+    number = str(posted.get(f"{name}#rows", ""))
+    return range(min(int(number), 10_000) if number.isdecimal() and len(number) < 6 else 0)
+
+
+def help_text(schema: Schema) -> str:
+    """Return the help text of an input: its description, default and examples."""
+    text = str(schema.get("description", ""))
+    if "default" in schema and schema["default"] not in ("", [], {}, False):
+        text = f"{text} {gettext('Default:')} {schema['default']}."
+    examples = [one for one in schema.get("examples", ()) if isinstance(one, (str, int, float))]
+    if examples and schema.get("type") != "object":
+        text = f"{text} {gettext('Example:')} {', '.join(str(one) for one in examples)}."
+    return text.strip()
+
+
+def find_part(root: Part, pointer: str) -> Part:
+    """Return the part of the value that a pointer points at, or the closest part around it."""
+    best, length = root, -1
+    for part in root:
+        name = "/".join(one.split("#")[0] for one in part.name.split("/"))
+        contains = pointer == name or pointer.startswith(f"{name}/")
+        if contains and (len(name) > length or (len(name) == length and part.shape == "json")):
+            best, length = part, len(name)
+    return best
