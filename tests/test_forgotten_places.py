@@ -174,9 +174,7 @@ def test_every_list_of_the_admin_has_a_function_that_adds_rows() -> None:
 
 
 @pytest.mark.django_db
-def test_list_of_the_admin_takes_as_many_statements_with_more_rows(
-    settings: Any, subtests: pytest.Subtests
-) -> None:
+def test_admin_list_takes_no_statement_per_row(settings: Any, subtests: pytest.Subtests) -> None:
     samples = create_samples(settings, is_staff=True)
     client = Client()
     client.force_login(samples.users["superuser"])
@@ -189,7 +187,8 @@ def test_list_of_the_admin_takes_as_many_statements_with_more_rows(
             few = statements(partial(client.get, url))
             for _ in range(6):
                 add_row()
-            assert statements(partial(client.get, url)) == few, (
+            # A second page may take one more, to count the rows.
+            assert statements(partial(client.get, url)) <= few + 1, (
                 "Add list_select_related or an annotation."
             )
 
