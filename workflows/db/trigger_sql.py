@@ -214,7 +214,7 @@ class SQLiteTriggers:
         condition = f"({changed})" + (f" AND {trigger.condition}" if trigger.condition else "")
         return (
             f"CREATE TRIGGER {trigger.name} BEFORE UPDATE ON {trigger.table} FOR EACH ROW"
-            f" WHEN {condition} AND {self._is_sealed(trigger, 'OLD')}"
+            f" WHEN {condition} AND {self._is_protected(trigger, 'OLD')}"
             f" BEGIN SELECT RAISE(ABORT, '{trigger.name}'); END"
         )
 
@@ -224,7 +224,7 @@ class SQLiteTriggers:
             f"DROP TRIGGER IF EXISTS {name}",
             f"CREATE TRIGGER {name} AFTER DELETE ON {trigger.table} FOR EACH ROW"
             f" WHEN EXISTS (SELECT 1 FROM {parent} WHERE id = OLD.{trigger.parent_column})"
-            f" AND {self._is_sealed(trigger, 'OLD')}"
+            f" AND {self._is_protected(trigger, 'OLD')}"
             f" BEGIN INSERT INTO {self._DETACHED} (parent_table, parent_id)"
             f" VALUES ('{parent}', OLD.{trigger.parent_column}); END",
             f"DROP TRIGGER IF EXISTS {name}_parent",
@@ -236,11 +236,11 @@ class SQLiteTriggers:
     def _rejection(self, trigger: RejectionTrigger) -> str:
         return (
             f"CREATE TRIGGER {trigger.name} AFTER {trigger.event} ON {trigger.table} FOR EACH ROW"
-            f" WHEN {trigger.sqlite} AND {self._is_sealed(trigger, 'NEW')}"
+            f" WHEN {trigger.sqlite} AND {self._is_protected(trigger, 'NEW')}"
             f" BEGIN SELECT RAISE(ABORT, '{trigger.name}'); END"
         )
 
-    def _is_sealed(self, trigger: Trigger, row: str) -> str:
+    def _is_protected(self, trigger: Trigger, row: str) -> str:
         return (
             "NOT EXISTS (SELECT 1 FROM workflows_unsealed u"
             f" WHERE u.table_name = '{trigger.table}' AND u.row_id = {row}.id)"

@@ -38,7 +38,7 @@ from workflows.files.import_plan import Plan, PlanItem, type_key
 from workflows.files.matching import CUID, build_plan
 from workflows.graph import START_TO_END
 from workflows.guards import count
-from workflows.guards.database_errors import NotUnique, as_refusal
+from workflows.guards.database_errors import NotUnique, find_refusal
 from workflows.models import FindingType, RecordType, Workflow
 from workflows.refusals import Refusal
 
@@ -100,7 +100,7 @@ def import_file(
         ImportRefusal: a guard has refused a step.
     """
     try:
-        with guards.allowing_unknown(allow_unknown):
+        with guards.allow_unknown_secrets(allow_unknown):
             return _import_file(file, match, apply, by, why, report, allow_unknown)
     except ImportRefusal as error:
         if apply:
@@ -135,7 +135,7 @@ def _import_file(
                 transaction.set_rollback(True)
         return plan
     except DatabaseError as error:
-        refusal = as_refusal(error)
+        refusal = find_refusal(error)
         if isinstance(refusal, NotUnique):
             # Another transaction has created the row; the next attempt finds it.
             raise locks.TryAgain from error
@@ -165,10 +165,10 @@ class _Import:
     def run(self) -> None:
         self.create_types()
         for item in self.existing:
-            self.save(item, self.first_values(item))
+            self.save_settings(item, self.first_values(item))
         for item in self.plan.items:
             if item.row is None:
-                self.create(item)
+                self.create_workflow(item)
         for item in self.existing:
             if self.calls_other_contexts(item):
                 self.set_graph(item, START_TO_END)
@@ -181,7 +181,7 @@ class _Import:
                 with self.step(item):
                     set_state(self.reload(item), item.entry.state)
         for item in reversed(self.plan.order):
-            self.save(item, item.values)
+            self.save_settings(item, item.values)
         for item in self.plan.items:
             if item.changes_graph or item.changes_type:
                 item.version = self.reload(item).latest_version.number
@@ -229,7 +229,7 @@ class _Import:
             return values | MANUAL
         return values
 
-    def save(self, item: PlanItem, values: dict[str, Any]) -> None:
+    def save_settings(self, item: PlanItem, values: dict[str, Any]) -> None:
         row = self.reload(item)
         # Compared as JSON: in Python, true equals 1.
         names = [
@@ -244,7 +244,7 @@ class _Import:
         with self.step(item):
             row.save(update_fields=[*names, "updated_at"])
 
-    def create(self, item: PlanItem) -> None:
+    def create_workflow(self, item: PlanItem) -> None:
         values = item.values
         if item.entry.trigger == Workflow.Trigger.CREATED:
             values |= MANUAL

@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from workflows import guards
-from workflows.audit.log import values_of
+from workflows.audit.log import read_values
 from workflows.db.cuid import new_cuid
 from workflows.db.json_values import below
 from workflows.files.file_schema import (
@@ -34,7 +34,7 @@ def build_plan(file: WorkflowFile, match: str) -> Plan:
     Raises:
         InvalidFile: a name in the file is missing or ambiguous, or the calls have a cycle.
     """
-    return _PlanBuilder(file, match).plan()
+    return _PlanBuilder(file, match).build()
 
 
 class _PlanBuilder:
@@ -44,21 +44,21 @@ class _PlanBuilder:
         self.problems: list[FileProblem] = []
         self.notes: list[str] = []
         self.types: dict[int, TypeTarget] = {}
-        named = [entry.ref for entry in file.workflows]
-        named += [call for entry in file.workflows for call in entry.calls.values()]
+        refs = [entry.ref for entry in file.workflows]
+        refs += [call for entry in file.workflows for call in entry.calls.values()]
         rows = Workflow._base_manager.select_related("entity_name_type", "primary_record_type")
         self.by_cuid = {
-            row.cuid: row for row in rows.filter(cuid__in={one.cuid for one in named if one.cuid})
+            row.cuid: row for row in rows.filter(cuid__in={one.cuid for one in refs if one.cuid})
         }
         self.by_title: dict[str, list[Workflow]] = defaultdict(list)
-        titles = {one.title for one in named if one.title is not None}
+        titles = {one.title for one in refs if one.title is not None}
         for row in rows.filter(title__in=titles).order_by("pk"):
             self.by_title[row.title].append(row)
 
     def report(self, pointer: str, detail: str) -> None:
         self.problems.append(self.file.problem(pointer, detail))
 
-    def plan(self) -> Plan:
+    def build(self) -> Plan:
         for index, entry in enumerate(self.file.types):
             self.types[index] = self.match_type(entry)
         self.check_titles()
@@ -70,7 +70,7 @@ class _PlanBuilder:
             item.source = self.resolve_source(item, items, by_cuid, outside)
         self.raise_problems()
         self.read_current(items)
-        order, reached = self.order(items, outside)
+        order, reached = self.order_items(items, outside)
         self.raise_problems()
         used = {id(item.type_target) for item in items}
         missing = [row for row in self.types.values() if row.row is None and id(row) in used]
@@ -90,27 +90,27 @@ class _PlanBuilder:
     def match_type(self, entry: TypeEntry) -> TypeTarget:
         """Return the target of a type entry: an existing row, or a type to create."""
         model: Any = FindingType if entry.noun == FINDING else RecordType
-        named, name = entry.ref, entry.ref.title or ""
-        of_cuid = model._base_manager.filter(cuid=named.cuid).first() if named.cuid else None
+        ref, name = entry.ref, entry.ref.title or ""
+        of_cuid = model._base_manager.filter(cuid=ref.cuid).first() if ref.cuid else None
         of_name = model._base_manager.filter(name=name).first()
-        by_cuid = self.match == CUID and named.cuid is not None
+        by_cuid = self.match == CUID and ref.cuid is not None
         row = of_cuid if by_cuid else of_name
         if row is None and by_cuid and of_name:
             self.report(
-                named.pointer,
-                f"The {entry.noun} “{name}” exists with the cuid {of_name.cuid}, not {named.cuid}. "
+                ref.pointer,
+                f"The {entry.noun} “{name}” exists with the cuid {of_name.cuid}, not {ref.cuid}. "
                 "Use --match title to match by titles and names.",
             )
         elif row is None and of_cuid:
             self.report(
-                named.pointer,
-                f"The cuid {named.cuid} belongs to the {entry.noun} “{of_cuid.name}”, not to "
+                ref.pointer,
+                f"The cuid {ref.cuid} belongs to the {entry.noun} “{of_cuid.name}”, not to "
                 f"“{name}”. Use --match cuid to match by cuids.",
             )
         elif row is None:
-            self.check_name(model, named, name)
+            self.check_name(model, ref, name)
         if row is None:
-            return TypeTarget(entry.noun, named.cuid or new_cuid(), name, None, entry)
+            return TypeTarget(entry.noun, ref.cuid or new_cuid(), name, None, entry)
         if (row.name, row.description) != (name, entry.description):
             self.notes.append(
                 f"The {entry.noun} “{row.name}” ({row.cuid}) has another name or description in "
@@ -118,38 +118,38 @@ class _PlanBuilder:
             )
         return TypeTarget(entry.noun, row.cuid, row.name, row)
 
-    def check_name(self, model: Any, named: NameRef, name: str) -> None:
+    def check_name(self, model: Any, ref: NameRef, name: str) -> None:
         """Report a type to create whose name is invisible or looks like an existing one."""
         try:
             guards.refuse_name(name, model._base_manager.all())
-        except (guards.NameInUse, guards.NameUnseen) as refusal:
-            self.report(named.pointer, str(refusal.message))
+        except (guards.NameInUse, guards.InvisibleName) as refusal:
+            self.report(ref.pointer, str(refusal.message))
 
-    def find_type(self, noun: str, named: NameRef) -> TypeTarget:
+    def find_type(self, noun: str, ref: NameRef) -> TypeTarget:
         """Return the target of a workflow's type: an entry of the file, or an existing type."""
         for index, entry in enumerate(self.file.types):
             if entry.noun != noun:
                 continue
             other = entry.ref
-            if named.cuid and other.cuid:
-                is_same = named.cuid == other.cuid
+            if ref.cuid and other.cuid:
+                is_same = ref.cuid == other.cuid
             else:
-                is_same = named.title == other.title
+                is_same = ref.title == other.title
             if is_same:
-                if named.title is not None and named.title != other.title:
+                if ref.title is not None and ref.title != other.title:
                     self.report(
-                        named.pointer,
-                        f"The {noun} {named.cuid} has the name “{other.title}” elsewhere in the "
-                        f"file, not “{named.title}”.",
+                        ref.pointer,
+                        f"The {noun} {ref.cuid} has the name “{other.title}” elsewhere in the "
+                        f"file, not “{ref.title}”.",
                     )
                 return self.types[index]
         model: Any = FindingType if noun == FINDING else RecordType
-        by_name = named.cuid is None or (self.match == TITLE and named.title is not None)
-        wanted = {"name": named.title} if by_name else {"cuid": named.cuid}
+        by_name = ref.cuid is None or (self.match == TITLE and ref.title is not None)
+        wanted = {"name": ref.title} if by_name else {"cuid": ref.cuid}
         row = model._base_manager.filter(**wanted).first()
         if row is None:
             self.report(
-                named.pointer, f"The {noun} {named} is neither in the file nor in the database."
+                ref.pointer, f"The {noun} {ref} is neither in the file nor in the database."
             )
             return TypeTarget(noun, "", "")
         return TypeTarget(noun, row.cuid, row.name, row)
@@ -169,37 +169,35 @@ class _PlanBuilder:
 
     def match_workflow(self, entry: WorkflowEntry) -> PlanItem:
         type_target = self.find_type(entry.type_noun, entry.type_ref)
-        named, title = entry.ref, entry.ref.title or ""
-        of_cuid = self.by_cuid.get(named.cuid or "")
+        ref, title = entry.ref, entry.ref.title or ""
+        of_cuid = self.by_cuid.get(ref.cuid or "")
         if self.match == CUID:
-            if named.cuid is None:
+            if ref.cuid is None:
                 detail = f"“{title}” has no cuid. Use --match title to match by titles."
-                self.report(named.pointer, detail)
+                self.report(ref.pointer, detail)
             if of_cuid is None and (others := self.by_title[title]):
                 self.notes.append(
-                    f"“{title}” ({named.cuid}) is created although another workflow has this title "
+                    f"“{title}” ({ref.cuid}) is created although another workflow has this title "
                     f"({_join_cuids(others)}). Use --match title to match by titles."
                 )
             row = of_cuid
         else:
-            row = self.find_by_title(named)
+            row = self.find_by_title(ref)
             if row is None and of_cuid is not None and not self.by_title[title]:
                 self.report(
-                    named.pointer,
-                    f"The cuid {named.cuid} belongs to “{of_cuid.title}”, not to “{title}”. "
+                    ref.pointer,
+                    f"The cuid {ref.cuid} belongs to “{of_cuid.title}”, not to “{title}”. "
                     "Use --match cuid to match by cuids.",
                 )
-        return PlanItem(
-            entry, row.cuid if row else named.cuid or new_cuid(), type_target, row, None
-        )
+        return PlanItem(entry, row.cuid if row else ref.cuid or new_cuid(), type_target, row, None)
 
-    def find_by_title(self, named: NameRef) -> Workflow | None:
+    def find_by_title(self, ref: NameRef) -> Workflow | None:
         """Return the existing workflow of this title; report a problem if there are several."""
-        rows = self.by_title[named.title or ""]
+        rows = self.by_title[ref.title or ""]
         if len(rows) > 1:
             self.report(
-                named.pointer,
-                f"{len(rows)} workflows have the title “{named.title}” ({_join_cuids(rows)}). "
+                ref.pointer,
+                f"{len(rows)} workflows have the title “{ref.title}” ({_join_cuids(rows)}). "
                 "Use --match cuid to match by cuids.",
             )
         return rows[0] if len(rows) == 1 else None
@@ -215,44 +213,42 @@ class _PlanBuilder:
         ``outside``.
         """
         nodes = list(item.entry.source["nodes"])
-        for index, named in item.entry.calls.items():
-            cuid = self.match_callee(named, items, by_cuid, outside)
+        for index, ref in item.entry.calls.items():
+            cuid = self.match_callee(ref, items, by_cuid, outside)
             nodes[index] = {**nodes[index], "data": {**nodes[index]["data"], "workflow": cuid}}
         return {"nodes": nodes, "edges": item.entry.source["edges"]}
 
     def match_callee(
         self,
-        named: NameRef,
+        ref: NameRef,
         items: list[PlanItem],
         by_cuid: dict[str, PlanItem],
         outside: dict[int, Workflow],
     ) -> str:
-        found = by_cuid.get(named.cuid) if named.cuid else None
-        if found is not None and named.title is not None and named.title != found.title:
-            detail = f"{named.cuid} has the title “{found.title}” in the file, not “{named.title}”."
-            self.report(named.pointer, detail)
-        by_title = named.cuid is None or self.match == TITLE
-        if found is None and by_title and named.title is not None:
-            titled = [item for item in items if item.title == named.title]
+        found = by_cuid.get(ref.cuid) if ref.cuid else None
+        if found is not None and ref.title is not None and ref.title != found.title:
+            detail = f"{ref.cuid} has the title “{found.title}” in the file, not “{ref.title}”."
+            self.report(ref.pointer, detail)
+        by_title = ref.cuid is None or self.match == TITLE
+        if found is None and by_title and ref.title is not None:
+            titled = [item for item in items if item.title == ref.title]
             if len(titled) > 1:
-                detail = (
-                    f"Several workflows of the file have the title “{named.title}”. Name a cuid."
-                )
-                self.report(named.pointer, detail)
+                detail = f"Several workflows of the file have the title “{ref.title}”. Name a cuid."
+                self.report(ref.pointer, detail)
             found = titled[0] if titled else None
         if found is not None:
             return found.cuid
         known = len(self.problems)
         row = (
-            self.find_by_title(named)
-            if by_title and named.title is not None
-            else self.by_cuid.get(named.cuid or "")
+            self.find_by_title(ref)
+            if by_title and ref.title is not None
+            else self.by_cuid.get(ref.cuid or "")
         )
         if row is None:
             if len(self.problems) == known:
-                detail = f"The callee {named} is neither in the file nor in the database."
-                self.report(named.pointer, detail)
-            return named.cuid or ""
+                detail = f"The callee {ref} is neither in the file nor in the database."
+                self.report(ref.pointer, detail)
+            return ref.cuid or ""
         outside[row.pk] = row
         return row.cuid
 
@@ -263,7 +259,7 @@ class _PlanBuilder:
         for item in items:
             if (row := item.row) is not None:
                 item.stored = StoredWorkflow(
-                    values_of(row, item.values),
+                    read_values(row, item.values),
                     row.state,
                     row.starts_on_creation,
                     type_key(row),

@@ -22,7 +22,7 @@ from workflows.files.file_schema import (
 )
 from workflows.graph import RUN_WORKFLOW, WorkflowValidationError, normalize, parse
 from workflows.models import EntityName, Workflow
-from workflows.values.names import fold_name
+from workflows.values.name_folding import fold_name
 
 _CUID = re.compile(rf"[A-Za-z0-9_-]{{1,{LENGTH}}}")
 _TYPE_WORDS: Mapping[type, str] = {str: "text", list: "a list", dict: "an object"}
@@ -41,7 +41,7 @@ def read_file(raw: bytes) -> WorkflowFile:
     """
     data, lines = text_formats.parse(raw)
     reader = _Reader(lines)
-    found = reader.file(data)
+    found = reader.read_entries(data)
     if reader.problems:
         raise InvalidFile(reader.problems)
     return found
@@ -59,7 +59,7 @@ class _Reader:
 
     # Values
 
-    def value(self, row: Mapping[str, Any], key: str, at: str, wanted: type) -> Any:
+    def read_value(self, row: Mapping[str, Any], key: str, at: str, wanted: type) -> Any:
         """Return the value of this key; report a missing or mistyped value, return an empty one."""
         if key not in row:
             self.report(at, f"'{key}' is missing.")
@@ -70,7 +70,7 @@ class _Reader:
             return row[key]
         return wanted()
 
-    def object(self, value: Any, at: str, noun: str, known: tuple[str, ...]) -> dict[str, Any]:
+    def read_object(self, value: Any, at: str, noun: str, known: tuple[str, ...]) -> dict[str, Any]:
         """Return an object and report unknown keys; return an empty one for other values."""
         if not isinstance(value, dict):
             self.report(at, f"{noun} must be an object, not {json_type(value)}.")
@@ -81,8 +81,8 @@ class _Reader:
                 self.report(below(at, key), detail)
         return value
 
-    def choice(self, row: Mapping[str, Any], key: str, at: str, known: list[str]) -> str:
-        value: str = self.value(row, key, at, str)
+    def read_choice(self, row: Mapping[str, Any], key: str, at: str, known: list[str]) -> str:
+        value: str = self.read_value(row, key, at, str)
         if value and value not in known:
             detail = f"'{key}' must be one of {', '.join(known)}, not {quoted(value)}."
             self.report(below(at, key), detail)
@@ -90,20 +90,20 @@ class _Reader:
             self.report(below(at, key), f"'{key}' must be one of {', '.join(known)}.")
         return value
 
-    def description(self, row: Mapping[str, Any], at: str) -> str:
-        text: str = self.value(row, "description", at, str) if "description" in row else ""
+    def read_description(self, row: Mapping[str, Any], at: str) -> str:
+        text: str = self.read_value(row, "description", at, str) if "description" in row else ""
         return text
 
     def read_ref(self, row: Mapping[str, Any], at: str, title: str, *, both: bool) -> NameRef:
         """Return a reference by cuid and title (or name); with ``both``, the title is required."""
         cuid, text = None, None
         if row.get("cuid") is not None:
-            cuid = self.value(row, "cuid", at, str)
+            cuid = self.read_value(row, "cuid", at, str)
             if cuid and not _CUID.fullmatch(cuid):
                 detail = f"{quoted(cuid)} is not a cuid: up to {LENGTH} letters and digits."
                 self.report(below(at, "cuid"), detail)
         if title in row or both:
-            text = self.value(row, title, at, str)
+            text = self.read_value(row, title, at, str)
             if title in row and isinstance(row[title], str) and not text.strip():
                 self.report(below(at, title), f"'{title}' is empty.")
             elif len(text) > 200:
@@ -114,29 +114,29 @@ class _Reader:
 
     # Entries
 
-    def file(self, data: Any) -> WorkflowFile:
+    def read_entries(self, data: Any) -> WorkflowFile:
         if isinstance(data, dict) and data.get("format") != file_schema.FORMAT:
             given = quoted(data["format"]) if "format" in data else "missing"
             detail = f"The 'format' is {given}. Supported: {quoted(file_schema.FORMAT)}."
             self.report("/format" if "format" in data else "", detail)
             return WorkflowFile([], [])
-        top = self.object(data, "", "A workflow file", file_schema.TOP)
+        top = self.read_object(data, "", "A workflow file", file_schema.TOP)
         for pointer, detail in find_unstorable(top):
             self.report(pointer, detail)
         if self.problems:
             return WorkflowFile([], [])
         types = [
-            self.type(row, below("", key, index), noun)
+            self.read_type(row, below("", key, index), noun)
             for key, noun in (
                 ("finding_types", file_schema.FINDING),
                 ("record_types", file_schema.RECORD),
             )
             if key in top
-            for index, row in enumerate(self.value(top, key, "", list))
+            for index, row in enumerate(self.read_value(top, key, "", list))
         ]
-        rows = self.value(top, "workflows", "", list)
+        rows = self.read_value(top, "workflows", "", list)
         workflows = [
-            self.workflow(row, below("/workflows", index)) for index, row in enumerate(rows)
+            self.read_workflow(row, below("/workflows", index)) for index, row in enumerate(rows)
         ]
         self.check_unique([entry.ref for entry in types], "types", names=True)
         self.check_unique([entry.ref for entry in workflows], "workflows", names=False)
@@ -159,30 +159,32 @@ class _Reader:
                 )
             titles.add(of_section)
 
-    def type(self, value: Any, at: str, noun: str) -> TypeEntry:
-        row = self.object(value, at, f"A {noun}", file_schema.TYPE)
+    def read_type(self, value: Any, at: str, noun: str) -> TypeEntry:
+        row = self.read_object(value, at, f"A {noun}", file_schema.TYPE)
         if not isinstance(value, dict):
             return TypeEntry(noun, NameRef(None, None, at), "")
-        named = self.read_ref(row, at, "name", both=True)
-        return TypeEntry(noun, named, self.description(row, at))
+        ref = self.read_ref(row, at, "name", both=True)
+        return TypeEntry(noun, ref, self.read_description(row, at))
 
-    def workflow(self, value: Any, at: str) -> WorkflowEntry:
-        row = self.object(value, at, "A workflow", file_schema.WORKFLOW)
+    def read_workflow(self, value: Any, at: str) -> WorkflowEntry:
+        row = self.read_object(value, at, "A workflow", file_schema.WORKFLOW)
         if not isinstance(value, dict):
             nothing = NameRef(None, None, at)
             return WorkflowEntry(nothing, "", "", "", "", nothing, "", {}, {}, {})
         known = len(self.problems)
-        named = self.read_ref(row, at, "title", both=True)
-        description = self.description(row, at)
-        state = self.choice(row, "state", at, list(Workflow.State.values))
-        entity_name = self.choice(row, "entity_name", at, list(_TYPE_KEYS))
-        noun, type_ref = self.entity_type(row, entity_name, at)
-        trigger = self.choice(row, "trigger", at, list(Workflow.Trigger.values))
-        trigger_data = self.value(row, "trigger_data", at, dict) if "trigger_data" in row else {}
-        nodes = self.value(row, "nodes", at, list)
-        edges = self.value(row, "edges", at, list)
+        ref = self.read_ref(row, at, "title", both=True)
+        description = self.read_description(row, at)
+        state = self.read_choice(row, "state", at, list(Workflow.State.values))
+        entity_name = self.read_choice(row, "entity_name", at, list(_TYPE_KEYS))
+        noun, type_ref = self.read_entity_type(row, entity_name, at)
+        trigger = self.read_choice(row, "trigger", at, list(Workflow.Trigger.values))
+        trigger_data = (
+            self.read_value(row, "trigger_data", at, dict) if "trigger_data" in row else {}
+        )
+        nodes = self.read_value(row, "nodes", at, list)
+        edges = self.read_value(row, "edges", at, list)
         sound = len(self.problems) == known
-        calls = self.calls(nodes, at)
+        calls = self.read_calls(nodes, at)
         source = {"nodes": _with_cuids(nodes, calls), "edges": edges}
         if sound and len(self.problems) == known:
             self.check_trigger(trigger, trigger_data, at)
@@ -192,7 +194,7 @@ class _Reader:
             trigger_data = trigger_types.normalize(trigger, trigger_data)
             source = normalize(source)
         return WorkflowEntry(
-            named,
+            ref,
             description,
             state,
             entity_name,
@@ -204,7 +206,9 @@ class _Reader:
             calls,
         )
 
-    def entity_type(self, row: Mapping[str, Any], entity_name: str, at: str) -> tuple[str, NameRef]:
+    def read_entity_type(
+        self, row: Mapping[str, Any], entity_name: str, at: str
+    ) -> tuple[str, NameRef]:
         key, noun = _TYPE_KEYS.get(entity_name, _TYPE_KEYS[EntityName.FINDING.value])
         other = next(name for name, _ in _TYPE_KEYS.values() if name != key)
         if entity_name in _TYPE_KEYS and row.get(other) is not None:
@@ -216,12 +220,12 @@ class _Reader:
             self.report(at, f"'{key}' is missing.")
             return noun, NameRef(None, None, at)
         where = below(at, key)
-        named = self.object(row[key], where, f"A {noun}", file_schema.NAMED_TYPE)
+        named = self.read_object(row[key], where, f"A {noun}", file_schema.NAMED_TYPE)
         if not isinstance(row[key], dict):
             return noun, NameRef(None, None, where)
         return noun, self.read_ref(named, where, "name", both=False)
 
-    def calls(self, nodes: list[Any], at: str) -> dict[int, NameRef]:
+    def read_calls(self, nodes: list[Any], at: str) -> dict[int, NameRef]:
         """Return the references to callees, by the index of the calling node."""
         found = {}
         for index, node in enumerate(nodes):
@@ -231,7 +235,7 @@ class _Reader:
             if "workflow" not in data:
                 continue
             where = below(at, "nodes", index, "data", "workflow")
-            row = self.object(
+            row = self.read_object(
                 data["workflow"], where, "The reference to a workflow", file_schema.CALL
             )
             if isinstance(data["workflow"], dict):

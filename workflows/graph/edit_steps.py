@@ -103,7 +103,7 @@ def list_incoming(source: Source, node_id: str) -> list[EdgeKey]:
 def add_node_after(
     source: Source,
     node_id: str,
-    kind: str,
+    type_name: str,
     *,
     label: str = "",
     exit_: Exit = None,
@@ -112,7 +112,7 @@ def add_node_after(
     """Add a node after another; return the changed source and the id of the new node.
 
     Args:
-        kind: The type of the new node.
+        type_name: The type of the new node.
         exit_: The exit that leads to the new node.
         before: The current target of that exit: the new node is inserted in between, and all of
             its own exits lead to that target. None: the exit has no target yet, or the new node
@@ -123,12 +123,12 @@ def add_node_after(
     """
     changed = deepcopy(source)
     node = find_node(changed, node_id)
-    new_type = _find_type(kind)
-    if kind == START:
+    new_type = _find_type(type_name)
+    if type_name == START:
         raise GraphEditError(_("A graph has exactly one start node."))
     _require_exit(node, exit_)
-    new_id = _unused(kind, (str(row.get("id")) for row in list_objects(changed, "nodes")))
-    new = {"id": new_id, "type": kind, "data": {"label": label or new_type.title}}
+    new_id = _unused(type_name, (str(row.get("id")) for row in list_objects(changed, "nodes")))
+    new = {"id": new_id, "type": type_name, "data": {"label": label or new_type.title}}
     replaced = _find_edge(changed, (node_id, before, exit_)) if before is not None else None
     if before is not None and replaced is None:
         raise GraphEditError(_("The exit no longer leads to that node."))
