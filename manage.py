@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""Holdfast's commands."""
+"""Command line of Holdfast."""
 
 import os
 import sys
 
 
 def main() -> None:
-    """Run the command that is named on the command line."""
+    """Run the named command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflows_project.settings")
     from django.core.management import execute_from_command_line
 
@@ -14,7 +14,7 @@ def main() -> None:
         execute_from_command_line(sys.argv)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads has enough. At the exit what is left would be written once more.
+        # The reader closed the pipe. Otherwise Python writes to it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
