@@ -37,6 +37,8 @@ PATH = re.compile(r"`((?:workflows(?:_project)?|executions|tests|benchmarks)/[\w
 
 SOURCES = tuple(f"{ROOT}/{app}/" for app in ("workflows", "executions", "workflows_project"))
 
+UNNAMED = {"migrations", "templatetags"}
+
 Entered = list[tuple[str, str]]
 
 
@@ -126,6 +128,17 @@ class JourneyTests(TestCase):
 def test_files_and_folders_that_a_page_names_exist(page: Path) -> None:
     missing = [path for path in PATH.findall(page.read_text()) if not (ROOT / path).exists()]
     assert missing == [], f"Correct the paths in {page}."
+
+
+def test_page_names_every_package() -> None:
+    text = PAGE.read_text()
+    packages = (
+        path.parent
+        for app in ("workflows", "executions")
+        for path in ROOT.glob(f"{app}/*/__init__.py")
+    )
+    named = {f"{path.relative_to(ROOT)}/" for path in packages if path.name not in UNNAMED}
+    assert {package for package in named if f"`{package}`" not in text} == set()
 
 
 def test_tests_that_the_page_about_changes_names_exist() -> None:
