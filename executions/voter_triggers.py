@@ -2,7 +2,7 @@
 
 An account is activated or deactivated, joins or leaves a group, gains or loses a permission
 (directly or through a group), or a candidate loses its account. The background then counts the
-open votes again (``services.count_votes_again``).
+open votes again (``services.recount_votes``).
 """
 
 from __future__ import annotations

@@ -27,12 +27,11 @@ from executions.services.triggering import (
     serve_due_starts,
     serve_start,
 )
-from executions.services.voting import count_votes_again, vote
+from executions.services.voting import recount_votes, vote
 from executions.services.waking import wake
 
 __all__ = [
     "cancel",
-    "count_votes_again",
     "due_starts",
     "postpone",
     "purge_bulk_operations",
@@ -40,6 +39,7 @@ __all__ = [
     "queue_triggered_starts",
     "read_for_submit",
     "reassign",
+    "recount_votes",
     "refuse_secret_deletion",
     "refuse_secret_renaming",
     "restart",

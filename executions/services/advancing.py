@@ -22,11 +22,11 @@ def lock_execution(execution: Execution) -> tuple[Execution, Execution]:
         root = rows.get(pk=execution.root_or_self_id)
         current = root if execution.pk == root.pk else rows.get(pk=execution.pk)
     except Execution.DoesNotExist:
-        raise _gone(execution) from None
+        raise _deleted(execution) from None
     return root, current
 
 
-def _gone(execution: Execution) -> RowDeleted:
+def _deleted(execution: Execution) -> RowDeleted:
     return RowDeleted(f"The execution {execution.cuid} has been deleted.")
 
 
@@ -46,7 +46,7 @@ def lock_entity(pk: int) -> Entity:
     return entity
 
 
-def locked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]:
+def lock_tree(execution: Execution, by: Any) -> tuple[Advance, Execution]:
     """Take the locks of a runner, and return an advance with the execution as it is stored now.
 
     Raises:
@@ -64,7 +64,7 @@ _READ_WITH = "_read_with"
 def read_for_submit(cuid: str) -> Execution | None:
     """Return the execution with this cuid, or None.
 
-    The instance carries all that ``unlocked_advance`` needs: a submit reads nothing again.
+    The instance carries all that ``read_tree`` needs: a submit reads nothing again.
     """
     known = store.execution_by_cuid(cuid)
     if known is None:
@@ -75,7 +75,7 @@ def read_for_submit(cuid: str) -> Execution | None:
     return known.execution
 
 
-def unlocked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]:
+def read_tree(execution: Execution, by: Any) -> tuple[Advance, Execution]:
     """Return an advance that takes no lock before it writes, with the execution.
 
     The statement that writes checks that root and entity are as they were read.
@@ -89,7 +89,7 @@ def unlocked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]
     # Read after the root: each change to the tree writes the root, so that it is noticed.
     current = root if execution.root_id is None else store.execution(execution.pk)
     if root is None or current is None:
-        raise _gone(execution)
+        raise _deleted(execution)
     _require_live(current.execution)
     basis = TreeBasis(root.execution.pk, root.xmin, current.entity.pk, current.entity_xmin)
     advance = Advance(
@@ -104,11 +104,13 @@ def unlocked_advance(execution: Execution, by: Any) -> tuple[Advance, Execution]
     return advance, current.execution
 
 
-def visit_to(runner: tuple[Advance, Execution], node: str | None, step: str | None) -> NodeVisit:
+def visit_open_step(
+    runner: tuple[Advance, Execution], node: str | None, step: str | None
+) -> NodeVisit:
     """Return the visit to the open step with this node and this cuid.
 
     Args:
-        runner: the result of ``locked_advance`` or ``unlocked_advance``.
+        runner: the result of ``lock_tree`` or ``read_tree``.
         node: the id of the node; None matches every node.
         step: the cuid of the step; None matches every step.
 
@@ -117,10 +119,10 @@ def visit_to(runner: tuple[Advance, Execution], node: str | None, step: str | No
     """
     advance, current = runner
     run = advance.get_run(current)
-    return advance.visit_step(run, _open_step(current, run.open_steps, node, step))
+    return advance.visit_step(run, _find_open_step(current, run.open_steps, node, step))
 
 
-def _open_step(
+def _find_open_step(
     execution: Execution, steps: Collection[Step], node: str | None, step: str | None
 ) -> Step:
     matching = [

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from executions.models import Execution
-from executions.services.advancing import locked_advance
+from executions.services.advancing import lock_tree
 from workflows.audit.log import Action, make_attempt, record, recording_refusals
 from workflows.db import locks
 from workflows.guards.database_errors import translate_database_errors
@@ -28,7 +28,7 @@ def cancel(execution: Execution, *, by: Any = None, why: str = "") -> Execution:
 @locks.retrying
 def _cancel(execution: Execution, by: Any, why: str) -> Execution:
     with transaction.atomic():
-        advance, current = locked_advance(execution, by)
+        advance, current = lock_tree(execution, by)
         before = current.status
         advance.cancel(current, why)
         advance.finish()

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from executions import guards
 from executions.engine.advance import NodeVisit
 from executions.models import Execution, Job, Step, StepState
-from executions.services.advancing import locked_advance, visit_to
+from executions.services.advancing import lock_tree, visit_open_step
 from workflows.audit.log import Action, make_attempt, record, recording_refusals
 from workflows.db import locks
 from workflows.guards.database_errors import translate_database_errors
@@ -78,8 +78,8 @@ def _apply(
 ) -> Execution:
     by = decision.get("by")
     with transaction.atomic():
-        runner = locked_advance(execution, by)
-        visit = visit_to(runner, decision.get("node"), decision.get("step"))
+        runner = lock_tree(execution, by)
+        visit = visit_open_step(runner, decision.get("node"), decision.get("step"))
         current, step = visit.run.execution, visit.step
         before = {"status": current.status, "incident": step.incident}
         due = iso_time(step.due_at)

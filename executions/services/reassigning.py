@@ -13,7 +13,7 @@ from executions.engine.advance import NodeVisit
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import candidates
 from executions.models import FOR_PEOPLE, Execution, Step
-from executions.services.advancing import locked_advance, visit_to
+from executions.services.advancing import lock_tree, visit_open_step
 from executions.services.voting import count_votes
 from workflows.audit.log import Action, make_attempt, record, recording_refusals
 from workflows.db import locks
@@ -91,7 +91,7 @@ def _reassign(
     read: Mapping[str, Sequence[str]] | None,
 ) -> Execution:
     with transaction.atomic():
-        visit = visit_to(locked_advance(execution, by), node, step)
+        visit = visit_open_step(lock_tree(execution, by), node, step)
         current = visit.run.execution
         if visit.node.type not in FOR_PEOPLE:
             raise NotReassignable(f"Step “{visit.node.label}” has no assignees.")

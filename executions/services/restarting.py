@@ -11,7 +11,7 @@ from executions import guards
 from executions.engine.advance import Advance
 from executions.models import LIVE, Execution
 from executions.services.advancing import lock_entity, lock_execution
-from executions.services.starting import start_within
+from executions.services.starting import start_under_locks
 from workflows.audit.log import Action, make_attempt, record, recording_refusals
 from workflows.db import locks
 from workflows.guards.database_errors import translate_database_errors
@@ -48,7 +48,7 @@ def _restart(execution: Execution, by: Any, why: str) -> Execution:
             before = current.status
             if before in LIVE:
                 _cancel(root, current, by, why)
-            new = start_within(current.workflow, current.entity_id, by, None)
+            new = start_under_locks(current.workflow, current.entity_id, by, None)
             entry = make_attempt(
                 current,
                 Action.RESTARTED,

@@ -47,7 +47,7 @@ def start(
     """
     try:
         execution = _start_on_cached_closure(workflow, entity, by, scheduled_for)
-        return execution or start_within(workflow, entity.pk, by, scheduled_for)
+        return execution or start_under_locks(workflow, entity.pk, by, scheduled_for)
     except (IntegrityError, Version.DoesNotExist) as error:
         # The version was replaced or released between the read and the insert, and the keys
         # rejected the execution. The next attempt reads the new version.
@@ -69,14 +69,14 @@ def _start_on_cached_closure(
         return None
     with locks.single_writer():
         for current, basis in store.entities_for_start(entity, closure):
-            started = _begin(current, closure, by, scheduled_for, basis)
+            started = _write_start(current, closure, by, scheduled_for, basis)
             if started is not None:
                 return started
     closures.forget_closure(workflow.pk)
     return None
 
 
-def start_within(
+def start_under_locks(
     workflow: Workflow, entity_id: int, by: Any, scheduled_for: datetime | None
 ) -> Execution:
     """Read and judge the call closure under locks, and start on it.
@@ -92,7 +92,7 @@ def start_within(
         waiting = list(find_draining(waits)) if waits else []
         guards.refuse_start(versions[0].workflow, locked, versions, waiting)
         closure = closures.cache_closure(workflow.pk, versions)
-        started = _begin(locked, closure, by, scheduled_for, None)
+        started = _write_start(locked, closure, by, scheduled_for, None)
         assert started is not None
         return started
 
@@ -134,7 +134,7 @@ def _lock_closure(workflow: Workflow) -> list[Any]:
     return sorted(versions, key=lambda version: version.workflow_id != workflow.pk)
 
 
-def _begin(
+def _write_start(
     entity: Entity,
     closure: Closure,
     by: Any,

@@ -10,7 +10,7 @@ from executions import guards
 from executions.engine.advance import Advance, NodeVisit
 from executions.engine.nodes.assignees import may_submit
 from executions.models import Execution, FormDraft
-from executions.services.advancing import locked_advance, unlocked_advance, visit_to
+from executions.services.advancing import lock_tree, read_tree, visit_open_step
 from workflows.db import locks
 from workflows.db.json_values import find_unstorable, quoted
 from workflows.guards.database_errors import translate_database_errors
@@ -44,12 +44,12 @@ def submit(
         forms.FormInvalid: the data does not fit the form.
     """
     with locks.single_writer():
-        runner = unlocked_advance(execution, by)
+        runner = read_tree(execution, by)
         if _submit(runner, data, node, step, by):
             return runner[1]
     # Another transaction has changed the tree or the entity since the read: wait for its locks.
     with transaction.atomic():
-        runner = locked_advance(execution, by)
+        runner = lock_tree(execution, by)
         _submit(runner, data, node, step, by)
         return runner[1]
 
@@ -57,7 +57,7 @@ def submit(
 def _submit(
     runner: tuple[Advance, Execution], data: object, node: str | None, step: str | None, by: Any
 ) -> bool:
-    visit = visit_to(runner, node, step)
+    visit = visit_open_step(runner, node, step)
     _require_assigned(visit, by)
     visit.advance.submit(visit, data)
     return visit.advance.finish()
@@ -88,7 +88,7 @@ def save_draft(
     if problems:
         raise guards.InvalidDraft(problems=problems)
     with transaction.atomic():
-        visit = visit_to(locked_advance(execution, by), node, step)
+        visit = visit_open_step(lock_tree(execution, by), node, step)
         if visit.node.type != "user_action":
             raise guards.NotOpen(f"Node {quoted(visit.node.id)} has no form.")
         _require_assigned(visit, by)

@@ -21,7 +21,7 @@ from executions.guards import NotStartable
 from executions.models import Entity, Execution, TriggeredStart
 from executions.models.leased_row import ATTEMPTS, backoff
 from executions.services.advancing import lock_entity
-from executions.services.starting import start_within
+from executions.services.starting import start_under_locks
 from workflows.audit import actor
 from workflows.audit.log import Action, make_attempt, record, record_refusal
 from workflows.db import locks
@@ -190,7 +190,7 @@ def _start(row: TriggeredStart) -> Execution:
     workflow = Workflow._base_manager.filter(pk=row.workflow_id).first()
     if workflow is None:
         raise RowDeleted("The workflow was deleted before its trigger could start it.")
-    return start_within(workflow, row.entity_id, row.asked_by, None)
+    return start_under_locks(workflow, row.entity_id, row.asked_by, None)
 
 
 def _record_refusal(row: TriggeredStart, refusal: Refusal) -> None:

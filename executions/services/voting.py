@@ -13,7 +13,7 @@ from executions.engine.advance import NodeVisit
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import is_candidate, voter_ids
 from executions.models import Execution, PeopleChange, Step, StepState, Vote
-from executions.services.advancing import locked_advance, visit_to
+from executions.services.advancing import lock_tree, visit_open_step
 from workflows.audit.log import Action, make_attempt, record
 from workflows.db import locks
 from workflows.guards.database_errors import translate_database_errors
@@ -45,7 +45,7 @@ def vote(
         behaviour.NotAwaited: the step is no approval.
     """
     with transaction.atomic():
-        visit = visit_to(locked_advance(execution, by), node, step)
+        visit = visit_open_step(lock_tree(execution, by), node, step)
         earlier = None
         if visit.node.type == Approval.name:
             earlier = _write_vote(visit, by, approves, notes)
@@ -91,7 +91,7 @@ def count_votes(visit: NodeVisit) -> None:
     visit.behaviour.decide(visit, votes, len(may_vote))
 
 
-def count_votes_again() -> int:
+def recount_votes() -> int:
     """Recount the votes of open approvals if users, groups or memberships have changed.
 
     Returns:
@@ -123,7 +123,7 @@ def _recount(step: Step) -> bool:
 def _decide_step(execution: Execution, cuid: str) -> bool:
     with transaction.atomic():
         try:
-            visit = visit_to(locked_advance(execution, None), None, cuid)
+            visit = visit_open_step(lock_tree(execution, None), None, cuid)
         except (guards.ExecutionEnded, guards.NotOpen):
             return False
         count_votes(visit)

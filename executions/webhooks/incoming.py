@@ -13,7 +13,7 @@ from django.utils import timezone
 from executions import guards
 from executions.engine.nodes.webhook import WEBHOOK
 from executions.models import OPEN, Secret, SecretUnreadable, Step, StepState
-from executions.services.advancing import locked_advance
+from executions.services.advancing import lock_tree
 from workflows.db import locks
 from workflows.db.json_values import InexactNumber, find_unstorable, parse_json, storage_problem
 from workflows.guards.database_errors import translate_database_errors
@@ -127,7 +127,7 @@ def verify_signature(
 def _resume_step(step: Step, result: dict[str, Any]) -> bool:
     with transaction.atomic():
         try:
-            advance, current = locked_advance(step.execution, None)
+            advance, current = lock_tree(step.execution, None)
         except guards.ExecutionEnded:
             return _refuse_closed(Step.objects.get(pk=step.pk), result["sha256"])
         run = advance.get_run(current)

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from executions.models import Delivery, Entity
-from executions.services.starting import start_within
+from executions.services.starting import start_under_locks
 from executions.webhooks.incoming import (
     InvalidDelivery,
     WebhookNotFound,
@@ -97,7 +97,7 @@ def _start_once(
             before = rows.select_related("execution__entity").first()
             if before is not None:
                 return _started_before(before, request), False
-            execution = start_within(workflow, request.entity.pk, None, None)
+            execution = start_under_locks(workflow, request.entity.pk, None, None)
             Delivery.objects.create(
                 workflow=workflow,
                 delivery=request.delivery,

@@ -8,7 +8,7 @@ from celery import shared_task
 from django.conf import settings
 
 from executions import wakeups
-from executions.services import count_votes_again, serve_due_starts
+from executions.services import recount_votes, serve_due_starts
 from executions.worker import queue
 from executions.worker.rounds import run_housekeeping
 from workflows.editing import apply_all_drained
@@ -39,7 +39,7 @@ def sweep() -> None:
     if wanted := min(queue.count_claimable(), MAX_WAKEUPS):
         wakeups.send(wanted - wakeups.count_pending())
     with run_as_command():
-        count_votes_again()
+        recount_votes()
         serve_due_starts()
         apply_all_drained()
         run_housekeeping()

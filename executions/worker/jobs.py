@@ -28,7 +28,7 @@ from executions.models import (
     StepState,
 )
 from executions.models.leased_row import ATTEMPTS, backoff
-from executions.services.advancing import locked_advance
+from executions.services.advancing import lock_tree
 from workflows.db import locks
 from workflows.guards.database_errors import translate_database_errors
 
@@ -159,7 +159,7 @@ def retry_job_later(
 ) -> None:
     """Reschedule a failed job; after the last attempt, open an incident at its step."""
     with transaction.atomic():
-        locked = _lock_tree(job)
+        locked = _lock_tree_of(job)
         if locked is None:
             return
         step, advance, execution = locked
@@ -180,7 +180,7 @@ def retry_job_later(
 
 def _visit_step(job: Job, act: Callable[[NodeVisit], None]) -> bool:
     with transaction.atomic():
-        locked = _lock_tree(job)
+        locked = _lock_tree_of(job)
         if locked is None:
             # The execution has ended: nothing is due any more.
             Job.objects.filter(pk=job.pk).delete()
@@ -198,13 +198,13 @@ def _visit_step(job: Job, act: Callable[[NodeVisit], None]) -> bool:
         return True
 
 
-def _lock_tree(job: Job) -> tuple[Step, Advance, Execution] | None:
+def _lock_tree_of(job: Job) -> tuple[Step, Advance, Execution] | None:
     """Lock the execution tree of a job. Return None when the job or the execution is gone."""
     step = Step.objects.select_related("execution").filter(jobs=job).first()
     if step is None:
         return None
     try:
-        advance, execution = locked_advance(step.execution, None)
+        advance, execution = lock_tree(step.execution, None)
     except guards.ExecutionEnded:
         return None
     return step, advance, execution

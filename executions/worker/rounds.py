@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from executions.services import (
-    count_votes_again,
     due_starts,
     purge_bulk_operations,
     purge_previous_values,
+    recount_votes,
     serve_due_starts,
 )
 from executions.webhooks.incoming_starts import purge_incoming_deliveries
@@ -63,7 +63,7 @@ def run_due(
     if dry_run:
         return Served(editing.drained(), queue.count_due(), len(due_starts()))
     run_housekeeping()
-    count_votes_again()
+    recount_votes()
     starts = serve_due_starts(stop)
     jobs = queue.serve_due(stop) if threads == 1 else queue.serve_due_in_threads(threads, stop)
     return Served(editing.apply_all_drained(), jobs, starts)

@@ -303,7 +303,7 @@ class Schedule:
         """Let starts and submits lock before they read, as after a conflict."""
         self.patch.setattr(closures, "cached_closure", lambda _: None)
         self.patch.setattr(locks, "single_writer", transaction.atomic)
-        self.patch.setattr(submitting, "unlocked_advance", advancing.locked_advance)
+        self.patch.setattr(submitting, "read_tree", advancing.lock_tree)
 
     # Switching off a defence proves that a test can fail.
 

@@ -30,7 +30,7 @@ pytestmark = MARKS
 
 APPENDED = after("workflows.models.version.append_version")
 NOTED = after("executions.services.queue_triggered_starts")
-SERVED = before("executions.services.triggering.start_within")
+SERVED = before("executions.services.triggering.start_under_locks")
 
 
 @pytest.fixture

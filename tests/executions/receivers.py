@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 
 from executions.models import EVENTS, OutgoingDelivery, Subscription
 from executions.webhooks import subscriptions
-from tests.executions.engine.server import Received, Server, serving
+from tests.executions.engine.server import Received, Server, run_server
 
 
 @dataclass
@@ -52,7 +52,7 @@ def create_webhook(url: str, **fields: Any) -> tuple[Subscription, str]:
 @contextmanager
 def run_receiver(settings: Any, **fields: Any) -> Iterator[Receiver]:
     """Run a server that may be called, with a webhook that sends to it."""
-    with serving() as server:
+    with run_server() as server:
         allow_servers(settings, server)
         row, secret = create_webhook(server.url("/events"), **fields)
         yield Receiver(row, secret, server)

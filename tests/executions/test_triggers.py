@@ -349,7 +349,7 @@ def test_failed_start_is_retried_and_finally_recorded(
         raise ZeroDivisionError("boom")
 
     with monkeypatch.context() as patch:
-        patch.setattr(triggering, "start_within", fail)
+        patch.setattr(triggering, "start_under_locks", fail)
         for attempt in range(1, 5):
             assert rounds.run_due().starts == 0
             row = TriggeredStart.objects.get()

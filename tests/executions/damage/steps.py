@@ -11,7 +11,7 @@ from executions.models import Execution, Job
 from tests.executions.damage.target import DamageTarget, change
 from tests.executions.engine.test_branches import source
 from tests.factories import WorkflowFactory
-from workflows import editing as drawing
+from workflows import editing
 
 
 def close_step(target: DamageTarget) -> str:
@@ -53,7 +53,7 @@ def wait_at_join(target: DamageTarget) -> Execution:
     forms = {"one": "user_action", "two": "user_action"}
     edges = ["start>fork", "fork>one", "fork>two", "one>join", "two>join", "join>end"]
     graph = source({"start": "start", **nodes, **forms, "end": "end"}, *edges)
-    drawing.save_graph(workflow, graph, based_on=1)
+    editing.save_graph(workflow, graph, based_on=1)
     execution = running.start(workflow, target.scenario.finding)
     running.submit(execution, node="one", data={"note": "n"})
     return execution
