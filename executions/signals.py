@@ -96,7 +96,7 @@ def check_frozen_fields(
 ) -> None:
     """Refuse changes of frozen fields and of a final status."""
     if not raw and instance.pk:
-        guards.refuse_frozen(instance, sender.FROZEN, update_fields)
+        guards.refuse_rewrite(instance, sender.FROZEN, update_fields)
 
 
 @receiver(pre_delete, sender=Execution)

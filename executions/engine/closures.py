@@ -1,8 +1,8 @@
 """The closure of a workflow: the workflow and all workflows that it can call, with versions.
 
 The first start finds and checks a closure under locks (``services.starting``) and caches it. Later
-starts use the cached closure, and verify in one look that it is still current. A closure that
-cannot be started is never cached.
+starts use the cached closure, and verify with one statement that it is still current. Closures
+that cannot be started are never cached.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class DeadlineSocket:
 
     @property
     def is_over(self) -> bool:
-        """Whether the end of the answer has been read."""
+        """True if the end of the answer has been read."""
         return self._reader.is_over
 
     def sendall(self, data: bytes) -> None:

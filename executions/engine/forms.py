@@ -14,6 +14,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator, URLValidator
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine.form_fields import MAX_LENGTHS, choices_of
@@ -44,21 +45,21 @@ class FormInvalid(Refusal):
     def __init__(self, problems: Sequence[Problem]) -> None:
         details = [problem.detail for problem in problems]
         if len(details) > 3:
-            details[3:] = [f"And {len(details) - 3} more."]
+            details[3:] = [gettext("And {count} more.").format(count=len(details) - 3)]
         super().__init__(" ".join([str(self.message), *details]), problems=problems)
 
 
 def clean(fields: Sequence[Mapping[str, Any]], data: object) -> dict[str, Any]:
     """Return the answers as JSON values to store. Raise ``FormInvalid`` with all problems."""
     if not isinstance(data, dict):
-        detail = f"The data of a form must be an object, not {json_type(data)}."
-        raise FormInvalid([Problem("/data", "invalid", detail)])
+        detail = gettext("The data of a form must be an object, not {type}.")
+        raise FormInvalid([Problem("/data", "invalid", detail.format(type=json_type(data)))])
     values: dict[str, Any] = {}
     wrong: list[Problem] = []
     names = {field["name"] for field in fields}
     for name in data:
         if name not in names:
-            detail = f"The form has no field {quoted(name)}."
+            detail = gettext("The form has no field {field}.").format(field=quoted(name))
             wrong.append(Problem(below("/data", name), "unknown_field", detail))
     for field in fields:
         name = field["name"]
@@ -75,13 +76,20 @@ def clean(fields: Sequence[Mapping[str, Any]], data: object) -> dict[str, Any]:
     return values
 
 
+def _error(
+    field: Mapping[str, Any], message: Any, code: str = "invalid", **values: Any
+) -> ValidationError:
+    detail = str(message).format(field=quoted(field["name"]), **values)
+    return ValidationError(detail, code=code)
+
+
 def _required(field: Mapping[str, Any]) -> ValidationError:
-    return ValidationError(f"The field {quoted(field['name'])} is required.", code="required")
+    return _error(field, _("The field {field} is required."), "required")
 
 
 def _answer(field: Mapping[str, Any], value: object) -> Any:
     """Return one answer as it is stored. Its JSON type must match strictly."""
-    type_name, label = field.get("type", "text"), f"The field {quoted(field['name'])}"
+    type_name = field.get("type", "text")
     required = field.get("required", False)
     empty = is_missing(value)
     if required and (empty or (type_name == "checkbox" and value is False)):
@@ -89,48 +97,68 @@ def _answer(field: Mapping[str, Any], value: object) -> Any:
     if empty and (value != [] or type_name == "multiple_choice"):
         return None
     if isinstance(value, str) and (reason := storage_problem(value)):
-        raise ValidationError(f"{label} {reason}.", code="invalid")
-    if type_name == "checkbox":
-        if not isinstance(value, bool):
-            raise ValidationError(f"{label} must be true or false.", code="invalid")
-        return value
-    if type_name == "number":
-        try:
-            return _number(value)
-        except InexactNumber:
-            detail = f"{label} has more digits than can be stored exactly."
-            raise ValidationError(detail, code="invalid") from None
-        except ValueError:
-            raise ValidationError(f"{label} must be a number.", code="invalid") from None
-    if type_name == "multiple_choice":
-        if not isinstance(value, list):
-            raise ValidationError(f"{label} must be a list of choices.", code="invalid")
-        for index, item in enumerate(value):
-            _check_choice(field, item)
-            if item in value[:index]:
-                detail = f"{label} contains the choice {quoted(item)} twice."
-                raise ValidationError(detail, code="invalid_choice")
-        return value
+        raise _error(field, _("The field {field} {reason}."), reason=reason)
+    match type_name:
+        case "checkbox":
+            if not isinstance(value, bool):
+                raise _error(field, _("The field {field} must be true or false."))
+            return value
+        case "number":
+            return _number_answer(field, value)
+        case "multiple_choice":
+            return _choices_answer(field, value)
     if not isinstance(value, str):
-        raise ValidationError(f"{label} must be text, not {json_type(value)}.", code="invalid")
-    if type_name == "choice":
-        _check_choice(field, value)
-        return value
-    if type_name == "date":
-        return _date(label, value)
-    if type_name == "datetime":
-        return _datetime(label, value)
-    most = MAX_LENGTHS[type_name]
-    if len(value) > most:
-        raise ValidationError(f"{label} has more than {most} characters.", code="invalid")
+        message = _("The field {field} must be text, not {type}.")
+        raise _error(field, message, type=json_type(value))
+    match type_name:
+        case "choice":
+            _check_choice(field, value)
+            return value
+        case "date":
+            return _date_answer(field, value)
+        case "datetime":
+            return _datetime_answer(field, value)
+    return _text_answer(field, type_name, value)
+
+
+def _number_answer(field: Mapping[str, Any], value: object) -> int | float:
+    try:
+        return _number(value)
+    except InexactNumber:
+        message = _("The field {field} has more digits than can be stored exactly.")
+        raise _error(field, message) from None
+    except ValueError:
+        raise _error(field, _("The field {field} must be a number.")) from None
+
+
+def _choices_answer(field: Mapping[str, Any], value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise _error(field, _("The field {field} must be a list of choices."))
+    for index, item in enumerate(value):
+        _check_choice(field, item)
+        if item in value[:index]:
+            message = _("The field {field} contains the choice {choice} twice.")
+            raise _error(field, message, "invalid_choice", choice=quoted(item))
+    return value
+
+
+def _text_answer(field: Mapping[str, Any], type_name: str, value: str) -> str:
+    limit = MAX_LENGTHS[type_name]
+    if len(value) > limit:
+        message = _("The field {field} has more than {limit} characters.")
+        raise _error(field, message, limit=limit)
     try:
         if type_name == "email":
             EmailValidator()(value)
         elif type_name == "url":
             URLValidator(schemes=_WEB)(value)
     except ValidationError:
-        what = "an email address" if type_name == "email" else "a web address (http or https)"
-        raise ValidationError(f"{label} must be {what}.", code="invalid") from None
+        message = (
+            _("The field {field} must be an email address.")
+            if type_name == "email"
+            else _("The field {field} must be a web address (http or https).")
+        )
+        raise _error(field, message) from None
     return value
 
 
@@ -152,28 +180,28 @@ def _number(value: object) -> int | float:
 
 def _check_choice(field: Mapping[str, Any], value: object) -> None:
     if not isinstance(value, str) or value not in choices_of(field):
-        detail = f"The field {quoted(field['name'])} has no choice {quoted(value)}."
-        raise ValidationError(detail, code="invalid_choice")
+        message = _("The field {field} has no choice {choice}.")
+        raise _error(field, message, "invalid_choice", choice=quoted(value))
 
 
-def _date(label: str, value: str) -> str:
+def _date_answer(field: Mapping[str, Any], value: str) -> str:
     try:
         if _DATE.fullmatch(value):
             return date.fromisoformat(value).isoformat()
     except ValueError:
         pass
-    raise ValidationError(f"{label} must be a date such as 2025-12-31.", code="invalid")
+    raise _error(field, _("The field {field} must be a date such as 2025-12-31."))
 
 
-def _datetime(label: str, value: str) -> str:
+def _datetime_answer(field: Mapping[str, Any], value: str) -> str:
     try:
         moment = moments.parse(value) if _DATETIME.fullmatch(value) else None
         if moment is not None:
             return moment.astimezone(UTC).isoformat()
     except OverflowError:
         pass
-    detail = f"{label} must be a date with a time, such as 2025-12-31T17:30+01:00."
-    raise ValidationError(detail, code="invalid")
+    message = _("The field {field} must be a date with a time, such as 2025-12-31T17:30+01:00.")
+    raise _error(field, message)
 
 
 class _NumberField(forms.Field):
@@ -185,10 +213,10 @@ class _NumberField(forms.Field):
         try:
             return _number(value)
         except InexactNumber:
-            detail = "Enter a number with fewer digits: this one cannot be stored exactly."
+            detail = gettext("Enter a number with fewer digits: this one cannot be stored exactly.")
             raise ValidationError(detail, code="invalid") from None
         except ValueError:
-            raise ValidationError("Enter a number.", code="invalid") from None
+            raise ValidationError(gettext("Enter a number."), code="invalid") from None
 
 
 class _DayField(forms.DateField):

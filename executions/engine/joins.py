@@ -22,7 +22,7 @@ ARRIVED = "arrived"
 def find_ready(graph: Graph, open_steps: Collection[Step]) -> Step | None:
     """Return the join that continues next, or None.
 
-    A join waits for a branch that can still arrive over an empty incoming edge, unless that
+    A join waits for a branch that can still arrive over an edge without an arrival, unless that
     branch can also arrive over an edge that has an arrival already. Joins that wait only for
     each other would wait forever: the first of them continues.
     """
@@ -42,7 +42,7 @@ def find_ready(graph: Graph, open_steps: Collection[Step]) -> Step | None:
         awaited[node_id] = {place for place in joins if waiting.waits_for_branch_at(place)}
         if not awaited[node_id]:
             return step
-    # A join that waits for a join that a branch can still reach will continue as well.
+    # A join that waits for such a join will continue too.
     while more := {place for place in awaited.keys() - reachable if awaited[place] & reachable}:
         reachable |= more
     stuck = {place: awaited[place] for place in joins if place not in reachable}
@@ -54,7 +54,7 @@ def _waits(step: Step) -> bool:
 
 
 class _WaitingJoin:
-    """The edges over which a join has arrivals or misses them, as bits of its incoming edges."""
+    """A waiting join: its incoming edges with an arrival, and those without, as bits."""
 
     __slots__ = ("incoming", "missing", "node_id", "present")
 
@@ -79,7 +79,7 @@ class _WaitingJoin:
         return bool(bits & self.missing) and not bits & self.present
 
     def waits_for(self, step: Step) -> bool:
-        """Return True if the join waits for the branch at a step that is no waiting join."""
+        """Return True if the join waits for the branch at a step, which is not a waiting join."""
         if step.node_id != self.node_id:
             return self.waits_for_branch_at(step.node_id)
         # A branch with an incident at the join itself has not arrived yet.

@@ -160,7 +160,7 @@ def _encoded(text: str, codec: str) -> bytes:
 
 
 def _with_other_line_ends(text: str) -> set[str]:
-    """Return the spellings of a text of several lines, such as a key in PEM."""
+    """Return a multiline text, such as a PEM key, with each kind of line ending."""
     lines = text.splitlines()
     return {end.join(lines) for end in ("\n", "\r\n")} if len(lines) > 1 else set()
 
@@ -178,7 +178,7 @@ def _in_base64(raw: bytes) -> set[str]:
 
 
 def _texts_in(secret: str) -> set[str]:
-    """Return the long texts of a secret that is JSON, such as the key of a service account."""
+    """Return the long texts inside a JSON secret, such as the key of a service account."""
     if secret.lstrip()[:1] not in ("{", "["):
         return set()
     try:

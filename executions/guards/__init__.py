@@ -16,8 +16,8 @@ from executions.guards.entities import (
 from executions.guards.executions import (
     refuse_bulk_rewrite,
     refuse_execution_deletion,
-    refuse_frozen,
     refuse_pin_deletion,
+    refuse_rewrite,
     refuse_step_deletion,
     refuse_step_edit,
 )
@@ -75,8 +75,8 @@ __all__ = [
     "refuse_entity_edit",
     "refuse_execution_deletion",
     "refuse_fields",
-    "refuse_frozen",
     "refuse_pin_deletion",
+    "refuse_rewrite",
     "refuse_start",
     "refuse_step_deletion",
     "refuse_step_edit",

@@ -9,8 +9,8 @@ from executions.guards.refusals import ExecutionEnded, ExecutionFrozen, Executio
 from executions.guards.stored_rows import field_names, stored_row
 
 
-def refuse_frozen(row: Any, frozen: Sequence[str], update_fields: Iterable[str] | None) -> None:
-    """Raise ``ExecutionFrozen`` if a frozen field would change.
+def refuse_rewrite(row: Any, frozen: Sequence[str], update_fields: Iterable[str] | None) -> None:
+    """Check a save of an execution or a pin.
 
     Raises:
         ExecutionFrozen: a field among ``frozen`` would change.
@@ -26,17 +26,23 @@ def refuse_frozen(row: Any, frozen: Sequence[str], update_fields: Iterable[str] 
             return False
         return bool(getattr(row, name) != getattr(stored, name))
 
-    names = [name.removesuffix("_id") for name in frozen if is_changed(name)]
-    if names:
+    _refuse_frozen_fields(row, [name for name in frozen if is_changed(name)])
+    if hasattr(stored, "status") and is_changed("status"):
+        _refuse_change_of_final_status(stored)
+
+
+def _refuse_frozen_fields(row: Any, changed: Sequence[str]) -> None:
+    if changed:
+        names = ", ".join(name.removesuffix("_id") for name in changed)
         raise ExecutionFrozen(
-            ExecutionFrozen.fields_message.format(
-                names=", ".join(names), model=row._meta.verbose_name
-            )
+            ExecutionFrozen.fields_message.format(names=names, model=row._meta.verbose_name)
         )
-    has_final_status = hasattr(stored, "status") and not stored.live
-    if has_final_status and is_changed("status"):
+
+
+def _refuse_change_of_final_status(stored: Any) -> None:
+    if not stored.live:
         raise ExecutionEnded(
-            ExecutionEnded.final_message.format(execution=row.cuid, status=stored.status)
+            ExecutionEnded.final_message.format(execution=stored.cuid, status=stored.status)
         )
 
 

@@ -204,7 +204,7 @@ class Execution(models.Model):
         """Raise ``guards.ExecutionFrozen`` or ``guards.ExecutionEnded`` for a forbidden change."""
         super().clean()
         if self.pk:
-            guards.refuse_frozen(self, self.FROZEN, None)
+            guards.refuse_rewrite(self, self.FROZEN, None)
 
     @property
     def starter(self) -> str:

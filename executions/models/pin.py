@@ -81,4 +81,4 @@ class Pin(models.Model):
         """Raise ``guards.ExecutionFrozen`` for any change."""
         super().clean()
         if self.pk:
-            guards.refuse_frozen(self, self.FROZEN, None)
+            guards.refuse_rewrite(self, self.FROZEN, None)

@@ -59,7 +59,7 @@ class StepQuerySet(models.QuerySet["Step"]):
         return self.filter(state=StepState.OPEN, type__in=types)
 
     def incidents(self) -> StepQuerySet:
-        """Only those that wait for an operator."""
+        """Return only the steps with an incident."""
         return self.filter(state=StepState.INCIDENT)
 
     def overdue(self) -> StepQuerySet:

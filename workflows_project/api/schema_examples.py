@@ -176,7 +176,7 @@ EXAMPLES: dict[str, Any] = {
     "NodeType": {
         "name": "end",
         "title": "End",
-        "description": "Ends its branch.",
+        "description": "Ends the branch.",
         "ends": True,
         "forks": False,
         "handles": [],

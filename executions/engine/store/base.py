@@ -64,7 +64,7 @@ _VERSION = Columns(Version, ["id", "number", "checksum"])
 _PINNED = Columns(Version, ["id", "cuid", "workflow", "number", "checksum"])
 
 IS_OPEN = f"s.state IN {OPEN}"
-"""The SQL condition for open steps, in the index's own words."""
+"""The SQL condition for open steps. Its text matches the condition of the index."""
 
 
 class Store(ABC):
