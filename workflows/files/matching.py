@@ -267,7 +267,7 @@ class _PlanBuilder:
                     sources.get(row.pk, {}),
                 )
 
-    def order(
+    def order_items(
         self, items: list[PlanItem], outside: dict[int, Workflow]
     ) -> tuple[list[PlanItem], set[int]]:
         """Return the items, callees first, and the ids of all workflows matched or called."""
