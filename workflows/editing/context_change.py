@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from django.db.models import Exists, QuerySet
+from django.utils.translation import gettext
 
 from workflows import guards
 from workflows.audit.audited_model import change_attempts
@@ -263,7 +264,7 @@ def read_workflows(ids: Iterable[int]) -> list[Workflow]:
     rows = Workflow._base_manager.filter(pk__in=wanted).order_by("pk")
     found = list(rows.select_related("entity_name_type", "primary_record_type"))
     if len(found) != len(wanted):
-        raise guards.RowDeleted("One of the workflows has been deleted.")
+        raise guards.RowDeleted(gettext("One of the workflows has been deleted."))
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from workflows import guards
 from workflows.audit.log import Action, record, recording_refusals
@@ -112,9 +113,13 @@ def _withdraw(pending: PendingChange, by: Any) -> None:
         locks.limit_wait()
         row = PendingChange.objects.select_for_update().filter(pk=pending.pk).first()
         if row is None:
-            raise guards.RowDeleted(f"The change {pending.cuid} has been withdrawn already.")
+            raise guards.RowDeleted(
+                gettext("The change {cuid} has been withdrawn already.").format(cuid=pending.cuid)
+            )
         if row.state == PendingChange.State.APPLIED:
-            raise guards.NotOnHold(f"The change {row.cuid} has been applied already.")
+            raise guards.NotOnHold(
+                gettext("The change {cuid} has been applied already.").format(cuid=row.cuid)
+            )
         attempt = _attempt(row, Action.WITHDRAWN, by=by)
         row.delete()
         record([attempt])
@@ -217,7 +222,7 @@ def _apply(pk: int) -> PendingChange | None:
 def _change(pending: PendingChange) -> None:
     ids = [member.workflow_id for member in pending.members.all()]
     if None in ids:
-        raise guards.RowDeleted("One of the workflows has been deleted.")
+        raise guards.RowDeleted(gettext("One of the workflows has been deleted."))
     change_together(
         [pk for pk in ids if pk is not None],
         pending.described_context(),

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.db.json_values import canonical, find_unstorable
@@ -133,7 +134,7 @@ def undo(workflow: Workflow, user: Any, token: str) -> None:
     draft = _open(workflow, user, token)
     row = draft.row
     earlier = row.states.filter(number__lt=row.at).last() if row is not None else None
-    _go_to(draft, earlier, "There is nothing to undo.")
+    _go_to(draft, earlier, gettext("There is nothing to undo."))
 
 
 def redo(workflow: Workflow, user: Any, token: str) -> None:
@@ -141,7 +142,7 @@ def redo(workflow: Workflow, user: Any, token: str) -> None:
     draft = _open(workflow, user, token)
     row = draft.row
     later = row.states.filter(number__gt=row.at).first() if row is not None else None
-    _go_to(draft, later, "There is nothing to redo.")
+    _go_to(draft, later, gettext("There is nothing to redo."))
 
 
 def rebase_draft(workflow: Workflow, user: Any, token: str) -> list[str]:
@@ -220,12 +221,19 @@ def _go_to(draft: Draft, state: DraftState | None, message: str) -> None:
 def _rebase(workflow: Workflow, user: Any, token: str, *, keep_changes: bool) -> list[str]:
     draft = _open(workflow, user, token)
     if draft.row is None or not draft.is_stale:
-        raise GraphEditError("The draft is already based on the latest version.")
+        raise GraphEditError(gettext("The draft is already based on the latest version."))
     theirs: Source = draft.latest.source
     merged = merge_graphs(draft.base_source(), draft.source, theirs)
     states = [(theirs, "")]
     if compare_graphs(theirs, merged.source):
-        states.append((merged.source, f"Your changes on top of version {draft.latest.number}"))
+        states.append(
+            (
+                merged.source,
+                gettext("Your changes on top of version {number}").format(
+                    number=draft.latest.number
+                ),
+            )
+        )
     at = len(states) - 1 if keep_changes else 0
     with transaction.atomic():
         _move(draft.row, at, base=draft.latest.number, base_cuid=draft.latest.cuid)

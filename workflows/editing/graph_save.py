@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from workflows import guards
 from workflows.audit.log import Action, make_attempt, record, recording_refusals
@@ -132,15 +133,19 @@ def graph_problems(workflow: Workflow, source: object) -> list[Problem]:
 
 def _refuse_stale(latest: Version, based_on: int, read: str) -> None:
     if latest.number != based_on:
-        detail = (
-            f"The graph is based on version {based_on}, but the latest version is "
-            f"{latest.number}. Load that version and make your changes again."
-        )
+        detail = gettext(
+            "The graph is based on version {number}, but the latest version is {latest}. Load that "
+            "version and make your changes again."
+        ).format(number=based_on, latest=latest.number)
     elif read and latest.cuid != read:
-        detail = f"Version {latest.number} has been saved again since you opened it."
+        detail = gettext("Version {number} has been saved again since you opened it.").format(
+            number=latest.number
+        )
     else:
         return
-    problem = Problem("", guards.StaleVersion.code, f"Latest: {latest.number}.")
+    problem = Problem(
+        "", guards.StaleVersion.code, gettext("Latest: {number}.").format(number=latest.number)
+    )
     raise guards.StaleVersion(detail, problems=[problem])
 
 
@@ -167,7 +172,9 @@ def _lock_for_save(workflow: Workflow, graph: Graph) -> Workflow:
     own = rows.select_related("entity_name_type", "primary_record_type").filter(pk=workflow.pk)
     found = own.first()
     if found is None:
-        raise guards.RowDeleted(f"The workflow “{workflow}” has been deleted.")
+        raise guards.RowDeleted(
+            gettext("The workflow “{title}” has been deleted.").format(title=workflow)
+        )
     return found
 
 

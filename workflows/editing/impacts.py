@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from django.core import signing
 from django.db.models import Exists, Max, OuterRef
+from django.utils.translation import gettext
 
 from workflows import guards
 from workflows.editing.context_change import ContextChange, read_workflows
@@ -157,7 +158,7 @@ def refuse_stale_token(token: str, change: ContextChange) -> None:
         raise guards.InvalidToken from None
     now = _basis(change)
     if (then["to"], then["of"]) != (now["to"], now["of"]):
-        raise guards.InvalidToken("The token belongs to another change.")
+        raise guards.InvalidToken(gettext("The token belongs to another change."))
     problems = list(_changed_workflows(then["workflows"], now["workflows"]))
     executions, total = guards.blocking_executions(
         (change.own_executions() | change.dependent_executions()).filter(pk__gt=then["execution"])
@@ -166,17 +167,20 @@ def refuse_stale_token(token: str, change: ContextChange) -> None:
         Problem(
             "/token",
             "new_execution",
-            f"Execution {row.cuid} of “{row.workflow_title}” now blocks the change.",
+            gettext("Execution {cuid} of “{title}” now blocks the change.").format(
+                cuid=row.cuid, title=row.workflow_title
+            ),
         )
         for row in executions
     ]
     if problems:
         raise guards.StaleToken(
-            "Something has changed since the token was issued: "
+            gettext("Something has changed since the token was issued:")
+            + " "
             + " ".join(problem.detail for problem in problems[: guards.LISTED]),
             problems=problems,
             blockers=Blockers(executions, (), total),
-            remedies=[Remedy("ask_again", "Request the impact again and review it.")],
+            remedies=[Remedy("ask_again", gettext("Request the impact again and review it."))],
         )
 
 
@@ -210,13 +214,22 @@ def _changed_workflows(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Pr
     changed = sorted(cuid for cuid in {*then, *now} if then.get(cuid) != now.get(cuid))
     titles = dict(Workflow._base_manager.filter(cuid__in=changed).values_list("cuid", "title"))
     for cuid in changed:
-        workflow = f"workflow “{titles.get(cuid, cuid)}” ({cuid})"
         if cuid not in then:
-            detail, code = f"The {workflow} is now affected.", "new_workflow"
+            detail, code = gettext("Workflow “{title}” ({cuid}) is now affected."), "new_workflow"
         elif cuid not in now:
-            detail, code = f"The {workflow} is no longer affected.", "no_workflow"
+            detail, code = (
+                gettext("Workflow “{title}” ({cuid}) is no longer affected."),
+                "no_workflow",
+            )
         elif then[cuid][0] != now[cuid][0]:
-            detail, code = f"The {workflow} has another finding type.", "other_type"
+            detail, code = (
+                gettext("Workflow “{title}” ({cuid}) has another finding type."),
+                "other_type",
+            )
         else:
-            detail, code = f"The {workflow} has another version.", "other_version"
-        yield Problem("/token", code, detail)
+            detail, code = (
+                gettext("Workflow “{title}” ({cuid}) has another version."),
+                "other_version",
+            )
+        title = titles.get(cuid, cuid)
+        yield Problem("/token", code, detail.format(title=title, cuid=cuid))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from django.core.exceptions import NON_FIELD_ERRORS, ObjectDoesNotExist, ValidationError
 from django.db import transaction
+from django.utils.translation import gettext
 
 from workflows import guards
 from workflows.audit.audited_model import change_attempts
@@ -80,7 +81,9 @@ def _save_changes(
     def judge() -> WorkflowEdit:
         edit = WorkflowEdit.read(workflow, update_fields)
         if edit is None:
-            raise guards.RowDeleted(f"The workflow “{workflow}” has been deleted.")
+            raise guards.RowDeleted(
+                gettext("The workflow “{title}” has been deleted.").format(title=workflow)
+            )
         edit.judge()
         return edit
 
@@ -263,7 +266,9 @@ class WorkflowEdit:
             locks.lock_rows(rows, [self.workflow.pk], locks.Strength.NO_KEY_UPDATE)
         edit = WorkflowEdit.read(self.workflow, self.update_fields)
         if edit is None:
-            raise guards.RowDeleted(f"The workflow “{self.workflow}” has been deleted.")
+            raise guards.RowDeleted(
+                gettext("The workflow “{title}” has been deleted.").format(title=self.workflow)
+            )
         if edit.concerns_executions and not self.concerns_executions:
             # Somebody has changed a field that this save would now change back.
             raise locks.TryAgain

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.graph import NodesManager, WorkflowValidationError, parse
@@ -52,13 +53,15 @@ def refuse_calls(
         pointer = f"/nodes/{node.index}/data/workflow"
         callee = callees.get(node.data["workflow"])
         if callee is not None and callee.state == "retired":
-            detail = f"Workflow “{callee.title}” ({callee.cuid}) is retired and cannot be called."
+            detail = gettext("Workflow “{title}” ({cuid}) is retired and cannot be called.").format(
+                title=callee.title, cuid=callee.cuid
+            )
             problems.append(Problem(pointer, WorkflowValidationError.code, detail))
         if callee is not None and callee.pk in cyclic:
-            detail = (
-                f"The workflow would call itself: “{callee.title}” ({callee.cuid}) is the "
-                "workflow itself, or calls it directly or through others."
-            )
+            detail = gettext(
+                "The workflow would call itself: “{title}” ({cuid}) is the workflow itself, or "
+                "calls it directly or through others."
+            ).format(title=callee.title, cuid=callee.cuid)
             problems.append(Problem(pointer, CALL_CYCLE, detail))
     if problems:
         order = [WorkflowValidationError.code, IncompatibleEntityTypes.code, CALL_CYCLE]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.graph import incompatibility_message
-from workflows.guards.blockers import LISTED, blocking_executions, count
+from workflows.guards.blockers import LISTED, blocking_executions
 from workflows.guards.triggers import TriggerTaken, describe_taken_trigger, free_trigger_remedy
 from workflows.refusals import (
     Blockers,
@@ -117,9 +118,9 @@ def refuse_context_shape(row: Any) -> None:
                 Problem(
                     "/entity_name_type" if finding else "/primary_record_type",
                     ContextShape.code,
-                    "A Finding needs a finding type and no record type."
+                    gettext("A Finding needs a finding type and no record type.")
                     if finding
-                    else "An InventoryModel needs a record type and no finding type.",
+                    else gettext("An InventoryModel needs a record type and no finding type."),
                 )
             ]
         )
@@ -199,17 +200,24 @@ def _remedies(
     if total + others_total:
         yield Remedy(
             "finish_or_cancel",
-            f"Finish or cancel {count(total + others_total, 'live execution')} first.",
+            ngettext(
+                "Finish or cancel {count} live execution first.",
+                "Finish or cancel {count} live executions first.",
+                total + others_total,
+            ).format(count=total + others_total),
             sorted({row.workflow_cuid for row in [*executions, *others]}),
         )
     if has_crossings:
         titles = ", ".join(f"“{workflow.title}”" for workflow in group[:LISTED])
-        yield Remedy("change_together", f"Change these workflows together: {titles}.", cuids)
+        detail = gettext("Change these workflows together: {titles}.").format(titles=titles)
+        yield Remedy("change_together", detail, cuids)
     if total + others_total:
         yield Remedy(
             "when_drained",
-            "Put the change on hold: no new execution starts, and the change is applied when the "
-            "live executions have ended.",
+            gettext(
+                "Put the change on hold: no new execution starts, and the change is applied when "
+                "the live executions have ended."
+            ),
             cuids,
         )
 
@@ -225,11 +233,17 @@ def refuse_draining(waiting: Sequence[Any]) -> None:
     sentences = []
     for row in waiting:
         change = row.change
-        user = change.asker or "an unknown user"
+        user = change.asker or gettext("an unknown user")
         sentences.append(
-            f"Workflow “{row.title}” is draining: on {change.asked_at:%Y-%m-%d at %H:%M} UTC, "
-            f"{user} requested to change its finding type to “{change.context_type}” when its live "
-            "executions have ended."
+            gettext(
+                "Workflow “{workflow}” is draining: on {date}, {user} requested to change its "
+                "finding type to “{type}” when its live executions have ended."
+            ).format(
+                workflow=row.title,
+                date=f"{change.asked_at:%Y-%m-%d at %H:%M} UTC",
+                user=user,
+                type=change.context_type,
+            )
         )
     changes = sorted({row.change.cuid for row in waiting})
     raise Draining(
@@ -240,9 +254,10 @@ def refuse_draining(waiting: Sequence[Any]) -> None:
         remedies=[
             Remedy(
                 "withdraw",
-                "Wait until the change has been applied, or withdraw it: "
-                + ", ".join(f"pending change {cuid}" for cuid in changes)
-                + ".",
+                gettext(
+                    "Wait until the change has been applied, or withdraw it: pending change "
+                    "{cuids}."
+                ).format(cuids=", ".join(changes)),
                 [row.cuid for row in waiting],
             )
         ],

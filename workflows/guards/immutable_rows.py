@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.graph import find_calls
-from workflows.guards.blockers import blocking_executions, count
+from workflows.guards.blockers import blocking_executions
 from workflows.refusals import Blockers, Refusal
 
 
@@ -47,13 +48,17 @@ def refuse_bulk_write(names: Iterable[str]) -> None:
     """Raise ``UseTheService`` if a bulk statement would write a field that only a service may."""
     written = {name.removesuffix("_id") for name in names}
     if "cuid" in written:
-        raise WriteOnce("The cuid of a workflow is write-once, because graphs refer to it.")
+        raise WriteOnce(
+            gettext("The cuid of a workflow is write-once, because graphs refer to it.")
+        )
     if written & {"entity_name", "entity_name_type", "primary_record_type"}:
         raise UseTheService
     if "state" in written:
-        raise UseTheService("Change the state of a workflow with workflows.editing.set_state().")
+        raise UseTheService(
+            gettext("Change the state of a workflow with workflows.editing.set_state().")
+        )
     if written & {"trigger", "trigger_data"}:
-        raise UseTheService("Change the trigger of each workflow with Workflow.save().")
+        raise UseTheService(gettext("Change the trigger of each workflow with Workflow.save()."))
 
 
 def refuse_rewrite(row: Any, stored: Any, frozen: Sequence[str]) -> None:
@@ -63,7 +68,9 @@ def refuse_rewrite(row: Any, stored: Any, frozen: Sequence[str]) -> None:
     changed = [name for name in frozen if getattr(row, name) != getattr(stored, name)]
     if changed:
         raise VersionInUse(
-            f"The {row._meta.verbose_name} is write-once: {', '.join(changed)} cannot be changed."
+            gettext("The {model} is write-once: {names} cannot be changed.").format(
+                model=row._meta.verbose_name, names=", ".join(changed)
+            )
         )
 
 
@@ -76,8 +83,10 @@ def refuse_bulk_rewrite(row_model: Any, names: Iterable[str]) -> None:
     written = sorted({name.removesuffix("_id") for name in names} & frozen)
     if written:
         raise VersionInUse(
-            f"The {row_model._meta.verbose_name} is write-once: {', '.join(written)} cannot be "
-            "changed. Save a new graph with workflows.editing.save_graph()."
+            gettext(
+                "The {model} is write-once: {names} cannot be changed. Save a new graph with "
+                "workflows.editing.save_graph()."
+            ).format(model=row_model._meta.verbose_name, names=", ".join(written))
         )
 
 
@@ -86,16 +95,20 @@ def refuse_reference_addition(reference: Any) -> None:
     callee = reference.callee.cuid
     if (reference.node_id, callee) not in set(find_calls(reference.version.source)):
         raise VersionInUse(
-            f"{reference.version} has no node “{reference.node_id}” that calls {callee}. Save a "
-            "graph with this call with workflows.editing.save_graph()."
+            gettext(
+                "{version} has no node “{node}” that calls {callee}. Save a graph with this call "
+                "with workflows.editing.save_graph()."
+            ).format(version=reference.version, node=reference.node_id, callee=callee)
         )
 
 
 def refuse_bulk_references() -> None:
     """Raise ``VersionInUse``: references are created with their version."""
     raise VersionInUse(
-        "References are created with their version. Save a graph with these calls with "
-        "workflows.editing.save_graph()."
+        gettext(
+            "References are created with their version. Save a graph with these calls with "
+            "workflows.editing.save_graph()."
+        )
     )
 
 
@@ -120,11 +133,13 @@ def refuse_version_deletion(version: Any, origin: Any) -> None:
     this_and_later = of_workflow.filter(number__gte=version.number).order_by("number")
     found = list(this_and_later.values_list("pk", flat=True)[:2])
     if version.pk not in found:
-        raise RowDeleted("The version has been deleted.")
+        raise RowDeleted(gettext("The version has been deleted."))
     if len(found) == 1:
         raise VersionInUse(
-            f"Version {version.number} is the latest of its workflow and cannot be deleted. "
-            "Save a new graph instead."
+            gettext(
+                "Version {number} is the latest of its workflow and cannot be deleted. Save a new "
+                "graph instead."
+            ).format(number=version.number)
         )
     refuse_version_in_use(version)
 
@@ -137,8 +152,11 @@ def refuse_version_in_use(version: Any) -> None:
         rows, total = blocking_executions(pinned.distinct())
     if rows:
         raise VersionInUse(
-            f"Version {version.number} cannot be deleted: {count(total, 'execution')} "
-            f"{'uses' if total == 1 else 'use'} it.",
+            ngettext(
+                "Version {number} cannot be deleted: {count} execution uses it.",
+                "Version {number} cannot be deleted: {count} executions use it.",
+                total,
+            ).format(number=version.number, count=total),
             blockers=Blockers(rows, (), total),
         )
 
@@ -147,6 +165,8 @@ def refuse_reference_deletion(reference: Any, origin: Any) -> None:
     """Raise ``VersionInUse`` if a reference would be deleted without its version."""
     if _deleted_model(origin) is type(reference):
         raise VersionInUse(
-            f"The reference of node “{reference.node_id}” cannot be deleted without its version. "
-            "Save a graph without the node instead."
+            gettext(
+                "The reference of node “{node}” cannot be deleted without its version. Save a "
+                "graph without the node instead."
+            ).format(node=reference.node_id)
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.db.json_values import quoted
@@ -60,17 +61,21 @@ def refuse_name_like(name: str, others: Iterable[str]) -> None:
 
 def _refuse_invisible(name: str) -> None:
     if not name_folding.fold_name(name):
-        detail = "Enter a name with at least one visible character."
+        detail = gettext("Enter a name with at least one visible character.")
         raise InvisibleName(detail, problems=[Problem("/name", InvisibleName.code, detail)])
 
 
 def _in_use(name: str, other: str) -> NameInUse:
-    detail = (
-        f"The name {quoted(name)} differs from {quoted(other)} only in case, invisible"
-        " characters or Unicode form."
-    )
+    detail = gettext(
+        "The name {name} differs from {other} only in case, invisible characters or Unicode form."
+    ).format(name=quoted(name), other=quoted(other))
     return NameInUse(
         detail,
         problems=[Problem("/name", NameInUse.code, detail)],
-        remedies=[Remedy("other_name", f"Use {quoted(other)}, or choose another name.")],
+        remedies=[
+            Remedy(
+                "other_name",
+                gettext("Use {name}, or choose another name.").format(name=quoted(other)),
+            )
+        ],
     )

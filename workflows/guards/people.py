@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.utils.translation import gettext
+
 from workflows.db.json_values import quoted
 from workflows.refusals import Problem
 
@@ -28,5 +30,7 @@ def find_unknown_people(named: Iterable[Any], candidates: Iterable[Any]) -> list
 
 def _unknown(one: Any) -> Problem:
     if one.is_group:
-        return Problem(one.pointer, UNKNOWN_GROUP, f"There is no group named {quoted(one.name)}.")
-    return Problem(one.pointer, UNKNOWN_USER, f"There is no user named {quoted(one.name)}.")
+        detail = gettext("There is no group named {name}.").format(name=quoted(one.name))
+        return Problem(one.pointer, UNKNOWN_GROUP, detail)
+    detail = gettext("There is no user named {name}.").format(name=quoted(one.name))
+    return Problem(one.pointer, UNKNOWN_USER, detail)

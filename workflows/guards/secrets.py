@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.db.json_values import below
@@ -71,7 +72,11 @@ def find_unknown_secrets(named: Iterable[SecretName]) -> list[Problem]:
         return []
     existing = _existing({name for _, name in places})
     return [
-        Problem(pointer, UnknownSecret.code, f"There is no secret named “{name}”.")
+        Problem(
+            pointer,
+            UnknownSecret.code,
+            gettext("There is no secret named “{name}”.").format(name=name),
+        )
         for pointer, name in places
         if name not in existing
     ]
@@ -102,4 +107,4 @@ def refuse_unknown_secret_of_trigger(workflow: Any) -> None:
 
 
 def _remedy() -> Remedy:
-    return Remedy("create_secret", "Ask an administrator to create the secret first.")
+    return Remedy("create_secret", gettext("Ask an administrator to create the secret first."))

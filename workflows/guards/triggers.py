@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.db.json_values import find_unstorable, json_type, quoted
@@ -38,14 +39,11 @@ def _trigger_problems(trigger: str, data: object) -> Iterable[tuple[str, str]]:
     known = get_trigger_types()
     if trigger not in known:
         allowed = ", ".join(known)
-        return [("/trigger", f"Unknown trigger {quoted(trigger)}. Allowed: {allowed}.")]
+        detail = gettext("Unknown trigger {name}. Allowed: {allowed}.")
+        return [("/trigger", detail.format(name=quoted(trigger), allowed=allowed))]
     if not isinstance(data, dict):
-        return [
-            (
-                "/trigger_data",
-                f"The settings of a trigger must be an object, not {json_type(data)}.",
-            )
-        ]
+        detail = gettext("The settings of a trigger must be an object, not {type}.")
+        return [("/trigger_data", detail.format(type=json_type(data)))]
     trigger_type = known[trigger]
     found = (
         list(find_unstorable(data))
@@ -70,16 +68,22 @@ def refuse_taken_trigger(others: QuerySet[Any]) -> None:
 
 def describe_taken_trigger(rows: Sequence[BlockingWorkflow]) -> str:
     """Return the message that names the workflows that already start on creation."""
-    titles = ", ".join(f"“{row.title}”" for row in rows[:LISTED])
-    return f"Another workflow of this type already starts when an entity is created: {titles}."
+    return gettext(
+        "Another workflow of this type already starts when an entity is created: {titles}."
+    ).format(titles=_titles(rows))
+
+
+def _titles(rows: Sequence[BlockingWorkflow]) -> str:
+    return ", ".join(f"“{row.title}”" for row in rows[:LISTED])
 
 
 def free_trigger_remedy(rows: Sequence[BlockingWorkflow]) -> Remedy:
     """Return the remedy that makes the creation trigger available."""
-    titles = ", ".join(f"“{row.title}”" for row in rows[:LISTED])
     return Remedy(
         "free_trigger",
-        f"Choose another trigger for these workflows, or retire them: {titles}. A workflow that "
-        "starts on creation can call other workflows.",
+        gettext(
+            "Choose another trigger for these workflows, or retire them: {titles}. A workflow that "
+            "starts on creation can call other workflows."
+        ).format(titles=_titles(rows)),
         [row.cuid for row in rows],
     )

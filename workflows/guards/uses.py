@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.guards.blockers import blocking_executions, blocking_workflows, count
@@ -57,10 +58,11 @@ def refuse_in_use(
         return
     users = [count(running, "live execution")] if running else []
     users += [count(total, "active workflow")] if total else []
-    detail = (
-        f"Cannot {edit} {named}: {' and '.join(users)} "
-        f"{'uses' if running + total == 1 else 'use'} it."
-    )
+    detail = ngettext(
+        "Cannot {edit} {row}: {users} uses it.",
+        "Cannot {edit} {row}: {users} use it.",
+        running + total,
+    ).format(edit=edit, row=named, users=gettext(" and ").join(users))
     raise InUse(
         detail,
         problems=[Problem(pointer, InUse.code, detail)] if pointer else (),
@@ -80,14 +82,24 @@ def refuse_referenced(callers: QuerySet[Any], *, edit: str) -> None:
     if rows:
         titles = ", ".join(f"“{row.title}”" for row in rows)
         raise HasCallers(
-            f"Cannot {edit} this workflow: {count(total, 'other workflow')} "
-            f"{'calls' if total == 1 else 'call'} it ({titles}).",
+            ngettext(
+                "Cannot {edit} this workflow: {count} other workflow calls it ({titles}).",
+                "Cannot {edit} this workflow: {count} other workflows call it ({titles}).",
+                total,
+            ).format(edit=edit, count=total, titles=titles),
             blockers=Blockers((), rows, total),
             remedies=[
                 Remedy(
                     "remove_calls",
-                    "Remove the run_workflow nodes that call it from these workflows"
-                    + (", or delete those workflows." if edit == "delete" else ", or retire them."),
+                    gettext(
+                        "Remove the run_workflow nodes that call it from these workflows, or "
+                        "delete these workflows."
+                    )
+                    if edit == "delete"
+                    else gettext(
+                        "Remove the run_workflow nodes that call it from these workflows, or "
+                        "retire these workflows."
+                    ),
                     [row.cuid for row in rows],
                 )
             ],
@@ -105,7 +117,10 @@ def refuse_executions(executions: QuerySet[Any]) -> None:
         raise HasExecutions(
             blockers=Blockers(rows, (), total),
             remedies=[
-                Remedy("retire", "Retire the workflow instead. Its executions remain readable.")
+                Remedy(
+                    "retire",
+                    gettext("Retire the workflow instead. Its executions remain readable."),
+                )
             ],
         )
 
@@ -133,9 +148,11 @@ def refuse_type_deletion(row: Any) -> None:
     workflows = next((users for name, _, users in used if name == "workflow"), None)
     rows, _ = blocking_workflows(workflows) if workflows is not None else ([], 0)
     raise TypeInUse(
-        f"Cannot delete the {row._meta.verbose_name} “{row}”: it is in use by "
-        + ", ".join(count(number, name) for name, number, _ in used)
-        + ".",
+        gettext("Cannot delete the {model} “{row}”: it is in use by {users}.").format(
+            model=row._meta.verbose_name,
+            row=row,
+            users=", ".join(count(number, name) for name, number, _ in used),
+        ),
         blockers=Blockers((), rows, sum(number for _, number, _ in used)),
-        remedies=[Remedy("change_type", "Give these rows another type first.")],
+        remedies=[Remedy("change_type", gettext("Give these rows another type first."))],
     )
