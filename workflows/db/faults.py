@@ -90,7 +90,7 @@ _CONNECTION_WORDS = (
 )
 
 
-def state_of(error: BaseException) -> str | None:
+def find_sqlstate(error: BaseException) -> str | None:
     """Return the SQLSTATE of an error from PostgreSQL, or None if it has none."""
     cause = error.__cause__ or error
     return getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
@@ -102,7 +102,7 @@ def find_fault(error: BaseException) -> DatabaseFault | None:
         return UNAVAILABLE
     if not isinstance(error, DatabaseError):
         return None
-    state = state_of(error)
+    state = find_sqlstate(error)
     if state is not None:
         return next((fault for code, fault in _BY_STATE.items() if state.startswith(code)), None)
     message = str(error).lower()
@@ -118,7 +118,7 @@ def find_fault(error: BaseException) -> DatabaseFault | None:
 def is_unmigrated(error: BaseException) -> bool:
     """Return True if a table or column that the program expects is missing."""
     message = str(error)
-    return state_of(error) in ("42P01", "42703") or (
+    return find_sqlstate(error) in ("42P01", "42703") or (
         isinstance(error, OperationalError)
         and message.startswith(("no such table", "no such column"))
     )

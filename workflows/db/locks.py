@@ -21,7 +21,7 @@ from django.db import DatabaseError, OperationalError, connections, transaction
 from django.db.models import F, Model, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from workflows.db.faults import state_of
+from workflows.db.faults import find_sqlstate
 from workflows.db.prepared import SharedSession
 from workflows.db.vendor import DATABASE
 from workflows.refusals import MessageError
@@ -141,7 +141,7 @@ def wait_at_most(milliseconds: int, using: str = "default") -> Iterator[None]:
             yield
             DATABASE.set_lock_timeout(connection, None)
     except OperationalError as error:
-        if state_of(error) == _LOCK_NOT_AVAILABLE:
+        if find_sqlstate(error) == _LOCK_NOT_AVAILABLE:
             raise LockTimeout() from error
         raise
 
@@ -150,7 +150,7 @@ def is_transient(error: DatabaseError) -> bool:
     """Return True if the error came from concurrent transactions or a shared session alone."""
     if isinstance(error, SharedSession):
         return True
-    state = state_of(error)
+    state = find_sqlstate(error)
     if state is not None:
         return state in _TRANSIENT_STATES
     return isinstance(error, OperationalError) and "database is locked" in str(error)

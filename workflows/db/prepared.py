@@ -22,7 +22,7 @@ from typing import Any
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from workflows.db.faults import state_of
+from workflows.db.faults import find_sqlstate
 from workflows.db.vendor import DATABASE
 
 logger = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Statement:
             self._prepare(session, cursor)
             cursor.execute(self._executed, params)
         except DatabaseError as error:
-            if state_of(error) not in _SHARED_STATES:
+            if find_sqlstate(error) not in _SHARED_STATES:
                 raise
             _stop_preparing(wrapper)
             if wrapper.in_atomic_block or not wrapper.get_autocommit():

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 
 
 class Database(Protocol):
-    """What the rest of the code needs to know of its database."""
+    """The operations in which SQLite and PostgreSQL differ."""
 
     is_postgresql: bool
     key_timing: str
