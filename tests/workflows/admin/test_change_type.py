@@ -207,7 +207,7 @@ class TestRefusalAfterValidForm:
         monkeypatch.setattr(Workflow, "save", save)
         response = admin_client.post(page(workflow), settings_of(workflow, title="Typed"))
         assert response.status_code == 200
-        assert "try again in a moment" in text(response)
+        assert "Try again in a moment" in text(response)
         assert 'value="Typed"' in text(response)
 
     def test_database_fault_is_raised(

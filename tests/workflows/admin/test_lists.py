@@ -192,6 +192,6 @@ class TestSavedFilters:
     def test_saved_filter_name_is_unique_per_user(self) -> None:
         client = client_in("viewer")
         save(client, "Mine")
-        assert "You have a filter of this name" in text(save(client, "Mine", "live=no"))
+        assert "You already have a filter with this name" in text(save(client, "Mine", "live=no"))
         save(client_in("viewer"), "Mine")
         assert SavedFilter.objects.count() == 2

@@ -30,11 +30,12 @@ from tests.workflows.admin.staff import VIEW, list_messages, page, staff, text
 from workflows import guards
 from workflows.admin.base.forms import READ
 from workflows.editing import set_state
+from workflows.guards import Stale
 from workflows.models import AuditEntry, FindingType, SavedFilter, Workflow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
-STALE = "Somebody else has changed this since you opened the page."
+STALE = str(Stale.message)
 
 
 def opened(client: Client, row: Any) -> dict[str, Any]:
