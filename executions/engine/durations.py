@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.utils.translation import gettext
+
 from workflows.db.json_values import quoted
 from workflows.values.durations import parse
 
@@ -42,13 +44,13 @@ def problem(what: str, value: object, *, back: bool = False) -> str | None:
     """
     duration = parse(value)
     if duration is None or (isinstance(value, str) and value.endswith(("P", "T"))):
-        return (
-            f"The {what} {quoted(value)} must be a duration such as 'P1Y', 'P1M', 'P2W', 'P3D' or"
-            " 'PT12H', or a number of seconds."
-        )
+        return gettext(
+            "The {what} {value} must be a duration such as 'P1Y', 'P1M', 'P2W', 'P3D' or 'PT12H',"
+            " or a number of seconds."
+        ).format(what=what, value=quoted(value))
     length = duration.about()
     if abs(length) > LONGEST:
-        return f"The {what} must be at most 100 years."
+        return gettext("The {what} must be at most 100 years.").format(what=what)
     if not back and length <= timedelta(0):
-        return f"The {what} must be positive and at most 100 years."
+        return gettext("The {what} must be positive and at most 100 years.").format(what=what)
     return None

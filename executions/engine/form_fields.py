@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext
+
 from workflows.db.json_values import below, quoted
 from workflows.graph import Schema
 
@@ -127,7 +129,10 @@ def problems(fields: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     for index, field in enumerate(fields):
         name = field["name"]
         if name in seen:
-            yield f"/{index}/name", f"The form has two fields named {quoted(name)}."
+            yield (
+                f"/{index}/name",
+                gettext("The form has two fields named {name}.").format(name=quoted(name)),
+            )
         seen.add(name)
         for pointer, detail in _choice_problems(field):
             yield f"/{index}/choices{pointer}", detail
@@ -137,10 +142,15 @@ def _choice_problems(field: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     label, type_name = f"field {quoted(field['name'])}", field.get("type", "text")
     if type_name not in _WITH_CHOICES:
         if "choices" in field:
-            yield "", f"The {label} has the type {quoted(type_name)}, which has no choices."
+            yield (
+                "",
+                gettext("The {label} has the type {type_name}, which has no choices.").format(
+                    label=label, type_name=quoted(type_name)
+                ),
+            )
         return
     if "choices" not in field:
-        yield "", f"The {label} needs 'choices'."
+        yield "", gettext("The {label} needs 'choices'.").format(label=label)
         return
     seen: set[str] = set()
     for index, choice in enumerate(field["choices"]):
@@ -148,7 +158,12 @@ def _choice_problems(field: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         value = choice["value"] if is_object else choice
         if value in seen:
             place = below("", index, "value") if is_object else below("", index)
-            yield place, f"The {label} has the choice {quoted(value)} twice."
+            yield (
+                place,
+                gettext("The {label} has the choice {value} twice.").format(
+                    label=label, value=quoted(value)
+                ),
+            )
         seen.add(value)
 
 

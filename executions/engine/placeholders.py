@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from django.utils.translation import gettext
+
 from executions.engine import form_fields
 from executions.models.secret import NAME
 from workflows.db.json_values import below, quoted
@@ -23,9 +25,13 @@ def problem(text: str, *, secrets: bool = False) -> str | None:
             if reason := form_fields.name_problem(name):
                 return reason
         elif not _SECRET.fullmatch(name):
-            return f"The placeholder {quoted(match[0])} is not a valid secret name."
+            return gettext("The placeholder {value} is not a valid secret name.").format(
+                value=quoted(match[0])
+            )
         elif not secrets:
-            return f"Secrets are allowed in headers and body only, not {quoted(match[0])} here."
+            return gettext(
+                "Secrets are allowed in headers and body only, not {value} here."
+            ).format(value=quoted(match[0]))
     return None
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from django.utils.translation import gettext
+
 from executions.engine.rules import LISTS, ORDERINGS, parts_of
 from workflows.db.json_values import below, json_type, quoted
 from workflows.values import moments
@@ -87,13 +89,15 @@ def _unordered(name: str, op: str, value: object, known: Collection[str]) -> str
     if not known:
         if _is_number(value) or _is_moment(value):
             return None
-        return (
-            f"The op '{op}' compares with a number, or {_MOMENT}, not {quoted(value)}. Text has an"
+        return gettext(
+            "The op '{op}' compares with a number, or {moment}, not {value}. Text has an"
             " order only if a form of this workflow has the field as text."
-        )
+        ).format(op=op, moment=_MOMENT, value=quoted(value))
     ordered = [one for one in known if one not in _UNORDERED]
     if not ordered:
-        return f"The field {quoted(name)} is a {_words(known)}, which has no order for '{op}'."
+        return gettext("The field {name} is a {types}, which has no order for '{op}'.").format(
+            name=quoted(name), types=_words(known), op=op
+        )
     return _unfit(name, value, ordered) if not is_missing(value) else _wanted(name, value, ordered)
 
 
@@ -102,11 +106,13 @@ def _without_parts(name: str, op: str, value: object, known: Collection[str]) ->
     whole = ("number", "checkbox") if op in ("contains", "not_contains") else _WHOLE
     parted = [one for one in known if one not in whole]
     if known and not parted:
-        return f"The field {quoted(name)} is a {_words(known)}, which has no parts for '{op}'."
+        return gettext("The field {name} is a {types}, which has no parts for '{op}'.").format(
+            name=quoted(name), types=_words(known), op=op
+        )
     if "multiple_choice" in parted or not known or isinstance(value, str):
         return None
-    return (
-        f"The field {quoted(name)} is a {_words(known)}: '{op}' needs text, not {json_type(value)}."
+    return gettext("The field {name} is a {types}: '{op}' needs text, not {type}.").format(
+        name=quoted(name), types=_words(known), op=op, type=json_type(value)
     )
 
 
@@ -121,7 +127,9 @@ def _unfit(name: str, value: object, known: Collection[str]) -> str | None:
 def _wanted(name: str, value: object, known: Collection[str]) -> str:
     wanted = " or ".join(dict.fromkeys(_FITS.get(one, _TEXT)[1] for one in known))
     got = quoted(value) if isinstance(value, str) else json_type(value)
-    return f"The field {quoted(name)} is a {_words(known)}: compare it with {wanted}, not {got}."
+    return gettext("The field {name} is a {types}: compare it with {wanted}, not {got}.").format(
+        name=quoted(name), types=_words(known), wanted=wanted, got=got
+    )
 
 
 def _words(known: Collection[str]) -> str:

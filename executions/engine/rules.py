@@ -17,6 +17,8 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from django.utils.translation import gettext
+
 from workflows.db.json_values import below, canonical, json_type, quoted
 from workflows.graph import Schema
 from workflows.values import moments
@@ -191,7 +193,12 @@ def problems(rule: object, pointer: str = "") -> Iterator[tuple[str, str]]:
 
 def _too_deep(rule: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
     if depth > MAX_DEPTH:
-        yield pointer, f"The rule is nested more than {MAX_DEPTH} levels deep."
+        yield (
+            pointer,
+            gettext("The rule is nested more than {max_depth} levels deep.").format(
+                max_depth=MAX_DEPTH
+            ),
+        )
     elif isinstance(rule, dict):
         for at, part in parts_of(rule):
             yield from _too_deep(part, pointer + at, depth + 1)
@@ -220,7 +227,9 @@ def combination_problems(
         return
     for key in rule:
         if key != heads[0]:
-            detail = f"{quoted(key)} cannot be combined with {quoted(heads[0])} in one rule."
+            detail = gettext("{key} cannot be combined with {value} in one rule.").format(
+                key=quoted(key), value=quoted(heads[0])
+            )
             yield below(pointer, key), detail
     for at, part in parts_of({heads[0]: rule[heads[0]]}):
         yield from combination_problems(part, pointer + at, depth=depth + 1)
@@ -229,16 +238,16 @@ def combination_problems(
 def _comparison_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str]]:
     for key in ("field", "op"):
         if key not in rule:
-            yield pointer, f"The comparison needs a '{key}'."
+            yield pointer, gettext("The comparison needs a '{key}'.").format(key=key)
     op = rule.get("op")
     if op is None:
         return
     if op in _PRESENCE:
         if "value" in rule:
-            yield below(pointer, "value"), f"The op '{op}' takes no 'value'."
+            yield below(pointer, "value"), gettext("The op '{op}' takes no 'value'.").format(op=op)
         return
     if "value" not in rule:
-        yield pointer, f"The op '{op}' needs a 'value'."
+        yield pointer, gettext("The op '{op}' needs a 'value'.").format(op=op)
         return
     value = rule["value"]
     wanted = None
@@ -250,4 +259,9 @@ def _comparison_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tupl
         wanted = None if isinstance(value, str) else "text"
     if wanted:
         got = "an empty list" if value == [] else json_type(value)
-        yield (below(pointer, "value"), f"The op '{op}' compares with {wanted}, not {got}.")
+        yield (
+            below(pointer, "value"),
+            gettext("The op '{op}' compares with {wanted}, not {got}.").format(
+                op=op, wanted=wanted, got=got
+            ),
+        )

@@ -17,10 +17,13 @@ from workflows.values.missing import drop_missing
 
 def _unknown(data: Mapping[str, Any], known: Iterable[str]) -> Iterator[tuple[str, str]]:
     names = ", ".join(known)
-    allowed = f"Allowed: {names}." if names else "This trigger has no settings."
+    allowed = f"Allowed: {names}." if names else _("This trigger has no settings.")
     for key in data:
         if key not in known:
-            yield below("", key), f"Unknown key {quoted(key)}. {allowed}"
+            yield (
+                below("", key),
+                _("Unknown key {key}. {allowed}").format(key=quoted(key), allowed=allowed),
+            )
 
 
 class _SimpleTrigger:
@@ -97,13 +100,22 @@ class Changed(_SimpleTrigger):
 
     def _fields_problems(self, fields: object) -> Iterator[tuple[str, str]]:
         if not isinstance(fields, list):
-            yield "/fields", f"'fields' must be a list of names, not {json_type(fields)}."
+            yield (
+                "/fields",
+                _("'fields' must be a list of names, not {type}.").format(type=json_type(fields)),
+            )
         elif not fields:
-            yield "/fields", "Name at least one field, or leave out 'fields' to watch every field."
+            yield (
+                "/fields",
+                _("Name at least one field, or leave out 'fields' to watch every field."),
+            )
         else:
             for index, name in enumerate(fields):
                 if not isinstance(name, str) or not name:
-                    yield below("/fields", index), "The name of a field must be a non-empty text."
+                    yield (
+                        below("/fields", index),
+                        _("The name of a field must be a non-empty text."),
+                    )
 
     def describe(self, data: Mapping[str, Any]) -> str:
         """Describe the trigger in a sentence."""
@@ -142,7 +154,9 @@ class Webhook(_SimpleTrigger):
         yield from _unknown(data, ("secret",))
         secret = data.get("secret")
         if not isinstance(secret, str) or not re.fullmatch(NAME, secret):
-            detail = f"'secret' must be the name of the signing secret, not {json_type(secret)}."
+            detail = _("'secret' must be the name of the signing secret, not {type}.").format(
+                type=json_type(secret)
+            )
             yield ("/secret" if "secret" in data else ""), detail
 
     def secrets(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

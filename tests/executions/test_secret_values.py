@@ -110,7 +110,7 @@ class TestRotation:
         assert admin_client.post(change, sent).status_code == 302
         page_text = text(admin_client.get(change))
         assert re.search(r"accepted until \S+ \S+ UTC <a ", page_text) and revoke in page_text
-        assert "refused at once" in text(admin_client.get(revoke))
+        assert "refused immediately" in text(admin_client.get(revoke))
         assert Secret.objects.get().accepts_previous
         admin_client.post(revoke)
         assert not Secret.objects.get().accepts_previous
@@ -159,7 +159,7 @@ class TestHosts:
         execution = self.run_http_request(server)
         incident = execution.steps.get(node_id="call").incident
         assert incident is not None and incident["code"] == "secret_not_for_host"
-        assert "bound to api.example.com" in incident["detail"]
+        assert "only to api.example.com" in incident["detail"]
         assert OLD not in incident["detail"] and not server.received
 
     def test_call_to_an_allowed_host_sends_the_secret(self, server: Server, secret: Secret) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine.nodes.assignees import NAMED
@@ -58,10 +59,15 @@ class Approval(Behaviour):
     def problems(self, data: Mapping[str, Any]) -> Problems:
         """Require voters, and enough of them for ``needed``."""
         if not data.get("groups") and not data.get("users"):
-            yield "", "Choose who may vote: groups, users or both."
+            yield "", gettext("Choose who may vote: groups, users or both.")
         needed, users = data.get("needed", 1), data.get("users", [])
         if needed != ALL and users and not data.get("groups") and needed > len(users):
-            yield "/needed", f"{needed} approvals are needed, but only {len(users)} users may vote."
+            yield (
+                "/needed",
+                gettext("{needed} approvals are needed, but only {count} users may vote.").format(
+                    needed=needed, count=len(users)
+                ),
+            )
 
     def enter(self, visit: Visit) -> None:
         """Wait for votes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine import rule_literals, rules
@@ -22,10 +23,15 @@ def _branch_problems(branches: Sequence[Mapping[str, Any]]) -> Iterator[tuple[st
         if handle == DEFAULT:
             yield (
                 f"/{index}/handle",
-                f"'{DEFAULT}' is reserved for the exit that is taken if no rule holds.",
+                gettext(
+                    "'{default}' is reserved for the exit that is taken if no rule holds."
+                ).format(default=DEFAULT),
             )
         elif handle in seen:
-            yield f"/{index}/handle", f"Two branches use the handle {quoted(handle)}."
+            yield (
+                f"/{index}/handle",
+                gettext("Two branches use the handle {handle}.").format(handle=quoted(handle)),
+            )
         seen.add(handle)
         yield from rules.combination_problems(branch["rule"], f"/{index}/rule")
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote, urlsplit
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine import http_client, placeholders
@@ -52,20 +53,28 @@ def _url_problems(url: str) -> Iterator[tuple[str, str]]:
 
 def _url_problem(url: str) -> str | None:
     if not url.isascii() or not url.isprintable():
-        return "The address contains characters that must be written as %XX, or xn-- in a host."
+        return gettext(
+            "The address contains characters that must be written as %XX, or xn-- in a host."
+        )
     try:
         parts = urlsplit(url)
         has_port = parts.port is None or parts.port > 0
     except ValueError:
-        return f"The address {quoted(url)} cannot be read."
+        return gettext("The address {url} cannot be read.").format(url=quoted(url))
     if parts.scheme not in ("https", "http") or not parts.hostname or not has_port:
-        return f"The address {quoted(url)} must start with https:// and a host."
+        return gettext("The address {url} must start with https:// and a host.").format(
+            url=quoted(url)
+        )
     if "{" in parts.netloc:
-        return "Placeholders are allowed in the path and the query, not in the host."
+        return gettext("Placeholders are allowed in the path and the query, not in the host.")
     if "@" in parts.netloc:
-        return "Credentials are not allowed in the address. Send them in a header, as a secret."
+        return gettext(
+            "Credentials are not allowed in the address. Send them in a header, as a secret."
+        )
     if parts.fragment or " " in placeholders.fill(url, {}):
-        return f"The address {quoted(url)} contains a space or a fragment. Remove it."
+        return gettext("The address {url} contains a space or a fragment. Remove it.").format(
+            url=quoted(url)
+        )
     return None
 
 
@@ -75,7 +84,12 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 def _header_problems(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in headers.items():
         if name.lower() in _OWN_HEADERS:
-            yield below("", name), f"The header {quoted(name)} is set automatically. Remove it."
+            yield (
+                below("", name),
+                gettext("The header {name} is set automatically. Remove it.").format(
+                    name=quoted(name)
+                ),
+            )
         elif reason := placeholders.problem(value, secrets=True):
             yield below("", name), reason
 
@@ -155,7 +169,12 @@ class HttpRequest(Behaviour):
         """Refuse a body that is not sent. The allowed hosts are a setting, checked at run time."""
         method = data.get("method", "GET")
         if "body" in data and method in ("GET", "HEAD"):
-            yield "/body", f"{method} requests have no body. Remove it, or choose another method."
+            yield (
+                "/body",
+                gettext(
+                    "{method} requests have no body. Remove it, or choose another method."
+                ).format(method=method),
+            )
 
     def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield the field that the answer is saved to; its type is not known."""

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.core.validators import validate_email
+from django.utils.translation import gettext
 
 from executions.engine import placeholders
 from executions.engine.form_fields import FIELD_NAME
@@ -73,7 +74,10 @@ def recipient_problems(to: list[Any]) -> Iterator[tuple[str, str]]:
     """Yield the texts of ``to`` that are not addresses."""
     for index, one in enumerate(to):
         if isinstance(one, str) and not _is_address(one):
-            yield below("", index), f"{quoted(one)} is not an email address."
+            yield (
+                below("", index),
+                gettext("{one} is not an email address.").format(one=quoted(one)),
+            )
 
 
 PARTS: dict[str, Callable[[Any], Problems]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine import rule_literals
@@ -46,10 +47,12 @@ class SetField(Behaviour):
         """Require an effect, and no field that is both set and cleared."""
         values, clear = data.get("values", {}), data.get("clear", [])
         if not values and not clear:
-            yield "", "Set or clear at least one field."
+            yield "", gettext("Set or clear at least one field.")
         for index, name in enumerate(clear):
             if name in values:
-                detail = f"The field {quoted(name)} cannot be both set and cleared."
+                detail = gettext("The field {name} cannot be both set and cleared.").format(
+                    name=quoted(name)
+                )
                 yield below("/clear", index), detail
 
     def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine import form_fields, forms
@@ -103,7 +104,11 @@ def _require_users(fields: Sequence[Mapping[str, Any]], values: Mapping[str, Any
     }
     unknown = find_unknown_users(named.values()) if named else set()
     problems = [
-        Problem(below("/data", field), "unknown_user", f"There is no active user {quoted(name)}.")
+        Problem(
+            below("/data", field),
+            "unknown_user",
+            gettext("There is no active user {name}.").format(name=quoted(name)),
+        )
         for field, name in named.items()
         if name in unknown
     ]

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine.durations import DELTA, DURATION, problem
@@ -27,8 +28,13 @@ def _length_problems(what: str, length: Any, *, back: bool = False) -> Iterator[
 
 def _moment_problems(value: Any) -> Iterator[tuple[str, str]]:
     if value is not None and _moment(value) is None:
-        wanted = "a date such as 2026-12-31, or a date with a time"
-        yield "", f"The time {quoted(value)} must be {wanted}."
+        wanted = gettext("a date such as 2026-12-31, or a date with a time")
+        yield (
+            "",
+            gettext("The time {value} must be {wanted}.").format(
+                value=quoted(value), wanted=wanted
+            ),
+        )
 
 
 class Wait(Behaviour):
@@ -84,9 +90,9 @@ class Wait(Behaviour):
     def problems(self, data: Mapping[str, Any]) -> Problems:
         """Require exactly one of the settings for the time."""
         if sum(name in data for name in _TIMES) != 1:
-            yield "", "Set how long to wait: exactly one of interval, at and at_field."
+            yield "", gettext("Set how long to wait: exactly one of interval, at and at_field.")
         if "delta" in data and "at_field" not in data:
-            yield "/delta", "Set at_field: a delta is added to the date in a field."
+            yield "/delta", gettext("Set at_field: a delta is added to the date in a field.")
 
     def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the data with its time in UTC."""
