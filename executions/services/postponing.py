@@ -54,8 +54,8 @@ def postpone(
 
     def act(visit: NodeVisit) -> None:
         refuse_incident(visit.step)
-        kind = job_to_postpone(visit.node.type, visit.node.data)
-        if kind is None:
+        job_kind = job_to_postpone(visit.node.type, visit.node.data)
+        if job_kind is None:
             raise NotPostponable(
                 f"Step “{visit.step.label}” has no date and no deadline that can be moved."
             )
@@ -63,7 +63,7 @@ def postpone(
         reset_timers(visit.step)
         visit.step.overdue = False
         visit.wait(due=moment)
-        visit.schedule_job(kind, moment)
+        visit.schedule_job(job_kind, moment)
         visit.advance.mark_changed(visit.step)
         if visit.run.execution.status == Status.SCHEDULED:
             _reschedule(visit.run.execution, moment, decision.get("why", ""))

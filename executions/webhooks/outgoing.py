@@ -43,10 +43,10 @@ logger = logging.getLogger(__name__)
 State = OutgoingDelivery.State
 
 TIMEOUT = 10.0
-EXCERPT = 500
-READ = 8 * EXCERPT
+EXCERPT_LENGTH = 500
+MAX_READ = 8 * EXCERPT_LENGTH
 """The number of bytes read of a response, so that a secret at the end of the excerpt is whole."""
-WAITS = tuple(
+RETRY_DELAYS = tuple(
     timedelta(**{unit: number})
     for number, unit in (
         (10, "seconds"),
@@ -138,7 +138,7 @@ def _attempt(row: OutgoingDelivery) -> Outcome:
 
     try:
         request = build_request(row)
-        answer = http_client.call_once(request, timeout=TIMEOUT, max_bytes=READ)
+        answer = http_client.call_once(request, timeout=TIMEOUT, max_bytes=MAX_READ)
     except (http_client.CallRefused, http_client.CallFailed, SecretUnreadable) as failure:
         return Outcome(error=str(failure), milliseconds=duration())
     except Exception as error:
@@ -162,12 +162,12 @@ def _excerpt(row: OutgoingDelivery, answer: http_client.Answer) -> str:
         for key in row.subscription.signing_keys():
             secrets[f"signing_{len(secrets)}"] = base64.b64encode(key).decode()
             secrets[f"signing_{len(secrets)}"] = key.hex()
-        excerpt = Redaction(secrets).beginning(answer.text() or "", EXCERPT)
+        excerpt = Redaction(secrets).beginning(answer.text() or "", EXCERPT_LENGTH)
     except Exception as error:
         # The text of the error may contain a secret. The status counts without the excerpt.
         logger.error("Delivery %s: no excerpt: %s", row.cuid, type(error).__name__)
         return ""
-    return str(make_storable(excerpt))[:EXCERPT]
+    return str(make_storable(excerpt))[:EXCERPT_LENGTH]
 
 
 def build_payload(row: OutgoingDelivery) -> dict[str, Any]:
@@ -238,12 +238,12 @@ def _settle(row: OutgoingDelivery, outcome: Outcome) -> None:
             return
         mine.attempt += 1
         mine.leased_until = None
-        is_over = outcome.is_delivered or outcome.is_unwanted or mine.attempt > len(WAITS)
+        is_over = outcome.is_delivered or outcome.is_unwanted or mine.attempt > len(RETRY_DELAYS)
         if is_over:
             mine.state = State.DELIVERED if outcome.is_delivered else State.GIVEN_UP
             mine.settled_at = now
         else:
-            length = jitter(WAITS[mine.attempt - 1])
+            length = jitter(RETRY_DELAYS[mine.attempt - 1])
             mine.due_at = now + max(length, outcome.after or timedelta(0))
         mine.save()
         if is_over:

@@ -57,7 +57,7 @@ def run_due(
 
     Args:
         dry_run: count the due rows and change nothing.
-        stop: asked between two rows; True ends the round.
+        stop: called between two rows; True ends the round.
         threads: the number of threads that serve jobs.
     """
     if dry_run:

@@ -12,7 +12,7 @@ from django.conf import settings as project
 
 from executions.models import EVENTS, TEST
 from executions.webhooks import incoming, subscriptions
-from executions.webhooks.outgoing import MAX_GIVEN_UP, WAITS
+from executions.webhooks.outgoing import MAX_GIVEN_UP, RETRY_DELAYS
 from executions.worker import queue
 from tests.executions.receivers import run_receiver
 
@@ -59,5 +59,5 @@ def test_page_lists_events_and_retry_schedule() -> None:
     row = re.findall(r"^\| delay \| (.*) \|$", PAGE, re.MULTILINE)[0].split(" | ")
     units = {"s": 1, "min": 60, "h": 3600}
     seconds = [int(number) * units[unit] for number, unit in map(str.split, row)]
-    assert seconds == [wait.total_seconds() for wait in WAITS]
-    assert len(WAITS) == 8 and MAX_GIVEN_UP == 5, "The sentences below the table name them."
+    assert seconds == [wait.total_seconds() for wait in RETRY_DELAYS]
+    assert len(RETRY_DELAYS) == 8 and MAX_GIVEN_UP == 5, "The sentences below the table name them."

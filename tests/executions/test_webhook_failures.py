@@ -12,7 +12,7 @@ from executions.models import (
     OutgoingDelivery,
     Subscription,
 )
-from executions.webhooks.outgoing import MAX_GIVEN_UP, WAITS
+from executions.webhooks.outgoing import MAX_GIVEN_UP, RETRY_DELAYS
 from executions.worker import queue
 from tests.conftest import Scenario
 from tests.executions.engine.server import Reply
@@ -100,11 +100,14 @@ class TestFailures:
     def test_delivery_is_given_up_after_last_attempt(self, receiver: Receiver) -> None:
         receiver.server.replies = [Reply(500)]
         delivery = send_test_event(receiver)
-        for _ in range(len(WAITS) + 2):
+        for _ in range(len(RETRY_DELAYS) + 2):
             make_deliveries_due()
             queue.serve_due()
         delivery.refresh_from_db()
-        assert (delivery.state, delivery.attempts.count()) == (State.GIVEN_UP, len(WAITS) + 1)
+        assert (delivery.state, delivery.attempts.count()) == (
+            State.GIVEN_UP,
+            len(RETRY_DELAYS) + 1,
+        )
         receiver.subscription.refresh_from_db()
         assert receiver.subscription.state == "active"
         assert receiver.subscription.given_up_in_a_row == 1
@@ -113,7 +116,7 @@ class TestFailures:
         receiver.server.replies = [Reply(500)]
         for number in range(MAX_GIVEN_UP):
             send_test_event(receiver)
-            OutgoingDelivery.objects.update(attempt=len(WAITS))
+            OutgoingDelivery.objects.update(attempt=len(RETRY_DELAYS))
             queue.serve_due()
             receiver.subscription.refresh_from_db()
             is_last = number == MAX_GIVEN_UP - 1

@@ -67,16 +67,18 @@ class TestStepBudget:
         assert (step["node"], step["incident"]["code"]) == (node, "step_budget")
 
     def test_start_returns_incident_when_loop_never_waits(self, api: Client) -> None:
-        shown = self.start(api, looping("start>mark"), again=True)
-        self.require_incident(shown, "start")
-        retried = api.post(f"executions/{shown['cuid']}/retry/", {"node": "start"})
+        execution = self.start(api, looping("start>mark"), again=True)
+        self.require_incident(execution, "start")
+        retried = api.post(f"executions/{execution['cuid']}/retry/", {"node": "start"})
         assert retried.status_code == 200
         self.require_incident(retried.json(), "start")
-        assert api.post(f"executions/{shown['cuid']}/cancel/", {}).json()["status"] == "cancelled"
+        assert (
+            api.post(f"executions/{execution['cuid']}/cancel/", {}).json()["status"] == "cancelled"
+        )
 
     def test_submit_returns_incident_when_loop_never_waits(self, api: Client) -> None:
-        shown = self.start(api, looping("start>form", "form>mark", form=looping_form()))
-        path = f"executions/{shown['cuid']}/"
+        execution = self.start(api, looping("start>form", "form>mark", form=looping_form()))
+        path = f"executions/{execution['cuid']}/"
         answer = api.post(f"{path}submit/", {"node": "form", "data": {"again": True}})
         assert answer.status_code == 200
         self.require_incident(answer.json(), "form")
