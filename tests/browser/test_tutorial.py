@@ -65,7 +65,7 @@ def test_tutorial_creates_a_workflow_and_cannot_strand_its_execution(operator: A
     task = page.locator("details").filter(has_text="No data before 2015")
     if task.get_attribute("open") is None:
         task.locator("summary").click()
-    operator.write("verdict:", "Close it.")
+    operator.write("Verdict:", "Close it.")
     operator.click("button", "Submit", within=task)
     execution.refresh_from_db()
     assert (execution.status, execution.version.number) == ("completed", 1)
