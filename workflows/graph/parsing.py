@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -160,7 +161,7 @@ class _Parse:
         for node in sound:
             for pointer, detail in self.types[node.type].comparison_problems(node.data, fields):
                 at = f"/nodes/{node.index}/data{pointer}"
-                self.report(at, f"{_name(node)}: {detail}")
+                self.report(at, f"{_NodeName(node)}: {detail}")
 
     def read_edge(self, index: int, raw: object, edge_ids: set[str]) -> None:
         at = f"/edges/{index}"
@@ -168,7 +169,7 @@ class _Parse:
             self.lost.add("source")
             return self.flaw(at, f"An edge must be an object, not {json_type(raw)}.")
         edge_id, handle = raw.get("id"), raw.get("sourceHandle")
-        name = quoted(edge_id) if isinstance(edge_id, str) and edge_id else str(index + 1)
+        name = _EdgeName(edge_id, index)
         if "id" in raw and (not isinstance(edge_id, str) or not edge_id):
             self.report(f"{at}/id", f"The id of edge {name} must be text that is not empty.")
         elif isinstance(edge_id, str):
@@ -208,7 +209,7 @@ class _Parse:
     def check_terminals(self) -> list[Node]:
         starts = [node for node in self.nodes.values() if node.type == START]
         for node in starts[1:]:
-            detail = f"{_name(node)} is a second start node. A graph has exactly one."
+            detail = f"{_NodeName(node)} is a second start node. A graph has exactly one."
             self.flaw(f"/nodes/{node.index}/type", detail)
         if "type" not in self.lost:
             if not starts:
@@ -218,7 +219,7 @@ class _Parse:
         return starts
 
     def check_exits(self, node: Node) -> dict[str | None, Edge]:
-        edges, at, name = self.outgoing[node.id], f"/nodes/{node.index}", _name(node)
+        edges, at, name = self.outgoing[node.id], f"/nodes/{node.index}", _NodeName(node)
         if node.id in self.unclear:
             self.sound = False
             return {}
@@ -257,7 +258,7 @@ class _Parse:
         reached = find_reachable([start.id], ((edge.source, edge.target) for edge in self.edges))
         finishing = find_reachable(ends, ((edge.target, edge.source) for edge in self.edges))
         for node in self.nodes.values():
-            at, name = f"/nodes/{node.index}", _name(node)
+            at, name = f"/nodes/{node.index}", _NodeName(node)
             if node.id not in reached:
                 self.report(at, f"{name} cannot be reached from the start.")
             elif node.id not in finishing:
@@ -267,7 +268,7 @@ class _Parse:
         for node in find_endless_loops(list(self.nodes.values()), self.outgoing):
             self.report(
                 f"/nodes/{node.index}",
-                f"{_name(node)} is part of a loop that never ends. Add a node that waits, or a "
+                f"{_NodeName(node)} is part of a loop that never ends. Add a node that waits, or a "
                 "condition that leaves the loop.",
             )
 
@@ -282,8 +283,28 @@ def name_node(raw: Mapping[str, Any], index: int = 0) -> str:
     return f"Node {index + 1}"
 
 
-def _name(node: Node) -> str:
-    return name_node({"id": node.id, "data": node.data}, node.index)
+@dataclass(frozen=True, slots=True)
+class _NodeName:
+    """The name of a node in messages; put together only when a message contains it."""
+
+    node: Node
+
+    def __str__(self) -> str:
+        node = self.node
+        return name_node({"id": node.id, "data": node.data}, node.index)
+
+
+@dataclass(frozen=True, slots=True)
+class _EdgeName:
+    """The name of an edge in messages; put together only when a message contains it."""
+
+    edge_id: object
+    index: int
+
+    def __str__(self) -> str:
+        if isinstance(self.edge_id, str) and self.edge_id:
+            return quoted(self.edge_id)
+        return str(self.index + 1)
 
 
 def parse(source: object, *, is_new: bool = False) -> Graph:

@@ -27,6 +27,7 @@ class Schema:
     def problems(self, value: object) -> list[tuple[str, str]]:
         """Return a pointer and a sentence for each error in a value."""
         try:
-            return describe_errors(self._validator.iter_errors(value))
+            errors = list(self._validator.iter_errors(value))
+            return describe_errors(errors) if errors else []
         except RecursionError:
             return [("", "The values are nested too deeply.")]
