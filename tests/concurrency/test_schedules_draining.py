@@ -30,7 +30,7 @@ from workflows.models import AuditEntry, PendingChange, Workflow
 pytestmark = MARKS
 
 CLAIMED = before("workflows.editing.drain._change")
-BLOCKED = before("workflows.guards.contexts._ways_to_change")
+BLOCKED = before("workflows.guards.contexts._remedies")
 ON_HOLD = after("workflows.editing.context_change.ContextChange.judge_hold")
 RECORDED = after("workflows.audit.log._next_ids")
 

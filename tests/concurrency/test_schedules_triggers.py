@@ -28,7 +28,7 @@ from workflows.models import FindingType, Workflow
 
 pytestmark = MARKS
 
-APPENDED = after("workflows.models.version.append_version")
+APPENDED = after("workflows.editing.save_workflow.append_version")
 NOTED = after("executions.services.queue_triggered_starts")
 SERVED = before("executions.services.triggering.start_under_locks")
 
