@@ -232,8 +232,8 @@ def main() -> int:
     if not Broker.is_installed():
         parser.error("redis-server is not installed")
     counting = Counting()
-    with tempfile.TemporaryDirectory(prefix="kill-", ignore_cleanup_errors=True) as place:
-        broker = Broker(Path(place))
+    with tempfile.TemporaryDirectory(prefix="kill-", ignore_cleanup_errors=True) as directory:
+        broker = Broker(Path(directory))
         os.environ.update(
             DEBUG="0",
             SECRET_KEY=secrets.token_hex(),
@@ -247,7 +247,7 @@ def main() -> int:
             os.environ["HTTP_REQUEST_HOSTS"] = f"127.0.0.1:{counting.port}"
             databases.django(server.url("postgres"))
             try:
-                result = _run(options, broker, Path(place), counting)
+                result = _run(options, broker, Path(directory), counting)
             finally:
                 broker.kill()
                 from django.db import connection
@@ -262,14 +262,14 @@ def main() -> int:
 
 
 def _run(
-    options: argparse.Namespace, broker: Broker, place: Path, counting: Counting
+    options: argparse.Namespace, broker: Broker, directory: Path, counting: Counting
 ) -> dict[str, Any]:
     build(f"http://127.0.0.1:{counting.port}/")
     broker.start()
     start = time.monotonic()
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         starts = pool.apply_async(start_all, [options.executions])
-        chaos = Chaos(options.workers, options.processes, place, broker)
+        chaos = Chaos(options.workers, options.processes, directory, broker)
         try:
             first = options.executions * FIRST
             until(lambda: sum(counting.calls.values()) >= first, "calls", options.patience)

@@ -132,7 +132,7 @@ class Population:
 
         workflows, versions, references = [], [], []
         for family in range(self.families):
-            kind = family % TYPES + 1
+            finding_type = family % TYPES + 1
             for member in range(FAMILY):
                 pk = workflow_id(family, member)
                 callees = [workflow_id(family, callee) for callee in CALLS.get(member, ())]
@@ -141,7 +141,7 @@ class Population:
                         pk=pk,
                         cuid=workflow_cuid(pk),
                         title=f"{family}-{member}",
-                        entity_name_type_id=kind,
+                        entity_name_type_id=finding_type,
                         state="active",
                     )
                 )
@@ -151,7 +151,7 @@ class Population:
                         workflow_id=pk,
                         number=number,
                         source=source(callees),
-                        entity_name_type_id=kind,
+                        entity_name_type_id=finding_type,
                         in_force=number == 3,
                     )
                     row.checksum = row.compute_checksum()
@@ -214,12 +214,12 @@ class Population:
         parent_id: str = "NULL",
     ) -> None:
         """Executions 0 … ``last``; ``place`` is the id of the workflow less one."""
-        kind = f"({place} / {FAMILY} % {TYPES} + 1)"
+        finding_type = f"({place} / {FAMILY} % {TYPES} + 1)"
         age = f"({self.executions + 2 * self.hot} - ({pk}))"
         # A child works on what its parent works on.
-        entity = f"({kind} + {TYPES} * (n % {self.entities}))"
+        entity = f"({finding_type} + {TYPES} * (n % {self.entities}))"
         if parent_id != "NULL":
-            entity = f"({kind} + {TYPES} * ((3 * n + 2) % {self.entities}))"
+            entity = f"({finding_type} + {TYPES} * ((3 * n + 2) % {self.entities}))"
         self._insert(
             "executions_execution",
             {
@@ -231,7 +231,7 @@ class Population:
                 "parent_id": parent_id,
                 "root_id": parent_id,
                 "status": status,
-                "context_key": f"'Finding:' || {kind} || ':'",
+                "context_key": f"'Finding:' || {finding_type} || ':'",
                 "message": "''",
                 "stage": "''",
                 "started_at": _ago(f"{age} + 90"),

@@ -213,8 +213,8 @@ def main() -> int:
         for processes in options.processes:
             pairs = run(server.url(SHIPPED), processes, options.pairs, options.seconds)
             by_time, by_cpu = (
-                summary([pair[SHIPPED][place] / pair[BARE][place] for pair in pairs])
-                for place in (0, 1)
+                summary([pair[SHIPPED][index] / pair[BARE][index] for pair in pairs])
+                for index in (0, 1)
             )
             results.append(
                 {

@@ -58,13 +58,13 @@ def _flaws(version: Version, rows: list[Candidate], known: set[tuple[bool, str]]
         (one.node_id, one.is_group, one.name): one for one in find_assignee_names(version.source)
     }
     for row in rows:
-        place = (row.node_id, row.is_group, row.name)
-        one = named.get(place)
-        if one is None or place in matched or row.key != node_key(version.pk, row.node_id):
-            found = AssigneeName(*place)
+        key = (row.node_id, row.is_group, row.name)
+        one = named.get(key)
+        if one is None or key in matched or row.key != node_key(version.pk, row.node_id):
+            found = AssigneeName(*key)
             yield Flaw(found, row, f"The candidate {_describe(found)} is not in its graph.", False)
             continue
-        matched[place] = row
+        matched[key] = row
         if row.is_unknown and (row.is_group, row.name) in known:
             yield Flaw(
                 one, row, f"The candidate {_describe(one)} is stored as unknown, but exists."
@@ -74,8 +74,8 @@ def _flaws(version: Version, rows: list[Candidate], known: set[tuple[bool, str]]
                 f"The candidate {_describe(one)} needs {row.needed} votes instead of {one.needed}."
             )
             yield Flaw(one, row, detail)
-    for place, one in named.items():
-        if place not in matched:
+    for key, one in named.items():
+        if key not in matched:
             yield Flaw(one, None, f"It names the {_describe(one)}, but has no candidate for it.")
 
 

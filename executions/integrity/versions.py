@@ -179,13 +179,13 @@ class VersionHistories:
     def is_inconsistent(self, workflow: int, version: int, start: RootStart) -> bool:
         """Return True if another version of the workflow was certainly the latest at the start."""
         rows = self._rows.get(workflow, [])
-        place = next((place for place, row in enumerate(rows) if row[0] == version), None)
-        if place is None or len(rows) == 1:
+        index = next((index for index, row in enumerate(rows) if row[0] == version), None)
+        if index is None or len(rows) == 1:
             return False
         before, after = start.at - CLOCK_TOLERANCE, start.at + CLOCK_TOLERANCE
-        if place + 1 < len(rows) and rows[place + 1][1] < before:
+        if index + 1 < len(rows) and rows[index + 1][1] < before:
             return True
-        return place > 0 and rows[place][1] > after and rows[0][1] <= after
+        return index > 0 and rows[index][1] > after and rows[0][1] <= after
 
 
 def check_cycles() -> Iterator[Violation]:

@@ -118,8 +118,8 @@ class ListPagination(BasePagination):
         self.count = self._count_rows()
         signer = cursor_signer(self.request.path)
         self.next, self.previous = (
-            place and self._url("cursor", signer.sign(place.text(keys)))
-            for place in (page.after, page.before)
+            adjacent and self._url("cursor", signer.sign(adjacent.text(keys)))
+            for adjacent in (page.after, page.before)
         )
         return page.rows
 
