@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 from django.utils.translation import gettext_lazy as _
 
-from workflows.audit.actor import Acting, Face, acting
+from workflows.audit.actor import Actor, Interface, act_as
 from workflows.db import locks
 from workflows.db.faults import find_fault, first_line, is_unmigrated
 
@@ -25,7 +25,7 @@ _BUSY = _("Another process is using the database. Run the command again.")
 @contextmanager
 def run_as_command() -> Iterator[None]:
     """Attribute edits inside the block to the operating system account that runs the command."""
-    with acting(Acting(Face.COMMAND, uuid.uuid4().hex, account=_account())):
+    with act_as(Actor(Interface.COMMAND, uuid.uuid4().hex, account=_account())):
         yield
 
 

@@ -97,7 +97,7 @@ class Command(ExampleCommand):
         workflows: list[Workflow],
         versions: list[tuple[Workflow, int]],
         type_name: str,
-        done: editing.ContextChanged,
+        done: editing.ContextChangeResult,
         dry_run: bool,
     ) -> None:
         if done.on_hold:
