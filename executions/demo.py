@@ -141,7 +141,7 @@ def _workflow(
 
 
 def _finding(title: str, finding_type: FindingType, made: list[str]) -> Finding:
-    finding = Finding.objects.filter(title=title).order_by("pk").first()
+    finding: Finding | None = Finding.objects.filter(title=title).order_by("pk").first()
     if finding is None:
         finding = Finding.objects.create(title=title, entity_name_type=finding_type)
         made.append(title)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from django.test import Client
 
 from tests.commands import run
 from tests.guide import DOCS, INDEX, PAGES, SHELLS, Page, find_free_port, run_script
+from tests.programs import require_program
 from workflows_project.auth.roles import ROLES
 
 PASSWORD = "in the guide"
@@ -31,8 +30,7 @@ ROOT = Path(project.BASE_DIR)
 def test_commands_of_page_print_what_it_says(
     live_server: Any, settings: Any, client: Client, tmp_path: Path, shell: str, name: str
 ) -> None:
-    if shutil.which(shell) is None and "CI" not in os.environ:
-        pytest.skip(f"{shell} is not installed")
+    require_program(shell)
     page, port = Page(DOCS / name), str(find_free_port())
     settings.HTTP_REQUEST_HOSTS = [f"127.0.0.1:{port}"]
     settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
