@@ -69,7 +69,7 @@ def test_find_why_a_finding_type_is_locked_in_3_clicks(operator: Any, waiting: E
     assert operator.sees("workflows referencing this one have active executions")
     operator.click("link", f"{waiting.workflow} on “{waiting.entity}”")
     assert operator.sees("Current steps")
-    assert operator.page.title().startswith("Execution")
+    assert "Execution |" in operator.page.title()
 
 
 def test_fix_an_incident_in_9_clicks(operator: Any, played: Any) -> None:
@@ -78,14 +78,14 @@ def test_fix_an_incident_in_9_clicks(operator: Any, played: Any) -> None:
     played.finding.save()
     execution = services.start(played.callee, played.finding)
     to_executions(operator, execution)
-    assert operator.sees("holds 'soon', which is no date")
+    assert operator.sees("which is not a date")
     operator.click("link", FINDING)
     operator.write("Fields:", '{"review": "2020-01-01"}')
     operator.click("button", "Save")
     operator.click("link", "Home")
     to_executions(operator, execution)
     operator.click("link", "Retry…")
-    operator.write("Why:", "The date was a word.")
+    operator.write("Reason:", "The date was a word.")
     operator.click("button", "Retry")
     assert operator.sees("Completed")
     assert status(execution) == "completed"
@@ -111,8 +111,8 @@ def test_cancel_twenty_executions_in_7_clicks(operator: Any, played: Any) -> Non
     operator.page.keyboard.up("Shift")
     operator.choose("Action:", "Cancel…")
     operator.click("button", "Go")
-    assert operator.sees("20 of 20 executions")
-    operator.write("Why:", "The findings were recorded twice.")
+    assert operator.sees("of 20 executions can be changed")
+    operator.write("Reason:", "The findings were recorded twice.")
     operator.click("button", "Cancel executions (20)")
     assert operator.sees("20 of 20")
     assert {status(row) for row in started[:2]} == {"waiting"}

@@ -34,7 +34,7 @@ def see_both_together(operator: Any) -> None:
 def test_change_a_caller_and_its_callee_together_in_8_clicks(operator: Any, played: Any) -> None:
     to_workflows(operator, CALLER)
     see_both_together(operator)
-    operator.write("Why:", "Reclassified")
+    operator.write("Reason:", "Reclassified")
     operator.click("button", "Change 2 workflows")
     assert operator.sees("2 workflows changed")
     names = Workflow.objects.values_list("entity_name_type__name", flat=True)
@@ -54,11 +54,11 @@ def test_change_when_drained_in_8_clicks(operator: Any, played: Any) -> None:
 
 def test_build_five_nodes_with_a_call_in_34_clicks(operator: Any, played: Any) -> None:
     page = operator.page
-    nodes = page.get_by_role("group", name="Drawing of Triage")
+    nodes = page.get_by_role("group", name="Graph of Triage")
 
-    def add(what: str, label: str) -> None:
-        operator.choose("What", what)
-        operator.write("Its label", label)
+    def add(node_type: str, label: str) -> None:
+        operator.choose("Node type", node_type)
+        operator.write("Node label", label)
         operator.click("button", "Add")
 
     operator.click("link", "Add", within=page.locator(".model-workflow"))
@@ -81,7 +81,7 @@ def test_build_five_nodes_with_a_call_in_34_clicks(operator: Any, played: Any) -
     page.locator("[name='data/branches/0/rule/0/value']").fill("3")
     operator.click("button", "Apply")
     assert operator.sees("not connected")
-    operator.choose("Where", "default: before End")
+    operator.choose("Position", "default: before End")
     add("Run workflow", "Remedy")
     operator.clicks += 2
     page.locator("[name='data/workflow']").select_option(label=CALLEE)
@@ -91,9 +91,9 @@ def test_build_five_nodes_with_a_call_in_34_clicks(operator: Any, played: Any) -
     operator.click("button", "Apply")
     assert operator.sees("Fix 1 problem before you save")
     operator.click("link", "Severe?", within=page.locator("#problems"))
-    operator.choose("Lead to", "End (End)")
+    operator.choose("Next step", "End (End)")
     operator.click("button", "Connect")
-    operator.write("What it changes", "Drawn from nothing")
+    operator.write("Version notes", "New workflow")
     operator.click("button", "Save")
     assert operator.sees("Version 1 was replaced.")
     graph = parse(Workflow.objects.get(title="Triage").latest_version.source)

@@ -64,7 +64,7 @@ def test_refused_start_shows_links(admin_client: Client, scenario: Scenario) -> 
 def test_entity_of_other_type_is_refused(admin_client: Client, scenario: Scenario) -> None:
     other = FindingFactory(entity_name_type=FindingTypeFactory(name="Other"))
     response = admin_client.post(address(scenario.caller), {"entity": other.pk})
-    assert "The type of the entity is not the type of the workflow." in text(response)
+    assert "“Workflow 4” works on “Model Limitation”" in text(response)
 
 
 @pytest.mark.parametrize("entity", ["", "abc", "999999", "99999999999999999999"])
