@@ -297,7 +297,10 @@ def test_edge_id_must_be_unique():
 def test_edge_to_the_start_node_is_refused():
     source = choice()
     source["edges"][3]["target"] = "start"
-    assert ("/edges/3/target", "Edge 4 leads to the start node. Nothing may.") in problems(source)
+    assert (
+        "/edges/3/target",
+        "Edge 4 leads to the start node, which allows no incoming edges.",
+    ) in problems(source)
 
 
 def test_edge_from_an_end_node_is_refused():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from django.utils.translation import gettext
+
 from workflows.db.json_values import quoted
 from workflows.graph.graph import Graph
 from workflows.graph.parsing import WorkflowValidationError, cap_problems, parse
@@ -52,7 +54,7 @@ class NodesManager:
             pointer, cuid = f"/nodes/{node.index}/data/workflow", node.data["workflow"]
             callee = callees.get(cuid)
             if callee is None:
-                detail = f"No workflow has the cuid {quoted(cuid)}."
+                detail = gettext("No workflow has the cuid %(cuid)s.") % {"cuid": quoted(cuid)}
                 missing.append(Problem(pointer, "invalid_graph", detail))
             elif callee.key != context.key:
                 detail = incompatibility_message(context, callee)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.db.json_values import MAX_STORAGE_PROBLEMS, below, find_unstorable, json_type, quoted
@@ -20,6 +22,18 @@ MAX_NODES = 5000
 MAX_EDGES = 4 * MAX_NODES
 MAX_PROBLEMS = 100
 MAX_ID_LENGTH = 128
+
+_UNKNOWN_TYPE = _("%(node)s has the unknown type %(type)s. Known types: %(known)s.")
+_NO_TYPE = _("%(node)s has no type. Known types: %(known)s.")
+_TOO_MANY_EDGES = _(
+    "%(node)s has %(number)s next steps. Only a node with named exits may have more than one."
+)
+_NO_EXIT = _("%(node)s has no exit %(exit)s. Its exits: %(known)s.")
+_NO_UNNAMED_EXIT = _("%(node)s has no unnamed exit. Its exits: %(known)s.")
+_ENDLESS_LOOP = _(
+    "%(node)s is part of a loop that never ends. Add a node that waits, or a condition that leaves "
+    "the loop."
+)
 
 
 class WorkflowValidationError(Refusal):
@@ -53,13 +67,15 @@ class _Parse:
         self.unclear: set[str] = set()
         self.unsound: set[str] = set()
 
-    def report(self, pointer: str, detail: str) -> None:
-        self.problems.append(Problem(pointer, "invalid_graph", detail))
+    def report(self, pointer: str, detail: str | Promise, **values: object) -> None:
+        """Report a problem; ``detail`` has placeholders for the values, if there are any."""
+        text = str(detail)
+        self.problems.append(Problem(pointer, "invalid_graph", text % values if values else text))
 
-    def flaw(self, pointer: str, detail: str) -> None:
+    def flaw(self, pointer: str, detail: str | Promise, **values: object) -> None:
         """Report a problem that makes a search for unreachable nodes pointless."""
         self.sound = False
-        self.report(pointer, detail)
+        self.report(pointer, detail, **values)
 
     def read(self, source: object) -> Graph | None:
         if not self.read_shape(source):
@@ -92,41 +108,44 @@ class _Parse:
 
     def read_shape(self, source: object) -> bool:
         if not isinstance(source, dict):
-            self.report(
-                "", f"A graph is an object with 'nodes' and 'edges', not {json_type(source)}."
-            )
+            detail = _("A graph is an object with 'nodes' and 'edges', not %(given)s.")
+            self.report("", detail, given=json_type(source))
             return False
         for key in source:
             if key not in ("nodes", "edges"):
-                self.report(below("", key), f"Unknown key {quoted(key)}. Allowed: nodes, edges.")
+                detail = _("Unknown key %(key)s. Allowed: nodes, edges.")
+                self.report(below("", key), detail, key=quoted(key))
         readable = True
         for key, most in (("nodes", MAX_NODES), ("edges", MAX_EDGES)):
             value = source.get(key)
             if key not in source:
-                detail = f"The graph has no '{key}'."
+                self.report(f"/{key}", _("The graph has no '%(key)s'."), key=key)
             elif not isinstance(value, list):
-                detail = f"The '{key}' of a graph must be a list, not {json_type(value)}."
+                detail = _("The '%(key)s' of a graph must be a list, not %(given)s.")
+                self.report(f"/{key}", detail, key=key, given=json_type(value))
             elif len(value) > most:
-                detail = f"The graph has {len(value)} {key}; at most {most} are allowed."
+                detail = _("The graph has %(number)s %(key)s; at most %(most)s are allowed.")
+                self.report(f"/{key}", detail, number=len(value), key=key, most=most)
             else:
                 continue
             readable = False
-            self.report(f"/{key}", detail)
         return readable
 
     def read_node(self, index: int, raw: object) -> None:
         at = f"/nodes/{index}"
         if not isinstance(raw, dict):
             self.lost |= {"node", "type"}
-            return self.flaw(at, f"A node must be an object, not {json_type(raw)}.")
+            return self.flaw(
+                at, _("A node must be an object, not %(given)s."), given=json_type(raw)
+            )
         node_id, type_name, data = raw.get("id"), raw.get("type"), raw.get("data", {})
         name = name_node(raw, index)
         node_type = self.types.get(type_name) if isinstance(type_name, str) else None
         if node_type is None:
             self.lost.add("type")
-            problem = f"the unknown type {quoted(type_name)}" if "type" in raw else "no type"
             known = ", ".join(sorted(self.types))
-            self.flaw(f"{at}/type", f"{name} has {problem}. Known types: {known}.")
+            detail = _UNKNOWN_TYPE if "type" in raw else _NO_TYPE
+            self.flaw(f"{at}/type", detail, node=name, type=quoted(type_name), known=known)
         wrong = [
             Problem(f"{at}/data{pointer}", "invalid_graph", f"{name}: {detail}")
             for pointer, detail in islice(find_data_problems(node_type, data), MAX_STORAGE_PROBLEMS)
@@ -134,14 +153,16 @@ class _Parse:
         self.problems.extend(wrong)
         if not isinstance(node_id, str) or not node_id:
             self.lost |= {"node", "type"}
-            return self.flaw(f"{at}/id", f"{name} has no valid id. Set text that is not empty.")
+            detail = _("%(node)s has no valid id. Set text that is not empty.")
+            return self.flaw(f"{at}/id", detail, node=name)
         if node_id in self.nodes:
             self.lost.add("type")
             self.unclear.add(node_id)
-            return self.flaw(f"{at}/id", f"The id {quoted(node_id)} is used by an earlier node.")
+            detail = _("The id %(id)s is used by an earlier node.")
+            return self.flaw(f"{at}/id", detail, id=quoted(node_id))
         if len(node_id) > MAX_ID_LENGTH:
-            detail = f"The id {quoted(node_id)} is longer than {MAX_ID_LENGTH} characters."
-            self.report(f"{at}/id", detail)
+            detail = _("The id %(id)s is longer than %(most)s characters.")
+            self.report(f"{at}/id", detail, id=quoted(node_id), most=MAX_ID_LENGTH)
         readable = data if isinstance(data, dict) else {}
         self.nodes[node_id] = Node(node_id, str(type_name), readable, index)
         if node_type is None or wrong:
@@ -167,32 +188,36 @@ class _Parse:
         at = f"/edges/{index}"
         if not isinstance(raw, dict):
             self.lost.add("source")
-            return self.flaw(at, f"An edge must be an object, not {json_type(raw)}.")
+            return self.flaw(
+                at, _("An edge must be an object, not %(given)s."), given=json_type(raw)
+            )
         edge_id, handle = raw.get("id"), raw.get("sourceHandle")
         name = _EdgeName(edge_id, index)
         if "id" in raw and (not isinstance(edge_id, str) or not edge_id):
-            self.report(f"{at}/id", f"The id of edge {name} must be text that is not empty.")
+            detail = _("The id of edge %(edge)s must be text that is not empty.")
+            self.report(f"{at}/id", detail, edge=name)
         elif isinstance(edge_id, str):
             if edge_id in edge_ids:
-                self.report(f"{at}/id", f"The id {name} is used by an earlier edge.")
+                detail = _("The id %(id)s is used by an earlier edge.")
+                self.report(f"{at}/id", detail, id=name)
             edge_ids.add(edge_id)
         for end in ("source", "target"):
             value = raw.get(end)
             if not isinstance(value, str):
-                self.flaw(f"{at}/{end}", f"Edge {name} has no {end}. Set the id of a node.")
+                detail = _("Edge %(edge)s has no %(end)s. Set the id of a node.")
+                self.flaw(f"{at}/{end}", detail, edge=name, end=end)
             elif value in self.nodes:
                 continue
             elif "node" not in self.lost:
-                self.flaw(f"{at}/{end}", f"The {end} {quoted(value)} of edge {name} is not a node.")
+                detail = _("The %(end)s %(id)s of edge %(edge)s is not a node.")
+                self.flaw(f"{at}/{end}", detail, end=end, id=quoted(value), edge=name)
             self.sound = False
             if end == "source":
                 self.lost.add("source")
         source, target = raw.get("source"), raw.get("target")
         if handle is not None and not isinstance(handle, str):
-            detail = (
-                f"The sourceHandle of edge {name} must be text or null, not {json_type(handle)}."
-            )
-            self.flaw(f"{at}/sourceHandle", detail)
+            detail = _("The sourceHandle of edge %(edge)s must be text or null, not %(given)s.")
+            self.flaw(f"{at}/sourceHandle", detail, edge=name, given=json_type(handle))
             if isinstance(source, str):
                 self.unclear.add(source)
         if isinstance(source, str) and source in self.nodes:
@@ -203,19 +228,20 @@ class _Parse:
             self.edges.append(edge)
             self.outgoing[source].append(edge)
         if isinstance(target, str) and target in self.nodes and self.nodes[target].type == START:
-            self.flaw(f"{at}/target", f"Edge {name} leads to the start node. Nothing may.")
+            detail = _("Edge %(edge)s leads to the start node, which allows no incoming edges.")
+            self.flaw(f"{at}/target", detail, edge=name)
         return None
 
     def check_terminals(self) -> list[Node]:
         starts = [node for node in self.nodes.values() if node.type == START]
         for node in starts[1:]:
-            detail = f"{_NodeName(node)} is a second start node. A graph has exactly one."
-            self.flaw(f"/nodes/{node.index}/type", detail)
+            detail = _("%(node)s is a second start node. A graph has exactly one.")
+            self.flaw(f"/nodes/{node.index}/type", detail, node=_NodeName(node))
         if "type" not in self.lost:
             if not starts:
-                self.flaw("/nodes", "The graph has no start node.")
+                self.flaw("/nodes", _("The graph has no start node."))
             if not any(self.types[node.type].ends for node in self.nodes.values()):
-                self.flaw("/nodes", "The graph has no end node and no fail node.")
+                self.flaw("/nodes", _("The graph has no end node and no fail node."))
         return starts
 
     def check_exits(self, node: Node) -> dict[str | None, Edge]:
@@ -228,29 +254,30 @@ class _Parse:
         if node_type.ends:
             for edge in edges:
                 where = f"/edges/{edge.index}/source"
-                self.flaw(where, f"{name} is of the type {node.type} and cannot have a next step.")
+                detail = _("%(node)s is of the type %(type)s and cannot have a next step.")
+                self.flaw(where, detail, node=name, type=node.type)
             return {}
         if handles is None:
             if not edges and "source" not in self.lost:
-                self.flaw(at, f"{name} has no next step.")
+                self.flaw(at, _("%(node)s has no next step."), node=name)
             if len(edges) > 1 and not node_type.forks:
-                detail = "Only a node with named exits may have more than one."
-                self.flaw(at, f"{name} has {len(edges)} next steps. {detail}")
+                self.flaw(at, _TOO_MANY_EDGES, node=name, number=len(edges))
             return {None: edges[0]} if edges else {}
         exits: dict[str | None, Edge] = {}
         for edge in edges:
             where = f"/edges/{edge.index}/sourceHandle"
             if edge.handle not in handles:
-                exit_ = "unnamed exit" if edge.handle is None else f"exit {quoted(edge.handle)}"
                 known = ", ".join(quoted(handle) for handle in handles)
-                self.flaw(where, f"{name} has no {exit_}. Its exits: {known}.")
+                detail = _NO_UNNAMED_EXIT if edge.handle is None else _NO_EXIT
+                self.flaw(where, detail, node=name, exit=quoted(edge.handle), known=known)
             elif edge.handle in exits:
-                detail = f"The exit {quoted(edge.handle)} of {name} has more than one edge."
-                self.flaw(where, detail)
+                detail = _("The exit %(exit)s of %(node)s has more than one edge.")
+                self.flaw(where, detail, exit=quoted(edge.handle), node=name)
             exits[edge.handle] = edge
         for handle in handles:
             if handle not in exits and "source" not in self.lost:
-                self.flaw(at, f"The exit {quoted(handle)} of {name} has no next step.")
+                detail = _("The exit %(exit)s of %(node)s has no next step.")
+                self.flaw(at, detail, exit=quoted(handle), node=name)
         return exits
 
     def check_reachability(self, start: Node) -> None:
@@ -260,17 +287,13 @@ class _Parse:
         for node in self.nodes.values():
             at, name = f"/nodes/{node.index}", _NodeName(node)
             if node.id not in reached:
-                self.report(at, f"{name} cannot be reached from the start.")
+                self.report(at, _("%(node)s cannot be reached from the start."), node=name)
             elif node.id not in finishing:
-                self.report(at, f"No end can be reached from {name}.")
+                self.report(at, _("No end can be reached from %(node)s."), node=name)
 
     def check_loops(self) -> None:
         for node in find_endless_loops(list(self.nodes.values()), self.outgoing):
-            self.report(
-                f"/nodes/{node.index}",
-                f"{_NodeName(node)} is part of a loop that never ends. Add a node that waits, or a "
-                "condition that leaves the loop.",
-            )
+            self.report(f"/nodes/{node.index}", _ENDLESS_LOOP, node=_NodeName(node))
 
 
 def name_node(raw: Mapping[str, Any], index: int = 0) -> str:
@@ -280,7 +303,7 @@ def name_node(raw: Mapping[str, Any], index: int = 0) -> str:
     for text in (*texts, raw.get("id")):
         if isinstance(text, str) and text.strip():
             return f"“{quoted(text)[1:-1]}”"
-    return f"Node {index + 1}"
+    return gettext("Node %(number)s") % {"number": index + 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,5 +364,6 @@ def cap_problems(problems: list[Problem]) -> list[Problem]:
     if len(problems) <= MAX_PROBLEMS:
         return problems
     more = len(problems) - (MAX_PROBLEMS - 1)
-    last = Problem("", "invalid_graph", f"There are {more} more problems.")
+    detail = gettext("There are %(number)s more problems.") % {"number": more}
+    last = Problem("", "invalid_graph", detail)
     return [*problems[: MAX_PROBLEMS - 1], last]
