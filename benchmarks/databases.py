@@ -89,7 +89,7 @@ def connect(name: str) -> Any:
     from django.db.utils import load_backend
 
     settings = dict(connections.settings["default"])
-    if settings["ENGINE"].endswith("sqlite3"):
+    if "sqlite" in settings["ENGINE"]:
         name = str(Path(settings["NAME"]).parent / f"{name}.sqlite3")
     settings["NAME"] = name
     # A health check would add a statement.
