@@ -44,9 +44,7 @@ from executions.guards.refusals import (
 from executions.guards.starts import (
     refuse_start,
 )
-from executions.guards.subscriptions import (
-    refuse_subscription,
-)
+from executions.guards.webhook_events import refuse_subscription
 
 __all__ = [
     "EntityInUse",

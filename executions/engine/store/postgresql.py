@@ -120,8 +120,8 @@ class PostgreSQLStore(Store):
 
 def _next_id() -> int:
     # Kept with the connection: another process or database must never get these ids.
-    kept = prepared.session_data()
-    ids, until = kept.get(_IDS_KEY, ((), 0.0))
+    data = prepared.session_data()
+    ids, until = data.get(_IDS_KEY, ((), 0.0))
     if not ids or time.monotonic() > until:
         ids = deque(row[0] for row in _RESERVE_IDS.execute())
         prepared.session_data()[_IDS_KEY] = (ids, time.monotonic() + IDS_LIFETIME)
