@@ -13,7 +13,7 @@ from executions import services as running
 from executions.models import Entity, Execution, Finding
 from tests.conftest import Scenario
 from tests.factories import UserFactory, save_line
-from tests.test_idempotency_at_once import at_once
+from tests.test_idempotency_at_once import run_at_once
 from tests.workflows.admin.forms import form_of
 from tests.workflows.admin.staff import page
 from workflows.db import locks
@@ -43,7 +43,7 @@ def test_double_click_starts_one_execution(user: Any, scenario: Scenario, number
     opened = form_of(browser(user).get(address), having="_once")
     sent = {**opened, "entity": str(scenario.finding.pk)}
     clients = [browser(user) for _ in range(4)]
-    answers = at_once(*[partial(client.post, address, sent) for client in clients])
+    answers = run_at_once(*[partial(client.post, address, sent) for client in clients])
     execution = Execution.objects.get()
     assert {answer["Location"] for answer in answers} == {page(execution)}
 
@@ -83,7 +83,7 @@ def test_concurrent_page_and_execution_keep_both_changes(
             page(scenario.finding), {**pages[index], "fields": fields[index]}
         )
 
-    at_once(
+    run_at_once(
         lambda: save(0),
         lambda: save(1),
         lambda: running.start(scenario.callee, Entity.objects.get(pk=scenario.finding.pk)),
@@ -100,6 +100,6 @@ def test_concurrent_edits_of_one_field_are_serialized(user: Any, scenario: Scena
         sent = {**pages[index], "description": f"of {index}"}
         return clients[index].post(page(scenario.caller), sent)
 
-    answers = at_once(*[partial(save, index) for index in range(3)])
+    answers = run_at_once(*[partial(save, index) for index in range(3)])
     assert sorted(answer.status_code for answer in answers) == [200, 200, 302]
     assert Workflow.objects.get(pk=scenario.caller.pk).description.startswith("of ")

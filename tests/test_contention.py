@@ -24,7 +24,7 @@ from executions.models import Execution, Job, Step
 from executions.services.merging import merge_finding_types
 from executions.worker import jobs
 from tests.conftest import Scenario
-from tests.executions.test_decisions import approving
+from tests.executions.test_decisions import approval_graph
 from tests.factories import FindingTypeFactory, UserFactory, WorkflowFactory, form, line, save_line
 from workflows import editing
 from workflows.db import locks
@@ -98,7 +98,7 @@ def find_job(scenario: Scenario) -> Job:
 def voting(scenario: Scenario) -> Execution:
     UserFactory(username="ada")
     workflow = idle(scenario)
-    editing.save_graph(workflow, approving(users=["ada"]), based_on=1)
+    editing.save_graph(workflow, approval_graph(users=["ada"]), based_on=1)
     return running.start(workflow, scenario.finding)
 
 

@@ -20,7 +20,7 @@ from tests.factories import (
     form,
     save_line,
 )
-from workflows import editing as drawing
+from workflows import editing
 from workflows import guards
 from workflows.guards.database_errors import find_refusal
 from workflows.models import Reference, Version, Workflow
@@ -197,7 +197,7 @@ def test_keys_refuse_a_save_without_guards(scenario: Scenario, who: str) -> None
 def test_keys_refuse_a_context_change_without_guards(scenario: Scenario) -> None:
     scenario.start()
     with pytest.raises(guards.Refusal) as refused:
-        drawing.change_entity_context(
+        editing.change_entity_context(
             [scenario.caller, scenario.callee], entity_name_type=scenario.exception
         )
     assert isinstance(refused.value.__cause__, IntegrityError)

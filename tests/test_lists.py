@@ -28,7 +28,7 @@ from tests.factories import (
 )
 from tests.openapi import schema
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
-from workflows import editing as drawing
+from workflows import editing
 from workflows.values import csv_cells
 from workflows_project.api import pagination
 
@@ -78,7 +78,7 @@ def add_rows(scenario: Scenario, number: int) -> None:
         draining = WorkflowFactory(entity_name_type=workflow.entity_name_type)
         save_line(draining, form())
         running.start(draining, finding)
-        drawing.change_entity_context(
+        editing.change_entity_context(
             [draining], entity_name_type=FindingTypeFactory(), when="drained"
         )
 
