@@ -7,6 +7,9 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
+from workflows.db import text_search, write_once
+from workflows.db.vendor import DATABASE
+
 # The conditions under which the database rejects a reference that is not in its version's graph.
 NOT_IN_GRAPH_ON_SQLITE = """
     EXISTS (SELECT 1 FROM workflows_version WHERE id = NEW.version_id)
@@ -42,17 +45,78 @@ RETIRES_THOUGH_CALLED = """
 
 def install_triggers(using: str, **kwargs: Any) -> None:
     """Create the write-once triggers. SQLite drops those of a table that a migration recreates."""
-    from workflows.db import write_once
-
     write_once.install(connections[using])
 
 
 def remove_triggers(using: str, plan: list[Any], **kwargs: Any) -> None:
     """Drop the triggers before migrations, which may alter their columns."""
-    from workflows.db import write_once
-
     if plan:
         write_once.remove(connections[using])
+
+
+def _declare_triggers() -> None:
+    write_once.protect_columns("workflows_workflow_sealed", "workflows_workflow", ("cuid",))
+    write_once.protect_columns(
+        "workflows_version_sealed",
+        "workflows_version",
+        (
+            "cuid",
+            "workflow_id",
+            "number",
+            "source",
+            "checksum",
+            "entity_name",
+            "entity_name_type_id",
+            "primary_record_type_id",
+            "notes",
+            "created_at",
+        ),
+    )
+    write_once.protect_columns(
+        "workflows_reference_sealed",
+        "workflows_reference",
+        ("version_id", "node_id", "callee_id", "context_key"),
+    )
+    write_once.protect_rows(
+        "workflows_reference_attached", "workflows_reference", "version_id", "workflows_version"
+    )
+    write_once.reject(
+        "workflows_reference_drawn",
+        "workflows_reference",
+        "INSERT",
+        sqlite=NOT_IN_GRAPH_ON_SQLITE,
+        postgresql=NOT_IN_GRAPH_ON_POSTGRESQL,
+    )
+    write_once.reject(
+        "workflows_workflow_called",
+        "workflows_workflow",
+        "UPDATE",
+        sqlite=RETIRES_THOUGH_CALLED,
+        postgresql=RETIRES_THOUGH_CALLED,
+    )
+    write_once.protect_columns(
+        "workflows_auditentry_sealed",
+        "workflows_auditentry",
+        (
+            "id",
+            "at",
+            "who",
+            "user_id",
+            "face",
+            "request_id",
+            "action",
+            "kind",
+            "cuid",
+            "title",
+            "refused",
+            "code",
+            "detail",
+            "before",
+            "after",
+            "why",
+        ),
+    )
+    write_once.forbid_deletion("workflows_auditentry_kept", "workflows_auditentry")
 
 
 class WorkflowsConfig(AppConfig):
@@ -60,74 +124,11 @@ class WorkflowsConfig(AppConfig):
 
     def ready(self) -> None:
         from workflows import signals  # noqa: F401
-        from workflows.db import text_search, write_once
-        from workflows.db.vendor import DATABASE
         from workflows.editing import save_workflow
         from workflows.models import Workflow
 
         Workflow.edits = save_workflow
-        write_once.protect_columns("workflows_workflow_sealed", "workflows_workflow", ("cuid",))
-        write_once.protect_columns(
-            "workflows_version_sealed",
-            "workflows_version",
-            (
-                "cuid",
-                "workflow_id",
-                "number",
-                "source",
-                "checksum",
-                "entity_name",
-                "entity_name_type_id",
-                "primary_record_type_id",
-                "notes",
-                "created_at",
-            ),
-        )
-        write_once.protect_columns(
-            "workflows_reference_sealed",
-            "workflows_reference",
-            ("version_id", "node_id", "callee_id", "context_key"),
-        )
-        write_once.protect_rows(
-            "workflows_reference_attached", "workflows_reference", "version_id", "workflows_version"
-        )
-        write_once.reject(
-            "workflows_reference_drawn",
-            "workflows_reference",
-            "INSERT",
-            sqlite=NOT_IN_GRAPH_ON_SQLITE,
-            postgresql=NOT_IN_GRAPH_ON_POSTGRESQL,
-        )
-        write_once.reject(
-            "workflows_workflow_called",
-            "workflows_workflow",
-            "UPDATE",
-            sqlite=RETIRES_THOUGH_CALLED,
-            postgresql=RETIRES_THOUGH_CALLED,
-        )
-        write_once.protect_columns(
-            "workflows_auditentry_sealed",
-            "workflows_auditentry",
-            (
-                "id",
-                "at",
-                "who",
-                "user_id",
-                "face",
-                "request_id",
-                "action",
-                "kind",
-                "cuid",
-                "title",
-                "refused",
-                "code",
-                "detail",
-                "before",
-                "after",
-                "why",
-            ),
-        )
-        write_once.forbid_deletion("workflows_auditentry_kept", "workflows_auditentry")
+        _declare_triggers()
         connection_created.connect(DATABASE.prepare_connection)
         text_search.install()
         pre_migrate.connect(remove_triggers, sender=self)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -109,30 +108,32 @@ def change_entity_context(
         if token is not None:
             refuse_stale_token(token, change)
 
-    def attempts() -> list[Any]:
-        return ContextChange(rows, context).attempts(by=by, why=why)
-
-    with nullcontext() if dry_run else recording_refusals(attempts):
+    if dry_run:
+        return _try(ids, context, when, check)
+    with recording_refusals(lambda: ContextChange(rows, context).attempts(by=by, why=why)):
         try:
-            if dry_run:
-                _judge(ids, context, check)
-                return ContextChangeResult(read_workflows(ids), [])
             versions = _change_now(ids, context, by, why, check)
             return ContextChangeResult(read_workflows(ids), versions)
         except (guards.ActiveExecutions, guards.DependentActiveExecutions):
             if when == "now":
                 raise
-        if dry_run:
-            ContextChange(read_workflows(ids), context).judge_hold()
-            return ContextChangeResult(read_workflows(ids), [], on_hold=True)
         pending = put_on_hold(ids, context, by=by, why=why, check=check)
         return ContextChangeResult(read_workflows(ids), [], pending, on_hold=True)
 
 
-def _judge(ids: list[int], context: Context, check: Callable[[ContextChange], None]) -> None:
+def _try(
+    ids: list[int], context: Context, when: When, check: Callable[[ContextChange], None]
+) -> ContextChangeResult:
     change = ContextChange(read_workflows(ids), context)
     check(change)
-    change.judge()
+    try:
+        change.judge()
+    except (guards.ActiveExecutions, guards.DependentActiveExecutions):
+        if when == "now":
+            raise
+        change.judge_hold()
+        return ContextChangeResult(read_workflows(ids), [], on_hold=True)
+    return ContextChangeResult(read_workflows(ids), [])
 
 
 @translate_database_errors

@@ -310,26 +310,28 @@ def append_version(
     )
     version.save(force_insert=True)
     save_candidates(candidates, version)
-    calls = [node for node in source["nodes"] if node["type"] == "run_workflow"]
-    if calls:
-        ids = dict(
-            Workflow._base_manager.filter(
-                cuid__in={node["data"]["workflow"] for node in calls}
-            ).values_list("cuid", "pk")
-        )
-        Reference._base_manager.bulk_create(
-            [
-                Reference(
-                    version=version,
-                    node_id=node["id"],
-                    callee_id=ids[node["data"]["workflow"]],
-                    context_key=version.context.key,
-                    in_force=version.in_force,
-                )
-                for node in calls
-            ]
-        )
+    _create_references(version)
     return version, not replaced
+
+
+def _create_references(version: Version) -> None:
+    calls = [node for node in version.source["nodes"] if node["type"] == "run_workflow"]
+    if not calls:
+        return
+    cuids = {node["data"]["workflow"] for node in calls}
+    ids = dict(Workflow._base_manager.filter(cuid__in=cuids).values_list("cuid", "pk"))
+    Reference._base_manager.bulk_create(
+        [
+            Reference(
+                version=version,
+                node_id=node["id"],
+                callee_id=ids[node["data"]["workflow"]],
+                context_key=version.context.key,
+                in_force=version.in_force,
+            )
+            for node in calls
+        ]
+    )
 
 
 def _delete_unused(latest: Version) -> bool:
