@@ -152,9 +152,6 @@ def test_join_never_continues_without_comparing_the_basis(
     assert forked.passed() == {"join": 1}, "everybody has arrived, and nobody goes on"
 
 
-# One step
-
-
 @pytest.fixture
 def execution(scenario: Scenario) -> Execution:
     workflow = WorkflowFactory(entity_name_type=scenario.limitation)

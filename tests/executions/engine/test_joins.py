@@ -9,9 +9,9 @@ import pytest
 
 from executions import services
 from executions.models import Execution, Status, Step
+from tests.executions.engine.gateway_scripts import run, source_of
 from tests.executions.engine.in_memory import Running
 from tests.executions.engine.test_branches import condition, open_nodes, source, started, submit
-from tests.executions.engine.test_gateway_models import run, source_of
 from tests.executions.engine.test_never_stuck import fail_at
 from workflows.graph import parse
 
