@@ -7,6 +7,7 @@ decides where it runs:
 * committed (``django_db(transaction=True)``): on both, because commits, keys and triggers differ.
 * marked ``both_databases``: on both, although it is rolled back, because its SQL differs.
 * marked ``postgresql``: on PostgreSQL only. It needs row locks, processes or a server.
+* marked ``sqlite``: on SQLite only, although it commits, because its result is the same.
 
 A test file that is named on the command line runs completely on PostgreSQL.
 """
@@ -56,6 +57,8 @@ def _differs(item: pytest.Item) -> bool:
     """Return whether the result of a test may differ on PostgreSQL."""
     fixtures = getattr(item, "fixturenames", ())
     level = item.get_closest_marker("django_db")
+    if item.get_closest_marker("sqlite"):
+        return False
     return bool(
         item.get_closest_marker("postgresql")
         or item.get_closest_marker("both_databases")

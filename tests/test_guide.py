@@ -25,6 +25,7 @@ LANGUAGES = {"sh", "text", "console"}
 ROOT = Path(project.BASE_DIR)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("name", WITH_SCRIPT)
 @pytest.mark.parametrize("shell", SHELLS)
 def test_commands_of_page_print_what_it_says(
