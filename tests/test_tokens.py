@@ -12,7 +12,7 @@ from knox.models import AuthToken
 
 from tests.conftest import Scenario
 from tests.factories import UserFactory, user_in, user_with
-from tests.workflows.admin.staff import staff, list_messages
+from tests.workflows.admin.staff import list_messages, staff
 from tests.workflows.api.clients import Client, assert_problem, statements
 
 pytestmark = pytest.mark.django_db
