@@ -20,8 +20,7 @@ from tests.factories import (
     form,
     save_line,
 )
-from workflows import editing
-from workflows import guards
+from workflows import editing, guards
 from workflows.guards.database_errors import find_refusal
 from workflows.models import Reference, Version, Workflow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
-from workflows.running import get_running
+from workflows import running
 
 
 def count_live_executions(relation: str) -> Coalesce:
@@ -14,5 +14,5 @@ def count_live_executions(relation: str) -> Coalesce:
     Args:
         relation: The field of an execution that refers to the row: ``workflow`` or ``version``.
     """
-    live = get_running().live_executions().filter(**{relation: OuterRef("pk")}).order_by()
+    live = running.registered.live_executions().filter(**{relation: OuterRef("pk")}).order_by()
     return Coalesce(Subquery(live.values(relation).annotate(n=Count("pk")).values("n")), 0)

@@ -9,8 +9,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
+from workflows import running
 from workflows.refusals import BlockingWorkflow, Problem, Refusal
-from workflows.running import get_running
 from workflows.visibility import may_view
 
 _SCHEMAS = "#/components/schemas"
@@ -60,7 +60,7 @@ def serialize_blockers(refusal: Refusal | None, request: Request | None) -> dict
     if refusal is None:
         return {"executions": [], "workflows": [], "total": 0}
     user = getattr(request, "user", None)
-    can_view = user is not None and may_view(user, get_running().execution_model)
+    can_view = user is not None and may_view(user, running.registered.execution_model)
     return {
         "executions": [
             {
