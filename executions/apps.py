@@ -14,11 +14,10 @@ class ExecutionsConfig(AppConfig):
         from executions.engine import nodes, trigger_types  # noqa: F401
         from executions.models import Secret
         from executions.running import StoredExecutions
-        from workflows import guards
+        from workflows import guards, running
         from workflows.db import write_once
-        from workflows.running import register_running
 
-        register_running(StoredExecutions())
+        running.registered = StoredExecutions()
         guards.register_secret_lookup(Secret.existing)
 
         write_once.protect_columns("executions_entity_sealed", "executions_entity", ("cuid",))

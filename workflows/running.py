@@ -62,21 +62,5 @@ class Running(Protocol):
         """
 
 
-_running: Running | None = None
-
-
-def register_running(running: Running) -> None:
-    """Register what answers questions about executions."""
-    global _running
-    _running = running
-
-
-def get_running() -> Running:
-    """Return what answers questions about executions.
-
-    Raises:
-        RuntimeError: the executions app has not started.
-    """
-    if _running is None:
-        raise RuntimeError("Add the app 'executions' to INSTALLED_APPS.")
-    return _running
+registered: Running
+"""The implementation; the executions app sets it when it starts."""

@@ -9,6 +9,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
+from workflows import running
 from workflows.admin.base.formatting import admin_url, execution_model, live_count
 from workflows.admin.graph_diagram import (
     MAX_NODES,
@@ -23,7 +24,7 @@ from workflows.admin.graph_diagram import (
 from workflows.graph.comparison import list_objects
 from workflows.models import Reference, Version, Workflow
 from workflows.models.call_queries import walk
-from workflows.running import Relation, get_running
+from workflows.running import Relation
 
 
 def live_execution_marks(
@@ -40,7 +41,7 @@ def live_execution_marks(
     """
     execution = execution_model()
     marks: dict[str, list[Mark]] = {}
-    for node_id, has_incident, number in get_running().executions_by_node(relation, pk):
+    for node_id, has_incident, number in running.registered.executions_by_node(relation, pk):
         query = {relation: pk, "node": node_id, **({"incident": "yes"} if has_incident else {})}
         marks.setdefault(node_id, []).append(
             Mark(

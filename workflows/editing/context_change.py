@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 from django.db.models import Exists, QuerySet
 from django.utils.translation import gettext
 
-from workflows import guards
+from workflows import guards, running
 from workflows.audit.audited_model import change_attempts
 from workflows.audit.log import read_values, record
 from workflows.db import locks
@@ -29,7 +30,6 @@ from workflows.models.version import (
     release_superseded,
 )
 from workflows.refusals import Attempt, BlockingWorkflow
-from workflows.running import get_running
 
 
 class ContextChange:
@@ -55,46 +55,40 @@ class ContextChange:
         """
         requested = list(workflows)
         self.requested_ids = sorted({row.pk for row in requested})
-        self.workflows = [row for row in requested if row.context != context]
+        current = [row.context for row in requested]
+        changed = [row != context for row in current]
+        self.workflows = list(compress(requested, changed))
         self.ids = sorted(row.pk for row in self.workflows)
         self.context = context
-        self.field = self._first_changed_field()
+        self.field = _first_changed_field(list(compress(current, changed)), context)
         self._creation_workflows = [
             row
             for row in self.workflows
             if (row.starts_on_creation if starts_on_creation is None else starts_on_creation)
         ]
 
-    def _first_changed_field(self) -> str:
-        attributes = ("entity_name", "entity_name_type_id", "primary_record_type_id")
-        for name, attribute in zip(CONTEXT_FIELDS, attributes, strict=True):
-            new = getattr(self.context, attribute)
-            if any(getattr(row.context, attribute) != new for row in self.workflows):
-                return name
-        return CONTEXT_FIELDS[0]
-
     # Facts for the rule, guards.refuse_context_change()
 
     def own_executions(self) -> QuerySet[Any]:
         """Return the live executions of the set."""
-        return get_running().live_executions().filter(workflow_id__in=self.ids)
+        return running.registered.live_executions().filter(workflow_id__in=self.ids)
 
     def dependent_executions(self) -> QuerySet[Any]:
         """Return the live executions outside the set that can reach it."""
-        running = get_running()
-        live = running.live_executions().order_by().values("pk")
+        executions = running.registered
+        live = executions.live_executions().order_by().values("pk")
         reaching = live.filter(workflow_id__in=self._dependents).union(
-            running.live_pins().filter(callee_id__in=self.ids).values("root_id"),
+            executions.live_pins().filter(callee_id__in=self.ids).values("root_id"),
             live.filter(version__references__callee_id__in=self.ids),
         )
-        dependent = running.live_executions().filter(pk__in=reaching)
+        dependent = executions.live_executions().filter(pk__in=reaching)
         return dependent.exclude(workflow_id__in=self.ids)
 
     def group_executions(self) -> QuerySet[Any]:
         """Return the live executions of the group, without those of the set and its dependents."""
         # The live executions of a dependent are among the dependents' already.
         others = self._connected - set(self.ids) - self._dependents
-        live = get_running().live_executions().filter(workflow_id__in=others)
+        live = running.registered.live_executions().filter(workflow_id__in=others)
         return live.exclude(pk__in=self.dependent_executions().values("pk"))
 
     def crossings(self) -> Sequence[guards.Crossing]:
@@ -209,6 +203,14 @@ class ContextChange:
                 row, read_values(row, CONTEXT_FIELDS), after, by=by, why=why
             )
         ]
+
+
+def _first_changed_field(current: Sequence[Context], new: Context) -> str:
+    attributes = ("entity_name", "entity_name_type_id", "primary_record_type_id")
+    for name, attribute in zip(CONTEXT_FIELDS, attributes, strict=True):
+        if any(getattr(row, attribute) != getattr(new, attribute) for row in current):
+            return name
+    return CONTEXT_FIELDS[0]
 
 
 def change_together(

@@ -15,11 +15,10 @@ from django.core import signing
 from django.db.models import Exists, Max, OuterRef
 from django.utils.translation import gettext
 
-from workflows import guards
+from workflows import guards, running
 from workflows.editing.context_change import ContextChange, read_workflows
 from workflows.models import Context, Reference, Version, Workflow, call_queries
 from workflows.refusals import Blockers, BlockingWorkflow, Problem, Refusal, Remedy
-from workflows.running import get_running
 
 SALT = "holdfast.impact"
 
@@ -102,9 +101,9 @@ def _blocked_by_executions_only(refusal: Refusal) -> bool:
 
 
 def _new_versions(workflows: Sequence[Workflow]) -> list[NewVersion]:
-    running, pk = get_running(), OuterRef("pk")
-    is_used = Exists(running.executions().filter(version_id=pk)) | Exists(
-        running.pins().filter(version_id=pk)
+    executions, pk = running.registered, OuterRef("pk")
+    is_used = Exists(executions.executions().filter(version_id=pk)) | Exists(
+        executions.pins().filter(version_id=pk)
     )
     latest: Any = Version.objects.latest_of_each()
     rows = latest.filter(workflow__in=[row.pk for row in workflows]).annotate(is_used=is_used)

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from workflows import running
 from workflows.refusals import BlockingExecution, BlockingWorkflow
-from workflows.running import get_running
 
 LISTED = 20
 """The number of blockers that a refusal lists."""
@@ -15,7 +15,7 @@ LISTED = 20
 
 def blocking_executions(executions: QuerySet[Any]) -> tuple[list[BlockingExecution], int]:
     """Return the first ``LISTED`` of these executions, and the number of all."""
-    rows = get_running().blocking_executions(executions, LISTED + 1)
+    rows = running.registered.blocking_executions(executions, LISTED + 1)
     total = len(rows) if len(rows) <= LISTED else executions.count()
     return rows[:LISTED], total
 

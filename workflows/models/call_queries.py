@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from django.db import connection
 
-from workflows.running import get_running
+from workflows import running
 
 Direction = Literal["callees", "callers"]
 
@@ -30,7 +30,9 @@ _CALLER = "JOIN workflows_version v ON v.id = CASE WHEN r.in_force THEN r.versio
 
 def walk(ids: Iterable[int], direction: Direction, *, in_use: bool = False) -> list[int]:
     """Return the ids of these workflows and of all that they reach in this direction."""
-    condition = f"({_LATEST}) OR {get_running().version_in_use_sql('v')}" if in_use else _LATEST
+    condition = (
+        f"({_LATEST}) OR {running.registered.version_in_use_sql('v')}" if in_use else _LATEST
+    )
     if direction == "callees":
         step = (
             "SELECT r.callee_id FROM walk JOIN workflows_version v ON v.workflow_id = walk.id"

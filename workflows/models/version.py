@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 
-from workflows import guards
+from workflows import guards, running
 from workflows.audit import actor
 from workflows.db import locks
 from workflows.db.composite_keys import CompositeForeignKey, KeyTarget
@@ -22,7 +22,6 @@ from workflows.models.candidate import Candidate, copy_candidates, save_candidat
 from workflows.models.types import Context, EntityContext, context_key_expression
 from workflows.models.workflow import Workflow
 from workflows.models.write_once_rows import WriteOnceQuerySet
-from workflows.running import get_running
 
 
 class VersionQuerySet(WriteOnceQuerySet["Version"]):
@@ -45,9 +44,9 @@ class VersionQuerySet(WriteOnceQuerySet["Version"]):
 
     def not_in_use(self) -> VersionQuerySet:
         """Return the versions that no live execution runs or has pinned."""
-        running, pk = get_running(), OuterRef("pk")
-        return self.exclude(Exists(running.live_executions().filter(version_id=pk))).exclude(
-            Exists(running.live_pins().filter(version_id=pk))
+        executions, pk = running.registered, OuterRef("pk")
+        return self.exclude(Exists(executions.live_executions().filter(version_id=pk))).exclude(
+            Exists(executions.live_pins().filter(version_id=pk))
         )
 
 

@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from workflows import running
 from workflows.models import AuditEntry
-from workflows.running import get_running
 from workflows.values import moments
 
 DASH = "–"
@@ -33,7 +33,7 @@ def row_id(text: str) -> int | None:
 
 def execution_model() -> type[Model]:
     """Return the execution model, found through its relation to workflows."""
-    return get_running().execution_model
+    return running.registered.execution_model
 
 
 def live_count(relation: str) -> Coalesce:
@@ -42,7 +42,7 @@ def live_count(relation: str) -> Coalesce:
     Args:
         relation: the field of executions that refers to the row.
     """
-    live = get_running().live_executions().filter(**{relation: OuterRef("pk")}).order_by()
+    live = running.registered.live_executions().filter(**{relation: OuterRef("pk")}).order_by()
     live_counts = live.values(relation).annotate(number=Count("pk")).values("number")
     return Coalesce(Subquery(live_counts, output_field=IntegerField()), 0)
 
