@@ -32,7 +32,7 @@ def row_id(text: str) -> int | None:
 
 
 def execution_model() -> type[Model]:
-    """Return the execution model, found through its relation to workflows."""
+    """Return the execution model."""
     return running.registered.execution_model
 
 
