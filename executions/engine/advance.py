@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from executions.engine import joins, undo
+from executions.engine import joins
 from executions.engine.nodes import Behaviour, behaviour
 from executions.engine.nodes.assignees import current_candidates_key
 from executions.engine.nodes.behaviour import NotSubmittable
-from executions.engine.run import Run
+from executions.engine.run import OVER_BUDGET, Run
 from executions.engine.tree import Tree
 from executions.models import Execution, Status, Step, StepState
 from workflows.graph import Edge, Node
@@ -157,7 +157,7 @@ class Advance(Tree):
             if run.execution.status == Status.SCHEDULED:
                 run.execution.status = Status.ACTIVE
             self._mark_execution_changed(run.execution)
-            detail = undo.DETAIL.format(STEP_BUDGET)
+            detail = OVER_BUDGET.format(STEP_BUDGET)
             self.visit_step(run, step).open_incident("step_budget", detail)
 
 

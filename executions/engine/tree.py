@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from executions import wakeups
-from executions.engine import joins, undo
+from executions.engine import joins
 from executions.engine.nodes.assignees import candidates_key
-from executions.engine.run import Run, new_child
+from executions.engine.run import Run, Snapshot, new_child
 from executions.engine.store import Basis, Changes, store
 from executions.models import LIVE, Entity, Execution, Job, Pin, Status, Step, StepState
 from workflows.db import raw_rows
@@ -60,7 +60,7 @@ class Tree:
         self._has_read_all = False
         self._calling: dict[int, Step] = {}
         self._due: deque[tuple[Run, Node, Edge | None]] = deque()
-        self._snapshot = undo.Snapshot(entity)
+        self._snapshot = Snapshot(entity)
 
     @cached_property
     def pinned(self) -> dict[str, Version]:

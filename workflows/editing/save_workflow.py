@@ -190,7 +190,7 @@ class WorkflowEdit:
             guards.refuse_bulk_write(["cuid"])
         if self.context_change.workflows:
             guards.refuse_context_shape(self.workflow)
-            self.context_change.judge()
+            guards.refuse_context_change(self.context_change, drained=False)
         if self._retires:
             self._judge_retirement()
         if self._reactivates:

@@ -139,7 +139,7 @@ class _Parse:
                 at, _("A node must be an object, not %(given)s."), given=json_type(raw)
             )
         node_id, type_name, data = raw.get("id"), raw.get("type"), raw.get("data", {})
-        name = name_node(raw, index)
+        name = _NodeName(raw, index)
         node_type = self.types.get(type_name) if isinstance(type_name, str) else None
         if node_type is None:
             self.lost.add("type")
@@ -182,7 +182,7 @@ class _Parse:
         for node in sound:
             for pointer, detail in self.types[node.type].comparison_problems(node.data, fields):
                 at = f"/nodes/{node.index}/data{pointer}"
-                self.report(at, f"{_NodeName(node)}: {detail}")
+                self.report(at, f"{_name(node)}: {detail}")
 
     def read_edge(self, index: int, raw: object, edge_ids: set[str]) -> None:
         at = f"/edges/{index}"
@@ -236,7 +236,7 @@ class _Parse:
         starts = [node for node in self.nodes.values() if node.type == START]
         for node in starts[1:]:
             detail = _("%(node)s is a second start node. A graph has exactly one.")
-            self.flaw(f"/nodes/{node.index}/type", detail, node=_NodeName(node))
+            self.flaw(f"/nodes/{node.index}/type", detail, node=_name(node))
         if "type" not in self.lost:
             if not starts:
                 self.flaw("/nodes", _("The graph has no start node."))
@@ -245,7 +245,7 @@ class _Parse:
         return starts
 
     def check_exits(self, node: Node) -> dict[str | None, Edge]:
-        edges, at, name = self.outgoing[node.id], f"/nodes/{node.index}", _NodeName(node)
+        edges, at, name = self.outgoing[node.id], f"/nodes/{node.index}", _name(node)
         if node.id in self.unclear:
             self.sound = False
             return {}
@@ -285,7 +285,7 @@ class _Parse:
         reached = find_reachable([start.id], ((edge.source, edge.target) for edge in self.edges))
         finishing = find_reachable(ends, ((edge.target, edge.source) for edge in self.edges))
         for node in self.nodes.values():
-            at, name = f"/nodes/{node.index}", _NodeName(node)
+            at, name = f"/nodes/{node.index}", _name(node)
             if node.id not in reached:
                 self.report(at, _("%(node)s cannot be reached from the start."), node=name)
             elif node.id not in finishing:
@@ -293,7 +293,7 @@ class _Parse:
 
     def check_loops(self) -> None:
         for node in find_endless_loops(list(self.nodes.values()), self.outgoing):
-            self.report(f"/nodes/{node.index}", _ENDLESS_LOOP, node=_NodeName(node))
+            self.report(f"/nodes/{node.index}", _ENDLESS_LOOP, node=_name(node))
 
 
 def name_node(raw: Mapping[str, Any], index: int = 0) -> str:
@@ -310,11 +310,15 @@ def name_node(raw: Mapping[str, Any], index: int = 0) -> str:
 class _NodeName:
     """The name of a node in messages; put together only when a message contains it."""
 
-    node: Node
+    raw: Mapping[str, Any]
+    index: int
 
     def __str__(self) -> str:
-        node = self.node
-        return name_node({"id": node.id, "data": node.data}, node.index)
+        return name_node(self.raw, self.index)
+
+
+def _name(node: Node) -> _NodeName:
+    return _NodeName({"id": node.id, "data": node.data}, node.index)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,17 @@
 
 from __future__ import annotations
 
-from executions.engine.store.base import ENTITY_COLUMNS, IS_OPEN, Store
+from executions.engine.store.base import (
+    ENTITY_COLUMNS,
+    IS_OPEN,
+    Basis,
+    Changes,
+    StartBasis,
+    Store,
+    StoredExecution,
+    TreeBasis,
+)
 from executions.engine.store.postgresql import PostgreSQLStore
-from executions.engine.store.rows import Basis, Changes, StartBasis, StoredExecution, TreeBasis
 from executions.engine.store.sqlite import SQLiteStore
 from workflows.db.prepared import ON_POSTGRESQL
 

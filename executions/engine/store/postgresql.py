@@ -27,10 +27,12 @@ from executions.engine.store.base import (
     ENTITY_COLUMNS,
     EXECUTION_CHANGES,
     STEP_CHANGES,
+    Basis,
+    Changes,
+    StartBasis,
     Store,
     columns_of_new,
 )
-from executions.engine.store.rows import Basis, Changes, StartBasis
 from executions.models import Entity, Execution, Pin, Step
 from workflows.db import prepared, raw_rows
 from workflows.db.prepared import Statement

@@ -16,10 +16,11 @@ from executions.engine.store.base import (
     ENTITY_CHANGES,
     EXECUTION_CHANGES,
     STEP_CHANGES,
+    Basis,
+    Changes,
     Store,
     columns_of_new,
 )
-from executions.engine.store.rows import Basis, Changes
 from executions.models import OPEN_INDEX, Entity, Execution, Pin, Step
 from workflows.db.prepared import Statement
 
