@@ -61,7 +61,7 @@ class Page:
 
     @property
     def script(self) -> str:
-        """The commands of the page, after those of the index that prepare the shell."""
+        """Return the commands of the page, after those of the index that prepare the shell."""
         before = Page(INDEX).blocks("sh") if self.path.parent == INDEX.parent else []
         own = [] if self.path == INDEX else self.blocks("sh")
         return "".join([*before, *own])
@@ -72,7 +72,7 @@ class Page:
 
     @property
     def secrets(self) -> dict[str, str]:
-        """The secrets that the page tells readers to create in the admin."""
+        """Return the secrets that readers create in the admin, by name."""
         return dict(SECRET.findall(self.text))
 
 
