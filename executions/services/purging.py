@@ -54,11 +54,11 @@ class Purged:
     trees: int = 0
     rows: dict[str, int] = field(default_factory=dict)
     versions: int = 0
-    kept: dict[str, Retained] = field(default_factory=dict)
+    retained: dict[str, Retained] = field(default_factory=dict)
 
     def retain(self, reason: str, cuid: str) -> None:
         """Count a row that is not deleted."""
-        retained = self.kept.setdefault(reason, Retained())
+        retained = self.retained.setdefault(reason, Retained())
         retained.number += 1
         if len(retained.cuids) < MAX_LISTED:
             retained.cuids.append(cuid)

@@ -100,7 +100,7 @@ class Command(ExampleCommand):
         self.stdout.write(f"{count(done.trees, 'tree')} {verb}{tail}.")
         if options["versions"]:
             self.stdout.write(f"{count(done.versions, 'version')} {verb}.")
-        for reason, retained in done.kept.items():
+        for reason, retained in done.retained.items():
             more = retained.number - len(retained.cuids)
             cuids = ", ".join(retained.cuids) + (f" … and {more} more" if more else "")
             self.stdout.write(f"Kept because {reason}: {retained.number} ({cuids}).")

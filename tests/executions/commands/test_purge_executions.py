@@ -75,7 +75,7 @@ def test_keep_last_option_keeps_last_execution_of_entity(scenario: Scenario) -> 
     )
     done = purge("--keep-last")
     assert root_ids() == {last.pk, alone.pk}
-    assert done["kept"]["it is the last execution of its entity"]["number"] == 2
+    assert done["retained"]["it is the last execution of its entity"]["number"] == 2
 
 
 def create_callee_finding(scenario: Scenario) -> Any:
@@ -91,7 +91,7 @@ def test_purge_keeps_tree_with_live_child(scenario: Scenario) -> None:
         change(execution, status="cancelled", ended_at=timezone.now() - timedelta(days=100))
     done = purge()
     assert root_ids() == {execution.pk}
-    assert done["kept"]["an execution of the tree is live"]["cuids"] == [execution.cuid]
+    assert done["retained"]["an execution of the tree is live"]["cuids"] == [execution.cuid]
 
 
 def test_purge_keeps_tree_that_another_row_needs(
@@ -101,7 +101,7 @@ def test_purge_keeps_tree_that_another_row_needs(
     plan = purging.Plan.read()
     plan.protecting = [purging.Referrer(Step, "execution")]
     monkeypatch.setattr(purging.Plan, "read", lambda: plan)
-    assert purge()["kept"]["other rows refer to it"]["cuids"] == [execution.cuid]
+    assert purge()["retained"]["other rows refer to it"]["cuids"] == [execution.cuid]
     assert root_ids() == {execution.pk}
 
 
@@ -125,7 +125,7 @@ def test_versions_option_deletes_unused_versions(scenario: Scenario) -> None:
     done = purge("--versions")
     assert done["versions"] == 1
     assert list(Version.objects.filter(workflow=scenario.caller).values_list("number", flat=True))
-    assert done["kept"]["an execution or a pin uses the version"]["number"] == 1
+    assert done["retained"]["an execution or a pin uses the version"]["number"] == 1
     assert find_violations() == []
 
 

@@ -102,7 +102,7 @@ def test_purge_continues_when_workflow_is_deleted_meanwhile(
     with before_statement(at, delete_first(Workflow, workflows)):
         done = purge()
 
-    skipped = done["kept"].get(MEANWHILE, {"number": 0})["number"]
+    skipped = done["retained"].get(MEANWHILE, {"number": 0})["number"]
     assert done["versions"] + skipped in (1, 2)
     assert not Version.objects.filter(pk=superseded[1].pk).exists()
     assert find_violations() == []
@@ -122,7 +122,7 @@ def test_purge_reports_version_whose_workflow_was_deleted_meanwhile(
     done = purge()
 
     assert done["versions"] == 1
-    assert done["kept"][MEANWHILE] == {"number": 1, "cuids": [superseded[0].cuid]}
+    assert done["retained"][MEANWHILE] == {"number": 1, "cuids": [superseded[0].cuid]}
 
 
 def test_second_deletion_of_version_is_refused(
@@ -142,7 +142,7 @@ def test_purge_continues_when_execution_is_deleted_meanwhile(
     with before_statement(at, delete_first(Execution, ended_roots)):
         done = purge()
 
-    skipped = done["kept"].get(MEANWHILE, {"number": 0})["number"]
+    skipped = done["retained"].get(MEANWHILE, {"number": 0})["number"]
     assert done["trees"] + skipped in (1, 2)
     assert not Execution.objects.exists()
 
@@ -160,7 +160,7 @@ def test_purge_reports_tree_that_was_deleted_meanwhile(
     done = purge()
 
     assert done["trees"] == 1
-    assert done["kept"][MEANWHILE] == {"number": 1, "cuids": [ended_roots[0].cuid]}
+    assert done["retained"][MEANWHILE] == {"number": 1, "cuids": [ended_roots[0].cuid]}
 
 
 def test_interrupted_purge_reports_deleted_versions(
