@@ -18,7 +18,7 @@ from tests.conftest import Scenario
 from tests.factories import form, line, save_line
 from tests.test_api_problems import caused
 from tests.workflows.api.clients import Client, assert_problem, client_of
-from workflows.models import AuditEntry, KeptAnswer, Version, Workflow
+from workflows.models import AuditEntry, StoredAnswer, Version, Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
@@ -194,7 +194,7 @@ def test_stored_response_needs_authentication(api: Client, scenario: Scenario) -
 
 def test_key_may_be_quoted(api: Client, scenario: Scenario) -> None:
     post(api, "executions/", start(scenario), key='"a \\"b\\" c"')
-    assert KeptAnswer.objects.get().key == 'a "b" c'
+    assert StoredAnswer.objects.get().key == 'a "b" c'
     post(api, "executions/", start(scenario), key="bare")
     assert is_replayed(post(api, "executions/", start(scenario), key='"bare"'))
 
@@ -229,7 +229,7 @@ def test_server_error_is_not_stored(
 
         patched.setattr(running, "start", failing)
         assert_problem(post(api, "executions/", start(scenario)), 500, "server_error")
-    assert not Execution.objects.exists() and not KeptAnswer.objects.exists()
+    assert not Execution.objects.exists() and not StoredAnswer.objects.exists()
     response = post(api, "executions/", start(scenario))
     assert (response.status_code, is_replayed(response)) == (201, False)
 
@@ -252,7 +252,7 @@ def test_contention_is_retried_and_not_stored(
     monkeypatch.setattr(running, "start", meeting_others)
     response = post(api, "executions/", start(scenario))
     assert response.status_code == status
-    assert Execution.objects.count() == KeptAnswer.objects.count() == (status == 201)
+    assert Execution.objects.count() == StoredAnswer.objects.count() == (status == 201)
     left[0] = 0
     assert post(api, "executions/", start(scenario)).status_code == 201
     assert Execution.objects.count() == 1
@@ -278,7 +278,7 @@ def test_key_expires_after_a_day(
     later(monkeypatch, hours)
     assert is_replayed(post(api, "executions/", start(scenario))) == (executions == 1)
     assert Execution.objects.count() == executions
-    assert KeptAnswer.objects.count() == 1
+    assert StoredAnswer.objects.count() == 1
 
 
 @pytest.mark.parametrize(
@@ -292,10 +292,10 @@ def test_sweep_deletes_expired_keys(
 ) -> None:
     post(api, "executions/", start(scenario))
     sweep()
-    assert KeptAnswer.objects.exists()
-    KeptAnswer.objects.update(at=timezone.now() - timedelta(hours=25))
+    assert StoredAnswer.objects.exists()
+    StoredAnswer.objects.update(at=timezone.now() - timedelta(hours=25))
     sweep()
-    assert not KeptAnswer.objects.exists()
+    assert not StoredAnswer.objects.exists()
 
 
 def run_sweep() -> None:
@@ -306,7 +306,7 @@ def run_sweep() -> None:
 
 def test_stored_responses_are_deleted_with_their_user(api: Client, scenario: Scenario) -> None:
     assert post(api, "finding-types/", {"name": "x"}).status_code == 201
-    user = KeptAnswer.objects.get().user
+    user = StoredAnswer.objects.get().user
     user.delete()
-    assert not KeptAnswer.objects.exists()
+    assert not StoredAnswer.objects.exists()
     assert Workflow.objects.exists()

@@ -17,7 +17,7 @@ from executions.models import Execution
 from tests.conftest import Scenario
 from tests.workflows.api.clients import Client, assert_problem, client_of
 from workflows.api.base import edit_options
-from workflows.models import AuditEntry, KeptAnswer
+from workflows.models import AuditEntry, StoredAnswer
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -83,7 +83,7 @@ def test_simultaneous_starts_with_one_key_are_one_start(
     body = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
     assert_done_once(run_at_once(*[sender(api, "executions/", body)] * 6), 201)
     assert Execution.objects.count() == 1
-    assert KeptAnswer.objects.count() == 1
+    assert StoredAnswer.objects.count() == 1
 
 
 def test_simultaneous_bulk_starts_with_one_key_are_one_start_each(
@@ -153,7 +153,7 @@ def kill(*args: Any, **kwargs: Any) -> None:
     ("owner", "name", "done"),
     [
         # The work is done; its response is not written, written but not committed, or committed.
-        (KeptAnswer, "save", False),
+        (StoredAnswer, "save", False),
         (BaseDatabaseWrapper, "commit", False),
         (edit_options, "HttpResponse", True),
     ],
@@ -167,20 +167,20 @@ def test_killed_process_neither_repeats_nor_loses_a_start(
     child = os.fork()
     if child == 0:
         try:
-            claim = KeptAnswer.objects.create
+            claim = StoredAnswer.objects.create
 
-            def claimed(**values: Any) -> KeptAnswer:
+            def claimed(**values: Any) -> StoredAnswer:
                 row = claim(**values)
                 setattr(owner, name, kill)
                 return row
 
-            KeptAnswer.objects.create = claimed  # type: ignore[method-assign]
+            StoredAnswer.objects.create = claimed  # type: ignore[method-assign]
             send()
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), "the process should have been killed"
-    assert Execution.objects.count() == KeptAnswer.objects.count() == done
+    assert Execution.objects.count() == StoredAnswer.objects.count() == done
     response = send()
     assert response.status_code == 201
     assert ("Idempotency-Replayed" in response.headers) == done

@@ -91,8 +91,8 @@ def open_draft(workflow: Workflow, user: Any) -> Draft:
         latest,
         row,
         state.pk,
-        state.told if row.at else None,
-        later.told if later is not None else None,
+        state.description if row.at else None,
+        later.description if later is not None else None,
     )
 
 
@@ -122,7 +122,9 @@ def edit_draft(workflow: Workflow, user: Any, token: str, change: Change) -> Non
             number = row.at + 1
             _move(row, number, base=draft.base, base_cuid=draft.base_cuid)
             row.states.filter(number__gte=number).delete()
-            DraftState.objects.create(draft=row, number=number, source=source, told=description)
+            DraftState.objects.create(
+                draft=row, number=number, source=source, description=description
+            )
             row.states.filter(number__gt=0, number__lt=number - UNDO_LIMIT).delete()
     except IntegrityError as error:
         # Two windows started a draft at the same time.
@@ -239,7 +241,7 @@ def _rebase(workflow: Workflow, user: Any, token: str, *, keep_changes: bool) ->
         _move(draft.row, at, base=draft.latest.number, base_cuid=draft.latest.cuid)
         draft.row.states.all().delete()
         DraftState.objects.bulk_create(
-            DraftState(draft=draft.row, number=number, source=source, told=description)
+            DraftState(draft=draft.row, number=number, source=source, description=description)
             for number, (source, description) in enumerate(states)
         )
     return merged.conflicts

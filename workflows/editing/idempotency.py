@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from workflows.db import locks
-from workflows.models import KeptAnswer
+from workflows.models import StoredAnswer
 from workflows.refusals import MessageError
 
 RETENTION = timedelta(hours=24)
@@ -105,12 +105,12 @@ def run_once(
         return answer
 
 
-def _claim(request: IdempotentRequest, wait_ms: int) -> KeptAnswer:
+def _claim(request: IdempotentRequest, wait_ms: int) -> StoredAnswer:
     """Return the row of the key: a new one without a status, or the stored one."""
     now = timezone.now()
     try:
         with locks.wait_at_most(wait_ms):
-            return KeptAnswer.objects.create(
+            return StoredAnswer.objects.create(
                 user_id=request.user_id,
                 route=request.route,
                 key=request.key,
@@ -131,8 +131,10 @@ def _claim(request: IdempotentRequest, wait_ms: int) -> KeptAnswer:
         return row
 
 
-def _rows(request: IdempotentRequest) -> QuerySet[KeptAnswer]:
-    return KeptAnswer.objects.filter(user_id=request.user_id, route=request.route, key=request.key)
+def _rows(request: IdempotentRequest) -> QuerySet[StoredAnswer]:
+    return StoredAnswer.objects.filter(
+        user_id=request.user_id, route=request.route, key=request.key
+    )
 
 
 def refuse_reused_key(request: IdempotentRequest) -> None:
@@ -144,6 +146,6 @@ def refuse_reused_key(request: IdempotentRequest) -> None:
 
 def purge_answers() -> int:
     """Delete answers that are older than ``RETENTION``. Return their number."""
-    old = KeptAnswer.objects.filter(at__lt=timezone.now() - RETENTION)
+    old = StoredAnswer.objects.filter(at__lt=timezone.now() - RETENTION)
     # A read first, because a deletion takes SQLite's only write lock.
     return old.delete()[0] if old.exists() else 0

@@ -1,7 +1,7 @@
 """Models of definitions: types, workflows, versions and the references between them."""
 
 from workflows.audit.log import AuditCounter, AuditEntry
-from workflows.models.stored_answer import KeptAnswer
+from workflows.models.stored_answer import StoredAnswer
 from workflows.models.types import CONTEXT_FIELDS, Context, EntityName, FindingType, RecordType
 
 from workflows.models.workflow import CHANGE_CONTEXT, Workflow  # isort: skip
@@ -24,12 +24,12 @@ __all__ = [
     "EntityName",
     "FindingType",
     "GraphDraft",
-    "KeptAnswer",
     "PendingChange",
     "PendingWorkflow",
     "RecordType",
     "Reference",
     "SavedFilter",
+    "StoredAnswer",
     "Unsealed",
     "Version",
     "Workflow",

@@ -45,7 +45,8 @@ class DraftState(models.Model):
     draft = models.ForeignKey(GraphDraft, models.CASCADE, related_name="states")
     number = models.PositiveIntegerField()
     source = models.JSONField()
-    told = models.TextField(blank=True)
+    # The column has the field's earlier name.
+    description = models.TextField(blank=True, db_column="told")
 
     objects = models.Manager()
 
@@ -57,4 +58,4 @@ class DraftState(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.number}: {self.told}"
+        return f"{self.number}: {self.description}"

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 
 
-class KeptAnswer(models.Model):
+class StoredAnswer(models.Model):
     """The response to a request with an ``Idempotency-Key``, for repetitions of the request.
 
     It is written in the transaction of the request's work, so both are committed or neither. While
@@ -28,6 +28,8 @@ class KeptAnswer(models.Model):
     objects = models.Manager()
 
     class Meta:
+        # The name of the table before the class was renamed.
+        db_table = "workflows_keptanswer"
         ordering: ClassVar = ["pk"]
         constraints: ClassVar = [
             models.UniqueConstraint(

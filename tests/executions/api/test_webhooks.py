@@ -14,7 +14,7 @@ from tests.conftest import Scenario
 from tests.executions.engine.server import Reply, Server, run_server
 from tests.executions.receivers import allow_servers, verify
 from tests.workflows.api.clients import Client, assert_problem, client_of
-from workflows.models import AuditEntry, KeptAnswer
+from workflows.models import AuditEntry, StoredAnswer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
@@ -105,7 +105,7 @@ def test_secret_is_returned_once_and_stored_encrypted(api: Client, server: Serve
         api.get(address).content.decode()
         for address in (path, "webhooks/", f"{path}deliveries/", "audit/")
     )
-    stored = str(list(KeptAnswer.objects.values_list()))
+    stored = str(list(StoredAnswer.objects.values_list()))
     log = str(list(AuditEntry.objects.values_list()))
     for one in (secret, rotated.json()["secret"]):
         assert one not in responses + stored + log

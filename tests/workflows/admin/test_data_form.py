@@ -160,7 +160,7 @@ class TestSubmittedValues:
         rule = saved("condition", branch, **typed).value["branches"][0]["rule"]
         assert rule == {"not": {"field": "a", "op": "exists"}}
 
-    def test_malformed_json_is_reported_and_kept(self) -> None:
+    def test_malformed_json_is_reported_and_displayed_again(self) -> None:
         branch = {"branches": [{"handle": "high", "rule": {"not": self.RULE}}]}
         found = saved("condition", branch, data__branches__0__rule_at_json="{not}")
         assert found.malformed[0].startswith("data/branches/0/rule is not valid JSON")
@@ -183,7 +183,7 @@ class TestSubmittedValues:
         )
         assert found.value == {"values": {"reviewed": 3, "stage": "in review"}, "clear": ["a", "b"]}
 
-    def test_invalid_number_is_kept_as_text(self) -> None:
+    def test_invalid_number_is_displayed_again_as_text(self) -> None:
         assert saved("set_state", {"state": "A"}, data__progress="50").value["progress"] == 50
         assert saved("set_state", {"state": "A"}, data__progress="half").value["progress"] == "half"
         assert saved("approval", {}, data__needed="2").value == {"needed": 2}

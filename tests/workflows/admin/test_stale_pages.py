@@ -169,7 +169,7 @@ def test_value_changed_again_is_stale_again(admin_client: Client) -> None:
     assert row.name == "Mine"
 
 
-def test_conflict_is_kept_with_error_in_other_field(admin_client: Client) -> None:
+def test_conflict_is_reported_beside_error_in_other_field(admin_client: Client) -> None:
     row = FindingFactory(title="A")
     sent = {**opened(admin_client, row), "title": "Mine", "fields": "[1]"}
     Finding.objects.filter(pk=row.pk).update(title="B")

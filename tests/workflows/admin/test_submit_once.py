@@ -28,8 +28,8 @@ from workflows.admin.base.submit_once import ALREADY_DONE, FIELD
 from workflows.models import (
     AuditEntry,
     FindingType,
-    KeptAnswer,
     SavedFilter,
+    StoredAnswer,
     Version,
     Workflow,
 )
@@ -219,7 +219,7 @@ def test_webhook_secret_appears_to_first_request_only(admin_client: Client, sett
     row = Subscription.objects.get()
     assert first.status_code == 200 and "whsec_" in text(first)
     assert (second.status_code, second["Location"]) == (302, page(row))
-    assert not KeptAnswer.objects.filter(body__contains="whsec_").exists()
+    assert not StoredAnswer.objects.filter(body__contains="whsec_").exists()
     first, second = twice(admin_client, page(row, "rotate"), {})
     assert "whsec_" in text(first)
     assert second["Location"] == page(row)
