@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -26,6 +26,7 @@ class ProjectConfig(AppConfig):
         from workflows_project.api import readable_requests
         from workflows_project.auth.token_revocation import register_token_trigger
 
+        apps.get_app_config("knox").verbose_name = "API tokens"
         readable_requests.use_utf_8()
         register_token_trigger()
         self._add_authentication_classes()

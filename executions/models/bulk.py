@@ -58,7 +58,7 @@ class BulkOperation(LeasedRow):
     Kind = BulkKind
     State = BulkState
 
-    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    cuid = models.CharField("ID", max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     kind = models.CharField(max_length=32, choices=BulkKind.choices)
     state = models.CharField(max_length=32, choices=BulkState.choices, default=BulkState.ASKED)
     why = models.TextField(blank=True)

@@ -110,7 +110,7 @@ class Entity(Audited, EntityContext):
     context). ``Finding`` and ``InventoryModel`` are its proxies.
     """
 
-    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    cuid = models.CharField("ID", max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     title = models.CharField(max_length=200)
     fields = models.JSONField(default=dict, blank=True)
     inventory_model = models.ForeignKey(

@@ -93,7 +93,7 @@ class Execution(models.Model):
     )
 
     # Unique by a constraint: ``unique=True`` has PostgreSQL keep a second index for LIKE.
-    cuid = models.CharField(max_length=LENGTH, default=new_cuid, editable=False)
+    cuid = models.CharField("ID", max_length=LENGTH, default=new_cuid, editable=False)
     # The composite key below covers it. A deferred key would lock at commit, out of order.
     workflow = models.ForeignKey(
         Workflow, models.DO_NOTHING, related_name="executions", db_constraint=False, db_index=False

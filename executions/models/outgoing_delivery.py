@@ -37,7 +37,7 @@ class OutgoingDelivery(LeasedRow):
         DELIVERED = "delivered", "Delivered"
         GIVEN_UP = "given_up", "Given up"
 
-    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    cuid = models.CharField("ID", max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     subscription = models.ForeignKey(
         Subscription,
         models.CASCADE,

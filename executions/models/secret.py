@@ -73,7 +73,7 @@ class Secret(NamedModel):
     The audit log has the name, and how often the value was set.
     """
 
-    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    cuid = models.CharField("ID", max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     name = models.CharField(
         max_length=64,
         unique=True,

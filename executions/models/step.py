@@ -73,7 +73,7 @@ class Step(models.Model):
     State = StepState
 
     # Unique by a constraint: ``unique=True`` has PostgreSQL keep a second index for LIKE.
-    cuid = models.CharField(max_length=LENGTH, default=new_cuid, editable=False)
+    cuid = models.CharField("ID", max_length=LENGTH, default=new_cuid, editable=False)
     execution = models.ForeignKey(Execution, models.CASCADE, related_name="steps")
     node_id = models.CharField(max_length=128)
     type = models.CharField(max_length=64)

@@ -45,7 +45,7 @@ class Subscription(Audited):
         ACTIVE = "active", "Active"
         DISABLED = "disabled", "Disabled"
 
-    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    cuid = models.CharField("ID", max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     url = models.CharField(max_length=2_000, help_text="The address that receives the events.")
     description = models.TextField(blank=True)
     events = models.JSONField(default=list, help_text="The names of the events to send.")

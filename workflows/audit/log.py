@@ -62,7 +62,7 @@ class AuditEntry(models.Model):
     """A change or a refused attempt. Entries are write-once; their ids have no gaps."""
 
     id = models.BigIntegerField(primary_key=True, editable=False)
-    at = models.DateTimeField(db_index=True)
+    at = models.DateTimeField(_("time"), db_index=True)
     who = models.CharField(max_length=200, blank=True)
     # Not a foreign key, because the entry outlives the user.
     user_id = models.BigIntegerField(null=True)
@@ -74,7 +74,7 @@ class AuditEntry(models.Model):
     request_id = models.CharField(max_length=64, blank=True, db_index=True)
     action = models.CharField(max_length=32, choices=Action.choices)
     kind = models.CharField(max_length=32)
-    cuid = models.CharField(max_length=LENGTH)
+    cuid = models.CharField("ID", max_length=LENGTH)
     title = models.CharField(max_length=255, blank=True)
     refused = models.BooleanField(default=False)
     code = models.CharField(max_length=64, blank=True)

@@ -27,7 +27,7 @@ class PendingChange(EntityContext):
         APPLIED = "applied", _("Applied")
         NOT_APPLIED = "not_applied", _("Could not be applied")
 
-    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    cuid = models.CharField("ID", max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     state = models.CharField(max_length=32, choices=State.choices, default=State.WAITING)
     asked_at = models.DateTimeField(auto_now_add=True)
     asked_by = models.ForeignKey(
@@ -73,7 +73,7 @@ class PendingWorkflow(models.Model):
 
     change = models.ForeignKey(PendingChange, models.CASCADE, related_name="members")
     workflow = models.ForeignKey(Workflow, models.SET_NULL, null=True, related_name="pending")
-    cuid = models.CharField(max_length=LENGTH)
+    cuid = models.CharField("ID", max_length=LENGTH)
     title = models.CharField(max_length=200)
     waiting = models.BooleanField(default=True)
 

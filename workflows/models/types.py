@@ -18,7 +18,7 @@ from workflows.models.unique_name import NamedManager, NamedModel, unique_name_k
 class TypeOfEntity(NamedModel):
     """The common part of finding types and record types."""
 
-    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    cuid = models.CharField("ID", max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     name = models.CharField(max_length=200, unique=True)
     description = models.TextField(blank=True)
 

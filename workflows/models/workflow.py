@@ -108,7 +108,7 @@ class Workflow(Audited, EntityContext):
         ACTIVE = "active", _("Active")
         RETIRED = "retired", _("Retired")
 
-    cuid = models.CharField(max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    cuid = models.CharField("ID", max_length=LENGTH, unique=True, default=new_cuid, editable=False)
     title = models.CharField(max_length=200)
     description = models.TextField(blank=True)
     trigger = models.CharField(

@@ -1,0 +1,54 @@
+"""Labels of ids and times; nothing changes in the database."""
+
+import workflows.cuid
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('workflows', '0012_plain_names'),
+    ]
+
+    operations = [
+        migrations.AlterField(
+            model_name='auditentry',
+            name='at',
+            field=models.DateTimeField(db_index=True, verbose_name='time'),
+        ),
+        migrations.AlterField(
+            model_name='auditentry',
+            name='cuid',
+            field=models.CharField(max_length=25, verbose_name='ID'),
+        ),
+        migrations.AlterField(
+            model_name='findingtype',
+            name='cuid',
+            field=models.CharField(default=workflows.cuid.new_cuid, editable=False, max_length=25, unique=True, verbose_name='ID'),
+        ),
+        migrations.AlterField(
+            model_name='pendingchange',
+            name='cuid',
+            field=models.CharField(default=workflows.cuid.new_cuid, editable=False, max_length=25, unique=True, verbose_name='ID'),
+        ),
+        migrations.AlterField(
+            model_name='pendingworkflow',
+            name='cuid',
+            field=models.CharField(max_length=25, verbose_name='ID'),
+        ),
+        migrations.AlterField(
+            model_name='recordtype',
+            name='cuid',
+            field=models.CharField(default=workflows.cuid.new_cuid, editable=False, max_length=25, unique=True, verbose_name='ID'),
+        ),
+        migrations.AlterField(
+            model_name='version',
+            name='cuid',
+            field=models.CharField(default=workflows.cuid.new_cuid, editable=False, max_length=25, unique=True, verbose_name='ID'),
+        ),
+        migrations.AlterField(
+            model_name='workflow',
+            name='cuid',
+            field=models.CharField(default=workflows.cuid.new_cuid, editable=False, max_length=25, unique=True, verbose_name='ID'),
+        ),
+    ]
