@@ -14,7 +14,7 @@ setup: $(BIN)/python  ## install what development needs, and the pre-commit hook
 	$(BIN)/pip install -q -r requirements-dev.txt
 	$(BIN)/pre-commit install
 
-run: $(BIN)/python  ## serve the demonstration on http://127.0.0.1:8000/admin/
+run: $(BIN)/python  ## serve the demo data on http://127.0.0.1:8000/admin/
 	DEBUG=1 $(BIN)/python manage.py quickstart
 
 lint:  ## check style, types, import layers and migrations
