@@ -21,6 +21,7 @@ from workflows.refusals import (
     Refusal,
     Remedy,
 )
+from workflows.values import moments
 
 
 class ContextShape(Refusal):
@@ -222,6 +223,22 @@ def _remedies(
         )
 
 
+def _draining_sentence(rows: Sequence[Any]) -> str:
+    change = rows[0].change
+    return ngettext(
+        "Workflow {workflows} is draining. At {date}, {user} requested to change its finding type "
+        "to “{type}” when its live executions have ended.",
+        "Workflows {workflows} are draining. At {date}, {user} requested to change their finding "
+        "type to “{type}” when their live executions have ended.",
+        len(rows),
+    ).format(
+        workflows=", ".join(f"“{row.title}”" for row in rows),
+        date=moments.format_moment(change.asked_at),
+        user=change.asker or gettext("an unknown user"),
+        type=change.context_type,
+    )
+
+
 def refuse_draining(waiting: Sequence[Any]) -> None:
     """Raise ``Draining`` if a change of one of the workflows is on hold.
 
@@ -230,22 +247,11 @@ def refuse_draining(waiting: Sequence[Any]) -> None:
     """
     if not waiting:
         return
-    sentences = []
+    by_change: dict[str, list[Any]] = {}
     for row in waiting:
-        change = row.change
-        user = change.asker or gettext("an unknown user")
-        sentences.append(
-            gettext(
-                "Workflow “{workflow}” is draining: on {date}, {user} requested to change its "
-                "finding type to “{type}” when its live executions have ended."
-            ).format(
-                workflow=row.title,
-                date=f"{change.asked_at:%Y-%m-%d at %H:%M} UTC",
-                user=user,
-                type=change.context_type,
-            )
-        )
-    changes = sorted({row.change.cuid for row in waiting})
+        by_change.setdefault(row.change.cuid, []).append(row)
+    sentences = [_draining_sentence(rows) for rows in by_change.values()]
+    changes = sorted(by_change)
     raise Draining(
         " ".join(sentences),
         blockers=Blockers(

@@ -282,6 +282,6 @@ class TestDrainingWorkflow:
             (admin_client.post(address, {"entity": scenario.finding.pk}), "Not started"),
         ):
             assert heading in text(response)
-            assert "ada requested to change its finding type" in text(response)
+            assert "ada requested to change" in text(response)
             assert f'href="{page(pending)}"' in text(response)
         assert Execution.objects.count() == 1

@@ -136,9 +136,9 @@ def _remedy_links(
             url = admin_url(Workflow, "change_type", **query)
             label = str(GROUP_REMEDY_LABELS[remedy.code]) % {"number": len(group)}
             yield RemedyLink(remedy.detail, url if may_change and url != here else None, label)
-        elif remedy.code == "withdraw" and group:
-            yield RemedyLink(remedy.detail)
-            yield from _pending_change_links(group)
+        elif remedy.code == "withdraw" and (links := list(_pending_change_links(group))):
+            # The links replace the detail, which names the changes by cuid.
+            yield from links
         elif remedy.code == "finish_or_cancel" and group:
             yield RemedyLink(remedy.detail)
             wanted = set(remedy.workflows)
@@ -151,7 +151,8 @@ def _pending_change_links(workflow_ids: list[int]) -> Iterator[RemedyLink]:
     changes = {row.change_id: row.change for row in find_draining(workflow_ids)}
     for change in changes.values():
         yield RemedyLink(
-            _("Change to “%(type)s”:") % {"type": change.context_type},
+            _("Wait until the change to “%(type)s” has been applied, or withdraw it.")
+            % {"type": change.context_type},
             admin_url(change, "change", change.pk),
             _("Open the change on hold"),
         )
