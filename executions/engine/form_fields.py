@@ -52,7 +52,7 @@ _CHOICE: dict[str, Any] = {
     "anyOf": [
         {"title": "Value", "type": "string", "minLength": 1},
         {
-            "title": "Choice",
+            "title": "Value and label",
             "type": "object",
             "properties": {
                 "value": {

@@ -160,7 +160,7 @@ def _translated_errors(target: SplitResult, timeout: float) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        raise CallFailed(f"There was no complete answer within {timeout:g} seconds.") from None
+        raise CallFailed(f"There was no complete response within {timeout:g} seconds.") from None
     except (OSError, http.client.HTTPException) as error:
         # The error texts may quote the request.
         why = error.strerror if isinstance(error, OSError) and error.strerror else ""
@@ -287,7 +287,7 @@ def _read_answer(
         _read_headers(response)
         if bounded.is_over:
             # http.client takes a cut-off connection for the end of the headers.
-            raise ConnectionResetError(None, "the answer was cut off")
+            raise ConnectionResetError(None, "the response was cut off")
         headers = {name.lower(): value for name, value in response.getheaders()}
         body, is_complete = read(response)
     except CallRefused:
@@ -312,14 +312,14 @@ def _read_body(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
     if not 200 <= response.status < 300:
         return b"", True
     if (response.length or 0) > MAX_BYTES:
-        raise CallRefused("too_large", f"The answer is larger than {MAX_BYTES} bytes.")
+        raise CallRefused("too_large", f"The response is larger than {MAX_BYTES} bytes.")
     parts, size = [], 0
     try:
         while part := response.read(CHUNK):
             parts.append(part)
             size += len(part)
             if size > MAX_BYTES:
-                raise CallRefused("too_large", f"The answer is larger than {MAX_BYTES} bytes.")
+                raise CallRefused("too_large", f"The response is larger than {MAX_BYTES} bytes.")
     except (OSError, http.client.HTTPException):
         return b"".join(parts), False
     return b"".join(parts), not response.length

@@ -163,9 +163,9 @@ RULE: dict[str, Any] = {
             "minLength": 1,
         },
         "op": {
-            "title": "Op",
-            "description": "The operator. A field that is null, blank or left out is missing: only"
-            " 'missing' holds for it, and 'eq' or 'in' with null.",
+            "title": "Operator",
+            "description": "The operator. A field that is null, blank or left out is missing. For a"
+            " missing field, only 'missing' is true, and 'eq' or 'in' with null.",
             "type": "string",
             "enum": list(OPS),
         },

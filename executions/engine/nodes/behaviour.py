@@ -22,10 +22,10 @@ TITLE: dict[str, Any] = {
 """The schema of ``title`` of nodes that wait for people."""
 SAVE_TO: dict[str, Any] = {
     "title": "Save to",
-    "description": "The name of the field to save the answer to.",
+    "description": "The name of the field to save the received data to.",
     "$ref": "#/$defs/field_name",
 }
-"""The schema of ``save_to`` of nodes that receive an answer from another system."""
+"""The schema of ``save_to`` of nodes that receive data from another system."""
 
 
 class Person(Protocol):

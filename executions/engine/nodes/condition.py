@@ -54,7 +54,7 @@ class Condition(Behaviour):
                     "type": "object",
                     "properties": {
                         "handle": {
-                            "title": "Handle",
+                            "title": "Exit",
                             "description": "The name of the exit: the sourceHandle of its edge.",
                             "type": "string",
                             "minLength": 1,

@@ -25,7 +25,7 @@ DEADLINE_PROPERTY: dict[str, Any] = {
     "anyOf": [
         {"$ref": "#/$defs/duration"},
         {
-            "title": "Deadline",
+            "title": "Duration and mail",
             "type": "object",
             "properties": {
                 "after": {

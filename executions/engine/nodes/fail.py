@@ -19,7 +19,7 @@ class Fail(Behaviour):
         "properties": {
             "message": {
                 "title": "Message",
-                "description": "The reason, as the execution gives it.",
+                "description": "The reason that the execution shows.",
                 "type": "string",
                 "maxLength": 500,
             }

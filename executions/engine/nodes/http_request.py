@@ -96,9 +96,9 @@ def _header_problems(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 class HttpRequest(Behaviour):
     description = _(
-        "Calls 'url' in the background, with retries. The answer can be saved to a field. A "
+        "Calls 'url' in the background, with retries. The response can be saved to a field. A "
         "request that succeeded is never repeated. If a worker is killed before it has stored the "
-        "answer, the call is repeated with the same 'Idempotency-Key': the cuid of the step."
+        "response, the call is repeated with the same 'Idempotency-Key': the cuid of the step."
     )
     name = "http_request"
     title = "HTTP request"
@@ -204,18 +204,18 @@ class HttpRequest(Behaviour):
         if answer.status == 429 or answer.status >= 500:
             raise TryAgain(
                 "call_failed",
-                f"The answer was {answer.status}.",
+                f"The response was {answer.status}.",
                 http_client.retry_after(answer.headers),
             )
         if not answer.is_success:
-            raise GiveUp("call_refused", f"The answer was {answer.status}.")
+            raise GiveUp("call_refused", f"The response was {answer.status}.")
         try:
             return _result(task, answer)
         except GiveUp:
             raise
         except Exception as error:
             # The server has performed the request: it must not be repeated.
-            detail = f"The answer was {answer.status}, but reading it failed"
+            detail = f"The response was {answer.status}, but reading it failed"
             raise GiveUp("invalid_answer", f"{detail}: {type(error).__name__}.") from None
 
     def resume(self, visit: Visit, result: Any) -> None:
@@ -270,7 +270,7 @@ def _result(task: Task, answer: http_client.Answer) -> dict[str, Any]:
     is_saved = "save_to" in task.data
     text, value = answer.text(), None
     if not answer.is_complete and is_saved:
-        detail = f"The answer was {answer.status}, but it is incomplete."
+        detail = f"The response was {answer.status}, but it is incomplete."
         raise GiveUp("invalid_answer", detail)
     if is_saved:
         value = make_storable(task.redacted(_value(answer, text)))
@@ -287,7 +287,7 @@ def _result(task: Task, answer: http_client.Answer) -> dict[str, Any]:
 def _value(answer: http_client.Answer, text: str | None) -> Any:
     if text is None:
         known = ", ".join(sorted(http_client.CHARSETS))
-        detail = f"The answer is compressed, or its charset is not supported. Supported: {known}."
+        detail = f"The response is compressed, or its charset is not supported. Supported: {known}."
         raise GiveUp("invalid_answer", detail)
     media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not text.strip() or not (media == "application/json" or media.endswith("+json")):
@@ -295,9 +295,11 @@ def _value(answer: http_client.Answer, text: str | None) -> Any:
     try:
         value = json.loads(text, parse_float=exact_float)
     except InexactNumber as error:
-        raise GiveUp("invalid_answer", f"The answer cannot be saved. {error}.") from None
+        raise GiveUp("invalid_answer", f"The response cannot be saved. {error}.") from None
     except (ValueError, RecursionError):
-        raise GiveUp("invalid_answer", "The answer is not the JSON that it claims to be.") from None
+        raise GiveUp(
+            "invalid_answer", "The response is not the JSON that it claims to be."
+        ) from None
     for __, detail in find_unstorable(value):
-        raise GiveUp("invalid_answer", f"The answer cannot be saved. {detail}")
+        raise GiveUp("invalid_answer", f"The response cannot be saved. {detail}")
     return value

@@ -17,7 +17,7 @@ class SetState(Behaviour):
     schema: ClassVar = {
         "properties": {
             "state": {
-                "title": "State",
+                "title": "Stage",
                 "description": "The stage of the execution.",
                 "type": "string",
                 "pattern": NOT_BLANK,

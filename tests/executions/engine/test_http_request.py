@@ -96,7 +96,7 @@ class TestFailure:
         execution, step = reload(execution)
         assert read_incident(step) == (
             "call_failed",
-            "It failed 5 times. The last error: The answer was 503.",
+            "It failed 5 times. The last error: The response was 503.",
         )
         assert not Job.objects.exists()
         services.retry(execution, node="call")
@@ -114,7 +114,7 @@ class TestFailure:
         assert execution.status == Status.WAITING
         assert read_incident(step) == (
             "call_refused",
-            "The answer was 404. That was attempt 1.",
+            "The response was 404. That was attempt 1.",
         )
         assert len(server.received) == 1 and not Job.objects.exists()
 
