@@ -1,4 +1,4 @@
-"""The demonstration data: the scenario of the report, and an account for each role."""
+"""The demo data: two workflows, their findings, and an account for each role."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _workflow(
         workflow = Workflow.objects.create(
             title=title, entity_name_type=finding_type, state=Workflow.State.ACTIVE
         )
-        editing.save_graph(workflow, source, based_on=1, notes="The report's scenario")
+        editing.save_graph(workflow, source, based_on=1, notes="Demo data")
         made.append(title)
     return workflow
 

@@ -48,7 +48,7 @@ class AuditEntrySerializer(OutputModelSerializer[AuditEntry]):
 
 
 class AuditViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
-    """Changes and refused attempts, latest first, numbered without gaps."""
+    """Edits and refused edits, latest first, numbered without gaps."""
 
     queryset = AuditEntry.objects.all()
     serializer_class = AuditEntrySerializer

@@ -1,4 +1,4 @@
-"""``manage.py quickstart``: set up a demonstration and serve it."""
+"""``manage.py quickstart``: set up demo data and serve it."""
 
 from __future__ import annotations
 
@@ -29,17 +29,22 @@ HOST = "127.0.0.1"
 class Command(ExampleCommand):
     """Migrate, create the demo data and accounts, play the scenario once, and serve."""
 
-    help = "Set up Holdfast with demo data, play the scenario of the report, and serve the admin."
+    help = (
+        "Set up Holdfast with demo data, play a scenario in which two changes of finding type are "
+        "refused, and serve the admin."
+    )
     examples = """\
   manage.py quickstart                        set up, play the scenario, serve on port 8000
-  manage.py quickstart --no-serve --json      set up and play; the events as JSON
+  manage.py quickstart --no-serve --json      set up, play the scenario, print events as JSON
   manage.py quickstart --port 8080 --username alice --password s3cret
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--no-serve", action="store_true", help="stop after the scenario")
-        parser.add_argument("--port", type=_port, default=8000, help="port of the server (8000)")
-        parser.add_argument("--username", default="operator", help="superuser (operator)")
+        parser.add_argument(
+            "--port", type=_port, default=8000, help="port of the server (default: 8000)"
+        )
+        parser.add_argument("--username", default="operator", help="superuser (default: operator)")
         parser.add_argument("--password", help="password (default: generate and print one)")
         parser.add_argument("--dry-run", action="store_true", help="print what would be done")
         parser.add_argument("--json", action="store_true", help="print the events as JSON")

@@ -1,4 +1,4 @@
-"""``manage.py quickstart`` plays the scenario of the report and leaves an execution waiting."""
+"""``manage.py quickstart`` plays its scenario and leaves an execution waiting."""
 
 from __future__ import annotations
 

@@ -19,7 +19,10 @@ from workflows.values import moments
 class Command(ExampleCommand):
     """Print the audit log, oldest first."""
 
-    help = "Print the audit log: who changed what, when, on which interface; and refused attempts."
+    help = (
+        "Print the audit log: who changed what, when and through which interface, and which edits "
+        "were refused."
+    )
     examples = """\
   manage.py audit_log --limit 20              the latest 20 entries
   manage.py audit_log --cuid CUID             the entries of one record
@@ -30,7 +33,7 @@ class Command(ExampleCommand):
         parser.add_argument("--cuid", type=_text, help="the cuid of the record")
         parser.add_argument("--who", type=_text, help="the user or operating system account")
         parser.add_argument("--request", type=_text, metavar="ID", help="the request id")
-        parser.add_argument("--refused", action="store_true", help="only refused attempts")
+        parser.add_argument("--refused", action="store_true", help="only refused edits")
         parser.add_argument(
             "--since", type=_moment, help="a date, or a date and time, in TIME_ZONE"
         )
