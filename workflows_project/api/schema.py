@@ -27,12 +27,12 @@ ERRORS: dict[int, str] = {
     "what blocks the edit, and `remedies` what you can do.",
     401: "The request is not authenticated, or the token has expired or was revoked.",
     403: "The user does not have the permission.",
-    404: "The object does not exist.",
+    404: "The record does not exist.",
     406: "The response is not available in a format of `Accept`.",
-    409: "The object has changed, has ended, or is being changed. If `Retry-After` is present, the "
+    409: "The record has changed, has ended, or is being changed. If `Retry-After` is present, the "
     "same request may succeed later.",
     410: "The webhook is closed.",
-    412: "The object does not match `If-Match`.",
+    412: "The record does not match `If-Match`.",
     411: "The request has a body without a length.",
     413: "The body is too large.",
     415: "The body is not JSON, or its charset is not UTF-8.",
@@ -92,9 +92,9 @@ SCHEMAS: dict[str, Description] = {
         "description": "A way to resolve the refusal.",
         **_object(code=_TEXT, detail=_TEXT, workflows=_list(_TEXT)),
     },
-    "Part": {"description": "The selected `fields` of an object.", "type": "object"},
+    "Part": {"description": "The selected `fields` of a record.", "type": "object"},
     "PageOfParts": {
-        "description": "A page of objects with the selected `fields`.",
+        "description": "A page of records with the selected `fields`.",
         **_object(
             count={"type": ["integer", "null"], "minimum": 0},
             next={"type": ["string", "null"]},
@@ -110,10 +110,10 @@ SCHEMAS[PROBLEM]["properties"] |= {
 
 HEADERS: dict[str, Description] = {
     "ETag": {
-        "description": "The version of the object. Send it as If-Match with an edit.",
+        "description": "The state of the record. Send it as If-Match with an edit.",
         "schema": _TEXT,
     },
-    "Location": {"description": "The URL of the created object.", "schema": _TEXT},
+    "Location": {"description": "The URL of the created record.", "schema": _TEXT},
     "Retry-After": {"description": "The time to wait, in seconds.", "schema": _COUNT},
     "Idempotency-Replayed": {
         "description": "Present if this is the response to an earlier request with the same key.",
@@ -248,7 +248,7 @@ def _problem(status: int) -> Description:
 
 def _add_not_modified(operation: Operation) -> None:
     if "If-None-Match" in _parameters(operation, "header"):
-        operation["responses"]["304"] = {"description": "The object has not changed."}
+        operation["responses"]["304"] = {"description": "The record has not changed."}
 
 
 def _add_errors(path: str, method: str, operation: Operation) -> None:

@@ -16,7 +16,7 @@ OPERATIONS: dict[str, str] = {
     "executions_approve": ("Vote for approval. A second vote of the same user replaces the first."),
     "executions_cancel": "Cancel an execution and its live child executions.",
     "executions_draft": (
-        "Save the entries of a form as a draft. They are validated on submission."
+        "Save the answers to a form as a draft. They are validated on submission."
     ),
     "executions_reject": ("Vote for rejection. A second vote of the same user replaces the first."),
     "executions_restart": (
@@ -180,7 +180,7 @@ SCHEMAS: dict[str, str] = {
     "Skip": "The exit of a skipped step. Required if the node has several exits.",
     "Start": "The workflow to start, and the entity.",
     "Step": "A visit of a node.",
-    "Submit": "The entries of the form of an open step.",
+    "Submit": "The answers to the form of an open step.",
     "Taken": "Whether the delivery was accepted. False if it was received before.",
     "TakenDelivery": "Whether the delivery was accepted, and the execution that it has started.",
     "Token": "A token, without its value.",
