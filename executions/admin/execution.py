@@ -33,7 +33,7 @@ from workflows.models import Version, Workflow
 class LiveFilter(SimpleListFilter):
     """A filter for live and ended executions."""
 
-    title = _("live")
+    title = _("live or ended")
     parameter_name = "live"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -50,12 +50,12 @@ class LiveFilter(SimpleListFilter):
 class InboxFilter(SimpleListFilter):
     """A filter for executions with a step assigned to the user."""
 
-    title = _("assigned to me")
+    title = _("assignee")
     parameter_name = "mine"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the only choice."""
-        return [("yes", gettext("Yes"))]
+        return [("yes", gettext("Me or my groups"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Keep executions with an open step that the user may do."""

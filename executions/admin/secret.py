@@ -94,7 +94,7 @@ class SecretAdmin(GuardedAdmin):
     """Secrets, listed by name."""
 
     form = SecretForm
-    list_display = ["name", "allowed_hosts", "times_set", "cuid"]
+    list_display = ["name", "allowed_hosts", "times_set", "public_id"]
     search_fields = ["name", "=cuid"]
     fields = ["name", "value", "hosts", "times_set", "previous_value", "cuid"]
     readonly_fields = ["times_set", "previous_value", "cuid"]

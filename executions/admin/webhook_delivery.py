@@ -24,7 +24,7 @@ from workflows.admin.base.refusals import REFUSING, log_refusal
 class OutgoingDeliveryAdmin(ReadOnlyAdmin):
     """Webhook deliveries: their event, webhook, state and attempts."""
 
-    list_display = ["event", "state_badge", "subscription", "at", "number_of_attempts", "cuid"]
+    list_display = ["event", "state_badge", "subscription", "at", "number_of_attempts", "public_id"]
     list_filter = ["state", "event", related_row_filter("subscription", Subscription), "at"]
     list_select_related = ["subscription"]
     search_fields = ["=cuid"]

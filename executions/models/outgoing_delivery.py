@@ -10,6 +10,7 @@ from django.db.models import Q
 from executions.models.leased_row import LeasedQuerySet, LeasedRow
 from executions.models.subscription import Subscription
 from workflows.db.cuid import LENGTH, new_cuid
+from workflows.values import moments
 
 REDELIVER = "executions.redeliver_outgoingdelivery"
 """The permission to repeat a delivery."""
@@ -75,7 +76,7 @@ class OutgoingDelivery(LeasedRow):
         ]
 
     def __str__(self) -> str:
-        return f"{self.event} {self.cuid}"
+        return f"{self.event} at {moments.format_moment(self.at)}"
 
 
 class DeliveryAttempt(models.Model):

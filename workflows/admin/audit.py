@@ -85,7 +85,8 @@ class LogPaginator(Paginator[AuditEntry]):
 class RecordTypeFilter(SimpleListFilter):
     """A filter by the type of the record. Its choices need no query on the log."""
 
-    title = _("record type")
+    # Not "record type", which is the type of an inventory model.
+    title = _("kind of record")
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:

@@ -19,7 +19,7 @@ from workflows.models import FindingType, RecordType, Workflow
 class TypeAdmin(GuardedAdmin):
     """Base class of type pages, with the number of workflows of each type."""
 
-    list_display = ["name", "cuid", "workflows", "description"]
+    list_display = ["name", "public_id", "workflows", "description"]
     search_fields = ["name", "description", "=cuid"]
     fields = ["name", "description", "cuid"]
     readonly_fields = ["cuid"]

@@ -53,7 +53,7 @@ class VersionAdmin(GuardedAdmin):
     fieldsets = [
         (None, {"fields": ["workflow_link", "number", "notes", "created_at", "author"]}),
         (
-            _("Stored with the version"),
+            _("Contents"),
             {"fields": ["entity_name", "type", "is_in_force", "checksum", "cuid", "graph"]},
         ),
     ]

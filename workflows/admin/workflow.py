@@ -119,7 +119,7 @@ class WorkflowAdmin(GuardedAdmin):
         return [
             (None, {"fields": ["title", "description", "state", *ids]}),
             (_("Entities"), {"fields": context}),
-            (_("Start"), {"fields": ["trigger", "trigger_data"]}),
+            (_("Trigger"), {"fields": ["trigger", "trigger_data"]}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Workflow | None = None) -> Any:

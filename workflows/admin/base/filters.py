@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from workflows.admin.base.formatting import row_id
 from workflows.values import moments
@@ -77,12 +77,23 @@ def related_row_filter(name: str, model: type[Model]) -> type[RelatedRowFilter]:
     )
 
 
+_MOMENT_TITLES = {
+    "asked_at": gettext_lazy("time of request"),
+    "at": gettext_lazy("time"),
+    "created_at": gettext_lazy("time of creation"),
+    "started_at": gettext_lazy("start"),
+    "updated_at": gettext_lazy("last change"),
+}
+"""Titles of filters by a time, by field name."""
+
+
 class MomentListFilter(admin.DateFieldListFilter):
     """A filter by today, this week, this month or this year, with the time zone in its title."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.title = f"{self.title} ({get_zone_name()})"
+        title = _MOMENT_TITLES.get(self.field_path, self.title)
+        self.title = f"{title} ({get_zone_name()})"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """Keep the rows in the chosen period.

@@ -22,6 +22,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from workflows.admin.base.change_list import BoundedPaginator, ListAdmin, list_context
 from workflows.admin.base.formatting import admin_url, link, log_url
@@ -102,6 +103,14 @@ class EditAdmin(ListAdmin):
             super().save_model(request, obj, form, change)
 
 
+LABELS = {
+    "cuid": _("ID"),
+    "given_up_in_a_row": _("Deliveries given up in a row"),
+    "url": _("URL"),
+}
+"""Labels of fields whose names are not words of the admin."""
+
+
 class GuardedAdmin(EditAdmin):
     """Base class for models whose edits may be refused by guards.
 
@@ -126,8 +135,14 @@ class GuardedAdmin(EditAdmin):
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
         """Return the form class with the refusal of the save, if there was one."""
+        kwargs["labels"] = {**LABELS, **(kwargs.get("labels") or {})}
         form = super().get_form(request, obj, change=change, **kwargs)
         return type(form.__name__, (form,), {"refusal": getattr(request, _REFUSED, None)})
+
+    @admin.display(description=_("ID"), ordering="cuid")
+    def public_id(self, row: Any) -> str:
+        """Return the cuid, for a column."""
+        return str(row.cuid)
 
     def changeform_view(
         self,
