@@ -90,12 +90,12 @@ def _unordered(name: str, op: str, value: object, known: Collection[str]) -> str
         if _is_number(value) or _is_moment(value):
             return None
         return gettext(
-            "The op '{op}' compares with a number, or {moment}, not {value}. Text has an"
-            " order only if a form of this workflow has the field as text."
+            "The operator '{op}' compares with a number, or {moment}, not {value}. It compares"
+            " with text only if a form of this workflow has the field as text."
         ).format(op=op, moment=_MOMENT, value=quoted(value))
     ordered = [one for one in known if one not in _UNORDERED]
     if not ordered:
-        return gettext("The field {name} is a {types}, which has no order for '{op}'.").format(
+        return gettext("The field {name} is a {types}. '{op}' cannot compare it.").format(
             name=quoted(name), types=_words(known), op=op
         )
     return _unfit(name, value, ordered) if not is_missing(value) else _wanted(name, value, ordered)
@@ -106,7 +106,7 @@ def _without_parts(name: str, op: str, value: object, known: Collection[str]) ->
     whole = ("number", "checkbox") if op in ("contains", "not_contains") else _WHOLE
     parted = [one for one in known if one not in whole]
     if known and not parted:
-        return gettext("The field {name} is a {types}, which has no parts for '{op}'.").format(
+        return gettext("The field {name} is a {types}. '{op}' cannot search it.").format(
             name=quoted(name), types=_words(known), op=op
         )
     if "multiple_choice" in parted or not known or isinstance(value, str):

@@ -244,10 +244,13 @@ def _comparison_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tupl
         return
     if op in _PRESENCE:
         if "value" in rule:
-            yield below(pointer, "value"), gettext("The op '{op}' takes no 'value'.").format(op=op)
+            yield (
+                below(pointer, "value"),
+                gettext("The operator '{op}' takes no 'value'.").format(op=op),
+            )
         return
     if "value" not in rule:
-        yield pointer, gettext("The op '{op}' needs a 'value'.").format(op=op)
+        yield pointer, gettext("The operator '{op}' needs a 'value'.").format(op=op)
         return
     value = rule["value"]
     wanted = None
@@ -261,7 +264,7 @@ def _comparison_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tupl
         got = "an empty list" if value == [] else json_type(value)
         yield (
             below(pointer, "value"),
-            gettext("The op '{op}' compares with {wanted}, not {got}.").format(
+            gettext("The operator '{op}' compares with {wanted}, not {got}.").format(
                 op=op, wanted=wanted, got=got
             ),
         )

@@ -114,7 +114,7 @@ class Changed(_SimpleTrigger):
                 if not isinstance(name, str) or not name:
                     yield (
                         below("/fields", index),
-                        _("The name of a field must be a non-empty text."),
+                        _("The name of a field must be text that is not empty."),
                     )
 
     def describe(self, data: Mapping[str, Any]) -> str:

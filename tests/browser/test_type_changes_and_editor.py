@@ -46,7 +46,7 @@ def test_change_when_drained_in_8_clicks(operator: Any, played: Any) -> None:
     to_workflows(operator, CALLER)
     see_both_together(operator)
     assert operator.sees("when 1 live execution has ended")
-    operator.click("button", "Change when drained")
+    operator.click("button", "Put the change on hold")
     assert operator.sees("Change on hold")
     services.cancel(execution)
     assert PendingChange.objects.get().state == "applied"

@@ -114,7 +114,8 @@ def _wrong_shape(
         lambda data: {RUNNING: _on_each(values)(data)[RUNNING]},
         PATHS,
         refusal=guards.ContextShape,
-        message="A Finding has a finding type and no record type; an InventoryModel the reverse.",
+        message="A Finding has a finding type and no record type. "
+        "An InventoryModel has a record type and no finding type.",
         service="workflows.editing.change_entity_context()",
     )
 

@@ -63,7 +63,8 @@ CASES = [
         _entity_edits(lambda _: {"entity_name": "InventoryModel"}),
         WRITTEN,
         refusal=ContextShape,
-        message="A Finding has a finding type and no record type; an InventoryModel the reverse.",
+        message="A Finding has a finding type and no record type. "
+        "An InventoryModel has a record type and no finding type.",
         service="or cancel",
     ),
     BypassCase(

@@ -175,7 +175,9 @@ class PendingChangeAdmin(ReadOnlyAdmin):
             self.message_refusal(request, log_refusal(error))
             return self._redirect(request, row)
         if settled is None:
-            text = gettext("The change was not applied. It is still blocked or was just settled.")
+            text = gettext(
+                "The change was not applied. Executions still block it, or it is no longer on hold."
+            )
             self.message_user(request, text, messages.WARNING)
         elif settled.state == PendingChange.State.APPLIED:
             for workflow in _existing(row):

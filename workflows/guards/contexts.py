@@ -25,7 +25,10 @@ from workflows.values import moments
 
 
 class ContextShape(Refusal):
-    message = _("A Finding has a finding type and no record type; an InventoryModel the reverse.")
+    message = _(
+        "A Finding has a finding type and no record type. An InventoryModel has a record type and "
+        "no finding type."
+    )
     code = "context_shape"
 
 

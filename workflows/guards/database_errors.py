@@ -36,9 +36,7 @@ class NotUnique(Refusal):
 
 
 class DatabaseRefusal(Refusal):
-    message = _(
-        "The database refused the change: it would separate a record from its live executions."
-    )
+    message = _("The database refused the change: it would make a live execution inconsistent.")
     code = "database_refused"
 
 

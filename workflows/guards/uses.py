@@ -154,5 +154,5 @@ def refuse_type_deletion(row: Any) -> None:
             users=", ".join(count(number, name) for name, number, _ in used),
         ),
         blockers=Blockers((), rows, sum(number for _, number, _ in used)),
-        remedies=[Remedy("change_type", gettext("Give these rows another type first."))],
+        remedies=[Remedy("change_type", gettext("Give these records another type first."))],
     )

@@ -137,7 +137,9 @@ SCHEMAS: dict[str, str] = {
     "BulkRetryItem": "A step to retry.",
     "BulkStartItem": "An execution to start.",
     "Cancel": "The reason of a cancellation.",
-    "ContextChange": "A change of the entity context of workflows, now or when drained.",
+    "ContextChange": (
+        "A change of the entity context of workflows, now or when the live executions have ended."
+    ),
     "ContextChangeResult": "The result of a change of entity context.",
     "Decision": "A step, and the reason for the operation.",
     "Delivery": (

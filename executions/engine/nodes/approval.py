@@ -25,9 +25,9 @@ ALL = "all"
 
 class Approval(Behaviour):
     description = _(
-        "Waits for votes. 'needed' approvals approve it (default: one; 'all' is everybody who "
-        "may vote). It is rejected as soon as the needed approvals cannot be reached any more. "
-        "Until then, everybody may change their vote."
+        "Waits for votes. It is approved when 'needed' people have approved (1 by default, or "
+        "'all' for everybody who may vote), and rejected as soon as that number cannot be reached "
+        "any more. Until then, everybody may change their vote."
     )
     name = "approval"
     exits: tuple[str, ...] = (APPROVED, REJECTED)

@@ -30,7 +30,7 @@ def _branch_problems(branches: Sequence[Mapping[str, Any]]) -> Iterator[tuple[st
         elif handle in seen:
             yield (
                 f"/{index}/handle",
-                gettext("Two branches use the handle {handle}.").format(handle=quoted(handle)),
+                gettext("Two branches use the exit {handle}.").format(handle=quoted(handle)),
             )
         seen.add(handle)
         yield from rules.combination_problems(branch["rule"], f"/{index}/rule")

@@ -9,9 +9,9 @@ from executions.engine.nodes.behaviour import Behaviour, Visit
 
 class Join(Behaviour):
     description = _(
-        "Waits for the branches that can still arrive over an edge without an arrival. It does "
-        "not wait for a branch that took another path, or that can also arrive over an edge that "
-        "has an arrival already (the inclusive merge of BPMN 2.0)."
+        "Waits for each branch that can still arrive by an edge that no branch has used yet. It "
+        "does not wait for a branch that took another path, or that can also arrive by an edge "
+        "that another branch has used (the inclusive merge of BPMN 2.0)."
     )
     name = "join"
     merges = True

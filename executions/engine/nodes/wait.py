@@ -39,9 +39,9 @@ def _moment_problems(value: Any) -> Iterator[tuple[str, str]]:
 
 class Wait(Behaviour):
     description = _(
-        "Waits until a time: 'interval' after it is entered, 'at' a date or a date with a time, "
-        "or at the date in the field 'at_field' plus 'delta', which may be negative. It continues "
-        "at once if the time has passed or is missing."
+        "Waits for a duration ('interval'), until a date or time ('at'), or until the date in a "
+        "field ('at_field') plus 'delta', which may be negative. Continues at once if the time has "
+        "passed or the field is missing."
     )
     name = "wait"
     can_be_retried = True

@@ -230,7 +230,7 @@ class TestDrainedChange:
         response = admin_client.get(reverse(TOGETHER), self.query(scenario))
         assert "Finish or cancel 2 live executions first." in text(response)
         assert "when 2 live executions have ended" in text(response)
-        assert "Change when drained" in text(response)
+        assert "Put the change on hold" in text(response)
         sent = self.query(
             scenario, token=response.context["token"], when="drained", why="Reclassified"
         )
@@ -265,7 +265,7 @@ class TestDrainedChange:
         html = text(admin_client.get(page(scenario.caller)))
         assert (
             f'<a class="small-button" href="{reverse(TOGETHER)}?workflows={scenario.caller.pk}">'
-            "Change when drained</a>" in html
+            "Put the change on hold…</a>" in html
         )
 
     def test_preview_links_other_pending_change(

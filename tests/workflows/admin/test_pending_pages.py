@@ -160,7 +160,7 @@ class TestWithdraw:
         self, admin_client: Client, scenario: Scenario, pending: PendingChange
     ) -> None:
         question = text(admin_client.get(page(pending, "withdraw")))
-        assert "their executions start again" in question
+        assert "new executions can start again" in question
         assert PendingChange.objects.exists()
         response = admin_client.post(page(pending, "withdraw"))
         assert response["Location"] == LIST
@@ -208,7 +208,7 @@ class TestApplyNow:
         self, admin_client: Client, pending: PendingChange
     ) -> None:
         response = admin_client.post(page(pending, "try"))
-        assert "It is still blocked" in list_messages(response)[0]
+        assert "Executions still block it" in list_messages(response)[0]
         assert PendingChange.objects.get().state == "waiting"
 
     def test_apply_now_sees_executions_ended_in_database(

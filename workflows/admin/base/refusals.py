@@ -114,7 +114,7 @@ def _rows_by_cuid(model: Any, cuids: Iterable[str], *related: str) -> dict[str, 
 
 GROUP_REMEDY_LABELS = {
     "change_together": gettext_lazy("Select these %(number)s workflows"),
-    "when_drained": gettext_lazy("Change when drained"),
+    "when_drained": gettext_lazy("Put the change on hold…"),
 }
 """Labels of the buttons that open the type change with all workflows of a remedy."""
 
