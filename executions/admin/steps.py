@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from django import forms as django_forms
@@ -35,6 +36,7 @@ from workflows.admin.base.refusals import REFUSING, refusal_of
 from workflows.admin.graph_diagram import type_title
 from workflows.graph import Node
 from workflows.refusals import Refusal
+from workflows.values import moments
 from workflows.values.moment_fields import list_resolutions
 
 USER_ACTION = "user_action"
@@ -54,6 +56,7 @@ class OpenStep:
     button: str = ""
     note: str = ""
     child: Execution | None = None
+    incident_at: datetime | None = None
     reassign_url: str = ""
     is_unassigned: bool = False
     decisions: Decisions = field(default_factory=Decisions)
@@ -86,6 +89,7 @@ def open_steps(execution: Execution, user: Any, *, bound: dict[str, Any]) -> lis
                 execution, step, manager.node(step.node_id), user, bound, drafts.get(step.pk)
             ),
             type_title=type_title(step.type),
+            incident_at=moments.read((step.incident or {}).get("at") or ""),
             reassign_url=_reassign_url(execution, step, user),
             is_unassigned=step.pk in unassigned_ids,
         )

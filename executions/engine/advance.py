@@ -96,7 +96,7 @@ class Advance(Tree):
         if execution.status == Status.COMPLETED:
             visit.leave(output={"execution": execution.cuid})
         else:
-            ending = f"The called execution {execution.cuid} {_ENDINGS[execution.status]}"
+            ending = f"The child execution {_ENDINGS[execution.status]}"
             reason = f": {execution.message}" if execution.message else "."
             visit.open_incident(f"child_{execution.status}", ending + reason)
 

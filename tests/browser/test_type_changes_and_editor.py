@@ -45,7 +45,7 @@ def test_change_when_drained_in_8_clicks(operator: Any, played: Any) -> None:
     execution = services.start(played.caller, played.finding)
     to_workflows(operator, CALLER)
     see_both_together(operator)
-    assert operator.sees("when 1 live execution has ended")
+    assert operator.sees("when the live execution has ended")
     operator.click("button", "Put the change on hold")
     assert operator.sees("Change on hold")
     services.cancel(execution)

@@ -196,7 +196,7 @@ def _workflow_rows(chosen: list[Any], preview: Preview | None) -> list[dict[str,
 
 
 def _ids(rows: list[Any]) -> str:
-    return ",".join(str(row.pk) for row in rows)
+    return ",".join(str(pk) for pk in sorted(row.pk for row in rows))
 
 
 def _preview_context(

@@ -229,7 +229,7 @@ class TestDrainedChange:
         executions = [scenario.start(), scenario.start()]
         response = admin_client.get(reverse(TOGETHER), self.query(scenario))
         assert "Finish or cancel 2 live executions first." in text(response)
-        assert "when 2 live executions have ended" in text(response)
+        assert "when all 2 live executions have ended" in text(response)
         assert "Put the change on hold" in text(response)
         sent = self.query(
             scenario, token=response.context["token"], when="drained", why="Reclassified"
@@ -301,7 +301,7 @@ class TestDrainedChange:
         html = text(response)
         assert "Nothing was changed" in html
         assert f"Execution {execution.cuid} of “Workflow 4” now blocks the change." in html
-        assert "when 1 live execution has ended" in html
+        assert "when the live execution has ended" in html
         assert "Kept</textarea>" in html
         assert type_of(scenario.caller) == scenario.limitation
         assert not PendingChange.objects.exists()

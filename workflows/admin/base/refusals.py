@@ -130,7 +130,7 @@ def _remedy_links(
     for remedy in refusal.remedies:
         group = [workflows[cuid].pk for cuid in remedy.workflows if cuid in workflows]
         if remedy.code in GROUP_REMEDY_LABELS and group:
-            query = {"workflows": ",".join(map(str, group))}
+            query = {"workflows": ",".join(map(str, sorted(group)))}
             if wanted_type:
                 query["type"] = wanted_type
             url = admin_url(Workflow, "change_type", **query)
