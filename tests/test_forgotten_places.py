@@ -69,6 +69,17 @@ def test_every_node_type_has_an_icon() -> None:
     assert set(node_types()) - set(icons) == set(), f"Add a symbol to {STATIC / 'icons.svg'}."
 
 
+def test_every_node_type_has_a_test() -> None:
+    """A test has a node of this type."""
+    texts = [path.read_text() for path in Path(__file__).parent.rglob("*.py")]
+    untested = {
+        name
+        for name in node_types()
+        if not any(f'"type": "{name}"' in text or f'enter("{name}"' in text for text in texts)
+    }
+    assert untested == set()
+
+
 OTHER_REFUSALS = {
     # Operations on executions, and what they are given
     *("invalid_form", "not_submittable", "not_awaited", "not_startable", "entity_type_mismatch"),

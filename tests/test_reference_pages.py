@@ -45,6 +45,14 @@ def test_node_types_page_has_every_node_type() -> None:
     assert sorted(GENERATE["documented_types"](page)) == sorted([*node_types(), "rule"])
 
 
+def test_node_types_page_links_every_node_type() -> None:
+    overview = (REFERENCE / "node-types.md").read_text().partition("\n## ")[0]
+    links = re.findall(r"\[`(\w+)`\]\(#(\w+)\)", overview)
+    assert {name for name, anchor in links if name == anchor} == set(node_types()), (
+        "Add the type to the table at the top of docs/reference/node-types.md."
+    )
+
+
 @pytest.mark.parametrize(("app", "name"), list_commands())
 def test_commands_page_lists_every_argument_and_option(app: str, name: str) -> None:
     parser = load_command_class(app, name).create_parser("manage.py", name)

@@ -103,16 +103,27 @@ class TestGuard1OwnExecutions:
         assert refusal.message == OWN
         assert [row.cuid for row in refusal.blockers.executions] == [execution.cuid]
 
-    def test_total_counts_unlisted_blockers(self) -> None:
+    @pytest.mark.parametrize("number", [1, 20, 21])
+    def test_refusal_lists_20_executions_and_counts_all(self, number: int) -> None:
         workflow = WorkflowFactory()
         save_line(workflow, form())
         finding = FindingFactory(entity_name_type=workflow.entity_name_type)
-        for _ in range(guards.LISTED + 3):
+        for _ in range(number):
             running.start(workflow, finding)
         with pytest.raises(guards.ActiveExecutions) as refused:
             change(workflow, FindingTypeFactory())
-        assert len(refused.value.blockers.executions) == guards.LISTED
-        assert refused.value.blockers.total == guards.LISTED + 3
+        assert len(refused.value.blockers.executions) == min(number, 20)
+        assert refused.value.blockers.total == number
+
+    @pytest.mark.parametrize("number", [1, 20, 21])
+    def test_refusal_lists_20_workflows_and_counts_all(self, number: int) -> None:
+        callee = WorkflowFactory()
+        for _ in range(number):
+            save_line(WorkflowFactory(entity_name_type=callee.entity_name_type), call(callee))
+        with pytest.raises(guards.HasCallers) as refused:
+            editing.retire(callee)
+        assert len(refused.value.blockers.workflows) == min(number, 20)
+        assert refused.value.blockers.total == number
 
     def test_change_of_entity_name_is_refused(self, scenario: Scenario) -> None:
         scenario.start()

@@ -235,7 +235,7 @@ def change_together(
 
     Raises:
         guards.Refusal: the change would strand or break something.
-        guards.Gone: one of the workflows has been deleted.
+        guards.RowDeleted: one of the workflows has been deleted.
     """
 
     def judge() -> ContextChange:
@@ -261,7 +261,7 @@ def change_together(
 
 
 def read_workflows(ids: Iterable[int]) -> list[Workflow]:
-    """Read these workflows with their types. Raise ``guards.Gone`` if one has been deleted."""
+    """Read these workflows with their types. Raise ``guards.RowDeleted`` if one has been deleted."""
     wanted = set(ids)
     rows = Workflow._base_manager.filter(pk__in=wanted).order_by("pk")
     found = list(rows.select_related("entity_name_type", "primary_record_type"))

@@ -99,8 +99,8 @@ def withdraw(pending: PendingChange, *, by: Any = None) -> None:
     """Withdraw a change on hold, or remove one that could not be applied.
 
     Raises:
-        guards.Settled: it has been applied.
-        guards.Gone: it has been withdrawn already.
+        guards.NotOnHold: it has been applied.
+        guards.RowDeleted: it has been withdrawn already.
     """
     with recording_refusals(lambda: [_attempt(pending, Action.WITHDRAWN, by=by)]):
         _withdraw(pending, by)

@@ -65,7 +65,7 @@ def impact(
         when: ``drained`` also asks whether the change can be put on hold.
 
     Raises:
-        guards.Gone: one of the workflows has been deleted.
+        guards.RowDeleted: one of the workflows has been deleted.
     """
     rows = read_workflows({row.pk for row in workflows})
     change = ContextChange(rows, context)

@@ -20,10 +20,10 @@ def set_state(workflow: Workflow, state: str) -> Workflow:
     """Set the state of a workflow, which is read again.
 
     Raises:
-        guards.Referenced: it would retire while another workflow's latest version calls it.
+        guards.HasCallers: it would retire while another workflow's latest version calls it.
         graph.WorkflowValidationError: it would return from retirement with a call that is no
             longer possible.
-        guards.Gone: it has been deleted.
+        guards.RowDeleted: it has been deleted.
     """
     row: Workflow | None = Workflow.objects.filter(pk=workflow.pk).first()
     if row is None:

@@ -257,7 +257,7 @@ class WorkflowEdit:
         """Take the locks of an editor and read the stored workflow again.
 
         Raises:
-            guards.Gone: the workflow has been deleted.
+            guards.RowDeleted: the workflow has been deleted.
         """
         if self.concerns_executions:
             lock_for_edit([self.workflow.pk])

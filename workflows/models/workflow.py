@@ -262,7 +262,7 @@ class Workflow(Audited, EntityContext):
         """Lock the workflow and judge its deletion.
 
         Raises:
-            guards.Referenced: a stored version calls it.
+            guards.HasCallers: a stored version calls it.
             guards.HasExecutions: executions have run on it.
         """
         lock_for_deletion([self.pk])

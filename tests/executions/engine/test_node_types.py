@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,9 @@ from jsonschema import Draft202012Validator
 
 from executions import services
 from executions.engine import nodes
+from executions.engine.nodes.behaviour import Behaviour, Visit
 from executions.models import Status
+from tests.executions.engine.test_nodes import enter
 from tests.factories import FindingFactory, WorkflowFactory, save_line
 from tests.workflows.graphs import edge, node
 from workflows import graph
@@ -126,6 +129,47 @@ def test_graph_is_refused_at_the_same_place_as_by_the_schema(
     assert seen
 
 
+def spoil_placeholders(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield a pointer to each text with a placeholder, and the value with a wrong one there."""
+    if isinstance(value, str) and "{{" in value:
+        yield at, re.sub(r"\{\{.*?\}\}", "{{a b}}", value)
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, part in items:
+        for place, spoiled in spoil_placeholders(part, below(at, key)):
+            changed = copy.copy(value)
+            changed[key] = spoiled
+            yield place, changed
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_wrong_placeholder_is_refused_where_an_example_has_one(
+    name: str, example: dict[str, Any]
+) -> None:
+    for place, data in spoil_placeholders(example):
+        assert refused(name, data) == [place], "Add the key to parts."
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_node_type_that_describes_placeholders_has_an_example_of_them(name: str) -> None:
+    schema = node_types()[name].data_schema.text
+    for key, part in schema["properties"].items():
+        if "{{" in part.get("description", ""):
+            assert any("{{" in json.dumps(one.get(key)) for one in schema["examples"]), key
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_node_type_waits_if_an_example_of_it_waits(name: str) -> None:
+    examples = [example for one, example in EXAMPLES if one == name]
+    calls = {call[0] for example in examples for call in enter(name, example)}
+    assert calls
+    waits = bool(calls & {"wait", "later", "perform", "call"})
+    assert node_types()[name].waits is waits, "Set waits."
+
+
 def test_keyword_without_a_message_is_reported_by_its_name() -> None:
     schema = graph.Schema({"type": "integer", "multipleOf": 5})
     assert schema.problems(10) == []
@@ -162,6 +206,17 @@ def stamp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[NodeType]
     yield node_types()["stamp"]
     sys.modules.pop("executions.engine.nodes.stamp")
     del nodes.stamp  # type: ignore[attr-defined]
+
+
+def test_page_names_attributes_and_methods_that_exist() -> None:
+    table = PAGE.read_text().partition("\n## Adding a node type\n")[2].partition("\n### ")[0]
+    rows = re.findall(r"^\| (`.*?) \| (.*) \|$", table, re.MULTILINE)
+    for cell, meaning in rows:
+        for name in re.findall(r"`(\w+)(?:\(.*?\))?`", cell):
+            assert hasattr(Behaviour, name) or name in Behaviour.__mro__[1].__annotations__, name
+        if "`visit`: " in meaning:
+            for name in re.findall(r"`(\w+)`", meaning.partition("`visit`: ")[2]):
+                assert hasattr(Visit, name), name
 
 
 def test_new_node_type_module_is_checked(stamp: NodeType) -> None:

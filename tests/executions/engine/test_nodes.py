@@ -15,20 +15,7 @@ from executions.engine.nodes.behaviour import Behaviour, NotSubmittable, Visit
 from workflows.graph import Node, find_data_problems, node_types
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
-TYPES = (
-    "start",
-    "user_action",
-    "approval",
-    "condition",
-    "set_field",
-    "set_state",
-    "wait",
-    "parallel",
-    "join",
-    "run_workflow",
-    "end",
-    "fail",
-)
+TYPES = sorted(node_types())
 
 
 class Recorder:
