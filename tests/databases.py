@@ -31,7 +31,6 @@ from django.conf import settings
 from django.db import connection, connections, transaction
 from django.test import TransactionTestCase
 
-TEMPLATE = "holdfast_template"
 PRESERVED_TABLES = {"django_migrations", "django_content_type", "auth_permission"}
 """The tables with rows from migrations that tests do not change."""
 
@@ -149,13 +148,14 @@ def _copy_template(directory: Path) -> sqlite3.Connection | None:
     """
     if connection.vendor == "postgresql":
         with _locked(directory / "postgresql"):
-            if not _template_exists():
-                _migrate(TEMPLATE)
-        connection.settings_dict["TEST"]["TEMPLATE"] = TEMPLATE
+            name = f"holdfast_{_name_template()}"
+            if not _template_exists(name):
+                _migrate(name)
+        connection.settings_dict["TEST"]["TEMPLATE"] = name
         return None
     # In memory: pytest-django does not add the suffix of the worker for this backend.
     connection.settings_dict["TEST"]["NAME"] = None
-    template = directory / f"{_name_migrations()}.sqlite3"
+    template = directory / f"{_name_template()}.sqlite3"
     with _locked(template):
         if not template.exists():
             _migrate(f"{template}.part")
@@ -174,10 +174,10 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _template_exists() -> bool:
+def _template_exists(name: str) -> bool:
     creation: Any = connection.creation
     with creation._nodb_cursor() as cursor:
-        return bool(creation._database_exists(cursor, TEMPLATE))
+        return bool(creation._database_exists(cursor, name))
 
 
 def _migrate(name: str) -> None:
@@ -191,10 +191,18 @@ def _migrate(name: str) -> None:
     settings.DATABASES["default"]["NAME"] = before[0]
 
 
-def _name_migrations() -> str:
-    """Return a hash of all migrations, so that an outdated template is not used."""
+def _name_template() -> str:
+    """Return a hash of all migrations and triggers, so that an outdated template is not used.
+
+    A trigger that the code no longer declares would remain in a copy.
+    """
+    # Needs the settings, which are not configured yet when pytest loads this plugin.
+    from workflows.db import write_once
+
     found = hashlib.sha256(django.__version__.encode())
     for app in sorted(apps.get_app_configs(), key=lambda config: config.label):
         for file in sorted(Path(app.path, "migrations").glob("*.py")):
             found.update(file.read_bytes())
+    for name, trigger in sorted(write_once._triggers.items()):
+        found.update(f"{name}: {trigger}".encode())
     return found.hexdigest()[:16]
