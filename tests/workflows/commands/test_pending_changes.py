@@ -87,7 +87,7 @@ def test_audit_log_is_filtered_by_time_and_refusal(scenario: Scenario) -> None:
     with pytest.raises(guards.ActiveExecutions):
         scenario.caller.save()
     (line,) = run("audit_log", refused=True).splitlines()
-    assert "refused, changed: Cannot change finding type while" in line
+    assert "changed (refused): Cannot change finding type while" in line
     assert run("audit_log", "--until", "2020-01-01") == ""
     assert run("audit_log", "--since", "2020-01-01T12:00:00Z") == run("audit_log")
 

@@ -71,7 +71,7 @@ def _format_line(row: AuditEntry) -> str:
     title = row.title if row.title.startswith("“") else f"“{row.title}”"
     line += f" {title}: " if row.title not in ("", row.cuid) else ": "
     if row.refused:
-        return f"{line}refused, {action}: {row.detail} [{row.code}]"
+        return f"{line}{action} (refused): {row.detail} [{row.code}]"
     names = ", ".join(row.after) or ", ".join(row.before)
     return line + action + (f" ({names})" if names else "") + (f"; {row.why}" if row.why else "")
 
