@@ -70,7 +70,7 @@ def test_root_start_on_draining_workflow_is_refused(
     with pytest.raises(guards.Draining) as refused:
         running.start(workflow, scenario.finding)
     assert "ada requested to" in refused.value.message
-    assert "“Policy Exception” when its live executions have ended" in refused.value.message
+    assert "to “Policy Exception” when" in refused.value.message
     assert pending.cuid in refused.value.remedies[0].detail
 
 

@@ -143,7 +143,9 @@ def test_execution_shows_parent_root_and_children(api: Client, scenario: Scenari
     assert cancelled["status"] == "cancelled"
     (step,) = api.get(f"executions/{root['cuid']}/").json()["open_steps"]
     assert step["incident"]["code"] == "child_cancelled"
-    assert child in step["incident"]["detail"]
+    assert step["incident"]["detail"] == "The child execution was cancelled: no"
+    steps = api.get(f"executions/{root['cuid']}/steps/").json()["results"]
+    assert child in [row["child"] for row in steps if row["step"] == step["step"]]
 
 
 def test_steps_lists_history(api: Client, scenario: Scenario) -> None:
