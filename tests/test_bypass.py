@@ -6,7 +6,7 @@ from html import unescape
 from typing import Any
 
 import pytest
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management import CommandError
 from django.db import IntegrityError
 
@@ -52,6 +52,9 @@ def assert_refused(
         response = path.apply(data, edit)
         assert response.status_code == 200
         assert message in unescape(response.content.decode())
+        if path.name == "change_form":
+            errors = response.context["adminform"].form.errors
+            assert set(errors) - {NON_FIELD_ERRORS}, "Attach the refusal to a field in explain()."
     elif path.defense is Defense.COMMAND:
         with pytest.raises(CommandError) as stopped:
             path.apply(data, edit)
