@@ -17,6 +17,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
+from django.utils.functional import Promise
 from knox.models import AuthToken
 
 from executions import services
@@ -43,6 +44,7 @@ from tests.factories import (
     UserFactory,
     WorkflowFactory,
     form,
+    line,
     save_line,
 )
 from tests.openapi import schema
@@ -134,14 +136,21 @@ def start_execution() -> Execution:
     workflow = WorkflowFactory()
     save_line(workflow, form())
     finding = FindingFactory(entity_name_type=workflow.entity_name_type)
-    return services.start(workflow, finding)
+    return services.start(workflow, finding, by=UserFactory())
 
 
 def put_change_on_hold() -> None:
     execution = start_execution()
     editing.change_entity_context(
-        [execution.workflow], entity_name_type=FindingTypeFactory(), when="drained"
+        [execution.workflow],
+        entity_name_type=FindingTypeFactory(),
+        when="drained",
+        by=UserFactory(),
     )
+
+
+def save_version() -> None:
+    editing.save_graph(WorkflowFactory(), line(form()), based_on=1, by=UserFactory())
 
 
 def new_webhook(**fields: Any) -> Subscription:
@@ -161,7 +170,9 @@ def create_saved_filter() -> None:
 ROWS: dict[Any, Callable[[], object]] = {
     AuditEntry: WorkflowFactory,
     AuthToken: lambda: AuthToken.objects.create(user=UserFactory()),
-    BulkOperation: lambda: bulk.create_operation(BulkKind.CANCEL, Execution.objects.all()),
+    BulkOperation: lambda: bulk.create_operation(
+        BulkKind.CANCEL, Execution.objects.all(), by=UserFactory()
+    ),
     Execution: start_execution,
     Finding: lambda: FindingFactory(inventory_model=InventoryModelFactory()),
     FindingType: lambda: WorkflowFactory(entity_name_type=FindingTypeFactory()),
@@ -174,7 +185,7 @@ ROWS: dict[Any, Callable[[], object]] = {
     Secret: lambda: Secret.objects.create(name=f"key{Secret.objects.count()}"),
     Subscription: lambda: new_webhook(workflow=WorkflowFactory()),
     User: UserFactory,
-    Version: WorkflowFactory,
+    Version: save_version,
     Workflow: start_execution,
 }
 """For each list of the admin, a function that adds a row with related rows of its own."""
@@ -182,6 +193,41 @@ ROWS: dict[Any, Callable[[], object]] = {
 
 def test_every_list_of_the_admin_has_a_function_that_adds_rows() -> None:
     assert set(admin.site._registry) == set(ROWS)
+
+
+@pytest.mark.django_db
+def test_functions_that_add_rows_name_an_account(settings: Any) -> None:
+    """A column that reads an account takes no statement for a row without one."""
+    create_samples(settings, is_staff=True)
+    empty = []
+    for model, add_row in ROWS.items():
+        add_row()
+        row = model._base_manager.order_by("-pk")[0]
+        keys = [field for field in model._meta.concrete_fields if field.related_model is User]
+        empty += [
+            f"{model.__name__}.{key.name}" for key in keys if getattr(row, key.attname) is None
+        ]
+    assert empty == []
+
+
+def columns_of_lists() -> list[tuple[str, Any]]:
+    """Return the methods of our lists that are columns, each with the name of its list."""
+    return [
+        (f"{type(options).__name__}.{name}", getattr(options, name))
+        for options in admin.site._registry.values()
+        for name in map(str, options.list_display)
+        if type(options).__module__.split(".")[0] in ("workflows", "executions")
+        and hasattr(options, name)
+    ]
+
+
+def test_every_column_of_an_admin_list_has_a_translatable_heading() -> None:
+    missing = [
+        name
+        for name, column in columns_of_lists()
+        if not isinstance(getattr(column, "short_description", ""), Promise)
+    ]
+    assert missing == [], 'Add @admin.display(description=_("…")).'
 
 
 @pytest.mark.django_db

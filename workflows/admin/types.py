@@ -9,6 +9,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 
 from workflows import guards
 from workflows.admin.base.formatting import admin_url
@@ -33,7 +34,7 @@ class TypeAdmin(GuardedAdmin):
         types: QuerySet[Any] = rows.annotate(users=Coalesce(Subquery(number), 0))
         return types
 
-    @admin.display(ordering="users")
+    @admin.display(description=_("workflows"), ordering="users")
     def workflows(self, row: Any) -> str:
         """Return the number of workflows of the type, linked to their list."""
         url = admin_url(Workflow, "changelist", **{f"{self.key}__id__exact": row.pk})

@@ -87,7 +87,7 @@ class VersionAdmin(GuardedAdmin):
         """Return the workflow and the number of the version."""
         return str(row)
 
-    @admin.display(ordering="entity_name_type__name")
+    @admin.display(description=_("type"), ordering="entity_name_type__name")
     def type(self, row: Version) -> str:
         """Return the type that is stored with the version."""
         return str(row.context_type)
@@ -97,7 +97,7 @@ class VersionAdmin(GuardedAdmin):
         """Return True if the workflow must keep the type of this version."""
         return row.in_force
 
-    @admin.display(ordering="live_number")
+    @admin.display(description=_("live executions"), ordering="live_number")
     def live_executions(self, row: Any) -> str:
         """Return the number of live executions, linked to their list."""
         url = admin_url(execution_model(), "changelist", version=row.pk, live="yes")

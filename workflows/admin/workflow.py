@@ -71,7 +71,7 @@ class WorkflowAdmin(GuardedAdmin):
         )
         return workflows
 
-    @admin.display(ordering="entity_name_type__name")
+    @admin.display(description=_("type"), ordering="entity_name_type__name")
     def type(self, row: Workflow) -> str:
         """Return the finding type or the record type."""
         return str(row.context_type)
@@ -89,7 +89,7 @@ class WorkflowAdmin(GuardedAdmin):
         """Return the number of the latest version."""
         return f"v{row.latest_number}"
 
-    @admin.display(ordering="live_number")
+    @admin.display(description=_("live executions"), ordering="live_number")
     def live_executions(self, row: Any) -> str:
         """Return the number of live executions, linked to their list."""
         url = admin_url(execution_model(), "changelist", workflow=row.pk, live="yes")
