@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pkgutil
+import re
+import shlex
 from io import StringIO
 from pathlib import Path
 
@@ -40,6 +42,30 @@ def test_command_help_has_examples(label: str, name: str) -> None:
     output = StringIO()
     command.create_parser("manage.py", name).print_help(output)
     assert command.help and output.getvalue().rstrip().endswith(command.examples.rstrip())
+
+
+def find_examples(text: str, name: str) -> list[list[str]]:
+    """Return the arguments of each line of a text that runs the command."""
+    lines = re.findall(rf"^ *manage\.py {name}\b(.*)", text, re.MULTILINE)
+    # A pipe, a redirection, or two spaces before an explanation end the arguments.
+    return [shlex.split(re.split(r"\s[|>]|\s{2,}", line)[0]) for line in lines]
+
+
+@pytest.mark.parametrize(("label", "name"), list_commands())
+def test_command_accepts_its_examples(label: str, name: str) -> None:
+    command = load_command_class(label, name)
+    assert isinstance(command, ExampleCommand)
+    parser = command.create_parser("manage.py", name)
+    examples = find_examples(command.examples, name)
+    assert examples
+    for arguments in examples:
+        parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize(("label", "name"), list_commands())
+def test_every_argument_and_option_of_a_command_has_help(label: str, name: str) -> None:
+    parser = load_command_class(label, name).create_parser("manage.py", name)
+    assert [action.dest for action in parser._actions if not action.help] == []
 
 
 @pytest.mark.parametrize(("label", "name"), list_commands())

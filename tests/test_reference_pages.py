@@ -14,7 +14,7 @@ from django.conf import settings as project
 from django.core.management import load_command_class
 
 from executions.api.execution_filters import ExecutionFilter
-from tests.test_commands import list_commands
+from tests.test_commands import find_examples, list_commands
 from workflows.api.audit_entries import AuditEntrySerializer
 from workflows.audit.log import Action
 from workflows.graph import node_types
@@ -65,6 +65,16 @@ def test_commands_page_lists_every_argument_and_option(app: str, name: str) -> N
         for spelling in action.option_strings or [str(action.metavar or action.dest.upper())]
     } - COMMON_OPTIONS
     assert expected - documented == set(), f"Add rows to docs/reference/commands.md, {name}."
+    unknown = {option for option in documented - expected if option.startswith("--")}
+    assert unknown == set(), f"Remove them from docs/reference/commands.md, {name}."
+
+
+@pytest.mark.parametrize(("app", "name"), list_commands())
+def test_commands_page_has_examples_that_the_command_accepts(app: str, name: str) -> None:
+    parser = load_command_class(app, name).create_parser("manage.py", name)
+    text = section((REFERENCE / "commands.md").read_text(), name)
+    for arguments in find_examples(text, name):
+        parser.parse_args(arguments)
 
 
 class RecordedEnvironment(dict[str, str]):
