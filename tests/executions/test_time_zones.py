@@ -65,7 +65,7 @@ def test_every_page_names_the_zone_of_its_times_and_inputs(settings, monkeypatch
     assert BESIDE in text(client.get(start))
     listed = text(client.get(reverse("admin:executions_execution_changelist")))
     assert "2026-07-01 14:00:00 CEST" in listed
-    assert "updated at (Europe/Berlin)" in text(
+    assert "last change (Europe/Berlin)" in text(
         client.get(reverse("admin:executions_finding_changelist"))
     )
     for page_text in (inbox, listed, text(client.get(reverse("admin:index")))):
