@@ -76,7 +76,17 @@ def check_precondition(request: Request, etag: str, *, required: bool = False) -
 
 
 class StrictOrdering(OrderingFilter):
-    """An ordering filter that rejects unknown names."""
+    """An ordering filter that rejects unknown names, and documents the known ones."""
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Return the parameter of the OpenAPI document, with the columns of the list."""
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in parameters:
+            parameter["description"] = (
+                "Columns, separated by commas; `-` before a column for descending order: "
+                f"{', '.join(view.ordering_fields)}."
+            )
+        return parameters
 
     def remove_invalid_fields(
         self, queryset: QuerySet[Any], fields: Any, view: Any, request: Request
