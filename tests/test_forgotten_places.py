@@ -21,6 +21,7 @@ from django.utils.functional import Promise
 from knox.models import AuthToken
 
 from executions import services
+from executions.api.execution_filters import ExecutionFilter
 from executions.models import (
     BulkKind,
     BulkOperation,
@@ -248,6 +249,19 @@ def test_admin_list_takes_no_statement_per_row(settings: Any, subtests: pytest.S
             assert statements(partial(client.get, url)) <= few + 1, (
                 "Add list_select_related or an annotation."
             )
+
+
+def test_every_filter_of_executions_has_a_test() -> None:
+    """A test requests a list with it; the tests of plans do not look at the rows."""
+    tests = Path(__file__).parent
+    files = [*(tests / "executions").rglob("*.py"), tests / "test_lists.py"]
+    text = "".join(path.read_text() for path in files)
+    untested = {
+        name
+        for name in ExecutionFilter.base_filters
+        if not re.search(rf'\b{name}=|"{name}":', text)
+    }
+    assert untested == set(), "Add a test to tests/executions/api/."
 
 
 def test_every_operation_of_the_api_has_a_description() -> None:

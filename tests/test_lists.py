@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet
 from django.utils import timezone
 
 from executions import services as running
+from executions.api.executions import ExecutionViewSet
 from executions.models import Execution
 from tests.conftest import Scenario
 from tests.executions.receivers import create_webhook
@@ -133,7 +134,7 @@ def executions(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> list[Exec
     return list(Execution.objects.order_by("pk"))
 
 
-ORDERINGS = ["", "status", "-status", "started_at", "-started_at", "ended_at", "-ended_at"]
+ORDERINGS = ["", *(sign + name for name in ExecutionViewSet.ordering_fields for sign in ("", "-"))]
 
 
 @pytest.mark.parametrize("ordering", [*ORDERINGS, "status,-started_at", "-started_at,-status"])
