@@ -261,7 +261,7 @@ def change_together(
 
 
 def read_workflows(ids: Iterable[int]) -> list[Workflow]:
-    """Read these workflows with their types. Raise ``guards.RowDeleted`` if one has been deleted."""
+    """Read these workflows with their types. Raise ``RowDeleted`` if one has been deleted."""
     wanted = set(ids)
     rows = Workflow._base_manager.filter(pk__in=wanted).order_by("pk")
     found = list(rows.select_related("entity_name_type", "primary_record_type"))
