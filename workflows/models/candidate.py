@@ -17,6 +17,7 @@ from workflows.db.json_values import canonical
 from workflows.graph import node_types
 
 GROUPS, USERS = "groups", "users"
+_NODE_TYPES = node_types()  # a view: types that are registered later appear in it
 
 
 class Candidate(models.Model):
@@ -134,7 +135,7 @@ def _named_at(node: dict[str, Any], pointer: str) -> Iterator[AssigneeName]:
 
 def read_assignees(type_name: Any, data: Any) -> tuple[str, dict[str, Any]] | None:
     """Return the pointer and the ``groups``/``users`` of a node; None if it names nobody."""
-    node_type = node_types().get(type_name) if isinstance(type_name, str) else None
+    node_type = _NODE_TYPES.get(type_name) if isinstance(type_name, str) else None
     key = None if node_type is None else node_type.people_at
     if key is None or not isinstance(data, dict):
         return None

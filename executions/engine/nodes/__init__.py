@@ -26,10 +26,12 @@ def discover() -> None:
 
 discover()
 
+_NODE_TYPES = node_types()  # a view: types that are registered later appear in it
+
 
 def behaviour(type_name: str) -> Behaviour:
     """Return the behaviour of a node type. Raise ``LookupError`` if it has none."""
-    node_type = node_types().get(type_name)
+    node_type = _NODE_TYPES.get(type_name)
     if node_type is None or not isinstance(node_type, Behaviour):
         raise LookupError(f"The node type {quoted(type_name)} has no behaviour.")
     return node_type

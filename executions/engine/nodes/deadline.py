@@ -68,6 +68,9 @@ def deadline_problems(deadline: Any) -> Iterator[tuple[str, str]]:
 def wait_until_deadline(visit: Visit) -> None:
     """Keep the step open, and schedule a job for its deadline if it has one."""
     deadline = visit.node.data.get(DEADLINE)
+    if deadline is None:
+        visit.wait()
+        return
     length = durations.parse(deadline["after"] if isinstance(deadline, dict) else deadline)
     due = None if length is None else length.after(visit.now)
     visit.wait(due=due)

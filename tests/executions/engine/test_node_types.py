@@ -200,10 +200,9 @@ def stamp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[NodeType]
     (module,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     (tmp_path / "stamp.py").write_text(module)
     monkeypatch.setattr(nodes, "__path__", [*nodes.__path__, str(tmp_path)])
-    registry = sys.modules["workflows.graph.node_types"]
-    monkeypatch.setattr(registry, "_NODE_TYPES", dict(node_types()))
     nodes.discover()
     yield node_types()["stamp"]
+    sys.modules["workflows.graph.node_types"]._NODE_TYPES.pop("stamp")
     sys.modules.pop("executions.engine.nodes.stamp")
     del nodes.stamp  # type: ignore[attr-defined]
 
