@@ -17,11 +17,18 @@ from executions.models import Execution, Finding
 from tests.commands import run
 from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory
 from workflows.models import FindingType, Workflow
+from workflows_project.auth.roles import find_differences, reset_groups
 
 pytestmark = pytest.mark.django_db
 
 OWN = "Cannot change finding type while this workflow has active executions."
 DEPENDENT = "Cannot change finding type: workflows referencing this one have active executions."
+
+
+@pytest.fixture(autouse=True)
+def _roles(db: None) -> None:
+    """Create the groups of the roles, which a test that commits may have deleted."""
+    reset_groups(find_differences())
 
 
 def quickstart(**options: Any) -> str:
