@@ -24,7 +24,7 @@ LINKS = {
     "delta": "[duration](values.md#durations), also negative",
     "rule": "[rule](#rules)",
 }
-"""What the values of shared definitions link to."""
+"""The links of values that have a shared definition."""
 
 
 def fill_page(text: str) -> str:

@@ -195,7 +195,7 @@ def test_service_reports_contention_after_all_attempts(scenario: Scenario, servi
 
 
 SECOND_TRIES = {"save_graph": 2, "put_on_hold": 2, "restart": locks.ATTEMPTS}
-"""How often a key has to reject before services that retry give up."""
+"""The number of rejections by a key after which services that retry give up."""
 
 
 @pytest.mark.parametrize("service", SERVICES)

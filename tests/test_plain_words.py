@@ -132,14 +132,15 @@ def test_modules_use_words_of_the_glossary() -> None:
 
 
 def test_docstrings_begin_with_a_verb_or_a_noun(trees: dict[str, ast.Module]) -> None:
-    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    # Texts that stand alone: docstrings, and those below attributes and constants.
     found = [
-        f"{path}:{getattr(node, 'lineno', 1)}: {text.splitlines()[0]}"
+        f"{path}:{node.lineno}: {node.value.value.splitlines()[0]}"
         for path, tree in trees.items()
         for node in ast.walk(tree)
-        if isinstance(node, documented)
-        and (text := ast.get_docstring(node) or "")
-        and OPENER.match(text)
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        and OPENER.match(node.value.value)
     ]
     assert not found, "\n".join(found)
 

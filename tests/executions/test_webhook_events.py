@@ -242,7 +242,7 @@ class TestStatements:
 
 
 class TestWebhooks:
-    @pytest.mark.parametrize("events", [[], ["execution.begun"], "execution.started", [1]])
+    @pytest.mark.parametrize("events", [[], ["execution.launched"], "execution.started", [1]])
     def test_unknown_event_is_refused(self, db: None, events: Any) -> None:
         with pytest.raises(ValidationError) as caught:
             add_webhook(events=events)

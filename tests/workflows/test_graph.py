@@ -31,7 +31,7 @@ def test_graph_is_followed_by_exits():
     assert parsed.node("stop").index == 4
 
 
-@pytest.mark.parametrize("handle", [None, "default", "whatever"])
+@pytest.mark.parametrize("handle", [None, "default", "unknown"])
 def test_unnamed_exit_matches_every_handle(handle):
     source = line(node("review", "user_action"))
     source["edges"][1]["sourceHandle"] = "right"

@@ -45,7 +45,7 @@ class NodeBox:
     type_title: str
     icon: str
     description: str = ""
-    """What the state means, for screen readers."""
+    """The meaning of the state, for screen readers."""
     state: str = ""
     url: str | None = None
     marks: Sequence[Mark] = ()

@@ -8,9 +8,9 @@ from typing import Any
 from django.db.models import IntegerField, QuerySet, Subquery
 
 COUNT_LIMIT = 10_000
-"""How many rows of a list are counted."""
+"""The largest number of rows that a list counts."""
 OVERVIEW_LIMIT = 1_000
-"""How many rows are counted on a page that shows many counts."""
+"""The largest number of rows that each count of a page with many counts goes to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ class Database(Protocol):
 
     is_postgresql: bool
     key_timing: str
-    """When a composite foreign key is checked."""
+    """The SQL clause that sets the time at which a composite foreign key is checked."""
 
     def lock_rows(self, connection: Any, table: str, ids: list[int], clause: str) -> list[int]:
         """Lock the rows with these ids in the order of the ids; return the ids locked."""

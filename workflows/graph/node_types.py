@@ -53,7 +53,7 @@ class NodeType:
     merges: bool = False
     """A node of this type waits for branches that join here."""
     waits: bool = True
-    """Whether an execution can wait here; False if it always continues at once."""
+    """True if an execution can wait here; False if it always continues at once."""
     exits: tuple[str, ...] | None = ()
     """The names of the exits; empty for one unnamed exit, None if the data name them."""
     people_at: ClassVar[str | None] = None

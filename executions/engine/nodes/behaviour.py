@@ -109,7 +109,7 @@ class Behaviour(NodeType, ABC):
     """A node type that can run. Its only instance serves every execution, without state."""
 
     can_be_retried: bool = False
-    """Whether an operator may retry its open step. An incident can always be retried."""
+    """True if an operator may retry its open step. An incident can always be retried."""
 
     @abstractmethod
     def enter(self, visit: Visit) -> None:

@@ -139,7 +139,7 @@ class Changes:
     changed_steps: dict[int, Step] = field(default_factory=dict)
     entity: Entity | None = None
     may_unblock: bool = True
-    """Whether a pending change may be on hold. Set by a write that has looked."""
+    """False if the write has found no pending change on hold."""
 
     @property
     def closed_forms(self) -> list[int]:
@@ -167,7 +167,7 @@ class Store(ABC):
     """
 
     compares_basis: ClassVar[bool]
-    """Whether ``write`` compares a basis, so that an advance needs no locks before it."""
+    """True if ``write`` compares a basis, so that an advance needs no locks before it."""
     open_steps_table: ClassVar[str]
     """The FROM item for open steps, with the alias ``s``."""
     workflow_revision: ClassVar[Any]

@@ -71,7 +71,7 @@ def test_webhook_is_created_tested_changed_and_deleted(
     ("wrong", "code", "pointer"),
     [
         ({"events": []}, "min_length", "/events"),
-        ({"events": ["execution.begun"]}, "invalid_choice", "/events/0"),
+        ({"events": ["execution.launched"]}, "invalid_choice", "/events/0"),
         ({"url": "https://elsewhere.example/"}, "webhook_url_refused", "/url"),
         ({"url": "ftp://x/"}, "webhook_url_refused", "/url"),
         ({"workflow": "nope"}, "does_not_exist", "/workflow"),
@@ -188,6 +188,6 @@ def test_each_action_has_dry_run(api: Client, server: Server, name: str) -> None
 
 
 def test_refusal_names_first_unknown_event() -> None:
-    webhook = Subscription(events=["execution.started", "execution.begun", "execution.halted"])
-    with pytest.raises(InvalidSubscription, match=r"execution\.begun"):
+    webhook = Subscription(events=["execution.started", "execution.launched", "execution.halted"])
+    with pytest.raises(InvalidSubscription, match=r"execution\.launched"):
         refuse_subscription(webhook, ["execution.started"])

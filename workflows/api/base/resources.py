@@ -135,7 +135,7 @@ class Resource(GenericViewSet[Any]):
     throttle_scope: str | None = None
     """The throttling scope of its requests, if not the default of reading and writing."""
     lists: bool = False
-    """Whether an action returns pages of rows, as ``list`` does."""
+    """True if an action returns pages of rows, as ``list`` does."""
     pointer_names: ClassVar[Mapping[str, str]] = {}
     """API names of model fields, where the names differ."""
 
