@@ -103,7 +103,7 @@ class TestGuard1OwnExecutions:
         assert refusal.message == OWN
         assert [row.cuid for row in refusal.blockers.executions] == [execution.cuid]
 
-    @pytest.mark.parametrize("number", [1, 20, 21])
+    @pytest.mark.parametrize("number", [1, 20, 22])
     def test_refusal_lists_20_executions_and_counts_all(self, number: int) -> None:
         workflow = WorkflowFactory()
         save_line(workflow, form())
@@ -115,7 +115,7 @@ class TestGuard1OwnExecutions:
         assert len(refused.value.blockers.executions) == min(number, 20)
         assert refused.value.blockers.total == number
 
-    @pytest.mark.parametrize("number", [1, 20, 21])
+    @pytest.mark.parametrize("number", [1, 20, 22])
     def test_refusal_lists_20_workflows_and_counts_all(self, number: int) -> None:
         callee = WorkflowFactory()
         for _ in range(number):
