@@ -37,8 +37,8 @@ DELTA: dict[str, Any] = {
 """The schema of a duration that is added to a moment."""
 
 
-def problem(what: str, value: object, *, back: bool = False) -> str | None:
-    """Return the problem of a duration, or None. ``back`` allows a negative one.
+def problem(what: str, value: object, *, may_be_negative: bool = False) -> str | None:
+    """Return the problem of a duration, or None. ``may_be_negative`` allows a negative one.
 
     The value must match ``DURATION`` or ``DELTA``.
     """
@@ -51,6 +51,6 @@ def problem(what: str, value: object, *, back: bool = False) -> str | None:
     length = duration.about()
     if abs(length) > LONGEST:
         return gettext("The {what} must be at most 100 years.").format(what=what)
-    if not back and length <= timedelta(0):
+    if not may_be_negative and length <= timedelta(0):
         return gettext("The {what} must be positive and at most 100 years.").format(what=what)
     return None

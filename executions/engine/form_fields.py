@@ -139,18 +139,18 @@ def problems(fields: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 
 
 def _choice_problems(field: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    label, type_name = f"field {quoted(field['name'])}", field.get("type", "text")
+    name, type_name = quoted(field["name"]), field.get("type", "text")
     if type_name not in _WITH_CHOICES:
         if "choices" in field:
             yield (
                 "",
-                gettext("The {label} has the type {type_name}, which has no choices.").format(
-                    label=label, type_name=quoted(type_name)
+                gettext("The field {name} has the type {type_name}, which has no choices.").format(
+                    name=name, type_name=quoted(type_name)
                 ),
             )
         return
     if "choices" not in field:
-        yield "", gettext("The {label} needs 'choices'.").format(label=label)
+        yield "", gettext("The field {name} needs 'choices'.").format(name=name)
         return
     seen: set[str] = set()
     for index, choice in enumerate(field["choices"]):
@@ -160,8 +160,8 @@ def _choice_problems(field: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             place = below("", index, "value") if is_object else below("", index)
             yield (
                 place,
-                gettext("The {label} has the choice {value} twice.").format(
-                    label=label, value=quoted(value)
+                gettext("The field {name} has the choice {value} twice.").format(
+                    name=name, value=quoted(value)
                 ),
             )
         seen.add(value)

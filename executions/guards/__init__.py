@@ -41,9 +41,7 @@ from executions.guards.refusals import (
     TooManySelected,
     UrlRefused,
 )
-from executions.guards.starts import (
-    refuse_start,
-)
+from executions.guards.starts import refuse_start
 from executions.guards.webhook_events import refuse_subscription
 
 __all__ = [

@@ -27,7 +27,7 @@ entities_written = Signal()
 """Sent in the transaction that writes entities, by ``save()`` or by a bulk statement.
 
 ``written`` has a pair for each: the entity, and its previous values of the written fields (None
-for a new entity). ``using`` is the database.
+for a new entity).
 """
 
 

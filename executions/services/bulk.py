@@ -96,7 +96,7 @@ NO_STEP = {
 
 
 def preview(operation: BulkOperation) -> Preview:
-    """Judge all executions of an operation as they are now, and change nothing."""
+    """Check the current state of all executions of an operation, and change nothing."""
     items = operation.items.all()
     refused = {ENDED: items.filter(execution__live_key__isnull=True)}
     if operation.kind in NO_STEP:

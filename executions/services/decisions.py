@@ -53,7 +53,7 @@ def decide(
 
     Args:
         action: the action of the audit entry.
-        act: judges the decision and changes the step, under the locks of a runner.
+        act: checks the decision and changes the step, under the locks of a runner.
         requires_reason: refuse a blank ``why``.
         requested: further values for the audit entry of a refused decision.
 

@@ -62,7 +62,7 @@ def merge_finding_types(
     """Give everything of the type ``source`` the type ``target``, and delete ``source``.
 
     Args:
-        dry_run: judge and count, and change nothing.
+        dry_run: check and count, and change nothing.
 
     Raises:
         SameType: both are the same.
@@ -123,7 +123,7 @@ def _move(source: FindingType, target: FindingType, by: Any, why: str) -> Merged
     if workflows:
         change_together(workflows, context, by=by, why=reason)
     _refuse_on_hold(source)
-    # The executions on these findings are of these workflows, and were judged with them.
+    # The executions on these findings are of these workflows, and were checked with them.
     moved = Finding.objects.filter(pk__in=ids).update(entity_name_type=target) if ids else 0
     _rewrite_versions(source, target)
     ended = PendingChange.objects.filter(entity_name_type=source)

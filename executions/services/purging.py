@@ -2,7 +2,7 @@
 
 The foreign keys of the models decide about rows that refer to an execution. Rows with CASCADE are
 deleted with it, those with SET_NULL lose the reference, and any other row protects the tree. Each
-batch locks the roots that no other transaction has locked, judges them again, and deletes. No
+batch locks the roots that no other transaction has locked, checks them again, and deletes. No
 workflow, version or entity is locked, so that no start has to wait.
 """
 
@@ -21,7 +21,7 @@ from django.db.models.functions import Coalesce
 from executions.models import FOR_PEOPLE, LIVE, Delivery, Execution, Step
 from workflows.audit.log import Action, record
 from workflows.db import locks
-from workflows.guards import RowDeleted
+from workflows.guards import RowDeleted, count
 from workflows.models import Candidate, Version
 from workflows.models.version import later_versions
 from workflows.refusals import Attempt, Refusal
@@ -144,7 +144,7 @@ def purge(
         if not rows:
             break
         last = rows[-1].pk
-        _judge(rows, plan, done, before, keep_last, dry_run)
+        _purge_batch(rows, plan, done, before, keep_last, dry_run)
         yield done
         if not dry_run:
             time.sleep(rest * (time.monotonic() - start))
@@ -168,7 +168,7 @@ def _ended(before: datetime, keep_last: bool) -> QuerySet[Any]:
     )
 
 
-def _judge(
+def _purge_batch(
     rows: list[Any], plan: Plan, done: Purged, before: datetime, keep_last: bool, dry_run: bool
 ) -> None:
     free = {}
@@ -236,7 +236,7 @@ def _delete(
             Action.DELETED,
             kind="execution",
             cuid="",
-            title=f"{len(deleted)} ended execution trees",
+            title=count(len(deleted), "ended execution tree"),
             before={"executions": sorted(deleted.values()), "number": len(ids)},
             why=f"Purged: ended before {before.isoformat()}",
         )

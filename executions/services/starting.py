@@ -79,7 +79,7 @@ def _start_on_cached_closure(
 def start_under_locks(
     workflow: Workflow, entity_id: int, by: Any, scheduled_for: datetime | None
 ) -> Execution:
-    """Read and judge the call closure under locks, and start on it.
+    """Read and check the call closure under locks, and start on it.
 
     The caller retries ``IntegrityError``, ``Version.DoesNotExist`` and ``locks.TryAgain``.
     """

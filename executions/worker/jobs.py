@@ -220,7 +220,7 @@ def _pass_deadline(visit: NodeVisit) -> None:
 
 
 def _fail_step(visit: NodeVisit, job: Job, code: str, sentence: str) -> None:
-    """Open an incident; a notice that could not be sent is only noted, and the step goes on."""
+    """Open an incident. If an overdue notice failed, only store that: the step stays open."""
     if job.kind == JobKind.OVERDUE:
         _write_notice(visit, state="failed", code=code, detail=sentence)
     else:

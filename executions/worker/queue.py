@@ -17,12 +17,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from executions.engine.nodes.tasks import GiveUp, TryAgain
-from executions.models import (
-    PERFORMED,
-    BulkOperation,
-    Job,
-    OutgoingDelivery,
-)
+from executions.models import PERFORMED, BulkOperation, Job, OutgoingDelivery
 from executions.models.leased_row import LeasedQuerySet
 from executions.services import bulk
 from executions.webhooks import outgoing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine.nodes.assignees import NAMED
@@ -64,9 +64,11 @@ class Approval(Behaviour):
         if needed != ALL and users and not data.get("groups") and needed > len(users):
             yield (
                 "/needed",
-                gettext("{needed} approvals are needed, but only {count} users may vote.").format(
-                    needed=needed, count=len(users)
-                ),
+                ngettext(
+                    "{needed} approvals are needed, but only {count} user may vote.",
+                    "{needed} approvals are needed, but only {count} users may vote.",
+                    len(users),
+                ).format(needed=needed, count=len(users)),
             )
 
     def enter(self, visit: Visit) -> None:

@@ -21,8 +21,10 @@ TIMER = "timer"
 _TIMES = ("interval", "at", "at_field")
 
 
-def _length_problems(what: str, length: Any, *, back: bool = False) -> Iterator[tuple[str, str]]:
-    if reason := problem(what, length, back=back):
+def _length_problems(
+    what: str, length: Any, *, may_be_negative: bool = False
+) -> Iterator[tuple[str, str]]:
+    if reason := problem(what, length, may_be_negative=may_be_negative):
         yield "", reason
 
 
@@ -84,7 +86,7 @@ class Wait(Behaviour):
     parts: ClassVar = {
         "interval": partial(_length_problems, "interval"),
         "at": _moment_problems,
-        "delta": partial(_length_problems, "delta", back=True),
+        "delta": partial(_length_problems, "delta", may_be_negative=True),
     }
 
     def problems(self, data: Mapping[str, Any]) -> Problems:

@@ -72,6 +72,7 @@ IS_OPEN = f"s.state IN {OPEN}"
 class StoredExecution:
     """An execution with its open steps and its entity.
 
+    ``pinned`` are the ids and cuids of the pinned versions of its tree; None on SQLite.
     ``xmin`` and ``entity_xmin`` are the transactions that wrote the two rows last (PostgreSQL).
     """
 
