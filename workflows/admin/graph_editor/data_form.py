@@ -208,36 +208,42 @@ class DataForm:
 
     def read(self, posted: Mapping[str, Any], before: Mapping[str, Any]) -> SubmittedData:
         """Return the submitted data, on top of the data that the form was rendered with."""
-        found = SubmittedData({})
-        value = self._read(self.schema, before, ROOT, posted, found)
+        return _Reader(self.defs, posted).read(self.schema, before)
+
+
+class _Reader:
+    """Reads the data of a node from the submitted inputs."""
+
+    def __init__(self, defs: Schema, posted: Mapping[str, Any]) -> None:
+        self.defs = defs
+        self.posted = posted
+        self.found = SubmittedData({})
+
+    def read(self, schema: Schema, before: Mapping[str, Any]) -> SubmittedData:
+        """Return the submitted data, with the keys in their old order if nothing has changed."""
+        found = self.found
+        value = self._read(schema, before, ROOT)
         found.value = {} if value is ABSENT else value
         if not found.malformed and canonical(found.value) == canonical(before):
             found.value = dict(before)
         return found
 
-    def _read(
-        self,
-        schema: Schema,
-        before: Any,
-        name: str,
-        posted: Mapping[str, Any],
-        found: SubmittedData,
-    ) -> Any:
-        if f"{name}#json" in posted:
-            return _read_json(str(posted[f"{name}#json"]), name, found)
+    def _read(self, schema: Schema, before: Any, name: str) -> Any:
+        if f"{name}#json" in self.posted:
+            return self._read_json(name)
         schema = resolved(schema, self.defs)
         shape = shape_of(schema, self.defs)
         if not fits(before, schema, self.defs):
             before = ABSENT
         if shape in ("object", "map", "rows", "either", "rule"):
             read = getattr(self, f"_read_{shape}")
-            return read(schema, before, name, posted, found)
+            return read(schema, before, name)
         if shape == "flag":
             # Browsers do not send an unchecked box.
-            return True if posted.get(name) else (before if before is False else ABSENT)
-        if name not in posted:
+            return True if self.posted.get(name) else (before if before is False else ABSENT)
+        if name not in self.posted:
             return before
-        return self._read_text(schema, shape, before, str(posted[name]).replace("\r\n", "\n"))
+        return self._read_text(schema, shape, before, str(self.posted[name]).replace("\r\n", "\n"))
 
     def _read_text(self, schema: Schema, shape: str, before: Any, text: str) -> Any:
         types = types_of(schema, self.defs)
@@ -253,22 +259,15 @@ class DataForm:
         same = isinstance(before, str) and before.replace("\r\n", "\n") == text
         return before if same else text
 
-    def _read_object(
-        self,
-        schema: Schema,
-        before: Any,
-        name: str,
-        posted: Mapping[str, Any],
-        found: SubmittedData,
-    ) -> Any:
+    def _read_object(self, schema: Schema, before: Any, name: str) -> Any:
         values = {} if before is ABSENT else before
         read = {
-            key: self._read(one, values.get(key, ABSENT), below(name, key), posted, found)
+            key: self._read(one, values.get(key, ABSENT), below(name, key))
             for key, one in schema["properties"].items()
         }
         rest = {key: values[key] for key in values if key not in schema["properties"]}
-        if f"{name}#rest#json" in posted:
-            typed = _read_json(str(posted[f"{name}#rest#json"]), f"{name}#rest", found)
+        if f"{name}#rest#json" in self.posted:
+            typed = self._read_json(f"{name}#rest")
             if isinstance(typed, dict):
                 rest = typed
             elif not isinstance(typed, Malformed):
@@ -276,82 +275,52 @@ class DataForm:
         value = {key: one for key, one in {**read, **rest}.items() if one is not ABSENT}
         return value or (before if before == {} else ABSENT)
 
-    def _read_map(
-        self,
-        schema: Schema,
-        before: Any,
-        name: str,
-        posted: Mapping[str, Any],
-        found: SubmittedData,
-    ) -> Any:
+    def _read_map(self, schema: Schema, before: Any, name: str) -> Any:
         items = [] if before is ABSENT else list(before.values())
         inner, value = value_schema(schema), {}
-        for index in row_indexes(posted, name):
-            key = str(posted.get(f"{name}/{index}/key", ""))
+        for index in row_indexes(self.posted, name):
+            key = str(self.posted.get(f"{name}/{index}/key", ""))
             item = items[index] if index < len(items) else ABSENT
-            one = self._read(inner, item, f"{name}/{index}/value", posted, found)
-            if posted.get(f"{name}/{index}#remove") or (not key.strip() and one is ABSENT):
+            one = self._read(inner, item, f"{name}/{index}/value")
+            if self.posted.get(f"{name}/{index}#remove") or (not key.strip() and one is ABSENT):
                 continue
             value[key] = "" if one is ABSENT else one
         return value or (before if before == {} else ABSENT)
 
-    def _read_rows(
-        self,
-        schema: Schema,
-        before: Any,
-        name: str,
-        posted: Mapping[str, Any],
-        found: SubmittedData,
-    ) -> Any:
+    def _read_rows(self, schema: Schema, before: Any, name: str) -> Any:
         items = [] if before is ABSENT else before
         value: list[Any] = []
-        for index in row_indexes(posted, name):
+        for index in row_indexes(self.posted, name):
             item = items[index] if index < len(items) else ABSENT
             at = below(name, index)
-            one = self._read(schema.get("items", {}), item, at, posted, found)
-            if one is ABSENT or posted.get(f"{at}#remove"):
+            one = self._read(schema.get("items", {}), item, at)
+            if one is ABSENT or self.posted.get(f"{at}#remove"):
                 continue
             if isinstance(item, dict) and isinstance(one, dict):
-                _note_rename(item.get("handle"), one.get("handle"), found)
+                self._note_rename(item.get("handle"), one.get("handle"))
             value.append(one)
-            if posted.get("up") == at and len(value) > 1:
+            if self.posted.get("up") == at and len(value) > 1:
                 value[-2:] = value[:-3:-1]
         return value or (before if before == [] else ABSENT)
 
-    def _read_either(
-        self,
-        schema: Schema,
-        before: Any,
-        name: str,
-        posted: Mapping[str, Any],
-        found: SubmittedData,
-    ) -> Any:
-        chosen = str(posted.get(f"{name}#as", ""))
+    def _read_either(self, schema: Schema, before: Any, name: str) -> Any:
+        chosen = str(self.posted.get(f"{name}#as", ""))
         parts = schema["anyOf"]
-        if f"{name}#as" not in posted:
+        if f"{name}#as" not in self.posted:
             return before
         if not chosen.isdecimal() or int(chosen) >= len(parts):
             return ABSENT
         index = int(chosen)
         was_chosen = before is not ABSENT and alternative(before, schema, self.defs) == index
-        return self._read(
-            parts[index], before if was_chosen else ABSENT, f"{name}#{index}", posted, found
-        )
+        return self._read(parts[index], before if was_chosen else ABSENT, f"{name}#{index}")
 
-    def _read_rule(
-        self,
-        schema: Schema,
-        before: Any,
-        name: str,
-        posted: Mapping[str, Any],
-        found: SubmittedData,
-    ) -> Any:
+    def _read_rule(self, schema: Schema, before: Any, name: str) -> Any:
         rows = []
-        for index in row_indexes(posted, name):
+        for index in row_indexes(self.posted, name):
             at = f"{name}/{index}"
-            field_name, op = (str(posted.get(f"{at}/{key}", "")) for key in ("field", "op"))
-            typed = str(posted.get(f"{at}/value", ""))
-            if posted.get(f"{at}#remove") or not (field_name.strip() or typed.strip()):
+            field_name, op = (str(self.posted.get(f"{at}/{key}", "")) for key in ("field", "op"))
+            typed = str(self.posted.get(f"{at}/value", ""))
+            if self.posted.get(f"{at}#remove") or not (field_name.strip() or typed.strip()):
                 continue
             row: dict[str, Any] = {"field": field_name} if field_name else {}
             if op:
@@ -359,29 +328,27 @@ class DataForm:
             if typed.strip() and op not in _PRESENCE:
                 row["value"] = from_text(typed.replace("\r\n", "\n"))
             rows.append(row)
-        how = "any" if posted.get(f"{name}#how") == "any" else "all"
+        how = "any" if self.posted.get(f"{name}#how") == "any" else "all"
         if not rows:
             return before if before == {} else ABSENT
         if len(rows) == 1 and before != {how: rows}:
             return rows[0]
         return {how: rows}
 
+    def _read_json(self, name: str) -> Any:
+        text = str(self.posted[f"{name}#json"])
+        if not text.strip():
+            return ABSENT
+        try:
+            return parse_json(text)
+        except (ValueError, RecursionError) as error:
+            # The message of a RecursionError does not help users.
+            is_value_error = isinstance(error, ValueError)
+            detail = str(error) if is_value_error else gettext("nested too deeply")
+            message = gettext("%(pointer)s is not valid JSON: %(error)s.")
+            self.found.malformed.append(message % {"pointer": name, "error": detail})
+            return Malformed(text, detail)
 
-def _read_json(text: str, name: str, found: SubmittedData) -> Any:
-    if not text.strip():
-        return ABSENT
-    try:
-        value = parse_json(text)
-    except (ValueError, RecursionError) as error:
-        # The message of a RecursionError does not help users.
-        is_value_error = isinstance(error, ValueError)
-        detail = str(error) if is_value_error else gettext("nested too deeply")
-        message = gettext("%(pointer)s is not valid JSON: %(error)s.")
-        found.malformed.append(message % {"pointer": name, "error": detail})
-        return Malformed(text, detail)
-    return value
-
-
-def _note_rename(before: Any, after: Any, found: SubmittedData) -> None:
-    if isinstance(before, str) and isinstance(after, str) and before != after:
-        found.renamed[before] = after
+    def _note_rename(self, before: Any, after: Any) -> None:
+        if isinstance(before, str) and isinstance(after, str) and before != after:
+            self.found.renamed[before] = after
