@@ -112,8 +112,7 @@ def change_entity_context(
         return _try(ids, context, when, check)
     with recording_refusals(lambda: ContextChange(rows, context).attempts(by=by, why=why)):
         try:
-            versions = _change_now(ids, context, by, why, check)
-            return ContextChangeResult(read_workflows(ids), versions)
+            return _change_now(ids, context, by, why, check)
         except (guards.ActiveExecutions, guards.DependentActiveExecutions):
             if when == "now":
                 raise
@@ -140,9 +139,11 @@ def _try(
 @locks.retrying
 def _change_now(
     ids: list[int], context: Context, by: Any, why: str, check: Callable[[ContextChange], None]
-) -> list[Version]:
+) -> ContextChangeResult:
     def judge() -> None:
         ContextChange(read_workflows(ids), context).judge()
 
     with explain_taken_trigger(judge), transaction.atomic():
-        return change_together(ids, context, by=by, why=why, check=check)
+        versions = change_together(ids, context, by=by, why=why, check=check)
+        # Under the locks: the change is made, so nothing may be refused after the commit.
+        return ContextChangeResult(read_workflows(ids), versions)

@@ -172,9 +172,7 @@ def _lock_for_save(workflow: Workflow, graph: Graph) -> Workflow:
     own = rows.select_related("entity_name_type", "primary_record_type").filter(pk=workflow.pk)
     found = own.first()
     if found is None:
-        raise guards.RowDeleted(
-            gettext("The workflow “{title}” has been deleted.").format(title=workflow)
-        )
+        raise guards.workflow_deleted(workflow)
     return found
 
 

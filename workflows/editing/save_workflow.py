@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 
 from django.core.exceptions import NON_FIELD_ERRORS, ObjectDoesNotExist, ValidationError
 from django.db import transaction
-from django.utils.translation import gettext
 
 from workflows import guards
 from workflows.audit.audited_model import change_attempts
@@ -81,9 +80,7 @@ def _save_changes(
     def judge() -> WorkflowEdit:
         edit = WorkflowEdit.read(workflow, update_fields)
         if edit is None:
-            raise guards.RowDeleted(
-                gettext("The workflow “{title}” has been deleted.").format(title=workflow)
-            )
+            raise guards.workflow_deleted(workflow)
         edit.judge()
         return edit
 
@@ -98,6 +95,8 @@ def _save_changes(
             workflow._is_checked = False
         edit.update_versions()
         record(edit.attempts())
+    # The database generates it, and an update does not return it: it is read when it is needed.
+    workflow.__dict__.pop("context_key", None)
 
 
 class WorkflowEdit:
@@ -142,16 +141,19 @@ class WorkflowEdit:
         return self.workflow if self._writes(name) else self.stored
 
     def _new_context(self) -> Context:
-        entity_name, finding_type, record_type = (self._source_of(name) for name in CONTEXT_FIELDS)
+        # A save may write only some of the fields, so each one has a source of its own.
+        by_name, by_finding_type, by_record_type = map(self._source_of, CONTEXT_FIELDS)
         try:
-            types = finding_type.entity_name_type, record_type.primary_record_type
+            finding_type = by_finding_type.entity_name_type
+            record_type = by_record_type.primary_record_type
         except ObjectDoesNotExist:
             raise guards.NoSuchType from None
-        own_type = types[0] if entity_name.entity_name == "Finding" else types[1]
+        entity_name = by_name.entity_name
+        own_type = finding_type if entity_name == "Finding" else record_type
         return Context(
-            entity_name.entity_name,
-            finding_type.entity_name_type_id,
-            record_type.primary_record_type_id,
+            entity_name,
+            by_finding_type.entity_name_type_id,
+            by_record_type.primary_record_type_id,
             own_type.cuid if own_type else "",
         )
 
@@ -266,9 +268,7 @@ class WorkflowEdit:
             locks.lock_rows(rows, [self.workflow.pk], locks.Strength.NO_KEY_UPDATE)
         edit = WorkflowEdit.read(self.workflow, self.update_fields)
         if edit is None:
-            raise guards.RowDeleted(
-                gettext("The workflow “{title}” has been deleted.").format(title=self.workflow)
-            )
+            raise guards.workflow_deleted(self.workflow)
         if edit.concerns_executions and not self.concerns_executions:
             # Somebody has changed a field that this save would now change back.
             raise locks.TryAgain

@@ -44,6 +44,7 @@ from workflows.guards.immutable_rows import (
     refuse_rewrite,
     refuse_version_deletion,
     refuse_version_in_use,
+    workflow_deleted,
 )
 from workflows.guards.names import (
     InvisibleName,
@@ -152,4 +153,5 @@ __all__ = [
     "refuse_version_deletion",
     "refuse_version_in_use",
     "register_secret_lookup",
+    "workflow_deleted",
 ]

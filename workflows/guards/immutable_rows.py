@@ -44,6 +44,11 @@ class RowDeleted(Refusal):
     code = "gone"
 
 
+def workflow_deleted(workflow: Any) -> RowDeleted:
+    """Return the refusal to edit or start a workflow that has been deleted."""
+    return RowDeleted(gettext("The workflow “{title}” has been deleted.").format(title=workflow))
+
+
 def refuse_bulk_write(names: Iterable[str]) -> None:
     """Raise ``UseTheService`` if a bulk statement would write a field that only a service may."""
     written = {name.removesuffix("_id") for name in names}

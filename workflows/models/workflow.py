@@ -249,8 +249,6 @@ class Workflow(Audited, EntityContext):
             self._write(*args, **kwargs)
 
         self.edits.save(self, write, kwargs.get("update_fields"))
-        # The database generates it: it is read again when it is needed.
-        self.__dict__.pop("context_key", None)
 
     def _write(self, *args: Any, **kwargs: Any) -> None:
         names = kwargs.get("update_fields")
