@@ -291,11 +291,11 @@ def finish() -> tuple[int, Counter[str]]:
     from executions import integrity
     from executions.models import Step
     from executions.services import submit
-    from workflows.editing import drained
+    from workflows.editing import find_drained_changes
 
     reasons: Counter[str] = Counter()
     # Changes are applied after the last blocker ends, except under contention.
-    reasons["drained, but not applied"] = len(drained())
+    reasons["drained, but not applied"] = len(find_drained_changes())
     broken = {row.cuid for row in integrity.find_violations()}
     reasons.update(row.invariant for row in integrity.find_violations())
     for _ in range(20):

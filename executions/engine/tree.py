@@ -15,7 +15,7 @@ from executions.engine.run import Run, Snapshot, new_child
 from executions.engine.store import Basis, Changes, store
 from executions.models import LIVE, Entity, Execution, Job, Pin, Status, Step, StepState
 from workflows.db import raw_rows
-from workflows.editing import ended
+from workflows.editing import try_waiting_changes
 from workflows.graph import Edge, Node
 from workflows.models import Version
 from workflows.values.missing import drop_missing
@@ -263,7 +263,7 @@ class Tree:
         contexts = {row.context_key for row in changed if row.status not in LIVE}
         if contexts and self._changes.may_unblock:
             # A pending change may have waited for one of them.
-            ended(contexts)
+            try_waiting_changes(contexts)
         if due := sum(job.due_at <= self.now for job in self._changes.jobs):
             wakeups.on_commit(due)
         return True

@@ -61,7 +61,7 @@ def run_due(
         threads: the number of threads that serve jobs.
     """
     if dry_run:
-        return Served(editing.drained(), queue.count_due(), len(due_starts()))
+        return Served(editing.find_drained_changes(), queue.count_due(), len(due_starts()))
     run_housekeeping()
     recount_votes()
     starts = serve_due_starts(stop)

@@ -10,7 +10,13 @@ from workflows.editing.change_context import (
     change_entity_context,
     resolve_context,
 )
-from workflows.editing.drain import apply_all_drained, apply_drained, drained, ended, withdraw
+from workflows.editing.drain import (
+    apply_all_drained,
+    apply_drained,
+    find_drained_changes,
+    try_waiting_changes,
+    withdraw,
+)
 from workflows.editing.graph_drafts import (
     Draft,
     DraftConflict,
@@ -25,7 +31,7 @@ from workflows.editing.graph_drafts import (
 from workflows.editing.graph_save import SavedGraph, graph_problems, save_graph
 from workflows.editing.idempotency import purge_answers
 from workflows.editing.impacts import Impact, impact
-from workflows.editing.retirement import change_state, retire, set_state
+from workflows.editing.workflow_state import change_state, retire, set_state
 
 __all__ = [
     "ContextChangeResult",
@@ -38,9 +44,8 @@ __all__ = [
     "change_entity_context",
     "change_state",
     "discard_draft_changes",
-    "drained",
     "edit_draft",
-    "ended",
+    "find_drained_changes",
     "graph_problems",
     "impact",
     "open_draft",
@@ -52,6 +57,7 @@ __all__ = [
     "save_draft",
     "save_graph",
     "set_state",
+    "try_waiting_changes",
     "undo",
     "withdraw",
 ]

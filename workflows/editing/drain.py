@@ -2,8 +2,8 @@
 
 A change is applied in its own transaction, exactly once: its row is locked, and it is judged again
 under the locks of an editor. Every transaction that ends executions triggers it after its commit
-(``ended``). ``run_due`` applies what that misses: a process that was killed, or an execution that
-ended in the moment in which the change was put on hold.
+(``try_waiting_changes``). ``run_due`` applies the changes that this misses, because a process was
+killed or an execution ended in the moment in which the change was put on hold.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _withdraw(pending: PendingChange, by: Any) -> None:
         record([attempt])
 
 
-def ended(context_keys: Iterable[str]) -> None:
+def try_waiting_changes(context_keys: Iterable[str]) -> None:
     """Try to apply the changes that may have waited for executions of these contexts.
 
     Call it in the transaction that ends the executions; the changes are tried after its commit.
@@ -153,7 +153,7 @@ def _try_to_apply(pk: int) -> PendingChange | None:
         return None
 
 
-def drained() -> list[PendingChange]:
+def find_drained_changes() -> list[PendingChange]:
     """Return the changes on hold that nothing blocks any more."""
     return [pending for pending in _waiting() if not _is_blocked(pending)]
 

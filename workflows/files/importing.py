@@ -32,7 +32,7 @@ from workflows.db.vendor import DATABASE
 from workflows.editing.change_context import change_entity_context
 from workflows.editing.context_change import lock_for_edit
 from workflows.editing.graph_save import save_graph
-from workflows.editing.retirement import set_state
+from workflows.editing.workflow_state import set_state
 from workflows.files.file_schema import FINDING, WorkflowFile
 from workflows.files.import_plan import Plan, PlanItem, type_key
 from workflows.files.matching import CUID, build_plan

@@ -27,9 +27,7 @@ def set_state(workflow: Workflow, state: str) -> Workflow:
     """
     row: Workflow | None = Workflow.objects.filter(pk=workflow.pk).first()
     if row is None:
-        raise guards.RowDeleted(
-            gettext("The workflow “{title}” has been deleted.").format(title=workflow)
-        )
+        raise guards.workflow_deleted(workflow)
     row.state = state
     row.save(update_fields=["state", "updated_at"])
     return row
