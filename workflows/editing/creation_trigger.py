@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from workflows import guards
 from workflows.guards.database_errors import find_refusal
@@ -48,7 +49,9 @@ def refuse_new(workflows: Sequence[Workflow]) -> None:
         same = [row.cuid for row in workflows]
         guards.refuse_taken_trigger(find_creation_workflows(keys).exclude(cuid__in=same))
     if len(set(keys)) < len(keys):
-        raise guards.TriggerTaken("Two of these workflows would start when an entity is created.")
+        raise guards.TriggerTaken(
+            gettext("Two of these workflows would start when an entity is created.")
+        )
 
 
 @contextmanager

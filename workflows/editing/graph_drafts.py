@@ -78,10 +78,11 @@ def open_draft(workflow: Workflow, user: Any) -> Draft:
     if cuid != latest.cuid:
         first = row.states.get(number=0)
         # After a change of type, the latest version has the same source.
-        if row.at == 0 or canonical(first.source) == canonical(latest.source):
+        is_same = canonical(first.source) == canonical(latest.source)
+        if row.at == 0 and not is_same:
+            return Draft(latest.source, latest.number, latest.cuid, latest)
+        if is_same:
             base, cuid = latest.number, latest.cuid
-        if row.at == 0 and canonical(first.source) != canonical(latest.source):
-            return Draft(latest.source, base, cuid, latest)
     state = row.states.get(number=row.at)
     later = row.states.filter(number__gt=row.at).first()
     return Draft(
@@ -174,7 +175,6 @@ def save_draft(
         graph.WorkflowValidationError: the graph is invalid.
     """
     draft = _open(workflow, user, token)
-
     saved = save_graph(
         workflow,
         draft.source,

@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from django.db import DatabaseError, IntegrityError
 from django.db.models import ProtectedError
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.guards import (
@@ -67,7 +68,6 @@ KEYS: dict[str, type[Refusal]] = {
 UNIQUE_ON_SQLITE = {
     "UNIQUE constraint failed: workflows_workflow.context_key": "workflows_workflow_created"
 }
-
 
 # The refusals of deletions, by the first part of the name of the key. Django's own keys, which also
 # keep rows of ended executions, begin like the composite ones.
@@ -131,7 +131,7 @@ def find_refusal(error: DatabaseError) -> Refusal | None:
     first gives a better message.
     """
     if isinstance(error, ProtectedError):
-        return DatabaseRefusal("Cannot delete this: other records refer to it.")
+        return DatabaseRefusal(gettext("Cannot delete this: other records refer to it."))
     if not isinstance(error, IntegrityError):
         return None
     name = _constraint_of(error)

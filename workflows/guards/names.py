@@ -22,7 +22,7 @@ class NameInUse(Refusal):
 
 
 class InvisibleName(Refusal):
-    message = _("Write a name that has at least one visible character.")
+    message = _("Enter a name with at least one visible character.")
     code = "name_unseen"
 
 
@@ -61,8 +61,8 @@ def refuse_name_like(name: str, others: Iterable[str]) -> None:
 
 def _refuse_invisible(name: str) -> None:
     if not name_folding.fold_name(name):
-        detail = gettext("Enter a name with at least one visible character.")
-        raise InvisibleName(detail, problems=[Problem("/name", InvisibleName.code, detail)])
+        detail = str(InvisibleName.message)
+        raise InvisibleName(problems=[Problem("/name", InvisibleName.code, detail)])
 
 
 def _in_use(name: str, other: str) -> NameInUse:

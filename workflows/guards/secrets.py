@@ -10,7 +10,6 @@ from typing import Any
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from workflows.db.json_values import below
 from workflows.graph import WorkflowValidationError, node_types
 from workflows.refusals import Problem, Refusal, Remedy
 from workflows.trigger_types import get_trigger_types
@@ -59,10 +58,10 @@ def find_secrets(source: Any) -> list[SecretName]:
 
 def find_trigger_secrets(trigger: str, data: Any) -> list[SecretName]:
     """Return the secrets that the settings of a trigger use, with their pointers."""
-    kind = get_trigger_types().get(trigger)
-    if kind is None or not isinstance(data, dict):
+    trigger_type = get_trigger_types().get(trigger)
+    if trigger_type is None or not isinstance(data, dict):
         return []
-    return [(f"{below('', 'trigger_data')}{at}", name) for at, name in kind.secrets(data)]
+    return [(f"/trigger_data{at}", name) for at, name in trigger_type.secrets(data)]
 
 
 def find_unknown_secrets(named: Iterable[SecretName]) -> list[Problem]:
