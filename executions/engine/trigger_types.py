@@ -154,8 +154,9 @@ class Webhook(_SimpleTrigger):
         yield from _unknown(data, ("secret",))
         secret = data.get("secret")
         if not isinstance(secret, str) or not re.fullmatch(NAME, secret):
-            detail = _("'secret' must be the name of the signing secret, not {type}.").format(
-                type=json_type(secret)
+            detail = _(
+                "'secret' must be the name of the signing secret: letters, digits, '_', '.' and"
+                " '-', starting with a letter or '_'."
             )
             yield ("/secret" if "secret" in data else ""), detail
 

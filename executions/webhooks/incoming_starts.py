@@ -76,8 +76,10 @@ def _parse_request(body: bytes) -> StartRequest:
         if name not in NAMES:
             raise InvalidDelivery(f"Unknown member {quoted(name)}. Allowed: {', '.join(NAMES)}.")
     for name in NAMES:
-        if not isinstance(value.get(name), str) or not value[name]:
-            raise InvalidDelivery(f"'{name}' must be a string, not {json_type(value.get(name))}.")
+        if not isinstance(value.get(name), str):
+            raise InvalidDelivery(f"'{name}' must be text, not {json_type(value.get(name))}.")
+        if not value[name]:
+            raise InvalidDelivery(f"'{name}' must not be empty.")
     if len(value["delivery"]) > 128:
         raise InvalidDelivery("'delivery' has more than 128 characters.")
     entity = Entity._base_manager.filter(cuid=value["entity"]).first()
