@@ -50,17 +50,25 @@ class OpenStep:
 
     step: Step
     title: str
-    type_title: str = ""
     form: django_forms.Form | None = None
     url: str = ""
     button: str = ""
     note: str = ""
     child: Execution | None = None
-    incident_at: datetime | None = None
     reassign_url: str = ""
     is_unassigned: bool = False
     decisions: Decisions = field(default_factory=Decisions)
     votes: list[Vote] = field(default_factory=list)
+
+    @property
+    def type_title(self) -> str:
+        """Return the title of the node type."""
+        return type_title(self.step.type)
+
+    @property
+    def incident_at(self) -> datetime | None:
+        """Return the time of the incident, if there is one."""
+        return moments.read((self.step.incident or {}).get("at") or "")
 
 
 def open_steps(execution: Execution, user: Any, *, bound: dict[str, Any]) -> list[OpenStep]:
@@ -88,8 +96,6 @@ def open_steps(execution: Execution, user: Any, *, bound: dict[str, Any]) -> lis
             _open_step(
                 execution, step, manager.node(step.node_id), user, bound, drafts.get(step.pk)
             ),
-            type_title=type_title(step.type),
-            incident_at=moments.read((step.incident or {}).get("at") or ""),
             reassign_url=_reassign_url(execution, step, user),
             is_unassigned=step.pk in unassigned_ids,
         )

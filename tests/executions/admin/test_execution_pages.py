@@ -23,6 +23,7 @@ from tests.factories import (
 )
 from tests.workflows.admin.staff import VIEW, list_messages, page, staff, statements, text
 from workflows import guards
+from workflows.admin.graph_diagram import type_title
 
 pytestmark = pytest.mark.django_db
 
@@ -182,9 +183,10 @@ class TestExecutionPage:
             raise guards.Refusal("It is damaged.")
 
         monkeypatch.setattr(Execution, "get_workflow_manager", damaged)
-        assert "The stored graph is damaged: It is damaged." in text(
-            admin_client.get(page(execution))
-        )
+        html = text(admin_client.get(page(execution)))
+        assert "The stored graph is damaged: It is damaged." in html
+        step = Step.objects.filter(execution=execution).open().get()
+        assert f"{type_title(step.type)}, since" in html
 
     def test_execution_page_is_read_only(self, admin_client: Client) -> None:
         execution = started()
