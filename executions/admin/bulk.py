@@ -12,6 +12,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from executions.admin.reason_field import ReasonField
 from executions.admin.titles import execution_title
 from executions.models import (
     OPERATE,
@@ -52,13 +53,7 @@ OUTCOMES = {
 class ReasonForm(forms.Form):
     """The reason for the operation."""
 
-    why = forms.CharField(
-        required=False,
-        label=_("Reason"),
-        max_length=2_000,
-        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text=_("Recorded in the audit log of each execution."),
-    )
+    why = ReasonField(required=False, help_text=_("Recorded in the audit log of each execution."))
 
 
 def open_preview(

@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions import services
+from executions.admin.reason_field import ReasonField
 from executions.admin.titles import execution_title
 from executions.models import Execution
 from workflows.admin.base.formatting import admin_url, link
@@ -20,13 +21,7 @@ from workflows.admin.base.refusals import REFUSING, log_refusal
 class ReasonForm(forms.Form):
     """The reason for the decision."""
 
-    why = forms.CharField(
-        required=False,
-        label=_("Reason"),
-        max_length=2_000,
-        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text=_("Shown on the page of the execution."),
-    )
+    why = ReasonField(required=False, help_text=_("Shown on the page of the execution."))
 
 
 def cancel_page(

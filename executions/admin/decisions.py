@@ -19,6 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions import services
+from executions.admin.reason_field import ReasonField
 from executions.admin.titles import execution_title
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.approval import Approval
@@ -62,12 +63,7 @@ class DecisionForm(forms.Form):
         label=_("New time"),
         widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
     )
-    note = forms.CharField(
-        label=_("Reason"),
-        max_length=2_000,
-        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text=_("Recorded in the audit log of the execution."),
-    )
+    note = ReasonField(help_text=_("Recorded in the audit log of the execution."))
 
     def __init__(self, name: str, handles: tuple[str, ...], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

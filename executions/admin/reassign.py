@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions import services
+from executions.admin.reason_field import ReasonField
 from executions.admin.titles import execution_title, step_title
 from executions.engine.nodes.assignees import candidates, current_candidates_key
 from executions.models import FOR_PEOPLE, Execution, Step
@@ -41,12 +42,7 @@ class ReassignForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
         help_text=_("One username per line."),
     )
-    why = forms.CharField(
-        label=_("Reason"),
-        max_length=2_000,
-        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text=_("Recorded in the audit log."),
-    )
+    why = ReasonField(help_text=_("Recorded in the audit log."))
     read = forms.CharField(required=False, widget=forms.HiddenInput)
     """The assignees at the time the page was rendered."""
 
