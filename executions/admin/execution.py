@@ -41,7 +41,7 @@ class LiveFilter(SimpleListFilter):
         return [("yes", gettext("Live")), ("no", gettext("Ended"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Only the live ones, or only the others."""
+        """Keep the live executions, or the ended ones."""
         if self.value() not in ("yes", "no"):
             return queryset
         return queryset.filter(live_key__isnull=self.value() == "no")

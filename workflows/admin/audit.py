@@ -35,11 +35,11 @@ from workflows.admin.base.formatting import (
 )
 from workflows.admin.base.generics import Paginator
 from workflows.admin.base.model_admin import ReadOnlyAdmin
+from workflows.db.bounded_count import COUNT_LIMIT
 from workflows.db.cuid import LENGTH
 from workflows.models import AuditEntry
 from workflows.visibility import may_view_values
 
-COUNT_LIMIT = 10_000
 MAX_REASON_LENGTH = 80
 HISTORY_LENGTH = 10
 
@@ -82,19 +82,21 @@ class LogPaginator(Paginator[AuditEntry]):
         return Page(entries, number, self)
 
 
-class RecordTypeFilter(SimpleListFilter):
-    """A filter by the type of the record. Its choices need no query on the log."""
+class RecordKindFilter(SimpleListFilter):
+    """A filter by the kind of record. Its choices need no query on the log.
 
-    # Not "record type", which is the type of an inventory model.
+    A record type is something else: the type of an inventory model.
+    """
+
     title = _("kind of record")
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Return every type of record that is audited."""
+        """Return every kind of record that is audited."""
         return [(kind, capfirst(kind)) for kind in sorted(RECORD_MODELS)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the entries about records of the chosen type."""
+        """Keep the entries about records of the chosen kind."""
         return queryset.filter(kind=self.value()) if self.value() in RECORD_MODELS else queryset
 
 
@@ -108,7 +110,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         "refused",
         "action",
         "face",
-        RecordTypeFilter,
+        RecordKindFilter,
         "at",
         exact_value_filter("cuid", _("record")),
         exact_value_filter("request_id", _("request")),
@@ -187,7 +189,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("record"))
     def record(self, row: Any) -> str:
-        """Return the title of the record, linked if it exists, and its type."""
+        """Return the title of the record, linked if it exists, and its kind."""
         return _two_lines(_record_html(row, row.record_link), row.kind)
 
     @admin.display(description=_("reason"))

@@ -190,7 +190,6 @@ def _edge_text(edge: EdgeKey, nodes: Mapping[str, Mapping[str, Any]]) -> str:
 def _field_row(field: FieldChange) -> dict[str, Any]:
     return {
         "path": field.path,
-        "operation": field.operation,
         "before": DASH if field.operation == ADDED else _value_html(field.before),
         "after": DASH if field.operation == REMOVED else _value_html(field.after),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,13 +65,10 @@ def _incident_text(number: int) -> str:
     return text % {"number": number}
 
 
-def node_urls(version: Version, known: Mapping[str, int] | None = None) -> dict[str, str]:
+def node_urls(version: Version) -> dict[str, str]:
     """Return the URLs of the nodes of a version, by node id.
 
     A call leads to the called workflow, any other node to its settings on the version page.
-
-    Args:
-        known: ids of callees by cuid. The others are looked up.
     """
     page = admin_url(version, "change", version.pk)
     urls = {
@@ -81,10 +77,8 @@ def node_urls(version: Version, known: Mapping[str, int] | None = None) -> dict[
     }
     callees = callees_of(version.source)
     if callees:
-        ids = dict(known or {})
-        unknown = set(callees.values()) - set(ids)
-        if unknown:
-            ids |= Workflow.objects.filter(cuid__in=unknown).values_list("cuid", "pk")
+        rows = Workflow.objects.filter(cuid__in=set(callees.values()))
+        ids = dict(rows.values_list("cuid", "pk"))
         urls.update(
             (node_id, admin_url(Workflow, "change", ids[cuid]))
             for node_id, cuid in callees.items()
@@ -99,7 +93,6 @@ def graph_section(
     pk: int,
     *,
     may_list: bool,
-    known: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Return the context of the graph section of a version.
 
@@ -107,7 +100,6 @@ def graph_section(
         relation: whose live executions are marked: ``workflow`` or ``version``.
         pk: the id of that row.
         may_list: whether the user may view executions and gets links to them.
-        known: ids of callees by cuid.
     """
     marks = live_execution_marks(relation, pk, linked=may_list)
     nodes = list_objects(version.source, "nodes")
@@ -117,9 +109,7 @@ def graph_section(
         for node_id, found in marks.items()
         if (text := ". ".join(mark.description for mark in found if mark.state == "incident"))
     }
-    diagram = build_diagram(
-        version.source, urls=node_urls(version, known), marks=marks, states=states
-    )
+    diagram = build_diagram(version.source, urls=node_urls(version), marks=marks, states=states)
     title = gettext("Graph of %(version)s") % {"version": version}
     return {
         "graph": render_diagram(diagram, title, "graph"),
@@ -140,8 +130,6 @@ class Calls:
 
     callers: list[dict[str, Any]]
     callees: list[dict[str, Any]]
-    ids: dict[str, int]
-    """The ids of the callers and callees, by cuid."""
     diagram: SafeString | None
 
 
@@ -176,7 +164,6 @@ def calls_around(workflow: Any) -> Calls:
     return Calls(
         [_call_row(row, (row.pk, workflow.pk) in pairs) for row in others if row.pk in callers],
         [_call_row(row, (workflow.pk, row.pk) in pairs) for row in others if row.pk in callees],
-        {row.cuid: row.pk for row in others},
         render_diagram(diagram, title, "calls") if others else None,
     )
 

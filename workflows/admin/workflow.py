@@ -258,7 +258,7 @@ class WorkflowAdmin(GuardedAdmin):
                 )
                 self.message_user(request, text, messages.ERROR)
                 continue
-            change = f"State changed from {row.state} to {state}."
-            self.log_change(request, row, change)
+            change = gettext("State changed from %(before)s to %(after)s.")
+            self.log_change(request, row, change % {"before": row.state, "after": state})
             text = format_html(gettext("“{}” is now {}."), row, state.label.lower())
             self.message_user(request, text, messages.SUCCESS)

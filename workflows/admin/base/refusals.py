@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError
+from django.db.models import QuerySet
 from django.forms.utils import ErrorList
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
@@ -101,15 +102,8 @@ def log_refusal(error: Exception, attempts: Callable[[], Sequence[Attempt]] = li
     return refusal
 
 
-def _rows_by_cuid(model: Any, cuids: Iterable[str], *related: str) -> dict[str, Any]:
-    wanted = set(cuids)
-    if not wanted:
-        return {}
-    rows = model._base_manager.filter(cuid__in=wanted).select_related(*related)
-    return {
-        row.cuid: row
-        for row in rows.defer(*(f"{name}__fields" for name in related if name == "entity"))
-    }
+def _by_cuid(rows: QuerySet[Any], cuids: Iterable[str]) -> dict[str, Any]:
+    return {row.cuid: row for row in rows.filter(cuid__in=set(cuids))}
 
 
 GROUP_REMEDY_LABELS = {
@@ -191,12 +185,11 @@ def describe(
     user = actor.user()
     is_visible = user is None or may_view(user, execution_model())
     blocking = blockers.executions if is_visible else ()
-    executions = _rows_by_cuid(
-        execution_model(), (row.cuid for row in blocking), "workflow", "entity"
-    )
+    rows = execution_model()._base_manager.select_related("workflow", "entity")
+    executions = _by_cuid(rows.defer("entity__fields"), (row.cuid for row in blocking))
     named = {row.cuid for row in blockers.workflows}
     named.update(cuid for remedy in refusal.remedies for cuid in remedy.workflows)
-    workflows = _rows_by_cuid(Workflow, named)
+    workflows = _by_cuid(Workflow._base_manager.all(), named)
     listed = len(blockers.executions) + len(blockers.workflows)
     details = (
         row.detail for row in refusal.problems if row.pointer and row.detail != refusal.message

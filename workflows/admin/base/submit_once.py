@@ -70,7 +70,7 @@ def answer_once(request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpR
         The response of ``view``, or the redirect that the first POST was answered with.
 
     Raises:
-        repeats.KeyReused: the token was used before with other form values.
+        KeyReused: the token was used before with other form values.
     """
     user: Any = request.user
     token = request.POST.get(FIELD, "") if request.method == "POST" else ""
