@@ -17,7 +17,7 @@ from executions.engine.store import Basis, store
 from executions.models import Entity, Execution, Status
 from executions.services.advancing import lock_entity
 from workflows.db import locks, raw_rows
-from workflows.guards import RowDeleted
+from workflows.guards import workflow_deleted
 from workflows.guards.database_errors import translate_database_errors
 from workflows.models import PendingWorkflow, Reference, Version, Workflow, call_queries
 from workflows.models.pending_change import find_draining
@@ -87,7 +87,7 @@ def start_under_locks(
         locked = lock_entity(entity_id)
         versions = _lock_closure(workflow)
         if not versions:
-            raise RowDeleted(f"The workflow “{workflow}” has been deleted.")
+            raise workflow_deleted(workflow)
         waits = [row.workflow_id for row in versions if row.waits]
         waiting = list(find_draining(waits)) if waits else []
         guards.refuse_start(versions[0].workflow, locked, versions, waiting)
