@@ -137,7 +137,7 @@ def _count(report: Report, where: dict[str, int], component: Component) -> None:
 def _partly_imported(legacy: LegacyData, component: Component, existing: set[str]) -> UndecidedRow:
     rows = [legacy.workflows[pk] for pk in component.workflows]
     new = next((row for row in rows if legacy.workflow_cuid(row.id) not in existing), None)
-    if new is None or len(rows) == 0:
+    if new is None:
         entity = legacy.entities[component.entities[0]]
         detail = (
             f"Some rows that are connected with {entity.name} are imported already, others are not."
@@ -149,4 +149,4 @@ def _partly_imported(legacy: LegacyData, component: Component, existing: set[str
     return UndecidedRow("workflow", new.id, new.at, detail, SEPARATE_IMPORT)
 
 
-__all__ = ["InvalidLegacyFile", "Report", "Undecided", "import_legacy"]
+__all__ = ["InvalidLegacyFile", "Report", "UndecidedRow", "import_legacy"]

@@ -40,7 +40,7 @@ class InvalidLegacyFile(Exception):
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
         in_file = any(not pointer or pointer.startswith("/") for pointer, _ in problems)
         super().__init__(
-            "The file does not have the format."
+            "The file does not have the format that import_legacy reads."
             if in_file
             else "The file lacks a workflow or type of --context."
         )
@@ -192,7 +192,7 @@ class _FileReader:
             at = below("", "versions", index)
             workflow = self.legacy.workflows.get(str(row["workflow"]))
             if workflow is None:
-                self._add_missing_workflow(at, row)
+                self._report_missing_workflow(at, row)
             elif row["number"] in workflow.versions:
                 sentence = f"Workflow {workflow.id} has another version {row['number']}."
                 self._add_problem(below(at, "number"), sentence)
@@ -209,7 +209,7 @@ class _FileReader:
             if not workflow.versions:
                 self._add_problem(workflow.at, f"Workflow {workflow.id} has no version.")
 
-    def _add_missing_workflow(self, at: str, row: dict[str, Any]) -> None:
+    def _report_missing_workflow(self, at: str, row: dict[str, Any]) -> None:
         pointer = below(at, "workflow")
         self._add_problem(pointer, f"No workflow has the id {quoted(str(row['workflow']))}.")
 
@@ -217,7 +217,7 @@ class _FileReader:
         for at, row in self._read_rows("executions"):
             workflow = self.legacy.workflows.get(str(row["workflow"]))
             if workflow is None:
-                self._add_missing_workflow(at, row)
+                self._report_missing_workflow(at, row)
             elif row["version"] not in workflow.versions:
                 sentence = f"Workflow {workflow.id} has no version {row['version']}."
                 self._add_problem(below(at, "version"), sentence)

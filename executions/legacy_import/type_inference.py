@@ -285,7 +285,7 @@ class _TypeInference:
         legacy_type = type_at(entity.type, entity.changes, row.started_at)
         then = "had" if legacy_type != entity.type else "has"
         name = self.legacy.type_name(legacy_type)
-        sentence = f"execution {row.id} has {entity.name}, which {then} {name}"
+        sentence = f"execution {row.id} works on {entity.name}, which {then} {name}"
         yield legacy_type, sentence
         pins = self.found.pins.get(row.id, {})
         for pk in (row.workflow, *pins):
