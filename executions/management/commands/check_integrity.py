@@ -14,8 +14,7 @@ from rich.progress import track
 from executions import integrity
 from workflows.guards import count
 from workflows.management.command import ExampleCommand
-
-LISTED = 200
+from workflows.management.line_limit import LISTED, limit_lines
 
 
 class Command(ExampleCommand):
@@ -61,8 +60,10 @@ class Command(ExampleCommand):
             self.stdout.write("All invariants hold.")
 
     def _write(self, found: list[integrity.Violation], limit: int | None) -> None:
-        for row in found[:limit]:
-            self.stdout.write(f"{row.invariant}  {row.model} {row.cuid}: {row.detail}")
-            self.stdout.write(f"    What you can do: {row.remedy}")
-        if limit is not None and len(found) > limit:
-            self.stdout.write(f"… and {len(found) - limit} more (--all lists them).")
+        lines = [
+            f"{row.invariant}  {row.model} {row.cuid}: {row.detail}\n"
+            f"    What you can do: {row.remedy}"
+            for row in found
+        ]
+        for line in limit_lines(lines, limit):
+            self.stdout.write(line)

@@ -18,12 +18,12 @@ from workflows.db.json_values import parse_json
 from workflows.db.locks import Contention
 from workflows.guards import count
 from workflows.management.command import ExampleCommand
+from workflows.management.line_limit import LISTED, limit_lines
 from workflows.management.lookup import find_user
 from workflows.management.progress import show_progress
 from workflows.management.refusal_output import format_refusal, serialize_refusal
 from workflows.refusals import Refusal
 
-LISTED = 200
 NOTHING_IMPORTED = "Nothing was imported."
 _PLURALS = {"entity": "entities"}
 
@@ -88,7 +88,7 @@ class Command(ExampleCommand):
                 ]
                 self._print(result)
             lines = [f"{at or 'top level'}: {detail}" for at, detail in error.problems]
-            listed = _truncate(lines, None if options["all"] else LISTED)
+            listed = limit_lines(lines, None if options["all"] else LISTED)
             raise CommandError("\n  ".join([f"{error} {NOTHING_IMPORTED}", *listed])) from None
         except Refusal as refusal:
             if options["json"]:
@@ -123,7 +123,7 @@ def _lines(report: Report, limit: int | None, *, dry_run: bool) -> Iterator[str]
     would = "would be " if dry_run else ""
     if report.imported:
         yield f"{would}imported: {_counted(report.imported)}."
-    yield from _truncate(
+    yield from limit_lines(
         [
             f"{would}retyped: {row.model} {row.id} “{row.title}” ({row.cuid}) has “{row.type}”, "
             f"{'as chosen' if row.chosen else 'as its live executions'}, instead of “{row.later}”."
@@ -131,7 +131,7 @@ def _lines(report: Report, limit: int | None, *, dry_run: bool) -> Iterator[str]
         ],
         limit,
     )
-    yield from _truncate(
+    yield from limit_lines(
         [
             f"stranded, {'would continue' if dry_run else 'continues'}: execution {row.id} "
             f"({row.cuid}) of “{row.workflow}”. {row.why} Current steps: "
@@ -146,7 +146,7 @@ def _lines(report: Report, limit: int | None, *, dry_run: bool) -> Iterator[str]
         cuid = f" ({later.cuid})" if later.cuid and not dry_run else ""
         outcome = f"{would}{outcomes[later.outcome]}{cuid}"
         yield f"{outcome}: change of {titles} to “{later.type}”. {later.detail}"
-    yield from _truncate(
+    yield from limit_lines(
         [
             f"undecided: {row.model} {row.id} ({row.pointer}): {row.detail}\n"
             f"    What you can do: {row.remedy}"
@@ -168,12 +168,6 @@ def _counted(counts: dict[str, int]) -> str:
         f"{number} {_PLURALS[model]}" if model in _PLURALS and number != 1 else count(number, model)
         for model, number in counts.items()
     )
-
-
-def _truncate(lines: list[str], limit: int | None) -> Iterator[str]:
-    yield from lines[:limit]
-    if limit is not None and len(lines) > limit:
-        yield f"… and {len(lines) - limit} more (--all lists them)."
 
 
 def _parse_context(text: str) -> tuple[str, str]:

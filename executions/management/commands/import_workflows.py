@@ -20,11 +20,11 @@ from workflows.files import ImportRefusal, InvalidFile, Plan
 from workflows.guards import count
 from workflows.management.command import ExampleCommand
 from workflows.management.import_differences import format_plan, serialize_plan
+from workflows.management.line_limit import LISTED, limit_lines
 from workflows.management.lookup import find_user
 from workflows.management.progress import show_progress
 from workflows.management.refusal_output import format_refusal, serialize_refusal
 
-LISTED = 200
 PROBLEMS = 20
 
 
@@ -114,12 +114,9 @@ class Command(ExampleCommand):
             self.stdout.write("Nothing was changed. Make the changes with --apply.")
 
     def _write_plan(self, plan: Plan, options: dict[str, Any]) -> None:
-        lines = list(format_plan(plan))
         limit = None if options["all"] else LISTED
-        for line in lines[:limit]:
+        for line in limit_lines(list(format_plan(plan)), limit, "more lines"):
             self.stdout.write(line)
-        if limit is not None and len(lines) > limit:
-            self.stdout.write(f"… and {len(lines) - limit} more lines (--all lists them).")
 
     def _write_json(self, data: dict[str, Any]) -> None:
         self.stdout.write(json.dumps(data, indent=2, ensure_ascii=False))
@@ -130,10 +127,8 @@ class Command(ExampleCommand):
         problems = invalid.problems
         if options["json"]:
             self._write_json({**result, "problems": [asdict(row) for row in problems]})
-        listed = problems if options["all"] else problems[:PROBLEMS]
-        more = len(problems) - len(listed)
-        lines = [str(row) for row in listed]
-        lines += [f"… and {more} more (--all lists them)."] if more else []
+        limit = None if options["all"] else PROBLEMS
+        lines = limit_lines([str(row) for row in problems], limit)
         return CommandError(
             "\n".join([f"{options['file']} is invalid. Nothing was imported.", *lines])
         )

@@ -14,11 +14,10 @@ from executions.repairs import Report, repair
 from workflows.db.locks import Contention
 from workflows.guards import count
 from workflows.management.command import ExampleCommand
+from workflows.management.line_limit import LISTED, limit_lines
 from workflows.management.lookup import find_by_cuid
 from workflows.management.progress import show_progress
 from workflows.models import Version
-
-LISTED = 200
 
 
 class Command(ExampleCommand):
@@ -117,7 +116,5 @@ class Command(ExampleCommand):
             self.stdout.write("Nothing to repair.")
 
     def _write_lines(self, lines: list[str], limit: int | None) -> None:
-        for line in lines[:limit]:
+        for line in limit_lines(lines, limit):
             self.stdout.write(line)
-        if limit is not None and len(lines) > limit:
-            self.stdout.write(f"… and {len(lines) - limit} more (--all lists them).")
