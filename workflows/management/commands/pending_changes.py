@@ -9,10 +9,9 @@ from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
 from workflows import editing
-from workflows.db.json_values import quoted, storage_problem
 from workflows.db.locks import Contention
 from workflows.management.command import ExampleCommand
-from workflows.management.lookup import find_user
+from workflows.management.lookup import find_by_cuid, find_user
 from workflows.management.refusal_output import format_refusal
 from workflows.models import PendingChange
 from workflows.refusals import Refusal
@@ -64,10 +63,8 @@ class Command(ExampleCommand):
             self.stdout.write("No changes are on hold.")
 
     def _withdraw(self, options: dict[str, Any]) -> None:
-        cuid, user = options["withdraw"], find_user(options["by"])
-        row = None if storage_problem(cuid) else PendingChange.objects.filter(cuid=cuid).first()
-        if row is None:
-            raise CommandError(f"No pending change has the cuid {quoted(cuid)}.")
+        user = find_user(options["by"])
+        row = find_by_cuid(PendingChange, options["withdraw"])
         result, title = _serialize(row), str(row)
         if not options["dry_run"]:
             try:
