@@ -60,10 +60,11 @@ class Command(ExampleCommand):
             _require_free(options["port"])
         pending = self._check_database(options["force"])
         if options["dry_run"]:
+            accounts = dict.fromkeys([options["username"], *demo.ROLES])
             self._say(
                 "would",
                 f"Would apply {pending} migrations, create what is missing of the demo data and "
-                f"of the accounts ({', '.join([options['username'], *demo.ROLES])}), and play the "
+                f"of the accounts ({', '.join(accounts)}), and play the "
                 "scenario unless it was played before.",
                 migrations=pending,
             )
@@ -123,16 +124,16 @@ class Command(ExampleCommand):
 
     def _create_accounts(self, username: str, password: str | None) -> None:
         """Create the superuser and an account for each role; print a generated password once."""
-        generated = password or secrets.token_urlsafe(12)
+        initial = password or secrets.token_urlsafe(12)
         users = get_user_model()
         user = users._default_manager.filter(username=username).first()
         if user is None:
-            users._default_manager.create_superuser(username=username, password=generated)
+            users._default_manager.create_superuser(username=username, password=initial)
             self._say(
                 "account",
-                f"Account created: {username}, password: {generated}",
+                f"Account created: {username}, password: {initial}",
                 username=username,
-                password=generated,
+                password=initial,
             )
         elif password:
             user.set_password(password)
@@ -142,12 +143,12 @@ class Command(ExampleCommand):
             )
         else:
             self._say("account", f"Account {username}: password unchanged.", username=username)
-        if made := demo.make_role_accounts(generated, [r for r in demo.ROLES if r != username]):
+        if made := demo.make_role_accounts(initial, [r for r in demo.ROLES if r != username]):
             self._say(
                 "role_accounts",
-                f"Accounts created for the roles: {', '.join(made)}, password: {generated}",
+                f"Accounts created for the roles: {', '.join(made)}, password: {initial}",
                 usernames=made,
-                password=generated,
+                password=initial,
             )
 
     def _play_scenario(self, scenario: demo.Demo) -> None:
