@@ -82,7 +82,7 @@ class NewWebhookSerializer(WebhookSerializer):
 
 
 class EmptyRequestSerializer(DryRunSerializer):
-    """A body without members of its own."""
+    """A body that has only ``dry_run``."""
 
 
 class AttemptSerializer(OutputModelSerializer[DeliveryAttempt]):

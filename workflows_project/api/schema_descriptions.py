@@ -150,7 +150,7 @@ SCHEMAS: dict[str, str] = {
     "Dependency": "A caller or callee.",
     "Draining": "The pending change for which a workflow drains.",
     "VersionWithGraph": "A version with its graph.",
-    "EmptyRequest": "An empty body.",
+    "EmptyRequest": "A body that has only ``dry_run``.",
     "Execution": "An execution with its current steps and pinned versions.",
     "Finding": "A finding.",
     "FindingType": "A finding type.",
