@@ -24,8 +24,8 @@ def sync_pending_changes(report: Report) -> None:
         members = PendingWorkflow.objects.filter(change=change).exclude(waiting=is_waiting)
         titles = ", ".join(f"“{row.title}”" for row in members)
         if members.update(waiting=is_waiting):
-            verb = "drain" if is_waiting else "do not drain"
-            report.add_repair(change, f"It is {change.state}: {titles} now {verb} for it.")
+            drain = "Draining for it again" if is_waiting else "No longer draining for it"
+            report.add_repair(change, f"It is {change.state}. {drain}: {titles}.")
 
 
 def restore_audit_counter(report: Report) -> None:
