@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -32,9 +31,9 @@ from executions.api.execution_serializers import (
 from executions.models import OPERATE, START, SUBMIT, Execution, Step
 from executions.task_queries import executions_for
 from workflows.api.base.edit_options import EDIT_PARAMETERS, edit
-from workflows.api.base.resources import Resource
+from workflows.api.base.resources import Resource, not_found
 from workflows.db import raw_rows
-from workflows.db.json_values import quoted, storage_problem
+from workflows.db.json_values import storage_problem
 
 LISTS = ("list", "mine")
 VIEW_STEPS = ("executions.view_execution", "executions.view_step")
@@ -152,7 +151,7 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
             else:
                 row = raw_rows.find_by_cuid(Execution, cuid, names)
         if row is None:
-            raise NotFound(f"No execution has the cuid {quoted(cuid)}.")
+            raise not_found(Execution, cuid)
         self.check_object_permissions(self.request, row)
         return row
 

@@ -122,9 +122,13 @@ def find_by_cuid(rows: QuerySet[Any], cuid: str) -> Any:
     """Return the row with this cuid. Raises ``NotFound`` if there is none."""
     row = None if storage_problem(cuid) else rows.filter(cuid=cuid).first()
     if row is None:
-        noun = rows.model._meta.verbose_name
-        raise NotFound(_NO_ROW % {"noun": noun, "cuid": quoted(cuid)})
+        raise not_found(rows.model, cuid)
     return row
+
+
+def not_found(model: type[Model], cuid: str) -> NotFound:
+    """Return the error for a cuid that no row of the model has."""
+    return NotFound(_NO_ROW % {"noun": model._meta.verbose_name, "cuid": quoted(cuid)})
 
 
 class Resource(GenericViewSet[Any]):
