@@ -1,4 +1,4 @@
-"""Filters of lists."""
+"""Filters of lists: types of filters, and the filters of workflows and the audit log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StrictBooleanFilter(filters.TypedChoiceFilter):
 
 
 class MomentFormField(forms.Field):
-    """A date with or without a time, even of a year outside 1 to 9999."""
+    """A date with or without a time, even if its year in UTC is 0 or 10000."""
 
     def to_python(self, value: Any) -> Any:
         """Return the moment in UTC, capped to the years 1 to 9999."""

@@ -171,9 +171,9 @@ class ListPagination(BasePagination):
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return the schema of a page of rows with this schema."""
         url = {"type": ["string", "null"], "format": "uri"}
-        count_rows = f"The number of rows; null if there are more than {COUNT_LIMIT}."
+        counted = f"The number of rows; null if there are more than {COUNT_LIMIT}."
         properties = {
-            "count": {"type": ["integer", "null"], "minimum": 0, "description": count_rows},
+            "count": {"type": ["integer", "null"], "minimum": 0, "description": counted},
             "next": {**url, "description": "The URL of the next page; null on the last."},
             "previous": {
                 **url,
