@@ -160,7 +160,7 @@ def test_graph_saved_during_a_start_is_used_as_a_whole(
         other.start()
         other.outcome()
 
-    pause(call_queries, "walk", go, nth=nth)
+    pause(call_queries, "follow_calls", go, nth=nth)
     execution = running.start(workflow, scenario.finding)
     assert execution.status == Status.WAITING
     assert execution.version == workflow.latest_version

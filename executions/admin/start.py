@@ -94,7 +94,7 @@ def start_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Http
 
 def _draining_refusal(workflow: Workflow) -> SafeString | None:
     """Return the refusal of every start while a type change is on hold, or None."""
-    reached = call_queries.walk([workflow.pk], "callees")
+    reached = call_queries.follow_calls([workflow.pk], "callees")
     try:
         guards.refuse_draining(list(find_draining(reached)))
     except guards.Draining as refusal:

@@ -102,9 +102,9 @@ def _lock_closure(workflow: Workflow) -> list[Any]:
 
     The workflow's own version comes first.
     """
-    ids = call_queries.walk([workflow.pk], "callees")
+    ids = call_queries.follow_calls([workflow.pk], "callees")
     locks.lock_rows(Workflow._base_manager.all(), ids, locks.Strength.KEY_SHARE)
-    again = call_queries.walk([workflow.pk], "callees")
+    again = call_queries.follow_calls([workflow.pk], "callees")
     if set(again) - set(ids):
         # The closure has grown. A lock taken now could break the order of the ids.
         raise locks.TryAgain

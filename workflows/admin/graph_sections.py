@@ -22,7 +22,7 @@ from workflows.admin.graph_diagram import (
 )
 from workflows.graph.comparison import list_objects
 from workflows.models import Reference, Version, Workflow
-from workflows.models.call_queries import walk
+from workflows.models.call_queries import follow_calls
 from workflows.running import Relation
 
 
@@ -141,8 +141,8 @@ def calls_around(workflow: Any) -> Calls:
     Args:
         workflow: a workflow with the annotation ``live_number``.
     """
-    callers = set(walk([workflow.pk], "callers", in_use=True)) - {workflow.pk}
-    callees = set(walk([workflow.pk], "callees", in_use=True)) - {workflow.pk}
+    callers = set(follow_calls([workflow.pk], "callers", in_use=True)) - {workflow.pk}
+    callees = set(follow_calls([workflow.pk], "callees", in_use=True)) - {workflow.pk}
     others = list(
         Workflow.objects.select_related("entity_name_type", "primary_record_type")
         .filter(pk__in=callers | callees)

@@ -1,8 +1,8 @@
 """The edits of workflows. Each one is a transaction with the locks of an editor.
 
 Editors lock in this order: pending changes, workflows by id, versions by id (exclusively), and
-last the counter of the audit log. Every edit has a dry run: the same code, which returns before
-the first write.
+last the counter of the audit log. A dry run of ``change_entity_context`` or ``save_graph`` runs
+the same code and returns before the first write.
 """
 
 from workflows.editing.change_context import (

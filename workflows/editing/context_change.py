@@ -113,11 +113,11 @@ class ContextChange:
 
     @cached_property
     def _dependents(self) -> set[int]:
-        return set(call_queries.walk(self.ids, "callers")) - set(self.ids)
+        return set(call_queries.follow_calls(self.ids, "callers")) - set(self.ids)
 
     @cached_property
     def _connected(self) -> set[int]:
-        return set(call_queries.connected(self.ids, self.context.key))
+        return set(call_queries.find_connected(self.ids, self.context.key))
 
     @cached_property
     def _group(self) -> Sequence[BlockingWorkflow]:

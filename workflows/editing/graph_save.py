@@ -165,9 +165,9 @@ def _lock_for_save(workflow: Workflow, graph: Graph) -> Workflow:
     """
     rows = Workflow._base_manager.all()
     callees = list(rows.filter(cuid__in=graph.callee_cuids()).values_list("pk", flat=True))
-    reached = {workflow.pk, *call_queries.walk(callees, "callees")}
+    reached = {workflow.pk, *call_queries.follow_calls(callees, "callees")}
     locks.lock_rows(rows, reached, locks.Strength.NO_KEY_UPDATE)
-    if set(call_queries.walk(callees, "callees")) - reached:
+    if set(call_queries.follow_calls(callees, "callees")) - reached:
         raise locks.TryAgain
     own = rows.select_related("entity_name_type", "primary_record_type").filter(pk=workflow.pk)
     found = own.first()
@@ -205,5 +205,5 @@ def _judge_calls(workflow: Workflow, source: dict[str, Any], graph: Graph) -> No
             "entity_name_type", "primary_record_type"
         )
     }
-    cyclic = set(call_queries.walk([workflow.pk], "callers")) if callees else set()
+    cyclic = set(call_queries.follow_calls([workflow.pk], "callers")) if callees else set()
     guards.refuse_calls(source, workflow.described_context(), callees, cyclic)

@@ -189,7 +189,7 @@ def _basis(change: ContextChange) -> dict[str, Any]:
     called = Reference._base_manager.filter(version__in=latest.filter(workflow_id__in=own))
     concerned = {
         *own,
-        *call_queries.walk(own, "callers", in_use=True),
+        *call_queries.follow_calls(own, "callers", in_use=True),
         *called.values_list("callee_id", flat=True),
     }
     rows = latest.filter(workflow_id__in=concerned).order_by("workflow_id")

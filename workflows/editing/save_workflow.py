@@ -43,7 +43,7 @@ def explain(workflow: Workflow) -> None:
 def save(
     workflow: Workflow, write: Callable[[], None], update_fields: Iterable[str] | None
 ) -> None:
-    """Judge and save a workflow, with the version that the save takes and the audit entry.
+    """Judge and save a workflow; append a version if its context changes; record the edit.
 
     Args:
         workflow: the workflow as it is to be saved.

@@ -32,7 +32,7 @@ def refuse_calls(
         source: the graph.
         context: the entity context of the graph.
         callees: the callees that exist, by cuid.
-        cyclic: the ids of the workflows that reach the caller already.
+        cyclic: the ids of the workflows that the caller must not call: itself and its callers.
 
     Raises:
         graph.WorkflowValidationError: a callee is missing, retired or of another context, or a call

@@ -28,8 +28,8 @@ _LATEST = """
 _CALLER = "JOIN workflows_version v ON v.id = CASE WHEN r.in_force THEN r.version_id END"
 
 
-def walk(ids: Iterable[int], direction: Direction, *, in_use: bool = False) -> list[int]:
-    """Return the ids of these workflows and of all that they reach in this direction."""
+def follow_calls(ids: Iterable[int], direction: Direction, *, in_use: bool = False) -> list[int]:
+    """Return the ids of these workflows and of all their callees or callers, also indirect."""
     condition = (
         f"({_LATEST}) OR {running.registered.version_in_use_sql('v')}" if in_use else _LATEST
     )
@@ -44,10 +44,10 @@ def walk(ids: Iterable[int], direction: Direction, *, in_use: bool = False) -> l
             f"SELECT CASE WHEN {condition} THEN v.workflow_id END"
             f" FROM walk JOIN workflows_reference r ON r.callee_id = walk.id {_CALLER}"
         )
-    return _walk(ids, step, [])
+    return _run(ids, step, [])
 
 
-def connected(ids: Iterable[int], key: str) -> list[int]:
+def find_connected(ids: Iterable[int], key: str) -> list[int]:
     """Return the ids of these workflows and of all that must take the context ``key`` with them.
 
     These are the callers and callees by latest versions that have another context, and theirs.
@@ -60,10 +60,10 @@ def connected(ids: Iterable[int], key: str) -> list[int]:
         " (SELECT l.id FROM workflows_version l WHERE l.workflow_id = walk.id"
         f" ORDER BY l.number DESC LIMIT 1) {_CALLER}"
     )
-    return _walk(ids, step, [key])
+    return _run(ids, step, [key])
 
 
-def _walk(ids: Iterable[int], step: str, parameters: list[Any]) -> list[int]:
+def _run(ids: Iterable[int], step: str, parameters: list[Any]) -> list[int]:
     start = sorted(set(ids))
     if not start:
         return []

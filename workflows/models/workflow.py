@@ -30,7 +30,7 @@ class WorkflowEdits(Protocol):
     def save(
         self, workflow: Workflow, write: Callable[[], None], update_fields: Iterable[str] | None
     ) -> None:
-        """Judge and save a workflow, with the version that the save takes and the audit entry.
+        """Judge and save a workflow; append a version if its context changes; record the edit.
 
         Args:
             workflow: the workflow as it is to be saved.
@@ -203,10 +203,10 @@ class Workflow(Audited, EntityContext):
         )
         return {
             "dependent_workflows": self._describe(
-                call_queries.walk([self.pk], "callers", in_use=True), set(callers)
+                call_queries.follow_calls([self.pk], "callers", in_use=True), set(callers)
             ),
             "referenced_workflows": self._describe(
-                call_queries.walk([self.pk], "callees", in_use=True), set(callees)
+                call_queries.follow_calls([self.pk], "callees", in_use=True), set(callees)
             ),
         }
 

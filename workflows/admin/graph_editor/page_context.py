@@ -62,7 +62,7 @@ def callees(workflow: Workflow) -> list[tuple[str, str]]:
     """
     rows = Workflow.objects.filter(context_key=workflow.context.key)
     rows = rows.exclude(state=Workflow.State.RETIRED)
-    rows = rows.exclude(pk__in=call_queries.walk([workflow.pk], "callers"))
+    rows = rows.exclude(pk__in=call_queries.follow_calls([workflow.pk], "callers"))
     labels = dict(Workflow.State.choices)
     callable_rows = rows.order_by("title", "pk").values_list("cuid", "title", "state")[:MAX_CALLEES]
     return [
