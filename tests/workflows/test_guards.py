@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import transaction
+from pytest_django import DjangoAssertNumQueries
 
 from executions import services as running
 from executions.models import Execution, Status
@@ -19,8 +23,9 @@ from tests.factories import (
     save_line,
 )
 from workflows import editing, guards
+from workflows.editing import change_context
 from workflows.graph import WorkflowValidationError
-from workflows.models import FindingType, Version, Workflow
+from workflows.models import AuditEntry, FindingType, Version, Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
@@ -332,6 +337,28 @@ class TestLegalChanges:
             )
         assert {type_of(row) for row in Workflow.objects.all()} == {"Model Limitation"}
         assert Version.objects.filter(number__gt=1).count() == 0
+
+    def test_change_succeeds_when_a_workflow_is_deleted_right_after_the_commit(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        workflow, finding_type = WorkflowFactory(), FindingTypeFactory()
+        make = change_context.change_together
+
+        def make_and_delete(*args: Any, **kwargs: Any) -> list[Version]:
+            transaction.on_commit(Workflow.objects.get(pk=workflow.pk).delete)
+            return make(*args, **kwargs)
+
+        monkeypatch.setattr(change_context, "change_together", make_and_delete)
+        changed = editing.change_entity_context([workflow], entity_name_type=finding_type)
+        assert [row.entity_name_type for row in changed.workflows] == [finding_type]
+        assert not AuditEntry.objects.filter(refused=True).exists()
+
+    def test_new_workflow_has_its_context_key_without_another_query(
+        self, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        workflow = WorkflowFactory()
+        with django_assert_num_queries(0):
+            assert workflow.context_key == workflow.context.key
 
     def test_queryset_update_of_the_type_names_the_service(self) -> None:
         workflow = WorkflowFactory()
