@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
@@ -113,7 +114,7 @@ class ServerFault(APIException):
 
     status_code = status.HTTP_500_INTERNAL_SERVER_ERROR
     default_code = "server_error"
-    default_detail = "Something went wrong on the server."
+    default_detail = _("Something went wrong on the server.")
 
 
 Item = type[StrictSerializer]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, NotFound
 
@@ -182,7 +183,8 @@ class ExecutionSerializer(ListedExecutionSerializer):
         """Return the execution as it is stored now. Raise ``NotFound`` when it was deleted."""
         found = read_execution(instance, self.context["request"].user)
         if found is None:
-            raise NotFound(f"The execution {instance.cuid} has been deleted.")
+            detail = _("The execution %(cuid)s has been deleted.")
+            raise NotFound(detail % {"cuid": instance.cuid})
         return found
 
 
@@ -238,7 +240,7 @@ class NamedStepSerializer(DryRunSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Require one of the two names."""
         if "node" not in attrs and "step" not in attrs:
-            detail = "Name the open step by its node, or by its cuid as step."
+            detail = _("Name the open step by its node, or by its cuid as step.")
             raise serializers.ValidationError({"node": [ErrorDetail(detail, "required")]})
         return attrs
 

@@ -12,6 +12,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, Validati
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import DatabaseError
 from django.http import Http404
+from django.utils.translation import gettext as _
 from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
@@ -89,7 +90,8 @@ def _describe(exc: Exception, context: Mapping[str, Any]) -> _Described | None:
         return problem(409, exc.code, str(exc)), {"Retry-After": "1"}
     if isinstance(exc, RequestDataTooBig):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        return problem(413, "too_large", f"The body is larger than {limit} bytes."), {}
+        detail = _("The body is larger than %(limit)s bytes.") % {"limit": limit}
+        return problem(413, "too_large", detail), {}
     if isinstance(exc, ValidationError):
         return _of_validation(exc, context), {}
     if isinstance(exc, exceptions.APIException):

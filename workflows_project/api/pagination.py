@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core import signing
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django_filters.rest_framework import CharFilter, DjangoFilterBackend
 from rest_framework.exceptions import APIException, ErrorDetail, NotFound, ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
@@ -39,7 +41,9 @@ class InvalidCursor(APIException):
 
     status_code = 400
     default_code = "invalid_cursor"
-    default_detail = "This cursor belongs to another list or order. Use the URL of 'next'."
+    default_detail = gettext_lazy(
+        "This cursor belongs to another list or order. Use the URL of 'next'."
+    )
 
 
 def cursor_signer(path: str) -> signing.Signer:
@@ -71,7 +75,8 @@ class ListPagination(BasePagination):
         self.names = sparse_fields.parse_names(request, view.get_serializer)
         size = self._number("page_size", self.page_size)
         if size > self.max_page_size:
-            raise _invalid("page_size", f"'page_size' is at most {self.max_page_size}.")
+            detail = _("'page_size' is at most %(most)s.") % {"most": self.max_page_size}
+            raise _invalid("page_size", detail)
         self.rows, self.keys = queryset, self._keys(queryset)
         cursor = self._cursor()
         if isinstance(request.accepted_renderer, csv_lists.CSVRenderer):
@@ -97,7 +102,9 @@ class ListPagination(BasePagination):
         try:
             return cursors.ordering_keys(rows)
         except ValueError as error:
-            detail = f"'{error}' can be null. Use it only as the first field of the ordering."
+            detail = _(
+                "'%(name)s' can be null. Use it only as the first field of the ordering."
+            ) % {"name": error}
             raise _invalid(OrderingFilter.ordering_param, detail) from None
 
     def _cursor(self) -> cursors.Cursor | None:
@@ -105,7 +112,7 @@ class ListPagination(BasePagination):
         if text is None:
             return None
         if "page" in self.request.query_params:
-            raise _invalid("page", "Send either 'page' or 'cursor'.")
+            raise _invalid("page", _("Send either 'page' or 'cursor'."))
         if self.keys is None:
             raise InvalidCursor
         try:
@@ -134,14 +141,15 @@ class ListPagination(BasePagination):
         number = self._number("page", 1)
         start = (number - 1) * size
         if start + size > COUNT_LIMIT and isinstance(self.rows, QuerySet):
-            raise _invalid("page", f"Page numbers end after {COUNT_LIMIT} rows. Use 'next'.")
+            detail = _("Page numbers end after %(limit)s rows. Use 'next'.")
+            raise _invalid("page", detail % {"limit": COUNT_LIMIT})
         stop = start + size + 1
         if self.keys is None:
             found = list(self.rows[start:stop])
         else:
             found = cursors.read_numbered(self.rows, self.keys, start, stop)
         if not found and number > 1:
-            raise NotFound(f"There is no page {number}.")
+            raise NotFound(_("There is no page %(number)s.") % {"number": number})
         self.count = self._count_rows()
         self.next = self._url("page", number + 1) if len(found) > size else None
         self.previous = self._url("page", number - 1) if number > 1 else None
@@ -156,7 +164,8 @@ class ListPagination(BasePagination):
             return default
         # isdecimal() also accepts digits of other scripts.
         if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text)):
-            raise _invalid(name, f"'{name}' must be a whole number from 1, not {quoted(text)}.")
+            detail = _("'%(name)s' must be a whole number from 1, not %(value)s.")
+            raise _invalid(name, detail % {"name": name, "value": quoted(text)})
         return int(text)
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
@@ -211,4 +220,4 @@ def _refuse_empty(request: Request, filters: dict[str, Any]) -> None:
     """Raise ``ValidationError`` if a filter other than a text filter is empty."""
     for name, row in filters.items():
         if request.query_params.get(name) == "" and not isinstance(row, CharFilter):
-            raise _invalid(name, f"'{name}' is empty.")
+            raise _invalid(name, _("'%(name)s' is empty.") % {"name": name})

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth import backends, get_user_model
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from knox import auth
 from knox.crypto import hash_token
 from knox.models import get_token_model
@@ -33,7 +34,7 @@ class TokenExpired(AuthenticationFailed):
     """The token has expired."""
 
     default_code = "token_expired"
-    default_detail = "The token has expired. Create another one."
+    default_detail = _("The token has expired. Create another one.")
 
 
 @cache
@@ -66,7 +67,7 @@ class TokenAuthentication(auth.TokenAuthentication):
         token_columns, user_columns, statement = _token_statement()
         rows = statement.execute([digest])
         if not rows:
-            raise AuthenticationFailed("Invalid token.")
+            raise AuthenticationFailed(_("Invalid token."))
         row = token_columns.load(rows[0][: len(token_columns)])
         row.user = user_columns.load(rows[0][len(token_columns) :])
         if row.expiry is not None and row.expiry <= timezone.now():

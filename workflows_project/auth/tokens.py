@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from knox.models import get_token_model
 from rest_framework import mixins, serializers, status
@@ -63,7 +64,7 @@ def _require_current_password(user: Any) -> None:
     """
     rows = get_user_model()._base_manager.select_for_update(no_key=True).filter(pk=user.pk)
     if rows.values_list("password", flat=True).first() != user.password:
-        raise AuthenticationFailed("The password has changed. Log in again.")
+        raise AuthenticationFailed(_("The password has changed. Log in again."))
 
 
 class TokenViewSet(mixins.ListModelMixin, Resource):
@@ -99,7 +100,7 @@ class TokenViewSet(mixins.ListModelMixin, Resource):
         EmptyBodySerializer(data=request.data).is_valid(raise_exception=True)
         if isinstance(request.auth, get_token_model()):
             raise PermissionDenied(
-                "A token cannot create another token. Log in with name and password."
+                _("A token cannot create another token. Log in with name and password.")
             )
         with transaction.atomic():
             _require_current_password(request.user)
@@ -123,5 +124,5 @@ class TokenViewSet(mixins.ListModelMixin, Resource):
         EmptyBodySerializer(data=request.data).is_valid(raise_exception=True)
         is_valid = len(id) == ID_LENGTH and id.isalnum() and id.isascii()
         if not (is_valid and self._own().filter(digest__startswith=id).delete()[0]):
-            raise NotFound(f"You have no token {quoted(id)}.")
+            raise NotFound(_("You have no token %(id)s.") % {"id": quoted(id)})
         return Response(status=status.HTTP_204_NO_CONTENT)
