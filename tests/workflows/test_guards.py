@@ -23,7 +23,7 @@ from tests.factories import (
     save_line,
 )
 from workflows import editing, guards
-from workflows.editing import change_context
+from workflows.editing import change_context, context_change
 from workflows.graph import WorkflowValidationError
 from workflows.models import AuditEntry, FindingType, Version, Workflow
 
@@ -342,7 +342,7 @@ class TestLegalChanges:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         workflow, finding_type = WorkflowFactory(), FindingTypeFactory()
-        make = change_context.change_together
+        make = context_change.change_together
 
         def make_and_delete(*args: Any, **kwargs: Any) -> list[Version]:
             transaction.on_commit(Workflow.objects.get(pk=workflow.pk).delete)
