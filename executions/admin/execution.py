@@ -9,6 +9,7 @@ from django.contrib.admin import SimpleListFilter
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
+from django.utils.functional import Promise
 from django.utils.text import smart_split, unescape_string_literal
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -47,23 +48,34 @@ class LiveFilter(SimpleListFilter):
         return queryset.filter(live_key__isnull=self.value() == "no")
 
 
-class InboxFilter(SimpleListFilter):
+class YesFilter(SimpleListFilter):
+    """A filter with a single choice."""
+
+    choice: str | Promise = _("Yes")
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the only choice."""
+        return [("yes", str(self.choice))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Filter the executions if the user made the choice."""
+        return self.keep(request, queryset) if self.value() == "yes" else queryset
+
+    def keep(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the executions that the filter is about."""
+        raise NotImplementedError
+
+
+class InboxFilter(YesFilter):
     """A filter for executions with a step assigned to the user."""
 
     title = _("assignee")
     parameter_name = "mine"
+    choice = _("Me or my groups")
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the only choice."""
-        return [("yes", gettext("Me or my groups"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def keep(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Keep executions with an open step that the user may do."""
-        return (
-            queryset.filter(pk__in=executions_for(request.user))
-            if self.value() == "yes"
-            else queryset
-        )
+        return queryset.filter(pk__in=executions_for(request.user))
 
 
 class NodeFilter(ExactValueFilter):
@@ -78,53 +90,39 @@ class NodeFilter(ExactValueFilter):
         return queryset if node is None else queryset.filter(_has_open_step(node_id=node))
 
 
-class IncidentFilter(SimpleListFilter):
+class IncidentFilter(YesFilter):
     """A filter for executions with an incident."""
 
     title = _("incident")
     parameter_name = "incident"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the only choice."""
-        return [("yes", gettext("Yes"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def keep(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Keep executions with an incident, at the chosen node if there is one."""
-        if self.value() != "yes":
-            return queryset
         node = request.GET.get(NodeFilter.parameter_name)
         at = {"node_id": node} if node and "\0" not in node else {}
         return _with_step(queryset, Step.objects.incidents().filter(**at))
 
 
-class OverdueFilter(SimpleListFilter):
+class OverdueFilter(YesFilter):
     """A filter for executions with an overdue step."""
 
     title = _("overdue")
     parameter_name = "overdue"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the only choice."""
-        return [("yes", gettext("Yes"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def keep(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Keep executions with an open step whose deadline has passed."""
-        return _with_step(queryset, Step.objects.overdue()) if self.value() == "yes" else queryset
+        return _with_step(queryset, Step.objects.overdue())
 
 
-class UnassignedFilter(SimpleListFilter):
+class UnassignedFilter(YesFilter):
     """A filter for executions with a step that nobody can do."""
 
     title = _("unassigned")
     parameter_name = "unassigned"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the only choice."""
-        return [("yes", gettext("Yes"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def keep(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Keep executions with an open step that nobody can do."""
-        return _with_step(queryset, unassigned()) if self.value() == "yes" else queryset
+        return _with_step(queryset, unassigned())
 
 
 def _with_step(queryset: QuerySet[Any], steps: QuerySet[Step]) -> QuerySet[Any]:

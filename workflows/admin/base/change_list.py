@@ -87,8 +87,24 @@ class ListAdmin(ModelAdmin[Any]):
             raise IncorrectLookupParameters(error) from error
 
     def csv_view(self, request: HttpRequest) -> HttpResponseBase:
-        """Stream all rows that match the filters as CSV."""
-        return csv_view(self, request)
+        """Stream the rows that match the filters in the URL as CSV.
+
+        Raises:
+            PermissionDenied: the user may not view the rows.
+        """
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            rows = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(admin_url(self.model, "changelist", e=1))
+        columns = self.csv_columns
+        related = {path.rpartition(".")[0].replace(".", "__") for path in columns.values()} - {""}
+        if related:
+            rows = rows.select_related(*sorted(related))
+        name = str(self.opts.verbose_name_plural).replace(" ", "-")
+        values = _rows(rows, columns, partial(self.redact, request))
+        return csv_cells.build_response(name, values, for_spreadsheets=True)
 
     def redact(self, request: HttpRequest, row: Any) -> Any:
         """Return the row without the values that the user may not read. Called per CSV row."""
@@ -125,27 +141,6 @@ def list_context(model_admin: ListAdmin, request: HttpRequest) -> dict[str, Any]
         "csv_url": model_admin.csv_columns
         and admin_url(model_admin.model, "csv") + (f"?{query}" if query else ""),
     }
-
-
-def csv_view(model_admin: ListAdmin, request: HttpRequest) -> HttpResponseBase:
-    """Stream the rows that match the filters in the URL as CSV.
-
-    Raises:
-        PermissionDenied: the user may not view the rows.
-    """
-    if not model_admin.has_view_permission(request):
-        raise PermissionDenied
-    try:
-        rows = model_admin.get_changelist_instance(request).queryset
-    except IncorrectLookupParameters:
-        return HttpResponseRedirect(admin_url(model_admin.model, "changelist", e=1))
-    columns = model_admin.csv_columns
-    related = {path.rpartition(".")[0].replace(".", "__") for path in columns.values()} - {""}
-    if related:
-        rows = rows.select_related(*sorted(related))
-    name = str(model_admin.opts.verbose_name_plural).replace(" ", "-")
-    values = _rows(rows, columns, partial(model_admin.redact, request))
-    return csv_cells.build_response(name, values, for_spreadsheets=True)
 
 
 def _rows(
