@@ -1,4 +1,4 @@
-"""Labels of ids and times; nothing changes in the database."""
+"""Labels of ids, times and actions; nothing changes in the database."""
 
 import workflows.cuid
 from django.db import migrations, models
@@ -50,5 +50,10 @@ class Migration(migrations.Migration):
             model_name='workflow',
             name='cuid',
             field=models.CharField(default=workflows.cuid.new_cuid, editable=False, max_length=25, unique=True, verbose_name='ID'),
+        ),
+        migrations.AlterField(
+            model_name='auditentry',
+            name='action',
+            field=models.CharField(choices=[('created', 'Created'), ('changed', 'Changed'), ('deleted', 'Deleted'), ('graph_saved', 'Graph saved'), ('put_on_hold', 'Put on hold'), ('withdrawn', 'Withdrawn'), ('applied', 'Change on hold applied'), ('not_applied', 'Change on hold not applied'), ('cancelled', 'Cancelled'), ('restarted', 'Restarted'), ('retried', 'Retried'), ('skipped', 'Skipped'), ('woken', 'Woken early'), ('postponed', 'Postponed'), ('reassigned', 'Reassigned'), ('voted', 'Voted'), ('started', 'Started by its trigger')], max_length=32),
         ),
     ]
