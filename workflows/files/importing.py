@@ -67,8 +67,8 @@ class ImportRefusal(Exception):
 Progress = Callable[[str], None]
 
 
-def _ignore(text: str) -> None:
-    """Report no progress."""
+def _ignore_progress(text: str) -> None:
+    """Discard the text."""
 
 
 def import_file(
@@ -78,7 +78,7 @@ def import_file(
     apply: bool = False,
     by: Any = None,
     why: str = "",
-    report: Progress = _ignore,
+    on_progress: Progress = _ignore_progress,
     allow_unknown: bool = False,
 ) -> Plan:
     """Create and change the workflows of a file, all of them or none.
@@ -88,7 +88,7 @@ def import_file(
         apply: Commit the import. Otherwise it is made and rolled back, so that refusals are
             reported too.
         why: The reason, stored with the versions.
-        report: Called with a text about the progress.
+        on_progress: Called with a text about the progress.
         allow_unknown: Import graphs that name groups, users or secrets which do not exist, and
             triggers that name such secrets.
 
@@ -101,7 +101,7 @@ def import_file(
     """
     try:
         with guards.allow_unknown_secrets(allow_unknown):
-            return _import_file(file, match, apply, by, why, report, allow_unknown)
+            return _import_file(file, match, apply, by, why, on_progress, allow_unknown)
     except ImportRefusal as error:
         if apply:
             # The entry recorded inside was rolled back with the transaction.
@@ -116,7 +116,7 @@ def _import_file(
     apply: bool,
     by: Any,
     why: str,
-    report: Progress,
+    on_progress: Progress,
     allow_unknown: bool,
 ) -> Plan:
     plan: Plan | None = None
@@ -128,7 +128,7 @@ def _import_file(
             if plan.workflow_ids - before.workflow_ids:
                 raise locks.TryAgain
             if not plan.is_empty:
-                _Import(plan, by, why, report, allow_unknown).run()
+                _Import(plan, by, why, on_progress, allow_unknown).run()
             if not apply:
                 # A dry run reports what the commit would reject.
                 DATABASE.check_deferred_keys(connection)
@@ -153,13 +153,13 @@ def _lock(plan: Plan) -> None:
 
 class _Import:
     def __init__(
-        self, plan: Plan, by: Any, why: str, report: Progress, allow_unknown: bool
+        self, plan: Plan, by: Any, why: str, on_progress: Progress, allow_unknown: bool
     ) -> None:
         self.allow_unknown = allow_unknown
         self.plan = plan
         self.by = by
         self.why = why
-        self.report = report
+        self.on_progress = on_progress
         self.existing = [item for item in plan.items if item.stored is not None]
 
     def run(self) -> None:
@@ -174,7 +174,7 @@ class _Import:
                 self.set_graph(item, START_TO_END)
         self.change_types()
         for number, item in enumerate(self.plan.order, 1):
-            self.report(f"Saving graph {number} of {count(len(self.plan.order), 'workflow')}")
+            self.on_progress(f"Saving graph {number} of {count(len(self.plan.order), 'workflow')}")
             if item.changes_graph:
                 self.set_graph(item, item.source)
             if item.stored and item.stored.state == RETIRED and item.entry.state != RETIRED:

@@ -84,7 +84,7 @@ class Command(ExampleCommand):
                         apply=options["apply"],
                         by=user,
                         why=options["why"],
-                        report=on_progress,
+                        on_progress=on_progress,
                         allow_unknown=options["allow_unknown"],
                     )
             except InvalidFile as invalid:
