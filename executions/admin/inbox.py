@@ -10,8 +10,8 @@ from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 
-from executions.admin.steps import INBOX, USER_ACTION, form_of
-from executions.models import FOR_PEOPLE, Execution, FormDraft, Step, Vote
+from executions.admin.steps import INBOX, form_of
+from executions.models import FOR_PEOPLE, USER_ACTION, Execution, FormDraft, Step, Vote
 from executions.task_queries import waiting_for
 from executions.workflow_manager import graphs_of
 from workflows.admin.base.change_list import BoundedPaginator

@@ -24,6 +24,7 @@ from executions.models import (
     OPEN,
     OPERATE,
     SUBMIT,
+    USER_ACTION,
     Execution,
     FormDraft,
     Step,
@@ -39,7 +40,6 @@ from workflows.refusals import Refusal
 from workflows.values import moments
 from workflows.values.moment_fields import list_resolutions
 
-USER_ACTION = "user_action"
 INBOX = "inbox"
 """The value of ``back_to`` in forms on the inbox page."""
 

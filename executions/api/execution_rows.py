@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 
 from executions.api.unassigned_sql import IS_UNASSIGNED
 from executions.engine.store import IS_OPEN, store
-from executions.models import Execution, may_view_entity
+from executions.models import USER_ACTION, Execution, may_view_entity
 from executions.workflow_manager import graph_of
 from workflows.db import raw_rows
 from workflows.db.prepared import ON_POSTGRESQL, Statement
@@ -21,7 +21,6 @@ from workflows.models import Version
 from workflows.refusals import Refusal
 
 USER = get_user_model()
-USER_ACTION = "user_action"
 
 
 def _listed(columns: str, rows: str) -> str:

@@ -14,7 +14,15 @@ from executions.models.secret import (
     SecretUnreadable,
     secrets_written,
 )
-from executions.models.step import FOR_PEOPLE, OPEN, OPEN_INDEX, SLEEPING, Step, StepState
+from executions.models.step import (
+    FOR_PEOPLE,
+    OPEN,
+    OPEN_INDEX,
+    SLEEPING,
+    USER_ACTION,
+    Step,
+    StepState,
+)
 from executions.models.subscription import EVENTS, TEST, SigningSecret, Subscription
 from executions.models.triggered_start import Delivery, TriggeredStart
 from executions.models.vote import Vote
@@ -32,6 +40,7 @@ __all__ = [
     "START",
     "SUBMIT",
     "TEST",
+    "USER_ACTION",
     "BulkItem",
     "BulkKind",
     "BulkOperation",

@@ -31,7 +31,9 @@ OPEN_INDEX = "executions_open_step"
 
 SLEEPING: tuple[str, ...] = ("wait", "start")
 """The node types whose wait can be skipped."""
-FOR_PEOPLE: tuple[str, ...] = ("user_action", "approval")
+USER_ACTION = "user_action"
+"""The node type that waits for a form."""
+FOR_PEOPLE: tuple[str, ...] = (USER_ACTION, "approval")
 """The node types that wait for people."""
 
 

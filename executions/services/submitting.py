@@ -9,7 +9,7 @@ from django.db import transaction
 from executions import guards
 from executions.engine.advance import Advance, NodeVisit
 from executions.engine.nodes.assignees import may_submit
-from executions.models import Execution, FormDraft
+from executions.models import USER_ACTION, Execution, FormDraft
 from executions.services.advancing import lock_tree, read_tree, visit_open_step
 from workflows.db import locks
 from workflows.db.json_values import find_unstorable, quoted
@@ -89,7 +89,7 @@ def save_draft(
         raise guards.InvalidDraft(problems=problems)
     with transaction.atomic():
         visit = visit_open_step(lock_tree(execution, by), node, step)
-        if visit.node.type != "user_action":
+        if visit.node.type != USER_ACTION:
             raise guards.NotOpen(f"Node {quoted(visit.node.id)} has no form.")
         _require_assigned(visit, by)
         FormDraft.objects.update_or_create(

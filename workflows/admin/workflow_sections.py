@@ -187,10 +187,9 @@ def trigger_context(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
     context: dict[str, Any] = {"summary": trigger.describe(data)}
     is_manual = workflow.trigger == Workflow.Trigger.MANUAL
     if workflow.state != Workflow.State.ACTIVE and not is_manual:
-        values = {"state": workflow.get_state_display().lower()}
-        context["inactive"] = (
-            gettext("The workflow is %(state)s. The trigger works once it is active.") % values
-        )
+        context["inactive"] = gettext(
+            "The trigger works only while the workflow is active. Its state is “%(state)s”."
+        ) % {"state": workflow.get_state_display()}
     if workflow.trigger == Workflow.Trigger.WEBHOOK:
         url = request.build_absolute_uri(reverse("api:workflow-hook", args=[workflow.cuid]))
         context["url"] = url

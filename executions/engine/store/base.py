@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from django.db import models
 
 from executions.engine.closures import Closure
-from executions.models import OPEN, Entity, Execution, Job, Pin, Step
+from executions.models import OPEN, USER_ACTION, Entity, Execution, Job, Pin, Step
 from workflows.db import raw_rows
 from workflows.db.prepared import Statement
 from workflows.db.raw_rows import Columns
@@ -43,7 +43,6 @@ workflow without a pending change.
 """
 
 CACHED_CALLEES = 10_000
-USER_ACTION = "user_action"
 
 _EXECUTION = Columns(
     Execution,

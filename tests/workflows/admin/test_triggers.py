@@ -45,7 +45,7 @@ def test_workflow_page_describes_trigger(
 
 def test_workflow_page_says_that_draft_does_not_start(admin_client: Any) -> None:
     workflow = WorkflowFactory(trigger="created", state="draft")
-    assert "The workflow is draft. The trigger works once it is active." in text(
+    assert "The trigger works only while the workflow is active. Its state is “Draft”." in text(
         admin_client.get(page(workflow))
     )
 

@@ -304,13 +304,13 @@ class _Reader:
         return value or (before if before == [] else ABSENT)
 
     def _read_either(self, schema: Schema, before: Any, name: str) -> Any:
-        chosen = str(self.posted.get(f"{name}#as", ""))
-        parts = schema["anyOf"]
         if f"{name}#as" not in self.posted:
             return before
-        if not chosen.isdecimal() or int(chosen) >= len(parts):
+        parts = schema["anyOf"]
+        choices = {str(index): index for index in range(len(parts))}
+        index = choices.get(str(self.posted[f"{name}#as"]))
+        if index is None:
             return ABSENT
-        index = int(chosen)
         was_chosen = before is not ABSENT and alternative(before, schema, self.defs) == index
         return self._read(parts[index], before if was_chosen else ABSENT, f"{name}#{index}")
 
