@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.commands import main
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = sorted([*DOCS.glob("tutorial/*.md"), *DOCS.glob("how-to/*.md")])
+PAGES = sorted([*DOCS.glob("tutorial/*.md"), *DOCS.glob("how-to/**/*.md")])
 INDEX = DOCS / "how-to" / "index.md"
 SHELLS = {"bash": ["bash", "--norc"], "zsh": ["zsh", "-f"]}
 BLOCK = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
@@ -62,7 +62,7 @@ class Page:
     @property
     def script(self) -> str:
         """Return the commands of the page, after those of the index that prepare the shell."""
-        before = Page(INDEX).blocks("sh") if self.path.parent == INDEX.parent else []
+        before = Page(INDEX).blocks("sh") if self.path.is_relative_to(INDEX.parent) else []
         own = [] if self.path == INDEX else self.blocks("sh")
         return "".join([*before, *own])
 

@@ -89,8 +89,10 @@ def test_every_role_has_a_page() -> None:
 
 
 def test_index_links_every_how_to_page() -> None:
-    linked = set(re.findall(r"\]\(([\w.-]+\.md)", INDEX.read_text()))
-    assert {path.name for path in INDEX.parent.glob("*.md")} - {"index.md"} <= linked
+    linked = set(re.findall(r"\]\(([\w./-]+\.md)", INDEX.read_text()))
+    assert {str(path.relative_to(INDEX.parent)) for path in INDEX.parent.rglob("*.md")} - {
+        "index.md"
+    } <= linked
 
 
 def test_website_has_every_page_in_its_navigation() -> None:

@@ -37,6 +37,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # The outermost: probes come by IP address and without TLS.
+    "workflows_project.ops.probes.probe_middleware",
     "workflows_project.api.problems.ProblemsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "workflows_project.content_security.content_security_middleware",
