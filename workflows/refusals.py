@@ -106,6 +106,7 @@ class Refusal(ValidationError):
         self.remedies: list[Remedy] = list(remedies)
         self.attempts: Sequence[Attempt] = ()
         self.is_recorded = False
+        self.is_announced = False
 
 
 def find_refusals(error: ValidationError) -> list[Refusal]:

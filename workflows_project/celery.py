@@ -41,6 +41,8 @@ app.conf.update(
     accept_content=["json"],
     task_serializer="json",
     task_ignore_result=True,
+    # Otherwise LOG_FORMAT and LOG_LEVEL would not apply to workers.
+    worker_hijack_root_logger=False,
     task_publish_retry=False,
     # A worker takes a message only for a free process, so that work is distributed.
     task_acks_late=True,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -101,6 +102,18 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
 
 
+def choice(name: str, values: Sequence[str]) -> str:
+    """Read one of these values, in any case. The first one is the default."""
+
+    def convert(value: str) -> str:
+        found = [row for row in values if row.lower() == value.lower()]
+        if not found:
+            raise ValueError(value)
+        return found[0]
+
+    return _read(name, values[0], convert, f"one of {', '.join(values)}")
+
+
 def _port(value: str) -> int:
     number = int(value)
     if not 0 < number < 65536:
@@ -116,6 +129,17 @@ def port(name: str, default: int) -> int:
 def names(name: str) -> list[str]:
     """Read a list separated by commas."""
     return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
+
+
+def networks(name: str) -> list[str]:
+    """Read a list of IP addresses and networks (``10.0.0.0/8``)."""
+    found = []
+    for part in names(name):
+        try:
+            found.append(str(ip_network(part)))
+        except ValueError:
+            problems.append(f"{name}: {part!r} is not an IP address or network (10.0.0.0/8).")
+    return found
 
 
 def secret_key(debug: bool) -> str:

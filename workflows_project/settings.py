@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from workflows_project import environment
+from workflows_project.ops import log_format
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -39,6 +40,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # The outermost: probes come by IP address and without TLS.
     "workflows_project.ops.probes.probe_middleware",
+    "workflows_project.request_actor.acting_middleware",
+    "workflows_project.ops.access_log.access_log_middleware",
+    "workflows_project.ops.metrics.request_metrics_middleware",
     "workflows_project.api.problems.ProblemsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "workflows_project.content_security.content_security_middleware",
@@ -50,7 +54,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "workflows_project.request_actor.acting_middleware",
     # The innermost: it sees the exceptions of views first.
     "workflows_project.api.database_faults.DatabaseFaultsMiddleware",
 ]
@@ -202,10 +205,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "WARNING"},
-}
+METRICS_TOKEN = environment.text("METRICS_TOKEN")
+METRICS_NETWORKS = environment.networks("METRICS_NETWORKS")
+
+LOGGING = log_format.configure(
+    environment.choice("LOG_FORMAT", ("line", "json")),
+    environment.choice("LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
+)

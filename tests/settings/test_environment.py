@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.settings.environments import ROOT, Reader, manage, python
+from workflows_project.ops import log_format
 
 
 @pytest.mark.parametrize(
@@ -20,8 +21,11 @@ from tests.settings.environments import ROOT, Reader, manage, python
         ("SECURE_HSTS_SECONDS", "-1"),
         ("JOB_LEASE_SECONDS", "0"),
         ("LOCK_TIMEOUT_SECONDS", "-1"),
+        ("LOG_FORMAT", "xml"),
+        ("LOG_LEVEL", "loud"),
         ("STATEMENT_TIMEOUT_SECONDS", "5s"),
         ("SWEEP_SECONDS", "0.5"),
+        ("METRICS_NETWORKS", "10.0.0.1/8"),
         ("NUM_PROXIES", "-1"),
         ("THROTTLE_READ", "often"),
         ("THROTTLE_START", "0/minute"),
@@ -155,3 +159,12 @@ def test_invalid_time_zone_is_reported_and_utc_is_used(settings_from: Reader, na
     assert found.problems == [
         f"TIME_ZONE={name!r} is not a time zone of the IANA database (Europe/Berlin)."
     ]
+
+
+def test_log_format_and_level_are_settings(settings_from: Reader) -> None:
+    read = settings_from(DEBUG="1", LOG_FORMAT="JSON", LOG_LEVEL="warning")["LOGGING"]
+    assert read["formatters"]["chosen"]["()"] is log_format.JsonFormatter
+    assert read["root"]["level"] == "WARNING"
+    default = settings_from(DEBUG="1")["LOGGING"]
+    assert default["formatters"]["chosen"]["()"] is log_format.LineFormatter
+    assert default["root"]["level"] == "INFO"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from django.utils.functional import LazyObject, empty
+
 
 class Interface(StrEnum):
     """The interfaces. ``PYTHON`` is the default: code that sets no actor."""
@@ -55,6 +57,20 @@ def user() -> Any:
     """Return the user who acts, or None if there is none."""
     found = _current.get().user()
     return found if found is not None and found.is_authenticated else None
+
+
+def known_name() -> str:
+    """Return the name of the actor without reading a user that was not read yet.
+
+    Logs call this: reading the user takes a statement, which fails when the database does.
+    """
+    actor = _current.get()
+    found = actor.user()
+    if isinstance(found, LazyObject) and found._wrapped is empty:  # type: ignore[attr-defined]
+        return ""
+    if found is None or not found.is_authenticated:
+        return actor.account
+    return str(found.get_username())
 
 
 @contextmanager

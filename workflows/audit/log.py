@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, connection, models, transaction
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -31,6 +32,9 @@ from workflows.db.vendor import DATABASE
 from workflows.refusals import Attempt, Refusal
 
 logger = logging.getLogger(__name__)
+
+refused = Signal()
+"""Sent once for each refusal, with its ``code`` and the ``interface``."""
 
 LISTED = 100
 """The number of attempts of a refused bulk edit that are recorded."""
@@ -138,6 +142,10 @@ def record_refusal(refusal: Refusal) -> None:
     removes the entry, and the interface records the refusal again afterwards. A second connection
     is never used. If recording fails, the failure is logged.
     """
+    if not refusal.is_announced:
+        refusal.is_announced = True
+        interface = actor.current().interface.value
+        refused.send(sender=type(refusal), code=refusal.code, interface=interface)
     if refusal.is_recorded or not refusal.attempts or connection.needs_rollback:
         return
     is_outermost = not connection.in_atomic_block

@@ -1,8 +1,7 @@
-"""Responses to database faults: 503 with ``Retry-After``, and one line in the log."""
+"""Responses to database faults: 503 with ``Retry-After``. The access log has the fault."""
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,24 +11,17 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views.defaults import server_error
 
-from workflows.audit.actor import current
 from workflows.db import locks
 from workflows.db.faults import DatabaseFault, find_fault, first_line
 from workflows_project.api.problems import API_PATHS, respond
 
-logger = logging.getLogger(__name__)
+FAULT = "holdfast.database_fault"
+"""The key in ``request.META`` of the database fault that ended a request."""
 
 
-def log_fault(request: Any, fault: DatabaseFault, error: BaseException) -> None:
-    """Log a request that failed because of a database fault, in one line."""
-    logger.error(
-        "%s %s [%s]: %s: %s",
-        request.method,
-        request.path,
-        current().request_id or "-",
-        fault.code,
-        first_line(error),
-    )
+def note_fault(request: Any, fault: DatabaseFault, error: BaseException) -> None:
+    """Keep the database fault that ended a request for its line in the access log."""
+    request.META[FAULT] = f"{fault.code}: {first_line(error)}"
 
 
 def respond_to_fault(request: HttpRequest, error: BaseException) -> HttpResponse | None:
@@ -43,7 +35,7 @@ def respond_to_fault(request: HttpRequest, error: BaseException) -> HttpResponse
     fault = find_fault(error)
     if fault is None:
         return None
-    log_fault(request, fault, error)
+    note_fault(request, fault, error)
     return _respond(request, 503, fault.code, str(fault.detail), fault.retry_after)
 
 

@@ -31,7 +31,7 @@ from workflows.db.json_values import below
 from workflows.guards import NotOnHold, Stale, StaleToken, StaleVersion
 from workflows.guards.database_errors import find_refusal
 from workflows.refusals import Problem, Refusal
-from workflows_project.api.database_faults import log_fault
+from workflows_project.api.database_faults import note_fault
 from workflows_project.api.problems import CONTENT_TYPE, problem
 
 STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
@@ -66,8 +66,9 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | N
         request.accepted_media_type = CONTENT_TYPE
     body, headers = described
     response = Response(body, body["status"], headers=headers, content_type=CONTENT_TYPE)
+    response.problem_code = body["code"]  # type: ignore[attr-defined]
     if body["status"] == 503:
-        # ``log_fault`` has logged it.
+        # The access log has the fault.
         response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
@@ -84,7 +85,7 @@ def _describe(exc: Exception, context: Mapping[str, Any]) -> _Described | None:
         exc = locks.Contention() if locks.is_transient(exc) else find_refusal(exc) or exc
     fault = find_fault(exc)
     if fault is not None:
-        log_fault(context["request"], fault, exc)
+        note_fault(context["request"], fault, exc)
         return problem(503, fault.code, str(fault.detail)), {"Retry-After": str(fault.retry_after)}
     if isinstance(exc, locks.Contention):
         return problem(409, exc.code, str(exc)), {"Retry-After": "1"}

@@ -54,9 +54,12 @@ def problem(
 
 def respond(status: int, code: str, detail: str, **more: Any) -> HttpResponse:
     """Return a problem response outside the views of REST framework."""
-    return JsonResponse(
+    response = JsonResponse(
         problem(status, code, detail, **more), status=status, content_type=CONTENT_TYPE
     )
+    # For logs and metrics.
+    response.problem_code = code  # type: ignore[attr-defined]
+    return response
 
 
 @csrf_exempt

@@ -1,4 +1,4 @@
-"""Probes: ``/healthz`` (the process responds) and ``/readyz`` (it can do its work)."""
+"""Probes: ``/healthz`` (the process responds), ``/readyz`` (it can do its work), ``/metrics``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 
-from workflows_project.ops import readiness
+from workflows_project.ops import metrics, readiness
 
 logger = logging.getLogger(__name__)
 
@@ -19,10 +19,12 @@ def probe_middleware(
 ) -> Callable[[HttpRequest], HttpResponse]:
     """Answer probes before any other middleware.
 
-    Load balancers probe by IP address and without TLS, so neither ``ALLOWED_HOSTS`` nor the
-    redirect to HTTPS applies to them.
+    Load balancers and Prometheus ask by IP address and without TLS, so neither ``ALLOWED_HOSTS``
+    nor the redirect to HTTPS applies to them.
     """
     answers = {HEALTH: answer_health, READY: answer_readiness}
+    if metrics.is_enabled():
+        answers[metrics.PATH] = metrics.answer_metrics
 
     def middleware(request: HttpRequest) -> HttpResponse:
         answer = answers.get(request.path_info)
