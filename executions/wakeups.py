@@ -15,6 +15,7 @@ from django.db import transaction
 logger = logging.getLogger(__name__)
 
 SERVE = "executions.serve"
+SERVE_TIMERS = "executions.serve_timers"
 SWEEP = "executions.sweep"
 # Seconds; long enough for clocks that differ between machines.
 EXPIRES = 60
@@ -41,15 +42,15 @@ def _wake(number: int) -> None:
         logger.warning("No wake-up could be sent; the sweep will find the due jobs. %s", error)
 
 
-def send(number: int) -> None:
+def send(number: int, task: str = SERVE) -> None:
     """Send wake-ups. Raise the errors of kombu if the broker is unreachable."""
     from celery import current_app
 
     for _ in range(number):
-        current_app.send_task(SERVE, expires=EXPIRES, retry=False, ignore_result=True)
+        current_app.send_task(task, expires=EXPIRES, retry=False, ignore_result=True)
 
 
-def count_pending() -> int:
+def count_pending(task: str = SERVE) -> int:
     """Return the number of undelivered wake-ups. Raise the errors of ``send``."""
     from celery import current_app
     from kombu.exceptions import ChannelError
@@ -57,7 +58,9 @@ def count_pending() -> int:
     with current_app.pool.acquire(block=True) as connection:
         channel = connection.default_channel
         try:
-            declared = channel.queue_declare(current_app.conf.task_default_queue, passive=True)
+            route = (current_app.conf.task_routes or {}).get(task, {})
+            name = route.get("queue", current_app.conf.task_default_queue)
+            declared = channel.queue_declare(name, passive=True)
         except ChannelError:
             # Redis deletes an empty queue.
             return 0

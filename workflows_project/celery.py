@@ -21,6 +21,7 @@ from workflows_project import environment
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflows_project.settings")
 
 WAKE_UPS = "holdfast"
+TIMERS = "holdfast.timers"
 SWEEPS = "holdfast.sweep"
 
 app = Celery("workflows_project")
@@ -50,9 +51,12 @@ app.conf.update(
     # A lost broker connection does not interrupt HTTP calls.
     worker_cancel_long_running_tasks_on_connection_loss=False,
     # Queues are polled in turn, so that many wake-ups do not delay a sweep.
-    task_queues=[Queue(WAKE_UPS), Queue(SWEEPS)],
+    task_queues=[Queue(WAKE_UPS), Queue(TIMERS), Queue(SWEEPS)],
     task_default_queue=WAKE_UPS,
-    task_routes={wakeups.SWEEP: {"queue": SWEEPS}},
+    task_routes={
+        wakeups.SWEEP: {"queue": SWEEPS},
+        wakeups.SERVE_TIMERS: {"queue": TIMERS},
+    },
     beat_schedule={
         "sweep": {
             "task": wakeups.SWEEP,

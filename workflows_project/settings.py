@@ -120,7 +120,7 @@ SECRET_OVERLAP_SECONDS = environment.seconds("SECRET_OVERLAP_SECONDS", 86_400)
 
 CELERY_BROKER_URL = environment.broker()
 SWEEP_SECONDS = environment.seconds("SWEEP_SECONDS", 5, least=1)
-JOB_LEASE_SECONDS = environment.seconds("JOB_LEASE_SECONDS", 120, least=1)
+JOB_LEASE_SECONDS = environment.seconds("JOB_LEASE_SECONDS", 8, least=1)
 
 EMAIL_HOST = environment.text("EMAIL_HOST", "localhost")
 EMAIL_PORT = environment.port("EMAIL_PORT", 25)

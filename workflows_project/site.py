@@ -33,9 +33,14 @@ class Site(admin.AdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
         """Show the home page: panels with work that needs attention, and all pages."""
-        from executions.admin.home import panels_for
+        from executions.admin.home import panels_for, work_warnings
 
-        return super().index(request, {"panels": panels_for(request.user), **(extra_context or {})})
+        context = {
+            "work_warnings": work_warnings(request.user),
+            "panels": panels_for(request.user),
+            **(extra_context or {}),
+        }
+        return super().index(request, context)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add ``once``, which renders a new form token each time."""

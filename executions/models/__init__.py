@@ -26,6 +26,7 @@ from executions.models.step import (
 from executions.models.subscription import EVENTS, TEST, SigningSecret, Subscription
 from executions.models.triggered_start import Delivery, TriggeredStart
 from executions.models.vote import Vote
+from executions.models.worker_heartbeat import WorkerHeartbeat, WorkerKind
 
 __all__ = [
     "EVENTS",
@@ -68,6 +69,8 @@ __all__ = [
     "Subscription",
     "TriggeredStart",
     "Vote",
+    "WorkerHeartbeat",
+    "WorkerKind",
     "may_view_entity",
     "secrets_written",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, IntegerField, Q, When
 
 from executions.models.leased_row import LeasedQuerySet, LeasedRow
 from executions.models.step import Step
@@ -29,9 +29,20 @@ PERFORMED: tuple[str, ...] = (
 )
 """The jobs that call other systems. They run without locks; only their result needs one."""
 
+TIMERS = Q(kind__in=[JobKind.TIMER.value, JobKind.DEADLINE.value])
+"""The lane of the jobs that only advance an execution."""
+CALLS = Q(kind__in=list(PERFORMED))
+"""The lane of the jobs in ``PERFORMED``, which may be slow."""
+
 
 class JobQuerySet(LeasedQuerySet["Job"]):
     """Jobs that workers claim."""
+
+    # A job that ends each of its workers must not do so for ever: a takeover is an attempt.
+    takeover: ClassVar = {
+        "attempt": F("attempt")
+        + Case(When(leased_until__isnull=False, then=1), default=0, output_field=IntegerField())
+    }
 
 
 class Job(LeasedRow):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import connections, models, transaction
 from django.db.models import F, Q
-from django.utils import timezone
+
+from workflows.db import locks
+from workflows.db.vendor import DATABASE
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -33,31 +35,43 @@ class DueQuerySet(models.QuerySet[Row]):
 
     def due(self) -> Self:
         """Return the rows whose time has come, claimed or not."""
-        return self.filter(due_at__lte=timezone.now())
+        return self.filter(due_at__lte=DATABASE.statement_time())
 
 
 class LeasedQuerySet(DueQuerySet[Row]):
     """Rows that workers claim."""
 
-    def claimable(self) -> Self:
-        """Return the due rows that no worker has claimed, or whose lease has run out."""
-        return self.due().filter(Q(leased_until=None) | Q(leased_until__lt=timezone.now()))
+    takeover: ClassVar[dict[str, Any]] = {}
+    """Further columns that a claim writes."""
 
-    def claim(self, limit: int, lease: timedelta) -> list[Row]:
+    def claimable(self, *, takes_over: bool = True) -> Self:
+        """Return the due rows that no worker has claimed, or whose lease has run out.
+
+        Args:
+            takes_over: include the rows whose lease has run out.
+        """
+        free = Q(leased_until=None)
+        if takes_over:
+            free |= Q(leased_until__lt=DATABASE.statement_time())
+        return self.due().filter(free)
+
+    def claim(self, limit: int, lease: timedelta, *, takes_over: bool = True) -> list[Row]:
         """Claim up to ``limit`` rows for the time ``lease``, the longest due first.
 
         PostgreSQL skips the rows that another worker is claiming; SQLite has one writer.
         """
         rows = self.model._base_manager.using(self.db)
         with transaction.atomic(using=self.db):
-            due = self.claimable().order_by("due_at", "pk")
+            due = self.claimable(takes_over=takes_over).order_by("due_at", "pk")
             if connections[self.db].vendor == "postgresql":
                 due = due.select_for_update(skip_locked=True, of=("self",))
             ids = list(due.values_list("pk", flat=True)[:limit])
             if not ids:
                 return []
             claimed = rows.filter(pk__in=ids)
-            claimed.update(leased_until=timezone.now() + lease, fence=F("fence") + 1)
+            claimed.update(
+                leased_until=DATABASE.statement_time(lease), fence=F("fence") + 1, **self.takeover
+            )
             return list(claimed.order_by("due_at", "pk"))
 
 
@@ -90,8 +104,22 @@ class LeasedRow(models.Model):
         Rows that were claimed together are served one after the other, so that each gets its
         full time.
         """
-        until = timezone.now() + lease
+        until = DATABASE.statement_time(lease)
         return bool(self.claimed(**conditions).update(leased_until=until))
+
+    def keep_lease(self, lease: timedelta) -> None:
+        """Extend the lease while the row is performed, inside a transaction.
+
+        A row that is released, claimed by another worker, or locked stays as it is: the
+        transaction that has locked it finishes it.
+        """
+        rows = self.claimed(leased_until__isnull=False)
+        ids = locks.lock_rows(rows, [self.pk], locks.Strength.NO_KEY_UPDATE, skip_locked=True)
+        rows.filter(pk__in=ids).update(leased_until=DATABASE.statement_time(lease))
+
+    def postpone(self, delay: timedelta) -> None:
+        """Release the row, and make it due again after ``delay``."""
+        self.claimed().update(leased_until=None, due_at=DATABASE.statement_time(delay))
 
     def release_lease(self) -> None:
         """Let another worker claim the row at once."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from django.utils import timezone
-
 from executions import guards
 from executions.engine.advance import Advance, NodeVisit
 from executions.engine.store import StoredExecution, TreeBasis, store
 from executions.models import LIVE, Entity, Execution, Step
+from workflows.db import clock
 from workflows.guards import RowDeleted
 
 
@@ -55,7 +54,7 @@ def lock_tree(execution: Execution, by: Any) -> tuple[Advance, Execution]:
     """
     root, current = lock_execution(execution)
     _require_live(current)
-    return Advance(root, lock_entity(current.entity_id), now=timezone.now(), by=by), current
+    return Advance(root, lock_entity(current.entity_id), now=clock.now(), by=by), current
 
 
 _READ_WITH = "_read_with"
@@ -95,7 +94,7 @@ def read_tree(execution: Execution, by: Any) -> tuple[Advance, Execution]:
     advance = Advance(
         root.execution,
         current.entity,
-        now=timezone.now(),
+        now=clock.now(),
         by=by,
         basis=basis,
         pinned=current.pinned,

@@ -15,7 +15,6 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
 
 from executions import guards, wakeups
 from executions.models import (
@@ -33,7 +32,7 @@ from executions.services.cancelling import cancel
 from executions.services.retrying import retry
 from executions.services.waking import wake
 from workflows.audit.log import record_refusal
-from workflows.db import locks
+from workflows.db import clock, locks
 from workflows.db.bounded_count import BoundedCount
 from workflows.refusals import Refusal
 
@@ -154,7 +153,7 @@ def confirm(operation: BulkOperation, *, why: str = "", by: Any = None) -> bool:
     """Hand an operation over to the workers. Return False when it was confirmed before."""
     with transaction.atomic():
         unconfirmed = BulkOperation.objects.filter(pk=operation.pk, state=BulkState.ASKED)
-        now = timezone.now()
+        now = clock.now()
         confirmed = unconfirmed.update(state=BulkState.WORKING, why=why, asked_by=by, due_at=now)
         wakeups.on_commit(confirmed)
     return bool(confirmed)
@@ -163,7 +162,7 @@ def confirm(operation: BulkOperation, *, why: str = "", by: Any = None) -> bool:
 def stop_operation(operation: BulkOperation) -> bool:
     """Leave the remaining executions unchanged. Return False when the operation is not running."""
     working = BulkOperation.objects.filter(pk=operation.pk, state=BulkState.WORKING)
-    return bool(working.update(state=BulkState.STOPPED, ended_at=timezone.now()))
+    return bool(working.update(state=BulkState.STOPPED, ended_at=clock.now()))
 
 
 def serve_batch(
@@ -184,7 +183,7 @@ def serve_batch(
     if operation.items.filter(state=ItemState.WAITING).exists():
         mine.update(leased_until=None)
     else:
-        mine.update(state=BulkState.DONE, ended_at=timezone.now(), leased_until=None)
+        mine.update(state=BulkState.DONE, ended_at=clock.now(), leased_until=None)
     return done
 
 
@@ -264,7 +263,7 @@ def purge_bulk_operations() -> int:
     Returns:
         The number of deleted operations, at most 100.
     """
-    now = timezone.now()
+    now = clock.now()
     old = BulkOperation.objects.filter(
         Q(state=BulkState.ASKED, asked_at__lt=now - CONFIRMATION_PERIOD)
         | Q(ended_at__lt=now - RETENTION)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from executions import guards
 from executions.engine.advance import Advance
@@ -13,7 +12,7 @@ from executions.models import LIVE, Execution
 from executions.services.advancing import lock_entity, lock_execution
 from executions.services.starting import start_under_locks
 from workflows.audit.log import Action, make_attempt, record, recording_refusals
-from workflows.db import locks
+from workflows.db import clock, locks
 from workflows.guards.database_errors import translate_database_errors
 from workflows.models import Version
 
@@ -66,6 +65,6 @@ def _restart(execution: Execution, by: Any, why: str) -> Execution:
 
 def _cancel(root: Execution, current: Execution, by: Any, why: str) -> None:
     entity = lock_entity(current.entity_id)
-    advance = Advance(root, entity, now=timezone.now(), by=by)
+    advance = Advance(root, entity, now=clock.now(), by=by)
     advance.cancel(current, why or "It was restarted.")
     advance.finish()

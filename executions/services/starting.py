@@ -7,7 +7,6 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
-from django.utils import timezone
 
 from executions import guards
 from executions.engine import closures
@@ -16,7 +15,7 @@ from executions.engine.closures import Closure
 from executions.engine.store import Basis, store
 from executions.models import Entity, Execution, Status
 from executions.services.advancing import lock_entity
-from workflows.db import locks, raw_rows
+from workflows.db import clock, locks, raw_rows
 from workflows.guards import workflow_deleted
 from workflows.guards.database_errors import translate_database_errors
 from workflows.models import PendingWorkflow, Reference, Version, Workflow, call_queries
@@ -143,7 +142,7 @@ def _write_start(
 ) -> Execution | None:
     """Walk from the start node and write. Return None when ``basis`` is outdated."""
     version = closure.version()
-    now, ids = timezone.now(), store.execution_ids()
+    now, ids = clock.now(), store.execution_ids()
     root = raw_rows.build_new(
         Execution,
         id=next(ids),

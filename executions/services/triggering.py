@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from executions.engine.trigger_types import CHANGED
 from executions.guards import NotStartable
@@ -24,7 +23,7 @@ from executions.services.advancing import lock_entity
 from executions.services.starting import start_under_locks
 from workflows.audit import actor
 from workflows.audit.log import Action, make_attempt, record, record_refusal
-from workflows.db import locks
+from workflows.db import clock, locks
 from workflows.guards import RowDeleted
 from workflows.guards.database_errors import translate_database_errors
 from workflows.models import Version, Workflow
@@ -47,7 +46,7 @@ def queue_triggered_starts(written: Iterable[Written]) -> None:
     by_context: dict[str, list[Workflow]] = {}
     for workflow in _triggered_workflows(edits):
         by_context.setdefault(workflow.context_key, []).append(workflow)
-    user, now = actor.user(), timezone.now()
+    user, now = actor.user(), clock.now()
     starts = [
         TriggeredStart(
             workflow=workflow,
@@ -214,7 +213,7 @@ def _retry_later(pk: int, error: str) -> None:
             return
         row.attempt += 1
         if row.attempt < ATTEMPTS:
-            row.due_at = timezone.now() + backoff(row.attempt)
+            row.due_at = clock.now() + backoff(row.attempt)
             row.save(update_fields=["attempt", "due_at"])
         else:
             TriggeredStart.objects.filter(pk=pk).delete()

@@ -21,7 +21,6 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import Q
 from django.urls import reverse
-from django.utils import timezone
 
 from executions.engine import http_client
 from executions.engine.redaction import Redaction
@@ -33,7 +32,7 @@ from executions.models import (
     Subscription,
 )
 from executions.models.leased_row import jitter
-from workflows.db import locks
+from workflows.db import clock, locks, outages
 from workflows.db.json_values import make_storable
 from workflows.models import Workflow
 from workflows.visibility import may_view
@@ -101,7 +100,7 @@ def deliver(delivery: OutgoingDelivery, lease: timedelta) -> bool:
         return False
     outcome = _attempt(row)
     try:
-        _settle(row, outcome)
+        outages.outlast(lambda: _settle(row, outcome))
     except (locks.Contention, DatabaseError):
         if not outcome.is_delivered:
             raise
@@ -114,7 +113,7 @@ def deliver(delivery: OutgoingDelivery, lease: timedelta) -> bool:
 def _mark_delivered(row: OutgoingDelivery) -> None:
     """Prevent a second delivery. No other row is locked or written."""
     mine = row.claimed(state=State.WAITING)
-    mine.update(state=State.DELIVERED, settled_at=timezone.now(), leased_until=None)
+    mine.update(state=State.DELIVERED, settled_at=clock.now(), leased_until=None)
 
 
 def _renew_claim(delivery: OutgoingDelivery, lease: timedelta) -> OutgoingDelivery | None:
@@ -219,7 +218,7 @@ def _settle(row: OutgoingDelivery, outcome: Outcome) -> None:
 
     The webhook is locked first, as when it is deleted with its deliveries.
     """
-    now = timezone.now()
+    now = clock.now()
     with transaction.atomic():
         subscriptions = Subscription._base_manager.select_for_update(no_key=True)
         subscription = subscriptions.filter(pk=row.subscription_id).first()
@@ -281,7 +280,7 @@ def purge_outgoing_deliveries() -> int:
     Returns:
         The number of deleted rows.
     """
-    before = timezone.now() - timedelta(days=settings.WEBHOOK_KEEP_DAYS)
+    before = clock.now() - timedelta(days=settings.WEBHOOK_KEEP_DAYS)
     active = Subscription._base_manager.filter(state=Subscription.State.ACTIVE)
     old = OutgoingDelivery.objects.filter(at__lt=before)
     over = old.filter(~Q(state=State.WAITING) | ~Q(subscription_id__in=active.values("pk")))

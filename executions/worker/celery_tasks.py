@@ -8,8 +8,10 @@ from celery import shared_task
 from django.conf import settings
 
 from executions import wakeups
+from executions.models import WorkerKind
 from executions.services import recount_votes, serve_due_starts
 from executions.worker import queue
+from executions.worker.heartbeat import beat
 from executions.worker.rounds import run_housekeeping
 from workflows.editing import apply_all_drained
 from workflows.management.command import run_as_command
@@ -29,6 +31,16 @@ def serve() -> None:
         queue.serve_due(lambda: time.monotonic() > end, batch=1)
 
 
+@shared_task(name=wakeups.SERVE_TIMERS)
+def serve_timers() -> None:
+    """Serve due timers and deadlines. A worker of this queue alone is never busy with calls."""
+    end = time.monotonic() + settings.SWEEP_SECONDS
+    with run_as_command():
+        while time.monotonic() < end:
+            if queue.serve_timers(lambda: time.monotonic() > end, batch=1) is None:
+                break
+
+
 @shared_task(name=wakeups.SWEEP)
 def sweep() -> None:
     """Wake workers for the due rows; serve triggered starts and drained changes on hold.
@@ -36,8 +48,13 @@ def sweep() -> None:
     Messages that wait already are subtracted: a line of messages that grows while the workers
     are busy would keep them busy afterwards.
     """
-    if wanted := min(queue.count_claimable(), MAX_WAKEUPS):
-        wakeups.send(wanted - wakeups.count_pending())
+    beat(WorkerKind.CELERY)
+    for task, claimable in (
+        (wakeups.SERVE_TIMERS, queue.count_claimable_timers()),
+        (wakeups.SERVE, queue.count_claimable()),
+    ):
+        if wanted := min(claimable, MAX_WAKEUPS):
+            wakeups.send(wanted - wakeups.count_pending(task), task)
     with run_as_command():
         recount_votes()
         serve_due_starts()

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from executions import guards
@@ -29,7 +28,7 @@ from executions.models import (
 )
 from executions.models.leased_row import ATTEMPTS, backoff
 from executions.services.advancing import lock_tree
-from workflows.db import locks
+from workflows.db import clock, locks
 from workflows.guards.database_errors import translate_database_errors
 
 logger = logging.getLogger(__name__)
@@ -148,7 +147,22 @@ def fail_job(job: Job, code: str, detail: str) -> bool:
     Returns:
         False when another worker has served the job.
     """
-    sentence = f"{detail} That was attempt {job.attempt + 1}."
+    return _open_incident(job, code, f"{detail} That was attempt {job.attempt + 1}.")
+
+
+@translate_database_errors
+@locks.retrying
+def fail_lost_job(job: Job) -> bool:
+    """Open an incident at the step of a job whose workers have ended without a result.
+
+    Returns:
+        False when another worker has served the job.
+    """
+    detail = f"Its worker was lost, or it failed, {job.attempt} times."
+    return _open_incident(job, "worker_lost", detail)
+
+
+def _open_incident(job: Job, code: str, sentence: str) -> bool:
     return _visit_step(job, lambda visit: _fail_step(visit, job, code, sentence))
 
 
@@ -165,7 +179,7 @@ def retry_job_later(
         step, advance, execution = locked
         attempt = job.attempt + 1
         if attempt < ATTEMPTS:
-            due_at = timezone.now() + max(backoff(attempt), after or timedelta(0))
+            due_at = clock.now() + max(backoff(attempt), after or timedelta(0))
             job.claimed().update(attempt=attempt, leased_until=None, due_at=due_at)
             return
         if not job.claimed().delete()[0]:

@@ -178,6 +178,7 @@ class TestSending:
         for _ in range(3):
             celery_tasks.sweep()
             assert broker.waiting() == 1, "one is woken, however long it takes"
+            assert broker.client.llen("holdfast.timers") == 1, "and one that makes no calls"
         broker.client.flushall()
         queue.claim_jobs()
         celery_tasks.sweep()
@@ -224,6 +225,14 @@ class TestTasks:
         executions = [started(start_call(server)) for _ in range(3)]
         celery_tasks.serve()
         assert all(has_completed(execution) for execution in executions)
+
+    def test_timer_task_makes_no_calls(self, broker: Broker, server: Server) -> None:
+        sleeper = started(start_call(server, interval=60))
+        caller = started(start_call(server))
+        Job.objects.filter(kind="timer").update(due_at=timezone.now())
+        celery_tasks.serve_timers()
+        assert list(Job.objects.values_list("kind", flat=True)) == ["call", "call"]
+        assert not has_completed(sleeper) and not has_completed(caller)
 
     def test_serve_task_ends_after_its_time(
         self, broker: Broker, server: Server, settings: Any

@@ -234,7 +234,7 @@ class TestJobs:
             first.attempt = attempt
             jobs.retry_job_later(first, "no luck")
             (job,) = Job.objects.all()
-            assert (job.attempt, job.leased_until) == (0, second.leased_until)
+            assert (job.attempt, job.leased_until) == (1, second.leased_until)
             assert execution.steps.open().get().incident is None
         assert queue.serve_job(second) is True
 

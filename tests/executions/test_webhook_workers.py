@@ -16,6 +16,7 @@ from executions.models import (
     DeliveryAttempt,
     OutgoingDelivery,
 )
+from executions.models.job import TIMERS
 from executions.worker import queue
 from tests.conftest import Scenario
 from tests.executions.engine.server import Reply
@@ -166,9 +167,9 @@ class TestWorkers:
         claims: list[str] = []
         claim, deliveries = queue.claim_jobs, queue.claim_deliveries
 
-        def claim_jobs(number: int) -> Any:
-            claims.append("jobs")
-            return claim(number)
+        def claim_jobs(number: int, *, lane: Any) -> Any:
+            claims.append("timers" if lane == TIMERS else "calls")
+            return claim(number, lane=lane)
 
         def claim_one() -> Any:
             claims.append("one")
@@ -178,4 +179,4 @@ class TestWorkers:
         monkeypatch.setattr(queue, "claim_deliveries", claim_one)
         send_test_event(receiver), send_test_event(receiver)
         queue.serve_due()
-        assert claims == ["jobs", "one"] * 3
+        assert claims == ["timers", "calls", "one"] * 3

@@ -9,9 +9,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from django.db import connection, transaction
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, Value
+from django.db.models.functions import Now
+from django.utils import timezone
 
 
 class Database(Protocol):
@@ -20,6 +24,8 @@ class Database(Protocol):
     is_postgresql: bool
     key_timing: str
     """The SQL clause that sets the time at which a composite foreign key is checked."""
+    has_own_clock: bool
+    """True if the database may run on another machine, whose clock differs."""
 
     def lock_rows(self, connection: Any, table: str, ids: list[int], clause: str) -> list[int]:
         """Lock the rows with these ids in the order of the ids; return the ids locked."""
@@ -44,6 +50,12 @@ class Database(Protocol):
     def prepare_connection(self, connection: Any, **kwargs: Any) -> None:
         """Configure a new connection; a receiver of ``connection_created``."""
 
+    def read_clock(self, connection: Any) -> datetime:
+        """Return the time of the database; ``workflows.db.clock`` calls it as rarely as it can."""
+
+    def statement_time(self, offset: timedelta = timedelta(0)) -> Any:
+        """Return an SQL expression for the time at which the statement starts, plus ``offset``."""
+
 
 class PostgreSQL:
     """PostgreSQL: row locks, keys that are checked by each statement."""
@@ -51,6 +63,7 @@ class PostgreSQL:
     is_postgresql = True
     # A deferred check would take its locks at commit, out of order.
     key_timing = "NOT DEFERRABLE"
+    has_own_clock = True
 
     def lock_rows(self, connection: Any, table: str, ids: list[int], clause: str) -> list[int]:
         with connection.cursor() as cursor:
@@ -91,6 +104,20 @@ class PostgreSQL:
     def prepare_connection(self, connection: Any, **kwargs: Any) -> None:
         """A connection to PostgreSQL needs nothing more than Django configures."""
 
+    def read_clock(self, connection: Any) -> datetime:
+        connection.ensure_connection()
+        # Past Django's cursor: the reading belongs to no request, and tests count statements.
+        with connection.connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            moment: datetime = cursor.fetchone()[0]
+        return moment.astimezone(UTC)
+
+    def statement_time(self, offset: timedelta = timedelta(0)) -> Any:
+        if not offset:
+            return Now()
+        moment = Now() + Value(offset, output_field=DurationField())
+        return ExpressionWrapper(moment, output_field=DateTimeField())
+
 
 class SQLite:
     """SQLite: one writer at a time (``transaction_mode`` IMMEDIATE), and no row locks."""
@@ -98,6 +125,7 @@ class SQLite:
     is_postgresql = False
     # Django's flush deletes tables in random order.
     key_timing = "DEFERRABLE INITIALLY DEFERRED"
+    has_own_clock = False
 
     def lock_rows(self, connection: Any, table: str, ids: list[int], clause: str) -> list[int]:
         return ids
@@ -137,6 +165,13 @@ class SQLite:
             features.max_query_params = connection.connection.getlimit(
                 sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER
             )
+
+    def read_clock(self, connection: Any) -> datetime:
+        return timezone.now()
+
+    def statement_time(self, offset: timedelta = timedelta(0)) -> Any:
+        # The database runs in this process.
+        return Value(timezone.now() + offset, output_field=DateTimeField())
 
 
 DATABASE: Database = PostgreSQL() if connection.vendor == "postgresql" else SQLite()

@@ -2,81 +2,121 @@
 
 from __future__ import annotations
 
-import logging
+import json
 import signal
 import threading
 from argparse import ArgumentTypeError
+from pathlib import Path
 from typing import Any
 
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import connection
 
 from executions.management.commands.run_due import served_lines
-from executions.worker.rounds import run_due
-from workflows.db.faults import find_fault, first_line
+from executions.models import WorkerKind
+from executions.worker.rounds import Served, run_due
+from executions.worker.service import Worker
+from executions.worker.status import read_status, running_workers
 from workflows.management.command import ExampleCommand
-
-logger = logging.getLogger(__name__)
+from workflows.values import moments
 
 
 class Command(ExampleCommand):
-    """Run due background work until SIGTERM or Ctrl-C. The current job is finished first."""
+    """Run due background work until SIGTERM or Ctrl-C. Work that has started is finished first."""
 
     help = "Run background work until SIGTERM or Ctrl-C. You can run any number of workers."
     examples = """\
-  manage.py work                              one round every five seconds
-  manage.py work --interval 0.5
-  manage.py work --threads 4                  four jobs at the same time (PostgreSQL)
+  manage.py work                              a worker
+  manage.py work --threads 4                  four calls at the same time (PostgreSQL)
+  manage.py work --health-file /run/holdfast/work
   manage.py work --once                       one round, like run_due
+  manage.py work --status                     which workers run, and how late work is
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--interval", type=_parse_interval, default=5.0, help="seconds between two rounds (5)"
+            "--interval",
+            type=_parse_interval,
+            default=2.0,
+            help="seconds between two looks for work when nothing is due (2)",
         )
         parser.add_argument(
             "--threads",
             type=_parse_threads,
             default=1,
-            help="number of jobs that run at the same time (1)",
+            help="number of calls that are made at the same time (1)",
+        )
+        parser.add_argument(
+            "--health-file",
+            type=Path,
+            help="touch this file every five seconds while every thread makes progress",
         )
         parser.add_argument("--once", action="store_true", help="stop after one round")
+        parser.add_argument(
+            "--status", action="store_true", help="only show the workers and the oldest due work"
+        )
+        parser.add_argument("--json", action="store_true", help="print the status as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stopped = threading.Event()
-        self.threads = options["threads"]
-        if self.threads > 1 and connection.vendor == "sqlite":
+        if options["json"] and not options["status"]:
+            raise CommandError("--json needs --status.", returncode=2)
+        if options["threads"] > 1 and connection.vendor == "sqlite":
             raise CommandError("SQLite allows only one writer. --threads needs PostgreSQL.")
+        if options["status"]:
+            self._show_status(options["json"])
+        elif options["once"]:
+            self._report(run_due(kind=WorkerKind.WORK))
+        else:
+            self._run(options["threads"], options["interval"], options["health_file"])
+
+    def _run(self, threads: int, interval: float, health_file: Path | None) -> None:
+        if health_file is not None and not health_file.parent.is_dir():
+            raise CommandError(f"The folder of the health file does not exist: {health_file}")
+        worker = Worker(threads, interval, health_file, self._report)
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: self.stopped.set())
-        if not options["once"]:
-            self.stdout.write("Worker started. Stop it with SIGTERM or Ctrl-C.")
-            self.stdout.flush()
-        while True:
-            self._run_round(options["once"])
-            if options["once"] or self.stopped.wait(options["interval"]):
-                break
-        if not options["once"]:
-            self.stdout.write("Worker stopped.")
+                signal.signal(number, lambda received, _: _stop(worker, received))
+        self.stdout.write("Worker started. Stop it with SIGTERM or Ctrl-C.")
+        self.stdout.flush()
+        worker.run()
+        self.stdout.write("Worker stopped.")
 
-    def _run_round(self, once: bool) -> None:
-        try:
-            for line in served_lines(run_due(stop=self.stopped.is_set, threads=self.threads)):
-                self.stdout.write(line)
-            self.stdout.flush()
-        except (DatabaseError, InterfaceError) as error:
-            # The database may be available again in the next round.
-            if once:
-                raise
-            fault = find_fault(error)
-            if fault is None:
-                logger.exception("The round failed. The next one will be tried.")
-            else:
-                logger.error("The round failed: %s: %s", fault.code, first_line(error))
-        finally:
-            close_old_connections()
+    def _report(self, served: Served) -> None:
+        for line in served_lines(served):
+            self.stdout.write(line)
+        self.stdout.flush()
+
+    def _show_status(self, as_json: bool) -> None:
+        status, workers = read_status(), running_workers()
+        if as_json:
+            data = {
+                "last_beat_seconds": status.last_beat_seconds,
+                "lag_seconds": status.lag_seconds,
+                "workers": [
+                    {
+                        "name": row.name,
+                        "kind": row.kind,
+                        "started_at": row.started_at.isoformat(),
+                        "last_beat": row.last_beat.isoformat(),
+                    }
+                    for row in workers
+                ],
+            }
+            self.stdout.write(json.dumps(data, indent=2))
+        else:
+            for row in workers:
+                started = moments.format_moment(row.started_at)
+                self.stdout.write(f"{row.get_kind_display()} {row.name}, started {started}")
+            self.stdout.write(f"The oldest due work waits for {status.lag_seconds:.0f} s.")
+        if status.is_worker_missing:
+            raise CommandError(str(status.missing_text))
+
+
+def _stop(worker: Worker, received: int) -> None:
+    worker.stopped.set()
+    # A second signal ends the process at once.
+    signal.signal(received, signal.SIG_DFL)
 
 
 def _parse_interval(text: str) -> float:

@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from io import StringIO
 from typing import Any
 
 import pytest
@@ -18,14 +16,10 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from executions.management.commands import work
-from executions.models import Status
-from executions.worker import rounds
+from executions.worker import rounds, service
 from tests.commands import run
 from tests.conftest import Scenario
 from tests.databases import address_for_processes
-from tests.executions.engine.http_calls import http_request_graph
-from tests.executions.engine.server import Reply, run_server
-from tests.executions.engine.test_branches import started
 from tests.factories import WorkflowFactory, call, end_unseen, save_line
 from workflows.models import PendingChange, Workflow
 
@@ -75,20 +69,22 @@ def test_work_continues_after_database_failure(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[int] = []
-    command = work.Command(stdout=StringIO())
+    stopped = threading.Event()
 
-    def serve(**how: Any) -> rounds.Served:
+    def serve(stop: Any) -> rounds.Served:
         calls.append(len(calls))
         if len(calls) == 3:
-            command.stopped.set()
+            stopped.set()
         if len(calls) == 1:
             raise OperationalError("the server is away")
         return rounds.Served([])
 
-    monkeypatch.setattr(work, "run_due", serve)
-    call_command(command, interval=0.001)
+    monkeypatch.setattr(service, "run_periodic", serve)
+    monkeypatch.setattr(service, "count_threads", lambda _: {})
+    monkeypatch.setattr(service.Worker, "_run_heartbeat", lambda _: None)
+    service.Worker(1, 0.001, None, lambda _: None, stopped).run()
     assert len(calls) == 3
-    assert "The round failed. The next one will be tried." in caplog.text
+    assert "Background work failed. It is tried again." in caplog.text
 
 
 def test_work_once_fails_when_database_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,23 +102,10 @@ def test_work_rejects_invalid_interval(interval: str) -> None:
         call_command("work", "--interval", interval)
 
 
-def test_threads_make_slow_calls_at_the_same_time(settings: Any, vendor: str) -> None:
-    with run_server() as server:
-        settings.HTTP_REQUEST_HOSTS = [server.host]
-        settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
-        server.replies = [Reply(200, b"x" * 20, pace=0.1)]
-        executions = [started(http_request_graph(server.url())) for _ in range(3)]
-        if vendor == "sqlite":
-            with pytest.raises(CommandError, match="SQLite allows only one writer"):
-                run("work", once=True, threads=3)
-            return
-        start = time.monotonic()
-        out = run("work", once=True, threads=3)
-    assert time.monotonic() - start < 5, "sequential calls take six seconds"
-    assert out == "Done: 3 jobs.\n"
-    for execution in executions:
-        execution.refresh_from_db()
-        assert execution.status == Status.COMPLETED
+@pytest.mark.sqlite
+def test_threads_are_refused_on_sqlite(vendor: str) -> None:
+    with pytest.raises(CommandError, match="SQLite allows only one writer"):
+        run("work", threads=3)
 
 
 @pytest.mark.parametrize("threads", ["0", "-1", "many", "65"])

@@ -1,0 +1,60 @@
+"""The state of background work: the workers, and how long due work has waited."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils.translation import gettext
+
+from executions.models import WorkerHeartbeat
+from executions.worker import queue
+from executions.worker.heartbeat import MISSING_SECONDS, seconds_since_last_beat
+from workflows.db import clock
+from workflows.values import moments
+
+
+@dataclass(frozen=True, slots=True)
+class WorkStatus:
+    """The state of background work.
+
+    Attributes:
+        last_beat_seconds: the age of the last heartbeat; None if no worker has ever run.
+        lag_seconds: how long the oldest due row of the queue has waited.
+    """
+
+    last_beat_seconds: float | None
+    lag_seconds: float
+
+    @property
+    def is_worker_missing(self) -> bool:
+        """True if no worker has been seen in the last minute."""
+        return self.last_beat_seconds is None or self.last_beat_seconds > MISSING_SECONDS
+
+    @property
+    def missing_text(self) -> str:
+        """A sentence that says since when no worker has been seen."""
+        if self.last_beat_seconds is None:
+            return gettext("No worker has ever been seen. Start one: manage.py work")
+        since = moments.format_moment(clock.now() - timedelta(seconds=self.last_beat_seconds))
+        text = gettext("No worker has been seen since %(moment)s. Start one: manage.py work")
+        return text % {"moment": since}
+
+    @property
+    def is_late(self) -> bool:
+        """True if due work has waited for more than a minute."""
+        return self.lag_seconds > MISSING_SECONDS
+
+
+def read_status() -> WorkStatus:
+    """Read the state of background work, in a bounded number of statements."""
+    oldest = queue.oldest_due()
+    lag = 0.0 if oldest is None else max(0.0, (clock.now() - oldest).total_seconds())
+    return WorkStatus(seconds_since_last_beat(), lag)
+
+
+def running_workers() -> list[WorkerHeartbeat]:
+    """Return the workers that were seen in the last minute and have not been stopped."""
+    rows = WorkerHeartbeat.objects.filter(stopped_at=None)
+    now = clock.now()
+    return [row for row in rows if (now - row.last_beat).total_seconds() <= MISSING_SECONDS]
