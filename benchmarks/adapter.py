@@ -2,9 +2,13 @@
 
 ``make(backend, target, options)`` returns the object that the harness uses. The backend is ``pg``
 with a libpq connection string, or ``sqlite`` with a path. The work is: start → condition → user
-action, stored and waiting; then submit → set field → sub-workflow → end. With ``{"http": true}`` it
-uses the API in process, with a token and the shipped middleware. The settings are the shipped ones:
-all guards, keys, write-once triggers, the history of steps and the audit log are on.
+action, stored and waiting; then submit → set field → sub-workflow → end. The settings are the
+shipped ones: all guards, keys, write-once triggers, the history of steps and the audit log are on.
+
+With ``{"http": true}`` it uses the API in process, with a token and the shipped middleware. The
+client is a user whose permissions come from the groups of two roles, and it sends an
+Idempotency-Key with each request, as clients should. ``"superuser": true`` and ``"keys": false``
+measure what the permissions and the keys cost.
 
 Each worker uses its own findings in turn, because an execution needs an entity. They are created
 before the measurement.
@@ -17,12 +21,15 @@ import itertools
 import json
 import os
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 FINDINGS = 5_000
 COPIED = 200
+ROLES = ("operator", "participant")
+"""The roles of the ordinary user: it may start and submit executions."""
 
 CHILD = {
     "nodes": [
@@ -71,7 +78,9 @@ def make(backend: str, target: str, options: dict[str, Any]) -> Any:
     import django
 
     django.setup()
-    return ThroughAPI() if options.get("http") else ThroughServices()
+    if not options.get("http"):
+        return ThroughServices()
+    return ThroughAPI(options.get("superuser", False), options.get("keys", True))
 
 
 def _url(backend: str, target: str) -> str:
@@ -86,9 +95,12 @@ def _url(backend: str, target: str) -> str:
 class ThroughServices:
     """The engine through services, as called by a program in the same process."""
 
+    username = "superuser"
+
     def setup(self) -> None:
-        """Create the schema, a caller and its callee, and a user."""
+        """Create the schema, a caller and its callee, a superuser and an ordinary user."""
         from django.contrib.auth import get_user_model
+        from django.contrib.auth.models import Group
         from django.core.management import call_command
 
         from workflows.editing import save_graph
@@ -104,7 +116,10 @@ class ThroughServices:
             title="caller", entity_name_type=finding_type, state="active"
         )
         save_graph(caller, _parent(callee.cuid), based_on=1)
-        get_user_model().objects.create_superuser("bench", password="bench")
+        users = get_user_model().objects
+        users.create_superuser("superuser", password="bench")
+        ordinary = users.create_user("ordinary", password="bench")
+        ordinary.groups.set(Group.objects.filter(name__in=ROLES))
 
     def open(self) -> None:
         """Connect, and create the findings of this worker."""
@@ -115,7 +130,7 @@ class ThroughServices:
         from workflows.models import Workflow
 
         connection.ensure_connection()
-        self.user = get_user_model().objects.get(username="bench")
+        self.user = get_user_model().objects.get(username=self.username)
         self.workflow = Workflow.objects.get(title="caller")
         finding_type = self.workflow.entity_name_type
         self.turn = itertools.count()
@@ -189,7 +204,16 @@ class ThroughServices:
 
 
 class ThroughAPI(ThroughServices):
-    """The engine through the API: WSGI calls in process, with a token."""
+    """The engine through the API: WSGI calls in process, with a token.
+
+    Args:
+        superuser: act as a superuser, not as an ordinary user.
+        keys: send an Idempotency-Key with each request.
+    """
+
+    def __init__(self, superuser: bool, keys: bool) -> None:
+        self.username = "superuser" if superuser else "ordinary"
+        self.keys = keys
 
     def open(self) -> None:
         """Connect, and create a token."""
@@ -225,6 +249,8 @@ class ThroughAPI(ThroughServices):
             "wsgi.multiprocess": True,
             "wsgi.run_once": False,
         }
+        if self.keys:
+            environ["HTTP_IDEMPOTENCY_KEY"] = uuid.uuid4().hex
         response = self.handler(environ, lambda *_: None)
         answer = b"".join(response)
         response.close()
