@@ -17,6 +17,7 @@ from executions.models import Execution
 from tests.conftest import Scenario
 from tests.workflows.api.clients import Client, assert_problem, client_of
 from workflows.api.base import edit_options
+from workflows.editing import idempotency
 from workflows.models import AuditEntry, StoredAnswer
 
 pytestmark = [
@@ -153,7 +154,7 @@ def kill(*args: Any, **kwargs: Any) -> None:
     ("owner", "name", "done"),
     [
         # The work is done; its response is not written, written but not committed, or committed.
-        (StoredAnswer, "save", False),
+        (idempotency, "_store", False),
         (BaseDatabaseWrapper, "commit", False),
         (edit_options, "HttpResponse", True),
     ],
@@ -167,14 +168,14 @@ def test_killed_process_neither_repeats_nor_loses_a_start(
     child = os.fork()
     if child == 0:
         try:
-            claim = StoredAnswer.objects.create
+            claim = idempotency._claim
 
-            def claimed(**values: Any) -> StoredAnswer:
-                row = claim(**values)
+            def claimed(*args: Any) -> StoredAnswer | None:
+                row = claim(*args)
                 setattr(owner, name, kill)
                 return row
 
-            StoredAnswer.objects.create = claimed  # type: ignore[method-assign]
+            idempotency._claim = claimed  # type: ignore[assignment]
             send()
         finally:
             os._exit(0)

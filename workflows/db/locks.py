@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 
@@ -97,15 +98,33 @@ def outdate(queryset: QuerySet[Any], column: str) -> None:
     queryset.update(**{column: F(column)})
 
 
+_is_one_unit: ContextVar[bool] = ContextVar("is_one_unit", default=False)
+
+
+@contextmanager
+def one_unit() -> Iterator[None]:
+    """Declare that an error in the block undoes the whole transaction that is open.
+
+    A savepoint inside it would undo nothing more, and cost two round trips.
+    """
+    _require_transaction("default")
+    token = _is_one_unit.set(True)
+    try:
+        yield
+    finally:
+        _is_one_unit.reset(token)
+
+
 def single_writer() -> AbstractContextManager[Any]:
     """Return a context for code that reads first and writes last, without a lock in between.
 
     Where the database has a single writer, the context is one transaction. PostgreSQL checks again
     as it writes: no transaction is needed, unless the caller has opened one. Then the context is a
-    savepoint, so that a rejected statement undoes only itself.
+    savepoint, so that a rejected statement undoes only itself, except in ``one_unit``.
     """
     within = transaction.get_connection().in_atomic_block
-    return nullcontext() if DATABASE.is_postgresql and not within else transaction.atomic()
+    is_free = _is_one_unit.get() if within else DATABASE.is_postgresql
+    return nullcontext() if is_free else transaction.atomic()
 
 
 def limit_wait(using: str = "default") -> None:

@@ -33,6 +33,15 @@ class Database(Protocol):
     def set_lock_timeout(self, connection: Any, milliseconds: int | None) -> None:
         """Limit how long this transaction waits for a lock; None restores the default."""
 
+    def try_lock_sql(self, number: str) -> str:
+        """Return an SQL expression that takes the lock of a number until the transaction ends.
+
+        It is true if nobody else has the lock. It never waits.
+        """
+
+    def wait_for_lock(self, connection: Any, number: int) -> None:
+        """Take the lock of a number until the transaction ends."""
+
     def open_snapshot(self, using: str, *, writes: bool) -> Any:
         """Return a context manager: a transaction that sees one state of the database."""
 
@@ -74,6 +83,13 @@ class PostgreSQL:
         value = "DEFAULT" if milliseconds is None else f"'{int(milliseconds)}ms'"
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = {value}")
+
+    def try_lock_sql(self, number: str) -> str:
+        return f"pg_try_advisory_xact_lock({number})"
+
+    def wait_for_lock(self, connection: Any, number: int) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
 
     @contextmanager
     def open_snapshot(self, using: str, *, writes: bool) -> Iterator[None]:
@@ -132,6 +148,13 @@ class SQLite:
 
     def set_lock_timeout(self, connection: Any, milliseconds: int | None) -> None:
         """The only writer waits for no lock inside its transaction."""
+
+    def try_lock_sql(self, number: str) -> str:
+        # The only writer has every lock.
+        return f"({number} IS NOT NULL)"
+
+    def wait_for_lock(self, connection: Any, number: int) -> None:
+        """The only writer has every lock."""
 
     @contextmanager
     def open_snapshot(self, using: str, *, writes: bool) -> Iterator[None]:

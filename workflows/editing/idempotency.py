@@ -1,22 +1,29 @@
 """Idempotent requests: a request that is repeated with the same key is done once.
 
-One transaction claims the key, does the work and stores the answer. After a crash, the repeated
+One transaction locks the key, does the work and stores the answer. After a crash, the repeated
 request finds the answer or does the work.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
+from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from workflows.db import locks
+from workflows.db.prepared import Statement
+from workflows.db.raw_rows import Columns
+from workflows.db.vendor import DATABASE
 from workflows.models import StoredAnswer
 from workflows.refusals import MessageError
 
@@ -53,6 +60,17 @@ class IdempotentRequest:
     checksum: str
     item: int = 0
 
+    @property
+    def identity(self) -> tuple[int, str, str, int]:
+        """The columns that identify a stored answer."""
+        return self.user_id, self.route, self.key, self.item
+
+    @property
+    def lock(self) -> int:
+        """The number of the lock: two requests that share it only wait for each other."""
+        digest = hashlib.sha256(repr(self.identity).encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(digest[:8], signed=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -66,9 +84,17 @@ class Answer:
     """False if the request may be repeated with the same key."""
 
 
+class _WorkFailed(Exception):
+    """The work raised an exception, its cause, which ``refuse`` may answer."""
+
+
 @locks.retrying
 def run_once(
-    request: IdempotentRequest, work: Callable[[], Answer], *, wait_ms: int = WAIT_MS
+    request: IdempotentRequest,
+    work: Callable[[], Answer],
+    *,
+    refuse: Callable[[Exception], Answer] | None = None,
+    wait_ms: int = WAIT_MS,
 ) -> Answer:
     """Do the work and store its answer, or return the stored answer.
 
@@ -76,6 +102,8 @@ def run_once(
         request: the request.
         work: does the work inside the transaction. It runs again if the transaction is retried. An
             answer with a status of 500 or more rolls the transaction back and is not stored.
+        refuse: returns the answer for an exception of ``work``, or raises it again. The work is
+            rolled back before, so that it needs no savepoint, and the answer stored alone.
         wait_ms: the time to wait for the same request while it is in progress.
 
     Raises:
@@ -83,12 +111,31 @@ def run_once(
         KeyReused: the key has been used with another checksum.
         locks.Contention: the transaction kept colliding with others; nothing is stored.
     """
+    try:
+        return _answer_once(request, lambda: _try(work, refuse is not None), wait_ms)
+    except _WorkFailed as failed:
+        error: Any = failed.__cause__
+    answer_for: Any = refuse
+    return _answer_once(request, lambda: answer_for(error), wait_ms)
+
+
+def _try(work: Callable[[], Answer], can_refuse: bool) -> Answer:
+    try:
+        return work()
+    except Exception as error:
+        if not can_refuse or locks.can_retry(error):
+            raise
+        raise _WorkFailed from error
+
+
+def _answer_once(request: IdempotentRequest, work: Callable[[], Answer], wait_ms: int) -> Answer:
+    """Return the stored answer, or that of the work, in one transaction."""
     with transaction.atomic():
-        row = _claim(request, wait_ms)
-        if row.status:
-            if row.asked != request.checksum:
+        stored = _claim(request, wait_ms)
+        if stored is not None:
+            if stored.asked != request.checksum:
                 raise KeyReused
-            return Answer(row.status, row.body, row.headers, is_repeated=True)
+            return Answer(stored.status, stored.body, stored.headers, is_repeated=True)
         token = _in_progress.set(True)
         try:
             answer = work()
@@ -96,39 +143,64 @@ def run_once(
             _in_progress.reset(token)
         if answer.status >= 500:
             transaction.set_rollback(True)
-            return answer
-        if not answer.is_stored:
-            row.delete()
-            return answer
-        row.status, row.body, row.headers = answer.status, answer.body, dict(answer.headers)
-        row.save(update_fields=["status", "body", "headers"])
+        elif answer.is_stored:
+            _store(request, answer)
         return answer
 
 
-def _claim(request: IdempotentRequest, wait_ms: int) -> StoredAnswer:
-    """Return the row of the key: a new one without a status, or the stored one."""
-    now = timezone.now()
-    try:
-        with locks.wait_at_most(wait_ms):
-            return StoredAnswer.objects.create(
-                user_id=request.user_id,
-                route=request.route,
-                key=request.key,
-                item=request.item,
-                asked=request.checksum,
-                at=now,
-            )
-    except locks.LockTimeout as error:
-        raise KeyInUse from error
-    except IntegrityError as error:
-        row = _rows(request).filter(item=request.item).first()
-        if row is None:
-            # It has been purged, or its user deleted, since the insert failed.
-            raise locks.TryAgain from error
-        if row.at < now - RETENTION:
-            row.delete()
-            return _claim(request, wait_ms)
-        return row
+@cache
+def _statements() -> tuple[Columns, Statement, Statement]:
+    """Return the columns of a stored answer, the statement that reads it, and that writes it."""
+    columns = Columns(StoredAnswer, ("id", "asked", "status", "headers", "body", "at"))
+    table = StoredAnswer._meta.db_table
+    read = (
+        f"SELECT {DATABASE.try_lock_sql('$5')}, {columns.select_list('a')} FROM (SELECT 1) one"
+        f" LEFT JOIN {table} a"
+        " ON a.user_id = $1 AND a.route = $2 AND a.key = $3 AND a.item = $4"
+    )
+    write = (
+        f"INSERT INTO {table} (user_id, route, key, item, asked, status, headers, body, at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING id"
+    )
+    key = ("bigint", "text", "text", "integer")
+    answer = ("text", "smallint", "jsonb", "text", "timestamptz")
+    return columns, Statement(read, (*key, "bigint")), Statement(write, (*key, *answer))
+
+
+def _claim(request: IdempotentRequest, wait_ms: int) -> StoredAnswer | None:
+    """Lock the key until the transaction ends; return the stored answer, or None.
+
+    The lock belongs to no row, because there is none before the work is done. A request that just
+    misses the answer of another one is repeated when its own answer cannot be inserted.
+    """
+    columns, read, _ = _statements()
+    params = [*request.identity, request.lock]
+    [(is_locked, *selected)] = read.execute(params)
+    if not is_locked:
+        try:
+            with locks.wait_at_most(wait_ms):
+                DATABASE.wait_for_lock(connection, request.lock)
+        except locks.LockTimeout as error:
+            raise KeyInUse from error
+        # The transaction that held the lock has ended: read its answer.
+        [(_, *selected)] = read.execute(params)
+    if selected[0] is None:
+        return None
+    row: StoredAnswer = columns.build(selected)
+    if row.at < timezone.now() - RETENTION:
+        StoredAnswer.objects.filter(pk=row.pk).delete()
+        return None
+    return row
+
+
+def _store(request: IdempotentRequest, answer: Answer) -> None:
+    """Store the answer. Raise ``locks.TryAgain`` if the key has one already."""
+    *_, write = _statements()
+    at = connection.ops.adapt_datetimefield_value(timezone.now())
+    headers = json.dumps(dict(answer.headers))
+    values = [request.checksum, answer.status, headers, answer.body, at]
+    if not write.execute([*request.identity, *values]):
+        raise locks.TryAgain
 
 
 def _rows(request: IdempotentRequest) -> QuerySet[StoredAnswer]:

@@ -228,18 +228,19 @@ def answer_once(view: Any, asked: IdempotentRequest, act: Act) -> Answer:
         idempotency.KeyInUse: a request with the key is in progress.
         Exception: an unexpected error of ``act``; nothing is stored.
     """
-    return idempotency.run_once(asked, lambda: _answer(view, act))
+
+    def work() -> Answer:
+        # An error undoes all of it: ``run_once`` stores a refusal in a transaction of its own.
+        with locks.one_unit():
+            return _render(act())
+
+    # ``handle_exception`` raises unexpected errors again.
+    return idempotency.run_once(
+        asked, work, refuse=lambda error: _render(view.handle_exception(error))
+    )
 
 
-def _answer(view: Any, act: Act) -> Answer:
-    try:
-        with transaction.atomic():
-            response: Any = act()
-    except Exception as error:
-        if locks.can_retry(error):
-            raise
-        # Raises unexpected errors again.
-        response = view.handle_exception(error)
+def _render(response: Any) -> Answer:
     headers = {
         name: value for name, value in response.headers.items() if name.lower() != "content-type"
     }
