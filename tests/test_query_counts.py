@@ -8,11 +8,21 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from knox.models import AuthToken
 
 from executions import services as running
 from executions import workflow_manager
+from executions.engine.store.postgresql import _RESERVE_IDS
 from tests.conftest import Scenario
-from tests.factories import FindingFactory, FindingTypeFactory, WorkflowFactory, form, save_line
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    WorkflowFactory,
+    form,
+    save_line,
+    user_in,
+)
+from tests.workflows.api.clients import Client, client_of
 from workflows import guards
 from workflows.db import prepared
 
@@ -42,6 +52,63 @@ def test_start_and_submit_take_at_most_twelve_statements(others: int) -> None:
     assert statements(lambda: started.append(running.start(workflow, finding))) <= 12
     submit = statements(lambda: running.submit(started[0], node="form", data={"note": "n"}))
     assert submit <= 12
+
+
+@pytest.fixture
+def ordinary(transactional_db: None) -> Client:
+    """A client with a token of a user whose permissions come from two groups."""
+    user = user_in("operator")
+    user.groups.add(*user_in("participant").groups.all())
+    client = Client()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {AuthToken.objects.create(user=user)[1]}")
+    return client
+
+
+def start_and_submit(client: Client, scenario: Scenario, **headers: str) -> list[list[str]]:
+    """Return the statements of a start and of a submit, with warm caches."""
+    found = []
+    for number in range(2):
+        keys: Any = {"headers": {name: f"{value}{number}" for name, value in headers.items()}}
+        body = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
+        with CaptureQueriesContext(connection) as start:
+            started = client.post("executions/", body, **keys)
+        assert started.status_code == 201
+        path = f"executions/{started.json()['cuid']}/submit/"
+        with CaptureQueriesContext(connection) as submit:
+            submitted = client.post(path, {"node": "form", "data": {"note": "n"}}, **keys)
+        assert submitted.json()["status"] == "completed"
+        found = [[query["sql"] for query in captured] for captured in (start, submit)]
+    # Ids of executions are reserved ahead, once a second; the clock is read every ten.
+    seldom = ("PREPARE", f"EXECUTE {_RESERVE_IDS.name}", "SELECT clock_timestamp()")
+    return [[sql for sql in sqls if not sql.startswith(seldom)] for sqls in found]
+
+
+@pytest.mark.postgresql
+def test_start_and_submit_of_an_ordinary_user_take_three_statements(
+    ordinary: Client, scenario: Scenario
+) -> None:
+    start, submit = start_and_submit(ordinary, scenario)
+    # The token with user and permissions; what is started or submitted; the write.
+    assert (len(start), len(submit)) == (3, 3)
+
+
+@pytest.mark.postgresql
+def test_idempotency_key_takes_four_statements_and_no_savepoint(
+    ordinary: Client, scenario: Scenario
+) -> None:
+    start, submit = start_and_submit(ordinary, scenario, **{"Idempotency-Key": "k"})
+    # The submit ends the execution: after the commit, it looks for changes that waited for it.
+    assert (len(start), len(submit)) == (3 + 4, 3 + 4 + 1)
+    for sqls in (start, submit):
+        assert not [sql for sql in sqls if "SAVEPOINT" in sql]
+        assert (sqls[1], sqls[6]) == ("BEGIN", "COMMIT")
+
+
+@pytest.mark.postgresql
+def test_session_takes_a_statement_for_itself_and_one_for_its_answer(scenario: Scenario) -> None:
+    client = client_of(superuser=True)
+    start, submit = start_and_submit(client, scenario)
+    assert (len(start), len(submit)) == (3 + 1, 3 + 2)
 
 
 def test_submit_through_a_call_takes_at_most_thirteen_statements(scenario: Scenario) -> None:

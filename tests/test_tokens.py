@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
 from knox.models import AuthToken
 
@@ -142,41 +144,23 @@ class TestAuthentication:
         client = with_token(user)
         assert statements(lambda: client.get("node-types/")) == 1
 
-    def test_token_takes_one_statement_less_than_session(self, scenario: Scenario) -> None:
-        root = get_user_model().objects.create_superuser("root")
-        session, token = Client(), with_token(root)
-        session.force_login(root)
+    def test_changed_permissions_apply_to_the_next_request(self) -> None:
+        user = user_in("viewer")
+        client = with_token(user)
+        assert client.get("executions/").status_code == 200
+        user.groups.clear()
+        assert client.get("executions/").status_code == 403
+        codename = {"content_type__app_label": "executions", "codename": "view_execution"}
+        user.user_permissions.add(Permission.objects.get(**codename))
+        assert client.get("executions/").status_code == 200
+        get_user_model().objects.filter(pk=user.pk).update(is_superuser=True)
+        assert client.get("workflows/").status_code == 200
 
-        def start_and_submit(client: Client) -> list[int]:
-            start = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
-            form = {"node": "form", "data": {"note": "n"}}
-            started: list[Any] = []
-            first = statements(lambda: started.append(client.post("executions/", start)))
-            path = f"executions/{started[0].json()['cuid']}/submit/"
-            return [first, statements(lambda: client.post(path, form))]
-
-        start_and_submit(session)
-        # A session takes two statements: its own row, and that of its user.
-        assert [with_session - 1 for with_session in start_and_submit(session)] == (
-            start_and_submit(token)
-        )
-
-    def test_permissions_of_role_take_two_statements(self, scenario: Scenario) -> None:
-        root = with_token(get_user_model().objects.create_superuser("root"))
-        start = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
-        form = {"node": "form", "data": {"note": "n"}}
-
-        def count_start(client: Client) -> int:
-            return statements(lambda: client.post("executions/", start))
-
-        def count_submit(client: Client) -> int:
-            path = f"executions/{root.post('executions/', start).json()['cuid']}/submit/"
-            return statements(lambda: client.post(path, form))
-
-        # Fill the caches first.
-        count_start(root), count_submit(root)
-        assert count_start(with_token(user_in("operator"))) == count_start(root) + 2
-        assert count_submit(with_token(user_in("participant"))) == count_submit(root) + 2
+    def test_permission_of_another_app_with_the_same_codename_does_not_count(self) -> None:
+        user = user_with("executions.view_execution")
+        other = ContentType.objects.get(app_label="workflows", model="version")
+        Permission.objects.filter(codename="view_execution").update(content_type=other)
+        assert with_token(user).get("executions/").status_code == 403
 
 
 class TestRevocation:

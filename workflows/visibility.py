@@ -15,11 +15,16 @@ from django.db.models import Model
 
 
 def may_view(user: Any, model: type[Model]) -> bool:
-    """Return True if this user may read the records of a model. Permission to change is enough."""
+    """Return True if this user may read the records of a model."""
+    return any(user.has_perm(name) for name in viewing_permissions(model))
+
+
+@cache
+def viewing_permissions(model: type[Model]) -> tuple[str, ...]:
+    """Return the permissions of which each allows to read the records of a model."""
     options = model._meta
-    return any(
-        user.has_perm(f"{options.app_label}.{action}_{options.model_name}")
-        for action in ("view", "change")
+    return tuple(
+        f"{options.app_label}.{action}_{options.model_name}" for action in ("view", "change")
     )
 
 

@@ -14,11 +14,14 @@ app_name = "api"
 
 router = DefaultRouter()
 router.include_format_suffixes = False
-# Routes are matched in order, so the most frequent ones come first.
 executions_routes.register(router)
 workflows_routes.register(router)
 
+# Routes are matched in order, so the most frequent ones come first.
+FREQUENT = ("execution-list", "execution-submit")
+
 urlpatterns = [
+    *(route for name in FREQUENT for route in router.urls if getattr(route, "name", "") == name),
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", DocsView.as_view(url_name="api:schema"), name="docs"),
     path(

@@ -164,7 +164,7 @@ REST_FRAMEWORK = {
         "workflows_project.auth.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["workflows_project.api.errors.ModelPermissions"],
+    "DEFAULT_PERMISSION_CLASSES": ["workflows_project.api.permissions.ModelPermissions"],
     "DEFAULT_THROTTLE_CLASSES": ["workflows_project.api.throttling.ScopedThrottle"],
     "NUM_PROXIES": environment.number("NUM_PROXIES"),
     "EXCEPTION_HANDLER": "workflows_project.api.errors.problem_response",

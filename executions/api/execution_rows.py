@@ -1,11 +1,13 @@
-"""The JSON of an execution, read in one statement: every start and every submit returns it.
+"""The JSON of an execution, read in one statement.
 
-``execution_serializers.ExecutionSerializer`` declares its shape.
+``execution_serializers.ExecutionSerializer`` declares its shape. A start and a submit know most of
+it without reading it again (``walked_executions``).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +17,7 @@ from executions.api.unassigned_sql import IS_UNASSIGNED
 from executions.engine.store import IS_OPEN, store
 from executions.models import USER_ACTION, Execution, may_view_entity
 from executions.workflow_manager import graph_of
+from workflows.api.base.read_ahead import ReadAhead
 from workflows.db import raw_rows
 from workflows.db.prepared import ON_POSTGRESQL, Statement
 from workflows.models import Version
@@ -96,16 +99,33 @@ _COLUMNS = {
     "pins": _PINS,
     "open_steps": _STEPS,
 }
-_READ = Statement(
-    f"SELECT {', '.join(_COLUMNS.values())} FROM executions_execution x"
+_FROM = (
+    " FROM executions_execution x"
     " JOIN workflows_workflow w ON w.id = x.workflow_id"
     " JOIN workflows_version v ON v.id = x.version_id"
     " JOIN executions_entity e ON e.id = x.entity_id"
+    f" LEFT JOIN {USER._meta.db_table} u ON u.id = x.started_by_id"
+)
+_ABOVE = (
     " LEFT JOIN executions_execution parent ON parent.id = x.parent_id"
     " LEFT JOIN executions_execution root ON root.id = x.root_id"
-    f" LEFT JOIN {USER._meta.db_table} u ON u.id = x.started_by_id WHERE x.id = $1",
-    ("bigint", "bigint"),
 )
+_READ = Statement(
+    f"SELECT {', '.join(_COLUMNS.values())}{_FROM}{_ABOVE} WHERE x.id = $1", ("bigint", "bigint")
+)
+_UNCHANGED = (
+    *("cuid", "workflow", "scheduled_for", "started_at", "started_by"),
+    *("entity_cuid", "entity_title", "children", "pins"),
+)
+"""The columns that a walk does not know, and adds at most children to."""
+UNCHANGED_OF_ROOT = ReadAhead(
+    f"SELECT {', '.join(f'{_COLUMNS[name]} AS {name}' for name in _UNCHANGED)},"
+    f" x.xmin::text AS revision{_FROM} WHERE x.cuid = {{}} AND x.root_id IS NULL"
+    if ON_POSTGRESQL
+    else "",
+    (*_UNCHANGED, "revision"),
+)
+"""Columns that the answer of a submit adds to the walk, by cuid; SQLite reads them after it."""
 
 
 def read_execution(execution: Execution, user: Any) -> dict[str, Any] | None:
@@ -115,9 +135,11 @@ def read_execution(execution: Execution, user: Any) -> dict[str, Any] | None:
         None when the execution has been deleted.
     """
     rows = _READ.execute([execution.pk, user.pk])
-    if not rows:
-        return None
-    row = dict(zip(_COLUMNS, rows[0], strict=True))
+    return represent(dict(zip(_COLUMNS, rows[0], strict=True)), user) if rows else None
+
+
+def represent(row: Mapping[str, Any], user: Any) -> dict[str, Any]:
+    """Return the JSON of an execution for this user from its row (``_COLUMNS``)."""
     frozen = {"id": row["version_id"], "number": row["version"], "checksum": row["checksum"]}
     version = raw_rows.build_stored(Version, frozen)
     return {
@@ -149,7 +171,7 @@ def read_execution(execution: Execution, user: Any) -> dict[str, Any] | None:
     }
 
 
-def _visible_fields(row: dict[str, Any], user: Any) -> Any:
+def _visible_fields(row: Mapping[str, Any], user: Any) -> Any:
     return _parsed(row["entity_fields"]) if may_view_entity(user, row["entity_name"]) else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -15,6 +16,7 @@ from rest_framework.response import Response
 from executions import services
 from executions.api.bulk import BulkActions
 from executions.api.execution_filters import ExecutionFilter
+from executions.api.execution_rows import UNCHANGED_OF_ROOT
 from executions.api.execution_serializers import (
     CancelSerializer,
     DecisionSerializer,
@@ -28,34 +30,46 @@ from executions.api.execution_serializers import (
     SubmitSerializer,
     VotingSerializer,
 )
-from executions.models import OPERATE, START, SUBMIT, Execution, Step
+from executions.api.plain_bodies import read_start, read_submit, read_validated
+from executions.api.walked_executions import represent_started, represent_submitted
+from executions.models import OPERATE, START, SUBMIT, Execution, Finding, InventoryModel, Step
 from executions.task_queries import executions_for
 from workflows.api.base.edit_options import EDIT_PARAMETERS, edit
+from workflows.api.base.read_ahead import ReadAhead
 from workflows.api.base.resources import Resource, not_found
 from workflows.db import raw_rows
 from workflows.db.json_values import storage_problem
+from workflows.visibility import viewing_permissions
 
 LISTS = ("list", "mine")
 VIEW_STEPS = ("executions.view_execution", "executions.view_step")
 
 
 def _action(
-    name: str, serializer: Any, service: Callable[..., Execution], *, needs: str, **values: Any
+    name: str,
+    serializer: Any,
+    service: Callable[..., Execution],
+    *,
+    needs: str,
+    read: Callable[[Any], dict[str, Any]] | None = None,
+    **values: Any,
 ) -> Any:
     """Return the route ``POST executions/<cuid>/<name>/``, which calls a service.
 
     Args:
         serializer: the body of the request: keyword arguments of the service.
         needs: the permission.
+        read: returns the validated body; by default the serializer does.
         values: further keyword arguments of the service.
     """
 
     def act(view: ExecutionViewSet, request: Request, cuid: str) -> Response:
         execution = view.get_object()
-        body = serializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        service(execution, by=request.user, **values, **body.validated_data)
-        return view.answer(execution)
+        body = (read or partial(read_validated, serializer))(request.data)
+        done = service(execution, by=request.user, **values, **body)
+        walk, unchanged = services.recall_walk(done), view.read_ahead_row
+        known = represent_submitted(done, walk, unchanged, request.user)
+        return Response(known) if known else view.answer(execution)
 
     # The router takes the path from the name.
     act.__name__ = name
@@ -73,8 +87,9 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     filterset_class = ExecutionFilter
     search_fields = ["=cuid", "workflow__title", "entity__title"]
     ordering_fields = ["status", "started_at", "updated_at", "ended_at"]
+    shows = (*viewing_permissions(Finding), *viewing_permissions(InventoryModel))
 
-    submit = _action("submit", SubmitSerializer, services.submit, needs=SUBMIT)
+    submit = _action("submit", SubmitSerializer, services.submit, needs=SUBMIT, read=read_submit)
     draft = _action("draft", SubmitSerializer, services.save_draft, needs=SUBMIT)
     approve = _action("approve", VotingSerializer, services.vote, needs=SUBMIT, approves=True)
     reject = _action("reject", VotingSerializer, services.vote, needs=SUBMIT, approves=False)
@@ -91,16 +106,17 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     @edit
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Start a workflow on an entity."""
-        body = StartSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        values = body.validated_data
+        values = read_start(request.data)
         execution = services.start(
             values["workflow"],
             values["entity"],
             by=request.user,
             scheduled_for=values["scheduled_for"],
         )
-        return self.answer(execution, status.HTTP_201_CREATED)
+        walk = services.recall_walk(execution)
+        known = represent_started(execution, walk, values["entity"], request.user)
+        created = status.HTTP_201_CREATED
+        return Response(known, created) if known else self.answer(execution, created)
 
     @extend_schema(
         request=CancelSerializer, parameters=EDIT_PARAMETERS, responses={201: ExecutionSerializer}
@@ -154,6 +170,10 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
             raise not_found(Execution, cuid)
         self.check_object_permissions(self.request, row)
         return row
+
+    def read_ahead(self) -> tuple[ReadAhead, str] | None:
+        """Return what a submit reads with its user."""
+        return (UNCHANGED_OF_ROOT, self.kwargs["cuid"]) if self.action == "submit" else None
 
     def get_serializer_class(self) -> Any:
         """Return the serializer of the action: lists omit steps and pinned versions."""

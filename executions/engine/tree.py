@@ -130,6 +130,11 @@ class Tree:
             found += [other for other in below if other.is_live]
         return found[1:]
 
+    def new_children(self, execution: Execution) -> list[Execution]:
+        """Return the children that this advance has started, the latest first."""
+        found = [row for row in self._changes.executions if row.parent_id == execution.id]
+        return sorted(found, key=lambda row: -row.id)
+
     def _read_all(self) -> None:
         """Read the live executions of this tree that have not been read yet."""
         self._has_read_all = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from executions import guards
@@ -58,6 +59,47 @@ def lock_tree(execution: Execution, by: Any) -> tuple[Advance, Execution]:
 
 
 _READ_WITH = "_read_with"
+_REVISION = "_revision"
+_WALK = "_walk"
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The result of an advance that has been written, for an answer that reads nothing again.
+
+    Attributes:
+        open_steps: all open steps of the execution; new ones have no id.
+        children: the cuids of the children that it started, the latest first.
+        pins: the cuids and version numbers that a new root has pinned; None for an older one.
+        revision: the state of the tree that it began with (``StoredExecution.xmin``).
+    """
+
+    open_steps: tuple[Step, ...]
+    children: tuple[str, ...]
+    pins: tuple[tuple[str, int], ...] | None
+    revision: str
+
+
+def keep_walk(execution: Execution, advance: Advance, *, is_new: bool = False) -> Execution:
+    """Keep the result of the advance with its execution, for ``recall_walk``.
+
+    Returns:
+        The same execution.
+    """
+    pinned = advance.pinned.items() if is_new else ()
+    execution.__dict__[_WALK] = Walk(
+        tuple(advance.get_run(execution).open_steps),
+        tuple(child.cuid for child in advance.new_children(execution)),
+        tuple((cuid, version.number) for cuid, version in pinned) if is_new else None,
+        execution.__dict__.pop(_REVISION, ""),
+    )
+    return execution
+
+
+def recall_walk(execution: Execution) -> Walk | None:
+    """Return the result of the advance that has just written this execution; None if unknown."""
+    walk: Walk | None = execution.__dict__.pop(_WALK, None)
+    return walk
 
 
 def read_for_submit(cuid: str) -> Execution | None:
@@ -100,6 +142,7 @@ def read_tree(execution: Execution, by: Any) -> tuple[Advance, Execution]:
         pinned=current.pinned,
     )
     advance.add_run(current.execution, current.open_steps)
+    current.execution.__dict__[_REVISION] = root.xmin
     return advance, current.execution
 
 

@@ -13,6 +13,7 @@ from typing import Any
 MAX_DEPTH = 64
 MAX_STORAGE_PROBLEMS = 20
 _EXACT = 2**53
+_EXPONENT = 1e16
 _MORE_DIGITS = "has more digits than can be stored exactly; send it as text"
 
 
@@ -204,6 +205,26 @@ def _as_jsonb(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [_as_jsonb(item) for item in value]
     return value
+
+
+def as_stored(value: Any) -> Any:
+    """Return a storable JSON value as PostgreSQL returns it from a ``jsonb`` column.
+
+    It orders the names of an object by their length, and stores numbers as decimal digits.
+    """
+    if isinstance(value, dict):
+        names = sorted((len(encoded), encoded, name) for name, encoded in _encoded(value))
+        return {name: as_stored(value[name]) for *_, name in names}
+    if isinstance(value, list):
+        return [as_stored(item) for item in value]
+    if isinstance(value, float):
+        # Zero has no sign, and a number that is written with an exponent comes back without it.
+        return int(Decimal(repr(value))) if abs(value) >= _EXPONENT else value + 0.0
+    return value
+
+
+def _encoded(value: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    return ((name, name.encode()) for name in value)
 
 
 def canonical(source: object) -> str:

@@ -1,11 +1,11 @@
-"""Errors of the API as problem details (RFC 9457), and model permissions."""
+"""Errors of the API as problem details (RFC 9457)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
@@ -14,9 +14,7 @@ from django.db import DatabaseError
 from django.http import Http404
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
-from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
@@ -175,32 +173,3 @@ def _headers(exc: exceptions.APIException) -> dict[str, str]:
     if wait := getattr(exc, "wait", None):
         headers["Retry-After"] = str(math.ceil(wait))
     return headers
-
-
-class ModelPermissions(BasePermission):
-    """Django's model permissions, also for reading. A view can name others in ``needs``."""
-
-    actions: ClassVar[dict[str, str]] = {
-        "GET": "view",
-        "HEAD": "view",
-        "POST": "add",
-        "PUT": "change",
-        "PATCH": "change",
-        "DELETE": "delete",
-    }
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        """Return True if the user is authenticated and has the permissions of the view."""
-        user: Any = request.user
-        if not (user and user.is_authenticated):
-            return False
-        action = self.actions.get(str(request.method))
-        if action is None:
-            return True
-        needed = getattr(view, "needs", None)
-        queryset = getattr(view, "queryset", None)
-        if needed is None and queryset is not None:
-            options = queryset.model._meta
-            needed = f"{options.app_label}.{action}_{options.model_name}"
-        names = (needed,) if isinstance(needed, str) else needed or ()
-        return all(user.has_perm(name) for name in names)

@@ -15,19 +15,38 @@ from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from workflows.api.base.read_ahead import ReadAhead
 from workflows.db import raw_rows
+from workflows.db.json_values import storage_problem
 from workflows.db.prepared import Statement
 from workflows.db.raw_rows import Columns
+from workflows_project.api.permissions import asked_permissions
+from workflows_project.auth import permissions
 
 
 class ModelBackend(backends.ModelBackend):
-    """Django's backend, with a prepared statement that reads the user of each request."""
+    """Django's backend, with prepared statements for the user of a request and its permissions."""
 
     def get_user(self, user_id: Any) -> Any:
         """Return the user with this id, or None if they do not exist or cannot log in."""
         model = get_user_model()
         user = raw_rows.load_row(model, model._meta.pk.name, user_id)
         return user if user is not None and self.user_can_authenticate(user) else None
+
+    def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
+        """Return True if the user is active and has the permission."""
+        known = permissions.recall_permission(user_obj, perm) if obj is None else None
+        if known is not None and user_obj.is_active:
+            return known
+        return bool(super().has_perm(user_obj, perm, obj=obj))
+
+    def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
+        """Return the permissions of an active user and of the user's groups."""
+        is_read = hasattr(user_obj, "_perm_cache") or obj is not None
+        if not is_read and user_obj.is_active and not user_obj.is_superuser:
+            user_obj._perm_cache = permissions.read_permissions(user_obj)
+        found: set[str] = super().get_all_permissions(user_obj, obj)
+        return found
 
 
 class TokenExpired(AuthenticationFailed):
@@ -38,22 +57,49 @@ class TokenExpired(AuthenticationFailed):
 
 
 @cache
-def _token_statement() -> tuple[Columns, Columns, Statement]:
-    token, user = Columns(get_token_model()), Columns(get_user_model())
-    tokens, users = token.model._meta.db_table, user.model._meta
+def _token_statement(asked: int, ahead: str) -> tuple[Columns, Columns, Statement]:
+    """Return the statement that reads a token, its user and some permissions of the user.
+
+    Args:
+        asked: the number of permissions, whose codenames follow the digest.
+        ahead: the SQL of ``ReadAhead``; its parameter comes last, and its columns.
+    """
+    tokens, users = get_token_model()._meta, get_user_model()._meta
+    token = Columns(get_token_model(), ("digest", "user", "expiry"))
+    name = get_user_model().USERNAME_FIELD
+    # Others are read on access: no frequent request needs them.
+    user = Columns(get_user_model(), (users.pk.name, name, "is_active", "is_superuser"))
+    codenames = [f"${place}" for place in range(2, asked + 2)]
+    granted = permissions.granted_sql(f"u.{users.pk.column}", codenames) if asked else "NULL"
     sql = (
-        f"SELECT {token.select_list('t')}, {user.select_list('u')} FROM {tokens} t"
-        f" JOIN {users.db_table} u ON u.{users.pk.column} = t.user_id WHERE t.digest = $1"
+        f"SELECT {token.select_list('t')}, {user.select_list('u')},"
+        f" CASE WHEN NOT u.is_superuser THEN {granted} END{', ahead.*' if ahead else ''}"
+        f" FROM {tokens.db_table} t JOIN {users.db_table} u ON u.{users.pk.column} = t.user_id"
     )
-    return token, user, Statement(sql, ("text",))
+    if ahead:
+        sql += f" LEFT JOIN ({ahead.format(f'${asked + 2}')}) ahead ON TRUE"
+    types = ("text",) * (asked + (2 if ahead else 1))
+    return token, user, Statement(f"{sql} WHERE t.digest = $1", types)
 
 
 class TokenAuthentication(auth.TokenAuthentication):
     """``Authorization: Token …``, checked by one prepared statement.
 
-    Knox reads all tokens of the user with each request, and deletes expired ones. Here expired
-    tokens are deleted when the user creates another one.
+    The statement also reads the permissions that the view asks for, unless the user is a superuser,
+    and the row that the view wants to read ahead. Knox reads all tokens of the user with each
+    request, and deletes expired ones. Here expired tokens are deleted when the user creates
+    another one.
     """
+
+    _view: Any = None
+    _asked: tuple[str, ...] = ()
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        """Return the user and the row of the token; None without a token in the header."""
+        self._view = (request.parser_context or {}).get("view")
+        self._asked = asked_permissions(request, self._view)
+        found: tuple[Any, Any] | None = super().authenticate(request)
+        return found
 
     def authenticate_credentials(self, token: bytes) -> tuple[Any, Any]:
         """Return the user and the row of the token.
@@ -64,16 +110,39 @@ class TokenAuthentication(auth.TokenAuthentication):
         """
         # Lookup by hash: its duration reveals nothing about the token.
         digest = hash_token(token.decode("latin-1"))
-        token_columns, user_columns, statement = _token_statement()
-        rows = statement.execute([digest])
-        if not rows:
+        selected = self._select(digest)
+        if selected is None:
             raise AuthenticationFailed(_("Invalid token."))
-        row = token_columns.load(rows[0][: len(token_columns)])
-        row.user = user_columns.load(rows[0][len(token_columns) :])
+        row, granted = selected
         if row.expiry is not None and row.expiry <= timezone.now():
             raise TokenExpired
+        if not row.user.is_superuser:
+            permissions.remember_permissions(row.user, self._asked, granted)
         validated: tuple[Any, Any] = self.validate_user(row)
         return validated
+
+    def _select(self, digest: str) -> tuple[Any, str | None] | None:
+        """Return the token with its user, and the granted permissions; None without a token."""
+        ahead, param = self._read_ahead()
+        tokens, users, statement = _token_statement(len(self._asked), ahead.sql if ahead else "")
+        codenames = [name.partition(".")[2] for name in self._asked]
+        rows = statement.execute([digest, *codenames, *([param] if ahead else ())])
+        if not rows:
+            return None
+        at = len(tokens)
+        end = at + len(users)
+        row = tokens.build(rows[0][:at])
+        row.user = users.load(rows[0][at:end])
+        if ahead:
+            self._view.read_ahead_row = ahead.row(rows[0][end + 1 :])
+        return row, rows[0][end]
+
+    def _read_ahead(self) -> tuple[ReadAhead | None, str]:
+        found = self._view.read_ahead() if hasattr(self._view, "read_ahead") else None
+        if found is None:
+            return None, ""
+        ahead, param = found
+        return (ahead, param) if ahead.sql and storage_problem(param) is None else (None, "")
 
 
 class BasicAuthentication(authentication.BasicAuthentication):

@@ -20,6 +20,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from workflows.api.base import sparse_fields
 from workflows.api.base.edit_options import DRY_RUN, EDIT_PARAMETERS, edit
+from workflows.api.base.read_ahead import ReadAhead
 from workflows.api.base.strict_fields import StrictJSONParser
 from workflows.api.base.strict_requests import refuse_other_media, refuse_parameters
 from workflows.db import locks
@@ -136,17 +137,25 @@ class Resource(GenericViewSet[Any]):
 
     needs: str | tuple[str, ...] | None = None
     """The permissions that the request needs, if not those of the model."""
+    shows: tuple[str, ...] = ()
+    """Permissions that decide which fields of a response are shown."""
     throttle_scope: str | None = None
     """The throttling scope of its requests, if not the default of reading and writing."""
     lists: bool = False
     """True if an action returns pages of rows, as ``list`` does."""
     pointer_names: ClassVar[Mapping[str, str]] = {}
     """API names of model fields, where the names differ."""
+    read_ahead_row: Mapping[str, Any] | None = None
+    """The row of ``read_ahead``, if the authentication of the request has read it."""
 
     lookup_field = "cuid"
     lookup_value_regex = "[^/]+"
     parser_classes = [StrictJSONParser]
     filter_backends = [DjangoFilterBackend, Search, StrictOrdering]
+
+    def read_ahead(self) -> tuple[ReadAhead, str] | None:
+        """Return what the request reads with its user, and the parameter; None for nothing."""
+        return None
 
     def get_object(self) -> Any:
         """Return the row of the URL; the filters of the list do not apply."""
