@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from workflows.audit.actor import Actor, Interface, act_as
 
 HEADER = "X-Request-ID"
+_META = "HTTP_X_REQUEST_ID"
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -20,7 +21,8 @@ def acting_middleware(
     """Set the actor, and return the request id in a header. Clients can send their own id."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        given = request.headers.get(HEADER, "")
+        # ``request.headers`` would parse all headers of each request.
+        given = request.META.get(_META, "")
         request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
         interface = Interface.API if request.path.startswith("/api/") else Interface.ADMIN
         # The API authenticates in the view, which sets the user of this request.

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import StreamingHttpResponse
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.renderers import BaseRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
@@ -32,6 +32,12 @@ class CSVNegotiation(DefaultContentNegotiation):
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
         """Return the renderer and its media type. Raise ``NotAcceptable`` if none fits."""
+        json = JSONRenderer.media_type
+        has_format = format_suffix or request.META.get("QUERY_STRING")
+        is_json = renderers[0].media_type == json
+        # Nearly every request: parsing media types would take longer than rendering.
+        if is_json and not has_format and request.META.get("HTTP_ACCEPT", "*/*") in ("*/*", json):
+            return renderers[0], json
         view = request.parser_context["view"]
         is_read = request.method in ("GET", "HEAD")
         if getattr(view, "action", None) == "list" or (is_read and getattr(view, "lists", False)):
