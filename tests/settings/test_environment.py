@@ -86,6 +86,18 @@ def test_server_does_not_start_with_invalid_value(server: str) -> None:
     assert "SECURE_HSTS_SECONDS" in done.stderr
 
 
+@pytest.mark.parametrize(("server", "seconds"), [("wsgi", 60), ("asgi", 0)])
+def test_only_wsgi_keeps_connections_between_requests(server: str, seconds: int) -> None:
+    printing = "from django.db import connection; print(connection.settings_dict['CONN_MAX_AGE'])"
+    done = python(
+        *("-c", f"import workflows_project.{server}; {printing}"),
+        DATABASE_URL="postgres://nobody@localhost/none",
+        SECRET_KEY="for this test",
+    )
+
+    assert done.stdout.split() == [str(seconds)], done.stderr
+
+
 def test_defaults_are_for_production(settings_from: Reader) -> None:
     read = settings_from()
 
