@@ -133,22 +133,26 @@ class WorkflowAdmin(GuardedAdmin):
 
     @admin.display(description=_("type changes"))
     def type_notice(self, row: Workflow) -> str:
-        """Return the notice about type changes, which ``get_object`` renders."""
-        notice: str = getattr(row, "type_notice_html", "")
-        return notice
+        """Return the notice about type changes; ``get_object`` knows the request."""
+        render = getattr(row, "render_type_notice", None)
+        return "" if render is None else str(render())
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         """Return the workflow with the notice about type changes."""
         row: Any = super().get_object(request, object_id, from_field)
         if row is not None:
             request.__dict__.pop(_NOTICES, None)
-            may_change = self.has_change_context_permission(request)
-            notice = self._type_change_notice(request, row)
-            may_cancel = request.user.has_perm(CANCEL)
-            row.type_notice_html = type_change_notice_html(
-                row, notice, may_change=may_change, may_cancel=may_cancel
-            )
+            # Judging a change of type takes many statements, and only the form shows the notice.
+            row.render_type_notice = partial(self._render_type_notice, request, row)
         return row
+
+    def _render_type_notice(self, request: HttpRequest, row: Workflow) -> SafeString:
+        return type_change_notice_html(
+            row,
+            self._type_change_notice(request, row),
+            may_change=self.has_change_context_permission(request),
+            may_cancel=request.user.has_perm(CANCEL),
+        )
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any

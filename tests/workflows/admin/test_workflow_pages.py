@@ -325,3 +325,14 @@ def test_indirect_calls_are_marked(admin_client: Client) -> None:
     html = text(admin_client.get(page(low)))
     assert "Called by (2)" in html
     assert "indirect" in html
+
+
+def test_history_page_judges_no_change_of_type(
+    admin_client: Any, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judge(workflow: Workflow) -> None:
+        raise AssertionError("the page shows no notice")
+
+    monkeypatch.setattr("workflows.admin.workflow.type_change_notice", judge)
+    response = admin_client.get(f"/admin/workflows/workflow/{scenario.caller.pk}/history/")
+    assert response.status_code == 200
