@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
 
 from tests.openapi import committed, schema
+from workflows.graph import node_types
 
 COMMAND = "manage.py spectacular --file docs/openapi.yaml"
 PROBLEMS = "application/problem+json"
@@ -71,11 +72,75 @@ def test_each_example_is_valid() -> None:
 def test_each_operation_declares_problems() -> None:
     for name, operation in operations():
         refusals = {status for status in operation["responses"] if status >= "4"}
-        assert {"400", "401", "415", "429"} <= refusals, name
+        assert {"400", "401", "415", "429", "500", "503"} <= refusals, name
         assert "404" in refusals or "{" not in name, name
         assert {"411", "413"} <= refusals or name.startswith("GET"), name
         for status in refusals:
             assert list(followed(operation["responses"][status])["content"]) == [PROBLEMS], name
+
+
+def components() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = schema()["components"]["schemas"]
+    return found
+
+
+def test_requests_have_no_read_only_properties_and_refuse_unknown_ones() -> None:
+    for name, component in components().items():
+        # A sender of webhooks may send more.
+        if name.endswith("Request") and name != "WorkflowHookRequest":
+            assert component["additionalProperties"] is False, name
+            for row in component.get("properties", {}).values():
+                assert not row.get("readOnly"), name
+
+
+def test_responses_have_all_properties_and_may_get_more() -> None:
+    """A client can rely on every property, and later releases may add some."""
+    responses = {
+        followed(content["schema"])["description"]: followed(content["schema"])
+        for name, media, content in bodies()
+        if not name.endswith("request") and media == "application/json"
+    }
+    assert len(responses) > 20
+    for text, component in responses.items():
+        assert component["required"] == list(component["properties"]), text
+        assert "additionalProperties" not in component, text
+
+
+def test_each_body_has_one_type() -> None:
+    """A union with parts of a record or with CSV would need a cast in every client."""
+    for name, media, content in bodies():
+        assert media in ("application/json", PROBLEMS), name
+        assert list(content["schema"]) == ["$ref"] or name.startswith("POST /hooks/"), name
+
+
+def test_each_operation_has_a_summary_a_known_tag_and_descriptions() -> None:
+    tags = [tag["name"] for tag in schema()["tags"]]
+    assert {tag for _, operation in operations() for tag in operation["tags"]} == set(tags)
+    for name, operation in operations():
+        assert 5 < len(operation["summary"]) < 70, name
+        for row in operation.get("parameters", ()):
+            assert row.get("description"), f"{name} {row['name']}"
+
+
+def test_each_component_and_property_is_described_and_named_for_a_class() -> None:
+    for name, component in components().items():
+        assert name[0].isupper() and not name.endswith(("Enum", "RequestRequest")), name
+        assert component.get("description"), name
+        for key, row in component.get("properties", {}).items():
+            assert row.get("description") or "const" in row or "$ref" in row, f"{name}.{key}"
+
+
+def test_each_node_type_has_a_node_in_the_union() -> None:
+    mapping = components()["Node"]["discriminator"]["mapping"]
+    assert set(mapping) == set(node_types()) == set(components()["NodeTypeName"]["enum"])
+    described = {**components()["Node"], "components": schema()["components"]}
+    validator = Draft202012Validator(described)
+    for name, node_type in node_types().items():
+        required = node_type.data_schema.text.get("required")
+        for data in node_type.data_schema.text.get("examples", [{}]):
+            assert validator.is_valid({"id": "a", "type": name, "data": data}), name
+            assert not validator.is_valid({"id": "a", "type": name, "data": {"nope": 1}}), name
+        assert validator.is_valid({"id": "a", "type": name}) is not bool(required), name
 
 
 def test_operation_ids_are_unique() -> None:

@@ -54,16 +54,16 @@ def test_generated_client_starts_and_submits(
     generated: Any, client: Any, scenario: Scenario
 ) -> None:
     executions, models = "api.executions.executions", generated("models")
-    start = models.Start(workflow=scenario.caller.cuid, entity=scenario.finding.cuid)
+    start = models.StartRequest(workflow=scenario.caller.cuid, entity=scenario.finding.cuid)
     create = generated(f"{executions}_create").sync
     started = create(client=client, body=start, idempotency_key="first")
     assert started.status == "waiting"
     assert started.pins[0].workflow == scenario.callee.cuid
 
     (step,) = started.open_steps
-    answers = {field["name"]: "low" for field in step.form.fields}
+    answers = {field.name: "low" for field in step.form.fields}
     submit = generated(f"{executions}_submit").sync
-    body = models.Submit(data=answers, step=step.step)
+    body = models.SubmitRequest(data=answers, step=step.step)
     ended = submit(started.cuid, client=client, body=body)
     assert ended.status == "completed"
 
@@ -73,10 +73,36 @@ def test_generated_client_starts_and_submits(
     assert again.cuid == started.cuid
 
 
+def test_generated_client_creates_records_and_graphs(generated: Any, client: Any) -> None:
+    """Read-only fields are not needed, and the nodes of a graph have types."""
+    models = generated("models")
+    request = models.FindingTypeRequest(name="Gap")
+    kind = generated("api.finding_types.finding_types_create").sync(client=client, body=request)
+    workflow = generated("api.workflows.workflows_create").sync(
+        client=client,
+        body=models.WorkflowRequest(title="Close a gap", entity_name_type=kind.cuid),
+    )
+    graph = models.SaveGraphRequest(
+        nodes=[
+            models.StartNode(id="start", type_="start"),
+            models.WaitNode(id="wait", type_="wait", data=models.WaitData(interval="P1D")),
+            models.EndNode(id="end", type_="end"),
+        ],
+        edges=[
+            models.Edge(source="start", target="wait"),
+            models.Edge(source="wait", target="end"),
+        ],
+    )
+    save = generated("api.workflows.workflow_versions_save_graph").sync
+    saved = save(workflow.cuid, 1, client=client, body=graph)
+    node = next(row for row in saved.nodes if isinstance(row, models.WaitNode))
+    assert node.data.interval == "P1D"
+
+
 def test_generated_client_reads_blockers(generated: Any, client: Any, scenario: Scenario) -> None:
     execution = scenario.start()
     models = generated("models")
-    change = models.ContextChange(
+    change = models.ContextChangeRequest(
         workflows=[scenario.caller.cuid, scenario.callee.cuid],
         entity_name_type=scenario.exception.cuid,
     )

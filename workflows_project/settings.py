@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from workflows_project import environment
+from workflows_project.api import schema_texts
 from workflows_project.ops import log_format
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -184,13 +185,18 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Holdfast",
-    "DESCRIPTION": "Workflows whose live executions cannot be stranded by an edit.",
+    "DESCRIPTION": schema_texts.DESCRIPTION,
+    "TAGS": schema_texts.TAGS,
+    "CONTACT": {"name": "Holdfast contributors"},
+    "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
+    "SERVERS": [{"url": "/", "description": "This installation."}],
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
     "ENFORCE_NON_BLANK_FIELDS": True,
     # Descriptions come from workflows_project.api.schema_descriptions.
     "DISABLE_DOCSTRING_DESCRIPTIONS": True,
@@ -200,7 +206,19 @@ SPECTACULAR_SETTINGS = {
         "workflows_project.api.schema.complete",
     ],
     "ENUM_NAME_OVERRIDES": {
-        "WebhookStateEnum": "executions.models.subscription.Subscription.State",
+        "AuditAction": "workflows.audit.log.Action",
+        "AuditInterface": "workflows.audit.log.INTERFACES",
+        "ContextChangeTime": "workflows.api.context_changes.TIMES",
+        "DeliveryState": "executions.models.outgoing_delivery.OutgoingDelivery.State",
+        "EntityName": "workflows.models.types.EntityName",
+        "ExecutionStatus": "executions.models.execution.Status",
+        "NoticeState": "executions.api.execution_serializers.NOTICE_STATES",
+        "PendingChangeState": "workflows.models.pending_change.PendingChange.State",
+        "StepState": "executions.models.step.StepState",
+        "WebhookEvent": "executions.models.subscription.EVENTS",
+        "WebhookState": "executions.models.subscription.Subscription.State",
+        "WorkflowState": "workflows.models.workflow.Workflow.State",
+        "WorkflowTrigger": "workflows.models.workflow.Workflow.Trigger",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
 }

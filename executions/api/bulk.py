@@ -124,9 +124,9 @@ RESPONSES = {200: BulkResultSerializer, 207: BulkResultSerializer}
 
 def _request_schema(item: Item) -> Any:
     """Return a serializer that describes the body with this type of items."""
-    fields = {"items": item(many=True), "dry_run": serializers.BooleanField(default=False)}
     name = item.__name__.replace("ItemSerializer", "Serializer")
-    return type(name, (serializers.Serializer,), fields)
+    items = item(many=True, allow_empty=False, max_length=MAX_ITEMS)
+    return type(name, (BulkSerializer,), {"items": items})
 
 
 def _bulk_route(name: str, item: Item, **options: Any) -> Callable[[Any], Any]:

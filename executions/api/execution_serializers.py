@@ -10,7 +10,7 @@ from rest_framework.exceptions import ErrorDetail, NotFound
 
 from executions.api.execution_rows import read_execution
 from executions.engine.store import ENTITY_COLUMNS
-from executions.models import Entity, Execution, Pin, Step, Vote
+from executions.models import Entity, Execution, Pin, Step, StepState, Vote
 from workflows.api.base.strict_fields import (
     AccountNameField,
     AnyJSONField,
@@ -22,6 +22,9 @@ from workflows.api.base.strict_fields import (
     StrictCharField,
 )
 from workflows.models import Workflow
+
+NOTICE_STATES = ("pending", "sent", "failed")
+"""The states of the mail about a passed deadline."""
 
 
 class NamedEntitySerializer(OutputModelSerializer[Entity]):
@@ -104,7 +107,7 @@ class IncidentSerializer(serializers.Serializer[Any]):
 class NoticeSerializer(serializers.Serializer[Any]):
     """The mail about a passed deadline, or the reason that it could not be sent."""
 
-    state = serializers.ChoiceField(choices=["pending", "sent", "failed"])
+    state = serializers.ChoiceField(choices=NOTICE_STATES)
     at = MomentField()
     to = serializers.ListField(child=serializers.CharField(), default=None, allow_null=True)
     subject = serializers.CharField(default=None, allow_null=True)
@@ -193,7 +196,7 @@ class StepSerializer(OutputModelSerializer[Step]):
 
     step = serializers.CharField(source="cuid")
     node = serializers.CharField(source="node_id")
-    state = serializers.CharField()
+    state = serializers.ChoiceField(StepState.choices)
     closed_by = AccountNameField()
     child = RelatedValueField("cuid", allow_null=True)
     notice = NoticeSerializer(allow_null=True)

@@ -35,6 +35,9 @@ from workflows.api.pending_changes import PendingChangeSerializer
 from workflows.api.workflow_serializers import WorkflowSerializer, WorkflowsField
 from workflows.models import CHANGE_CONTEXT, EntityName, FindingType, RecordType
 
+TIMES = ("now", "drained")
+"""The times at which a change can be applied."""
+
 
 class ContextSerializer(StrictSerializer):
     """The new entity context."""
@@ -60,7 +63,7 @@ class ContextChangeSerializer(ContextSerializer):
     """A new entity context for a group of workflows, now or when they are drained."""
 
     workflows = WorkflowsField(allow_empty=False, max_length=1000)
-    when = StrictChoiceField(["now", "drained"], default="now")
+    when = StrictChoiceField(TIMES, default="now")
     dry_run = StrictBooleanField(default=False)
     token = StrictCharField(
         required=False,

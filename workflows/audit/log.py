@@ -40,6 +40,10 @@ LISTED = 100
 """The number of attempts of a refused bulk edit that are recorded."""
 
 
+INTERFACES = [(row.value, row.label) for row in actor.Interface]
+"""The interfaces as choices of a field."""
+
+
 class Action(models.TextChoices):
     """The action that was done or refused."""
 
@@ -73,7 +77,7 @@ class AuditEntry(models.Model):
     face = models.CharField(
         max_length=32,
         verbose_name=_("interface"),
-        choices=[(row.value, row.label) for row in actor.Interface],
+        choices=INTERFACES,
     )
     request_id = models.CharField(max_length=64, blank=True, db_index=True)
     action = models.CharField(max_length=32, choices=Action.choices)

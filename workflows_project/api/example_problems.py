@@ -50,5 +50,6 @@ PROBLEMS = [
     ),
     _problem(428, "precondition_required", "Send If-Match with the ETag of a GET response."),
     _problem(429, "throttled", "Request was throttled. Expected available in 12 seconds."),
+    _problem(500, "server_error", "An error occurred on the server."),
     _problem(503, "unready", "SECRETS_KEY is not set."),
 ]

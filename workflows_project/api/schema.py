@@ -6,15 +6,18 @@ routes share: errors, response headers, examples of bodies, and links from creat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
 
-from workflows.api.base import sparse_fields
 from workflows_project.api import schema_descriptions
 from workflows_project.api.problems import CONTENT_TYPE
+from workflows_project.api.schema_components import HEADERS, PROBLEM, SCHEMAS, SIGNATURE, TYPED
 from workflows_project.api.schema_examples import EXAMPLES
+from workflows_project.api.schema_graphs import graph_components, reference
+from workflows_project.api.schema_names import rename_components
 from workflows_project.api.statuses import status_phrase
 
 Description = dict[str, Any]
@@ -39,91 +42,12 @@ ERRORS: dict[int, str] = {
     422: "The `Idempotency-Key` was already used with another request.",
     428: "Send `If-Match`.",
     429: "Too many requests. `Retry-After` is the time to wait, in seconds.",
+    500: "The server failed. The request had no effect, or its effect is unknown: repeat it with "
+    "the same `Idempotency-Key`.",
     503: "The server cannot respond now, for example because the database is unavailable. "
     "`Retry-After` is the time to wait, in seconds.",
 }
 """Descriptions of error statuses. ``docs/reference/problems.md`` lists the codes."""
-
-_TEXT = {"type": "string"}
-_COUNT = {"type": "integer", "minimum": 0}
-
-
-def _object(**properties: Any) -> Description:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _list(items: Description) -> Description:
-    return {"type": "array", "items": items}
-
-
-PROBLEM = "Problem"
-SCHEMAS: dict[str, Description] = {
-    PROBLEM: {
-        "description": "An error (RFC 9457).",
-        **_object(
-            type={**_TEXT, "description": "`/problems/` and the code."},
-            title={**_TEXT, "description": "The phrase of the status."},
-            status={"type": "integer"},
-            detail={**_TEXT, "description": "The error message."},
-            code={**_TEXT, "description": "The error code. Codes do not change."},
-            errors=_list({"$ref": "#/components/schemas/Error"}),
-        ),
-    },
-    "Error": {
-        "description": "One problem of the request.",
-        **_object(
-            pointer={
-                **_TEXT,
-                "description": "A JSON pointer (RFC 6901); empty for the whole request.",
-            },
-            code=_TEXT,
-            detail=_TEXT,
-        ),
-    },
-    "Blockers": {
-        "description": "The first blockers of an edit, and their total number.",
-        **_object(
-            executions=_list(_object(cuid=_TEXT, status=_TEXT, workflow=_TEXT, url=_TEXT)),
-            workflows=_list(_object(cuid=_TEXT, title=_TEXT, url=_TEXT)),
-            total=_COUNT,
-        ),
-    },
-    "Remedy": {
-        "description": "A way to resolve the refusal.",
-        **_object(code=_TEXT, detail=_TEXT, workflows=_list(_TEXT)),
-    },
-    "Part": {"description": "The selected `fields` of a record.", "type": "object"},
-    "PageOfParts": {
-        "description": "A page of records with the selected `fields`.",
-        **_object(
-            count={"type": ["integer", "null"], "minimum": 0},
-            next={"type": ["string", "null"]},
-            previous={"type": ["string", "null"]},
-            results=_list({"$ref": "#/components/schemas/Part"}),
-        ),
-    },
-}
-SCHEMAS[PROBLEM]["properties"] |= {
-    "blockers": {"$ref": "#/components/schemas/Blockers"},
-    "remedies": _list({"$ref": "#/components/schemas/Remedy"}),
-}
-
-HEADERS: dict[str, Description] = {
-    "ETag": {
-        "description": "The state of the record. Send it as If-Match with an edit.",
-        "schema": _TEXT,
-    },
-    "Location": {"description": "The URL of the created record.", "schema": _TEXT},
-    "Retry-After": {"description": "The time to wait, in seconds.", "schema": _COUNT},
-    "Idempotency-Replayed": {
-        "description": "Present if this is the response to an earlier request with the same key.",
-        "schema": {"const": "true"},
-    },
-    "Dry-Run": {
-        "description": "Present if this was a dry run.",
-        "schema": {"const": "true"},
-    },
-}
 
 
 class StrictRequests(OpenApiSerializerExtension):
@@ -133,33 +57,64 @@ class StrictRequests(OpenApiSerializerExtension):
     match_subclasses = True
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> Description:
-        """Return the generated schema with ``additionalProperties: false``."""
+        """Return the generated schema; of a request, with ``additionalProperties: false``."""
         schema: Description = auto_schema._map_serializer(
             self.target, direction, bypass_extensions=True
         )
-        return {**schema, "additionalProperties": False}
+        # Responses may have more fields in later releases.
+        return {**schema, "additionalProperties": False} if direction == "request" else schema
 
 
 def complete(result: Description, **_: Any) -> Description:
     """Complete the generated document. This is a postprocessing hook of ``drf-spectacular``."""
+    rename_components(result)
     components = result["components"]
     for name, component in components["schemas"].items():
-        _add_description(component, schema_descriptions.SCHEMAS, name.removeprefix("Patched"))
-    components["schemas"] |= SCHEMAS
+        _add_description(component, schema_descriptions.describe_component(name))
+        if "properties" in component:
+            _complete_properties(name, component)
+    components["schemas"] |= {**SCHEMAS, **graph_components()}
     components["headers"] = HEADERS
+    components["securitySchemes"]["signature"] = SIGNATURE
     components["responses"] = {_name(status): _problem(status) for status in ERRORS}
     for path, method, operation in _operations(result):
         _rename(path, method, operation)
-        _add_description(operation, schema_descriptions.OPERATIONS, operation["operationId"])
+        _add_texts(operation)
+        if SIGNATURE["name"] in _parameters(operation, "header"):
+            operation["security"] = [{"signature": []}]
         _add_dry_run(operation)
-        _add_examples(operation)
+        _add_examples(components["schemas"], operation)
         _add_variants(components["schemas"], path, method, operation)
         _add_not_modified(operation)
         _add_errors(path, method, operation)
         _add_headers(result["paths"], path, method, operation)
     _add_links(result["paths"])
     _normalize(result)
+    _name_enums(components["schemas"], result["paths"])
     return result
+
+
+def _complete_properties(name: str, component: Description) -> None:
+    """Add types and descriptions of properties. A response has all of its properties."""
+    properties = component["properties"]
+    for key, schema in TYPED.get(name, {}).items():
+        # The keys beside a reference keep the description and readOnly.
+        retained = {k: v for k, v in properties[key].items() if k in ("description", "readOnly")}
+        properties[key] = {**schema, **retained}
+    for key, value in properties.items():
+        texts = schema_descriptions.PROPERTIES
+        text = texts.get(f"{name}.{key}") or texts.get(f"{_whole(name)}.{key}") or texts.get(key)
+        if text and not value.get("description"):
+            properties[key] = {**value, "description": text}
+    if name == "SaveGraphRequest":
+        component["required"] = ["nodes", "edges"]
+    elif not name.endswith("Request"):
+        component["required"] = list(properties)
+
+
+def _whole(request: str) -> str:
+    """Return the name of the response that a request component belongs to."""
+    return request.removesuffix("Request").removesuffix("Patch")
 
 
 def _operations(result: Description) -> Iterator[tuple[str, str, Operation]]:
@@ -176,12 +131,24 @@ def _rename(path: str, method: str, operation: Operation) -> None:
         operation["operationId"] = name.removesuffix("_create")
 
 
-def _add_description(target: Description, texts: Mapping[str, str], name: str) -> None:
-    """Insert the description of an operation or schema after its first member."""
-    if name in texts:
+def _add_texts(operation: Operation) -> None:
+    """Insert the description of an operation, and its first sentence as the summary."""
+    text = schema_descriptions.OPERATIONS.get(operation["operationId"], "")
+    if text:
+        operation["summary"] = re.split(r"[.:,](?:\s|$)", text)[0]
+    _add_description(operation, text)
+    for row in operation.get("parameters", ()):
+        known = schema_descriptions.PARAMETERS
+        if not row.get("description") and row["name"] in known:
+            row["description"] = known[row["name"]]
+
+
+def _add_description(target: Description, text: str) -> None:
+    """Insert the description of an operation or component after its first member."""
+    if text:
         (first, value), *others = target.items()
         target.clear()
-        target |= {first: value, "description": texts[name], **dict(others)}
+        target |= {first: value, "description": text, **dict(others)}
 
 
 def _parameters(operation: Operation, location: str) -> dict[str, Description]:
@@ -197,31 +164,19 @@ def _add_dry_run(operation: Operation) -> None:
 
 
 def _add_variants(schemas: Description, path: str, method: str, operation: Operation) -> None:
-    """Add the parameter ``fields`` to objects and lists, and CSV to lists."""
+    """Name the fields that ``fields`` can select, and the lists that are available as CSV.
+
+    Both are extensions, not parameters and media types: a response with other fields than the
+    declared ones has no place in a typed client.
+    """
     is_list = "page" in _parameters(operation, "query")
     if not is_list and (method != "get" or not path.endswith("}/")):
         return
-    content = operation["responses"]["200"]["content"]
-    whole = content[JSON]["schema"]
-    row, part = whole, "Part"
+    row = operation["responses"]["200"]["content"][JSON]["schema"]
     if is_list:
-        content["text/csv"] = {"schema": _TEXT}
-        row, part = schemas[_referred(whole)]["properties"]["results"]["items"], "PageOfParts"
-    content[JSON]["schema"] = {"anyOf": [whole, {"$ref": f"#/components/schemas/{part}"}]}
-    operation["parameters"].append(
-        {
-            "in": "query",
-            "name": sparse_fields.NAME,
-            "description": sparse_fields.DESCRIPTION,
-            "style": "form",
-            "explode": False,
-            "schema": {
-                "type": "array",
-                "minItems": 1,
-                "items": {"enum": list(schemas[_referred(row)]["properties"])},
-            },
-        }
-    )
+        row = schemas[_referred(row)]["properties"]["results"]["items"]
+        operation["x-csv"] = True
+    operation["x-fields"] = list(schemas[_referred(row)]["properties"])
 
 
 # Errors
@@ -261,8 +216,8 @@ def _add_errors(path: str, method: str, operation: Operation) -> None:
 def _errors(path: str, method: str, operation: Operation) -> set[int]:
     """Return the error statuses of an operation, derived from its parameters."""
     headers, query = _parameters(operation, "header"), _parameters(operation, "query")
-    found = {400, 415, 429, 503} | ({404} if "{" in path else set())
-    if "X-Holdfast-Signature" in headers:
+    found = {400, 415, 429, 500, 503} | ({404} if "{" in path else set())
+    if SIGNATURE["name"] in headers:
         found |= {401, 410}
     else:
         found |= {401, 403, 406}
@@ -317,17 +272,31 @@ def _row_of(collection: str) -> str:
 # Examples
 
 
-def _add_examples(operation: Operation) -> None:
+def _add_examples(schemas: Description, operation: Operation) -> None:
     bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
     for body in bodies:
         for media, content in body.get("content", {}).items():
-            name = _referred(content.get("schema", {})).removeprefix("Patched")
-            if media == JSON and name in EXAMPLES:
-                content.setdefault("examples", {name: {"value": EXAMPLES[name]}})
-            elif media == JSON and name.startswith("Paginated"):
-                row = EXAMPLES.get(name.removeprefix("Paginated").removesuffix("List"))
-                if row is not None:
-                    content.setdefault("examples", {name: {"value": _page_of(row)}})
+            name = _referred(content.get("schema", {}))
+            example = _example(schemas, name)
+            if media == JSON and example is not None:
+                content.setdefault("examples", {name: {"value": example}})
+
+
+def _example(schemas: Description, name: str) -> Any:
+    """Return the example of a component; None if it has none.
+
+    That of a request is the example of the response without the fields that it cannot have.
+    """
+    if name in EXAMPLES:
+        return EXAMPLES[name]
+    if name.endswith("Page"):
+        row = EXAMPLES.get(name.removesuffix("Page"))
+        return None if row is None else _page_of(row)
+    whole = EXAMPLES.get(_whole(name))
+    if whole is None:
+        return None
+    known = schemas[name].get("properties", {})
+    return {key: value for key, value in whole.items() if key in known}
 
 
 def _page_of(row: Any) -> Description:
@@ -366,6 +335,9 @@ def _normalize(schema: Any) -> None:
     if isinstance(schema, dict):
         if {} in schema.get("oneOf", ()):
             del schema["oneOf"]
+        if schema.get("title") == "ID":
+            # The label of a column, which says nothing about the property.
+            del schema["title"]
         if schema.get("readOnly") and schema.get("type") == "integer":
             # These depend on the column type of the database.
             for name in ("minimum", "maximum", "format"):
@@ -375,3 +347,16 @@ def _normalize(schema: Any) -> None:
     elif isinstance(schema, list):
         for value in schema:
             _normalize(value)
+
+
+def _name_enums(schemas: Description, paths: Description) -> None:
+    """Replace enumerations of parameters by references to the component with the same values."""
+    named = {frozenset(row["enum"]): name for name, row in schemas.items() if "enum" in row}
+    for methods in paths.values():
+        for operation in methods.values():
+            for row in operation.get("parameters", ()):
+                schema = row["schema"]
+                for place, key in ((row, "schema"), (schema, "items")):
+                    values = place.get(key, {}).get("enum", ())
+                    if frozenset(values) in named:
+                        place[key] = reference(named[frozenset(values)])

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from workflows_project.api.schema_texts import PARAMETERS, PROPERTIES
+
+__all__ = ["OPERATIONS", "PARAMETERS", "PROPERTIES", "SCHEMAS", "describe_view"]
+
 OPERATIONS: dict[str, str] = {
     "audit_list": "List audit entries, newest first. The numbers have no gaps.",
     "audit_retrieve": "Return an audit entry.",
@@ -127,81 +131,100 @@ OPERATIONS: dict[str, str] = {
 """Descriptions of operations, by operation id."""
 
 SCHEMAS: dict[str, str] = {
-    "Attempt": "An attempt to send a delivery, with the response or the error.",
+    "DeliveryAttempt": "An attempt to send a delivery, with the response or the error.",
     "AuditEntry": "An edit or a refused edit: who, when, by which interface, before and after.",
     "Assignees": "The assignees of a step, by their current names.",
-    "BulkCancelItem": "An execution to cancel.",
-    "BulkPostponeItem": "A step to postpone.",
-    "BulkSkipItem": "A step to skip.",
+    "BulkCancelRequest": "The executions to cancel.",
+    "BulkPostponeRequest": "The steps to postpone.",
+    "BulkRetryRequest": "The steps to retry.",
+    "BulkSkipRequest": "The steps to skip.",
+    "BulkStartRequest": "The executions to start.",
+    "BulkCancelItemRequest": "An execution to cancel.",
+    "BulkPostponeItemRequest": "A step to postpone.",
+    "BulkSkipItemRequest": "A step to skip.",
     "BulkResult": "The results of a bulk request, in the order of the items.",
-    "BulkRetryItem": "A step to retry.",
-    "BulkStartItem": "An execution to start.",
-    "Cancel": "The reason of a cancellation.",
-    "ContextChange": (
+    "BulkRetryItemRequest": "A step to retry.",
+    "BulkStartItemRequest": "An execution to start.",
+    "CancelRequest": "The reason of a cancellation.",
+    "ContextChangeRequest": (
         "A change of the entity context of workflows, now or when the live executions have ended."
     ),
     "ContextChangeResult": "The result of a change of entity context.",
-    "Decision": "A step, and the reason for the operation.",
-    "Delivery": (
+    "StepDecisionRequest": "A step, and the reason for the operation.",
+    "WorkflowHookRequest": (
         "The body of a webhook that starts a workflow: an id that starts only once, and the cuid "
         "of the entity."
     ),
     "Dependencies": "The callers and callees of a workflow, direct and indirect.",
     "Dependency": "A caller or callee.",
-    "Draining": "The pending change for which a workflow drains.",
+    "DrainingChange": "The pending change for which a workflow drains.",
     "VersionWithGraph": "A version with its graph.",
-    "EmptyRequest": "A body that has only ``dry_run``.",
+    "DryRunRequest": "A body that has only ``dry_run``.",
     "Execution": "An execution with its current steps and pinned versions.",
     "Finding": "A finding.",
     "FindingType": "A finding type.",
     "Form": "The form of an open user action.",
     "PlannedVersion": "A version that a change would create.",
     "NewVersion": "A version that a change has created.",
-    "Graph": "A graph to save.",
+    "SaveGraphRequest": "A graph to save.",
     "Impact": "The impact of a change. Nothing has been changed.",
     "Incident": "The cause of an incident, with the time and the attempt.",
     "InventoryModel": "An inventory model.",
-    "ListedExecution": "An execution without its steps and pins.",
+    "ExecutionSummary": "An execution without its steps and pins.",
     "WorkflowLink": "A workflow with its title.",
-    "NamedEntity": "The entity of an execution, with its title.",
+    "EntitySummary": "The entity of an execution, with its title.",
     "NewToken": "A new token. It is only returned once.",
     "NewWebhook": "A new webhook with its secret, which is only returned once.",
     "NodeType": "A node type, with the JSON Schema of its data.",
-    "EmptyBody": "An empty body.",
+    "EmptyRequest": "An empty body.",
     "Notice": "The mail about a passed deadline: recipients, or the reason why it was not sent.",
     "OpenStep": "An open step of an execution.",
     "PendingChange": (
         "A pending change: the new context, who requested it and when, and the result."
     ),
-    "PendingMember": "A workflow of a pending change.",
-    "Pin": "The pinned version of a callee.",
+    "PendingChangeMember": "A workflow of a pending change.",
+    "PinnedVersion": "The pinned version of a callee.",
     "RecordType": "A record type.",
-    "Result": "The result of an item: an execution, or the problem.",
-    "Postpone": "The new time of a wait, or the new deadline of a step.",
-    "Reassign": "The new assignees of an open step, and the reason.",
-    "Skip": "The exit of a skipped step. Required if the node has several exits.",
-    "Start": "The workflow to start, and the entity.",
+    "BulkItemResult": "The result of an item: an execution, or the problem.",
+    "PostponeRequest": "The new time of a wait, or the new deadline of a step.",
+    "ReassignRequest": "The new assignees of an open step, and the reason.",
+    "SkipRequest": "The exit of a skipped step. Required if the node has several exits.",
+    "StartRequest": "The workflow to start, and the entity.",
     "Step": "A visit of a node.",
-    "Submit": "The answers to the form of an open step.",
-    "Taken": "Whether the delivery was accepted. False if it was received before.",
-    "TakenDelivery": "Whether the delivery was accepted, and the execution that it has started.",
+    "SubmitRequest": "The answers to the form of an open step.",
+    "StepHookReceipt": "Whether the delivery was accepted. False if it was received before.",
+    "WorkflowHookReceipt": (
+        "Whether the delivery was accepted, and the execution that it has started."
+    ),
     "Token": "A token, without its value.",
     "Version": "A version without its graph.",
     "Vote": "A vote on an approval.",
-    "Voting": "A vote and a note.",
+    "VotingRequest": "A vote and a note.",
     "Webhook": "A webhook that sends events.",
     "WebhookDelivery": (
         "A delivery of an event to a webhook. The header ``webhook-id`` has its cuid."
     ),
-    "WorkedOnEntity": "The entity of an execution, with its fields.",
+    "ExecutionEntity": "The entity of an execution, with its fields.",
     "Workflow": (
         "A workflow with its settings, the number of its latest version and its live executions."
     ),
 }
-"""Descriptions of schemas, by their names without the prefix ``Patched``."""
+"""Descriptions of components, by their names."""
 
 
 def describe_view(view: Any, html: bool = False) -> str:
     """Return the description of a view for OPTIONS: that of its list."""
     name = str(getattr(view, "basename", "")).replace("-", "_")
     return OPERATIONS.get(f"{name}s_list") or OPERATIONS.get(f"{name}_list", "")
+
+
+def describe_component(name: str) -> str:
+    """Return the description of a component; that of a page or a change is made from its record."""
+    if name in SCHEMAS:
+        return SCHEMAS[name]
+    if name.endswith("Page"):
+        return f"A page of a list. {SCHEMAS.get(name.removesuffix('Page'), '')}".strip()
+    if name.endswith("PatchRequest"):
+        whole = SCHEMAS.get(name.removesuffix("PatchRequest"), "")
+        return f"The fields to change; the others keep their values. {whole}".strip()
+    return SCHEMAS.get(name.removesuffix("Request"), "")

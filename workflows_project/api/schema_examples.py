@@ -82,7 +82,7 @@ EXAMPLES: dict[str, Any] = {
     "Workflow": WORKFLOW_DATA,
     "Version": VERSION,
     "VersionWithGraph": {**VERSION, "source": GRAPH, **GRAPH},
-    "Graph": {**GRAPH, "notes": "First draft"},
+    "SaveGraphRequest": {**GRAPH, "notes": "First draft"},
     "Dependencies": {
         "dependent_workflows": [],
         "referenced_workflows": [
@@ -106,7 +106,7 @@ EXAMPLES: dict[str, Any] = {
         "versions": [{"workflow": WORKFLOW, "number": 2, "replaces": False}],
         "token": ".eJx1zEESgiAUgOG7vDULoQzhAF2icZEoyBg8AwwHx7tX04y7",
     },
-    "ContextChange": {
+    "ContextChangeRequest": {
         "workflows": [WORKFLOW],
         "entity_name_type": EXCEPTION,
         "when": "drained",
@@ -120,21 +120,30 @@ EXAMPLES: dict[str, Any] = {
         "dry_run": False,
     },
     "PendingChange": PENDING_CHANGE,
-    "ListedExecution": LISTED_EXECUTION,
+    "ExecutionSummary": LISTED_EXECUTION,
     "Execution": EXECUTION_DATA,
-    "Start": {"workflow": WORKFLOW, "entity": FINDING},
-    "Submit": {"node": "review", "data": {"verdict": "accepted"}},
-    "Voting": {"node": "committee", "notes": "As discussed."},
-    "Decision": {"node": "wait", "why": "It has come earlier."},
-    "Reassign": {"node": "assess", "groups": ["risk"], "users": [], "why": "The owner has left."},
-    "Skip": {"node": "assess", "handle": None, "why": "Done by hand."},
-    "Postpone": {"node": "wait", "until": "2027-01-31T09:00:00Z", "why": "The audit is later."},
-    "Cancel": {"why": WHY},
-    "BulkStart": _bulk(workflow=WORKFLOW, entity=FINDING),
-    "BulkCancel": _bulk(execution=EXECUTION, why=WHY),
-    "BulkRetry": _bulk(execution=EXECUTION, node="assess", why="The server is back."),
-    "BulkSkip": _bulk(execution=EXECUTION, node="assess", handle=None, why="Done by hand."),
-    "BulkPostpone": _bulk(
+    "StartRequest": {"workflow": WORKFLOW, "entity": FINDING},
+    "SubmitRequest": {"node": "review", "data": {"verdict": "accepted"}},
+    "VotingRequest": {"node": "committee", "notes": "As discussed."},
+    "StepDecisionRequest": {"node": "wait", "why": "It has come earlier."},
+    "ReassignRequest": {
+        "node": "assess",
+        "groups": ["risk"],
+        "users": [],
+        "why": "The owner has left.",
+    },
+    "SkipRequest": {"node": "assess", "handle": None, "why": "Done by hand."},
+    "PostponeRequest": {
+        "node": "wait",
+        "until": "2027-01-31T09:00:00Z",
+        "why": "The audit is later.",
+    },
+    "CancelRequest": {"why": WHY},
+    "BulkStartRequest": _bulk(workflow=WORKFLOW, entity=FINDING),
+    "BulkCancelRequest": _bulk(execution=EXECUTION, why=WHY),
+    "BulkRetryRequest": _bulk(execution=EXECUTION, node="assess", why="The server is back."),
+    "BulkSkipRequest": _bulk(execution=EXECUTION, node="assess", handle=None, why="Done by hand."),
+    "BulkPostponeRequest": _bulk(
         execution=EXECUTION, node="wait", until="2027-01-31T09:00:00Z", why="The audit is later."
     ),
     "BulkResult": _RESULT,
@@ -186,7 +195,7 @@ EXAMPLES: dict[str, Any] = {
             "properties": {"label": {"type": "string"}},
         },
     },
-    "EmptyBody": {},
+    "EmptyRequest": {},
     "Token": TOKEN,
     "NewToken": {
         **TOKEN,
@@ -194,7 +203,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "Webhook": WEBHOOK_DATA,
     "NewWebhook": {**WEBHOOK_DATA, "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"},
-    "EmptyRequest": {},
+    "DryRunRequest": {},
     "WebhookDelivery": {
         "cuid": "c1f0e6a7d94b24c3f8d02a5b7",
         "webhook": WEBHOOK,
@@ -228,8 +237,8 @@ EXAMPLES: dict[str, Any] = {
             }
         ],
     },
-    "Delivery": {"delivery": "2026-03-02/17", "entity": FINDING},
-    "TakenDelivery": {"taken": True, "execution": EXECUTION},
-    "Taken": {"taken": True},
+    "WorkflowHookRequest": {"delivery": "2026-03-02/17", "entity": FINDING},
+    "WorkflowHookReceipt": {"taken": True, "execution": EXECUTION},
+    "StepHookReceipt": {"taken": True},
 }
 """Keys are names of schemas, or ``Problem`` and a status. Lists are built from their rows."""

@@ -69,6 +69,33 @@ def test_new_workflow_works_on_inventory_models(api: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_read_only_field_is_refused_unless_it_has_its_current_value(
+    api: Client, scenario: Scenario
+) -> None:
+    path = f"workflows/{scenario.caller.cuid}/"
+    response = api.get(path)
+    etag = {"If-Match": response["ETag"]}
+    whole = {**response.json(), "title": "Renamed"}
+    assert api.put(path, whole, headers=etag).json()["title"] == "Renamed"
+    etag["If-Match"] = "*"
+    for name, other in (
+        ("cuid", "cmwt9umz5wwsicz92bf49rsp7"),
+        ("latest_version", 7),
+        ("live_executions", False),
+        ("draining", {"change": "x"}),
+    ):
+        for refused in (
+            api.put(path, {**whole, name: other}, headers=etag),
+            api.patch(path, {name: other}, headers=etag),
+            api.post("workflows/", {**whole, name: other}),
+        ):
+            body = assert_problem(refused, 400, "read_only")
+            assert f"/{name}" in [error["pointer"] for error in body["errors"]]
+        assert api.patch(path, {name: whole[name]}, headers=etag).status_code == 200
+    assert Workflow.objects.get(pk=scenario.caller.pk).cuid == whole["cuid"]
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("values", "pointer"),
     [

@@ -16,7 +16,7 @@ from workflows.visibility import may_view
 _SCHEMAS = "#/components/schemas"
 
 
-@extend_schema_field({"type": "array", "items": {"$ref": f"{_SCHEMAS}/Error"}})
+@extend_schema_field({"type": "array", "items": {"$ref": f"{_SCHEMAS}/ProblemError"}})
 class ErrorsField(serializers.JSONField):
     """A list of problems; see ``serialize_problem``."""
 

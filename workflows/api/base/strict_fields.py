@@ -23,6 +23,7 @@ from workflows.values import moments
 
 Row = TypeVar("Row", bound=models.Model)
 
+_READ_ONLY = _("%(name)s cannot be set. Leave it out, or send its current value.")
 _UNKNOWN = _("Unknown field %(name)s. Allowed: %(known)s.")
 
 
@@ -184,7 +185,7 @@ class AccountNameField(serializers.CharField):
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A serializer that rejects unknown names; read-only values may be sent back."""
+    """A serializer that rejects unknown names and other values of read-only fields."""
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values."""
@@ -198,6 +199,11 @@ class StrictSerializer(serializers.Serializer[Any]):
                 for name in data
                 if name not in self.fields
             }
+            errors |= {
+                name: [ErrorDetail(_READ_ONLY % {"name": quoted(name)}, "read_only")]
+                for name, field in self.fields.items()
+                if field.read_only and name in data and not self._is_current(field, data[name])
+            }
         try:
             values = super().to_internal_value(data)
         except serializers.ValidationError as error:
@@ -207,6 +213,13 @@ class StrictSerializer(serializers.Serializer[Any]):
         if errors:
             raise serializers.ValidationError(errors)
         return values
+
+    def _is_current(self, field: Any, sent: Any) -> bool:
+        """Return True if the row has this value in a read-only field."""
+        if not isinstance(self.instance, models.Model):
+            return False
+        value = field.get_attribute(self.instance)
+        return is_same(None if value is None else field.to_representation(value), sent)
 
 
 class DryRunSerializer(StrictSerializer):
