@@ -152,6 +152,12 @@ ROUTES: dict[str, Row] = {
         OPERATORS,
         lambda made: {"title": "t", "record_type": made.unused_record_type.cuid},
     ),
+    "POST finding-bulk": Row(
+        OPERATORS,
+        200,
+        "findings/bulk/",
+        lambda made: {"items": [{**_typed(made), "external_id": "GRC-1"}]},
+    ),
     "GET execution-list": Row(READERS, 200, "executions/"),
     "GET execution-mine": Row(READERS, 200, "executions/mine/"),
     "GET execution-detail": Row(READERS, 200, _at("executions", "at_a_form")),

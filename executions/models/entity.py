@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q, Value
 from django.db.models.lookups import Exact
 from django.dispatch import Signal
+from django.utils.translation import gettext_lazy as _
 
 from executions import guards
 from workflows.audit.audited_model import Audited, AuditedManager, AuditedQuerySet, bulk_attempts
@@ -111,6 +112,15 @@ class Entity(Audited, EntityContext):
     """
 
     cuid = models.CharField("ID", max_length=LENGTH, unique=True, default=new_cuid, editable=False)
+    # Null, because several entities of a type have none.
+    external_id = models.CharField(  # noqa: DJ001
+        _("external ID"),
+        max_length=200,
+        null=True,
+        blank=True,
+        default=None,
+        help_text=_("The ID in another system. Each type has it once."),
+    )
     title = models.CharField(max_length=200)
     fields = models.JSONField(default=dict, blank=True)
     inventory_model = models.ForeignKey(
@@ -131,6 +141,15 @@ class Entity(Audited, EntityContext):
         indexes: ClassVar = [models.Index(fields=["title", "id"], name="executions_entity_title")]
         constraints: ClassVar = [
             *EntityContext.Meta.constraints,
+            *(
+                # Partial, so that entities without an external id cost nothing.
+                models.UniqueConstraint(
+                    fields=["external_id", name],
+                    condition=Q(external_id__isnull=False),
+                    name=f"executions_entity_external_{name.partition('_')[0]}",
+                )
+                for name in ("entity_name_type", "primary_record_type")
+            ),
             KeyTarget(fields=["id", "context_key"], name="executions_entity_context"),
             models.CheckConstraint(
                 condition=Exact(JSONKind("fields"), Value("object")),

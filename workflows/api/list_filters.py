@@ -43,7 +43,16 @@ class MomentFilter(filters.IsoDateTimeFilter):
     field_class = MomentFormField
 
 
-class WorkflowFilter(filters.FilterSet):
+class TimeFilters(filters.FilterSet):
+    """Filters by the times of creation and of the last change."""
+
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
+    updated_after = MomentFilter(field_name="updated_at", lookup_expr="gte")
+    updated_before = MomentFilter(field_name="updated_at", lookup_expr="lt")
+
+
+class WorkflowFilter(TimeFilters):
     """Workflows by state, entity context, trigger and title."""
 
     entity_name_type = filters.CharFilter(field_name="entity_name_type__cuid")

@@ -75,8 +75,10 @@ class WorkflowSerializer(StrictModelSerializer[Workflow]):
             "latest_version",
             "live_executions",
             "draining",
+            "created_at",
+            "updated_at",
         ]
-        read_only_fields = ["cuid"]
+        read_only_fields = ["cuid", "created_at", "updated_at"]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the values. Raises ``PermissionDenied`` if the user may not change the type."""

@@ -32,6 +32,16 @@ GRAPH = {
         {"id": "3", "source": "assess", "target": "end"},
     ],
 }
+FINDING_DATA = {
+    "cuid": FINDING,
+    "external_id": "GRC-1042",
+    "title": "Thin data before 2015",
+    "entity_name_type": LIMITATION,
+    "inventory_model": SCORING,
+    "fields": {"severity": "high"},
+    "created_at": REQUESTED_AT,
+    "updated_at": REQUESTED_AT,
+}
 CONTEXT = {
     "entity_name": "Finding",
     "entity_name_type": LIMITATION,
@@ -61,6 +71,8 @@ WORKFLOW_DATA = {
         "asked_at": REQUESTED_AT,
         "asked_by": "operator",
     },
+    "created_at": REQUESTED_AT,
+    "updated_at": REQUESTED_AT,
 }
 VERSION = {
     "workflow": WORKFLOW,

@@ -51,6 +51,10 @@ OPERATIONS: dict[str, str] = {
     "finding_types_destroy": "Delete a finding type.",
     "findings_list": "List findings.",
     "findings_create": "Create a finding.",
+    "findings_bulk": (
+        "Create or change up to 500 findings. An item with the type and the external id of a "
+        "finding changes it as PATCH does; any other item creates one."
+    ),
     "findings_retrieve": "Return a finding.",
     "findings_update": "Replace a finding.",
     "findings_partial_update": "Change a finding.",
@@ -138,6 +142,8 @@ SCHEMAS: dict[str, str] = {
     "BulkPostponeRequest": "The steps to postpone.",
     "BulkRetryRequest": "The steps to retry.",
     "BulkSkipRequest": "The steps to skip.",
+    "BulkFindingsRequest": "The findings to create or change.",
+    "BulkFindingsResult": "The results of a bulk request, in the order of the items.",
     "BulkStartRequest": "The executions to start.",
     "BulkCancelItemRequest": "An execution to cancel.",
     "BulkPostponeItemRequest": "A step to postpone.",
@@ -162,6 +168,7 @@ SCHEMAS: dict[str, str] = {
     "DryRunRequest": "A body that has only ``dry_run``.",
     "Execution": "An execution with its current steps and pinned versions.",
     "Finding": "A finding.",
+    "FindingResult": "The result of an item: a finding, or the problem.",
     "FindingType": "A finding type.",
     "Form": "The form of an open user action.",
     "PlannedVersion": "A version that a change would create.",

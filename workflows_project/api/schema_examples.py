@@ -12,6 +12,7 @@ from workflows_project.api.example_objects import (
     EXECUTION,
     EXECUTION_DATA,
     FINDING,
+    FINDING_DATA,
     GRAPH,
     HERE,
     LIMITATION,
@@ -68,16 +69,31 @@ EXAMPLES: dict[str, Any] = {
     "RecordType": {"cuid": MODEL, "name": "Model", "description": ""},
     "InventoryModel": {
         "cuid": SCORING,
+        "external_id": None,
+        "created_at": REQUESTED_AT,
+        "updated_at": REQUESTED_AT,
         "title": "Credit scoring",
         "record_type": MODEL,
         "fields": {"tier": 1},
     },
-    "Finding": {
-        "cuid": FINDING,
-        "title": "Thin data before 2015",
-        "entity_name_type": LIMITATION,
-        "inventory_model": SCORING,
-        "fields": {"severity": "high"},
+    "Finding": FINDING_DATA,
+    "BulkFindingsRequest": _bulk(
+        external_id="GRC-1042",
+        title="Thin data before 2015",
+        entity_name_type=LIMITATION,
+        fields={"severity": "high"},
+    ),
+    "BulkFindingsResult": {
+        **_RESULT,
+        "results": [
+            {
+                "index": 0,
+                "status": 201,
+                "finding": FINDING_DATA,
+                "problem": None,
+                "replayed": False,
+            }
+        ],
     },
     "Workflow": WORKFLOW_DATA,
     "Version": VERSION,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from executions import services as running
-from executions.api.bulk import MAX_ITEMS
+from executions.api.bulk_items import MAX_ITEMS
 from executions.models import Execution
 from tests.conftest import Scenario
 from tests.executions.engine.test_branches import started

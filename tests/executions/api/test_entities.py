@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from executions.models import Finding, InventoryModel
+from executions.models import Entity, Finding, InventoryModel
 from tests.conftest import Scenario
 from tests.factories import (
     FindingFactory,
@@ -17,7 +17,7 @@ from tests.factories import (
     RecordTypeFactory,
     WorkflowFactory,
 )
-from tests.workflows.api.clients import Client, assert_problem, statements
+from tests.workflows.api.clients import Client, assert_problem, client_of, statements
 from workflows.models import AuditEntry
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -59,10 +59,13 @@ def test_finding_is_created_changed_and_deleted(api: Client) -> None:
     made = api.post("findings/", values)
     assert made.status_code == 201, made.json()
     body = made.json()
-    assert body == {"cuid": body["cuid"], **values}
+    times = {name: body[name] for name in ("created_at", "updated_at")}
+    assert body == {"cuid": body["cuid"], "external_id": None, **values, **times}
     assert Finding.objects.get().entity_name == "Finding"
     path = f"findings/{body['cuid']}/"
-    assert api.edit(path, inventory_model=None).json() == {**body, "inventory_model": None}
+    changed = api.edit(path, inventory_model=None).json()
+    assert changed["updated_at"] > body["updated_at"]
+    assert {**changed, "updated_at": None} == {**body, "inventory_model": None, "updated_at": None}
     patched = {"severity": 4, "tags": ["a", None, {"b": 1.5}]}
     assert api.edit(path, fields={"severity": 4}).json()["fields"] == patched
     # A finding has no address among the inventory models.
@@ -72,7 +75,13 @@ def test_finding_is_created_changed_and_deleted(api: Client) -> None:
 def test_inventory_model_is_created_changed_and_deleted(api: Client) -> None:
     kind = RecordTypeFactory()
     body = api.post("inventory-models/", {"title": "M", "record_type": kind.cuid}).json()
-    assert body == {"cuid": body["cuid"], "title": "M", "record_type": kind.cuid, "fields": {}}
+    values: dict[str, Any] = {
+        "external_id": None,
+        "title": "M",
+        "record_type": kind.cuid,
+        "fields": {},
+    }
+    assert {**body, **values} == body
     assert InventoryModel.objects.get().entity_name == "InventoryModel"
 
 
@@ -215,3 +224,85 @@ def test_patch_without_change_writes_nothing(api: Client) -> None:
         assert api.edit(f"findings/{row.cuid}/").status_code == 200
         assert api.edit(f"workflows/{workflow.cuid}/", title="W").status_code == 200
     assert not [query for query in captured if query["sql"].startswith("UPDATE")]
+
+
+def _item(kind: Any, external_id: str | None, **values: Any) -> dict[str, Any]:
+    item = {"title": "F", "entity_name_type": kind.cuid, **values}
+    return {**item, "external_id": external_id} if external_id else item
+
+
+def test_bulk_creates_changes_and_refuses_findings_item_by_item(api: Client) -> None:
+    kind, other = FindingTypeFactory(), FindingTypeFactory()
+    stored = FindingFactory(entity_name_type=kind, external_id="A", fields={"owner": "ann"})
+    items = [
+        _item(kind, "A", title="Changed", fields={"severity": 3}),
+        _item(other, "A"),
+        _item(kind, "B"),
+        {"external_id": "C", "entity_name_type": kind.cuid},
+        _item(kind, None),
+        "nonsense",
+        {**_item(kind, None), "external_id": ""},
+        _item(kind, "B", title="Twice"),
+    ]
+    before = AuditEntry.objects.count()
+    response = api.post("findings/bulk/", {"items": items})
+    assert response.status_code == 207
+    body = response.json()
+    statuses = [row["status"] for row in body["results"]]
+    assert statuses == [200, 201, 201, 400, 201, 400, 400, 200]
+    assert (body["succeeded"], body["failed"]) == (5, 3)
+    assert body["results"][3]["problem"]["errors"][0]["pointer"] == "/title"
+    stored.refresh_from_db()
+    assert (stored.title, stored.fields) == ("Changed", {"owner": "ann", "severity": 3})
+    assert body["results"][0]["finding"]["cuid"] == stored.cuid
+    assert body["results"][2]["finding"]["cuid"] == body["results"][7]["finding"]["cuid"]
+    assert Finding.objects.count() == 4
+    assert AuditEntry.objects.count() == before + 5
+    found = api.get("findings/", {"external_id": "A", "entity_name_type": kind.cuid}).json()
+    assert [row["cuid"] for row in found["results"]] == [stored.cuid]
+
+
+def test_bulk_findings_dry_run_and_repeated_key_create_nothing(api: Client) -> None:
+    body = {"items": [_item(FindingTypeFactory(), "A")]}
+    tried = api.post("findings/bulk/?dry_run=true", body)
+    assert (tried.status_code, tried["Dry-Run"]) == (200, "true")
+    assert not Finding.objects.exists()
+    first, again = (
+        api.post("findings/bulk/", body, headers={"Idempotency-Key": "one"}).json()["results"][0]
+        for _ in range(2)
+    )
+    assert (first["status"], first["replayed"], again["replayed"]) == (201, False, True)
+    assert first["finding"] == again["finding"]
+    assert Finding.objects.count() == 1
+
+
+def test_bulk_refuses_more_than_500_findings_and_users_who_may_only_add(api: Client) -> None:
+    body = {"items": [_item(FindingTypeFactory(), None)] * 501}
+    assert_problem(api.post("findings/bulk/", body), 400, "max_length")
+    adding = client_of("executions.add_finding")
+    assert_problem(adding.post("findings/bulk/", {"items": [{}]}), 403, "permission_denied")
+
+
+def test_external_id_is_unique_within_its_type(api: Client) -> None:
+    finding, model = FindingFactory(external_id="A"), InventoryModelFactory(external_id="A")
+    FindingFactory(external_id="A", entity_name_type=FindingTypeFactory())
+    second = _item(finding.entity_name_type, "A")
+    assert_problem(api.post("findings/", second), 400, "not_unique")
+    other = FindingFactory(entity_name_type=finding.entity_name_type)
+    assert_problem(api.edit(f"findings/{other.cuid}/", external_id="A"), 400, "not_unique")
+    kind = model.primary_record_type
+    values = {"external_id": "A", "title": "M", "record_type": kind.cuid}
+    assert_problem(api.post("inventory-models/", values), 400, "not_unique")
+
+
+def test_findings_are_filtered_by_creation_and_change(api: Client) -> None:
+    old, new = FindingFactory(), FindingFactory()
+    since = "2026-01-01T00:00:00Z"
+    Entity.objects.filter(pk=old.pk).update(
+        created_at="2020-01-01T00:00:00Z", updated_at="2020-01-01T00:00:00Z"
+    )
+    for name in ("created", "updated"):
+        after = api.get("findings/", {f"{name}_after": since}).json()["results"]
+        before = api.get("findings/", {f"{name}_before": since}).json()["results"]
+        assert [row["cuid"] for row in after] == [new.cuid]
+        assert [row["cuid"] for row in before] == [old.cuid]

@@ -36,6 +36,8 @@ SHAPE = {
     "latest_version",
     "live_executions",
     "draining",
+    "created_at",
+    "updated_at",
 }
 
 
