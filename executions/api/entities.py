@@ -18,7 +18,7 @@ from executions.api.bulk_items import BulkSerializer, ItemByItem
 from executions.models import Finding, InventoryModel
 from workflows.api.base.edit_options import DRY_RUN, EDIT_PARAMETERS
 from workflows.api.base.refusal_json import ProblemField
-from workflows.api.base.resources import EditableResource
+from workflows.api.base.resources import EditableResource, with_conditional_reads
 from workflows.api.base.strict_fields import AnyJSONField, CuidField, StrictModelSerializer
 from workflows.api.base.strict_requests import takes_parameters
 from workflows.api.list_filters import TimeFilters
@@ -161,6 +161,7 @@ class InventoryModelFilter(TimeFilters):
         fields: list[str] = []
 
 
+@with_conditional_reads
 class FindingViewSet(ItemByItem, EditableResource):
     """The resource ``findings/``."""
 
@@ -221,6 +222,7 @@ class FindingViewSet(ItemByItem, EditableResource):
         return Response(self.get_serializer(saved).data, code)
 
 
+@with_conditional_reads
 class InventoryModelViewSet(EditableResource):
     """The resource ``inventory-models/``."""
 

@@ -36,6 +36,7 @@ from executions.models import OPERATE, START, SUBMIT, Execution, Finding, Invent
 from executions.task_queries import executions_for
 from workflows.api.base.edit_options import EDIT_PARAMETERS, edit
 from workflows.api.base.read_ahead import ReadAhead
+from workflows.api.base.refusal_json import build_url
 from workflows.api.base.resources import Resource, not_found
 from workflows.db import raw_rows
 from workflows.db.json_values import storage_problem
@@ -115,8 +116,7 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
         )
         walk = services.recall_walk(execution)
         known = represent_started(execution, walk, values["entity"], request.user)
-        created = status.HTTP_201_CREATED
-        return Response(known, created) if known else self.answer(execution, created)
+        return self.answer(execution, status.HTTP_201_CREATED, known)
 
     @extend_schema(
         request=CancelSerializer, parameters=EDIT_PARAMETERS, responses={201: ExecutionSerializer}
@@ -187,6 +187,12 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
             self.throttle_scope = "start"
         return list(super().get_throttles())
 
-    def answer(self, execution: Execution, status_code: int = status.HTTP_200_OK) -> Response:
-        """Return a response with the execution as it is stored now."""
-        return Response(self.get_serializer(execution).data, status_code)
+    def answer(
+        self, execution: Execution, status_code: int = status.HTTP_200_OK, known: Any = None
+    ) -> Response:
+        """Return a response with the execution: as it is known, or else as it is stored now."""
+        headers = {}
+        if status_code == status.HTTP_201_CREATED:
+            headers["Location"] = build_url("execution", execution.cuid, self.request)
+        data = known or self.get_serializer(execution).data
+        return Response(data, status_code, headers=headers)

@@ -23,6 +23,7 @@ from executions.models import (
 from executions.webhooks import subscriptions
 from executions.webhooks.outgoing import visible_payload
 from workflows.api.base.edit_options import DRY_RUN, EDIT_PARAMETERS, edit, edit_without_replay
+from workflows.api.base.refusal_json import build_url
 from workflows.api.base.resources import EditableResource, Resource, find_by_cuid
 from workflows.api.base.strict_fields import (
     CuidField,
@@ -200,6 +201,8 @@ class WebhookViewSet(EditableResource):
         row.secret = secret
         data = NewWebhookSerializer(row, context=self.get_serializer_context()).data
         headers = {"ETag": self.etag(row), "Cache-Control": "no-store"}
+        if status_code == status.HTTP_201_CREATED:
+            headers["Location"] = build_url("webhook", row.cuid, self.request)
         return Response(data, status_code, headers=headers)
 
     @extend_schema(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workflows.api.base.resources import EditableResource
+from workflows.api.base.resources import EditableResource, with_conditional_reads
 from workflows.api.base.strict_fields import StrictModelSerializer
 from workflows.models import FindingType, RecordType
 
@@ -25,6 +25,7 @@ class RecordTypeSerializer(StrictModelSerializer[RecordType]):
         read_only_fields = ["cuid"]
 
 
+@with_conditional_reads
 class FindingTypeViewSet(EditableResource):
     """The types of findings."""
 
@@ -34,6 +35,7 @@ class FindingTypeViewSet(EditableResource):
     ordering_fields = ["name"]
 
 
+@with_conditional_reads
 class RecordTypeViewSet(EditableResource):
     """The types of inventory models."""
 

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers, status
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from workflows.api.base.resources import Resource
+from workflows.api.base.resources import IF_NONE_MATCH, Resource, respond_unless_known
 from workflows.db.json_values import checksum, quoted
 from workflows.graph import node_types
-
-IF_NONE_MATCH = OpenApiParameter(
-    "If-None-Match",
-    location=OpenApiParameter.HEADER,
-    description="The ETag of the known response. The status is 304 if it is still current.",
-)
 
 
 class NodeTypeSerializer(serializers.Serializer[Any]):
@@ -74,9 +67,5 @@ class NodeTypeViewSet(Resource):
 def _respond_unless_known(request: Request, response: Response) -> Response:
     if response.streaming:
         return response
-    etag = f'"{checksum(response.data)}"'
-    known = parse_etags(request.headers.get("If-None-Match", ""))
-    if etag in known or "*" in known:
-        response = Response(status=status.HTTP_304_NOT_MODIFIED)
-    response.headers["ETag"] = etag
-    return response
+    response.headers["ETag"] = f'"{checksum(response.data)}"'
+    return respond_unless_known(request, response)

@@ -11,6 +11,7 @@ from rest_framework import mixins, serializers, status
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.reverse import reverse
 
 from workflows import editing
 from workflows.api.base.edit_options import ALLOW_UNKNOWN, EDIT_PARAMETERS, edit, is_requested
@@ -139,7 +140,11 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
     def answer(self, version: Version, status_code: int = status.HTTP_200_OK) -> Response:
         """Return a version with its graph and its ETag."""
         data = self.get_serializer(version).data
-        return Response(data, status_code, headers={"ETag": self.etag(version)})
+        headers = {"ETag": self.etag(version)}
+        if status_code == status.HTTP_201_CREATED:
+            arguments = [version.workflow.cuid, version.number]
+            headers["Location"] = reverse("api:version-detail", arguments, request=self.request)
+        return Response(data, status_code, headers=headers)
 
     @extend_schema(operation_id="workflow_versions_list", responses=VersionSerializer(many=True))
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -245,7 +245,7 @@ def _add_headers(paths: Description, path: str, method: str, operation: Operatio
         names = []
         if status in ("200", "201") and _has_etag(paths, path, method, operation):
             names.append("ETag")
-        if status == "202":
+        if status == "202" or (status == "201" and _has_location(paths, path, operation)):
             names.append("Location")
         if "Idempotency-Key" in headers:
             names.append("Idempotency-Replayed")
@@ -262,6 +262,12 @@ def _has_etag(paths: Description, path: str, method: str, operation: Operation) 
     target = path if method == "get" else _row_of(path)
     edits = paths.get(target, {}).values()
     return any("If-Match" in _parameters(row, "header") for row in edits)
+
+
+def _has_location(paths: Description, path: str, operation: Operation) -> bool:
+    """Return True if a response 201 names the URL of a new record."""
+    is_new_version = operation["operationId"] == "workflow_versions_save_graph"
+    return is_new_version or _row_of(path) in paths or path.endswith("/restart/")
 
 
 def _row_of(collection: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 
 from executions.models import Entity
+from tests.conftest import Scenario
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
@@ -32,6 +33,58 @@ RESOURCES = [
     ("findings", FindingFactory, "title"),
     ("inventory-models", InventoryModelFactory, "title"),
 ]
+
+
+@pytest.mark.parametrize(("route", "factory", "name"), RESOURCES[1:])
+def test_known_etag_is_answered_with_304_until_the_row_changes(
+    api: Client, route: str, factory: Any, name: str
+) -> None:
+    path = f"{route}/{factory().cuid}/"
+    known = {"If-None-Match": api.etag(path)}
+    again = api.get(path, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    assert again["ETag"] == known["If-None-Match"]
+    assert api.edit(path, **{name: "changed"}).status_code == 200
+    assert api.get(path, headers=known).json()[name] == "changed"
+
+
+def test_workflow_is_read_again_because_its_etag_leaves_out_counts(api: Client) -> None:
+    path = f"workflows/{WorkflowFactory().cuid}/"
+    assert api.get(path, headers={"If-None-Match": api.etag(path)}).status_code == 200
+
+
+def test_reads_are_stored_only_for_their_user_and_asked_again(api: Client) -> None:
+    for path in ("findings/", f"findings/{FindingFactory().cuid}/", "findings/?format=csv"):
+        response = api.get(path)
+        assert response["Cache-Control"] == "private, no-cache"
+        assert {"Accept", "Authorization", "Cookie"} <= set(response["Vary"].split(", "))
+
+
+def test_created_record_has_a_location(api: Client) -> None:
+    kind = FindingTypeFactory()
+    for route, body in (
+        ("finding-types", {"name": "Gap"}),
+        ("findings", {"title": "F", "entity_name_type": kind.cuid}),
+        ("workflows", {"title": "W", "entity_name_type": kind.cuid}),
+    ):
+        made = api.post(f"{route}/", body, headers={"Idempotency-Key": route})
+        assert made["Location"].endswith(f"/api/v1/{route}/{made.json()['cuid']}/")
+        assert api.get(made["Location"]).json()["cuid"] == made.json()["cuid"]
+        again = api.post(f"{route}/", body, headers={"Idempotency-Key": route})
+        assert again["Location"] == made["Location"]
+        assert not api.post(f"{route}/?dry_run=true", {**body, "name": "x"}).has_header("Location")
+
+
+def test_new_version_and_execution_have_a_location(api: Client, scenario: Scenario) -> None:
+    start = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
+    started = api.post("executions/", start)
+    assert api.get(started["Location"]).json()["cuid"] == started.json()["cuid"]
+    # The version has an execution, so that the graph becomes a new one.
+    graph = api.get(f"workflows/{scenario.caller.cuid}/1/").json()["source"]
+    graph["nodes"][0]["data"] = {"label": "Begin"}
+    saved = api.post(f"workflows/{scenario.caller.cuid}/1/", graph)
+    assert (saved.status_code, saved.json()["number"]) == (201, 2), saved.json()
+    assert api.get(saved["Location"]).json()["number"] == 2
 
 
 @pytest.mark.parametrize(("route", "factory", "name"), RESOURCES)

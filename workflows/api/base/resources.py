@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db import transaction
 from django.db.models import Model, QuerySet
+from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from django.utils.translation import gettext_lazy as _
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, status
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -21,6 +23,7 @@ from rest_framework.viewsets import GenericViewSet
 from workflows.api.base import sparse_fields
 from workflows.api.base.edit_options import DRY_RUN, EDIT_PARAMETERS, edit
 from workflows.api.base.read_ahead import ReadAhead
+from workflows.api.base.refusal_json import build_url
 from workflows.api.base.strict_fields import StrictJSONParser
 from workflows.api.base.strict_requests import refuse_other_media, refuse_parameters
 from workflows.db import locks
@@ -40,6 +43,12 @@ OPTIONAL_IF_MATCH = OpenApiParameter(
     "If-Match",
     location=OpenApiParameter.HEADER,
     description="The ETag that the change is based on.",
+)
+
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    location=OpenApiParameter.HEADER,
+    description="The ETag of the known response. The status is 304 if it is still current.",
 )
 
 
@@ -74,6 +83,15 @@ def check_precondition(request: Request, etag: str, *, required: bool = False) -
     accepted = parse_etags(header)
     if "*" not in accepted and etag not in accepted:
         raise PreconditionFailed
+
+
+def respond_unless_known(request: Request, response: Response) -> Response:
+    """Return the response, or 304 if the client knows its ETag."""
+    known = parse_etags(request.headers.get("If-None-Match", ""))
+    etag = response.headers["ETag"]
+    if etag in known or "*" in known:
+        return Response(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": etag})
+    return response
 
 
 class StrictOrdering(OrderingFilter):
@@ -189,10 +207,18 @@ class Resource(GenericViewSet[Any]):
             self.names = sparse_fields.parse_names(request, self.get_serializer)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Reduce a row to the requested fields; its ETag stays that of the whole row."""
+        """Reduce a row to the requested fields, and say how a response to a GET may be cached.
+
+        The ETag of a row stays that of the whole row.
+        """
         names = getattr(self, "names", None)
         if names is not None and response.status_code == status.HTTP_200_OK:
             response.data = sparse_fields.select_fields(response.data, names)
+        if request.method in SAFE_METHODS:
+            # The user decides what a response shows; the Accept header whether it is CSV.
+            patch_vary_headers(response, ("Accept", "Authorization", "Cookie"))
+            if not response.has_header("Cache-Control"):
+                response["Cache-Control"] = "private, no-cache"
         return super().finalize_response(request, response, *args, **kwargs)
 
 
@@ -202,6 +228,10 @@ class EditableResource(mixins.ListModelMixin, Resource):
     Each write is one transaction, and ``If-Match`` is compared inside it with the row locked.
     """
 
+    etag_covers_row: bool = False
+    """True if no field of a row can change while its ETag stays the same; see
+    ``with_conditional_reads``."""
+
     def etag(self, row: Model) -> str:
         """Return the ETag of a row, computed from its editable fields only."""
         serializer: Any = self.get_serializer(row)
@@ -210,13 +240,17 @@ class EditableResource(mixins.ListModelMixin, Resource):
         return f'"{checksum({name: data[name] for name in editable})}"'
 
     def answer(self, row: Model, status_code: int = status.HTTP_200_OK) -> Response:
-        """Return the representation of a row with its ETag."""
+        """Return the representation of a row with its ETag, and its URL if it is new."""
         data = self.get_serializer(row).data
-        return Response(data, status_code, headers={"ETag": self.etag(row)})
+        headers = {"ETag": self.etag(row)}
+        if status_code == status.HTTP_201_CREATED:
+            headers["Location"] = build_url(self.basename, data["cuid"], self.request)
+        return Response(data, status_code, headers=headers)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return one row."""
-        return self.answer(self.get_object())
+        response = self.answer(self.get_object())
+        return respond_unless_known(request, response) if self.etag_covers_row else response
 
     @extend_schema(parameters=EDIT_PARAMETERS)
     @edit
@@ -274,3 +308,13 @@ class EditableResource(mixins.ListModelMixin, Resource):
         rows = self.get_queryset().model._default_manager.select_for_update(no_key=True)
         find_by_cuid(rows, self.kwargs["cuid"])
         return self.get_object()
+
+
+View = TypeVar("View", bound=type[EditableResource])
+
+
+def with_conditional_reads(view: View) -> View:
+    """Decorate a resource whose ETags cover whole rows: it supports ``If-None-Match``."""
+    view.etag_covers_row = True
+    described: View = extend_schema_view(retrieve=extend_schema(parameters=[IF_NONE_MATCH]))(view)
+    return described
