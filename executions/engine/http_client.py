@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -271,8 +271,9 @@ def _exchange(
         if request.body is not None:
             connection.putheader("Content-Length", str(len(request.body)))
         connection.endheaders(request.body)
-        response = http.client.HTTPResponse(bounded, method=request.method)
-        return _read_answer(response, bounded, read)
+        # Closed before its socket: the buffered reader of a response reads from the socket.
+        with closing(http.client.HTTPResponse(bounded, method=request.method)) as response:
+            return _read_answer(response, bounded, read)
     finally:
         connected.close()
 

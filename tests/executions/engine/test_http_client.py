@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
+from http.client import HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from cryptography.fernet import Fernet
@@ -16,6 +18,7 @@ from executions.worker import queue
 from tests.executions.engine.http_calls import (
     http_request_graph,
     make_due,
+    raw_server,
     read_incident,
     reload,
     run_http_request,
@@ -250,3 +253,38 @@ class TestRedirects:
         target = http_client.parse_allowed_url(request.url)
         with pytest.raises(http_client.CallRefused, match="from https to http"):
             http_client._redirect(request, target, 302, server.url())
+
+
+class Recorded(HTTPResponse):
+    """A response that adds itself to a list."""
+
+    made: ClassVar[list[HTTPResponse]] = []
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.made.append(self)
+
+
+# The garbage collector may close the socket before the response: Python 3.13 reports the error.
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 20",
+        b"HTTP/1.1 500 Internal Server Error\r\nX-A: ",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n",
+    ],
+    ids=["none", "half a status", "half the headers", "too large"],
+)
+def test_response_is_closed_when_the_call_fails(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    monkeypatch.setattr(Recorded, "made", [])
+    monkeypatch.setattr("http.client.HTTPResponse", Recorded)
+    with (
+        raw_server(answer, settings) as host,
+        suppress(http_client.CallFailed, http_client.CallRefused),
+    ):
+        request = http_client.Request("GET", f"http://{host}/", {}, None, "key")
+        http_client.call(request, timeout=2)
+    assert [response.isclosed() for response in Recorded.made] == [True]
