@@ -11,7 +11,7 @@ from django.core.management import CommandError
 from django.db import IntegrityError
 
 from executions.models import Execution
-from tests.bypass import CASES
+from tests.bypass import GROUPS
 from tests.bypass.case import BypassCase
 from tests.bypass.edit_paths import WRITES, Defense, Edit, EditPath
 from tests.bypass.live_data import RUNNING, LiveData
@@ -25,6 +25,13 @@ pytestmark = [
     pytest.mark.usefixtures("invariants"),
     pytest.mark.slow,
 ]
+
+LEGAL = {
+    name: found
+    for name, cases in GROUPS.items()
+    if (found := [one for one in cases if one.legal_edit])
+}
+"""The cases that also have a legal edit."""
 
 
 @pytest.fixture(autouse=True)
@@ -75,45 +82,80 @@ def assert_refused(
             assert refusal.blockers or not case.has_blockers
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_forbidden_edit_is_refused_on_every_path(
-    case: BypassCase, subtests: pytest.Subtests
+def try_forbidden_edits(
+    cases: list[BypassCase], subtests: pytest.Subtests, *, by_interface: bool
 ) -> None:
+    """Try each forbidden edit on each path of this kind; every execution can end afterwards."""
     # One data set for all edits, because a refused edit changes no row.
-    data = LiveData(case.entity_name)
+    data = LiveData(cases[0].entity_name)
     before = data.state()
-    for target, edit in case.edits(data).items():
-        for path in case.paths:
+    for case in cases:
+        for target, edit in case.edits(data).items():
+            for path in case.paths:
+                if path.defense.is_of_interface != by_interface or not path.applies_to(edit):
+                    continue
+                with subtests.test(f"{case.name}: {target}: {path.name}"):
+                    try:
+                        assert_refused(case, target, path, data, edit)
+                    finally:
+                        was, before = before, data.state()
+                    assert before == was
+    data.finish()
+
+
+@pytest.mark.parametrize("cases", GROUPS.values(), ids=GROUPS)
+def test_forbidden_edit_is_refused_on_every_path_of_code_and_sql(
+    cases: list[BypassCase], subtests: pytest.Subtests
+) -> None:
+    try_forbidden_edits(cases, subtests, by_interface=False)
+
+
+# The interfaces ask the guards that the paths of code ask on both databases.
+@pytest.mark.sqlite
+@pytest.mark.parametrize("cases", GROUPS.values(), ids=GROUPS)
+def test_forbidden_edit_is_refused_by_every_interface(
+    cases: list[BypassCase], subtests: pytest.Subtests
+) -> None:
+    try_forbidden_edits(cases, subtests, by_interface=True)
+
+
+def try_legal_edits(
+    cases: list[BypassCase], subtests: pytest.Subtests, *, by_interface: bool
+) -> None:
+    """Make each legal edit on each path of this kind; every execution can end afterwards."""
+    data = LiveData(cases[0].entity_name)
+    for case in cases:
+        assert case.legal_edit is not None
+        for path in case.legal_paths:
+            if path.defense.is_of_interface != by_interface:
+                continue
+            edit = case.legal_edit(data)
             if not path.applies_to(edit):
                 continue
-            with subtests.test(f"{target}: {path.name}"):
-                try:
-                    assert_refused(case, target, path, data, edit)
-                finally:
-                    was, before = before, data.state()
-                assert before == was
+            with subtests.test(f"{case.name}: {path.name}"):
+                path.apply(data, edit)
+                left = edit.model._base_manager.filter(pk=edit.row.pk).first()
+                assert (left is not None) == bool(edit.values)
+                for name, value in edit.values.items():
+                    assert getattr(left, name) == value
+                if isinstance(left, Workflow):
+                    assert left.latest_version.context_key == left.context_key
     data.finish()
 
 
-@pytest.mark.parametrize(
-    "case", [row for row in CASES if row.legal_edit], ids=lambda case: case.name
-)
-def test_legal_edit_of_unused_row_is_accepted(case: BypassCase, subtests: pytest.Subtests) -> None:
-    data = LiveData(case.entity_name)
-    assert case.legal_edit is not None
-    for path in case.legal_paths:
-        edit = case.legal_edit(data)
-        if not path.applies_to(edit):
-            continue
-        with subtests.test(path.name):
-            path.apply(data, edit)
-            left = edit.model._base_manager.filter(pk=edit.row.pk).first()
-            assert (left is not None) == bool(edit.values)
-            for name, value in edit.values.items():
-                assert getattr(left, name) == value
-            if isinstance(left, Workflow):
-                assert left.latest_version.context_key == left.context_key
-    data.finish()
+@pytest.mark.parametrize("cases", LEGAL.values(), ids=LEGAL)
+def test_legal_edit_of_unused_row_is_accepted_on_every_path_of_code(
+    cases: list[BypassCase], subtests: pytest.Subtests
+) -> None:
+    try_legal_edits(cases, subtests, by_interface=False)
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("cases", LEGAL.values(), ids=LEGAL)
+def test_legal_edit_of_unused_row_is_accepted_by_every_interface(
+    cases: list[BypassCase], subtests: pytest.Subtests
+) -> None:
+    try_legal_edits(cases, subtests, by_interface=True)
 
 
 def test_other_fields_can_be_written_on_every_path(subtests: pytest.Subtests) -> None:

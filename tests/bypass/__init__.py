@@ -21,12 +21,14 @@ names the service for bulk statements, and a key or trigger of the database for 
 
 from tests.bypass import contexts, entities, executions, registrations, versions, workflows
 from tests.bypass.case import BypassCase
+from workflows.models import EntityName
 
-CASES: list[BypassCase] = [
-    *contexts.CASES,
-    *workflows.CASES,
-    *entities.CASES,
-    *registrations.CASES,
-    *versions.CASES,
-    *executions.CASES,
-]
+_MODULES = (contexts, workflows, entities, registrations, versions, executions)
+CASES: list[BypassCase] = [one for module in _MODULES for one in module.CASES]
+GROUPS: dict[str, list[BypassCase]] = {
+    f"{module.__name__.rpartition('.')[2]} of {name}": found
+    for module in _MODULES
+    for name in EntityName.values
+    if (found := [one for one in module.CASES if one.entity_name == name])
+}
+"""The cases of one module on one entity name, which are tried on one set of rows."""

@@ -31,6 +31,11 @@ class Defense(Enum):
     COMMAND = "the guard's refusal, as a command error"
     NO_ACCESS = "there is no such method, or nobody has the permission"
 
+    @property
+    def is_of_interface(self) -> bool:
+        """True if the path enters by the API, the admin or a command."""
+        return self not in (Defense.GUARD, Defense.SERVICE, Defense.KEY)
+
 
 @dataclass(frozen=True)
 class Edit:
