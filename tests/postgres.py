@@ -32,6 +32,9 @@ autovacuum = off
 _server: Any = None
 
 os.environ.setdefault("DEBUG", "1")
+# Containers forbid bytecode, but then each worker and each process of a test compiles everything.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Tests must not use a broker that they have not started.
 os.environ.pop("CELERY_BROKER_URL", None)
 
