@@ -37,7 +37,9 @@ def test_commands_of_page_print_what_it_says(
     settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
     run("create_roles")  # a migration makes them, and a test before may have deleted them
+    settings.DEBUG = True
     run("quickstart", no_serve=True, password=PASSWORD)
+    settings.DEBUG = False
     add_secrets(client, page.secrets)
     variables = {"HOLDFAST": live_server.url, "PASSWORD": PASSWORD, "PORT": port}
     done = run_script(shell, page.script, tmp_path, **variables)
@@ -69,12 +71,15 @@ def test_every_block_of_page_is_run_or_checked(name: str) -> None:
 
 def check_service(words: list[str]) -> None:
     """Check a command that runs until it is stopped: its settings, program and options."""
-    files = (ROOT / "workflows_project" / f"{name}.py" for name in ("settings", "environment"))
+    files = (
+        ROOT / "workflows_project" / f"{name}.py"
+        for name in ("settings", "environment", "ops/metrics")
+    )
     declared = "".join(path.read_text() for path in files)
     words = words[1:] if words[0] == "export" else words
     while words and re.match(r"[A-Z_]+=", words[0]):
         variable = words.pop(0).split("=")[0]
-        assert f'"{variable}"' in declared, variable
+        assert f'"{variable.removesuffix("_FILE")}"' in declared, variable
     if words[:2] == ["python", "manage.py"]:
         name, *arguments = words[2:]
         command = load_command_class(get_commands()[name], name)

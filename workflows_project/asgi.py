@@ -17,3 +17,8 @@ environment.refuse_to_serve()
 timeouts.limit_requests()
 close_after_each_request(connections)
 require_file()
+
+# Reads the settings when it is imported.
+from workflows_project.ops import readiness  # noqa: E402
+
+readiness.refuse_unmigrated()

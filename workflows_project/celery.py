@@ -9,6 +9,7 @@ import os
 import ssl
 from typing import Any
 
+import django
 from celery import Celery
 from celery.signals import import_modules
 from django.conf import settings
@@ -77,6 +78,11 @@ def _refuse_to_serve(**kwargs: Any) -> None:
     try:
         environment.refuse_to_serve()
         environment.refuse_without_broker(settings.CELERY_BROKER_URL)
+        django.setup()
+        # Reads the settings when it is imported.
+        from workflows_project.ops import readiness
+
+        readiness.refuse_unmigrated()
     except ImproperlyConfigured as error:
         # Celery prints a traceback for other exceptions.
         raise SystemExit(str(error)) from None

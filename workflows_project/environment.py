@@ -28,6 +28,23 @@ _TRUE = {"1", "true", "yes", "on", "y", "t"}
 _FALSE = {"0", "false", "no", "off", "n", "f", ""}
 
 
+def secret(name: str) -> str:
+    """Read a text from a variable, or from the file that ``<name>_FILE`` names."""
+    value = os.environ.get(name, "").strip()
+    path = os.environ.get(f"{name}_FILE", "")
+    if not path:
+        return value
+    if value:
+        problems.append(f"{name} and {name}_FILE are both set. Set one of them.")
+        return value
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        problems.append(f"{name}_FILE: {path!r} cannot be read ({reason}).")
+        return ""
+
+
 def _read(name: str, default: T, convert: Callable[[str], T], expected: str) -> T:
     value = os.environ.get(name)
     if value is None:
@@ -128,7 +145,27 @@ def port(name: str, default: int) -> int:
 
 def names(name: str) -> list[str]:
     """Read a list separated by commas."""
-    return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
+    return _split(os.environ.get(name, ""))
+
+
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*", re.ASCII)
+
+
+def https_header(name: str) -> tuple[str, str] | None:
+    """Read the name of the header by which a proxy says that a request came by HTTPS."""
+
+    def convert(value: str) -> tuple[str, str] | None:
+        if not value:
+            return None
+        if not _HEADER.fullmatch(value):
+            raise ValueError(value)
+        return f"HTTP_{value.upper().replace('-', '_')}", "https"
+
+    return _read(name, None, convert, "the name of a header (X-Forwarded-Proto)")
 
 
 def networks(name: str) -> list[str]:
@@ -144,7 +181,7 @@ def networks(name: str) -> list[str]:
 
 def secret_key(debug: bool) -> str:
     """Read ``SECRET_KEY``. With ``DEBUG``, a known key is the default."""
-    value = os.environ.get("SECRET_KEY", "")
+    value = secret("SECRET_KEY")
     if value:
         return value
     if debug:
@@ -158,7 +195,7 @@ def secret_key(debug: bool) -> str:
 
 def secrets_keys(name: str = "SECRETS_KEY") -> list[str]:
     """Read the keys of secrets. The first encrypts, all decrypt."""
-    keys = names(name)
+    keys = _split(secret(name))
     for key in keys:
         try:
             Fernet(key)
@@ -180,7 +217,7 @@ def refuse_to_serve() -> None:
 
 def broker(name: str = "CELERY_BROKER_URL") -> str:
     """Read the URL of a Redis broker. Empty if there is none, or if the URL is invalid."""
-    url = text(name)
+    url = secret(name)
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -206,15 +243,24 @@ def refuse_without_broker(url: str) -> None:
         )
 
 
-def database(default_file: Path) -> dict[str, Any]:
+def database(default_file: Path, debug: bool) -> dict[str, Any]:
     """Read ``DATABASE_URL``: SQLite, or PostgreSQL over the network or a Unix socket.
+
+    With ``DEBUG``, a SQLite file beside the program is the default.
 
     For an invalid URL the result is an empty database in memory, so that nothing is written to a
     wrong database, and the system check reports only the URL.
     """
-    url = os.environ.get("DATABASE_URL", "")
+    url = secret("DATABASE_URL")
     if not url:
-        return _sqlite(str(default_file))
+        if debug:
+            return _sqlite(str(default_file))
+        # A forgotten variable must not begin an empty database beside the program.
+        problems.append(
+            "DATABASE_URL is not set. Set it (postgres://… or sqlite:///…), or DEBUG=1 for"
+            " development."
+        )
+        return _in_memory()
     scheme = url.split(":", 1)[0] if ":" in url else ""
     if scheme not in {"postgres", "postgresql", "sqlite"}:
         found = f"the scheme {scheme!r}" if scheme else "no scheme"

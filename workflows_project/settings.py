@@ -17,7 +17,10 @@ if DEBUG:
 CSRF_TRUSTED_ORIGINS = environment.names("CSRF_TRUSTED_ORIGINS")
 
 SECURE_SSL_REDIRECT = environment.boolean("SECURE_SSL_REDIRECT")
+SECURE_PROXY_SSL_HEADER = environment.https_header("SECURE_PROXY_SSL_HEADER")
 SECURE_HSTS_SECONDS = environment.seconds("SECURE_HSTS_SECONDS")
+SECURE_HSTS_INCLUDE_SUBDOMAINS = environment.boolean("SECURE_HSTS_INCLUDE_SUBDOMAINS")
+SECURE_HSTS_PRELOAD = environment.boolean("SECURE_HSTS_PRELOAD")
 SESSION_ENGINE = "workflows_project.auth.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
 
@@ -84,7 +87,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": environment.database(BASE_DIR / "db.sqlite3")}
+DATABASES = {"default": environment.database(BASE_DIR / "db.sqlite3", DEBUG)}
 # For requests, on PostgreSQL; 0 keeps the setting of the server or role.
 STATEMENT_TIMEOUT_SECONDS = environment.seconds("STATEMENT_TIMEOUT_SECONDS", 30)
 LOCK_TIMEOUT_SECONDS = environment.seconds("LOCK_TIMEOUT_SECONDS", 5)
@@ -108,6 +111,11 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+if not DEBUG:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "workflows_project.ops.static_files.HashedFiles"},
+    }
 # In development, files are served from the apps without collectstatic.
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
@@ -126,7 +134,7 @@ JOB_LEASE_SECONDS = environment.seconds("JOB_LEASE_SECONDS", 8, least=1)
 EMAIL_HOST = environment.text("EMAIL_HOST", "localhost")
 EMAIL_PORT = environment.port("EMAIL_PORT", 25)
 EMAIL_HOST_USER = environment.text("EMAIL_HOST_USER")
-EMAIL_HOST_PASSWORD = environment.text("EMAIL_HOST_PASSWORD")
+EMAIL_HOST_PASSWORD = environment.secret("EMAIL_HOST_PASSWORD")
 EMAIL_USE_TLS = environment.boolean("EMAIL_USE_TLS")
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL", "holdfast@localhost")
@@ -223,7 +231,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
 }
 
-METRICS_TOKEN = environment.text("METRICS_TOKEN")
+METRICS_TOKEN = environment.secret("METRICS_TOKEN")
 METRICS_NETWORKS = environment.networks("METRICS_NETWORKS")
 
 LOGGING = log_format.configure(

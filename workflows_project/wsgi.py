@@ -14,3 +14,8 @@ application = get_wsgi_application()
 environment.refuse_to_serve()
 timeouts.limit_requests()
 require_file()
+
+# Reads the settings when it is imported.
+from workflows_project.ops import readiness  # noqa: E402
+
+readiness.refuse_unmigrated()

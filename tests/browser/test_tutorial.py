@@ -17,9 +17,11 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 
 @pytest.fixture
-def operator(transactional_db: None, walking: Callable[..., Any]) -> Any:
+def operator(transactional_db: None, walking: Callable[..., Any], settings: Any) -> Any:
     """The account of the quickstart, at the home page."""
+    settings.DEBUG = True
     run("quickstart", no_serve=True, password="for the tutorial")
+    settings.DEBUG = False
     return walking(get_user_model().objects.get(username="operator"))
 
 

@@ -20,6 +20,7 @@ VARIABLES = (
     "CSRF_TRUSTED_ORIGINS",
     "DATABASE_URL",
     "DEBUG",
+    "EMAIL_HOST_PASSWORD",
     "EMAIL_HOST",
     "EMAIL_PORT",
     "HTTP_REQUEST_HOSTS",
@@ -31,7 +32,10 @@ VARIABLES = (
     "METRICS_TOKEN",
     "NUM_PROXIES",
     "SECRET_KEY",
+    "SECURE_HSTS_INCLUDE_SUBDOMAINS",
+    "SECURE_HSTS_PRELOAD",
     "SECURE_HSTS_SECONDS",
+    "SECURE_PROXY_SSL_HEADER",
     "SECRETS_KEY",
     "SECURE_SSL_REDIRECT",
     "STATEMENT_TIMEOUT_SECONDS",
@@ -40,6 +44,17 @@ VARIABLES = (
     *(f"THROTTLE_{scope}" for scope in ("READ", "WRITE", "START", "TOKEN", "HOOK")),
     "TOKEN_HOURS",
     "WEBHOOK_KEEP_DAYS",
+    *(
+        f"{name}_FILE"
+        for name in (
+            "SECRET_KEY",
+            "DATABASE_URL",
+            "SECRETS_KEY",
+            "CELERY_BROKER_URL",
+            "EMAIL_HOST_PASSWORD",
+            "METRICS_TOKEN",
+        )
+    ),
 )
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.settings.environments import ROOT, Reader, manage, python
 from workflows_project.ops import log_format
+
+MEMORY = "sqlite://:memory:"
 
 
 @pytest.mark.parametrize(
@@ -19,6 +23,7 @@ from workflows_project.ops import log_format
         ("SECURE_SSL_REDIRECT", "perhaps"),
         ("SECURE_HSTS_SECONDS", "abc"),
         ("SECURE_HSTS_SECONDS", "-1"),
+        ("SECURE_PROXY_SSL_HEADER", "X-Forwarded-Proto: https"),
         ("JOB_LEASE_SECONDS", "0"),
         ("LOCK_TIMEOUT_SECONDS", "-1"),
         ("LOG_FORMAT", "xml"),
@@ -35,7 +40,8 @@ from workflows_project.ops import log_format
     ],
 )
 def test_problem_names_variable_and_value(settings_from: Reader, name: str, value: str) -> None:
-    [problem] = settings_from(**{"SECRET_KEY": "for this test", name: value}).problems
+    valid = {"SECRET_KEY": "for this test", "DATABASE_URL": MEMORY}
+    [problem] = settings_from(**{**valid, name: value}).problems
 
     assert name in problem
     assert value in problem
@@ -48,7 +54,7 @@ def test_check_reports_all_invalid_values() -> None:
         "API_AUTHENTICATION_CLASSES": "no.such.Class,json.JSONDecoder",
         "AUTHENTICATION_BACKENDS": "Backend",
     }
-    done = manage("check", SECRET_KEY="for this test", **wrong)
+    done = manage("check", SECRET_KEY="for this test", DATABASE_URL=MEMORY, **wrong)
 
     assert done.returncode == 1
     assert done.stderr.count("workflows_project.E001") == 5
@@ -59,11 +65,86 @@ def test_check_reports_all_invalid_values() -> None:
 
 
 def test_secret_key_is_required_unless_debug(settings_from: Reader) -> None:
-    [problem] = settings_from().problems
+    [problem] = settings_from(DATABASE_URL=MEMORY).problems
 
     assert problem.startswith("SECRET_KEY is not set")
     assert settings_from(DEBUG="1").problems == []
-    assert settings_from(SECRET_KEY="for this test").problems == []
+    assert settings_from(DATABASE_URL=MEMORY, SECRET_KEY="for this test").problems == []
+
+
+def test_database_url_is_required_unless_debug(settings_from: Reader) -> None:
+    read = settings_from(SECRET_KEY="for this test")
+
+    assert [text[:25] for text in read.problems] == ["DATABASE_URL is not set. "]
+    assert read["DATABASES"]["default"]["NAME"] == ":memory:"
+    assert str(settings_from(DEBUG="1")["DATABASES"]["default"]["NAME"]).endswith("db.sqlite3")
+
+
+SECRETS = ("SECRET_KEY", "DATABASE_URL", "EMAIL_HOST_PASSWORD", "METRICS_TOKEN")
+
+
+@pytest.mark.parametrize("name", [*SECRETS, "SECRETS_KEY", "CELERY_BROKER_URL"])
+def test_secret_is_read_from_file(settings_from: Reader, tmp_path: Path, name: str) -> None:
+    values = {
+        "SECRETS_KEY": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+        "CELERY_BROKER_URL": "redis://host",
+        "DATABASE_URL": "sqlite:///from-a-file",
+    }
+    value = values.get(name, "from-a-file")
+    (tmp_path / "secret").write_text(f"{value}\n")
+    read = settings_from(DEBUG="1", **{f"{name}_FILE": str(tmp_path / "secret")})
+
+    assert read.problems == []
+    setting = {"DATABASE_URL": "DATABASES"}.get(name, name)
+    assert value.removeprefix("sqlite:///") in str(read[setting])
+
+
+def test_file_of_secret_must_be_readable_and_the_only_source(settings_from: Reader) -> None:
+    [problem] = settings_from(DEBUG="1", SECRET_KEY_FILE="/no/such/file").problems
+    assert problem == "SECRET_KEY_FILE: '/no/such/file' cannot be read (No such file or directory)."
+    both = {"SECRET_KEY": "hunter2", "SECRET_KEY_FILE": "/no/such/file"}
+    [problem] = settings_from(DEBUG="1", **both).problems
+    assert problem == "SECRET_KEY and SECRET_KEY_FILE are both set. Set one of them."
+
+
+def test_proxy_can_say_that_a_request_came_by_https(settings_from: Reader) -> None:
+    read = settings_from(DEBUG="1", SECURE_PROXY_SSL_HEADER="X-Forwarded-Proto")
+    assert read["SECURE_PROXY_SSL_HEADER"] == ("HTTP_X_FORWARDED_PROTO", "https")
+    assert settings_from(DEBUG="1")["SECURE_PROXY_SSL_HEADER"] is None
+
+
+PRODUCTION = {
+    "SECRET_KEY": "production-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789",
+    "DATABASE_URL": MEMORY,
+    "ALLOWED_HOSTS": "holdfast.example.com",
+    "CSRF_TRUSTED_ORIGINS": "https://holdfast.example.com",
+    "SECURE_SSL_REDIRECT": "1",
+    "SECURE_PROXY_SSL_HEADER": "X-Forwarded-Proto",
+    "SECURE_HSTS_SECONDS": "31536000",
+    "SECURE_HSTS_INCLUDE_SUBDOMAINS": "1",
+    "SECURE_HSTS_PRELOAD": "1",
+}
+
+
+def test_deployment_check_passes_with_settings_of_the_guide() -> None:
+    program = "import sys; sys.argv = ['manage.py', 'check', '--deploy', '--fail-level', 'WARNING']"
+    program += "; import manage; manage.main()"
+    done = python("-c", program, **PRODUCTION)
+
+    assert done.returncode == 0, done.stderr
+    guide = (ROOT / "docs" / "how-to" / "operate" / "configure.md").read_text()
+    assert {name for name in PRODUCTION if name not in guide} == set()
+
+
+@pytest.mark.parametrize("server", ["wsgi", "asgi"])
+def test_server_does_not_start_on_an_unmigrated_database(server: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.sqlite3").touch()
+    url = f"sqlite:///{tmp_path}/empty.sqlite3"
+    done = python("-c", f"import workflows_project.{server}", DEBUG="1", DATABASE_URL=url)
+
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert re.search(r"\d+ migrations are not applied \(.*\)\. Run: manage\.py migrate$", last)
 
 
 def test_check_passes_with_valid_values() -> None:
@@ -180,3 +261,11 @@ def test_log_format_and_level_are_settings(settings_from: Reader) -> None:
     default = settings_from(DEBUG="1")["LOGGING"]
     assert default["formatters"]["chosen"]["()"] is log_format.LineFormatter
     assert default["root"]["level"] == "INFO"
+
+
+def test_worker_does_not_start_on_an_unmigrated_database(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/empty.sqlite3"
+    done = manage("work", DEBUG="1", DATABASE_URL=url)
+
+    assert done.returncode == 3
+    assert re.search(r"migrations are not applied \(.*\)\. Run: manage\.py migrate$", done.stderr)

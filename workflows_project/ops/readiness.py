@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
-from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.recorder import MigrationRecorder
 
 from workflows.db import locks, write_once
-from workflows.db.faults import find_fault, first_line
+from workflows.db.faults import find_fault, first_line, is_unmigrated
+from workflows.db.migration_state import MIGRATE, describe_unapplied
 from workflows.db.prepared import UNPREPARED, shares_sessions
 
-MIGRATE = "Run: manage.py migrate"
 BUSY_MILLISECONDS = 500
 
 
@@ -32,6 +30,7 @@ class Check:
 
     name: str
     find_fault: Callable[[], Fault | None]
+    needs_database: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +88,27 @@ def _write_on_sqlite() -> None:
             cursor.execute(f"PRAGMA busy_timeout = {timeout}")
 
 
-@cache
-def _known_migrations() -> frozenset[tuple[str, str]]:
-    # The files do not change while the process runs.
-    return frozenset(MigrationLoader(None, ignore_no_migrations=True).graph.nodes)
-
-
-def find_unapplied_migrations() -> list[str]:
-    """Return the migrations of this release that the database does not have.
-
-    A database may have more migrations: those of the next release, during an upgrade.
-    """
-    applied = MigrationRecorder(connections[DEFAULT_DB_ALIAS]).applied_migrations()
-    return sorted(f"{app}.{name}" for app, name in _known_migrations() - applied.keys())
-
-
 def check_migrations() -> Fault | None:
     """Return a fault if migrations are not applied."""
-    unapplied = find_unapplied_migrations()
-    if not unapplied:
-        return None
-    noun = "migration is" if len(unapplied) == 1 else "migrations are"
-    return Fault(f"{len(unapplied)} {noun} not applied ({unapplied[0]} …).", MIGRATE)
+    detail = describe_unapplied(DEFAULT_DB_ALIAS)
+    return Fault(detail, MIGRATE) if detail else None
+
+
+def refuse_unmigrated() -> None:
+    """Raise ``ImproperlyConfigured`` if the database is not migrated.
+
+    If the database cannot be reached, the process starts, and works when the database does.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    try:
+        fault = check_migrations()
+    except (DatabaseError, InterfaceError):
+        return
+    finally:
+        # A server may fork after this.
+        connection.close()
+    if fault is not None:
+        raise ImproperlyConfigured(f"{fault.detail} {fault.remedy}")
 
 
 def check_triggers() -> Fault | None:
@@ -142,22 +140,26 @@ CHECKS: tuple[Check, ...] = (
 """The checks in order. The others are skipped if the database cannot be read."""
 
 
-def run_checks(exclude: Collection[str] = ()) -> Iterator[Result]:
+def run_checks(exclude: Collection[str] = (), checks: Sequence[Check] = CHECKS) -> Iterator[Result]:
     """Yield the result of each check.
 
     Args:
         exclude: the names of checks that are not run.
+        checks: the checks to choose from.
     """
     is_reachable = True
-    for check in CHECKS:
+    for check in checks:
         if check.name in exclude:
             continue
-        if not is_reachable:
+        if check.needs_database and not is_reachable:
             yield Result(check.name, is_skipped=True)
             continue
         try:
             yield Result(check.name, check.find_fault())
         except (DatabaseError, InterfaceError) as error:
+            if is_unmigrated(error):
+                yield Result(check.name, Fault("The database is not migrated.", MIGRATE))
+                continue
             is_reachable = False
             yield Result(check.name, _fault_of(error), first_line(error))
 

@@ -8,6 +8,7 @@ import socket
 from argparse import ArgumentTypeError
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.core.management.base import CommandParser
@@ -55,6 +56,11 @@ class Command(ExampleCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json: bool = options["json"]
         self.story: list[dict[str, Any]] = []
+        if not settings.DEBUG:
+            raise CommandError(
+                "quickstart creates demo data and accounts with one password, which is for trying "
+                "Holdfast out only. Set DEBUG=1."
+            )
         serve = not options["no_serve"] and not options["dry_run"]
         if serve:
             _require_free(options["port"])

@@ -6,19 +6,21 @@ import json
 import signal
 import threading
 from argparse import ArgumentTypeError
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from executions.management.commands.run_due import served_lines
 from executions.models import WorkerKind
 from executions.worker.rounds import Served, run_due
 from executions.worker.service import Worker
 from executions.worker.status import read_status, running_workers
-from workflows.management.command import ExampleCommand
+from workflows.db.migration_state import MIGRATE, describe_unapplied
+from workflows.management.command import COULD_NOT_RUN, ExampleCommand
 from workflows.values import moments
 
 
@@ -73,6 +75,10 @@ class Command(ExampleCommand):
     def _run(self, threads: int, interval: float, health_file: Path | None) -> None:
         if health_file is not None and not health_file.parent.is_dir():
             raise CommandError(f"The folder of the health file does not exist: {health_file}")
+        # A worker that cannot reach the database starts, and works when it can.
+        with suppress(DatabaseError, InterfaceError):
+            if unapplied := describe_unapplied():
+                raise CommandError(f"{unapplied} {MIGRATE}", returncode=COULD_NOT_RUN)
         worker = Worker(threads, interval, health_file, self._report)
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):

@@ -26,6 +26,11 @@ DEPENDENT = "Cannot change finding type: workflows referencing this one have act
 
 
 @pytest.fixture(autouse=True)
+def _development(settings: Any) -> None:
+    settings.DEBUG = True
+
+
+@pytest.fixture(autouse=True)
 def _roles(db: None) -> None:
     """Create the groups of the roles, which a test that commits may have deleted."""
     reset_groups(find_differences())
@@ -179,3 +184,10 @@ def test_help_has_examples() -> None:
         "manage.py", "quickstart"
     )
     assert "manage.py quickstart --no-serve" in help_text.format_help()
+
+
+def test_quickstart_is_refused_outside_development(settings: Any) -> None:
+    settings.DEBUG = False
+    with pytest.raises(CommandError, match="Set DEBUG=1"):
+        run("quickstart", no_serve=True)
+    assert not FindingType.objects.exists()
