@@ -13,7 +13,8 @@ from django.core import mail
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from executions.models import Secret
+from executions.models import Secret, WorkerKind
+from executions.worker import heartbeat
 from tests.commands import main
 from tests.settings.environments import manage
 from tests.test_database_faults import LOST, failing
@@ -21,6 +22,14 @@ from workflows_project import environment
 from workflows_project.ops import diagnosis, static_files
 
 NAMES = [check.name for check in diagnosis.CHECKS]
+
+
+@pytest.fixture(autouse=True)
+def _worker(request: pytest.FixtureRequest) -> None:
+    """Store that a worker runs, in tests with a database."""
+    if request.node.get_closest_marker("django_db"):
+        request.getfixturevalue("db")
+        heartbeat.beat(WorkerKind.WORK)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from django.conf import settings as project
 
+from executions.models import WorkerKind
+from executions.worker import heartbeat
 from tests.conftest import Scenario
 from tests.test_metrics import BEARER, measured, on  # noqa: F401
 
@@ -47,6 +49,7 @@ def used_labels(expression: str) -> set[str]:
 @pytest.mark.django_db
 def test_expressions_use_metrics_and_labels_of_a_server(measured: Any, scenario: Scenario) -> None:  # noqa: F811
     scenario.start()
+    heartbeat.beat(WorkerKind.WORK)
     measured.edit(f"workflows/{scenario.caller.cuid}/", entity_name_type=scenario.exception.cuid)
     text = measured.get("/metrics", headers=BEARER).content.decode()
     samples = re.findall(r"^(\w+)(?:\{(.*)\})? ", text, re.MULTILINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,23 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import ConnectionHandler
 from django.test import Client
 
+from executions.models import WorkerHeartbeat, WorkerKind
+from executions.worker import heartbeat
 from tests.test_database_faults import failing
-from workflows.db import write_once
+from workflows.db import clock, write_once
 from workflows.db.prepared import UNPREPARED
 from workflows_project import environment
 from workflows_project.ops import readiness
 
 CHECKS = [check.name for check in readiness.CHECKS]
+
+
+@pytest.fixture(autouse=True)
+def _worker(request: pytest.FixtureRequest) -> None:
+    """Store that a worker runs, in tests with a database."""
+    if request.node.get_closest_marker("django_db") or "db" in request.fixturenames:
+        request.getfixturevalue("db")
+        heartbeat.beat(WorkerKind.WORK)
 
 
 def checks(response: Any, status: int) -> dict[str, str]:
@@ -137,10 +148,22 @@ def test_server_is_not_ready_behind_an_undeclared_transaction_pooler(
     assert checks(client.get("/readyz"), 200)["pooler"] == "ok"
 
 
+@pytest.mark.both_databases
+@pytest.mark.django_db
+def test_server_is_not_ready_when_no_worker_was_seen_for_a_minute(client: Client) -> None:
+    WorkerHeartbeat.objects.update(last_beat=clock.now() - timedelta(seconds=70))
+    response = client.get("/readyz")
+    assert checks(response, 503) == {**dict.fromkeys(CHECKS, "ok"), "worker": "failed"}
+    assert response.json()["checks"]["worker"]["remedy"] == "Run: manage.py work"
+    assert "worker" not in checks(client.get("/readyz?exclude=worker"), 200)
+    WorkerHeartbeat.objects.all().delete()
+    assert checks(client.get("/readyz"), 503)["worker"] == "failed"
+
+
 @pytest.mark.django_db
 def test_probe_can_exclude_checks(client: Client) -> None:
     write_once.remove(connection)
     assert "triggers" not in checks(client.get("/readyz?exclude=triggers"), 200)
     response = client.get("/readyz?exclude=trigger")
     assert response.status_code == 400
-    assert "Allowed: database, migrations, triggers, pooler" in response.json()["detail"]
+    assert "Allowed: database, migrations, triggers, pooler, worker" in response.json()["detail"]

@@ -15,6 +15,8 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from executions.models import BulkOperation, Execution, Job, OutgoingDelivery, Step, TriggeredStart
 from executions.task_queries import unassigned
+from executions.worker import heartbeat
+from executions.worker.status import running_workers
 from workflows.db.faults import first_line
 from workflows.models import Workflow
 
@@ -51,12 +53,19 @@ class DatabaseCollector:
 
 def _read() -> Iterator[Metric]:
     try:
-        metrics = [*_executions(), *_steps(), *_queues()]
+        metrics = [*_executions(), *_steps(), *_queues(), *_workers()]
     except (DatabaseError, InterfaceError) as error:
         logger.error("The metrics could not be read: %s", first_line(error))
         metrics = []
     yield _gauge("database_up", "1 if the metrics could be read.", int(bool(metrics)))
     yield from metrics
+
+
+def _workers() -> Iterator[Metric]:
+    yield _gauge("workers", "Workers that run.", len(running_workers()))
+    age = heartbeat.seconds_since_last_beat()
+    if age is not None:
+        yield _gauge("worker_beat_seconds", "Time since a worker was seen.", age)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
+from executions.worker import heartbeat
 from workflows.db import locks, write_once
 from workflows.db.faults import find_fault, first_line, is_unmigrated
 from workflows.db.migration_state import MIGRATE, describe_unapplied
@@ -131,11 +132,21 @@ def check_pooler() -> Fault | None:
     )
 
 
+def check_worker() -> Fault | None:
+    """Return a fault if no worker has been seen for a minute."""
+    age = heartbeat.seconds_since_last_beat()
+    if age is not None and age <= heartbeat.MISSING_SECONDS:
+        return None
+    detail = "No worker has ever run." if age is None else f"The last worker ran {age:.0f} s ago."
+    return Fault(detail, "Run: manage.py work")
+
+
 CHECKS: tuple[Check, ...] = (
     Check("database", check_database),
     Check("migrations", check_migrations),
     Check("triggers", check_triggers),
     Check("pooler", check_pooler),
+    Check("worker", check_worker),
 )
 """The checks in order. The others are skipped if the database cannot be read."""
 

@@ -17,8 +17,8 @@ class Command(ExampleCommand):
     """Run every check of an installation, and print one line for each."""
 
     help = (
-        "Check the installation: configuration, database, migrations, triggers, pooler, secrets "
-        "key, static files, broker and mail. Prints one line for each check."
+        "Check the installation: configuration, database, migrations, triggers, pooler, worker, "
+        "secrets key, static files, broker and mail. Prints one line for each check."
     )
     examples = """\
   manage.py doctor                            run all checks
