@@ -7,7 +7,7 @@
 
 A unit is one execution with a form and a call: one start and one submit (``benchmarks.adapter``).
 The benchmark measures the CPU time of the backend and of the client, the bytes of WAL, and the
-bytes on disk of a waiting and of an ended execution, with steps, child, pin and all indexes. The
+bytes on disk of a waiting and of an ended execution, with steps, child and all indexes. The
 capacity follows from these numbers:
 
     units per second = the minimum of
@@ -32,7 +32,7 @@ UNITS = 1_500
 COPIES = 20_000
 MILLION = 1_000_000
 DAY = 86_400
-TABLES = ("execution", "step", "pin", "job")
+TABLES = ("execution", "step", "job")
 
 
 @dataclass(frozen=True, slots=True)

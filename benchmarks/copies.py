@@ -1,6 +1,6 @@
 """Bulk copies of waiting executions.
 
-The copies have their own ids, cuids, pins and open steps. Everything else is as in the original.
+The copies have their own ids, cuids and open steps. Everything else is as in the original.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def multiply(originals: list[Any], number: int) -> list[int]:
     """Create this number of copies of the executions. Return the ids of the copies."""
     from django.db import connection, transaction
 
-    from executions.models import Execution, Pin, Step
+    from executions.models import Execution, Step
 
     each = -(-number // len(originals))
     made: list[int] = []
@@ -28,7 +28,6 @@ def multiply(originals: list[Any], number: int) -> list[int]:
             _copy(cursor, Execution, f"t.id = {original.pk}", each, {"id": f"{first} + n"})
             of_original = {"execution_id": f"{first} + n"}
             _copy(cursor, Step, f"t.execution_id = {original.pk}", each, of_original)
-            _copy(cursor, Pin, f"t.root_id = {original.pk}", each, {"root_id": f"{first} + n"})
             made += range(first + 1, first + each + 1)
         _reset_sequences(cursor)
     with connection.cursor() as cursor:

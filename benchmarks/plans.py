@@ -11,7 +11,6 @@ from typing import Any
 
 TABLES = (
     "executions_execution",
-    "executions_pin",
     "executions_step",
     "workflows_version",
     "workflows_reference",

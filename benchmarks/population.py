@@ -84,6 +84,7 @@ class Population:
                 self._execute("SET LOCAL session_replication_role = replica")
             self._types_and_entities()
             self._workflows()
+            self._closures()
             self._executions()
             self._steps()
             self._reset_sequences()
@@ -201,7 +202,6 @@ class Population:
             self.hot - 1,
             status="'completed'",
         )
-        self._pins()
 
     def _runs(
         self,
@@ -218,6 +218,7 @@ class Population:
         age = f"({self.executions + 2 * self.hot} - ({pk}))"
         # A child works on what its parent works on.
         entity = f"({finding_type} + {TYPES} * (n % {self.entities}))"
+        version = f"3 * {place} + {number}"
         if parent_id != "NULL":
             entity = f"({finding_type} + {TYPES} * ((3 * n + 2) % {self.entities}))"
         self._insert(
@@ -226,7 +227,10 @@ class Population:
                 "id": pk,
                 "cuid": _cuid("x", pk),
                 "workflow_id": f"{place} + 1",
-                "version_id": f"3 * {place} + {number}",
+                "version_id": version,
+                "closure_id": "NULL"
+                if parent_id != "NULL"
+                else f"(SELECT c.id FROM executions_closure c WHERE c.version_id = {version})",
                 "entity_id": entity,
                 "parent_id": parent_id,
                 "root_id": parent_id,
@@ -242,26 +246,17 @@ class Population:
             last,
         )
 
-    def _pins(self) -> None:
-        callees = " UNION ALL ".join(
-            f"SELECT {caller} AS caller, {callee} AS callee"
-            for caller, closure in ((0, CLOSURE_OF_0), (6, (7,)))
-            for callee in closure
-        )
-        callee = "(e.workflow_id - e.caller + c.callee)"
-        self._insert(
-            "executions_pin",
-            {
-                "root_id": "e.id",
-                "callee_id": callee,
-                "version_id": f"3 * ({callee} - 1) + 3",
-                "context_key": "e.context_key",
-                "live": "e.live",
-            },
-            "FROM (SELECT x.*, (workflow_id - 1) % 10 AS caller FROM executions_execution x"
-            " WHERE parent_id IS NULL) e"
-            f" JOIN ({callees}) c ON c.caller = e.caller",
-        )
+    def _closures(self) -> None:
+        """Store the closures of the latest versions."""
+        from executions.models import get_closure
+        from workflows.models import Version
+
+        callees = {0: CLOSURE_OF_0, 6: (7,)}
+        latest = {row.workflow_id: row for row in Version.objects.latest_of_each().defer("source")}
+        for pk, version in latest.items():
+            place = (pk - 1) % FAMILY
+            if place in callees:
+                get_closure(version, [latest[pk - place + one] for one in callees[place]])
 
     def _steps(self) -> None:
         """Start and form of all that is live, and of every fourth that has ended; live calls."""

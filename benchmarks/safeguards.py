@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks import adapter, databases
 
 SHIPPED = "shipped"
-TABLES = ("executions_execution", "executions_pin", "executions_step", "executions_entity")
+TABLES = ("executions_execution", "executions_closure", "executions_step", "executions_entity")
 _OF = "IN (" + ", ".join(f"'{table}'::regclass" for table in TABLES) + ")"
 _CONSTRAINTS = (
     "SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname)"

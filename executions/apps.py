@@ -10,7 +10,13 @@ class ExecutionsConfig(AppConfig):
     name = "executions"
 
     def ready(self) -> None:
-        from executions import checks, event_triggers, signals, voter_triggers  # noqa: F401
+        from executions import (  # noqa: F401
+            checks,
+            closure_triggers,
+            event_triggers,
+            signals,
+            voter_triggers,
+        )
         from executions.engine import nodes, trigger_types  # noqa: F401
         from executions.models import Secret
         from executions.running import StoredExecutions
@@ -42,13 +48,6 @@ class ExecutionsConfig(AppConfig):
             ("status",),
             "OLD.status IN ('completed', 'failed', 'cancelled')",
         )
-        write_once.protect_columns(
-            "executions_pin_sealed",
-            "executions_pin",
-            ("root_id", "callee_id", "version_id", "context_key"),
-        )
-        write_once.protect_rows(
-            "executions_pin_attached", "executions_pin", "root_id", "executions_execution"
-        )
+        closure_triggers.register()
         voter_triggers.register()
         post_migrate.connect(install_triggers, sender=self)

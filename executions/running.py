@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 
-from executions.models import Execution, Pin, Step, StepState
+from executions.models import Closure, ClosureMember, Execution, Step, StepState
 from workflows.models import Workflow
 from workflows.refusals import BlockingExecution
 from workflows.running import NodeExecutions, Relation
@@ -27,21 +29,27 @@ class StoredExecutions:
         return Execution.objects.live()
 
     def pins(self) -> QuerySet[Model]:
-        """Return all pins, unordered."""
-        return Pin.objects.order_by()
+        """Return the pinned versions of all closures, unordered."""
+        return ClosureMember.objects.order_by()
 
-    def live_pins(self) -> QuerySet[Model]:
-        """Return the pins of live root executions, unordered."""
-        return Pin.objects.live().order_by()
+    def live_executions_pinning(self, **versions: Any) -> QuerySet[Model]:
+        """Return the live roots that have pinned one of these versions, unordered."""
+        found = {f"closure__members__{name}": value for name, value in versions.items()}
+        # Released closures have no live roots: they need not be looked up.
+        live = Execution.objects.live().filter(closure__context_key__isnull=False)
+        return live.filter(**found).order_by()
 
     def version_in_use_sql(self, version: str) -> str:
         """Return the SQL condition that a live execution runs or has pinned a version."""
-        executions, pins = Execution._meta.db_table, Pin._meta.db_table
+        executions, closures = Execution._meta.db_table, Closure._meta.db_table
+        members = ClosureMember._meta.db_table
         return (
             f"EXISTS (SELECT 1 FROM {executions} e"
             f" WHERE e.version_id = {version}.id AND e.live_key IS NOT NULL)"
-            f" OR EXISTS (SELECT 1 FROM {pins} p"
-            f" WHERE p.version_id = {version}.id AND p.held_key IS NOT NULL)"
+            f" OR EXISTS (SELECT 1 FROM {members} m"
+            f" JOIN {closures} c ON c.id = m.closure_id AND c.context_key IS NOT NULL"
+            f" JOIN {executions} e ON e.closure_id = c.id AND e.live_key IS NOT NULL"
+            f" WHERE m.version_id = {version}.id)"
         )
 
     def blocking_executions(

@@ -6,20 +6,22 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
 
 from executions import guards, services
 from executions.models import (
+    Closure,
+    ClosureMember,
     Entity,
     Execution,
     Finding,
     InventoryModel,
-    Pin,
     Secret,
     Step,
     Subscription,
+    delete_unused_closures,
     secrets_written,
 )
 from executions.models.entity import entities_written
@@ -27,7 +29,7 @@ from executions.services.assigned_accounts import cascade_of, refuse_people_dele
 from executions.webhooks import subscriptions
 from workflows.audit.audited_model import deletion_attempt
 from workflows.audit.log import Action, make_attempt, record, recording_refusals
-from workflows.models import Candidate
+from workflows.models import Candidate, Version
 from workflows.models.account_names import store_account_name
 from workflows.models.candidate import step_key
 from workflows.refusals import Refusal
@@ -84,19 +86,38 @@ def record_deletion(instance: Entity | Secret | Subscription, **kwargs: Any) -> 
 
 @receiver(post_delete, sender=Execution)
 def record_execution_deletion(instance: Execution, **kwargs: Any) -> None:
-    """Record the deletion of a tree of executions once, by its root."""
+    """Record the deletion of a tree of executions once, by its root; delete its closure if no
+    other execution uses that.
+    """
     if instance.root_id is None:
         record([deletion_attempt(instance)])
+    if instance.closure_id is not None:
+        delete_unused_closures(Closure.objects.filter(pk=instance.closure_id))
+
+
+@receiver(pre_delete, sender=Version)
+def delete_closures_of_version(instance: Version, **kwargs: Any) -> None:
+    """Delete the closures with this version that no execution uses."""
+    delete_unused_closures(
+        Closure.objects.filter(Q(version=instance.pk) | Q(members__version=instance.pk)).distinct()
+    )
 
 
 @receiver(pre_save, sender=Execution)
-@receiver(pre_save, sender=Pin)
+@receiver(pre_save, sender=Closure)
+@receiver(pre_save, sender=ClosureMember)
 def check_frozen_fields(
-    sender: Any, instance: Execution | Pin, raw: bool, update_fields: Any, **kwargs: Any
+    sender: Any,
+    instance: Execution | Closure | ClosureMember,
+    raw: bool,
+    update_fields: Any,
+    **kwargs: Any,
 ) -> None:
     """Refuse changes of frozen fields and of a final status."""
     if not raw and instance.pk:
         guards.refuse_rewrite(instance, sender.FROZEN, update_fields)
+    elif not raw and isinstance(instance, ClosureMember):
+        guards.refuse_new_member(instance)
 
 
 @receiver(pre_delete, sender=Execution)
@@ -126,9 +147,15 @@ def delete_own_candidates(instance: Step, **kwargs: Any) -> None:
         Candidate._base_manager.filter(key=key).delete()
 
 
-@receiver(pre_delete, sender=Pin)
-def check_pin_deletion(instance: Pin, **kwargs: Any) -> None:
-    """Refuse deleting a pin without its execution."""
+@receiver(pre_delete, sender=Closure)
+def check_closure_deletion(instance: Closure, **kwargs: Any) -> None:
+    """Refuse deleting a closure that an execution uses."""
+    guards.refuse_closure_deletion(instance)
+
+
+@receiver(pre_delete, sender=ClosureMember)
+def check_pin_deletion(instance: ClosureMember, **kwargs: Any) -> None:
+    """Refuse deleting a pin without its closure."""
     guards.refuse_pin_deletion(instance, kwargs.get("origin"))
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from executions import services as running
-from executions.models import Execution, Pin
+from executions.models import Closure, ClosureMember, Execution
 from tests.conftest import Scenario
 from tests.factories import (
     FindingFactory,
@@ -56,7 +56,7 @@ class Rows:
     def state(self) -> list[Any]:
         return [
             list(model._base_manager.order_by("pk").values())
-            for model in (Workflow, Version, Reference, Execution, Pin)
+            for model in (Workflow, Version, Reference, Execution, Closure, ClosureMember)
         ]
 
 
@@ -73,7 +73,7 @@ def move_execution(rows: Rows) -> None:
     )
 
 
-def find_pin(rows: Rows) -> Pin:
+def find_pin(rows: Rows) -> ClosureMember:
     return rows.execution.pins.get(callee=rows.leaf)
 
 
@@ -108,7 +108,26 @@ STRANDING_STATEMENTS: dict[str, Callable[[Rows], None]] = {
         w.execution.version_id,
     ),
     "pin let go alone": lambda w: raw(
-        "UPDATE executions_pin SET live = %s WHERE root_id = %s", False, w.execution.pk
+        "UPDATE executions_closuremember SET key = NULL WHERE id = %s", find_pin(w).pk
+    ),
+    "closure let go alone": lambda w: raw(
+        "UPDATE executions_closure SET context_key = NULL WHERE id = %s", w.execution.closure_id
+    ),
+    "closure of the execution removed": lambda w: raw(
+        "UPDATE executions_execution SET closure_id = NULL WHERE id = %s", w.execution.pk
+    ),
+    "pin deleted": lambda w: raw(
+        "DELETE FROM executions_closuremember WHERE id = %s", find_pin(w).pk
+    ),
+    "pin added": lambda w: raw(
+        "INSERT INTO executions_closuremember (closure_id, callee_id, version_id, key)"
+        " SELECT %s, callee_id, version_id, key FROM executions_closuremember"
+        " WHERE closure_id = %s",
+        w.execution.closure_id,
+        w.older.closure_id,
+    ),
+    "closure deleted": lambda w: raw(
+        "DELETE FROM executions_closure WHERE id = %s", w.execution.closure_id
     ),
     "version deleted": lambda w: raw(
         "DELETE FROM workflows_version WHERE id = %s", w.execution.version_id
@@ -118,7 +137,7 @@ STRANDING_STATEMENTS: dict[str, Callable[[Rows], None]] = {
         "UPDATE executions_execution SET context_key = 'Finding:0:' WHERE id = %s", w.execution.pk
     ),
     "context of the pin": lambda w: raw(
-        "UPDATE executions_pin SET context_key = 'Finding:0:' WHERE root_id = %s", w.execution.pk
+        "UPDATE executions_closuremember SET key = 'Finding:0:' WHERE id = %s", find_pin(w).pk
     ),
     "both versions let go and the type": change_type_without_versions,
 }

@@ -6,7 +6,7 @@ its implementation when it starts.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from django.db.models import Model, QuerySet
 
@@ -38,10 +38,14 @@ class Running(Protocol):
         """Return the live executions."""
 
     def pins(self) -> QuerySet[Model]:
-        """Return all pins, unordered."""
+        """Return the pinned versions of all closures, unordered."""
 
-    def live_pins(self) -> QuerySet[Model]:
-        """Return the pins of live root executions, unordered."""
+    def live_executions_pinning(self, **versions: Any) -> QuerySet[Model]:
+        """Return the live roots that have pinned one of these versions, unordered.
+
+        Args:
+            versions: lookups on the fields of a pin, ``callee`` and ``version``.
+        """
 
     def version_in_use_sql(self, version: str) -> str:
         """Return the SQL condition that a live execution runs or has pinned a version.

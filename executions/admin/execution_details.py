@@ -12,7 +12,7 @@ from executions.admin.entity import entity_page
 from executions.admin.path_diagram import duration_text, path_diagram
 from executions.admin.steps import OpenStep, open_steps
 from executions.admin.titles import execution_title, step_title
-from executions.models import OPERATE, START, Entity, Execution, Pin, Step, may_view_entity
+from executions.models import OPERATE, START, Entity, Execution, Step, may_view_entity
 from workflows.admin.base.formatting import DASH, admin_url, link, log_url, pretty_json
 from workflows.admin.graph_diagram import MAX_NODES, icon, icon_of, type_title
 from workflows.admin.graph_sections import node_urls
@@ -33,7 +33,6 @@ def execution_context(
         bound: the forms with errors, by the cuid of their step.
     """
     may_operate = request.user.has_perm(OPERATE)
-    pins = Pin.objects.filter(root_id=row.root_or_self_id)
     steps = Step.objects.filter(execution=row).select_related("closed_by", "child__workflow")
     total = steps.count()
     newest = list(steps.prefetch_related("votes").order_by("-pk")[:HISTORY_LENGTH])
@@ -64,7 +63,7 @@ def execution_context(
         ],
         "parent_link": row.parent and link(row.parent, execution_title(row.parent)),
         "children": row.children.select_related("workflow", "version").defer("version__source"),
-        "pins": pins.select_related("callee", "version").defer("version__source"),
+        "pins": row.pins.select_related("callee", "version").defer("version__source"),
         "open_steps": current,
         "history": [_history_row(step, may_view_steps) for step in reversed(newest)],
         "history_total": total,

@@ -48,7 +48,7 @@ class ExecutionFilter(filters.FilterSet):
     root = filters.CharFilter(field_name="root__cuid")
     parent = filters.CharFilter(field_name="parent__cuid")
     calls = filters.CharFilter(
-        field_name="pins__callee__cuid",
+        field_name="closure__members__callee__cuid",
         help_text="The cuid of a workflow of which the execution has pinned a version.",
     )
     overdue = StrictBooleanFilter(method="filter_overdue")

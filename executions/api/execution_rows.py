@@ -69,10 +69,11 @@ _CHILDREN = _listed(
 )
 _PINS = _listed(
     "r.cuid, r.number",
-    "SELECT w.cuid, v.number FROM executions_pin p"
-    " JOIN workflows_workflow w ON w.id = p.callee_id"
-    " JOIN workflows_version v ON v.id = p.version_id"
-    " WHERE p.root_id = COALESCE(x.root_id, x.id) ORDER BY p.id",
+    "SELECT w.cuid, v.number FROM executions_execution top"
+    " JOIN executions_closuremember m ON m.closure_id = top.closure_id"
+    " JOIN workflows_workflow w ON w.id = m.callee_id"
+    " JOIN workflows_version v ON v.id = m.version_id"
+    " WHERE top.id = COALESCE(x.root_id, x.id) ORDER BY m.id",
 )
 _COLUMNS = {
     "cuid": "x.cuid",

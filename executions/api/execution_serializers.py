@@ -10,7 +10,7 @@ from rest_framework.exceptions import ErrorDetail, NotFound
 
 from executions.api.execution_rows import read_execution
 from executions.engine.store import ENTITY_COLUMNS
-from executions.models import Entity, Execution, Pin, Step, StepState, Vote
+from executions.models import ClosureMember, Entity, Execution, Step, StepState, Vote
 from workflows.api.base.strict_fields import (
     AccountNameField,
     AnyJSONField,
@@ -76,14 +76,14 @@ class ListedExecutionSerializer(OutputModelSerializer[Execution]):
         read_only_fields = fields
 
 
-class PinSerializer(OutputModelSerializer[Pin]):
+class PinSerializer(OutputModelSerializer[ClosureMember]):
     """A pinned version."""
 
     workflow = RelatedValueField("cuid", source="callee")
     version = RelatedValueField("number")
 
     class Meta:
-        model = Pin
+        model = ClosureMember
         fields = ["workflow", "version"]
 
 

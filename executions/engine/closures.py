@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from executions.models import Pin
+from executions.models import get_closure
 from workflows.db import raw_rows
 from workflows.models import Version, Workflow
 
@@ -23,12 +23,15 @@ _WORKFLOW_COLUMNS = ("id", "cuid")
 
 
 @dataclass(frozen=True, slots=True)
-class Closure:
+class CachedClosure:
     """The versions that a start of a workflow runs and pins, the workflow's own first.
 
-    ``revisions`` are the revisions of the workflows (``Store.workflow_revision``).
+    ``revisions`` are the revisions of the workflows (``Store.workflow_revision``). ``stored_id``
+    and ``checksum`` are those of the stored closure; None and empty if nothing is called.
     """
 
+    stored_id: int | None
+    checksum: str
     context_key: str
     versions: tuple[dict[str, Any], ...]
     workflows: tuple[dict[str, Any], ...]
@@ -54,32 +57,30 @@ class Closure:
         )
         return version
 
-    def pins(self, root: Any) -> list[Pin]:
-        """Return the pins of a new root, whose id must be known."""
-        pins = []
-        for place in range(1, len(self.versions)):
-            version = self.version(place)
-            pin = raw_rows.build_new(
-                Pin,
-                root_id=root.pk,
-                callee_id=version.workflow_id,
-                version_id=version.pk,
-                context_key=self.context_key,
-            )
-            raw_rows.set_relations(pin, version=version, callee=version.workflow)
-            pins.append(pin)
-        return pins
+    def pinned(self) -> dict[str, Version]:
+        """Return the pinned version of every callee, by the callee's cuid."""
+        return {
+            self.workflows[place]["cuid"]: self.version(place)
+            for place in range(1, len(self.versions))
+        }
 
 
-_closures: dict[int, Closure] = {}
+_closures: dict[int, CachedClosure] = {}
 
 
-def cache_closure(workflow_id: int, versions: Sequence[Version]) -> Closure:
-    """Cache the closure of a workflow, its own version first. Its workflows must be locked.
+def cache_closure(workflow_id: int, versions: Sequence[Version]) -> CachedClosure:
+    """Cache the closure of a workflow, its own version first, and store it if it is new.
 
-    The versions are annotated with the ``revision`` of their workflow.
+    The workflows must be locked. The versions are annotated with the ``revision`` of their
+    workflow.
+
+    Raises:
+        IntegrityError: another transaction has stored the closure since the snapshot of this one.
     """
-    closure = Closure(
+    stored = get_closure(versions[0], versions[1:])
+    closure = CachedClosure(
+        None if stored is None else stored.pk,
+        "" if stored is None else stored.checksum,
         versions[0].context_key,
         tuple(_values(version, _VERSION_COLUMNS) for version in versions),
         tuple(_values(version.workflow, _WORKFLOW_COLUMNS) for version in versions),
@@ -93,7 +94,7 @@ def cache_closure(workflow_id: int, versions: Sequence[Version]) -> Closure:
     return closure
 
 
-def cached_closure(workflow_id: int) -> Closure | None:
+def cached_closure(workflow_id: int) -> CachedClosure | None:
     """Return the closure of an earlier start. The caller verifies that it is current."""
     return _closures.get(workflow_id)
 

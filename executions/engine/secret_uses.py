@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
-from executions.models import Execution, Pin
+from executions.models import ClosureMember, Execution
 from workflows.guards import find_secrets, find_trigger_secrets
 from workflows.models import Version, Workflow
 
@@ -17,8 +17,10 @@ def live_versions() -> QuerySet[Version]:
     """Return the versions that live executions run or have pinned, and the latest versions of
     active workflows.
     """
-    running = Execution.objects.live().order_by().values("version")
-    pinned = Pin.objects.live().order_by().values("version")
+    live = Execution.objects.live().order_by()
+    running = live.values("version")
+    closures = live.filter(closure__isnull=False).values("closure")
+    pinned = ClosureMember.objects.filter(closure__in=closures).order_by().values("version")
     latest = Version.objects.latest_of_each().filter(workflow__state=ACTIVE)
     return Version.objects.filter(
         Q(pk__in=running) | Q(pk__in=pinned) | Q(pk__in=latest.order_by().values("pk"))
@@ -49,8 +51,8 @@ def users_of_secret(name: str) -> tuple[QuerySet[Execution], QuerySet[Workflow]]
         for row in active_webhooks()
         if name in {named for _, named in find_trigger_secrets(row.trigger, row.trigger_data)}
     ]
-    pinned = Pin.objects.live().filter(version__in=versions).values("root")
-    executions = Execution.objects.live().filter(Q(version__in=versions) | Q(pk__in=pinned))
+    closures = ClosureMember.objects.filter(version__in=versions).order_by().values("closure")
+    executions = Execution.objects.live().filter(Q(version__in=versions) | Q(closure__in=closures))
     latest = Version.objects.latest_of_each().filter(pk__in=versions)
     workflows = Workflow.objects.filter(state=ACTIVE).filter(
         Q(pk__in=started) | Q(pk__in=latest.order_by().values("workflow"))

@@ -13,7 +13,7 @@ from executions.engine import joins
 from executions.engine.nodes.assignees import candidates_key
 from executions.engine.run import Run, Snapshot, new_child
 from executions.engine.store import Basis, Changes, store
-from executions.models import LIVE, Entity, Execution, Job, Pin, Status, Step, StepState
+from executions.models import LIVE, Entity, Execution, Job, Status, Step, StepState
 from workflows.db import raw_rows
 from workflows.editing import try_waiting_changes
 from workflows.graph import Edge, Node
@@ -26,8 +26,8 @@ class Tree:
 
     Args:
         basis: the rows that were read without a lock, for ``write`` to compare.
-        pins: the pins of a new root.
-        pinned: ids and cuids of the pinned versions, if they were read with an execution.
+        pinned: the pinned versions of a new root, by the callee's cuid.
+        closure: the checksum of its closure, if it was read with an execution.
         ids: the iterator that the id of a new root was taken from.
     """
 
@@ -38,9 +38,9 @@ class Tree:
         *,
         now: datetime,
         by: Any = None,
-        pins: Iterable[Pin] | None = None,
+        pinned: dict[str, Version] | None = None,
         basis: Basis | None = None,
-        pinned: list[str] | None = None,
+        closure: str | None = None,
         ids: Iterator[int] | None = None,
     ) -> None:
         self.root = root
@@ -49,12 +49,11 @@ class Tree:
         self.by = by
         self._by_id = None if by is None else by.pk
         self._basis = basis
-        self._pinned = pinned
+        self._closure = closure
         self._ids = ids or store.execution_ids()
         self._changes = Changes()
-        if pins is not None:
-            self._changes.pins = list(pins)
-            self.pinned = {pin.callee.cuid: pin.version for pin in self._changes.pins}
+        if pinned is not None:
+            self.pinned = pinned
         self._runs: dict[int, Run] = {}
         self._runs_by_parent: dict[int | None, list[Run]] = {}
         self._has_read_all = False
@@ -65,7 +64,7 @@ class Tree:
     @cached_property
     def pinned(self) -> dict[str, Version]:
         """The pinned version of every callee of the closure, by the callee's cuid."""
-        return store.pinned(self.root, self._pinned)
+        return store.pinned(self.root, self._closure)
 
     # Executions
 
@@ -254,8 +253,6 @@ class Tree:
                 self._mark_execution_changed(run.execution)
         # Readers without a lock detect a change of the tree by its root.
         self._mark_execution_changed(self.root)
-        for pin in self._changes.pins:
-            pin.live = self.root.status in LIVE
         # A step that was opened and closed in this advance needs no job.
         self._changes.jobs = [job for job in self._changes.jobs if job.step.is_open]
         if not store.write(self._changes, self._basis):

@@ -1,4 +1,4 @@
-"""The rules for executions, steps and pins: frozen data, final statuses and deletion."""
+"""The rules for executions, steps and closures: frozen data, final statuses and deletion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from executions.guards.stored_rows import field_names, stored_row
 
 
 def refuse_rewrite(row: Any, frozen: Sequence[str], update_fields: Iterable[str] | None) -> None:
-    """Check a save of an execution or a pin.
+    """Check a save of an execution, a closure or a pin.
 
     Raises:
         ExecutionFrozen: a field among ``frozen`` would change.
@@ -92,9 +92,26 @@ def refuse_step_deletion(step: Any, origin: Any) -> None:
 
 
 def refuse_pin_deletion(pin: Any, origin: Any) -> None:
-    """Raise ``ExecutionFrozen`` if a pin would be deleted without its execution."""
+    """Raise ``ExecutionFrozen`` if a pin would be deleted without its closure."""
     if _deleted_model(origin) is type(pin):
         raise ExecutionFrozen(str(ExecutionFrozen.pin_message))
+
+
+def refuse_closure_deletion(closure: Any) -> None:
+    """Raise ``ExecutionFrozen`` if an execution uses the closure."""
+    if closure.executions.exists():
+        raise ExecutionFrozen(str(ExecutionFrozen.closure_message))
+
+
+def refuse_bulk_members() -> None:
+    """Raise ``ExecutionFrozen``: the pins of a closure are created with it."""
+    raise ExecutionFrozen(str(ExecutionFrozen.member_message))
+
+
+def refuse_new_member(pin: Any) -> None:
+    """Raise ``ExecutionFrozen`` if an execution uses the closure of a new pin."""
+    if pin.closure.executions.exists():
+        raise ExecutionFrozen(str(ExecutionFrozen.member_message))
 
 
 def _deleted_model(origin: Any) -> Any:

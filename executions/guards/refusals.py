@@ -107,7 +107,12 @@ class ExecutionFrozen(Refusal):
         "execution."
     )
     step_message = _("A step can be deleted only together with its execution.")
-    pin_message = _("A pin can be deleted only together with its execution.")
+    pin_message = _("A pin can be deleted only together with its closure.")
+    closure_message = _("A closure cannot be deleted while an execution uses it.")
+    member_message = _(
+        "A closure is created with all of its pins and gets no more. Start executions with "
+        "executions.services."
+    )
 
 
 class ExecutionLive(Refusal):
@@ -172,10 +177,16 @@ KEYS.update(
         "executions_execution_entity_fk": EntityInUse,
         "executions_execution_sealed": ExecutionFrozen,
         "executions_execution_final": ExecutionEnded,
-        "executions_pin_version_fk": DependentActiveExecutions,
-        "executions_pin_root_fk": ExecutionFrozen,
-        "executions_pin_sealed": ExecutionFrozen,
-        "executions_pin_attached": ExecutionFrozen,
+        "executions_execution_closure_fk": DependentActiveExecutions,
+        "executions_execution_closure_id_fk": ExecutionFrozen,
+        "executions_execution_closure_sealed": ExecutionFrozen,
+        "executions_closure_sealed": ExecutionFrozen,
+        "executions_closure_key_sealed": ExecutionFrozen,
+        "executions_closuremember_version_fk": DependentActiveExecutions,
+        "executions_closuremember_sealed": ExecutionFrozen,
+        "executions_closuremember_key_sealed": ExecutionFrozen,
+        "executions_closuremember_attached": ExecutionFrozen,
+        "executions_closuremember_added": ExecutionFrozen,
         "executions_entity_shape": ContextShape,
         "executions_entity_fields": InvalidFields,
         "executions_entity_sealed": ExecutionFrozen,
@@ -184,7 +195,8 @@ KEYS.update(
 DELETION_KEYS.update(
     {
         "executions_execution_version_": HasExecutions,
-        "executions_pin_version_": HasExecutions,
+        "executions_closure_version_": HasExecutions,
+        "executions_closuremember_version_": HasExecutions,
         "executions_execution_entity_": EntityInUse,
         "executions_triggeredstart_entity_": EntityInUse,
         "executions_entity_entity_name_type_": TypeInUse,

@@ -19,7 +19,6 @@ from executions.integrity.open_steps import (
     check_calling_steps,
     check_jobs,
     check_open_steps,
-    check_pinned_children,
     check_step_nodes,
 )
 from executions.integrity.safeguards import (
@@ -29,6 +28,7 @@ from executions.integrity.safeguards import (
     check_write_once,
 )
 from executions.integrity.secrets import check_secrets
+from executions.integrity.shared_closures import check_closure_members, check_closure_uses
 from executions.integrity.versions import check_closures, check_cycles, check_versions
 from executions.integrity.violation import REPAIR, Violation
 from executions.integrity.waiting_joins import check_waiting_joins
@@ -40,7 +40,8 @@ INVARIANTS: tuple[Callable[[], Iterator[Violation]], ...] = (
     check_called_contexts,
     check_versions,
     check_closures,
-    check_pinned_children,
+    check_closure_uses,
+    check_closure_members,
     check_entity_contexts,
     check_cycles,
     check_open_steps,

@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from executions.integrity.row_queries import read_rows
 from executions.integrity.violation import Violation
-from executions.models import LIVE, Execution, Pin
+from executions.models import LIVE, Execution
 from workflows.models import Reference, Version, Workflow
 
 RETIRED = Workflow.State.RETIRED
@@ -100,9 +100,10 @@ def check_latest_contexts() -> Iterator[Violation]:
 
 
 def _running_versions() -> Any:
-    executions = Execution.objects.filter(status__in=LIVE, version=OuterRef("pk"))
-    pins = Pin.objects.filter(version=OuterRef("pk"), root__status__in=LIVE)
-    return Version.objects.filter(Exists(executions) | Exists(pins))
+    live = Execution.objects.filter(status__in=LIVE).order_by()
+    executions = live.filter(version=OuterRef("pk"))
+    pinning = live.filter(closure__members__version=OuterRef("pk"))
+    return Version.objects.filter(Exists(executions) | Exists(pinning))
 
 
 def _references_with_other_context() -> QuerySet[Reference]:
@@ -117,26 +118,9 @@ def _references_with_other_context() -> QuerySet[Reference]:
     )
 
 
-def _inconsistent_pins() -> QuerySet[Pin]:
-    return (
-        Pin.objects.filter(root__status__in=LIVE)
-        .exclude(
-            version__context_key=F("root__context_key"),
-            context_key=F("root__context_key"),
-            version__workflow=F("callee"),
-            version__in_force=True,
-            live=True,
-        )
-        .select_related("root", "version__workflow")
-        .defer("version__source")
-    )
-
-
 def check_called_contexts() -> Iterator[Violation]:
-    """Yield callees of latest and running versions that have another entity context, and pins
-    of live roots that have another context or workflow or are not in force (I3).
-    """
-    references, pins = read_rows(_references_with_other_context, _inconsistent_pins)
+    """Yield callees of latest and running versions that have another entity context (I3)."""
+    (references,) = read_rows(_references_with_other_context)
     for row in references:
         yield Violation(
             "I3",
@@ -145,22 +129,6 @@ def check_called_contexts() -> Iterator[Violation]:
             f"{row.version} has the context {row.version.context_key}; its node “{row.node_id}” "
             f"calls {row.callee.cuid}, which has {row.callee.context_key}.",
             workflows=(row.version.workflow_id, row.callee_id),
-        )
-    for pin in pins:
-        version = pin.version
-        if version.workflow_id != pin.callee_id:
-            detail = f"It has pinned {version} for another workflow than that version's."
-        elif version.context_key != pin.root.context_key:
-            detail = f"It has pinned {version}, which has the context {version.context_key}."
-        else:
-            detail = f"It has pinned {version}, but the pin is not in force."
-        yield Violation(
-            "I3",
-            "execution",
-            pin.root.cuid,
-            detail,
-            workflows=(version.workflow_id,),
-            root=pin.root_id,
         )
 
 

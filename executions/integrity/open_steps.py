@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from executions.integrity.row_queries import read_rows
 from executions.integrity.violation import CHUNK, Violation
-from executions.models import LIVE, OPEN, Execution, Job, JobKind, Pin, Step, StepState
+from executions.models import LIVE, OPEN, Execution, Job, JobKind, Step, StepState
 from workflows.models import Candidate, Version
 from workflows.models.candidate import find_assignee_names, node_key, step_key
 
@@ -128,21 +128,6 @@ def check_calling_steps() -> Iterator[Violation]:
         yield _violation(row, "Its entity is another one than the entity of its root.")
     for row in roots:
         yield _violation(row, "It has a parent, but no root.")
-
-
-def _children_without_pin() -> QuerySet[Execution]:
-    pin = Pin.objects.filter(
-        root=OuterRef("root"), callee=OuterRef("workflow"), version=OuterRef("version")
-    )
-    return _live_children().filter(~Exists(pin)).select_related("version__workflow")
-
-
-def check_pinned_children() -> Iterator[Violation]:
-    """Yield live children that run another version than their root has pinned (I3)."""
-    (rows,) = read_rows(_children_without_pin)
-    for row in rows:
-        detail = f"It runs {row.version}, which its root has not pinned."
-        yield Violation("I3", "execution", row.cuid, detail, root=row.root_or_self_id)
 
 
 def check_step_nodes() -> Iterator[Violation]:

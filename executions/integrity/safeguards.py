@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce, Lag
 
 from executions.integrity.row_queries import RowQuery, read_rows
 from executions.integrity.violation import CHUNK, DB, REPAIR, Violation
-from executions.models import Execution, Pin
+from executions.models import Closure, ClosureMember, Execution
 from workflows.db import write_once
 from workflows.models import (
     AuditCounter,
@@ -25,7 +25,12 @@ from workflows.models import (
 
 APPS = ("workflows", "executions")
 # Relations without a foreign key of their own: a composite key covers them.
-IN_COMPOSITE_KEYS = ((Execution, "workflow"), (Pin, "root"), (Pin, "callee"))
+IN_COMPOSITE_KEYS = (
+    (Execution, "workflow"),
+    (Execution, "closure"),
+    (Closure, "workflow"),
+    (ClosureMember, "callee"),
+)
 
 
 def check_write_once() -> Iterator[Violation]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db.models import Q
 
 from executions.integrity.candidates import StoredCandidates
 from executions.integrity.violation import CHUNK, Violation
-from executions.models import LIVE, Execution, Pin
+from executions.models import LIVE, ClosureMember, Execution
 from workflows.audit.log import Action
 from workflows.graph import find_calls
 from workflows.models import AuditEntry, Reference, Version, Workflow
@@ -84,18 +84,26 @@ class RootStart:
 def _live_root_starts() -> dict[int, RootStart]:
     """Return the start of each live root by the id of the root."""
     roots = Execution.objects.filter(status__in=LIVE, root=None).order_by()
-    found = {
-        pk: RootStart(at, (workflow, version), {})
-        for pk, workflow, version, at in roots.values_list(
-            "pk", "workflow_id", "version_id", "started_at"
-        ).iterator(CHUNK)
+    rows = list(
+        roots.values_list("pk", "workflow_id", "version_id", "closure_id", "started_at").iterator(
+            CHUNK
+        )
+    )
+    pinned = _pins_of_closures(roots.values("closure")) if rows else {}
+    return {
+        pk: RootStart(at, (workflow, version), pinned.get(closure, {}))
+        for pk, workflow, version, closure, at in rows
     }
-    if not found:
-        return found
-    pins = Pin.objects.filter(root__in=roots).order_by()
-    rows = pins.values_list("root_id", "callee_id", "version_id")
-    for root, callee, version in rows.iterator(CHUNK):
-        found[root].pinned[callee] = version
+
+
+def _pins_of_closures(closures: Any) -> dict[int | None, dict[int, int]]:
+    """Return the pinned versions of these closures: by closure and callee, as ids."""
+    found: dict[int | None, dict[int, int]] = {}
+    rows = ClosureMember.objects.filter(closure__in=closures).order_by()
+    for closure, callee, version in rows.values_list(
+        "closure_id", "callee_id", "version_id"
+    ).iterator(CHUNK):
+        found.setdefault(closure, {})[callee] = version
     return found
 
 

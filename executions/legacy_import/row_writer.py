@@ -23,7 +23,7 @@ from executions.legacy_import.legacy_rows import (
     type_at,
 )
 from executions.legacy_import.type_inference import Inference
-from executions.models import Entity, Execution, Pin, Step, StepState
+from executions.models import Closure, Entity, Execution, Step, StepState, get_closure
 from workflows.audit.log import Action, make_attempt, read_values, record
 from workflows.editing.creation_trigger import refuse_new
 from workflows.models import Context, FindingType, RecordType, Reference, Version, Workflow
@@ -52,6 +52,7 @@ class RowWriter:
         self.versions: dict[tuple[str, int], Version] = {}
         self.entities: dict[EntityId, Entity] = {}
         self.executions: dict[str, Execution] = {}
+        self.closures: dict[tuple[Version, ...], Closure | None] = {}
         self.attempts: list[Attempt] = []
 
     def write_all(self) -> None:
@@ -65,7 +66,7 @@ class RowWriter:
         self._write_versions()
         self._write_entities()
         self._write_executions()
-        self._write_pins()
+        self._record_pinned_versions()
         self._write_history()
         record(self.attempts)
 
@@ -239,6 +240,8 @@ class RowWriter:
             updated_at=ended or self.now,
             started_by_id=self._users.get(legacy.started_by or ""),
         )
+        if legacy.id in inference.pins:
+            row.closure = self._closure(row.version, self._pinned_versions(legacy.id, inference))
         if legacy.parent is not None:
             row.parent = self.executions[legacy.parent]
             row.root = self.executions[self.legacy.root(legacy).id]
@@ -257,31 +260,29 @@ class RowWriter:
             users.update(rows.values_list("username", "pk"))
         return users
 
-    def _write_pins(self) -> None:
-        pins = []
+    def _pinned_versions(self, root_id: str, inference: Inference) -> list[Version]:
+        return [self.versions[pair] for pair in inference.pins[root_id].items()]
+
+    def _closure(self, version: Version, pinned: list[Version]) -> Closure | None:
+        key = (version, *sorted(pinned, key=lambda row: row.pk))
+        if key not in self.closures:
+            self.closures[key] = get_closure(version, pinned)
+        return self.closures[key]
+
+    def _record_pinned_versions(self) -> None:
         for inference in self.inferences:
-            for root_id, pinned in inference.pins.items():
+            for root_id in inference.pins:
                 root = self.executions[root_id]
-                versions = {callee: self.versions[callee, n] for callee, n in pinned.items()}
-                for callee, version in versions.items():
-                    pins.append(
-                        Pin(
-                            root=root,
-                            callee=self.workflows[callee],
-                            version=version,
-                            context_key=root.context_key,
-                        )
-                    )
+                pinned = self._pinned_versions(root_id, inference)
                 after = {
                     "status": root.status,
                     "version_id": root.version.cuid,
-                    "pinned": sorted(version.cuid for version in versions.values()),
+                    "pinned": sorted(version.cuid for version in pinned),
                 }
                 # Marks the execution as moved: its versions need not be the latest ones by time.
                 self.attempts.append(
                     make_attempt(root, Action.CHANGED, after=after, why=WHY, by=self.by),
                 )
-        Pin._base_manager.bulk_create(pins, batch_size=CHUNK)
 
     def _write_history(self) -> None:
         steps = []

@@ -1,13 +1,19 @@
-"""The models: entities, executions with their steps and pins, secrets and webhooks."""
+"""The models: entities, executions with their steps and closures, secrets and webhooks."""
 
 from executions.models.bulk import BulkItem, BulkKind, BulkOperation, BulkState, ItemState
+from executions.models.closure import (
+    Closure,
+    ClosureMember,
+    closure_checksum,
+    delete_unused_closures,
+    get_closure,
+)
 from executions.models.draft import FormDraft
 from executions.models.entity import Entity, Finding, InventoryModel, may_view_entity
 from executions.models.execution import LIVE, OPERATE, START, SUBMIT, Execution, Status
 from executions.models.job import PERFORMED, Job, JobKind
 from executions.models.outgoing_delivery import REDELIVER, DeliveryAttempt, OutgoingDelivery
 from executions.models.people_change import PeopleChange
-from executions.models.pin import Pin
 from executions.models.secret import (
     Secret,
     SecretNotForHost,
@@ -46,6 +52,8 @@ __all__ = [
     "BulkKind",
     "BulkOperation",
     "BulkState",
+    "Closure",
+    "ClosureMember",
     "Delivery",
     "DeliveryAttempt",
     "Entity",
@@ -58,7 +66,6 @@ __all__ = [
     "JobKind",
     "OutgoingDelivery",
     "PeopleChange",
-    "Pin",
     "Secret",
     "SecretNotForHost",
     "SecretUnreadable",
@@ -71,6 +78,9 @@ __all__ = [
     "Vote",
     "WorkerHeartbeat",
     "WorkerKind",
+    "closure_checksum",
+    "delete_unused_closures",
+    "get_closure",
     "may_view_entity",
     "secrets_written",
 ]

@@ -7,15 +7,16 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import BooleanField, Case, F, Q, TextField, Value, When
+from django.db.models import BooleanField, Case, F, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from executions import guards
+from executions.models.closure import Closure, ClosureMember
 from executions.models.entity import Entity
 from executions.workflow_manager import WorkflowManager
 from workflows.db.bounded_count import ids_or_query
-from workflows.db.composite_keys import CompositeForeignKey, KeyTarget, SummaryIndex
+from workflows.db.composite_keys import CompositeForeignKey, SummaryIndex
 from workflows.db.cuid import LENGTH, new_cuid
 from workflows.db.json_values import storage_problem
 from workflows.models import Version, Workflow
@@ -90,6 +91,7 @@ class Execution(models.Model):
         "context_key",
         "root_id",
         "parent_id",
+        "closure_id",
     )
 
     # Unique by a constraint: ``unique=True`` has PostgreSQL keep a second index for LIKE.
@@ -114,6 +116,18 @@ class Execution(models.Model):
         related_name="descendants",
         db_index=False,
         help_text="The root of the tree of executions; empty for the root itself.",
+    )
+    # The composite keys below cover it.
+    closure = models.ForeignKey(
+        Closure,
+        models.DO_NOTHING,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="executions",
+        db_constraint=False,
+        db_index=False,
+        help_text="The pinned versions of a root; empty for children and if nothing is called.",
     )
     status = models.CharField(max_length=32, choices=Status.choices, default=Status.ACTIVE)
     context_key = models.TextField(editable=False)
@@ -156,7 +170,6 @@ class Execution(models.Model):
                 name="executions_execution_status",
             ),
             models.UniqueConstraint(fields=["cuid"], name="executions_execution_cuid"),
-            KeyTarget(fields=["id", "live"], name="executions_execution_live"),
             CompositeForeignKey(
                 name="executions_execution_version_fk",
                 fields=["version", "workflow", "live_key"],
@@ -166,6 +179,15 @@ class Execution(models.Model):
                 name="executions_execution_entity_fk",
                 fields=["entity", "live_key"],
                 to_fields=["id", "context_key"],
+            ),
+            CompositeForeignKey(
+                name="executions_execution_closure_fk",
+                fields=["closure", "live_key"],
+                to_fields=["id", "context_key"],
+            ),
+            # Ended executions, too, keep their closure.
+            CompositeForeignKey(
+                name="executions_execution_closure_id_fk", fields=["closure"], to_fields=["id"]
             ),
         ]
         indexes: ClassVar = [
@@ -195,6 +217,11 @@ class Execution(models.Model):
             models.Index(
                 fields=["root"], condition=Q(root__isnull=False), name="executions_descendants"
             ),
+            models.Index(
+                fields=["closure", "live_key"],
+                condition=Q(closure__isnull=False),
+                name="executions_of_closure",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -215,6 +242,13 @@ class Execution(models.Model):
     def root_or_self_id(self) -> int:
         """The id of the root of the tree."""
         return self.root_id or self.pk
+
+    @property
+    def pins(self) -> QuerySet[ClosureMember]:
+        """The pinned version of each callee, fixed when the root started; read-only."""
+        if self.root_id is None:
+            return ClosureMember.objects.filter(closure=self.closure_id)
+        return ClosureMember.objects.filter(closure__executions=self.root_id)
 
     def get_workflow_manager(self) -> WorkflowManager:
         """Return the manager of the graph and context that this execution started with.

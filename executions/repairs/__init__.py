@@ -19,7 +19,7 @@ from django.db import DatabaseError, transaction
 
 from executions import integrity
 from executions.integrity import REPAIR, Violation
-from executions.models import Execution, Pin
+from executions.models import ClosureMember, Execution
 from executions.repairs import bookkeeping
 from executions.repairs.current_steps import CurrentStepRepair
 from executions.repairs.execution_trees import ExecutionTreeRepair
@@ -116,7 +116,7 @@ def _scope(
     members = Execution._base_manager.filter(pk__in=roots) | Execution._base_manager.filter(
         root_id__in=roots
     )
-    pinned = Pin.objects.filter(root__in=roots)
+    pinned = ClosureMember.objects.filter(closure__executions__in=roots)
     ran = members.values_list("workflow_id", "version__workflow_id")
     called = pinned.values_list("callee_id", "version__workflow_id")
     references = Reference.objects.filter(version__executions__in=members)
@@ -136,6 +136,7 @@ def _repair(scope: Scope) -> Report:
             bookkeeping.restore_write_once,
             bookkeeping.sync_pending_changes,
             bookkeeping.restore_audit_counter,
+            bookkeeping.release_damaged_closures,
         ):
             report.merge(_run_group(repair_safeguard, scope))
     report.merge(_repair_definitions(found, scope))

@@ -1,9 +1,13 @@
-"""Repairs of the safeguards: write-once exceptions, pending changes, the audit counter."""
+"""Repairs of the safeguards: write-once exceptions, pending changes, the audit counter, closures
+without live executions.
+"""
 
 from __future__ import annotations
 
 from django.db.models import Max
 
+from executions.integrity.shared_closures import find_damaged_closures
+from executions.models import LIVE, Closure
 from executions.repairs.report import Report
 from workflows.models import AuditCounter, AuditEntry, PendingChange, PendingWorkflow, Unsealed
 
@@ -39,3 +43,14 @@ def restore_audit_counter(report: Report) -> None:
     else:
         return
     report.add_safeguard_repair("audit counter", str(last), f"It is set to {last}, the last entry.")
+
+
+def release_damaged_closures(report: Report) -> None:
+    """Release the damaged closures that no live execution uses: no start uses them again."""
+    damaged = Closure._base_manager.filter(pk__in=find_damaged_closures())
+    for pk in (
+        damaged.exclude(executions__status__in=LIVE).order_by("pk").values_list("pk", flat=True)
+    ):
+        Closure._base_manager.filter(pk=pk).update(context_key=None)
+        detail = "It is released. The next start creates a new one."
+        report.add_safeguard_repair("closure", str(pk), detail)

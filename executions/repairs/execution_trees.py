@@ -1,4 +1,4 @@
-"""Repairs of the versions, pins, contexts and entities of the executions in one tree.
+"""Repairs of the versions, closures, contexts and entities of the executions in one tree.
 
 The version of a child is the one that its root has pinned. The version of a root is found from
 its row, its steps, its pins and the time of its start.
@@ -6,7 +6,6 @@ its row, its steps, its pins and the time of its start.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from executions.integrity.open_steps import nodes_in
@@ -16,7 +15,8 @@ from executions.integrity.versions import (
     find_callees,
     was_moved,
 )
-from executions.models import LIVE, OPEN, Entity, Execution, Pin, Step
+from executions.models import LIVE, OPEN, Closure, Entity, Execution, Step, closure_checksum
+from executions.repairs.closure_repair import drop_closure, restore_closure
 from executions.repairs.report import RESTORE, Report
 from workflows.db import locks
 from workflows.graph import find_calls
@@ -55,15 +55,21 @@ class ExecutionTreeRepair:
         if version is None:
             return
         key = version.context_key
+        own, pinned = self.root.closure, dict(self.root.pins.values_list("callee_id", "version_id"))
         self._restore_entity(self.root, key)
         self._restore_version(self.root, version, key)
         for child in self.members:
             if child.status in LIVE:
                 self._restore_relations(child)
-        pinned = self._restore_pins(version, key)
+        chosen = self._choose_pins(version, key, own, pinned)
+        for row in chosen.values():
+            self._put_in_force(row)
+        restore_closure(self.root, own, version, list(chosen.values()), self.report)
         for child in self.members:
-            if child.status in LIVE and child.workflow_id in pinned:
-                self._restore_version(child, pinned[child.workflow_id], key)
+            if child.status in LIVE and child.closure_id is not None:
+                drop_closure(child, self.report)
+            if child.status in LIVE and child.workflow_id in chosen:
+                self._restore_version(child, chosen[child.workflow_id], key)
 
     # The version of the root
 
@@ -111,17 +117,16 @@ class ExecutionTreeRepair:
     def _fits(self, root: Execution, version: Version) -> bool:
         if not self._fits_steps(root, version):
             return False
-        pins = set(Pin.objects.filter(root=root).values_list("callee_id", flat=True))
-        if not pins:
+        versions = dict(root.pins.values_list("callee_id", "version_id"))
+        if not versions:
             return True
-        versions = dict(Pin.objects.filter(root=root).values_list("callee_id", "version_id"))
         reached: set[int] = set()
         below = find_callees([version.pk]).get(version.pk, set())
         while below - reached:
             reached |= below
             ids = [versions[pk] for pk in reached if pk in versions]
             below = set().union(*find_callees(ids).values())
-        return reached == pins
+        return reached == set(versions)
 
     def _fits_steps(self, execution: Execution, version: Version) -> bool:
         steps = Step.objects.filter(execution=execution).values_list("node_id", "type")
@@ -129,72 +134,45 @@ class ExecutionTreeRepair:
 
     # Pins
 
-    def _restore_pins(self, version: Version, key: str) -> dict[int, Version]:
-        """Write missing and wrong pins. Return the version of every callee by the callee's id."""
-        assert self.root is not None
-        rows = {row.callee_id: row for row in Pin.objects.filter(root=self.root)}
-        found: dict[int, Version] = {}
-        for callee in self._callees(version, key, rows, found):
-            pin, chosen = rows.get(callee.pk), found[callee.pk]
-            expected = {"version_id": chosen.pk, "context_key": key, "live": True}
-            if pin is not None and all(getattr(pin, k) == v for k, v in expected.items()):
-                self._put_in_force(chosen)
-                continue
-            self._put_in_force(chosen)
-            if pin is None:
-                Pin._base_manager.bulk_create([Pin(root=self.root, callee=callee, **expected)])
-            else:
-                with unsealed(pin, why=WHY):
-                    Pin._base_manager.filter(pk=pin.pk).update(**expected)
-            self.report.add_repair(
-                self.root,
-                f"{chosen} is pinned again.",
-                before={"pinned": self._cuid(pin.version_id) if pin else None},
-                after={"pinned": chosen.cuid},
-            )
-        self._drop_pins(rows, found)
+    def _choose_pins(
+        self, version: Version, key: str, own: Closure | None, pinned: dict[int, int]
+    ) -> dict[int, Version]:
+        """Return the version of every callee that the tree can call, by the callee's id.
+
+        The checksum of the root's closure proves the right ones. Without a proof, the stored pins
+        come first.
+        """
+        for known in (pinned, {}):
+            found, missing = self._find_callees(version, key, known)
+            if own is not None and own.checksum == closure_checksum(version.pk, found.values()):
+                return found
+        found, missing = self._find_callees(version, key, pinned)
+        for cuid, callee in missing.items():
+            self._report_missing_callee(callee, cuid)
         return found
 
-    def _drop_pins(self, rows: dict[int, Pin], found: dict[int, Version]) -> None:
-        """Delete inconsistent pins of workflows that the tree cannot call."""
-        assert self.root is not None
-        for callee, pin in rows.items():
-            version = Version._base_manager.filter(pk=pin.version_id).first()
-            is_consistent = (
-                version is not None
-                and version.workflow_id == callee
-                and version.context_key == pin.context_key == self.root.context_key
-                and pin.live
-            )
-            if callee in found or is_consistent:
-                continue
-            with unsealed(pin, why=WHY):
-                Pin._base_manager.filter(pk=pin.pk)._raw_delete("default")
-            self.report.add_repair(
-                self.root,
-                "The pin of a workflow that it cannot call is deleted.",
-                before={"pinned": self._cuid(pin.version_id)},
-            )
-
-    def _callees(
-        self, version: Version, key: str, rows: dict[int, Pin], found: dict[int, Version]
-    ) -> Iterator[Workflow]:
+    def _find_callees(
+        self, version: Version, key: str, pinned: dict[int, int]
+    ) -> tuple[dict[int, Version], dict[str, Workflow | None]]:
+        """Return the versions that could be found by callee, and the callees without one."""
+        found: dict[int, Version] = {}
+        missing: dict[str, Workflow | None] = {}
         waiting = sorted({cuid for _, cuid in find_calls(version.source)})
         seen = set(waiting)
         while waiting:
             cuid = waiting.pop(0)
             callee = Workflow._base_manager.filter(cuid=cuid).first()
             chosen = (
-                None if callee is None else self._version_to_pin(callee, key, rows.get(callee.pk))
+                None if callee is None else self._version_to_pin(callee, key, pinned.get(callee.pk))
             )
             if callee is None or chosen is None:
-                self._report_missing_callee(callee, cuid)
+                missing[cuid] = callee
                 continue
             found[callee.pk] = chosen
-            yield callee
             below = {name for _, name in find_calls(chosen.source)} - seen
             seen |= below
             waiting += sorted(below)
+        return found, missing
 
     def _report_missing_callee(self, callee: Workflow | None, cuid: str) -> None:
         assert self.root is not None
@@ -209,7 +187,7 @@ class ExecutionTreeRepair:
             f"{RESTORE}, or cancel the execution.",
         )
 
-    def _version_to_pin(self, callee: Workflow, key: str, pin: Pin | None) -> Version | None:
+    def _version_to_pin(self, callee: Workflow, key: str, pinned: int | None) -> Version | None:
         assert self.root is not None
         versions = {row.pk: row for row in callee.versions.filter(context_key=key)}
         children = [row for row in self.members if row.workflow_id == callee.pk]
@@ -218,18 +196,15 @@ class ExecutionTreeRepair:
             if ran is not None and self._fits_steps(child, ran):
                 return ran
         start = RootStart(self.root.started_at, (0, 0), {})
-        if pin is not None and pin.version_id in versions:
+        if pinned in versions:
+            assert pinned is not None
             is_inconsistent = VersionHistories([callee.pk]).is_inconsistent(
-                callee.pk, pin.version_id, start
+                callee.pk, pinned, start
             )
             if not is_inconsistent or was_moved(self.root.cuid):
-                return versions[pin.version_id]
+                return versions[pinned]
         # A save replaces a version that nothing has used. Then the oldest later one is taken.
         return version_at(callee.pk, self.root.started_at, key)
-
-    def _cuid(self, version_id: int) -> str | None:
-        rows = Version._base_manager.filter(pk=version_id)
-        return rows.values_list("cuid", flat=True).first()
 
     def _put_in_force(self, version: Version) -> None:
         rows = Version._base_manager.filter(pk=version.pk, in_force=False)
@@ -247,6 +222,10 @@ class ExecutionTreeRepair:
             "context_key": key,
         }
         changes = {k: v for k, v in expected.items() if getattr(execution, k) != v}
+        closure = execution.closure
+        if "context_key" in changes and closure is not None and closure.context_key != key:
+            # Its key would reject the context; restore_closure() finds the right closure.
+            changes["closure_id"] = None
         self._put_in_force(version)
         if not changes:
             return
@@ -282,7 +261,7 @@ class ExecutionTreeRepair:
         before = {name: getattr(execution, name) for name in values}
         if "workflow_id" in values and "version_id" not in values:
             # The composite key requires a version of the same workflow.
-            pinned = Pin.objects.filter(root=execution.root_id, callee=values["workflow_id"])
+            pinned = execution.pins.filter(callee=values["workflow_id"])
             version = pinned.values_list("version_id", flat=True).first()
             values = {**values, **({"version_id": version} if version else {})}
             before = {name: getattr(execution, name) for name in values}

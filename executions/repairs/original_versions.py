@@ -12,7 +12,7 @@ from copy import deepcopy
 from itertools import product
 from typing import Any
 
-from executions.models import Execution, Pin
+from executions.models import ClosureMember, Execution
 from workflows.audit.log import Action
 from workflows.db.json_values import checksum
 from workflows.graph import find_calls
@@ -115,7 +115,7 @@ def _sources(version: Version) -> Iterator[Any]:
 
 def _workflows(version: Version) -> list[int]:
     ran = Execution.objects.filter(version=version).values_list("workflow_id", flat=True)
-    pinned = Pin.objects.filter(version=version).values_list("callee_id", flat=True)
+    pinned = ClosureMember.objects.filter(version=version).values_list("callee_id", flat=True)
     return sorted({*ran.order_by().distinct(), *pinned.order_by().distinct()})
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Q
 
 from executions.integrity.candidates import Flaw, StoredCandidates
-from executions.models import LIVE, Execution, Pin
+from executions.models import LIVE, ClosureMember, Execution
 from executions.repairs.original_versions import Values, context_of, find_original_values
 from executions.repairs.report import RESTORE, Report
 from workflows.db import locks
@@ -86,7 +86,8 @@ class DefinitionRepair:
 
     def _running_ids(self, workflow: int) -> set[int]:
         ran = Execution.objects.filter(workflow=workflow, status__in=LIVE)
-        pinned = Pin.objects.filter(callee=workflow, root__status__in=LIVE)
+        live = Execution.objects.filter(status__in=LIVE, closure__isnull=False).order_by()
+        pinned = ClosureMember.objects.filter(callee=workflow, closure__in=live.values("closure"))
         own = {row.pk for row in self.versions[workflow]}
         return own & {
             *ran.order_by().values_list("version_id", flat=True).distinct(),

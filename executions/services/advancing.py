@@ -139,7 +139,7 @@ def read_tree(execution: Execution, by: Any) -> tuple[Advance, Execution]:
         now=clock.now(),
         by=by,
         basis=basis,
-        pinned=current.pinned,
+        closure=current.closure,
     )
     advance.add_run(current.execution, current.open_steps)
     current.execution.__dict__[_REVISION] = root.xmin

@@ -15,10 +15,18 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from executions.models import FOR_PEOPLE, LIVE, Delivery, Execution, Step
+from executions.models import (
+    FOR_PEOPLE,
+    LIVE,
+    Closure,
+    Delivery,
+    Execution,
+    Step,
+    delete_unused_closures,
+)
 from workflows.audit.log import Action, record
 from workflows.db import locks
 from workflows.guards import RowDeleted, count
@@ -36,7 +44,7 @@ IS_LAST = "it is the last execution of its entity"
 IS_REFERENCED = "other rows refer to it"
 IS_LOCKED = "another transaction has locked it"
 IS_DELETED = "it was deleted meanwhile"
-IS_USED_VERSION = "an execution or a pin uses the version"
+IS_USED_VERSION = "an execution runs the version or has pinned it"
 
 
 @dataclass(slots=True)
@@ -231,7 +239,10 @@ def _delete(
         _complete_deliveries(ids)
         for referrer in plan.detached:
             referrer.rows(ids).update(**{referrer.path: None})
+        roots_of = Execution._base_manager.filter(pk__in=deleted, closure__isnull=False)
+        closures = set(roots_of.order_by().values_list("closure_id", flat=True))
         Execution._base_manager.filter(pk__in=ids)._raw_delete(DB)
+        delete_unused_closures(Closure.objects.filter(pk__in=closures))
         entry = Attempt(
             Action.DELETED,
             kind="execution",
@@ -267,8 +278,11 @@ def _complete_deliveries(ids: list[int]) -> None:
 
 def _purge_versions(done: Purged, dry_run: bool) -> Iterator[Purged]:
     superseded = Version.objects.filter(Exists(later_versions())).order_by("pk")
-    unused = Q(executions=None, pins=None)
-    used = superseded.exclude(unused).distinct().values_list("cuid", flat=True)
+    rows = Execution._base_manager.order_by()
+    unused = ~Exists(rows.filter(version=OuterRef("pk"))) & ~Exists(
+        rows.filter(closure__members__version=OuterRef("pk"))
+    )
+    used = superseded.exclude(unused).values_list("cuid", flat=True)
     for cuid in used.iterator(500):
         done.retain(IS_USED_VERSION, cuid)
     last = 0

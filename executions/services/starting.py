@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef
 from executions import guards
 from executions.engine import closures
 from executions.engine.advance import Advance
-from executions.engine.closures import Closure
+from executions.engine.closures import CachedClosure
 from executions.engine.store import Basis, store
 from executions.models import Entity, Execution, Status
 from executions.services.advancing import keep_walk, lock_entity
@@ -135,7 +135,7 @@ def _lock_closure(workflow: Workflow) -> list[Any]:
 
 def _write_start(
     entity: Entity,
-    closure: Closure,
+    closure: CachedClosure,
     by: Any,
     scheduled_for: datetime | None,
     basis: Basis | None,
@@ -149,6 +149,7 @@ def _write_start(
         workflow_id=version.workflow_id,
         version_id=version.pk,
         entity_id=entity.pk,
+        closure_id=closure.stored_id,
         status=Status.SCHEDULED if scheduled_for and scheduled_for > now else Status.ACTIVE,
         context_key=closure.context_key,
         started_at=now,
@@ -157,7 +158,7 @@ def _write_start(
         started_by_id=None if by is None else by.pk,
     )
     raw_rows.set_relations(root, workflow=version.workflow, version=version, entity=entity)
-    pins = closure.pins(root)
-    advance = Advance(root, entity, now=now, by=by, pins=pins, basis=basis, ids=ids)
+    pinned = closure.pinned()
+    advance = Advance(root, entity, now=now, by=by, pinned=pinned, basis=basis, ids=ids)
     advance.start()
     return keep_walk(root, advance, is_new=True) if advance.finish() else None

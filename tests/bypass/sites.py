@@ -12,7 +12,7 @@ from django.contrib.admin import AdminSite, ModelAdmin
 from django.urls import path
 
 from executions.admin.entity import FindingAdmin, InventoryModelAdmin
-from executions.models import Entity, Execution, Finding, InventoryModel, Pin
+from executions.models import Closure, ClosureMember, Entity, Execution, Finding, InventoryModel
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.workflow import WorkflowAdmin
 from workflows.models import CONTEXT_FIELDS, Reference, Version, Workflow
@@ -26,7 +26,8 @@ EDITABLE: dict[Any, tuple[str, ...]] = {
     Finding: CONTEXT_FIELDS,
     InventoryModel: CONTEXT_FIELDS,
     Execution: ("workflow", "version", "entity", "status"),
-    Pin: ("root", "callee", "version"),
+    Closure: ("workflow", "version"),
+    ClosureMember: ("closure", "callee", "version"),
 }
 OWN: dict[Any, Any] = {
     Workflow: WorkflowAdmin,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from executions import services as running
-from executions.models import LIVE, OPEN, Execution, Pin, Step, StepState
+from executions.models import LIVE, OPEN, Execution, Step, StepState
 from workflows.models import Reference, Version, Workflow
 
 
@@ -41,7 +41,10 @@ def find_violations() -> set[str]:
             found |= set() if step.state in OPEN else {"I8"}
         elif step.state == StepState.OPEN:
             found.add("I8")
-    for root, callee, pinned in Pin.objects.values_list("root_id", "callee_id", "version_id"):
+    pins = Execution.objects.filter(root=None, closure__members__isnull=False).values_list(
+        "pk", "closure__members__callee_id", "closure__members__version_id"
+    )
+    for root, callee, pinned in pins:
         if pinned not in versions:
             found.add("I4")
         elif root in in_use:

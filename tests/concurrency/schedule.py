@@ -229,7 +229,7 @@ class Schedule:
     patch: pytest.MonkeyPatch
     actors: list[Actor] = field(default_factory=list)
     _watched: set[str] = field(default_factory=set)
-    _dropped: list[tuple[str, str, str]] = field(default_factory=list)
+    _dropped: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         judge = locks.is_transient
@@ -328,14 +328,30 @@ class Schedule:
         """Drop every foreign key among workflows and executions, Django's own included."""
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)"
-                " FROM pg_constraint WHERE contype = 'f' AND conparentid = 0"
+                "SELECT conname FROM pg_constraint WHERE contype = 'f' AND conparentid = 0"
                 " AND conrelid::regclass::text IN ('workflows_version', 'workflows_reference',"
-                " 'executions_execution', 'executions_pin')"
+                " 'executions_execution', 'executions_closure', 'executions_closuremember')"
             )
-            self._dropped = cursor.fetchall()
-            for table, name, _ in self._dropped:
-                cursor.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
+            names = [name for (name,) in cursor.fetchall()]
+        self.without(*names)
+
+    def without(self, *names: str) -> None:
+        """Drop these foreign keys and triggers."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', table_name, conname),"
+                " format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', table_name, conname,"
+                " pg_get_constraintdef(oid)) FROM pg_constraint,"
+                " LATERAL (SELECT conrelid::regclass AS table_name) t WHERE conname = ANY(%s)"
+                " UNION ALL SELECT format('DROP TRIGGER %%I ON %%s', tgname, tgrelid::regclass),"
+                " pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = ANY(%s)",
+                [list(names), list(names)],
+            )
+            found = cursor.fetchall()
+            assert len(found) == len(names)
+            for drop, create in found:
+                cursor.execute(drop)
+                self._dropped.append(create)
 
     def close(self) -> None:
         for actor in self.actors:
@@ -345,10 +361,11 @@ class Schedule:
                 # The rows of the test may violate the restored keys.
                 cursor.execute(
                     "TRUNCATE workflows_workflow, workflows_version, workflows_reference,"
-                    " executions_entity, executions_execution, executions_pin CASCADE"
+                    " executions_entity, executions_execution, executions_closure,"
+                    " executions_closuremember CASCADE"
                 )
-                for table, name, definition in self._dropped:
-                    cursor.execute(f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {definition}')
+                for create in self._dropped:
+                    cursor.execute(create)
 
 
 @pytest.fixture(name="unlocked")

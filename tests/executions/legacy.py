@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from executions.legacy_import.legacy_rows import LegacyData
-from executions.models import Entity, Execution, Job, Pin, Step
+from executions.models import Closure, ClosureMember, Entity, Execution, Job, Step
 from tests.factories import user_in
 from tests.workflows.api.clients import Client
 from workflows.models import AuditEntry, FindingType, PendingChange, Reference, Version, Workflow
@@ -75,7 +75,10 @@ def copies(data: dict[str, Any], number: int) -> dict[str, Any]:
 
 
 ImportData = Callable[..., dict[str, Any]]
-TABLES = (FindingType, Workflow, Version, Reference, Entity, Execution, Pin, Step, Job)
+TABLES = (
+    *(FindingType, Workflow, Version, Reference, Entity, Execution, Closure, ClosureMember),
+    *(Step, Job),
+)
 
 
 def row_counts() -> list[int]:

@@ -281,7 +281,6 @@ class TestCalls:
         assert (execution.status, execution.message) == (Status.CANCELLED, "Not needed.")
         assert execution.children.get().status == Status.CANCELLED
         assert not Step.objects.open().exists()
-        assert not execution.pins.live().exists()
         with pytest.raises(guards.ExecutionEnded):
             services.cancel(execution)
 
@@ -316,13 +315,16 @@ class TestPins:
         leaf = WorkflowFactory(title="Leaf", entity_name_type=scenario.limitation)
         save_line(scenario.callee, call(leaf))
         execution = scenario.start()
-        pinned = execution.pins.values_list("callee__title", "version__number", "live")
-        assert sorted(pinned) == [("Leaf", 1, True), ("Workflow 3", 1, True)]
+        pinned = execution.pins.values_list("callee__title", "version__number")
+        assert sorted(pinned) == [("Leaf", 1), ("Workflow 3", 1)]
 
-    def test_pins_are_released_when_the_root_ends(self, scenario: Scenario) -> None:
+    def test_descendants_have_the_pins_of_their_root(self, scenario: Scenario) -> None:
+        save_line(scenario.callee, form("inner"))
         execution = scenario.start()
         services.submit(execution, node="form", data={"note": "n"})
-        assert list(execution.pins.values_list("live", "held_key")) == [(False, None)]
+        child = execution.children.get()
+        assert child.closure is None
+        assert list(child.pins) == list(execution.pins)
 
     def test_workflow_manager_validates_against_the_frozen_context(
         self, scenario: Scenario

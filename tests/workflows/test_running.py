@@ -28,8 +28,8 @@ def test_pins_and_live_executions_end_with_the_execution(scenario: Scenario) -> 
     execution = scenario.start()
     answers = running.registered
     assert list(answers.live_executions()) == [execution]
-    assert answers.live_pins().count() == answers.pins().count() == 1
+    assert answers.live_executions_pinning(callee__gt=0).count() == answers.pins().count() == 1
     Execution._base_manager.filter(pk=execution.pk).update(status="cancelled")
     assert not answers.live_executions().exists()
-    assert not answers.live_pins().exists()
+    assert not answers.live_executions_pinning(callee__gt=0).exists()
     assert (answers.executions().count(), answers.pins().count()) == (1, 1)

@@ -42,9 +42,19 @@ def register(trigger: Trigger) -> None:
     _triggers[trigger.name] = trigger
 
 
-def protect_columns(name: str, table: str, columns: tuple[str, ...], condition: str = "") -> None:
-    """Declare that these columns are written once, where ``condition`` holds for the old row."""
-    register(WriteOnceTrigger(name, table, columns, condition))
+def protect_columns(
+    name: str,
+    table: str,
+    columns: tuple[str, ...],
+    condition: str = "",
+    needs: tuple[str, ...] = (),
+) -> None:
+    """Declare that these columns are written once, where ``condition`` holds.
+
+    The condition is SQL over ``OLD`` and ``NEW``. The trigger is installed only while the tables
+    that it ``needs`` exist.
+    """
+    register(WriteOnceTrigger(name, table, columns, condition, needs))
 
 
 def protect_rows(name: str, table: str, parent_column: str, parent_table: str) -> None:

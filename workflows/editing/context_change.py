@@ -78,7 +78,7 @@ class ContextChange:
         executions = running.registered
         live = executions.live_executions().order_by().values("pk")
         reaching = live.filter(workflow_id__in=self._dependents).union(
-            executions.live_pins().filter(callee_id__in=self.ids).values("root_id"),
+            executions.live_executions_pinning(callee__in=self.ids).values("pk"),
             live.filter(version__references__callee_id__in=self.ids),
         )
         dependent = executions.live_executions().filter(pk__in=reaching)

@@ -101,7 +101,7 @@ def _save_graph(
         if check is not None:
             check()
         if dry_run:
-            return SavedGraph(None, latest.executions.exists() or latest.pins.exists())
+            return SavedGraph(None, latest.is_used)
         before = _state_of(latest)
         version, created = append_version(
             own, source, latest=latest, by=by, notes=notes, candidates=candidates

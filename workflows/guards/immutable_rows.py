@@ -129,7 +129,7 @@ def refuse_version_deletion(version: Any, origin: Any) -> None:
         origin: the instance or queryset that the deletion began with.
 
     Raises:
-        VersionInUse: the version is the latest, or an execution or a pin uses it.
+        VersionInUse: the version is the latest, or an execution runs it or has pinned it.
         RowDeleted: it has been deleted already, alone or with its workflow.
     """
     if _deleted_model(origin) is not type(version):
@@ -150,11 +150,12 @@ def refuse_version_deletion(version: Any, origin: Any) -> None:
 
 
 def refuse_version_in_use(version: Any) -> None:
-    """Raise ``VersionInUse`` if an execution or a pin uses the version."""
+    """Raise ``VersionInUse`` if an execution runs the version or has pinned it."""
     rows, total = blocking_executions(version.executions.all())
     if not rows:
-        pinned = version.executions.model._base_manager.filter(pins__version=version)
-        rows, total = blocking_executions(pinned.distinct())
+        executions = version.executions.model._base_manager
+        pinned = executions.filter(closure__members__version=version)
+        rows, total = blocking_executions(pinned)
     if rows:
         raise VersionInUse(
             ngettext(

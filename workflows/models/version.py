@@ -46,7 +46,7 @@ class VersionQuerySet(WriteOnceQuerySet["Version"]):
         """Return the versions that no live execution runs or has pinned."""
         executions, pk = running.registered, OuterRef("pk")
         return self.exclude(Exists(executions.live_executions().filter(version_id=pk))).exclude(
-            Exists(executions.live_pins().filter(version_id=pk))
+            Exists(executions.live_executions_pinning(version=pk))
         )
 
 
@@ -165,6 +165,12 @@ class Version(EntityContext):
     def compute_checksum(self) -> str:
         """Return the SHA-256 of the frozen fields: workflow, number, context and source."""
         return checksum(self.workflow_id, self.number, self.context.key, self.source)
+
+    @property
+    def is_used(self) -> bool:
+        """Return True if an execution, live or ended, runs this version or has pinned it."""
+        pins = running.registered.pins()
+        return bool(self.executions.exists() or pins.filter(version_id=self.pk).exists())
 
     def active_execution_count(self) -> int:
         """Count the live executions that run this version."""
@@ -339,7 +345,7 @@ def _delete_unused(latest: Version) -> bool:
     if not locks.lock_rows(rows, [latest.pk], locks.Strength.UPDATE, skip_locked=True):
         return False
     try:
-        if latest.executions.exists() or latest.pins.exists():
+        if latest.is_used:
             return False
         with transaction.atomic():
             # Raw deletion, because the signals refuse to delete the latest version.

@@ -177,7 +177,7 @@ SCHEMAS: dict[str, str] = {
     "Impact": "The impact of a change. Nothing has been changed.",
     "Incident": "The cause of an incident, with the time and the attempt.",
     "InventoryModel": "An inventory model.",
-    "ExecutionSummary": "An execution without its steps and pins.",
+    "ExecutionSummary": "An execution without its steps and pinned versions.",
     "WorkflowLink": "A workflow with its title.",
     "EntitySummary": "The entity of an execution, with its title.",
     "NewToken": "A new token. It is only returned once.",

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from django.db import models
 
-from executions.engine.closures import Closure
-from executions.models import OPEN, USER_ACTION, Entity, Execution, Job, Pin, Step
+from executions.engine.closures import CachedClosure
+from executions.models import OPEN, USER_ACTION, Entity, Execution, Job, Step, closure_checksum
 from workflows.db import raw_rows
 from workflows.db.prepared import Statement
 from workflows.db.raw_rows import Columns
@@ -42,7 +42,7 @@ COUNT_CURRENT = (
 workflow without a pending change.
 """
 
-CACHED_CALLEES = 10_000
+CACHED_CLOSURES = 1_000
 
 _EXECUTION = Columns(
     Execution,
@@ -71,14 +71,14 @@ IS_OPEN = f"s.state IN {OPEN}"
 class StoredExecution:
     """An execution with its open steps and its entity.
 
-    ``pinned`` are the ids and cuids of the pinned versions of its tree; None on SQLite.
+    ``closure`` is the checksum of the closure of its tree; None if there is none, and on SQLite.
     ``xmin`` and ``entity_xmin`` are the transactions that wrote the two rows last (PostgreSQL).
     """
 
     execution: Execution
     open_steps: list[Step]
     entity: Entity
-    pinned: list[str] | None
+    closure: str | None
     xmin: str
     entity_xmin: str
 
@@ -107,7 +107,7 @@ class StartBasis:
 
     entity_id: int
     fields: str
-    closure: Closure
+    closure: CachedClosure
 
     def params(self) -> list[Any]:
         """Return the values that the write compares."""
@@ -120,6 +120,8 @@ class StartBasis:
             len(self.closure.workflow_ids),
             self.closure.version_ids,
             self.closure.checksums,
+            self.closure.stored_id,
+            self.closure.checksum,
         ]
 
 
@@ -132,7 +134,6 @@ class Changes:
     """New and changed rows of one advance."""
 
     executions: list[Execution] = field(default_factory=list)
-    pins: list[Pin] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     changed_executions: dict[int, Execution] = field(default_factory=dict)
@@ -203,12 +204,13 @@ class Store(ABC):
             ("bigint",),
         )
         self._pins = Statement(
-            f"SELECT w.cuid, {_PINNED.select_list('v')} FROM executions_pin p"
-            " JOIN workflows_version v ON v.id = p.version_id"
-            " JOIN workflows_workflow w ON w.id = p.callee_id WHERE p.root_id = $1",
+            f"SELECT w.cuid, {_PINNED.select_list('v')} FROM executions_execution x"
+            " JOIN executions_closuremember m ON m.closure_id = x.closure_id"
+            " JOIN workflows_version v ON v.id = m.version_id"
+            " JOIN workflows_workflow w ON w.id = m.callee_id WHERE x.id = $1",
             ("bigint",),
         )
-        self._callees: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._closures: dict[str, dict[str, dict[str, Any]]] = {}
 
     # Reading
 
@@ -244,34 +246,34 @@ class Store(ABC):
                 found[row[0]][1].append(_STEP.build(row[b:]))
         return list(found.values())
 
-    def pinned(self, root: Execution, names: list[str] | None = None) -> dict[str, Version]:
+    def pinned(self, root: Execution, closure: str | None = None) -> dict[str, Version]:
         """Return the pinned version of every callee of the closure, by the callee's cuid.
 
         Args:
-            names: ids and cuids of these versions, if they were read with an execution.
+            closure: the checksum of the closure, if it was read with an execution.
         """
-        # The cache is keyed by id and cuid: restoring a backup reuses ids, and importing what was
-        # deleted reuses cuids, while this process runs.
-        if names is not None:
-            known = [self._callees.get(name) for name in names]
-            if None not in known:
-                return {
-                    callee: raw_rows.build_stored(Version, values)
-                    for callee, values in filter(None, known)
-                }
+        # The cache is keyed by the checksum, which covers ids and cuids: restoring a backup
+        # reuses ids, and importing what was deleted reuses cuids, while this process runs.
+        known = None if closure is None else self._closures.get(closure)
+        if known is not None:
+            return {
+                callee: raw_rows.build_stored(Version, values) for callee, values in known.items()
+            }
         rows = self._pins.execute([root.pk])
         versions = {callee: _PINNED.build(row) for callee, *row in rows}
-        if names is not None:
-            if len(self._callees) > CACHED_CALLEES:
-                self._callees.clear()
-            for callee, version in versions.items():
-                values = {name: version.__dict__[name] for name in _PINNED.names}
-                self._callees[f"{version.pk} {version.cuid}"] = (callee, values)
+        # A damaged closure is not cached: its repair leaves the checksum as it is.
+        if closure == closure_checksum(root.version_id, versions.values()):
+            if len(self._closures) >= CACHED_CLOSURES:
+                self._closures.clear()
+            self._closures[closure] = {
+                callee: {name: version.__dict__[name] for name in _PINNED.names}
+                for callee, version in versions.items()
+            }
         return versions
 
     @abstractmethod
     def entities_for_start(
-        self, entity: Entity, closure: Closure
+        self, entity: Entity, closure: CachedClosure
     ) -> Iterator[tuple[Entity, Basis | None]]:
         """Yield the entity in each state that a start on a cached closure may try in turn.
 

@@ -20,7 +20,7 @@ import orjson
 from django.db import connections, models
 from django.db.models.expressions import RawSQL
 
-from executions.engine.closures import Closure
+from executions.engine.closures import CachedClosure
 from executions.engine.store.base import (
     COUNT_CURRENT,
     ENTITY_CHANGES,
@@ -33,7 +33,7 @@ from executions.engine.store.base import (
     Store,
     columns_of_new,
 )
-from executions.models import Entity, Execution, Pin, Step
+from executions.models import Entity, Execution, Step
 from workflows.db import prepared, raw_rows
 from workflows.db.prepared import Statement
 from workflows.editing.drain import WAITING
@@ -60,13 +60,13 @@ class PostgreSQLStore(Store):
         "workflows_workflow.id || ':' || workflows_workflow.xmin", []
     )
     execution_extras: ClassVar = (
-        "ARRAY(SELECT v.id || ' ' || v.cuid FROM executions_pin p"
-        " JOIN workflows_version v ON v.id = p.version_id"
-        " WHERE p.root_id = COALESCE(x.root_id, x.id)), x.xmin::text, e.xmin::text"
+        "(SELECT c.checksum FROM executions_execution r"
+        " JOIN executions_closure c ON c.id = r.closure_id"
+        " WHERE r.id = COALESCE(x.root_id, x.id)), x.xmin::text, e.xmin::text"
     )
 
     def entities_for_start(
-        self, entity: Entity, closure: Closure
+        self, entity: Entity, closure: CachedClosure
     ) -> Iterator[tuple[Entity, Basis | None]]:
         # The caller's copy first: usually it is how the entity is stored, and need not be read.
         for read in (_copy_of, lambda given: self.entity(given.pk)):
@@ -84,7 +84,6 @@ class PostgreSQLStore(Store):
     def _write_rows(self, changes: Changes, basis: Basis | None) -> bool:
         rows: dict[str, Any] = {
             "executions": [_row(row, columns_of_new(Execution)) for row in changes.executions],
-            "pins": [_row(row, columns_of_new(Pin)) for row in changes.pins],
             "steps": [_row(row, columns_of_new(Step)) for row in changes.steps],
             "jobs": [
                 {
@@ -175,7 +174,10 @@ shared AS MATERIALIZED (
     WHERE w.id = ANY($5) AND w.id || ':' || w.xmin = ANY($6) ORDER BY w.id FOR KEY SHARE) w),
 ok AS MATERIALIZED (
   SELECT 1 WHERE (SELECT count(*) FROM shared) = $7
-  AND ({COUNT_CURRENT.format(these="v.id = ANY($8) AND v.checksum = ANY($9)")}) = $7)"""
+  AND ({COUNT_CURRENT.format(these="v.id = ANY($8) AND v.checksum = ANY($9)")}) = $7
+  AND ($10 IS NULL OR EXISTS (
+    SELECT 1 FROM executions_closure c
+    WHERE c.id = $10 AND c.checksum = $11 AND c.context_key = $4)))"""
 
 _HEADS: dict[str, tuple[str, tuple[str, ...]]] = {
     "locked": (_LOCKED, ()),
@@ -184,7 +186,7 @@ _HEADS: dict[str, tuple[str, tuple[str, ...]]] = {
         _SAME_CLOSURE,
         (
             *("bigint", "jsonb", "text", "bigint[]"),
-            *("text[]", "bigint", "bigint[]", "text[]"),
+            *("text[]", "bigint", "bigint[]", "text[]", "bigint", "text"),
         ),
     ),
 }
@@ -256,7 +258,6 @@ def _statement(basis: str, counts: tuple[tuple[str, int], ...]) -> Statement:
     )
     parts = {
         "executions": [_insert("executions", Execution)],
-        "pins": [_insert("pins", Pin)],
         "steps": [_insert("steps", Step, " RETURNING id, cuid" if "jobs" in count else "")],
         "jobs": [jobs],
         "changed_steps": _updates(

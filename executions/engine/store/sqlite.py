@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from django.db import connections, models, transaction
 from django.db.models import Value
 
-from executions.engine.closures import Closure
+from executions.engine.closures import CachedClosure
 from executions.engine.store.base import (
     COUNT_CURRENT,
     ENTITY_CHANGES,
@@ -21,13 +21,16 @@ from executions.engine.store.base import (
     Store,
     columns_of_new,
 )
-from executions.models import OPEN_INDEX, Entity, Execution, Pin, Step
+from executions.models import OPEN_INDEX, Entity, Execution, Step
 from workflows.db.prepared import Statement
 
 _LAST_ID = Statement("SELECT seq FROM sqlite_sequence WHERE name = 'executions_execution'")
 # By cuid: SQLite reuses the id of a row that was rolled back.
 _COUNT_CURRENT = Statement(
     COUNT_CURRENT.format(these="v.cuid IN (SELECT value FROM json_each($1))")
+)
+_IS_CURRENT = Statement(
+    "SELECT 1 FROM executions_closure WHERE id = $1 AND checksum = $2 AND context_key = $3"
 )
 _INSERT_JOB = (
     "INSERT INTO executions_job (step_id, kind, due_at, attempt, fence)"
@@ -45,10 +48,13 @@ class SQLiteStore(Store):
     execution_extras: ClassVar = "NULL, '', ''"
 
     def entities_for_start(
-        self, entity: Entity, closure: Closure
+        self, entity: Entity, closure: CachedClosure
     ) -> Iterator[tuple[Entity, Basis | None]]:
         cuids = [values["cuid"] for values in closure.versions]
         if _COUNT_CURRENT.execute([json.dumps(cuids)])[0][0] != len(cuids):
+            return
+        stored = [closure.stored_id, closure.checksum, closure.context_key]
+        if closure.stored_id is not None and not _IS_CURRENT.execute(stored):
             return
         found = self.entity(entity.pk)
         if found is not None and found.context.key == closure.context_key:
@@ -64,7 +70,6 @@ class SQLiteStore(Store):
     def _write_rows(self, changes: Changes, basis: Basis | None) -> bool:
         new: tuple[tuple[type[models.Model], Sequence[models.Model]], ...] = (
             (Execution, changes.executions),
-            (Pin, changes.pins),
             (Step, changes.steps),
         )
         changed: tuple[tuple[type[models.Model], Iterable[models.Model], tuple[str, ...]], ...] = (

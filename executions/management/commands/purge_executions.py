@@ -26,7 +26,7 @@ class Command(ExampleCommand):
     """Delete trees of ended executions, in batches."""
 
     help = (
-        "Delete trees of executions that ended long ago, with their steps, pins and votes. Live "
+        "Delete trees of executions that ended long ago, with their steps and votes. Live "
         "executions are never deleted. Executions can start and continue meanwhile. You can "
         "interrupt the command and run it again."
     )
@@ -50,7 +50,7 @@ class Command(ExampleCommand):
         parser.add_argument(
             "--versions",
             action="store_true",
-            help="then delete superseded versions without executions and pins",
+            help="then delete superseded versions that no execution runs or has pinned",
         )
         parser.add_argument(
             "--batch",

@@ -25,9 +25,9 @@ class Command(ExampleCommand):
 
     help = (
         "Repair the violations that check_integrity finds: contents and contexts of versions, "
-        "types of workflows and entities, references, pins, open steps, jobs. Lists violations "
-        "that need a decision, and then exits with 1. Executions can start and continue "
-        "meanwhile. You can interrupt the command and run it again."
+        "types of workflows and entities, references, pinned versions, open steps, jobs. Lists "
+        "violations that need a decision, and then exits with 1. Executions can start and "
+        "continue meanwhile. You can interrupt the command and run it again."
     )
     examples = """\
   manage.py repair_executions --dry-run       report the repairs without making them

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from executions import services as running
-from executions.models import Execution, Pin, Step
+from executions.models import Execution, Step
 from tests.commands import run
 from tests.conftest import Scenario
 from tests.executions.commands.interruptions import SIGNALS, current_violations, run_until
@@ -29,24 +29,25 @@ def test_repair_keeps_finished_groups_when_process_ends(
     save_line(idle, form())
     with unguarded():
         for root in roots:
-            root.pins.all()._raw_delete("default")
+            change(root, closure=None)
         change(idle, entity_name_type=scenario.exception)
     before = current_violations()
     assert len(before) >= TREES
 
     code, err = run_until(
-        number, 3, 'INSERT INTO "executions_pin"', "repair_executions", directory=tmp_path
+        *(number, 3, 'UPDATE "executions_execution" SET "closure_id"', "repair_executions"),
+        directory=tmp_path,
     )
 
     assert current_violations() < before
-    assert Pin.objects.count() == 2, "the third group is rolled back"
+    assert Execution.objects.exclude(closure=None).count() == 2, "the third group is rolled back"
     if number == signal.SIGINT:
         assert code == 1 and "Run the command again" in err
     else:
         assert code == -signal.SIGKILL
     run("repair_executions")
     assert current_violations() == set()
-    assert Pin.objects.count() == TREES
+    assert Execution.objects.exclude(closure=None).count() == TREES
 
 
 @SIGNALS
@@ -58,8 +59,8 @@ def test_purge_leaves_complete_trees_when_process_ends(
     live = scenario.start()
     purge = ("purge_executions", "--older-than", "0h", "--batch", "1")
 
-    # The steps and pins of the third tree are deleted then, its executions are not.
-    code, err = run_until(number, 3, 'DELETE FROM "executions_pin"', *purge, directory=tmp_path)
+    # The steps of the third tree are deleted then, its executions are not.
+    code, err = run_until(number, 3, 'DELETE FROM "executions_step"', *purge, directory=tmp_path)
 
     assert current_violations() == set()
     assert Execution.objects.count() == 2 * (TREES - 2) + 1

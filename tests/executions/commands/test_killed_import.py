@@ -26,7 +26,7 @@ def test_legacy_import_writes_nothing_when_process_ends(tmp_path: Path, number: 
 
     # Types, workflows, entities and executions are written then.
     code, err = run_until(
-        number, 1, 'INSERT INTO "executions_pin"', "import_legacy", str(file), directory=tmp_path
+        number, 1, 'INSERT INTO "executions_step"', "import_legacy", str(file), directory=tmp_path
     )
 
     if number == signal.SIGINT:

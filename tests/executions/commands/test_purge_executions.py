@@ -14,7 +14,7 @@ from django.utils import timezone
 from executions import services as running
 from executions.integrity import find_violations
 from executions.management.commands import purge_executions
-from executions.models import Delivery, Execution, Job, Pin, Step, Vote
+from executions.models import Closure, Delivery, Execution, Job, Step, Vote
 from executions.services import purging
 from tests.commands import main, run
 from tests.conftest import Scenario
@@ -58,10 +58,10 @@ def test_purge_deletes_tree_that_ended_long_ago(scenario: Scenario) -> None:
     assert root_ids() == {old.pk, young.pk, live.pk}
     done = purge()
     assert {**planned, "dry_run": False} == done
-    assert done["trees"] == 1 and done["rows"]["execution"] == 2 and done["rows"]["pin"] == 1
+    assert done["trees"] == 1 and done["rows"]["execution"] == 2
     assert root_ids() == {young.pk, live.pk}
     assert not Step.objects.filter(execution=old.pk).exists()
-    assert not Pin.objects.filter(root=old.pk).exists()
+    assert Closure.objects.count() == 1, "the other trees share it"
     assert find_violations() == []
     assert purge()["trees"] == 0
     entry = AuditEntry.objects.get(action="deleted", kind="execution")
@@ -108,7 +108,7 @@ def test_purge_keeps_tree_that_another_row_needs(
 def test_plan_includes_every_foreign_key_to_executions() -> None:
     plan = purging.Plan.read()
     order = [row.model for row in plan.deleted]
-    assert {Step, Pin, Job, Vote} <= set(order)
+    assert {Step, Job, Vote} <= set(order)
     assert Delivery in [row.model for row in plan.detached]
     assert order.index(Job) < order.index(Step) and order.index(Vote) < order.index(Step)
     for model in order:
@@ -125,7 +125,7 @@ def test_versions_option_deletes_unused_versions(scenario: Scenario) -> None:
     done = purge("--versions")
     assert done["versions"] == 1
     assert list(Version.objects.filter(workflow=scenario.caller).values_list("number", flat=True))
-    assert done["retained"]["an execution or a pin uses the version"]["number"] == 1
+    assert done["retained"]["an execution runs the version or has pinned it"]["number"] == 1
     assert find_violations() == []
 
 

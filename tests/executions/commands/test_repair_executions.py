@@ -201,7 +201,7 @@ def test_repair_runs_beside_starts_and_submits(target: DamageTarget) -> None:
     roots = [target.scenario.start() for _ in range(12)]
     with unguarded():
         for root in roots:
-            root.pins.all()._raw_delete("default")
+            change(root, closure=None)
     refused: list[Exception] = []
     ended = threading.Event()
 

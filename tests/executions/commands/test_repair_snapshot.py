@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from executions import repairs
-from executions.models import Execution, Pin
+from executions.models import Execution
 from tests.commands import main
 from tests.conftest import Scenario
 from tests.executions.damage import unguarded
@@ -40,7 +40,7 @@ def run_on_other_connection(act: Callable[[], object]) -> None:
 
 def delete_pins(execution: Execution) -> None:
     with unguarded():
-        Pin.objects.filter(root=execution)._raw_delete("default")
+        execution.pins._raw_delete("default")
 
 
 def change_assignees(execution: Execution) -> None:
@@ -99,7 +99,7 @@ def test_dry_run_starts_again_when_others_change_its_rows(
     done = run_before(monkeypatch, "_repair_trees", change_stage)
     assert [row["cuid"] for row in run_dry()["repaired"]] == [execution.cuid]
     assert done == ["_repair_trees"]
-    assert not Pin.objects.filter(root=execution).exists(), "the dry run is rolled back"
+    assert not execution.pins.exists(), "the dry run is rolled back"
 
 
 @pytest.mark.postgresql
@@ -142,4 +142,4 @@ def test_dry_run_changes_nothing_when_interrupted(
     monkeypatch.setattr(repairs, "_repair_trees", interrupt)
     code, _, err = main(*DRY_RUN)
     assert code == 1 and "Nothing was changed" in err
-    assert not Pin.objects.filter(root=execution).exists()
+    assert not execution.pins.exists()

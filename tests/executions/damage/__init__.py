@@ -26,12 +26,18 @@ from tests.executions.damage.contexts import (
 )
 from tests.executions.damage.pins import (
     change_pin_context,
+    change_version_of_closure,
     delete_all_pins,
     delete_pin,
+    delete_pin_of_ended_execution,
+    edit_closure_checksum,
+    give_closure_to_child,
     pin_later_version,
     pin_other_version_than_child,
     pin_other_workflow,
+    release_closure,
     release_pin,
+    remove_closure,
 )
 from tests.executions.damage.steps import (
     add_unknown_edge,
@@ -92,6 +98,12 @@ REPAIRABLE: dict[str, tuple[str, Callable[[DamageTarget], str]]] = {
     "pin apart from its child": ("I3", pin_other_version_than_child),
     "pin let go": ("I3", release_pin),
     "context of a pin": ("I3", change_pin_context),
+    "closure removed": ("I3", remove_closure),
+    "closure let go": ("I3", release_closure),
+    "checksum of a closure edited": ("I3", edit_closure_checksum),
+    "closure of another version": ("I3", change_version_of_closure),
+    "closure of a child": ("I3", give_closure_to_child),
+    "pin of an ended execution deleted": ("I4", delete_pin_of_ended_execution),
     "on another workflow's version": ("I1", run_version_of_other_workflow),
     "of another workflow": ("I1", change_workflow_of_execution),
     "child on another workflow's version": ("I1", run_version_of_other_workflow_in_child),

@@ -26,7 +26,7 @@ class Running:
             Execution, id=number, status=Status.ACTIVE, context_key="", started_at=NOW
         )
         raw_rows.set_relations(self.execution, version=version)
-        advance = Advance(self.execution, self.entity, now=NOW, pins=[])
+        advance = Advance(self.execution, self.entity, now=NOW, pinned={})
         advance.start()
         self._finish(advance)
 
