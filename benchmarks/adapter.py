@@ -184,16 +184,15 @@ class ThroughServices:
 
     def ended(self, handle: Any) -> bool:
         """Return True if the execution and its single child completed with 6 and 3 steps."""
-        from executions.models import Execution, Step
+        from executions.models import Execution, Visits
 
         execution = Execution.objects.get(pk=handle.pk)
         children = list(execution.children.all())
-        done = Step.objects.filter(state="done")
         return (
             execution.status == "completed"
             and [child.status for child in children] == ["completed"]
-            and done.filter(execution=execution).count() == 6
-            and done.filter(execution__in=children).count() == 3
+            and [step.state for step in Visits(execution)] == ["done"] * 6
+            and [step.state for step in Visits(children[0])] == ["done"] * 3
         )
 
     def close(self) -> None:

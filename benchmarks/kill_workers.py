@@ -194,20 +194,22 @@ def closed() -> int:
 
 def find_failures(number: int, calls: Counter[str]) -> dict[str, int]:
     """Return the numbers of failures by name. All are 0 if nothing was lost or done twice."""
-    from django.db.models import Count
-
     from executions import integrity
-    from executions.models import Execution, Finding, Job, Step
+    from executions.models import Execution, Finding, Job, Step, count_visits
 
     nodes = len(_source(1, "")["nodes"])
-    steps = Step.objects.filter(state="done")
-    visits = Step.objects.values("execution_id", "node_id").annotate(times=Count("pk"))
+    visits = [
+        (key, times)
+        for execution in Execution.objects.defer("passed")
+        for key, times in count_visits(execution).items()
+    ]
     keys = set(Step.objects.filter(type="http_request").values_list("cuid", flat=True))
     return {
         "executions not completed": number - completed(),
         "executions missing": number - Execution.objects.count(),
-        "steps missing": number * nodes - steps.count(),
-        "nodes visited twice": visits.filter(times__gt=1).count(),
+        "steps missing": number * nodes
+        - sum(times for key, times in visits if key.state == "done"),
+        "nodes visited twice": sum(times > 1 for _, times in visits),
         "findings not written": number - Finding.objects.filter(fields={"done": True}).count(),
         "remaining jobs": Job.objects.count(),
         "steps without their call": len(keys - set(calls)),

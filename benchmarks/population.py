@@ -241,6 +241,7 @@ class Population:
                 "started_at": _ago(f"{age} + 90"),
                 "updated_at": _ago(age),
                 "ended_at": "NULL" if status == "'waiting'" else _ago(age),
+                "passed": _start(_cuid("s", f"({pk} * 4 + 1)")),
             },
             "FROM s",
             last,
@@ -259,10 +260,8 @@ class Population:
                 get_closure(version, [latest[pk - place + one] for one in callees[place]])
 
     def _steps(self) -> None:
-        """Start and form of all that is live, and of every fourth that has ended; live calls."""
+        """Store the forms of all that is live, and of every fourth that has ended; live calls."""
         step = {
-            "node_id": "p.node_id",
-            "type": "p.type",
             "label": "''",
             "assignees": "''",
             "handle": "''",
@@ -270,21 +269,18 @@ class Population:
             "attempt": "1",
             "opened_at": "CURRENT_TIMESTAMP",
         }
-        passed = (
-            "SELECT 1 AS place, 'start' AS node_id, 'start' AS type"
-            " UNION ALL SELECT 2, 'form', 'user_action'"
-        )
         calling = "((e.workflow_id - 1) % 10 = 6)"
         self._insert(
             "executions_step",
             {
                 **step,
+                "node_id": "'form'",
+                "type": "'user_action'",
                 "execution_id": "e.id",
-                "cuid": _cuid("s", "(e.id * 4 + p.place)"),
-                "state": f"CASE WHEN p.place = 2 AND e.live AND NOT {calling}"
-                " THEN 'open' ELSE 'done' END",
+                "cuid": _cuid("s", "(e.id * 4 + 2)"),
+                "state": f"CASE WHEN e.live AND NOT {calling} THEN 'open' ELSE 'done' END",
             },
-            f"FROM executions_execution e CROSS JOIN ({passed}) p WHERE e.live OR e.id % 4 = 0",
+            "FROM executions_execution e WHERE e.live OR e.id % 4 = 0",
         )
         self._insert(
             "executions_step",
@@ -307,6 +303,15 @@ class Population:
 
         for sql in connection.ops.sequence_reset_sql(no_style(), apps.get_models()):
             self._execute(sql)
+
+
+def _start(cuid: str) -> str:
+    """Return the list of passed nodes of an execution that waits at its first form."""
+    from django.db import connection
+
+    kind = "jsonb" if connection.vendor == "postgresql" else "text"
+    entry = f"""'[{{"step": "' || {cuid} || '", "node": "start", "type": "start"}}]'"""
+    return f"CAST({entry} AS {kind})"
 
 
 def _cuid(letter: str, number: str) -> str:

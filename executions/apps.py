@@ -43,6 +43,19 @@ class ExecutionsConfig(AppConfig):
             ),
         )
         write_once.protect_columns(
+            "executions_execution_passed",
+            "executions_execution",
+            ("passed",),
+            "OLD.passed IS NOT NULL",
+        )
+        # A repair may open a closed step again; more nodes are passed when it is closed again.
+        write_once.protect_columns(
+            "executions_step_passed",
+            "executions_step",
+            ("passed",),
+            "OLD.passed IS NOT NULL AND OLD.closed_at IS NOT NULL",
+        )
+        write_once.protect_columns(
             "executions_execution_final",
             "executions_execution",
             ("status",),

@@ -12,7 +12,16 @@ from executions.admin.entity import entity_page
 from executions.admin.path_diagram import duration_text, path_diagram
 from executions.admin.steps import OpenStep, open_steps
 from executions.admin.titles import execution_title, step_title
-from executions.models import OPERATE, START, Entity, Execution, Step, may_view_entity
+from executions.models import (
+    OPERATE,
+    START,
+    Entity,
+    Execution,
+    Step,
+    Visits,
+    may_view_entity,
+    read_children,
+)
 from workflows.admin.base.formatting import DASH, admin_url, link, log_url, pretty_json
 from workflows.admin.graph_diagram import MAX_NODES, icon, icon_of, type_title
 from workflows.admin.graph_sections import node_urls
@@ -33,9 +42,9 @@ def execution_context(
         bound: the forms with errors, by the cuid of their step.
     """
     may_operate = request.user.has_perm(OPERATE)
-    steps = Step.objects.filter(execution=row).select_related("closed_by", "child__workflow")
-    total = steps.count()
-    newest = list(steps.prefetch_related("votes").order_by("-pk")[:HISTORY_LENGTH])
+    visits = Visits(row)
+    newest = visits[-HISTORY_LENGTH:]
+    read_children(newest)
     current: list[OpenStep] = open_steps(row, request.user, bound=bound)
     may_view_graph = may_view(request.user, Version)
     may_view_steps = may_view(request.user, Step)
@@ -45,9 +54,7 @@ def execution_context(
         "original": None,
         "subtitle": execution_title(row),
         "execution": row,
-        "graph": path_diagram(row, newest[::-1], node_urls(row.version))
-        if may_view_graph
-        else None,
+        "graph": path_diagram(row, newest, node_urls(row.version)) if may_view_graph else None,
         "may_view_graph": may_view_graph,
         "graph_size": len(list_objects(row.version.source, "nodes")),
         "max_nodes": MAX_NODES,
@@ -65,8 +72,8 @@ def execution_context(
         "children": row.children.select_related("workflow", "version").defer("version__source"),
         "pins": row.pins.select_related("callee", "version").defer("version__source"),
         "open_steps": current,
-        "history": [_history_row(step, may_view_steps) for step in reversed(newest)],
-        "history_total": total,
+        "history": [_history_row(step, may_view_steps) for step in newest],
+        "history_total": len(visits),
         "log_url": log_url(request, row.cuid),
         "restart_url": may_operate
         and request.user.has_perm(START)
@@ -85,7 +92,7 @@ def _history_row(step: Step, may_view_values: bool) -> dict[str, Any]:
         "duration": duration_text(step),
         "input": _value_context(step.input) if may_view_values else None,
         "output": _value_context(step.output) if may_view_values else None,
-        "votes": step.votes.all(),
+        "votes": step.cast_votes,
     }
 
 

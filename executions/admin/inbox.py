@@ -23,7 +23,10 @@ from workflows.models import Version
 
 PAGE_SIZE = 20
 RELATED = ("execution__workflow", "execution__entity")
-LARGE_COLUMNS = ("execution__entity__fields", "input", "output")
+LARGE_COLUMNS = (
+    *("execution__entity__fields", "execution__passed"),
+    *("input", "output", "passed"),
+)
 
 
 @dataclass(frozen=True, slots=True)

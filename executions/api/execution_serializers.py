@@ -198,9 +198,9 @@ class StepSerializer(OutputModelSerializer[Step]):
     node = serializers.CharField(source="node_id")
     state = serializers.ChoiceField(StepState.choices)
     closed_by = AccountNameField()
-    child = RelatedValueField("cuid", allow_null=True)
+    child = serializers.CharField(source="child_cuid", allow_null=True)
     notice = NoticeSerializer(allow_null=True)
-    votes = VoteSerializer(many=True)
+    votes = VoteSerializer(many=True, source="cast_votes")
     incident = IncidentSerializer(allow_null=True)
 
     class Meta:

@@ -32,7 +32,7 @@ from executions.api.execution_serializers import (
 )
 from executions.api.plain_bodies import read_start, read_submit, read_validated
 from executions.api.walked_executions import represent_started, represent_submitted
-from executions.models import OPERATE, START, SUBMIT, Execution, Finding, InventoryModel, Step
+from executions.models import OPERATE, START, SUBMIT, Execution, Finding, InventoryModel, Visits
 from executions.task_queries import executions_for
 from workflows.api.base.edit_options import EDIT_PARAMETERS, edit
 from workflows.api.base.read_ahead import ReadAhead
@@ -145,16 +145,16 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     @action(detail=True, lists=True, needs=VIEW_STEPS, filter_backends=[], filterset_class=None)
     def steps(self, request: Request, cuid: str) -> Response:
         """List the steps of an execution, open and closed, in the order of their visits."""
-        steps = Step.objects.filter(execution=self.get_object())
-        steps = steps.select_related("closed_by", "child").prefetch_related("votes")
-        page = self.paginate_queryset(steps)
+        # The pagination takes any sequence.
+        visits: Any = Visits(self.get_object())
+        page = self.paginate_queryset(visits)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the executions with the related rows of a list."""
         related = ("workflow", "version", "entity", "parent", "root", "started_by")
         executions = super().get_queryset().select_related(*related)
-        return executions.defer("version__source", "entity__fields")
+        return executions.defer("version__source", "entity__fields", "passed")
 
     def get_object(self) -> Any:
         """Return the execution that the URL names, with only the columns that actions need."""

@@ -34,7 +34,7 @@ class Advance(Tree):
         """Start the root at its start node, or schedule that for later."""
         run = self._add_new(self.root)
         self._snapshot.add(run)
-        visit = self.open_step_at(run, run.manager.graph.start, self.now)
+        visit = self.open_step_at(run, run.manager.graph.start, self.now, origin=self.root)
         if self.root.status != Status.SCHEDULED:
             self._visits += 1
             visit.behaviour.enter(visit)
@@ -58,9 +58,14 @@ class Advance(Tree):
         """Return the visit of an execution to the node of this step."""
         return NodeVisit(self, run, run.manager.node(step.node_id), step)
 
-    def open_step_at(self, run: Run, node: Node, since: datetime) -> NodeVisit:
-        """Open the step at which the advance begins, backdated to ``since``."""
-        step = self._open_step(run, node)
+    def open_step_at(
+        self, run: Run, node: Node, since: datetime, origin: Execution | None = None
+    ) -> NodeVisit:
+        """Open the step at which the advance begins, backdated to ``since``.
+
+        ``origin`` is the new execution that starts there.
+        """
+        step = self._open_step(run, node, origin)
         step.opened_at = since
         self._snapshot.add_opened(run, step)
         return NodeVisit(self, run, node, step)
@@ -125,14 +130,14 @@ class Advance(Tree):
     def _visit_due_nodes(self) -> bool:
         """Visit nodes until none is due. Return False if that exceeds the step budget."""
         while self._due:
-            run, node, edge = self._due.popleft()
+            run, node, edge, origin = self._due.popleft()
             run.due -= 1
             if not run.is_live:
                 continue
             if self._visits == STEP_BUDGET:
                 return False
             self._visits += 1
-            visit = NodeVisit(self, run, node, self._open_step(run, node), edge)
+            visit = NodeVisit(self, run, node, self._open_step(run, node, origin), edge)
             visit.behaviour.enter(visit)
             self._complete_if_done(run)
         return True
@@ -197,12 +202,13 @@ class NodeVisit:
         self.advance.close_step(self.run, self.step, output=output, handle=handle)
         if self.step.type == joins.JOIN:
             self.advance.keep_other_arrivals(self.run, self.node, self.step)
-        self.advance.follow(self.run, self.run.manager.exit(self.node.id, handle))
+        edge = self.run.manager.exit(self.node.id, handle)
+        self.advance.follow(self.run, self.step, edge)
 
     def fork(self) -> None:
         self.advance.close_step(self.run, self.step)
         for edge in self.run.manager.branches(self.node.id):
-            self.advance.follow(self.run, edge)
+            self.advance.follow(self.run, self.step, edge)
 
     def join(self) -> None:
         """Wait at the join. Branches that arrived earlier share one step."""

@@ -14,11 +14,15 @@ from executions.engine.nodes.assignees import candidates_key
 from executions.engine.run import Run, Snapshot, new_child
 from executions.engine.store import Basis, Changes, store
 from executions.models import LIVE, Entity, Execution, Job, Status, Step, StepState
+from executions.models.visits import passed_entry
 from workflows.db import raw_rows
 from workflows.editing import try_waiting_changes
 from workflows.graph import Edge, Node
 from workflows.models import Version
 from workflows.values.missing import drop_missing
+
+Origin = Step | Execution
+"""The closed step or the new execution that led to a visit: it stores the nodes passed since."""
 
 
 class Tree:
@@ -58,7 +62,7 @@ class Tree:
         self._runs_by_parent: dict[int | None, list[Run]] = {}
         self._has_read_all = False
         self._calling: dict[int, Step] = {}
-        self._due: deque[tuple[Run, Node, Edge | None]] = deque()
+        self._due: deque[tuple[Run, Node, Edge | None, Origin | None]] = deque()
         self._snapshot = Snapshot(entity)
 
     @cached_property
@@ -97,7 +101,7 @@ class Tree:
         self._calling[child.id] = step
         self.mark_changed(step)
         child_run = self._add_new(child)
-        self.enter(child_run, child_run.manager.graph.start)
+        self.enter(child_run, child_run.manager.graph.start, origin=child)
 
     def set_stage(self, execution: Execution, state: str, progress: float | None) -> None:
         """Set the stage of an execution, and its progress in percent unless that is None."""
@@ -158,19 +162,21 @@ class Tree:
 
     # Steps
 
-    def enter(self, run: Run, node: Node, edge: Edge | None = None) -> None:
+    def enter(
+        self, run: Run, node: Node, edge: Edge | None = None, *, origin: Origin | None
+    ) -> None:
         """Queue a visit of the execution to this node, over ``edge``."""
         if run.execution.status == Status.SCHEDULED:
             run.execution.status = Status.ACTIVE
             self._mark_execution_changed(run.execution)
         run.due += 1
-        self._due.append((run, node, edge))
+        self._due.append((run, node, edge, origin))
 
-    def follow(self, run: Run, edge: Edge) -> None:
-        """Queue a visit to the target of this edge."""
-        self.enter(run, run.manager.node(edge.target), edge)
+    def follow(self, run: Run, step: Step, edge: Edge) -> None:
+        """Queue a visit to the target of this edge, which a closed step is left by."""
+        self.enter(run, run.manager.node(edge.target), edge, origin=_origin_after(step))
 
-    def _open_step(self, run: Run, node: Node) -> Step:
+    def _open_step(self, run: Run, node: Node, origin: Origin | None) -> Step:
         step = raw_rows.build_new(
             Step,
             execution_id=run.execution.id,
@@ -180,6 +186,7 @@ class Tree:
             assignees=candidates_key(run.execution.version_id, node),
             state=StepState.OPEN,
             opened_at=self.now,
+            origin=origin,
         )
         self._changes.steps.append(step)
         run.open_steps.append(step)
@@ -209,7 +216,7 @@ class Tree:
         taken, left = joins.split(step)
         joins.set_arrivals(step, taken)
         if left:
-            joins.set_arrivals(self._open_step(run, node), left)
+            joins.set_arrivals(self._open_step(run, node, _origin_after(step)), left)
 
     def schedule_job(self, step: Step, kind: str, at: datetime) -> None:
         """Schedule a background job for an open step."""
@@ -253,6 +260,7 @@ class Tree:
                 self._mark_execution_changed(run.execution)
         # Readers without a lock detect a change of the tree by its root.
         self._mark_execution_changed(self.root)
+        self._store_passed_nodes()
         # A step that was opened and closed in this advance needs no job.
         self._changes.jobs = [job for job in self._changes.jobs if job.step.is_open]
         if not store.write(self._changes, self._basis):
@@ -269,3 +277,25 @@ class Tree:
         if due := sum(job.due_at <= self.now for job in self._changes.jobs):
             wakeups.on_commit(due)
         return True
+
+    def _store_passed_nodes(self) -> None:
+        """Move new steps that are closed already to the list of passed nodes of their origin."""
+        rows: list[Step] = []
+        passed: dict[int, tuple[Origin, list[dict[str, Any]]]] = {}
+        for step in self._changes.steps:
+            origin = step.origin
+            if origin is None or step.is_open:
+                rows.append(step)
+                continue
+            child = self._runs[step.child_id].execution.cuid if step.child_id else None
+            entry = passed_entry(step, self.now, child)
+            passed.setdefault(id(origin), (origin, []))[1].append(entry)
+        self._changes.steps = rows
+        for origin, entries in passed.values():
+            # A step that a repair has opened again may have passed nodes already.
+            origin.passed = [*(origin.passed or ()), *entries]
+
+
+def _origin_after(step: Step) -> Origin:
+    """Return the origin of the visits that the end of a step leads to."""
+    return step if step.id or step.origin is None else step.origin

@@ -75,9 +75,15 @@ def refuse_execution_deletion(execution: Any) -> None:
 
 
 def refuse_step_edit(step: Any) -> None:
-    """Raise ``ExecutionFrozen`` if an open step would be closed without the services."""
+    """Raise ``ExecutionFrozen`` if an open step would be closed without the services, or the passed
+    nodes of a closed step rewritten.
+    """
     stored = stored_row(step)
-    if stored is not None and stored.is_open and not step.is_open and stored.execution.live:
+    if stored is None:
+        return
+    if stored.passed is not None and stored.closed_at and step.passed != stored.passed:
+        _refuse_frozen_fields(step, ["passed"])
+    if stored.is_open and not step.is_open and stored.execution.live:
         raise ExecutionFrozen(
             ExecutionFrozen.open_step_message.format(
                 node=stored.node_id, execution=stored.execution

@@ -177,6 +177,8 @@ KEYS.update(
         "executions_execution_entity_fk": EntityInUse,
         "executions_execution_sealed": ExecutionFrozen,
         "executions_execution_final": ExecutionEnded,
+        "executions_execution_passed": ExecutionFrozen,
+        "executions_step_passed": ExecutionFrozen,
         "executions_execution_closure_fk": DependentActiveExecutions,
         "executions_execution_closure_id_fk": ExecutionFrozen,
         "executions_execution_closure_sealed": ExecutionFrozen,

@@ -6,7 +6,8 @@ start workflows for imported entities.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,7 @@ from executions.legacy_import.legacy_rows import (
 )
 from executions.legacy_import.type_inference import Inference
 from executions.models import Closure, Entity, Execution, Step, StepState, get_closure
+from executions.models.visits import passed_entry
 from workflows.audit.log import Action, make_attempt, read_values, record
 from workflows.editing.creation_trigger import refuse_new
 from workflows.models import Context, FindingType, RecordType, Reference, Version, Workflow
@@ -285,32 +287,45 @@ class RowWriter:
                 )
 
     def _write_history(self) -> None:
-        steps = []
+        steps: list[Step] = []
+        changed: list[Execution] = []
+        number = 0
         for pk, row in self.executions.items():
-            legacy = self.legacy.executions[pk]
-            source = row.version.source
-            nodes = {node["id"]: node for node in source["nodes"]}
-            for visit in legacy.history:
-                node = nodes.get(visit.node, {})
-                label = node.get("data", {}).get("label") or visit.node
-                child = None if visit.child is None else self.executions[visit.child]
-                steps.append(
-                    Step(
-                        execution=row,
-                        node_id=visit.node,
-                        type=node.get("type", "unknown"),
-                        label=label[:200],
-                        state=StepState.DONE,
-                        opened_at=visit.entered,
-                        closed_at=visit.left,
-                        closed_by_id=self._users.get(visit.by or ""),
-                        input=visit.data,
-                        output=visit.data,
-                        child=child,
-                    )
-                )
+            number += len(self.legacy.executions[pk].history)
+            origin: Step | Execution = row
+            at: datetime | None = row.started_at
+            for step in self._visits(row, self.legacy.executions[pk]):
+                if step.closed_by_id is None and step.opened_at == step.closed_at:
+                    child = step.child.cuid if step.child else None
+                    origin.passed = origin.passed or []
+                    origin.passed.append(passed_entry(step, at, child))
+                    continue
+                steps.append(step)
+                origin, at = step, step.closed_at
+            if row.passed:
+                changed.append(row)
         Step._base_manager.bulk_create(steps, batch_size=CHUNK)
-        self.report.count(self.report.imported, "step", len(steps))
+        Execution._base_manager.bulk_update(changed, ["passed"], batch_size=CHUNK)
+        self.report.count(self.report.imported, "step", number)
+
+    def _visits(self, row: Execution, legacy: LegacyExecution) -> Iterator[Step]:
+        nodes = {node["id"]: node for node in row.version.source["nodes"]}
+        for visit in legacy.history:
+            node = nodes.get(visit.node, {})
+            label = node.get("data", {}).get("label") or visit.node
+            yield Step(
+                execution=row,
+                node_id=visit.node,
+                type=node.get("type", "unknown"),
+                label=label[:200],
+                state=StepState.DONE,
+                opened_at=visit.entered,
+                closed_at=visit.left,
+                closed_by_id=self._users.get(visit.by or ""),
+                input=visit.data,
+                output=visit.data,
+                child=None if visit.child is None else self.executions[visit.child],
+            )
 
 
 def _last_moment(legacy: LegacyExecution) -> Any:

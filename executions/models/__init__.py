@@ -31,6 +31,7 @@ from executions.models.step import (
 )
 from executions.models.subscription import EVENTS, TEST, SigningSecret, Subscription
 from executions.models.triggered_start import Delivery, TriggeredStart
+from executions.models.visits import Visits, count_visits, read_children
 from executions.models.vote import Vote
 from executions.models.worker_heartbeat import WorkerHeartbeat, WorkerKind
 
@@ -75,12 +76,15 @@ __all__ = [
     "StepState",
     "Subscription",
     "TriggeredStart",
+    "Visits",
     "Vote",
     "WorkerHeartbeat",
     "WorkerKind",
     "closure_checksum",
+    "count_visits",
     "delete_unused_closures",
     "get_closure",
     "may_view_entity",
+    "read_children",
     "secrets_written",
 ]

@@ -92,6 +92,7 @@ class Execution(models.Model):
         "root_id",
         "parent_id",
         "closure_id",
+        "passed",
     )
 
     # Unique by a constraint: ``unique=True`` has PostgreSQL keep a second index for LIKE.
@@ -158,6 +159,12 @@ class Execution(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     started_by_name = account_name_field()
+    passed = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The nodes that it passed from its start to its first wait (models.visits).",
+    )
 
     objects = ExecutionQuerySet.as_manager()
 

@@ -1,7 +1,11 @@
-"""Steps: the visits of an execution to its nodes."""
+"""Steps: the visits of an execution to nodes at which it waits or has waited.
+
+Nodes that it passes without waiting have no row: see ``models.visits``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -70,9 +74,16 @@ class StepQuerySet(models.QuerySet["Step"]):
 
 
 class Step(models.Model):
-    """A visit of an execution to a node, with its data, times and people."""
+    """A visit of an execution to a node, with its data, times and people.
+
+    ``origin`` is set while an advance is in memory: the stored step whose end led to this visit,
+    or the new execution; None for a step that was stored before. ``passed_child`` is the
+    cuid of the child of a passed node.
+    """
 
     State = StepState
+    origin: Step | Execution | None = None
+    passed_child: str = ""
 
     # Unique by a constraint: ``unique=True`` has PostgreSQL keep a second index for LIKE.
     cuid = models.CharField("ID", max_length=LENGTH, default=new_cuid, editable=False)
@@ -113,6 +124,12 @@ class Step(models.Model):
     output = models.JSONField(null=True, blank=True)
     handle = models.CharField(max_length=64, blank=True, help_text="The exit that was taken.")
     incident = models.JSONField(null=True, blank=True)
+    passed = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The nodes that were passed when this step was closed (models.visits).",
+    )
     # Unique by the partial index below. Most steps have no child.
     child = models.ForeignKey(
         Execution, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
@@ -167,6 +184,16 @@ class Step(models.Model):
     def closer(self) -> str:
         """The name of the account that closed it, kept after the account is deleted."""
         return account_name_of(self, "closed_by")
+
+    @property
+    def cast_votes(self) -> Iterable[Any]:
+        """The votes; none for a passed node."""
+        return self.votes.all() if self.pk else ()
+
+    @property
+    def child_cuid(self) -> str | None:
+        """The cuid of the child that the step called, if any."""
+        return self.passed_child or (self.child.cuid if self.child else None)
 
     @property
     def is_open(self) -> bool:

@@ -15,7 +15,16 @@ from executions.integrity.versions import (
     find_callees,
     was_moved,
 )
-from executions.models import LIVE, OPEN, Closure, Entity, Execution, Step, closure_checksum
+from executions.models import (
+    LIVE,
+    OPEN,
+    Closure,
+    Entity,
+    Execution,
+    Step,
+    closure_checksum,
+    count_visits,
+)
 from executions.repairs.closure_repair import drop_closure, restore_closure
 from executions.repairs.report import RESTORE, Report
 from workflows.db import locks
@@ -129,8 +138,8 @@ class ExecutionTreeRepair:
         return reached == set(versions)
 
     def _fits_steps(self, execution: Execution, version: Version) -> bool:
-        steps = Step.objects.filter(execution=execution).values_list("node_id", "type")
-        return set(steps.distinct().order_by()) <= nodes_in(version.source)
+        visited = {(key.node_id, key.type) for key in count_visits(execution)}
+        return visited <= nodes_in(version.source)
 
     # Pins
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from executions import services as running
-from executions.models import LIVE, OPEN, Execution, Step, StepState
+from executions.models import LIVE, OPEN, Execution, Step, StepState, Visits
 from workflows.models import Reference, Version, Workflow
 
 
@@ -25,7 +25,7 @@ def find_violations() -> set[str]:
             found.add("I4")
             continue
         nodes = {node["id"] for node in version.source["nodes"]}
-        if not {step.node_id for step in row.steps.all()} <= nodes:
+        if not {step.node_id for step in Visits(row)} <= nodes:
             found.add("walked another graph")
         open_steps = [step for step in row.steps.all() if step.state in OPEN]
         if (row.status in LIVE) != bool(open_steps):

@@ -259,7 +259,7 @@ def test_either_defence_alone_protects_pinned_callee(
 ) -> None:
     let_the_version_be_superseded(scenario)
     schedule.without_keys() if defence == "locks" else schedule.without_locks()
-    schedule.watch(AFTER_WRITE.path)
+    schedule.watch("executions.engine.closures.get_closure")
     start = schedule.begin(scenario.start, CLOSURE_LOCKED)
     drop_the_call(scenario)
     changed = schedule.begin(lambda: change(scenario, scenario.callee))

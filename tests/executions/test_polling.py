@@ -26,6 +26,7 @@ from tests.factories import (
 )
 from tests.workflows.api.clients import client_of
 from workflows import editing
+from workflows.db import clock
 
 pytestmark = [
     pytest.mark.django_db,
@@ -43,6 +44,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], datetime]:
         nonlocal moment
         moment += timedelta(hours=1)
         monkeypatch.setattr(timezone, "now", lambda: moment)
+        monkeypatch.setattr(clock, "now", lambda: moment)
         return moment
 
     return passed

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 
 from executions import integrity, services
-from executions.models import Execution, Job, Secret, Status
+from executions.models import Execution, Job, Secret, Status, Visits
 from executions.webhooks.incoming import signature
 from executions.worker import queue
 from tests.commands import run
@@ -169,8 +169,8 @@ def test_signature_is_valid_for_one_step() -> None:
 def test_unknown_step_is_404_and_closed_step_is_410() -> None:
     execution = start_waiting()
     assert deliver(execution, cuid="nothing").status_code == 404
-    form = execution.steps.get(node_id="start").cuid
-    assert deliver(execution, cuid=form).status_code == 404
+    start = Visits(execution)[0].cuid
+    assert deliver(execution, cuid=start).status_code == 404
     services.cancel(execution)
     assert deliver(execution).status_code == 410
     assert "risk" not in execution.entity.fields

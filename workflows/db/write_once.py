@@ -73,17 +73,28 @@ def reject(name: str, table: str, event: str, *, sqlite: str, postgresql: str) -
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Create every trigger whose tables exist; replace those that are there already."""
+    """Create every trigger whose tables and columns exist; replace those that are there already.
+
+    Between two migrations, tables and columns of later ones are missing.
+    """
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
         if _UNSEALED_TABLE not in tables:
             return
         statements = list(TRIGGER_SQL.preparation)
         for trigger in _triggers.values():
-            if {trigger.table, *trigger.needs} <= tables:
+            if {trigger.table, *trigger.needs} <= tables and _has_columns(connection, trigger):
                 statements += TRIGGER_SQL.create(trigger)
         for statement in statements:
             cursor.execute(statement)
+
+
+def _has_columns(connection: BaseDatabaseWrapper, trigger: Trigger) -> bool:
+    if not isinstance(trigger, WriteOnceTrigger):
+        return True
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_table_description(cursor, trigger.table)
+    return set(trigger.columns) <= {column.name for column in found}
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:

@@ -26,7 +26,7 @@ EXECUTION_CHANGES = ("status", "message", "ended_at", "stage", "progress", "upda
 ENTITY_CHANGES = ("fields", "updated_at")
 STEP_CHANGES = (
     *("state", "closed_at", "closed_by_id", "input", "output", "handle", "incident"),
-    *("child_id", "due_at", "overdue", "attempt"),
+    *("child_id", "due_at", "overdue", "attempt", "passed"),
 )
 """The columns of stored rows that an advance may change."""
 
@@ -57,7 +57,7 @@ _STEP = Columns(
     [
         *("id", "cuid", "execution", "node_id", "type", "label", "state", "closed_at"),
         *("closed_by", "due_at", "overdue", "attempt", "input", "output", "handle"),
-        *("incident", "child", "assignees"),
+        *("incident", "child", "assignees", "passed"),
     ],
 )
 _VERSION = Columns(Version, ["id", "number", "checksum"])

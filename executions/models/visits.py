@@ -1,0 +1,218 @@
+"""All visits of an execution to nodes, in order: stored steps and passed nodes.
+
+A step has a row while it waits, and afterwards. Nodes that an execution passes without waiting
+are entries of a list that is written once, with what led to them: ``Execution.passed`` holds the
+nodes from the start to the first wait, ``Step.passed`` those that followed the end of a step. This
+module is the only one that knows the form of an entry.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, NamedTuple, overload
+
+from django.db.models import Func, IntegerField, QuerySet
+from django.db.models.functions import Coalesce
+from django.utils.dateparse import parse_datetime
+
+from executions.models.execution import Execution
+from executions.models.step import Step, StepState
+
+Entry = dict[str, Any]
+CHUNK = 500
+
+_VALUES = ("label", "handle", "input", "output")
+"""The attributes that an entry has if they are not blank."""
+
+
+def passed_entry(step: Step, at: datetime | None, child: str | None = None) -> Entry:
+    """Return a closed step as an entry of a list of passed nodes.
+
+    Args:
+        at: the time at which the nodes of the list were passed.
+        child: the cuid of the execution that the step called.
+    """
+    entry: Entry = {"step": step.cuid, "node": step.node_id, "type": step.type}
+    for name in _VALUES:
+        value = getattr(step, name)
+        if value is not None and value != "":
+            entry[name] = value
+    if child is not None:
+        entry["child"] = child
+    if step.state != StepState.DONE:
+        entry["state"] = step.state
+    if step.opened_at != at or step.closed_at != at:
+        entry["opened_at"] = step.opened_at.isoformat()
+        entry["closed_at"] = step.closed_at.isoformat() if step.closed_at else None
+    return entry
+
+
+def passed_step(entry: Entry, execution_id: int, at: datetime) -> Step:
+    """Return an entry as a step without an id."""
+    values = {name: entry[name] for name in _VALUES if name in entry}
+    step = Step(
+        cuid=entry["step"],
+        execution_id=execution_id,
+        node_id=entry["node"],
+        type=entry["type"],
+        state=entry.get("state", StepState.DONE.value),
+        opened_at=_moment(entry.get("opened_at")) or at,
+        closed_at=_moment(entry.get("closed_at")) or at,
+        **values,
+    )
+    step.passed_child = entry.get("child", "")
+    return step
+
+
+def _moment(text: str | None) -> datetime | None:
+    return parse_datetime(text) if text else None
+
+
+class VisitKey(NamedTuple):
+    """The attributes by which visits are counted."""
+
+    node_id: str
+    type: str
+    state: str
+    handle: str
+
+
+def count_visits(execution: Execution) -> Counter[VisitKey]:
+    """Return the number of visits of an execution by node, type, state and exit."""
+    found: Counter[VisitKey] = Counter()
+    found.update(_entry_keys(_passed_at_start(execution)))
+    rows = Step.objects.filter(execution=execution).order_by()
+    for *key, passed in rows.values_list(*VisitKey._fields, "passed").iterator(CHUNK):
+        found[VisitKey(*key)] += 1
+        found.update(_entry_keys(passed))
+    return found
+
+
+def _entry_keys(passed: list[Entry] | None) -> Iterator[VisitKey]:
+    for entry in passed or ():
+        state = entry.get("state", StepState.DONE.value)
+        yield VisitKey(entry["node"], entry["type"], state, entry.get("handle", ""))
+
+
+def _passed_at_start(execution: Execution) -> list[Entry]:
+    rows = Execution.objects.filter(pk=execution.pk).values_list("passed", flat=True)
+    return rows.first() or []
+
+
+def read_children(steps: Iterable[Step]) -> None:
+    """Read the executions that passed nodes have called, with their workflows, in one query."""
+    calling = {step.passed_child: step for step in steps if step.passed_child}
+    if calling:
+        rows = Execution.objects.filter(cuid__in=calling).select_related("workflow")
+        for child in rows.defer("passed"):
+            calling[child.cuid].child = child
+
+
+class _Length(Func):
+    """The number of elements of a JSON array; NULL for NULL."""
+
+    arity = 1
+    output_field = IntegerField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, function="JSON_ARRAY_LENGTH", **context)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, function="JSONB_ARRAY_LENGTH", **context)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A step (``is_row``), or the nodes passed after it; ``pk`` is None for the start."""
+
+    pk: int | None
+    length: int
+    is_row: bool
+
+
+class Visits(Sequence[Step]):
+    """The visits of one execution in order, as steps; passed nodes have no id.
+
+    The length takes two queries and a slice two more, however long the list is. Visits are only
+    ever added at the end.
+    """
+
+    def __init__(self, execution: Execution) -> None:
+        self.execution = execution
+
+    def __len__(self) -> int:
+        return sum(part.length for part in self._parts)
+
+    @overload
+    def __getitem__(self, place: int) -> Step: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Step]: ...
+    def __getitem__(self, place: int | slice) -> Step | list[Step]:
+        if isinstance(place, slice):
+            start, stop, step = place.indices(len(self))
+            return self._read(start, stop)[::step]
+        if not -len(self) <= place < len(self):
+            raise IndexError(place)
+        place %= len(self)
+        return self._read(place, place + 1)[0]
+
+    def __iter__(self) -> Iterator[Step]:
+        for start in range(0, len(self), CHUNK):
+            yield from self._read(start, min(start + CHUNK, len(self)))
+
+    @cached_property
+    def _parts(self) -> list[_Part]:
+        """The steps and the lists of passed nodes in order.
+
+        Passed nodes follow the step that led to them, and everything opened before it was closed.
+        """
+        length = Coalesce(_Length("passed"), 0)
+        rows = Step.objects.filter(execution=self.execution).order_by("pk")
+        steps = list(rows.values_list("pk", "opened_at", "closed_at", length))
+        opened: list[datetime] = []
+        places: list[tuple[int, int, int, _Part]] = []
+        for number, (pk, opened_at, _closed_at, _length) in enumerate(steps):
+            # An imported step may be opened before the step that precedes it.
+            opened.append(max(opened_at, opened[-1]) if opened else opened_at)
+            places.append((number, 0, pk, _Part(pk, 1, is_row=True)))
+        for number, (pk, _opened_at, closed_at, size) in enumerate(steps):
+            if size:
+                before = bisect_left(opened, closed_at) - 1 if closed_at else number
+                places.append((max(number, before), 1, pk, _Part(pk, size, is_row=False)))
+        places.sort(key=lambda row: row[:3])
+        start = _Part(None, len(self._passed_at_start), is_row=False)
+        return [start, *(part for *_, part in places)]
+
+    @cached_property
+    def _passed_at_start(self) -> list[Entry]:
+        return _passed_at_start(self.execution)
+
+    def _read(self, start: int, stop: int) -> list[Step]:
+        wanted: list[tuple[_Part, int, int]] = []
+        for part in self._parts:
+            if start < part.length and stop > 0:
+                wanted.append((part, max(start, 0), min(stop, part.length)))
+            start, stop = start - part.length, stop - part.length
+        rows = self._rows([part.pk for part, *_ in wanted if part.pk is not None])
+        found: list[Step] = []
+        for part, first, last in wanted:
+            if part.is_row:
+                found.append(rows[part.pk])
+                continue
+            row = rows[part.pk] if part.pk is not None else None
+            at = (row.closed_at or row.opened_at) if row else self.execution.started_at
+            entries = (row.passed if row else self._passed_at_start) or []
+            found += [passed_step(entry, self.execution.pk, at) for entry in entries[first:last]]
+        return found
+
+    def _rows(self, ids: Iterable[int]) -> dict[int | None, Step]:
+        wanted = set(ids)
+        if not wanted:
+            return {}
+        rows: QuerySet[Step] = Step.objects.select_related("closed_by", "child__workflow")
+        return {row.pk: row for row in rows.filter(pk__in=wanted).prefetch_related("votes")}
