@@ -247,3 +247,14 @@ def test_python_and_the_database_compute_the_same_context_key() -> None:
         assert row.context_key == row.context.key
     assert model.context_key == f"InventoryModel::{record_type.pk}"
     assert finding.context_key == f"Finding:{finding.entity_name_type_id}:"
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite checks keys at the commit.")
+def test_keys_of_executions_and_steps_are_checked_in_each_statement() -> None:
+    """A deferred check locks at the commit, out of order, and costs an event for each row."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conname FROM pg_constraint WHERE contype = 'f' AND condeferrable"
+            " AND conrelid IN ('executions_execution'::regclass, 'executions_step'::regclass)"
+        )
+        assert not cursor.fetchall()
