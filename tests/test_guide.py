@@ -21,7 +21,7 @@ from workflows_project.auth.roles import ROLES
 PASSWORD = "in the guide"
 NAMES = [Page(path).name for path in PAGES]
 WITH_SCRIPT = [name for name in NAMES if Page(DOCS / name).blocks("sh")]
-LANGUAGES = {"sh", "text", "console", "yaml"}
+LANGUAGES = {"sh", "text", "console", "yaml", "python", "typescript"}
 ROOT = Path(project.BASE_DIR)
 
 

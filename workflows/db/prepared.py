@@ -101,6 +101,12 @@ class Statement:
             cursor.execute(self._planned, {f"p{n}": value for n, value in enumerate(params, 1)})
         return cursor.fetchall() if cursor.description else []
 
+    def execute_once(self, params: Sequence[Any] = ()) -> list[Any]:
+        """Run the statement without preparing it, for a statement that is rarely run again."""
+        cursor = _session(connections["default"]).cursor
+        cursor.execute(self._planned, {f"p{n}": value for n, value in enumerate(params, 1)})
+        return cursor.fetchall() if cursor.description else []
+
     def _execute_prepared(
         self, wrapper: BaseDatabaseWrapper, session: _Session, cursor: Any, params: Sequence[Any]
     ) -> bool:

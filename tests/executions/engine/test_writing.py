@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from executions import services as running
-from executions.engine.store.postgresql import MOST_PARTS
+from executions.engine.store.write_statement import MOST_ROWS
 from executions.models import Execution, Job, Status, Step
 from tests.factories import FindingFactory, WorkflowFactory, call, form, line, save_line
 from workflows import editing
@@ -15,7 +15,7 @@ from workflows.models import Workflow
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
 
-NUMBERS = pytest.mark.parametrize("number", [2, MOST_PARTS - 1, MOST_PARTS, MOST_PARTS + 3])
+NUMBERS = pytest.mark.parametrize("number", [2, MOST_ROWS - 1, MOST_ROWS, MOST_ROWS + 3])
 
 
 def forked(*branches: dict[str, Any]) -> dict[str, Any]:
