@@ -31,6 +31,10 @@ PLACES = {
 }
 
 
+SERVERS = {f"workflows_project.{name}" for name in ("asgi", "celery", "wsgi")}
+"""Modules that prepare a process for serving when they are imported."""
+
+
 def every_code() -> dict[str, str]:
     """Return the codes, each with one place that uses it."""
     _import_all()
@@ -50,7 +54,7 @@ def _import_all() -> None:
     for package in PACKAGES:
         root = importlib.import_module(package)
         for module in pkgutil.walk_packages(root.__path__, f"{package}."):
-            if ".migrations" not in module.name and module.name != "workflows_project.celery":
+            if ".migrations" not in module.name and module.name not in SERVERS:
                 importlib.import_module(module.name)
 
 
@@ -95,6 +99,9 @@ def _of_fields() -> Iterator[tuple[str, str]]:
 def _of_filters() -> Iterator[tuple[str, str]]:
     """Return the codes of the parameters of lists."""
     for kind in filter(_ours, below(FilterSet)):
+        if kind._meta.model is None:
+            # A base class.
+            continue
         for name, field in kind().form.fields.items():
             yield from ((code, f"{kind.__qualname__}.{name}") for code in field.error_messages)
             for validator in field.validators:

@@ -86,13 +86,6 @@ CASES = [
     _execution("root", lambda data: {"root": data.ended}),
     _execution("parent", lambda data: {"parent": data.ended}),
     _execution("passed nodes", lambda _: {"passed": []}),
-    write_once_case(
-        "passed nodes of a step",
-        lambda data: {"closed form": data.ended.steps.get(type="user_action")},
-        lambda _: {"passed": []},
-        guards.ExecutionFrozen,
-        SERVICE,
-    ),
     BypassCase(
         "terminal execution revived",
         edits_of(lambda data: {"completed execution": data.ended}, lambda _: {"status": "waiting"}),

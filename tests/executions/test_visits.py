@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
-from executions import services
+from executions import guards, services
 from executions.models import Execution, Status, Step, Visits
 from tests.conftest import Scenario
 from tests.factories import UserFactory, call, form, save_line
@@ -99,6 +99,13 @@ def test_passed_nodes_cannot_be_rewritten_by_sql(caller: Execution) -> None:
     ):
         with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"UPDATE {table} SET passed = '[]' WHERE id = %s", [pk])
+
+
+def test_passed_nodes_of_a_closed_step_cannot_be_saved(caller: Execution) -> None:
+    step = caller.steps.earliest("pk")
+    step.passed = []
+    with pytest.raises(guards.ExecutionFrozen, match="passed"):
+        step.save()
 
 
 def test_step_that_a_repair_opens_again_keeps_its_passed_nodes(scenario: Scenario) -> None:
