@@ -44,13 +44,22 @@ RETIRES_THOUGH_CALLED = """
 
 
 def install_triggers(using: str, **kwargs: Any) -> None:
-    """Create the write-once triggers. SQLite drops those of a table that a migration recreates."""
+    """Bring the write-once triggers up to date."""
     write_once.install(connections[using])
 
 
 def remove_triggers(using: str, plan: list[Any], **kwargs: Any) -> None:
-    """Drop the triggers before migrations, which may alter their columns."""
-    if plan:
+    """Drop the triggers before migrations that need it.
+
+    A migration with ``beside_traffic = True`` leaves them in place, except on SQLite: it drops the
+    triggers of a table that it remakes, and renames no table that a trigger names.
+    """
+    needs_removal = not DATABASE.is_postgresql or any(
+        migration.app_label in ("workflows", "executions")
+        and not getattr(migration, "beside_traffic", False)
+        for migration, _ in plan
+    )
+    if plan and needs_removal:
         write_once.remove(connections[using])
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from workflows.db.vendor import DATABASE
 
@@ -72,8 +73,15 @@ class TriggerSQL(Protocol):
     """Statements to run before triggers are created."""
     cleanup: Sequence[str]
     """Statements to run after all triggers are dropped."""
-    names: str
-    """A query for the names of the triggers that are enabled."""
+
+    def read_installed(self, cursor: Any) -> dict[str, str]:
+        """Return the triggers that are enabled: the definition of each name."""
+
+    def definitions(self, trigger: Trigger) -> dict[str, str]:
+        """Return what ``read_installed`` returns for this trigger once it is installed."""
+
+    def drop_undeclared(self, cursor: Any, name: str) -> list[str]:
+        """Return the statements that drop an installed trigger which no code declares any more."""
 
     def create(self, trigger: Trigger) -> list[str]:
         """Return the statements that create or replace a trigger."""
@@ -119,9 +127,49 @@ class PostgreSQLTriggers:
         """,
     )
     cleanup: Sequence[str] = ()
-    names = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
+    # The functions that triggers of this module share.
+    _SHARED = ("holdfast_sealed", "holdfast_attached")
+
+    def read_installed(self, cursor: Any) -> dict[str, str]:
+        cursor.execute(
+            "SELECT tgname, coalesce(obj_description(oid, 'pg_trigger'), '') FROM pg_trigger"
+            " WHERE NOT tgisinternal AND tgenabled <> 'D'"
+        )
+        return dict(cursor.fetchall())
+
+    def definitions(self, trigger: Trigger) -> dict[str, str]:
+        return {trigger.name: self._fingerprint(self._create(trigger))}
+
+    def _fingerprint(self, statements: list[str]) -> str:
+        digest = hashlib.sha256("\n".join(statements).encode()).hexdigest()
+        return f"holdfast:{digest[:32]}"
+
+    def drop_undeclared(self, cursor: Any, name: str) -> list[str]:
+        cursor.execute(
+            "SELECT t.tgrelid::regclass::text, p.proname, obj_description(t.oid, 'pg_trigger')"
+            " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+            " WHERE t.tgname = %s AND NOT t.tgisinternal",
+            [name],
+        )
+        statements = []
+        for table, function, comment in cursor.fetchall():
+            is_own = function == name
+            if is_own or function in self._SHARED or (comment or "").startswith("holdfast:"):
+                statements.append(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+            if is_own:
+                statements.append(f"DROP FUNCTION IF EXISTS {name}()")
+        return statements
 
     def create(self, trigger: Trigger) -> list[str]:
+        statements = self._create(trigger)
+        # The comment tells a later migration whether the trigger has changed.
+        comment = self._fingerprint(statements)
+        return [
+            *statements,
+            f"COMMENT ON TRIGGER {trigger.name} ON {trigger.table} IS '{comment}'",
+        ]
+
+    def _create(self, trigger: Trigger) -> list[str]:
         match trigger:
             case WriteOnceTrigger():
                 return [self._write_once(trigger)]
@@ -195,7 +243,21 @@ class SQLiteTriggers:
         f" REFERENCES {_DETACHED} (id) DEFERRABLE INITIALLY DEFERRED)",
     )
     cleanup: Sequence[str] = (f"DROP TABLE IF EXISTS {_DETACHED}",)
-    names = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+
+    def read_installed(self, cursor: Any) -> dict[str, str]:
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        return dict(cursor.fetchall())
+
+    def definitions(self, trigger: Trigger) -> dict[str, str]:
+        statements = (one.strip() for one in self.create(trigger))
+        return {
+            statement.split(maxsplit=3)[2]: statement
+            for statement in statements
+            if statement.startswith("CREATE TRIGGER")
+        }
+
+    def drop_undeclared(self, cursor: Any, name: str) -> list[str]:
+        return [f"DROP TRIGGER IF EXISTS {name}"]
 
     def create(self, trigger: Trigger) -> list[str]:
         drop = f"DROP TRIGGER IF EXISTS {trigger.name}"

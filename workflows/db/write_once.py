@@ -1,7 +1,7 @@
 """Write-once triggers: small database triggers for rules that no key can express.
 
-Apps declare their triggers when they are loaded; ``install`` creates them after every migration,
-because SQLite drops the triggers of a table that it remakes.
+Apps declare their triggers when they are loaded; ``install`` brings the database up to date after
+every migration, because SQLite drops the triggers of a table that it remakes.
 
 A trigger's name is reported like a constraint's, so that ``guards.database_errors`` finds the
 refusal behind it. The names in the database (``…_sealed``, ``…_attached``, ``…_kept``) are part of
@@ -10,6 +10,9 @@ released schemas and do not change.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from workflows.db.trigger_sql import (
@@ -31,6 +34,7 @@ __all__ = [
     "register",
     "reject",
     "remove",
+    "restore",
 ]
 
 _UNSEALED_TABLE = "workflows_unsealed"
@@ -72,21 +76,66 @@ def reject(name: str, table: str, event: str, *, sqlite: str, postgresql: str) -
     register(RejectionTrigger(name, table, event, sqlite, postgresql))
 
 
-def install(connection: BaseDatabaseWrapper) -> None:
-    """Create every trigger whose tables and columns exist; replace those that are there already.
+def install(connection: BaseDatabaseWrapper, *, is_complete: bool = True) -> list[str]:
+    """Create the triggers whose tables and columns exist, replace changed ones, and drop
+    undeclared ones.
 
-    Between two migrations, tables and columns of later ones are missing.
+    Each trigger is replaced in a transaction of its own, so that it is never absent and only one
+    table is locked at a time. A trigger that has not changed locks nothing.
+
+    Args:
+        is_complete: raise the error if a trigger cannot be created; otherwise leave it out. After
+            a failed migration, columns may still be missing.
+
+    Returns:
+        The names of the triggers that could not be created.
     """
+    failed = []
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
         if _UNSEALED_TABLE not in tables:
-            return
-        statements = list(TRIGGER_SQL.preparation)
+            return []
+        for statement in TRIGGER_SQL.preparation:
+            cursor.execute(statement)
+        installed = TRIGGER_SQL.read_installed(cursor)
+        wanted: dict[str, str] = {}
         for trigger in _triggers.values():
             if {trigger.table, *trigger.needs} <= tables and _has_columns(connection, trigger):
-                statements += TRIGGER_SQL.create(trigger)
-        for statement in statements:
-            cursor.execute(statement)
+                definitions = TRIGGER_SQL.definitions(trigger)
+                wanted.update(definitions)
+                if definitions.items() <= installed.items():
+                    continue
+                if not _replace(connection, trigger, is_complete):
+                    failed.append(trigger.name)
+        for name in sorted(installed.keys() - wanted.keys()):
+            if is_complete and _is_ours(name):
+                for statement in TRIGGER_SQL.drop_undeclared(cursor, name):
+                    cursor.execute(statement)
+    return failed
+
+
+def restore(connection: BaseDatabaseWrapper, names: Iterable[str]) -> None:
+    """Create these triggers again, inside a transaction, as far as their columns exist."""
+    for name in names:
+        if name in _triggers:
+            _replace(connection, _triggers[name], is_complete=False)
+
+
+def _replace(connection: BaseDatabaseWrapper, trigger: Trigger, is_complete: bool) -> bool:
+    try:
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            for statement in TRIGGER_SQL.create(trigger):
+                cursor.execute(statement)
+    except DatabaseError:
+        if is_complete:
+            raise
+        return False
+    return True
+
+
+def _is_ours(name: str) -> bool:
+    # Only names that begin like the declared ones: operators may have triggers of their own.
+    return any(name.startswith(f"{row.name.split('_')[0]}_") for row in _triggers.values())
 
 
 def _has_columns(connection: BaseDatabaseWrapper, trigger: Trigger) -> bool:
@@ -98,7 +147,7 @@ def _has_columns(connection: BaseDatabaseWrapper, trigger: Trigger) -> bool:
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:
-    """Drop every trigger: PostgreSQL alters no column that a trigger depends on."""
+    """Drop every trigger, for migrations that change what triggers protect."""
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
         statements = [
@@ -114,5 +163,4 @@ def find_missing(connection: BaseDatabaseWrapper) -> list[str]:
     """Return the names of declared triggers that are not in the database."""
     wanted = {row.name for row in _triggers.values() if TRIGGER_SQL.is_supported(row)}
     with connection.cursor() as cursor:
-        cursor.execute(TRIGGER_SQL.names)
-        return sorted(wanted - {row[0] for row in cursor.fetchall()})
+        return sorted(wanted - TRIGGER_SQL.read_installed(cursor).keys())

@@ -6,9 +6,13 @@ import select
 
 from django.db.backends.postgresql import base
 
+from workflows_project.postgresql.schema import DatabaseSchemaEditor
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection to PostgreSQL."""
+
+    SchemaEditorClass = DatabaseSchemaEditor
 
     def is_usable(self) -> bool:
         """Return True if the connection is open.
