@@ -162,7 +162,7 @@ class PostgreSQLTriggers:
 
     def create(self, trigger: Trigger) -> list[str]:
         statements = self._create(trigger)
-        # The comment tells a later migration whether the trigger has changed.
+        # A later migration reads from the comment whether the trigger has changed.
         comment = self._fingerprint(statements)
         return [
             *statements,
