@@ -5,6 +5,9 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
+    # The write-once triggers stay in place.
+    beside_traffic = True
+
     dependencies = [
         ('executions', '0030_no_pins'),
     ]

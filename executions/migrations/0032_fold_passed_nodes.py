@@ -158,6 +158,8 @@ def _moment(entry, name):
 class Migration(migrations.Migration):
 
     atomic = False
+    # The write-once triggers stay in place.
+    beside_traffic = True
 
     dependencies = [
         ('executions', '0031_passed_nodes'),

@@ -35,6 +35,9 @@ def check_at_commit(apps, schema_editor):
 
 class Migration(migrations.Migration):
 
+    # The write-once triggers stay in place.
+    beside_traffic = True
+
     dependencies = [
         ('executions', '0032_fold_passed_nodes'),
     ]
