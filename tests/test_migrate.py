@@ -24,7 +24,7 @@ from workflows.db.migration_operations import (
     AddIndexBesideTraffic,
     UpdateInBatches,
 )
-from workflows.db.trigger_sql import TRIGGER_SQL
+from workflows.db.trigger_sql import TRIGGER_SQL, WriteOnceTrigger
 from workflows.models import Version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,7 +99,7 @@ def test_unchanged_triggers_are_not_replaced(monkeypatch: pytest.MonkeyPatch) ->
 def test_changed_trigger_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "workflows_workflow_sealed"
     before = installed()
-    changed = write_once.WriteOnceTrigger(name, "workflows_workflow", ("cuid", "created_at"))
+    changed = WriteOnceTrigger(name, "workflows_workflow", ("cuid", "created_at"))
     with monkeypatch.context() as patched:
         patched.setitem(write_once._triggers, name, changed)
         write_once.install(connection)

@@ -89,6 +89,10 @@ class AddConstraintBesideTraffic(migrations.AddConstraint):
     ``NOT VALID`` locks the table only for a moment, and ``VALIDATE`` blocks no writes.
     """
 
+    # Django sets them; its stubs leave them out.
+    model_name: str
+    constraint: Any
+
     atomic = False
 
     def database_forwards(

@@ -36,7 +36,10 @@ class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
     ) -> None:
         if old_type != new_type:
             self._release(model, old_field)
-        super()._alter_field(model, old_field, new_field, old_type, new_type, *more)
+        # The stubs leave out what Django overrides itself.
+        super()._alter_field(  # type: ignore[misc]
+            model, old_field, new_field, old_type, new_type, *more
+        )
 
     def _release(self, model: Any, field: Any) -> None:
         """Drop the triggers that depend on a column, until the end of the transaction."""
