@@ -57,7 +57,7 @@ def test_node_types_page_links_every_node_type() -> None:
 def test_commands_page_lists_every_argument_and_option(app: str, name: str) -> None:
     parser = load_command_class(app, name).create_parser("manage.py", name)
     text = section((REFERENCE / "commands.md").read_text(), name)
-    documented = set(re.findall(r"`(--[\w-]+|[A-Z]+)\b", text.partition("\n|---")[2]))
+    documented = set(re.findall(r"`(--[\w-]+|[A-Z_]+)\b", text.partition("\n|---")[2]))
     expected = {
         spelling
         for action in parser._actions

@@ -147,7 +147,10 @@ def _has_columns(connection: BaseDatabaseWrapper, trigger: Trigger) -> bool:
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:
-    """Drop every trigger, for migrations that change what triggers protect."""
+    """Drop every trigger, for migrations that change what triggers protect.
+
+    Those that an earlier release has installed and no code declares any more are dropped too.
+    """
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
         statements = [
@@ -155,6 +158,8 @@ def remove(connection: BaseDatabaseWrapper) -> None:
             for trigger in _triggers.values()
             for statement in TRIGGER_SQL.drop(trigger, tables)
         ]
+        for name in filter(_is_ours, TRIGGER_SQL.read_installed(cursor)):
+            statements += TRIGGER_SQL.drop_undeclared(cursor, name)
         for statement in [*statements, *TRIGGER_SQL.cleanup]:
             cursor.execute(statement)
 

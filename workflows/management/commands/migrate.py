@@ -14,10 +14,10 @@ from django.db import DatabaseError, InterfaceError, connections
 from workflows.db import locks, write_once
 from workflows.db.faults import find_fault, first_line
 from workflows.db.vendor import DATABASE
-from workflows.management.command import COULD_NOT_RUN
+from workflows.management.command import COULD_NOT_RUN, ExampleCommand
 
 
-class Command(migrate.Command):
+class Command(ExampleCommand, migrate.Command):
     """Migrate beside the traffic of the previous release.
 
     A statement that waits for a lock stops every later statement on the same table. So it waits
@@ -25,6 +25,13 @@ class Command(migrate.Command):
     """
 
     help = f"{migrate.Command.help} Waits briefly for locks, and repeats what others block."
+
+    examples = """\
+  manage.py migrate                           all migrations
+  manage.py migrate --plan                    what would be done
+  manage.py migrate executions 0030           to one migration, also back
+  manage.py migrate --lock-timeout 0.5        wait for locks half a second
+"""
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
