@@ -21,7 +21,7 @@ from workflows_project.auth.roles import ROLES
 PASSWORD = "in the guide"
 NAMES = [Page(path).name for path in PAGES]
 WITH_SCRIPT = [name for name in NAMES if Page(DOCS / name).blocks("sh")]
-# Commands of programs that the project does not install, and code, are in bash, python and typescript.
+# Code, and commands of programs that the project does not install, are in the last three.
 LANGUAGES = {"sh", "text", "console", "yaml", "bash", "python", "typescript"}
 ROOT = Path(project.BASE_DIR)
 
