@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from executions import guards as running_guards
 from executions import services as running
-from executions.models import Execution, Finding
+from executions.models import Execution, Finding, get_closure
 from tests.concurrency.invariants import assert_nothing_is_stranded
 from tests.concurrency.schedule import Outcome, Schedule, save
 from tests.conftest import Scenario
@@ -31,6 +31,7 @@ class CachedStart:
         save_line(self.callee, form("inner"))
         latest = self.caller.latest_version.number
         editing.save_graph(self.caller, self._by_severity(), based_on=latest)
+        get_closure(self.caller.latest_version, [self.callee.latest_version])
         with transaction.atomic():
             # Rolled back, so that no execution blocks an edit.
             self.start()

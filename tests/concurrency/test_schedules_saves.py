@@ -17,6 +17,7 @@ from tests.concurrency.invariants import (
 )
 from tests.concurrency.schedule import (
     AFTER_WRITE,
+    BEFORE_CLOSURE,
     BEFORE_WRITE,
     CALLS_READ,
     CHECKED_CALLS,
@@ -204,9 +205,8 @@ def test_keys_alone_refuse_pin_of_released_version(schedule: Schedule, scenario:
     # An execution keeps it, so it is superseded.
     running.start(scenario.callee, scenario.finding)
     schedule.without_locks()
-    schedule.watch(AFTER_WRITE.path)
     started, saved = schedule.interleave(
-        scenario.start, BEFORE_WRITE, lambda: save(scenario.callee, form("new")), waits=False
+        scenario.start, BEFORE_CLOSURE, lambda: save(scenario.callee, form("new")), waits=False
     )
     assert saved.value.created
     assert [type(error) for error in schedule.actors[0].raised] == [IntegrityError]
