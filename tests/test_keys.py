@@ -255,6 +255,7 @@ def test_keys_of_executions_and_steps_are_checked_in_each_statement() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT conname FROM pg_constraint WHERE contype = 'f' AND condeferrable"
-            " AND conrelid IN ('executions_execution'::regclass, 'executions_step'::regclass)"
+            " AND conrelid::regclass::text IN ('executions_execution', 'executions_step',"
+            " 'executions_closure', 'executions_closuremember')"
         )
         assert not cursor.fetchall()

@@ -1,4 +1,4 @@
-"""Check the plain foreign keys of executions and steps in each statement, not at the commit.
+"""Check the plain foreign keys of executions, steps and closures in each statement.
 
 A deferred check is queued as an event for each row and locks at the commit, out of order. The
 tables are written by one statement in an order that satisfies the keys. SQLite keeps its keys.
@@ -6,7 +6,10 @@ tables are written by one statement in an order that satisfies the keys. SQLite 
 
 from django.db import migrations
 
-TABLES = ("executions_execution", "executions_step")
+TABLES = (
+    *("executions_execution", "executions_step"),
+    *("executions_closure", "executions_closuremember"),
+)
 
 
 def _alter(schema_editor, timing, deferrable):

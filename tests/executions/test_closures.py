@@ -36,6 +36,13 @@ def test_root_without_calls_has_no_closure(scenario: Scenario) -> None:
     assert not Closure.objects.exists()
 
 
+def test_graph_is_saved_when_an_unused_closure_is_left(scenario: Scenario) -> None:
+    version = scenario.caller.latest_version
+    get_closure(version, [scenario.callee.latest_version])
+    assert save_line(scenario.caller, form("new")).number == version.number + 1
+    assert find_violations() == []
+
+
 def test_release_of_a_pinned_version_empties_the_closure_for_good(scenario: Scenario) -> None:
     ended = running.cancel(scenario.start())
     version = scenario.callee.latest_version

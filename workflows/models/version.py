@@ -168,9 +168,16 @@ class Version(EntityContext):
 
     @property
     def is_used(self) -> bool:
-        """Return True if an execution, live or ended, runs this version or has pinned it."""
+        """Return True if an execution, live or ended, runs this version or has pinned it.
+
+        A stored closure counts as well, until it is deleted with its last execution.
+        """
         pins = running.registered.pins()
-        return bool(self.executions.exists() or pins.filter(version_id=self.pk).exists())
+        return bool(
+            self.executions.exists()
+            or pins.filter(version_id=self.pk).exists()
+            or self.closures.exists()
+        )
 
     def active_execution_count(self) -> int:
         """Count the live executions that run this version."""
