@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from django.contrib import admin
@@ -48,7 +49,7 @@ class LiveFilter(SimpleListFilter):
         return queryset.filter(live_key__isnull=self.value() == "no")
 
 
-class YesFilter(SimpleListFilter):
+class YesFilter(ABC, SimpleListFilter):
     """A filter with a single choice."""
 
     choice: str | Promise = _("Yes")
@@ -61,9 +62,9 @@ class YesFilter(SimpleListFilter):
         """Filter the executions if the user made the choice."""
         return self.keep(request, queryset) if self.value() == "yes" else queryset
 
+    @abstractmethod
     def keep(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the executions that the filter is about."""
-        raise NotImplementedError
 
 
 class InboxFilter(YesFilter):
