@@ -21,87 +21,84 @@ def _require_no_transaction(operation: Operation, schema_editor: Any) -> None:
         raise transaction.TransactionManagementError(f"{name} needs atomic = False.")
 
 
-class AddIndexBesideTraffic(migrations.AddIndex):
-    """Create an index without blocking writes (``CREATE INDEX CONCURRENTLY``)."""
+class _BesideTraffic(Operation):
+    """An operation that has its own statements on PostgreSQL, outside a transaction."""
+
+    # Operations of one model have it.
+    model_name: str
 
     atomic = False
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        if not DATABASE.is_postgresql:
+        if DATABASE.is_postgresql:
+            _require_no_transaction(self, schema_editor)
+            self._apply(app_label, schema_editor, from_state, to_state)
+        else:
             super().database_forwards(app_label, schema_editor, from_state, to_state)
-            return
-        _require_no_transaction(self, schema_editor)
-        model = to_state.apps.get_model(app_label, self.model_name)
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        if DATABASE.is_postgresql:
+            _require_no_transaction(self, schema_editor)
+            self._undo(app_label, schema_editor, from_state, to_state)
+        else:
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+    def _apply(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        raise NotImplementedError
+
+    def _undo(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+    def _add_index(self, app_label: str, schema_editor: Any, state: Any, index: Any) -> None:
         # An interrupted attempt leaves an invalid index.
-        schema_editor.remove_index(model, self.index, concurrently=True)
-        schema_editor.add_index(model, self.index, concurrently=True)
-
-    def database_backwards(
-        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
-    ) -> None:
-        if not DATABASE.is_postgresql:
-            super().database_backwards(app_label, schema_editor, from_state, to_state)
-            return
-        _require_no_transaction(self, schema_editor)
-        model = from_state.apps.get_model(app_label, self.model_name)
-        schema_editor.remove_index(model, self.index, concurrently=True)
-
-
-class RemoveIndexBesideTraffic(migrations.RemoveIndex):
-    """Drop an index without waiting for transactions while others wait for the drop."""
-
-    atomic = False
-
-    def database_forwards(
-        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
-    ) -> None:
-        self._remove(super().database_forwards, app_label, schema_editor, from_state, to_state)
-
-    def database_backwards(
-        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
-    ) -> None:
-        if not DATABASE.is_postgresql:
-            super().database_backwards(app_label, schema_editor, from_state, to_state)
-            return
-        _require_no_transaction(self, schema_editor)
-        index = to_state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
-        model = to_state.apps.get_model(app_label, self.model_name)
-        schema_editor.remove_index(model, index, concurrently=True)
+        self._remove_index(app_label, schema_editor, state, index)
+        model = state.apps.get_model(app_label, self.model_name)
         schema_editor.add_index(model, index, concurrently=True)
 
-    def _remove(
-        self, plain: Any, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
-    ) -> None:
-        if not DATABASE.is_postgresql:
-            plain(app_label, schema_editor, from_state, to_state)
-            return
-        _require_no_transaction(self, schema_editor)
-        index = from_state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
-        model = from_state.apps.get_model(app_label, self.model_name)
+    def _remove_index(self, app_label: str, schema_editor: Any, state: Any, index: Any) -> None:
+        model = state.apps.get_model(app_label, self.model_name)
         schema_editor.remove_index(model, index, concurrently=True)
 
 
-class AddConstraintBesideTraffic(migrations.AddConstraint):
+class AddIndexBesideTraffic(_BesideTraffic, migrations.AddIndex):
+    """Create an index without blocking writes (``CREATE INDEX CONCURRENTLY``)."""
+
+    def _apply(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self._add_index(app_label, schema_editor, to_state, self.index)
+
+    def _undo(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self._remove_index(app_label, schema_editor, from_state, self.index)
+
+
+class RemoveIndexBesideTraffic(_BesideTraffic, migrations.RemoveIndex):
+    """Drop an index without waiting for transactions while others wait for the drop."""
+
+    def _apply(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        index = self._find_index(app_label, from_state)
+        self._remove_index(app_label, schema_editor, from_state, index)
+
+    def _undo(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        index = self._find_index(app_label, to_state)
+        self._add_index(app_label, schema_editor, to_state, index)
+
+    def _find_index(self, app_label: str, state: Any) -> Any:
+        return state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
+
+
+class AddConstraintBesideTraffic(_BesideTraffic, migrations.AddConstraint):
     """Add a check or a composite foreign key: first for new rows, then check the existing rows.
 
     ``NOT VALID`` locks the table only for a moment, and ``VALIDATE`` blocks no writes.
     """
 
-    # Django sets them; its stubs leave them out.
-    model_name: str
+    # Django sets it; its stubs leave it out.
     constraint: Any
 
-    atomic = False
-
-    def database_forwards(
-        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
-    ) -> None:
-        if not DATABASE.is_postgresql:
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
-            return
-        _require_no_transaction(self, schema_editor)
+    def _apply(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = to_state.apps.get_model(app_label, self.model_name)
         table = schema_editor.quote_name(model._meta.db_table)
         name = schema_editor.quote_name(self.constraint.name)
