@@ -121,9 +121,11 @@ class PostgreSQL:
         """A connection to PostgreSQL needs nothing more than Django configures."""
 
     def read_clock(self, connection: Any) -> datetime:
+        # As Django's cursor does, but past it: the reading belongs to no request, and tests count
+        # statements.
+        connection.close_if_health_check_failed()
         connection.ensure_connection()
-        # Past Django's cursor: the reading belongs to no request, and tests count statements.
-        with connection.connection.cursor() as cursor:
+        with connection.wrap_database_errors, connection.connection.cursor() as cursor:
             cursor.execute("SELECT clock_timestamp()")
             moment: datetime = cursor.fetchone()[0]
         return moment.astimezone(UTC)
