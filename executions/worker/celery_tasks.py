@@ -9,11 +9,9 @@ from django.conf import settings
 
 from executions import wakeups
 from executions.models import WorkerKind
-from executions.services import recount_votes, serve_due_starts
 from executions.worker import queue
 from executions.worker.heartbeat import beat
-from executions.worker.rounds import run_housekeeping
-from workflows.editing import apply_all_drained
+from executions.worker.rounds import run_periodic
 from workflows.management.command import run_as_command
 
 # A worker that was woken serves until nothing is due: one message per job is not needed.
@@ -43,7 +41,7 @@ def serve_timers() -> None:
 
 @shared_task(name=wakeups.SWEEP)
 def sweep() -> None:
-    """Wake workers for the due rows; serve triggered starts and drained changes on hold.
+    """Wake workers for the due rows, and perform the periodic duties.
 
     Messages that wait already are subtracted: a line of messages that grows while the workers
     are busy would keep them busy afterwards.
@@ -56,7 +54,4 @@ def sweep() -> None:
         if wanted := min(claimable, MAX_WAKEUPS):
             wakeups.send(wanted - wakeups.count_pending(task), task)
     with run_as_command():
-        recount_votes()
-        serve_due_starts()
-        apply_all_drained()
-        run_housekeeping()
+        run_periodic()
