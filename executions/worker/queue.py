@@ -68,13 +68,17 @@ def _claim(rows: LeasedQuerySet[Any], limit: int, lease: timedelta) -> list[Any]
     return rows.claim(limit, lease, takes_over=not outages.was_within(LEASE.total_seconds()))
 
 
-def _queues() -> tuple[LeasedQuerySet[Any], ...]:
-    return Job.objects.all(), OutgoingDelivery.objects.waiting(), BulkOperation.objects.confirmed()
+QUEUES: dict[str, Callable[[], LeasedQuerySet[Any]]] = {
+    "jobs": Job.objects.all,
+    "deliveries": OutgoingDelivery.objects.waiting,
+    "bulk_operations": BulkOperation.objects.confirmed,
+}
+"""The rows that workers claim, by the name that metrics have for them."""
 
 
 def count_claimable() -> int:
     """Return how many due jobs, deliveries and bulk operations no worker has claimed."""
-    return sum(rows.claimable().count() for rows in _queues())
+    return sum(read().claimable().count() for read in QUEUES.values())
 
 
 def count_claimable_timers() -> int:
@@ -84,12 +88,12 @@ def count_claimable_timers() -> int:
 
 def count_due() -> int:
     """Return how many jobs, deliveries and bulk operations are due, claimed or not."""
-    return sum(rows.due().count() for rows in _queues())
+    return sum(read().due().count() for read in QUEUES.values())
 
 
 def oldest_due() -> datetime | None:
     """Return the time since which the oldest due row of the queue waits; None if none is due."""
-    oldest = [rows.due().aggregate(oldest=Min("due_at"))["oldest"] for rows in _queues()]
+    oldest = [read().due().aggregate(oldest=Min("due_at"))["oldest"] for read in QUEUES.values()]
     return min((moment for moment in oldest if moment is not None), default=None)
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Count, Min, QuerySet
-from django.utils import timezone
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from executions.models import BulkOperation, Execution, Job, OutgoingDelivery, Step, TriggeredStart
+from executions.models import Execution, Step, TriggeredStart
 from executions.task_queries import unassigned
-from executions.worker import heartbeat
+from executions.worker import heartbeat, queue
 from executions.worker.status import running_workers
+from workflows.db import clock
 from workflows.db.faults import first_line
 from workflows.models import Workflow
 
@@ -100,12 +100,7 @@ def _steps() -> Iterator[Metric]:
     yield _gauge("unassigned_steps", "Open steps that no active user can do.", unassigned().count())
 
 
-QUEUES: dict[str, Any] = {
-    "jobs": Job.objects.all,
-    "deliveries": OutgoingDelivery.objects.waiting,
-    "bulk_operations": BulkOperation.objects.confirmed,
-    "triggered_starts": TriggeredStart.objects.all,
-}
+QUEUES: dict[str, Any] = {**queue.QUEUES, "triggered_starts": TriggeredStart.objects.all}
 
 
 def _queues() -> Iterator[Metric]:
@@ -119,7 +114,7 @@ def _queues() -> Iterator[Metric]:
         due: QuerySet[Any] = read().due()
         found = due.order_by().aggregate(number=Count("pk"), first=Min("due_at"))
         first = found["first"]
-        late = (timezone.now() - first).total_seconds() if first else 0.0
+        late = (clock.now() - first).total_seconds() if first else 0.0
         rows.add_metric([name], found["number"])
         oldest.add_metric([name], max(0.0, late))
     yield rows
