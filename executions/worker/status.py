@@ -55,6 +55,5 @@ def read_status() -> WorkStatus:
 
 def running_workers() -> list[WorkerHeartbeat]:
     """Return the workers that were seen in the last minute and have not been stopped."""
-    rows = WorkerHeartbeat.objects.filter(stopped_at=None)
-    now = clock.now()
-    return [row for row in rows if (now - row.last_beat).total_seconds() <= MISSING_SECONDS]
+    since = clock.now() - timedelta(seconds=MISSING_SECONDS)
+    return list(WorkerHeartbeat.objects.filter(stopped_at=None, last_beat__gte=since))
