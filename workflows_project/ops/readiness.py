@@ -13,6 +13,7 @@ from workflows.db import locks, write_once
 from workflows.db.faults import find_fault, first_line, is_unmigrated
 from workflows.db.migration_state import MIGRATE, describe_unapplied
 from workflows.db.prepared import UNPREPARED, shares_sessions
+from workflows.db.vendor import DATABASE
 
 BUSY_MILLISECONDS = 500
 
@@ -59,7 +60,7 @@ class Result:
 def check_database() -> Fault | None:
     """Return a fault if the database cannot be written."""
     connection = connections[DEFAULT_DB_ALIAS]
-    if connection.vendor == "postgresql":
+    if DATABASE.is_postgresql:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')")
             is_standby, read_only = cursor.fetchone()

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError
 
 from executions.management.commands.run_due import served_lines
 from executions.models import WorkerKind
@@ -20,6 +20,7 @@ from executions.worker.rounds import Served, run_due
 from executions.worker.service import Worker
 from executions.worker.status import read_status, running_workers
 from workflows.db.migration_state import MIGRATE, describe_unapplied
+from workflows.db.vendor import DATABASE
 from workflows.management.command import COULD_NOT_RUN, ExampleCommand
 from workflows.values import moments
 
@@ -63,7 +64,7 @@ class Command(ExampleCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["json"] and not options["status"]:
             raise CommandError("--json needs --status.", returncode=2)
-        if options["threads"] > 1 and connection.vendor == "sqlite":
+        if options["threads"] > 1 and not DATABASE.is_postgresql:
             raise CommandError("SQLite allows only one writer. --threads needs PostgreSQL.")
         if options["status"]:
             self._show_status(options["json"])
