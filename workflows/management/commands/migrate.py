@@ -21,10 +21,10 @@ class Command(ExampleCommand, migrate.Command):
     """Migrate beside the traffic of the previous release.
 
     A statement that waits for a lock stops every later statement on the same table. So it waits
-    two seconds, its migration is undone, and the command starts again with that migration.
+    for two seconds at most. Then its migration is undone, and the command starts again with it.
     """
 
-    help = f"{migrate.Command.help} Waits briefly for locks, and repeats what others block."
+    help = f"{migrate.Command.help} Waits briefly for locks. Repeats a migration that others block."
 
     examples = """\
   manage.py migrate                           all migrations
