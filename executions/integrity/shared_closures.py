@@ -64,20 +64,17 @@ def check_closure_uses() -> Iterator[Violation]:
 def find_damaged_closures() -> dict[int, str]:
     """Return the damage of each closure that has a key or a live root, by its id."""
     used = _live_roots().filter(closure__isnull=False).order_by().values("closure")
-    closures = list(Closure.objects.filter(Q(context_key__isnull=False) | Q(pk__in=used)))
-    if not closures:
-        return {}
+    closures = Closure.objects.filter(Q(context_key__isnull=False) | Q(pk__in=used))
     found: dict[int, list[ClosureMember]] = {closure.pk: [] for closure in closures}
-    rows = ClosureMember.objects.select_related("version__workflow", "closure")
-    for member in rows.defer("version__source").order_by("pk").iterator(CHUNK):
+    if not found:
+        return {}
+    members = ClosureMember.objects.filter(closure__in=closures.order_by().values("pk"))
+    rows = members.select_related("version__workflow").defer("version__source").order_by("pk")
+    for member in rows.iterator(CHUNK):
         if member.closure_id in found:
             found[member.closure_id].append(member)
-    damage = {}
-    for closure in closures:
-        detail = describe_damage(closure, found[closure.pk])
-        if detail:
-            damage[closure.pk] = detail
-    return damage
+    damage = {closure.pk: describe_damage(closure, found[closure.pk]) for closure in closures}
+    return {pk: detail for pk, detail in damage.items() if detail}
 
 
 def describe_damage(closure: Closure, members: list[ClosureMember]) -> str:

@@ -48,9 +48,9 @@ def restore_audit_counter(report: Report) -> None:
 def release_damaged_closures(report: Report) -> None:
     """Release the damaged closures that no live execution uses: no start uses them again."""
     damaged = Closure._base_manager.filter(pk__in=find_damaged_closures())
-    for pk in (
-        damaged.exclude(executions__status__in=LIVE).order_by("pk").values_list("pk", flat=True)
-    ):
-        Closure._base_manager.filter(pk=pk).update(context_key=None)
-        detail = "It is released. The next start creates a new one."
-        report.add_safeguard_repair("closure", str(pk), detail)
+    unused = damaged.exclude(executions__status__in=LIVE).order_by("pk")
+    for pk in unused.values_list("pk", flat=True):
+        # Others may have released or deleted it since.
+        if Closure._base_manager.filter(pk=pk, context_key__isnull=False).update(context_key=None):
+            detail = "It is released. The next start creates a new one."
+            report.add_safeguard_repair("closure", str(pk), detail)

@@ -151,14 +151,19 @@ class ExecutionTreeRepair:
         The checksum of the root's closure proves the right ones. Without a proof, the stored pins
         come first.
         """
-        for known in (pinned, {}):
-            found, missing = self._find_callees(version, key, known)
-            if own is not None and own.checksum == closure_checksum(version.pk, found.values()):
-                return found
-        found, missing = self._find_callees(version, key, pinned)
+
+        def is_proven(found: dict[int, Version]) -> bool:
+            return own is not None and own.checksum == closure_checksum(version.pk, found.values())
+
+        stored, missing = self._find_callees(version, key, pinned)
+        if is_proven(stored):
+            return stored
+        by_time, _ = self._find_callees(version, key, {})
+        if is_proven(by_time):
+            return by_time
         for cuid, callee in missing.items():
             self._report_missing_callee(callee, cuid)
-        return found
+        return stored
 
     def _find_callees(
         self, version: Version, key: str, pinned: dict[int, int]
