@@ -163,7 +163,7 @@ class Visits(Sequence[Step]):
 
     def __iter__(self) -> Iterator[Step]:
         for start in range(0, len(self), CHUNK):
-            yield from self._read(start, min(start + CHUNK, len(self)))
+            yield from self._read(start, start + CHUNK)
 
     @cached_property
     def _parts(self) -> list[_Part]:
