@@ -61,6 +61,11 @@ def seconds_since_last_beat() -> float | None:
     return None if last is None else max(0.0, (clock.now() - last).total_seconds())
 
 
+def is_worker_missing(age: float | None) -> bool:
+    """Return True if the last heartbeat, of this age in seconds, is too old; also for None."""
+    return age is None or age > MISSING_SECONDS
+
+
 def purge_heartbeats() -> int:
     """Delete the heartbeats of processes that were last seen a day ago.
 

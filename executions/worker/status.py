@@ -9,7 +9,11 @@ from django.utils.translation import gettext
 
 from executions.models import WorkerHeartbeat
 from executions.worker import queue
-from executions.worker.heartbeat import MISSING_SECONDS, seconds_since_last_beat
+from executions.worker.heartbeat import (
+    MISSING_SECONDS,
+    is_worker_missing,
+    seconds_since_last_beat,
+)
 from workflows.db import clock
 from workflows.values import moments
 
@@ -29,7 +33,7 @@ class WorkStatus:
     @property
     def is_worker_missing(self) -> bool:
         """True if no worker has been seen in the last minute."""
-        return self.last_beat_seconds is None or self.last_beat_seconds > MISSING_SECONDS
+        return is_worker_missing(self.last_beat_seconds)
 
     @property
     def missing_text(self) -> str:

@@ -136,7 +136,7 @@ def check_pooler() -> Fault | None:
 def check_worker() -> Fault | None:
     """Return a fault if no worker has been seen for a minute."""
     age = heartbeat.seconds_since_last_beat()
-    if age is not None and age <= heartbeat.MISSING_SECONDS:
+    if not heartbeat.is_worker_missing(age):
         return None
     detail = "No worker has ever run." if age is None else f"The last worker ran {age:.0f} s ago."
     return Fault(detail, "Run: manage.py work")
