@@ -12,7 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions import services
-from executions.api.bulk_items import MAX_ITEMS, BulkSerializer, Item, ItemByItem
+from executions.api.bulk_items import (
+    MAX_ITEMS,
+    BulkSerializer,
+    Item,
+    ItemByItem,
+    ItemResultsSerializer,
+)
 from executions.api.execution_serializers import (
     CancelSerializer,
     DecisionSerializer,
@@ -74,12 +80,9 @@ class ResultSerializer(serializers.Serializer[Any]):
     replayed = serializers.BooleanField()
 
 
-class BulkResultSerializer(serializers.Serializer[Any]):
+class BulkResultSerializer(ItemResultsSerializer):
     """The results, in the order of the items."""
 
-    dry_run = serializers.BooleanField()
-    succeeded = serializers.IntegerField()
-    failed = serializers.IntegerField()
     results = ResultSerializer(many=True)
 
 
@@ -132,10 +135,7 @@ def _bulk_action(name: str, item: Item, service: Callable[..., Execution]) -> An
 
 
 class BulkActions(ItemByItem):
-    """The routes below ``executions/bulk/``.
-
-    The status is 200 when all items succeeded, and 207 when some failed.
-    """
+    """The routes below ``executions/bulk/``."""
 
     bulk_cancel = _bulk_action("cancel", BulkCancelItemSerializer, services.cancel)
     bulk_retry = _bulk_action("retry", BulkRetryItemSerializer, services.retry)

@@ -43,6 +43,14 @@ class UncheckedItemsSerializer(BulkSerializer):
     items = serializers.ListField(child=AnyJSONField(), allow_empty=False, max_length=MAX_ITEMS)
 
 
+class ItemResultsSerializer(serializers.Serializer[Any]):
+    """The response to a bulk request, without the results themselves."""
+
+    dry_run = serializers.BooleanField()
+    succeeded = serializers.IntegerField()
+    failed = serializers.IntegerField()
+
+
 class ServerFault(APIException):
     """An error of the server in one item. The other items are unaffected."""
 

@@ -14,7 +14,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions.api.bulk_items import BulkSerializer, ItemByItem
+from executions.api.bulk_items import BulkSerializer, ItemByItem, ItemResultsSerializer
 from executions.models import Finding, InventoryModel
 from workflows.api.base.edit_options import DRY_RUN, EDIT_PARAMETERS
 from workflows.api.base.refusal_json import ProblemField
@@ -125,12 +125,9 @@ class FindingResultSerializer(serializers.Serializer[Any]):
     replayed = serializers.BooleanField()
 
 
-class BulkFindingsResultSerializer(serializers.Serializer[Any]):
+class BulkFindingsResultSerializer(ItemResultsSerializer):
     """The results, in the order of the items."""
 
-    dry_run = serializers.BooleanField()
-    succeeded = serializers.IntegerField()
-    failed = serializers.IntegerField()
     results = FindingResultSerializer(many=True)
 
 
@@ -138,7 +135,6 @@ class FindingFilter(TimeFilters):
     """Filters by finding type, inventory model, external id, title and times."""
 
     external_id = filters.CharFilter()
-
     entity_name_type = filters.CharFilter(field_name="entity_name_type__cuid")
     inventory_model = filters.CharFilter(field_name="inventory_model__cuid")
     title = filters.CharFilter(lookup_expr="icontains")
@@ -152,7 +148,6 @@ class InventoryModelFilter(TimeFilters):
     """Filters by record type, external id, title and times."""
 
     external_id = filters.CharFilter()
-
     record_type = filters.CharFilter(field_name="primary_record_type__cuid")
     title = filters.CharFilter(lookup_expr="icontains")
 
@@ -193,33 +188,30 @@ class FindingViewSet(ItemByItem, EditableResource):
     @locks.retrying
     def _upsert(self, values: Any) -> Response:
         try:
-            with transaction.atomic():
-                return self._write(values, self._find_by_external_id(values))
+            return self._write(values)
         except IntegrityError:
-            # Another request has created a finding with this external id meanwhile.
-            found = self._find_by_external_id(values)
-            if found is None:
-                raise
-            with transaction.atomic():
-                return self._write(values, found)
+            # Another request has created a finding with this external id meanwhile: change that.
+            return self._write(values)
+
+    def _write(self, values: Any) -> Response:
+        with transaction.atomic():
+            row = self._find_by_external_id(values)
+            serializer = self.get_serializer(row, data=values, partial=row is not None)
+            serializer.is_valid(raise_exception=True)
+            saved = self.get_queryset().get(pk=serializer.save().pk)
+            code = status.HTTP_201_CREATED if row is None else status.HTTP_200_OK
+            return Response(self.get_serializer(saved).data, code)
 
     def _find_by_external_id(self, values: Any) -> Any:
         """Lock and return the finding with the type and the external id of an item, if any."""
         if not isinstance(values, Mapping):
             return None
-        external_id, kind = values.get("external_id"), values.get("entity_name_type")
-        texts = [text for text in (external_id, kind) if isinstance(text, str)]
+        external_id, finding_type = values.get("external_id"), values.get("entity_name_type")
+        texts = [text for text in (external_id, finding_type) if isinstance(text, str)]
         if len(texts) < 2 or any(map(storage_problem, texts)):
             return None
         rows = Finding.objects.select_for_update(no_key=True, of=("self",))
-        return rows.filter(external_id=external_id, entity_name_type__cuid=kind).first()
-
-    def _write(self, values: Any, row: Any) -> Response:
-        serializer = self.get_serializer(row, data=values, partial=row is not None)
-        serializer.is_valid(raise_exception=True)
-        saved = self.get_queryset().get(pk=serializer.save().pk)
-        code = status.HTTP_201_CREATED if row is None else status.HTTP_200_OK
-        return Response(self.get_serializer(saved).data, code)
+        return rows.filter(external_id=external_id, entity_name_type__cuid=finding_type).first()
 
 
 @with_conditional_reads
