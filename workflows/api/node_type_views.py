@@ -53,7 +53,7 @@ class NodeTypeViewSet(Resource):
         rows: Any = [row for _, row in sorted(node_types().items())]
         page = self.paginate_queryset(rows)
         response = self.get_paginated_response(NodeTypeSerializer(page, many=True).data)
-        return _respond_unless_known(request, response)
+        return _respond_with_etag(request, response)
 
     @extend_schema(operation_id="node_types_retrieve", parameters=[IF_NONE_MATCH])
     def retrieve(self, request: Request, name: str) -> Response:
@@ -61,10 +61,10 @@ class NodeTypeViewSet(Resource):
         row = node_types().get(name)
         if row is None:
             raise NotFound(_("No node type has the name %(name)s.") % {"name": quoted(name)})
-        return _respond_unless_known(request, Response(NodeTypeSerializer(row).data))
+        return _respond_with_etag(request, Response(NodeTypeSerializer(row).data))
 
 
-def _respond_unless_known(request: Request, response: Response) -> Response:
+def _respond_with_etag(request: Request, response: Response) -> Response:
     if response.streaming:
         return response
     response.headers["ETag"] = f'"{checksum(response.data)}"'

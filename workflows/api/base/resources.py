@@ -229,15 +229,18 @@ class EditableResource(mixins.ListModelMixin, Resource):
     """
 
     etag_covers_row: bool = False
-    """True if no field of a row can change while its ETag stays the same; see
-    ``with_conditional_reads``."""
+    """True if the ETag of a row is computed from all its fields; see ``with_conditional_reads``."""
 
     def etag(self, row: Model) -> str:
-        """Return the ETag of a row, computed from its editable fields only."""
+        """Return the ETag of a row, computed from its editable fields, or from all of them."""
         serializer: Any = self.get_serializer(row)
         data = serializer.data
-        editable = [name for name, field in serializer.fields.items() if not field.read_only]
-        return f'"{checksum({name: data[name] for name in editable})}"'
+        names = [
+            name
+            for name, field in serializer.fields.items()
+            if self.etag_covers_row or not field.read_only
+        ]
+        return f'"{checksum({name: data[name] for name in names})}"'
 
     def answer(self, row: Model, status_code: int = status.HTTP_200_OK) -> Response:
         """Return the representation of a row with its ETag, and its URL if it is new."""
