@@ -118,7 +118,7 @@ _UNCHANGED = (
     *("cuid", "workflow", "scheduled_for", "started_at", "started_by"),
     *("entity_cuid", "entity_title", "children", "pins"),
 )
-"""The columns that a walk does not know, and adds at most children to."""
+"""The columns that a walk does not know. It changes none of them, but can add children."""
 UNCHANGED_OF_ROOT = ReadAhead(
     f"SELECT {', '.join(f'{_COLUMNS[name]} AS {name}' for name in _UNCHANGED)},"
     f" x.xmin::text AS revision{_FROM} WHERE x.cuid = {{}} AND x.root_id IS NULL"
@@ -126,7 +126,9 @@ UNCHANGED_OF_ROOT = ReadAhead(
     else "",
     (*_UNCHANGED, "revision"),
 )
-"""Columns that the answer of a submit adds to the walk, by cuid; SQLite reads them after it."""
+"""The columns that the response of a submit needs besides its walk, by the cuid of the execution.
+
+SQLite has no ``xmin``: there, the execution is read after the submit."""
 
 
 def read_execution(execution: Execution, user: Any) -> dict[str, Any] | None:

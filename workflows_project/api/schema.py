@@ -12,7 +12,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
 
-from workflows_project.api import schema_descriptions
+from workflows_project.api import schema_descriptions, schema_texts
 from workflows_project.api.problems import CONTENT_TYPE
 from workflows_project.api.schema_components import HEADERS, PROBLEM, SCHEMAS, SIGNATURE, TYPED
 from workflows_project.api.schema_examples import EXAMPLES
@@ -102,7 +102,7 @@ def _complete_properties(name: str, component: Description) -> None:
         retained = {k: v for k, v in properties[key].items() if k in ("description", "readOnly")}
         properties[key] = {**schema, **retained}
     for key, value in properties.items():
-        texts = schema_descriptions.PROPERTIES
+        texts = schema_texts.PROPERTIES
         text = texts.get(f"{name}.{key}") or texts.get(f"{_whole(name)}.{key}") or texts.get(key)
         if text and not value.get("description"):
             properties[key] = {**value, "description": text}
@@ -138,7 +138,7 @@ def _add_texts(operation: Operation) -> None:
         operation["summary"] = re.split(r"[.:,](?:\s|$)", text)[0]
     _add_description(operation, text)
     for row in operation.get("parameters", ()):
-        known = schema_descriptions.PARAMETERS
+        known = schema_texts.PARAMETERS
         if not row.get("description") and row["name"] in known:
             row["description"] = known[row["name"]]
 

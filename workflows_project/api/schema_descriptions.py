@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from workflows_project.api.schema_texts import PARAMETERS, PROPERTIES
-
-__all__ = ["OPERATIONS", "PARAMETERS", "PROPERTIES", "SCHEMAS", "describe_view"]
-
 OPERATIONS: dict[str, str] = {
     "audit_list": "List audit entries, newest first. The numbers have no gaps.",
     "audit_retrieve": "Return an audit entry.",
