@@ -31,6 +31,7 @@ from executions.models import (
     Status,
     Step,
     StepState,
+    count_visits,
 )
 from executions.repairs.report import Report
 from workflows.graph import Graph, find_calls
@@ -99,9 +100,12 @@ class CurrentStepRepair:
             self.report.add_repair(execution, detail, before={"open": names}, after={"open": []})
 
     def _ending(self, execution: Execution, ended_at: datetime) -> str:
-        steps = Step.objects.filter(execution=execution)
-        if steps.filter(type="fail", state=StepState.DONE).exists():
+        # A node that ends an execution is always passed.
+        if any(
+            key.type == "fail" and key.state == StepState.DONE for key in count_visits(execution)
+        ):
             return Status.FAILED.value
+        steps = Step.objects.filter(execution=execution)
         if steps.filter(state=StepState.CANCELLED, closed_at=ended_at).exists():
             return Status.CANCELLED.value
         return Status.COMPLETED.value

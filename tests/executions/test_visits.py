@@ -12,8 +12,11 @@ from django.test import Client
 
 from executions import guards, services
 from executions.models import Execution, Status, Step, Visits
+from tests.commands import run
 from tests.conftest import Scenario
-from tests.factories import UserFactory, call, form, save_line
+from tests.executions.damage.target import change, unguarded
+from tests.factories import UserFactory, call, form, line, save_line
+from workflows import editing
 
 pytestmark = pytest.mark.django_db
 
@@ -116,6 +119,23 @@ def test_step_that_a_repair_opens_again_keeps_its_passed_nodes(scenario: Scenari
     Step.objects.filter(execution=execution, node_id="a").update(state="open", closed_at=None)
     services.submit(execution, node="a", data={"note": "n"})
     assert [row.node_id for row in Visits(execution)] == ["start", "a", "c", "b", "b", "c"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_repair_ends_an_execution_that_passed_a_fail_node_as_failed(scenario: Scenario) -> None:
+    source = line(form("a"))
+    [end] = [node for node in source["nodes"] if node["type"] == "end"]
+    end.update(type="fail", data={"message": "Rejected."})
+    number = scenario.callee.latest_version.number
+    editing.save_graph(scenario.callee, source, based_on=number)
+    execution = services.start(scenario.callee, scenario.finding)
+    execution = services.submit(execution, node="a", data={"note": "n"})
+    assert execution.status == Status.FAILED
+    with unguarded():
+        change(execution, status=Status.WAITING)
+    run("repair_executions", execution.cuid)
+    execution.refresh_from_db()
+    assert execution.status == Status.FAILED
 
 
 def test_migration_moves_steps_to_lists_and_back(caller: Execution) -> None:
