@@ -165,7 +165,9 @@ class CurrentStepRepair:
         last = steps.order_by("pk").last()
         if last is None:
             self.report.add_unresolved(
-                execution, "It has no steps.", "Cancel it and start a new execution."
+                execution,
+                "It has no step that can be opened again.",
+                "Cancel it and start a new execution.",
             )
             return
         incident = {
