@@ -56,7 +56,7 @@ class ServerFault(APIException):
 
     status_code = status.HTTP_500_INTERNAL_SERVER_ERROR
     default_code = "server_error"
-    default_detail = _("Something went wrong on the server.")
+    default_detail = _("An error occurred on the server.")
 
 
 class ItemByItem(Resource):

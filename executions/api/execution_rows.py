@@ -1,7 +1,7 @@
 """The JSON of an execution, read in one statement.
 
 ``execution_serializers.ExecutionSerializer`` declares its shape. A start and a submit know most of
-it without reading it again (``walked_executions``).
+it without reading it again (``advanced_executions``).
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ _UNCHANGED = (
     *("cuid", "workflow", "scheduled_for", "started_at", "started_by"),
     *("entity_cuid", "entity_title", "children", "pins"),
 )
-"""The columns that a walk does not know. It changes none of them, but can add children."""
+"""The columns that an advance does not know. It changes none of them, but can add children."""
 UNCHANGED_OF_ROOT = ReadAhead(
     f"SELECT {', '.join(f'{_COLUMNS[name]} AS {name}' for name in _UNCHANGED)},"
     f" x.xmin::text AS revision{_FROM} WHERE x.cuid = {{}} AND x.root_id IS NULL"
@@ -126,7 +126,7 @@ UNCHANGED_OF_ROOT = ReadAhead(
     else "",
     (*_UNCHANGED, "revision"),
 )
-"""The columns that the response of a submit needs besides its walk, by the cuid of the execution.
+"""The columns that the response of a submit needs besides the result of its advance, by cuid.
 
 SQLite has no ``xmin``: there, the execution is read after the submit."""
 

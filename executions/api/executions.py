@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions import services
+from executions.api.advanced_executions import represent_started, represent_submitted
 from executions.api.bulk import BulkActions
 from executions.api.execution_filters import ExecutionFilter
 from executions.api.execution_rows import UNCHANGED_OF_ROOT
@@ -31,7 +32,6 @@ from executions.api.execution_serializers import (
     VotingSerializer,
 )
 from executions.api.plain_bodies import read_start, read_submit, read_validated
-from executions.api.walked_executions import represent_started, represent_submitted
 from executions.models import OPERATE, START, SUBMIT, Execution, Finding, InventoryModel, Visits
 from executions.task_queries import executions_for
 from workflows.api.base.edit_options import EDIT_PARAMETERS, edit
@@ -68,8 +68,8 @@ def _action(
         execution = view.get_object()
         body = (read or partial(read_validated, serializer))(request.data)
         done = service(execution, by=request.user, **values, **body)
-        walk, unchanged = services.recall_walk(done), view.read_ahead_row
-        known = represent_submitted(done, walk, unchanged, request.user)
+        result, unchanged = services.recall_result(done), view.read_ahead_row
+        known = represent_submitted(done, result, unchanged, request.user)
         return Response(known) if known else view.answer(execution)
 
     # The router takes the path from the name.
@@ -114,8 +114,8 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
             by=request.user,
             scheduled_for=values["scheduled_for"],
         )
-        walk = services.recall_walk(execution)
-        known = represent_started(execution, walk, values["entity"], request.user)
+        result = services.recall_result(execution)
+        known = represent_started(execution, result, values["entity"], request.user)
         return self.answer(execution, status.HTTP_201_CREATED, known)
 
     @extend_schema(

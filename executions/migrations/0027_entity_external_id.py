@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='entity',
             name='external_id',
-            field=models.CharField(blank=True, default=None, help_text='The ID in another system. Each type has it once.', max_length=200, null=True, verbose_name='external ID'),
+            field=models.CharField(blank=True, default=None, help_text='The ID in another system. Unique within its type.', max_length=200, null=True, verbose_name='external ID'),
         ),
         migrations.AddConstraint(
             model_name='entity',

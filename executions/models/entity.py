@@ -119,7 +119,7 @@ class Entity(Audited, EntityContext):
         null=True,
         blank=True,
         default=None,
-        help_text=_("The ID in another system. Each type has it once."),
+        help_text=_("The ID in another system. Unique within its type."),
     )
     title = models.CharField(max_length=200)
     fields = models.JSONField(default=dict, blank=True)

@@ -5,7 +5,7 @@ KEY SHARE on workflows by id, then on versions by id. A runner takes no exclusiv
 workflow.
 """
 
-from executions.services.advancing import Walk, read_for_submit, recall_walk
+from executions.services.advancing import AdvanceResult, read_for_submit, recall_result
 from executions.services.bulk import purge_bulk_operations
 from executions.services.cancelling import cancel
 from executions.services.postponing import postpone
@@ -31,7 +31,7 @@ from executions.services.voting import recount_votes, vote
 from executions.services.waking import wake
 
 __all__ = [
-    "Walk",
+    "AdvanceResult",
     "cancel",
     "due_starts",
     "postpone",
@@ -40,7 +40,7 @@ __all__ = [
     "queue_triggered_starts",
     "read_for_submit",
     "reassign",
-    "recall_walk",
+    "recall_result",
     "recount_votes",
     "refuse_secret_deletion",
     "refuse_secret_renaming",

@@ -60,11 +60,11 @@ def lock_tree(execution: Execution, by: Any) -> tuple[Advance, Execution]:
 
 _READ_WITH = "_read_with"
 _REVISION = "_revision"
-_WALK = "_walk"
+_RESULT = "_advance_result"
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class AdvanceResult:
     """The result of an advance that has been written, for an answer that reads nothing again.
 
     Attributes:
@@ -80,14 +80,14 @@ class Walk:
     revision: str
 
 
-def keep_walk(execution: Execution, advance: Advance, *, is_new: bool = False) -> Execution:
-    """Keep the result of the advance with its execution, for ``recall_walk``.
+def keep_result(execution: Execution, advance: Advance, *, is_new: bool = False) -> Execution:
+    """Keep the result of the advance with its execution, for ``recall_result``.
 
     Returns:
         The same execution.
     """
     pinned = advance.pinned.items() if is_new else ()
-    execution.__dict__[_WALK] = Walk(
+    execution.__dict__[_RESULT] = AdvanceResult(
         tuple(advance.get_run(execution).open_steps),
         tuple(child.cuid for child in advance.new_children(execution)),
         tuple((cuid, version.number) for cuid, version in pinned) if is_new else None,
@@ -96,10 +96,10 @@ def keep_walk(execution: Execution, advance: Advance, *, is_new: bool = False) -
     return execution
 
 
-def recall_walk(execution: Execution) -> Walk | None:
+def recall_result(execution: Execution) -> AdvanceResult | None:
     """Return the result of the advance that has just written this execution; None if unknown."""
-    walk: Walk | None = execution.__dict__.pop(_WALK, None)
-    return walk
+    result: AdvanceResult | None = execution.__dict__.pop(_RESULT, None)
+    return result
 
 
 def read_for_submit(cuid: str) -> Execution | None:

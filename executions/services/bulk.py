@@ -201,7 +201,7 @@ def _serve_item(operation: BulkOperation, item: BulkItem) -> bool:
         _write(item, ItemState.REFUSED, locks.Contention.code, str(contention))
     except Exception:
         logger.exception("Execution %s could not be changed.", item.execution_id)
-        detail = "Something went wrong on the server."
+        detail = "An error occurred on the server."
         _write(item, ItemState.REFUSED, "server_error", detail)
     return False
 

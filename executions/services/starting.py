@@ -14,7 +14,7 @@ from executions.engine.advance import Advance
 from executions.engine.closures import CachedClosure
 from executions.engine.store import Basis, store
 from executions.models import Entity, Execution, Status
-from executions.services.advancing import keep_walk, lock_entity
+from executions.services.advancing import keep_result, lock_entity
 from workflows.db import clock, locks, raw_rows
 from workflows.guards import workflow_deleted
 from workflows.guards.database_errors import translate_database_errors
@@ -161,4 +161,4 @@ def _write_start(
     pinned = closure.pinned()
     advance = Advance(root, entity, now=now, by=by, pinned=pinned, basis=basis, ids=ids)
     advance.start()
-    return keep_walk(root, advance, is_new=True) if advance.finish() else None
+    return keep_result(root, advance, is_new=True) if advance.finish() else None

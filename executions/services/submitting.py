@@ -10,7 +10,7 @@ from executions import guards
 from executions.engine.advance import Advance, NodeVisit
 from executions.engine.nodes.assignees import may_submit
 from executions.models import USER_ACTION, Execution, FormDraft
-from executions.services.advancing import keep_walk, lock_tree, read_tree, visit_open_step
+from executions.services.advancing import keep_result, lock_tree, read_tree, visit_open_step
 from workflows.db import locks
 from workflows.db.json_values import find_unstorable, quoted
 from workflows.guards.database_errors import translate_database_errors
@@ -46,7 +46,7 @@ def submit(
     with locks.single_writer():
         runner = read_tree(execution, by)
         if _submit(runner, data, node, step, by):
-            return keep_walk(runner[1], runner[0])
+            return keep_result(runner[1], runner[0])
     # Another transaction has changed the tree or the entity since the read: wait for its locks.
     with transaction.atomic():
         runner = lock_tree(execution, by)

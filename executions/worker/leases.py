@@ -57,6 +57,10 @@ class LeaseKeeper:
             while self._wait():
                 self._renew()
         finally:
+            with self._condition:
+                # After an error, the next block starts a new thread.
+                if self._thread is threading.current_thread():
+                    self._thread = None
             connection.close()
 
     def _wait(self) -> bool:

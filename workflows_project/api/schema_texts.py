@@ -22,7 +22,10 @@ as a parameter, because such a response is not of the declared type.
 """
 
 TAGS: list[dict[str, str]] = [
-    {"name": "audit", "description": "The audit log: who changed what, when and by which way."},
+    {
+        "name": "audit",
+        "description": "The audit log: who changed what, when and through which interface.",
+    },
     {"name": "executions", "description": "Runs of workflows: start, tasks, operations."},
     {"name": "finding-types", "description": "The types of findings."},
     {"name": "findings", "description": "Findings, on which workflows are executed."},
@@ -50,7 +53,7 @@ PROPERTIES: dict[str, str] = {
     "attempt": "The number of the attempt that failed.",
     "attempts": "The attempts so far.",
     "before": "The values before the change; only for users who may view the record.",
-    "blockers": "What blocks the change.",
+    "blockers": "The blockers of the change.",
     "button_label": "The label of the submit button.",
     "change": "The cuid of the change.",
     "checksum": "The checksum of the graph and the context.",
@@ -86,7 +89,7 @@ PROPERTIES: dict[str, str] = {
     "execution": "The cuid of the execution.",
     "executions": "The first of the executions.",
     "expires": "The time when it expires; null if it does not.",
-    "external_id": "The id in another system; null without one. Each type has it once.",
+    "external_id": "The id in another system; null without one. Unique within its type.",
     "face": "The interface.",
     "failed": "The number of items that failed.",
     "fields": "Values by the names of the fields.",

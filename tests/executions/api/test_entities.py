@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from executions.api.entities import FindingViewSet
 from executions.models import Entity, Finding, InventoryModel
 from tests.conftest import Scenario
 from tests.factories import (
@@ -260,6 +261,28 @@ def test_bulk_creates_changes_and_refuses_findings_item_by_item(api: Client) -> 
     assert AuditEntry.objects.count() == before + 5
     found = api.get("findings/", {"external_id": "A", "entity_name_type": kind.cuid}).json()
     assert [row["cuid"] for row in found["results"]] == [stored.cuid]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_bulk_changes_the_finding_that_another_request_has_created_meanwhile(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = FindingFactory(external_id="A")
+    find = FindingViewSet._find_by_external_id
+    found: list[Any] = []
+
+    def find_later(view: FindingViewSet, values: Any) -> Any:
+        found.append(find(view, values) if found else None)
+        return found[-1]
+
+    monkeypatch.setattr(FindingViewSet, "_find_by_external_id", find_later)
+    # The check of the serializer comes before the other request, too.
+    monkeypatch.setattr(Finding, "validate_constraints", lambda *_, **__: None)
+    item = _item(stored.entity_name_type, "A", title="Changed")
+    [result] = api.post("findings/bulk/", {"items": [item]}).json()["results"]
+    assert (result["status"], len(found)) == (200, 2)
+    stored.refresh_from_db()
+    assert stored.title == "Changed"
 
 
 def test_bulk_findings_dry_run_and_repeated_key_create_nothing(api: Client) -> None:

@@ -48,6 +48,14 @@ def test_known_etag_is_answered_with_304_until_the_row_changes(
     assert api.get(path, headers=known).json()[name] == "changed"
 
 
+def test_etag_differs_when_a_value_was_changed_back(api: Client) -> None:
+    path = f"findings/{FindingFactory(title='old').cuid}/"
+    known = api.etag(path)
+    for title in ("new", "old"):
+        assert api.edit(path, title=title).status_code == 200
+    assert api.get(path, headers={"If-None-Match": known}).status_code == 200
+
+
 def test_workflow_is_read_again_because_its_etag_leaves_out_counts(api: Client) -> None:
     path = f"workflows/{WorkflowFactory().cuid}/"
     assert api.get(path, headers={"If-None-Match": api.etag(path)}).status_code == 200

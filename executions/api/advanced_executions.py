@@ -1,7 +1,7 @@
-"""The JSON of an execution that a request has just started or submitted, from what its walk knows.
+"""The JSON of an execution that a request has just started or submitted, from its advance.
 
 Reading it again would take a third of the time of the request. The result is the same as that of
-``execution_rows.read_execution``; where the walk does not know enough, the execution is read.
+``execution_rows.read_execution``; where the advance does not know enough, the execution is read.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 from executions.api.execution_rows import represent
 from executions.models import Entity, Execution, Step
-from executions.services import Walk
+from executions.services import AdvanceResult
 from workflows.db.json_values import as_stored
 from workflows.db.prepared import ON_POSTGRESQL
 
 
 def represent_started(
-    execution: Execution, walk: Walk | None, entity: Entity, user: Any
+    execution: Execution, result: AdvanceResult | None, entity: Entity, user: Any
 ) -> dict[str, Any] | None:
     """Return the JSON of a new root, or None if it has to be read.
 
@@ -26,7 +26,7 @@ def represent_started(
         entity: the entity with its cuid and title.
         user: the account that has started it, and receives the JSON.
     """
-    if walk is None or walk.pins is None:
+    if result is None or result.pins is None:
         return None
     unchanged = {
         "workflow": execution.version.workflow.cuid,
@@ -36,31 +36,34 @@ def represent_started(
         "entity_cuid": entity.cuid,
         "entity_title": entity.title,
         "children": [],
-        "pins": walk.pins,
+        "pins": result.pins,
     }
-    return _represent(execution, walk, unchanged, user)
+    return _represent(execution, result, unchanged, user)
 
 
 def represent_submitted(
-    execution: Execution, walk: Walk | None, unchanged: Mapping[str, Any] | None, user: Any
+    execution: Execution,
+    result: AdvanceResult | None,
+    unchanged: Mapping[str, Any] | None,
+    user: Any,
 ) -> dict[str, Any] | None:
     """Return the JSON of a root after a submit, or None if it has to be read.
 
     Args:
         unchanged: the columns of ``UNCHANGED_OF_ROOT``, read before the submit.
     """
-    if walk is None or unchanged is None or unchanged["cuid"] != execution.cuid:
+    if result is None or unchanged is None or unchanged["cuid"] != execution.cuid:
         return None
-    if not walk.revision or walk.revision != unchanged["revision"]:
+    if not result.revision or result.revision != unchanged["revision"]:
         # The tree has changed between the two reads.
         return None
-    return _represent(execution, walk, unchanged, user)
+    return _represent(execution, result, unchanged, user)
 
 
 def _represent(
-    execution: Execution, walk: Walk, unchanged: Mapping[str, Any], user: Any
+    execution: Execution, result: AdvanceResult, unchanged: Mapping[str, Any], user: Any
 ) -> dict[str, Any] | None:
-    if not all(map(_is_known, walk.open_steps)):
+    if not all(map(_is_known, result.open_steps)):
         return None
     version, entity = execution.version, execution.entity
     row = {
@@ -79,8 +82,8 @@ def _represent(
         "checksum": version.checksum,
         "entity_name": entity.entity_name,
         "entity_fields": as_stored(entity.fields) if ON_POSTGRESQL else entity.fields,
-        "children": [*([cuid] for cuid in walk.children), *(unchanged["children"] or ())],
-        "open_steps": [_open_step(step) for step in walk.open_steps],
+        "children": [*([cuid] for cuid in result.children), *(unchanged["children"] or ())],
+        "open_steps": [_open_step(step) for step in result.open_steps],
     }
     return represent(row, user)
 
