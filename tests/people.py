@@ -50,7 +50,9 @@ from workflows.models import (
     SavedFilter,
     Workflow,
 )
+from workflows_project.auth import login_limits
 from workflows_project.auth.roles import ROLES
+from workflows_project.models import FailedLogins
 
 ANONYMOUS, NOBODY, SUPERUSER = "anonymous", "nobody", "superuser"
 EVERYBODY = (ANONYMOUS, NOBODY, *ROLES, SUPERUSER)
@@ -88,6 +90,7 @@ class Samples:
     delivery: OutgoingDelivery
     saved: SavedFilter
     bulk: BulkOperation
+    failed_logins: FailedLogins
     tokens: dict[str, AuthToken]
     users: dict[str, Any]
 
@@ -122,6 +125,7 @@ def create_samples(settings: Any, **fields: Any) -> Samples:
     assert pending is not None
     secret = Secret.objects.create(name="key")
     webhook = create_webhook("https://hooks.example/events")[0]
+    login_limits.count_failure("guest", None)
     entry = AuditEntry.objects.first()
     assert entry is not None
     return Samples(
@@ -141,6 +145,7 @@ def create_samples(settings: Any, **fields: Any) -> Samples:
         at_a_vote=running.start(voting, finding),
         pending=pending,
         entry=entry,
+        failed_logins=FailedLogins.objects.get(),
         secret=secret,
         webhook=webhook,
         delivery=subscriptions.send_test_event(webhook),

@@ -63,6 +63,8 @@ from workflows.models import (
     Workflow,
 )
 from workflows.refusals import Refusal
+from workflows_project.auth import login_limits
+from workflows_project.models import FailedLogins
 
 STATIC = Path(project.BASE_DIR) / "workflows" / "static" / "workflows"
 
@@ -159,6 +161,10 @@ def new_webhook(**fields: Any) -> Subscription:
     return create_webhook(url, **fields)[0]
 
 
+def create_failed_logins() -> None:
+    login_limits.count_failure(f"account{FailedLogins.objects.count()}", None)
+
+
 def create_saved_filter() -> None:
     SavedFilter.objects.create(
         user=UserFactory(),
@@ -175,6 +181,7 @@ ROWS: dict[Any, Callable[[], object]] = {
         BulkKind.CANCEL, Execution.objects.all(), by=UserFactory()
     ),
     Execution: start_execution,
+    FailedLogins: create_failed_logins,
     Finding: lambda: FindingFactory(inventory_model=InventoryModelFactory()),
     FindingType: lambda: WorkflowFactory(entity_name_type=FindingTypeFactory()),
     Group: lambda: Group.objects.create(name=f"Group {Group.objects.count()}"),

@@ -35,7 +35,7 @@ def permissions_of(group: str) -> set[str]:
 class TestMigration:
     @pytest.fixture(autouse=True)
     def _before(self, transactional_db: None) -> Iterator[None]:
-        migrate("holdfast", "zero", fake=True)
+        migrate("holdfast", "zero")
         Group.objects.all().delete()
         yield
         migrate()
@@ -68,7 +68,7 @@ class TestMigration:
         ):
             group = Group.objects.get(name=name)
             group.permissions.set(Permission.objects.filter(codename=permission))
-        migrate("holdfast", "0001", fake=True)
+        migrate("holdfast", "0001")
         migrate()
         assert permissions_of("operator") == {
             "executions.change_execution",

@@ -21,9 +21,13 @@ from knox.models import AuthToken
 from executions.admin.accounts import GuardedAccountAdmin
 from workflows import guards
 from workflows.admin.base.change_list import ListAdmin
+from workflows.admin.base.formatting import DASH
 from workflows.admin.base.forms import EditForm
 from workflows.admin.base.generics import ModelForm
 from workflows.admin.base.model_admin import EditAdmin
+from workflows.db import clock
+from workflows_project.auth import login_limits
+from workflows_project.models import FailedLogins
 
 admin.site.unregister([AuthToken, Group, User])
 
@@ -117,4 +121,67 @@ class TokenAdmin(ListAdmin):
             self.log_change(request, user, gettext("Token revoked."))
         number = len(users)
         text = ngettext("%(number)s token was revoked.", "%(number)s tokens were revoked.", number)
+        self.message_user(request, text % {"number": number}, messages.SUCCESS)
+
+
+class LockedFilter(admin.SimpleListFilter):
+    """A filter that shows what is locked now."""
+
+    title = _("locked")
+    parameter_name = "locked"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return the only choice."""
+        return [("1", _("Yes"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the accounts and addresses that are locked now."""
+        if self.value() != "1":
+            return queryset
+        return queryset.filter(pk__in=login_limits.locked_rows(clock.now()).values("pk"))
+
+
+@admin.register(FailedLogins)
+class FailedLoginsAdmin(ListAdmin):
+    """Accounts and addresses with failed logins. Administrators unlock them."""
+
+    list_display = ["name", "scope", "failures", "last_at", "locked_until"]
+    list_display_links = None
+    list_filter = ["scope", LockedFilter]
+    search_fields = ["name"]
+    ordering = ["-last_at"]
+    fields = ["name", "scope", "failures", "first_at", "last_at", "locked_until"]
+    readonly_fields = ["locked_until"]
+    actions = ["unlock"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: failures are counted, not entered."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: a count can only be deleted."""
+        return False
+
+    @admin.display(description=_("locked until"))
+    def locked_until(self, row: FailedLogins) -> Any:
+        """Return when the account or address is unlocked."""
+        return login_limits.locked_until(row, clock.now()) or DASH
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Remove Django's deletion: unlocking does the same, and records it."""
+        return {
+            name: action
+            for name, action in super().get_actions(request).items()
+            if name != "delete_selected"
+        }
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Unlock one account or address, from the page of a deletion."""
+        login_limits.unlock([obj])
+
+    @admin.action(description=_("Unlock"), permissions=["delete"])
+    def unlock(self, request: HttpRequest, queryset: QuerySet[FailedLogins]) -> None:
+        """Forget the failed logins of the selected accounts and addresses."""
+        number = login_limits.unlock(queryset)
+        text = ngettext("%(number)s was unlocked.", "%(number)s were unlocked.", number)
         self.message_user(request, text % {"number": number}, messages.SUCCESS)

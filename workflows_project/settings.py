@@ -147,6 +147,10 @@ AUTHENTICATION_BACKENDS = [
     *environment.names("AUTHENTICATION_BACKENDS"),
 ]
 API_AUTHENTICATION_CLASSES = environment.names("API_AUTHENTICATION_CLASSES")
+# Failed logins that lock an account or an address; 0 for no limit.
+LOGIN_FAILURES_PER_ACCOUNT = environment.number("LOGIN_FAILURES_PER_ACCOUNT", 10)
+LOGIN_FAILURES_PER_ADDRESS = environment.number("LOGIN_FAILURES_PER_ADDRESS", 100)
+LOGIN_LOCK_SECONDS = environment.seconds("LOGIN_LOCK_SECONDS", 900, least=1)
 REST_KNOX = {
     "TOKEN_TTL": timedelta(
         hours=environment.number("TOKEN_HOURS", 12, of="hours", least=1, most=87_600)

@@ -64,6 +64,9 @@ class Action(models.TextChoices):
     REASSIGNED = "reassigned", _("Reassigned")
     VOTED = "voted", _("Voted")
     STARTED = "started", _("Started by its trigger")
+    LOGIN_FAILED = "login_failed", _("Login failed")
+    LOCKED = "locked", _("Locked")
+    UNLOCKED = "unlocked", _("Unlocked")
 
 
 class AuditEntry(models.Model):

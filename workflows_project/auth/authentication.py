@@ -21,11 +21,27 @@ from workflows.db.json_values import storage_problem
 from workflows.db.prepared import Statement
 from workflows.db.raw_rows import Columns
 from workflows_project.api.permissions import asked_permissions
-from workflows_project.auth import permissions
+from workflows_project.auth import login_limits, permissions
 
 
 class ModelBackend(backends.ModelBackend):
     """Django's backend, with prepared statements for the user of a request and its permissions."""
+
+    def authenticate(
+        self, request: Any, username: Any = None, password: Any = None, **kwargs: Any
+    ) -> Any:
+        """Return the user with this name and password, or None.
+
+        Raises:
+            LoginLocked: too many logins of this account or from this address have failed.
+        """
+        if username is None or password is None:
+            return None
+        has_failed = login_limits.refuse_locked(request, username)
+        user = super().authenticate(request, username, password, **kwargs)
+        if user is not None and has_failed:
+            login_limits.forget_failures(username)
+        return user
 
     def get_user(self, user_id: Any) -> Any:
         """Return the user with this id, or None if they do not exist or cannot log in."""
@@ -147,6 +163,19 @@ class TokenAuthentication(auth.TokenAuthentication):
 
 class BasicAuthentication(authentication.BasicAuthentication):
     """HTTP Basic authentication."""
+
+    def authenticate_credentials(
+        self, userid: str, password: str, request: Request | None = None
+    ) -> Any:
+        """Return the user and None.
+
+        Raises:
+            LoginThrottled: too many logins of this account or from this address have failed.
+        """
+        try:
+            return super().authenticate_credentials(userid, password, request)
+        except login_limits.LoginLocked as lock:
+            raise login_limits.LoginThrottled(lock) from None
 
     def authenticate_header(self, request: Request) -> str:
         """Return the ``WWW-Authenticate`` header with both schemes.

@@ -49,6 +49,7 @@ ADMINISTRATOR = (
     | _on("executions", "secret", "subscription", actions=ALL)
     | _on("auth", "user", "group", actions=ALL)
     | _on("knox", "authtoken", actions=("view", "delete"))
+    | _on("holdfast", "failedlogins", actions=("view", "delete"))
 )
 ROLES: dict[str, frozenset[str]] = {
     "viewer": VIEWER,

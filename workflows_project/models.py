@@ -1,0 +1,39 @@
+"""Failed logins, counted for each account and each address."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+NAME_LENGTH = 150
+
+
+class FailedLogins(models.Model):
+    """The recent failed logins of an account, or from an address."""
+
+    class Scope(models.TextChoices):
+        """What the failures are counted for."""
+
+        ACCOUNT = "account", _("Account")
+        ADDRESS = "address", _("Address")
+
+    scope = models.CharField(_("scope"), max_length=8, choices=Scope.choices)
+    # Not a foreign key: wrong names are counted too, so that nobody learns which accounts exist.
+    name = models.CharField(_("account or address"), max_length=NAME_LENGTH)
+    failures = models.PositiveIntegerField(_("failures"), default=0)
+    first_at = models.DateTimeField(_("first failure"))
+    last_at = models.DateTimeField(_("last failure"), db_index=True)
+
+    objects = models.Manager()
+
+    class Meta:
+        verbose_name = _("failed logins")
+        verbose_name_plural = _("failed logins")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["scope", "name"], name="holdfast_failedlogins_of_one")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
