@@ -92,7 +92,8 @@ OTHER_REFUSALS = {
     *("too_many_selected", "invalid_draft", "reason_required", "not_skippable", "not_postponable"),
     *("not_in_future", "not_reassignable"),
     # Values that are not valid in themselves
-    *("invalid_fields", "invalid_webhook", "webhook_url_refused", "webhook_disabled"),
+    *("invalid_fields", "invalid_value"),
+    *("invalid_webhook", "webhook_url_refused", "webhook_disabled"),
     *("no_secrets_key", "invalid_graph", "invalid_state", "invalid_trigger", "no_such_type"),
     *("same_type", "name_in_use", "name_unseen", "unknown_secret", "incompatible_entity_types"),
     # The state on which an edit is based

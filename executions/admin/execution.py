@@ -192,7 +192,8 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Execution]:
         """Return executions without large columns."""
-        return super().get_queryset(request).defer("version__source", "entity__fields", "passed")
+        large = ("version__source", "entity__fields", "passed", "variables")
+        return super().get_queryset(request).defer(*large)
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str

@@ -68,8 +68,14 @@ def execution_context(
             (name, field_text(value))
             for name, value in (row.entity.fields.items() if may_view_fields else ())
         ],
+        "variables": [
+            (name, field_text(value))
+            for name, value in (row.variables.items() if may_view_fields else ())
+        ],
         "parent_link": row.parent and link(row.parent, execution_title(row.parent)),
-        "children": row.children.select_related("workflow", "version").defer("version__source"),
+        "children": row.children.select_related("workflow", "version").defer(
+            "version__source", "variables", "passed"
+        ),
         "pins": row.pins.select_related("callee", "version").defer("version__source"),
         "open_steps": current,
         "history": [_history_row(step, may_view_steps) for step in newest],

@@ -81,11 +81,16 @@ def _represent(
         "version_id": version.pk,
         "checksum": version.checksum,
         "entity_name": entity.entity_name,
-        "entity_fields": as_stored(entity.fields) if ON_POSTGRESQL else entity.fields,
+        "entity_fields": _stored(entity.fields),
+        "variables": _stored(execution.variables),
         "children": [*([cuid] for cuid in result.children), *(unchanged["children"] or ())],
         "open_steps": [_open_step(step) for step in result.open_steps],
     }
     return represent(row, user)
+
+
+def _stored(values: dict[str, Any]) -> Any:
+    return as_stored(values) if ON_POSTGRESQL else values
 
 
 def _is_known(step: Step) -> bool:

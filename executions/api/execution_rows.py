@@ -96,6 +96,7 @@ _COLUMNS = {
     "entity_title": "e.title",
     "entity_name": "e.entity_name",
     "entity_fields": "e.fields",
+    "variables": "x.variables",
     "children": _CHILDREN,
     "pins": _PINS,
     "open_steps": _STEPS,
@@ -154,7 +155,7 @@ def represent(row: Mapping[str, Any], user: Any) -> dict[str, Any]:
             "cuid": row["entity_cuid"],
             "title": row["entity_title"],
             "entity_name": row["entity_name"],
-            "fields": _visible_fields(row, user),
+            "fields": _visible(row, "entity_fields", user),
         },
         "parent": row["parent"],
         "root": row["root"],
@@ -166,6 +167,7 @@ def represent(row: Mapping[str, Any], user: Any) -> dict[str, Any]:
         "updated_at": _instant(row["updated_at"]),
         "ended_at": _instant(row["ended_at"]),
         "started_by": row["started_by"],
+        "variables": _visible(row, "variables", user),
         "children": [cuid for (cuid,) in _parsed(row["children"]) or []],
         "pins": [
             {"workflow": cuid, "version": number} for cuid, number in _parsed(row["pins"]) or []
@@ -174,8 +176,9 @@ def represent(row: Mapping[str, Any], user: Any) -> dict[str, Any]:
     }
 
 
-def _visible_fields(row: Mapping[str, Any], user: Any) -> Any:
-    return _parsed(row["entity_fields"]) if may_view_entity(user, row["entity_name"]) else None
+def _visible(row: Mapping[str, Any], name: str, user: Any) -> Any:
+    """Return the fields or the variables: both may contain what the entity contains."""
+    return _parsed(row[name]) if may_view_entity(user, row["entity_name"]) else None
 
 
 def _open_step(values: list[Any], version: Version) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from workflows.api.base.strict_fields import (
     AnyJSONField,
     CuidField,
     DryRunSerializer,
+    JSONObjectField,
     MomentField,
     OutputModelSerializer,
     RelatedValueField,
@@ -174,12 +175,16 @@ class ExecutionSerializer(ListedExecutionSerializer):
 
     # These fields only describe the JSON: ``read_execution`` reads all of it in one statement.
     entity = WorkedOnEntitySerializer()
+    variables = JSONObjectField(read_only=True, allow_null=True)
     children = serializers.ListField(child=serializers.CharField(), read_only=True)
     pins = PinSerializer(many=True, read_only=True)
     open_steps = OpenStepSerializer(many=True, read_only=True)
 
     class Meta(ListedExecutionSerializer.Meta):
-        fields = [*ListedExecutionSerializer.Meta.fields, "children", "pins", "open_steps"]
+        fields = [
+            *ListedExecutionSerializer.Meta.fields,
+            *("variables", "children", "pins", "open_steps"),
+        ]
         read_only_fields = fields
 
     def to_representation(self, instance: Execution) -> Any:
@@ -232,6 +237,7 @@ class StartSerializer(DryRunSerializer):
     workflow = CuidField(queryset=Workflow.objects.all(), only=("id", "cuid", "title"))
     entity = CuidField(queryset=Entity.objects.all(), only=("cuid", "title", *ENTITY_COLUMNS))
     scheduled_for = MomentField(required=False, allow_null=True, default=None)
+    variables = JSONObjectField(required=False, default=dict)
 
 
 class NamedStepSerializer(DryRunSerializer):

@@ -113,6 +113,7 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
             values["entity"],
             by=request.user,
             scheduled_for=values["scheduled_for"],
+            variables=values["variables"],
         )
         result = services.recall_result(execution)
         known = represent_started(execution, result, values["entity"], request.user)
@@ -154,7 +155,7 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
         """Return the executions with the related rows of a list."""
         related = ("workflow", "version", "entity", "parent", "root", "started_by")
         executions = super().get_queryset().select_related(*related)
-        return executions.defer("version__source", "entity__fields", "passed")
+        return executions.defer("version__source", "entity__fields", "passed", "variables")
 
     def get_object(self) -> Any:
         """Return the execution that the URL names, with only the columns that actions need."""

@@ -63,6 +63,7 @@ def recognize_start(data: Any) -> dict[str, Any] | None:
         "workflow": workflows.build(of_workflow),
         "entity": entities.build(of_entity),
         "scheduled_for": None,
+        "variables": {},
     }
 
 

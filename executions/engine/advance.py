@@ -6,7 +6,7 @@ tree waits or has ended. Callers hold the locks of a runner, or pass a ``basis``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,9 +16,10 @@ from executions.engine.nodes.assignees import current_candidates_key
 from executions.engine.nodes.behaviour import NotSubmittable
 from executions.engine.run import OVER_BUDGET, Run
 from executions.engine.tree import Tree
+from executions.engine.value_sources import VARIABLE, InvalidValue
 from executions.models import Execution, Status, Step, StepState
 from workflows.graph import Edge, Node
-from workflows.values.missing import drop_missing
+from workflows.values.missing import is_missing
 
 STEP_BUDGET = 10_000
 
@@ -37,7 +38,7 @@ class Advance(Tree):
         visit = self.open_step_at(run, run.manager.graph.start, self.now, origin=self.root)
         if self.root.status != Status.SCHEDULED:
             self._visits += 1
-            visit.behaviour.enter(visit)
+            visit.enter()
             return
         assert self.root.scheduled_for is not None
         visit.step.due_at = self.root.scheduled_for
@@ -99,7 +100,7 @@ class Advance(Tree):
             return
         visit = self.visit_step(parent_run, step)
         if execution.status == Status.COMPLETED:
-            visit.leave(output={"execution": execution.cuid})
+            visit.finish_call(execution)
         else:
             ending = f"The child execution {_ENDINGS[execution.status]}"
             reason = f": {execution.message}" if execution.message else "."
@@ -138,7 +139,7 @@ class Advance(Tree):
                 return False
             self._visits += 1
             visit = NodeVisit(self, run, node, self._open_step(run, node, origin), edge)
-            visit.behaviour.enter(visit)
+            visit.enter()
             self._complete_if_done(run)
         return True
 
@@ -192,11 +193,32 @@ class NodeVisit:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        return drop_missing(self.advance.entity.fields)
+        fields = {
+            name: value
+            for name, value in self.advance.entity.fields.items()
+            if not is_missing(value) and name[:1] != VARIABLE
+        }
+        variables = self.run.execution.variables
+        return fields | {VARIABLE + name: variables[name] for name in variables}
 
     @property
     def now(self) -> datetime:
         return self.advance.now
+
+    def enter(self) -> None:
+        """Let the node act on the arrival."""
+        self._attempt(lambda: self.behaviour.enter(self))
+
+    def resume(self, result: Any) -> None:
+        """Let the node take the result of its job, or a delivery."""
+        self._attempt(lambda: self.behaviour.resume(self, result))
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        """Act. Open an incident if a value cannot be computed or stored."""
+        try:
+            act()
+        except InvalidValue as refusal:
+            self.open_incident(refusal.code, str(refusal.message))
 
     def leave(self, handle: str | None = None, output: Mapping[str, Any] | None = None) -> None:
         self.advance.close_step(self.run, self.step, output=output, handle=handle)
@@ -244,8 +266,20 @@ class NodeVisit:
     def set_stage(self, state: str, progress: float | None) -> None:
         self.advance.set_stage(self.run.execution, state, progress)
 
-    def start_child(self, callee_cuid: str) -> None:
-        self.advance.start_child(self.run, self.step, callee_cuid)
+    def start_child(self, callee_cuid: str, variables: Mapping[str, Any]) -> None:
+        self.advance.start_child(self.run, self.step, callee_cuid, variables)
+
+    def finish_call(self, child: Execution) -> None:
+        """Take the output of a child that completed, and continue."""
+
+        def take_output() -> None:
+            names = self.node.data.get("output", {})
+            if names:
+                values = {name: child.variables.get(source) for name, source in names.items()}
+                self.advance.write_variables(self.run.execution, values)
+            self.leave(output={"execution": child.cuid})
+
+        self._attempt(take_output)
 
     def end_branch(self) -> None:
         self.run.has_reached_end = True
@@ -275,7 +309,12 @@ class NodeVisit:
         self.advance.mark_changed(self.step)
 
     def write_fields(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
-        self.advance.write_fields(values, clear)
+        variables = {name[1:]: values[name] for name in values if name[:1] == VARIABLE}
+        cleared = [name[1:] for name in clear if name[:1] == VARIABLE]
+        if variables or cleared:
+            self.advance.write_variables(self.run.execution, variables, cleared)
+        fields = {name: values[name] for name in values if name[:1] != VARIABLE}
+        self.advance.write_fields(fields, [name for name in clear if name[:1] != VARIABLE])
 
 
 _ENDINGS: dict[str, str] = {Status.FAILED: "failed", Status.CANCELLED: "was cancelled"}

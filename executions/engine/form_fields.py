@@ -21,8 +21,19 @@ FIELD_NAME: dict[str, Any] = {
     "pattern": r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)",
     "examples": ["severity"],
 }
-"""The schema of a field name of an entity."""
+"""The schema of a field name of an entity, and of the name of a variable."""
+VALUE_NAME: dict[str, Any] = {
+    "title": "Field or variable",
+    "description": "The name of a field, or $ and the name of a variable of the execution.",
+    "type": "string",
+    "maxLength": MAX_NAME_LENGTH + 1,
+    "pattern": r"^\$?[A-Za-z_][A-Za-z0-9_]*$(?!\n)",
+    "examples": ["severity", "$amount"],
+}
+"""The schema of a name where fields and variables are named alike."""
 _NAME = Schema(FIELD_NAME)
+EXECUTION = "execution"
+SCOPES = ("entity", EXECUTION)
 
 MAX_LENGTHS = {
     "text": 10_000,
@@ -78,7 +89,7 @@ FIELD: dict[str, Any] = {
     "properties": {
         "name": {
             "title": "Name",
-            "description": "The field of the entity to write the answer to.",
+            "description": "The field to write the answer to, or the variable (scope).",
             "$ref": "#/$defs/field_name",
         },
         "label": {
@@ -98,6 +109,14 @@ FIELD: dict[str, Any] = {
             "description": "Whether an answer is required.",
             "type": "boolean",
             "default": False,
+        },
+        "scope": {
+            "title": "Scope",
+            "description": "'entity' writes the answer to a field of the entity, 'execution' to a"
+            " variable of the execution.",
+            "type": "string",
+            "enum": list(SCOPES),
+            "default": SCOPES[0],
         },
         "help": {
             "title": "Help",
@@ -121,6 +140,12 @@ FIELD: dict[str, Any] = {
 def name_problem(name: object) -> str | None:
     """Return why this is not a valid field name, or None if it is."""
     return next((detail for _, detail in _NAME.problems(name)), None)
+
+
+def target_of(field: Mapping[str, Any]) -> str:
+    """Return the field, or the variable with ``$``, that the answer is written to."""
+    name: str = field["name"]
+    return f"${name}" if field.get("scope") == EXECUTION else name
 
 
 def problems(fields: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

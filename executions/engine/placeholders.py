@@ -1,4 +1,7 @@
-"""Placeholders in texts of a graph: ``{{field}}`` and ``{{secret:NAME}}``. No code is run."""
+"""Placeholders in texts of a graph: ``{{field}}``, ``{{$variable}}`` and ``{{secret:NAME}}``.
+
+No code is run.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def problem(text: str, *, secrets: bool = False) -> str | None:
     for match in _ANY.finditer(text):
         name = match[1].strip()
         if not name.startswith("secret:"):
-            if reason := form_fields.name_problem(name):
+            if reason := form_fields.name_problem(name.removeprefix("$")):
                 return reason
         elif not _SECRET.fullmatch(name):
             return gettext("The placeholder {value} is not a valid secret name.").format(
@@ -53,7 +56,7 @@ def problems_in(value: object, *, secrets: bool = False) -> Iterator[tuple[str, 
 
 
 def names_in(value: object) -> set[str]:
-    """Return the names of the fields in the texts of a JSON value."""
+    """Return the names of the fields, and of the variables with ``$``, in a JSON value's texts."""
     return {name for name in _named_in(value) if not name.startswith("secret:")}
 
 

@@ -1,4 +1,6 @@
-"""Checks of the literals in a rule against the types that its graph gives to the fields.
+"""Checks of the values of a rule: of sources, and of literals against the types of the fields.
+
+The graph gives the types to the fields: its forms and the other nodes that write them.
 
 Stored rules may be older than these checks. They run unchanged, and are checked when they are
 saved again.
@@ -11,6 +13,7 @@ from typing import Any
 
 from django.utils.translation import gettext
 
+from executions.engine import value_sources
 from executions.engine.rules import LISTS, ORDERINGS, parts_of
 from workflows.db.json_values import below, json_type, quoted
 from workflows.values import moments
@@ -71,6 +74,11 @@ def problems(rule: Mapping[str, Any], types: FieldTypes, pointer: str = "") -> I
     name, op, value = rule["field"], rule["op"], rule["value"]
     known = () if ANY in types.get(name, ()) else tuple(sorted(types.get(name, ())))
     at = below(pointer, "value")
+    if isinstance(value, dict) and (
+        value_sources.is_source(value) or list(value_sources.problems(value))
+    ):
+        yield from value_sources.problems(value, at)
+        return
     if op in ORDERINGS:
         if reason := _unordered(name, op, value, known):
             yield at, reason

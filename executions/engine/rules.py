@@ -7,6 +7,9 @@ cannot be compared, it does not hold.
 For a missing field, only ``missing`` holds, and a comparison with a missing value: ``eq`` null, or
 ``in`` a list that contains null. So ``ne`` and ``not_in`` hold only for existing fields.
 
+The value is a literal or a value source (``value_sources``). ``field`` names a field, or a variable
+with ``$``.
+
 Texts that are moments are compared as moments, so offset and spelling do not matter. The literals
 of a rule are checked when it is saved (``rule_literals``).
 """
@@ -15,10 +18,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext
 
+from executions.engine import value_sources
+from workflows.db import clock
 from workflows.db.json_values import below, canonical, json_type, quoted
 from workflows.graph import Schema
 from workflows.values import moments
@@ -112,20 +118,32 @@ OPS: tuple[str, ...] = (*_COMPARISONS, *_PRESENCE)
 """Every operator that a comparison may name."""
 
 
-def holds(rule: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
-    """Return True if a rule without ``problems`` holds for these fields."""
+def holds(rule: Mapping[str, Any], fields: Mapping[str, Any], now: datetime | None = None) -> bool:
+    """Return True if a rule without ``problems`` holds for these fields and variables.
+
+    Args:
+        now: the time of ``{"now": true}``; by default, the current time.
+    """
     if "all" in rule:
-        return all(holds(part, fields) for part in rule["all"])
+        return all(holds(part, fields, now) for part in rule["all"])
     if "any" in rule:
-        return any(holds(part, fields) for part in rule["any"])
+        return any(holds(part, fields, now) for part in rule["any"])
     if "not" in rule:
-        return not holds(rule["not"], fields)
+        return not holds(rule["not"], fields, now)
     name: str = rule["field"]
     op: str = rule["op"]
     value = fields.get(name)
+    if op in _PRESENCE:
+        return is_missing(value) == (op == "missing")
+    other = rule["value"]
+    if isinstance(other, dict):
+        try:
+            other = value_sources.evaluate(other, fields, now or clock.now())
+        except value_sources.InvalidValue:
+            return False
     if is_missing(value):
-        return op == "missing" or (op in _EQUALITY and _has_missing(op, rule["value"]))
-    return op == "exists" or (op != "missing" and _COMPARISONS[op](value, rule["value"]))
+        return op in _EQUALITY and _has_missing(op, other)
+    return _COMPARISONS[op](value, other)
 
 
 def _has_missing(op: str, literal: Any) -> bool:
@@ -135,12 +153,13 @@ def _has_missing(op: str, literal: Any) -> bool:
 
 
 def names(rule: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the name of every field that a rule compares."""
+    """Yield the name of every field that a rule compares, and of every variable with ``$``."""
     negated = [rule["not"]] if "not" in rule else []
     for part in [*rule.get("all", ()), *rule.get("any", ()), *negated]:
         yield from names(part)
     if "field" in rule:
         yield rule["field"]
+        yield from value_sources.names(rule.get("value"))
 
 
 _PARTS = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/rule"}}
@@ -158,7 +177,7 @@ RULE: dict[str, Any] = {
         },
         "field": {
             "title": "Field",
-            "description": "The name of the field to compare.",
+            "description": "The field to compare, or $ and the name of a variable.",
             "type": "string",
             "minLength": 1,
         },
@@ -171,13 +190,16 @@ RULE: dict[str, Any] = {
         },
         "value": {
             "title": "Value",
-            "description": "The value to compare with. 'exists' and 'missing' take none.",
+            "description": "The value to compare with: a literal, or a value source such as"
+            " {field: name}, {variable: name}, {now: true} or {today: true}. 'exists' and"
+            " 'missing' take none.",
         },
     },
     "additionalProperties": False,
     "examples": [
         {"field": "severity", "op": "gte", "value": 3},
         {"all": [{"field": "owner", "op": "exists"}, {"not": {"field": "closed", "op": "exists"}}]},
+        {"field": "$amount", "op": "gt", "value": {"field": "limit"}},
     ],
 }
 """The schema of a rule, for ``$defs``. ``combination_problems`` checks the rest."""
@@ -253,6 +275,8 @@ def _comparison_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tupl
         yield pointer, gettext("The operator '{op}' needs a 'value'.").format(op=op)
         return
     value = rule["value"]
+    if value_sources.is_source(value):
+        return
     wanted = None
     if op in LISTS:
         wanted = None if isinstance(value, list) and value else "a non-empty list"
@@ -260,7 +284,9 @@ def _comparison_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tupl
         wanted = None if isinstance(value, str) or _is_number(value) else "a number or text"
     elif op in ("starts_with", "ends_with"):
         wanted = None if isinstance(value, str) else "text"
-    if wanted:
+    if wanted and (found := list(value_sources.problems(value, below(pointer, "value")))):
+        yield from found
+    elif wanted:
         got = "an empty list" if value == [] else json_type(value)
         yield (
             below(pointer, "value"),

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from django.utils.translation import gettext
+
 from executions import wakeups
 from executions.engine import joins
 from executions.engine.nodes.assignees import candidates_key
 from executions.engine.run import Run, Snapshot, new_child
 from executions.engine.store import Basis, Changes, store
+from executions.engine.value_sources import InvalidValue
 from executions.models import LIVE, Entity, Execution, Job, Status, Step, StepState
-from executions.models.visits import passed_entry
+from executions.models.visits import VARIABLES, passed_entry
 from workflows.db import raw_rows
 from workflows.editing import try_waiting_changes
-from workflows.graph import Edge, Node
+from workflows.graph import START, Edge, Node
 from workflows.models import Version
 from workflows.values.missing import drop_missing
 
+MAX_VARIABLES = 1_000_000
+"""The maximum length of the variables of an execution as JSON."""
 Origin = Step | Execution
 """The closed step or the new execution that led to a visit: it stores the nodes passed since."""
 
@@ -92,10 +98,13 @@ class Tree:
         self._runs_by_parent.setdefault(run.execution.parent_id, []).append(run)
         return run
 
-    def start_child(self, run: Run, step: Step, callee_cuid: str) -> None:
-        """Start a child on the pinned version of the callee."""
+    def start_child(
+        self, run: Run, step: Step, callee_cuid: str, variables: Mapping[str, Any]
+    ) -> None:
+        """Start a child on the pinned version of the callee, with these variables."""
         version = self.pinned[callee_cuid]
         child = new_child(run.execution, version, next(self._ids), self.now)
+        child.variables = checked_variables(variables)
         child.started_by_id = self._by_id
         step.child_id = child.id
         self._calling[child.id] = step
@@ -188,6 +197,8 @@ class Tree:
             opened_at=self.now,
             origin=origin,
         )
+        if node.type == START and run.execution.variables:
+            step.input = {VARIABLES: run.execution.variables}
         self._changes.steps.append(step)
         run.open_steps.append(step)
         return step
@@ -232,7 +243,17 @@ class Tree:
         if not execution._state.adding:
             self._changes.changed_executions[execution.id] = execution
 
-    # The entity
+    # The entity, and the variables
+
+    def write_variables(
+        self, execution: Execution, values: Mapping[str, Any], clear: Iterable[str] = ()
+    ) -> None:
+        """Set and clear variables of an execution. Raise ``InvalidValue`` if they are too large."""
+        variables = {**execution.variables, **values}
+        for name in clear:
+            variables.pop(name, None)
+        execution.variables = checked_variables(variables)
+        self._mark_execution_changed(execution)
 
     def write_fields(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
         """Set and clear fields of the entity."""
@@ -294,6 +315,18 @@ class Tree:
         for origin, entries in passed.values():
             # A step that a repair has opened again may have passed nodes already.
             origin.passed = [*(origin.passed or ()), *entries]
+
+
+def checked_variables(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables as they are stored. Raise ``InvalidValue`` if they are too large."""
+    found = drop_missing(variables)
+    if len(json.dumps(found)) > MAX_VARIABLES:
+        raise InvalidValue(
+            gettext(
+                "The variables of the execution would take more than {most} characters as JSON."
+            ).format(most=MAX_VARIABLES)
+        )
+    return found
 
 
 def _origin_after(step: Step) -> Origin:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from executions.engine import rule_literals, rules
+from executions.engine import rule_literals, rules, value_sources
 from executions.models.secret import NAME
 from workflows.db.json_values import below, canonical, json_type, quoted
 from workflows.trigger_types import TriggerType, register
@@ -91,6 +91,7 @@ class Changed(_SimpleTrigger):
         """Yield each literal of the rule that cannot be compared with its field."""
         if "rule" in data:
             yield from rule_literals.problems(data["rule"], {}, "/rule")
+            yield from variable_problems(data["rule"], "/rule")
 
     def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the settings with the moments of the rule in UTC."""
@@ -170,6 +171,14 @@ class Webhook(_SimpleTrigger):
         return _("Started by a POST that is signed with the secret “{name}”.").format(
             name=data.get("secret", "")
         )
+
+
+def variable_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str]]:
+    """Yield the variables that the rule of a trigger names: there is no execution yet."""
+    for name in rules.names(rule):
+        if name.startswith(value_sources.VARIABLE):
+            detail = _("{name} is a variable. Before a start there are only fields.")
+            yield pointer, detail.format(name=quoted(name))
 
 
 def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:

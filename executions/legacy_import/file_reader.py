@@ -249,6 +249,7 @@ class _FileReader:
                     for pointer, current in self._items(at, row, "current_nodes")
                 ],
                 self._read_visits(at, row, started),
+                row.get("variables", {}),
             )
             self.legacy.executions[execution.id] = execution
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from executions.engine.form_fields import FIELD_NAME
 from executions.models import Status
 from workflows.graph import MAX_ID_LENGTH, Schema
 from workflows.graph.schemas import DIALECT
@@ -132,6 +133,7 @@ _EXECUTION = _object(
     scheduled_for=_OPTIONAL_TIME,
     ended_at=_OPTIONAL_TIME,
     message=_TEXT,
+    variables={"title": "Variables", "type": "object", "propertyNames": FIELD_NAME},
     current_nodes=_list("Current nodes", _CURRENT_NODE),
     history=_list("History", _VISIT),
 )

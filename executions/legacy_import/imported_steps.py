@@ -83,7 +83,7 @@ def _open_tree(writer: RowWriter, root: Execution, tree: list[LegacyExecution]) 
                     continue
                 # Times count from when the node was reached, but children start now.
                 advance.now = writer.now if node.type == RUN_WORKFLOW else current.since
-                visit.behaviour.enter(visit)
+                visit.enter()
                 advance.now = writer.now
     for child in ended:
         advance.notify_caller(child)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -148,6 +148,7 @@ class LegacyExecution:
     message: str
     current_nodes: Sequence[CurrentNode]
     history: Sequence[Visit]
+    variables: Mapping[str, Any]
 
     @property
     def is_live(self) -> bool:

@@ -236,6 +236,7 @@ class RowWriter:
             status=legacy.status,
             context_key=self.context(legacy_type).key,
             message=legacy.message,
+            variables=drop_missing(legacy.variables),
             started_at=legacy.started_at,
             scheduled_for=legacy.scheduled_for,
             ended_at=ended,

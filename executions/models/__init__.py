@@ -31,7 +31,7 @@ from executions.models.step import (
 )
 from executions.models.subscription import EVENTS, TEST, SigningSecret, Subscription
 from executions.models.triggered_start import Delivery, TriggeredStart
-from executions.models.visits import Visits, count_visits, read_children
+from executions.models.visits import Visits, count_visits, read_children, start_variables
 from executions.models.vote import Vote
 from executions.models.worker_heartbeat import WorkerHeartbeat, WorkerKind
 
@@ -87,4 +87,5 @@ __all__ = [
     "may_view_entity",
     "read_children",
     "secrets_written",
+    "start_variables",
 ]

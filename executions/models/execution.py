@@ -159,6 +159,13 @@ class Execution(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     started_by_name = account_name_field()
+    variables = models.JSONField(
+        default=dict,
+        db_default=Value({}, models.JSONField()),
+        blank=True,
+        editable=False,
+        help_text="The data of the execution, beside the fields of its entity.",
+    )
     passed = models.JSONField(
         null=True,
         blank=True,

@@ -22,8 +22,11 @@ from django.utils.dateparse import parse_datetime
 
 from executions.models.execution import Execution
 from executions.models.step import Step, StepState
+from workflows.graph import START
 
 Entry = dict[str, Any]
+VARIABLES = "variables"
+"""The key of the input of a start step: the variables that the execution starts with."""
 CHUNK = 500
 
 _VALUES = ("label", "handle", "input", "output")
@@ -97,6 +100,15 @@ def _entry_keys(passed: list[Entry] | None) -> Iterator[VisitKey]:
     for entry in passed or ():
         state = entry.get("state", StepState.DONE.value)
         yield VisitKey(entry["node"], entry["type"], state, entry.get("handle", ""))
+
+
+def start_variables(execution: Execution) -> dict[str, Any]:
+    """Return the variables that an execution has started with."""
+    passed = _passed_at_start(execution)
+    # A scheduled execution has waited at its start.
+    rows = Step.objects.filter(execution=execution, type=START).values_list("input", flat=True)
+    found = passed[0].get("input") if passed else rows.first()
+    return found.get(VARIABLES, {}) if isinstance(found, dict) else {}
 
 
 def _passed_at_start(execution: Execution) -> list[Entry]:

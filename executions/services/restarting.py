@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from executions import guards
 from executions.engine.advance import Advance
-from executions.models import LIVE, Execution
+from executions.models import LIVE, Execution, start_variables
 from executions.services.advancing import lock_entity, lock_execution
 from executions.services.starting import start_under_locks
 from workflows.audit.log import Action, make_attempt, record, recording_refusals
@@ -47,7 +47,9 @@ def _restart(execution: Execution, by: Any, why: str) -> Execution:
             before = current.status
             if before in LIVE:
                 _cancel(root, current, by, why)
-            new = start_under_locks(current.workflow, current.entity_id, by, None)
+            new = start_under_locks(
+                current.workflow, current.entity_id, by, None, start_variables(current)
+            )
             entry = make_attempt(
                 current,
                 Action.RESTARTED,

@@ -38,7 +38,7 @@ def _retry(visit: NodeVisit) -> None:
             return
     reset_timers(visit.step)
     visit.reopen()
-    visit.behaviour.enter(visit)
+    visit.enter()
 
 
 def _refuse_unrepeatable(visit: NodeVisit) -> None:

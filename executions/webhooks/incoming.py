@@ -137,7 +137,7 @@ def _resume_step(step: Step, result: dict[str, Any]) -> bool:
         if found.state != StepState.OPEN:
             raise WebhookUnavailable("The step has an incident: an operator has to resolve it.")
         visit = advance.visit_step(run, found)
-        visit.behaviour.resume(visit, result)
+        visit.resume(result)
         advance.finish()
         if found.state == StepState.INCIDENT:
             # The sender will not repeat the request: an operator finds the body at the step.

@@ -132,7 +132,7 @@ def finish_job(job: Job, result: Any = None) -> bool:
         elif job.kind == JobKind.OVERDUE:
             _write_notice(visit, state="sent", **result)
         elif job.kind in PERFORMED:
-            behaviour.resume(visit, result)
+            visit.resume(result)
         else:
             behaviour.wake(visit)
 

@@ -98,7 +98,8 @@ class NodeType:
     def comparison_problems(
         self, data: Mapping[str, Any], fields: Mapping[str, Collection[str]]
     ) -> Problems:
-        """Yield comparisons of fields with values that their types can never have.
+        """Yield comparisons of fields with values that their types can never have, and the
+        problems of value sources.
 
         Called for a graph that is to be saved; stored graphs run as they are.
         """

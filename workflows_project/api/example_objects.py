@@ -110,6 +110,7 @@ EXECUTION_DATA = {
         "entity_name": "Finding",
         "fields": {"severity": "high"},
     },
+    "variables": {},
     "children": [],
     "pins": [{"workflow": CALLEE, "version": 1}],
     "open_steps": [

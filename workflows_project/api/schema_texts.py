@@ -162,6 +162,7 @@ PROPERTIES: dict[str, str] = {
     "url": "The URL.",
     "user": "The name of the account.",
     "users": "Names of users.",
+    "variables": "The variables of the execution; null without permission to view its entity.",
     "version": "The number of the version.",
     "versions": "The versions.",
     "votes": "The votes so far.",

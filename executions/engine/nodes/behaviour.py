@@ -22,8 +22,8 @@ TITLE: dict[str, Any] = {
 """The schema of ``title`` of nodes that wait for people."""
 SAVE_TO: dict[str, Any] = {
     "title": "Save to",
-    "description": "The name of the field to save the received data to.",
-    "$ref": "#/$defs/field_name",
+    "description": "The field, or the variable with $, to save the received data to.",
+    "$ref": "#/$defs/value_name",
 }
 """The schema of ``save_to`` of nodes that receive data from another system."""
 
@@ -46,7 +46,7 @@ class Visit(Protocol):
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """The current fields of the entity."""
+        """The current fields of the entity, and the variables by their names with ``$``."""
 
     @property
     def now(self) -> datetime: ...
@@ -72,7 +72,7 @@ class Visit(Protocol):
     def set_stage(self, state: str, progress: float | None) -> None:
         """Set the stage of the execution, and its progress in percent."""
 
-    def start_child(self, callee_cuid: str) -> None:
+    def start_child(self, callee_cuid: str, variables: Mapping[str, Any]) -> None:
         """Start a child on the pinned version of this workflow; continue when it completes."""
 
     def end_branch(self) -> None:
@@ -85,7 +85,11 @@ class Visit(Protocol):
         """Open an incident: the step waits for an operator."""
 
     def write_fields(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
-        """Set and clear fields of the entity."""
+        """Set and clear fields of the entity, and variables by their names with ``$``.
+
+        Raises:
+            value_sources.InvalidValue: the variables are too large.
+        """
 
 
 class NotSubmittable(Refusal):

@@ -1,4 +1,4 @@
-"""The condition: chooses an exit by the fields of the entity."""
+"""The condition: chooses an exit by fields and variables."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Condition(Behaviour):
             (
                 branch["handle"]
                 for branch in visit.node.data["branches"]
-                if rules.holds(branch["rule"], fields)
+                if rules.holds(branch["rule"], fields, visit.now)
             ),
             DEFAULT,
         )

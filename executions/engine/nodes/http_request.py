@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine import http_client, placeholders
-from executions.engine.form_fields import FIELD_NAME
+from executions.engine.form_fields import VALUE_NAME
 from executions.engine.nodes.behaviour import SAVE_TO, Behaviour, Visit
 from executions.engine.nodes.tasks import GiveUp, Task, TryAgain
 from executions.engine.rule_literals import ANY
@@ -133,8 +133,9 @@ class HttpRequest(Behaviour):
             },
             "body": {
                 "title": "Body",
-                "description": "Text, or JSON. {{name}} is replaced by the value of a field. A JSON"
-                " text that is only {{name}} becomes the value itself, of any type.",
+                "description": "Text, or JSON. {{name}} is replaced by the value of a field,"
+                " {{$name}} by that of a variable. A JSON text that is only {{name}} becomes the"
+                " value itself, of any type.",
             },
             "timeout": {
                 "title": "Timeout",
@@ -147,7 +148,7 @@ class HttpRequest(Behaviour):
             "save_to": SAVE_TO,
         },
         "required": ["url"],
-        "$defs": {"field_name": FIELD_NAME},
+        "$defs": {"value_name": VALUE_NAME},
         "examples": [
             {
                 "method": "POST",

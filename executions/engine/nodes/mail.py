@@ -13,7 +13,7 @@ from django.core.validators import validate_email
 from django.utils.translation import gettext
 
 from executions.engine import placeholders
-from executions.engine.form_fields import FIELD_NAME
+from executions.engine.form_fields import FIELD_NAME, VALUE_NAME
 from executions.engine.nodes.tasks import GiveUp, Task, TryAgain
 from workflows.db.json_values import below, json_type, quoted
 from workflows.graph import NOT_BLANK, Problems
@@ -28,8 +28,9 @@ _RECIPIENT: dict[str, Any] = {
             "properties": {
                 "field": {
                     "title": "Field",
-                    "description": "The name of a field with an address or a list of addresses.",
-                    "$ref": "#/$defs/field_name",
+                    "description": "The field, or the variable with $, that has an address or a"
+                    " list of addresses.",
+                    "$ref": "#/$defs/value_name",
                 }
             },
             "required": ["field"],
@@ -48,19 +49,21 @@ PROPERTIES: dict[str, Any] = {
     },
     "subject": {
         "title": "Subject",
-        "description": "The subject. {{name}} is replaced by the value of a field.",
+        "description": "The subject. {{name}} is replaced by the value of a field, {{$name}} by"
+        " that of a variable.",
         "type": "string",
         "pattern": NOT_BLANK,
     },
     "body": {
         "title": "Body",
-        "description": "The text. {{name}} is replaced by the value of a field.",
+        "description": "The text. {{name}} is replaced by the value of a field, {{$name}} by that"
+        " of a variable.",
         "type": "string",
         "default": "",
     },
 }
 """The schemas of the keys of a mail."""
-DEFS: dict[str, Any] = {"field_name": FIELD_NAME}
+DEFS: dict[str, Any] = {"field_name": FIELD_NAME, "value_name": VALUE_NAME}
 """The definitions that ``PROPERTIES`` refers to."""
 
 

@@ -1,15 +1,15 @@
-"""The node that sets and clears fields of the entity."""
+"""The node that sets and clears fields of the entity and variables of the execution."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from executions.engine import rule_literals
-from executions.engine.form_fields import FIELD_NAME
+from executions.engine import rule_literals, value_sources
+from executions.engine.form_fields import VALUE_NAME
 from executions.engine.nodes.behaviour import Behaviour, Visit
 from workflows.db.json_values import below, quoted
 from workflows.graph import Problems
@@ -17,30 +17,39 @@ from workflows.values.missing import is_missing
 
 
 class SetField(Behaviour):
-    description = _("Sets and clears fields of the entity.")
+    description = _("Sets and clears fields of the entity, and variables of the execution.")
     name = "set_field"
     waits = False
     schema: ClassVar = {
         "properties": {
             "values": {
                 "title": "Values",
-                "description": "The new values by the names of the fields: any JSON. Null and blank"
-                " text clear a field.",
+                "description": "The new values by the names of the fields, or of the variables with"
+                f" $: any JSON, or {value_sources.SOURCES}. Null, blank text and a source of a"
+                " missing value clear the field.",
                 "type": "object",
-                "propertyNames": {"$ref": "#/$defs/field_name"},
+                "propertyNames": {"$ref": "#/$defs/value_name"},
                 "default": {},
             },
             "clear": {
                 "title": "Fields to clear",
-                "description": "The names of the fields to clear.",
+                "description": "The names of the fields, or of the variables with $, to clear.",
                 "type": "array",
-                "items": {"$ref": "#/$defs/field_name"},
+                "items": {"$ref": "#/$defs/value_name"},
                 "uniqueItems": True,
                 "default": [],
             },
         },
-        "$defs": {"field_name": FIELD_NAME},
-        "examples": [{"values": {"reviewed": True}, "clear": ["reviewer"]}],
+        "$defs": {"value_name": VALUE_NAME},
+        "examples": [
+            {"values": {"reviewed": True}, "clear": ["reviewer"]},
+            {
+                "values": {
+                    "due_on": {"add": [{"today": True}, "P30D"]},
+                    "$approver": {"field": "owner"},
+                }
+            },
+        ],
     }
 
     def problems(self, data: Mapping[str, Any]) -> Problems:
@@ -58,11 +67,21 @@ class SetField(Behaviour):
     def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield the fields that are set, with the types of their values."""
         for name, value in data.get("values", {}).items():
-            if not is_missing(value):
+            if value_sources.is_source(value):
+                yield name, value_sources.type_of(value) or rule_literals.ANY
+            elif not is_missing(value):
                 yield name, rule_literals.type_of(value)
 
+    def comparison_problems(
+        self, data: Mapping[str, Any], fields: Mapping[str, Collection[str]]
+    ) -> Problems:
+        """Yield the problems of the value sources."""
+        for name, value in data.get("values", {}).items():
+            yield from value_sources.problems(value, below("/values", name))
+
     def enter(self, visit: Visit) -> None:
-        """Write the fields and continue."""
-        values, clear = (visit.node.data.get("values", {}), visit.node.data.get("clear", []))
+        """Write the values and continue. All sources are read before the first is written."""
+        sources, clear = visit.node.data.get("values", {}), visit.node.data.get("clear", [])
+        values = value_sources.evaluate_all(sources, visit.fields, visit.now)
         visit.write_fields(values, clear)
         visit.leave(output={"values": values, "clear": clear})

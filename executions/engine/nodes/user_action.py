@@ -24,7 +24,7 @@ from workflows.values.missing import drop_missing
 
 
 class UserAction(Behaviour):
-    description = _("Waits for a form. The answers are written to the fields of the entity.")
+    description = _("Waits for a form. The answers are written to fields or variables.")
     name = "user_action"
     people_at: ClassVar = "assignees"
     schema: ClassVar = {
@@ -39,7 +39,7 @@ class UserAction(Behaviour):
             "fields": {
                 "title": "Fields",
                 "description": "The fields of the form. Each answer is written to the field of the"
-                " entity with the same name.",
+                " entity, or to the variable, with the same name.",
                 "type": "array",
                 "items": form_fields.FIELD,
                 "default": [],
@@ -81,7 +81,7 @@ class UserAction(Behaviour):
         """Yield the fields of the form that have a type, with their types."""
         for field in data.get("fields", ()):
             if "type" in field:
-                yield field["name"], field["type"]
+                yield form_fields.target_of(field), field["type"]
 
     def enter(self, visit: Visit) -> None:
         """Wait for the form."""
@@ -92,7 +92,8 @@ class UserAction(Behaviour):
         fields = visit.node.data.get("fields", [])
         values = forms.clean(fields, data)
         _require_users(fields, values)
-        visit.write_fields(values)
+        targets = {field["name"]: form_fields.target_of(field) for field in fields}
+        visit.write_fields({targets[name]: value for name, value in values.items()})
         visit.leave(output=drop_missing(values))
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine.durations import DELTA, DURATION, problem
-from executions.engine.form_fields import FIELD_NAME
+from executions.engine.form_fields import VALUE_NAME
 from executions.engine.nodes.behaviour import Behaviour, Visit
 from workflows.db.json_values import json_type, quoted
 from workflows.graph import Problems
@@ -63,8 +63,8 @@ class Wait(Behaviour):
             },
             "at_field": {
                 "title": "Date field",
-                "description": "The name of the field with the date.",
-                "$ref": "#/$defs/field_name",
+                "description": "The field, or the variable with $, that has the date.",
+                "$ref": "#/$defs/value_name",
             },
             "delta": {
                 "title": "Delta",
@@ -75,7 +75,7 @@ class Wait(Behaviour):
         "$defs": {
             "duration": DURATION,
             "delta": DELTA,
-            "field_name": FIELD_NAME,
+            "value_name": VALUE_NAME,
         },
         "examples": [
             {"interval": "P1D"},

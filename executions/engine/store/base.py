@@ -22,7 +22,9 @@ ENTITY_COLUMNS = (
     *("fields", "updated_at"),
 )
 """The columns of an entity that an advance needs."""
-EXECUTION_CHANGES = ("status", "message", "ended_at", "stage", "progress", "updated_at")
+EXECUTION_CHANGES = (
+    *("status", "message", "ended_at", "stage", "progress", "variables", "updated_at"),
+)
 ENTITY_CHANGES = ("fields", "updated_at")
 STEP_CHANGES = (
     *("state", "closed_at", "closed_by_id", "input", "output", "handle", "incident"),
@@ -48,7 +50,7 @@ _EXECUTION = Columns(
     Execution,
     [
         *("id", "cuid", "workflow", "version", "entity", "parent", "root", "status"),
-        *("context_key", "stage", "progress", "message", "ended_at"),
+        *("context_key", "stage", "progress", "message", "ended_at", "variables"),
     ],
 )
 _ENTITY = Columns(Entity, ENTITY_COLUMNS)

@@ -48,8 +48,8 @@ class Recorder:
     def set_stage(self, state: str, progress: float | None) -> None:
         self.calls.append(("stage", state, progress))
 
-    def start_child(self, callee_cuid: str) -> None:
-        self.calls.append(("call", callee_cuid))
+    def start_child(self, callee_cuid: str, variables: Mapping[str, Any]) -> None:
+        self.calls.append(("call", callee_cuid, dict(variables)))
 
     def end_branch(self) -> None:
         self.calls.append(("finish",))
@@ -217,7 +217,7 @@ def test_set_field_is_refused_when_a_field_is_named_twice(data, expected):
 
 
 def test_run_workflow_starts_a_child():
-    assert enter("run_workflow", {"workflow": "cuid1"}) == [("call", "cuid1")]
+    assert enter("run_workflow", {"workflow": "cuid1"}) == [("call", "cuid1", {})]
 
 
 @pytest.mark.parametrize("data", [{}, {"workflow": ""}, {"workflow": 3}])

@@ -110,6 +110,15 @@ class AnyJSONField(serializers.JSONField):
         return data
 
 
+@extend_schema_field({"type": "object", "additionalProperties": {}})
+class JSONObjectField(serializers.JSONField):
+    """A JSON object; the service validates it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the value unchanged."""
+        return data
+
+
 class MomentField(serializers.DateTimeField):
     """A moment, returned in UTC; input without an offset is in ``TIME_ZONE``."""
 
