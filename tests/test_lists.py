@@ -33,7 +33,7 @@ from workflows import editing
 from workflows.values import csv_cells
 from workflows_project.api import pagination
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 LISTS = [
     path.removeprefix("/api/v1/")
@@ -115,7 +115,7 @@ def test_list_costs_the_same_statements_for_any_length(
     path = list_path(route)
     add_rows(scenario, 1)
     few = statements(lambda: api.get(path))
-    add_rows(scenario, 8)
+    add_rows(scenario, 3)
     assert statements(lambda: api.get(path)) == few <= 12
 
 
@@ -137,17 +137,18 @@ def executions(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> list[Exec
 ORDERINGS = ["", *(sign + name for name in ExecutionViewSet.ordering_fields for sign in ("", "-"))]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("ordering", [*ORDERINGS, "status,-started_at", "-started_at,-status"])
-@pytest.mark.parametrize("size", [1, 2, 5])
 def test_pages_have_every_row_once_in_order(
-    api: Client, executions: list[Execution], ordering: str, size: int
+    api: Client, executions: list[Execution], ordering: str
 ) -> None:
     query: dict[str, Any] = {"ordering": ordering} if ordering else {}
     whole = api.get("executions/", {**query, "page_size": 500}).json()
     assert (whole["count"], whole["next"], whole["previous"]) == (len(executions), None, None)
-    found = read_pages(api, "executions/", page_size=size, **query)
-    assert [row["cuid"] for row in found] == [row["cuid"] for row in whole["results"]]
-    assert len({row["cuid"] for row in found}) == len(executions)
+    for size in (1, 2, 5):
+        found = read_pages(api, "executions/", page_size=size, **query)
+        assert [row["cuid"] for row in found] == [row["cuid"] for row in whole["results"]]
+        assert len({row["cuid"] for row in found}) == len(executions)
     for name in ordering.split(",")[:1]:
         values = [row[name.lstrip("-")] for row in found] if name else []
         present = [value for value in values if value is not None]
@@ -155,6 +156,7 @@ def test_pages_have_every_row_once_in_order(
         assert values[: len(present)] == present, "rows without a value come last"
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("ordering", ORDERINGS)
 def test_previous_links_return_the_same_pages(
     api: Client, executions: list[Execution], ordering: str
@@ -267,6 +269,7 @@ def test_every_list_is_available_as_csv(
     assert len(table(api.get(path, {"format": "csv"}))) == len(whole["results"])
 
 
+@pytest.mark.both_databases
 def test_csv_has_all_filtered_rows(
     api: Client, executions: list[Execution], monkeypatch: Any
 ) -> None:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
+from tests.browser.accessibility import VIEWS, find_faults, show
 from tests.people import Samples, create_samples
 from tests.test_role_pages import PAGES, address
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
-VIEWS = [
-    ("light", "wide", 1280, 900),
-    ("dark", "narrow", 390, 844),
-]
 PHOTOGRAPHED = [*VIEWS, ("dark", "wide", 1280, 900), ("light", "narrow", 390, 844)]
-"""The combinations for screenshots; the test alone checks each scheme and each size once."""
-
-VISUAL_RULES = ["color-contrast", "link-in-text-block", "scrollable-region-focusable"]
-"""The rules of axe-core that depend on colours and sizes. The others check the markup."""
+"""The combinations for screenshots."""
 
 LEAD_ELSEWHERE = ("_submit", "_redeliver", "_csv")
 """Suffixes of routes that redirect or return a file."""
@@ -53,40 +45,11 @@ def test_pages_are_accessible(
     found: dict[str, str] = {}
     for name in seen()[group::GROUPS]:
         path = OF_THE_SITE.get(name) or address(name, made)
-        for scheme, size, width, height in PHOTOGRAPHED if photographs else VIEWS:
-            # Reloaded for each view, because colour transitions on an open page take time.
-            walk.page.emulate_media(color_scheme=scheme)
-            walk.page.set_viewport_size({"width": width, "height": height})
-            answer = walk.page.goto(path)
-            assert answer.status == 200, f"{name}: {answer.status}"
-            rules = [] if (scheme, size) == ("light", "wide") else VISUAL_RULES
-            wrong = [*walk.errors, *find_overflow(walk.page), *find_violations(walk.page, rules)]
-            found |= {f"{name}, {scheme}, {size}: {fault}": path for fault in wrong}
-            # The content security policy blocks the inline styles of axe-core.
-            walk.errors.clear()
-            if photographs:
-                place = Path(photographs) / f"{name}-{size}-{scheme}.png"
-                walk.page.screenshot(path=place, full_page=True)
+        answer = walk.page.goto(path)
+        assert answer.status == 200, f"{name}: {answer.status}"
+        found |= {f"{name}, {view}: {fault}": path for view, fault in find_faults(walk)}
+        for scheme, size, width, height in PHOTOGRAPHED if photographs else ():
+            show(walk.page, scheme, width, height)
+            place = Path(photographs) / f"{name}-{size}-{scheme}.png"
+            walk.page.screenshot(path=place, full_page=True)
     assert not found, "\n".join(found)
-
-
-def find_overflow(page: Any) -> list[str]:
-    """Return a message if the page is wider than the window."""
-    wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    return [f"It is {wider} px wider than its window."] if wider > 0 else []
-
-
-def find_violations(page: Any, rules: Sequence[str] = ()) -> list[str]:
-    """Return serious accessibility violations found by axe-core.
-
-    Args:
-        rules: the ids of the rules to check; all rules if empty.
-    """
-    options: dict[str, Any] = {"resultTypes": ["violations"]}
-    if rules:
-        options["runOnly"] = list(rules)
-    return [
-        f"{rule['impact']}: {rule['help']}: {[node['target'] for node in rule['nodes']][:4]}"
-        for rule in Axe().run(page, options=options).response["violations"]
-        if rule["impact"] in ("serious", "critical")
-    ]

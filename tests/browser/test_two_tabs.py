@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from executions.models import Execution, Finding
-from tests.browser.test_pages import find_overflow, find_violations
+from tests.browser.accessibility import find_overflow, find_violations
 from workflows.models import Workflow
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 
 from executions import services
 from executions.demo import CALLEE, CALLER
-from tests.browser.test_pages import VIEWS, VISUAL_RULES, find_overflow, find_violations
+from tests.browser.accessibility import find_faults
 from tests.browser.test_tasks import to_workflows
 from tests.workflows.admin.staff import page as address
 from workflows import editing
@@ -121,15 +121,8 @@ def test_node_type_forms_are_accessible(operator: Any, played: Any, group: int) 
             token = editing.open_draft(workflow, user).token
             editing.edit_draft(workflow, user, token, draw)
             draft = editing.open_draft(workflow, user)
-            wrong = []
-            for scheme, _, width, height in VIEWS:
-                page.emulate_media(color_scheme=scheme)
-                page.set_viewport_size({"width": width, "height": height})
-                page.goto(f"{address(workflow, 'edit')}?node={draft.undo}")
-                rules = [] if scheme == "light" else VISUAL_RULES
-                wrong += [*operator.errors, *find_overflow(page), *find_violations(page, rules)]
-                # The content security policy blocks the inline styles of axe-core.
-                operator.errors.clear()
+            page.goto(f"{address(workflow, 'edit')}?node={draft.undo}")
+            wrong = list(find_faults(operator))
             if wrong:
                 found[f"{kind} {data}"] = wrong
             editing.undo(workflow, user, draft.token)

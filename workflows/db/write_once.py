@@ -100,12 +100,14 @@ def install(connection: BaseDatabaseWrapper, *, is_complete: bool = True) -> lis
         installed = TRIGGER_SQL.read_installed(cursor)
         wanted: dict[str, str] = {}
         for trigger in _triggers.values():
-            if {trigger.table, *trigger.needs} <= tables and _has_columns(connection, trigger):
-                definitions = TRIGGER_SQL.definitions(trigger)
+            if not {trigger.table, *trigger.needs} <= tables:
+                continue
+            definitions = TRIGGER_SQL.definitions(trigger)
+            is_installed = definitions.items() <= installed.items()
+            # An installed trigger keeps its columns in place.
+            if is_installed or _has_columns(connection, trigger):
                 wanted.update(definitions)
-                if definitions.items() <= installed.items():
-                    continue
-                if not _replace(connection, trigger, is_complete):
+                if not is_installed and not _replace(connection, trigger, is_complete):
                     failed.append(trigger.name)
         for name in sorted(installed.keys() - wanted.keys()):
             if is_complete and _is_ours(name):
@@ -142,8 +144,9 @@ def _has_columns(connection: BaseDatabaseWrapper, trigger: Trigger) -> bool:
     if not isinstance(trigger, WriteOnceTrigger):
         return True
     with connection.cursor() as cursor:
-        found = connection.introspection.get_table_description(cursor, trigger.table)
-    return set(trigger.columns) <= {column.name for column in found}
+        # The table description of Django also parses the SQL of the table on SQLite: 20 ms.
+        cursor.execute(f"SELECT * FROM {connection.ops.quote_name(trigger.table)} LIMIT 0")
+        return set(trigger.columns) <= {column[0] for column in cursor.description}
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:

@@ -20,7 +20,7 @@ from executions.management.commands import check_integrity
 from executions.models import ClosureMember
 from tests.conftest import Scenario
 from tests.databases import address_for_processes
-from tests.executions.damage import REPAIRABLE, UNREPAIRABLE, DamageTarget, change, unguarded
+from tests.executions.damage import UNREPAIRABLE, DamageTarget, change, unguarded
 from tests.factories import WorkflowFactory, call, save_line
 from tests.test_query_counts import statements
 from workflows.db import write_once
@@ -34,10 +34,11 @@ def target(scenario: Scenario) -> DamageTarget:
     return DamageTarget(scenario)
 
 
-@pytest.mark.parametrize("name", [*REPAIRABLE, *UNREPAIRABLE])
+# The tests of repairs check the same for the damage that a command repairs.
+@pytest.mark.parametrize("name", UNREPAIRABLE)
 def test_check_finds_damage_with_invariant_cuid_and_remedy(target: DamageTarget, name: str) -> None:
     assert find_violations() == []
-    invariant, damage = {**REPAIRABLE, **UNREPAIRABLE}[name]
+    invariant, damage = UNREPAIRABLE[name]
     with unguarded():
         cuid = damage(target)
     found = find_violations()

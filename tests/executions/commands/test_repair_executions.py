@@ -49,12 +49,13 @@ def repair_as_json(*arguments: str, **options: Any) -> dict[str, Any]:
 def test_repair_resolves_damage_and_executions_can_be_completed(
     target: DamageTarget, name: str
 ) -> None:
-    _, damage = REPAIRABLE[name]
+    invariant, damage = REPAIRABLE[name]
     live = set(Execution.objects.live().values_list("pk", flat=True))
     with unguarded():
-        damage(target)
+        cuid = damage(target)
     found = find_violations()
-    assert found
+    assert (invariant, cuid) in [(row.invariant, row.cuid) for row in found]
+    assert all(row.remedy for row in found)
     planned = repair_as_json(dry_run=True)
     assert find_violations() == found, "a dry run writes nothing"
     done = repair_as_json()

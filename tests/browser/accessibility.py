@@ -1,0 +1,67 @@
+"""Checks of a page in the browser: its width, and accessibility by axe-core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+
+VIEWS = [
+    ("light", "wide", 1280, 900),
+    ("dark", "narrow", 390, 844),
+]
+"""The scheme, size, width and height of each view: each scheme and each size once."""
+
+VISUAL_RULES = ["color-contrast", "link-in-text-block", "scrollable-region-focusable"]
+"""The rules of axe-core that depend on colours and sizes. The others check the markup."""
+
+RUN = """options => axe.run(options).then(results => results.violations.map(
+    rule => ({impact: rule.impact, help: rule.help, nodes: rule.nodes.map(node => node.target)})
+))"""
+
+
+def find_faults(walk: Any) -> Iterator[tuple[str, str]]:
+    """Check the open page in every view, without loading it again.
+
+    Yields:
+        The name of the view ("light, wide") and the fault.
+    """
+    for scheme, size, width, height in VIEWS:
+        show(walk.page, scheme, width, height)
+        rules = [] if (scheme, size) == VIEWS[0][:2] else VISUAL_RULES
+        faults = [*walk.errors, *find_overflow(walk.page), *find_violations(walk.page, rules)]
+        # The content security policy blocks the inline styles of axe-core.
+        walk.errors.clear()
+        yield from ((f"{scheme}, {size}", fault) for fault in faults)
+
+
+def show(page: Any, scheme: str, width: int, height: int) -> None:
+    """Show the open page in this scheme and size, at the end of its colour transitions."""
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": height})
+    page.evaluate("document.getAnimations().forEach(animation => animation.finish())")
+
+
+def find_overflow(page: Any) -> list[str]:
+    """Return a message if the page is wider than the window."""
+    wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    return [f"It is {wider} px wider than its window."] if wider > 0 else []
+
+
+def find_violations(page: Any, rules: Sequence[str] = ()) -> list[str]:
+    """Return serious accessibility violations found by axe-core.
+
+    Args:
+        rules: the ids of the rules to check; all rules if empty.
+    """
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = list(rules)
+    return [
+        f"{rule['impact']}: {rule['help']}: {rule['nodes'][:4]}"
+        for rule in page.evaluate(RUN, options)
+        if rule["impact"] in ("serious", "critical")
+    ]
