@@ -14,7 +14,7 @@ class FailedLogins(models.Model):
     """The recent failed logins of an account, or from an address."""
 
     class Scope(models.TextChoices):
-        """What the failures are counted for."""
+        """An account, or an address."""
 
         ACCOUNT = "account", _("Account")
         ADDRESS = "address", _("Address")

@@ -188,9 +188,9 @@ def forget_failures(name: str) -> None:
 def unlock(rows: Iterable[FailedLogins]) -> int:
     """Delete the counts of accounts or addresses, and record it. Return their number."""
     with transaction.atomic():
-        kept = FailedLogins.objects.select_for_update().filter(pk__in=[row.pk for row in rows])
-        found = list(kept.order_by("scope", "name"))
-        kept.delete()
+        stored = FailedLogins.objects.select_for_update().filter(pk__in=[row.pk for row in rows])
+        found = list(stored.order_by("scope", "name"))
+        stored.delete()
         record(
             [make_attempt(row, Action.UNLOCKED, before={"failures": row.failures}) for row in found]
         )
