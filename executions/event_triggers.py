@@ -73,6 +73,19 @@ def _register(
     )
 
 
+_EXECUTION_DATA = (
+    "'execution', {row}.cuid, 'status', {row}.status, 'workflow', w.cuid,"
+    " 'version', v.number, 'entity', n.cuid, 'root', root.cuid, 'parent', parent.cuid"
+)
+_EXECUTION_JOINS = (
+    "JOIN workflows_workflow w ON w.id = {row}.workflow_id"
+    " JOIN workflows_version v ON v.id = {row}.version_id"
+    " JOIN executions_entity n ON n.id = {row}.entity_id"
+    " LEFT JOIN executions_execution root ON root.id = {row}.root_id"
+    " LEFT JOIN executions_execution parent ON parent.id = {row}.parent_id"
+)
+
+
 def _execution(vendor: str, *, is_new: bool) -> str:
     is_started = "NEW.status IN ('active', 'waiting', 'completed', 'failed')"
     if not is_new:
@@ -82,13 +95,8 @@ def _execution(vendor: str, *, is_new: bool) -> str:
         events=f"SELECT 1 AS place, CASE WHEN {is_started} THEN 'execution.started' END AS event"
         " UNION ALL SELECT 2, CASE WHEN NEW.status IN ('waiting', 'completed', 'failed',"
         " 'cancelled') THEN 'execution.' || NEW.status END",
-        data="'execution', NEW.cuid, 'status', NEW.status, 'workflow', w.cuid,"
-        " 'version', v.number, 'entity', n.cuid, 'root', root.cuid, 'parent', parent.cuid",
-        joins="JOIN workflows_workflow w ON w.id = NEW.workflow_id"
-        " JOIN workflows_version v ON v.id = NEW.version_id"
-        " JOIN executions_entity n ON n.id = NEW.entity_id"
-        " LEFT JOIN executions_execution root ON root.id = NEW.root_id"
-        " LEFT JOIN executions_execution parent ON parent.id = NEW.parent_id",
+        data=_EXECUTION_DATA.format(row="NEW"),
+        joins=_EXECUTION_JOINS.format(row="NEW"),
         workflow="NEW.workflow_id",
         types="n.entity_name_type_id",
         order="e.place, s.id",
@@ -110,6 +118,40 @@ _register(
     sqlite=_execution("sqlite", is_new=False),
     postgresql=_execution("postgresql", is_new=False),
     when=dict.fromkeys(("sqlite", "postgresql"), "OLD.status <> NEW.status"),
+)
+
+# What people do with a step, by its audit entry
+
+_BY_PEOPLE = ("claimed", "unclaimed", "reassigned", "postponed", "skipped")
+
+
+def _by_people(vendor: str) -> str:
+    member = {"sqlite": "json_extract(NEW.after, '$.{}')", "postgresql": "NEW.after -> '{}'"}[
+        vendor
+    ]
+    named = ", ".join(f"'{name}', {member.format(name)}" for name in ("node", "step"))
+    return _insert(
+        vendor,
+        events="SELECT 'execution.' || NEW.action AS event",
+        data=f"{_EXECUTION_DATA.format(row='x')}, {named}",
+        joins="JOIN executions_execution x ON x.cuid = NEW.cuid "
+        + _EXECUTION_JOINS.format(row="x"),
+        workflow="x.workflow_id",
+        types="n.entity_name_type_id",
+        order="s.id",
+    )
+
+
+_register(
+    "executions_step_by_people",
+    "workflows_auditentry",
+    "INSERT",
+    sqlite=_by_people("sqlite"),
+    postgresql=_by_people("postgresql"),
+    when=dict.fromkeys(
+        ("sqlite", "postgresql"),
+        f"(NEW.kind = 'execution' AND NOT NEW.refused AND NEW.action IN {_BY_PEOPLE})",
+    ),
 )
 
 # Changes of entity contexts

@@ -59,6 +59,10 @@ def _sleeping(scenario: Scenario) -> Execution:
     return scenario.start()
 
 
+def _claimed(scenario: Scenario) -> Execution:
+    return running.claim(scenario.start(), node="form", by=get_user_model().objects.get())
+
+
 def _voting(scenario: Scenario) -> Execution:
     voter = get_user_model().objects.get().get_username()
     source = line({"id": "ok", "type": "approval", "data": {"users": [voter]}})
@@ -85,6 +89,8 @@ EDITS: dict[str, Case] = {
         {"node": "call", "why": "done by hand"},
     ),
     "postpone": lambda s: ("post", f"executions/{_sleeping(s).cuid}/postpone/", POSTPONED),
+    "claim": lambda s: ("post", f"executions/{s.start().cuid}/claim/", {"node": "form"}),
+    "unclaim": lambda s: ("post", f"executions/{_claimed(s).cuid}/unclaim/", {"node": "form"}),
     "wake": lambda s: ("post", f"executions/{_sleeping(s).cuid}/wake/", {"node": "nap"}),
     "approve": lambda s: ("post", f"executions/{_voting(s).cuid}/approve/", {"node": "ok"}),
     "reject": lambda s: ("post", f"executions/{_voting(s).cuid}/reject/", {"node": "ok"}),

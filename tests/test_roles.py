@@ -195,6 +195,13 @@ ROUTES: dict[str, Row] = {
     "POST execution-bulk-postpone": Row(
         OPERATORS, 200, "executions/bulk/postpone/", _items("asleep", **POSTPONEMENT)
     ),
+    "POST execution-claim": Row(
+        PARTICIPANTS, 200, _at("executions", "at_a_form", "claim"), {"node": "form"}
+    ),
+    # Nobody has claimed the step. Others may unclaim their own claims.
+    "POST execution-unclaim": Row(
+        OPERATORS, 409, _at("executions", "at_a_form", "unclaim"), {"node": "form", "why": "w"}
+    ),
     "POST execution-reassign": Row(
         OPERATORS,
         200,

@@ -21,11 +21,12 @@ from django.utils.translation import gettext_lazy as _
 from executions import services
 from executions.admin.reason_field import ReasonField
 from executions.admin.titles import execution_title
+from executions.engine.claims import may_do
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.approval import Approval
-from executions.engine.nodes.assignees import current_candidates_key, is_candidate, voter_ids
+from executions.engine.nodes.assignees import current_candidates_key, voter_ids
 from executions.engine.nodes.join import Join
-from executions.models import OPERATE, SLEEPING, SUBMIT, Execution, Step
+from executions.models import FOR_PEOPLE, OPERATE, SLEEPING, SUBMIT, Execution, Step
 from executions.services.postponing import job_to_postpone
 from workflows.admin.base.formatting import admin_url
 from workflows.admin.base.model_admin import GuardedAdmin
@@ -51,6 +52,8 @@ class Decisions:
     """The buttons of a step for voters and for operators."""
 
     votes: list[Decision] = field(default_factory=list)
+    claims: list[Decision] = field(default_factory=list)
+    """Claiming the step, or giving it back."""
     buttons: list[Decision] = field(default_factory=list)
     """Operator actions. Each leads to a page that asks for a reason."""
 
@@ -92,6 +95,8 @@ class DecisionForm(forms.Form):
 _LABELS = {
     "approve": _("Approve"),
     "reject": _("Reject"),
+    "claim": _("Claim"),
+    "unclaim": _("Unclaim"),
     "wake": _("Skip the wait"),
     "retry": _("Retry"),
     "skip": _("Skip the step"),
@@ -100,6 +105,8 @@ _LABELS = {
 _MESSAGES = {
     "approve": _("Your approval of “%(step)s” was recorded."),
     "reject": _("Your rejection of “%(step)s” was recorded."),
+    "claim": _("You have claimed “%(step)s”."),
+    "unclaim": _("“%(step)s” is no longer claimed."),
     "wake": _("The wait “%(step)s” was skipped."),
     "retry": _("“%(step)s” is retried."),
     "skip": _("“%(step)s” was skipped."),
@@ -108,8 +115,14 @@ _MESSAGES = {
 REASON_REQUIRED = ("skip", "postpone")
 
 
-def decisions(execution: Execution, step: Step, node: Node, user: Any) -> Decisions:
-    """Return the buttons of a step for a user."""
+def decisions(
+    execution: Execution, step: Step, node: Node, user: Any, claimer: Any = None
+) -> Decisions:
+    """Return the buttons of a step for a user.
+
+    Args:
+        claimer: the account whose claim binds, or None.
+    """
 
     def buttons(*names: str) -> list[Decision]:
         return [
@@ -118,21 +131,30 @@ def decisions(execution: Execution, step: Step, node: Node, user: Any) -> Decisi
 
     kind = behaviour(node.type)
     key = current_candidates_key(step, execution.version_id, node)
-    may_vote = (
+    may_act = (
         step.state == Step.State.OPEN
-        and isinstance(kind, Approval)
+        and step.type in FOR_PEOPLE
         and user.has_perm(SUBMIT)
-        and kind.can_be_approved(node.data, len(voter_ids(key)))
-        and is_candidate(key, user)
+        and may_do(step, key, user)
+        and (claimer is None or claimer == user)
     )
+    may_vote = (
+        may_act
+        and isinstance(kind, Approval)
+        and kind.can_be_approved(node.data, len(voter_ids(key)))
+    )
+    own_claim = "unclaim" if claimer == user else "claim"
     return Decisions(
         votes=buttons(*VOTES) if may_vote else [],
-        buttons=buttons(*_operator_actions(step, node)) if user.has_perm(OPERATE) else [],
+        claims=buttons(own_claim) if may_act else [],
+        buttons=buttons(*_operator_actions(step, node, user)) if user.has_perm(OPERATE) else [],
     )
 
 
-def _operator_actions(step: Step, node: Node) -> Iterator[str]:
+def _operator_actions(step: Step, node: Node, user: Any) -> Iterator[str]:
     """Yield the names of the operator actions that are allowed at a step."""
+    if step.claimed_by_id not in (None, user.pk):
+        yield "unclaim"
     if step.state == Step.State.INCIDENT:
         yield from ("retry", "skip")
         return
@@ -171,7 +193,7 @@ def decide(
     handles = () if found is None else behaviour(found[1].type).handles(found[1].data) or ()
     form = DecisionForm(name, handles, request.POST if request.method == "POST" else None)
     if request.method != "POST":
-        if found is None or name not in _operator_actions(*found):
+        if found is None or name not in _operator_actions(*found, request.user):
             return back
         return _confirmation(model_admin, request, execution, found, name, form)
     if not form.is_valid() and found is not None:
@@ -198,6 +220,8 @@ def _service(execution: Execution, name: str, sent: dict[str, Any]) -> Callable[
     calls: dict[str, Callable[..., Execution]] = {
         "approve": partial(services.vote, execution, approves=True, notes=why),
         "reject": partial(services.vote, execution, approves=False, notes=why),
+        "claim": partial(services.claim, execution),
+        "unclaim": partial(services.unclaim, execution, why=why),
         "wake": partial(services.wake, execution, why=why),
         "retry": partial(services.retry, execution, why=why),
         "skip": partial(services.skip, execution, why=why, handle=sent.get("handle")),
@@ -249,6 +273,8 @@ def _effects(step: Step, node: Node, name: str) -> Iterator[str]:
     is_incident = step.state == Step.State.INCIDENT
     if name in VOTES:
         yield gettext("Your vote and your notes are recorded in the history.")
+    elif name == "unclaim":
+        yield gettext("Every assignee can claim and do the step again.")
     elif name == "wake":
         yield gettext("The execution continues now instead of at the scheduled time.")
     elif name == "skip":

@@ -299,7 +299,9 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     def decide_view(self, request: HttpRequest, pk: int, cuid: str, name: str) -> HttpResponse:
         """Show or carry out a decision at an open step."""
-        self.require(request, SUBMIT if name in VOTES else OPERATE)
+        is_own = name in (*VOTES, "claim", "unclaim")
+        if name != "unclaim" or not request.user.has_perm(OPERATE):
+            self.require(request, SUBMIT if is_own else OPERATE)
         return decide(self, request, self.find(pk), cuid, name)
 
     def reassign_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:

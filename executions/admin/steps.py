@@ -17,6 +17,7 @@ from executions import services
 from executions.admin.decisions import BACKGROUND_TYPES, Decisions, decisions
 from executions.admin.titles import step_title
 from executions.engine import forms
+from executions.engine.claims import find_claimer
 from executions.engine.nodes.assignees import candidates, current_candidates_key, may_submit
 from executions.guards import ExecutionEnded, NotOpen
 from executions.models import (
@@ -57,6 +58,8 @@ class OpenStep:
     child: Execution | None = None
     reassign_url: str = ""
     is_unassigned: bool = False
+    claimer: Any = None
+    """The account whose claim binds, or None."""
     decisions: Decisions = field(default_factory=Decisions)
     votes: list[Vote] = field(default_factory=list)
 
@@ -80,7 +83,7 @@ def open_steps(execution: Execution, user: Any, *, bound: dict[str, Any]) -> lis
     steps = (
         Step.objects.filter(execution=execution)
         .open()
-        .select_related("child__workflow")
+        .select_related("child__workflow", "claimed_by")
         .prefetch_related("votes")
     )
     try:
@@ -119,21 +122,33 @@ def _open_step(
 ) -> OpenStep:
     title = node.data.get("title") or node.label
     votes = list(step.votes.all())
-    found = decisions(execution, step, node, user)
+    key = current_candidates_key(step, execution.version_id, node)
+    claimer = find_claimer(step, key)
+    found = decisions(execution, step, node, user, claimer)
     if step.state == Step.State.INCIDENT or node.type != USER_ACTION:
         needs_note = not found.votes and step.state != Step.State.INCIDENT
         note = _note(execution, step, node) if needs_note else ""
-        return OpenStep(step, title, note=note, child=step.child, decisions=found, votes=votes)
+        return OpenStep(
+            step,
+            title,
+            note=note,
+            child=step.child,
+            claimer=claimer,
+            decisions=found,
+            votes=votes,
+        )
     if not user.has_perm(SUBMIT):
         note = gettext("You do not have permission to submit forms.")
-        return OpenStep(step, title, note=note, decisions=found)
-    key = current_candidates_key(step, execution.version_id, node)
+        return OpenStep(step, title, note=note, claimer=claimer, decisions=found)
     if not may_submit(key, user):
         note = _assigned_text(key)
-        return OpenStep(step, title, note=note, decisions=found)
+        return OpenStep(step, title, note=note, claimer=claimer, decisions=found)
+    if claimer not in (None, user) and step.cuid not in bound:
+        return OpenStep(step, title, claimer=claimer, decisions=found)
     return OpenStep(
         step,
         title,
+        claimer=claimer,
         decisions=found,
         form=bound.get(step.cuid) or form_of(step, node, draft=draft),
         url=admin_url(Execution, "submit", execution.pk, step.cuid),

@@ -106,7 +106,7 @@ def _open_step(step: Step) -> Sequence[Any]:
     return (
         *(step.cuid, step.node_id, step.type, step.label),
         *(_utc(step.opened_at), _utc(step.due_at), step.overdue),
-        *(None, None, step.incident, None, None, None),
+        *(None, None, step.incident, None, None, None, None, None),
     )
 
 

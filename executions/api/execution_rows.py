@@ -53,15 +53,19 @@ _CANDIDATES = _listed(
     f" LEFT JOIN {USER._meta.db_table} u ON u.id = c.user_id"
     " WHERE c.key = s.assignees ORDER BY c.id",
 )
+_CLAIMER = (
+    f"(SELECT u.{USER.USERNAME_FIELD} FROM {USER._meta.db_table} u WHERE u.id = s.claimed_by_id)"
+)
 _DRAFT = "(SELECT d.data FROM executions_formdraft d WHERE d.step_id = s.id AND d.user_id = $2)"
 _STEPS = _listed(
     "r.cuid, r.node_id, r.type, r.label, r.opened_at, r.due_at, r.overdue,"
     f" {_json('r.notice')},"
     f" {_json('r.own_draft')}, {_json('r.incident')}, {_json('r.votes')}, {_json('r.candidates')},"
-    " r.unassigned",
+    " r.unassigned, r.claimer, r.claimed_at",
     f"SELECT s.*, {_VOTES} AS votes, {_DRAFT} AS own_draft,"
     f" {_if_assigned(_CANDIDATES)} AS candidates,"
-    f" {_if_assigned(IS_UNASSIGNED)} AS unassigned FROM {store.open_steps_table}"
+    f" {_if_assigned(IS_UNASSIGNED)} AS unassigned, {_CLAIMER} AS claimer"
+    f" FROM {store.open_steps_table}"
     f" WHERE s.execution_id = x.id AND {IS_OPEN} ORDER BY s.id",
 )
 _CHILDREN = _listed(
@@ -183,7 +187,7 @@ def _visible(row: Mapping[str, Any], name: str, user: Any) -> Any:
 
 def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
     cuid, node, node_type, label, opened_at, due_at, overdue, notice, draft, incident = values[:10]
-    votes, candidates, unassigned = values[10:]
+    votes, candidates, unassigned, claimer, claimed_at = values[10:]
     return {
         "step": cuid,
         "node": node,
@@ -197,6 +201,8 @@ def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
             "users": [name for is_group, name in candidates or [] if not is_group],
         },
         "unassigned": bool(unassigned) and incident is None,
+        "claimed_by": claimer,
+        "claimed_at": _instant(claimed_at) if claimer else None,
         "notice": notice
         and {
             "state": notice["state"],

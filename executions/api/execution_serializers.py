@@ -144,6 +144,8 @@ class OpenStepSerializer(OutputModelSerializer[Step]):
     unassigned = serializers.BooleanField(
         help_text="True when no assignee can do the step, or too few can approve it."
     )
+    claimed_by = serializers.CharField(allow_null=True)
+    claimed_at = MomentField(allow_null=True)
     notice = NoticeSerializer(allow_null=True)
     form = FormSerializer(allow_null=True)
     draft = AnyJSONField(help_text="The draft of the requesting user. Nobody else can read it.")
@@ -162,6 +164,8 @@ class OpenStepSerializer(OutputModelSerializer[Step]):
             "overdue",
             "assignees",
             "unassigned",
+            "claimed_by",
+            "claimed_at",
             "notice",
             "form",
             "draft",

@@ -23,6 +23,7 @@ from executions.api.execution_serializers import (
     DecisionSerializer,
     ExecutionSerializer,
     ListedExecutionSerializer,
+    NamedStepSerializer,
     PostponeSerializer,
     ReassignSerializer,
     SkipSerializer,
@@ -98,6 +99,8 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     retry = _action("retry", DecisionSerializer, services.retry, needs=OPERATE)
     skip = _action("skip", SkipSerializer, services.skip, needs=OPERATE)
     postpone = _action("postpone", PostponeSerializer, services.postpone, needs=OPERATE)
+    claim = _action("claim", NamedStepSerializer, services.claim, needs=SUBMIT)
+    unclaim = _action("unclaim", DecisionSerializer, services.unclaim, needs=SUBMIT)
     reassign = _action("reassign", ReassignSerializer, services.reassign, needs=OPERATE)
     cancel = _action("cancel", CancelSerializer, services.cancel, needs=OPERATE)
 
@@ -175,6 +178,12 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     def read_ahead(self) -> tuple[ReadAhead, str] | None:
         """Return what a submit reads with its user."""
         return (UNCHANGED_OF_ROOT, self.kwargs["cuid"]) if self.action == "submit" else None
+
+    def check_permissions(self, request: Request) -> None:
+        """Check the permissions of the action; operators unclaim a step for others."""
+        if self.action == "unclaim" and request.user.has_perm(OPERATE):
+            self.needs = OPERATE
+        super().check_permissions(request)
 
     def get_serializer_class(self) -> Any:
         """Return the serializer of the action: lists omit steps and pinned versions."""

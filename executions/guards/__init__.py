@@ -25,6 +25,7 @@ from executions.guards.executions import (
     refuse_step_edit,
 )
 from executions.guards.refusals import (
+    Claimed,
     EntityInUse,
     EntityTypeMismatch,
     ExecutionEnded,
@@ -38,6 +39,7 @@ from executions.guards.refusals import (
     NoSuchHandle,
     NotARoot,
     NotAssigned,
+    NotClaimed,
     NotOpen,
     NotStartable,
     SubscriptionDisabled,
@@ -48,6 +50,7 @@ from executions.guards.starts import refuse_start
 from executions.guards.webhook_events import refuse_subscription
 
 __all__ = [
+    "Claimed",
     "EntityInUse",
     "EntityTypeMismatch",
     "ExecutionEnded",
@@ -61,6 +64,7 @@ __all__ = [
     "NoSuchHandle",
     "NotARoot",
     "NotAssigned",
+    "NotClaimed",
     "NotOpen",
     "NotStartable",
     "SubscriptionDisabled",

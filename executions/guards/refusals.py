@@ -88,6 +88,18 @@ class NotAssigned(Refusal):
     code = "not_assigned"
 
 
+class Claimed(Refusal):
+    message = _("Another user has claimed this step.")
+    code = "claimed"
+    exact_message = _("“{step}” is claimed by {user}.")
+    remedy = _("Ask {user} or an operator to unclaim the step.")
+
+
+class NotClaimed(Refusal):
+    message = _("Nobody has claimed this step.")
+    code = "not_claimed"
+
+
 class ExecutionEnded(Refusal):
     message = _("The execution has ended and cannot be changed.")
     code = "execution_ended"

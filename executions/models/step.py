@@ -120,6 +120,18 @@ class Step(models.Model):
         help_text="The user who closed the step; empty if it did not wait.",
     )
     closed_by_name = account_name_field()
+    # Without a database key: a claim must not lock the row of its account.
+    claimed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        help_text="The user who has claimed the step.",
+    )
+    claimed_at = models.DateTimeField(null=True, blank=True)
     input = models.JSONField(null=True, blank=True)
     output = models.JSONField(null=True, blank=True)
     handle = models.CharField(max_length=64, blank=True, help_text="The exit that was taken.")
@@ -174,6 +186,11 @@ class Step(models.Model):
                 fields=["closed_by"],
                 condition=Q(closed_by__isnull=False),
                 name="executions_step_closed_by",
+            ),
+            models.Index(
+                fields=["claimed_by"],
+                condition=Q(claimed_by__isnull=False, state="open"),
+                name="executions_step_claimed_by",
             ),
         ]
 

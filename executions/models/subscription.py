@@ -24,6 +24,11 @@ EVENTS: dict[str, str] = {
     "execution.completed": "An execution has completed",
     "execution.failed": "An execution has failed",
     "execution.cancelled": "An execution has been cancelled",
+    "execution.claimed": "A user has claimed a step",
+    "execution.unclaimed": "A step is no longer claimed",
+    "execution.reassigned": "A step has been assigned to others",
+    "execution.postponed": "The date or the deadline of a step has moved",
+    "execution.skipped": "An operator has skipped a step",
     "change.applied": "The finding type or record type of a workflow has changed",
     "change.refused": "A change of finding type or record type was refused",
 }

@@ -8,6 +8,7 @@ workflow.
 from executions.services.advancing import AdvanceResult, read_for_submit, recall_result
 from executions.services.bulk import purge_bulk_operations
 from executions.services.cancelling import cancel
+from executions.services.claiming import claim, unclaim
 from executions.services.postponing import postpone
 from executions.services.reassigning import reassign
 from executions.services.restarting import restart
@@ -33,6 +34,7 @@ from executions.services.waking import wake
 __all__ = [
     "AdvanceResult",
     "cancel",
+    "claim",
     "due_starts",
     "postpone",
     "purge_bulk_operations",
@@ -53,6 +55,7 @@ __all__ = [
     "skip",
     "start",
     "submit",
+    "unclaim",
     "vote",
     "wake",
 ]

@@ -86,6 +86,7 @@ def _apply(
         act(visit)
         visit.advance.finish()
         after: dict[str, Any] = {"status": current.status, "node": visit.node.id}
+        after["step"] = step.cuid
         if step.is_open and iso_time(step.due_at) != due:
             before["due"], after["due"] = due, iso_time(step.due_at)
         if step.handle:

@@ -49,8 +49,8 @@ def reassign(
 ) -> Execution:
     """Replace the assignees of one open form or approval.
 
-    Other visits of the node keep theirs. The votes of accounts that may still vote stay, and may
-    decide the step.
+    Other visits of the node keep theirs. The step is no longer claimed. The votes of accounts that
+    may still vote stay, and may decide the step.
 
     Args:
         groups, users: the names of the new assignees; at least one.
@@ -108,7 +108,7 @@ def _reassign(
             current,
             Action.REASSIGNED,
             before={"node": visit.node.id, **before},
-            after={"node": visit.node.id, **after},
+            after={"node": visit.node.id, "step": visit.step.cuid, **after},
             why=why,
             by=by,
         )
@@ -165,8 +165,8 @@ def _replace_candidates(visit: NodeVisit, chosen: list[Candidate]) -> None:
         row.version_id = visit.run.execution.version_id
         row.node_id, row.step, row.key = step.node_id, step.cuid, key
     Candidate.objects.bulk_create(chosen)
-    Step._base_manager.filter(pk=step.pk).update(assignees=key)
-    step.assignees = key
+    Step._base_manager.filter(pk=step.pk).update(assignees=key, claimed_by=None, claimed_at=None)
+    step.assignees, step.claimed_by = key, None
 
 
 def assignee_names(rows: Sequence[Candidate]) -> dict[str, list[str]]:

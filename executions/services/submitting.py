@@ -8,6 +8,7 @@ from django.db import transaction
 
 from executions import guards
 from executions.engine.advance import Advance, NodeVisit
+from executions.engine.claims import refuse_claimed
 from executions.engine.nodes.assignees import may_submit
 from executions.models import USER_ACTION, Execution, FormDraft
 from executions.services.advancing import keep_result, lock_tree, read_tree, visit_open_step
@@ -41,6 +42,7 @@ def submit(
         guards.ExecutionEnded: the execution has ended.
         guards.NotOpen: no such step is open.
         guards.NotAssigned: the step is assigned to others than ``by``.
+        guards.Claimed: somebody else has claimed it.
         forms.FormInvalid: the data does not fit the form.
     """
     with locks.single_writer():
@@ -59,6 +61,7 @@ def _submit(
 ) -> bool:
     visit = visit_open_step(runner, node, step)
     _require_assigned(visit, by)
+    refuse_claimed(visit.step, visit.candidates_key, by)
     visit.advance.submit(visit, data)
     return visit.advance.finish()
 

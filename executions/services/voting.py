@@ -10,10 +10,12 @@ from django.db.models import Exists, OuterRef
 
 from executions import guards
 from executions.engine.advance import NodeVisit
+from executions.engine.claims import refuse_claimed
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import is_candidate, voter_ids
 from executions.models import Execution, PeopleChange, Step, StepState, Vote
 from executions.services.advancing import lock_tree, visit_open_step
+from executions.services.claiming import release_lost_claims, write_claim
 from workflows.audit.log import Action, make_attempt, record
 from workflows.db import locks
 from workflows.guards.database_errors import translate_database_errors
@@ -42,6 +44,7 @@ def vote(
     Raises:
         guards.NotOpen, guards.ExecutionEnded: as ``submit``.
         guards.NotAssigned: ``by`` may not vote here.
+        guards.Claimed: somebody else has claimed the step.
         behaviour.NotAwaited: the step is no approval.
     """
     with transaction.atomic():
@@ -62,6 +65,10 @@ def _write_vote(visit: NodeVisit, by: Any, approves: bool, notes: str) -> dict[s
     """Store the vote, and return the one that it replaces."""
     if not is_candidate(visit.candidates_key, by):
         raise guards.NotAssigned(f"Others vote on “{visit.node.label}”.")
+    refuse_claimed(visit.step, visit.candidates_key, by)
+    if visit.step.claimed_by_id is not None:
+        # The voter has done their part: the others can vote now.
+        write_claim(visit, None)
     votes = Vote.objects.filter(step=visit.step, user=by)
     row = votes.values("approves", "notes").first()
     earlier = dict(row) if row else None
@@ -92,7 +99,8 @@ def count_votes(visit: NodeVisit) -> None:
 
 
 def recount_votes() -> int:
-    """Recount the votes of open approvals if users, groups or memberships have changed.
+    """Recount the votes of open approvals if users, groups or memberships have changed, and
+    release the claims of accounts that may no longer do their step.
 
     Returns:
         The number of steps that the recount decided.
@@ -104,6 +112,7 @@ def recount_votes() -> int:
     waiting = Step.objects.filter(state=StepState.OPEN, type=Approval.name)
     steps = waiting.filter(Exists(given)).select_related("execution__version").order_by("pk")
     decided = sum(_recount(step) for step in list(steps))
+    release_lost_claims()
     # Deleted last: a recount that was interrupted is repeated.
     PeopleChange.objects.filter(pk__in=changes).delete()
     return decided

@@ -24,6 +24,7 @@ from tests.factories import (
     end_unseen,
     form,
     save_line,
+    voter,
 )
 from tests.test_query_counts import statements
 from tests.test_written_statements import written
@@ -294,3 +295,31 @@ def test_webhook_of_merged_type_gets_target_type(scenario: Scenario) -> None:
     assert row.entity_name_type == scenario.exception
     scenario.start()
     assert queued_events() == ["change.applied"] * 2 + ["execution.started", "execution.waiting"]
+
+
+def test_events_about_a_step_name_it(scenario: Scenario) -> None:
+    ada = voter("ada")
+    execution = scenario.start()
+    add_webhook()
+    step = execution.steps.open().get()
+    running.claim(execution, node="form", by=ada)
+    running.unclaim(execution, node="form", by=ada)
+    running.reassign(execution, node="form", users=["ada"], why="w")
+    with pytest.raises(guards.Refusal):
+        running.skip(execution, node="form", why="")
+    running.skip(execution, node="form", why="w")
+    named = ["execution.claimed", "execution.unclaimed", "execution.reassigned"]
+    assert queued_events()[:3] == named and "execution.skipped" in queued_events()
+    row = OutgoingDelivery.objects.get(event="execution.claimed")
+    assert row.data == {
+        "execution": execution.cuid,
+        "status": "waiting",
+        "workflow": scenario.caller.cuid,
+        "version": execution.version.number,
+        "entity": scenario.finding.cuid,
+        "root": None,
+        "parent": None,
+        "node": "form",
+        "step": step.cuid,
+    }
+    assert OutgoingDelivery.objects.filter(event="execution.skipped").count() == 1

@@ -63,6 +63,8 @@ class Action(models.TextChoices):
     POSTPONED = "postponed", _("Postponed")
     REASSIGNED = "reassigned", _("Reassigned")
     VOTED = "voted", _("Voted")
+    CLAIMED = "claimed", _("Claimed")
+    UNCLAIMED = "unclaimed", _("Unclaimed")
     STARTED = "started", _("Started by its trigger")
     LOGIN_FAILED = "login_failed", _("Login failed")
     LOCKED = "locked", _("Locked")

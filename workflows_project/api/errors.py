@@ -18,7 +18,16 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
-from executions.guards import ExecutionEnded, NoIncident, NotAssigned, NotOpen, SubscriptionDisabled
+from executions.guards import (
+    Claimed,
+    ExecutionEnded,
+    NoIncident,
+    NotAssigned,
+    NotClaimed,
+    NotOpen,
+    SubscriptionDisabled,
+)
+from executions.services.claiming import NotClaimable
 from executions.services.postponing import NotPostponable
 from executions.services.skipping import NotSkippable
 from workflows.api.base.refusal_json import serialize_blockers, serialize_remedies
@@ -40,6 +49,9 @@ STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
     ExecutionEnded: 409,
     NotOpen: 409,
     NoIncident: 409,
+    Claimed: 409,
+    NotClaimed: 409,
+    NotClaimable: 409,
     NotSkippable: 409,
     NotPostponable: 409,
     SubscriptionDisabled: 409,

@@ -124,6 +124,8 @@ EXECUTION_DATA = {
             "overdue": False,
             "assignees": {"groups": ["risk"], "users": []},
             "unassigned": False,
+            "claimed_by": "participant",
+            "claimed_at": REQUESTED_AT,
             "notice": None,
             "form": FORM,
             "draft": None,

@@ -15,6 +15,9 @@ OPERATIONS: dict[str, str] = {
     "executions_retrieve": "Return an execution with its current steps.",
     "executions_approve": ("Vote for approval. A second vote of the same user replaces the first."),
     "executions_cancel": "Cancel an execution and its live child executions.",
+    "executions_claim": (
+        "Claim an open form or approval. Nobody else may do it until it is unclaimed or reassigned."
+    ),
     "executions_draft": (
         "Save the answers to a form as a draft. They are validated on submission."
     ),
@@ -31,6 +34,9 @@ OPERATIONS: dict[str, str] = {
     "executions_steps_list": "List the steps of an execution, in the order of the visits.",
     "executions_submit": (
         "Submit the form of an open step. Returns the execution after all steps that follow."
+    ),
+    "executions_unclaim": (
+        "Give a claimed step back to its assignees. Operators do it for others, with a reason."
     ),
     "executions_wake": "Skip the rest of a wait.",
     "executions_bulk_cancel": "Cancel several executions.",
@@ -191,6 +197,7 @@ SCHEMAS: dict[str, str] = {
     "BulkItemResult": "The result of an item: an execution, or the problem.",
     "PostponeRequest": "The new time of a wait, or the new deadline of a step.",
     "ReassignRequest": "The new assignees of an open step, and the reason.",
+    "NamedStepRequest": "An open step, named by its node or its cuid.",
     "SkipRequest": "The exit of a skipped step. Required if the node has several exits.",
     "StartRequest": "The workflow to start, and the entity.",
     "Step": "A visit of a node.",

@@ -142,6 +142,7 @@ EXAMPLES: dict[str, Any] = {
     "SubmitRequest": {"node": "review", "data": {"verdict": "accepted"}},
     "VotingRequest": {"node": "committee", "notes": "As discussed."},
     "StepDecisionRequest": {"node": "wait", "why": "It has come earlier."},
+    "NamedStepRequest": {"node": "review"},
     "ReassignRequest": {
         "node": "assess",
         "groups": ["risk"],

@@ -59,6 +59,8 @@ PROPERTIES: dict[str, str] = {
     "checksum": "The checksum of the graph and the context.",
     "child": "The cuid of the execution that the step has started; null without one.",
     "children": "The cuids of the executions that it has started, latest first.",
+    "claimed_at": "The time of the claim; null if nobody has claimed the step.",
+    "claimed_by": "The name of the account that has claimed the step; null if nobody has.",
     "closed_at": "The time when the step was closed; null if it is open.",
     "closed_by": "The name of the account that closed the step; null if nobody did.",
     "code": "The error code; empty or null without an error.",

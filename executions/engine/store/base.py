@@ -59,7 +59,7 @@ _STEP = Columns(
     [
         *("id", "cuid", "execution", "node_id", "type", "label", "state", "closed_at"),
         *("closed_by", "due_at", "overdue", "attempt", "input", "output", "handle"),
-        *("incident", "child", "assignees", "passed"),
+        *("incident", "child", "assignees", "claimed_by", "passed"),
     ],
 )
 _VERSION = Columns(Version, ["id", "number", "checksum"])
