@@ -61,6 +61,17 @@ class ExecutionsConfig(AppConfig):
             ("status",),
             "OLD.status IN ('completed', 'failed', 'cancelled')",
         )
+        write_once.protect_columns(
+            "executions_comment_sealed",
+            "executions_comment",
+            ("cuid", "execution_id", "step", "text", "at"),
+        )
+        write_once.protect_columns(
+            "executions_comment_withdrawn",
+            "executions_comment",
+            ("withdrawn_at",),
+            "OLD.withdrawn_at IS NOT NULL",
+        )
         closure_triggers.register()
         voter_triggers.register()
         post_migrate.connect(install_triggers, sender=self)

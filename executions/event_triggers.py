@@ -120,16 +120,26 @@ _register(
     when=dict.fromkeys(("sqlite", "postgresql"), "OLD.status <> NEW.status"),
 )
 
-# What people do with a step, by its audit entry
+# Actions of people on steps and executions, by their audit entries
 
-_BY_PEOPLE = ("claimed", "unclaimed", "reassigned", "postponed", "skipped")
+_BY_PEOPLE = {
+    "executions_step_by_people": (
+        ("claimed", "unclaimed", "reassigned", "postponed", "skipped"),
+        ("node", "step"),
+    ),
+    "executions_comment_by_people": (
+        ("commented", "comment_withdrawn"),
+        ("node", "step", "comment"),
+    ),
+}
+"""The actions of audit entries that are events, and the members of ``after`` that they send."""
 
 
-def _by_people(vendor: str) -> str:
+def _by_people(vendor: str, members: tuple[str, ...]) -> str:
     member = {"sqlite": "json_extract(NEW.after, '$.{}')", "postgresql": "NEW.after -> '{}'"}[
         vendor
     ]
-    named = ", ".join(f"'{name}', {member.format(name)}" for name in ("node", "step"))
+    named = ", ".join(f"'{name}', {member.format(name)}" for name in members)
     return _insert(
         vendor,
         events="SELECT 'execution.' || NEW.action AS event",
@@ -142,17 +152,18 @@ def _by_people(vendor: str) -> str:
     )
 
 
-_register(
-    "executions_step_by_people",
-    "workflows_auditentry",
-    "INSERT",
-    sqlite=_by_people("sqlite"),
-    postgresql=_by_people("postgresql"),
-    when=dict.fromkeys(
-        ("sqlite", "postgresql"),
-        f"(NEW.kind = 'execution' AND NOT NEW.refused AND NEW.action IN {_BY_PEOPLE})",
-    ),
-)
+for _name, (_actions, _members) in _BY_PEOPLE.items():
+    _register(
+        _name,
+        "workflows_auditentry",
+        "INSERT",
+        sqlite=_by_people("sqlite", _members),
+        postgresql=_by_people("postgresql", _members),
+        when=dict.fromkeys(
+            ("sqlite", "postgresql"),
+            f"(NEW.kind = 'execution' AND NOT NEW.refused AND NEW.action IN {_actions})",
+        ),
+    )
 
 # Changes of entity contexts
 

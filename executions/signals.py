@@ -14,6 +14,7 @@ from executions import guards, services
 from executions.models import (
     Closure,
     ClosureMember,
+    Comment,
     Entity,
     Execution,
     Finding,
@@ -106,9 +107,10 @@ def delete_closures_of_version(instance: Version, **kwargs: Any) -> None:
 @receiver(pre_save, sender=Execution)
 @receiver(pre_save, sender=Closure)
 @receiver(pre_save, sender=ClosureMember)
+@receiver(pre_save, sender=Comment)
 def check_frozen_fields(
     sender: Any,
-    instance: Execution | Closure | ClosureMember,
+    instance: Execution | Closure | ClosureMember | Comment,
     raw: bool,
     update_fields: Any,
     **kwargs: Any,
@@ -145,6 +147,12 @@ def delete_own_candidates(instance: Step, **kwargs: Any) -> None:
     key = step_key(instance.cuid)
     if instance.assignees == key:
         Candidate._base_manager.filter(key=key).delete()
+
+
+@receiver(pre_delete, sender=Comment)
+def check_comment_deletion(instance: Comment, **kwargs: Any) -> None:
+    """Refuse deleting a comment without its execution."""
+    guards.refuse_comment_deletion(instance, kwargs.get("origin"))
 
 
 @receiver(pre_delete, sender=Closure)

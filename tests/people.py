@@ -18,6 +18,7 @@ from executions import services as running
 from executions.models import (
     BulkKind,
     BulkOperation,
+    Comment,
     Execution,
     Finding,
     InventoryModel,
@@ -63,6 +64,7 @@ ADMINISTRATORS = {"administrator", SUPERUSER}
 PARTICIPANTS = {"participant", *ADMINISTRATORS}
 DESIGNERS = {"designer", *ADMINISTRATORS}
 OPERATORS = {"operator", *ADMINISTRATORS}
+COMMENTERS = {*PARTICIPANTS, *OPERATORS}
 KNOWN = {NOBODY, *READERS}
 NONE: set[str] = set()
 
@@ -83,6 +85,7 @@ class Samples:
     asleep: Execution
     in_an_incident: Execution
     at_a_vote: Execution
+    comment: Comment
     pending: PendingChange
     entry: AuditEntry
     secret: Secret
@@ -128,6 +131,7 @@ def create_samples(settings: Any, **fields: Any) -> Samples:
     login_limits.count_failure("guest", None)
     entry = AuditEntry.objects.first()
     assert entry is not None
+    at_a_form = running.start(workflow, finding)
     return Samples(
         kind=kind,
         unused_kind=unused_kind,
@@ -137,12 +141,13 @@ def create_samples(settings: Any, **fields: Any) -> Samples:
         unused_model=InventoryModelFactory(),
         workflow=workflow,
         unused_workflow=WorkflowFactory(),
-        at_a_form=running.start(workflow, finding),
+        at_a_form=at_a_form,
         asleep=running.start(
             on({"id": "nap", "type": "wait", "data": {"interval": "P1D"}}), finding
         ),
         in_an_incident=broken,
         at_a_vote=running.start(voting, finding),
+        comment=running.comment(at_a_form, text="t", by=users[SUPERUSER]),
         pending=pending,
         entry=entry,
         failed_logins=FailedLogins.objects.get(),

@@ -12,6 +12,7 @@ from executions.models import Execution
 from tests.people import (
     ADMINISTRATORS,
     ANONYMOUS,
+    COMMENTERS,
     DESIGNERS,
     EVERYBODY,
     NONE,
@@ -102,6 +103,8 @@ PAGES: dict[str, set[str]] = {
     "executions_execution_submit": PARTICIPANTS,
     "executions_execution_decide": OPERATORS,
     "executions_execution_reassign": OPERATORS,
+    "executions_execution_comment": COMMENTERS,
+    "executions_execution_withdraw_comment": COMMENTERS,
     **_read_only_pages("executions_bulkoperation", OPERATORS),
     "executions_bulkoperation_begin": OPERATORS,
     "executions_bulkoperation_stop": OPERATORS,
@@ -142,6 +145,7 @@ def address(name: str, made: Samples) -> str:
         "executions_execution_start": ([made.workflow.pk], ""),
         "executions_execution_submit": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
         "executions_execution_reassign": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
+        "executions_execution_withdraw_comment": ([made.at_a_form.pk, made.comment.cuid], ""),
         "executions_execution_decide": ([made.asleep.pk, _open(made.asleep), "wake"], ""),
     }
     if name in special:

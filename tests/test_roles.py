@@ -12,6 +12,7 @@ from tests.factories import line
 from tests.people import (
     ADMINISTRATORS,
     ANONYMOUS,
+    COMMENTERS,
     DESIGNERS,
     EVERYBODY,
     KNOWN,
@@ -81,6 +82,12 @@ def _items(of: str, **more: Any) -> Callable[[Samples], Any]:
 
 def _at(route: str, of: str, *more: str) -> Callable[[Samples], str]:
     return lambda made: "/".join([route, getattr(made, of).cuid, *more, ""])
+
+
+def _comment(*more: str) -> Callable[[Samples], str]:
+    return lambda made: "/".join(
+        ["executions", made.at_a_form.cuid, "comments", made.comment.cuid, *more, ""]
+    )
 
 
 def _records(
@@ -162,6 +169,13 @@ ROUTES: dict[str, Row] = {
     "GET execution-mine": Row(READERS, 200, "executions/mine/"),
     "GET execution-detail": Row(READERS, 200, _at("executions", "at_a_form")),
     "GET execution-steps": Row(READERS, 200, _at("executions", "at_a_form", "steps")),
+    "GET comment-list": Row(READERS, 200, _at("executions", "at_a_form", "comments")),
+    "GET comment-detail": Row(READERS, 200, _comment()),
+    "POST comment-list": Row(
+        COMMENTERS, 201, _at("executions", "at_a_form", "comments"), {"text": "t"}
+    ),
+    # The others are not its author.
+    "POST comment-withdraw": Row(OPERATORS, 200, _comment("withdraw"), {"why": "w"}),
     "POST execution-list": Row(OPERATORS, 201, "executions/", _start),
     "POST execution-bulk-start": Row(
         OPERATORS, 200, "executions/bulk/start/", lambda made: {"items": [_start(made)]}

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.admin import bulk
 from executions.admin.cancel import cancel_page, restart_page
+from executions.admin.comments import comment_page, withdraw_page
 from executions.admin.decisions import VOTES, decide
 from executions.admin.execution_details import execution_context
 from executions.admin.home import VIEW_EXECUTIONS
@@ -24,10 +25,10 @@ from executions.admin.inbox import inbox_page
 from executions.admin.reassign import reassign_page
 from executions.admin.start import start_page
 from executions.admin.steps import is_from_inbox, submit_form
-from executions.models import OPERATE, START, SUBMIT, BulkKind, Entity, Execution, Step
+from executions.models import COMMENT, OPERATE, START, SUBMIT, BulkKind, Entity, Execution, Step
 from executions.task_queries import executions_for, unassigned
 from workflows.admin.base.filters import ExactValueFilter, related_row_filter
-from workflows.admin.base.formatting import badge, format_moment
+from workflows.admin.base.formatting import admin_url, badge, format_moment
 from workflows.admin.base.model_admin import ReadOnlyAdmin
 from workflows.models import Version, Workflow
 
@@ -245,6 +246,12 @@ class ExecutionAdmin(ReadOnlyAdmin):
                 wrap(self.reassign_view),
                 name="executions_execution_reassign",
             ),
+            path("<int:pk>/comment/", wrap(self.comment_view), name="executions_execution_comment"),
+            path(
+                "<int:pk>/comment/<str:cuid>/withdraw/",
+                wrap(self.withdraw_comment_view),
+                name="executions_execution_withdraw_comment",
+            ),
             path("<int:pk>/restart/", wrap(self.restart_view), name="executions_execution_restart"),
             path(
                 "<int:pk>/step/<str:cuid>/<str:name>/",
@@ -259,7 +266,9 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
         The option ``bound`` has the forms with errors, by the cuid of their step.
         """
-        return execution_context(request, self.find(row.pk), options.get("bound", {}))
+        return execution_context(
+            request, self.find(row.pk), options.get("bound", {}), options.get("comment_form")
+        )
 
     def find(self, pk: int) -> Execution:
         """Return an execution with the related rows of its page.
@@ -308,6 +317,19 @@ class ExecutionAdmin(ReadOnlyAdmin):
         """Show the page that reassigns a step."""
         self.require(request, OPERATE)
         return reassign_page(self, request, self.find(pk), cuid)
+
+    def comment_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Add a comment to an execution."""
+        self.require(request, VIEW_EXECUTIONS)
+        self.require(request, COMMENT)
+        own = f"{admin_url(Execution, 'change', pk)}#history"
+        return comment_page(self, request, self.find(pk), own)
+
+    def withdraw_comment_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:
+        """Show the page that withdraws a comment."""
+        self.require(request, VIEW_EXECUTIONS)
+        self.require(request, COMMENT)
+        return withdraw_page(self, request, self.find(pk), cuid)
 
     def submit_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:
         """Submit the form of an open step."""

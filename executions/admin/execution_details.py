@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext
 
+from executions.admin.comments import comment_context
 from executions.admin.entity import entity_page
 from executions.admin.path_diagram import duration_text, path_diagram
 from executions.admin.steps import OpenStep, open_steps
@@ -34,12 +35,13 @@ MAX_INLINE_LENGTH = 80
 
 
 def execution_context(
-    request: HttpRequest, row: Execution, bound: dict[str, Any]
+    request: HttpRequest, row: Execution, bound: dict[str, Any], comment_form: Any = None
 ) -> dict[str, Any]:
     """Return the context of the page.
 
     Args:
         bound: the forms with errors, by the cuid of their step.
+        comment_form: the form of a comment, if it has errors.
     """
     may_operate = request.user.has_perm(OPERATE)
     visits = Visits(row)
@@ -48,6 +50,7 @@ def execution_context(
     current: list[OpenStep] = open_steps(row, request.user, bound=bound)
     may_view_graph = may_view(request.user, Version)
     may_view_steps = may_view(request.user, Step)
+    history = [_history_row(step, may_view_steps) for step in newest]
     may_view_fields = may_view_entity(request.user, row.entity.entity_name)
     return {
         "title": gettext("Execution"),
@@ -78,8 +81,15 @@ def execution_context(
         ),
         "pins": row.pins.select_related("callee", "version").defer("version__source"),
         "open_steps": current,
-        "history": [_history_row(step, may_view_steps) for step in newest],
+        "history": history,
         "history_total": len(visits),
+        **comment_context(
+            row,
+            history,
+            request.user,
+            is_complete=len(visits) == len(newest),
+            form=comment_form,
+        ),
         "log_url": log_url(request, row.cuid),
         "restart_url": may_operate
         and request.user.has_perm(START)

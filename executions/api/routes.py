@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from rest_framework.routers import BaseRouter
 
+from executions.api.comments import CommentViewSet
 from executions.api.entities import FindingViewSet, InventoryModelViewSet
 from executions.api.executions import ExecutionViewSet
 from executions.api.incoming_webhooks import WorkflowWebhookView
@@ -18,6 +19,7 @@ urlpatterns = [
 def register(router: BaseRouter) -> None:
     """Register the resources that are addressed by cuid."""
     router.register("executions", ExecutionViewSet, "execution")
+    router.register(r"executions/(?P<execution>[^/]+)/comments", CommentViewSet, "comment")
     router.register("findings", FindingViewSet, "finding")
     router.register("inventory-models", InventoryModelViewSet, "inventory-model")
     router.register("webhooks", WebhookViewSet, "webhook")

@@ -97,6 +97,12 @@ def refuse_step_deletion(step: Any, origin: Any) -> None:
         raise ExecutionFrozen(str(ExecutionFrozen.step_message))
 
 
+def refuse_comment_deletion(comment: Any, origin: Any) -> None:
+    """Raise ``ExecutionFrozen`` if a comment would be deleted without its execution."""
+    if _deleted_model(origin) is type(comment):
+        raise ExecutionFrozen(str(ExecutionFrozen.comment_message))
+
+
 def refuse_pin_deletion(pin: Any, origin: Any) -> None:
     """Raise ``ExecutionFrozen`` if a pin would be deleted without its closure."""
     if _deleted_model(origin) is type(pin):

@@ -118,6 +118,7 @@ class ExecutionFrozen(Refusal):
         "Step “{node}” of execution {execution} is open. To close it, submit it or cancel the "
         "execution."
     )
+    comment_message = _("A comment can be deleted only together with its execution. Withdraw it.")
     step_message = _("A step can be deleted only together with its execution.")
     pin_message = _("A pin can be deleted only together with its closure.")
     closure_message = _("A closure cannot be deleted while an execution uses it.")
@@ -191,6 +192,8 @@ KEYS.update(
         "executions_execution_final": ExecutionEnded,
         "executions_execution_passed": ExecutionFrozen,
         "executions_step_passed": ExecutionFrozen,
+        "executions_comment_sealed": ExecutionFrozen,
+        "executions_comment_withdrawn": ExecutionFrozen,
         "executions_execution_closure_fk": DependentActiveExecutions,
         "executions_execution_closure_id_fk": ExecutionFrozen,
         "executions_execution_closure_sealed": ExecutionFrozen,

@@ -8,6 +8,7 @@ from executions.models.closure import (
     delete_unused_closures,
     get_closure,
 )
+from executions.models.comment import COMMENT, MAX_TEXT_LENGTH, Comment
 from executions.models.draft import FormDraft
 from executions.models.entity import Entity, Finding, InventoryModel, may_view_entity
 from executions.models.execution import LIVE, OPERATE, START, SUBMIT, Execution, Status
@@ -36,9 +37,11 @@ from executions.models.vote import Vote
 from executions.models.worker_heartbeat import WorkerHeartbeat, WorkerKind
 
 __all__ = [
+    "COMMENT",
     "EVENTS",
     "FOR_PEOPLE",
     "LIVE",
+    "MAX_TEXT_LENGTH",
     "OPEN",
     "OPEN_INDEX",
     "OPERATE",
@@ -55,6 +58,7 @@ __all__ = [
     "BulkState",
     "Closure",
     "ClosureMember",
+    "Comment",
     "Delivery",
     "DeliveryAttempt",
     "Entity",

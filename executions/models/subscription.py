@@ -29,6 +29,8 @@ EVENTS: dict[str, str] = {
     "execution.reassigned": "A step has been assigned to others",
     "execution.postponed": "The date or the deadline of a step has moved",
     "execution.skipped": "An operator has skipped a step",
+    "execution.commented": "A user has commented on an execution",
+    "execution.comment_withdrawn": "A comment was withdrawn",
     "change.applied": "The finding type or record type of a workflow has changed",
     "change.refused": "A change of finding type or record type was refused",
 }

@@ -9,6 +9,7 @@ from executions.services.advancing import AdvanceResult, read_for_submit, recall
 from executions.services.bulk import purge_bulk_operations
 from executions.services.cancelling import cancel
 from executions.services.claiming import claim, unclaim
+from executions.services.commenting import comment, withdraw_comment
 from executions.services.postponing import postpone
 from executions.services.reassigning import reassign
 from executions.services.restarting import restart
@@ -35,6 +36,7 @@ __all__ = [
     "AdvanceResult",
     "cancel",
     "claim",
+    "comment",
     "due_starts",
     "postpone",
     "purge_bulk_operations",
@@ -58,4 +60,5 @@ __all__ = [
     "unclaim",
     "vote",
     "wake",
+    "withdraw_comment",
 ]

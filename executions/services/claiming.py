@@ -15,12 +15,12 @@ from executions.engine.claims import find_claimer, may_do, refuse_claimed
 from executions.engine.nodes.assignees import eligible_users
 from executions.models import FOR_PEOPLE, OPERATE, Execution, Step, StepState
 from executions.services.advancing import lock_tree, visit_open_step
-from executions.services.decisions import ReasonRequired
+from executions.services.decisions import require_reason
 from workflows.audit.log import Action, make_attempt, record, recording_refusals
 from workflows.db import locks
 from workflows.guards.database_errors import translate_database_errors
 from workflows.models import Candidate
-from workflows.refusals import Problem, Refusal
+from workflows.refusals import Refusal
 
 logger = logging.getLogger(__name__)
 
@@ -110,9 +110,7 @@ def _refuse_unclaim(visit: NodeVisit, by: Any, why: str) -> None:
         raise guards.NotAssigned("Only an operator can unclaim a step for somebody else.")
     if visit.step.claimed_by_id is None:
         raise guards.NotClaimed
-    if not why.strip():
-        detail = str(ReasonRequired.message)
-        raise ReasonRequired(detail, problems=[Problem("/why", ReasonRequired.code, detail)])
+    require_reason(why)
 
 
 def _release(visit: NodeVisit, why: str, by: Any) -> None:

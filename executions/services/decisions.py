@@ -65,10 +65,16 @@ def decide(
     why, by = decision.get("why", ""), decision.get("by")
     after = {"node": decision.get("node") or decision.get("step"), **(requested or {})}
     with recording_refusals(lambda: [make_attempt(execution, action, after=after, why=why, by=by)]):
-        if requires_reason and not why.strip():
-            detail = str(ReasonRequired.message)
-            raise ReasonRequired(detail, problems=[Problem("/why", ReasonRequired.code, detail)])
+        if requires_reason:
+            require_reason(why)
         return _apply(execution, action, act, decision)
+
+
+def require_reason(why: str) -> None:
+    """Raise ``ReasonRequired`` for a blank reason."""
+    if not why.strip():
+        detail = str(ReasonRequired.message)
+        raise ReasonRequired(detail, problems=[Problem("/why", ReasonRequired.code, detail)])
 
 
 @translate_database_errors

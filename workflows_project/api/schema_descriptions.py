@@ -18,6 +18,14 @@ OPERATIONS: dict[str, str] = {
     "executions_claim": (
         "Claim an open form or approval. Nobody else may do it until it is unclaimed or reassigned."
     ),
+    "executions_comments_list": "List the comments on an execution, the oldest first.",
+    "executions_comments_create": (
+        "Comment on an execution, or on one of its steps. A comment is never edited."
+    ),
+    "executions_comments_retrieve": "Return a comment.",
+    "executions_comments_withdraw": (
+        "Hide the text of a comment. Operators do it for others, with a reason."
+    ),
     "executions_draft": (
         "Save the answers to a form as a draft. They are validated on submission."
     ),
@@ -154,6 +162,9 @@ SCHEMAS: dict[str, str] = {
     "BulkRetryItemRequest": "A step to retry.",
     "BulkStartItemRequest": "An execution to start.",
     "CancelRequest": "The reason of a cancellation.",
+    "Comment": "A comment on an execution. Its text is null if it was withdrawn.",
+    "NewCommentRequest": "The text of a comment, and the step that it is about.",
+    "WithdrawalRequest": "The reason for withdrawing a comment.",
     "ContextChangeRequest": (
         "A change of the entity context of workflows, now or when the live executions have ended."
     ),

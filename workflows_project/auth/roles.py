@@ -24,7 +24,7 @@ VIEWER = _on(
     *("findingtype", "recordtype", "workflow", "version", "reference"),
     *("pendingchange", "pendingworkflow"),
 ) | _on("executions", "entity", "finding", "inventorymodel", "execution", "pin", "step", "vote")
-PARTICIPANT = VIEWER | {"executions.submit_execution"}
+PARTICIPANT = VIEWER | {"executions.submit_execution", "executions.add_comment"}
 DESIGNER = (
     VIEWER
     | _on("workflows", "findingtype", "recordtype", "workflow", actions=ALL)
@@ -34,6 +34,7 @@ OPERATOR = (
     VIEWER
     | _on("executions", "finding", "inventorymodel", actions=ALL)
     | {
+        "executions.add_comment",
         "executions.add_execution",
         "executions.change_execution",
         "executions.redeliver_outgoingdelivery",
