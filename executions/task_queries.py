@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from executions.engine.four_eyes import submissions
 from executions.engine.nodes.assignees import eligible_users, user_rows
-from executions.models import SUBMIT, Step
+from executions.engine.unassigned_sql import IsUnassigned
+from executions.models import SUBMIT, Execution, Step
 from workflows.models import Candidate
 
 
@@ -18,26 +20,39 @@ def executions_for(user: Any) -> QuerySet[Any, Any]:
     return waiting_for(user).values("execution_id")
 
 
-def waiting_for(user: Any) -> QuerySet[Step]:
+def waiting_for(user: Any, among: Any = Step.objects) -> QuerySet[Step]:
     """Return the open steps that the user may do: assigned to them, or to nobody.
 
     The candidate keys of the user are read first, so that the list needs one index lookup.
+
+    Args:
+        among: the steps to choose from.
     """
-    waiting = Step.objects.for_people()
+    waiting: QuerySet[Step] = among.for_people()
     if not user.has_perm(SUBMIT):
         return waiting.none()
     mine = Q(user=user) | Q(group__in=user.groups.order_by().values("pk"))
     # The versions of live executions are in force.
-    keys = Candidate.objects.filter(mine, version__in_force=True).order_by()
-    assigned = ["", *keys.values_list("key", flat=True).distinct()]
+    candidates = Candidate.objects.filter(mine, version__in_force=True).order_by()
+    flags = ("key", "excludes_starter", "excludes_submitters")
+    keys = list(candidates.values_list(*flags).distinct())
     voted = Q(type="approval", votes__user=user)
-    return waiting.filter(assignees__in=assigned).exclude(voted)
+    steps = waiting.filter(assignees__in=["", *(key for key, *_ in keys)]).exclude(voted)
+    root = Coalesce(OuterRef("execution__root"), OuterRef("execution"))
+    started = Execution.objects.filter(pk=root, started_by=user)
+    if excluding := [key for key, excludes_starter, _ in keys if excludes_starter]:
+        steps = steps.exclude(Q(assignees__in=excluding) & Exists(started))
+    own = submissions().filter(closed_by=user)
+    submitted = own.annotate(tree=Coalesce("execution__root", "execution")).filter(tree=root)
+    if excluding := [key for key, _, excludes_submitters in keys if excludes_submitters]:
+        steps = steps.exclude(Q(assignees__in=excluding) & Exists(submitted))
+    return steps
 
 
 def unassigned() -> QuerySet[Step]:
     """Return the open steps with too few active assignees who may do them.
 
-    A form needs one, an approval as many as the approvals it needs.
+    A form needs one, an approval as many as the approvals it needs, without those whom it excludes.
     """
     waiting = Step.objects.for_people()
     in_force = Candidate.objects.filter(version__in_force=True).order_by()
@@ -53,8 +68,13 @@ def unassigned() -> QuerySet[Step]:
     too_few = in_force.filter(needed__gt=1).filter(
         needed__gt=Subquery(candidates.annotate(able=number).values("able"))
     )
+    excluding = in_force.filter(Q(excludes_starter=True) | Q(excludes_submitters=True))
     # An OR of both conditions would scan every open step; a union does not.
-    return waiting.filter(assignees__in=nobody.union(too_few.values("key")))
+    by_key = Q(assignees__in=nobody.union(too_few.values("key")))
+    # Few steps exclude somebody. Read beforehand, because SQLite limits the depth of a query.
+    by_step = waiting.filter(IsUnassigned(), assignees__in=excluding.values("key")).order_by()
+    ids = list(by_step.values_list("pk", flat=True))
+    return waiting.filter(by_key | Q(pk__in=ids) if ids else by_key)
 
 
 def with_able_candidates(

@@ -1,7 +1,8 @@
 """Database triggers that note when the users who may vote have changed. They cover raw SQL.
 
 An account is activated or deactivated, joins or leaves a group, gains or loses a permission
-(directly or through a group), or a candidate loses its account. The background then counts the
+(directly or through a group), or a candidate loses its account. Or somebody submits a form, while
+an approval excludes submitters. The background then counts the
 open votes again (``services.recount_votes``).
 """
 
@@ -15,33 +16,37 @@ from django.contrib.auth.models import Group
 
 from workflows.db import write_once
 
-_NOTE = "INSERT INTO executions_peoplechange (at) VALUES (CURRENT_TIMESTAMP)"
+_NOTE = "INSERT INTO executions_peoplechange (at) SELECT CURRENT_TIMESTAMP"
+_IS_EXCLUDING = "EXISTS (SELECT 1 FROM workflows_candidate WHERE excludes_submitters)"
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
     """A change of rows of a table; ``when`` is its condition.
 
-    The trigger is per row, because a statement without rows changes nothing.
+    The trigger is per row, because a statement without rows changes nothing. ``where`` is a
+    condition on other tables.
     """
 
     name: str
     table: str
     event: str
     when: str = ""
+    where: str = ""
 
     def register(self) -> None:
         name, on = f"executions_{self.name}", f"AFTER {self.event} ON {self.table}"
         condition = f" WHEN ({self.when})" if self.when else ""
+        note = f"{_NOTE} WHERE {self.where}" if self.where else _NOTE
         write_once.register(
             write_once.CustomTrigger(
                 name,
                 self.table,
                 ("executions_peoplechange",),
-                sqlite=(f"CREATE TRIGGER {name} {on} FOR EACH ROW{condition} BEGIN {_NOTE}; END",),
+                sqlite=(f"CREATE TRIGGER {name} {on} FOR EACH ROW{condition} BEGIN {note}; END",),
                 postgresql=(
                     f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql"
-                    f" AS $$ BEGIN {_NOTE}; RETURN NULL; END $$",
+                    f" AS $$ BEGIN {note}; RETURN NULL; END $$",
                     f"CREATE OR REPLACE TRIGGER {name} {on} FOR EACH ROW{condition}"
                     f" EXECUTE FUNCTION {name}()",
                 ),
@@ -58,7 +63,12 @@ def register() -> None:
     granted = permissions.remote_field.through._meta.db_table
     by_group = Group.permissions.through._meta.db_table
     active = "OLD.is_active <> NEW.is_active OR OLD.is_superuser <> NEW.is_superuser"
+    submitted = (
+        "NEW.type = 'user_action' AND NEW.state = 'done' AND OLD.state <> 'done'"
+        " AND NEW.closed_by_id IS NOT NULL"
+    )
     for change in (
+        _Change("form_submitted", "executions_step", "UPDATE OF state", submitted, _IS_EXCLUDING),
         _Change("user_activity", user._meta.db_table, "UPDATE OF is_active, is_superuser", active),
         _Change("permission_granted", granted, "INSERT"),
         _Change("permission_taken", granted, "DELETE"),

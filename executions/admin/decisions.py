@@ -22,9 +22,10 @@ from executions import services
 from executions.admin.reason_field import ReasonField
 from executions.admin.titles import execution_title
 from executions.engine.claims import may_do
+from executions.engine.four_eyes import eligible_voters
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.approval import Approval
-from executions.engine.nodes.assignees import current_candidates_key, voter_ids
+from executions.engine.nodes.assignees import current_candidates_key
 from executions.engine.nodes.join import Join
 from executions.models import FOR_PEOPLE, OPERATE, SLEEPING, SUBMIT, Execution, Step
 from executions.services.postponing import job_to_postpone
@@ -135,13 +136,13 @@ def decisions(
         step.state == Step.State.OPEN
         and step.type in FOR_PEOPLE
         and user.has_perm(SUBMIT)
-        and may_do(step, key, user)
+        and may_do(step, node, key, user)
         and (claimer is None or claimer == user)
     )
     may_vote = (
         may_act
         and isinstance(kind, Approval)
-        and kind.can_be_approved(node.data, len(voter_ids(key)))
+        and kind.can_be_approved(node.data, len(eligible_voters(step, node, key)))
     )
     own_claim = "unclaim" if claimer == user else "claim"
     return Decisions(

@@ -18,8 +18,9 @@ from executions.admin.decisions import BACKGROUND_TYPES, Decisions, decisions
 from executions.admin.titles import step_title
 from executions.engine import forms
 from executions.engine.claims import find_claimer
+from executions.engine.four_eyes import excluded_ids
 from executions.engine.nodes.assignees import candidates, current_candidates_key, may_submit
-from executions.guards import ExecutionEnded, NotOpen
+from executions.guards import ExcludedVoter, ExecutionEnded, NotOpen
 from executions.models import (
     FOR_PEOPLE,
     OPEN,
@@ -123,11 +124,11 @@ def _open_step(
     title = node.data.get("title") or node.label
     votes = list(step.votes.all())
     key = current_candidates_key(step, execution.version_id, node)
-    claimer = find_claimer(step, key)
+    claimer = find_claimer(step, node, key)
     found = decisions(execution, step, node, user, claimer)
     if step.state == Step.State.INCIDENT or node.type != USER_ACTION:
         needs_note = not found.votes and step.state != Step.State.INCIDENT
-        note = _note(execution, step, node) if needs_note else ""
+        note = _note(step, node, key, user) if needs_note else ""
         return OpenStep(
             step,
             title,
@@ -156,9 +157,10 @@ def _open_step(
     )
 
 
-def _note(execution: Execution, step: Step, node: Node) -> str:
+def _note(step: Step, node: Node, key: str, user: Any) -> str:
     if node.type == "approval":
-        return _assigned_text(current_candidates_key(step, execution.version_id, node))
+        is_excluded = user.pk in excluded_ids(step, node)
+        return f"{ExcludedVoter.message} " * is_excluded + _assigned_text(key)
     if node.type == "webhook":
         return gettext("Waits for a request to %(path)s.") % {"path": f"/hooks/{step.cuid}/"}
     return gettext("Runs in the background.") if node.type in BACKGROUND_TYPES else ""

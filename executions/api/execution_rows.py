@@ -13,8 +13,8 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from executions.api.unassigned_sql import IS_UNASSIGNED
 from executions.engine.store import IS_OPEN, store
+from executions.engine.unassigned_sql import is_unassigned
 from executions.models import USER_ACTION, Execution, may_view_entity
 from executions.workflow_manager import graph_of
 from workflows.api.base.read_ahead import ReadAhead
@@ -64,8 +64,8 @@ _STEPS = _listed(
     " r.unassigned, r.claimer, r.claimed_at",
     f"SELECT s.*, {_VOTES} AS votes, {_DRAFT} AS own_draft,"
     f" {_if_assigned(_CANDIDATES)} AS candidates,"
-    f" {_if_assigned(IS_UNASSIGNED)} AS unassigned, {_CLAIMER} AS claimer"
-    f" FROM {store.open_steps_table}"
+    f" {_if_assigned(is_unassigned('s.assignees', 's.execution_id'))} AS unassigned,"
+    f" {_CLAIMER} AS claimer FROM {store.open_steps_table}"
     f" WHERE s.execution_id = x.id AND {IS_OPEN} ORDER BY s.id",
 )
 _CHILDREN = _listed(

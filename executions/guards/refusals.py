@@ -88,6 +88,13 @@ class NotAssigned(Refusal):
     code = "not_assigned"
 
 
+class ExcludedVoter(Refusal):
+    message = _(
+        "You have started this execution or submitted a form in it. Others have to vote here."
+    )
+    code = "excluded_voter"
+
+
 class Claimed(Refusal):
     message = _("Another user has claimed this step.")
     code = "claimed"

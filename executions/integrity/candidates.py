@@ -74,6 +74,12 @@ def _flaws(version: Version, rows: list[Candidate], known: set[tuple[bool, str]]
                 f"The candidate {_describe(one)} needs {row.needed} votes instead of {one.needed}."
             )
             yield Flaw(one, row, detail)
+        elif (row.excludes_starter, row.excludes_submitters) != (
+            one.excludes_starter,
+            one.excludes_submitters,
+        ):
+            detail = f"The candidate {_describe(one)} excludes others than its graph."
+            yield Flaw(one, row, detail)
     for key, one in named.items():
         if key not in matched:
             yield Flaw(one, None, f"It names the {_describe(one)}, but has no candidate for it.")

@@ -340,7 +340,11 @@ def _repair_candidate(version: Version, flaw: Flaw) -> None:
     if flaw.candidate is not None:
         if flaw.is_named and not flaw.candidate.is_unknown:
             # The account is correct, even if it was renamed.
-            Candidate.objects.filter(pk=flaw.candidate.pk).update(needed=flaw.named.needed)
+            Candidate.objects.filter(pk=flaw.candidate.pk).update(
+                needed=flaw.named.needed,
+                excludes_starter=flaw.named.excludes_starter,
+                excludes_submitters=flaw.named.excludes_submitters,
+            )
             return
         Candidate.objects.filter(pk=flaw.candidate.pk).delete()
     if not flaw.is_named:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from executions import guards
 from executions.engine.advance import NodeVisit
 from executions.engine.claims import find_claimer, may_do, refuse_claimed
+from executions.engine.four_eyes import excluded_ids
 from executions.engine.nodes.assignees import eligible_users
 from executions.models import FOR_PEOPLE, OPERATE, Execution, Step, StepState
 from executions.services.advancing import lock_tree, visit_open_step
@@ -44,6 +45,7 @@ def claim(
     Raises:
         guards.NotOpen, guards.ExecutionEnded: as ``submit``.
         guards.NotAssigned: the step is assigned to others.
+        guards.ExcludedVoter: as ``vote``.
         guards.Claimed: somebody else has claimed it.
         NotClaimable: the step does not wait for people.
     """
@@ -52,11 +54,13 @@ def claim(
         current, row = visit.run.execution, visit.step
         if row.type not in FOR_PEOPLE or row.state != StepState.OPEN:
             raise NotClaimable
-        if not may_do(row, visit.candidates_key, by):
+        if by.pk in excluded_ids(row, visit.node):
+            raise guards.ExcludedVoter
+        if not may_do(row, visit.node, visit.candidates_key, by):
             raise guards.NotAssigned(f"Step “{visit.node.label}” is assigned to others.")
         if row.claimed_by_id == by.pk:
             return current
-        refuse_claimed(row, visit.candidates_key, by)
+        refuse_claimed(row, visit.node, visit.candidates_key, by)
         before = _values(visit)
         write_claim(visit, by)
         visit.advance.finish()
@@ -149,7 +153,10 @@ def release_lost_claims() -> int:
     candidates = Candidate.objects.filter(Q(user=user) | Q(group__user=user))
     is_candidate = Q(assignees="") | Exists(candidates.filter(key=OuterRef("assignees")))
     claimed = Step.objects.for_people().filter(claimed_by__isnull=False)
-    lost = claimed.exclude(Q(claimed_by__in=eligible_users().values("pk")) & is_candidate)
+    excluding = Candidate.objects.filter(Q(excludes_starter=True) | Q(excludes_submitters=True))
+    is_excluding = Q(assignees__in=excluding.values("key"))
+    able = Q(claimed_by__in=eligible_users().values("pk")) & is_candidate & ~is_excluding
+    lost = claimed.exclude(able)
     steps = lost.select_related("execution__version").order_by("pk")
     return sum(_release_if_lost(step) for step in list(steps))
 
@@ -172,7 +179,8 @@ def _release_lost(step: Step) -> bool:
         except (guards.ExecutionEnded, guards.NotOpen):
             return False
         row = visit.step
-        if row.claimed_by_id is None or find_claimer(row, visit.candidates_key) is not None:
+        key = visit.candidates_key
+        if row.claimed_by_id is None or find_claimer(row, visit.node, key) is not None:
             return False
         _release(visit, LOST, None)
         return True

@@ -24,7 +24,7 @@ from workflows.models.candidate import (
     GROUPS,
     USERS,
     AssigneeName,
-    count_needed,
+    read_voting_rule,
     resolve_candidates,
     step_key,
 )
@@ -161,7 +161,8 @@ def _replace_candidates(visit: NodeVisit, chosen: list[Candidate]) -> None:
     step, key = visit.step, step_key(visit.step.cuid)
     Candidate.objects.filter(key=key).delete()
     for row in chosen:
-        row.needed = count_needed(visit.node.data)
+        for name, value in read_voting_rule(visit.node.data).items():
+            setattr(row, name, value)
         row.version_id = visit.run.execution.version_id
         row.node_id, row.step, row.key = step.node_id, step.cuid, key
     Candidate.objects.bulk_create(chosen)

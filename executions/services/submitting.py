@@ -61,7 +61,7 @@ def _submit(
 ) -> bool:
     visit = visit_open_step(runner, node, step)
     _require_assigned(visit, by)
-    refuse_claimed(visit.step, visit.candidates_key, by)
+    refuse_claimed(visit.step, visit.node, visit.candidates_key, by)
     visit.advance.submit(visit, data)
     return visit.advance.finish()
 

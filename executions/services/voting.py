@@ -11,8 +11,9 @@ from django.db.models import Exists, OuterRef
 from executions import guards
 from executions.engine.advance import NodeVisit
 from executions.engine.claims import refuse_claimed
+from executions.engine.four_eyes import eligible_voters, excluded_ids
 from executions.engine.nodes.approval import Approval
-from executions.engine.nodes.assignees import is_candidate, voter_ids
+from executions.engine.nodes.assignees import is_candidate
 from executions.models import Execution, PeopleChange, Step, StepState, Vote
 from executions.services.advancing import lock_tree, visit_open_step
 from executions.services.claiming import release_lost_claims, write_claim
@@ -44,6 +45,7 @@ def vote(
     Raises:
         guards.NotOpen, guards.ExecutionEnded: as ``submit``.
         guards.NotAssigned: ``by`` may not vote here.
+        guards.ExcludedVoter: ``by`` has started the execution or submitted a form in it.
         guards.Claimed: somebody else has claimed the step.
         behaviour.NotAwaited: the step is no approval.
     """
@@ -65,7 +67,9 @@ def _write_vote(visit: NodeVisit, by: Any, approves: bool, notes: str) -> dict[s
     """Store the vote, and return the one that it replaces."""
     if not is_candidate(visit.candidates_key, by):
         raise guards.NotAssigned(f"Others vote on “{visit.node.label}”.")
-    refuse_claimed(visit.step, visit.candidates_key, by)
+    if by.pk in excluded_ids(visit.step, visit.node):
+        raise guards.ExcludedVoter
+    refuse_claimed(visit.step, visit.node, visit.candidates_key, by)
     if visit.step.claimed_by_id is not None:
         # The voter has done their part: the others can vote now.
         write_claim(visit, None)
@@ -93,7 +97,7 @@ def count_votes(visit: NodeVisit) -> None:
     Raises:
         behaviour.NotAwaited: the step is no approval.
     """
-    may_vote = voter_ids(visit.candidates_key) if visit.candidates_key else set()
+    may_vote = eligible_voters(visit.step, visit.node, visit.candidates_key)
     votes = list(Vote.objects.filter(step=visit.step, user__in=may_vote))
     visit.behaviour.decide(visit, votes, len(may_vote))
 

@@ -17,6 +17,7 @@ from workflows.db.json_values import canonical
 from workflows.graph import node_types
 
 GROUPS, USERS = "groups", "users"
+EXCLUDE, STARTER, SUBMITTER = "exclude", "starter", "submitter"
 _NODE_TYPES = node_types()  # a view: types that are registered later appear in it
 
 
@@ -43,6 +44,9 @@ class Candidate(models.Model):
     )
     is_unknown = models.BooleanField(default=False)
     needed = models.PositiveIntegerField(default=1)
+    # Whom an approval excludes (``exclude``); the same for all candidates of a node.
+    excludes_starter = models.BooleanField(default=False, db_default=False)
+    excludes_submitters = models.BooleanField(default=False, db_default=False)
     step = models.CharField(max_length=LENGTH, blank=True, default="")
     # The steps of these candidates have the same text in ``assignees``.
     key = models.TextField()
@@ -69,6 +73,11 @@ class Candidate(models.Model):
             ),
             models.Index(
                 fields=["id"], condition=Q(is_unknown=True), name="workflows_candidate_unknown"
+            ),
+            models.Index(
+                fields=["key"],
+                condition=Q(excludes_starter=True) | Q(excludes_submitters=True),
+                name="workflows_candidate_excludes",
             ),
         ]
 
@@ -107,6 +116,8 @@ class AssigneeName:
     name: str
     pointer: str = ""
     needed: int = 1
+    excludes_starter: bool = False
+    excludes_submitters: bool = False
 
 
 def find_assignee_names(source: Any) -> Iterator[AssigneeName]:
@@ -122,7 +133,7 @@ def _named_at(node: dict[str, Any], pointer: str) -> Iterator[AssigneeName]:
     if found is None:
         return
     where, named = found
-    needed = count_needed(node["data"])
+    rule = read_voting_rule(node["data"])
     for key in (GROUPS, USERS):
         names = named.get(key)
         seen: set[str] = set()
@@ -130,7 +141,7 @@ def _named_at(node: dict[str, Any], pointer: str) -> Iterator[AssigneeName]:
             if isinstance(name, str) and name not in seen:
                 seen.add(name)
                 at = f"{pointer}{where}/{key}/{place}"
-                yield AssigneeName(str(node.get("id")), key == GROUPS, name, at, needed)
+                yield AssigneeName(str(node.get("id")), key == GROUPS, name, at, **rule)
 
 
 def read_assignees(type_name: Any, data: Any) -> tuple[str, dict[str, Any]] | None:
@@ -145,11 +156,19 @@ def read_assignees(type_name: Any, data: Any) -> tuple[str, dict[str, Any]] | No
     return f"/{key}" if key else "", named
 
 
-def count_needed(data: Mapping[str, Any]) -> int:
-    """Return the number of people that a node needs: the votes of an approval, otherwise 1."""
-    needed = data.get("needed")
-    # A larger number may not fit into the column, and cannot be reached anyway.
-    return min(needed, 10_000) if type(needed) is int and needed > 1 else 1
+def read_voting_rule(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of candidates that follow from the data of their node.
+
+    ``needed`` is the number of people that the node needs: the votes of an approval, otherwise 1.
+    """
+    needed, excluded = data.get("needed"), data.get(EXCLUDE)
+    excluded = excluded if isinstance(excluded, list) else []
+    return {
+        # A larger number may not fit into the column, and cannot be reached anyway.
+        "needed": min(needed, 10_000) if type(needed) is int and needed > 1 else 1,
+        "excludes_starter": STARTER in excluded,
+        "excludes_submitters": SUBMITTER in excluded,
+    }
 
 
 def resolve_candidates(named: Iterable[AssigneeName], previous: Any = None) -> list[Candidate]:
@@ -200,7 +219,12 @@ def _candidate(
     named: AssigneeName, before: Candidate | None, account: int | None, elsewhere: Candidate | None
 ) -> Candidate:
     row = Candidate(
-        node_id=named.node_id, is_group=named.is_group, name=named.name, needed=named.needed
+        node_id=named.node_id,
+        is_group=named.is_group,
+        name=named.name,
+        needed=named.needed,
+        excludes_starter=named.excludes_starter,
+        excludes_submitters=named.excludes_submitters,
     )
     same = before or (elsewhere if account is None else None)
     if same is not None:

@@ -20,6 +20,7 @@ from rest_framework.settings import api_settings
 
 from executions.guards import (
     Claimed,
+    ExcludedVoter,
     ExecutionEnded,
     NoIncident,
     NotAssigned,
@@ -58,6 +59,7 @@ STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
     SubscriptionDisabled: 409,
     NotAssigned: 403,
     NotAuthor: 403,
+    ExcludedVoter: 403,
 }
 """The HTTP status of refusals, if it is not 400."""
 

@@ -18,6 +18,7 @@ from executions.engine.nodes.deadline import (
     wait_until_deadline,
 )
 from workflows.graph import Problems
+from workflows.models.candidate import EXCLUDE, STARTER, SUBMITTER
 
 APPROVED, REJECTED = "approved", "rejected"
 ALL = "all"
@@ -46,12 +47,23 @@ class Approval(Behaviour):
                 ],
                 "default": 1,
             },
+            EXCLUDE: {
+                "title": "Exclude",
+                "description": "Who may not vote (four eyes): 'starter', the user who started the"
+                " execution; 'submitter', everybody who submitted a form in it, in an execution"
+                " that it called, or in one that called it.",
+                "type": "array",
+                "items": {"title": "Excluded", "type": "string", "enum": [STARTER, SUBMITTER]},
+                "uniqueItems": True,
+                "default": [],
+            },
             DEADLINE: DEADLINE_PROPERTY,
         },
         "$defs": DEADLINE_DEFS,
         "examples": [
             {"label": "Approve", "groups": ["risk"], "needed": 2, "deadline": "P5D"},
             {"users": ["ada", "grace"], "needed": "all"},
+            {"groups": ["risk"], "exclude": ["starter", "submitter"]},
         ],
     }
     parts: ClassVar = {DEADLINE: deadline_problems}
