@@ -13,6 +13,7 @@ from benchmarks import plans
 from executions import services as running
 from executions.api.execution_filters import ExecutionFilter
 from executions.api.executions import ExecutionViewSet
+from executions.api.tasks import TaskFilter, TaskViewSet
 from executions.engine import closures
 from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, WorkflowFactory, call, form, save_line
@@ -161,8 +162,8 @@ QUERIES = [
 ]
 
 
-def plan_query(scenario: Scenario, query: str) -> list[plans.Planned]:
-    """Return the plans of the statements that read a page of executions."""
+def plan_query(scenario: Scenario, query: str, route: str = "executions/") -> list[plans.Planned]:
+    """Return the plans of the statements that read a page of executions or tasks."""
     add_rows(scenario, executions=8, workflows=8)
     named = {
         "workflow": scenario.caller.cuid,
@@ -178,10 +179,37 @@ def plan_query(scenario: Scenario, query: str) -> list[plans.Planned]:
                 # Sorting few rows would be cheaper than reading them by an index.
                 cursor.execute("SET LOCAL enable_sort = off")
         with plans.planned() as found:
-            response = api.get(f"executions/{query.format(**named)}")
+            response = api.get(f"{route}{query.format(**named)}")
         transaction.set_rollback(True)
     assert response.status_code == 200, response.json()
-    return [plan for plan in found if "executions_execution" in plan.sql]
+    table = "executions_execution" if route == "executions/" else "executions_step"
+    return [plan for plan in found if table in plan.sql]
+
+
+TASKS_IN_ORDER = [
+    *("", "?due_before=2026-01-01T00:00:00Z"),
+    *(f"?ordering={sign}{name}" for name in TaskViewSet.ordering_fields for sign in ("", "-")),
+]
+TASK_SAMPLES = {"workflow": "{workflow}", "finding_type": "{type}", "type": "user_action"}
+TASK_QUERIES = [
+    f"?{name}={TASK_SAMPLES[name]}" if name in TASK_SAMPLES else build_query(name, row)
+    for name, row in TaskFilter.base_filters.items()
+]
+
+
+@pytest.mark.parametrize("query", TASKS_IN_ORDER)
+def test_page_of_tasks_is_read_in_its_order(scenario: Scenario, query: str) -> None:
+    for plan in plan_query(scenario, query, "tasks/"):
+        # The rows are counted without an order.
+        if "ORDER BY" in plan.sql:
+            assert not SORTED.search("\n".join(plan.lines)), f"Add an index for {query}: {plan}"
+
+
+@pytest.mark.parametrize("query", TASK_QUERIES)
+def test_filter_of_tasks_scans_no_table_of_steps(scenario: Scenario, query: str) -> None:
+    for plan in plan_query(scenario, query, "tasks/"):
+        assert not any("Seq Scan on executions" in line for line in plan.lines), plan
+        assert "SCAN executions_step\n" not in "\n".join([*plan.lines, ""]), plan
 
 
 @pytest.mark.parametrize("query", IN_ORDER)

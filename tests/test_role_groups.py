@@ -71,6 +71,7 @@ class TestMigration:
         migrate("holdfast", "0001")
         migrate()
         assert permissions_of("operator") == {
+            "executions.add_comment",
             "executions.change_execution",
             "executions.redeliver_outgoingdelivery",
             "executions.view_outgoingdelivery",

@@ -228,6 +228,7 @@ ROUTES: dict[str, Row] = {
     "POST execution-restart": Row(OPERATORS, 201, _at("executions", "asleep", "restart")),
     "POST execution-cancel": Row(OPERATORS, 200, _at("executions", "asleep", "cancel")),
     "POST execution-bulk-cancel": Row(OPERATORS, 200, "executions/bulk/cancel/", _items("asleep")),
+    "GET task-list": Row(READERS, 200, "tasks/"),
     # Webhooks
     **_records(
         "webhook",

@@ -16,7 +16,7 @@ from executions.admin.reason_field import ReasonField
 from executions.admin.titles import execution_title
 from executions.models import COMMENT, MAX_TEXT_LENGTH, OPERATE, Comment, Execution, Step
 from workflows.admin.base.formatting import admin_url
-from workflows.admin.base.model_admin import GuardedAdmin
+from workflows.admin.base.model_admin import GuardedAdmin, ReadOnlyAdmin
 from workflows.admin.base.refusals import REFUSING, log_refusal
 
 NEWEST = 200
@@ -98,7 +98,7 @@ def _merge(
 
 
 def comment_page(
-    model_admin: GuardedAdmin, request: HttpRequest, execution: Execution, back: str
+    model_admin: ReadOnlyAdmin, request: HttpRequest, execution: Execution, back: str
 ) -> HttpResponse:
     """Add the posted comment, and return to the page that sent it."""
     own = HttpResponseRedirect(back)

@@ -65,6 +65,7 @@ class CommentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource)
     queryset = Comment.objects.none()
     serializer_class = CommentSerializer
     filter_backends = []
+    lookup_url_kwarg = "comment"
 
     def get_permissions(self) -> Any:
         """Return the permissions: who may read the execution may read its comments."""
@@ -75,10 +76,14 @@ class CommentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource)
         """Return the comments on the execution, the oldest first."""
         return Comment.of(self._execution())
 
+    def get_object(self) -> Any:
+        """Return the comment of the URL."""
+        return find_by_cuid(self.get_queryset(), self.kwargs["comment"])
+
     def _execution(self) -> Execution:
         execution: Execution = find_by_cuid(
             Execution.objects.select_related("version").defer("version__source", "passed"),
-            self.kwargs["execution"],
+            self.kwargs["cuid"],
         )
         return execution
 

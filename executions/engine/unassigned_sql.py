@@ -92,7 +92,7 @@ class IsUnassigned(Func):
     def __init__(self) -> None:
         super().__init__(F("assignees"), F("execution_id"))
 
-    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> Any:  # type: ignore[override]
         """Return the condition for the columns of the step."""
         key, execution = (compiler.compile(one)[0] for one in self.source_expressions)
         return is_unassigned(key, execution), []

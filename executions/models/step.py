@@ -181,6 +181,22 @@ class Step(models.Model):
                 condition=Q(state="open", type__in=FOR_PEOPLE),
                 name="executions_asked_step",
             ),
+            # For the orders of the list of tasks; steps without a deadline come last.
+            models.Index(
+                fields=["due_at", "id"],
+                condition=Q(state__in=OPEN, due_at__isnull=False),
+                name="executions_open_by_due",
+            ),
+            models.Index(
+                fields=["id"],
+                condition=Q(state__in=OPEN, due_at__isnull=True),
+                name="executions_open_without_due",
+            ),
+            models.Index(
+                fields=["opened_at", "id"],
+                condition=Q(state__in=OPEN),
+                name="executions_open_by_opening",
+            ),
             # For the deletion of a user. Most steps have no such user.
             models.Index(
                 fields=["closed_by"],

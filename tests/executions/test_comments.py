@@ -137,7 +137,7 @@ def test_text_is_written_once(execution: Execution, ada: Any) -> None:
         with pytest.raises(ValidationError), transaction.atomic():
             change()
     with pytest.raises(IntegrityError), transaction.atomic():
-        Comment._base_manager.filter(pk=row.pk)._update([("text", None, "after")])  # type: ignore[attr-defined]
+        Comment._base_manager.filter(pk=row.pk).update(text="after")
     with pytest.raises(ValidationError), transaction.atomic():
         row.delete()
     row.refresh_from_db()

@@ -19,7 +19,7 @@ OPERATIONS: dict[str, str] = {
         "Claim an open form or approval. Nobody else may do it until it is unclaimed or reassigned."
     ),
     "executions_comments_list": "List the comments on an execution, the oldest first.",
-    "executions_comments_create": (
+    "executions_comment": (
         "Comment on an execution, or on one of its steps. A comment is never edited."
     ),
     "executions_comments_retrieve": "Return a comment.",
@@ -88,6 +88,9 @@ OPERATIONS: dict[str, str] = {
     "record_types_update": "Replace a record type.",
     "record_types_partial_update": "Change a record type.",
     "record_types_destroy": "Delete a record type.",
+    "tasks_list": (
+        "List open steps: tasks of people, waits, calls and incidents. The most urgent come first."
+    ),
     "tokens_list": "List the user's tokens.",
     "tokens_create": (
         "Create a token. It is only returned once. A token cannot create another token.\n\n"
@@ -217,6 +220,7 @@ SCHEMAS: dict[str, str] = {
     "WorkflowHookReceipt": (
         "Whether the delivery was accepted, and the execution that it has started."
     ),
+    "Task": "An open step, with its execution.",
     "Token": "A token, without its value.",
     "Version": "A version without its graph.",
     "Vote": "A vote on an approval.",
