@@ -19,6 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions import services
+from executions.admin.inbox_filters import back_to_inbox
 from executions.admin.reason_field import ReasonField
 from executions.admin.titles import execution_title
 from executions.engine.claims import may_do
@@ -116,6 +117,21 @@ _MESSAGES = {
 REASON_REQUIRED = ("skip", "postpone")
 
 
+def _buttons(execution: Execution, step: Step, *names: str) -> list[Decision]:
+    return [Decision(name, str(_LABELS[name]), _url(execution, step.cuid, name)) for name in names]
+
+
+def claim_button(execution: Execution, step: Step, *, is_own: bool) -> Decision:
+    """Return the button that claims a step, or gives the user's own claim back."""
+    (button,) = _buttons(execution, step, "unclaim" if is_own else "claim")
+    return button
+
+
+def vote_buttons(execution: Execution, step: Step) -> list[Decision]:
+    """Return the buttons of a vote."""
+    return _buttons(execution, step, *VOTES)
+
+
 def decisions(
     execution: Execution, step: Step, node: Node, user: Any, claimer: Any = None
 ) -> Decisions:
@@ -124,11 +140,6 @@ def decisions(
     Args:
         claimer: the account whose claim binds, or None.
     """
-
-    def buttons(*names: str) -> list[Decision]:
-        return [
-            Decision(name, str(_LABELS[name]), _url(execution, step.cuid, name)) for name in names
-        ]
 
     kind = behaviour(node.type)
     key = current_candidates_key(step, execution.version_id, node)
@@ -144,11 +155,11 @@ def decisions(
         and isinstance(kind, Approval)
         and kind.can_be_approved(node.data, len(eligible_voters(step, node, key)))
     )
-    own_claim = "unclaim" if claimer == user else "claim"
+    actions = _operator_actions(step, node, user) if user.has_perm(OPERATE) else ()
     return Decisions(
-        votes=buttons(*VOTES) if may_vote else [],
-        claims=buttons(own_claim) if may_act else [],
-        buttons=buttons(*_operator_actions(step, node, user)) if user.has_perm(OPERATE) else [],
+        votes=vote_buttons(execution, step) if may_vote else [],
+        claims=[claim_button(execution, step, is_own=claimer == user)] if may_act else [],
+        buttons=_buttons(execution, step, *actions),
     )
 
 
@@ -185,7 +196,10 @@ def decide(
     Raises:
         Http404: the decision does not exist.
     """
-    back = HttpResponseRedirect(admin_url(Execution, "change", execution.pk))
+    # After a vote, the step is no longer among the user's tasks.
+    task = request.POST.get("next", "") if name in VOTES else cuid
+    own = admin_url(Execution, "change", execution.pk)
+    back = HttpResponseRedirect(back_to_inbox(request, task=task) or own)
     if name not in _LABELS:
         if request.method == "POST":
             raise Http404

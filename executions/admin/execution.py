@@ -22,9 +22,10 @@ from executions.admin.decisions import VOTES, decide
 from executions.admin.execution_details import execution_context
 from executions.admin.home import VIEW_EXECUTIONS
 from executions.admin.inbox import inbox_page
+from executions.admin.inbox_filters import back_to_inbox
 from executions.admin.reassign import reassign_page
 from executions.admin.start import start_page
-from executions.admin.steps import is_from_inbox, submit_form
+from executions.admin.steps import submit_form
 from executions.models import COMMENT, OPERATE, START, SUBMIT, BulkKind, Entity, Execution, Step
 from executions.task_queries import executions_for, unassigned
 from workflows.admin.base.filters import ExactValueFilter, related_row_filter
@@ -337,7 +338,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
         execution = self.find(pk)
 
         def show_forms(bound: dict[str, Any]) -> HttpResponse:
-            if is_from_inbox(request):
+            if back_to_inbox(request) is not None:
                 return inbox_page(self, request, bound)
             return self.render_row(request, execution, bound=bound)
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django import forms as django_forms
-from django.db.models import F
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext
 
-from executions.admin.steps import INBOX, form_of
+from executions.admin.decisions import Decision, claim_button, vote_buttons
+from executions.admin.inbox_filters import INBOX, Inbox, inbox_url
+from executions.admin.steps import form_of
 from executions.models import FOR_PEOPLE, USER_ACTION, Execution, FormDraft, Step, Vote
-from executions.task_queries import waiting_for
 from executions.workflow_manager import graphs_of
 from workflows.admin.base.change_list import BoundedPaginator
 from workflows.admin.base.formatting import admin_url
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.graph_diagram import icon, icon_of
+from workflows.db.json_values import storage_problem
 from workflows.graph import Node
 from workflows.models import Version
 
 PAGE_SIZE = 20
-RELATED = ("execution__workflow", "execution__entity")
+RELATED = ("execution__workflow", "execution__entity", "claimed_by")
 LARGE_COLUMNS = (
     *("execution__entity__fields", "execution__passed"),
     *("input", "output", "passed"),
@@ -31,7 +32,7 @@ LARGE_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An open step with its page and its form, if it has one."""
+    """An open step with its page, and its form or the buttons of its vote."""
 
     step: Step
     title: str
@@ -42,6 +43,12 @@ class Task:
     button: str = ""
     is_open: bool = False
     has_draft: bool = False
+    claimer: str = ""
+    """The name of another user who has claimed the step."""
+    claim: Decision | None = None
+    votes: tuple[Decision, ...] = ()
+    next: str = ""
+    """The cuid of the task that follows."""
 
     @property
     def execution(self) -> Execution:
@@ -54,33 +61,43 @@ def inbox_page(
     request: HttpRequest,
     bound: dict[str, django_forms.Form] | None = None,
 ) -> HttpResponse:
-    """Show the inbox, ordered by due time.
+    """Show the tasks that the filters select, the most urgent first.
 
     Args:
         bound: the forms with errors, by the cuid of their step.
     """
     bound = bound or {}
-    mine = waiting_for(request.user)
-    ordered = mine.order_by(F("due_at").asc(nulls_last=True), "pk")
+    query = QueryDict(request.POST.get("query", "")) if bound else request.GET
+    inbox = Inbox(request.user, query)
     # Only the ids are sorted, then the rows of the page are read.
-    pages = BoundedPaginator(ordered.values_list("pk", flat=True), PAGE_SIZE)
-    page = pages.get_page(request.GET.get("p"))
-    invalid = list(mine.filter(cuid__in=bound).values_list("pk", flat=True)) if bound else []
-    ids = list(dict.fromkeys([*invalid, *page.object_list]))
+    pages = BoundedPaginator(inbox.tasks().values_list("pk", flat=True), PAGE_SIZE)
+    page = pages.get_page(query.get("p"))
+    opened = [*bound, *filter(None, [query.get("open")])]
+    first = inbox.every.filter(cuid__in=[one for one in opened if not storage_problem(one)])
+    chosen = list(first.values_list("pk", flat=True)) if opened else []
+    # Forms with errors come first. An open task is shown even if it is on another page.
+    ids = list(dict.fromkeys([*(chosen if bound else ()), *page.object_list, *chosen]))
     rows = Step.objects.select_related(*RELATED).defer(*LARGE_COLUMNS).in_bulk(ids)
     steps = [rows[pk] for pk in ids if pk in rows]
-    versions = {step.execution.version_id for step in steps}
-    graphs = graphs_of(Version.objects.filter(pk__in=versions))
+    graphs = graphs_of(Version.objects.filter(pk__in={one.execution.version_id for one in steps}))
     drafts = FormDraft.objects.of(request.user, steps)
+    following = [*(step.cuid for step in steps[1:]), ""]
     tasks = [
-        _task(
-            step,
-            graphs[step.execution.version_id].node(step.node_id),
-            bound,
-            drafts.get(step.pk),
+        replace(
+            _task(
+                step,
+                graphs[step.execution.version_id].node(step.node_id),
+                request.user,
+                bound.get(step.cuid),
+                drafts.get(step.pk),
+            ),
+            is_open=step.cuid in opened or step.pk in drafts,
+            next=after,
         )
-        for step in steps
+        # An empty page has no task, but one cuid.
+        for step, after in zip(steps, following, strict=False)
     ]
+    values = {**inbox.values, "p": str(page.number) if page.number > 1 else ""}
     return model_admin.render_page(
         request,
         "executions/admin/inbox.html",
@@ -92,26 +109,42 @@ def inbox_page(
             "has_more": pages.has_more,
             "done": _completed_steps(request.user),
             "back_to": INBOX,
+            "filters": inbox.form,
+            "parts": inbox.parts(),
+            "is_filtered": inbox.is_filtered,
+            "query": inbox_url(values).partition("?")[2],
+            "page_urls": {
+                "previous": page.has_previous()
+                and inbox_url({**inbox.values, "p": str(page.previous_page_number())}),
+                "next": page.has_next()
+                and inbox_url({**inbox.values, "p": str(page.next_page_number())}),
+            },
+            "all_url": inbox_url({}),
         },
     )
 
 
-def _task(step: Step, node: Node, bound: dict[str, django_forms.Form], draft: Any) -> Task:
-    title = node.data.get("title") or node.label
-    step_icon, page = icon(icon_of(step.type)), admin_url(Execution, "change", step.execution_id)
-    url = f"{page}#step-{step.cuid}"
-    if step.type != USER_ACTION:
-        return Task(step, title, step_icon, url)
-    return Task(
+def _task(step: Step, node: Node, user: Any, form: django_forms.Form | None, draft: Any) -> Task:
+    page = admin_url(Execution, "change", step.execution_id)
+    task = Task(
         step,
-        title,
-        step_icon,
-        url,
-        bound.get(step.cuid) or form_of(step, node, draft=draft),
-        admin_url(Execution, "submit", step.execution_id, step.cuid),
-        node.data.get("button_label") or gettext("Submit"),
-        step.cuid in bound or bool(draft),
-        bool(draft),
+        node.data.get("title") or node.label,
+        icon(icon_of(step.type)),
+        f"{page}#step-{step.cuid}",
+        has_draft=bool(draft),
+    )
+    # Whether the claim binds is judged when the form is sent.
+    if step.claimed_by_id not in (None, user.pk) and form is None:
+        return replace(task, claimer=str(step.claimed_by))
+    execution = step.execution
+    task = replace(task, claim=claim_button(execution, step, is_own=step.claimed_by_id == user.pk))
+    if step.type != USER_ACTION:
+        return replace(task, votes=tuple(vote_buttons(execution, step)))
+    return replace(
+        task,
+        form=form or form_of(step, node, draft=draft),
+        submit_url=admin_url(Execution, "submit", step.execution_id, step.cuid),
+        button=node.data.get("button_label") or gettext("Submit"),
     )
 
 
@@ -119,12 +152,12 @@ def _completed_steps(user: Any) -> list[dict[str, Any]]:
     """Return the steps that a user has closed or voted on, newest first."""
     # Automatic steps that follow are closed in the name of the same user.
     own = Step.objects.filter(closed_by=user, type__in=FOR_PEOPLE)
-    closed = own.select_related(*RELATED).defer(*LARGE_COLUMNS)
+    closed = own.select_related(*RELATED[:2]).defer(*LARGE_COLUMNS)
     found: list[dict[str, Any]] = [
         {"step": step, "outcome": step.get_state_display(), "at": step.closed_at}
         for step in closed.order_by("-pk")[:PAGE_SIZE]
     ]
-    related = [f"step__{name}" for name in RELATED]
+    related = [f"step__{name}" for name in RELATED[:2]]
     votes = Vote.objects.filter(user=user).select_related(*related)
     large = ("step__execution__entity__fields", "step__input", "step__output")
     found += [

@@ -15,6 +15,7 @@ from django.utils.translation import gettext
 
 from executions import services
 from executions.admin.decisions import BACKGROUND_TYPES, Decisions, decisions
+from executions.admin.inbox_filters import back_to_inbox, next_task
 from executions.admin.titles import step_title
 from executions.engine import forms
 from executions.engine.claims import find_claimer
@@ -41,9 +42,6 @@ from workflows.graph import Node
 from workflows.refusals import Refusal
 from workflows.values import moments
 from workflows.values.moment_fields import list_resolutions
-
-INBOX = "inbox"
-"""The value of ``back_to`` in forms on the inbox page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +185,6 @@ def form_of(
     return forms.build(fields)(data, prefix=step.cuid, initial=known)
 
 
-def is_from_inbox(request: HttpRequest) -> bool:
-    """Return True if the form was filled in on the inbox page."""
-    return request.POST.get("back_to") == INBOX
-
-
 def submit_form(
     model_admin: GuardedAdmin,
     request: HttpRequest,
@@ -212,8 +205,8 @@ def submit_form(
     step = Step.objects.filter(execution=execution, cuid=cuid, type=USER_ACTION).first()
     if step is None:
         raise Http404
-    own = admin_url(Execution, "change", execution.pk)
-    back = HttpResponseRedirect(admin_url(Execution, "inbox") if is_from_inbox(request) else own)
+    inbox = back_to_inbox(request)
+    back = HttpResponseRedirect(inbox or admin_url(Execution, "change", execution.pk))
     if request.method != "POST":
         return back
 
@@ -250,6 +243,12 @@ def submit_form(
     model_admin.message_user(request, text, messages.SUCCESS)
     for warning in list_resolutions(form):
         model_admin.message_user(request, warning, messages.WARNING)
+    if inbox is not None:
+        following = request.POST.get("next", "")
+        return HttpResponseRedirect(back_to_inbox(request, task=following) or inbox)
+    if found := next_task(request.user):
+        text = format_html(gettext('Next task: <a href="{}">{}</a>'), found[1], found[0])
+        model_admin.message_user(request, text, messages.INFO)
     return back
 
 

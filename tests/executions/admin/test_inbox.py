@@ -103,7 +103,7 @@ class TestTasks:
         for _ in range(number):
             asking(assignees={"users": ["ada"]})
             started(approval_graph(users=["ada", "grace"], needed=2))
-        assert statements(lambda: client.get(INBOX)) <= 15
+        assert statements(lambda: client.get(INBOX)) <= 22
 
     @pytest.mark.parametrize("role", ["viewer", "designer", "operator"])
     def test_inbox_needs_submit_permission(self, role: str) -> None:
