@@ -113,6 +113,33 @@ def test_form_is_offered_again_after_session_end(operator: Any, played: Any) -> 
     assert Finding.objects.get(pk=played.finding.pk).title == "Typed"
 
 
+def test_typed_text_is_restored_after_leaving_the_form(operator: Any, played: Any) -> None:
+    page, url = operator.page, f"/admin/executions/finding/{played.finding.pk}/change/"
+    asked = []
+
+    def leave(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
+    page.goto(url)
+    page.locator("#id_title").press("End")
+    page.locator("#id_title").press_sequentially(" typed")
+    page.goto("/admin/")
+    assert asked == ["beforeunload"]
+    page.goto(url)
+    assert operator.sees("What you typed here was restored.")
+    assert page.locator("#id_title").input_value() == f"{played.finding.title} typed"
+    save(page)
+    page.goto(url)
+    assert not page.get_by_text("What you typed here was restored.").count()
+    page.locator("#id_title").press_sequentially(" again")
+    # Someone else changes the value meanwhile: the page shows that one.
+    Finding.objects.filter(pk=played.finding.pk).update(title="Other")
+    page.goto(url)
+    assert page.locator("#id_title").input_value() == "Other"
+
+
 def test_double_click_on_start_starts_one_execution(operator: Any, played: Any) -> None:
     operator.page.goto(f"/admin/executions/execution/start/{played.caller.pk}/")
     operator.page.locator('input[name="entity"]').first.check()

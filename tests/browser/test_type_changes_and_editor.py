@@ -102,6 +102,15 @@ def test_build_five_nodes_with_a_call_in_34_clicks(operator: Any, played: Any) -
     assert not GraphDraft.objects.exists()
 
 
+def test_settings_are_applied_when_another_node_is_selected(operator: Any, played: Any) -> None:
+    operator.page.goto(f"{address(played.caller, 'edit')}?node=start")
+    operator.write("Label", "Typed")
+    operator.page.get_by_text("All nodes").click()
+    operator.click("link", "End", within=operator.page.locator(".editor-nodes"))
+    assert operator.sees("change the settings of “Typed”")
+    assert operator.page.get_by_label("Label", exact=True).input_value() != "Typed"
+
+
 @pytest.mark.parametrize("group", range(3))
 def test_node_type_forms_are_accessible(operator: Any, played: Any, group: int) -> None:
     """Check the form empty with its problems, and filled in."""

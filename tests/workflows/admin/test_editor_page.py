@@ -48,6 +48,8 @@ class EditorSession:
 
     def run(self, step: str, node: str = "", **sent: Any) -> Any:
         token = self.open().context["draft"].token
+        if "exit" in sent:
+            sent["disconnect" if step == "disconnect" else f"{step}-exit"] = sent.pop("exit")
         return self.client.post(self.url, {"token": token, "step": step, "node": node, **sent})
 
     @property
@@ -214,7 +216,6 @@ def test_edit_step_from_stale_window_is_refused(
         {"step": "disconnect", "node": "end", "exit": '[null, "x"]'},
         {"step": "delete", "node": "start"},
         {"step": "set", "node": "nowhere"},
-        {"step": "set", "node": "end", "data/label": "a\0b"},
         {"step": "replace"},
         {"step": "put_on_top"},
         {"step": "undo"},
@@ -225,6 +226,48 @@ def test_impossible_edit_step_shows_message(editor: EditorSession, sent: dict[st
     assert answer.status_code == 302
     assert len(list_messages(answer)) == 1
     assert not GraphDraft.objects.exists()
+
+
+def test_settings_that_cannot_be_stored_appear_again(editor: EditorSession) -> None:
+    answer = editor.run("set", "end", **{"data/label": "Done\0"})
+    assert answer.status_code == 200
+    assert "NUL" in text(answer)
+    assert 'value="Done' in text(answer)
+    assert not GraphDraft.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("step", "sent"),
+    [
+        ("add", {"type": "join", "add-exit": '[null, "end"]'}),
+        ("disconnect", {"disconnect": '[null, "end"]'}),
+        ("connect", {"connect-exit": "[null, null]", "target": "end"}),
+        ("select", {"next": "end"}),
+    ],
+)
+def test_every_step_applies_the_settings_of_its_node(
+    editor: EditorSession, step: str, sent: dict[str, str]
+) -> None:
+    answer = editor.run(step, "start", **sent, **{"data/label": "Typed"})
+    assert answer.status_code == 302
+    (start,) = [row for row in editor.source["nodes"] if row["id"] == "start"]
+    assert start["data"] == {"label": "Typed"}
+    assert (step == "select") == (answer["Location"] == f"{editor.url}?node=end#diagram-selected")
+
+
+def test_save_applies_the_settings_of_the_selected_node(
+    editor: EditorSession, workflow: Workflow
+) -> None:
+    answer = editor.run("save", "end", notes="Named", **{"data/label": "Done"})
+    assert answer.status_code == 302
+    (end,) = [row for row in workflow.latest_version.source["nodes"] if row["id"] == "end"]
+    assert end["data"] == {"label": "Done"}
+
+
+def test_step_that_is_impossible_keeps_the_applied_settings(editor: EditorSession) -> None:
+    answer = editor.run("add", "start", type="magic", **{"data/label": "Typed"})
+    assert len(list_messages(answer)) == 1
+    assert {"label": "Typed"} in [row.get("data") for row in editor.source["nodes"]]
 
 
 class TestJsonFiles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -14,7 +15,7 @@ from workflows.admin.base.formatting import admin_url, pretty_json
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.base.refusals import REFUSING, log_refusal
 from workflows.admin.graph_diagram import SELECTED, label_of, type_title
-from workflows.admin.graph_editor.data_form import SubmittedData
+from workflows.admin.graph_editor.data_form import ROOT, SubmittedData
 from workflows.admin.graph_editor.json_page import graph_saved
 from workflows.admin.graph_editor.page_context import (
     DIAGRAM_KEY,
@@ -42,6 +43,8 @@ from workflows.models import Workflow
 from workflows.refusals import Refusal
 
 PERMISSION = "workflows.add_version"
+WITH_SETTINGS = ("add", "connect", "disconnect", "save", "select")
+"""The steps that first apply the settings of the node, which the same form sends."""
 PAGE_ANCHOR = "container"
 """The id of the element around the whole page."""
 
@@ -74,8 +77,7 @@ def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Htt
             model_admin.message_user(request, text, messages.ERROR)
         except (GraphEditError, editing.DraftConflict) as error:
             model_admin.message_user(request, str(error), messages.ERROR)
-            if isinstance(error, editing.DraftConflict):
-                typed = _submitted_settings(workflow, request)
+            typed = _submitted_settings(workflow, request)
         if typed is None:
             return _redirect_to_node(workflow, request, request.POST.get("node", ""))
     draft = editing.open_draft(workflow, request.user)
@@ -98,15 +100,20 @@ def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Htt
 
 
 def _submitted_settings(workflow: Workflow, request: HttpRequest) -> SubmittedData | None:
-    """Return the submitted settings of a node that still exists, to show them again."""
-    if request.POST.get("step") != "set":
+    """Return the submitted settings of a node that still exists and has others."""
+    if not _has_settings(request):
         return None
     source = editing.open_draft(workflow, request.user).source
     try:
         node = find_node(source, request.POST.get("node", ""))
-        return data_form(node, workflow).read(request.POST, node_data(node))
     except GraphEditError:
         return None
+    typed = data_form(node, workflow).read(request.POST, node_data(node))
+    return None if typed.value == node_data(node) else typed
+
+
+def _has_settings(request: HttpRequest) -> bool:
+    return any(name.startswith(f"{ROOT}/") for name in request.POST)
 
 
 def _redirect_to_node(workflow: Workflow, request: HttpRequest, node_id: str) -> HttpResponse:
@@ -134,7 +141,9 @@ class _EditStep:
             GraphEditError: the step is unknown or impossible.
             _MalformedInput: the settings contain invalid JSON.
         """
-        step = self.posted.get("step", "")
+        step = "disconnect" if "disconnect" in self.posted else self.posted.get("step", "")
+        if step in WITH_SETTINGS and _has_settings(self.request):
+            self._edit(self._set)
         actions = {
             "undo": editing.undo,
             "redo": editing.redo,
@@ -146,18 +155,23 @@ class _EditStep:
             self._put_on_top()
         elif step in actions:
             actions[step](self.workflow, self.request.user, self.token)
+        elif step == "select":
+            self.node = self.posted.get("next", "")
         elif step in ("add", "connect", "disconnect", "set", "delete", "replace"):
-            change = getattr(self, f"_{step}")
-            editing.edit_draft(self.workflow, self.request.user, self.token, change)
+            self._edit(getattr(self, f"_{step}"))
         else:
             raise GraphEditError(gettext("Unknown edit step."))
         return _redirect_to_node(self.workflow, self.request, self.node)
+
+    def _edit(self, change: Callable[[Source], tuple[Source, str]]) -> None:
+        editing.edit_draft(self.workflow, self.request.user, self.token, change)
+        self.token = editing.open_draft(self.workflow, self.request.user).token
 
     def _name(self, source: Source, node_id: str) -> str:
         return f"“{label_of(find_node(source, node_id))}”"
 
     def _add(self, source: Source) -> tuple[Source, str]:
-        exit_, before = parse_exit(self.posted.get("exit", ""))
+        exit_, before = parse_exit(self.posted.get("add-exit", ""))
         after, node_type = self.node, self.posted.get("type", "")
         label = self.posted.get("label", "").strip()
         changed, self.node = add_node_after(
@@ -167,14 +181,14 @@ class _EditStep:
         return changed, gettext("add %(node)s after %(before)s") % names
 
     def _connect(self, source: Source) -> tuple[Source, str]:
-        exit_, _target = parse_exit(self.posted.get("exit", ""))
+        exit_, _target = parse_exit(self.posted.get("connect-exit", ""))
         target = self.posted.get("target", "")
         changed = connect_nodes(source, self.node, target, exit_=exit_)
         names = {"node": self._name(source, self.node), "target": self._name(source, target)}
         return changed, gettext("connect %(node)s to %(target)s") % names
 
     def _disconnect(self, source: Source) -> tuple[Source, str]:
-        exit_, target = parse_exit(self.posted.get("exit", ""))
+        exit_, target = parse_exit(self.posted.get("disconnect", ""))
         changed = disconnect_nodes(source, self.node, target or "", exit_=exit_)
         names = {"node": self._name(source, self.node), "target": self._name(source, target or "")}
         return changed, gettext("disconnect %(node)s from %(target)s") % names

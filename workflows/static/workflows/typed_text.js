@@ -1,0 +1,121 @@
+// Keeps what users type until they send the form: in the session storage of the browser tab.
+//
+// A value is restored only where the page still shows the value that the user has changed. So a
+// form that was sent, or that someone else has changed, is not overwritten.
+
+const texts = document.querySelector("script[data-restored]").dataset;
+const SKIPPED = ["csrfmiddlewaretoken", "token", "next"];
+const SELECTOR = "#content-main form[method=post]:not(#changelist-form)";
+let isLeaving = false;
+
+function controls(form) {
+  return [...form.elements].filter(
+    (control) =>
+      control.name &&
+      !SKIPPED.includes(control.name) &&
+      !["hidden", "password", "file", "submit", "button", "fieldset"].includes(control.type),
+  );
+}
+
+// Radio buttons and checkboxes share names, so their values belong to the key.
+function keyOf(control) {
+  return ["checkbox", "radio"].includes(control.type) ? `${control.name}=${control.value}` : control.name;
+}
+
+function valueOf(control) {
+  if (["checkbox", "radio"].includes(control.type)) return control.checked;
+  if (control.type === "select-multiple") return [...control.selectedOptions].map((one) => one.value).join();
+  return control.value;
+}
+
+function setValue(control, value) {
+  if (["checkbox", "radio"].includes(control.type)) control.checked = value;
+  else if (control.type === "select-one" && ![...control.options].some((one) => one.value === value)) return;
+  else if (control.type !== "select-multiple") control.value = value;
+  control.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+function readAll(form) {
+  return Object.fromEntries(controls(form).map((control) => [keyOf(control), valueOf(control)]));
+}
+
+class TypedForm {
+  constructor(form, number) {
+    this.form = form;
+    this.key = `typed ${location.pathname}${location.search} ${form.id || number}`;
+    this.original = readAll(form);
+    this.restore();
+    // Controls outside of the form belong to it by their attribute "form".
+    document.addEventListener("input", (event) => event.target.form === form && this.store());
+    document.addEventListener("change", (event) => event.target.form === form && this.store());
+    form.addEventListener("submit", () => this.forget());
+  }
+
+  changes() {
+    const now = readAll(this.form);
+    return Object.keys(now)
+      .filter((key) => now[key] !== this.original[key])
+      .map((key) => ({ key, before: this.original[key], after: now[key] }));
+  }
+
+  store() {
+    const changes = this.changes();
+    if (changes.length) sessionStorage.setItem(this.key, JSON.stringify(changes));
+    else sessionStorage.removeItem(this.key);
+  }
+
+  restore() {
+    const stored = JSON.parse(sessionStorage.getItem(this.key) || "[]");
+    const byKey = new Map(controls(this.form).map((control) => [keyOf(control), control]));
+    const wanted = stored.filter(({ key, before }) => byKey.has(key) && valueOf(byKey.get(key)) === before);
+    sessionStorage.removeItem(this.key);
+    if (!wanted.length) return;
+    for (const { key, after } of wanted) setValue(byKey.get(key), after);
+    this.store();
+    this.announce();
+  }
+
+  announce() {
+    const notice = document.createElement("p");
+    const discard = document.createElement("button");
+    notice.className = "outcome outcome-waits";
+    notice.setAttribute("role", "status");
+    notice.append(texts.restored, " ", discard);
+    discard.type = "button";
+    discard.className = "plain-button";
+    discard.textContent = texts.discard;
+    discard.addEventListener("click", () => {
+      this.forget();
+      location.reload();
+    });
+    this.form.prepend(notice);
+  }
+
+  forget() {
+    isLeaving = true;
+    sessionStorage.removeItem(this.key);
+  }
+}
+
+const forms = [...document.querySelectorAll(SELECTOR)].map((form, number) => new TypedForm(form, number));
+
+addEventListener("beforeunload", (event) => {
+  if (!isLeaving && forms.some((one) => one.changes().length)) event.preventDefault();
+});
+
+// The graph editor: a link to another node sends the form, which applies the settings first.
+const panel = document.querySelector("form#node-form [name=next]");
+document.querySelector(".editor")?.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  if (!panel || !link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const address = new URL(link.href?.baseVal ?? link.href, location);
+  const node = address.searchParams.get("node");
+  const typed = forms.find((one) => one.form === panel.form);
+  if (!node || address.pathname !== location.pathname || !typed.changes().length) return;
+  event.preventDefault();
+  panel.value = node;
+  const step = document.createElement("input");
+  Object.assign(step, { type: "hidden", name: "step", value: "select" });
+  panel.form.append(step);
+  panel.form.requestSubmit();
+});
