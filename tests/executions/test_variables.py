@@ -321,13 +321,13 @@ def test_variables_are_hidden_like_the_fields_of_the_entity() -> None:
     client.force_authenticate(user_with("executions.view_execution"))
     assert client.get(f"executions/{execution.cuid}/").json()["variables"] is None
     url = reverse("admin:executions_execution_change", args=[execution.pk])
-    for permission, shown in (([], False), (["executions.view_finding"], True)):
+    for permission, displayed in (([], False), (["executions.view_finding"], True)):
         browser = Browser()
         user = user_with("executions.view_execution", *permission, is_staff=True)
         browser.force_login(user)
         page = browser.get(url).content.decode()
-        assert ("visible-variable" in page) is shown
-        assert ("<code>$a</code>" in page) is shown
+        assert ("visible-variable" in page) is displayed
+        assert ("<code>$a</code>" in page) is displayed
 
 
 def test_variables_take_no_further_statement() -> None:
