@@ -135,6 +135,28 @@ def save_draft(scenario: Scenario) -> Action:
     return lambda: running.save_draft(execution, node="form", data={}, by=user)
 
 
+def claim(scenario: Scenario) -> Action:
+    execution, user = scenario.start(), UserFactory()
+    return lambda: running.claim(execution, node="form", by=user)
+
+
+def unclaim(scenario: Scenario) -> Action:
+    execution, user = scenario.start(), UserFactory()
+    running.claim(execution, node="form", by=user)
+    return lambda: running.unclaim(execution, node="form", by=user)
+
+
+def comment(scenario: Scenario) -> Action:
+    execution, user = scenario.start(), UserFactory()
+    return lambda: running.comment(execution, text="t", by=user)
+
+
+def withdraw_comment(scenario: Scenario) -> Action:
+    user = UserFactory()
+    row = running.comment(scenario.start(), text="t", by=user)
+    return lambda: running.withdraw_comment(row, by=user)
+
+
 def with_row(make: Callable[[Scenario], Any], act: Callable[[Any], Any]) -> Any:
     def prepare(scenario: Scenario) -> Action:
         row = make(scenario)
@@ -171,6 +193,10 @@ SERVICES: dict[str, Callable[[Scenario], Action]] = {
             row, node="nap", until=datetime(2099, 6, 1, tzinfo=UTC), why="now"
         ),
     ),
+    "claim": claim,
+    "unclaim": unclaim,
+    "comment": comment,
+    "withdraw_comment": withdraw_comment,
     "finish_job": with_row(find_job, jobs.finish_job),
     "fail_job": with_row(find_job, lambda job: jobs.fail_job(job, "x", "It failed.")),
     "retry_job_later": with_row(find_job, lambda job: jobs.retry_job_later(job, "It failed.")),

@@ -94,6 +94,13 @@ CASES = [
         message="which is final",
         service=SERVICE,
     ),
+    write_once_case(
+        "text of a comment",
+        lambda data: {"comment": running.comment(data.waiting, text="before", by=None)},
+        lambda _: {"text": "after"},
+        guards.ExecutionFrozen,
+        SERVICE,
+    ),
     BypassCase(
         "execution, through its admin and API",
         edits_of(_live),

@@ -81,7 +81,10 @@ class Workflows:
                 handles = {"condition": "default", "approval": "approved"}
                 services.skip(execution, step=at, handle=handles.get(step.type), why="w")
         elif step.type == "user_action":
-            services.submit(execution, step=at, data={"again": luck and not carry_on})
+            by = self.voter if luck else None
+            if by is not None:
+                services.claim(execution, step=at, by=by)
+            services.submit(execution, step=at, data={"again": luck and not carry_on}, by=by)
         elif step.type == "approval":
             services.vote(execution, step=at, approves=luck, by=self.voter)
         elif step.type == "run_workflow":
