@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -23,7 +24,7 @@ _MAY = (
     f" WHERE t.app_label = '{_APP}' AND p.codename = '{_CODENAME}')"
 )
 _IS_ABLE = (
-    "u.is_active AND (u.is_superuser"
+    "u.is_active{without_users} AND (u.is_superuser"
     f" OR EXISTS (SELECT 1 FROM {_through(_USER, 'user_permissions')} own"
     f" WHERE own.user_id = u.id AND own.permission_id IN {_MAY})"
     f" OR EXISTS (SELECT 1 FROM {_MEMBERS} m JOIN {_through(Group, 'permissions')} granted"
@@ -56,14 +57,15 @@ def _exists(join: str) -> str:
 
 _AS_USER = _exists(f"JOIN {_USER._meta.db_table} u ON u.id = c.user_id")
 _AS_MEMBER = _exists(
-    f"JOIN {_MEMBERS} of_group ON of_group.group_id = c.group_id"
+    f"JOIN {_MEMBERS} of_group ON of_group.group_id = c.group_id{{without_groups}}"
     f" JOIN {_USER._meta.db_table} u ON u.id = of_group.user_id"
 )
 _ABLE_NUMBER = (
     "(SELECT count(*) FROM (SELECT d.user_id FROM workflows_candidate d"
     " WHERE d.key = {key} AND d.user_id IS NOT NULL"
     f" UNION SELECT of_group.user_id FROM {_MEMBERS} of_group"
-    " JOIN workflows_candidate d ON d.group_id = of_group.group_id WHERE d.key = {key})"
+    " JOIN workflows_candidate d ON d.group_id = of_group.group_id WHERE d.key = {key}"
+    "{without_groups})"
     f" candidate JOIN {_USER._meta.db_table} u ON u.id = candidate.user_id"
     f" WHERE {_IS_ABLE} AND NOT {_IS_EXCLUDED})"
 )
@@ -74,14 +76,27 @@ _TOO_FEW = (
 _IS_UNASSIGNED = f"((NOT {_AS_USER} AND NOT {_AS_MEMBER}) OR {_TOO_FEW})"
 
 
-def is_unassigned(key: str, execution: str) -> str:
+def is_unassigned(
+    key: str, execution: str, *, users: Collection[int] = (), groups: Collection[int] = ()
+) -> str:
     """Return a condition: too few candidates are active, may submit and are not excluded.
 
     Args:
         key: the SQL of ``assignees`` of a step.
         execution: the SQL of the id of its execution.
+        users: the ids of users to ignore because they are being deleted.
+        groups: the ids of groups to ignore because they are being deleted.
     """
-    return _IS_UNASSIGNED.format(key=key, execution=execution)
+    return _IS_UNASSIGNED.format(
+        key=key,
+        execution=execution,
+        without_users=_without("u.id", users),
+        without_groups=_without("of_group.group_id", groups),
+    )
+
+
+def _without(column: str, ids: Collection[int]) -> str:
+    return f" AND {column} NOT IN ({', '.join(map(str, map(int, ids)))})" if ids else ""
 
 
 class IsUnassigned(Func):
@@ -89,10 +104,11 @@ class IsUnassigned(Func):
 
     output_field = BooleanField()
 
-    def __init__(self) -> None:
+    def __init__(self, **without: Collection[int]) -> None:
         super().__init__(F("assignees"), F("execution_id"))
+        self.without = without
 
     def as_sql(self, compiler: Any, connection: Any, **_: Any) -> Any:  # type: ignore[override]
         """Return the condition for the columns of the step."""
         key, execution = (compiler.compile(one)[0] for one in self.source_expressions)
-        return is_unassigned(key, execution), []
+        return is_unassigned(key, execution, **self.without), []

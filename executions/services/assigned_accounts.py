@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine.nodes.assignees import eligible_users
+from executions.engine.unassigned_sql import IsUnassigned
 from executions.models import FOR_PEOPLE, LIVE, Execution, Step, StepState
 from executions.task_queries import with_able_candidates
 from workflows.guards import blocking_executions, count
@@ -41,7 +42,12 @@ def refuse_people_deletion(row: Any, deleted: Collection[int]) -> None:
         state=StepState.OPEN, type__in=FOR_PEOPLE, assignees__in=_candidates(row).values("key")
     )
     alone = assigned.exclude(assignees__in=with_able_candidates(**without).values("key"))
-    executions = Execution.objects.filter(status__in=LIVE, pk__in=alone.values("execution_id"))
+    excluding = Candidate.objects.filter(Q(excludes_starter=True) | Q(excludes_submitters=True))
+    # Others remain, but a step may exclude all of them.
+    excluded = assigned.filter(IsUnassigned(**without), assignees__in=excluding.values("key"))
+    ids = excluded.exclude(IsUnassigned()).order_by().values_list("execution_id", flat=True)
+    at_them = Q(pk__in=alone.values("execution_id")) | Q(pk__in=list(ids))
+    executions = Execution.objects.filter(at_them, status__in=LIVE)
     rows, total = blocking_executions(executions)
     if rows:
         noun = "group" if is_group else "user"

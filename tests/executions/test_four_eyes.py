@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.test import Client as Browser
 from django.urls import reverse
@@ -153,6 +154,17 @@ class TestNobodyLeft:
     def test_execution_without_starter_excludes_nobody(self) -> None:
         create_member("ada", "board")
         assert not is_flagged(start(with_approval(exclude=["starter"])))
+
+    def test_last_voter_who_is_not_excluded_cannot_be_deleted(self) -> None:
+        ada, bob = (create_member(name, "board") for name in ("ada", "bob"))
+        execution = start(with_approval(exclude=["starter"]), by=ada)
+        assert not is_flagged(execution)
+        with pytest.raises(PeopleInUse), transaction.atomic():
+            bob.delete()
+        with pytest.raises(PeopleInUse), transaction.atomic():
+            Group.objects.get(name="board").delete()
+        create_member("eve", "board")
+        bob.delete()
 
     def test_last_voter_cannot_be_deleted(self) -> None:
         ada = create_member("ada", "board")
