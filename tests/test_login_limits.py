@@ -200,6 +200,13 @@ def test_odd_names_are_counted(clock: Clock, name: str) -> None:
         login_limits.refuse_locked(None, name)
 
 
+def test_odd_characters_of_names_are_not_logged(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    login_limits.count_failure("anna\nINFO forged \ud800", None)
+    assert [row.getMessage() for row in caplog.records] == ["Login failed: anna�INFO forged �"]
+
+
 def test_failed_login_is_logged_in_one_line(anna: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "holdfast.logins"):
         request_token("anna")

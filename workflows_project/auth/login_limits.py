@@ -176,8 +176,10 @@ def _count(scope: str, key: str, now: datetime) -> FailedLogins:
 
 
 def _log(text: str, name: str, address: str) -> None:
-    fields = {"account": name[:NAME_LENGTH], "address": address}
-    logger.warning(text, name[:NAME_LENGTH], extra={"fields": fields})
+    # A name with line breaks must not forge further lines.
+    printable = "".join(one if one.isprintable() else "�" for one in name[:NAME_LENGTH])
+    fields = {"account": printable, "address": address}
+    logger.warning(text, printable, extra={"fields": fields})
 
 
 def forget_failures(name: str) -> None:
