@@ -167,7 +167,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
         "entity_cuid": "entity.cuid",
         "finding_type": "entity.entity_name_type.name",
         "record_type": "entity.primary_record_type.name",
-        **{name: name for name in ("started_at", "scheduled_for", "ended_at")},
+        **{name: name for name in ("item", "started_at", "scheduled_for", "ended_at")},
         "started_by": "starter",
     }
     page_template = "executions/admin/execution.html"

@@ -48,6 +48,11 @@ def execution_context(
     newest = visits[-HISTORY_LENGTH:]
     read_children(newest)
     current: list[OpenStep] = open_steps(row, request.user, bound=bound)
+    children = list(
+        row.children.select_related("workflow", "version")
+        .defer("version__source", "variables", "passed")
+        .order_by("item", "-pk")
+    )
     may_view_graph = may_view(request.user, Version)
     may_view_steps = may_view(request.user, Step)
     history = [_history_row(step, may_view_steps) for step in newest]
@@ -76,9 +81,8 @@ def execution_context(
             for name, value in (row.variables.items() if may_view_fields else ())
         ],
         "parent_link": row.parent and link(row.parent, execution_title(row.parent)),
-        "children": row.children.select_related("workflow", "version").defer(
-            "version__source", "variables", "passed"
-        ),
+        "children": children,
+        "has_items": any(child.item is not None for child in children),
         "pins": row.pins.select_related("callee", "version").defer("version__source"),
         "open_steps": current,
         "history": history,

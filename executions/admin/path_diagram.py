@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.admin.titles import execution_title
-from executions.models import OPEN, Execution, Status, Step, StepState, count_visits
+from executions.models import (
+    FOR_EACH,
+    ITEMS,
+    OPEN,
+    Execution,
+    Status,
+    Step,
+    StepState,
+    count_visits,
+)
 from workflows.admin.graph_diagram import Mark, build_diagram, render_diagram
 from workflows.graph.comparison import EdgeKey, edge_key, list_objects
 
@@ -33,7 +43,7 @@ _PRECEDENCE = (FAILED, HERE, DONE, CANCELLED)
 def path_diagram(
     execution: Execution, newest: Iterable[Step], node_urls: dict[str, str]
 ) -> SafeString | None:
-    """Return the diagram of an execution. Runs two queries.
+    """Return the diagram of an execution. Runs two queries, and a third for calls of items.
 
     Args:
         newest: the steps that the history on the page lists.
@@ -58,12 +68,30 @@ def path_diagram(
     diagram = build_diagram(
         execution.version.source,
         urls=urls,
-        marks={node_id: [_visits_mark(number)] for node_id, number in visits.items() if number > 1},
+        marks=_marks(execution, visits),
         states={node_id: (state, str(_STATE_LABELS[state])) for node_id, state in states.items()},
         lines=dict.fromkeys(_taken_edges(execution, exits, set(visits)), "taken"),
     )
     title = gettext("Path of %(execution)s") % {"execution": execution_title(execution)}
     return render_diagram(diagram, title, "graph")
+
+
+def _marks(execution: Execution, visits: Mapping[str, int]) -> dict[str, list[Mark]]:
+    """Return the marks of nodes: completed items of an open call, else the number of visits."""
+    found = {node: [_visits_mark(number)] for node, number in visits.items() if number > 1}
+    nodes = list_objects(execution.version.source, "nodes")
+    if any(FOR_EACH in (node.get("data") or {}) for node in nodes):
+        calls = Step.objects.open().filter(execution=execution, input__has_key=ITEMS)
+        counts: Any
+        for node, counts in calls.values_list("node_id", "input"):
+            found[node] = [_items_mark(counts["completed"], counts[ITEMS])]
+    return found
+
+
+def _items_mark(completed: int, number: int) -> Mark:
+    values = {"completed": completed, "number": number}
+    text = gettext("%(completed)s of %(number)s items have completed") % values
+    return Mark(f"{completed}/{number}", text, "visits")
 
 
 def _visits_mark(number: int) -> Mark:

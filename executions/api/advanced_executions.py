@@ -15,6 +15,7 @@ from executions.models import Entity, Execution, Step
 from executions.services import AdvanceResult
 from workflows.db.json_values import as_stored
 from workflows.db.prepared import ON_POSTGRESQL
+from workflows.graph import RUN_WORKFLOW
 
 
 def represent_started(
@@ -73,6 +74,7 @@ def _represent(
         "version": version.number,
         "parent": None,
         "root": None,
+        "item": None,
         "stage": execution.stage,
         "progress": None if execution.progress is None else float(execution.progress),
         "message": execution.message,
@@ -107,6 +109,7 @@ def _open_step(step: Step) -> Sequence[Any]:
         *(step.cuid, step.node_id, step.type, step.label),
         *(_utc(step.opened_at), _utc(step.due_at), step.overdue),
         *(None, None, step.incident, None, None, None, None, None),
+        step.input if step.type == RUN_WORKFLOW else None,
     )
 
 

@@ -15,11 +15,12 @@ from django.contrib.auth import get_user_model
 
 from executions.engine.store import IS_OPEN, store
 from executions.engine.unassigned_sql import is_unassigned
-from executions.models import USER_ACTION, Execution, may_view_entity
+from executions.models import ITEM, ITEMS, USER_ACTION, Execution, may_view_entity
 from executions.workflow_manager import graph_of
 from workflows.api.base.read_ahead import ReadAhead
 from workflows.db import raw_rows
 from workflows.db.prepared import ON_POSTGRESQL, Statement
+from workflows.graph import RUN_WORKFLOW
 from workflows.models import Version
 from workflows.refusals import Refusal
 
@@ -61,11 +62,13 @@ _STEPS = _listed(
     "r.cuid, r.node_id, r.type, r.label, r.opened_at, r.due_at, r.overdue,"
     f" {_json('r.notice')},"
     f" {_json('r.own_draft')}, {_json('r.incident')}, {_json('r.votes')}, {_json('r.candidates')},"
-    " r.unassigned, r.claimer, r.claimed_at",
+    f" r.unassigned, r.claimer, r.claimed_at, {_json('r.called_with')}",
     f"SELECT s.*, {_VOTES} AS votes, {_DRAFT} AS own_draft,"
     f" {_if_assigned(_CANDIDATES)} AS candidates,"
     f" {_if_assigned(is_unassigned('s.assignees', 's.execution_id'))} AS unassigned,"
-    f" {_CLAIMER} AS claimer FROM {store.open_steps_table}"
+    f" {_CLAIMER} AS claimer,"
+    f" CASE WHEN s.type = '{RUN_WORKFLOW}' THEN s.input END AS called_with"
+    f" FROM {store.open_steps_table}"
     f" WHERE s.execution_id = x.id AND {IS_OPEN} ORDER BY s.id",
 )
 _CHILDREN = _listed(
@@ -86,6 +89,7 @@ _COLUMNS = {
     "version": "v.number",
     "parent": "parent.cuid",
     "root": "root.cuid",
+    "item": "x.item",
     "stage": "x.stage",
     "progress": "x.progress",
     "message": "x.message",
@@ -163,6 +167,7 @@ def represent(row: Mapping[str, Any], user: Any) -> dict[str, Any]:
         },
         "parent": row["parent"],
         "root": row["root"],
+        "item": row["item"],
         "stage": row["stage"],
         "progress": row["progress"],
         "message": row["message"],
@@ -187,12 +192,15 @@ def _visible(row: Mapping[str, Any], name: str, user: Any) -> Any:
 
 def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
     cuid, node, node_type, label, opened_at, due_at, overdue, notice, draft, incident = values[:10]
-    votes, candidates, unassigned, claimer, claimed_at = values[10:]
+    votes, candidates, unassigned, claimer, claimed_at, called_with = values[10:]
+    called_with = called_with or {}
     return {
         "step": cuid,
         "node": node,
         "type": node_type,
         "label": label,
+        "item": called_with.get(ITEM),
+        "item_counts": called_with if ITEMS in called_with else None,
         "since": _instant(opened_at),
         "due": _instant(due_at),
         "overdue": bool(overdue),

@@ -65,6 +65,7 @@ class ListedExecutionSerializer(OutputModelSerializer[Execution]):
             "entity",
             "parent",
             "root",
+            "item",
             "stage",
             "progress",
             "message",
@@ -133,6 +134,14 @@ class AssigneesSerializer(serializers.Serializer[Any]):
     users = serializers.ListField(child=serializers.CharField())
 
 
+class ItemCountSerializer(serializers.Serializer[Any]):
+    """The items of a call with for_each: all, those that have started, and completed ones."""
+
+    items = serializers.IntegerField(help_text="The number of items.")
+    started = serializers.IntegerField(help_text="The items whose child has started.")
+    completed = serializers.IntegerField(help_text="The items whose child has completed.")
+
+
 class OpenStepSerializer(OutputModelSerializer[Step]):
     """An open step."""
 
@@ -151,6 +160,10 @@ class OpenStepSerializer(OutputModelSerializer[Step]):
     draft = AnyJSONField(help_text="The draft of the requesting user. Nobody else can read it.")
     incident = IncidentSerializer(allow_null=True)
     votes = VoteSerializer(many=True)
+    item = serializers.IntegerField(
+        allow_null=True, help_text="For a call with for_each: the index of the item, from 0."
+    )
+    item_counts = ItemCountSerializer(allow_null=True)
 
     class Meta:
         model = Step
@@ -159,6 +172,8 @@ class OpenStepSerializer(OutputModelSerializer[Step]):
             "node",
             "type",
             "label",
+            "item",
+            "item_counts",
             "since",
             "due",
             "overdue",

@@ -11,20 +11,28 @@ from datetime import datetime
 from typing import Any
 
 from executions.engine import joins
+from executions.engine.for_each import (
+    COMPLETED,
+    RESULTS,
+    ItemCalls,
+    counts_of,
+    is_call,
+    item_of,
+    items_of,
+)
 from executions.engine.nodes import Behaviour, behaviour
 from executions.engine.nodes.assignees import current_candidates_key
-from executions.engine.nodes.behaviour import NotSubmittable
+from executions.engine.nodes.behaviour import Item, NotSubmittable
 from executions.engine.run import OVER_BUDGET, Run
-from executions.engine.tree import Tree
 from executions.engine.value_sources import VARIABLE, InvalidValue
-from executions.models import Execution, Status, Step, StepState
+from executions.models import FOR_EACH, ITEMS, Execution, Status, Step, StepState
 from workflows.graph import Edge, Node
 from workflows.values.missing import is_missing
 
 STEP_BUDGET = 10_000
 
 
-class Advance(Tree):
+class Advance(ItemCalls):
     """The work between two resting points of a tree of executions."""
 
     _visits = 0
@@ -105,6 +113,30 @@ class Advance(Tree):
             ending = f"The child execution {_ENDINGS[execution.status]}"
             reason = f": {execution.message}" if execution.message else "."
             visit.open_incident(f"child_{execution.status}", ending + reason)
+            self._continue_call(parent_run, step)
+
+    # Calls with for_each
+
+    def _continue_call(self, run: Run, item_step: Step) -> None:
+        """Continue the call that an item's step belongs to, if any."""
+        call = self.call_of(run, item_step)
+        if call is not None:
+            self.visit_step(run, call).continue_items()
+
+    def leave_step(
+        self, run: Run, step: Step, handle: str | None, output: Mapping[str, Any] | None
+    ) -> None:
+        """Close a step and follow its exit. The call of an item goes on with its next items."""
+        if is_call(step):
+            self.cancel_items(run, step)
+        self.close_step(run, step, output=output, handle=handle)
+        if item_of(step) is not None:
+            self._continue_call(run, step)
+            return
+        node = run.manager.node(step.node_id)
+        if step.type == joins.JOIN:
+            self.keep_other_arrivals(run, node, step)
+        self.follow(run, step, run.manager.exit(node.id, handle))
 
     # The walk
 
@@ -206,8 +238,11 @@ class NodeVisit:
         return self.advance.now
 
     def enter(self) -> None:
-        """Let the node act on the arrival."""
-        self._attempt(lambda: self.behaviour.enter(self))
+        """Let the node act on the arrival. A call that has its items already goes on with them."""
+        if is_call(self.step):
+            self.continue_items()
+        else:
+            self._attempt(lambda: self.behaviour.enter(self))
 
     def resume(self, result: Any) -> None:
         """Let the node take the result of its job, or a delivery."""
@@ -221,11 +256,7 @@ class NodeVisit:
             self.open_incident(refusal.code, str(refusal.message))
 
     def leave(self, handle: str | None = None, output: Mapping[str, Any] | None = None) -> None:
-        self.advance.close_step(self.run, self.step, output=output, handle=handle)
-        if self.step.type == joins.JOIN:
-            self.advance.keep_other_arrivals(self.run, self.node, self.step)
-        edge = self.run.manager.exit(self.node.id, handle)
-        self.advance.follow(self.run, self.step, edge)
+        self.advance.leave_step(self.run, self.step, handle, output)
 
     def fork(self) -> None:
         self.advance.close_step(self.run, self.step)
@@ -266,16 +297,53 @@ class NodeVisit:
     def set_stage(self, state: str, progress: float | None) -> None:
         self.advance.set_stage(self.run.execution, state, progress)
 
+    @property
+    def item(self) -> Item | None:
+        """The item that the step belongs to, for a call with ``for_each``."""
+        index, call = item_of(self.step), self.advance.call_of(self.run, self.step)
+        return None if index is None or call is None else Item(items_of(call)[ITEMS][index])
+
+    def start_items(self, items: list[Any]) -> None:
+        self.advance.begin_items(self.step, items)
+        self.continue_items()
+
+    def continue_items(self) -> None:
+        """Start the next items of a call, and leave it if it has enough."""
+        if self.step.state == StepState.OPEN:
+            self._attempt(self._start_next_items)
+
+    def _start_next_items(self) -> None:
+        call, loop = self.step, self.node.data[FOR_EACH]
+        started, limit = self.advance.open_items(self.run, call), loop.get("limit")
+        live = sum(step.state == StepState.OPEN for step in started)
+        while not self.advance.has_enough(self.node, call) and (limit is None or live < limit):
+            step = self.advance.open_next_item(self.run, self.node, call)
+            if step is None:
+                break
+            NodeVisit(self.advance, self.run, self.node, step).enter()
+            live += step.state == StepState.OPEN
+        if self.advance.is_done(self.run, self.node, call):
+            if name := loop.get("collect"):
+                results = {name: items_of(call)[RESULTS]}
+                self.advance.write_variables(self.run.execution, results)
+            self.leave(output={key: counts_of(call)[key] for key in (ITEMS, COMPLETED)})
+
     def start_child(self, callee_cuid: str, variables: Mapping[str, Any]) -> None:
-        self.advance.start_child(self.run, self.step, callee_cuid, variables)
+        item = item_of(self.step)
+        # An advance that was undone can leave an incident with a live child.
+        self.advance.cancel_child(self.step, "The step that called it was retried.")
+        self.advance.start_child(self.run, self.step, callee_cuid, variables, item)
 
     def finish_call(self, child: Execution) -> None:
         """Take the output of a child that completed, and continue."""
 
         def take_output() -> None:
             names = self.node.data.get("output", {})
-            if names:
-                values = {name: child.variables.get(source) for name, source in names.items()}
+            values = {name: child.variables.get(source) for name, source in names.items()}
+            item, call = item_of(self.step), self.advance.call_of(self.run, self.step)
+            if item is not None and call is not None:
+                self.advance.store_result(call, item, values)
+            elif values:
                 self.advance.write_variables(self.run.execution, values)
             self.leave(output={"execution": child.cuid})
 

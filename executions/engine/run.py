@@ -13,6 +13,7 @@ from executions.engine.store import Changes
 from executions.models import LIVE, Entity, Execution, Status, Step, StepState
 from executions.workflow_manager import WorkflowManager
 from workflows.db import raw_rows
+from workflows.graph import RUN_WORKFLOW
 from workflows.models import Version
 
 Values = dict[str, Any]
@@ -69,8 +70,13 @@ class Run:
         return self.execution.status in LIVE
 
 
-def new_child(parent: Execution, version: Version, pk: int, now: datetime) -> Execution:
-    """Return a new execution of this version, on the entity of its parent."""
+def new_child(
+    parent: Execution, version: Version, pk: int, now: datetime, item: int | None = None
+) -> Execution:
+    """Return a new execution of this version, on the entity of its parent.
+
+    ``item`` is the index of its item, for a call with ``for_each``.
+    """
     child: Execution = raw_rows.build_new(
         Execution,
         id=pk,
@@ -83,6 +89,7 @@ def new_child(parent: Execution, version: Version, pk: int, now: datetime) -> Ex
         context_key=parent.context_key,
         started_at=now,
         updated_at=now,
+        item=item,
     )
     raw_rows.set_relations(child, version=version)
     return child
@@ -127,8 +134,10 @@ class Snapshot:
             run.due, run.has_reached_end = 0, False
             run.open_steps = OpenSteps(step for step, _ in steps)
             for step, values in steps:
-                preserved = {name: step.__dict__[name] for name in PRESERVED}
-                step.__dict__.update(values | (preserved if step in self._changed else {}))
+                # The input of a call counts items whose steps are undone.
+                keeps = step in self._changed and step.type != RUN_WORKFLOW
+                preserved = {name: step.__dict__[name] for name in PRESERVED} if keeps else {}
+                step.__dict__.update(values | preserved)
         waiting = [step for step, _ in self._waiting]
         for run, step in self._opened:
             run.open_steps.append(step)

@@ -99,11 +99,16 @@ class Tree:
         return run
 
     def start_child(
-        self, run: Run, step: Step, callee_cuid: str, variables: Mapping[str, Any]
+        self,
+        run: Run,
+        step: Step,
+        callee_cuid: str,
+        variables: Mapping[str, Any],
+        item: int | None = None,
     ) -> None:
         """Start a child on the pinned version of the callee, with these variables."""
         version = self.pinned[callee_cuid]
-        child = new_child(run.execution, version, next(self._ids), self.now)
+        child = new_child(run.execution, version, next(self._ids), self.now, item)
         child.variables = checked_variables(variables)
         child.started_by_id = self._by_id
         step.child_id = child.id
@@ -111,6 +116,16 @@ class Tree:
         self.mark_changed(step)
         child_run = self._add_new(child)
         self.enter(child_run, child_run.manager.graph.start, origin=child)
+
+    def cancel_child(self, step: Step, message: str) -> None:
+        """Cancel the child that a step has called, if it is live. The step is not notified."""
+        if step.child_id is None:
+            return
+        if step.child_id not in self._runs and not self._has_read_all:
+            self._read_all()
+        child = self._runs.get(step.child_id)
+        if child is not None and child.is_live:
+            self._end_tree(child, Status.CANCELLED, message)
 
     def set_stage(self, execution: Execution, state: str, progress: float | None) -> None:
         """Set the stage of an execution, and its progress in percent unless that is None."""
@@ -183,7 +198,7 @@ class Tree:
 
     def follow(self, run: Run, step: Step, edge: Edge) -> None:
         """Queue a visit to the target of this edge, which a closed step is left by."""
-        self.enter(run, run.manager.node(edge.target), edge, origin=_origin_after(step))
+        self.enter(run, run.manager.node(edge.target), edge, origin=origin_after(step))
 
     def _open_step(self, run: Run, node: Node, origin: Origin | None) -> Step:
         step = raw_rows.build_new(
@@ -227,7 +242,7 @@ class Tree:
         taken, left = joins.split(step)
         joins.set_arrivals(step, taken)
         if left:
-            joins.set_arrivals(self._open_step(run, node, _origin_after(step)), left)
+            joins.set_arrivals(self._open_step(run, node, origin_after(step)), left)
 
     def schedule_job(self, step: Step, kind: str, at: datetime) -> None:
         """Schedule a background job for an open step."""
@@ -309,7 +324,9 @@ class Tree:
                 rows.append(step)
                 continue
             child = self._runs[step.child_id].execution.cuid if step.child_id else None
-            entry = passed_entry(step, self.now, child)
+            # An open origin is closed later: its passed nodes have times of their own.
+            at = None if isinstance(origin, Step) and origin.is_open else self.now
+            entry = passed_entry(step, at, child)
             passed.setdefault(id(origin), (origin, []))[1].append(entry)
         self._changes.steps = rows
         for origin, entries in passed.values():
@@ -329,6 +346,6 @@ def checked_variables(variables: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _origin_after(step: Step) -> Origin:
+def origin_after(step: Step) -> Origin:
     """Return the origin of the visits that the end of a step leads to."""
     return step if step.id or step.origin is None else step.origin

@@ -123,7 +123,7 @@ def _sum(first: Any, second: Any) -> Any:
             "{first} and {second} cannot be added. Add two numbers, or a date and a duration such"
             " as 'P30D'."
         )
-        raise InvalidValue(detail.format(first=_named(first), second=_named(second)))
+        raise InvalidValue(detail.format(first=named(first), second=named(second)))
     later = duration.after(moment)
     if moments.is_date(first) and duration.rest == timedelta(0):
         return moments.to_local(later).date().isoformat()
@@ -135,17 +135,15 @@ def _length(value: Any) -> int:
         return 0
     if not isinstance(value, list):
         detail = gettext("Only a list can be counted, not {value}.")
-        raise InvalidValue(detail.format(value=_named(value)))
+        raise InvalidValue(detail.format(value=named(value)))
     return len(value)
 
 
-def _named(value: Any) -> str:
-    return json_type(value) if isinstance(value, (bool, dict, list)) else quoted_value(value)
-
-
-def quoted_value(value: Any) -> str:
-    """Return a text or a number for use in a sentence."""
-    return quoted(value) if isinstance(value, str) else str(value)
+def named(value: Any) -> str:
+    """Return a value for use in a sentence: a list or an object by its type."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return quoted(value)
 
 
 def names(source: Any) -> Iterator[str]:
@@ -232,9 +230,9 @@ def _sum_problems(argument: Any, pointer: str) -> Iterator[tuple[str, str]]:
         if index == 0:
             if moments.parse(part) is None:
                 detail = gettext("{value} is neither a number nor a date such as 2026-12-31.")
-                yield below(pointer, 0), detail.format(value=_named(part))
+                yield below(pointer, 0), detail.format(value=named(part))
         elif not isinstance(part, str):
             detail = gettext("{value} is neither a number nor a duration.")
-            yield below(pointer, 1), detail.format(value=_named(part))
+            yield below(pointer, 1), detail.format(value=named(part))
         elif reason := graph_durations.problem(gettext("duration"), part, may_be_negative=True):
             yield below(pointer, 1), reason

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.fields.json import KeyTextTransform
 
 from executions.integrity.row_queries import read_rows
 from executions.integrity.violation import CHUNK, Violation
-from executions.models import LIVE, OPEN, Execution, Job, JobKind, Step, StepState
+from executions.models import FOR_EACH, ITEMS, LIVE, OPEN, Execution, Job, JobKind, Step, StepState
+from workflows.graph import RUN_WORKFLOW
 from workflows.models import Candidate, Version
 from workflows.models.candidate import find_assignee_names, node_key, step_key
 
@@ -72,6 +74,18 @@ def _open_with_ended_child() -> QuerySet[Step]:
     return _calling_steps().filter(state=StepState.OPEN).exclude(child__status__in=LIVE)
 
 
+def calls_without_items(**where: Any) -> QuerySet[Step]:
+    """Return the open calls with ``for_each`` that have no open step of an item.
+
+    ``where`` are lookups that select the steps.
+    """
+    items = Step.objects.filter(execution=OuterRef("execution"), state__in=OPEN)
+    items = items.annotate(call=KeyTextTransform(FOR_EACH, "input")).filter(call=OuterRef("cuid"))
+    calls = Step.objects.filter(type=RUN_WORKFLOW, state=StepState.OPEN, input__has_key=ITEMS)
+    calls = calls.filter(~Exists(items), execution__status__in=LIVE, **where)
+    return calls.select_related("execution")
+
+
 def _live_children() -> QuerySet[Execution]:
     return _live().exclude(root=None)
 
@@ -99,12 +113,14 @@ def _roots_with_parent() -> QuerySet[Execution]:
 
 
 def check_calling_steps() -> Iterator[Violation]:
-    """Yield calling steps that are closed while their child is live or wait for an ended child,
-    and live children without a calling step or outside the tree of their parent (I8).
+    """Yield calling steps that are closed while their child is live, or wait for an ended child
+    or for items of which none is open, and live children without a calling step or outside the
+    tree of their parent (I8).
     """
-    closed, waiting, rootless, uncalled, detached, other_entity, roots = read_rows(
+    closed, waiting, idle, rootless, uncalled, detached, other_entity, roots = read_rows(
         _closed_with_live_child,
         _open_with_ended_child,
+        calls_without_items,
         _children_of_ended_root,
         _children_without_step,
         _children_of_other_tree,
@@ -117,6 +133,9 @@ def check_calling_steps() -> Iterator[Violation]:
     for step in waiting:
         status = step.child.status if step.child else ""
         detail = f"Its step “{step.node_id}” waits for the child {step.child}, which is {status}."
+        yield _violation(step.execution, detail)
+    for step in idle:
+        detail = f"Its step “{step.node_id}” waits for its items, but none is open."
         yield _violation(step.execution, detail)
     for row in rootless:
         yield _violation(row, "It is live, but its root has ended.")

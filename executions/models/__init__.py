@@ -22,7 +22,10 @@ from executions.models.secret import (
     secrets_written,
 )
 from executions.models.step import (
+    FOR_EACH,
     FOR_PEOPLE,
+    ITEM,
+    ITEMS,
     OPEN,
     OPEN_INDEX,
     SLEEPING,
@@ -39,7 +42,10 @@ from executions.models.worker_heartbeat import WorkerHeartbeat, WorkerKind
 __all__ = [
     "COMMENT",
     "EVENTS",
+    "FOR_EACH",
     "FOR_PEOPLE",
+    "ITEM",
+    "ITEMS",
     "LIVE",
     "MAX_TEXT_LENGTH",
     "OPEN",

@@ -92,6 +92,7 @@ class Execution(models.Model):
         "root_id",
         "parent_id",
         "closure_id",
+        "item",
         "passed",
     )
 
@@ -159,6 +160,12 @@ class Execution(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     started_by_name = account_name_field()
+    item = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="For a child of a call with for_each: the index of its item, from 0.",
+    )
     variables = models.JSONField(
         default=dict,
         db_default=Value({}, models.JSONField()),

@@ -41,6 +41,11 @@ FOR_PEOPLE: tuple[str, ...] = (USER_ACTION, "approval")
 """The node types that wait for people."""
 
 
+FOR_EACH, ITEM, ITEMS = "for_each", "item", "items"
+"""Keys of the input of steps: of an item, the cuid of its call and its index; of its call, the
+number of items."""
+
+
 class _Constant(models.Value):
     """A text that becomes part of the SQL instead of a parameter.
 

@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from executions.engine import joins
 from executions.engine.advance import Advance
+from executions.engine.for_each import is_call, item_of
 from executions.integrity.open_steps import (
     NEEDED,
+    calls_without_items,
     candidate_keys,
     has_own_candidates,
     steps_without_job,
@@ -59,6 +61,7 @@ class CurrentStepRepair:
             if execution.status in LIVE:
                 self._restore_open_step(execution)
         self._finish_calls()
+        self._continue_item_calls()
         self._release_joins()
         self._restore_jobs()
         self._restore_assignees()
@@ -135,7 +138,8 @@ class CurrentStepRepair:
         source = Version._base_manager.get(pk=parent.version_id).source
         nodes = [node for node, cuid in find_calls(source) if cuid == child.workflow.cuid]
         steps = Step.objects.filter(execution=parent, node_id__in=nodes, child=None)
-        return steps.order_by("state", "pk").last()
+        found = [step for step in steps.order_by("state", "pk") if not is_call(step)]
+        return next((step for step in reversed(found) if item_of(step) == child.item), None)
 
     def _reopen(self, execution: Execution, step: Step, why: str, **values: Any) -> None:
         given = {"state": StepState.OPEN, "closed_at": None, "closed_by": None, "incident": None}
@@ -226,6 +230,21 @@ class CurrentStepRepair:
                     f"The call of its step “{step.node_id}” has ended: the child {child.cuid} is "
                     f"{child.status}.",
                     before={"node": step.node_id, "state": step.state},
+                )
+
+    def _continue_item_calls(self) -> None:
+        for execution in self._members():
+            for step in calls_without_items(execution=execution):
+                advance = self._advance()
+                run = advance.get_run(self._current(advance, execution.pk))
+                found = next((row for row in run.open_steps if row.pk == step.pk), None)
+                if found is None:
+                    continue
+                advance.visit_step(run, found).continue_items()
+                advance.finish()
+                self.report.add_repair(
+                    execution,
+                    f"The call of its step “{step.node_id}” has continued: no item was open.",
                 )
 
     def _release_joins(self) -> None:

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 Exit = tuple[str, str | None]
 Block = tuple[Any, ...]
 
-LEAVES = ("form", "sleep", "no_date", "vote", "set", "stage", "call", "jump", "fail")
+LEAVES = (
+    *("form", "sleep", "no_date", "vote", "set", "source", "stage", "call", "each", "jump", "fail"),
+)
 VOTER = "voter"
 
 _leaf = st.tuples(st.sampled_from(LEAVES), st.integers(0, 30))
@@ -92,9 +94,18 @@ class RandomGraph:
         if kind == "vote":
             ((vote, _),) = self.node("approval", exits, users=[VOTER])
             return [(vote, "approved"), (vote, "rejected")]
-        if kind == "call" and self.callees:
+        if kind in ("call", "each") and self.callees:
             callee = self.callees[number % len(self.callees)]
-            return self.node("run_workflow", exits, workflow=callee)
+            more = {"input": {"sum": {"variable": "sum"}}, "output": {"sum": "sum"}}
+            if kind == "each":
+                each = {"items": ["a", {"field": "date"}], "as": "item", "collect": "results"}
+                more["for_each"] = each | [{}, {"limit": 1}, {"needed": 1}][number % 3]
+            return self.node("run_workflow", exits, workflow=callee, **more)
+        if kind == "source":
+            # A collected list cannot be added: that is an incident.
+            name = "$results" if number % 4 == 0 else "$sum"
+            values = {"$sum": {"add": [{"variable": name[1:]}, 1]}, "$text": {"text": "{{$sum}}"}}
+            return self.node("set_field", exits, values=values if number % 2 else {"$sum": 1})
         if kind == "set":
             return self.node("set_field", exits, values={f"field{number}": len(self.nodes)})
         if kind in ("jump", "fail"):

@@ -66,7 +66,7 @@ class Workflows:
         tree = steps.filter(execution__root=root) | steps.filter(execution=root)
         decidable = [step for step in tree if _is_decidable(step)]
         assert decidable, f"stranded: {[(step.node_id, step.state) for step in tree]}"
-        calls = [] if carry_on else [step for step in tree if step.type == "run_workflow"]
+        calls = [] if carry_on else [step for step in tree if step.child is not None]
         step = choose.choice(decidable + [call for call in calls if call not in decidable])
         self.decide(step, choose, carry_on=carry_on)
         return True
@@ -176,3 +176,4 @@ def test_edits_neither_strand_an_execution_nor_change_its_path(
     edited.root.entity.refresh_from_db()
     alone.root.entity.refresh_from_db()
     assert edited.root.entity.fields == alone.root.entity.fields
+    assert edited.root.variables == alone.root.variables

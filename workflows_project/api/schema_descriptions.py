@@ -192,6 +192,7 @@ SCHEMAS: dict[str, str] = {
     "SaveGraphRequest": "A graph to save.",
     "Impact": "The impact of a change. Nothing has been changed.",
     "Incident": "The cause of an incident, with the time and the attempt.",
+    "ItemCount": "The numbers of all, of started and of completed items of a call with for_each.",
     "InventoryModel": "An inventory model.",
     "ExecutionSummary": "An execution without its steps and pinned versions.",
     "WorkflowLink": "A workflow with its title.",

@@ -167,6 +167,8 @@ PROPERTIES: dict[str, str] = {
     "url": "The URL.",
     "user": "The name of the account.",
     "users": "Names of users.",
+    "item": "For a call with for_each, the index of the item, from 0; null without one.",
+    "item_counts": "For a call with for_each, the numbers of its items; null without them.",
     "variables": "The variables of the execution; null without permission to view its entity.",
     "version": "The number of the version.",
     "versions": "The versions.",

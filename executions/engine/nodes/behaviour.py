@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from django.utils.translation import gettext_lazy as _
 
@@ -36,6 +36,12 @@ class Person(Protocol):
 
     @property
     def pk(self) -> Any: ...
+
+
+class Item(NamedTuple):
+    """An item of a call with ``for_each``."""
+
+    value: Any
 
 
 class Visit(Protocol):
@@ -74,6 +80,13 @@ class Visit(Protocol):
 
     def start_child(self, callee_cuid: str, variables: Mapping[str, Any]) -> None:
         """Start a child on the pinned version of this workflow; continue when it completes."""
+
+    @property
+    def item(self) -> Item | None:
+        """The item that the step belongs to, for a call with ``for_each``."""
+
+    def start_items(self, items: list[Any]) -> None:
+        """Visit the node again for each of these items; continue when enough have completed."""
 
     def end_branch(self) -> None:
         """Close the step and end its branch."""

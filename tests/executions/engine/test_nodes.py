@@ -11,7 +11,7 @@ import pytest
 
 from executions.engine import nodes
 from executions.engine.forms import FormInvalid
-from executions.engine.nodes.behaviour import Behaviour, NotSubmittable, Visit
+from executions.engine.nodes.behaviour import Behaviour, Item, NotSubmittable, Visit
 from workflows.graph import Node, find_data_problems, node_types
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -25,6 +25,7 @@ class Recorder:
         self.node = Node("n", node_type, data, 0)
         self.fields: Mapping[str, Any] = fields
         self.now = NOW
+        self.item: Item | None = None
         self.calls: list[tuple[Any, ...]] = []
 
     def leave(self, handle: str | None = None, output: Mapping[str, Any] | None = None) -> None:
@@ -50,6 +51,9 @@ class Recorder:
 
     def start_child(self, callee_cuid: str, variables: Mapping[str, Any]) -> None:
         self.calls.append(("call", callee_cuid, dict(variables)))
+
+    def start_items(self, items: list[Any]) -> None:
+        self.calls.append(("items", items))
 
     def end_branch(self) -> None:
         self.calls.append(("finish",))

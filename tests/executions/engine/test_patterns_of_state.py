@@ -75,26 +75,17 @@ class TestSeveralInstances:
 
     @pytest.mark.parametrize("number", [0, 1, 2, 3])
     def test_14_multiple_instances_known_at_run_time(self, number: int) -> None:
-        """Up to a fixed number of branches, each with a condition."""
-        nodes: Nodes = {"start": "start", "fork": "parallel", "join": "join", "end": "end"}
-        edges = ["start>fork", "join>end"]
-        for place in (1, 2, 3):
-            rule = {"field": "number", "op": "gte", "value": place}
-            nodes[f"if{place}"] = {
-                "type": "condition",
-                "data": {"branches": [{"handle": "on", "rule": rule}]},
-            }
-            nodes[f"work{place}"] = FORM
-            edges += [
-                f"fork>if{place}",
-                f"if{place}.on>work{place}",
-                f"if{place}.default>join",
-                f"work{place}>join",
-            ]
-        execution = started(source(nodes, *edges), number=number)
-        wanted = {f"work{place}" for place in range(1, number + 1)}
-        assert open_nodes(execution) - {"join"} == wanted
-        submit(execution, *sorted(wanted))
+        """A call for each item of a list that a field holds."""
+        caller, callee = with_callee("start>work", "work>end", work=FORM)
+        each = {"items": {"field": "owners"}, "as": "owner"}
+        call = {"type": "run_workflow", "data": {"workflow": callee.cuid, "for_each": each}}
+        nodes: Nodes = {"start": "start", "call": call, "end": "end"}
+        owners = [f"owner {place}" for place in range(number)]
+        execution = started(source(nodes, "start>call", "call>end"), caller, owners=owners)
+        children = list(execution.children.live())
+        assert sorted(child.variables["owner"] for child in children) == owners
+        for child in children:
+            submit(child, "work")
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
 

@@ -1,0 +1,389 @@
+"""Calls with for_each: a child for each item of a list."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from executions import integrity
+from executions import services as running
+from executions.engine import advance
+from executions.engine.nodes import run_workflow
+from executions.models import Execution, Status, Step, StepState, Visits
+from tests.factories import FindingFactory, WorkflowFactory, form, line, save_line
+from tests.workflows.api.clients import client_of
+from workflows import editing
+from workflows.editing import graph_problems
+from workflows.models import Workflow
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
+
+ANSWER = {"name": "answer", "scope": "execution"}
+OWNERS = ["ann", "bob", "cid"]
+
+
+def callee_with(*nodes: dict[str, Any]) -> Workflow:
+    callee = WorkflowFactory()
+    save_line(callee, *(nodes or (form("ask", ANSWER),)))
+    return callee
+
+
+def calling(callee: Workflow, **loop: Any) -> Workflow:
+    """Return a workflow with a call for each of ``owners``, then a form."""
+    caller = WorkflowFactory(entity_name_type=callee.entity_name_type)
+    each = {"items": {"variable": "owners"}, "as": "owner", "collect": "answers", **loop}
+    data = {"workflow": callee.cuid, "label": "Ask", "output": {"said": "answer"}}
+    call = {"id": "call", "type": "run_workflow", "data": {**data, "for_each": each}}
+    save_line(caller, call, form("last"))
+    return caller
+
+
+def started(caller: Workflow, owners: Any = OWNERS) -> Execution:
+    finding = FindingFactory(entity_name_type=caller.entity_name_type)
+    return running.start(caller, finding, variables={"owners": owners})
+
+
+def children(execution: Execution, *statuses: str) -> dict[int, Execution]:
+    """Return the latest child of each item."""
+    rows = execution.children.order_by("pk")
+    rows = rows.filter(status__in=statuses) if statuses else rows
+    return {row.item: row for row in rows if row.item is not None}
+
+
+def answer(execution: Execution, item: int, text: str = "") -> None:
+    child = children(execution, Status.WAITING)[item]
+    running.submit(child, node="ask", data={"answer": text or child.variables["owner"].upper()})
+
+
+def open_nodes(execution: Execution) -> list[tuple[str, str]]:
+    return [(step.label, step.state) for step in Step.objects.open().filter(execution=execution)]
+
+
+def state(execution: Execution) -> tuple[str, Any]:
+    execution.refresh_from_db()
+    return str(execution.status), execution.variables.get("answers")
+
+
+def test_call_starts_a_child_for_each_item_and_collects_in_their_order() -> None:
+    execution = started(calling(callee_with()))
+    found = children(execution)
+    assert {item: row.variables for item, row in found.items()} == {
+        item: {"owner": owner} for item, owner in enumerate(OWNERS)
+    }
+    assert [label for label, _ in open_nodes(execution)] == [
+        *("Ask", "Ask (1/3)", "Ask (2/3)", "Ask (3/3)")
+    ]
+    for item in (2, 0, 1):
+        assert state(execution)[1] is None
+        answer(execution, item)
+    assert state(execution)[1] == [{"said": "ANN"}, {"said": "BOB"}, {"said": "CID"}]
+    assert open_nodes(execution) == [("last", StepState.OPEN)]
+    call = Step.objects.get(execution=execution, label="Ask")
+    assert call.output == {"items": 3, "completed": 3}
+    assert call.input == {"items": 3, "started": 3, "completed": 3}
+
+
+def test_limit_restricts_the_live_children() -> None:
+    execution = started(calling(callee_with(), limit=2))
+    assert set(children(execution)) == {0, 1}
+    answer(execution, 1)
+    assert set(children(execution, Status.WAITING)) == {0, 2}
+    answer(execution, 0)
+    answer(execution, 2)
+    assert state(execution)[1] == [{"said": "ANN"}, {"said": "BOB"}, {"said": "CID"}]
+
+
+def test_call_continues_when_enough_children_have_completed() -> None:
+    execution = started(calling(callee_with(), needed=2))
+    answer(execution, 2)
+    answer(execution, 0)
+    assert state(execution)[1] == [{"said": "ANN"}, None, {"said": "CID"}]
+    assert children(execution)[1].status == Status.CANCELLED
+    cancelled = Step.objects.get(execution=execution, label="Ask (2/3)")
+    assert cancelled.state == StepState.CANCELLED
+    assert open_nodes(execution) == [("last", StepState.OPEN)]
+
+
+def test_children_that_never_wait_are_passed_in_one_advance() -> None:
+    copy = {"id": "copy", "type": "set_field"}
+    copy["data"] = {"values": {"$answer": {"variable": "owner"}}}  # type: ignore[assignment]
+    execution = started(calling(callee_with(copy), limit=1))
+    assert state(execution)[1] == [{"said": owner} for owner in OWNERS]
+    steps = [(step.label, step.state, step.child_cuid) for step in Visits(execution)]
+    cuids = [children(execution)[item].cuid for item in range(3)]
+    assert steps[1:] == [
+        ("Ask", StepState.DONE, None),
+        *((f"Ask ({item + 1}/3)", StepState.DONE, cuids[item]) for item in range(3)),
+        ("last", StepState.OPEN, None),
+    ]
+
+
+def test_items_that_end_at_once_later_keep_their_times() -> None:
+    either = {
+        "id": "if",
+        "type": "condition",
+        "data": {
+            "branches": [{"handle": "ask", "rule": {"field": "$owner", "op": "eq", "value": "ann"}}]
+        },
+    }
+    callee = WorkflowFactory()
+    source = line(either, form("ask", ANSWER))
+    source["edges"][1]["sourceHandle"] = "ask"
+    source["edges"].append({"source": "if", "target": "end", "sourceHandle": "default"})
+    editing.save_graph(callee, source, based_on=1)
+    execution = started(calling(callee, limit=1), ["ann", "bob", "ann"])
+    answer(execution, 0)
+    assert set(children(execution, Status.WAITING)) == {2}
+    call = Step.objects.get(execution=execution, label="Ask")
+    assert call.passed is not None and "opened_at" in call.passed[0]
+    answer(execution, 2)
+    assert state(execution)[1] == [{"said": "ANN"}, {}, {"said": "ANN"}]
+    labels = [step.label for step in Visits(execution)]
+    assert sorted(labels) == sorted(["start", "Ask", "Ask (1/3)", "Ask (2/3)", "Ask (3/3)", "last"])
+
+
+@pytest.mark.parametrize("owners", [None, [], ""])
+def test_call_without_items_continues_at_once(owners: Any) -> None:
+    execution = started(calling(callee_with()), owners)
+    assert open_nodes(execution) == [("last", StepState.OPEN)]
+    assert state(execution)[1] is None
+
+
+@pytest.mark.parametrize(
+    ("owners", "code", "text"),
+    [
+        ("ann", "no_list", "The items must be a list, not 'ann'."),
+        ({"a": 1}, "no_list", "The items must be a list, not an object."),
+        (["x"] * 4, "too_many_items", "There are 4 items. A call takes at most 3."),
+    ],
+)
+def test_wrong_items_are_an_incident(monkeypatch: Any, owners: Any, code: str, text: str) -> None:
+    monkeypatch.setattr(run_workflow, "MAX_ITEMS", 3)
+    execution = started(calling(callee_with()), owners)
+    step = Step.objects.open().get(execution=execution)
+    assert step.incident is not None
+    assert (step.incident["code"], step.incident["detail"]) == (code, text)
+    running.retry(execution, node="call")
+    running.skip(execution, node="call", why="no items")
+    assert open_nodes(execution) == [("last", StepState.OPEN)]
+
+
+# Failures and decisions
+
+
+def test_child_that_fails_is_an_incident_of_its_item() -> None:
+    execution = started(calling(callee_with(), limit=2))
+    running.cancel(children(execution)[1])
+    assert open_nodes(execution) == [
+        ("Ask", StepState.OPEN),
+        ("Ask (1/3)", StepState.OPEN),
+        ("Ask (2/3)", StepState.INCIDENT),
+        ("Ask (3/3)", StepState.OPEN),
+    ]
+    step = Step.objects.incidents().get(execution=execution)
+    running.retry(execution, step=step.cuid)
+    again = children(execution)[1]
+    assert (again.status, again.variables) == (Status.WAITING, {"owner": "bob"})
+    for item in range(3):
+        answer(execution, item)
+    assert state(execution)[1] == [{"said": "ANN"}, {"said": "BOB"}, {"said": "CID"}]
+
+
+def test_skipped_item_has_no_result() -> None:
+    execution = started(calling(callee_with()))
+    answer(execution, 0)
+    for item in (1, 2):
+        step = Step.objects.open().get(execution=execution, child=children(execution)[item])
+        running.skip(execution, step=step.cuid, why="not needed")
+        assert children(execution)[item].status == Status.CANCELLED
+    assert state(execution)[1] == [{"said": "ANN"}, None, None]
+    assert open_nodes(execution) == [("last", StepState.OPEN)]
+
+
+def test_skipping_the_call_cancels_its_children() -> None:
+    execution = started(calling(callee_with(), limit=2))
+    call = Step.objects.open().get(execution=execution, label="Ask")
+    running.skip(execution, step=call.cuid, why="no time")
+    assert {row.status for row in children(execution).values()} == {Status.CANCELLED}
+    assert open_nodes(execution) == [("last", StepState.OPEN)]
+    assert state(execution)[1] is None
+
+
+def test_cancelling_the_caller_cancels_its_children() -> None:
+    execution = started(calling(callee_with()))
+    running.cancel(execution)
+    assert {row.status for row in children(execution).values()} == {Status.CANCELLED}
+    new = running.restart(execution)
+    assert set(children(new, Status.WAITING)) == {0, 1, 2}
+
+
+def test_results_that_are_too_large_are_an_incident_of_the_item(monkeypatch: Any) -> None:
+    execution = started(calling(callee_with()))
+    monkeypatch.setattr("executions.engine.for_each.MAX_VARIABLES", 60)
+    answer(execution, 0, "x" * 60)
+    step = Step.objects.incidents().get(execution=execution)
+    assert step.incident is not None
+    assert (step.label, step.incident["code"]) == ("Ask (1/3)", "invalid_value")
+    running.retry(execution, step=step.cuid)
+    for item in range(3):
+        answer(execution, item)
+    assert state(execution)[1][0] == {"said": "ANN"}
+
+
+def test_collected_list_that_is_too_large_is_an_incident_of_the_call(monkeypatch: Any) -> None:
+    execution = started(calling(callee_with()))
+    answer(execution, 0)
+    answer(execution, 1)
+    monkeypatch.setattr("executions.engine.tree.MAX_VARIABLES", 60)
+    answer(execution, 2)
+    step = Step.objects.open().get(execution=execution)
+    assert (step.label, step.state) == ("Ask", StepState.INCIDENT)
+    monkeypatch.undo()
+    running.retry(execution, node="call")
+    assert state(execution)[1] == [{"said": "ANN"}, {"said": "BOB"}, {"said": "CID"}]
+
+
+def test_calls_at_one_node_at_once_keep_their_items_apart() -> None:
+    callee = callee_with()
+    caller = WorkflowFactory(entity_name_type=callee.entity_name_type)
+    each = {"items": {"variable": "owners"}, "as": "owner"}
+    data = {"workflow": callee.cuid, "label": "Ask", "for_each": each}
+    source = line({"id": "call", "type": "run_workflow", "data": data}, form("last"))
+    source["nodes"].append({"id": "fork", "type": "parallel"})
+    source["edges"][0]["target"] = "fork"
+    source["edges"] += [{"source": "fork", "target": "call"}] * 2
+    source["edges"][-1] = {**source["edges"][-1], "id": "second"}
+    editing.save_graph(caller, source, based_on=1)
+    execution = started(caller, ["ann"])
+    first, second = execution.children.order_by("pk")
+    running.submit(first, node="ask", data={"answer": "a"})
+    assert [label for label, _ in open_nodes(execution)] == ["Ask", "Ask (1/1)", "last"]
+    running.submit(second, node="ask", data={"answer": "b"})
+    assert [label for label, _ in open_nodes(execution)] == ["last", "last"]
+
+
+def test_advance_over_the_step_budget_is_undone_with_its_items(monkeypatch: Any) -> None:
+    stage = {"id": "stage", "type": "set_state", "data": {"state": "s"}}
+    copy = {**stage, "id": "more"}
+    execution = started(calling(callee_with(stage, copy, form("ask", ANSWER)), limit=1))
+    monkeypatch.setattr(advance, "STEP_BUDGET", 3)
+    running.cancel(children(execution)[0])
+    found = dict(open_nodes(execution))
+    assert found["Ask (1/3)"] == StepState.INCIDENT
+    assert set(children(execution)) == {0}
+    monkeypatch.undo()
+    for step in Step.objects.incidents().filter(execution=execution).order_by("pk"):
+        running.retry(execution, step=step.cuid)
+    for item in range(3):
+        answer(execution, item)
+    assert state(execution)[1] == [{"said": "ANN"}, {"said": "BOB"}, {"said": "CID"}]
+
+
+# Interfaces, integrity and repairs
+
+
+def test_api_shows_items() -> None:
+    execution = started(calling(callee_with(), limit=2))
+    answer(execution, 1)
+    client = client_of(superuser=True)
+    body = client.get(f"executions/{execution.cuid}/").json()
+    steps = [(step["label"], step["item"], step["item_counts"]) for step in body["open_steps"]]
+    assert steps == [
+        ("Ask", None, {"items": 3, "started": 3, "completed": 1}),
+        ("Ask (1/3)", 0, None),
+        ("Ask (3/3)", 2, None),
+    ]
+    listed = client.get(f"executions/?parent={execution.cuid}").json()["results"]
+    assert sorted(row["item"] for row in listed) == [0, 1, 2]
+    child = children(execution)[2]
+    assert client.get(f"executions/{child.cuid}/").json()["item"] == 2
+    assert body["item"] is None
+
+
+def test_page_shows_items_and_their_number(admin_client: Browser) -> None:
+    execution = started(calling(callee_with(), limit=2))
+    answer(execution, 1)
+    url = reverse("admin:executions_execution_change", args=[execution.pk])
+    page = admin_client.get(url).content.decode()
+    assert "1 of 3 items have completed" in page
+    assert '<th scope="col">Item</th>' in page
+    assert "Ask (3/3)" in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_call_without_open_item_is_a_violation_that_is_repaired() -> None:
+    execution = started(calling(callee_with(), limit=1))
+    answer(execution, 0)
+    child = children(execution)[1]
+    item = Step.objects.open().get(child=child)
+    Step.objects.filter(execution=child).update(state=StepState.DONE, closed_at=item.opened_at)
+    Step.objects.filter(pk=item.pk).update(state=StepState.DONE, closed_at=item.opened_at)
+    Execution._base_manager.filter(pk=child.pk).update(
+        status=Status.COMPLETED, ended_at=item.opened_at
+    )
+    details = [violation.detail for violation in integrity.find_violations()]
+    assert details == ["Its step “call” waits for its items, but none is open."]
+    call_command("repair_executions", stdout=StringIO())
+    answer(execution, 2)
+    assert state(execution)[1] == [{"said": "ANN"}, None, {"said": "CID"}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lost_child_of_an_item_is_found_again() -> None:
+    execution = started(calling(callee_with()))
+    Step.objects.filter(execution=execution).update(child=None)
+    assert integrity.find_violations() != []
+    call_command("repair_executions", stdout=StringIO())
+    for item in (1, 0, 2):
+        answer(execution, item)
+    assert state(execution)[1] == [{"said": "ANN"}, {"said": "BOB"}, {"said": "CID"}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_thousand_items_start_and_end_in_few_statements() -> None:
+    owners = [f"owner {number}" for number in range(run_workflow.MAX_ITEMS)]
+    caller = calling(callee_with(), needed=1)
+    with CaptureQueriesContext(connection) as captured:
+        execution = started(caller, owners)
+        answer(execution, 999)
+    assert len(captured) < 80
+    results = state(execution)[1]
+    assert (len(results), results[999]) == (1000, {"said": "OWNER 999"})
+    assert not execution.children.live().exists()
+
+
+# The graph check
+
+
+@pytest.mark.parametrize(
+    ("loop", "more", "pointer"),
+    [
+        ({"items": "ann"}, {}, "/for_each/items"),
+        ({"items": {"field": "$a"}}, {}, "/for_each/items/field"),
+        ({"items": [1] * 1001}, {}, "/for_each/items"),
+        ({"as": "$owner"}, {}, "/for_each/as"),
+        ({"limit": 0}, {}, "/for_each/limit"),
+        ({"needed": "all"}, {}, "/for_each/needed"),
+        ({"collect": 3}, {}, "/for_each/collect"),
+        ({"until": 3}, {}, "/for_each/until"),
+        ({}, {"input": {"owner": 1}}, "/input/owner"),
+        ({}, {"output": {"a": "b"}}, "/output"),
+    ],
+)
+def test_save_refuses_an_invalid_for_each(
+    loop: dict[str, Any], more: dict[str, Any], pointer: str
+) -> None:
+    each = {"items": {"field": "owners"}, "as": "owner", **loop}
+    caller = WorkflowFactory()
+    callee = WorkflowFactory(entity_name_type=caller.entity_name_type)
+    call = {"id": "call", "type": "run_workflow"}
+    call["data"] = {"workflow": callee.cuid, "for_each": each, **more}  # type: ignore[assignment]
+    problems = graph_problems(caller, line(call))
+    assert [problem.pointer for problem in problems] == [f"/nodes/1/data{pointer}"]
