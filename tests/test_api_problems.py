@@ -226,7 +226,7 @@ def test_failed_request_writes_nothing(api: Client, monkeypatch: pytest.MonkeyPa
 READ = (
     "webhooks",
     *("workflows", "executions", "findings", "inventory-models", "finding-types", "record-types"),
-    *("pending-changes", "audit"),
+    *("pending-changes", "audit", "tasks"),
 )
 
 

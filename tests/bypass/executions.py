@@ -96,7 +96,7 @@ CASES = [
     ),
     write_once_case(
         "text of a comment",
-        lambda data: {"comment": running.comment(data.waiting, text="before", by=None)},
+        lambda data: {"comment": data.comment},
         lambda _: {"text": "after"},
         guards.ExecutionFrozen,
         SERVICE,

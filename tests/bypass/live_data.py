@@ -74,6 +74,7 @@ class LiveData:
         self.child = self.calling.children.get()
         self.waiting = running.start(caller, self.entity)
         self.ended = running.start(dropped, self.entity)
+        self.comment = running.comment(self.waiting, text="before", by=None)
 
         # Drafts count for the creation trigger, but start nothing here.
         self.registered = self.workflow(

@@ -123,7 +123,10 @@ class RunWorkflow(Behaviour):
             {"workflow": "cmwsm6w2s79sqmh6s281qm3vd"},
             {
                 "workflow": "cmwsm6w2s79sqmh6s281qm3vd",
-                "input": {"amount": {"field": "loss"}},
+                "input": {
+                    "amount": {"field": "loss"},
+                    "question": {"text": "Is {{loss}} correct?"},
+                },
                 "output": {"approved": "decision"},
             },
             {

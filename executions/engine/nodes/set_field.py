@@ -47,6 +47,7 @@ class SetField(Behaviour):
                 "values": {
                     "due_on": {"add": [{"today": True}, "P30D"]},
                     "$approver": {"field": "owner"},
+                    "summary": {"text": "{{title}}, owned by {{owner}}"},
                 }
             },
         ],

@@ -46,6 +46,7 @@ LISTED = {
     "updated_at",
     "ended_at",
     "started_by",
+    "item",
 }
 
 
@@ -97,7 +98,7 @@ def test_execution_shows_open_form(api: Client, scenario: Scenario) -> None:
     )
     assert response.status_code == 201
     body = response.json()
-    assert set(body) == {*LISTED, "children", "pins", "open_steps"}
+    assert set(body) == {*LISTED, "children", "pins", "open_steps", "variables"}
     assert (body["status"], body["version"]) == ("waiting", 1)
     assert body["workflow"] == scenario.caller.cuid
     assert body["entity"] == {
@@ -111,7 +112,7 @@ def test_execution_shows_open_form(api: Client, scenario: Scenario) -> None:
     (step,) = body["open_steps"]
     assert set(step) == {
         *("step", "node", "type", "label", "since", "due", "overdue", "notice"),
-        *("assignees", "unassigned"),
+        *("assignees", "unassigned", "claimed_by", "claimed_at", "item", "item_counts"),
         *("form", "draft", "votes", "incident"),
     }
     assert step["form"] == {"title": "Rate it", "button_label": "Submit", "fields": fields}

@@ -21,6 +21,7 @@ UNCHECKED = {
     "BulkItem.execution",
     "Delivery.workflow",
     "OutgoingDelivery.subscription",
+    "Step.claimed_by",
     "TriggeredStart.workflow",
 }
 

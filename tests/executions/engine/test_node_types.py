@@ -51,9 +51,9 @@ def source_with_node(name: str, data: Any) -> dict[str, Any]:
 
 
 def refused(name: str, data: Any) -> list[str]:
-    """Return the pointers of the problems that ``parse`` finds in the data of the node."""
+    """Return the pointers of the problems of the node's data in a graph that is to be saved."""
     try:
-        parse(source_with_node(name, data))
+        parse(source_with_node(name, data), is_new=True)
     except WorkflowValidationError as error:
         at = "/nodes/0/data" if name == "start" else "/nodes/1/data"
         found = [problem.pointer for problem in error.problems]
