@@ -4,19 +4,40 @@
 import os
 import sys
 
+COULD_NOT_RUN = 3
+
 
 def main() -> None:
     """Run the named command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflows_project.settings")
-    from django.core.management import execute_from_command_line
-
     try:
-        execute_from_command_line(sys.argv)
-        sys.stdout.flush()
+        run_command()
+    except KeyboardInterrupt:
+        # Also while modules are imported.
+        sys.exit("Interrupted.")
     except BrokenPipeError:
         # The reader closed the pipe. Otherwise Python writes to it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def run_command() -> None:
+    """Run the named command. Exit with a sentence if the database cannot be used."""
+    from django.core.management import execute_from_command_line
+    from django.db import DatabaseError, InterfaceError
+
+    try:
+        execute_from_command_line(sys.argv)
+        sys.stdout.flush()
+    except (DatabaseError, InterfaceError) as error:
+        # Commands of Django and of other packages; those of Holdfast raise CommandError.
+        from workflows.management.command import explain_database_error
+
+        reason = explain_database_error(error)
+        if reason is None:
+            raise
+        sys.stderr.write(f"CommandError: {reason}\n")
+        sys.exit(COULD_NOT_RUN)
 
 
 if __name__ == "__main__":

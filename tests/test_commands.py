@@ -14,6 +14,7 @@ from django.core.management import load_command_class
 
 from executions.management.commands import check_integrity
 from tests.commands import main
+from tests.settings.environments import manage
 from workflows.management.command import ExampleCommand
 
 TESTS = Path(__file__).parent
@@ -91,3 +92,23 @@ def test_interrupted_command_exits_without_a_traceback(
     code, out, err = main("check_integrity")
     assert (code, out) == (1, "")
     assert "Interrupted." in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", ["clearsessions", "showmigrations", "check_integrity"])
+def test_command_exits_with_3_and_a_sentence_when_the_database_is_down(name: str) -> None:
+    url = "postgres://holdfast:@127.0.0.1:1/holdfast"
+    done = manage(name, DEBUG="1", DATABASE_URL=url)
+    assert done.returncode == 3
+    assert done.stderr.startswith("CommandError: The database cannot be reached. Try again.")
+    assert done.stdout == "" and "Traceback" not in done.stderr
+
+
+def test_command_exits_with_3_and_a_sentence_when_the_database_is_not_migrated(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "empty.sqlite3"
+    file.touch()
+    done = manage("clearsessions", DEBUG="1", DATABASE_URL=f"sqlite:///{file}")
+    assert done.returncode == 3
+    assert "The database is not migrated. Run: manage.py migrate" in done.stderr
+    assert "Traceback" not in done.stderr

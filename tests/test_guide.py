@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cryptography.fernet import Fernet
 from django.conf import settings as project
 from django.core.management import get_commands, load_command_class
@@ -22,6 +23,9 @@ PASSWORD = "in the guide"
 NAMES = [Page(path).name for path in PAGES]
 WITH_SCRIPT = [name for name in NAMES if Page(DOCS / name).blocks("sh")]
 # Code, and commands of programs that the project does not install, are in the last three.
+SYSTEM_PROGRAMS = {"cp", "docker", "systemctl", "/opt/holdfast/.venv/bin/pip"}
+# Variables of compose.yaml.
+OTHER_VARIABLES = {"POSTGRES_PASSWORD"}
 LANGUAGES = {"sh", "text", "console", "yaml", "bash", "python", "typescript"}
 ROOT = Path(project.BASE_DIR)
 
@@ -77,10 +81,15 @@ def check_service(words: list[str]) -> None:
         for name in ("settings", "environment", "ops/metrics")
     )
     declared = "".join(path.read_text() for path in files)
+    if words[0] in SYSTEM_PROGRAMS:
+        check_system_command(words)
+        return
     words = words[1:] if words[0] == "export" else words
     while words and re.match(r"[A-Z_]+=", words[0]):
         variable = words.pop(0).split("=")[0]
-        assert f'"{variable.removesuffix("_FILE")}"' in declared, variable
+        assert f'"{variable.removesuffix("_FILE")}"' in declared or variable in OTHER_VARIABLES
+    if words[:3] == ["python", "-m", "venv"]:
+        return
     if words[:2] == ["python", "manage.py"]:
         name, *arguments = words[2:]
         command = load_command_class(get_commands()[name], name)
@@ -88,6 +97,21 @@ def check_service(words: list[str]) -> None:
     elif words:
         assert words[0] in {"celery", "gunicorn"}, words
         assert any(word.startswith("workflows_project") for word in words)
+
+
+def check_system_command(words: list[str]) -> None:
+    """Check that a command of another program names files and services that exist."""
+    units = {path.stem for path in ROOT.glob("deploy/systemd/*.service")}
+    for word in words:
+        if word.startswith("deploy/"):
+            assert (ROOT / word).exists(), word
+        if word.startswith("holdfast-"):
+            assert word in units, word
+    if words[:2] == ["docker", "compose"] and "exec" in words:
+        service, *command = words[words.index("exec") + 1 :]
+        services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
+        assert service in services
+        check_service(command)
 
 
 def test_every_role_has_a_page() -> None:

@@ -57,13 +57,13 @@ class ExampleCommand(BaseCommand):
         except KeyboardInterrupt:
             raise CommandError(self.interrupted) from None
         except (DatabaseError, InterfaceError, locks.Contention) as error:
-            reason = _reason(error)
+            reason = explain_database_error(error)
             if reason is None:
                 raise
             raise CommandError(reason, returncode=COULD_NOT_RUN) from error
 
 
-def _reason(error: Exception) -> str | None:
+def explain_database_error(error: Exception) -> str | None:
     """Return why a command could not run, or None if the database is not the cause."""
     fault = find_fault(error)
     if isinstance(error, locks.Contention):
