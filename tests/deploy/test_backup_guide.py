@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psycopg2
 import pytest
 from django.conf import settings as project
 from django.db import connection
@@ -46,7 +47,7 @@ def run_blocks(directory: Path, **variables: str) -> str:
 def count_executions(database: str) -> int:
     """Return the number of executions in another database of the same server."""
     values = {**connection.get_connection_params(), "dbname": database}
-    with closing(connection.Database.connect(**values)) as other, other.cursor() as cursor:
+    with closing(psycopg2.connect(**values)) as other, other.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM executions_execution")
         return int(cursor.fetchone()[0])
 
