@@ -49,7 +49,7 @@ MEGABYTES = 400
 
 @dataclass
 class Answers:
-    """What the clients have seen since the last fault, and what they have started."""
+    """The responses since the last fault, and the executions that were started."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     without_retry: Counter[str] = field(default_factory=Counter)
@@ -59,7 +59,7 @@ class Answers:
 
 
 class Client(threading.Thread):
-    """Starts and submits executions until it is told to end, and finishes the last one."""
+    """Starts and submits executions until it must end, and finishes the last one."""
 
     def __init__(self, port: int, token: str, body: dict[str, str], answers: Answers) -> None:
         super().__init__(daemon=True)
@@ -137,7 +137,7 @@ def _nothing(installation: Installation) -> None:
     """Break nothing."""
 
 
-_held: list[Any] = []
+_blocking: list[Any] = []
 
 
 def _use_all_connections(installation: Installation) -> None:
@@ -148,25 +148,25 @@ def _use_all_connections(installation: Installation) -> None:
     while time.monotonic() < end:
         _terminate_others(installation.database)
         with suppress(psycopg2.Error):
-            while len(_held) < CONNECTIONS:
+            while len(_blocking) < CONNECTIONS:
                 connection = installation.database.connect()
-                _held.append(connection)
-        if len(_held) >= CONNECTIONS - 3:
+                _blocking.append(connection)
+        if len(_blocking) >= CONNECTIONS - 3:
             return
 
 
 def _terminate_others(database: Database) -> None:
-    pids = [connection.get_backend_pid() for connection in _held]
-    kept = ",".join(map(str, pids)) or "0"
+    pids = [connection.get_backend_pid() for connection in _blocking]
+    own = ",".join(map(str, pids)) or "0"
     database.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        f" WHERE usename = 'holdfast' AND pid NOT IN ({kept})"
+        f" WHERE usename = 'holdfast' AND pid NOT IN ({own})"
     )
 
 
 def _release_connections(installation: Installation) -> None:
-    while _held:
-        _held.pop().close()
+    while _blocking:
+        _blocking.pop().close()
 
 
 def _set_read_only(value: str) -> Step:
@@ -179,7 +179,7 @@ def _set_read_only(value: str) -> Step:
 
 def _lock_table(installation: Installation) -> None:
     connection = installation.database.connect()
-    _held.append(connection)
+    _blocking.append(connection)
     with connection.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE executions_execution IN ACCESS EXCLUSIVE MODE")
 
