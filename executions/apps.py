@@ -17,7 +17,7 @@ class ExecutionsConfig(AppConfig):
             signals,
             voter_triggers,
         )
-        from executions.engine import nodes, trigger_types  # noqa: F401
+        from executions.engine import nodes, schedule_trigger, trigger_types  # noqa: F401
         from executions.models import Secret
         from executions.running import StoredExecutions
         from workflows import guards, running

@@ -6,10 +6,11 @@ from typing import Any
 
 from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 
-from executions.models import Closure, ClosureMember, Execution, Step, StepState
+from executions.models import Closure, ClosureMember, Execution, Step, StepState, may_view_entity
+from executions.services import preview_schedule
 from workflows.models import Workflow
 from workflows.refusals import BlockingExecution
-from workflows.running import NodeExecutions, Relation
+from workflows.running import NodeExecutions, Relation, SchedulePreview
 
 
 class StoredExecutions:
@@ -78,3 +79,9 @@ class StoredExecutions:
             NodeExecutions(node_id, state == StepState.INCIDENT, number)
             for node_id, state, number in rows
         ]
+
+    def preview_schedule(self, workflow: Any, user: Any) -> SchedulePreview | None:
+        """Return the next occurrences of a workflow's schedule; None if it has no valid one."""
+        return preview_schedule(
+            workflow, may_view_entities=may_view_entity(user, workflow.entity_name)
+        )

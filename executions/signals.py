@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db.models import Q, QuerySet
-from django.db.models.signals import post_delete, pre_delete, pre_save
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.dispatch import receiver
 
 from executions import guards, services
@@ -30,7 +30,7 @@ from executions.services.assigned_accounts import cascade_of, refuse_people_dele
 from executions.webhooks import subscriptions
 from workflows.audit.audited_model import deletion_attempt
 from workflows.audit.log import Action, make_attempt, record, recording_refusals
-from workflows.models import Candidate, Version
+from workflows.models import Candidate, Version, Workflow
 from workflows.models.account_names import store_account_name
 from workflows.models.candidate import step_key
 from workflows.refusals import Refusal
@@ -51,6 +51,13 @@ def check_entity(instance: Entity, raw: bool, update_fields: Any, **kwargs: Any)
 def start_triggered_workflows(written: Any, **kwargs: Any) -> None:
     """Start the workflows whose trigger is the creation or change of these entities."""
     services.queue_triggered_starts(written)
+
+
+@receiver(post_save, sender=Workflow)
+def set_schedule(instance: Workflow, raw: bool, **kwargs: Any) -> None:
+    """Follow the trigger and the state of a workflow with its schedule."""
+    if not raw:
+        services.align_schedule(instance.pk)
 
 
 @receiver(pre_delete, sender=Entity)

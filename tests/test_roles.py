@@ -136,6 +136,7 @@ ROUTES: dict[str, Row] = {
     "GET version-list": Row(READERS, 200, _at("workflows", "workflow", "versions")),
     "GET version-detail": Row(READERS, 200, _at("workflows", "workflow", "1")),
     "POST version-detail": Row(DESIGNERS, 200, _at("workflows", "unused_workflow", "1"), line()),
+    "GET workflow-occurrences": Row(READERS, 200, _at("workflows", "workflow", "occurrences")),
     "GET workflow-dependencies": Row(READERS, 200, _at("workflows", "workflow", "dependencies")),
     "GET workflow-impact": Row(
         READERS,

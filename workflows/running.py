@@ -6,11 +6,15 @@ its implementation when it starts.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
 
 from django.db.models import Model, QuerySet
 
 from workflows.refusals import BlockingExecution
+
+COUNTED = 1000
+"""The number up to which the entities of an occurrence are counted."""
 
 Relation = Literal["workflow", "version"]
 """The field of an execution by which live executions are counted."""
@@ -22,6 +26,26 @@ class NodeExecutions(NamedTuple):
     node_id: str
     has_incident: bool
     executions: int
+
+
+class Occurrence(NamedTuple):
+    """A time at which a schedule starts executions.
+
+    Attributes:
+        at: the time.
+        entities: the number of entities for which it starts, by their fields now, up to
+            ``COUNTED``; None if the user may not view them.
+    """
+
+    at: datetime
+    entities: int | None
+
+
+class SchedulePreview(NamedTuple):
+    """The next occurrences of a schedule, and sentences about what may be wrong with it."""
+
+    occurrences: list[Occurrence]
+    warnings: list[str]
 
 
 class Running(Protocol):
@@ -63,6 +87,14 @@ class Running(Protocol):
         """Count the live executions of a workflow or a version by the node of their open steps.
 
         Executions with an incident at a node are counted apart. One statement.
+        """
+
+    def preview_schedule(self, workflow: Any, user: Any) -> SchedulePreview | None:
+        """Return the next occurrences of a workflow's schedule; None if it has no valid one.
+
+        Args:
+            workflow: the workflow. It need not be active.
+            user: the user who may view the entities, or not.
         """
 
 

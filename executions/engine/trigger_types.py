@@ -15,7 +15,8 @@ from workflows.trigger_types import TriggerType, register
 from workflows.values.missing import drop_missing
 
 
-def _unknown(data: Mapping[str, Any], known: Iterable[str]) -> Iterator[tuple[str, str]]:
+def unknown_keys(data: Mapping[str, Any], known: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield a problem for each setting that the trigger type does not have."""
     names = ", ".join(known)
     allowed = f"Allowed: {names}." if names else _("This trigger has no settings.")
     for key in data:
@@ -26,7 +27,7 @@ def _unknown(data: Mapping[str, Any], known: Iterable[str]) -> Iterator[tuple[st
             )
 
 
-class _SimpleTrigger:
+class SimpleTrigger:
     """A trigger without a rule and without a secret."""
 
     def comparison_problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -42,35 +43,35 @@ class _SimpleTrigger:
         return iter(())
 
 
-class Manual(_SimpleTrigger):
+class Manual(SimpleTrigger):
     """A user starts the workflow."""
 
     name = "manual"
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Refuse any setting."""
-        return _unknown(data, ())
+        return unknown_keys(data, ())
 
     def describe(self, data: Mapping[str, Any]) -> str:
         """Describe the trigger in a sentence."""
         return _("Started manually only.")
 
 
-class Created(_SimpleTrigger):
+class Created(SimpleTrigger):
     """The creation of an entity of the workflow's context starts the workflow."""
 
     name = "created"
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Refuse any setting."""
-        return _unknown(data, ())
+        return unknown_keys(data, ())
 
     def describe(self, data: Mapping[str, Any]) -> str:
         """Describe the trigger in a sentence."""
         return _("Started for each new entity of the type.")
 
 
-class Changed(_SimpleTrigger):
+class Changed(SimpleTrigger):
     """A change of an entity's fields starts the workflow.
 
     ``fields`` and the fields of ``rule`` are watched; without both, every field is. The rule is
@@ -81,7 +82,7 @@ class Changed(_SimpleTrigger):
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Check the field names and the rule."""
-        yield from _unknown(data, ("fields", "rule"))
+        yield from unknown_keys(data, ("fields", "rule"))
         if "fields" in data:
             yield from self._fields_problems(data["fields"])
         if "rule" in data:
@@ -145,14 +146,14 @@ class Changed(_SimpleTrigger):
         return is_relevant and ("rule" not in data or rules.holds(data["rule"], after))
 
 
-class Webhook(_SimpleTrigger):
+class Webhook(SimpleTrigger):
     """A POST that is signed with ``secret`` starts the workflow."""
 
     name = "webhook"
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Check the name of the secret. The guard of secrets checks that it exists."""
-        yield from _unknown(data, ("secret",))
+        yield from unknown_keys(data, ("secret",))
         secret = data.get("secret")
         if not isinstance(secret, str) or not re.fullmatch(NAME, secret):
             detail = _(

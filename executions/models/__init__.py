@@ -15,6 +15,7 @@ from executions.models.execution import LIVE, OPERATE, START, SUBMIT, Execution,
 from executions.models.job import PERFORMED, Job, JobKind
 from executions.models.outgoing_delivery import REDELIVER, DeliveryAttempt, OutgoingDelivery
 from executions.models.people_change import PeopleChange
+from executions.models.schedule import Schedule, ScheduledStart
 from executions.models.secret import (
     Secret,
     SecretNotForHost,
@@ -77,6 +78,8 @@ __all__ = [
     "JobKind",
     "OutgoingDelivery",
     "PeopleChange",
+    "Schedule",
+    "ScheduledStart",
     "Secret",
     "SecretNotForHost",
     "SecretUnreadable",

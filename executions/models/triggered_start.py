@@ -23,11 +23,12 @@ class TriggeredStartQuerySet(DueQuerySet["TriggeredStart"]):
 
 
 class TriggeredStart(models.Model):
-    """A start that an edit of an entity has triggered, written in the transaction of the edit.
+    """A start that an edit of an entity or a schedule has triggered.
 
-    It is executed right after the commit, or later by a worker, and deleted when it is done or
-    refused. The workflow has no database key: editing an entity must neither lock it nor wait
-    for its editors. It may be deleted before the start is due.
+    It is written in the transaction of the edit, executed right after the commit, or later by a
+    worker, and deleted when it is done or refused. The workflow has no database key: editing an
+    entity must neither lock it nor wait for its editors. It may be deleted before the start is
+    due. ``occurrence`` is the time for which a schedule has triggered it.
     """
 
     workflow = models.ForeignKey(
@@ -40,12 +41,19 @@ class TriggeredStart(models.Model):
     )
     asked_by_name = account_name_field()
     due_at = models.DateTimeField(db_index=True)
+    occurrence = models.DateTimeField(null=True)
     attempt = models.PositiveIntegerField(default=0)
 
     objects = TriggeredStartQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["due_at", "pk"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["workflow", "entity", "occurrence"],
+                name="executions_triggered_start_occurrence",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.trigger}: workflow {self.workflow_id} on {self.entity}"

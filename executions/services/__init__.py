@@ -14,6 +14,13 @@ from executions.services.postponing import postpone
 from executions.services.reassigning import reassign
 from executions.services.restarting import restart
 from executions.services.retrying import retry
+from executions.services.schedule_preview import preview_schedule
+from executions.services.scheduling import (
+    align_schedule,
+    count_scheduled_starts,
+    purge_scheduled_starts,
+    serve_schedules,
+)
 from executions.services.secret_revocation import (
     purge_previous_values,
     refuse_secret_deletion,
@@ -34,13 +41,17 @@ from executions.services.waking import wake
 
 __all__ = [
     "AdvanceResult",
+    "align_schedule",
     "cancel",
     "claim",
     "comment",
+    "count_scheduled_starts",
     "due_starts",
     "postpone",
+    "preview_schedule",
     "purge_bulk_operations",
     "purge_previous_values",
+    "purge_scheduled_starts",
     "queue_triggered_starts",
     "read_for_submit",
     "reassign",
@@ -53,6 +64,7 @@ __all__ = [
     "revoke_previous_value",
     "save_draft",
     "serve_due_starts",
+    "serve_schedules",
     "serve_start",
     "skip",
     "start",

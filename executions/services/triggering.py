@@ -1,4 +1,4 @@
-"""Triggered starts: workflows that start when an entity is created or changed.
+"""Triggered starts: workflows that start when an entity is created or changed, or on a schedule.
 
 The edit queues a row for each workflow in its own transaction. The start follows right after the
 commit, in another transaction; a refusal goes to the audit log. Workers serve the rows that a
@@ -20,6 +20,7 @@ from executions.guards import NotStartable
 from executions.models import Entity, Execution, TriggeredStart
 from executions.models.leased_row import ATTEMPTS, backoff
 from executions.services.advancing import lock_entity
+from executions.services.scheduled_starts import claim_occurrence
 from executions.services.starting import start_under_locks
 from workflows.audit import actor
 from workflows.audit.log import Action, make_attempt, record, record_refusal
@@ -158,6 +159,8 @@ def _serve(pk: int) -> bool:
             except Refusal as refusal:
                 _record_refusal(row, refusal)
             else:
+                if execution is None:
+                    return False
                 entry = _audit_entry(row, execution.workflow, {"execution": execution.cuid})
                 record([entry])
             return True
@@ -185,10 +188,13 @@ def _lock_row(pk: int) -> TriggeredStart | None:
     return row
 
 
-def _start(row: TriggeredStart) -> Execution:
+def _start(row: TriggeredStart) -> Execution | None:
+    """Start the workflow; return None if an occurrence of its schedule does not count."""
     workflow = Workflow._base_manager.filter(pk=row.workflow_id).first()
     if workflow is None:
         raise RowDeleted("The workflow was deleted before its trigger could start it.")
+    if row.occurrence is not None and not claim_occurrence(row, workflow, row.occurrence):
+        return None
     return start_under_locks(workflow, row.entity_id, row.asked_by, None)
 
 
@@ -200,6 +206,8 @@ def _record_refusal(row: TriggeredStart, refusal: Refusal) -> None:
 
 def _audit_entry(row: TriggeredStart, workflow: Workflow | None, more: Mapping[str, Any]) -> Any:
     after = {"trigger": row.trigger, "entity": row.entity.cuid, **more}
+    if row.occurrence is not None:
+        after["occurrence"] = row.occurrence.isoformat()
     return make_attempt(workflow or row.entity, Action.STARTED, after=after, by=row.asked_by)
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
-from django.db.models import Min, Q
+from django.db.models import Q
 
 from executions.engine.nodes.tasks import GiveUp, TryAgain
 from executions.models import PERFORMED, BulkOperation, Job, OutgoingDelivery
@@ -89,12 +89,6 @@ def count_claimable_timers() -> int:
 def count_due() -> int:
     """Return how many jobs, deliveries and bulk operations are due, claimed or not."""
     return sum(read().due().count() for read in QUEUES.values())
-
-
-def oldest_due() -> datetime | None:
-    """Return the time since which the oldest due row of the queue waits; None if none is due."""
-    oldest = [read().due().aggregate(oldest=Min("due_at"))["oldest"] for read in QUEUES.values()]
-    return min((moment for moment in oldest if moment is not None), default=None)
 
 
 def serve_timers(stop: Stop, batch: int = BATCH) -> int | None:

@@ -11,11 +11,14 @@ from django.db import DatabaseError, InterfaceError
 
 from executions.models import WorkerKind
 from executions.services import (
+    count_scheduled_starts,
     due_starts,
     purge_bulk_operations,
     purge_previous_values,
+    purge_scheduled_starts,
     recount_votes,
     serve_due_starts,
+    serve_schedules,
 )
 from executions.webhooks.incoming_starts import purge_incoming_deliveries
 from executions.webhooks.outgoing import purge_outgoing_deliveries
@@ -35,6 +38,7 @@ HOUSEKEEPING: tuple[Callable[[], object], ...] = (
     purge_bulk_operations,
     purge_incoming_deliveries,
     purge_previous_values,
+    purge_scheduled_starts,
     purge_heartbeats,
 )
 """The periodic duties: each deletes rows that have been kept long enough."""
@@ -74,12 +78,13 @@ def _isolated(duty: Callable[[], R]) -> R | None:
 def run_periodic(stop: Callable[[], bool] = lambda: False) -> Served:
     """Perform the duties that are not in the queue.
 
-    They are: housekeeping, votes whose voters have changed, triggered starts, drained changes on
-    hold.
+    They are: housekeeping, votes whose voters have changed, triggered starts, schedules, drained
+    changes on hold.
     """
     run_housekeeping()
     _isolated(recount_votes)
     starts = _isolated(lambda: serve_due_starts(stop)) or 0
+    starts += _isolated(lambda: serve_schedules(stop)) or 0
     return Served(_isolated(editing.apply_all_drained) or [], starts=starts)
 
 
@@ -91,9 +96,9 @@ def run_due(
 ) -> Served:
     """Serve once everything that is due, in one thread.
 
-    The order is: housekeeping, votes whose voters have changed, triggered starts, jobs with
-    deliveries and bulk operations, drained changes on hold. The rows are the only record of what
-    is due, so that a round that was killed is made up by the next one.
+    The order is: housekeeping, votes whose voters have changed, triggered starts, schedules, jobs
+    with deliveries and bulk operations, drained changes on hold. The rows are the only record of
+    due work, so that a round that was killed is made up by the next one.
 
     Args:
         dry_run: count the due rows and change nothing.
@@ -101,7 +106,8 @@ def run_due(
         kind: the program whose heartbeat is stored.
     """
     if dry_run:
-        return Served(editing.find_drained_changes(), queue.count_due(), len(due_starts()))
+        starts = len(due_starts()) + count_scheduled_starts()
+        return Served(editing.find_drained_changes(), queue.count_due(), starts)
     beat(kind)
     first = run_periodic(stop)
     jobs = queue.serve_due(stop)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
+from django.db.models import Min
 from django.utils.translation import gettext
 
-from executions.models import WorkerHeartbeat
+from executions.models import Schedule, TriggeredStart, WorkerHeartbeat
+from executions.models.leased_row import DueQuerySet
 from executions.worker import queue
 from executions.worker.heartbeat import (
     MISSING_SECONDS,
@@ -17,6 +21,13 @@ from executions.worker.heartbeat import (
 from workflows.db import clock
 from workflows.values import moments
 
+QUEUES: Mapping[str, Callable[[], DueQuerySet[Any]]] = {
+    **queue.QUEUES,
+    "triggered_starts": TriggeredStart.objects.all,
+    "schedules": Schedule.objects.all,
+}
+"""All rows that become due, by the name that metrics have for them."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkStatus:
@@ -24,7 +35,7 @@ class WorkStatus:
 
     Attributes:
         last_beat_seconds: the age of the last heartbeat; None if no worker has ever run.
-        lag_seconds: how long the oldest due row of the queue has waited.
+        lag_seconds: how long the oldest due row has waited.
     """
 
     last_beat_seconds: float | None
@@ -50,9 +61,15 @@ class WorkStatus:
         return self.lag_seconds > MISSING_SECONDS
 
 
+def oldest_due() -> datetime | None:
+    """Return the time since which the oldest due row waits; None if none is due."""
+    oldest = [read().due().aggregate(oldest=Min("due_at"))["oldest"] for read in QUEUES.values()]
+    return min((moment for moment in oldest if moment is not None), default=None)
+
+
 def read_status() -> WorkStatus:
     """Read the state of background work, in a bounded number of statements."""
-    oldest = queue.oldest_due()
+    oldest = oldest_due()
     lag = 0.0 if oldest is None else max(0.0, (clock.now() - oldest).total_seconds())
     return WorkStatus(seconds_since_last_beat(), lag)
 

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from workflows import editing
+from workflows import editing, running
 from workflows.admin.base.formatting import admin_url, badge, execution_model, live_count
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.base.refusals import REFUSING, log_refusal, refusal_html
@@ -175,6 +175,14 @@ class WorkflowAdmin(GuardedAdmin):
             for _, options in page.fieldsets:
                 options["fields"] = [name for name in options["fields"] if name != NOTICE]
         return super().render_change_form(request, {**context, **more}, *args, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save the workflow, and say what may be wrong with its schedule."""
+        super().save_model(request, obj, form, change)
+        if {"trigger", "trigger_data"} & set(form.changed_data):
+            preview = running.registered.preview_schedule(obj, request.user)
+            for warning in preview.warnings if preview else ():
+                self.message_user(request, warning, messages.WARNING)
 
     def lock_row(self, row: Any) -> None:
         """Lock the workflow and its callees in the lock order of editors."""

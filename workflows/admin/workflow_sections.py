@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
+from workflows import running
 from workflows.admin.audit import history_context
 from workflows.admin.base.formatting import admin_url, execution_model, live_count
 from workflows.admin.base.refusals import describe
@@ -194,4 +195,8 @@ def trigger_context(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
         url = request.build_absolute_uri(reverse("api:workflow-hook", args=[workflow.cuid]))
         context["url"] = url
         context["example"] = _EXAMPLE.format(secret=data["secret"], cuid=workflow.cuid, url=url)
+    if workflow.trigger == Workflow.Trigger.SCHEDULE:
+        preview = running.registered.preview_schedule(workflow, request.user)
+        context["preview"] = preview
+        context["most_counted"] = running.COUNTED
     return context

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -12,8 +13,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
+from workflows import running
 from workflows.api.base.live_counts import count_live_executions
 from workflows.api.base.resources import EditableResource
+from workflows.api.base.strict_fields import MomentField
 from workflows.api.context_changes import ContextActions
 from workflows.api.list_filters import WorkflowFilter
 from workflows.api.workflow_serializers import WorkflowSerializer
@@ -37,6 +40,28 @@ class DependenciesSerializer(serializers.Serializer[Any]):
 
     dependent_workflows = DependencySerializer(many=True)
     referenced_workflows = DependencySerializer(many=True)
+
+
+class OccurrenceSerializer(serializers.Serializer[Any]):
+    """A time at which a schedule starts executions."""
+
+    at = MomentField()
+    entities = serializers.IntegerField(
+        allow_null=True,
+        help_text="The number of entities for which it starts, by their fields now; null if you "
+        "may not view them. Up to 1000 are counted.",
+    )
+
+
+class OccurrencesSerializer(serializers.Serializer[Any]):
+    """The next occurrences of a workflow's schedule."""
+
+    time_zone = serializers.CharField(help_text="The time zone of the schedule.")
+    occurrences = OccurrenceSerializer(many=True, help_text="The times, the next one first.")
+    warnings = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Sentences about what may be wrong with the schedule.",
+    )
 
 
 class WorkflowViewSet(ContextActions, EditableResource):
@@ -80,3 +105,15 @@ class WorkflowViewSet(ContextActions, EditableResource):
             for direction, rows in found.items()
         }
         return Response(DependenciesSerializer(data).data)
+
+    @extend_schema(responses=OccurrencesSerializer)
+    @action(detail=True)
+    def occurrences(self, request: Request, cuid: str) -> Response:
+        """Return the next ten occurrences of the workflow's schedule."""
+        preview = running.registered.preview_schedule(self.get_object(), request.user)
+        data = {
+            "time_zone": timezone.get_default_timezone_name(),
+            "occurrences": preview.occurrences if preview else [],
+            "warnings": preview.warnings if preview else [],
+        }
+        return Response(OccurrencesSerializer(data).data)

@@ -102,6 +102,7 @@ class Workflow(Audited, EntityContext):
         CREATED = "created", _("When an entity is created")
         CHANGED = "changed", _("When a field changes")
         WEBHOOK = "webhook", _("Signed webhook")
+        SCHEDULE = "schedule", _("On a schedule")
 
     class State(models.TextChoices):
         DRAFT = "draft", _("Draft")
@@ -125,7 +126,9 @@ class Workflow(Audited, EntityContext):
         help_text=_(
             'When a field changes: {"fields": ["severity"], "rule": {"field": "severity", '
             '"op": "gte", "value": 3}}; both are optional, and a rule has the form of a '
-            'condition. Signed webhook: {"secret": "NAME"}. Other triggers: {}.'
+            'condition. Signed webhook: {"secret": "NAME"}. On a schedule: {"cron": "0 9 1 */3 *"} '
+            'or {"every": "P1Y", "from_field": "validated_on"}, each with an optional rule. '
+            "Other triggers: {}."
         ),
     )
     state = models.CharField(
@@ -154,7 +157,9 @@ class Workflow(Audited, EntityContext):
                 name="workflows_workflow_state",
             ),
             models.CheckConstraint(
-                condition=models.Q(trigger__in=["manual", "created", "changed", "webhook"]),
+                condition=models.Q(
+                    trigger__in=["manual", "created", "changed", "webhook", "schedule"]
+                ),
                 name="workflows_workflow_trigger",
             ),
             models.UniqueConstraint(

@@ -126,6 +126,9 @@ OPERATIONS: dict[str, str] = {
     "workflow_versions_save_graph": (
         "Save a graph based on this version. Returns 201 if it becomes a new version."
     ),
+    "workflows_occurrences_retrieve": (
+        "Return the next ten occurrences of the schedule of a workflow, active or not."
+    ),
     "workflows_dependencies_retrieve": (
         "Return the callers and callees of a workflow, direct and indirect."
     ),
@@ -177,6 +180,8 @@ SCHEMAS: dict[str, str] = {
         "The body of a webhook that starts a workflow: an id that starts only once, and the cuid "
         "of the entity."
     ),
+    "Occurrence": "A time at which a schedule starts executions.",
+    "Occurrences": "The next occurrences of the schedule of a workflow.",
     "Dependencies": "The callers and callees of a workflow, direct and indirect.",
     "Dependency": "A caller or callee.",
     "DrainingChange": "The pending change for which a workflow drains.",

@@ -113,6 +113,11 @@ EXAMPLES: dict[str, Any] = {
             }
         ],
     },
+    "Occurrences": {
+        "time_zone": "Europe/Vienna",
+        "occurrences": [{"at": "2027-01-01T08:00:00Z", "entities": 37}],
+        "warnings": [],
+    },
     "Impact": {
         "allowed": False,
         "code": "active_executions",

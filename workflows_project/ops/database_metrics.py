@@ -12,10 +12,10 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import Count, Min, QuerySet
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from executions.models import Execution, Step, TriggeredStart
+from executions.models import Execution, Step
 from executions.task_queries import unassigned
-from executions.worker import heartbeat, queue
-from executions.worker.status import running_workers
+from executions.worker import heartbeat
+from executions.worker.status import QUEUES, running_workers
 from workflows.db import clock
 from workflows.db.faults import first_line
 from workflows.models import Workflow
@@ -98,9 +98,6 @@ def _steps() -> Iterator[Metric]:
     yield _gauge("incidents", "Open incidents.", Step.objects.incidents().count())
     yield _gauge("overdue_steps", "Open steps past their deadline.", Step.objects.overdue().count())
     yield _gauge("unassigned_steps", "Open steps that no active user can do.", unassigned().count())
-
-
-QUEUES: dict[str, Any] = {**queue.QUEUES, "triggered_starts": TriggeredStart.objects.all}
 
 
 def _queues() -> Iterator[Metric]:

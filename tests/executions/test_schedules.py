@@ -1,0 +1,444 @@
+"""Schedules: at each occurrence, a workflow starts on its entities, once."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError, transaction
+from django.test import Client as AdminClient
+from django.test import override_settings
+
+from executions import services
+from executions.engine.recurrence import CronRecurrence
+from executions.models import Execution, Schedule, ScheduledStart, TriggeredStart
+from executions.services import scheduling
+from executions.worker import rounds, status
+from tests.executions.test_triggers import count_executions, last_entry
+from tests.factories import (
+    FindingFactory,
+    FindingTypeFactory,
+    UserFactory,
+    WorkflowFactory,
+    call,
+    form,
+    save_line,
+)
+from tests.workflows.api.clients import client_of
+from workflows import editing
+from workflows.db import clock
+from workflows.guards import InvalidTrigger
+from workflows.models import AuditEntry, FindingType, Workflow
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
+
+DAILY: dict[str, Any] = {"cron": "0 9 * * *"}
+YEARLY: dict[str, Any] = {"every": "P1Y", "from_field": "validated_on"}
+BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Clock:
+    """The clock of the database, set by the test."""
+
+    def __init__(self) -> None:
+        self.now = BEGIN
+
+    def pass_time(self, **length: float) -> int:
+        """Move the clock on, and run a round of the worker. Return the number of starts."""
+        self.now += timedelta(**length)
+        return rounds.run_due().starts
+
+    def go_to(self, *moment: int) -> int:
+        """Set the clock to a UTC time, and run a round of the worker."""
+        self.now = datetime(*moment, tzinfo=UTC)  # type: ignore[misc, arg-type]
+        return rounds.run_due().starts
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(clock, "now", lambda: found.now)
+    # Due rows are compared with the time of the statement.
+    monkeypatch.setattr(
+        "executions.models.leased_row.DATABASE.statement_time",
+        lambda length=timedelta(0): found.now + length,
+        raising=False,
+    )
+    return found
+
+
+@pytest.fixture
+def kind(db: None) -> FindingType:
+    row: FindingType = FindingTypeFactory(name="Model Limitation")
+    return row
+
+
+def create_scheduled(kind: FindingType, data: Any, **values: Any) -> Workflow:
+    """Create a workflow with one form that this schedule starts."""
+    workflow = WorkflowFactory(
+        entity_name_type=kind, trigger="schedule", trigger_data=data, **values
+    )
+    save_line(workflow, form())
+    return workflow
+
+
+def end_all() -> None:
+    for execution in Execution.objects.live():
+        services.submit(execution, node="form", data={"note": "n"})
+
+
+# Cron
+
+
+def test_occurrence_starts_workflow_on_each_entity_of_its_type(time: Clock, kind: Any) -> None:
+    workflow = create_scheduled(kind, DAILY)
+    findings = [FindingFactory(entity_name_type=kind) for _ in range(3)]
+    FindingFactory()
+    assert time.pass_time(hours=1) == 0
+    assert time.go_to(2026, 3, 2, 9, 0, 1) == 3
+    assert {row.entity_id for row in workflow.executions.all()} == {row.pk for row in findings}
+    assert time.pass_time(hours=1) == 0 and not TriggeredStart.objects.exists()
+    entry = last_entry()
+    assert entry.action == "started" and entry.after["occurrence"] == "2026-03-02T09:00:00+00:00"
+
+
+def test_entity_with_live_execution_is_left_out(time: Clock, kind: Any) -> None:
+    workflow = create_scheduled(kind, DAILY)
+    finding = FindingFactory(entity_name_type=kind)
+    services.start(workflow, finding)
+    assert time.pass_time(days=1) == 0
+    end_all()
+    assert time.pass_time(days=1) == 1 and count_executions(workflow) == 2
+
+
+def test_occurrence_counts_only_entities_for_which_rule_holds(time: Clock, kind: Any) -> None:
+    rule = {"field": "severity", "op": "gte", "value": 3}
+    workflow = create_scheduled(kind, {**DAILY, "rule": rule})
+    high, _low = [FindingFactory(entity_name_type=kind, fields={"severity": n}) for n in (3, 2)]
+    assert time.pass_time(days=1) == 1
+    assert workflow.executions.get().entity == high
+
+
+def test_missed_occurrences_are_made_up_once(time: Clock, kind: Any) -> None:
+    workflow = create_scheduled(kind, DAILY)
+    FindingFactory(entity_name_type=kind)
+    assert time.pass_time(days=30) == 1
+    end_all()
+    assert time.pass_time(minutes=5) == 0
+    assert ScheduledStart.objects.get().occurrence == datetime(2026, 3, 31, 9, tzinfo=UTC)
+    assert count_executions(workflow) == 1
+
+
+def test_many_entities_are_served_in_batches(
+    time: Clock, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduling, "BATCH", 2)
+    workflow = create_scheduled(kind, DAILY)
+    for _ in range(5):
+        FindingFactory(entity_name_type=kind)
+    rounds.run_due()
+    time.now = datetime(2026, 3, 2, 9, 0, 1, tzinfo=UTC)
+    assert rounds.run_due(dry_run=True).starts == 5
+    schedule = Schedule.objects.get()
+    assert len(scheduling.queue_batch(schedule.pk) or ()) == 2
+    # Another worker continues, and makes the starts that the first one has left.
+    assert rounds.run_due().starts == 5
+    assert count_executions(workflow) == 5
+
+
+# Date fields
+
+
+def test_date_field_starts_workflow_a_year_after_the_date_of_each_entity(
+    time: Clock, kind: Any
+) -> None:
+    workflow = create_scheduled(kind, YEARLY)
+    march, april = [
+        FindingFactory(entity_name_type=kind, fields={"validated_on": day})
+        for day in ("2025-03-10", "2025-04-10")
+    ]
+    for value in ({}, {"validated_on": ""}, {"validated_on": "soon"}, {"validated_on": 20250310}):
+        FindingFactory(entity_name_type=kind, fields=value)
+    assert time.go_to(2026, 3, 9, 23, 59) == 0
+    assert time.go_to(2026, 3, 10, 0, 1) == 1
+    assert workflow.executions.get().entity == march
+    end_all()
+    assert time.go_to(2026, 4, 11) == 1
+    assert workflow.executions.live().get().entity == april
+    end_all()
+    # Nobody has entered a new date: the next year counts from the same one.
+    assert time.go_to(2027, 3, 11) == 1
+    assert workflow.executions.live().get().entity == march
+
+
+def test_new_date_counts_when_field_is_edited_before_the_occurrence(time: Clock, kind: Any) -> None:
+    create_scheduled(kind, YEARLY)
+    finding = FindingFactory(entity_name_type=kind, fields={"validated_on": "2025-03-10"})
+    assert time.go_to(2026, 3, 9) == 0
+    finding.fields = {"validated_on": "2025-06-01"}
+    finding.save()
+    assert time.go_to(2026, 3, 20) == 0
+    assert time.go_to(2026, 6, 2) == 1
+
+
+def test_date_whose_occurrence_has_passed_when_it_is_entered_starts_nothing(
+    time: Clock, kind: Any
+) -> None:
+    create_scheduled(kind, YEARLY)
+    FindingFactory(entity_name_type=kind, fields={"validated_on": "2024-12-10"})
+    assert time.pass_time(days=1) == 0
+    assert time.go_to(2026, 12, 11) == 1
+
+
+def test_month_end_is_clamped_for_each_month(time: Clock, kind: Any) -> None:
+    workflow = create_scheduled(kind, {"every": "1 month", "from_field": "validated_on"})
+    assert workflow.trigger_data["every"] == "P1M"
+    FindingFactory(entity_name_type=kind, fields={"validated_on": "2025-12-31"})
+    preview = services.preview_schedule(workflow)
+    assert preview is not None
+    days = [f"{row.at:%m-%d}" for row in preview.occurrences[:3]]
+    assert days == ["03-31", "04-30", "05-31"]
+
+
+# Edits of the workflow
+
+
+def test_schedule_counts_from_the_moment_when_workflow_becomes_active(
+    time: Clock, kind: Any
+) -> None:
+    workflow = create_scheduled(kind, DAILY, state="draft")
+    FindingFactory(entity_name_type=kind)
+    assert time.pass_time(days=3) == 0 and not Schedule.objects.exists()
+    editing.set_state(workflow, "active")
+    assert time.pass_time(hours=1) == 0
+    assert time.pass_time(days=1) == 1
+
+
+@pytest.mark.parametrize("edit", ["retire", "trigger", "cron"])
+def test_queued_starts_are_deleted_when_schedule_is_replaced(
+    time: Clock, kind: Any, edit: str
+) -> None:
+    workflow = create_scheduled(kind, DAILY)
+    FindingFactory(entity_name_type=kind)
+    time.now += timedelta(days=1)
+    assert len(scheduling.queue_batch(Schedule.objects.get().pk) or ()) == 1
+    if edit == "retire":
+        editing.retire(workflow)
+    elif edit == "trigger":
+        workflow.trigger, workflow.trigger_data = "manual", {}
+        workflow.save()
+    else:
+        workflow.trigger_data = {"cron": "0 10 * * *"}
+        workflow.save()
+    assert rounds.run_due().starts == 0 and not TriggeredStart.objects.exists()
+    assert Schedule.objects.count() == (edit == "cron")
+
+
+def test_schedule_continues_when_another_setting_changes(time: Clock, kind: Any) -> None:
+    workflow = create_scheduled(kind, DAILY)
+    FindingFactory(entity_name_type=kind)
+    time.now += timedelta(days=1)
+    workflow.title = "Renamed"
+    workflow.save()
+    assert rounds.run_due().starts == 1
+
+
+def test_schedule_of_bulk_created_workflow_is_found_by_the_next_round(
+    time: Clock, kind: Any
+) -> None:
+    Workflow.objects.bulk_create(
+        [
+            Workflow(
+                title="Bulk",
+                entity_name_type=kind,
+                trigger="schedule",
+                trigger_data=DAILY,
+                state="active",
+            )
+        ]
+    )
+    assert not Schedule.objects.exists()
+    rounds.run_due()
+    assert Schedule.objects.get().served_until == BEGIN
+
+
+def test_schedule_is_deleted_with_its_workflow(time: Clock, kind: Any) -> None:
+    create_scheduled(kind, DAILY).delete()
+    assert not Schedule.objects.exists()
+
+
+def test_refused_start_is_recorded_and_does_not_block_the_others(time: Clock, kind: Any) -> None:
+    callee = WorkflowFactory(entity_name_type=kind)
+    refused = create_scheduled(kind, DAILY)
+    save_line(refused, call(callee))
+    editing.set_state(callee, "draft")
+    other = create_scheduled(kind, DAILY)
+    finding = FindingFactory(entity_name_type=kind)
+    assert time.pass_time(days=1) == 2
+    entry = AuditEntry.objects.get(refused=True)
+    assert (entry.code, entry.cuid) == ("not_startable", refused.cuid)
+    assert entry.after["entity"] == finding.cuid
+    assert count_executions(refused) == 0 and count_executions(other) == 1
+
+
+def test_start_is_refused_while_workflow_is_draining(time: Clock, kind: Any) -> None:
+    workflow = create_scheduled(kind, DAILY)
+    services.start(workflow, FindingFactory(entity_name_type=kind))
+    editing.change_entity_context([workflow], entity_name_type=FindingTypeFactory(), when="drained")
+    FindingFactory(entity_name_type=kind)
+    assert time.pass_time(days=1) == 1
+    assert AuditEntry.objects.get(refused=True).code == "draining"
+
+
+# Keys
+
+
+def test_occurrence_that_is_queued_again_starts_nothing(time: Clock, kind: Any) -> None:
+    workflow = create_scheduled(kind, DAILY)
+    finding = FindingFactory(entity_name_type=kind)
+    assert time.pass_time(days=1) == 1
+    end_all()
+    record = ScheduledStart.objects.get()
+    TriggeredStart.objects.create(
+        workflow=workflow,
+        entity_id=finding.pk,
+        trigger="schedule",
+        due_at=time.now,
+        occurrence=record.occurrence,
+    )
+    assert rounds.run_due().starts == 0
+    assert count_executions(workflow) == 1
+    with pytest.raises(IntegrityError), transaction.atomic():
+        record.pk = None
+        record.save(force_insert=True)
+
+
+def test_records_of_scheduled_starts_are_purged_after_90_days(time: Clock, kind: Any) -> None:
+    create_scheduled(kind, DAILY)
+    FindingFactory(entity_name_type=kind)
+    time.pass_time(days=1)
+    ScheduledStart.objects.update(at=time.now - timedelta(days=91))
+    assert services.purge_scheduled_starts() == 1
+
+
+# Clock changes
+
+
+@pytest.mark.parametrize(
+    ("after", "times"),
+    [
+        # 02:30 does not exist on March 29, and exists twice on October 25.
+        (datetime(2026, 3, 28, 12, tzinfo=UTC), ["03-29 01:00", "03-30 00:30"]),
+        (datetime(2026, 10, 24, 12, tzinfo=UTC), ["10-25 00:30", "10-26 01:30"]),
+        (datetime(2026, 10, 25, 1, 10, tzinfo=UTC), ["10-26 01:30", "10-27 01:30"]),
+    ],
+)
+def test_cron_time_occurs_once_when_the_clock_changes(after: datetime, times: list[str]) -> None:
+    with override_settings(TIME_ZONE="Europe/Vienna"):
+        recurrence = CronRecurrence("30 2 * * *")
+        found = list(islice(recurrence.after(after), 2))
+        assert [f"{row:%m-%d %H:%M}" for row in found] == times
+        assert recurrence.latest(after, found[1]) == found[1]
+        assert recurrence.latest(found[0], found[1] - timedelta(seconds=1)) is None
+
+
+# Settings
+
+INVALID: list[tuple[Any, str, str]] = [
+    ({}, "", "A schedule needs 'cron', or 'every' with 'from_field'."),
+    ({"cron": 5}, "/cron", "'cron' must be text such as \"0 9 1 */3 *\", not a number."),
+    ({"cron": "0 9 * *"}, "/cron", "It needs five fields"),
+    ({"cron": "0 9 30 2 *"}, "/cron", "The day of the month must exist in one of the months."),
+    ({"cron": "61 9 * * *"}, "/cron", "The minute must be from 0 to 59."),
+    ({"cron": "0 9 * * *", "every": "P1D"}, "/every", "'every' cannot be combined with 'cron'."),
+    ({"every": "P1Y"}, "", "'from_field' is missing."),
+    ({"from_field": "x"}, "", "'every' is missing."),
+    ({"every": "often", "from_field": "x"}, "/every", "must be a duration"),
+    ({"every": "-P1Y", "from_field": "x"}, "/every", "at least one minute"),
+    ({"every": "P1Y", "from_field": " "}, "/from_field", "the name of a date field"),
+    ({"cron": "0 9 * * *", "rule": {"field": "x"}}, "/rule", "The comparison needs a 'op'."),
+    ({"cron": "0 9 * * *", "zone": "UTC"}, "/zone", "Unknown key 'zone'."),
+]
+
+
+@pytest.mark.parametrize(("data", "pointer", "detail"), INVALID)
+def test_invalid_schedule_is_refused(kind: Any, data: Any, pointer: str, detail: str) -> None:
+    with pytest.raises(InvalidTrigger) as caught:
+        create_scheduled(kind, data)
+    problem = caught.value.problems[0]
+    assert problem.pointer == f"/trigger_data{pointer}" and detail in problem.detail
+
+
+# Preview
+
+
+def test_api_lists_the_next_ten_occurrences(time: Clock, kind: Any) -> None:
+    workflow = create_scheduled(kind, DAILY)
+    FindingFactory(entity_name_type=kind)
+    found = (
+        client_of("workflows.view_workflow", "executions.view_finding")
+        .get(f"workflows/{workflow.cuid}/occurrences/")
+        .json()
+    )
+    assert (found["time_zone"], len(found["occurrences"])) == ("UTC", 10)
+    assert found["occurrences"][0] == {"at": "2026-03-02T09:00:00Z", "entities": 1}
+
+
+def test_preview_hides_entities_that_user_may_not_view(time: Clock, kind: Any) -> None:
+    FindingFactory(entity_name_type=kind, fields={"validated_on": "2025-03-10"})
+    client = client_of("workflows.view_workflow")
+    daily, yearly = create_scheduled(kind, DAILY), create_scheduled(kind, YEARLY)
+    found = client.get(f"workflows/{daily.cuid}/occurrences/").json()
+    assert found["occurrences"][0]["entities"] is None
+    found = client.get(f"workflows/{yearly.cuid}/occurrences/").json()
+    assert found["occurrences"] == []
+    assert found["warnings"] == ["You may not view the entities whose dates decide."]
+
+
+def test_preview_of_date_field_counts_entities_for_which_rule_holds(time: Clock, kind: Any) -> None:
+    rule = {"field": "severity", "op": "eq", "value": "high"}
+    workflow = create_scheduled(kind, {**YEARLY, "rule": rule}, state="draft")
+    for day, severity in (("2025-03-10", "high"), ("2025-03-10", "low"), ("2025-04-01", "low")):
+        FindingFactory(entity_name_type=kind, fields={"validated_on": day, "severity": severity})
+    preview = services.preview_schedule(workflow, number=2)
+    assert preview is not None and preview.warnings == []
+    assert [(f"{row.at:%Y-%m-%d}", row.entities) for row in preview.occurrences] == [
+        ("2026-03-10", 1),
+        ("2027-03-10", 1),
+    ]
+
+
+def test_admin_page_shows_occurrences_and_warns_of_unknown_field(time: Clock, kind: Any) -> None:
+    workflow = create_scheduled(kind, DAILY)
+    FindingFactory(entity_name_type=kind)
+    admin = AdminClient()
+    admin.force_login(UserFactory(is_staff=True, is_superuser=True))
+    url = f"/admin/workflows/workflow/{workflow.pk}/change/"
+    page = admin.get(url).content.decode()
+    assert "At 09:00 every day, UTC" in page and "2026-03-02 09:00:00 UTC" in page
+    form = {**admin.get(url).context["adminform"].form.initial}
+    form = {name: "" if value is None else value for name, value in form.items()}
+    form |= {"trigger_data": json.dumps({"every": "P1Y", "from_field": "audited"})}
+    saved = admin.post(url, form, follow=True).content.decode()
+    assert "No entity of this type has a value in “audited” yet." in saved
+
+
+def test_command_lists_occurrences(time: Clock, kind: Any, capsys: Any) -> None:
+    workflow = create_scheduled(kind, DAILY, title="Daily check")
+    call_command("run_due", occurrences="Daily check")
+    assert capsys.readouterr().out.splitlines()[0] == "2026-03-02 09:00:00 UTC: 0 entities"
+    call_command("run_due", occurrences=workflow.cuid, json=True)
+    assert len(json.loads(capsys.readouterr().out)["occurrences"]) == 10
+    manual = WorkflowFactory(title="Manual")
+    with pytest.raises(CommandError, match="has no schedule"):
+        call_command("run_due", occurrences=manual.cuid)
+
+
+def test_status_shows_lag_of_schedules(kind: Any) -> None:
+    create_scheduled(kind, DAILY)
+    Schedule.objects.update(due_at=clock.now() - timedelta(minutes=5))
+    assert 290 <= status.read_status().lag_seconds < 400
