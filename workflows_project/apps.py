@@ -26,13 +26,14 @@ class ProjectConfig(AppConfig):
         from workflows_project.api import readable_requests
         from workflows_project.auth import login_limits
         from workflows_project.auth.token_revocation import register_token_trigger
-        from workflows_project.ops import metrics
+        from workflows_project.ops import metrics, tracing
 
         apps.get_app_config("knox").verbose_name = "API tokens"
         readable_requests.use_utf_8()
         register_token_trigger()
         login_limits.connect()
         self._add_authentication_classes()
+        tracing.start()
         if metrics.is_enabled():
             from workflows.audit.log import refused
             from workflows_project.ops.request_metrics import count_refusal

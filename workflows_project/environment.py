@@ -119,6 +119,16 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
 
 
+def endpoint(name: str) -> str:
+    """Read an address of the identity provider, which is required with ``OIDC_CLIENT_ID``."""
+    value = text(name)
+    if text("OIDC_CLIENT_ID") and not urlsplit(value).netloc:
+        problems.append(
+            f"OIDC_CLIENT_ID is set, but {name}={value!r} is not an address (https://…)."
+        )
+    return value
+
+
 def choice(name: str, values: Sequence[str]) -> str:
     """Read one of these values, in any case. The first one is the default."""
 

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+from django.urls import reverse_lazy
+
 from workflows_project import environment
 from workflows_project.api import schema_texts
 from workflows_project.ops import log_format
@@ -146,6 +148,22 @@ AUTHENTICATION_BACKENDS = [
     "workflows_project.auth.authentication.ModelBackend",
     *environment.names("AUTHENTICATION_BACKENDS"),
 ]
+# Single sign-on, if a client is set. The names are those of mozilla-django-oidc.
+OIDC_RP_CLIENT_ID = environment.text("OIDC_CLIENT_ID")
+OIDC_RP_CLIENT_SECRET = environment.secret("OIDC_CLIENT_SECRET")
+OIDC_RP_SIGN_ALGO = "RS256"
+OIDC_RP_SCOPES = environment.text("OIDC_SCOPES", "openid email profile")
+OIDC_OP_AUTHORIZATION_ENDPOINT = environment.endpoint("OIDC_AUTHORIZATION_ENDPOINT")
+OIDC_OP_TOKEN_ENDPOINT = environment.endpoint("OIDC_TOKEN_ENDPOINT")
+OIDC_OP_USER_ENDPOINT = environment.endpoint("OIDC_USER_ENDPOINT")
+OIDC_OP_JWKS_ENDPOINT = environment.endpoint("OIDC_JWKS_ENDPOINT")
+OIDC_USERNAME_CLAIM = environment.text("OIDC_USERNAME_CLAIM", "preferred_username")
+OIDC_GROUPS_CLAIM = environment.text("OIDC_GROUPS_CLAIM")
+OIDC_USE_PKCE = True
+OIDC_TIMEOUT = 10
+LOGIN_REDIRECT_URL_FAILURE = reverse_lazy("admin:login")
+if OIDC_RP_CLIENT_ID:
+    AUTHENTICATION_BACKENDS.append("workflows_project.auth.single_sign_on.SingleSignOn")
 API_AUTHENTICATION_CLASSES = environment.names("API_AUTHENTICATION_CLASSES")
 # Failed logins that lock an account or an address; 0 for no limit.
 LOGIN_FAILURES_PER_ACCOUNT = environment.number("LOGIN_FAILURES_PER_ACCOUNT", 10)

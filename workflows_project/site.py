@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
@@ -41,6 +42,18 @@ class Site(admin.AdminSite):
             **(extra_context or {}),
         }
         return super().index(request, context)
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the login page, with a link to the single sign-on if there is one."""
+        from workflows_project.auth.authentication import has_single_sign_on
+
+        context = dict(extra_context or {})
+        if has_single_sign_on():
+            query = urlencode({"next": request.GET.get("next") or reverse("admin:index")})
+            context["single_sign_on"] = f"{reverse('oidc_authentication_init')}?{query}"
+        return super().login(request, context)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add ``once``, which renders a new form token each time."""

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from executions.api.incoming_webhooks import StepWebhookView
 from workflows_project.api.problems import route_not_found
+from workflows_project.auth.authentication import has_single_sign_on
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -14,5 +15,8 @@ urlpatterns = [
     path("hooks/<str:cuid>/", StepWebhookView.as_view(), name="step-hook"),
     re_path("^(api|hooks)(/|$)", route_not_found),
 ]
+
+if has_single_sign_on():
+    urlpatterns.insert(0, path("oidc/", include("mozilla_django_oidc.urls")))
 
 handler500 = "workflows_project.api.database_faults.handle_server_error"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import backends, get_user_model
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -22,6 +23,13 @@ from workflows.db.prepared import Statement
 from workflows.db.raw_rows import Columns
 from workflows_project.api.permissions import asked_permissions
 from workflows_project.auth import login_limits, permissions
+
+SINGLE_SIGN_ON = "workflows_project.auth.single_sign_on.SingleSignOn"
+
+
+def has_single_sign_on() -> bool:
+    """Return True if users can log in with OpenID Connect."""
+    return SINGLE_SIGN_ON in settings.AUTHENTICATION_BACKENDS
 
 
 class ModelBackend(backends.ModelBackend):
