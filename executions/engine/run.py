@@ -134,10 +134,11 @@ class Snapshot:
             run.due, run.has_reached_end = 0, False
             run.open_steps = OpenSteps(step for step, _ in steps)
             for step, values in steps:
-                # The input of a call counts items whose steps are undone.
-                keeps = step in self._changed and step.type != RUN_WORKFLOW
-                preserved = {name: step.__dict__[name] for name in PRESERVED} if keeps else {}
-                step.__dict__.update(values | preserved)
+                preserved = {name: step.__dict__[name] for name in PRESERVED}
+                if step.type == RUN_WORKFLOW:
+                    # It counts items whose steps are undone.
+                    del preserved["input"]
+                step.__dict__.update(values | (preserved if step in self._changed else {}))
         waiting = [step for step, _ in self._waiting]
         for run, step in self._opened:
             run.open_steps.append(step)
