@@ -62,8 +62,15 @@ def _block(name: str) -> str:
 
 
 def _exits(node_type: Any) -> str:
+    optional = " and ".join(f"`{name}`" for name in node_type.optional_exits)
+    return _required_exits(node_type) + (f"; optionally {optional}" if optional else "")
+
+
+def _required_exits(node_type: Any) -> str:
     if node_type.exits is None:
         return "named in its data"
+    if "actions" in node_type.schema.get("properties", {}):
+        return "one, without a name, or one for each of its `actions`"
     return ", ".join(f"`{name}`" for name in node_type.exits) or "one, without a name"
 
 

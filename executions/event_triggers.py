@@ -131,6 +131,7 @@ _BY_PEOPLE = {
         ("commented", "comment_withdrawn"),
         ("node", "step", "comment"),
     ),
+    "executions_form_by_people": (("submitted",), ("node", "step", "action")),
 }
 """The actions of audit entries that are events, and the members of ``after`` that they send."""
 
@@ -161,7 +162,8 @@ for _name, (_actions, _members) in _BY_PEOPLE.items():
         postgresql=_by_people("postgresql", _members),
         when=dict.fromkeys(
             ("sqlite", "postgresql"),
-            f"(NEW.kind = 'execution' AND NOT NEW.refused AND NEW.action IN {_actions})",
+            "(NEW.kind = 'execution' AND NOT NEW.refused"
+            f" AND NEW.action IN ({', '.join(map(repr, _actions))}))",
         ),
     )
 

@@ -88,6 +88,10 @@ class WorkflowManager:
         """Return all edges that leave a fork."""
         return self.graph.forks[node_id]
 
+    def has_exit(self, node_id: str, handle: str) -> bool:
+        """Return True if the node has an edge by an exit with this name."""
+        return self.graph.has_exit(node_id, handle)
+
     def exit(self, node_id: str, handle: str | None = None) -> Edge:
         """Return the edge that leaves this node by ``handle``."""
         return self.graph.exit(node_id, handle)

@@ -242,6 +242,7 @@ SPECTACULAR_SETTINGS = {
         "DeliveryState": "executions.models.outgoing_delivery.OutgoingDelivery.State",
         "EntityName": "workflows.models.types.EntityName",
         "ExecutionStatus": "executions.models.execution.Status",
+        "FormActionStyle": "executions.engine.form_actions.STYLES",
         "NoticeState": "executions.api.execution_serializers.NOTICE_STATES",
         "PendingChangeState": "workflows.models.pending_change.PendingChange.State",
         "StepState": "executions.models.step.StepState",

@@ -30,6 +30,7 @@ from executions.engine.nodes.assignees import current_candidates_key
 from executions.engine.nodes.join import Join
 from executions.models import FOR_PEOPLE, OPERATE, SLEEPING, SUBMIT, Execution, Step
 from executions.services.postponing import job_to_postpone
+from executions.services.skipping import skip_exits
 from workflows.admin.base.formatting import admin_url
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.base.refusals import REFUSING, log_refusal
@@ -70,7 +71,9 @@ class DecisionForm(forms.Form):
     )
     note = ReasonField(help_text=_("Recorded in the audit log of the execution."))
 
-    def __init__(self, name: str, handles: tuple[str, ...], *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, name: str, handles: tuple[str | None, ...], *args: Any, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.fields["note"].required = name in REASON_REQUIRED
         if name == "postpone":
@@ -80,7 +83,11 @@ class DecisionForm(forms.Form):
             del self.fields["until"]
         if name == "skip" and len(handles) > 1:
             exits: Any = self.fields["handle"]
-            exits.choices = [("", "---------"), *((handle, handle) for handle in handles)]
+            exits.required = None not in handles
+            exits.choices = [
+                ("", "---------"),
+                *((handle, handle) for handle in handles if handle is not None),
+            ]
         else:
             del self.fields["handle"]
 
@@ -205,7 +212,7 @@ def decide(
             raise Http404
         return back
     found = _find_step(execution, cuid)
-    handles = () if found is None else behaviour(found[1].type).handles(found[1].data) or ()
+    handles = () if found is None else skip_exits(execution.get_workflow_manager().graph, found[1])
     form = DecisionForm(name, handles, request.POST if request.method == "POST" else None)
     if request.method != "POST":
         if found is None or name not in _operator_actions(*found, request.user):
@@ -239,7 +246,7 @@ def _service(execution: Execution, name: str, sent: dict[str, Any]) -> Callable[
         "unclaim": partial(services.unclaim, execution, why=why),
         "wake": partial(services.wake, execution, why=why),
         "retry": partial(services.retry, execution, why=why),
-        "skip": partial(services.skip, execution, why=why, handle=sent.get("handle")),
+        "skip": partial(services.skip, execution, why=why, handle=sent.get("handle") or None),
         "postpone": partial(services.postpone, execution, why=why, until=until),
     }
     return calls[name]

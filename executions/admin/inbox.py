@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.utils.translation import gettext
 from executions.admin.decisions import Decision, claim_button, vote_buttons
 from executions.admin.inbox_filters import INBOX, Inbox, inbox_url
 from executions.admin.steps import form_of
+from executions.engine.form_actions import list_actions
 from executions.models import FOR_PEOPLE, USER_ACTION, Execution, FormDraft, Step, Vote
 from executions.workflow_manager import graphs_of
 from workflows.admin.base.change_list import BoundedPaginator
@@ -41,6 +43,7 @@ class Task:
     form: django_forms.Form | None = None
     submit_url: str = ""
     button: str = ""
+    actions: Sequence[Mapping[str, Any]] = ()
     is_open: bool = False
     has_draft: bool = False
     claimer: str = ""
@@ -145,6 +148,7 @@ def _task(step: Step, node: Node, user: Any, form: django_forms.Form | None, dra
         form=form or form_of(step, node, draft=draft),
         submit_url=admin_url(Execution, "submit", step.execution_id, step.cuid),
         button=node.data.get("button_label") or gettext("Submit"),
+        actions=list_actions(node.data),
     )
 
 
@@ -154,7 +158,11 @@ def _completed_steps(user: Any) -> list[dict[str, Any]]:
     own = Step.objects.filter(closed_by=user, type__in=FOR_PEOPLE)
     closed = own.select_related(*RELATED[:2]).defer(*LARGE_COLUMNS)
     found: list[dict[str, Any]] = [
-        {"step": step, "outcome": step.get_state_display(), "at": step.closed_at}
+        {
+            "step": step,
+            "outcome": step.handle or step.get_state_display(),
+            "at": step.closed_at,
+        }
         for step in closed.order_by("-pk")[:PAGE_SIZE]
     ]
     related = [f"step__{name}" for name in RELATED[:2]]

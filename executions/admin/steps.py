@@ -17,7 +17,7 @@ from executions import services
 from executions.admin.decisions import BACKGROUND_TYPES, Decisions, decisions
 from executions.admin.inbox_filters import back_to_inbox, next_task
 from executions.admin.titles import step_title
-from executions.engine import forms
+from executions.engine import form_actions, forms
 from executions.engine.claims import find_claimer
 from executions.engine.four_eyes import excluded_ids
 from executions.engine.nodes.assignees import candidates, current_candidates_key, may_submit
@@ -53,6 +53,7 @@ class OpenStep:
     form: django_forms.Form | None = None
     url: str = ""
     button: str = ""
+    actions: list[dict[str, Any]] = field(default_factory=list)
     note: str = ""
     child: Execution | None = None
     reassign_url: str = ""
@@ -152,6 +153,7 @@ def _open_step(
         form=bound.get(step.cuid) or form_of(step, node, draft=draft),
         url=admin_url(Execution, "submit", execution.pk, step.cuid),
         button=node.data.get("button_label") or gettext("Submit"),
+        actions=form_actions.list_actions(node.data),
     )
 
 
@@ -215,11 +217,12 @@ def submit_form(
     if "_draft" in request.POST:
         _save_draft(model_admin, request, execution, step, form)
         return back
-    if not form.is_valid() and step.state in OPEN:
+    handle = request.POST.get("_action")
+    if not form.is_valid() and step.state in OPEN and _validates(node, handle):
         return show_forms({cuid: form})
     data = forms.to_json(form.cleaned_data)
     try:
-        after = services.submit(execution, data=data, step=cuid, by=request.user)
+        after = services.submit(execution, data=data, step=cuid, by=request.user, action=handle)
     except forms.FormInvalid as refusal:
         _add_field_errors(form, refusal)
         return show_forms({cuid: form})
@@ -235,9 +238,14 @@ def submit_form(
             raise
         model_admin.message_refusal(request, known)
         return show_forms({cuid: form})
-    model_admin.log_change(
-        request, execution, gettext("Submitted “%(step)s”.") % {"step": node.label}
+    taken = form_actions.action_labels(node.data).get(handle or "", "")
+    values = {"step": node.label, "action": taken}
+    change = (
+        gettext("Submitted “%(step)s” by “%(action)s”.")
+        if taken
+        else gettext("Submitted “%(step)s”.")
     )
+    model_admin.log_change(request, execution, change % values)
     status = after.get_status_display().lower()
     text = format_html(gettext("“{}” was submitted. The execution is {}."), node.label, status)
     model_admin.message_user(request, text, messages.SUCCESS)
@@ -250,6 +258,12 @@ def submit_form(
         text = format_html(gettext('Next task: <a href="{}">{}</a>'), found[1], found[0])
         model_admin.message_user(request, text, messages.INFO)
     return back
+
+
+def _validates(node: Node, handle: str | None) -> bool:
+    """Return True if this action of a form requires valid answers."""
+    actions = form_actions.list_actions(node.data)
+    return next((one["validates"] for one in actions if one["handle"] == handle), True)
 
 
 def _save_draft(

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
+from executions.engine.form_actions import list_actions
 from executions.engine.store import IS_OPEN, store
 from executions.engine.unassigned_sql import is_unassigned
 from executions.models import ITEM, ITEMS, USER_ACTION, Execution, may_view_entity
@@ -20,7 +21,7 @@ from executions.workflow_manager import graph_of
 from workflows.api.base.read_ahead import ReadAhead
 from workflows.db import raw_rows
 from workflows.db.prepared import ON_POSTGRESQL, Statement
-from workflows.graph import RUN_WORKFLOW
+from workflows.graph import RUN_WORKFLOW, Node
 from workflows.models import Version
 from workflows.refusals import Refusal
 
@@ -214,6 +215,7 @@ def _open_step(values: list[Any], version: Version) -> dict[str, Any]:
         "notice": notice
         and {
             "state": notice["state"],
+            "reminder": notice.get("reminder", False),
             "at": _instant(notice["at"]),
             **{name: notice.get(name) for name in ("to", "subject", "code", "detail")},
         },
@@ -240,9 +242,15 @@ def _form(version: Version, node_id: str) -> dict[str, Any] | None:
     except (Refusal, KeyError):
         # check_integrity reports a damaged version; its executions can still be read.
         return None
+    return form_json(node)
+
+
+def form_json(node: Node) -> dict[str, Any]:
+    """Return the JSON of the form of a user action."""
     return {
         "title": node.data.get("title") or node.label,
         "button_label": node.data.get("button_label") or "Submit",
+        "actions": list_actions(node.data),
         "fields": node.data.get("fields", []),
     }
 

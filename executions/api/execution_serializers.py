@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, NotFound
 
 from executions.api.execution_rows import read_execution
+from executions.engine.form_actions import STYLES
 from executions.engine.store import ENTITY_COLUMNS
 from executions.models import ClosureMember, Entity, Execution, Step, StepState, Vote
 from workflows.api.base.strict_fields import (
@@ -89,11 +90,23 @@ class PinSerializer(OutputModelSerializer[ClosureMember]):
         fields = ["workflow", "version"]
 
 
+class FormActionSerializer(serializers.Serializer[Any]):
+    """A button of a form, with an exit of its own."""
+
+    handle = serializers.CharField(help_text="The value of action in a submit.")
+    label = serializers.CharField()  # type: ignore[assignment]
+    style = serializers.ChoiceField(choices=STYLES)  # type: ignore[assignment]
+    validates = serializers.BooleanField(
+        help_text="False if the action accepts an incomplete form."
+    )
+
+
 class FormSerializer(serializers.Serializer[Any]):
     """The form of an open user action."""
 
     title = serializers.CharField()
     button_label = serializers.CharField()
+    actions = FormActionSerializer(many=True)
     fields = serializers.ListField(child=serializers.DictField())  # type: ignore[assignment]
 
 
@@ -107,9 +120,12 @@ class IncidentSerializer(serializers.Serializer[Any]):
 
 
 class NoticeSerializer(serializers.Serializer[Any]):
-    """The mail about a passed deadline, or the reason that it could not be sent."""
+    """The last mail about a deadline, or the reason that it could not be sent."""
 
     state = serializers.ChoiceField(choices=NOTICE_STATES)
+    reminder = serializers.BooleanField(
+        default=False, help_text="True for a reminder before the deadline."
+    )
     at = MomentField()
     to = serializers.ListField(child=serializers.CharField(), default=None, allow_null=True)
     subject = serializers.CharField(default=None, allow_null=True)
@@ -273,10 +289,18 @@ class NamedStepSerializer(DryRunSerializer):
         return attrs
 
 
-class SubmitSerializer(NamedStepSerializer):
-    """The values of an open step's form."""
+class DraftSerializer(NamedStepSerializer):
+    """The values of an open step's form so far."""
 
     data = AnyJSONField()  # type: ignore[assignment]
+
+
+class SubmitSerializer(DraftSerializer):
+    """The values of an open step's form, and the action if the form has actions."""
+
+    action = StrictCharField(
+        required=False, help_text="The handle of an action. Required if the form has actions."
+    )
 
 
 class VotingSerializer(NamedStepSerializer):

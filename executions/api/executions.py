@@ -21,6 +21,7 @@ from executions.api.execution_rows import UNCHANGED_OF_ROOT
 from executions.api.execution_serializers import (
     CancelSerializer,
     DecisionSerializer,
+    DraftSerializer,
     ExecutionSerializer,
     ListedExecutionSerializer,
     NamedStepSerializer,
@@ -92,7 +93,7 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     shows = (*viewing_permissions(Finding), *viewing_permissions(InventoryModel))
 
     submit = _action("submit", SubmitSerializer, services.submit, needs=SUBMIT, read=read_submit)
-    draft = _action("draft", SubmitSerializer, services.save_draft, needs=SUBMIT)
+    draft = _action("draft", DraftSerializer, services.save_draft, needs=SUBMIT)
     approve = _action("approve", VotingSerializer, services.vote, needs=SUBMIT, approves=True)
     reject = _action("reject", VotingSerializer, services.vote, needs=SUBMIT, approves=False)
     wake = _action("wake", DecisionSerializer, services.wake, needs=OPERATE)

@@ -69,10 +69,10 @@ def recognize_start(data: Any) -> dict[str, Any] | None:
 
 def recognize_submit(data: Any) -> dict[str, Any] | None:
     """Return the values of a plain body that submits a form; None for another body."""
-    if not _is_plain(data, {"data"}, {"node", "step", "dry_run"}):
+    if not _is_plain(data, {"data"}, {"node", "step", "action", "dry_run"}):
         return None
-    named = {name: data[name] for name in ("node", "step") if name in data}
-    if not named or not all(map(_is_plain_text, named.values())):
+    named = {name: data[name] for name in ("node", "step", "action") if name in data}
+    if not named.keys() & {"node", "step"} or not all(map(_is_plain_text, named.values())):
         return None
     return {**named, "data": data["data"]}
 

@@ -12,6 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import mixins, serializers
 from rest_framework.request import Request
 
+from executions.api.execution_rows import form_json
 from executions.api.execution_serializers import (
     AssigneesSerializer,
     FormSerializer,
@@ -73,11 +74,7 @@ class _Page:
             node = graph.node(step.node_id)
         except KeyError:
             return None
-        return {
-            "title": node.data.get("title") or node.label,
-            "button_label": node.data.get("button_label") or "Submit",
-            "fields": node.data.get("fields", []),
-        }
+        return form_json(node)
 
 
 def _read_candidates(keys: Iterable[str]) -> dict[str, list[Candidate]]:

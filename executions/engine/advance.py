@@ -22,7 +22,7 @@ from executions.engine.for_each import (
 )
 from executions.engine.nodes import Behaviour, behaviour
 from executions.engine.nodes.assignees import current_candidates_key
-from executions.engine.nodes.behaviour import Item, NotSubmittable
+from executions.engine.nodes.behaviour import ERROR, FAILED, Item, NotSubmittable
 from executions.engine.run import OVER_BUDGET, Run
 from executions.engine.value_sources import VARIABLE, InvalidValue
 from executions.models import FOR_EACH, ITEMS, Execution, Status, Step, StepState
@@ -52,12 +52,12 @@ class Advance(ItemCalls):
         visit.step.due_at = self.root.scheduled_for
         self.schedule_job(visit.step, "timer", self.root.scheduled_for)
 
-    def submit(self, visit: NodeVisit, data: object) -> None:
-        """Submit a form to an open step."""
+    def submit(self, visit: NodeVisit, data: object, action: str | None = None) -> None:
+        """Submit a form to an open step, by one of its actions if it has any."""
         if visit.step.state == StepState.INCIDENT:
             raise NotSubmittable(f"Node “{visit.node.label}” has an incident and takes no form.")
         visit.step.input = data
-        visit.behaviour.submit(visit, data, self.by)
+        visit.behaviour.submit(visit, data, self.by, action)
 
     def cancel(self, execution: Execution, message: str) -> None:
         """Cancel this execution and all its descendants."""
@@ -98,7 +98,7 @@ class Advance(ItemCalls):
             self._notify_parent(run)
 
     def _notify_parent(self, run: Run) -> None:
-        """Continue the parent if the child completed; else open an incident there."""
+        """Continue the parent if the child completed; else let the calling step give up."""
         execution = run.execution
         if execution.parent_id is None:
             return
@@ -112,7 +112,8 @@ class Advance(ItemCalls):
         else:
             ending = f"The child execution {_ENDINGS[execution.status]}"
             reason = f": {execution.message}" if execution.message else "."
-            visit.open_incident(f"child_{execution.status}", ending + reason)
+            code = f"child_{execution.status}"
+            visit.give_up(code, ending + reason, execution=execution.cuid)
             self._continue_call(parent_run, step)
 
     # Calls with for_each
@@ -124,7 +125,12 @@ class Advance(ItemCalls):
             self.visit_step(run, call).continue_items()
 
     def leave_step(
-        self, run: Run, step: Step, handle: str | None, output: Mapping[str, Any] | None
+        self,
+        run: Run,
+        step: Step,
+        handle: str | None,
+        output: Mapping[str, Any] | None,
+        absorbs: list[Any] | None = None,
     ) -> None:
         """Close a step and follow its exit. The call of an item goes on with its next items."""
         if is_call(step):
@@ -135,7 +141,7 @@ class Advance(ItemCalls):
             return
         node = run.manager.node(step.node_id)
         if step.type == joins.JOIN:
-            self.keep_other_arrivals(run, node, step)
+            self.keep_other_arrivals(run, node, step, absorbs)
         self.follow(run, step, run.manager.exit(node.id, handle))
 
     # The walk
@@ -180,9 +186,26 @@ class Advance(ItemCalls):
         for run in self._runs.values():
             ready = joins.find_ready(run.manager.graph, run.open_steps) if run.is_live else None
             if ready is not None:
-                self.visit_step(run, ready).leave()
+                self._release_join(run, ready)
                 return True
         return False
+
+    def _release_join(self, run: Run, step: Step) -> None:
+        visit = self.visit_step(run, step)
+        if joins.has_continued(step):
+            self.end_absorbing(run, visit.node, step)
+            self._complete_if_done(run)
+            return
+        absorbs: list[Any] = []
+        data = visit.node.data
+        if data.get(joins.NEEDED) is not None:
+            graph = run.manager.graph
+            if data.get(joins.OTHERS) == joins.CANCEL:
+                late = joins.find_late_steps(graph, run.open_steps, step)
+                self.cancel_steps(run, late, joins.NOT_NEEDED)
+            else:
+                absorbs = joins.find_late_edges(graph, run.open_steps, step)
+        visit.leave(absorbs=absorbs)
 
     def _undo(self) -> None:
         self._due.clear()
@@ -255,8 +278,13 @@ class NodeVisit:
         except InvalidValue as refusal:
             self.open_incident(refusal.code, str(refusal.message))
 
-    def leave(self, handle: str | None = None, output: Mapping[str, Any] | None = None) -> None:
-        self.advance.leave_step(self.run, self.step, handle, output)
+    def leave(
+        self,
+        handle: str | None = None,
+        output: Mapping[str, Any] | None = None,
+        absorbs: list[Any] | None = None,
+    ) -> None:
+        self.advance.leave_step(self.run, self.step, handle, output, absorbs)
 
     def fork(self) -> None:
         self.advance.close_step(self.run, self.step)
@@ -266,12 +294,15 @@ class NodeVisit:
     def join(self) -> None:
         """Wait at the join. Branches that arrived earlier share one step."""
         step = self.step
+        if joins.has_continued(step):
+            # The step had an incident at the join itself, and waits for later branches again.
+            return
         # The step has arrivals already if it had an incident at the join itself.
         names = [self.edge and self.edge.name] if step.input is None else joins.arrivals(step)
         joins.set_arrivals(step, names)
         for other in self.run.open_steps:
             if other is not step and other.node_id == step.node_id and not other.incident:
-                joins.set_arrivals(other, [*joins.arrivals(other), *names])
+                joins.add_arrivals(other, names)
                 self.advance.mark_changed(other)
                 self.advance.close_step(self.run, step, output={"joined": other.cuid})
                 return
@@ -353,9 +384,27 @@ class NodeVisit:
         self.run.has_reached_end = True
         self.advance.close_step(self.run, self.step)
 
+    def complete(self) -> None:
+        self.advance.close_step(self.run, self.step)
+        self.advance.end(self.run, Status.COMPLETED)
+
     def fail(self, message: str) -> None:
         self.advance.close_step(self.run, self.step, output={"message": message})
         self.advance.end(self.run, Status.FAILED, message)
+
+    def give_up(self, code: str, detail: str, **more: str) -> None:
+        """Leave by the exit ``failed`` with the cause; without such an edge, open an incident."""
+        # The items of a call are incidents of their own.
+        if item_of(self.step) is not None or not self.run.manager.has_exit(self.node.id, FAILED):
+            self.open_incident(code, detail)
+            return
+        cause = {"code": code, "message": detail, **more}
+
+        def leave_failed() -> None:
+            self.advance.write_variables(self.run.execution, {ERROR: cause})
+            self.leave(FAILED, output={ERROR: cause})
+
+        self._attempt(leave_failed)
 
     def open_incident(self, code: str, detail: str) -> None:
         self.step.state = StepState.INCIDENT

@@ -29,7 +29,7 @@ from workflows.db.json_values import (
 )
 from workflows.refusals import Problem, Refusal
 from workflows.values import moments
-from workflows.values.missing import is_missing
+from workflows.values.missing import drop_missing, is_missing
 from workflows.values.moment_fields import MomentField
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
@@ -49,8 +49,13 @@ class FormInvalid(Refusal):
         super().__init__(" ".join([str(self.message), *details]), problems=problems)
 
 
-def clean(fields: Sequence[Mapping[str, Any]], data: object) -> dict[str, Any]:
-    """Return the answers as JSON values to store. Raise ``FormInvalid`` with all problems."""
+def clean(
+    fields: Sequence[Mapping[str, Any]], data: object, *, is_partial: bool = False
+) -> dict[str, Any]:
+    """Return the answers as JSON values to store. Raise ``FormInvalid`` with all problems.
+
+    With ``is_partial``, answers that are blank or not valid are left out.
+    """
     if not isinstance(data, dict):
         detail = gettext("The data of a form must be an object, not {type}.")
         raise FormInvalid([Problem("/data", "invalid", detail.format(type=json_type(data)))])
@@ -69,11 +74,13 @@ def clean(fields: Sequence[Mapping[str, Any]], data: object) -> dict[str, Any]:
             elif field.get("required", False):
                 raise _required(field)
         except ValidationError as error:
+            if is_partial:
+                continue
             code = error.code or "invalid"
             wrong.append(Problem(below("/data", name), code, str(error.message)))
     if wrong:
         raise FormInvalid(wrong)
-    return values
+    return drop_missing(values) if is_partial else values
 
 
 def _error(

@@ -237,10 +237,33 @@ class Tree:
         run.open_steps.remove(step)
         self.mark_changed(step)
 
-    def keep_other_arrivals(self, run: Run, node: Node, step: Step) -> None:
-        """Keep a join open for the branches that it does not consume when it continues."""
+    def keep_other_arrivals(
+        self, run: Run, node: Node, step: Step, absorbs: list[Any] | None = None
+    ) -> None:
+        """Keep a join open for the branches that it does not consume when it continues.
+
+        Args:
+            absorbs: the names of the edges over which later branches are absorbed.
+        """
         taken, left = joins.split(step)
         joins.set_arrivals(step, taken)
+        if absorbs:
+            opened = self._open_step(run, node, origin_after(step))
+            joins.absorb_later(opened, left, taken, absorbs)
+        elif left:
+            joins.set_arrivals(self._open_step(run, node, origin_after(step)), left)
+
+    def cancel_steps(self, run: Run, steps: Iterable[Step], message: str) -> None:
+        """Cancel open steps, with their child executions."""
+        for step in steps:
+            self.close_step(run, step, state=StepState.CANCELLED)
+            self.cancel_child(step, message)
+
+    def end_absorbing(self, run: Run, node: Node, step: Step) -> None:
+        """Close the step of a join that has absorbed the last branch of its round."""
+        left = joins.arrivals(step)
+        self.close_step(run, step, output={"absorbed": True})
+        run.has_reached_end = True
         if left:
             joins.set_arrivals(self._open_step(run, node, origin_after(step)), left)
 

@@ -15,8 +15,9 @@ from workflows.models.candidate import (
     resolve_candidates,
 )
 
-CandidateKey = tuple[str, bool, str]
-"""A node id, whether the name is that of a group (otherwise of a user), and the name."""
+CandidateKey = tuple[str, bool, str, bool]
+"""A node id, whether the name is that of a group (otherwise of a user), the name, and whether the
+deadline adds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,15 @@ class StoredCandidates:
 def _flaws(version: Version, rows: list[Candidate], known: set[tuple[bool, str]]) -> Iterator[Flaw]:
     matched: dict[CandidateKey, Candidate] = {}
     named = {
-        (one.node_id, one.is_group, one.name): one for one in find_assignee_names(version.source)
+        (one.node_id, one.is_group, one.name, one.escalates): one
+        for one in find_assignee_names(version.source)
     }
     for row in rows:
-        key = (row.node_id, row.is_group, row.name)
+        key = (row.node_id, row.is_group, row.name, row.is_escalation)
         one = named.get(key)
-        if one is None or key in matched or row.key != node_key(version.pk, row.node_id):
-            found = AssigneeName(*key)
+        stored = node_key(version.pk, row.node_id, escalates=row.is_escalation)
+        if one is None or key in matched or row.key != stored:
+            found = AssigneeName(*key[:3], escalates=row.is_escalation)
             yield Flaw(found, row, f"The candidate {_describe(found)} is not in its graph.", False)
             continue
         matched[key] = row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -13,13 +13,13 @@ from executions.integrity.violation import CHUNK, Violation
 from executions.models import FOR_EACH, ITEMS, LIVE, OPEN, Execution, Job, JobKind, Step, StepState
 from workflows.graph import RUN_WORKFLOW
 from workflows.models import Candidate, Version
-from workflows.models.candidate import find_assignee_names, node_key, step_key
+from workflows.models.candidate import DEADLINE, find_assignee_names, node_key, step_key
 
 NEEDED: dict[str, tuple[str, ...]] = {
     JobKind.TIMER: ("start", "wait"),
     JobKind.MAIL: ("notify",),
     JobKind.CALL: ("http_request",),
-    JobKind.DEADLINE: ("user_action", "approval", "webhook"),
+    JobKind.DEADLINE: ("user_action", "approval", "webhook", "run_workflow"),
 }
 """The node types whose open steps need a job when they have a time, by type of job."""
 
@@ -187,7 +187,7 @@ def nodes_in(source: Any) -> set[tuple[str, str]]:
 
 def candidate_keys(version_id: int, source: Any) -> dict[str, str]:
     """Return the candidate key of each node (see ``Step.assignees``), blank without candidates."""
-    asking = {one.node_id for one in find_assignee_names(source)}
+    asking = {one.node_id for one in find_assignee_names(source) if not one.escalates}
     nodes = (str(node.get("id")) for node in _nodes(source))
     return {node: node_key(version_id, node) if node in asking else "" for node in nodes}
 
@@ -205,9 +205,35 @@ def _rows_without_job() -> QuerySet[Step]:
 
 def check_jobs() -> Iterator[Violation]:
     """Yield open steps that have a time, but no job (I8)."""
-    (rows,) = read_rows(_rows_without_job)
+    rows, calls = read_rows(_rows_without_job, _calls_without_deadline)
     for row in rows:
         yield _violation(row.execution, f"Its step “{row.node_id}” has a due time, but no job.")
+    for row in with_deadline(calls):
+        detail = f"Its step “{row.node_id}” has no job for its deadline."
+        yield _violation(row.execution, detail)
+
+
+def _calls_without_deadline() -> QuerySet[Step]:
+    return calls_without_deadline().select_related("execution__version")
+
+
+def calls_without_deadline(**where: Any) -> QuerySet[Step]:
+    """Return the open HTTP requests without a job for a deadline, which few nodes have.
+
+    All have a time: that of the call, or the deadline.
+    """
+    job = Job.objects.filter(step=OuterRef("pk"), kind=JobKind.DEADLINE)
+    steps = Step.objects.filter(state=StepState.OPEN, type="http_request", overdue=False, **where)
+    return steps.filter(~Exists(job), execution__status__in=LIVE).order_by("pk")
+
+
+def with_deadline(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield the steps whose nodes have a deadline."""
+    for step in steps:
+        nodes = _nodes(step.execution.version.source)
+        data = next((node.get("data") for node in nodes if node.get("id") == step.node_id), None)
+        if isinstance(data, dict) and data.get(DEADLINE) is not None:
+            yield step
 
 
 def steps_without_job(**where: Any) -> Any:
@@ -218,6 +244,8 @@ def steps_without_job(**where: Any) -> Any:
     lacks_job = Q(type="start", due_at=None)
     for kind, types in NEEDED.items():
         job = Job.objects.filter(step=OuterRef("pk"), kind=kind)
-        lacks_job |= Q(~Exists(job), type__in=types, due_at__isnull=False, overdue=False)
+        missing = Q(~Exists(job), type__in=types, due_at__isnull=False)
+        # A call goes on after its deadline.
+        lacks_job |= missing & Q(overdue=False) if kind == JobKind.DEADLINE else missing
     steps = Step.objects.filter(state=StepState.OPEN, execution__status__in=LIVE, **where)
     return steps.filter(lacks_job).order_by("pk")

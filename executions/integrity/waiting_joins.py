@@ -55,4 +55,7 @@ def _violations(row: Execution, graph: Graph, steps: list[Step]) -> Iterator[Vio
 def unknown_edges(graph: Graph, step: Step) -> list[Any]:
     """Return the edges that are recorded at a join, but are not in its graph."""
     known = [edge.name for edge in graph.incoming(step.node_id)]
-    return [name for name in joins.arrivals(step) if name is not None and name not in known]
+    named = joins.arrivals(step)
+    for key in (joins.CONTINUED, joins.ABSORBS):
+        named = [*named, *joins.stored_edges(step, key)]
+    return [name for name in named if name is not None and name not in known]

@@ -16,10 +16,12 @@ from executions.engine.advance import Advance
 from executions.engine.for_each import is_call, item_of
 from executions.integrity.open_steps import (
     NEEDED,
+    calls_without_deadline,
     calls_without_items,
     candidate_keys,
     has_own_candidates,
     steps_without_job,
+    with_deadline,
 )
 from executions.integrity.waiting_joins import unknown_edges
 from executions.models import (
@@ -33,6 +35,7 @@ from executions.models import (
     Status,
     Step,
     StepState,
+    Visits,
     count_visits,
 )
 from executions.repairs.report import Report
@@ -108,6 +111,9 @@ class CurrentStepRepair:
             key.type == "fail" and key.state == StepState.DONE for key in count_visits(execution)
         ):
             return Status.FAILED.value
+        if any(step.type == "end" and step.closed_at == ended_at for step in Visits(execution)):
+            # A terminating end cancels the other steps.
+            return Status.COMPLETED.value
         steps = Step.objects.filter(execution=execution)
         if steps.filter(state=StepState.CANCELLED, closed_at=ended_at).exists():
             return Status.CANCELLED.value
@@ -268,8 +274,16 @@ class CurrentStepRepair:
         if not unknown:
             return
         before = step.input
-        names = [None if name in unknown else name for name in joins.arrivals(step)]
-        joins.set_arrivals(step, names)
+        names, continued = (
+            [None if name in unknown else name for name in found]
+            for found in (joins.arrivals(step), joins.stored_edges(step, joins.CONTINUED))
+        )
+        if joins.has_continued(step):
+            absorbs = joins.stored_edges(step, joins.ABSORBS)
+            left = [name for name in absorbs if name not in unknown]
+            joins.absorb_later(step, names, continued, left)
+        else:
+            joins.set_arrivals(step, names)
         Step._base_manager.filter(pk=step.pk).update(input=step.input)
         self.report.add_repair(
             execution,
@@ -286,10 +300,16 @@ class CurrentStepRepair:
                 )
                 due = step.due_at or execution.scheduled_for or self.now
                 Step._base_manager.filter(pk=step.pk).update(due_at=due)
-                Job.objects.update_or_create(step=step, kind=job_type, defaults={"due_at": due})
-                label = JobKind(job_type).label.lower()
-                detail = f"Its step “{step.node_id}” has its job again: {label}."
-                self.report.add_repair(execution, detail)
+                self._restore_job(execution, step, job_type, due)
+            calls = calls_without_deadline(execution=execution)
+            for step in with_deadline(calls.select_related("execution__version")):
+                self._restore_job(execution, step, JobKind.DEADLINE, step.due_at or self.now)
+
+    def _restore_job(self, execution: Execution, step: Step, kind: str, due: datetime) -> None:
+        Job.objects.update_or_create(step=step, kind=kind, defaults={"due_at": due})
+        label = JobKind(kind).label.lower()
+        detail = f"Its step “{step.node_id}” has its job again: {label}."
+        self.report.add_repair(execution, detail)
 
     def _restore_assignees(self) -> None:
         for execution in self._members():

@@ -350,5 +350,6 @@ def _repair_candidate(version: Version, flaw: Flaw) -> None:
     if not flaw.is_named:
         return
     row = resolve_candidates([flaw.named])[0]
-    row.version, row.key = version, node_key(version.pk, flaw.named.node_id)
+    row.version = version
+    row.key = node_key(version.pk, row.node_id, escalates=row.escalates)
     row.save()

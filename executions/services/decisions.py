@@ -108,9 +108,10 @@ def refuse_incident(step: Step) -> None:
         raise guards.NoIncident(f"Step “{step.label}” has an incident: retry it or skip it.")
 
 
-def reset_timers(step: Step) -> None:
-    """Delete the jobs of a step and its notice about a passed deadline."""
-    Job.objects.filter(step=step).delete()
+def reset_timers(step: Step, *kinds: str) -> None:
+    """Delete the jobs of a step, or only those of some kinds, and its notice of its deadline."""
+    jobs = Job.objects.filter(step=step)
+    (jobs.filter(kind__in=kinds) if kinds else jobs).delete()
     # The advance does not write the notice.
     if step.notice is not None:
         Step._base_manager.filter(pk=step.pk).update(notice=None)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine.advance import NodeVisit
-from executions.engine.nodes.deadline import DEADLINE
+from executions.engine.nodes.deadline import next_wakeup
 from executions.models import SLEEPING, Execution, JobKind, Status
 from executions.services.decisions import (
     StepDecision,
@@ -20,6 +20,7 @@ from executions.services.decisions import (
 )
 from workflows.audit.log import Action
 from workflows.models import unsealed
+from workflows.models.candidate import DEADLINE
 from workflows.refusals import Problem, Refusal
 
 
@@ -60,10 +61,13 @@ def postpone(
                 f"Step “{visit.step.label}” has no date and no deadline that can be moved."
             )
         _refuse_past(moment, visit.now)
-        reset_timers(visit.step)
+        # The call of an HTTP request goes on.
+        reset_timers(visit.step, job_kind, JobKind.OVERDUE)
         visit.step.overdue = False
         visit.wait(due=moment)
-        visit.schedule_job(job_kind, moment)
+        is_deadline = job_kind == JobKind.DEADLINE
+        at = next_wakeup(visit.node, moment, visit.now) if is_deadline else moment
+        visit.schedule_job(job_kind, at)
         visit.advance.mark_changed(visit.step)
         if visit.run.execution.status == Status.SCHEDULED:
             _reschedule(visit.run.execution, moment, decision.get("why", ""))

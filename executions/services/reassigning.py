@@ -99,7 +99,7 @@ def _reassign(
         before = assignee_names(list(candidates(visit.candidates_key)))
         if read is not None:
             _refuse_stale(before, read, named)
-        _replace_candidates(visit, chosen)
+        replace_candidates(visit, chosen)
         if visit.node.type == Approval.name:
             count_votes(visit)
         visit.advance.finish()
@@ -157,7 +157,8 @@ def _missing(pointer: str, detail: str) -> NotReassignable:
     return NotReassignable(detail, problems=[Problem(pointer, "required", detail)])
 
 
-def _replace_candidates(visit: NodeVisit, chosen: list[Candidate]) -> None:
+def replace_candidates(visit: NodeVisit, chosen: list[Candidate]) -> None:
+    """Give an open step candidates of its own: unsaved rows."""
     step, key = visit.step, step_key(visit.step.cuid)
     Candidate.objects.filter(key=key).delete()
     for row in chosen:

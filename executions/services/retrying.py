@@ -12,6 +12,7 @@ from executions.services.decisions import StepDecision, decide, reset_timers
 from executions.services.postponing import job_to_postpone
 from workflows.audit.log import Action
 from workflows.graph import RUN_WORKFLOW
+from workflows.models.candidate import DEADLINE
 from workflows.refusals import Remedy
 
 OUTGOING = (JobKind.MAIL, JobKind.CALL)
@@ -60,7 +61,8 @@ def _make_due(visit: NodeVisit) -> bool:
     jobs = Job.objects.filter(step=visit.step, kind__in=OUTGOING)
     if not jobs.update(due_at=visit.now):
         return False
-    visit.wait(due=visit.now)
+    if visit.node.data.get(DEADLINE) is None:
+        visit.wait(due=visit.now)
     visit.advance.mark_changed(visit.step)
     wakeups.on_commit(1)
     return True

@@ -7,12 +7,14 @@ from typing import Unpack
 from django.utils.translation import gettext_lazy as _
 
 from executions import guards
+from executions.engine import joins
 from executions.engine.advance import NodeVisit
 from executions.engine.nodes.join import Join
 from executions.models import Execution, StepState
 from executions.services.decisions import StepDecision, decide
 from workflows.audit.log import Action
 from workflows.db.json_values import quoted
+from workflows.graph import Graph, Node
 from workflows.refusals import Problem, Refusal, Remedy
 
 
@@ -42,35 +44,43 @@ def skip(
         if isinstance(behaviour, Join) and visit.step.state == StepState.OPEN:
             raise _join_refusal(visit)
         chosen = _choose_exit(visit, handle)
-        if behaviour.ends:
+        if joins.has_continued(visit.step):
+            visit.advance.end_absorbing(visit.run, visit.node, visit.step)
+        elif behaviour.ends:
             visit.end_branch()
         elif behaviour.forks:
             visit.fork()
         else:
             visit.leave(chosen, output={"skipped": True})
-        _cancel_child(visit)
+        visit.advance.cancel_child(visit.step, "The step that called it was skipped.")
 
     return decide(execution, Action.SKIPPED, act, requires_reason=True, **decision)
 
 
 def _choose_exit(visit: NodeVisit, handle: str | None) -> str | None:
     """Return the exit to leave by. Raise ``guards.NoSuchHandle``."""
-    handles = visit.behaviour.handles(visit.node.data)
-    if handles is None:
-        if handle is not None:
-            detail = f"Node {quoted(visit.node.id)} has no named exits."
-            problems = [Problem("/handle", guards.NoSuchHandle.code, detail)]
-            raise guards.NoSuchHandle(detail, problems=problems)
-        return None
-    if handle is None and len(handles) == 1:
-        return handles[0]
-    if handle not in handles:
-        known = ", ".join(quoted(name) for name in handles)
-        raise guards.NoSuchHandle(
-            f"Name the exit to leave by: {known}.",
-            problems=[Problem("/handle", guards.NoSuchHandle.code, f"One of: {known}.")],
-        )
-    return handle
+    exits = skip_exits(visit.run.manager.graph, visit.node)
+    if handle in exits:
+        return handle
+    if handle is None and (not exits or len(exits) == 1):
+        return next(iter(exits), None)
+    named = [name for name in exits if name is not None]
+    if not named:
+        detail = f"Node {quoted(visit.node.id)} has no named exits."
+        problems = [Problem("/handle", guards.NoSuchHandle.code, detail)]
+        raise guards.NoSuchHandle(detail, problems=problems)
+    known = ", ".join(quoted(name) for name in named)
+    raise guards.NoSuchHandle(
+        f"Name the exit to leave by: {known}.",
+        problems=[Problem("/handle", guards.NoSuchHandle.code, f"One of: {known}.")],
+    )
+
+
+def skip_exits(graph: Graph, node: Node) -> tuple[str | None, ...]:
+    """Return the exits by which a step can be left; None is the exit without a name."""
+    if node.id in graph.forks:
+        return ()
+    return tuple(graph.exits.get(node.id, ()))
 
 
 def _join_refusal(visit: NodeVisit) -> NotSkippable:
@@ -81,12 +91,3 @@ def _join_refusal(visit: NodeVisit) -> NotSkippable:
         f"{names}.",
         remedies=[Remedy("skip_branches", f"Skip or finish these steps: {names}.")],
     )
-
-
-def _cancel_child(visit: NodeVisit) -> None:
-    if visit.step.child_id is None:
-        return
-    rows = Execution.objects.select_related("version").defer("version__source")
-    child = rows.live().filter(pk=visit.step.child_id).first()
-    if child is not None:
-        visit.advance.cancel(child, "The step that called it was skipped.")

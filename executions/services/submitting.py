@@ -7,11 +7,12 @@ from typing import Any
 from django.db import transaction
 
 from executions import guards
-from executions.engine.advance import Advance, NodeVisit
+from executions.engine.advance import NodeVisit
 from executions.engine.claims import refuse_claimed
 from executions.engine.nodes.assignees import may_submit
 from executions.models import USER_ACTION, Execution, FormDraft
 from executions.services.advancing import keep_result, lock_tree, read_tree, visit_open_step
+from workflows.audit.log import Action, make_attempt, record
 from workflows.db import locks
 from workflows.db.json_values import find_unstorable, quoted
 from workflows.guards.database_errors import translate_database_errors
@@ -27,6 +28,7 @@ def submit(
     node: str | None = None,
     step: str | None = None,
     by: Any = None,
+    action: str | None = None,
 ) -> Execution:
     """Submit the form of an open step, and advance the execution as far as it can go.
 
@@ -37,32 +39,44 @@ def submit(
         node: the id of the node where the step is open.
         step: the cuid of the open step; needed where a node has several.
         by: the account that submits; None is not checked against the assignees.
+        action: the handle of the action, if the form has actions. It is recorded in the audit log.
 
     Raises:
         guards.ExecutionEnded: the execution has ended.
         guards.NotOpen: no such step is open.
         guards.NotAssigned: the step is assigned to others than ``by``.
         guards.Claimed: somebody else has claimed it.
-        forms.FormInvalid: the data does not fit the form.
+        forms.FormInvalid: the data does not fit the form, or the form has no such action.
     """
+    if action is not None:
+        return _submit_action(execution, action, data, node, step, by)
     with locks.single_writer():
         runner = read_tree(execution, by)
-        if _submit(runner, data, node, step, by):
+        if _submit(visit_open_step(runner, node, step), data, by):
             return keep_result(runner[1], runner[0])
     # Another transaction has changed the tree or the entity since the read: wait for its locks.
     with transaction.atomic():
         runner = lock_tree(execution, by)
-        _submit(runner, data, node, step, by)
+        _submit(visit_open_step(runner, node, step), data, by)
         return runner[1]
 
 
-def _submit(
-    runner: tuple[Advance, Execution], data: object, node: str | None, step: str | None, by: Any
-) -> bool:
-    visit = visit_open_step(runner, node, step)
+def _submit_action(
+    execution: Execution, action: str, data: object, node: str | None, step: str | None, by: Any
+) -> Execution:
+    with transaction.atomic():
+        visit = visit_open_step(lock_tree(execution, by), node, step)
+        _submit(visit, data, by, action)
+        current = visit.run.execution
+        after = {"node": visit.node.id, "step": visit.step.cuid, "action": action}
+        record([make_attempt(current, Action.SUBMITTED, after=after, by=by)])
+        return current
+
+
+def _submit(visit: NodeVisit, data: object, by: Any, action: str | None = None) -> bool:
     _require_assigned(visit, by)
     refuse_claimed(visit.step, visit.node, visit.candidates_key, by)
-    visit.advance.submit(visit, data)
+    visit.advance.submit(visit, data, action)
     return visit.advance.finish()
 
 

@@ -28,8 +28,11 @@ from executions.models import (
 )
 from executions.models.leased_row import ATTEMPTS, backoff
 from executions.services.advancing import lock_tree
+from executions.services.deadlines import finish_notice, pass_deadline
+from workflows.audit.log import record
 from workflows.db import clock, locks
 from workflows.guards.database_errors import translate_database_errors
+from workflows.refusals import Attempt
 
 logger = logging.getLogger(__name__)
 
@@ -89,15 +92,18 @@ def prepare_task(job: Job, lease: timedelta) -> OutsideTask | None:
     is_notice = job.kind == JobKind.OVERDUE
     frozen = (step.notice if is_notice else step.input) or {}
     task = Task(
-        step=step.cuid,
+        # Mail servers may drop a mail whose id they know: each reminder has its own.
+        step=f"{step.cuid}-{job.pk}" if frozen.get("reminder") else step.cuid,
         data=node.data,
         fields=frozen.get("fields", {}),
         attempt=job.attempt + 1,
         # The host is part of the graph: no field of an entity can change it.
         read_secret=partial(Secret.value_for, url=node.data.get("url", "")),
     )
-    performer = partial(deadline.send_mail, node) if is_notice else behaviour(node.type).perform
-    return OutsideTask(performer, task)
+    if not is_notice:
+        return OutsideTask(behaviour(node.type).perform, task)
+    message = frozen.get("mail") or deadline.mail_of(node) or {}
+    return OutsideTask(partial(mail.send, message), task)
 
 
 @locks.retrying
@@ -125,16 +131,17 @@ def finish_job(job: Job, result: Any = None) -> bool:
         False when another worker has served the job, or it is no longer due.
     """
 
-    def advance_step(visit: NodeVisit) -> None:
+    def advance_step(visit: NodeVisit) -> list[Attempt] | None:
         behaviour = visit.behaviour
         if job.kind == JobKind.DEADLINE:
-            _pass_deadline(visit)
-        elif job.kind == JobKind.OVERDUE:
-            _write_notice(visit, state="sent", **result)
+            return pass_deadline(visit)
+        if job.kind == JobKind.OVERDUE:
+            finish_notice(visit, state="sent", **result)
         elif job.kind in PERFORMED:
             visit.resume(result)
         else:
             behaviour.wake(visit)
+        return None
 
     return _visit_step(job, advance_step)
 
@@ -142,28 +149,25 @@ def finish_job(job: Job, result: Any = None) -> bool:
 @translate_database_errors
 @locks.retrying
 def fail_job(job: Job, code: str, detail: str) -> bool:
-    """Open an incident at the step of a job that would fail again, and delete the job.
+    """Give up the step of a job that would fail again, and delete the job.
 
     Returns:
         False when another worker has served the job.
     """
-    return _open_incident(job, code, f"{detail} That was attempt {job.attempt + 1}.")
+    sentence = f"{detail} That was attempt {job.attempt + 1}."
+    return _visit_step(job, lambda visit: _give_up(visit, job, code, sentence))
 
 
 @translate_database_errors
 @locks.retrying
 def fail_lost_job(job: Job) -> bool:
-    """Open an incident at the step of a job whose workers have ended without a result.
+    """Give up the step of a job whose workers have ended without a result.
 
     Returns:
         False when another worker has served the job.
     """
     detail = f"Its worker was lost, or it failed, {job.attempt} times."
-    return _open_incident(job, "worker_lost", detail)
-
-
-def _open_incident(job: Job, code: str, sentence: str) -> bool:
-    return _visit_step(job, lambda visit: _fail_step(visit, job, code, sentence))
+    return _visit_step(job, lambda visit: _give_up(visit, job, "worker_lost", detail))
 
 
 @translate_database_errors
@@ -171,7 +175,7 @@ def _open_incident(job: Job, code: str, sentence: str) -> bool:
 def retry_job_later(
     job: Job, error: str, *, code: str = "background", after: timedelta | None = None
 ) -> None:
-    """Reschedule a failed job; after the last attempt, open an incident at its step."""
+    """Reschedule a failed job; after the last attempt, give up its step."""
     with transaction.atomic():
         locked = _lock_tree_of(job)
         if locked is None:
@@ -182,17 +186,24 @@ def retry_job_later(
             due_at = clock.now() + max(backoff(attempt), after or timedelta(0))
             job.claimed().update(attempt=attempt, leased_until=None, due_at=due_at)
             return
+        has_result = job.claimed().filter(result__isnull=False).exists()
         if not job.claimed().delete()[0]:
             return
         run = advance.get_run(execution)
         found = next((row for row in run.open_steps if row.pk == step.pk), None)
         if found is not None:
             sentence = f"It failed {attempt} times. The last error: {error}"
-            _fail_step(advance.visit_step(run, found), job, code, sentence)
-            advance.write()
+            visit = advance.visit_step(run, found)
+            if has_result:
+                # The call has succeeded; the execution could not continue with its result.
+                visit.open_incident(code, sentence)
+            else:
+                _give_up(visit, job, code, sentence)
+            advance.finish()
 
 
-def _visit_step(job: Job, act: Callable[[NodeVisit], None]) -> bool:
+def _visit_step(job: Job, act: Callable[[NodeVisit], list[Attempt] | None]) -> bool:
+    """Advance the open step of a job. ``act`` may return entries for the audit log."""
     with transaction.atomic():
         locked = _lock_tree_of(job)
         if locked is None:
@@ -207,8 +218,10 @@ def _visit_step(job: Job, act: Callable[[NodeVisit], None]) -> bool:
         found = next((row for row in run.open_steps if row.pk == step.pk), None)
         if found is None or found.state != StepState.OPEN:
             return False
-        act(advance.visit_step(run, found))
+        entries = act(advance.visit_step(run, found))
         advance.finish()
+        if entries:
+            record(entries)
         return True
 
 
@@ -224,25 +237,11 @@ def _lock_tree_of(job: Job) -> tuple[Step, Advance, Execution] | None:
     return step, advance, execution
 
 
-def _pass_deadline(visit: NodeVisit) -> None:
-    visit.step.overdue = True
-    visit.advance.mark_changed(visit.step)
-    notice = deadline.mail_of(visit.node)
-    if notice is not None:
-        _write_notice(visit, state="pending", fields=visit.read_fields(mail.names_in(notice)))
-        visit.schedule_job(JobKind.OVERDUE, visit.now)
-
-
-def _fail_step(visit: NodeVisit, job: Job, code: str, sentence: str) -> None:
-    """Open an incident. If an overdue notice failed, only store that: the step stays open."""
+def _give_up(visit: NodeVisit, job: Job, code: str, sentence: str) -> None:
+    """Give up a step. If a mail about its deadline failed, only store that: it stays open."""
     if job.kind == JobKind.OVERDUE:
-        _write_notice(visit, state="failed", code=code, detail=sentence)
+        finish_notice(visit, state="failed", code=code, detail=sentence)
+    elif job.kind in PERFORMED:
+        visit.give_up(code, sentence)
     else:
         visit.open_incident(code, sentence)
-
-
-def _write_notice(visit: NodeVisit, **values: Any) -> None:
-    # The advance does not read the notice. Clients that poll see that the execution has changed.
-    visit.advance.mark_changed(visit.step)
-    notice = {"at": visit.now.isoformat().replace("+00:00", "Z"), **values}
-    Step._base_manager.filter(pk=visit.step.pk).update(notice=notice)

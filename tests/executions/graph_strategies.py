@@ -11,7 +11,16 @@ Block = tuple[Any, ...]
 
 LEAVES = (
     *("form", "sleep", "no_date", "vote", "set", "source", "stage", "call", "each", "jump", "fail"),
+    *("decide", "safe_call", "stop"),
 )
+JOINS: dict[str, dict[str, Any] | None] = {
+    "none": None,
+    "all": {},
+    "first": {"needed": 1},
+    "race": {"needed": 1, "others": "cancel"},
+    "two": {"needed": 2, "others": "cancel"},
+}
+"""The data of the join behind a fork; None for no join."""
 VOTER = "voter"
 
 _leaf = st.tuples(st.sampled_from(LEAVES), st.integers(0, 30))
@@ -21,7 +30,7 @@ def _around(blocks: st.SearchStrategy[Block]) -> st.SearchStrategy[Block]:
     several = st.lists(blocks, min_size=2, max_size=3)
     return st.one_of(
         st.tuples(st.just("row"), several),
-        st.tuples(st.just("fork"), several, st.booleans()),
+        st.tuples(st.just("fork"), several, st.sampled_from(sorted(JOINS))),
         st.tuples(st.just("either"), several),
     )
 
@@ -81,7 +90,8 @@ class RandomGraph:
             return left + right
         fork = self.node("parallel", exits)
         left = [exit_ for each in more[0] for exit_ in self.block(each, fork)]
-        return self.node("join", left) if more[1] else left
+        join = JOINS[more[1]]
+        return left if join is None else self.node("join", left, **join)
 
     def leaf(self, kind: str, number: int, exits: list[Exit]) -> list[Exit]:
         if kind == "form":
@@ -106,6 +116,23 @@ class RandomGraph:
             name = "$results" if number % 4 == 0 else "$sum"
             values = {"$sum": {"add": [{"variable": name[1:]}, 1]}, "$text": {"text": "{{$sum}}"}}
             return self.node("set_field", exits, values=values if number % 2 else {"$sum": 1})
+        if kind == "safe_call" and self.callees:
+            callee = self.callees[number % len(self.callees)]
+            ((call, _),) = self.node("run_workflow", exits, workflow=callee, deadline="P9D")
+            return [(call, None), (call, "failed"), (call, "timeout")]
+        if kind == "decide":
+            actions = [
+                {"handle": "yes", "label": "Yes"},
+                {"handle": "no", "label": "No", "validates": False},
+            ]
+            fields = [{"name": "again", "type": "checkbox"}]
+            data = {"fields": fields, "actions": actions, "deadline": "P9D"}
+            ((form, _),) = self.node("user_action", exits, **data)
+            return [(form, "yes"), (form, "no"), (form, "timeout")]
+        if kind == "stop":
+            way = self.condition(exits, {"field": "again", "op": "eq", "value": True})
+            self.node("end", [(way, "yes")], terminate=True)
+            return [(way, "default")]
         if kind == "set":
             return self.node("set_field", exits, values={f"field{number}": len(self.nodes)})
         if kind in ("jump", "fail"):

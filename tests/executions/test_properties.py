@@ -78,13 +78,16 @@ class Workflows:
             if luck and not carry_on:
                 services.retry(execution, step=at)
             else:
-                handles = {"condition": "default", "approval": "approved"}
-                services.skip(execution, step=at, handle=handles.get(step.type), why="w")
+                services.skip(execution, step=at, handle=_safe_exit(step), why="w")
+        elif step.due_at is not None and step.type != "wait" and choose.random() < 0.3:
+            _pass_deadline(step)
         elif step.type == "user_action":
             by = self.voter if luck else None
             if by is not None:
                 services.claim(execution, step=at, by=by)
-            services.submit(execution, step=at, data={"again": luck and not carry_on}, by=by)
+            action = choose.choice(["yes", "no"]) if step.due_at else None
+            data = {"again": luck and not carry_on}
+            services.submit(execution, step=at, data=data, by=by, action=action)
         elif step.type == "approval":
             services.vote(execution, step=at, approves=luck, by=self.voter)
         elif step.type == "run_workflow":
@@ -130,6 +133,17 @@ class Workflows:
         ]
         with contextlib.suppress(Refusal):
             choose.choice(edits)()
+
+
+def _safe_exit(step: Step) -> str | None:
+    exits = step.execution.get_workflow_manager().graph.exits.get(step.node_id, {None: None})
+    return next(one for one in (None, "default", "approved", "yes") if one in exits)
+
+
+def _pass_deadline(step: Step) -> None:
+    job = Job.objects.get(step=step, kind="deadline")
+    Job.objects.filter(pk=job.pk).update(due_at=job.due_at - timedelta(days=10))
+    assert queue.serve_due() == 1
 
 
 def _is_decidable(step: Step) -> bool:

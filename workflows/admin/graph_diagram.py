@@ -53,7 +53,7 @@ class NodeBox:
 
 @dataclass(frozen=True, slots=True)
 class EdgeLine:
-    """The line of an edge. ``label`` is the exit it leaves by."""
+    """The line of an edge. ``label`` is the label or the name of the exit it leaves by."""
 
     source: str
     target: str
@@ -110,11 +110,13 @@ def build_diagram(
     urls, marks, states, lines = urls or {}, marks or {}, states or {}, lines or {}
     found = Diagram()
     known: set[str] = set()
+    exit_labels: dict[str, Mapping[str, str]] = {}
     for node in list_objects(source, "nodes"):
         key, kind = str(node.get("id")), str(node.get("type"))
         if key in known:
             continue
         known.add(key)
+        exit_labels[key] = _exit_labels(node)
         state, description = states.get(key, ("", ""))
         found.nodes.append(
             NodeBox(
@@ -131,8 +133,15 @@ def build_diagram(
     for edge in list_objects(source, "edges"):
         one = edge_key(edge)
         if {one[0], one[1]} <= known:
-            found.lines.append(EdgeLine(*one, state=lines.get(one, "")))
+            source_id, target, exit_ = one
+            label = exit_labels[source_id].get(exit_, exit_)
+            found.lines.append(EdgeLine(source_id, target, label, lines.get(one, "")))
     return found
+
+
+def _exit_labels(node: Mapping[str, Any]) -> Mapping[str, str]:
+    node_type, data = node_types().get(str(node.get("type"))), node.get("data")
+    return node_type.exit_labels(data) if node_type and isinstance(data, dict) else {}
 
 
 def label_of(node: Mapping[str, Any]) -> str:

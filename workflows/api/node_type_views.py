@@ -31,6 +31,12 @@ class NodeTypeSerializer(serializers.Serializer[Any]):
         help_text="The names of the exits, used as sourceHandle of edges. Empty for one unnamed "
         "exit (or none, if the node ends). Null if the data of the node name the exits.",
     )
+    optional_handles = serializers.ListField(
+        child=serializers.CharField(),
+        source="optional_exits",
+        help_text="The names of further exits that need no edge. A step leaves only by those that "
+        "have one.",
+    )
     schema = serializers.DictField(
         source="data_schema.text", help_text="The JSON Schema (2020-12) of the data of a node."
     )

@@ -63,14 +63,25 @@ def node_data(node: Mapping[str, Any]) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def list_exits(node: Mapping[str, Any]) -> tuple[Exit, ...]:
-    """Return the exits of a node, by its type and its data; empty if nothing can follow it."""
+def list_required_exits(node: Mapping[str, Any]) -> tuple[Exit, ...]:
+    """Return the exits that need an edge, by the type and data of a node; empty for an end."""
     node_type = node_types().get(str(node.get("type")))
     if node_type is None:
         return (None,)
     if node_type.ends:
         return ()
     return tuple(dict.fromkeys(node_type.handles(node_data(node)) or (None,)))
+
+
+def list_optional_exits(node: Mapping[str, Any]) -> tuple[Exit, ...]:
+    """Return the exits of a node that need no edge."""
+    node_type = node_types().get(str(node.get("type")))
+    return () if node_type is None else node_type.optional_exits
+
+
+def list_exits(node: Mapping[str, Any]) -> tuple[Exit, ...]:
+    """Return the exits of a node; those that need no edge come last."""
+    return tuple(dict.fromkeys((*list_required_exits(node), *list_optional_exits(node))))
 
 
 def is_fork(node: Mapping[str, Any]) -> bool:
@@ -114,8 +125,8 @@ def add_node_after(
     Args:
         type_name: The type of the new node.
         exit_: The exit that leads to the new node.
-        before: The current target of that exit: the new node is inserted in between, and all of
-            its own exits lead to that target. None: the exit has no target yet, or the new node
+        before: The current target of that exit: the new node is inserted in between, and its
+            required exits lead to that target. None: the exit has no target yet, or the new node
             is one more branch.
 
     Raises:
@@ -142,7 +153,7 @@ def add_node_after(
         changed["edges"].remove(replaced)
     _add_edge(changed, node_id, new_id, exit_)
     if before is not None:
-        for new_exit in list_exits(new):
+        for new_exit in list_required_exits(new):
             _add_edge(changed, new_id, before, new_exit)
     return changed, new_id
 
@@ -193,11 +204,18 @@ def set_node_data(
     before = list_exits(node)
     node["data"] = deepcopy(dict(data))
     after = list_exits(node)
-    moves = {old: new for old, new in (renamed or {}).items() if old in before and new in after}
+    moves: dict[Exit, Exit] = {
+        old: new for old, new in (renamed or {}).items() if old in before and new in after
+    }
+    if before and after and (None in before) != (None in after):
+        # The first of several exits takes the place of a single one, and the other way round.
+        moves[before[0]] = after[0]
     for edge in _outgoing(changed, node_id):
         old = _exit(edge)
         if old in moves:
             edge["sourceHandle"] = moves[old]
+            if moves[old] is None:
+                del edge["sourceHandle"]
     removed = {exit_ for exit_ in before if exit_ not in after}
     _remove_edges(changed, lambda edge: edge.get("source") == node_id and _exit(edge) in removed)
     return changed

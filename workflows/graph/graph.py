@@ -82,6 +82,7 @@ class Graph:
     """By node id, all outgoing edges of a fork."""
     _incoming: dict[str, list[Edge]] = field(default_factory=dict, compare=False, repr=False)
     _arrivals: dict[str, Arrivals] = field(default_factory=dict, compare=False, repr=False)
+    _branches: dict[str, set[str]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Sort the edges by their target."""
@@ -97,16 +98,20 @@ class Graph:
         return list(dict.fromkeys(node.data["workflow"] for node in self.calls))
 
     def exit(self, node_id: str, handle: str | None = None) -> Edge:
-        """Return the edge of an exit; an unnamed exit matches every handle.
+        """Return the edge of an exit; an unnamed exit matches every other handle.
 
         Raises:
             LookupError: the node has no such exit.
         """
         edges = self.exits.get(node_id, {})
-        edge = edges.get(None) or edges.get(handle)
+        edge = edges.get(handle) or edges.get(None)
         if edge is None:
             raise LookupError(f"Node {quoted(node_id)} has no exit {handle!r}.")
         return edge
+
+    def has_exit(self, node_id: str, handle: str) -> bool:
+        """Return True if the node has an edge by an exit with this name."""
+        return handle in self.exits.get(node_id, {})
 
     def follow(self, node_id: str, handle: str | None = None) -> Node:
         """Return the target of an exit. Raises the errors of ``exit``."""
@@ -128,6 +133,29 @@ class Graph:
             self._spread(from_node, without=node_id)
             self._arrivals[node_id] = Arrivals(bits, dict(from_node))
         return self._arrivals[node_id]
+
+    def branches_to(self, node_id: str) -> set[str]:
+        """Return the nodes of the branches between a node and its fork; computed once.
+
+        The fork is the last one that every path from the start to the node passes. The branches
+        lead to the node without passing the fork again.
+        """
+        if node_id not in self._branches:
+            forks = [one for one in self.forks if one != node_id and self._is_before(one, node_id)]
+            found = [self._leading_to(node_id, without=fork) for fork in forks]
+            self._branches[node_id] = min(found, key=len, default=self._leading_to(node_id))
+        return self._branches[node_id]
+
+    def _is_before(self, node_id: str, target: str) -> bool:
+        """Return True if every path from the start to the target passes the node."""
+        others = ((e.source, e.target) for e in self.edges if node_id not in (e.source, e.target))
+        return target not in find_reachable([self.start.id], others)
+
+    def _leading_to(self, node_id: str, without: str | None = None) -> set[str]:
+        """Return the nodes from which a path that does not pass ``without`` leads to a node."""
+        left = (e for e in self.edges if without not in (e.source, e.target))
+        backwards = ((e.target, e.source) for e in left if e.source != node_id)
+        return find_reachable([node_id], backwards) - {node_id}
 
     def _spread(self, from_node: dict[str, int], without: str) -> None:
         """Add to each node the bits of its targets, until nothing changes."""

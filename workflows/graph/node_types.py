@@ -56,6 +56,8 @@ class NodeType:
     """True if an execution can wait here; False if it always continues at once."""
     exits: tuple[str, ...] | None = ()
     """The names of the exits; empty for one unnamed exit, None if the data name them."""
+    optional_exits: tuple[str, ...] = ()
+    """The names of further exits that need no edge. A step leaves only by those that have one."""
     people_at: ClassVar[str | None] = None
     """The key of ``data`` that has ``groups`` and ``users``; empty for ``data`` itself, None for a
     type without assignees."""
@@ -105,6 +107,15 @@ class NodeType:
         """
         return iter(())
 
+    def edge_problems(
+        self, data: Mapping[str, Any], exits: Collection[str | None], incoming: int
+    ) -> Problems:
+        """Yield problems of sound data with the exits that have an edge, and the incoming edges.
+
+        Called for a graph that is to be saved; stored graphs run as they are.
+        """
+        return iter(())
+
     def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the stored form of sound data."""
         return data
@@ -116,6 +127,10 @@ class NodeType:
     def handles(self, data: Mapping[str, Any]) -> tuple[str, ...] | None:
         """Return the named exits, or None for one unnamed exit; called for unsound data too."""
         return self.exits or None
+
+    def exit_labels(self, data: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the labels of exits that have one; called for unsound data too."""
+        return {}
 
 
 _NODE_TYPES: dict[str, NodeType] = {}

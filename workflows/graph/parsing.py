@@ -99,6 +99,8 @@ class _Parse:
         }
         if self.sound:
             self.check_reachability(starts[0])
+        if self.is_new and self.sound:
+            self.check_edges(exits)
         if self.is_new and self.sound and not self.problems:
             self.check_loops()
         if self.problems:
@@ -257,24 +259,31 @@ class _Parse:
                 detail = _("%(node)s is of the type %(type)s and cannot have a next step.")
                 self.flaw(where, detail, node=name, type=node.type)
             return {}
-        if handles is None:
-            if not edges and "source" not in self.lost:
-                self.flaw(at, _("%(node)s has no next step."), node=name)
-            if len(edges) > 1 and not node_type.forks:
-                self.flaw(at, _TOO_MANY_EDGES, node=name, number=len(edges))
-            return {None: edges[0]} if edges else {}
+        optional = [edge for edge in edges if edge.handle in node_type.optional_exits]
+        others = [edge for edge in edges if edge not in optional]
+        if handles is None and not others and not self.is_new:
+            # The only next step of a stored graph that is older than optional exits.
+            optional, others = [], edges
         exits: dict[str | None, Edge] = {}
-        for edge in edges:
+        if handles is None:
+            if not others and "source" not in self.lost:
+                self.flaw(at, _("%(node)s has no next step."), node=name)
+            if len(others) > 1 and not node_type.forks:
+                self.flaw(at, _TOO_MANY_EDGES, node=name, number=len(others))
+            exits = {None: others[0]} if others else {}
+            others = []
+        known_exits = (*(handles or ()), *node_type.optional_exits)
+        for edge in [*others, *optional]:
             where = f"/edges/{edge.index}/sourceHandle"
-            if edge.handle not in handles:
-                known = ", ".join(quoted(handle) for handle in handles)
+            if edge.handle not in known_exits:
+                known = ", ".join(quoted(handle) for handle in known_exits)
                 detail = _NO_UNNAMED_EXIT if edge.handle is None else _NO_EXIT
                 self.flaw(where, detail, node=name, exit=quoted(edge.handle), known=known)
             elif edge.handle in exits:
                 detail = _("The exit %(exit)s of %(node)s has more than one edge.")
                 self.flaw(where, detail, exit=quoted(edge.handle), node=name)
             exits[edge.handle] = edge
-        for handle in handles:
+        for handle in handles or ():
             if handle not in exits and "source" not in self.lost:
                 detail = _("The exit %(exit)s of %(node)s has no next step.")
                 self.flaw(at, detail, exit=quoted(handle), node=name)
@@ -290,6 +299,16 @@ class _Parse:
                 self.report(at, _("%(node)s cannot be reached from the start."), node=name)
             elif node.id not in finishing:
                 self.report(at, _("No end can be reached from %(node)s."), node=name)
+
+    def check_edges(self, exits: Mapping[str, Mapping[str | None, Edge]]) -> None:
+        """Check the data of nodes that depend on their edges."""
+        incoming = Counter(edge.target for edge in self.edges)
+        for node in self.nodes.values():
+            if node.id not in self.unsound:
+                of_type = self.types[node.type]
+                found = of_type.edge_problems(node.data, exits[node.id], incoming[node.id])
+                for pointer, detail in found:
+                    self.report(f"/nodes/{node.index}/data{pointer}", f"{_name(node)}: {detail}")
 
     def check_loops(self) -> None:
         for node in find_endless_loops(list(self.nodes.values()), self.outgoing):

@@ -18,15 +18,20 @@ from workflows.graph import node_types
 
 GROUPS, USERS = "groups", "users"
 EXCLUDE, STARTER, SUBMITTER = "exclude", "starter", "submitter"
+DEADLINE, ESCALATE = "deadline", "escalate"
 _NODE_TYPES = node_types()  # a view: types that are registered later appear in it
 
 
 class Candidate(models.Model):
     """A candidate group or user of a node of a version, or of one reassigned step.
 
-    The graph stores names. This row stores the account that had the name when the version was
-    saved. It is unknown while no account has the name, and has no account after its deletion.
+    The candidates that a deadline adds have a key of their own (``is_escalation``). The graph
+    stores names. This row stores the account that had the name when the version was saved. It is
+    unknown while no account has the name, and has no account after its deletion.
     """
+
+    # Set on unsaved rows; ``key`` stores it.
+    escalates: bool = False
 
     FROZEN: ClassVar = ("version_id", "node_id", "is_group", "name", "step", "key")
 
@@ -90,6 +95,11 @@ class Candidate(models.Model):
         return not self.is_unknown and self.group_id is None and self.user_id is None
 
     @property
+    def is_escalation(self) -> bool:
+        """Return True if the deadline of the node adds this candidate."""
+        return self.key == node_key(self.version_id, self.node_id, escalates=True)
+
+    @property
     def current_name(self) -> str:
         """Return the present name of the account, or the stored name if there is no account."""
         if self.group is not None:
@@ -97,9 +107,10 @@ class Candidate(models.Model):
         return self.user.get_username() if self.user is not None else self.name
 
 
-def node_key(version_id: int | None, node_id: str) -> str:
-    """Return the key of the candidates of a node of a version."""
-    return canonical({"node": node_id, "version": version_id})
+def node_key(version_id: int | None, node_id: str, *, escalates: bool = False) -> str:
+    """Return the key of the candidates of a node of a version, or of those its deadline adds."""
+    key = {"node": node_id, "version": version_id}
+    return canonical({ESCALATE: True, **key} if escalates else key)
 
 
 def step_key(cuid: str) -> str:
@@ -118,6 +129,7 @@ class AssigneeName:
     needed: int = 1
     excludes_starter: bool = False
     excludes_submitters: bool = False
+    escalates: bool = False
 
 
 def find_assignee_names(source: Any) -> Iterator[AssigneeName]:
@@ -132,16 +144,27 @@ def _named_at(node: dict[str, Any], pointer: str) -> Iterator[AssigneeName]:
     found = read_assignees(node.get("type"), node.get("data"))
     if found is None:
         return
+    data = node["data"]
+    node_id, rule = str(node.get("id")), read_voting_rule(data)
     where, named = found
-    rule = read_voting_rule(node["data"])
+    for is_group, name, at in _names_in(named, f"{pointer}{where}"):
+        yield AssigneeName(node_id, is_group, name, at, **rule)
+    deadline = data.get(DEADLINE)
+    escalate = deadline.get(ESCALATE) if isinstance(deadline, dict) else None
+    if isinstance(escalate, dict):
+        for is_group, name, at in _names_in(escalate, f"{pointer}/{DEADLINE}/{ESCALATE}"):
+            yield AssigneeName(node_id, is_group, name, at, **rule, escalates=True)
+
+
+def _names_in(named: Mapping[str, Any], pointer: str) -> Iterator[tuple[bool, str, str]]:
+    """Yield for each name whether it is that of a group, the name, and its JSON pointer."""
     for key in (GROUPS, USERS):
         names = named.get(key)
         seen: set[str] = set()
         for place, name in enumerate(names if isinstance(names, list) else ()):
             if isinstance(name, str) and name not in seen:
                 seen.add(name)
-                at = f"{pointer}{where}/{key}/{place}"
-                yield AssigneeName(str(node.get("id")), key == GROUPS, name, at, **rule)
+                yield key == GROUPS, name, f"{pointer}/{key}/{place}"
 
 
 def read_assignees(type_name: Any, data: Any) -> tuple[str, dict[str, Any]] | None:
@@ -226,6 +249,7 @@ def _candidate(
         excludes_starter=named.excludes_starter,
         excludes_submitters=named.excludes_submitters,
     )
+    row.escalates = named.escalates
     same = before or (elsewhere if account is None else None)
     if same is not None:
         row.group_id, row.user_id = same.group_id, same.user_id
@@ -243,7 +267,7 @@ def save_candidates(candidates: Iterable[Candidate], version: Any) -> None:
     rows = list(candidates)
     for row in rows:
         row.version = version
-        row.key = node_key(version.pk, row.node_id)
+        row.key = node_key(version.pk, row.node_id, escalates=row.escalates)
     if rows:
         Candidate._base_manager.bulk_create(rows)
 
@@ -252,6 +276,7 @@ def copy_candidates(previous: Any) -> list[Candidate]:
     """Return unsaved copies of a version's candidates, for a version with the same graph."""
     rows = list(Candidate.objects.filter(version=previous, step=""))
     for row in rows:
+        row.escalates = row.is_escalation
         row.pk, row._state.adding = None, True
     return rows
 

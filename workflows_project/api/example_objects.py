@@ -131,7 +131,7 @@ EXECUTION_DATA = {
             "claimed_by": "participant",
             "claimed_at": REQUESTED_AT,
             "notice": None,
-            "form": FORM,
+            "form": {**FORM, "actions": []},
             "draft": None,
             "votes": [],
             "incident": None,

@@ -191,7 +191,9 @@ SCHEMAS: dict[str, str] = {
     "Finding": "A finding.",
     "FindingResult": "The result of an item: a finding, or the problem.",
     "FindingType": "A finding type.",
+    "DraftRequest": "The answers to the form of an open step so far.",
     "Form": "The form of an open user action.",
+    "FormAction": "A button of a form, with an exit of its own.",
     "PlannedVersion": "A version that a change would create.",
     "NewVersion": "A version that a change has created.",
     "SaveGraphRequest": "A graph to save.",
@@ -221,7 +223,7 @@ SCHEMAS: dict[str, str] = {
     "SkipRequest": "The exit of a skipped step. Required if the node has several exits.",
     "StartRequest": "The workflow to start, and the entity.",
     "Step": "A visit of a node.",
-    "SubmitRequest": "The answers to the form of an open step.",
+    "SubmitRequest": "The answers to the form of an open step, and the action that was chosen.",
     "StepHookReceipt": "Whether the delivery was accepted. False if it was received before.",
     "WorkflowHookReceipt": (
         "Whether the delivery was accepted, and the execution that it has started."

@@ -146,6 +146,7 @@ EXAMPLES: dict[str, Any] = {
     "ExecutionSummary": LISTED_EXECUTION,
     "Execution": EXECUTION_DATA,
     "StartRequest": {"workflow": WORKFLOW, "entity": FINDING},
+    "DraftRequest": {"node": "review", "data": {"verdict": "acc"}},
     "SubmitRequest": {"node": "review", "data": {"verdict": "accepted"}},
     "VotingRequest": {"node": "committee", "notes": "As discussed."},
     "StepDecisionRequest": {"node": "wait", "why": "It has come earlier."},
@@ -216,7 +217,7 @@ EXAMPLES: dict[str, Any] = {
         "unassigned": False,
         "claimed_by": None,
         "claimed_at": None,
-        "form": FORM,
+        "form": {**FORM, "actions": []},
         "incident": None,
     },
     "AuditEntry": {
@@ -243,6 +244,7 @@ EXAMPLES: dict[str, Any] = {
         "ends": True,
         "forks": False,
         "handles": [],
+        "optional_handles": [],
         "schema": {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",

@@ -16,8 +16,11 @@ Component = dict[str, Any]
 SCHEMAS = "#/components/schemas/"
 _DEFINITIONS = "#/$defs/"
 _OBJECTS = {
+    "Action": "ActionSettings",
     "Branch": "ConditionBranch",
     "Duration and mail": "DeadlineWithMail",
+    "Duration, mails and escalation": "DeadlineWithEscalation",
+    "Escalate": "DeadlineEscalation",
     "Field": "RecipientField",
     "Form field": "FormField",
     "Notify": "DeadlineMail",

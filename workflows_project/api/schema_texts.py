@@ -42,6 +42,7 @@ TAGS: list[dict[str, str]] = [
 ]
 
 PROPERTIES: dict[str, str] = {
+    "actions": "The buttons, each with an exit; empty if the form has a single button.",
     "action": "The action that was done or refused.",
     "after": "The values after the change; only for users who may view the record.",
     "allowed": "True if the change would be made.",

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine.nodes.assignees import NAMED
-from executions.engine.nodes.behaviour import TITLE, Behaviour, Visit, Vote
+from executions.engine.nodes.behaviour import TIMEOUT, TITLE, Behaviour, Visit, Vote
 from executions.engine.nodes.deadline import (
-    DEADLINE,
     DEADLINE_DEFS,
-    DEADLINE_PROPERTY,
+    DEADLINE_OF_PEOPLE,
     deadline_problems,
+    edge_problems,
     wait_until_deadline,
 )
 from workflows.graph import Problems
-from workflows.models.candidate import EXCLUDE, STARTER, SUBMITTER
+from workflows.models.candidate import DEADLINE, EXCLUDE, STARTER, SUBMITTER
 
 APPROVED, REJECTED = "approved", "rejected"
 ALL = "all"
@@ -32,6 +32,7 @@ class Approval(Behaviour):
     )
     name = "approval"
     exits: tuple[str, ...] = (APPROVED, REJECTED)
+    optional_exits = (TIMEOUT,)
     people_at: ClassVar = ""
     schema: ClassVar = {
         "properties": {
@@ -57,7 +58,7 @@ class Approval(Behaviour):
                 "uniqueItems": True,
                 "default": [],
             },
-            DEADLINE: DEADLINE_PROPERTY,
+            DEADLINE: DEADLINE_OF_PEOPLE,
         },
         "$defs": DEADLINE_DEFS,
         "examples": [
@@ -82,6 +83,12 @@ class Approval(Behaviour):
                     len(users),
                 ).format(needed=needed, count=len(users)),
             )
+
+    def edge_problems(
+        self, data: Mapping[str, Any], exits: Collection[str | None], incoming: int
+    ) -> Problems:
+        """Yield the problems of the deadline with an edge by ``timeout``."""
+        return edge_problems(data, exits)
 
     def enter(self, visit: Visit) -> None:
         """Wait for votes."""

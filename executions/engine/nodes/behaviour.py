@@ -14,6 +14,10 @@ from workflows.db.json_values import quoted
 from workflows.graph import Node, NodeType
 from workflows.refusals import Refusal
 
+FAILED, TIMEOUT = "failed", "timeout"
+"""Optional exits: for a call that has failed, and for a deadline that has passed."""
+ERROR = "error"
+"""The variable with the cause, for nodes that follow ``failed``."""
 TITLE: dict[str, Any] = {
     "title": "Title",
     "description": "The heading of the step for its assignees. By default, the label.",
@@ -91,6 +95,9 @@ class Visit(Protocol):
     def end_branch(self) -> None:
         """Close the step and end its branch."""
 
+    def complete(self) -> None:
+        """Complete the execution at once: cancel its open steps and its descendants."""
+
     def fail(self, message: str) -> None:
         """Fail the execution at once."""
 
@@ -132,8 +139,10 @@ class Behaviour(NodeType, ABC):
     def enter(self, visit: Visit) -> None:
         """Act on the arrival of an execution."""
 
-    def submit(self, visit: Visit, data: object, user: Person | None) -> None:
-        """Accept a submitted form. By default, the node takes no form."""
+    def submit(
+        self, visit: Visit, data: object, user: Person | None, action: str | None = None
+    ) -> None:
+        """Accept a form, submitted by an action. By default, the node takes no form."""
         raise NotSubmittable(f"Node {quoted(visit.node.id)} does not take a form.")
 
     def wake(self, visit: Visit) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote, urlsplit
@@ -13,8 +13,14 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine import http_client, placeholders
-from executions.engine.form_fields import VALUE_NAME
-from executions.engine.nodes.behaviour import SAVE_TO, Behaviour, Visit
+from executions.engine.nodes.behaviour import ERROR, FAILED, SAVE_TO, TIMEOUT, Behaviour, Visit
+from executions.engine.nodes.deadline import (
+    DEADLINE_DEFS,
+    DEADLINE_PROPERTY,
+    deadline_problems,
+    edge_problems,
+    schedule_deadline,
+)
 from executions.engine.nodes.tasks import GiveUp, Task, TryAgain
 from executions.engine.rule_literals import ANY
 from workflows.db.json_values import (
@@ -26,9 +32,10 @@ from workflows.db.json_values import (
     quoted,
 )
 from workflows.graph import Problems
+from workflows.models.candidate import DEADLINE
 
 CALL = "call"
-TIMEOUT = 10
+SECONDS = 10
 MAX_OUTPUT = 2000
 _OWN_HEADERS = frozenset(
     {
@@ -98,11 +105,13 @@ class HttpRequest(Behaviour):
     description = _(
         "Calls 'url' in the background, with retries. The response can be saved to a field. A "
         "request that succeeded is never repeated. If a worker is killed before it has stored the "
-        "response, the call is repeated with the same 'Idempotency-Key': the cuid of the step."
+        "response, the call is repeated with the same 'Idempotency-Key': the cuid of the step. A "
+        "call that has failed leaves by 'failed'; without such an edge, it has an incident."
     )
     name = "http_request"
     title = "HTTP request"
     can_be_retried = True
+    optional_exits = (FAILED, TIMEOUT)
     schema: ClassVar = {
         "properties": {
             "method": {
@@ -139,16 +148,18 @@ class HttpRequest(Behaviour):
             },
             "timeout": {
                 "title": "Timeout",
-                "description": "The maximum duration of the call in seconds.",
+                "description": "The maximum duration of one attempt in seconds. The deadline covers"
+                " all attempts.",
                 "type": "number",
                 "exclusiveMinimum": 0,
                 "maximum": 60,
-                "default": TIMEOUT,
+                "default": SECONDS,
             },
             "save_to": SAVE_TO,
+            DEADLINE: DEADLINE_PROPERTY,
         },
         "required": ["url"],
-        "$defs": {"value_name": VALUE_NAME},
+        "$defs": DEADLINE_DEFS,
         "examples": [
             {
                 "method": "POST",
@@ -157,6 +168,7 @@ class HttpRequest(Behaviour):
                 "body": {"severity": "{{severity}}"},
                 "timeout": 20,
                 "save_to": "risk",
+                "deadline": "PT12H",
             }
         ],
     }
@@ -164,6 +176,7 @@ class HttpRequest(Behaviour):
         "url": _url_problems,
         "headers": _header_problems,
         "body": partial(placeholders.problems_in, secrets=True),
+        DEADLINE: deadline_problems,
     }
 
     def problems(self, data: Mapping[str, Any]) -> Problems:
@@ -178,7 +191,8 @@ class HttpRequest(Behaviour):
             )
 
     def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield the field that the answer is saved to; its type is not known."""
+        """Yield the field that the answer is saved to, and the error; their types are unknown."""
+        yield f"${ERROR}", ANY
         if name := data.get("save_to"):
             yield name, ANY
 
@@ -187,17 +201,24 @@ class HttpRequest(Behaviour):
         for key in ("headers", "body"):
             yield from placeholders.find_secrets(data.get(key), below("", key))
 
+    def edge_problems(
+        self, data: Mapping[str, Any], exits: Collection[str | None], incoming: int
+    ) -> Problems:
+        """Yield the problems of the deadline with an edge by ``timeout``."""
+        return edge_problems(data, exits)
+
     def enter(self, visit: Visit) -> None:
         """Let the background make the call."""
         data = visit.node.data
         texts = [data["url"], data.get("headers", {}), data.get("body")]
         visit.perform(CALL, placeholders.names_in(texts))
+        schedule_deadline(visit)
 
     def perform(self, task: Task) -> Any:
         """Make the call; return the output and the value to save."""
         request = _request(task)
         try:
-            answer = http_client.call(request, timeout=task.data.get("timeout", TIMEOUT))
+            answer = http_client.call(request, timeout=task.data.get("timeout", SECONDS))
         except http_client.CallRefused as refused:
             raise GiveUp(refused.code, task.redacted(refused.detail)) from None
         except http_client.CallFailed as failed:

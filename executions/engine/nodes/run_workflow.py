@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine import value_sources
-from executions.engine.form_fields import FIELD_NAME
-from executions.engine.nodes.behaviour import Behaviour, Visit
+from executions.engine.nodes.behaviour import ERROR, FAILED, TIMEOUT, Behaviour, Visit
+from executions.engine.nodes.deadline import (
+    DEADLINE_DEFS,
+    DEADLINE_PROPERTY,
+    deadline_problems,
+    edge_problems,
+    schedule_deadline,
+)
 from executions.engine.rule_literals import ANY
 from executions.models import FOR_EACH
 from workflows.db.json_values import below, json_type
 from workflows.graph import RUN_WORKFLOW, Problems
+from workflows.models.candidate import DEADLINE
 from workflows.values.missing import is_missing
 
 MAX_ITEMS = 1_000
@@ -42,8 +49,12 @@ _NAMES = {"title": "Variable name", "$ref": "#/$defs/field_name"}
 
 
 class RunWorkflow(Behaviour):
-    description = _("Calls a workflow, and continues when the child execution has completed.")
+    description = _(
+        "Calls a workflow, and continues when the child execution has completed. If the child has "
+        "failed or was cancelled, it leaves by 'failed'; without such an edge, it has an incident."
+    )
     name = RUN_WORKFLOW
+    optional_exits = (FAILED, TIMEOUT)
     schema: ClassVar = {
         "properties": {
             "workflow": {
@@ -116,9 +127,10 @@ class RunWorkflow(Behaviour):
                 "required": ["items", "as"],
                 "additionalProperties": False,
             },
+            DEADLINE: DEADLINE_PROPERTY,
         },
         "required": ["workflow"],
-        "$defs": {"field_name": FIELD_NAME},
+        "$defs": DEADLINE_DEFS,
         "examples": [
             {"workflow": "cmwsm6w2s79sqmh6s281qm3vd"},
             {
@@ -128,6 +140,7 @@ class RunWorkflow(Behaviour):
                     "question": {"text": "Is {{loss}} correct?"},
                 },
                 "output": {"approved": "decision"},
+                "deadline": "P30D",
             },
             {
                 "workflow": "cmwsm6w2s79sqmh6s281qm3vd",
@@ -141,10 +154,15 @@ class RunWorkflow(Behaviour):
             },
         ],
     }
-    parts: ClassVar = {"input": _input_problems, FOR_EACH: _for_each_problems}
+    parts: ClassVar = {
+        "input": _input_problems,
+        FOR_EACH: _for_each_problems,
+        DEADLINE: deadline_problems,
+    }
 
     def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield the variables that the call writes; their types are not known."""
+        yield f"${ERROR}", ANY
         loop = data.get(FOR_EACH)
         for name in data.get("output", {}) if loop is None else (loop.get("collect"),):
             if name:
@@ -161,17 +179,26 @@ class RunWorkflow(Behaviour):
         if data.get("output") and "collect" not in loop:
             yield "/output", gettext("Set 'collect' in for_each: it receives the output of each.")
 
+    def edge_problems(
+        self, data: Mapping[str, Any], exits: Collection[str | None], incoming: int
+    ) -> Problems:
+        """Yield the problems of the deadline with an edge by ``timeout``."""
+        return edge_problems(data, exits)
+
     def enter(self, visit: Visit) -> None:
         """Call the workflow, or call it for each item."""
         data = visit.node.data
         loop, item = data.get(FOR_EACH), visit.item
         if loop is not None and item is None:
+            schedule_deadline(visit)
             self._enter_items(visit, loop)
             return
         variables = value_sources.evaluate_all(data.get("input", {}), visit.fields, visit.now)
         if loop is not None and item is not None:
             variables[loop["as"]] = item.value
         visit.start_child(data["workflow"], variables)
+        if item is None:
+            schedule_deadline(visit)
 
     def _enter_items(self, visit: Visit, loop: Mapping[str, Any]) -> None:
         items = value_sources.evaluate(loop["items"], visit.fields, visit.now)

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from executions.engine import form_fields, forms
+from executions.engine import form_actions, form_fields, forms
+from executions.engine.form_actions import ACTIONS, ACTIONS_PROPERTY
 from executions.engine.nodes.assignees import NAMED, find_unknown_users
-from executions.engine.nodes.behaviour import TITLE, Behaviour, Person, Visit
+from executions.engine.nodes.behaviour import TIMEOUT, TITLE, Behaviour, Person, Visit
 from executions.engine.nodes.deadline import (
-    DEADLINE,
     DEADLINE_DEFS,
-    DEADLINE_PROPERTY,
+    DEADLINE_OF_PEOPLE,
+    assignee_problems,
     deadline_problems,
+    edge_problems,
     wait_until_deadline,
 )
 from workflows.db.json_values import below, quoted
+from workflows.graph import Problems
+from workflows.models.candidate import DEADLINE
 from workflows.refusals import Problem
 from workflows.values.missing import drop_missing
 
 
 class UserAction(Behaviour):
-    description = _("Waits for a form. The answers are written to fields or variables.")
+    description = _(
+        "Waits for a form. The answers are written to fields or variables. With 'actions', each "
+        "button is an exit of its own."
+    )
     name = "user_action"
     people_at: ClassVar = "assignees"
+    optional_exits = (TIMEOUT,)
     schema: ClassVar = {
         "properties": {
             "title": TITLE,
@@ -36,6 +44,7 @@ class UserAction(Behaviour):
                 "type": "string",
                 "default": "Submit",
             },
+            ACTIONS: ACTIONS_PROPERTY,
             "fields": {
                 "title": "Fields",
                 "description": "The fields of the form. Each answer is written to the field of the"
@@ -52,7 +61,7 @@ class UserAction(Behaviour):
                 "properties": NAMED,
                 "additionalProperties": False,
             },
-            DEADLINE: DEADLINE_PROPERTY,
+            DEADLINE: DEADLINE_OF_PEOPLE,
         },
         "$defs": DEADLINE_DEFS,
         "examples": [
@@ -71,11 +80,52 @@ class UserAction(Behaviour):
                 "deadline": {
                     "after": "P3D",
                     "notify": {"to": [{"field": "owner_email"}], "subject": "{{name}} waits"},
+                    "remind": ["P2D", "P1D"],
+                    "escalate": {"groups": ["risk leads"]},
                 },
-            }
+            },
+            {
+                "fields": [{"name": "comment", "type": "long_text", "required": True}],
+                "actions": [
+                    {"handle": "approve", "label": "Approve"},
+                    {"handle": "rework", "label": "Return for rework", "style": "secondary"},
+                    {
+                        "handle": "reject",
+                        "label": "Reject",
+                        "style": "danger",
+                        "validates": False,
+                    },
+                ],
+            },
         ],
     }
-    parts: ClassVar = {"fields": form_fields.problems, DEADLINE: deadline_problems}
+    parts: ClassVar = {
+        "fields": form_fields.problems,
+        ACTIONS: form_actions.action_problems,
+        DEADLINE: deadline_problems,
+    }
+
+    def problems(self, data: Mapping[str, Any]) -> Problems:
+        """Require assignees for reminders and escalation, and other names than ``timeout``."""
+        yield from assignee_problems(data, data.get("assignees"))
+        for index, handle in enumerate(form_actions.action_labels(data)):
+            if handle in self.optional_exits:
+                detail = gettext("{exit} is reserved for the deadline.")
+                yield f"/{ACTIONS}/{index}/handle", detail.format(exit=quoted(handle))
+
+    def edge_problems(
+        self, data: Mapping[str, Any], exits: Collection[str | None], incoming: int
+    ) -> Problems:
+        """Yield the problems of the deadline with an edge by ``timeout``."""
+        return edge_problems(data, exits)
+
+    def handles(self, data: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """Return the handle of each action, or None without actions."""
+        return tuple(form_actions.action_labels(data)) or None
+
+    def exit_labels(self, data: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the labels of the actions."""
+        return form_actions.action_labels(data)
 
     def field_types(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield the fields of the form that have a type, with their types."""
@@ -87,31 +137,39 @@ class UserAction(Behaviour):
         """Wait for the form."""
         wait_until_deadline(visit)
 
-    def submit(self, visit: Visit, data: object, user: Person | None) -> None:
-        """Write the answers and continue. The caller checks ``may_submit``."""
+    def submit(
+        self, visit: Visit, data: object, user: Person | None, action: str | None = None
+    ) -> None:
+        """Write the answers and leave by the action. The caller checks ``may_submit``."""
+        chosen = form_actions.choose_action(visit.node.data, action)
+        is_partial = chosen is not None and not chosen["validates"]
         fields = visit.node.data.get("fields", [])
-        values = forms.clean(fields, data)
-        _require_users(fields, values)
+        values = forms.clean(fields, data, is_partial=is_partial)
+        if unknown := _find_unknown_users(fields, values):
+            if not is_partial:
+                raise forms.FormInvalid(list(unknown.values()))
+            values = {name: value for name, value in values.items() if name not in unknown}
         targets = {field["name"]: form_fields.target_of(field) for field in fields}
         visit.write_fields({targets[name]: value for name, value in values.items()})
-        visit.leave(output=drop_missing(values))
+        visit.leave(action, output=drop_missing(values))
 
 
-def _require_users(fields: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> None:
+def _find_unknown_users(
+    fields: Sequence[Mapping[str, Any]], values: Mapping[str, Any]
+) -> dict[str, Problem]:
+    """Return a problem for each field whose answer is no active user."""
     named = {
         field["name"]: values[field["name"]]
         for field in fields
         if field.get("type") == "user" and values.get(field["name"])
     }
     unknown = find_unknown_users(named.values()) if named else set()
-    problems = [
-        Problem(
+    return {
+        field: Problem(
             below("/data", field),
             "unknown_user",
             gettext("There is no active user {name}.").format(name=quoted(name)),
         )
         for field, name in named.items()
         if name in unknown
-    ]
-    if problems:
-        raise forms.FormInvalid(problems)
+    }

@@ -115,7 +115,8 @@ def test_execution_shows_open_form(api: Client, scenario: Scenario) -> None:
         *("assignees", "unassigned", "claimed_by", "claimed_at", "item", "item_counts"),
         *("form", "draft", "votes", "incident"),
     }
-    assert step["form"] == {"title": "Rate it", "button_label": "Submit", "fields": fields}
+    form_of_step = {"title": "Rate it", "button_label": "Submit", "actions": [], "fields": fields}
+    assert step["form"] == form_of_step
     assert datetime.fromisoformat(step["due"]) > datetime.fromisoformat(step["since"])
     assert step["incident"] is None
     assert api.get(f"executions/{body['cuid']}/").json() == body

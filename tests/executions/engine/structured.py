@@ -1,4 +1,6 @@
-"""Random graphs made of blocks with a clear meaning: each fork has its own join.
+"""Random graphs made of blocks with a clear meaning: each fork and each race has its own join.
+
+The join of a race needs all branches but one, and cancels that.
 
 ``Blocks`` makes the blocks, ``source_of`` makes their graph, and ``Meaning`` computes the offered
 forms from the blocks alone.
@@ -19,7 +21,7 @@ Exit = str
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a workflow: a form, row, fork, choice or loop, with its inner blocks."""
+    """A part of a workflow: a form, row, fork, race, choice or loop, with its inner blocks."""
 
     kind: str
     name: str
@@ -42,7 +44,8 @@ class Blocks:
     def block(self, depth: int = 4) -> Block:
         """Return a random block."""
         kind = self.random.choices(
-            ("form", "row", "fork", "choice", "loop"), (30, 25, 25, 10, 10) if depth else (1,) * 5
+            ("form", "row", "fork", "race", "choice", "loop"),
+            (30, 25, 20, 10, 10, 10) if depth else (1,) * 6,
         )[0]
         kind = kind if depth else "form"
         number = {"form": 0, "loop": 1, "choice": 2}.get(kind) or self.random.choice((2, 2, 3))
@@ -66,8 +69,9 @@ def _draw(block: Block, exits: list[Exit], nodes: dict[str, Any], edges: list[st
         for part in parts:
             exits = _draw(part, exits, nodes, edges)
         return exits
-    if block.kind == "fork":
-        nodes[name], nodes[f"{name}_join"] = "parallel", "join"
+    if block.kind in ("fork", "race"):
+        needed = {"needed": len(parts) - 1, "others": "cancel"} if block.kind == "race" else {}
+        nodes[name], nodes[f"{name}_join"] = "parallel", {"type": "join", "data": needed}
         edges += [f"{exit_}>{name}" for exit_ in exits]
         ends = [end for part in parts for end in _draw(part, [name], nodes, edges)]
         edges += [f"{end}>{name}_join" for end in ends]
@@ -109,7 +113,7 @@ class Meaning:
         """Enter the block."""
         if self.block.kind in ("row", "loop"):
             self.parts = [Meaning(self.block.parts[0])]
-        elif self.block.kind == "fork":
+        elif self.block.kind in ("fork", "race"):
             self.parts = [Meaning(part) for part in self.block.parts]
 
     @property
@@ -127,7 +131,8 @@ class Meaning:
         inner = next((part for part in self.parts if name in part.offered), None)
         if inner is not None:
             inner.submit(name, answer=answer)
-            if not all(part.done for part in self.parts):
+            left = sum(not part.done for part in self.parts)
+            if left > (kind == "race"):
                 return
             if kind == "loop":
                 self.parts = []

@@ -58,6 +58,9 @@ class Recorder:
     def end_branch(self) -> None:
         self.calls.append(("finish",))
 
+    def complete(self) -> None:
+        self.calls.append(("complete",))
+
     def fail(self, message: str) -> None:
         self.calls.append(("fail", message))
 

@@ -183,31 +183,24 @@ class TestBranching:
 
     @pytest.mark.parametrize("order", ["ab", "ba"])
     def test_09_discriminator(self, order: str) -> None:
-        """Approximated by a field: the first branch sets it, later branches see it and end."""
-        nodes: Nodes = {
-            **BOTH,
-            "late": condition("yes", "first_came"),
-            "mark": setting(first_came=True),
-            "after": FORM,
-        }
-        graph = source(
-            nodes,
-            "start>fork",
-            "fork>a",
-            "fork>b",
-            "a>late",
-            "b>late",
-            "late.yes>end",
-            "late.default>mark",
-            "mark>after",
-            "after>end",
-        )
-        execution = started(graph)
+        nodes: Nodes = {**BOTH, "join": {"type": "join", "data": {"needed": 1}}, "after": FORM}
+        edges = ("start>fork", "fork>a", "fork>b", "a>join", "b>join", "join>after", "after>end")
+        execution = started(source(nodes, *edges))
         submit(execution, order[0])
-        assert open_nodes(execution) == {order[1], "after"}
+        assert open_nodes(execution) == {order[1], "after", "join"}
         submit(execution, order[1])
         assert open_nodes(execution) == {"after"}, "the later branch starts nothing"
         assert submit(execution, "after").status == Status.COMPLETED
+
+    def test_09_n_out_of_m(self) -> None:
+        join = {"type": "join", "data": {"needed": 2}}
+        nodes: Nodes = {**BOTH, "c": FORM, "join": join, "after": FORM}
+        edges = ("fork>a", "fork>b", "fork>c", "a>join", "b>join", "c>join", "join>after")
+        execution = started(source(nodes, "start>fork", *edges, "after>end"))
+        submit(execution, "c")
+        assert open_nodes(execution) == {"a", "b", "join"}
+        submit(execution, "a")
+        assert open_nodes(execution) == {"b", "after", "join"}
 
 
 class TestStructural:

@@ -135,6 +135,22 @@ class TestState:
         services.vote(execution, node="vote", approves=approves, by=ada)
         assert open_nodes(execution) == {taken}
 
+    def test_16_deferred_choice_between_a_person_and_a_timer(self) -> None:
+        node = {"type": FORM, "data": {"fields": [], "deadline": "PT1H"}}
+        nodes: Nodes = {"start": "start", "a": node, "b": FORM, "end": "end"}
+        execution = started(source(nodes, "start>a", "a>end", "a.timeout>b", "b>end"))
+        Job.objects.update(due_at=execution.started_at - timedelta(hours=1))
+        queue.serve_due()
+        assert open_nodes(execution) == {"b"}
+
+    def test_16_deferred_choice_between_forms(self) -> None:
+        join = {"type": "join", "data": {"needed": 1, "others": "cancel"}}
+        nodes: Nodes = {**BOTH, "join": join, "after": FORM}
+        edges = ("start>fork", "fork>a", "fork>b", "a>join", "b>join", "join>after", "after>end")
+        execution = started(source(nodes, *edges))
+        submit(execution, "b")
+        assert open_nodes(execution) == {"after"}
+
     @pytest.mark.parametrize(("first", "order"), [("a", ["a", "b"]), ("b", ["b", "a"])])
     def test_17_interleaved_parallel_routing(self, first: str, order: list[str]) -> None:
         """Approximated: the graph contains each order, and a condition chooses one."""
@@ -190,8 +206,17 @@ class TestState:
 
 
 class TestCancellation:
-    def test_19_cancel_activity_is_left_to_operators(self) -> None:
-        """Approximated: an operator skips the call, which cancels its child."""
+    def test_19_cancel_activity(self) -> None:
+        caller, callee = with_callee("start>work", "work>end", work=FORM)
+        join = {"type": "join", "data": {"needed": 1, "others": "cancel"}}
+        nodes: Nodes = {**BOTH, "a": calling(callee), "join": join, "after": FORM}
+        edges = ("start>fork", "fork>a", "fork>b", "a>join", "b>join", "join>after", "after>end")
+        execution = started(source(nodes, *edges), caller)
+        submit(execution, "b")
+        assert open_nodes(execution) == {"after"}
+        assert execution.children.get().status == Status.CANCELLED
+
+    def test_19_cancel_activity_by_an_operator(self) -> None:
         caller, callee = with_callee("start>work", "work>end", work=FORM)
         nodes: Nodes = {**BOTH, "a": calling(callee), "after": FORM}
         execution = started(
@@ -224,6 +249,12 @@ class TestCancellation:
         assert execution.children.get().status == Status.CANCELLED
         assert not Job.objects.exists()
 
+    def test_20_cancel_case_by_a_terminating_end(self) -> None:
+        nodes: Nodes = {**BOTH, "stop": {"type": "end", "data": {"terminate": True}}}
+        execution = started(source(nodes, "start>fork", "fork>a", "fork>b", "a>stop", "b>end"))
+        assert submit(execution, "a").status == Status.COMPLETED
+        assert open_nodes(execution) == set()
+
     def test_20_cancel_case_by_an_operator(self) -> None:
         graph = source(BOTH, "start>fork", "fork>a", "fork>b", "a>end", "b>end")
         execution = started(graph)
@@ -231,8 +262,7 @@ class TestCancellation:
         assert open_nodes(execution) == set()
 
 
-def test_deadline_does_not_close_a_step() -> None:
-    """A passed deadline only marks the step, so 16 with a timer and 19 are not expressible."""
+def test_deadline_without_an_edge_does_not_close_a_step() -> None:
     node = {"type": FORM, "data": {"fields": [], "deadline": "PT1H"}}
     execution = started(source({"start": "start", "a": node, "end": "end"}, "start>a", "a>end"))
     Job.objects.update(due_at=execution.started_at - timedelta(hours=1))
@@ -241,8 +271,7 @@ def test_deadline_does_not_close_a_step() -> None:
     assert execution.steps.open().get().overdue
 
 
-def test_user_action_has_one_exit() -> None:
-    """A form has a single exit, so 16 uses an approval."""
+def test_user_action_without_actions_has_one_exit() -> None:
     nodes: Nodes = {"start": "start", "a": FORM, "end": "end", "end2": "end"}
     workflow = WorkflowFactory()
     graph = source(nodes, "start>a", "a.one>end", "a.two>end2")

@@ -26,7 +26,7 @@ Order = list[tuple[str, bool]]
 def forked(seeds: Iterable[int], depth: int = 4) -> Iterator[tuple[int, Block]]:
     for seed in seeds:
         block = Blocks(seed).block(depth)
-        if any(part.kind == "fork" for part in block.all()):
+        if any(part.kind in ("fork", "race") for part in block.all()):
             yield seed, block
 
 

@@ -41,6 +41,7 @@ def posted(parts: list[Part]) -> dict[str, str]:
     for part in parts:
         match part.shape:
             case "flag":
+                sent[f"{part.name}#flag"] = "1"
                 sent |= {part.name: "on"} if part.value else {}
             case "json":
                 sent[f"{part.name}#json"] = part.value
@@ -117,6 +118,24 @@ class TestSubmittedValues:
         assert [row["name"] for row in moved.value["fields"]] == ["note", "severity"]
         required = saved("user_action", self.FORM, data__fields__1__required="on")
         assert required.value["fields"][1] == {"name": "note", "required": True}
+
+    def test_flag_that_is_on_by_default_can_be_turned_off(self) -> None:
+        actions = [{"handle": "a", "label": "A"}, {"handle": "b", "label": "B", "validates": True}]
+        data = {"actions": actions}
+        form = form_of("user_action")
+        sent = posted(form.build_parts(data))
+        assert sent["data/actions/0/validates"] == "on", "it is shown as it works"
+        assert form.read(sent, data).value == data
+        for place in (0, 1):
+            del sent[f"data/actions/{place}/validates"]
+        found = form.read(sent, data).value["actions"]
+        assert [action["validates"] for action in found] == [False, False]
+        again = posted(form.build_parts({"actions": found}))
+        assert "data/actions/0/validates" not in again
+
+    def test_join_is_set_by_its_inputs(self) -> None:
+        found = saved("join", {}, data__needed="2", data__others="cancel")
+        assert found.value == {"needed": 2, "others": "cancel"}
 
     def test_alternative_is_read_by_its_choice(self) -> None:
         plain = saved("user_action", {}, data__deadline_at_0="P3D")

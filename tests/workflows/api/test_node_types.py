@@ -28,7 +28,10 @@ def test_every_user_reads_all_node_types(reader: Client) -> None:
     found = listed(reader)
     assert list(found) == sorted(node_types())
     for name, row in found.items():
-        assert set(row) == {"name", "title", "description", "ends", "forks", "handles", "schema"}
+        assert set(row) == {
+            *("name", "title", "description", "ends", "forks", "handles", "optional_handles"),
+            "schema",
+        }
         Draft202012Validator.check_schema(row["schema"])
         assert reader.get(f"node-types/{name}/").json() == row
 

@@ -116,7 +116,7 @@ class DataForm:
             )
 
     def _fill_flag(self, part: Part, schema: Schema, value: Any) -> None:
-        part.value = value is True
+        part.value = schema.get("default", False) if value is ABSENT else value is True
 
     def _fill_scalar(self, part: Part, schema: Schema, value: Any) -> None:
         part.value = as_scalar(value, types_of(schema, self.defs))
@@ -239,11 +239,17 @@ class _Reader:
             read = getattr(self, f"_read_{shape}")
             return read(schema, before, name)
         if shape == "flag":
-            # Browsers do not send an unchecked box.
-            return True if self.posted.get(name) else (before if before is False else ABSENT)
+            return self._read_flag(schema, before, name)
         if name not in self.posted:
             return before
         return self._read_text(schema, shape, before, str(self.posted[name]).replace("\r\n", "\n"))
+
+    def _read_flag(self, schema: Schema, before: Any, name: str) -> Any:
+        # Browsers do not send an unchecked box: a hidden input says that it was shown.
+        if not {name, f"{name}#flag"} & self.posted.keys():
+            return before
+        value, default = bool(self.posted.get(name)), schema.get("default", False)
+        return value if value is before or value is not default else ABSENT
 
     def _read_text(self, schema: Schema, shape: str, before: Any, text: str) -> Any:
         types = types_of(schema, self.defs)

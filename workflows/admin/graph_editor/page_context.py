@@ -34,6 +34,7 @@ from workflows.graph.edit_steps import (
     is_fork,
     list_exits,
     list_incoming,
+    list_optional_exits,
     list_targets,
     node_data,
     require_editable,
@@ -223,6 +224,7 @@ def _node(
             "target": target,
             "label": labels.get(target or "", target),
             "url": urls.get(target or ""),
+            "is_optional": exit_ in list_optional_exits(node),
         }
         for exit_, target in list_targets(source, key)
     ]
