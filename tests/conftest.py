@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.core.servers.basehttp import WSGIRequestHandler
 from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as properties
 
 from executions import integrity, services
+from executions.admin import work_banner
 from executions.models import Execution, Finding
+from executions.worker.status import WorkStatus
 from tests.databases import django_db_modify_db_settings  # noqa: F401  replaces pytest-django's
 from tests.factories import (
     FindingFactory,
@@ -50,6 +53,15 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Otherwise the body of an answer waits 40 ms for the client to acknowledge its headers.
     WSGIRequestHandler.disable_nagle_algorithm = True
+
+
+@pytest.fixture(autouse=True)
+def _working_workers() -> None:
+    """Let the admin see no fault of background work, so that its pages take no statements for it.
+
+    A test of the banner clears the cache.
+    """
+    cache.set(work_banner.CACHE_KEY, WorkStatus(0.0, 0.0), None)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,13 +34,9 @@ class Site(admin.AdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
         """Show the home page: panels with work that needs attention, and all pages."""
-        from executions.admin.home import panels_for, work_warnings
+        from executions.admin.home import panels_for
 
-        context = {
-            "work_warnings": work_warnings(request.user),
-            "panels": panels_for(request.user),
-            **(extra_context or {}),
-        }
+        context = {"panels": panels_for(request.user), **(extra_context or {})}
         return super().index(request, context)
 
     def login(
@@ -56,10 +52,16 @@ class Site(admin.AdminSite):
         return super().login(request, context)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Add ``once``, which renders a new form token each time."""
+        """Add ``once``, which renders a new form token each time, and ``work_warnings``."""
+        from executions.admin.work_banner import work_warnings
         from workflows.admin.base.submit_once import token_input
 
-        return {**super().each_context(request), "once": token_input}
+        return {
+            **super().each_context(request),
+            "once": token_input,
+            # Called by the template, because not every page shows the banner.
+            "work_warnings": partial(work_warnings, request.user),
+        }
 
     def get_urls(self) -> list[Any]:
         """Add the page that offers a form again after login."""

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 from django.utils.translation import gettext
 
 from executions.admin.titles import execution_title, step_title
 from executions.models import SUBMIT, Execution, Step
 from executions.task_queries import unassigned, waiting_for
-from executions.worker.status import read_status
 from workflows.admin.base.formatting import admin_url, badge
 from workflows.admin.graph_diagram import icon
-from workflows.db import clock
 from workflows.db.bounded_count import OVERVIEW_LIMIT, BoundedCount, RowCount, cap_count, count_rows
 from workflows.models import PendingChange, Workflow
 
@@ -60,19 +57,6 @@ class Panel:
 def panels_for(user: Any) -> list[Panel]:
     """Return the panels that the user may view."""
     return [panel(user) for permissions, panel in PANELS if user.has_perms(permissions)]
-
-
-def work_warnings(user: Any) -> list[str]:
-    """Return what is wrong with background work, for users who may view executions."""
-    if not user.has_perm(VIEW_EXECUTIONS):
-        return []
-    status = read_status()
-    warnings = [status.missing_text] if status.is_worker_missing else []
-    if status.is_late:
-        text = gettext("Background work is late: the oldest has been due for %(length)s.")
-        since = clock.now() - timedelta(seconds=status.lag_seconds)
-        warnings.append(text % {"length": timesince(since, clock.now())})
-    return warnings
 
 
 def _tasks(user: Any) -> Panel:

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from django.core.management import CommandError
 from django.db import OperationalError, connections, transaction
-from django.test import Client
 from django.utils import timezone
 
 from executions.models import Job, Status, Step, WorkerHeartbeat, WorkerKind
@@ -25,7 +24,6 @@ from tests.executions.engine.http_calls import http_request_graph
 from tests.executions.engine.server import Reply, Server, run_server
 from tests.executions.engine.test_branches import open_nodes, started
 from tests.executions.test_clock import waiting
-from tests.factories import UserFactory
 from workflows.db import outages
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
@@ -275,19 +273,3 @@ class TestStatus:
     def test_json_needs_status(self) -> None:
         with pytest.raises(CommandError, match="--json needs --status"):
             run("work", json=True)
-
-    def test_home_page_warns_about_missing_workers_and_late_work(self, client: Client) -> None:
-        client.force_login(UserFactory(is_superuser=True, is_staff=True))
-        page = client.get("/admin/").content.decode()
-        assert "No worker has ever been seen. Start one: manage.py work" in page
-        assert "Background work is late" not in page
-        heartbeat.beat(WorkerKind.WORK)
-        overdue()
-        Job.objects.update(due_at=timezone.now() - timedelta(minutes=3))
-        page = client.get("/admin/").content.decode()
-        assert "No worker" not in page
-        assert "Background work is late: the oldest has been due for 3\xa0minutes." in page
-
-    def test_home_page_warns_only_users_who_may_view_executions(self, client: Client) -> None:
-        client.force_login(UserFactory(is_staff=True))
-        assert "No worker" not in client.get("/admin/").content.decode()

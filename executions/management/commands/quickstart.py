@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+import threading
 from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +20,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from executions import demo, services
 from executions.models import Execution, Finding
+from executions.worker.service import Worker
 from workflows.db.locks import Contention
 from workflows.editing import change_entity_context
 from workflows.management.command import ExampleCommand
@@ -28,11 +32,11 @@ HOST = "127.0.0.1"
 
 
 class Command(ExampleCommand):
-    """Migrate, create the demo data and accounts, play the scenario once, and serve."""
+    """Migrate, create the demo data and accounts, play the scenario once, serve and work."""
 
     help = (
         "Set up Holdfast with demo data, play a scenario in which two changes of finding type are "
-        "refused, and serve the admin."
+        "refused, serve the admin, and run a worker."
     )
     examples = """\
   manage.py quickstart                        set up, play the scenario, serve on port 8000
@@ -93,10 +97,11 @@ class Command(ExampleCommand):
             address = f"http://{HOST}:{options['port']}"
             self.stdout.write(
                 f"\nAdmin: {address}/admin/ (log in as {options['username']})"
-                f"\nAPI:   {address}/api/v1/docs/\nPress Ctrl-C to stop."
+                f"\nAPI:   {address}/api/v1/docs/\nA worker runs too. Press Ctrl-C to stop."
             )
             self.stdout.flush()
-            call_command("runserver", f"{HOST}:{options['port']}", use_reloader=False)
+            with _running_worker():
+                call_command("runserver", f"{HOST}:{options['port']}", use_reloader=False)
 
     def _check_database(self, force: bool) -> int:
         """Return the number of pending migrations.
@@ -234,6 +239,19 @@ class Command(ExampleCommand):
     def _print_json(self) -> None:
         if self.as_json:
             self.stdout.write(json.dumps({"story": self.story}, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def _running_worker() -> Iterator[None]:
+    """Run a worker in a thread, and stop it afterwards."""
+    worker = Worker(threads=1, interval=2.0, health_file=None, report=lambda _: None)
+    thread = threading.Thread(target=worker.run, name="worker", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        worker.stopped.set()
+        thread.join()
 
 
 def _port(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from io import StringIO
 from typing import Any
 
@@ -191,3 +192,31 @@ def test_quickstart_is_refused_outside_development(settings: Any) -> None:
     with pytest.raises(CommandError, match="Set DEBUG=1"):
         run("quickstart", no_serve=True)
     assert not FindingType.objects.exists()
+
+
+def test_quickstart_runs_a_worker_while_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+
+    class Recorder:
+        def __init__(self, **options: Any) -> None:
+            self.stopped = threading.Event()
+
+        def run(self) -> None:
+            events.append("working")
+            assert self.stopped.wait(10)
+            events.append("stopped")
+
+    def serve(name: str, *args: Any, **options: Any) -> None:
+        if name == "runserver":
+            events.append("serving")
+        else:
+            call_command(name, *args, **options)
+
+    module = "executions.management.commands.quickstart"
+    monkeypatch.setattr(f"{module}.Worker", Recorder)
+    monkeypatch.setattr(f"{module}.call_command", serve)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    run("quickstart", port=port)
+    assert events == ["working", "serving", "stopped"]
