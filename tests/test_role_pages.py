@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 OF_THE_SITE = {
     *("index", "login", "logout", "password_change", "password_change_done"),
-    *("autocomplete", "jsi18n", "view_on_site", "app_list", "send_again"),
+    *("autocomplete", "jsi18n", "view_on_site", "app_list", "send_again", "search"),
 }
 """Pages of Django's site that every staff user may open."""
 

@@ -14,6 +14,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
+from workflows_project.navigation import build_sections
+
 View = Callable[..., HttpResponse]
 
 
@@ -52,7 +54,8 @@ class Site(admin.AdminSite):
         return super().login(request, context)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Add ``once``, which renders a new form token each time, and ``work_warnings``."""
+        """Add ``once``, which renders a new form token each time, and what each page shows."""
+        from executions.admin.search import may_search
         from executions.admin.work_banner import work_warnings
         from workflows.admin.base.submit_once import token_input
 
@@ -61,14 +64,27 @@ class Site(admin.AdminSite):
             "once": token_input,
             # Called by the template, because not every page shows the banner.
             "work_warnings": partial(work_warnings, request.user),
+            "may_search": partial(may_search, request.user),
         }
 
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Return the sections of the navigation, or the models of one app."""
+        apps = super().get_app_list(request, app_label)
+        return apps if app_label else build_sections(request, apps)
+
     def get_urls(self) -> list[Any]:
-        """Add the page that offers a form again after login."""
+        """Add the search, and the page that offers a form again after login."""
         own: list[URLPattern] = [
-            path("send-again/", self.admin_view(self.send_again), name="send_again")
+            path("search/", self.admin_view(self.search), name="search"),
+            path("send-again/", self.admin_view(self.send_again), name="send_again"),
         ]
         return [*own, *super().get_urls()]
+
+    def search(self, request: HttpRequest) -> HttpResponse:
+        """Show the records that match a search."""
+        from executions.admin.search import search_page
+
+        return search_page(request, self.each_context(request))
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Wrap a view so that its form runs once and is stored if the session has ended."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin import SimpleListFilter
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
-from django.utils.functional import Promise
 from django.utils.text import smart_split, unescape_string_literal
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.admin import bulk
@@ -23,135 +19,57 @@ from executions.admin.execution_details import execution_context
 from executions.admin.home import VIEW_EXECUTIONS
 from executions.admin.inbox import inbox_page
 from executions.admin.inbox_filters import back_to_inbox
+from executions.admin.list_filters import (
+    InboxFilter,
+    IncidentFilter,
+    LiveFilter,
+    NodeFilter,
+    OverdueFilter,
+    StarterFilter,
+    UnassignedFilter,
+    VersionFilter,
+    WorkflowFilter,
+)
+from executions.admin.list_steps import (
+    assignees_text,
+    attach_steps,
+    due_text,
+    status_html,
+    steps_html,
+)
 from executions.admin.reassign import reassign_page
 from executions.admin.start import start_page
 from executions.admin.steps import submit_form
-from executions.models import COMMENT, OPERATE, START, SUBMIT, BulkKind, Entity, Execution, Step
-from executions.task_queries import executions_for, unassigned
-from workflows.admin.base.filters import ExactValueFilter, related_row_filter
-from workflows.admin.base.formatting import admin_url, badge, format_moment
+from executions.models import COMMENT, OPERATE, START, SUBMIT, BulkKind, Entity, Execution
+from workflows.admin.base.filters import related_row_filter
+from workflows.admin.base.formatting import admin_url, format_moment
 from workflows.admin.base.model_admin import ReadOnlyAdmin
-from workflows.models import Version, Workflow
-
-
-class LiveFilter(SimpleListFilter):
-    """A filter for live and ended executions."""
-
-    title = _("live or ended")
-    parameter_name = "live"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the choices: live or ended."""
-        return [("yes", gettext("Live")), ("no", gettext("Ended"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the live executions, or the ended ones."""
-        if self.value() not in ("yes", "no"):
-            return queryset
-        return queryset.filter(live_key__isnull=self.value() == "no")
-
-
-class YesFilter(ABC, SimpleListFilter):
-    """A filter with a single choice."""
-
-    choice: str | Promise = _("Yes")
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the only choice."""
-        return [("yes", str(self.choice))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Filter the executions if the user made the choice."""
-        return self.keep(request, queryset) if self.value() == "yes" else queryset
-
-    @abstractmethod
-    def keep(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the executions that the filter is about."""
-
-
-class InboxFilter(YesFilter):
-    """A filter for executions with a step assigned to the user."""
-
-    title = _("assignee")
-    parameter_name = "mine"
-    choice = _("Me or my groups")
-
-    def keep(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep executions with an open step that the user may do."""
-        return queryset.filter(pk__in=executions_for(request.user))
-
-
-class NodeFilter(ExactValueFilter):
-    """A filter by the node of an open step, set by links in diagrams."""
-
-    title = _("current step")
-    parameter_name = "node"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep executions with an open step at the node."""
-        node = self.value()
-        return queryset if node is None else queryset.filter(_has_open_step(node_id=node))
-
-
-class IncidentFilter(YesFilter):
-    """A filter for executions with an incident."""
-
-    title = _("incident")
-    parameter_name = "incident"
-
-    def keep(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep executions with an incident, at the chosen node if there is one."""
-        node = request.GET.get(NodeFilter.parameter_name)
-        at = {"node_id": node} if node and "\0" not in node else {}
-        return _with_step(queryset, Step.objects.incidents().filter(**at))
-
-
-class OverdueFilter(YesFilter):
-    """A filter for executions with an overdue step."""
-
-    title = _("overdue")
-    parameter_name = "overdue"
-
-    def keep(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep executions with an open step whose deadline has passed."""
-        return _with_step(queryset, Step.objects.overdue())
-
-
-class UnassignedFilter(YesFilter):
-    """A filter for executions with a step that nobody can do."""
-
-    title = _("unassigned")
-    parameter_name = "unassigned"
-
-    def keep(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep executions with an open step that nobody can do."""
-        return _with_step(queryset, unassigned())
-
-
-def _with_step(queryset: QuerySet[Any], steps: QuerySet[Step]) -> QuerySet[Any]:
-    # Few executions match, so a subquery is faster than EXISTS.
-    return queryset.filter(pk__in=steps.order_by().values("execution"))
-
-
-def _has_open_step(**conditions: Any) -> Exists:
-    return Exists(Step.objects.open().filter(execution=OuterRef("pk"), **conditions))
 
 
 @admin.register(Execution)
 class ExecutionAdmin(ReadOnlyAdmin):
     """Executions, with their current steps and actions."""
 
-    list_display = ["workflow_version", "entity_title", "status_badge", "started"]
+    list_display = [
+        "workflow_version",
+        "entity_title",
+        "status_badge",
+        "steps",
+        "due",
+        "assignees",
+        "started",
+    ]
     list_filter = [
         InboxFilter,
         LiveFilter,
         IncidentFilter,
         OverdueFilter,
         UnassignedFilter,
+        WorkflowFilter,
+        VersionFilter,
         NodeFilter,
         "status",
-        related_row_filter("workflow", Workflow),
-        related_row_filter("version", Version),
+        StarterFilter,
         related_row_filter("entity", Entity),
         "workflow__entity_name_type",
         "started_at",
@@ -197,6 +115,12 @@ class ExecutionAdmin(ReadOnlyAdmin):
         large = ("version__source", "entity__fields", "passed", "variables")
         return super().get_queryset(request).defer(*large)
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list, whose rows have their current steps."""
+        change_list = super().get_changelist_instance(request)
+        attach_steps(change_list.result_list)
+        return change_list
+
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[QuerySet[Any], bool]:
@@ -209,8 +133,23 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("status"), ordering="status")
     def status_badge(self, row: Execution) -> str:
-        """Return the status as a badge."""
-        return badge(row.status, row.get_status_display())
+        """Return the status as a badge, or that the execution has an incident."""
+        return status_html(row)
+
+    @admin.display(description=_("current steps"))
+    def steps(self, row: Execution) -> str:
+        """Return the current steps and the stage."""
+        return steps_html(row)
+
+    @admin.display(description=_("due"))
+    def due(self, row: Execution) -> str:
+        """Return the earliest deadline of the current steps."""
+        return due_text(row)
+
+    @admin.display(description=_("assignees"))
+    def assignees(self, row: Execution) -> str:
+        """Return the assignees of the current steps."""
+        return assignees_text(row)
 
     @admin.display(description=_("workflow"), ordering="workflow__title")
     def workflow_version(self, row: Execution) -> str:
