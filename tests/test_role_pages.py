@@ -102,6 +102,7 @@ PAGES: dict[str, set[str]] = {
     "executions_execution_restart": OPERATORS,
     "executions_execution_submit": PARTICIPANTS,
     "executions_execution_decide": OPERATORS,
+    "executions_execution_retry_alike": OPERATORS,
     "executions_execution_reassign": OPERATORS,
     "executions_execution_comment": COMMENTERS,
     "executions_execution_withdraw_comment": COMMENTERS,
@@ -146,6 +147,10 @@ def address(name: str, made: Samples) -> str:
         "executions_execution_submit": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
         "executions_execution_reassign": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
         "executions_execution_withdraw_comment": ([made.at_a_form.pk, made.comment.cuid], ""),
+        "executions_execution_retry_alike": (
+            [made.in_an_incident.pk, _open(made.in_an_incident)],
+            "",
+        ),
         "executions_execution_decide": ([made.asleep.pk, _open(made.asleep), "wake"], ""),
     }
     if name in special:

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions import services
 from executions.admin.inbox_filters import back_to_inbox
+from executions.admin.incidents import CorrectionForm, correction_form
 from executions.admin.reason_field import ReasonField
 from executions.admin.titles import execution_title
 from executions.engine.claims import may_do
@@ -214,18 +215,29 @@ def decide(
     found = _find_step(execution, cuid)
     handles = () if found is None else skip_exits(execution.get_workflow_manager().graph, found[1])
     form = DecisionForm(name, handles, request.POST if request.method == "POST" else None)
+    is_incident = found is not None and found[0].state == Step.State.INCIDENT
+    correction = correction_form(request, execution) if name == "retry" and is_incident else None
+
+    def confirmation(step_and_node: tuple[Step, Node]) -> HttpResponse:
+        forms_of_page = (form, correction)
+        return _confirmation(model_admin, request, execution, step_and_node, name, forms_of_page)
+
     if request.method != "POST":
         if found is None or name not in _operator_actions(*found, request.user):
             return back
-        return _confirmation(model_admin, request, execution, found, name, form)
-    if not form.is_valid() and found is not None:
-        return _confirmation(model_admin, request, execution, found, name, form)
+        return confirmation(found)
+    is_corrected = correction is not None and correction.is_bound
+    is_valid = form.is_valid() and (not is_corrected or correction.is_valid())  # type: ignore[union-attr]
+    if not is_valid and found is not None:
+        return confirmation(found)
     try:
+        if is_corrected:
+            correction.save()  # type: ignore[union-attr]
         _service(execution, name, form.cleaned_data)(step=cuid, by=request.user)
     except REFUSING as error:
         refusal = log_refusal(error)
         if found is not None and form.add_refusal(refusal):
-            return _confirmation(model_admin, request, execution, found, name, form)
+            return confirmation(found)
         model_admin.message_refusal(request, refusal)
         return back
     title = found[1].label if found is not None else cuid
@@ -269,10 +281,11 @@ def _confirmation(
     execution: Execution,
     found: tuple[Step, Node],
     name: str,
-    form: DecisionForm,
+    forms_of_page: tuple[DecisionForm, CorrectionForm | None],
 ) -> HttpResponse:
     """Return the page that describes the decision and asks for a reason."""
     step, node = found
+    form, correction = forms_of_page
     return model_admin.render_page(
         request,
         "executions/admin/decision.html",
@@ -283,6 +296,7 @@ def _confirmation(
             "step_title": node.data.get("title") or node.label,
             "effects": list(_effects(step, node, name)),
             "form": form,
+            "correction": correction,
             "button": _LABELS[name],
             "back_url": admin_url(Execution, "change", execution.pk),
         },

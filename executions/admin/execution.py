@@ -19,6 +19,7 @@ from executions.admin.execution_details import execution_context
 from executions.admin.home import VIEW_EXECUTIONS
 from executions.admin.inbox import inbox_page
 from executions.admin.inbox_filters import back_to_inbox
+from executions.admin.incidents import retry_alike
 from executions.admin.list_filters import (
     InboxFilter,
     IncidentFilter,
@@ -96,17 +97,17 @@ class ExecutionAdmin(ReadOnlyAdmin):
         return bool(request.user.has_perm(OPERATE))
 
     @admin.action(description=_("Cancel…"), permissions=["operate"])
-    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Execution]) -> Any:
         """Open the preview of the cancellation."""
         return bulk.open_preview(self, request, BulkKind.CANCEL, queryset)
 
     @admin.action(description=_("Retry…"), permissions=["operate"])
-    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Execution]) -> Any:
         """Open the preview of the retry."""
         return bulk.open_preview(self, request, BulkKind.RETRY, queryset)
 
     @admin.action(description=_("Skip the wait…"), permissions=["operate"])
-    def wake_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+    def wake_selected(self, request: HttpRequest, queryset: QuerySet[Execution]) -> Any:
         """Open the preview of the skipped waits."""
         return bulk.open_preview(self, request, BulkKind.WAKE, queryset)
 
@@ -192,6 +193,11 @@ class ExecutionAdmin(ReadOnlyAdmin):
                 wrap(self.withdraw_comment_view),
                 name="executions_execution_withdraw_comment",
             ),
+            path(
+                "<int:pk>/step/<str:cuid>/retry-alike/",
+                wrap(self.retry_alike_view),
+                name="executions_execution_retry_alike",
+            ),
             path("<int:pk>/restart/", wrap(self.restart_view), name="executions_execution_restart"),
             path(
                 "<int:pk>/step/<str:cuid>/<str:name>/",
@@ -252,6 +258,11 @@ class ExecutionAdmin(ReadOnlyAdmin):
         if name != "unclaim" or not request.user.has_perm(OPERATE):
             self.require(request, SUBMIT if is_own else OPERATE)
         return decide(self, request, self.find(pk), cuid, name)
+
+    def retry_alike_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:
+        """Open the preview of a retry of all executions with the same incident."""
+        self.require(request, OPERATE)
+        return retry_alike(self, request, self.find(pk), cuid)
 
     def reassign_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:
         """Show the page that reassigns a step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -10,6 +11,7 @@ from django.utils.translation import gettext
 
 from executions.admin.comments import comment_context
 from executions.admin.entity import entity_page
+from executions.admin.incidents import executions_alike
 from executions.admin.path_diagram import duration_text, path_diagram
 from executions.admin.steps import OpenStep, open_steps
 from executions.admin.titles import execution_title, step_title
@@ -26,6 +28,7 @@ from executions.models import (
 from workflows.admin.base.formatting import DASH, admin_url, link, log_url, pretty_json
 from workflows.admin.graph_diagram import MAX_NODES, icon, icon_of, type_title
 from workflows.admin.graph_sections import node_urls
+from workflows.db.bounded_count import OVERVIEW_LIMIT, count_rows
 from workflows.graph.comparison import list_objects
 from workflows.models import Version
 from workflows.visibility import may_view
@@ -47,7 +50,6 @@ def execution_context(
     visits = Visits(row)
     newest = visits[-HISTORY_LENGTH:]
     read_children(newest)
-    current: list[OpenStep] = open_steps(row, request.user, bound=bound)
     children = list(
         row.children.select_related("workflow", "version")
         .defer("version__source", "variables", "passed")
@@ -55,6 +57,10 @@ def execution_context(
     )
     may_view_graph = may_view(request.user, Version)
     may_view_steps = may_view(request.user, Step)
+    current = [
+        _with_cause(row, item, may_view_values=may_view_steps, may_operate=may_operate)
+        for item in open_steps(row, request.user, bound=bound)
+    ]
     history = [_history_row(step, may_view_steps) for step in newest]
     may_view_fields = may_view_entity(request.user, row.entity.entity_name)
     return {
@@ -85,6 +91,7 @@ def execution_context(
         "has_items": any(child.item is not None for child in children),
         "pins": row.pins.select_related("callee", "version").defer("version__source"),
         "open_steps": current,
+        "incidents": [item for item in current if item.step.incident],
         "history": history,
         "history_total": len(visits),
         **comment_context(
@@ -101,6 +108,25 @@ def execution_context(
         and admin_url(Execution, "restart", row.pk),
         "cancel_url": may_operate and row.live and admin_url(Execution, "cancel", row.pk),
     }
+
+
+def _with_cause(
+    row: Execution, item: OpenStep, *, may_view_values: bool, may_operate: bool
+) -> OpenStep:
+    """Add to an incident its request and response, and the number of others like it."""
+    step = item.step
+    if not step.incident:
+        return item
+    values = (step.input, step.output) if may_view_values else (None, None)
+    if may_operate:
+        step.execution = row
+        alike = count_rows(executions_alike(step), OVERVIEW_LIMIT)
+        item = replace(
+            item,
+            alike=alike.number,
+            alike_url=admin_url(Execution, "retry_alike", row.pk, step.cuid),
+        )
+    return replace(item, request=_value_context(values[0]), response=_value_context(values[1]))
 
 
 def _history_row(step: Step, may_view_values: bool) -> dict[str, Any]:

@@ -62,6 +62,12 @@ class OpenStep:
     """The account whose claim binds, or None."""
     decisions: Decisions = field(default_factory=Decisions)
     votes: list[Vote] = field(default_factory=list)
+    request: dict[str, Any] | None = None
+    response: dict[str, Any] | None = None
+    """The values of the step at an incident, for users who may view them."""
+    alike: int = 0
+    """The number of executions with the same incident, for operators."""
+    alike_url: str = ""
 
     @property
     def type_title(self) -> str:

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 PHOTOGRAPHED = [*VIEWS, ("dark", "wide", 1280, 900), ("light", "narrow", 390, 844)]
 """The combinations for screenshots."""
 
-LEAD_ELSEWHERE = ("_submit", "_redeliver", "_csv")
+LEAD_ELSEWHERE = ("_submit", "_redeliver", "_retry_alike", "_csv")
 """Suffixes of routes that redirect or return a file."""
 
 GROUPS = 6

@@ -324,12 +324,20 @@ class HistoryEntry:
     fields: str
 
 
-def history_context(request: HttpRequest, cuid: str) -> dict[str, Any]:
-    """Return the newest audit entries of a record, or {} if the user may not view them."""
+def history_context(request: HttpRequest, cuid: str, *others: str) -> dict[str, Any]:
+    """Return the newest audit entries of a record, or {} if the user may not view them.
+
+    Args:
+        others: the cuids of records whose entries are listed with those of the record.
+    """
     url = log_url(request, cuid)
     if url is None:
         return {}
-    entries = AuditEntry.objects.filter(cuid=cuid).defer("before", "detail").order_by("-pk")
+    entries = (
+        AuditEntry.objects.filter(cuid__in=[cuid, *others])
+        .defer("before", "detail")
+        .order_by("-pk")
+    )
     return {
         "log_url": url,
         "log": [

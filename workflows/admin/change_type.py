@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,15 +36,24 @@ _FIELDS: dict[type, str] = {
 }
 
 
-def _type_choices() -> list[tuple[str, Any]]:
+def _type_choices(without: Collection[str] = ()) -> list[tuple[str, Any]]:
     def choices(prefix: str, model: Any) -> list[tuple[str, str]]:
-        return [(f"{prefix}-{pk}", name) for pk, name in model.objects.values_list("pk", "name")]
+        rows = model.objects.values_list("pk", "name")
+        named = [(f"{prefix}-{pk}", name) for pk, name in rows]
+        return [choice for choice in named if choice[0] not in without]
 
     return [
         ("", "---------"),
         (gettext("Finding types"), choices(FINDING, FindingType)),
         (gettext("Record types"), choices(RECORD, RecordType)),
     ]
+
+
+def _choice_of(workflow: Workflow) -> str:
+    """Return the value of the choice of the type that a workflow has."""
+    if workflow.entity_name_type_id is not None:
+        return f"{FINDING}-{workflow.entity_name_type_id}"
+    return f"{RECORD}-{workflow.primary_record_type_id}"
 
 
 class TypeField(forms.ChoiceField):
@@ -62,7 +72,7 @@ class TypeField(forms.ChoiceField):
 
 
 class ChangeTypeForm(forms.Form):
-    """The new type of the workflows, and the reason."""
+    """The new type of the workflows, and the reason. A type that all have is not offered."""
 
     type = TypeField(choices=_type_choices, label=_("New type"))
     why = forms.CharField(
@@ -71,6 +81,13 @@ class ChangeTypeForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"}),
         help_text=_("Added to the notes of the new versions."),
     )
+
+    def __init__(self, chosen: list[Any], data: Any = None) -> None:
+        super().__init__(data)
+        types = {_choice_of(row) for row in chosen}
+        if data is None and len(types) == 1:
+            field: Any = self.fields["type"]
+            field.choices = lambda: _type_choices(types)
 
 
 def _chosen_workflows(data: QueryDict) -> list[Any]:
@@ -125,7 +142,8 @@ def change_type_page(model_admin: GuardedAdmin, request: HttpRequest) -> HttpRes
     if not chosen:
         model_admin.message_user(request, gettext("Choose a workflow."), messages.WARNING)
         return HttpResponseRedirect(admin_url(Workflow, "changelist"))
-    form = ChangeTypeForm(data if data.get("type") or request.method == "POST" else None)
+    is_bound = data.get("type") or request.method == "POST"
+    form = ChangeTypeForm(chosen, data if is_bound else None)
     answer: Refusal | None = None
     preview: Preview | None = None
     chosen_type: FindingType | RecordType | None = None

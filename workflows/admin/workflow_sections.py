@@ -73,6 +73,7 @@ def sections(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
     stored: Any = workflow if request.method == "GET" else _stored_workflow(workflow.pk)
     latest: Version = stored.latest_version
     calls = calls_around(stored)
+    draining = draining_html(request, workflow)
     may_view_versions = may_view(request.user, Version)
     versions = list(versions_of(workflow)) if may_view_versions else []
     graph = (
@@ -94,19 +95,29 @@ def sections(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
         "callees": calls.callees,
         "calls": calls.diagram,
         "graph_url": has_perm("workflows.add_version") and admin_url(Workflow, "edit", workflow.pk),
+        # A workflow has one change on hold at most. The notice about it leads to its page.
         "change_type_url": has_perm(CHANGE_CONTEXT)
+        and draining is None
         and admin_url(Workflow, "change_type", workflows=workflow.pk),
-        "draining": draining_html(request, workflow),
+        "draining": draining,
         "trigger": trigger_context(request, stored),
         **graph,
         "latest_url": has_perm("workflows.view_version") and admin_url(latest, "change", latest.pk),
         "compare_url": has_perm("workflows.view_version")
         and latest.number > 1
         and admin_url(Workflow, "compare", workflow.pk),
-        **history_context(request, workflow.cuid),
+        **history_context(request, workflow.cuid, *_cuids_of_changes(workflow)),
         "start_url": has_perm("executions.add_execution")
+        and stored.state == Workflow.State.ACTIVE
+        and draining is None
         and admin_url(execution, "start", workflow.pk),
     }
+
+
+def _cuids_of_changes(workflow: Workflow) -> list[str]:
+    """Return the cuids of the newest changes on hold of a workflow, settled ones too."""
+    changes = PendingChange.objects.filter(members__workflow=workflow.pk).order_by("-pk")
+    return list(changes.values_list("cuid", flat=True)[:LISTED])
 
 
 def draining_html(request: HttpRequest, workflow: Workflow) -> SafeString | None:
