@@ -97,17 +97,17 @@ class ExecutionAdmin(ReadOnlyAdmin):
         return bool(request.user.has_perm(OPERATE))
 
     @admin.action(description=_("Cancel…"), permissions=["operate"])
-    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Execution]) -> Any:
+    def cancel_selected(self, request: HttpRequest, queryset: Any) -> Any:
         """Open the preview of the cancellation."""
         return bulk.open_preview(self, request, BulkKind.CANCEL, queryset)
 
     @admin.action(description=_("Retry…"), permissions=["operate"])
-    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Execution]) -> Any:
+    def retry_selected(self, request: HttpRequest, queryset: Any) -> Any:
         """Open the preview of the retry."""
         return bulk.open_preview(self, request, BulkKind.RETRY, queryset)
 
     @admin.action(description=_("Skip the wait…"), permissions=["operate"])
-    def wake_selected(self, request: HttpRequest, queryset: QuerySet[Execution]) -> Any:
+    def wake_selected(self, request: HttpRequest, queryset: Any) -> Any:
         """Open the preview of the skipped waits."""
         return bulk.open_preview(self, request, BulkKind.WAKE, queryset)
 

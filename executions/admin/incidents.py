@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 
@@ -61,7 +60,7 @@ def correction_form(request: HttpRequest, execution: Execution) -> CorrectionFor
     return CorrectionForm(execution.entity, request.POST if posted else None)
 
 
-def executions_alike(step: Step) -> QuerySet[Execution]:
+def executions_alike(step: Step) -> Any:
     """Return the executions of the workflow with an incident of the same cause at the node."""
     code = (step.incident or {}).get("code")
     same = Step.objects.incidents().filter(node_id=step.node_id, incident__code=code)
