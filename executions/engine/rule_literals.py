@@ -153,9 +153,8 @@ def normalize(rule: Mapping[str, Any]) -> dict[str, Any]:
         elif key == "not":
             made[key] = normalize(value)
         elif key == "value" and rule["op"] in (*ORDERINGS, *LISTS, "eq", "ne"):
-            made[key] = (
-                [_spelled(item) for item in value] if rule["op"] in LISTS else _spelled(value)
-            )
+            is_list = rule["op"] in LISTS and isinstance(value, list)
+            made[key] = [_spelled(item) for item in value] if is_list else _spelled(value)
         else:
             made[key] = value
     return made

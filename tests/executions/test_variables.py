@@ -155,6 +155,18 @@ def test_rule_is_compared_with_the_type_of_a_variable() -> None:
     assert graph_problems(WorkflowFactory(), source) == []
 
 
+def test_saved_rule_compares_with_a_list_in_a_variable() -> None:
+    rule = {"field": "owner", "op": "in", "value": {"variable": "owners"}}
+    data = {"branches": [{"handle": "known", "rule": rule}]}
+    source = line({"id": "if", "type": "condition", "data": data})
+    source["edges"][-1]["sourceHandle"] = "default"
+    source["edges"].append({"source": "if", "target": "end", "sourceHandle": "known"})
+    workflow = WorkflowFactory()
+    editing.save_graph(workflow, source, based_on=1)
+    execution = started(workflow, {"owners": ["ann"]}, owner="ann")
+    assert Visits(execution)[1].handle == "known"
+
+
 # Calls
 
 
