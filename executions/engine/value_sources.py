@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext
@@ -88,12 +89,7 @@ def evaluate(source: Any, values: Mapping[str, Any], now: datetime) -> Any:
             return _sum(first, second)
         case "count":
             return _length(evaluate(argument, values, now))
-    text = placeholders.fill(argument, values)
-    if len(text) > MAX_TEXT:
-        raise InvalidValue(
-            gettext("The text has more than {most} characters.").format(most=MAX_TEXT)
-        )
-    return text
+    return _filled(argument, values)
 
 
 def evaluate_all(
@@ -101,6 +97,22 @@ def evaluate_all(
 ) -> dict[str, Any]:
     """Return the values of several sources by name. Raise the errors of ``evaluate``."""
     return {name: evaluate(source, values, now) for name, source in sources.items()}
+
+
+def _filled(text: str, values: Mapping[str, Any]) -> str:
+    """Fill a text. Give up at the first value too many: all of them may not fit into memory."""
+    length = len(text)
+
+    def counted(value: str) -> str:
+        nonlocal length
+        length += len(value)
+        if length > MAX_TEXT:
+            raise InvalidValue(
+                gettext("The text has more than {most} characters.").format(most=MAX_TEXT)
+            )
+        return value
+
+    return placeholders.fill(text, values, quote=counted)
 
 
 def _is_number(value: object) -> bool:
@@ -112,7 +124,7 @@ def _sum(first: Any, second: Any) -> Any:
     if is_missing(first) or is_missing(second):
         return None
     if _is_number(first) and _is_number(second):
-        total = first + second
+        total = _added(first, second)
         if reason := storage_problem(total) or rounding_problem(total):
             raise InvalidValue(gettext("The sum {reason}.").format(reason=reason))
         return total
@@ -128,6 +140,13 @@ def _sum(first: Any, second: Any) -> Any:
     if moments.is_date(first) and duration.rest == timedelta(0):
         return moments.to_local(later).date().isoformat()
     return later.isoformat()
+
+
+def _added(first: float, second: float) -> float:
+    """Add two numbers as decimals, as they are written: 0.1 and 0.2 are 0.3."""
+    if isinstance(first, int) and isinstance(second, int):
+        return first + second
+    return float(Decimal(repr(first)) + Decimal(repr(second)))
 
 
 def _length(value: Any) -> int:

@@ -40,6 +40,7 @@ def _zone(settings: Any) -> None:
         ({"add": [{"field": "severity"}, 2]}, 5),
         ({"add": [{"variable": "amount"}, {"field": "severity"}]}, 1503),
         ({"add": [0.5, 1]}, 1.5),
+        ({"add": [0.1, 0.2]}, 0.3),
         ({"add": [{"field": "due"}, "P1M"]}, "2026-02-28"),
         ({"add": [{"field": "due"}, "-P1D"]}, "2026-01-30"),
         ({"add": [{"today": True}, "P30D"]}, "2026-12-31"),
@@ -110,6 +111,19 @@ def test_problems_of_a_source_name_their_place(source: Any, pointers: list[str])
     found = list(value_sources.problems(source))
     assert [pointer for pointer, _ in found] == pointers
     assert all(detail.endswith(".") for _, detail in found)
+
+
+def test_text_is_refused_before_all_values_are_filled_in() -> None:
+    filled: list[str] = []
+
+    class Values(dict[str, Any]):
+        def get(self, name: str, default: Any = None) -> Any:
+            filled.append(name)
+            return "x" * 60_000
+
+    with pytest.raises(InvalidValue):
+        evaluate({"text": "{{a}}" * 1_000}, Values(), NOW)
+    assert len(filled) == 2
 
 
 def test_names_of_a_source_are_those_that_it_reads() -> None:
