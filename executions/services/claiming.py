@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
@@ -136,7 +137,9 @@ def write_claim(visit: NodeVisit, user: Any) -> None:
 
 
 def _values(visit: NodeVisit) -> dict[str, Any]:
-    user = visit.step.claimed_by
+    users: Any = get_user_model()._base_manager
+    # Without a database key, the account may be missing.
+    user = users.filter(pk=visit.step.claimed_by_id).first()
     name = None if user is None else user.get_username()
     return {"node": visit.node.id, "step": visit.step.cuid, "claimed_by": name}
 

@@ -13,6 +13,7 @@ from django.urls import reverse
 from executions import guards, services
 from executions.models import Execution, Status, Step
 from executions.services import recount_votes
+from executions.services.claiming import release_lost_claims
 from tests.executions.assignees import (
     create_member,
     current_status,
@@ -168,6 +169,19 @@ def test_worker_releases_claim_when_claimer_loses_the_right(
     assert (step.claimed_by, step.claimed_at) == (None, None)
     entry = AuditEntry.objects.get(action="unclaimed")
     assert (entry.who, entry.why) == ("", "The account may no longer do the step.")
+
+
+def test_claim_of_a_missing_account_is_replaced_and_released(
+    claimed: tuple[Execution, Any, Any],
+) -> None:
+    execution, _, bob = claimed
+    # An account that is deleted while it claims a step: no database key clears the claim.
+    rows = Step._base_manager.filter(node_id="form")
+    rows.update(claimed_by=1_000_000)
+    assert release_lost_claims() == 1
+    rows.update(claimed_by=1_000_000)
+    services.claim(execution, node="form", by=bob)
+    assert Step.objects.get(node_id="form").claimed_by == bob
 
 
 def test_step_is_flagged_when_claimer_was_the_last_assignee() -> None:
