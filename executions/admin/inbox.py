@@ -21,7 +21,7 @@ from workflows.admin.base.formatting import admin_url
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.graph_diagram import icon, icon_of
 from workflows.db.json_values import storage_problem
-from workflows.graph import Node
+from workflows.graph import Graph, Node
 from workflows.models import Version
 
 PAGE_SIZE = 20
@@ -89,7 +89,7 @@ def inbox_page(
         replace(
             _task(
                 step,
-                graphs[step.execution.version_id].node(step.node_id),
+                _node_of(step, graphs),
                 request.user,
                 bound.get(step.cuid),
                 drafts.get(step.pk),
@@ -127,17 +127,31 @@ def inbox_page(
     )
 
 
-def _task(step: Step, node: Node, user: Any, form: django_forms.Form | None, draft: Any) -> Task:
+def _node_of(step: Step, graphs: Mapping[int, Graph]) -> Node | None:
+    """Return the node of a step; None if its version is damaged (check_integrity reports it)."""
+    graph = graphs.get(step.execution.version_id)
+    try:
+        return None if graph is None else graph.node(step.node_id)
+    except KeyError:
+        return None
+
+
+def _task(
+    step: Step, node: Node | None, user: Any, form: django_forms.Form | None, draft: Any
+) -> Task:
     page = admin_url(Execution, "change", step.execution_id)
     task = Task(
         step,
-        node.data.get("title") or node.label,
+        step.label or step.node_id,
         icon(icon_of(step.type)),
         f"{page}#step-{step.cuid}",
         has_draft=bool(draft),
     )
-    # Whether the claim binds is judged when the form is sent.
-    if step.claimed_by_id not in (None, user.pk) and form is None:
+    if node is None:
+        return task
+    task = replace(task, title=node.data.get("title") or node.label)
+    # The claim is checked when the form is sent: its account may have lost the right.
+    if step.claimed_by not in (None, user) and form is None:
         return replace(task, claimer=str(step.claimed_by))
     execution = step.execution
     task = replace(task, claim=claim_button(execution, step, is_own=step.claimed_by_id == user.pk))

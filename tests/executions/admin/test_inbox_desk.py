@@ -190,3 +190,13 @@ def test_task_of_another_page_is_listed_when_opened(
     assert tasks(client) == [first.pk]
     assert tasks(client, open=step_of(second).cuid) == [first.pk, second.pk]
     assert tasks(client, open="\0") == tasks(client, open="nothing") == [first.pk]
+
+
+def test_task_of_a_damaged_version_is_listed_without_form(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = asking(label="Review")
+    monkeypatch.setattr("executions.admin.inbox.graphs_of", lambda _versions: {})
+    html = text(client.get(INBOX))
+    assert "Review" in html
+    assert url_of(execution) not in html
