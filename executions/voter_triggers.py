@@ -1,9 +1,9 @@
 """Database triggers that note when the users who may vote have changed. They cover raw SQL.
 
 An account is activated or deactivated, joins or leaves a group, gains or loses a permission
-(directly or through a group), or a candidate loses its account. Or somebody submits a form, while
-an approval excludes submitters. The background then counts the
-open votes again (``services.recount_votes``).
+(directly or through a group), or a candidate loses its account; or a user submits a form while an
+approval excludes submitters. The background then counts the open votes again
+(``services.recount_votes``).
 """
 
 from __future__ import annotations
