@@ -208,10 +208,11 @@ class Step(models.Model):
                 condition=Q(closed_by__isnull=False),
                 name="executions_step_closed_by",
             ),
+            # For the open steps of a user, and for the deletion of a user.
             models.Index(
-                fields=["claimed_by"],
-                condition=Q(claimed_by__isnull=False, state="open"),
-                name="executions_step_claimed_by",
+                fields=["claimed_by", "state"],
+                condition=Q(claimed_by__isnull=False),
+                name="executions_step_claimer",
             ),
         ]
 

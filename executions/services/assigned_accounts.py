@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.engine.nodes.assignees import eligible_users
 from executions.engine.unassigned_sql import IsUnassigned
-from executions.models import FOR_PEOPLE, LIVE, Execution, Step, StepState
+from executions.models import LIVE, Execution, Step
 from executions.task_queries import with_able_candidates
 from workflows.guards import blocking_executions, count
 from workflows.models import Candidate
@@ -38,9 +38,7 @@ def refuse_people_deletion(row: Any, deleted: Collection[int]) -> None:
     """
     is_group = isinstance(row, Group)
     without: dict[str, Collection[int]] = {"groups" if is_group else "users": deleted}
-    assigned = Step.objects.filter(
-        state=StepState.OPEN, type__in=FOR_PEOPLE, assignees__in=_candidates(row).values("key")
-    )
+    assigned = Step.objects.for_people().filter(assignees__in=_candidates(row).values("key"))
     alone = assigned.exclude(assignees__in=with_able_candidates(**without).values("key"))
     excluding = Candidate.objects.filter(Q(excludes_starter=True) | Q(excludes_submitters=True))
     # Others remain, but a step may exclude all of them.
