@@ -2,7 +2,7 @@
 
 An account is activated or deactivated, joins or leaves a group, gains or loses a permission
 (directly or through a group), or a candidate loses its account; or a user submits a form while an
-approval excludes submitters. The background then counts the open votes again
+open approval of the same tree excludes submitters. The background then counts the open votes again
 (``services.recount_votes``).
 """
 
@@ -17,7 +17,16 @@ from django.contrib.auth.models import Group
 from workflows.db import write_once
 
 _NOTE = "INSERT INTO executions_peoplechange (at) SELECT CURRENT_TIMESTAMP"
-_IS_EXCLUDING = "EXISTS (SELECT 1 FROM workflows_candidate WHERE excludes_submitters)"
+_ROOT = "SELECT COALESCE(o.root_id, o.id) FROM executions_execution o WHERE o.id = NEW.execution_id"
+_TREE = f"SELECT x.id FROM executions_execution x WHERE x.root_id = ({_ROOT}) UNION ALL {_ROOT}"
+_IS_EXCLUDING = (
+    # Read first: most installations exclude nobody.
+    "EXISTS (SELECT 1 FROM workflows_candidate WHERE excludes_submitters)"
+    " AND EXISTS (SELECT 1 FROM executions_step s JOIN workflows_candidate c ON c.key = s.assignees"
+    f" WHERE s.execution_id IN ({_TREE}) AND s.state = 'open' AND s.type = 'approval'"
+    " AND c.excludes_submitters)"
+)
+"""The condition that an approval of the same tree is open and excludes submitters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from executions import guards, integrity, services
-from executions.models import Execution, Status, Vote
+from executions.models import Execution, PeopleChange, Status, Vote
 from executions.repairs import repair
 from executions.services import recount_votes
 from executions.services.assigned_accounts import PeopleInUse
@@ -230,6 +230,16 @@ class TestVotesBeforeTheForm:
         assert current_status(execution) == Status.WAITING
         recount_votes()
         assert current_status(execution) == Status.COMPLETED
+
+    def test_votes_are_not_counted_again_when_a_form_of_another_tree_is_submitted(
+        self, people: tuple[Any, Any, Any], execution: Execution
+    ) -> None:
+        other = start(with_form())
+        PeopleChange.objects.all().delete()
+        services.submit(other, node="form", data={"note": "n"}, by=people[0])
+        assert not PeopleChange.objects.exists()
+        services.submit(execution, node="form", data={"note": "n"}, by=people[0])
+        assert PeopleChange.objects.exists()
 
     def test_vote_written_past_the_service_does_not_count(
         self, people: tuple[Any, Any, Any], execution: Execution
