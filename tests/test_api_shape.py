@@ -122,10 +122,13 @@ def test_list_refuses_unknown_filters_and_values(api: Client, route: str) -> Non
     assert "99" in body["detail"]
 
 
-@pytest.mark.parametrize("name", ["status", "live", "started_after", "waiting_for"])
+@pytest.mark.parametrize(
+    "name", ["status", "live", "started_after", "waiting_for", "entity", "workflow__in"]
+)
 def test_empty_filter_is_refused(api: Client, name: str) -> None:
-    assert_problem(api.get(f"executions/?{name}="), 400, "invalid")
-    assert api.get("executions/?entity=&search=&ordering=").status_code == 200
+    body = assert_problem(api.get(f"executions/?{name}="), 400, "invalid")
+    assert f"'{name}' is empty" in body["detail"]
+    assert api.get("executions/?search=&ordering=").status_code == 200
 
 
 def test_nested_lists_refuse_unknown_parameters(api: Client, scenario: Any) -> None:

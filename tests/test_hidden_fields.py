@@ -88,6 +88,7 @@ def records(settings: Any) -> Execution:
 LISTS = [
     *("executions/", "executions/mine/", "findings/", "workflows/", "audit/"),
     *("pending-changes/", "finding-types/", "webhooks/"),
+    "executions/?include=entity,workflow,open_steps",
 ]
 
 
@@ -260,7 +261,13 @@ def test_blocking_executions_are_named_only_with_permission(
 
 @pytest.mark.parametrize(
     "query",
-    ["entity__fields__reason=x", "version__source__nodes=x", "steps__input=x", "steps__drafts=x"],
+    [
+        "fields.reason=x",
+        "entity__fields__reason=x",
+        "version__source__nodes=x",
+        "steps__input=x",
+        "steps__drafts=x",
+    ],
 )
 def test_executions_cannot_be_filtered_by_fields_of_other_resources(
     records: Execution, query: str

@@ -20,7 +20,7 @@ from tests.factories import FindingTypeFactory, WorkflowFactory, call, form, sav
 from tests.test_query_counts import statements
 from tests.workflows.api.clients import client_of
 from workflows import editing, guards
-from workflows.api.list_filters import MomentFilter, StrictBooleanFilter
+from workflows.api.base.filter_operators import MomentFilter, StrictBooleanFilter
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -140,11 +140,11 @@ IN_ORDER = [
     *(f"?ordering={sign}{name}" for name in ExecutionViewSet.ordering_fields for sign in ("", "-")),
 ]
 SAMPLES = {
-    **dict.fromkeys(("workflow", "calls"), "{workflow}"),
-    **dict.fromkeys(("parent", "root"), "{execution}"),
-    "entity": "{entity}",
-    "entity_name_type": "{type}",
-    "status": "waiting,active",
+    **dict.fromkeys(("workflow", "workflow__in", "calls"), "{workflow}"),
+    **dict.fromkeys(("parent", "parent__in", "root", "root__in"), "{execution}"),
+    **dict.fromkeys(("entity", "entity__in"), "{entity}"),
+    **dict.fromkeys(("entity_name_type", "entity_name_type__in"), "{type}"),
+    **dict.fromkeys(("status", "status__in"), "waiting,active"),
     "waiting_for": "me",
 }
 """Values of the filters that are neither booleans nor times."""

@@ -8,25 +8,30 @@ from typing import Any, ClassVar
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions.api.bulk_items import BulkSerializer, ItemByItem, ItemResultsSerializer
+from executions.api.field_filters import OPERATORS, FieldFilters
 from executions.models import Finding, InventoryModel
 from workflows.api.base.edit_options import DRY_RUN, EDIT_PARAMETERS
+from workflows.api.base.filter_operators import Operators, ValuesFilter, value_operators
 from workflows.api.base.refusal_json import ProblemField
 from workflows.api.base.resources import EditableResource, with_conditional_reads
 from workflows.api.base.strict_fields import AnyJSONField, CuidField, StrictModelSerializer
 from workflows.api.base.strict_requests import takes_parameters
-from workflows.api.list_filters import TimeFilters
 from workflows.db import locks
 from workflows.db.json_values import storage_problem
 from workflows.guards import apply_merge_patch
 from workflows.models import FindingType, RecordType
 
+# The names of the fields are data: each is a parameter, but none can be listed.
+FILTERED_BY_FIELDS: Any = extend_schema_view(
+    list=extend_schema(extensions={"x-field-filters": OPERATORS})
+)
 READ_ONLY = ["cuid", "created_at", "updated_at"]
 MAX_BULK_FINDINGS = 500
 
@@ -131,31 +136,35 @@ class BulkFindingsResultSerializer(ItemResultsSerializer):
     results = FindingResultSerializer(many=True)
 
 
-class FindingFilter(TimeFilters):
-    """Filters by finding type, inventory model, external id, title and times."""
+class FindingFilter(FieldFilters):
+    """Filters by finding type, inventory model, external id, title, times and fields."""
 
     external_id = filters.CharFilter()
-    entity_name_type = filters.CharFilter(field_name="entity_name_type__cuid")
-    inventory_model = filters.CharFilter(field_name="inventory_model__cuid")
+    entity_name_type = ValuesFilter(field_name="entity_name_type__cuid")
+    inventory_model = ValuesFilter(field_name="inventory_model__cuid")
     title = filters.CharFilter(lookup_expr="icontains")
 
-    class Meta:
-        model = Finding
-        fields: list[str] = []
+    operators: ClassVar[Mapping[str, Operators]] = {
+        **FieldFilters.operators,
+        "entity_name_type": value_operators("entity_name_type__cuid"),
+        "inventory_model": value_operators("inventory_model__cuid", is_nullable=True),
+    }
 
 
-class InventoryModelFilter(TimeFilters):
-    """Filters by record type, external id, title and times."""
+class InventoryModelFilter(FieldFilters):
+    """Filters by record type, external id, title, times and fields."""
 
     external_id = filters.CharFilter()
-    record_type = filters.CharFilter(field_name="primary_record_type__cuid")
+    record_type = ValuesFilter(field_name="primary_record_type__cuid")
     title = filters.CharFilter(lookup_expr="icontains")
 
-    class Meta:
-        model = InventoryModel
-        fields: list[str] = []
+    operators: ClassVar[Mapping[str, Operators]] = {
+        **FieldFilters.operators,
+        "record_type": value_operators("primary_record_type__cuid"),
+    }
 
 
+@FILTERED_BY_FIELDS
 @with_conditional_reads
 class FindingViewSet(ItemByItem, EditableResource):
     """The resource ``findings/``."""
@@ -214,6 +223,7 @@ class FindingViewSet(ItemByItem, EditableResource):
         return rows.filter(external_id=external_id, entity_name_type__cuid=finding_type).first()
 
 
+@FILTERED_BY_FIELDS
 @with_conditional_reads
 class InventoryModelViewSet(EditableResource):
     """The resource ``inventory-models/``."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django_filters import rest_framework as filters
@@ -15,14 +16,22 @@ from executions.models import (
     StepState,
 )
 from executions.task_queries import executions_for, unassigned
-from workflows.api.list_filters import MomentFilter, StrictBooleanFilter
+from workflows.api.base.filter_operators import (
+    ListFilters,
+    MomentFilter,
+    Operators,
+    StrictBooleanFilter,
+    ValuesFilter,
+    moment_operators,
+    value_operators,
+)
 
 
-class StatusesFilter(filters.BaseInFilter, filters.ChoiceFilter):
-    """A filter by one status or several, separated by commas; an unknown status is refused."""
+class StatusesFilter(ValuesFilter):
+    """A filter by one status or several."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(choices=Status.choices, field_name="status", **kwargs)
+        super().__init__(Status.choices, field_name="status", **kwargs)
 
     def filter(self, executions: QuerySet[Execution], value: Any) -> QuerySet[Execution]:
         """Return the executions that have one of these statuses."""
@@ -31,22 +40,19 @@ class StatusesFilter(filters.BaseInFilter, filters.ChoiceFilter):
         # The partial indexes have ``live_key`` in their condition, not the status.
         if len({status in LIVE for status in value}) == 1:
             executions = executions.filter(live_key__isnull=value[0] not in LIVE)
-        found: QuerySet[Execution] = super().filter(executions, value)
-        return found
+        return super().filter(executions, value)
 
 
-class ExecutionFilter(filters.FilterSet):
+class ExecutionFilter(ListFilters):
     """Filters by workflow, entity, call, status, times, and the state of open steps."""
 
-    status = StatusesFilter(
-        help_text="One status or several, separated by commas: " + ", ".join(Status.values) + "."
-    )
+    status = StatusesFilter()
     live = StrictBooleanFilter(method="filter_live")
-    workflow = filters.CharFilter(field_name="workflow__cuid")
-    entity = filters.CharFilter(field_name="entity__cuid")
-    entity_name_type = filters.CharFilter(field_name="entity__entity_name_type__cuid")
-    root = filters.CharFilter(field_name="root__cuid")
-    parent = filters.CharFilter(field_name="parent__cuid")
+    workflow = ValuesFilter(field_name="workflow__cuid")
+    entity = ValuesFilter(field_name="entity__cuid")
+    entity_name_type = ValuesFilter(field_name="entity__entity_name_type__cuid")
+    root = ValuesFilter(field_name="root__cuid")
+    parent = ValuesFilter(field_name="parent__cuid")
     calls = filters.CharFilter(
         field_name="closure__members__callee__cuid",
         help_text="The cuid of a workflow of which the execution has pinned a version.",
@@ -69,9 +75,17 @@ class ExecutionFilter(filters.FilterSet):
         help_text="`me`: executions with an open step that the requesting user may do, as `mine/`.",
     )
 
-    class Meta:
-        model = Execution
-        fields: list[str] = []
+    operators: ClassVar[Mapping[str, Operators]] = {
+        "status": {"in": StatusesFilter()},
+        "workflow": value_operators("workflow__cuid"),
+        "entity": value_operators("entity__cuid"),
+        "entity_name_type": value_operators("entity__entity_name_type__cuid"),
+        "root": value_operators("root__cuid"),
+        "parent": value_operators("parent__cuid"),
+        "started_at": moment_operators("started_at"),
+        "ended_at": moment_operators("ended_at"),
+        "updated_at": moment_operators("updated_at"),
+    }
 
     def filter_waiting_for(
         self, executions: QuerySet[Execution], name: str, value: str

@@ -17,7 +17,7 @@ from executions.engine.form_actions import list_actions
 from executions.engine.store import IS_OPEN, store
 from executions.engine.unassigned_sql import is_unassigned
 from executions.models import ITEM, ITEMS, USER_ACTION, Execution, may_view_entity
-from executions.workflow_manager import graph_of
+from executions.workflow_manager import graph_of, graphs_of
 from workflows.api.base.read_ahead import ReadAhead
 from workflows.db import raw_rows
 from workflows.db.prepared import ON_POSTGRESQL, Statement
@@ -124,6 +124,16 @@ _ABOVE = (
 _READ = Statement(
     f"SELECT {', '.join(_COLUMNS.values())}{_FROM}{_ABOVE} WHERE x.id = $1", ("bigint", "bigint")
 )
+_IDS = (
+    "SELECT value::bigint FROM json_array_elements_text($1::json)"
+    if ON_POSTGRESQL
+    else "SELECT value FROM json_each($1)"
+)
+_READ_OPEN_STEPS = Statement(
+    f"SELECT x.id, v.id, v.number, v.checksum, {_STEPS} FROM executions_execution x"
+    f" JOIN workflows_version v ON v.id = x.version_id WHERE x.id IN ({_IDS})",
+    ("text", "bigint"),
+)
 _UNCHANGED = (
     *("cuid", "workflow", "scheduled_for", "started_at", "started_by"),
     *("entity_cuid", "entity_title", "children", "pins"),
@@ -149,6 +159,19 @@ def read_execution(execution: Execution, user: Any) -> dict[str, Any] | None:
     """
     rows = _READ.execute([execution.pk, user.pk])
     return represent(dict(zip(_COLUMNS, rows[0], strict=True)), user) if rows else None
+
+
+def read_open_steps(ids: list[int], user: Any) -> dict[int, list[dict[str, Any]]]:
+    """Return the open steps of executions by the id of the execution, as this user sees them."""
+    rows = _READ_OPEN_STEPS.execute([json.dumps(ids), user.pk])
+    # Read the graphs of forms at once; ``graph_of`` would read each by a statement.
+    graphs_of(Version.objects.filter(pk__in={row[1] for row in rows}))
+    found = {}
+    for execution, version_id, number, checksum, steps in rows:
+        frozen = {"id": version_id, "number": number, "checksum": checksum}
+        version = raw_rows.build_stored(Version, frozen)
+        found[execution] = [_open_step(step, version) for step in _parsed(steps) or []]
+    return found
 
 
 def represent(row: Mapping[str, Any], user: Any) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, NotFound
 
 from executions.api.execution_rows import read_execution
+from executions.api.included import IncludingListSerializer
 from executions.engine.form_actions import STYLES
 from executions.engine.store import ENTITY_COLUMNS
 from executions.models import ClosureMember, Entity, Execution, Step, StepState, Vote
@@ -23,6 +26,7 @@ from workflows.api.base.strict_fields import (
     RelatedValueField,
     StrictCharField,
 )
+from workflows.api.workflow_serializers import WorkflowSerializer
 from workflows.models import Workflow
 
 NOTICE_STATES = ("pending", "sent", "failed")
@@ -46,8 +50,8 @@ class WorkedOnEntitySerializer(NamedEntitySerializer):
         read_only_fields = fields
 
 
-class ListedExecutionSerializer(OutputModelSerializer[Execution]):
-    """An execution without its steps and pinned versions."""
+class SummarySerializer(OutputModelSerializer[Execution]):
+    """The members of an execution, in a list or alone."""
 
     workflow = RelatedValueField("cuid")
     version = RelatedValueField("number")
@@ -205,7 +209,33 @@ class OpenStepSerializer(OutputModelSerializer[Step]):
         ]
 
 
-class ExecutionSerializer(ListedExecutionSerializer):
+class IncludedSerializer(serializers.Serializer[Any]):
+    """The records that ``include`` asks for; null if not asked for, or if the user may not view."""
+
+    entity = WorkedOnEntitySerializer(allow_null=True)
+    workflow = WorkflowSerializer(allow_null=True)
+    open_steps = OpenStepSerializer(many=True, allow_null=True)
+
+
+class ListedExecutionSerializer(SummarySerializer):
+    """An execution without its steps and pinned versions, but with included records."""
+
+    # Not ``included``: a serializer has its declared fields as attributes.
+    found: Mapping[int, Any] | None = None
+    included = serializers.SerializerMethodField()
+
+    class Meta(SummarySerializer.Meta):
+        fields = [*SummarySerializer.Meta.fields, "included"]
+        read_only_fields = fields
+        list_serializer_class = IncludingListSerializer
+
+    @extend_schema_field(IncludedSerializer(allow_null=True))
+    def get_included(self, row: Execution) -> Any:
+        """Return the included records, read by ``IncludingListSerializer``."""
+        return None if self.found is None else self.found[row.pk]
+
+
+class ExecutionSerializer(SummarySerializer):
     """An execution with its open steps and pinned versions."""
 
     # These fields only describe the JSON: ``read_execution`` reads all of it in one statement.
@@ -215,9 +245,9 @@ class ExecutionSerializer(ListedExecutionSerializer):
     pins = PinSerializer(many=True, read_only=True)
     open_steps = OpenStepSerializer(many=True, read_only=True)
 
-    class Meta(ListedExecutionSerializer.Meta):
+    class Meta(SummarySerializer.Meta):
         fields = [
-            *ListedExecutionSerializer.Meta.fields,
+            *SummarySerializer.Meta.fields,
             *("variables", "children", "pins", "open_steps"),
         ]
         read_only_fields = fields

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -33,6 +33,7 @@ from executions.api.execution_serializers import (
     SubmitSerializer,
     VotingSerializer,
 )
+from executions.api.included import INCLUDE, NAME, parse_include
 from executions.api.plain_bodies import read_start, read_submit, read_validated
 from executions.models import OPERATE, START, SUBMIT, Execution, Finding, InventoryModel, Visits
 from executions.task_queries import executions_for
@@ -82,6 +83,7 @@ def _action(
     )(route)
 
 
+@extend_schema_view(list=extend_schema(parameters=[INCLUDE]))
 class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     """The resource ``executions/``."""
 
@@ -90,6 +92,8 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     filterset_class = ExecutionFilter
     search_fields = ["=cuid", "workflow__title", "entity__title"]
     ordering_fields = ["status", "started_at", "updated_at", "ended_at"]
+    list_parameters = (NAME,)
+    included_names: Sequence[str] = ()
     shows = (*viewing_permissions(Finding), *viewing_permissions(InventoryModel))
 
     submit = _action("submit", SubmitSerializer, services.submit, needs=SUBMIT, read=read_submit)
@@ -104,6 +108,12 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
     unclaim = _action("unclaim", DecisionSerializer, services.unclaim, needs=SUBMIT)
     reassign = _action("reassign", ReassignSerializer, services.reassign, needs=OPERATE)
     cancel = _action("cancel", CancelSerializer, services.cancel, needs=OPERATE)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Read which records a list includes."""
+        super().initial(request, *args, **kwargs)
+        if self.action in LISTS and NAME in request.query_params:
+            self.included_names = parse_include(request)
 
     @extend_schema(
         request=StartSerializer, parameters=EDIT_PARAMETERS, responses={201: ExecutionSerializer}
@@ -136,7 +146,7 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
         new = services.restart(execution, by=request.user, **body.validated_data)
         return self.answer(new, status.HTTP_201_CREATED)
 
-    @extend_schema(responses=ListedExecutionSerializer(many=True))
+    @extend_schema(parameters=[INCLUDE], responses=ListedExecutionSerializer(many=True))
     @action(detail=False, lists=True)
     def mine(self, request: Request) -> Response:
         """List the executions with an open step that the user may do."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
-from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from executions.models import (
     EVENTS,
     REDELIVER,
+    TEST,
     DeliveryAttempt,
     OutgoingDelivery,
     Subscription,
@@ -23,6 +24,14 @@ from executions.models import (
 from executions.webhooks import subscriptions
 from executions.webhooks.outgoing import visible_payload
 from workflows.api.base.edit_options import DRY_RUN, EDIT_PARAMETERS, edit, edit_without_replay
+from workflows.api.base.filter_operators import (
+    ListFilters,
+    Operators,
+    ValuesFilter,
+    moment_operators,
+    text_operators,
+    value_operators,
+)
 from workflows.api.base.refusal_json import build_url
 from workflows.api.base.resources import EditableResource, Resource, find_by_cuid
 from workflows.api.base.strict_fields import (
@@ -131,23 +140,30 @@ class WebhookDeliverySerializer(OutputModelSerializer[OutgoingDelivery]):
         return visible_payload(row, self.context["request"].user)
 
 
-class WebhookFilter(filters.FilterSet):
+class WebhookFilter(ListFilters):
     """Filters by state, workflow and finding type."""
 
-    workflow = filters.CharFilter(field_name="workflow__cuid")
-    entity_name_type = filters.CharFilter(field_name="entity_name_type__cuid")
+    state = ValuesFilter(Subscription.State.choices)
+    workflow = ValuesFilter(field_name="workflow__cuid")
+    entity_name_type = ValuesFilter(field_name="entity_name_type__cuid")
 
-    class Meta:
-        model = Subscription
-        fields = ["state"]
+    operators: ClassVar[Mapping[str, Operators]] = {
+        "workflow": value_operators("workflow__cuid", is_nullable=True),
+        "entity_name_type": value_operators("entity_name_type__cuid", is_nullable=True),
+        "created_at": moment_operators("created_at"),
+        "url": text_operators("url"),
+    }
 
 
-class DeliveryFilter(filters.FilterSet):
+class DeliveryFilter(ListFilters):
     """Filters by state and event."""
 
-    class Meta:
-        model = OutgoingDelivery
-        fields = ["state", "event"]
+    state = ValuesFilter(OutgoingDelivery.State.choices)
+    event = ValuesFilter([(name, name) for name in (*EVENTS, TEST)])
+
+    operators: ClassVar[Mapping[str, Operators]] = {
+        "created_at": moment_operators("created_at"),
+    }
 
 
 def _deliveries() -> QuerySet[OutgoingDelivery]:

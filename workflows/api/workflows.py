@@ -25,6 +25,19 @@ from workflows.editing.context_change import lock_for_edit
 from workflows.models import PendingWorkflow, Version, Workflow
 
 
+def represented_workflows() -> QuerySet[Any]:
+    """Return all workflows with everything that ``WorkflowSerializer`` needs."""
+    latest = Version.objects.filter(workflow=OuterRef("pk")).order_by("-number")
+    workflows: QuerySet[Any] = Workflow.objects.select_related(
+        "entity_name_type", "primary_record_type"
+    ).annotate(
+        latest_number=Subquery(latest.values("number")[:1]),
+        live_count=count_live_executions("workflow"),
+    )
+    waiting = PendingWorkflow.objects.filter(waiting=True).select_related("change__asked_by")
+    return workflows.prefetch_related(Prefetch("pending", waiting, to_attr="waiting"))
+
+
 class DependencySerializer(serializers.Serializer[Any]):
     """A workflow that calls another, or is called by it."""
 
@@ -76,16 +89,7 @@ class WorkflowViewSet(ContextActions, EditableResource):
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return workflows with everything that their representation needs."""
-        latest = Version.objects.filter(workflow=OuterRef("pk")).order_by("-number")
-        every: QuerySet[Any] = super().get_queryset()
-        workflows: QuerySet[Any] = every.select_related(
-            "entity_name_type", "primary_record_type"
-        ).annotate(
-            latest_number=Subquery(latest.values("number")[:1]),
-            live_count=count_live_executions("workflow"),
-        )
-        waiting = PendingWorkflow.objects.filter(waiting=True).select_related("change__asked_by")
-        return workflows.prefetch_related(Prefetch("pending", waiting, to_attr="waiting"))
+        return represented_workflows()
 
     def _lock_row(self) -> Any:
         # In the lock order of editors: an edit also locks the callees.

@@ -9,7 +9,7 @@ from django.core import signing
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django_filters.rest_framework import CharFilter, DjangoFilterBackend
+from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import APIException, ErrorDetail, NotFound, ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
 from rest_framework.pagination import BasePagination
@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from workflows.api.base import sparse_fields
+from workflows.api.base.filter_operators import ListFilters, ValuesFilter
 from workflows.api.base.strict_requests import refuse_parameters
 from workflows.db.json_values import quoted
 from workflows_project.api import csv_lists, cursors
@@ -68,8 +69,15 @@ class ListPagination(BasePagination):
             InvalidCursor: the cursor does not belong to the list.
             NotFound: there is no such page.
         """
-        filters = _filters(view, queryset)
-        refuse_parameters(request, [*filters, *_parameters(view), *PARAMETERS])
+        filters = _filters(view, queryset, request)
+        refuse_parameters(
+            request,
+            [*filters, *_parameters(view), *PARAMETERS],
+            repeatable=[
+                *(name for name, row in filters.items() if isinstance(row, ValuesFilter)),
+                *_list_parameters(view),
+            ],
+        )
         _refuse_empty(request, filters)
         self.request, self.view = request, view
         self.names = sparse_fields.parse_names(request, view.get_serializer)
@@ -94,7 +102,13 @@ class ListPagination(BasePagination):
             return csv_lists.stream_rows(self.view, chunks, self.names)
         results = [sparse_fields.select_fields(row, self.names) for row in data]
         page = {"count": self.count, "next": self.next, "previous": self.previous}
-        return Response({**page, "results": results})
+        return Response({**page, "results": results}, headers=self._links())
+
+    def _links(self) -> dict[str, str]:
+        """Return the ``Link`` header (RFC 8288) with the next and the previous page, if any."""
+        pages = {"next": self.next, "prev": self.previous}
+        links = [f'<{url}>; rel="{name}"' for name, url in pages.items() if url]
+        return {"Link": ", ".join(links)} if links else {}
 
     def _keys(self, rows: Any) -> list[cursors.Key] | None:
         if not isinstance(rows, QuerySet):
@@ -197,18 +211,28 @@ def _invalid(name: str, detail: str) -> ValidationError:
     return ValidationError({name: [ErrorDetail(detail, "invalid")]})
 
 
-def _filters(view: Any, queryset: Any) -> dict[str, Any]:
-    """Return the filters of a view by name."""
+def _filters(view: Any, queryset: Any, request: Request) -> dict[str, Any]:
+    """Return the filters of a view by name, and those that this request names."""
     found: dict[str, Any] = {}
     for backend in getattr(view, "filter_backends", ()):
         if issubclass(backend, DjangoFilterBackend) and isinstance(queryset, QuerySet):
             filterset = backend().get_filterset_class(view, queryset)
-            found |= filterset.base_filters if filterset else {}
+            if filterset:
+                found |= filterset.base_filters
+                if issubclass(filterset, ListFilters):
+                    found |= filterset.requested_filters(request.query_params)
     return found
 
 
+def _list_parameters(view: Any) -> Iterable[str]:
+    """Return the parameters of the view's own, which may occur several times."""
+    # Nested lists, whose rows are of another type, have no filters.
+    return getattr(view, "list_parameters", ()) if view.filter_backends else ()
+
+
 def _parameters(view: Any) -> Iterable[str]:
-    """Yield the parameters of search and ordering of a view."""
+    """Yield the parameters of the view's own, of search and of ordering."""
+    yield from _list_parameters(view)
     for backend in getattr(view, "filter_backends", ()):
         if issubclass(backend, SearchFilter) and getattr(view, "search_fields", None):
             yield backend.search_param
@@ -217,7 +241,8 @@ def _parameters(view: Any) -> Iterable[str]:
 
 
 def _refuse_empty(request: Request, filters: dict[str, Any]) -> None:
-    """Raise ``ValidationError`` if a filter other than a text filter is empty."""
-    for name, row in filters.items():
-        if request.query_params.get(name) == "" and not isinstance(row, CharFilter):
-            raise _invalid(name, _("'%(name)s' is empty.") % {"name": name})
+    """Raise ``ValidationError`` if a filter is empty."""
+    for name in filters:
+        if request.query_params.get(name) == "":
+            detail = _("The filter '%(name)s' is empty. Leave it out, or give it a value.")
+            raise _invalid(name, detail % {"name": name})

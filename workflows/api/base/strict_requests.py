@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.utils.mediatypes import media_type_matches
 
+from workflows.api.base.filter_operators import unknown_operator
 from workflows.db.json_values import quoted
 
 FORMAT = str(api_settings.URL_FORMAT_OVERRIDE)
@@ -45,12 +46,19 @@ def takes_parameters(*names: str) -> Callable[[Handler], Handler]:
     return declare
 
 
-def refuse_parameters(request: Request, known: Iterable[str], *, formats: bool = True) -> None:
+def refuse_parameters(
+    request: Request,
+    known: Iterable[str],
+    *,
+    repeatable: Iterable[str] = (),
+    formats: bool = True,
+) -> None:
     """Reject unknown and repeated query parameters.
 
     Args:
         request: The request.
         known: The names that the route takes.
+        repeatable: Those of them that may occur several times.
         formats: Whether the route takes ``format`` too.
 
     Raises:
@@ -60,12 +68,15 @@ def refuse_parameters(request: Request, known: Iterable[str], *, formats: bool =
         return
     names = list(known)
     listed = ", ".join(names)
+    several = set(repeatable)
     errors = {}
     for name, values in request.query_params.lists():
         if name not in names and not (formats and name == FORMAT):
-            text = (_UNKNOWN if names else _NONE_KNOWN) % {"name": quoted(name), "known": listed}
+            text = unknown_operator(name, names) or (
+                (_UNKNOWN if names else _NONE_KNOWN) % {"name": quoted(name), "known": listed}
+            )
             errors[name] = [ErrorDetail(text, "unknown_parameter")]
-        elif len(values) > 1:
+        elif len(values) > 1 and name not in several:
             text = _REPEATED % {"name": quoted(name), "times": len(values)}
             errors[name] = [ErrorDetail(text, "repeated_parameter")]
         elif name == FORMAT and not values[0]:
