@@ -59,7 +59,13 @@ PAGES: dict[str, set[str]] = {
     **_editable_pages("auth_group", ADMINISTRATORS, ADMINISTRATORS),
     **_editable_pages("auth_user", ADMINISTRATORS, ADMINISTRATORS),
     "auth_user_password_change": ADMINISTRATORS,
-    **_pages("knox_authtoken", view=ADMINISTRATORS, add=NONE, change=NONE, delete=ADMINISTRATORS),
+    **_pages(
+        "knox_authtoken",
+        view=ADMINISTRATORS,
+        add=ADMINISTRATORS,
+        change=NONE,
+        delete=ADMINISTRATORS,
+    ),
     **_pages(
         "holdfast_failedlogins",
         view=ADMINISTRATORS,

@@ -119,15 +119,15 @@ def test_tokens_stay_valid_when_other_fields_change(ada: User) -> None:
 def test_create_is_refused_when_password_changes_meanwhile(
     ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workflows_project.auth import tokens
+    from workflows_project.auth import issuing
 
-    check = tokens._require_current_password
+    check = issuing.require_current_password
 
     def change_first(user: Any) -> None:
         save(User.objects.get(pk=ada.pk))
         check(user)
 
-    monkeypatch.setattr(tokens, "_require_current_password", change_first)
+    monkeypatch.setattr(issuing, "require_current_password", change_first)
     client = Client()
     client.force_login(ada)
     assert client.post("tokens/", {}).status_code == 401
@@ -159,7 +159,7 @@ def test_request_with_token_takes_one_statement(ada: User) -> None:
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_password_change_waits_for_token_creation_and_revokes_token() -> None:
-    from workflows_project.auth import tokens
+    from workflows_project.auth import issuing
 
     ada = UserFactory(username="ada", password="secret")
     done: list[bool] = []
@@ -170,7 +170,7 @@ def test_password_change_waits_for_token_creation_and_revokes_token() -> None:
         connection.close()
 
     with transaction.atomic():
-        tokens._require_current_password(ada)
+        issuing.require_current_password(ada)
         other = threading.Thread(target=change)
         other.start()
         AuthToken.objects.create(user=ada)

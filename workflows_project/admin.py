@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from knox.models import AuthToken
@@ -21,13 +24,18 @@ from knox.models import AuthToken
 from executions.admin.accounts import GuardedAccountAdmin
 from workflows import guards
 from workflows.admin.base.change_list import ListAdmin
-from workflows.admin.base.formatting import DASH
+from workflows.admin.base.formatting import DASH, admin_url
 from workflows.admin.base.forms import EditForm
 from workflows.admin.base.generics import ModelForm
 from workflows.admin.base.model_admin import EditAdmin
+from workflows.admin.base.submit_once import mark_done
 from workflows.db import clock
 from workflows_project.auth import login_limits
+from workflows_project.auth.issuing import MANAGE_ACCOUNTS, issue_token, service_accounts
+from workflows_project.auth.scopes import SCOPES
 from workflows_project.models import FailedLogins
+
+_NEW_TOKEN = "workflows_project/new_token.html"
 
 admin.site.unregister([AuthToken, Group, User])
 
@@ -78,25 +86,109 @@ class GroupAdmin(GuardedAccountAdmin, EditAdmin, DjangoGroupAdmin):
     form = GroupForm
 
 
+class NewTokenForm(forms.Form):
+    """The settings of a new token."""
+
+    account = forms.ModelChoiceField(
+        User.objects.none(),
+        label=_("Account"),
+        help_text=_("Your own account, or an account without a password."),
+    )
+    name = forms.CharField(label=_("Name"), max_length=100, help_text=_("For example the program."))
+    scopes = forms.MultipleChoiceField(
+        label=_("Scopes"),
+        choices=[(name, format_lazy("{} ({})", text, name)) for name, text in SCOPES.items()],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Without any, the token may do everything that the account may."),
+    )
+    expires = forms.DateTimeField(
+        label=_("Expires"), required=False, help_text=_("Empty: the token never expires.")
+    )
+
+    def clean_expires(self) -> Any:
+        """Return the time, or raise a validation error if it is in the past."""
+        expires = self.cleaned_data["expires"]
+        if expires is not None and expires <= timezone.now():
+            raise ValidationError(_("Choose a time in the future."))
+        return expires
+
+
 @admin.register(AuthToken)
 class TokenAdmin(ListAdmin):
-    """API tokens. Users create their own tokens; administrators revoke them."""
+    """API tokens. Users create their own tokens by the API.
 
-    list_display = ["user", "created", "expiry", "is_valid"]
+    Administrators revoke tokens, and create those of service accounts.
+    """
+
+    list_display = [
+        *("user", "token_name", "token_scopes", "created", "expiry", "last_used", "is_valid")
+    ]
     list_display_links = None
-    list_select_related = ["user"]
+    list_select_related = ["user", "details"]
     list_filter = [("user", admin.RelatedOnlyFieldListFilter), "created", "expiry"]
-    search_fields = ["user__username"]
+    search_fields = ["user__username", "details__name"]
     fields = ["user", "created", "expiry"]
     actions = ["revoke"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: users create their own tokens."""
-        return False
+        """Return True for users who may manage accounts."""
+        return bool(request.user.has_perm(MANAGE_ACCOUNTS))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Ask for the settings of a token; on POST, create it and show its value once."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = NewTokenForm(request.POST or None)
+        accounts = service_accounts() | User.objects.filter(username=request.user.get_username())
+        form.fields["account"].queryset = accounts.order_by("username")  # type: ignore[attr-defined]
+        back_url = admin_url(AuthToken, "changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media,
+            "has_view_permission": self.has_view_permission(request),
+            "title": gettext("Create token"),
+            "form": form,
+            "back_url": back_url,
+        }
+        if not (request.method == "POST" and form.is_valid()):
+            return TemplateResponse(request, _NEW_TOKEN, context)
+        values = form.cleaned_data
+        account, scopes = values["account"], values["scopes"] or None
+        _row, token = issue_token(
+            account, name=values["name"], scopes=scopes, expires=values["expires"]
+        )
+        self.log_change(request, account, gettext("Token created."))
+        result = {**context, "title": gettext("New token"), "account": account, "token": token}
+        response = TemplateResponse(request, _NEW_TOKEN, result)
+        response["Cache-Control"] = "no-store"
+        # The token is shown once, so the response cannot be repeated.
+        return mark_done(response, back_url)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: tokens can only be revoked."""
         return False
+
+    @admin.display(description=_("name"), ordering="details__name")
+    def token_name(self, row: AuthToken) -> str:
+        """Return the name of the token."""
+        details = getattr(row, "details", None)
+        return details.name if details else ""
+
+    @admin.display(description=_("scopes"))
+    def token_scopes(self, row: AuthToken) -> str:
+        """Return the scopes of the token."""
+        details = getattr(row, "details", None)
+        return (details.scopes if details else "") or gettext("all")
+
+    @admin.display(description=_("last used"), ordering="details__last_used_at")
+    def last_used(self, row: AuthToken) -> Any:
+        """Return the time of the last use."""
+        details = getattr(row, "details", None)
+        return details.last_used_at if details else None
 
     @admin.display(boolean=True, description=_("valid"))
     def is_valid(self, row: AuthToken) -> bool:

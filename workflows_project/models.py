@@ -1,4 +1,4 @@
-"""Failed logins, counted for each account and each address."""
+"""Tables of the project: failed logins, and what is known about API tokens."""
 
 from __future__ import annotations
 
@@ -37,3 +37,30 @@ class FailedLogins(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class TokenDetails(models.Model):
+    """The name, the scopes and the last use of a token."""
+
+    # Without a key in the database: the previous release deletes tokens and does not know this.
+    token = models.OneToOneField(
+        "knox.AuthToken",
+        models.CASCADE,
+        primary_key=True,
+        related_name="details",
+        db_constraint=False,
+    )
+    name = models.CharField(_("name"), max_length=100, blank=True)
+    scopes = models.CharField(
+        _("scopes"), max_length=400, blank=True, help_text=_("Separated by spaces. Empty: all.")
+    )
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
+
+    objects: ClassVar[models.Manager[TokenDetails]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("token details")
+        verbose_name_plural = _("token details")
+
+    def __str__(self) -> str:
+        return self.name or str(self.pk)[:16]

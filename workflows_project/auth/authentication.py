@@ -22,7 +22,7 @@ from workflows.db.json_values import storage_problem
 from workflows.db.prepared import Statement
 from workflows.db.raw_rows import Columns
 from workflows_project.api.permissions import asked_permissions
-from workflows_project.auth import login_limits, permissions
+from workflows_project.auth import login_limits, permissions, scopes, token_use
 
 SINGLE_SIGN_ON = "workflows_project.auth.single_sign_on.SingleSignOn"
 
@@ -73,6 +73,9 @@ class ModelBackend(backends.ModelBackend):
         return found
 
 
+_SCHEMES = (b"bearer", b"token")
+
+
 class TokenExpired(AuthenticationFailed):
     """The token has expired."""
 
@@ -97,8 +100,10 @@ def _token_statement(asked: int, ahead: str) -> tuple[Columns, Columns, Statemen
     granted = permissions.granted_sql(f"u.{users.pk.column}", codenames) if asked else "NULL"
     sql = (
         f"SELECT {token.select_list('t')}, {user.select_list('u')},"
+        f" {', '.join(f'd.{name}' for name in token_use.COLUMNS)},"
         f" CASE WHEN NOT u.is_superuser THEN {granted} END{', ahead.*' if ahead else ''}"
         f" FROM {tokens.db_table} t JOIN {users.db_table} u ON u.{users.pk.column} = t.user_id"
+        f" LEFT JOIN {token_use.table()} d ON d.token_id = t.digest"
     )
     if ahead:
         sql += f" LEFT JOIN ({ahead.format(f'${asked + 2}')}) ahead ON TRUE"
@@ -107,7 +112,7 @@ def _token_statement(asked: int, ahead: str) -> tuple[Columns, Columns, Statemen
 
 
 class TokenAuthentication(auth.TokenAuthentication):
-    """``Authorization: Token …``, checked by one prepared statement.
+    """``Authorization: Bearer …`` or ``Token …``, checked by one prepared statement.
 
     The statement also reads the permissions that the view asks for, unless the user is a superuser,
     and the row that the view wants to read ahead. Knox reads all tokens of the user with each
@@ -116,17 +121,36 @@ class TokenAuthentication(auth.TokenAuthentication):
     """
 
     _view: Any = None
+    _may_be_foreign = False
     _asked: tuple[str, ...] = ()
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        """Return the user and the row of the token; None without a token in the header."""
+        """Return the user and the row of the token; None without a token in the header.
+
+        Raises:
+            AuthenticationFailed: the header has a wrong token, or none.
+            scopes.InsufficientScope: the token may not be used for this request.
+        """
+        scheme, *credentials = authentication.get_authorization_header(request).split() or [b""]
+        if scheme.lower() not in _SCHEMES:
+            return None
+        # Another class may know what is no token of ours.
+        self._may_be_foreign = scheme.lower() == b"bearer" and bool(
+            settings.API_AUTHENTICATION_CLASSES
+        )
+        if len(credentials) != 1:
+            if self._may_be_foreign:
+                return None
+            raise AuthenticationFailed(_("Send the token after the scheme, without spaces in it."))
         self._view = (request.parser_context or {}).get("view")
         self._asked = asked_permissions(request, self._view)
-        found: tuple[Any, Any] | None = super().authenticate(request)
+        found: tuple[Any, Any] | None = self.authenticate_credentials(credentials[0])
+        if found is not None:
+            scopes.refuse_request(found[1].scopes, str(request.method), request.path_info)
         return found
 
-    def authenticate_credentials(self, token: bytes) -> tuple[Any, Any]:
-        """Return the user and the row of the token.
+    def authenticate_credentials(self, token: bytes) -> tuple[Any, Any] | None:
+        """Return the user and the row of the token; None for a token of another class.
 
         Raises:
             TokenExpired: the token has expired.
@@ -136,6 +160,8 @@ class TokenAuthentication(auth.TokenAuthentication):
         digest = hash_token(token.decode("latin-1"))
         selected = self._select(digest)
         if selected is None:
+            if self._may_be_foreign:
+                return None
             raise AuthenticationFailed(_("Invalid token."))
         row, granted = selected
         if row.expiry is not None and row.expiry <= timezone.now():
@@ -143,6 +169,7 @@ class TokenAuthentication(auth.TokenAuthentication):
         if not row.user.is_superuser:
             permissions.remember_permissions(row.user, self._asked, granted)
         validated: tuple[Any, Any] = self.validate_user(row)
+        token_use.note_use(row)
         return validated
 
     def _select(self, digest: str) -> tuple[Any, str | None] | None:
@@ -153,13 +180,14 @@ class TokenAuthentication(auth.TokenAuthentication):
         rows = statement.execute([digest, *codenames, *([param] if ahead else ())])
         if not rows:
             return None
-        at = len(tokens)
-        end = at + len(users)
-        row = tokens.build(rows[0][:at])
-        row.user = users.load(rows[0][at:end])
+        found = list(rows[0])
+        row = tokens.build([found.pop(0) for _ in range(len(tokens))])
+        row.user = users.load([found.pop(0) for _ in range(len(users))])
+        token_use.set_details(row, [found.pop(0) for _ in range(len(token_use.COLUMNS))])
+        granted = found.pop(0)
         if ahead:
-            self._view.read_ahead_row = ahead.row(rows[0][end + 1 :])
-        return row, rows[0][end]
+            self._view.read_ahead_row = ahead.row(found)
+        return row, granted
 
     def _read_ahead(self) -> tuple[ReadAhead | None, str]:
         found = self._view.read_ahead() if hasattr(self._view, "read_ahead") else None
@@ -186,10 +214,9 @@ class BasicAuthentication(authentication.BasicAuthentication):
             raise login_limits.LoginThrottled(lock) from None
 
     def authenticate_header(self, request: Request) -> str:
-        """Return the ``WWW-Authenticate`` header with both schemes.
+        """Return the ``WWW-Authenticate`` header with all schemes.
 
         REST framework only uses the header of the first authentication class.
         """
-        return (
-            f'{super().authenticate_header(request)}, Token realm="{self.www_authenticate_realm}"'
-        )
+        realm = f'realm="{self.www_authenticate_realm}"'
+        return f"{super().authenticate_header(request)}, Bearer {realm}, Token {realm}"

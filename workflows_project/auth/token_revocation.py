@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from knox.models import get_token_model
 
 from workflows.db import write_once
+from workflows_project.models import TokenDetails
 
 NAME = "holdfast_ended_tokens"
 
@@ -17,16 +18,19 @@ NAME = "holdfast_ended_tokens"
 def register_token_trigger() -> None:
     """Register the trigger, which is installed after each migration."""
     users, tokens = get_user_model()._meta, get_token_model()._meta
+    details = TokenDetails._meta
+    of_user = f"WHERE {tokens.get_field('user').column} = NEW.{users.pk.column}"
     revocation = (
-        f"DELETE FROM {tokens.db_table}"
-        f" WHERE {tokens.get_field('user').column} = NEW.{users.pk.column}"
+        f"DELETE FROM {details.db_table} WHERE {details.pk.column} IN"
+        f" (SELECT digest FROM {tokens.db_table} {of_user});"
+        f" DELETE FROM {tokens.db_table} {of_user}"
     )
     creation = f"CREATE TRIGGER {NAME} AFTER UPDATE OF password ON {users.db_table} FOR EACH ROW"
     write_once.register(
         write_once.CustomTrigger(
             NAME,
             users.db_table,
-            (tokens.db_table,),
+            (tokens.db_table, details.db_table),
             sqlite=(f"{creation} WHEN OLD.password IS NOT NEW.password BEGIN {revocation}; END",),
             postgresql=(
                 f"""

@@ -2,35 +2,61 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from knox.models import get_token_model
 from rest_framework import mixins, serializers, status
-from rest_framework.exceptions import AuthenticationFailed, NotFound, PermissionDenied
+from rest_framework.exceptions import ErrorDetail, NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from workflows.api.base.resources import Resource
-from workflows.api.base.strict_fields import MomentField, StrictSerializer
+from workflows.api.base.strict_fields import (
+    MomentField,
+    StrictCharField,
+    StrictChoiceField,
+    StrictSerializer,
+)
 from workflows.db.json_values import quoted
+from workflows_project.auth import token_use
+from workflows_project.auth.issuing import DEFAULT, MANAGE_ACCOUNTS, issue_token, service_accounts
+from workflows_project.auth.scopes import SCOPES
 
 ID_LENGTH = 16
 ID = OpenApiParameter("id", location=OpenApiParameter.PATH, description="The id of the token.")
+REVOKE = "knox.delete_authtoken"
+"""The permission to revoke the tokens of other accounts."""
 
 
 class TokenSerializer(serializers.Serializer[Any]):
     """A token without its value."""
 
     id = serializers.SerializerMethodField(help_text="Identifies the token. It is not secret.")
+    name = serializers.CharField()
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=list(SCOPES)),
+        allow_null=True,
+        help_text="The requests it may be used for; null for all that the user may send.",
+    )
     created = MomentField()
     expires = MomentField(source="expiry", allow_null=True)
+    last_used_at = MomentField(
+        allow_null=True, help_text="The last use, to the minute; null before the first one."
+    )
     current = serializers.SerializerMethodField(help_text="True for the token of this request.")
+
+    def to_representation(self, row: Any) -> dict[str, Any]:
+        """Return the token with its details."""
+        if not hasattr(row, "has_details"):
+            details = getattr(row, "details", None)
+            names = token_use.COLUMNS
+            token_use.set_details(row, [getattr(details, name, None) for name in names])
+        return super().to_representation(row)
 
     def get_id(self, row: Any) -> str:
         """Return the beginning of the hash."""
@@ -45,26 +71,40 @@ class NewTokenSerializer(TokenSerializer):
     """A new token with its value."""
 
     token = serializers.CharField(
-        help_text="Send it as Authorization: Token …. Only its hash is stored."
+        help_text="Send it as Authorization: Bearer …. Only its hash is stored."
     )
-
-    def to_representation(self, row: Any) -> dict[str, Any]:
-        """Return the token with its value."""
-        return {**super().to_representation(row), "token": row.token}
 
 
 class EmptyBodySerializer(StrictSerializer):
     """An empty body."""
 
 
-def _require_current_password(user: Any) -> None:
-    """Raise ``AuthenticationFailed`` if the password has changed since the user logged in.
+class CreateTokenSerializer(StrictSerializer):
+    """The settings of a new token."""
 
-    Lock the user, so that a password change after this revokes the new token too.
-    """
-    rows = get_user_model()._base_manager.select_for_update(no_key=True).filter(pk=user.pk)
-    if rows.values_list("password", flat=True).first() != user.password:
-        raise AuthenticationFailed(_("The password has changed. Log in again."))
+    name = StrictCharField(max_length=100, allow_blank=True, default="")
+    scopes = serializers.ListField(
+        child=StrictChoiceField(choices=list(SCOPES)),
+        allow_null=True,
+        allow_empty=False,
+        default=None,
+        help_text="The requests it may be used for; null for all that the user may send.",
+    )
+    expires = MomentField(
+        allow_null=True,
+        required=False,
+        help_text="The time when it expires; null for never. By default after TOKEN_HOURS.",
+    )
+    account = StrictCharField(
+        required=False,
+        help_text="The name of a service account that gets the token, instead of the user.",
+    )
+
+    def validate_expires(self, value: datetime | None) -> datetime | None:
+        """Return the time. Raise ``ValidationError`` if it is in the past."""
+        if value is not None and value <= timezone.now():
+            raise serializers.ValidationError(_("Choose a time in the future."), "invalid")
+        return value
 
 
 class TokenViewSet(mixins.ListModelMixin, Resource):
@@ -75,7 +115,8 @@ class TokenViewSet(mixins.ListModelMixin, Resource):
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the valid tokens of the user, newest first."""
-        return self._own().exclude(expiry__lte=timezone.now()).order_by("-created", "digest")
+        valid = self._own().exclude(expiry__lte=timezone.now())
+        return valid.select_related("details").order_by("-created", "digest")
 
     def get_throttles(self) -> list[Any]:
         """Return the throttles, with the scope ``token`` for creation."""
@@ -88,7 +129,7 @@ class TokenViewSet(mixins.ListModelMixin, Resource):
 
     @extend_schema(
         operation_id="tokens_create",
-        request=EmptyBodySerializer,
+        request=CreateTokenSerializer,
         responses={201: NewTokenSerializer},
     )
     def create(self, request: Request) -> Response:
@@ -97,19 +138,36 @@ class TokenViewSet(mixins.ListModelMixin, Resource):
         A token cannot create another one. Idempotency-Key is not accepted, because the response
         would be stored.
         """
-        EmptyBodySerializer(data=request.data).is_valid(raise_exception=True)
+        body = CreateTokenSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
         if isinstance(request.auth, get_token_model()):
             raise PermissionDenied(
                 _("A token cannot create another token. Log in with name and password.")
             )
-        with transaction.atomic():
-            _require_current_password(request.user)
-            self._own().filter(expiry__lte=timezone.now()).delete()
-            row, token = get_token_model().objects.create(user=request.user)
-        row.token = token
+        values = {"expires": DEFAULT, **body.validated_data}
+        account = values.pop("account", None)
+        user = request.user if account is None else self._find_account(account)
+        row, value = issue_token(user, **values)
+        row.token = value
         serializer = NewTokenSerializer(row, context=self.get_serializer_context())
         headers = {"Cache-Control": "no-store"}
         return Response(serializer.data, status.HTTP_201_CREATED, headers=headers)
+
+    def _find_account(self, name: str) -> Any:
+        """Return the service account with this name.
+
+        Raises:
+            PermissionDenied: the user may not manage accounts.
+            ValidationError: there is no such account.
+        """
+        if not self.request.user.has_perm(MANAGE_ACCOUNTS):
+            raise PermissionDenied(_("You may create tokens only for your own account."))
+        found = service_accounts().filter(username=name).first()
+        if found is None:
+            detail = _("No active account without a password has the name %(name)s.")
+            error = ErrorDetail(detail % {"name": quoted(name)}, "does_not_exist")
+            raise ValidationError({"account": [error]})
+        return found
 
     @extend_schema(operation_id="tokens_revoke_all", responses={204: None})
     def revoke_all(self, request: Request) -> Response:
@@ -120,9 +178,11 @@ class TokenViewSet(mixins.ListModelMixin, Resource):
 
     @extend_schema(operation_id="tokens_revoke", parameters=[ID], responses={204: None})
     def revoke(self, request: Request, id: str) -> Response:
-        """Revoke a token of the user."""
+        """Revoke a token of the user, or of any account for those who may revoke tokens."""
         EmptyBodySerializer(data=request.data).is_valid(raise_exception=True)
         is_valid = len(id) == ID_LENGTH and id.isalnum() and id.isascii()
-        if not (is_valid and self._own().filter(digest__startswith=id).delete()[0]):
+        may_revoke = request.user.has_perm(REVOKE)
+        tokens = get_token_model().objects.all() if may_revoke else self._own()
+        if not (is_valid and tokens.filter(digest__startswith=id).delete()[0]):
             raise NotFound(_("You have no token %(id)s.") % {"id": quoted(id)})
         return Response(status=status.HTTP_204_NO_CONTENT)
