@@ -148,3 +148,22 @@ def test_tests_that_the_patterns_page_names_exist() -> None:
         named
         and [name for name in named if f"def {name}(" not in sources and name not in files] == []
     )
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db(transaction=True)
+def test_python_client_prints_what_curl_prints(
+    live_server: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    page = Page(DOCS / "how-to" / "python-client.md")
+    run("create_roles")
+    settings.DEBUG = True
+    run("quickstart", no_serve=True, password=PASSWORD)
+    settings.DEBUG = False
+    monkeypatch.setenv("HOLDFAST", live_server.url)
+    monkeypatch.setenv("PASSWORD", PASSWORD)
+    capsys.readouterr()
+    namespace: dict[str, Any] = {}
+    exec("\n".join(page.blocks("python")), namespace)
+    assert capsys.readouterr().out == page.output
+    namespace["client"].close()

@@ -67,6 +67,8 @@ PHRASES = re.compile(
 )
 # Names in pages: members of the API and of files.
 CODE = re.compile(r"`[^`]*`")
+# Its names and texts are those of the OpenAPI document.
+GENERATED = "clients/python/src/holdfast_client/models.py"
 # Import paths of landed migrations.
 IMPORT_PATHS = {"workflows/cuid.py", "workflows/keys.py"}
 # Several modules of one name in one app: only where the layout has a module for each page,
@@ -82,7 +84,7 @@ def tracked(*patterns: str) -> list[str]:
     return [
         path
         for path in listed
-        if "/migrations/" not in path and path != SELF and (ROOT / path).exists()
+        if "/migrations/" not in path and path not in (SELF, GENERATED) and (ROOT / path).exists()
     ]
 
 
