@@ -113,6 +113,8 @@ ROUTES: dict[str, Row] = {
     "GET redoc": Row(KNOWN, 200, "redoc/"),
     "GET node-type-list": Row(KNOWN, 200, "node-types/"),
     "GET node-type-detail": Row(KNOWN, 200, "node-types/start/"),
+    "GET status": Row(KNOWN, 200, "status/"),
+    "GET me": Row(KNOWN, 200, "me/"),
     "GET token-list": Row(KNOWN, 200, "tokens/"),
     "POST token-list": Row(KNOWN, 201, "tokens/"),
     "DELETE token-list": Row(KNOWN, 204, "tokens/"),

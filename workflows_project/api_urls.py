@@ -7,8 +7,10 @@ from executions.api import routes as executions_routes
 from workflows.api import routes as workflows_routes
 from workflows_project.api import schema, schema_security  # noqa: F401
 from workflows_project.api.problems import route_not_found
+from workflows_project.auth.me import MeViewSet
 from workflows_project.auth.tokens import TokenViewSet
 from workflows_project.content_security import DocsView, RedocView, SchemaView
+from workflows_project.ops.status_view import StatusViewSet
 
 app_name = "api"
 
@@ -29,6 +31,8 @@ urlpatterns = [
         RedocView.as_view(url_name="api:schema", template_name="workflows_project/redoc.html"),
         name="redoc",
     ),
+    path("status/", StatusViewSet.as_view({"get": "read"}), name="status"),
+    path("me/", MeViewSet.as_view({"get": "read"}), name="me"),
     path(
         "tokens/",
         TokenViewSet.as_view({"get": "list", "post": "create", "delete": "revoke_all"}),

@@ -178,6 +178,29 @@ def https_header(name: str) -> tuple[str, str] | None:
     return _read(name, None, convert, "the name of a header (X-Forwarded-Proto)")
 
 
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?|https?://\[[0-9A-Fa-f:]+\](:[0-9]+)?")
+
+
+def origins(name: str) -> list[str]:
+    """Read a list of origins (``https://app.example``)."""
+    found = []
+    for part in names(name):
+        if _ORIGIN.fullmatch(part):
+            found.append(part)
+        else:
+            problems.append(f"{name}: {part!r} is not an origin (https://app.example).")
+    return found
+
+
+def url(name: str) -> str:
+    """Read the URL of a website; empty by default."""
+    value = os.environ.get(name, "")
+    if value and not re.match(r"https?://[^/\s]+[^\s]*$", value):
+        problems.append(f"{name}: {value!r} is not a URL (https://docs.example/).")
+        return ""
+    return value
+
+
 def networks(name: str) -> list[str]:
     """Read a list of IP addresses and networks (``10.0.0.0/8``)."""
     found = []

@@ -10,6 +10,7 @@ from workflows_project.api import schema_texts
 from workflows_project.ops import log_format
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"
 
 DEBUG = environment.boolean("DEBUG")
 SECRET_KEY = environment.secret_key(DEBUG)
@@ -49,6 +50,7 @@ MIDDLEWARE = [
     "workflows_project.request_actor.acting_middleware",
     "workflows_project.ops.access_log.access_log_middleware",
     "workflows_project.ops.metrics.request_metrics_middleware",
+    "workflows_project.api.deprecation.deprecation_middleware",
     "workflows_project.api.problems.ProblemsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "workflows_project.content_security.content_security_middleware",
@@ -63,6 +65,25 @@ MIDDLEWARE = [
     # The innermost: it sees the exceptions of views first.
     "workflows_project.api.database_faults.DatabaseFaultsMiddleware",
 ]
+
+# Pages of other origins may use the API; without any, browsers refuse it.
+CORS_ALLOWED_ORIGINS = environment.origins("CORS_ALLOWED_ORIGINS")
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = [
+    *("accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match"),
+    "x-request-id",
+]
+CORS_EXPOSE_HEADERS = [
+    *("Deprecation", "Dry-Run", "ETag", "Idempotency-Replayed", "Link", "Location", "RateLimit"),
+    *("RateLimit-Policy", "Retry-After", "Sunset", "X-Request-ID"),
+]
+if CORS_ALLOWED_ORIGINS:
+    INSTALLED_APPS.append("corsheaders")
+    # Before the middleware that answers requests itself.
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("django.middleware.security.SecurityMiddleware"),
+        "corsheaders.middleware.CorsMiddleware",
+    )
 
 CSRF_FAILURE_VIEW = "workflows_project.lost_forms.csrf_failure"
 # The page after a login whose "next" is missing or on another site.
@@ -239,6 +260,7 @@ SPECTACULAR_SETTINGS = {
         "AuditAction": "workflows.audit.log.Action",
         "AuditInterface": "workflows.audit.log.INTERFACES",
         "ContextChangeTime": "workflows.api.context_changes.TIMES",
+        "DatabaseVendor": "workflows_project.ops.status_view.VENDORS",
         "DeliveryState": "executions.models.outgoing_delivery.OutgoingDelivery.State",
         "EntityName": "workflows.models.types.EntityName",
         "ExecutionStatus": "executions.models.execution.Status",
@@ -253,6 +275,9 @@ SPECTACULAR_SETTINGS = {
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
 }
+
+# The website of the documentation, to which the types of problems lead.
+DOCS_URL = environment.url("DOCS_URL")
 
 METRICS_TOKEN = environment.secret("METRICS_TOKEN")
 METRICS_NETWORKS = environment.networks("METRICS_NETWORKS")

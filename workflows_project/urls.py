@@ -5,6 +5,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from executions.api.incoming_webhooks import StepWebhookView
+from workflows_project.api.problem_pages import show_problem
 from workflows_project.api.problems import route_not_found
 from workflows_project.auth.authentication import has_single_sign_on
 
@@ -13,6 +14,7 @@ urlpatterns = [
     path("api/v1/", include("workflows_project.api_urls")),
     path("admin/", admin.site.urls),
     path("hooks/<str:cuid>/", StepWebhookView.as_view(), name="step-hook"),
+    path("problems/<slug:code>", show_problem, name="problem"),
     re_path("^(api|hooks)(/|$)", route_not_found),
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -23,9 +23,17 @@ from executions.engine.unassigned_sql import IsUnassigned
 from executions.models import USER_ACTION, Step
 from executions.task_queries import waiting_for
 from executions.workflow_manager import graphs_of
+from workflows.api.base.filter_operators import (
+    ListFilters,
+    MomentFilter,
+    Operators,
+    StrictBooleanFilter,
+    ValuesFilter,
+    moment_operators,
+    value_operators,
+)
 from workflows.api.base.resources import Resource, Search, StrictOrdering
 from workflows.api.base.strict_fields import MomentField, OutputModelSerializer, RelatedValueField
-from workflows.api.list_filters import MomentFilter, StrictBooleanFilter
 from workflows.graph import Graph, node_types
 from workflows.models import Candidate, Version
 
@@ -143,17 +151,24 @@ class TaskSerializer(OutputModelSerializer[Step]):
         return self.context["page"].form(step)
 
 
-class TaskFilter(filters.FilterSet):
+class TaskFilter(ListFilters):
     """Filters by user, claim, workflow, finding type, deadline and node type."""
 
     mine = StrictBooleanFilter(
         method="filter_mine", help_text="Steps that the requesting user may do, or the others."
     )
     claimed = StrictBooleanFilter(field_name="claimed_by", lookup_expr="isnull", exclude=True)
-    workflow = filters.CharFilter(field_name="execution__workflow__cuid")
-    finding_type = filters.CharFilter(field_name="execution__entity__entity_name_type__cuid")
+    workflow = ValuesFilter(field_name="execution__workflow__cuid")
+    finding_type = ValuesFilter(field_name="execution__entity__entity_name_type__cuid")
     due_before = MomentFilter(field_name="due_at", lookup_expr="lt")
     type = filters.ChoiceFilter(choices=lambda: [(name, name) for name in sorted(node_types())])
+
+    operators: ClassVar[Mapping[str, Operators]] = {
+        "workflow": value_operators("execution__workflow__cuid"),
+        "finding_type": value_operators("execution__entity__entity_name_type__cuid"),
+        "due": moment_operators("due_at"),
+        "since": moment_operators("opened_at"),
+    }
 
     class Meta:
         model = Step

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
 from workflows.values import csv_cells
+from workflows_project.api import accepted_formats
 
 
 class CSVRenderer(BaseRenderer):
@@ -42,7 +43,15 @@ class CSVNegotiation(DefaultContentNegotiation):
         is_read = request.method in ("GET", "HEAD")
         if getattr(view, "action", None) == "list" or (is_read and getattr(view, "lists", False)):
             renderers = [*renderers, CSVRenderer()]
-        return super().select_renderer(request, renderers, format_suffix)
+        name = request.query_params.get(self.settings.URL_FORMAT_OVERRIDE) or format_suffix
+        if name:
+            renderers = self.filter_renderers(renderers, name)
+        by_type = {renderer.media_type: renderer for renderer in renderers}
+        header = "*/*" if name else request.META.get("HTTP_ACCEPT", "*/*")
+        chosen = accepted_formats.choose(header, by_type)
+        if chosen is None:
+            raise NotAcceptable(available_renderers=renderers)
+        return by_type[chosen], chosen
 
     def filter_renderers(self, renderers: Any, format: Any) -> Any:
         """Return the renderers of this format. Raise ``NotAcceptable`` if there is none."""

@@ -180,8 +180,11 @@ PENDING_CHANGE = {
 ACTIVE = "Cannot change finding type while this workflow has active executions."
 TOKEN = {
     "id": "7de210f941b95a5b",
+    "name": "GRC export",
+    "scopes": ["read", "write:executions"],
     "created": REQUESTED_AT,
-    "expires": "2026-03-02T21:41:07.119226Z",
+    "expires": None,
+    "last_used_at": "2026-03-02T09:41:08.204117Z",
     "current": False,
 }
 WEBHOOK = "cmwtd0q3h8x1n5z7k2r9v4b6m"

@@ -12,7 +12,8 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
 
-from workflows_project.api import schema_descriptions, schema_texts
+from workflows.api.base import filter_operators
+from workflows_project.api import deprecation, schema_descriptions, schema_texts
 from workflows_project.api.problems import CONTENT_TYPE
 from workflows_project.api.schema_components import HEADERS, PROBLEM, SCHEMAS, SIGNATURE, TYPED
 from workflows_project.api.schema_examples import EXAMPLES
@@ -80,6 +81,7 @@ def complete(result: Description, **_: Any) -> Description:
     for path, method, operation in _operations(result):
         _rename(path, method, operation)
         _add_texts(operation)
+        deprecation.mark_operation(operation)
         if SIGNATURE["name"] in _parameters(operation, "header"):
             operation["security"] = [{"signature": []}]
         _add_dry_run(operation)
@@ -138,9 +140,10 @@ def _add_texts(operation: Operation) -> None:
         operation["summary"] = re.split(r"[.:,](?:\s|$)", text)[0]
     _add_description(operation, text)
     for row in operation.get("parameters", ()):
-        known = schema_texts.PARAMETERS
-        if not row.get("description") and row["name"] in known:
-            row["description"] = known[row["name"]]
+        name, known = row["name"], schema_texts.PARAMETERS
+        found = known.get(name) or filter_operators.DESCRIPTIONS.get(name.rpartition("__")[2])
+        if not row.get("description") and found:
+            row["description"] = str(found)
 
 
 def _add_description(target: Description, text: str) -> None:
@@ -197,7 +200,8 @@ def _problem(status: int) -> Description:
         },
     }
     if status in (409, 429, 503):
-        response["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
+        names = ["Retry-After", *(("RateLimit", "RateLimit-Policy") if status == 429 else ())]
+        response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     return response
 
 
@@ -247,6 +251,8 @@ def _add_headers(paths: Description, path: str, method: str, operation: Operatio
             names.append("ETag")
         if status == "202" or (status == "201" and _has_location(paths, path, operation)):
             names.append("Location")
+        if "page" in query:
+            names.append("Link")
         if "Idempotency-Key" in headers:
             names.append("Idempotency-Replayed")
         if "dry_run" in query and status in ("200", "204"):

@@ -102,7 +102,19 @@ HEADERS: dict[str, Component] = {
         "description": "The state of the record. Send it as If-Match with an edit.",
         "schema": _TEXT,
     },
+    "Link": {
+        "description": "The URLs of the next and the previous page (RFC 8288), if any.",
+        "schema": _TEXT,
+    },
     "Location": {"description": "The URL of the created record.", "schema": _TEXT},
+    "RateLimit": {
+        "description": "The requests that are left, `r`, and the seconds until more are, `t`.",
+        "schema": _TEXT,
+    },
+    "RateLimit-Policy": {
+        "description": "The limit: `q` requests in `w` seconds.",
+        "schema": _TEXT,
+    },
     "Retry-After": {"description": "The time to wait, in seconds.", "schema": _COUNT},
     "Idempotency-Replayed": {
         "description": "Present if this is the response to an earlier request with the same key.",

@@ -91,13 +91,15 @@ OPERATIONS: dict[str, str] = {
     "tasks_list": (
         "List open steps: tasks of people, waits, calls and incidents. The most urgent come first."
     ),
+    "status_read": "Return the version, the database and the background workers.",
+    "me_read": "Return the user of the request, with roles and permissions.",
     "tokens_list": "List the user's tokens.",
     "tokens_create": (
         "Create a token. It is only returned once. A token cannot create another token.\n\n"
         "Idempotency-Key is not accepted, because the response would be stored."
     ),
     "tokens_revoke_all": "Revoke all tokens of the user.",
-    "tokens_revoke": "Revoke a token of the user.",
+    "tokens_revoke": "Revoke a token of the user, or of others for those who may revoke tokens.",
     "webhook_deliveries_retrieve": "Return a webhook delivery.",
     "webhook_deliveries_redeliver": "Send a delivery again, with the same id.",
     "webhooks_list": "List webhooks, which send events as signed POST requests.",
@@ -201,9 +203,16 @@ SCHEMAS: dict[str, str] = {
     "Incident": "The cause of an incident, with the time and the attempt.",
     "ItemCount": "The numbers of all, of started and of completed items of a call with for_each.",
     "InventoryModel": "An inventory model.",
+    "Included": "The records that `include` asks for.",
     "ExecutionSummary": "An execution without its steps and pinned versions.",
     "WorkflowLink": "A workflow with its title.",
     "EntitySummary": "The entity of an execution, with its title.",
+    "CreateTokenRequest": "The settings of a new token.",
+    "DatabaseVendor": "The kind of database.",
+    "DatabaseStatus": "The database of the installation.",
+    "Me": "The user of a request.",
+    "Status": "The status of the installation.",
+    "WorkerStatus": "The background workers of the installation.",
     "NewToken": "A new token. It is only returned once.",
     "NewWebhook": "A new webhook with its secret, which is only returned once.",
     "NodeType": "A node type, with the JSON Schema of its data.",

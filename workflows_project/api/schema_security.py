@@ -9,7 +9,6 @@ from typing import Any
 
 from drf_spectacular.authentication import BasicScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.plumbing import build_bearer_security_scheme_object
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
@@ -19,8 +18,12 @@ class TokenScheme(OpenApiAuthenticationExtension):
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        """Return an ``Authorization`` header with the prefix ``Token``."""
-        return build_bearer_security_scheme_object("Authorization", "Token")
+        """Return the scheme of bearer tokens; ``Authorization: Token`` is accepted too."""
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token of `POST tokens/`. Its scopes limit what it may be used for.",
+        }
 
 
 class NameAndPasswordScheme(BasicScheme):

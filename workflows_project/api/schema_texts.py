@@ -10,12 +10,21 @@ Workflows whose live executions cannot be stranded by an edit.
 
 **Errors** are `application/problem+json` (RFC 9457), see `Problem`.
 
+**Addresses of problems**: `type` leads to the documentation of the problem.
+
+**Rate limits**: a route with a limit responds with `RateLimit` and `RateLimit-Policy`.
+
+**Request ids**: each response has `X-Request-ID`; a request may send its own.
+
 **Read-only fields** are never required in a request. A request may send them back with their \
 current values; another value is refused (`read_only`).
 
 **Parts of a record**: each operation with `x-fields` accepts the query parameter `fields`, a list \
 of these names separated by commas. The response then has only these fields. It is not described \
 as a parameter, because such a response is not of the declared type.
+
+**Filters by fields**: each list with `x-field-filters` accepts `fields.NAME=value` for any field \
+of an entity, and `fields.NAME__OPERATOR=value` with these operators.
 
 **CSV**: each list with `x-csv` responds with all matching rows as `text/csv` to `format=csv` or \
 `Accept: text/csv`.
@@ -31,11 +40,13 @@ TAGS: list[dict[str, str]] = [
     {"name": "findings", "description": "Findings, on which workflows are executed."},
     {"name": "hooks", "description": "Signed requests of other systems to waiting steps."},
     {"name": "inventory-models", "description": "Models, on which workflows are executed."},
+    {"name": "me", "description": "The user of the request."},
     {"name": "node-types", "description": "The types of nodes of a graph."},
     {"name": "pending-changes", "description": "Changes of type that wait for executions."},
     {"name": "record-types", "description": "The types of inventory models."},
+    {"name": "status", "description": "The status of the installation."},
     {"name": "tasks", "description": "Open steps of all executions."},
-    {"name": "tokens", "description": "The user's tokens."},
+    {"name": "tokens", "description": "Tokens of users and of service accounts."},
     {"name": "webhook-deliveries", "description": "Deliveries of events to webhooks."},
     {"name": "webhooks", "description": "Webhooks, which receive events."},
     {"name": "workflows", "description": "Workflows: settings, graphs and their versions."},
@@ -43,6 +54,26 @@ TAGS: list[dict[str, str]] = [
 
 PROPERTIES: dict[str, str] = {
     "actions": "The buttons, each with an exit; empty if the form has a single button.",
+    "account": "The name of a service account.",
+    "api_version": "The version of the API.",
+    "database": "The database.",
+    "email": "The address for mail; may be empty.",
+    "last_seen_at": "The time when a worker was last seen; null if none ever was.",
+    "last_used_at": "The time of the last use.",
+    "permissions": "The permissions.",
+    "roles": "The roles.",
+    "scopes": "The requests it may be used for.",
+    "staff": "True for users of the admin.",
+    "superuser": "True for users who may do everything.",
+    "time": "The time of the response.",
+    "time_zone": "The time zone of times without an offset.",
+    "username": "The name of the account.",
+    "vendor": "The kind of database.",
+    "worker": "The background workers.",
+    "DatabaseStatus.version": "The version of the database.",
+    "Me.name": "The full name; may be empty.",
+    "Me.token": "The token of this request; null without one.",
+    "Status.version": "The version of Holdfast.",
     "action": "The action that was done or refused.",
     "after": "The values after the change; only for users who may view the record.",
     "allowed": "True if the change would be made.",
@@ -106,6 +137,7 @@ PROPERTIES: dict[str, str] = {
     "id": "The id.",
     "in_force": "True while executions can start on it or run on it.",
     "incident": "The incident; null without one.",
+    "included": "The records that `include` asks for; null without it.",
     "index": "The position of the item, from 0.",
     "input": "The data that the step received.",
     "inventory_model": "The cuid of the inventory model; null without one.",
@@ -189,6 +221,9 @@ PROPERTIES: dict[str, str] = {
     "BulkItemResult.execution": "The execution; null if the item failed.",
     "FindingResult.finding": "The finding; null if the item failed.",
     "FindingResult.status": "The HTTP status: 201 for a new finding, 200 for a changed one.",
+    "Included.entity": "The entity with its fields; null if not asked for.",
+    "Included.open_steps": "The open steps; null if not asked for.",
+    "Included.workflow": "The workflow; null if not asked for, or if the user may not view it.",
     "BulkItemResult.status": "The HTTP status that the route of one item would have.",
     "BulkStartItemRequest.entity": "The cuid of the entity.",
     "ContextChangeRequest.dry_run": "Return the response of the edit without changing anything.",
@@ -238,6 +273,8 @@ PARAMETERS: dict[str, str] = {
     "started_after": "Executions that started at this time or later.",
     "started_before": "Executions that started before this time.",
     "state": "The state.",
+    "status": "The status.",
+    "status__in": "One of these statuses, separated by commas or repeated.",
     "title": "A part of the title.",
     "trigger": "The trigger.",
     "type": "The type of the node.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from django.conf import settings
@@ -33,7 +34,20 @@ class ScopedThrottle(SimpleRateThrottle):
         self.num_requests, self.duration = self.parse_rate(rate)
         # The base class does not limit requests without this attribute.
         self.rate = rate
-        return super().allow_request(request, view)
+        is_allowed = super().allow_request(request, view)
+        view.headers |= self._describe()
+        return is_allowed
+
+    def _describe(self) -> dict[str, str]:
+        """Return the headers of draft-ietf-httpapi-ratelimit-headers."""
+        limit, seconds = self.num_requests or 0, self.duration or 0
+        left = max(0, limit - len(self.history))
+        # The oldest request is the next one that no longer counts.
+        reset = max(0, math.ceil(self.history[-1] + seconds - self.now)) if self.history else 0
+        return {
+            "RateLimit-Policy": f'"{self.scope}";q={limit};w={seconds}',
+            "RateLimit": f'"{self.scope}";r={left};t={reset}',
+        }
 
     def wait(self) -> float:
         """Return the seconds until the next request is allowed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-AuditAction: TypeAlias = Literal['created', 'changed', 'deleted', 'graph_saved', 'put_on_hold', 'withdrawn', 'applied', 'not_applied', 'cancelled', 'restarted', 'retried', 'skipped', 'woken', 'postponed', 'reassigned', 'voted', 'started', 'login_failed', 'locked', 'unlocked']
+AuditAction: TypeAlias = Literal['created', 'changed', 'deleted', 'graph_saved', 'put_on_hold', 'withdrawn', 'applied', 'not_applied', 'cancelled', 'restarted', 'retried', 'skipped', 'woken', 'postponed', 'reassigned', 'voted', 'claimed', 'unclaimed', 'commented', 'comment_withdrawn', 'submitted', 'started', 'login_failed', 'locked', 'unlocked']
 
 AuditInterface: TypeAlias = Literal['admin', 'api', 'command', 'python']
 
@@ -18,19 +18,21 @@ EntityName: TypeAlias = Literal['Finding', 'InventoryModel']
 
 ExecutionStatus: TypeAlias = Literal['scheduled', 'active', 'waiting', 'completed', 'failed', 'cancelled']
 
+FormActionStyle: TypeAlias = Literal['primary', 'secondary', 'danger']
+
 NoticeState: TypeAlias = Literal['pending', 'sent', 'failed']
 
 PendingChangeState: TypeAlias = Literal['waiting', 'applied', 'not_applied']
 
 StepState: TypeAlias = Literal['open', 'incident', 'done', 'cancelled']
 
-WebhookEvent: TypeAlias = Literal['execution.started', 'execution.waiting', 'execution.completed', 'execution.failed', 'execution.cancelled', 'change.applied', 'change.refused']
+WebhookEvent: TypeAlias = Literal['execution.started', 'execution.waiting', 'execution.completed', 'execution.failed', 'execution.cancelled', 'execution.claimed', 'execution.unclaimed', 'execution.reassigned', 'execution.postponed', 'execution.skipped', 'execution.commented', 'execution.comment_withdrawn', 'execution.submitted', 'change.applied', 'change.refused']
 
 WebhookState: TypeAlias = Literal['active', 'disabled']
 
 WorkflowState: TypeAlias = Literal['draft', 'active', 'retired']
 
-WorkflowTrigger: TypeAlias = Literal['manual', 'created', 'changed', 'webhook']
+WorkflowTrigger: TypeAlias = Literal['manual', 'created', 'changed', 'webhook', 'schedule']
 
 NodeTypeName: TypeAlias = Literal['approval', 'condition', 'end', 'fail', 'http_request', 'join', 'notify', 'parallel', 'run_workflow', 'set_field', 'set_state', 'start', 'user_action', 'wait', 'webhook']
 
@@ -184,6 +186,18 @@ class CancelRequest(TypedDict):
     why: NotRequired[str]
 
 
+class Comment(TypedDict):
+    """A comment on an execution."""
+
+    cuid: str
+    step: str | None
+    author: str | None
+    text: str | None
+    at: str
+    withdrawn_at: str | None
+    withdrawn_by: str | None
+
+
 class ContextChangeRequest(TypedDict):
     """A change of the entity context of workflows, now or when the live executions have …"""
 
@@ -256,6 +270,15 @@ class Dependency(TypedDict):
     url: str
 
 
+class DraftRequest(TypedDict):
+    """The answers to the form of an open step so far."""
+
+    dry_run: NotRequired[bool]
+    node: NotRequired[str]
+    step: NotRequired[str]
+    data: Any
+
+
 class DrainingChange(TypedDict):
     """The pending change for which a workflow drains."""
 
@@ -281,6 +304,7 @@ class Execution(TypedDict):
     entity: ExecutionEntity
     parent: str | None
     root: str | None
+    item: int | None
     stage: str
     progress: float | None
     message: str
@@ -348,7 +372,17 @@ class Form(TypedDict):
 
     title: str
     button_label: str
+    actions: list[FormAction]
     fields: list[FormField]
+
+
+class FormAction(TypedDict):
+    """A button of a form, with an exit of its own."""
+
+    handle: str
+    label: str
+    style: FormActionStyle
+    validates: bool
 
 
 class SaveGraphRequest(TypedDict):
@@ -413,6 +447,14 @@ class InventoryModelRequest(TypedDict):
     fields: NotRequired[dict[str, Any]]
 
 
+class ItemCount(TypedDict):
+    """The numbers of all, of started and of completed items of a call with for_each."""
+
+    items: int
+    started: int
+    completed: int
+
+
 class ExecutionSummary(TypedDict):
     """An execution without its steps and pinned versions."""
 
@@ -423,6 +465,7 @@ class ExecutionSummary(TypedDict):
     entity: EntitySummary
     parent: str | None
     root: str | None
+    item: int | None
     stage: str
     progress: float | None
     message: str
@@ -453,6 +496,22 @@ class EntitySummary(TypedDict):
     cuid: str
     title: str
     entity_name: EntityName
+
+
+class NamedStepRequest(TypedDict):
+    """An open step, named by its node or its cuid."""
+
+    dry_run: NotRequired[bool]
+    node: NotRequired[str]
+    step: NotRequired[str]
+
+
+class NewCommentRequest(TypedDict):
+    """The text of a comment, and the step that it is about."""
+
+    dry_run: NotRequired[bool]
+    text: str
+    step: NotRequired[str | None]
 
 
 class NewToken(TypedDict):
@@ -500,6 +559,7 @@ class NodeType(TypedDict):
     ends: bool
     forks: bool
     handles: list[str] | None
+    optional_handles: list[str]
     schema: dict[str, Any]
 
 
@@ -507,11 +567,27 @@ class Notice(TypedDict):
     """The mail about a passed deadline: recipients, or the reason why it was not sent."""
 
     state: NoticeState
+    reminder: bool
     at: str
     to: list[str] | None
     subject: str | None
     code: str | None
     detail: str | None
+
+
+class Occurrence(TypedDict):
+    """A time at which a schedule starts executions."""
+
+    at: str
+    entities: int | None
+
+
+class Occurrences(TypedDict):
+    """The next occurrences of the schedule of a workflow."""
+
+    time_zone: str
+    occurrences: list[Occurrence]
+    warnings: list[str]
 
 
 class OpenStep(TypedDict):
@@ -521,11 +597,15 @@ class OpenStep(TypedDict):
     node: str
     type: NodeTypeName
     label: str
+    item: int | None
+    item_counts: ItemCount | None
     since: str
     due: str | None
     overdue: bool
     assignees: Assignees
     unassigned: bool
+    claimed_by: str | None
+    claimed_at: str | None
     notice: Notice | None
     form: Form | None
     draft: Any
@@ -540,6 +620,15 @@ class AuditEntryPage(TypedDict):
     next: str | None
     previous: str | None
     results: list[AuditEntry]
+
+
+class CommentPage(TypedDict):
+    """A page of a list."""
+
+    count: int | None
+    next: str | None
+    previous: str | None
+    results: list[Comment]
 
 
 class FindingPage(TypedDict):
@@ -612,6 +701,15 @@ class StepPage(TypedDict):
     next: str | None
     previous: str | None
     results: list[Step]
+
+
+class TaskPage(TypedDict):
+    """A page of a list."""
+
+    count: int | None
+    next: str | None
+    previous: str | None
+    results: list[Task]
 
 
 class TokenPage(TypedDict):
@@ -855,12 +953,13 @@ class Step(TypedDict):
 
 
 class SubmitRequest(TypedDict):
-    """The answers to the form of an open step."""
+    """The answers to the form of an open step, and the action that was chosen."""
 
     dry_run: NotRequired[bool]
     node: NotRequired[str]
     step: NotRequired[str]
     data: Any
+    action: NotRequired[str]
 
 
 class StepHookReceipt(TypedDict):
@@ -874,6 +973,28 @@ class WorkflowHookReceipt(TypedDict):
 
     taken: bool
     execution: str
+
+
+class Task(TypedDict):
+    """An open step, with its execution."""
+
+    cuid: str
+    execution: str
+    workflow: str
+    workflow_title: str
+    entity: EntitySummary
+    node: str
+    type: str
+    label: str
+    since: str
+    due: str | None
+    overdue: bool
+    assignees: Assignees
+    unassigned: bool
+    claimed_by: str | None
+    claimed_at: str | None
+    form: Form | None
+    incident: Incident | None
 
 
 class Token(TypedDict):
@@ -961,7 +1082,7 @@ class WebhookDelivery(TypedDict):
 
     cuid: str
     webhook: str
-    event: Literal['execution.started', 'execution.waiting', 'execution.completed', 'execution.failed', 'execution.cancelled', 'change.applied', 'change.refused', 'webhook.test']
+    event: Literal['execution.started', 'execution.waiting', 'execution.completed', 'execution.failed', 'execution.cancelled', 'execution.claimed', 'execution.unclaimed', 'execution.reassigned', 'execution.postponed', 'execution.skipped', 'execution.commented', 'execution.comment_withdrawn', 'execution.submitted', 'change.applied', 'change.refused', 'webhook.test']
     at: str
     state: DeliveryState
     due_at: str | None
@@ -979,6 +1100,13 @@ class WebhookRequest(TypedDict):
     workflow: NotRequired[str | None]
     entity_name_type: NotRequired[str | None]
     state: NotRequired[WebhookState]
+
+
+class WithdrawalRequest(TypedDict):
+    """The reason for withdrawing a comment."""
+
+    dry_run: NotRequired[bool]
+    why: NotRequired[str]
 
 
 class ExecutionEntity(TypedDict):
@@ -1091,6 +1219,15 @@ class TriggerData(TypedDict):
     secret: NotRequired[str]
 
 
+class ActionSettings(TypedDict):
+    """Action."""
+
+    handle: str
+    label: str
+    style: NotRequired[Literal['primary', 'secondary', 'danger']]
+    validates: NotRequired[bool]
+
+
 class ApprovalData(TypedDict):
     """Waits for votes."""
 
@@ -1098,7 +1235,8 @@ class ApprovalData(TypedDict):
     groups: NotRequired[list[str]]
     users: NotRequired[list[str]]
     needed: NotRequired[int | Literal['all']]
-    deadline: NotRequired[Duration | DeadlineWithMail]
+    exclude: NotRequired[list[Literal['starter', 'submitter']]]
+    deadline: NotRequired[Duration | DeadlineWithEscalation]
     label: NotRequired[str]
     description: NotRequired[str]
     notes: NotRequired[str]
@@ -1138,12 +1276,28 @@ class ConditionNode(TypedDict):
     data: ConditionData
 
 
+class DeadlineEscalation(TypedDict):
+    """Groups and users who become assignees too when the deadline passes."""
+
+    groups: NotRequired[list[str]]
+    users: NotRequired[list[str]]
+
+
 class DeadlineMail(TypedDict):
     """The mail that is sent when the deadline passes."""
 
     to: list[str | RecipientField]
     subject: NotRequired[str]
     body: NotRequired[str]
+
+
+class DeadlineWithEscalation(TypedDict):
+    """Duration, mails and escalation."""
+
+    after: Duration
+    notify: NotRequired[DeadlineMail]
+    escalate: NotRequired[DeadlineEscalation]
+    remind: NotRequired[list[Duration]]
 
 
 class DeadlineWithMail(TypedDict):
@@ -1156,6 +1310,7 @@ class DeadlineWithMail(TypedDict):
 class EndData(TypedDict):
     """Ends the branch."""
 
+    terminate: NotRequired[bool]
     label: NotRequired[str]
     description: NotRequired[str]
     notes: NotRequired[str]
@@ -1216,6 +1371,7 @@ class HttpRequestData(TypedDict):
     body: NotRequired[Any]
     timeout: NotRequired[float]
     save_to: NotRequired[ValueName]
+    deadline: NotRequired[Duration | DeadlineWithMail]
     label: NotRequired[str]
     description: NotRequired[str]
     notes: NotRequired[str]
@@ -1233,6 +1389,8 @@ class HttpRequestNode(TypedDict):
 class JoinData(TypedDict):
     """Waits for each branch that can still arrive by an edge that no branch has used yet."""
 
+    needed: NotRequired[int]
+    others: NotRequired[Literal['wait', 'cancel']]
     label: NotRequired[str]
     description: NotRequired[str]
     notes: NotRequired[str]
@@ -1309,6 +1467,8 @@ class RunWorkflowData(TypedDict):
     workflow: str
     input: NotRequired[dict[str, Any]]
     output: NotRequired[dict[str, FieldName]]
+    for_each: NotRequired[dict[str, Any]]
+    deadline: NotRequired[Duration | DeadlineWithMail]
     label: NotRequired[str]
     description: NotRequired[str]
     notes: NotRequired[str]
@@ -1383,9 +1543,10 @@ class UserActionData(TypedDict):
 
     title: NotRequired[str]
     button_label: NotRequired[str]
+    actions: NotRequired[list[ActionSettings]]
     fields: NotRequired[list[FormField]]
     assignees: NotRequired[dict[str, Any]]
-    deadline: NotRequired[Duration | DeadlineWithMail]
+    deadline: NotRequired[Duration | DeadlineWithEscalation]
     label: NotRequired[str]
     description: NotRequired[str]
     notes: NotRequired[str]
