@@ -118,7 +118,10 @@ def _unassigned(user: Any) -> Panel:
 
 def _steps(steps: QuerySet[Step]) -> Iterator[PanelRow]:
     related = ("execution__workflow", "execution__entity")
-    large = ("execution__entity__fields", "execution__passed", "input", "output", "passed")
+    large = (
+        *("execution__entity__fields", "execution__passed", "execution__variables"),
+        *("input", "output", "passed"),
+    )
     ids = list(steps.values_list("pk", flat=True)[:LISTED])
     found = Step.objects.select_related(*related).defer(*large).in_bulk(ids)
     for step in (found[pk] for pk in ids if pk in found):

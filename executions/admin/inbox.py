@@ -27,7 +27,7 @@ from workflows.models import Version
 PAGE_SIZE = 20
 RELATED = ("execution__workflow", "execution__entity", "claimed_by")
 LARGE_COLUMNS = (
-    *("execution__entity__fields", "execution__passed"),
+    *("execution__entity__fields", "execution__passed", "execution__variables"),
     *("input", "output", "passed"),
 )
 
@@ -181,7 +181,7 @@ def _completed_steps(user: Any) -> list[dict[str, Any]]:
     ]
     related = [f"step__{name}" for name in RELATED[:2]]
     votes = Vote.objects.filter(user=user).select_related(*related)
-    large = ("step__execution__entity__fields", "step__input", "step__output")
+    large = [f"step__{name}" for name in LARGE_COLUMNS]
     found += [
         {
             "step": vote.step,

@@ -81,10 +81,9 @@ class CommentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource)
         return find_by_cuid(self.get_queryset(), self.kwargs["comment"])
 
     def _execution(self) -> Execution:
-        execution: Execution = find_by_cuid(
-            Execution.objects.select_related("version").defer("version__source", "passed"),
-            self.kwargs["cuid"],
-        )
+        rows = Execution.objects.select_related("version")
+        small = rows.defer("version__source", "passed", "variables")
+        execution: Execution = find_by_cuid(small, self.kwargs["cuid"])
         return execution
 
     @extend_schema(

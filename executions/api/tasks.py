@@ -209,5 +209,8 @@ class TaskViewSet(mixins.ListModelMixin, Resource):
         """Return the open steps with their executions."""
         related = ("execution__workflow", "execution__entity", "claimed_by")
         steps = Step.objects.open().select_related(*related)
-        large = ("execution__passed", "execution__entity__fields", "input", "output", "passed")
+        large = (
+            *("execution__passed", "execution__variables", "execution__entity__fields"),
+            *("input", "output", "passed"),
+        )
         return steps.defer(*large)

@@ -21,6 +21,7 @@ from tests.factories import (
     form,
     line,
     save_line,
+    user_in,
     user_with,
 )
 from tests.workflows.api.clients import Client, client_of
@@ -340,6 +341,31 @@ def test_variables_are_hidden_like_the_fields_of_the_entity() -> None:
         page = browser.get(url).content.decode()
         assert ("visible-variable" in page) is displayed
         assert ("<code>$a</code>" in page) is displayed
+
+
+@pytest.mark.parametrize("page", ["inbox", "home", "tasks", "comments"])
+def test_lists_of_steps_and_comments_do_not_read_variables(page: str) -> None:
+    ada = user_in("participant", username="ada", is_staff=True)
+    vote = {"id": "vote", "type": "approval", "data": {"users": ["ada"]}}
+    source = line(form(), vote, form("last"))
+    source["edges"][2]["sourceHandle"] = "approved"
+    source["edges"].append({"source": "vote", "target": "end", "sourceHandle": "rejected"})
+    workflow = WorkflowFactory()
+    editing.save_graph(workflow, source, based_on=1)
+    execution = started(workflow)
+    running.submit(execution, node="form", data={"note": "n"}, by=ada)
+    running.vote(execution, approves=True, by=ada)
+    browser = Browser()
+    browser.force_login(ada)
+    urls = {
+        "inbox": reverse("admin:executions_execution_inbox"),
+        "home": reverse("admin:index"),
+        "tasks": reverse("api:task-list"),
+        "comments": reverse("api:comment-list", args=[execution.cuid]),
+    }
+    with CaptureQueriesContext(connection) as captured:
+        assert browser.get(urls[page]).status_code == 200
+    assert not [query["sql"] for query in captured if '"variables"' in query["sql"]]
 
 
 def test_variables_take_no_further_statement() -> None:
