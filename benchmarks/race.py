@@ -5,8 +5,9 @@
     python -m benchmarks.race --seconds 20 --naive            count first, then write, without
                                                               locks and keys
 
-Each process starts, submits (which starts children), cancels, changes types of single workflows and
-of groups, now and when drained, saves graphs and retires, through the services. At the end, the
+Each process starts, submits (which starts children), cancels, moves executions to other versions,
+changes types of single workflows and of groups, now and when drained, saves graphs and retires,
+through the services. At the end, the
 invariants are checked, and all waiting executions are submitted. Exits with 1 if the shipped guards
 strand an execution or a deadlock occurs.
 """
@@ -194,6 +195,18 @@ class Client:
         source = _source(below.cuid if below else None, self.random.randrange(10**6))
         save_graph(workflow, source, based_on=workflow.latest_version.number)
 
+    def move(self) -> None:
+        from executions.models import Execution
+        from executions.services import move
+
+        live = Execution.objects.live().filter(parent=None)
+        found = list(live.order_by("?")[:1])
+        if found:
+            # Mostly to the latest version, sometimes back to an older one.
+            numbers = found[0].workflow.versions.values_list("number", flat=True)
+            older = self.random.random() < 0.3
+            move(found[0], to=self.random.choice(list(numbers)) if older else None, why="race")
+
     def retire(self) -> None:
         from workflows.editing import set_state
 
@@ -223,6 +236,7 @@ class Client:
             (self.change_group, 20),
             (self.change_when_drained, 6),
             (self.save_graph, 9),
+            (self.move, 9),
             (self.retire, 2),
         ]
         operations = [operation for operation, _ in mix]

@@ -56,6 +56,11 @@ class ExecutionsConfig(AppConfig):
             "OLD.passed IS NOT NULL AND OLD.closed_at IS NOT NULL",
         )
         write_once.protect_columns(
+            "executions_move_sealed",
+            "executions_move",
+            ("execution_id", "from_version_id", "to_version_id", "at", "why", "steps"),
+        )
+        write_once.protect_columns(
             "executions_execution_final",
             "executions_execution",
             ("status",),

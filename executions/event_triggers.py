@@ -153,6 +153,20 @@ def _by_people(vendor: str, members: tuple[str, ...]) -> str:
     )
 
 
+def _moved(vendor: str) -> str:
+    return _insert(
+        vendor,
+        events="SELECT 'execution.moved' AS event",
+        data=f"{_EXECUTION_DATA.format(row='x')}, 'from_version', f.number",
+        joins="JOIN executions_execution x ON x.id = NEW.execution_id"
+        " JOIN workflows_version f ON f.id = NEW.from_version_id "
+        + _EXECUTION_JOINS.format(row="x"),
+        workflow="x.workflow_id",
+        types="n.entity_name_type_id",
+        order="s.id",
+    )
+
+
 for _name, (_actions, _members) in _BY_PEOPLE.items():
     _register(
         _name,
@@ -166,6 +180,14 @@ for _name, (_actions, _members) in _BY_PEOPLE.items():
             f" AND NEW.action IN ({', '.join(map(repr, _actions))}))",
         ),
     )
+_register(
+    "executions_execution_moved",
+    "executions_move",
+    "INSERT",
+    sqlite=_moved("sqlite"),
+    postgresql=_moved("postgresql"),
+    when={},
+)
 
 # Changes of entity contexts
 

@@ -81,6 +81,12 @@ def napping(scenario: Scenario) -> Execution:
     return running.start(workflow, scenario.finding)
 
 
+def to_move(scenario: Scenario) -> Execution:
+    execution = napping(scenario)
+    save_line(execution.workflow, {"id": "nap", "type": "wait", "data": {"interval": "P2D"}})
+    return execution
+
+
 def with_incident(scenario: Scenario) -> Execution:
     execution = napping(scenario)
     Step.objects.filter(execution=execution).update(
@@ -197,6 +203,7 @@ SERVICES: dict[str, Callable[[Scenario], Action]] = {
     "unclaim": unclaim,
     "comment": comment,
     "withdraw_comment": withdraw_comment,
+    "move": with_row(to_move, lambda row: running.move(row, why="now")),
     "finish_job": with_row(find_job, jobs.finish_job),
     "fail_job": with_row(find_job, lambda job: jobs.fail_job(job, "x", "It failed.")),
     "retry_job_later": with_row(find_job, lambda job: jobs.retry_job_later(job, "It failed.")),

@@ -23,7 +23,15 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 WITHOUT_DRY_RUN = {"WorkflowWebhookView", "StepWebhookView"}
 """Views for incoming webhooks, which have no user."""
-ITEM_BY_ITEM = {"bulk_start", "bulk_cancel", "bulk_retry", "bulk_skip", "bulk_postpone", "bulk"}
+ITEM_BY_ITEM = {
+    "bulk_start",
+    "bulk_cancel",
+    "bulk_retry",
+    "bulk_skip",
+    "bulk_postpone",
+    "bulk_move",
+    "bulk",
+}
 """Bulk views with a dry run per item (``tests/executions/api/test_bulk.py``)."""
 
 

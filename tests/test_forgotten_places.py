@@ -91,7 +91,7 @@ OTHER_REFUSALS = {
     *("not_open", "not_assigned", "not_a_root", "no_incident", "no_such_handle"),
     *("too_many_selected", "invalid_draft", "reason_required", "not_skippable", "not_postponable"),
     *("not_in_future", "not_reassignable", "claimed", "not_claimed", "not_claimable"),
-    *("invalid_comment", "not_author", "excluded_voter"),
+    *("invalid_comment", "not_author", "excluded_voter", "move_refused", "several_workflows"),
     # Values that are not valid in themselves
     *("invalid_fields", "invalid_value"),
     *("invalid_webhook", "webhook_url_refused", "webhook_disabled"),

@@ -110,6 +110,8 @@ PAGES: dict[str, set[str]] = {
     "executions_execution_decide": OPERATORS,
     "executions_execution_retry_alike": OPERATORS,
     "executions_execution_reassign": OPERATORS,
+    "executions_execution_move": OPERATORS,
+    "executions_execution_move_version": OPERATORS,
     "executions_execution_comment": COMMENTERS,
     "executions_execution_withdraw_comment": COMMENTERS,
     **_read_only_pages("executions_bulkoperation", OPERATORS),
@@ -152,6 +154,7 @@ def address(name: str, made: Samples) -> str:
         "executions_execution_start": ([made.workflow.pk], ""),
         "executions_execution_submit": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
         "executions_execution_reassign": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
+        "executions_execution_move_version": ([made.at_a_form.version_id], ""),
         "executions_execution_withdraw_comment": ([made.at_a_form.pk, made.comment.cuid], ""),
         "executions_execution_retry_alike": (
             [made.in_an_incident.pk, _open(made.in_an_incident)],

@@ -25,6 +25,7 @@ from tests.people import (
     views,
 )
 from tests.workflows.api.clients import Client
+from workflows import editing
 from workflows_project.api.problems import route_not_found
 
 pytestmark = pytest.mark.django_db
@@ -78,6 +79,16 @@ FORM = {"node": "form", "data": {"note": "n"}}
 
 def _items(of: str, **more: Any) -> Callable[[Samples], Any]:
     return lambda made: {"items": [{"execution": getattr(made, of).cuid, **more}]}
+
+
+def _to_move(made: Samples) -> dict[str, Any]:
+    workflow = made.at_a_form.workflow
+    source = {**workflow.latest_version.source, "edges": [*workflow.latest_version.source["edges"]]}
+    source["nodes"] = [
+        {**node, "data": {**node.get("data", {}), "label": "Renamed"}} for node in source["nodes"]
+    ]
+    editing.save_graph(workflow, source, based_on=workflow.latest_version.number)
+    return {"items": [{"execution": made.at_a_form.cuid, "why": "w"}]}
 
 
 def _at(route: str, of: str, *more: str) -> Callable[[Samples], str]:
@@ -219,6 +230,11 @@ ROUTES: dict[str, Row] = {
     "POST execution-unclaim": Row(
         OPERATORS, 409, _at("executions", "at_a_form", "unclaim"), {"node": "form", "why": "w"}
     ),
+    "POST execution-move": Row(
+        OPERATORS, 200, _at("executions", "at_a_form", "move"), {"dry_run": True}
+    ),
+    "GET execution-moves": Row(READERS, 200, _at("executions", "at_a_form", "moves")),
+    "POST execution-bulk-move": Row(OPERATORS, 200, "executions/bulk/move/", _to_move),
     "POST execution-reassign": Row(
         OPERATORS,
         200,

@@ -13,6 +13,9 @@ from typing import Any
 from django.apps import apps
 from django.db.models import Model
 
+OPERATE = "executions.change_execution"
+"""The permission to intervene in executions."""
+
 
 def may_view(user: Any, model: type[Model]) -> bool:
     """Return True if this user may read the records of a model."""

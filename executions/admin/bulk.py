@@ -12,6 +12,8 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from executions.admin.move import CHECK_AGAIN, confirm_moves, move_context
+from executions.admin.move import TITLE as MOVE_TITLE
 from executions.admin.reason_field import ReasonField
 from executions.admin.titles import execution_title
 from executions.models import (
@@ -38,6 +40,7 @@ TITLES = {
     BulkKind.CANCEL.value: _("Cancel executions"),
     BulkKind.RETRY.value: _("Retry executions"),
     BulkKind.WAKE.value: _("Skip waits"),
+    BulkKind.MOVE.value: MOVE_TITLE,
 }
 OUTCOMES = {
     BulkKind.CANCEL.value: _(
@@ -47,6 +50,7 @@ OUTCOMES = {
         "Steps with an incident run again. Messages and requests may be sent a second time."
     ),
     BulkKind.WAKE.value: _("Waiting steps continue now instead of at their scheduled time."),
+    BulkKind.MOVE.value: _("Executions continue by the graph of another version."),
 }
 
 
@@ -130,6 +134,9 @@ class BulkOperationAdmin(ReadOnlyAdmin):
 
     def render_row(self, request: HttpRequest, row: Any, **options: Any) -> HttpResponse:
         """Return the page of one operation; it reloads itself while the operation runs."""
+        if row.kind == BulkKind.MOVE and row.state == BulkState.ASKED:
+            context = options.get("plan") or _plan(row, request, post=False)
+            return self.render_page(request, "executions/admin/move.html", context, row=row)
         response = super().render_row(request, row, **options)
         if row.state == BulkState.WORKING and "still" not in request.GET:
             # A header needs no script.
@@ -169,6 +176,8 @@ class BulkOperationAdmin(ReadOnlyAdmin):
         back = HttpResponseRedirect(admin_url(row, "change", pk))
         if request.method != "POST":
             return back
+        if row.kind == BulkKind.MOVE and row.state == BulkState.ASKED:
+            return self._begin_moves(request, row)
         form = ReasonForm(request.POST)
         if not form.is_valid():
             return self.render_row(request, row, form=form)
@@ -179,6 +188,15 @@ class BulkOperationAdmin(ReadOnlyAdmin):
         elif row.items.count() <= bulk.MAX_IMMEDIATE:
             queue.serve_bulk_operation(row)
         return back
+
+    def _begin_moves(self, request: HttpRequest, row: BulkOperation) -> HttpResponse:
+        wants = "_move" in request.POST
+        context = _plan(row, request, post=wants)
+        if wants and context["is_checked"] and context["form"].is_valid():
+            return confirm_moves(request, row, context)
+        if wants and not context["is_checked"]:
+            self.message_user(request, CHECK_AGAIN, messages.WARNING)
+        return self.render_row(request, row, plan=context)
 
     def stop_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Stop the operation on POST. The remaining executions are not changed."""
@@ -192,6 +210,20 @@ class BulkOperationAdmin(ReadOnlyAdmin):
                     request, gettext("The operation had already ended."), messages.WARNING
                 )
         return HttpResponseRedirect(admin_url(row, "change", pk))
+
+
+def _plan(row: BulkOperation, request: HttpRequest, *, post: bool) -> dict[str, Any]:
+    """Return the context of the page that plans the moves of an operation."""
+    roots = Execution.objects.filter(pk__in=row.items.values("execution")).order_by("pk")
+    first = roots.select_related("workflow").first()
+    if first is None:
+        raise Http404
+    return {
+        **move_context(roots, request.POST, workflow=first.workflow, post=post),
+        "subtitle": str(first.workflow),
+        "action": admin_url(row, "begin", row.pk),
+        "back_url": admin_url(Execution, "changelist"),
+    }
 
 
 def _preview(row: BulkOperation) -> dict[str, Any]:

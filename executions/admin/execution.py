@@ -38,6 +38,7 @@ from executions.admin.list_steps import (
     status_html,
     steps_html,
 )
+from executions.admin.move import move_page, move_version_page
 from executions.admin.reassign import reassign_page
 from executions.admin.start import start_page
 from executions.admin.steps import submit_form
@@ -90,7 +91,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
         "started_by": "starter",
     }
     page_template = "executions/admin/execution.html"
-    actions = ["cancel_selected", "retry_selected", "wake_selected"]
+    actions = ["cancel_selected", "retry_selected", "wake_selected", "move_selected"]
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Return True if the user may operate executions."""
@@ -110,6 +111,12 @@ class ExecutionAdmin(ReadOnlyAdmin):
     def wake_selected(self, request: HttpRequest, queryset: Any) -> Any:
         """Open the preview of the skipped waits."""
         return bulk.open_preview(self, request, BulkKind.WAKE, queryset)
+
+    @admin.action(description=_("Move to another version…"), permissions=["operate"])
+    def move_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Open the plan of the move."""
+        live = queryset.filter(live_key__isnull=False)
+        return bulk.open_preview(self, request, BulkKind.MOVE, live)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Execution]:
         """Return executions without large columns."""
@@ -182,6 +189,12 @@ class ExecutionAdmin(ReadOnlyAdmin):
             ),
         ]
         own += [
+            path("<int:pk>/move/", wrap(self.move_view), name="executions_execution_move"),
+            path(
+                "move-version/<int:pk>/",
+                wrap(self.move_version_view),
+                name="executions_execution_move_version",
+            ),
             path(
                 "<int:pk>/reassign/<str:cuid>/",
                 wrap(self.reassign_view),
@@ -251,6 +264,16 @@ class ExecutionAdmin(ReadOnlyAdmin):
         self.require(request, OPERATE)
         self.require(request, START)
         return restart_page(self, request, self.find(pk))
+
+    def move_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show the page that moves an execution to another version."""
+        self.require(request, OPERATE)
+        return move_page(self, request, self.find(pk))
+
+    def move_version_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show the page that moves the live executions on a version to another one."""
+        self.require(request, OPERATE)
+        return move_version_page(self, request, pk)
 
     def decide_view(self, request: HttpRequest, pk: int, cuid: str, name: str) -> HttpResponse:
         """Show or carry out a decision at an open step."""

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from executions.admin.comments import comment_context
 from executions.admin.entity import entity_page
 from executions.admin.incidents import executions_alike
-from executions.admin.path_diagram import duration_text, path_diagram
+from executions.admin.path_diagram import duration_text, earlier_paths, path_diagram
 from executions.admin.steps import OpenStep, open_steps
 from executions.admin.titles import execution_title, step_title
 from executions.models import (
@@ -47,6 +47,11 @@ def execution_context(
         comment_form: the form of a comment, if it has errors.
     """
     may_operate = request.user.has_perm(OPERATE)
+    moves = list(
+        row.moves.select_related("from_version", "to_version", "by").defer(
+            "from_version__source", "to_version__source"
+        )
+    )
     visits = Visits(row)
     newest = visits[-HISTORY_LENGTH:]
     read_children(newest)
@@ -68,7 +73,10 @@ def execution_context(
         "original": None,
         "subtitle": execution_title(row),
         "execution": row,
-        "graph": path_diagram(row, newest, node_urls(row.version)) if may_view_graph else None,
+        "graph": path_diagram(row, newest, node_urls(row.version), is_moved=bool(moves))
+        if may_view_graph
+        else None,
+        "earlier_paths": earlier_paths(row) if may_view_graph and moves else [],
         "may_view_graph": may_view_graph,
         "graph_size": len(list_objects(row.version.source, "nodes")),
         "max_nodes": MAX_NODES,
@@ -106,6 +114,11 @@ def execution_context(
         and request.user.has_perm(START)
         and row.parent_id is None
         and admin_url(Execution, "restart", row.pk),
+        "move_url": may_operate
+        and row.live
+        and row.parent_id is None
+        and admin_url(Execution, "move", row.pk),
+        "moves": moves,
         "cancel_url": may_operate and row.live and admin_url(Execution, "cancel", row.pk),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -19,10 +19,13 @@ from executions.models import (
     Status,
     Step,
     StepState,
+    Visits,
     count_visits,
 )
+from executions.models.visits import VisitKey
 from workflows.admin.graph_diagram import Mark, build_diagram, render_diagram
 from workflows.graph.comparison import EdgeKey, edge_key, list_objects
+from workflows.models import Version
 
 HERE, FAILED, DONE, CANCELLED = "here", "failed", "done", "cancelled"
 _STATE_LABELS = {
@@ -41,22 +44,69 @@ _PRECEDENCE = (FAILED, HERE, DONE, CANCELLED)
 
 
 def path_diagram(
-    execution: Execution, newest: Iterable[Step], node_urls: dict[str, str]
+    execution: Execution,
+    newest: Iterable[Step],
+    node_urls: dict[str, str],
+    *,
+    is_moved: bool = False,
 ) -> SafeString | None:
-    """Return the diagram of an execution. Runs two queries, and a third for calls of items.
+    """Return the diagram of an execution on its present version. Runs a few queries.
 
     Args:
         newest: the steps that the history on the page lists.
         node_urls: the URLs of the other nodes, by node id.
+        is_moved: True if it has run other versions before.
     """
-    types = {
-        str(node.get("id")): node.get("type")
-        for node in list_objects(execution.version.source, "nodes")
-    }
+    title = gettext("Path of %(execution)s") % {"execution": execution_title(execution)}
+    urls = node_urls | {step.node_id: step_url(step) for step in newest}
+    if is_moved:
+        counts = _count_by_version(execution)[execution.version_id]
+    else:
+        counts = count_visits(execution)
+    return _diagram(execution, execution.version.source, counts, urls, title, "graph")
+
+
+def earlier_paths(execution: Execution) -> list[tuple[int, SafeString | None]]:
+    """Return the number and the diagram of each version that the execution ran before a move."""
+    ids = execution.moves.values_list("from_version", flat=True)
+    versions = list(Version.objects.filter(pk__in=ids).order_by("number"))
+    if not versions:
+        return []
+    counts = _count_by_version(execution)
+    found = []
+    for version in versions:
+        if version.pk == execution.version_id:
+            continue
+        title = gettext("Path on version %(number)s") % {"number": version.number}
+        key = f"graph-of-{version.number}"
+        diagram = _diagram(execution, version.source, counts[version.pk], {}, title, key)
+        found.append((version.number, diagram))
+    return found
+
+
+def _count_by_version(execution: Execution) -> dict[int, Counter[VisitKey]]:
+    """Count the visits of a moved execution by the id of the version that it ran."""
+    found: dict[int, Counter[VisitKey]] = defaultdict(Counter)
+    for step in Visits(execution):
+        version = step.ran_on[0] if step.ran_on else execution.version_id
+        found[version][VisitKey(step.node_id, step.type, step.state, step.handle)] += 1
+    return found
+
+
+def _diagram(
+    execution: Execution,
+    source: Any,
+    counts: Counter[VisitKey],
+    urls: dict[str, str],
+    title: str,
+    key: str,
+) -> SafeString | None:
+    """Return the diagram of a graph with the visits of an execution."""
+    types = {str(node.get("id")): node.get("type") for node in list_objects(source, "nodes")}
     states: dict[str, str] = {}
     visits: dict[str, int] = defaultdict(int)
     exits: set[tuple[str, str]] = set()
-    for (node_id, _type, state, handle), number in sorted(count_visits(execution).items()):
+    for (node_id, _type, state, handle), number in sorted(counts.items()):
         visits[node_id] += number
         found = _BY_STATE[state]
         if found == DONE and types.get(node_id) == "fail" and execution.status == Status.FAILED:
@@ -64,22 +114,21 @@ def path_diagram(
         states[node_id] = min(found, states.get(node_id, found), key=_PRECEDENCE.index)
         if state == StepState.DONE:
             exits.add((node_id, handle))
-    urls = node_urls | {step.node_id: step_url(step) for step in newest}
     diagram = build_diagram(
-        execution.version.source,
+        source,
         urls=urls,
-        marks=_marks(execution, visits),
+        marks=_marks(execution, source, visits),
         states={node_id: (state, str(_STATE_LABELS[state])) for node_id, state in states.items()},
-        lines=dict.fromkeys(_taken_edges(execution, exits, set(visits)), "taken"),
+        lines=dict.fromkeys(_taken_edges(source, exits, set(visits)), "taken"),
     )
-    title = gettext("Path of %(execution)s") % {"execution": execution_title(execution)}
-    return render_diagram(diagram, title, "graph")
+    return render_diagram(diagram, title, key)
 
 
-def _marks(execution: Execution, visits: Mapping[str, int]) -> dict[str, list[Mark]]:
+def _marks(execution: Execution, source: Any, visits: Mapping[str, int]) -> dict[str, list[Mark]]:
     """Return the marks of nodes: completed items of an open call, else the number of visits."""
     found = {node: [_visits_mark(number)] for node, number in visits.items() if number > 1}
-    nodes = list_objects(execution.version.source, "nodes")
+    # The open calls are on the present version.
+    nodes = list_objects(source, "nodes") if source is execution.version.source else []
     if any(FOR_EACH in (node.get("data") or {}) for node in nodes):
         calls = Step.objects.open().filter(execution=execution, input__has_key=ITEMS)
         counts: Any
@@ -99,14 +148,12 @@ def _visits_mark(number: int) -> Mark:
     return Mark(f"{number}×", text, "visits")
 
 
-def _taken_edges(
-    execution: Execution, exits: set[tuple[str, str]], visited: set[str]
-) -> Iterator[EdgeKey]:
+def _taken_edges(source: Any, exits: set[tuple[str, str]], visited: set[str]) -> Iterator[EdgeKey]:
     """Yield the edges on the path: their source was left by their exit, their target entered."""
     closed = {node_id for node_id, _exit in exits}
-    for edge in list_objects(execution.version.source, "edges"):
-        source, target, handle = key = edge_key(edge)
-        is_taken = (source, handle) in exits if handle else source in closed
+    for edge in list_objects(source, "edges"):
+        left, target, handle = key = edge_key(edge)
+        is_taken = (left, handle) in exits if handle else left in closed
         if is_taken and target in visited:
             yield key
 

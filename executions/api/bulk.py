@@ -27,6 +27,7 @@ from executions.api.execution_serializers import (
     SkipSerializer,
     StartSerializer,
 )
+from executions.api.moves import MoveOptionsSerializer
 from executions.models import OPERATE, Execution
 from workflows.api.base import edit_options
 from workflows.api.base.refusal_json import ProblemField
@@ -60,6 +61,12 @@ class BulkSkipItemSerializer(NamedExecutionSerializer, SkipSerializer):
 
 class BulkPostponeItemSerializer(NamedExecutionSerializer, PostponeSerializer):
     """The body of ``postpone`` with the execution."""
+
+    dry_run = None  # type: ignore[assignment]
+
+
+class BulkMoveItemSerializer(NamedExecutionSerializer, MoveOptionsSerializer):
+    """The body of ``move`` with the execution."""
 
     dry_run = None  # type: ignore[assignment]
 
@@ -118,7 +125,7 @@ def _bulk_route(name: str, item: Item, **options: Any) -> Callable[[Any], Any]:
     return decorate
 
 
-def _bulk_action(name: str, item: Item, service: Callable[..., Execution]) -> Any:
+def _bulk_action(name: str, item: Item, service: Callable[..., object]) -> Any:
     """Return the route that calls a service for the execution of each item."""
 
     def act_on_each(view: BulkActions, request: Request) -> Response:
@@ -141,6 +148,7 @@ class BulkActions(ItemByItem):
     bulk_retry = _bulk_action("retry", BulkRetryItemSerializer, services.retry)
     bulk_skip = _bulk_action("skip", BulkSkipItemSerializer, services.skip)
     bulk_postpone = _bulk_action("postpone", BulkPostponeItemSerializer, services.postpone)
+    bulk_move = _bulk_action("move", BulkMoveItemSerializer, services.move)
 
     @_bulk_route("start", BulkStartItemSerializer, throttle_scope="start")
     def bulk_start(self, request: Request) -> Response:

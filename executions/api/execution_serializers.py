@@ -266,6 +266,10 @@ class StepSerializer(OutputModelSerializer[Step]):
 
     step = serializers.CharField(source="cuid")
     node = serializers.CharField(source="node_id")
+    version = serializers.IntegerField(
+        source="version_number",
+        help_text="The version that the execution ran at this visit. A move changes it.",
+    )
     state = serializers.ChoiceField(StepState.choices)
     closed_by = AccountNameField()
     child = serializers.CharField(source="child_cuid", allow_null=True)
@@ -278,6 +282,7 @@ class StepSerializer(OutputModelSerializer[Step]):
         fields = [
             "step",
             "node",
+            "version",
             "type",
             "label",
             "state",

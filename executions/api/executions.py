@@ -34,6 +34,7 @@ from executions.api.execution_serializers import (
     VotingSerializer,
 )
 from executions.api.included import INCLUDE, NAME, parse_include
+from executions.api.moves import MoveActions, MoveSerializer
 from executions.api.plain_bodies import read_start, read_submit, read_validated
 from executions.models import OPERATE, START, SUBMIT, Execution, Finding, InventoryModel, Visits
 from executions.task_queries import executions_for
@@ -84,7 +85,9 @@ def _action(
 
 
 @extend_schema_view(list=extend_schema(parameters=[INCLUDE]))
-class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
+class ExecutionViewSet(
+    BulkActions, MoveActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource
+):
     """The resource ``executions/``."""
 
     queryset = Execution.objects.all()
@@ -198,8 +201,8 @@ class ExecutionViewSet(BulkActions, mixins.ListModelMixin, mixins.RetrieveModelM
 
     def get_serializer_class(self) -> Any:
         """Return the serializer of the action: lists omit steps and pinned versions."""
-        if self.action == "steps":
-            return StepSerializer
+        if self.action in ("steps", "moves"):
+            return StepSerializer if self.action == "steps" else MoveSerializer
         return ListedExecutionSerializer if self.action in LISTS else ExecutionSerializer
 
     def get_throttles(self) -> list[Any]:

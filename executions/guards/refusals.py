@@ -164,6 +164,11 @@ class TooManySelected(Refusal):
     code = "too_many_selected"
 
 
+class SeveralWorkflows(Refusal):
+    message = _("Select executions of one workflow: they are moved to one of its versions.")
+    code = "several_workflows"
+
+
 class InvalidDraft(Refusal):
     message = _("A draft must be an object: field names and their values so far.")
     code = "invalid_draft"
@@ -201,6 +206,7 @@ KEYS.update(
         "executions_step_passed": ExecutionFrozen,
         "executions_comment_sealed": ExecutionFrozen,
         "executions_comment_withdrawn": ExecutionFrozen,
+        "executions_move_sealed": ExecutionFrozen,
         "executions_execution_closure_fk": DependentActiveExecutions,
         "executions_execution_closure_id_fk": ExecutionFrozen,
         "executions_execution_closure_sealed": ExecutionFrozen,
@@ -219,6 +225,8 @@ KEYS.update(
 DELETION_KEYS.update(
     {
         "executions_execution_version_": HasExecutions,
+        "executions_move_from_version_": HasExecutions,
+        "executions_move_to_version_": HasExecutions,
         "executions_closure_version_": HasExecutions,
         "executions_closuremember_version_": HasExecutions,
         "executions_execution_entity_": EntityInUse,

@@ -167,8 +167,9 @@ def _cuid(root_id: int) -> str:
 def was_moved(cuid: str) -> bool:
     """Return True if the audit log has a change of the execution's versions since its start."""
     entries = AuditEntry.objects.filter(cuid=cuid, kind="execution", refused=False)
-    moved = Q(after__has_key="version_id") | Q(after__has_key="pinned")
-    return entries.filter(moved, action=Action.CHANGED).exists()
+    repaired = Q(after__has_key="version_id") | Q(after__has_key="pinned")
+    moved = Q(action=Action.MOVED)
+    return entries.filter(moved | Q(repaired, action=Action.CHANGED)).exists()
 
 
 class VersionHistories:

@@ -13,6 +13,7 @@ from executions.models.draft import FormDraft
 from executions.models.entity import Entity, Finding, InventoryModel, may_view_entity
 from executions.models.execution import LIVE, OPERATE, START, SUBMIT, Execution, Status
 from executions.models.job import PERFORMED, Job, JobKind
+from executions.models.move import Move
 from executions.models.outgoing_delivery import REDELIVER, DeliveryAttempt, OutgoingDelivery
 from executions.models.people_change import PeopleChange
 from executions.models.schedule import Schedule, ScheduledStart
@@ -76,6 +77,7 @@ __all__ = [
     "ItemState",
     "Job",
     "JobKind",
+    "Move",
     "OutgoingDelivery",
     "PeopleChange",
     "Schedule",

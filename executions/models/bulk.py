@@ -21,6 +21,7 @@ class BulkKind(models.TextChoices):
     CANCEL = "cancel", "Cancel"
     RETRY = "retry", "Retry"
     WAKE = "wake", "Wake"
+    MOVE = "move", "Move"
 
 
 class BulkState(models.TextChoices):
@@ -62,6 +63,9 @@ class BulkOperation(LeasedRow):
     kind = models.CharField(max_length=32, choices=BulkKind.choices)
     state = models.CharField(max_length=32, choices=BulkState.choices, default=BulkState.ASKED)
     why = models.TextField(blank=True)
+    options = models.JSONField(
+        null=True, editable=False, help_text="The further arguments of a move."
+    )
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
@@ -78,7 +82,8 @@ class BulkOperation(LeasedRow):
         default_permissions = ()
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(kind__in=["cancel", "retry", "wake"]), name="executions_bulk_kind"
+                condition=Q(kind__in=["cancel", "retry", "wake", "move"]),
+                name="executions_bulk_kind",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=["asked", "working", "done", "stopped"]),

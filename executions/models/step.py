@@ -83,12 +83,14 @@ class Step(models.Model):
 
     ``origin`` is set while an advance is in memory: the stored step whose end led to this visit,
     or the new execution; None for a step that was stored before. ``passed_child`` is the
-    cuid of the child of a passed node.
+    cuid of the child of a passed node. ``ran_on`` is the id and the number of the version of the
+    visit, as far as ``models.visits`` has read it.
     """
 
     State = StepState
     origin: Step | Execution | None = None
     passed_child: str = ""
+    ran_on: tuple[int, int] | None = None
 
     # Unique by a constraint: ``unique=True`` has PostgreSQL keep a second index for LIKE.
     cuid = models.CharField("ID", max_length=LENGTH, default=new_cuid, editable=False)
@@ -228,6 +230,11 @@ class Step(models.Model):
     def cast_votes(self) -> Iterable[Any]:
         """The votes; none for a passed node."""
         return self.votes.all() if self.pk else ()
+
+    @property
+    def version_number(self) -> int | None:
+        """The number of the version that the execution ran at this visit."""
+        return None if self.ran_on is None else self.ran_on[1]
 
     @property
     def child_cuid(self) -> str | None:

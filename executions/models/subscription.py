@@ -32,6 +32,7 @@ EVENTS: dict[str, str] = {
     "execution.commented": "A user has commented on an execution",
     "execution.comment_withdrawn": "A comment was withdrawn",
     "execution.submitted": "A form was submitted by one of its actions",
+    "execution.moved": "A live execution was moved to another version",
     "change.applied": "The finding type or record type of a workflow has changed",
     "change.refused": "A change of finding type or record type was refused",
 }

@@ -21,6 +21,7 @@ from django.db.models.functions import Coalesce
 from django.utils.dateparse import parse_datetime
 
 from executions.models.execution import Execution
+from executions.models.move import Move
 from executions.models.step import Step, StepState
 from workflows.graph import START
 
@@ -150,8 +151,9 @@ class _Part:
 class Visits(Sequence[Step]):
     """The visits of one execution in order, as steps; passed nodes have no id.
 
-    The length takes two queries and a slice two more, however long the list is. Visits are only
-    ever added at the end.
+    The length takes two queries and a slice three more, however long the list is. Visits are only
+    ever added at the end. Each visit has its version in ``ran_on``: that before a move of the
+    execution, or the present one.
     """
 
     def __init__(self, execution: Execution) -> None:
@@ -214,13 +216,36 @@ class Visits(Sequence[Step]):
         found: list[Step] = []
         for part, first, last in wanted:
             if part.is_row:
-                found.append(rows[part.pk])
+                step = rows[part.pk]
+                step.ran_on = self._version_at(step.closed_at, is_row=True)
+                found.append(step)
                 continue
             row = rows[part.pk] if part.pk is not None else None
             at = (row.closed_at or row.opened_at) if row else self.execution.started_at
             entries = (row.passed if row else self._passed_at_start) or []
-            found += [passed_step(entry, self.execution.pk, at) for entry in entries[first:last]]
+            passed = [passed_step(entry, self.execution.pk, at) for entry in entries[first:last]]
+            for step in passed:
+                step.ran_on = self._version_at(at, is_row=False)
+            found += passed
         return found
+
+    def _version_at(self, at: datetime | None, *, is_row: bool) -> tuple[int, int]:
+        """Return the version that the execution ran when a step was closed, or nodes were passed.
+
+        A step that a move has closed belongs to the old version, the nodes that followed it to
+        the new one.
+        """
+        for moved_at, pk, number in self._moves:
+            if at is not None and (at < moved_at or (is_row and at == moved_at)):
+                return pk, number
+        version = self.execution.version
+        return version.pk, version.number
+
+    @cached_property
+    def _moves(self) -> list[tuple[datetime, int, int]]:
+        """The times of the moves in order, each with the version before it."""
+        moves = Move.objects.filter(execution=self.execution).order_by("at", "pk")
+        return list(moves.values_list("at", "from_version_id", "from_version__number"))
 
     def _rows(self, ids: Iterable[int]) -> dict[int | None, Step]:
         wanted = set(ids)

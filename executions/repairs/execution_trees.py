@@ -138,7 +138,12 @@ class ExecutionTreeRepair:
         return reached == set(versions)
 
     def _fits_steps(self, execution: Execution, version: Version) -> bool:
-        visited = {(key.node_id, key.type) for key in count_visits(execution)}
+        if execution.moves.exists():
+            # Nodes that it passed before are in the graph of another version.
+            rows = Step.objects.filter(execution=execution, state__in=OPEN).order_by()
+            visited = set(rows.values_list("node_id", "type"))
+        else:
+            visited = {(key.node_id, key.type) for key in count_visits(execution)}
         return visited <= nodes_in(version.source)
 
     # Pins

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import QuerySet
+
 from executions import guards
 from executions.engine.advance import Advance, NodeVisit
 from executions.engine.store import StoredExecution, TreeBasis, store
@@ -18,12 +20,22 @@ def lock_execution(execution: Execution) -> tuple[Execution, Execution]:
     """Lock the root and the execution itself, and return both as they are stored now."""
     rows = Execution._base_manager.select_for_update(of=("self",)).select_related("version")
     rows = rows.defer("version__source")
-    try:
-        root = rows.get(pk=execution.root_or_self_id)
-        current = root if execution.pk == root.pk else rows.get(pk=execution.pk)
-    except Execution.DoesNotExist:
-        raise _deleted(execution) from None
+    root = _lock_row(rows, execution.root_or_self_id)
+    is_root = root is not None and execution.pk == root.pk
+    current = root if is_root else _lock_row(rows, execution.pk)
+    if root is None or current is None:
+        raise _deleted(execution)
     return root, current
+
+
+def _lock_row(rows: QuerySet[Execution], pk: int) -> Execution | None:
+    """Lock an execution; return None if there is none.
+
+    If it has waited for the move of the execution to another version, PostgreSQL joins the new row
+    with the old version, and finds nothing. The next statement sees the new version.
+    """
+    found = rows.filter(pk=pk)
+    return next(iter(found), None) or next(iter(found.all()), None)
 
 
 def _deleted(execution: Execution) -> RowDeleted:

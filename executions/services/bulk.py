@@ -14,7 +14,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from executions import guards, wakeups
 from executions.models import (
@@ -29,6 +30,7 @@ from executions.models import (
     StepState,
 )
 from executions.services.cancelling import cancel
+from executions.services.moving_many import move_one
 from executions.services.retrying import retry
 from executions.services.waking import wake
 from workflows.audit.log import record_refusal
@@ -52,9 +54,17 @@ def create_operation(
 ) -> BulkOperation:
     """Store an operation on these executions. Nothing is changed before ``confirm``.
 
+    A move is stored with the roots of the executions, because it moves whole trees.
+
     Raises:
         guards.TooManySelected: there are more than ``MAX_EXECUTIONS``.
+        guards.SeveralWorkflows: the roots of a move are of several workflows.
     """
+    if kind == BulkKind.MOVE:
+        tops = executions.order_by().annotate(top=Coalesce(F("root_id"), F("pk")))
+        executions = Execution.objects.filter(pk__in=tops.values("top"))
+        if executions.order_by().values("workflow").distinct().count() > 1:
+            raise guards.SeveralWorkflows
     ids = list(
         executions.order_by("pk").values_list("pk", flat=True).distinct()[: MAX_EXECUTIONS + 1]
     )
@@ -149,12 +159,24 @@ def annotate_size(operations: QuerySet[BulkOperation]) -> QuerySet[Any]:
     return operations.annotate(number=BoundedCount(items, MAX_EXECUTIONS))
 
 
-def confirm(operation: BulkOperation, *, why: str = "", by: Any = None) -> bool:
-    """Hand an operation over to the workers. Return False when it was confirmed before."""
+def confirm(
+    operation: BulkOperation,
+    *,
+    why: str = "",
+    by: Any = None,
+    options: dict[str, Any] | None = None,
+) -> bool:
+    """Hand an operation over to the workers. Return False when it was confirmed before.
+
+    Args:
+        options: the further arguments of a move.
+    """
     with transaction.atomic():
         unconfirmed = BulkOperation.objects.filter(pk=operation.pk, state=BulkState.ASKED)
         now = clock.now()
-        confirmed = unconfirmed.update(state=BulkState.WORKING, why=why, asked_by=by, due_at=now)
+        confirmed = unconfirmed.update(
+            state=BulkState.WORKING, why=why, asked_by=by, due_at=now, options=options
+        )
         wakeups.on_commit(confirmed)
     return bool(confirmed)
 
@@ -226,6 +248,9 @@ def _change_execution(operation: BulkOperation, item: BulkItem) -> bool:
         decision: dict[str, Any] = {"by": operation.asked_by, "why": operation.why}
         if operation.kind == BulkKind.CANCEL:
             cancel(execution, **decision)
+            return True
+        if operation.kind == BulkKind.MOVE:
+            move_one(execution, operation.options or {}, **decision)
             return True
         act = retry if operation.kind == BulkKind.RETRY else wake
         for step in _find_steps(operation.kind, execution):

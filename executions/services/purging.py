@@ -24,6 +24,7 @@ from executions.models import (
     Closure,
     Delivery,
     Execution,
+    Move,
     Step,
     delete_unused_closures,
 )
@@ -279,8 +280,11 @@ def _complete_deliveries(ids: list[int]) -> None:
 def _purge_versions(done: Purged, dry_run: bool) -> Iterator[Purged]:
     superseded = Version.objects.filter(Exists(later_versions())).order_by("pk")
     rows = Execution._base_manager.order_by()
-    unused = ~Exists(rows.filter(version=OuterRef("pk"))) & ~Exists(
-        rows.filter(closure__members__version=OuterRef("pk"))
+    moved = Move.objects.order_by().filter(from_version=OuterRef("pk"))
+    unused = (
+        ~Exists(rows.filter(version=OuterRef("pk")))
+        & ~Exists(rows.filter(closure__members__version=OuterRef("pk")))
+        & ~Exists(moved)
     )
     used = superseded.exclude(unused).values_list("cuid", flat=True)
     for cuid in used.iterator(500):

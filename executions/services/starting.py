@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext
 
 from executions import guards
@@ -19,11 +18,12 @@ from executions.engine.tree import checked_variables
 from executions.engine.value_sources import InvalidValue
 from executions.models import Entity, Execution, Status
 from executions.services.advancing import keep_result, lock_entity
+from executions.services.call_closure import lock_closure
 from workflows.db import clock, locks, raw_rows
 from workflows.db.json_values import below, find_unstorable, json_type
 from workflows.guards import workflow_deleted
 from workflows.guards.database_errors import translate_database_errors
-from workflows.models import PendingWorkflow, Reference, Version, Workflow, call_queries
+from workflows.models import Version, Workflow
 from workflows.models.pending_change import find_draining
 from workflows.refusals import Problem
 
@@ -128,7 +128,7 @@ def start_under_locks(
     """
     with transaction.atomic():
         locked = lock_entity(entity_id)
-        versions = _lock_closure(workflow)
+        versions = lock_closure(workflow)
         if not versions:
             raise workflow_deleted(workflow)
         waits = [row.workflow_id for row in versions if row.waits]
@@ -138,43 +138,6 @@ def start_under_locks(
         started = _write_start(locked, closure, by, scheduled_for, None, variables or {})
         assert started is not None
         return started
-
-
-def _lock_closure(workflow: Workflow) -> list[Any]:
-    """Lock the workflow and all that it calls (KEY SHARE), and return their latest versions.
-
-    The workflow's own version comes first.
-    """
-    ids = call_queries.follow_calls([workflow.pk], "callees")
-    locks.lock_rows(Workflow._base_manager.all(), ids, locks.Strength.KEY_SHARE)
-    again = call_queries.follow_calls([workflow.pk], "callees")
-    if set(again) - set(ids):
-        # The closure has grown. A lock taken now could break the order of the ids.
-        raise locks.TryAgain
-    latest = Version.objects.filter(workflow_id__in=again).latest_of_each()
-    ids = list(latest.values_list("pk", flat=True))
-    locked = locks.lock_rows(Version._base_manager.all(), ids, locks.Strength.KEY_SHARE)
-    versions = list(
-        Version.objects.filter(pk__in=ids)
-        .latest_of_each()
-        .annotate(
-            revision=store.workflow_revision,
-            waits=Exists(
-                PendingWorkflow.objects.filter(workflow_id=OuterRef("workflow_id"), waiting=True)
-            ),
-        )
-        .select_related("workflow")
-        .defer("source")
-    )
-    called = (
-        Reference._base_manager.filter(version__in=ids, version__in_force=True)
-        .exclude(version__workflow__state=Workflow.State.RETIRED)
-        .values_list("callee_id", flat=True)
-    )
-    if len(locked) != len(ids) or len(versions) != len(ids) or set(called) - set(again):
-        # A graph was saved between the two reads: its callees are not locked yet.
-        raise locks.TryAgain
-    return sorted(versions, key=lambda version: version.workflow_id != workflow.pk)
 
 
 def _write_start(

@@ -24,9 +24,11 @@ def find_violations() -> set[str]:
         if version is None or version.compute_checksum() != version.checksum:
             found.add("I4")
             continue
-        nodes = {node["id"] for node in version.source["nodes"]}
-        if not {step.node_id for step in Visits(row)} <= nodes:
-            found.add("walked another graph")
+        for step in Visits(row):
+            ran_on = versions.get(step.ran_on[0] if step.ran_on else 0)
+            nodes = {node["id"] for node in ran_on.source["nodes"]} if ran_on else set()
+            if step.node_id not in nodes:
+                found.add("walked another graph")
         open_steps = [step for step in row.steps.all() if step.state in OPEN]
         if (row.status in LIVE) != bool(open_steps):
             found.add("I8")

@@ -74,7 +74,7 @@ def here() -> None:
 
 # Runners.
 CALLS_READ = after("workflows.models.call_queries.follow_calls")
-CLOSURE_LOCKED = after("executions.services.starting._lock_closure")
+CLOSURE_LOCKED = after("executions.services.starting.lock_closure")
 BEFORE_CLOSURE = before("executions.engine.closures.get_closure")
 BEFORE_WRITE = before("executions.engine.tree.Tree.write")
 AFTER_WRITE = after("executions.engine.tree.Tree.write")

@@ -25,7 +25,7 @@ from workflows.admin.graph_sections import graph_section
 from workflows.admin.workflow_sections import listed_executions
 from workflows.graph.comparison import list_objects
 from workflows.models import Version, Workflow
-from workflows.visibility import may_view
+from workflows.visibility import OPERATE, may_view
 
 
 @admin.register(Version)
@@ -127,6 +127,9 @@ class VersionAdmin(GuardedAdmin):
             ],
             "live": may_view(request.user, execution_model())
             and listed_executions(row.executions.live(), version=row.pk, live="yes"),
+            "move_url": request.user.has_perm(OPERATE)
+            and row.executions.live().exists()
+            and admin_url(execution_model(), "move_version", row.pk),
             **graph_section(
                 row,
                 "version",

@@ -15,7 +15,7 @@ from rest_framework.reverse import reverse
 
 from workflows import editing
 from workflows.api.base.edit_options import ALLOW_UNKNOWN, EDIT_PARAMETERS, edit, is_requested
-from workflows.api.base.live_counts import count_live_executions
+from workflows.api.base.live_counts import count_live_executions, count_on_older_versions
 from workflows.api.base.resources import (
     OPTIONAL_IF_MATCH,
     Resource,
@@ -70,11 +70,21 @@ class VersionSerializer(OutputModelSerializer[Version]):
 class VersionWithGraphSerializer(VersionSerializer):
     """A version with its graph."""
 
+    older_live_executions = serializers.IntegerField(
+        source="older_count",
+        read_only=True,
+        help_text="The live executions that the workflow has started on older versions. They can "
+        "be moved to this one.",
+    )
     nodes = serializers.SerializerMethodField()
     edges = serializers.SerializerMethodField()
 
     class Meta(VersionSerializer.Meta):
-        fields = [*VersionSerializer.Meta.fields, "source", "nodes", "edges"]
+        fields = [
+            *VersionSerializer.Meta.fields,
+            "older_live_executions",
+            *("source", "nodes", "edges"),
+        ]
         read_only_fields = fields
 
     @extend_schema_field({"type": "array", "items": {"type": "object"}})
@@ -116,7 +126,10 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
             .annotate(live_count=count_live_executions("version"))
             .order_by("-number")
         )
-        return versions.defer("source") if self.action == "list" else versions
+        if self.action == "list":
+            return versions.defer("source")
+        counted: QuerySet[Any] = versions.annotate(older_count=count_on_older_versions())
+        return counted
 
     def get_object(self) -> Version:
         """Return the version of the URL."""

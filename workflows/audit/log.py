@@ -62,6 +62,7 @@ class Action(models.TextChoices):
     WOKEN = "woken", _("Woken early")
     POSTPONED = "postponed", _("Postponed")
     REASSIGNED = "reassigned", _("Reassigned")
+    MOVED = "moved", _("Moved to another version")
     VOTED = "voted", _("Voted")
     CLAIMED = "claimed", _("Claimed")
     UNCLAIMED = "unclaimed", _("Unclaimed")

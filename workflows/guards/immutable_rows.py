@@ -156,6 +156,10 @@ def refuse_version_in_use(version: Any) -> None:
         executions = version.executions.model._base_manager
         pinned = executions.filter(closure__members__version=version)
         rows, total = blocking_executions(pinned)
+    if not rows:
+        # Their steps are read with the graph that they ran on before they were moved.
+        moved = executions.filter(moves__from_version=version).distinct()
+        rows, total = blocking_executions(moved)
     if rows:
         raise VersionInUse(
             ngettext(

@@ -9,7 +9,7 @@ from workflows.models.candidate import Candidate
 from workflows.models.draft import DraftState, GraphDraft
 from workflows.models.pending_change import PendingChange, PendingWorkflow
 from workflows.models.saved_filter import SHARE_FILTERS, SavedFilter
-from workflows.models.unsealed import Unsealed, unsealed
+from workflows.models.unsealed import Unsealed, unsealed, unsealed_rows
 from workflows.models.version import Reference, Version
 
 __all__ = [
@@ -34,4 +34,5 @@ __all__ = [
     "Version",
     "Workflow",
     "unsealed",
+    "unsealed_rows",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from django.db import connection, models, transaction
@@ -45,13 +45,22 @@ def unsealed(row: models.Model, *, why: str) -> Iterator[None]:
     Raises:
         transaction.TransactionManagementError: outside a transaction.
     """
+    with unsealed_rows([row], why=why):
+        yield
+
+
+@contextmanager
+def unsealed_rows(rows: Iterable[models.Model], *, why: str) -> Iterator[None]:
+    """Let the block change several write-once rows. See ``unsealed``."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Open a write-once row in a transaction only.")
-    opened = Unsealed.objects.create(table_name=row._meta.db_table, row_id=row.pk, why=why)
+    opened = Unsealed.objects.bulk_create(
+        Unsealed(table_name=row._meta.db_table, row_id=row.pk, why=why) for row in rows
+    )
     try:
         yield
-        # Checks that wait for the commit run now, while the row is open.
+        # Checks that wait for the commit run now, while the rows are open.
         DATABASE.check_deferred_keys(connection)
     finally:
         if not connection.needs_rollback:
-            opened.delete()
+            Unsealed.objects.filter(pk__in=[row.pk for row in opened]).delete()

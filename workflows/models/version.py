@@ -170,13 +170,15 @@ class Version(EntityContext):
     def is_used(self) -> bool:
         """Return True if an execution, live or ended, runs this version or has pinned it.
 
-        A stored closure counts as well, until it is deleted with its last execution.
+        A stored closure counts as well, until it is deleted with its last execution, and so does
+        an execution that ran the version before it was moved.
         """
         pins = running.registered.pins()
         return bool(
             self.executions.exists()
             or pins.filter(version_id=self.pk).exists()
             or self.closures.exists()
+            or self.moves_from.exists()
         )
 
     def active_execution_count(self) -> int:

@@ -30,6 +30,7 @@ from executions.guards import (
 )
 from executions.services.claiming import NotClaimable
 from executions.services.commenting import NotAuthor
+from executions.services.moving import MoveRefused
 from executions.services.postponing import NotPostponable
 from executions.services.skipping import NotSkippable
 from workflows.api.base.refusal_json import serialize_blockers, serialize_remedies
@@ -56,6 +57,7 @@ STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
     NotClaimable: 409,
     NotSkippable: 409,
     NotPostponable: 409,
+    MoveRefused: 409,
     SubscriptionDisabled: 409,
     NotAssigned: 403,
     NotAuthor: 403,

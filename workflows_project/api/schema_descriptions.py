@@ -37,6 +37,10 @@ OPERATIONS: dict[str, str] = {
     "executions_postpone": (
         "Move the date of a wait or of a scheduled start, or the deadline of a step."
     ),
+    "executions_move": (
+        "Move a root and its live child executions to another version. A dry run returns the plan."
+    ),
+    "executions_moves_list": "List the moves of an execution, the first one first.",
     "executions_reassign": "Replace the assignees of an open step.",
     "executions_skip": "Close an open step, and continue by the given exit.",
     "executions_steps_list": "List the steps of an execution, in the order of the visits.",
@@ -50,6 +54,7 @@ OPERATIONS: dict[str, str] = {
     "executions_bulk_cancel": "Cancel several executions.",
     "executions_bulk_retry": "Retry a step of each of several executions.",
     "executions_bulk_skip": "Close an open step of each of several executions.",
+    "executions_bulk_move": "Move each of several executions to another version.",
     "executions_bulk_postpone": "Move a date or a deadline of each of several executions.",
     "executions_bulk_start": "Start several executions.",
     "executions_mine_list": "List the executions with a step that the user can do.",
@@ -157,6 +162,7 @@ SCHEMAS: dict[str, str] = {
     "AuditEntry": "An edit or a refused edit: who, when, by which interface, before and after.",
     "Assignees": "The assignees of a step, by their current names.",
     "BulkCancelRequest": "The executions to cancel.",
+    "BulkMoveRequest": "The executions to move.",
     "BulkPostponeRequest": "The steps to postpone.",
     "BulkRetryRequest": "The steps to retry.",
     "BulkSkipRequest": "The steps to skip.",
@@ -164,6 +170,7 @@ SCHEMAS: dict[str, str] = {
     "BulkFindingsResult": "The results of a bulk request, in the order of the items.",
     "BulkStartRequest": "The executions to start.",
     "BulkCancelItemRequest": "An execution to cancel.",
+    "BulkMoveItemRequest": "An execution to move.",
     "BulkPostponeItemRequest": "A step to postpone.",
     "BulkSkipItemRequest": "A step to skip.",
     "BulkResult": "The results of a bulk request, in the order of the items.",
@@ -213,6 +220,11 @@ SCHEMAS: dict[str, str] = {
     "Me": "The user of a request.",
     "Status": "The status of the installation.",
     "WorkerStatus": "The background workers of the installation.",
+    "Move": "A move of an execution: versions, time, account and reason.",
+    "MoveOptionsRequest": "The version to move to, the mapping of open steps, and the reason.",
+    "MovePlan": "The plan of a move with its obstacles, or its result.",
+    "MoveObstacle": "A reason why an execution cannot be moved, and what you can do.",
+    "MovedExecution": "The versions of an execution before and after a move.",
     "NewToken": "A new token. It is only returned once.",
     "NewWebhook": "A new webhook with its secret, which is only returned once.",
     "NodeType": "A node type, with the JSON Schema of its data.",
@@ -223,6 +235,7 @@ SCHEMAS: dict[str, str] = {
         "A pending change: the new context, who requested it and when, and the result."
     ),
     "PendingChangeMember": "A workflow of a pending change.",
+    "PlannedStep": "An open step with its present and its new node.",
     "PinnedVersion": "The pinned version of a callee.",
     "RecordType": "A record type.",
     "BulkItemResult": "The result of an item: an execution, or the problem.",

@@ -99,7 +99,12 @@ EXAMPLES: dict[str, Any] = {
     },
     "Workflow": WORKFLOW_DATA,
     "Version": VERSION,
-    "VersionWithGraph": {**VERSION, "source": GRAPH, **GRAPH},
+    "VersionWithGraph": {
+        **VERSION,
+        "older_live_executions": 0,
+        "source": GRAPH,
+        **GRAPH,
+    },
     "SaveGraphRequest": {**GRAPH, "notes": "First draft"},
     "Dependencies": {
         "dependent_workflows": [],
@@ -174,6 +179,46 @@ EXAMPLES: dict[str, Any] = {
         "until": "2027-01-31T09:00:00Z",
         "why": "The audit is later.",
     },
+    "MoveOptionsRequest": {
+        "version": 3,
+        "mapping": {"assess": "review"},
+        "retime": False,
+        "token": None,
+        "why": "The graph was wrong.",
+    },
+    "MovePlan": {
+        "execution": EXECUTION,
+        "moved": False,
+        "token": "9f2c61d07b3c4d52a1a5d0c4c8e7b6f59f2c61d07b3c4d52a1a5d0c4c8e7b6f5",
+        "from_version": 2,
+        "to_version": 3,
+        "executions": [
+            {"execution": EXECUTION, "workflow": WORKFLOW, "from_version": 2, "to_version": 3}
+        ],
+        "kept": [],
+        "mapped": [
+            {
+                "step": STEP,
+                "execution": EXECUTION,
+                "node": "assess",
+                "type": "user_action",
+                "label": "Assess",
+                "to_node": "review",
+                "to_type": "user_action",
+                "to_label": "Review the finding",
+                "restart_step": False,
+            }
+        ],
+        "obstacles": [],
+    },
+    "Move": {
+        "from_version": 2,
+        "to_version": 3,
+        "at": REQUESTED_AT,
+        "by": "operator",
+        "why": "The graph was wrong.",
+        "steps": [{"step": STEP, "from": "assess", "to": "review", "restarted": False}],
+    },
     "CancelRequest": {"why": WHY},
     "BulkStartRequest": _bulk(workflow=WORKFLOW, entity=FINDING),
     "BulkCancelRequest": _bulk(execution=EXECUTION, why=WHY),
@@ -182,10 +227,14 @@ EXAMPLES: dict[str, Any] = {
     "BulkPostponeRequest": _bulk(
         execution=EXECUTION, node="wait", until="2027-01-31T09:00:00Z", why="The audit is later."
     ),
+    "BulkMoveRequest": _bulk(
+        execution=EXECUTION, version=3, mapping={"assess": "review"}, why="The graph was wrong."
+    ),
     "BulkResult": _RESULT,
     "Step": {
         "step": STEP,
         "node": "review",
+        "version": 2,
         "type": "user_action",
         "label": "Review the finding",
         "state": "done",

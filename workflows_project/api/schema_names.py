@@ -15,6 +15,7 @@ RENAMED: dict[str, str] = {
     "Graph": "SaveGraph",
     "ListedExecution": "ExecutionSummary",
     "NamedEntity": "EntitySummary",
+    "Obstacle": "MoveObstacle",
     "PendingMember": "PendingChangeMember",
     "Pin": "PinnedVersion",
     "Result": "BulkItemResult",

@@ -17,10 +17,12 @@ from django.utils import timezone
 from executions import services as running
 from executions.models import (
     BulkItem,
+    BulkKind,
     BulkOperation,
     BulkState,
     Execution,
     Job,
+    Move,
     Status,
     Step,
 )
@@ -308,3 +310,24 @@ def test_bulk_operation_is_completed_by_another_worker_when_its_worker_is_killed
     assert bulk.progress(operation) == bulk.Progress(done=len(rows), refused=0, remaining=0)
     assert not Execution.objects.live().exists()
     assert AuditEntry.objects.filter(action="cancelled").count() == len(rows)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.both_databases
+def test_killed_move_of_many_executions_is_completed_and_moves_none_twice(
+    operator: Client, scenario: Scenario, tmp_path: Path
+) -> None:
+    rows = [scenario.start() for _ in range(bulk.MAX_IMMEDIATE + 10)]
+    save_line(scenario.caller, form(), form("second"), call(scenario.callee))
+    operation = bulk.create_operation(BulkKind.MOVE, Execution.objects.live())
+    bulk.confirm(operation, why="Wrong graph", options={"mapping": {}})
+    code, err = run_until(
+        signal.SIGKILL, 7, 'UPDATE "executions_bulkitem"', "work", directory=tmp_path
+    )
+    assert code == -signal.SIGKILL, err
+    assert Move.objects.count() == 6, "the item in work is not committed"
+    BulkOperation.objects.update(leased_until=None)
+    call_command("run_due")
+    assert bulk.progress(operation) == bulk.Progress(done=len(rows), refused=0, remaining=0)
+    assert Move.objects.count() == len(rows)
+    assert not Execution.objects.filter(version__number=1, workflow=scenario.caller).exists()

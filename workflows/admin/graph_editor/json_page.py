@@ -10,11 +10,17 @@ from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows import editing
-from workflows.admin.base.formatting import admin_url, link, pretty_json
+from workflows.admin.base.formatting import (
+    admin_url,
+    execution_model,
+    link,
+    live_count,
+    pretty_json,
+)
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.base.refusals import REFUSING, log_refusal, refusal_html
 from workflows.admin.graph_editor.node_type_help import reference
@@ -23,6 +29,7 @@ from workflows.graph import COMMON_KEYS
 from workflows.guards import UNKNOWN_GROUP, UNKNOWN_USER, StaleVersion
 from workflows.models import Version, Workflow
 from workflows.refusals import Problem, Refusal
+from workflows.visibility import OPERATE
 
 MAX_CALLABLE = 50
 UNKNOWN_LABEL = _("Allow unknown groups and users")
@@ -167,4 +174,22 @@ def graph_saved(
     model_admin.log_change(request, workflow, change)
     text = format_html("{} {} {}", change, detail, link(version, gettext("Open the version")))
     model_admin.message_user(request, text, messages.SUCCESS)
+    _offer_move(model_admin, request, version)
     return HttpResponseRedirect(admin_url(Workflow, page, workflow.pk))
+
+
+def _offer_move(model_admin: GuardedAdmin, request: HttpRequest, version: Version) -> None:
+    """Add a message about the live executions on the version before, which can be moved."""
+    before = Version.objects.filter(workflow=version.workflow_id, number__lt=version.number)
+    rows = before.defer("source").annotate(live_number=live_count("version"))
+    previous: Any = rows.filter(live_number__gt=0).order_by("-number").first()
+    if previous is None or not request.user.has_perm(OPERATE):
+        return
+    text = ngettext(
+        "%(number)s live execution runs version %(version)s.",
+        "%(number)s live executions run version %(version)s.",
+        previous.live_number,
+    ) % {"number": previous.live_number, "version": previous.number}
+    url = admin_url(execution_model(), "move_version", previous.pk)
+    offer = format_html('{} <a href="{}">{}</a>', text, url, gettext("Move to another version…"))
+    model_admin.message_user(request, offer, messages.INFO)

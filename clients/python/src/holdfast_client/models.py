@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-AuditAction: TypeAlias = Literal['created', 'changed', 'deleted', 'graph_saved', 'put_on_hold', 'withdrawn', 'applied', 'not_applied', 'cancelled', 'restarted', 'retried', 'skipped', 'woken', 'postponed', 'reassigned', 'voted', 'claimed', 'unclaimed', 'commented', 'comment_withdrawn', 'submitted', 'started', 'login_failed', 'locked', 'unlocked']
+AuditAction: TypeAlias = Literal['created', 'changed', 'deleted', 'graph_saved', 'put_on_hold', 'withdrawn', 'applied', 'not_applied', 'cancelled', 'restarted', 'retried', 'skipped', 'woken', 'postponed', 'reassigned', 'moved', 'voted', 'claimed', 'unclaimed', 'commented', 'comment_withdrawn', 'submitted', 'started', 'login_failed', 'locked', 'unlocked']
 
 AuditInterface: TypeAlias = Literal['admin', 'api', 'command', 'python']
 
@@ -26,7 +26,7 @@ PendingChangeState: TypeAlias = Literal['waiting', 'applied', 'not_applied']
 
 StepState: TypeAlias = Literal['open', 'incident', 'done', 'cancelled']
 
-WebhookEvent: TypeAlias = Literal['execution.started', 'execution.waiting', 'execution.completed', 'execution.failed', 'execution.cancelled', 'execution.claimed', 'execution.unclaimed', 'execution.reassigned', 'execution.postponed', 'execution.skipped', 'execution.commented', 'execution.comment_withdrawn', 'execution.submitted', 'change.applied', 'change.refused']
+WebhookEvent: TypeAlias = Literal['execution.started', 'execution.waiting', 'execution.completed', 'execution.failed', 'execution.cancelled', 'execution.claimed', 'execution.unclaimed', 'execution.reassigned', 'execution.postponed', 'execution.skipped', 'execution.commented', 'execution.comment_withdrawn', 'execution.submitted', 'execution.moved', 'change.applied', 'change.refused']
 
 WebhookState: TypeAlias = Literal['active', 'disabled']
 
@@ -102,6 +102,24 @@ class BulkFindingsResult(TypedDict):
     succeeded: int
     failed: int
     results: list[FindingResult]
+
+
+class BulkMoveItemRequest(TypedDict):
+    """An execution to move."""
+
+    execution: str
+    version: NotRequired[int | None]
+    mapping: NotRequired[dict[str, Any]]
+    retime: NotRequired[bool]
+    token: NotRequired[str | None]
+    why: NotRequired[str]
+
+
+class BulkMoveRequest(TypedDict):
+    """The executions to move."""
+
+    dry_run: NotRequired[bool]
+    items: list[BulkMoveItemRequest]
 
 
 class BulkPostponeItemRequest(TypedDict):
@@ -490,6 +508,51 @@ class Me(TypedDict):
     token: Token | None
 
 
+class Move(TypedDict):
+    """A move of an execution: versions, time, account and reason."""
+
+    from_version: int
+    to_version: int
+    at: str
+    by: str | None
+    why: str
+    steps: list[dict[str, Any]]
+
+
+class MoveOptionsRequest(TypedDict):
+    """The version to move to, the mapping of open steps, and the reason."""
+
+    dry_run: NotRequired[bool]
+    version: NotRequired[int | None]
+    mapping: NotRequired[dict[str, Any]]
+    retime: NotRequired[bool]
+    token: NotRequired[str | None]
+    why: NotRequired[str]
+
+
+class MovePlan(TypedDict):
+    """The plan of a move with its obstacles, or its result."""
+
+    execution: str
+    moved: bool
+    token: str
+    from_version: int
+    to_version: int | None
+    executions: list[MovedExecution]
+    kept: list[PlannedStep]
+    mapped: list[PlannedStep]
+    obstacles: list[MoveObstacle]
+
+
+class MovedExecution(TypedDict):
+    """The versions of an execution before and after a move."""
+
+    execution: str
+    workflow: str
+    from_version: int
+    to_version: int | None
+
+
 class EntitySummary(TypedDict):
     """The entity of an execution, with its title."""
 
@@ -573,6 +636,18 @@ class Notice(TypedDict):
     subject: str | None
     code: str | None
     detail: str | None
+
+
+class MoveObstacle(TypedDict):
+    """A reason why an execution cannot be moved, and what you can do."""
+
+    code: str
+    detail: str
+    remedy: str
+    pointer: str
+    execution: str | None
+    step: str | None
+    node: str | None
 
 
 class Occurrence(TypedDict):
@@ -665,6 +740,15 @@ class ExecutionSummaryPage(TypedDict):
     next: str | None
     previous: str | None
     results: list[ExecutionSummary]
+
+
+class MovePage(TypedDict):
+    """A page of a list."""
+
+    count: int | None
+    next: str | None
+    previous: str | None
+    results: list[Move]
 
 
 class NodeTypePage(TypedDict):
@@ -846,6 +930,20 @@ class PinnedVersion(TypedDict):
     version: int
 
 
+class PlannedStep(TypedDict):
+    """An open step with its present and its new node."""
+
+    step: str
+    execution: str
+    node: str
+    type: str
+    label: str
+    to_node: str
+    to_type: str
+    to_label: str
+    restart_step: bool
+
+
 class PlannedVersion(TypedDict):
     """A version that a change would create."""
 
@@ -936,6 +1034,7 @@ class Step(TypedDict):
 
     step: str
     node: str
+    version: int
     type: NodeTypeName
     label: str
     state: StepState
@@ -1039,6 +1138,7 @@ class VersionWithGraph(TypedDict):
     entity_name_type: str | None
     primary_record_type_id: str | None
     live_executions: int
+    older_live_executions: int
     source: Graph
     nodes: list[Node]
     edges: list[Edge]
@@ -1082,7 +1182,7 @@ class WebhookDelivery(TypedDict):
 
     cuid: str
     webhook: str
-    event: Literal['execution.started', 'execution.waiting', 'execution.completed', 'execution.failed', 'execution.cancelled', 'execution.claimed', 'execution.unclaimed', 'execution.reassigned', 'execution.postponed', 'execution.skipped', 'execution.commented', 'execution.comment_withdrawn', 'execution.submitted', 'change.applied', 'change.refused', 'webhook.test']
+    event: Literal['execution.started', 'execution.waiting', 'execution.completed', 'execution.failed', 'execution.cancelled', 'execution.claimed', 'execution.unclaimed', 'execution.reassigned', 'execution.postponed', 'execution.skipped', 'execution.commented', 'execution.comment_withdrawn', 'execution.submitted', 'execution.moved', 'change.applied', 'change.refused', 'webhook.test']
     at: str
     state: DeliveryState
     due_at: str | None

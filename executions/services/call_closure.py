@@ -1,0 +1,66 @@
+"""Locking the versions of a workflow and of all that it can call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q
+
+from executions.engine.store import store
+from workflows.db import locks
+from workflows.models import PendingWorkflow, Reference, Version, Workflow, call_queries
+from workflows.models.version import later_versions
+
+
+def lock_closure(workflow: Workflow, version: Version | None = None) -> list[Any]:
+    """Lock a workflow and all that it calls, and return the versions that a start would run.
+
+    The version of the workflow itself comes first. All locks are KEY SHARE, but UPDATE for
+    versions if ``version`` has been released: the caller puts it in force again.
+
+    Args:
+        version: the version of the workflow itself; by default its latest. Callees have their
+            latest version.
+
+    Raises:
+        locks.TryAgain: a graph was saved between two reads.
+    """
+    ids = _follow_calls(workflow, version)
+    locks.lock_rows(Workflow._base_manager.all(), ids, locks.Strength.KEY_SHARE)
+    again = _follow_calls(workflow, version)
+    if set(again) - set(ids):
+        # The closure has grown. A lock taken now could break the order of the ids.
+        raise locks.TryAgain
+    own = None if version is None else version.pk
+    latest = Version.objects.filter(workflow_id__in=again).latest_of_each()
+    if own is not None:
+        latest = Version.objects.filter(Q(pk=own) | Q(pk__in=latest.exclude(workflow=workflow.pk)))
+    ids = list(latest.values_list("pk", flat=True))
+    is_released = version is not None and not version.in_force
+    strength = locks.Strength.UPDATE if is_released else locks.Strength.KEY_SHARE
+    locked = locks.lock_rows(Version._base_manager.all(), ids, strength)
+    waits = PendingWorkflow.objects.filter(workflow_id=OuterRef("workflow_id"), waiting=True)
+    versions = list(
+        Version.objects.filter(~Exists(later_versions()) | Q(pk=own), pk__in=ids)
+        .annotate(revision=store.workflow_revision, waits=Exists(waits))
+        .select_related("workflow")
+        .defer("source")
+    )
+    called = (
+        Reference._base_manager.filter(version__in=ids, version__in_force=True)
+        .exclude(version__workflow__state=Workflow.State.RETIRED)
+        .values_list("callee_id", flat=True)
+    )
+    if len(locked) != len(ids) or len(versions) != len(ids) or set(called) - set(again):
+        # A graph was saved between the two reads: its callees are not locked yet.
+        raise locks.TryAgain
+    return sorted(versions, key=lambda version: version.workflow_id != workflow.pk)
+
+
+def _follow_calls(workflow: Workflow, version: Version | None) -> list[int]:
+    """Return the ids of the workflow and of all that this version of it can call."""
+    if version is None:
+        return call_queries.follow_calls([workflow.pk], "callees")
+    called = Reference._base_manager.filter(version=version).order_by()
+    callees = call_queries.follow_calls(called.values_list("callee_id", flat=True), "callees")
+    return sorted({workflow.pk, *callees})

@@ -1,0 +1,105 @@
+"""Reading the tree that is to be moved, under its locks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from executions.engine import joins
+from executions.engine.for_each import is_call, item_of
+from executions.engine.move_plan import Member, OpenStep, PlannedStep
+from executions.models import LIVE, Entity, Execution, Step, StepState
+from executions.services.advancing import lock_entity, lock_execution
+from executions.services.move_destination import Destination
+from executions.workflow_manager import graph_of
+from workflows.graph import Graph, Node
+from workflows.models import Version
+from workflows.refusals import Refusal
+
+
+@dataclass(slots=True)
+class LockedTree:
+    """A locked root with its live descendants and their open steps.
+
+    ``rows`` are the open steps by their cuid, ``graphs`` the present graphs by the cuid of the
+    execution, ``pinned`` the numbers of the pinned versions by the cuid of the callee.
+    """
+
+    root: Execution
+    children: list[Execution]
+    entity: Entity
+    rows: dict[str, Step]
+    pinned: dict[str, int]
+    graphs: dict[str, Graph | None] = field(default_factory=dict)
+
+    @property
+    def executions(self) -> list[Execution]:
+        """The root and its live descendants, parents first."""
+        return [self.root, *self.children]
+
+    def steps_of(self, execution: Execution) -> list[Step]:
+        """Return the open steps of an execution in order."""
+        return [row for row in self.rows.values() if row.execution_id == execution.pk]
+
+    def old_node(self, planned: PlannedStep) -> Node | None:
+        """Return the node of a step before the move, if its graph can be read."""
+        graph = self.graphs.get(planned.execution)
+        return None if graph is None else graph.nodes.get(planned.step.node_id)
+
+
+def lock_live_tree(execution: Execution) -> LockedTree:
+    """Lock a root, its live descendants and its entity, and read them.
+
+    Raises:
+        RowDeleted: the root has been deleted.
+    """
+    root, _ = lock_execution(execution)
+    rows = Execution._base_manager.select_for_update(of=("self",), no_key=True)
+    below = rows.filter(root=root, status__in=LIVE).select_related("version", "workflow")
+    children = list(below.defer("version__source", "passed").order_by("pk"))
+    entity = lock_entity(root.entity_id)
+    ids = [root.pk, *(row.pk for row in children)]
+    steps = Step.objects.open().filter(execution__in=ids).order_by("pk")
+    pinned = dict(root.pins.values_list("callee__cuid", "version__number"))
+    return LockedTree(root, children, entity, {row.cuid: row for row in steps}, pinned)
+
+
+def read_members(tree: LockedTree, destination: Destination) -> list[Member]:
+    """Return the tree as the plan takes it, with its graphs before and after the move."""
+    parents = {row.pk: row.cuid for row in tree.executions}
+    live = {row.pk: row.cuid for row in tree.children}
+    found = []
+    for row in tree.executions:
+        tree.graphs[row.cuid] = _read_graph(row.version)
+        steps = [_open_step(step, live) for step in tree.steps_of(row)]
+        version = destination.version_of(row.workflow_id)
+        found.append(
+            Member(
+                row.cuid,
+                row.workflow.cuid,
+                row.workflow.title,
+                tree.graphs[row.cuid],
+                None if version is None else graph_of(version),
+                steps,
+                None if row.parent_id is None else parents.get(row.parent_id),
+            )
+        )
+    return found
+
+
+def _read_graph(version: Version) -> Graph | None:
+    try:
+        return graph_of(version)
+    except Refusal:
+        # check_integrity reports it. A move is a way off a damaged version.
+        return None
+
+
+def _open_step(step: Step, live: dict[int, str]) -> OpenStep:
+    waits = step.type == joins.JOIN and step.state == StepState.OPEN
+    arrivals: tuple[Any, ...] | None = tuple(joins.arrivals(step)) if waits else None
+    children = (live[step.child_id],) if step.child_id in live else ()
+    label = step.label or step.node_id
+    is_item = item_of(step) is not None
+    is_loop = is_item or is_call(step)
+    return OpenStep(step.cuid, step.node_id, step.type, label, arrivals, children, is_loop, is_item)
