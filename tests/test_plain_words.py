@@ -54,7 +54,7 @@ PRIVATE_WORDS = {
     "worlds": "entity_contexts",
 }
 # Names of the schema and of the report, which stay as they are.
-FIXED_NAMES = {"face", "held_key"}
+FIXED_NAMES = {"face", "held_key", "kept"}
 
 OPENER = re.compile(
     r"(What|Whatever|Whether|Who|Whoever|Whose|Whom|Where|When|How|Which|That|It)\b"

@@ -68,7 +68,7 @@ class PlannedStep:
     arrivals: tuple[Any, ...] | None = None
 
     @property
-    def is_kept(self) -> bool:
+    def stays(self) -> bool:
         """True if the step stays at a node of the same id and type."""
         same = self.step.node_id == self.node.id and self.step.type == self.node.type
         return same and not self.restart
@@ -121,7 +121,7 @@ def plan_steps(members: Sequence[Member], mapped: Mapped) -> MovePlan:
             plan.obstacles += planner.obstacles
             if planned is None:
                 continue
-            (plan.kept if planned.is_kept else plan.mapped).append(planned)
+            (plan.kept if planned.stays else plan.mapped).append(planned)
             if planned.restart:
                 plan.cancelled.update(planner.step.children)
         plan.obstacles += _find_shared_joins(member, plan)
@@ -212,7 +212,7 @@ class _Planner:
         named = self.mapped.get((self.member.workflow, self.step.node_id))
         if named is not None:
             return named
-        # A graph has one start node, whatever its id.
+        # A graph has one start node, with any id.
         return Target(graph.start.id if self.step.type == START else self.step.node_id)
 
     def _calls_same(self, node: Node) -> bool:

@@ -148,6 +148,15 @@ class _Part:
     is_row: bool
 
 
+class _Own(NamedTuple):
+    """The columns of an execution that its visits need."""
+
+    passed: list[Entry]
+    started_at: datetime
+    version: int
+    version_number: int
+
+
 class Visits(Sequence[Step]):
     """The visits of one execution in order, as steps; passed nodes have no id.
 
@@ -199,12 +208,18 @@ class Visits(Sequence[Step]):
                 before = bisect_left(opened, closed_at) - 1 if closed_at else number
                 places.append((max(number, before), 1, pk, _Part(pk, size, is_row=False)))
         places.sort(key=lambda row: row[:3])
-        start = _Part(None, len(self._passed_at_start), is_row=False)
+        start = _Part(None, len(self._own.passed), is_row=False)
         return [start, *(part for *_, part in places)]
 
     @cached_property
-    def _passed_at_start(self) -> list[Entry]:
-        return _passed_at_start(self.execution)
+    def _own(self) -> _Own:
+        """The columns of the execution itself."""
+        columns = ("passed", "started_at", "version_id", "version__number")
+        row = Execution.objects.filter(pk=self.execution.pk).values_list(*columns).first()
+        if row is None:
+            # Deleted meanwhile, with its steps.
+            return _Own([], datetime.min, 0, 0)
+        return _Own(row[0] or [], *row[1:])
 
     def _read(self, start: int, stop: int) -> list[Step]:
         wanted: list[tuple[_Part, int, int]] = []
@@ -221,8 +236,8 @@ class Visits(Sequence[Step]):
                 found.append(step)
                 continue
             row = rows[part.pk] if part.pk is not None else None
-            at = (row.closed_at or row.opened_at) if row else self.execution.started_at
-            entries = (row.passed if row else self._passed_at_start) or []
+            at = (row.closed_at or row.opened_at) if row else self._own.started_at
+            entries = (row.passed if row else self._own.passed) or []
             passed = [passed_step(entry, self.execution.pk, at) for entry in entries[first:last]]
             for step in passed:
                 step.ran_on = self._version_at(at, is_row=False)
@@ -238,8 +253,7 @@ class Visits(Sequence[Step]):
         for moved_at, pk, number in self._moves:
             if at is not None and (at < moved_at or (is_row and at == moved_at)):
                 return pk, number
-        version = self.execution.version
-        return version.pk, version.number
+        return self._own.version, self._own.version_number
 
     @cached_property
     def _moves(self) -> list[tuple[datetime, int, int]]:

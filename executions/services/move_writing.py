@@ -15,7 +15,7 @@ from executions.engine.move_plan import MovePlan, PlannedStep
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import candidates_key
-from executions.engine.nodes.deadline import DEADLINE, wait_until_deadline
+from executions.engine.nodes.deadline import wait_until_deadline
 from executions.engine.nodes.wait import TIMER, Wait
 from executions.engine.run import Run
 from executions.engine.store import store
@@ -40,7 +40,7 @@ from workflows.audit.log import Action, make_attempt, record
 from workflows.db import clock, locks
 from workflows.editing import try_waiting_changes
 from workflows.models import Candidate, Version, unsealed_rows
-from workflows.models.candidate import read_voting_rule, step_key
+from workflows.models.candidate import DEADLINE, read_voting_rule, step_key
 
 TIMING = (DEADLINE, "interval", "at", "at_field", "delta")
 """The settings of a node that set the due time of its steps."""
@@ -263,7 +263,12 @@ class _SinceOpened(NodeVisit):
     def now(self) -> datetime:
         return self.opened_at
 
-    def leave(self, handle: str | None = None, output: Mapping[str, Any] | None = None) -> None:
+    def leave(
+        self,
+        handle: str | None = None,
+        output: Mapping[str, Any] | None = None,
+        absorbs: list[Any] | None = None,
+    ) -> None:
         # The time has passed: the worker continues the step at once.
         self.wait(due=self.advance.now)
         self.schedule_job(TIMER, self.advance.now)
@@ -300,7 +305,7 @@ def _write_history(
                 at=at,
                 by=by,
                 why=why,
-                steps=[_describe(one) for one in steps if not one.is_kept],
+                steps=[_describe(one) for one in steps if not one.stays],
             )
         )
         old: dict[str, Any] = {"version": before[row.pk].number}

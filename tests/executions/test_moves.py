@@ -244,11 +244,11 @@ class TestOtherTypes:
         row.save()
 
     def test_webhook_keeps_waiting(self) -> None:
-        hook = {"id": "hook", "type": "webhook", "data": {"secret": "HOOK"}}
-        execution = start_at(hook)
-        correct(execution, hook, extra())
+        webhook = {"id": "webhook", "type": "webhook", "data": {"secret": "HOOK"}}
+        execution = start_at(webhook)
+        correct(execution, webhook, extra())
         move(execution)
-        services.skip(execution, node="hook", why="w")
+        services.skip(execution, node="webhook", why="w")
         execution.refresh_from_db()
         assert execution.status == Status.COMPLETED
 
@@ -376,7 +376,7 @@ class TestBranches:
         self.submit(execution, "b")
         assert execution.status == Status.COMPLETED
 
-    def test_arrival_over_an_edge_that_is_gone_is_an_obstacle(self) -> None:
+    def test_arrival_over_a_deleted_edge_is_an_obstacle(self) -> None:
         execution = self.start()
         self.submit(execution, "a")
         nodes = {**self.NODES, "a2": "user_action"}
@@ -482,8 +482,8 @@ class TestRefusals:
         row = Secret(name="HOOK")
         row.set_value("hunter2-and-more")
         row.save()
-        hook = {"id": "hook", "type": "webhook", "data": {"secret": "HOOK"}}
-        first = start_at(form(), hook)
+        webhook = {"id": "webhook", "type": "webhook", "data": {"secret": "HOOK"}}
+        first = start_at(form(), webhook)
         services.cancel(first)
         finding = first.entity
         correct(first, form())
@@ -559,7 +559,7 @@ class TestHistory:
         visits = [(row.node_id, row.version_number) for row in Visits(Execution.objects.get())]
         assert visits == [("start", 1), ("form", 1), ("after", 2), ("new", 2)]
 
-    def test_old_version_is_kept_while_steps_are_read_with_it(self) -> None:
+    def test_old_version_cannot_be_deleted_while_steps_are_read_with_it(self) -> None:
         execution = start_at(form())
         correct(execution, form(), extra())
         move(execution)

@@ -68,7 +68,7 @@ class TestOneExecution:
         assert "Version 1" in html and "Version 2" in html
         assert "_move" not in html, "nothing can be moved yet"
 
-    def test_checked_plan_is_moved_and_shown(self, operator: Client) -> None:
+    def test_checked_plan_is_moved_and_displayed(self, operator: Client) -> None:
         execution = start_at(form("old"))
         correct(execution, form("new"))
         html, confirmed = check(operator, address(execution), **{"map:old": "new"})
@@ -80,7 +80,7 @@ class TestOneExecution:
         assert "Moves (1)" in html and "Wrong graph" in html
         assert "Path on version 1" in html
 
-    def test_changed_choice_is_shown_before_it_is_confirmed(self, operator: Client) -> None:
+    def test_changed_choice_is_displayed_before_it_is_confirmed(self, operator: Client) -> None:
         execution = start_at(form("old"))
         correct(execution, form("new"), form("other"))
         _, confirmed = check(operator, address(execution), **{"map:old": "new"})

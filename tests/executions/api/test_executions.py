@@ -160,6 +160,7 @@ def test_steps_lists_history(api: Client, scenario: Scenario) -> None:
     assert set(step) == {
         "step",
         "node",
+        "version",
         "type",
         "label",
         "state",
@@ -365,7 +366,7 @@ def test_execution_takes_four_statements(api: Client, scenario: Scenario, number
     # The session, the user, the id of the execution, and its JSON.
     assert statements(lambda: body.append(api.get(path).json())) == 4
     assert len(body[0]["children"]) == len(body[0]["pins"]) == number
-    assert statements(lambda: body.append(api.get(f"{path}steps/").json())) <= 8
+    assert statements(lambda: body.append(api.get(f"{path}steps/").json())) <= 9
 
 
 @pytest.mark.postgresql  # SQLite reads in the transaction that writes.
