@@ -26,7 +26,8 @@ WITH_SCRIPT = [name for name in NAMES if Page(DOCS / name).blocks("sh")]
 SYSTEM_PROGRAMS = {"cp", "docker", "systemctl", "/opt/holdfast/.venv/bin/pip"}
 # Variables of compose.yaml.
 OTHER_VARIABLES = {"POSTGRES_PASSWORD"}
-LANGUAGES = {"sh", "text", "console", "yaml", "bash", "python", "typescript"}
+# Graphs in JSON are run by the tests of patterns.
+LANGUAGES = {"sh", "text", "console", "yaml", "bash", "python", "typescript", "json"}
 ROOT = Path(project.BASE_DIR)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 from jwt.algorithms import RSAAlgorithm
 
@@ -97,6 +97,7 @@ def log_in(provider: Provider, browser: Client) -> Any:
 
 def test_first_login_creates_account_with_groups(provider: Provider, settings: Any) -> None:
     settings.OIDC_GROUPS_CLAIM = "groups"
+    Group.objects.get_or_create(name="operator")
     provider.claims.update(email="anna@example.com", groups=["operator", "unknown"])
     browser = Client()
     response = log_in(provider, browser)

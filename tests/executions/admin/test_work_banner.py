@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from executions.models import WorkerKind
-from executions.worker import heartbeat, queue
+from executions.worker import heartbeat, status
 from tests.factories import UserFactory, user_in
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +34,7 @@ def test_pages_warn_about_missing_workers_and_late_work(
     assert "Background work is late" not in page
     heartbeat.beat(WorkerKind.WORK)
     since = timezone.now() - timedelta(minutes=3)
-    monkeypatch.setattr(queue, "oldest_due", lambda: since)
+    monkeypatch.setattr(status, "oldest_due", lambda: since)
     page = read_page()
     assert "No worker" not in page
     late = "the oldest has been due for 3\xa0minutes. Start more workers: manage.py work"
@@ -49,7 +49,7 @@ def test_pages_read_the_state_of_work_once_in_some_seconds(client: Client) -> No
         with CaptureQueriesContext(connection) as captured:
             client.get(LIST)
         counts.append(len(captured))
-    assert counts[0] - counts[1] == len(queue.QUEUES) + 1
+    assert counts[0] - counts[1] == len(status.QUEUES) + 1
 
 
 @pytest.mark.parametrize(("role", "is_warned"), [("viewer", False), ("operator", True)])
