@@ -118,7 +118,7 @@ FLAWS: dict[str, tuple[Edit, str]] = {
     ),
     "trigger": (
         lambda d: d["workflows"][0].update(trigger="sometimes"),
-        "/workflows/0/trigger: 'trigger' must be one of manual, created, changed, webhook, schedule,",
+        "/workflows/0/trigger: 'trigger' must be one of manual, created, changed, webhook,",
     ),
     "details of the trigger": (
         lambda d: d["workflows"][0].update(trigger="webhook"),
