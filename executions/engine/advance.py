@@ -23,6 +23,7 @@ from executions.engine.for_each import (
 from executions.engine.nodes import Behaviour, behaviour
 from executions.engine.nodes.assignees import current_candidates_key
 from executions.engine.nodes.behaviour import ERROR, FAILED, Item, NotSubmittable
+from executions.engine.nodes.deadline import schedule_deadline
 from executions.engine.run import OVER_BUDGET, Run
 from executions.engine.value_sources import VARIABLE, InvalidValue
 from executions.models import FOR_EACH, ITEMS, Execution, Status, Step, StepState
@@ -132,10 +133,17 @@ class Advance(ItemCalls):
         output: Mapping[str, Any] | None,
         absorbs: list[Any] | None = None,
     ) -> None:
-        """Close a step and follow its exit. The call of an item goes on with its next items."""
+        """Close a step and follow its exit.
+
+        The call of an item goes on with its next items; by a named exit, the whole call is left.
+        """
         if is_call(step):
             self.cancel_items(run, step)
+        call = self.call_of(run, step)
         self.close_step(run, step, output=output, handle=handle)
+        if call is not None and handle:
+            self.leave_step(run, call, handle, output)
+            return
         if item_of(step) is not None:
             self._continue_call(run, step)
             return
@@ -263,6 +271,7 @@ class NodeVisit:
     def enter(self) -> None:
         """Let the node act on the arrival. A call that has its items already goes on with them."""
         if is_call(self.step):
+            schedule_deadline(self)
             self.continue_items()
         else:
             self._attempt(lambda: self.behaviour.enter(self))
@@ -393,18 +402,27 @@ class NodeVisit:
         self.advance.end(self.run, Status.FAILED, message)
 
     def give_up(self, code: str, detail: str, **more: str) -> None:
-        """Leave by the exit ``failed`` with the cause; without such an edge, open an incident."""
-        # The items of a call are incidents of their own.
-        if item_of(self.step) is not None or not self.run.manager.has_exit(self.node.id, FAILED):
-            self.open_incident(code, detail)
-            return
-        cause = {"code": code, "message": detail, **more}
+        """Leave by the exit ``failed`` with the cause; without such an edge, open an incident.
 
-        def leave_failed() -> None:
+        An item has an incident, and its call leaves when too few items can still complete.
+        """
+        has_exit = self.run.manager.has_exit(self.node.id, FAILED)
+        is_item = item_of(self.step) is not None
+        if is_item or not has_exit:
+            self.open_incident(code, detail)
+        cause = {"code": code, "message": detail, **more}
+        if has_exit and not is_item:
+            self._leave_failed(cause)
+        elif has_exit and (call := self.advance.failing_call(self.run, self.node, self.step)):
+            self.advance.visit_step(self.run, call)._leave_failed(cause)
+
+    def _leave_failed(self, cause: Mapping[str, Any]) -> None:
+
+        def leave() -> None:
             self.advance.write_variables(self.run.execution, {ERROR: cause})
             self.leave(FAILED, output={ERROR: cause})
 
-        self._attempt(leave_failed)
+        self._attempt(leave)
 
     def open_incident(self, code: str, detail: str) -> None:
         self.step.state = StepState.INCIDENT

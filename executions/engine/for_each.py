@@ -108,6 +108,17 @@ class ItemCalls(Tree):
             return True
         return counts_of(call)[STARTED] == counts_of(call)[ITEMS] and not self.open_items(run, call)
 
+    def failing_call(self, run: Run, node: Node, item_step: Step) -> Step | None:
+        """Return the open call of an item if too few of its items can still complete."""
+        call = self.call_of(run, item_step)
+        if call is None or call.state != StepState.OPEN:
+            return None
+        counts = counts_of(call)
+        total, not_started = counts[ITEMS], counts[ITEMS] - counts[STARTED]
+        live = sum(step.state == StepState.OPEN for step in self.open_items(run, call))
+        needed = min(total, node.data[FOR_EACH].get("needed", total))
+        return call if counts[COMPLETED] + live + not_started < needed else None
+
     def cancel_items(self, run: Run, call: Step) -> None:
         """Cancel the open items of a call, with their children."""
         for step in self.open_items(run, call):

@@ -172,7 +172,8 @@ class CurrentStepRepair:
             self._reopen(execution, step, "it was never closed")
         if found:
             return
-        last = steps.order_by("pk").last()
+        # The item of a closed call leads nowhere: the call itself is opened.
+        last = next((step for step in steps.order_by("-pk") if item_of(step) is None), None)
         if last is None:
             self.report.add_unresolved(
                 execution,
@@ -192,6 +193,8 @@ class CurrentStepRepair:
             "it was the last step. Retry it, skip it, or cancel the execution",
             state=StepState.INCIDENT,
             incident=incident,
+            # A closed call has no results any more: when it is retried, it reads its items again.
+            **({"input": None, "output": None} if is_call(last) else {}),
         )
 
     # Repairs by the engine

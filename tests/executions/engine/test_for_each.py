@@ -16,7 +16,8 @@ from executions import integrity
 from executions import services as running
 from executions.engine import advance
 from executions.engine.nodes import run_workflow
-from executions.models import Execution, Status, Step, StepState, Visits
+from executions.models import Execution, Job, JobKind, Status, Step, StepState, Visits
+from executions.worker.jobs import fail_job, finish_job
 from tests.factories import FindingFactory, WorkflowFactory, form, line, save_line
 from tests.workflows.api.clients import client_of
 from workflows import editing
@@ -224,6 +225,73 @@ def test_cancelling_the_caller_cancels_its_children() -> None:
     assert set(children(new, Status.WAITING)) == {0, 1, 2}
 
 
+def calling_with_exits(**loop: Any) -> Workflow:
+    """Return a workflow whose call has a deadline, and edges by ``failed`` and ``timeout``."""
+    callee = callee_with()
+    caller = WorkflowFactory(entity_name_type=callee.entity_name_type)
+    each = {"items": {"variable": "owners"}, "as": "owner", **loop}
+    data = {"workflow": callee.cuid, "label": "Ask", "for_each": each, "deadline": "P3D"}
+    source = line({"id": "call", "type": "run_workflow", "data": data}, form("last"))
+    source["nodes"] += [form("rescue"), form("late")]
+    source["edges"] += [
+        {"source": "call", "target": "rescue", "sourceHandle": "failed"},
+        {"source": "call", "target": "late", "sourceHandle": "timeout"},
+        {"source": "rescue", "target": "end"},
+        {"source": "late", "target": "end"},
+    ]
+    editing.save_graph(caller, source, based_on=1)
+    return caller
+
+
+def test_call_leaves_by_failed_when_a_child_fails() -> None:
+    execution = started(calling_with_exits())
+    failing = children(execution)[1]
+    running.cancel(failing)
+    assert open_nodes(execution) == [("rescue", StepState.OPEN)]
+    assert {row.status for row in children(execution).values()} == {Status.CANCELLED}
+    execution.refresh_from_db()
+    cause = execution.variables["error"]
+    assert (cause["code"], cause["execution"]) == ("child_cancelled", failing.cuid)
+    assert Step.objects.get(execution=execution, label="Ask").handle == "failed"
+
+
+def test_call_leaves_by_failed_when_too_few_children_can_still_complete() -> None:
+    execution = started(calling_with_exits(needed=2, limit=2))
+    running.cancel(children(execution)[0])
+    answer(execution, 1)
+    assert ("Ask (1/3)", StepState.INCIDENT) in open_nodes(execution)
+    running.cancel(children(execution)[2])
+    assert open_nodes(execution) == [("rescue", StepState.OPEN)]
+
+
+@pytest.mark.parametrize(("handle", "node"), [("failed", "rescue"), ("timeout", "late")])
+def test_skipping_an_item_by_a_named_exit_leaves_the_call_by_it(handle: str, node: str) -> None:
+    execution = started(calling_with_exits())
+    step = Step.objects.open().get(execution=execution, child=children(execution)[1])
+    running.skip(execution, step=step.cuid, handle=handle, why="no answer")
+    assert open_nodes(execution) == [(node, StepState.OPEN)]
+    assert {row.status for row in children(execution).values()} == {Status.CANCELLED}
+
+
+def test_deadline_that_passes_cancels_the_items() -> None:
+    execution = started(calling_with_exits())
+    job = Job.objects.get(step__execution=execution)
+    assert finish_job(job, {})
+    assert open_nodes(execution) == [("late", StepState.OPEN)]
+    assert {row.status for row in children(execution).values()} == {Status.CANCELLED}
+
+
+def test_retry_of_a_call_starts_its_deadline_again() -> None:
+    execution = started(calling_with_exits())
+    fail_job(Job.objects.get(step__execution=execution), "broken", "It failed.")
+    call = Step.objects.incidents().get(execution=execution)
+    running.retry(execution, step=call.cuid)
+    call.refresh_from_db()
+    assert call.due_at is not None
+    assert Job.objects.get(step=call).kind == JobKind.DEADLINE
+    assert set(children(execution, Status.WAITING)) == {0, 1, 2}
+
+
 def test_results_that_are_too_large_are_an_incident_of_the_item(monkeypatch: Any) -> None:
     execution = started(calling(callee_with()))
     monkeypatch.setattr("executions.engine.for_each.MAX_VARIABLES", 60)
@@ -333,6 +401,25 @@ def test_call_without_open_item_is_a_violation_that_is_repaired() -> None:
     call_command("repair_executions", stdout=StringIO())
     answer(execution, 2)
     assert state(execution)[1] == [{"said": "ANN"}, None, {"said": "CID"}]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("decide", [running.retry, running.skip])
+def test_repair_opens_the_call_when_all_steps_are_closed(decide: Any) -> None:
+    execution = started(calling(callee_with()))
+    call = Step.objects.open().get(execution=execution, label="Ask")
+    closed = {"state": StepState.CANCELLED, "closed_at": call.opened_at}
+    Step.objects.filter(execution=execution).update(**closed)
+    Step.objects.filter(pk=call.pk).update(output={"items": 3, "completed": 0})
+    for child in children(execution).values():
+        running.cancel(child)
+    call_command("repair_executions", stdout=StringIO())
+    assert open_nodes(execution) == [("Ask", StepState.INCIDENT)]
+    decide(execution, step=call.cuid, why="repaired")
+    if decide is running.retry:
+        for item in range(3):
+            answer(execution, item)
+    assert open_nodes(execution) == [("last", StepState.OPEN)]
 
 
 @pytest.mark.django_db(transaction=True)
