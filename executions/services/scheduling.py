@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import transaction
 from django.db.models import QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
@@ -25,6 +25,7 @@ from executions.engine.schedule_trigger import SCHEDULE
 from executions.models import Entity, Execution, Schedule, ScheduledStart, TriggeredStart
 from executions.services.triggering import serve_start
 from workflows.db import clock, locks
+from workflows.db.faults import find_fault, is_unmigrated
 from workflows.db.json_values import canonical
 from workflows.models import Workflow
 
@@ -113,9 +114,9 @@ def serve_schedules(stop: Callable[[], bool] = lambda: False) -> int:
             served += _serve_schedule(pk, stop)
         except locks.Contention:
             logger.info("Schedule %s: other transactions locked its rows.", pk)
-        except (DatabaseError, InterfaceError):
-            raise
-        except Exception:
+        except Exception as error:
+            if find_fault(error) is not None or is_unmigrated(error):
+                raise
             logger.exception("Schedule %s failed. It is tried again in the next round.", pk)
     return served
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.test import Client as AdminClient
 from django.test import override_settings
 
@@ -283,6 +283,24 @@ def test_refused_start_is_recorded_and_does_not_block_the_others(time: Clock, ki
     assert (entry.code, entry.cuid) == ("not_startable", refused.cuid)
     assert entry.after["entity"] == finding.cuid
     assert count_executions(refused) == 0 and count_executions(other) == 1
+
+
+def test_schedule_that_the_database_refuses_does_not_block_the_others(
+    time: Clock, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, other = create_scheduled(kind, DAILY), create_scheduled(kind, DAILY)
+    FindingFactory(entity_name_type=kind)
+    rounds.run_due()
+    queue_batch = scheduling.queue_batch
+
+    def refuse(pk: int) -> Any:
+        if Schedule.objects.get(pk=pk).workflow_id == broken.pk:
+            raise DataError("value out of range")
+        return queue_batch(pk)
+
+    monkeypatch.setattr(scheduling, "queue_batch", refuse)
+    assert time.go_to(2026, 3, 2, 9, 0, 1) == 1
+    assert other.executions.count() == 1
 
 
 def test_start_is_refused_while_workflow_is_draining(time: Clock, kind: Any) -> None:
