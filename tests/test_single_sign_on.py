@@ -147,6 +147,25 @@ def test_user_without_a_name_is_refused(provider: Provider) -> None:
     assert log_in(provider, Client())["Location"].startswith("/admin/login/")
 
 
+def test_user_whose_name_is_too_long_is_refused(provider: Provider) -> None:
+    user = UserFactory(username="a" * 150)
+    user.set_unusable_password()
+    user.save()
+    provider.claims["preferred_username"] = "a" * 151
+    browser = Client()
+    log_in(provider, browser)
+    assert "_auth_user_id" not in browser.session
+
+
+def test_second_login_finds_account_when_its_name_was_normalized(provider: Provider) -> None:
+    provider.claims["preferred_username"] = "\ufb01nn"
+    for _ in range(2):
+        browser = Client()
+        log_in(provider, browser)
+        assert "_auth_user_id" in browser.session
+    assert User.objects.filter(username="finn").count() == 1
+
+
 def test_login_page_has_no_link_without_a_client(client: Client) -> None:
     assert "single sign-on" not in client.get("/admin/login/").content.decode()
 

@@ -11,6 +11,8 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 
+MAX_NAME: int = User._meta.get_field("username").max_length or 0
+
 
 class SingleSignOn(OIDCAuthenticationBackend):
     """Users of an identity provider, by the claim that has their name.
@@ -20,8 +22,9 @@ class SingleSignOn(OIDCAuthenticationBackend):
     """
 
     def verify_claims(self, claims: dict[str, Any]) -> bool:
-        """Return True if the claims have a user name."""
-        return bool(self._name(claims))
+        """Return True if the claims have a user name that fits an account."""
+        # A shortened name could be that of another user.
+        return 0 < len(self._name(claims)) <= MAX_NAME
 
     def filter_users_by_claims(self, claims: dict[str, Any]) -> QuerySet[User]:
         """Return the account with this name.
@@ -48,8 +51,10 @@ class SingleSignOn(OIDCAuthenticationBackend):
             groups = Group.objects.filter(name__in=[str(name) for name in names])
             user.groups.set(groups)
             user.is_staff = bool(groups)
-        user.save()
+        # An administrator may deactivate the account at the same time.
+        user.save(update_fields=["email", "is_staff"])
         return user
 
     def _name(self, claims: dict[str, Any]) -> str:
-        return str(claims.get(settings.OIDC_USERNAME_CLAIM) or "")[:150]
+        # As it is stored: otherwise the account would not be found at the next login.
+        return str(User.normalize_username(str(claims.get(settings.OIDC_USERNAME_CLAIM) or "")))
