@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +33,12 @@ trace.get_tracer_provider().shutdown()
 """
 ERROR = """
 import sentry_sdk
-sentry_sdk.capture_message("a message")
+def fail(body):
+    raise ValueError("an error")
+try:
+    fail("typed by a user"[::-1])
+except ValueError:
+    sentry_sdk.capture_exception()
 sentry_sdk.flush(10)
 """
 
@@ -89,6 +95,10 @@ def test_errors_are_sent_to_sentry() -> None:
     with receiver() as (address, received):
         run(REQUEST + ERROR, SENTRY_DSN=f"http://key@{address}/1")
     assert any(path.startswith("/api/1/envelope") for path, _ in received)
+    bodies = [body if body[:1] == b"{" else gzip.decompress(body) for _, body in received]
+    assert any(b"an error" in body for body in bodies)
+    typed = b"typed by a user"[::-1]
+    assert not any(typed in body for body in bodies)
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,10 @@ def _start_sentry() -> None:
     import sentry_sdk
 
     # It reads SENTRY_DSN, SENTRY_ENVIRONMENT and SENTRY_RELEASE. Headers, bodies and names of users
-    # stay here.
-    sentry_sdk.init(send_default_pii=False, max_request_body_size="never")
+    # stay here, also those in local variables.
+    sentry_sdk.init(
+        send_default_pii=False, max_request_body_size="never", include_local_variables=False
+    )
 
 
 def _start_opentelemetry() -> None:
