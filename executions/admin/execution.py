@@ -113,7 +113,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
         return bulk.open_preview(self, request, BulkKind.WAKE, queryset)
 
     @admin.action(description=_("Move to another version…"), permissions=["operate"])
-    def move_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+    def move_selected(self, request: HttpRequest, queryset: Any) -> Any:
         """Open the plan of the move."""
         live = queryset.filter(live_key__isnull=False)
         return bulk.open_preview(self, request, BulkKind.MOVE, live)
