@@ -194,7 +194,8 @@ class _StepMove:
                 self.advance.mark_changed(self.step)
         if self.step.state == StepState.INCIDENT:
             return
-        if retime and self._has_other_timing():
+        # The deadline of a call with items is that of its own step.
+        if retime and not self.planned.step.is_item and self._has_other_timing():
             self._retime()
         if self.planned.node.type in CALLS:
             self._add_fields()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -647,6 +648,17 @@ class TestItems:
             for_each.answer(execution, item)
         assert for_each.state(execution)[1] == [{"said": name} for name in ("ANN", "BOB", "CID")]
         assert open_nodes(execution) == {"last"}
+
+    def test_new_deadline_is_that_of_the_call_and_not_of_its_items(self) -> None:
+        execution = self.start()
+        graph = deepcopy(execution.version.source)
+        call = next(node for node in graph["nodes"] if node["id"] == "call")
+        call["data"]["deadline"] = "P3D"
+        save(execution.workflow, graph)
+        move(execution, retime=True)
+        dated = execution.steps.open().exclude(due_at=None)
+        assert [step.label for step in dated] == ["Ask"]
+        assert Job.objects.count() == 1
 
     def test_call_without_items_is_an_obstacle_unless_it_begins_again(self) -> None:
         execution = self.start()
