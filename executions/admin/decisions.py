@@ -183,7 +183,7 @@ def _operator_actions(step: Step, node: Node, user: Any) -> Iterator[str]:
         yield "wake"
     if kind.can_be_retried:
         yield "retry"
-    if job_to_postpone(node.type, node.data) is not None:
+    if job_to_postpone(step, node) is not None:
         yield "postpone"
     if not isinstance(kind, Join):
         yield "skip"

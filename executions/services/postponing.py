@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Unpack
+from typing import Unpack
 
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine.advance import NodeVisit
+from executions.engine.for_each import item_of
 from executions.engine.nodes.deadline import next_wakeup
-from executions.models import SLEEPING, Execution, JobKind, Status
+from executions.models import SLEEPING, Execution, JobKind, Status, Step
 from executions.services.decisions import (
     StepDecision,
     decide,
@@ -19,6 +20,7 @@ from executions.services.decisions import (
     reset_timers,
 )
 from workflows.audit.log import Action
+from workflows.graph import Node
 from workflows.models import unsealed
 from workflows.models.candidate import DEADLINE
 from workflows.refusals import Problem, Refusal
@@ -55,7 +57,7 @@ def postpone(
 
     def act(visit: NodeVisit) -> None:
         refuse_incident(visit.step)
-        job_kind = job_to_postpone(visit.node.type, visit.node.data)
+        job_kind = job_to_postpone(visit.step, visit.node)
         if job_kind is None:
             raise NotPostponable(
                 f"Step “{visit.step.label}” has no date and no deadline that can be moved."
@@ -82,11 +84,13 @@ def postpone(
     )
 
 
-def job_to_postpone(node_type: str, data: Any) -> JobKind | None:
+def job_to_postpone(step: Step, node: Node) -> JobKind | None:
     """Return the type of the job that an open step has for its date or deadline, or None."""
-    if node_type in SLEEPING:
+    if node.type in SLEEPING:
         return JobKind.TIMER
-    return JobKind.DEADLINE if data.get(DEADLINE) is not None else None
+    # The deadline of a call with items is that of its own step.
+    has_deadline = node.data.get(DEADLINE) is not None and item_of(step) is None
+    return JobKind.DEADLINE if has_deadline else None
 
 
 def _refuse_past(moment: datetime, now: datetime) -> None:

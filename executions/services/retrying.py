@@ -46,7 +46,7 @@ def _refuse_unrepeatable(visit: NodeVisit) -> None:
     if visit.behaviour.can_be_retried:
         return
     remedies = [Remedy("skip", "Skip the step, with a reason.")]
-    if job_to_postpone(visit.node.type, visit.node.data) is not None:
+    if job_to_postpone(visit.step, visit.node) is not None:
         remedies.append(Remedy("postpone", "Postpone the step, with a reason."))
     if visit.node.type == RUN_WORKFLOW:
         remedies.append(Remedy("cancel", "Cancel the child execution, then retry the step."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -11,12 +12,14 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from executions import integrity
 from executions import services as running
 from executions.engine import advance
 from executions.engine.nodes import run_workflow
 from executions.models import Execution, Job, JobKind, Status, Step, StepState, Visits
+from executions.services.postponing import NotPostponable
 from executions.worker.jobs import fail_job, finish_job
 from tests.factories import FindingFactory, WorkflowFactory, form, line, save_line
 from tests.workflows.api.clients import client_of
@@ -279,6 +282,17 @@ def test_deadline_that_passes_cancels_the_items() -> None:
     assert finish_job(job, {})
     assert open_nodes(execution) == [("late", StepState.OPEN)]
     assert {row.status for row in children(execution).values()} == {Status.CANCELLED}
+
+
+def test_deadline_is_postponed_at_the_call_and_not_at_an_item() -> None:
+    execution = started(calling_with_exits())
+    until = timezone.now() + timedelta(days=9)
+    call = Step.objects.open().get(execution=execution, label="Ask")
+    item = Step.objects.open().get(execution=execution, child=children(execution)[1])
+    with pytest.raises(NotPostponable):
+        running.postpone(execution, step=item.cuid, until=until, why="later")
+    running.postpone(execution, step=call.cuid, until=until, why="later")
+    assert Job.objects.get().due_at == until
 
 
 def test_retry_of_a_call_starts_its_deadline_again() -> None:
