@@ -76,7 +76,7 @@ def test_version_has_its_graph(api: Client) -> None:
     version = save_line(workflow, form())
     response = api.get(f"workflows/{workflow.cuid}/1/")
     body = response.json()
-    assert set(body) == {*LISTED, "source", "nodes", "edges"}
+    assert set(body) == {*LISTED, "source", "nodes", "edges", "older_live_executions"}
     assert body["source"] == {"nodes": body["nodes"], "edges": body["edges"]} == version.source
     assert response["ETag"]
 
