@@ -5,8 +5,8 @@ It is pure: it compares graphs, and reads and writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.utils.translation import gettext
@@ -20,9 +20,11 @@ from workflows.graph import RUN_WORKFLOW, START, Graph, Node
 
 @dataclass(frozen=True, slots=True)
 class OpenStep:
-    """An open step. ``arrivals`` are the edges of a waiting join, ``children`` the live ones.
+    """An open step. ``arrivals`` are the edges of a join, ``children`` the live ones.
 
-    ``is_loop``: the call has items (``for_each``), or it is the call of one item (``is_item``).
+    ``absorbs`` are the edges over which a join that has continued still expects branches,
+    ``continued`` those that it has used. ``is_waiting``: the join has no incident. ``is_loop``: the
+    call has items (``for_each``), or it is the call of one item (``is_item``).
     """
 
     cuid: str
@@ -30,6 +32,9 @@ class OpenStep:
     type: str
     label: str
     arrivals: tuple[Any, ...] | None = None
+    absorbs: tuple[Any, ...] = ()
+    continued: tuple[Any, ...] = ()
+    is_waiting: bool = False
     children: tuple[str, ...] = ()
     is_loop: bool = False
     is_item: bool = False
@@ -56,8 +61,8 @@ class Member:
 class PlannedStep:
     """An open step with its present and its new node.
 
-    ``restart``: it is closed, and the new node is entered. ``arrivals`` are those of a waiting
-    join in the new graph.
+    ``restart``: it is closed, and the new node is entered. ``arrivals``, ``absorbs`` and
+    ``continued`` are those of a join in the new graph.
     """
 
     step: OpenStep
@@ -66,6 +71,8 @@ class PlannedStep:
     node: Node
     restart: bool = False
     arrivals: tuple[Any, ...] | None = None
+    absorbs: tuple[Any, ...] = ()
+    continued: tuple[Any, ...] = ()
 
     @property
     def stays(self) -> bool:
@@ -241,34 +248,51 @@ class _Planner:
         return False
 
     def _planned(self, node: Node, *, restart: bool = False) -> PlannedStep | None:
-        arrivals = None
-        if self.step.arrivals is not None and not restart:
-            found = [self._translate(name, node) for name in self.step.arrivals]
-            if any(is_lost for _, is_lost in found):
-                return None
-            arrivals = tuple(name for name, _ in found)
-        member = self.member
-        return PlannedStep(self.step, member.cuid, member.workflow, node, restart, arrivals)
+        step, member = self.step, self.member
+        planned = PlannedStep(step, member.cuid, member.workflow, node, restart)
+        if step.arrivals is None or restart:
+            return planned
+        arrivals = self._translate(step.arrivals, node)
+        absorbs = self._translate(step.absorbs, node)
+        if arrivals is None or absorbs is None:
+            return None
+        # Branches that have gone on need no edge any more: None is an unknown edge.
+        continued = tuple(self._find_edge(name, node) for name in step.continued)
+        return replace(planned, arrivals=arrivals, absorbs=absorbs, continued=continued)
 
-    def _translate(self, name: Any, join: Node) -> tuple[Any, bool]:
-        """Return the name of an edge into the join in the new graph, and True if it has none."""
-        graph = self.member.new
-        assert graph is not None
-        if name is None:
-            return None, False
+    def _translate(self, names: Iterable[Any], join: Node) -> tuple[Any, ...] | None:
+        """Return the names of edges into the join in the new graph, or None if one is lost."""
+        found = {repr(name): self._find_edge(name, join) for name in names if name is not None}
+        lost = [name for name in names if name is not None and found[repr(name)] is None]
+        for name in lost:
+            self._note_lost(name)
+        return None if lost else tuple(name and found[repr(name)] for name in names)
+
+    def _renamed(self, name: Any) -> tuple[str, list[Any]]:
+        """Return the source of an edge in the new graph, and the rest of its name."""
         source, *rest = name if isinstance(name, list) else [name]
         renamed = self.mapped.get((self.member.workflow, source))
-        source = renamed.node_id if renamed is not None else source
+        return renamed.node_id if renamed is not None else source, rest
+
+    def _find_edge(self, name: Any, join: Node) -> Any:
+        """Return the name of an edge into the join in the new graph; None if it has none."""
+        if name is None:
+            return None
+        graph = self.member.new
+        assert graph is not None
+        source, rest = self._renamed(name)
         wanted = [source, *rest] if rest else source
         edges = [edge for edge in graph.incoming(join.id) if edge.source == source]
         if any(repr(edge.name) == repr(wanted) for edge in edges):
-            return wanted, False
-        if len(edges) == 1:
-            return edges[0].name, False
+            return wanted
+        return edges[0].name if len(edges) == 1 else None
+
+    def _note_lost(self, name: Any) -> None:
+        source, _ = self._renamed(name)
         self._note(
             "lost_arrival",
             gettext(
-                "A branch has arrived at “{label}” from “{source}”, but the new version has no "
+                "A branch arrives at “{label}” from “{source}”, but the new version has no "
                 "such edge."
             ).format(label=self.step.label, source=source),
             gettext(
@@ -276,7 +300,6 @@ class _Planner:
                 "let the join begin again."
             ).format(source=source),
         )
-        return name, True
 
     def _note(self, code: str, reason: str, remedy: str) -> None:
         pointer = below("/mapping", self.key)
@@ -303,7 +326,7 @@ def _find_shared_joins(member: Member, plan: MovePlan) -> Iterator[Obstacle]:
     for planned in plan.steps:
         if planned.execution != member.cuid or planned.restart:
             continue
-        if planned.node.type != JOIN or planned.step.arrivals is None:
+        if planned.node.type != JOIN or not planned.step.is_waiting:
             continue
         first = waiting.setdefault(planned.node.id, planned)
         if first is not planned:

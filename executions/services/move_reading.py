@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from executions.engine import joins
 from executions.engine.for_each import is_call, item_of
@@ -96,10 +95,18 @@ def _read_graph(version: Version) -> Graph | None:
 
 
 def _open_step(step: Step, live: dict[int, str]) -> OpenStep:
-    waits = step.type == joins.JOIN and step.state == StepState.OPEN
-    arrivals: tuple[Any, ...] | None = tuple(joins.arrivals(step)) if waits else None
-    children = (live[step.child_id],) if step.child_id in live else ()
-    label = step.label or step.node_id
-    is_item = item_of(step) is not None
-    is_loop = is_item or is_call(step)
-    return OpenStep(step.cuid, step.node_id, step.type, label, arrivals, children, is_loop, is_item)
+    is_join, is_item = step.type == joins.JOIN, item_of(step) is not None
+    return OpenStep(
+        step.cuid,
+        step.node_id,
+        step.type,
+        step.label or step.node_id,
+        # A join with an incident merges its arrivals with those of others when it is retried.
+        arrivals=tuple(joins.arrivals(step)) if is_join else None,
+        absorbs=tuple(joins.stored_edges(step, joins.ABSORBS)) if is_join else (),
+        continued=tuple(joins.stored_edges(step, joins.CONTINUED)) if is_join else (),
+        is_waiting=is_join and step.state == StepState.OPEN,
+        children=(live[step.child_id],) if step.child_id in live else (),
+        is_loop=is_item or is_call(step),
+        is_item=is_item,
+    )

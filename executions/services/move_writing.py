@@ -39,6 +39,7 @@ from executions.services.voting import count_votes
 from workflows.audit.log import Action, make_attempt, record
 from workflows.db import clock, locks
 from workflows.editing import try_waiting_changes
+from workflows.graph import START
 from workflows.models import Candidate, Version, unsealed_rows
 from workflows.models.candidate import DEADLINE, read_voting_rule, step_key
 
@@ -187,11 +188,7 @@ class _StepMove:
             self._restart()
             return
         if self.planned.arrivals is not None:
-            names = list(self.planned.arrivals)
-            if names != joins.arrivals(self.step):
-                stored = self.step.input if isinstance(self.step.input, dict) else {}
-                self.step.input = {**stored, joins.ARRIVED: names}
-                self.advance.mark_changed(self.step)
+            self._write_edges(self.planned.arrivals)
         if self.step.state == StepState.INCIDENT:
             return
         # The deadline of a call with items is that of its own step.
@@ -207,6 +204,23 @@ class _StepMove:
             write_claim(visit, None)
         if self.planned.node.type == Approval.name:
             count_votes(visit)
+
+    def _write_edges(self, arrivals: Iterable[Any]) -> None:
+        """Write the edges of a join by their names in the new graph, if these differ."""
+        step = self.step
+        edges = {
+            joins.ARRIVED: (joins.arrivals(step), list(arrivals)),
+            joins.CONTINUED: (
+                joins.stored_edges(step, joins.CONTINUED),
+                list(self.planned.continued),
+            ),
+            joins.ABSORBS: (joins.stored_edges(step, joins.ABSORBS), list(self.planned.absorbs)),
+        }
+        changed = {key: new for key, (old, new) in edges.items() if old != new}
+        if changed:
+            stored = step.input if isinstance(step.input, dict) else {}
+            step.input = {**stored, **changed}
+            self.advance.mark_changed(step)
 
     def _restart(self) -> None:
         step, node = self.step, self.planned.node
@@ -228,7 +242,7 @@ class _StepMove:
 
     def _retime(self) -> None:
         """Compute the due time as if the step had been opened at its new node."""
-        if self.planned.node.type in CALLS:
+        if self.planned.node.type in (*CALLS, START):
             return
         jobs = (JobKind.TIMER, JobKind.DEADLINE, JobKind.OVERDUE)
         Job.objects.filter(step=self.step.pk, kind__in=jobs).delete()

@@ -28,6 +28,7 @@ from executions.services.decisions import ReasonRequired
 from executions.worker import queue
 from tests.executions.engine import test_for_each as for_each
 from tests.executions.engine.test_branches import open_nodes, source, started
+from tests.executions.engine.test_partial_joins import give_incident
 from tests.executions.moves import WHY, correct, move, obstacles, save, start_at
 from tests.executions.test_clock import later
 from tests.factories import (
@@ -389,6 +390,36 @@ class TestBranches:
         assert open_nodes(execution) == {"b", "join"}
         self.submit(execution, "b")
         assert execution.status == Status.COMPLETED
+
+    def test_later_branch_is_absorbed_over_its_renamed_edge(self) -> None:
+        partial = {"type": "join", "data": {"needed": 1}}
+        nodes: dict[str, Any] = {**self.NODES, "join": partial, "done": "user_action"}
+        edges = (*self.EDGES[:-1], "join>done", "done>end")
+        execution = started(source(nodes, *edges))
+        self.submit(execution, "a")
+        del nodes["b"]
+        renamed = [edge.replace("b", "late") for edge in edges]
+        save(execution.workflow, source({**nodes, "late": "user_action"}, *renamed))
+        assert obstacles(execution, mapping={"b": "done"}) == ["lost_arrival"]
+        move(execution, mapping={"b": "late"})
+        assert open_nodes(execution) == {"late", "join", "done"}
+        self.submit(execution, "done")
+        self.submit(execution, "late")
+        assert execution.status == Status.COMPLETED
+        assert execution.steps.filter(node_id="done").count() == 1
+
+    def test_arrival_at_a_join_with_an_incident_keeps_its_edge(self) -> None:
+        execution = self.start()
+        self.submit(execution, "a")
+        give_incident(execution.steps.open().get(node_id="join"))
+        nodes: dict[str, Any] = {**self.NODES, "a2": "user_action"}
+        del nodes["a"]
+        edges = [edge.replace("a>", "a2>").replace(">a", ">a2") for edge in self.EDGES[1:]]
+        save(execution.workflow, source(nodes, "start>fork", *edges))
+        assert obstacles(execution) == ["lost_arrival"]
+        move(execution, mapping={"a": "a2"})
+        join = execution.steps.get(node_id="join")
+        assert join.state == "incident" and join.input == {"arrived": ["a2"]}
 
     def test_join_is_released_when_no_branch_can_arrive_any_more(self) -> None:
         execution = self.start()
