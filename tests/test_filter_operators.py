@@ -61,6 +61,9 @@ def test_every_described_filter_takes_a_value(api: Client, scenario: Scenario) -
     assert len(FILTERS) > 80
 
 
+NUMBERS = ",".join(map(str, range(500)))
+
+
 def found(api: Client, path: str) -> list[str]:
     """Return the titles of the rows."""
     response = api.get(path)
@@ -95,6 +98,9 @@ def found(api: Client, path: str) -> list[str]:
         ("fields.due__gt=2026-02-28", "beta"),
         ("fields.accepted=true", "beta"),
         ("fields.a%22b%27__c__in=x", "gamma"),
+        ("fields.score__in=x,4.5,true", "beta"),
+        ("fields.accepted__in=false,true", "beta"),
+        ("external_id__in=A-1&title__contains=a&fields.score__in=" + NUMBERS, "alpha"),
         ("fields.nothing=x", ""),
         ("fields.severity=high&fields.score__gt=3", ""),
     ],

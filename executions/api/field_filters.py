@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 from django.db.models import Q, QuerySet
 from django.db.models.lookups import (
-    Exact,
     GreaterThan,
     GreaterThanOrEqual,
+    In,
     IsNull,
     LessThan,
     LessThanOrEqual,
@@ -46,12 +46,7 @@ _COMPARISONS: dict[str, Any] = {
 
 def _equals(name: str, value: str) -> Any:
     """Return the condition for a text, or the number or boolean that it spells."""
-    found = Q(Exact(TextMember(_COLUMN, name), value))
-    if _NUMBER.fullmatch(value):
-        found |= Q(Exact(NumberMember(_COLUMN, name), float(value)))
-    if value in ("true", "false"):
-        found |= Q(Exact(BooleanMember(_COLUMN, name), value == "true"))
-    return found
+    return _is_one_of(name, [value])
 
 
 def _compares(operator: str) -> Callable[[str, str], Any]:
@@ -70,9 +65,13 @@ def _contains(name: str, value: str) -> Any:
 
 
 def _is_one_of(name: str, values: list[str]) -> Any:
-    found = Q()
-    for value in values:
-        found |= _equals(name, value)
+    """Return the condition for one of these texts, or the numbers and booleans that they spell."""
+    # One list for each type: SQLite limits the depth of an expression, and so the number of ORs.
+    found = Q(In(TextMember(_COLUMN, name), values))
+    if numbers := [float(value) for value in values if _NUMBER.fullmatch(value)]:
+        found |= Q(In(NumberMember(_COLUMN, name), numbers))
+    if booleans := [value == "true" for value in values if value in ("true", "false")]:
+        found |= Q(In(BooleanMember(_COLUMN, name), booleans))
     return found
 
 
