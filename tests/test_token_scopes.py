@@ -86,6 +86,11 @@ def test_create_stores_name_scopes_and_expiry() -> None:
     assert listed | {"last_used_at": None, "current": False, "token": body["token"]} == body
 
 
+def test_repeated_scopes_are_stored_once() -> None:
+    body = create(superuser(), scopes=["write:webhooks", "read"] * 50).json()
+    assert body["scopes"] == ["write:webhooks", "read"]
+
+
 def test_token_without_expiry_never_expires() -> None:
     assert create(UserFactory(), expires=None).json()["expires"] is None
     assert AuthToken.objects.get().expiry is None

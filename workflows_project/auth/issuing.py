@@ -65,7 +65,7 @@ def issue_token(
             row.expiry = expires
             row.save(update_fields=["expiry"])
         details = TokenDetails.objects.create(
-            token=row, name=name, scopes=" ".join(scopes) if scopes is not None else ""
+            token=row, name=name, scopes=" ".join(dict.fromkeys(scopes or ()))
         )
     token_use.set_details(row, [details.name, details.scopes, details.last_used_at])
     return row, value
