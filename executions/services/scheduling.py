@@ -42,6 +42,7 @@ RETENTION = timedelta(days=90)
 # Setting schedules
 
 
+@transaction.atomic
 def align_schedule(workflow_id: int) -> None:
     """Create, restart or delete the schedule of a workflow, as its settings say, and delete the
     queued starts of a schedule that has been replaced.

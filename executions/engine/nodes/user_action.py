@@ -44,7 +44,6 @@ class UserAction(Behaviour):
                 "type": "string",
                 "default": "Submit",
             },
-            ACTIONS: ACTIONS_PROPERTY,
             "fields": {
                 "title": "Fields",
                 "description": "The fields of the form. Each answer is written to the field of the"
@@ -53,6 +52,7 @@ class UserAction(Behaviour):
                 "items": form_fields.FIELD,
                 "default": [],
             },
+            ACTIONS: ACTIONS_PROPERTY,
             "assignees": {
                 "title": "Assignees",
                 "description": "The users and groups who may submit the form. By default, everybody"

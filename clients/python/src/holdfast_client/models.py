@@ -1643,8 +1643,8 @@ class UserActionData(TypedDict):
 
     title: NotRequired[str]
     button_label: NotRequired[str]
-    actions: NotRequired[list[ActionSettings]]
     fields: NotRequired[list[FormField]]
+    actions: NotRequired[list[ActionSettings]]
     assignees: NotRequired[dict[str, Any]]
     deadline: NotRequired[Duration | DeadlineWithEscalation]
     label: NotRequired[str]
