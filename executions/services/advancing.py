@@ -9,7 +9,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from executions import guards
-from executions.engine.advance import Advance, NodeVisit
+from executions.engine.advance import Advance
+from executions.engine.node_visit import NodeVisit
 from executions.engine.store import StoredExecution, TreeBasis, store
 from executions.models import LIVE, Entity, Execution, Step
 from workflows.db import clock

@@ -11,9 +11,9 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from executions import guards
-from executions.engine.advance import NodeVisit
 from executions.engine.claims import find_claimer, may_do, refuse_claimed
 from executions.engine.four_eyes import excluded_ids
+from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes.assignees import eligible_users
 from executions.models import FOR_PEOPLE, OPERATE, Execution, Step, StepState
 from executions.services.advancing import lock_tree, visit_open_step

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils.translation import gettext
 
-from executions.engine.advance import NodeVisit
+from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes import deadline, mail
 from executions.engine.nodes.assignees import candidates, eligible_users
 from executions.engine.nodes.behaviour import TIMEOUT

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from executions import guards
-from executions.engine.advance import NodeVisit
+from executions.engine.node_visit import NodeVisit
 from executions.models import Execution, Job, Step, StepState
 from executions.services.advancing import lock_tree, visit_open_step
 from workflows.audit.log import Action, make_attempt, record, recording_refusals

@@ -9,9 +9,10 @@ from typing import Any
 from django.db import IntegrityError
 
 from executions.engine import joins
-from executions.engine.advance import Advance, NodeVisit
+from executions.engine.advance import Advance
 from executions.engine.claims import find_claimer
 from executions.engine.move_plan import MovePlan, PlannedStep
+from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import candidates_key

@@ -8,8 +8,8 @@ from typing import Unpack
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from executions.engine.advance import NodeVisit
 from executions.engine.for_each import item_of
+from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes.deadline import next_wakeup
 from executions.models import SLEEPING, Execution, JobKind, Status, Step
 from executions.services.decisions import (

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from executions.engine.advance import NodeVisit
+from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import candidates
 from executions.models import FOR_PEOPLE, Execution, Step

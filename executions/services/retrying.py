@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from executions import guards, wakeups
-from executions.engine.advance import NodeVisit
+from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes.join import Join
 from executions.models import Execution, Job, JobKind, StepState
 from executions.services.decisions import StepDecision, decide, reset_timers

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions import guards
 from executions.engine import joins
-from executions.engine.advance import NodeVisit
+from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes.join import Join
 from executions.models import Execution, StepState
 from executions.services.decisions import StepDecision, decide

@@ -7,8 +7,8 @@ from typing import Any
 from django.db import transaction
 
 from executions import guards
-from executions.engine.advance import NodeVisit
 from executions.engine.claims import refuse_claimed
+from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes.assignees import may_submit
 from executions.models import USER_ACTION, Execution, FormDraft
 from executions.services.advancing import keep_result, lock_tree, read_tree, visit_open_step
@@ -76,7 +76,7 @@ def _submit_action(
 def _submit(visit: NodeVisit, data: object, by: Any, action: str | None = None) -> bool:
     _require_assigned(visit, by)
     refuse_claimed(visit.step, visit.node, visit.candidates_key, by)
-    visit.advance.submit(visit, data, action)
+    visit.submit(data, action)
     return visit.advance.finish()
 
 

@@ -9,9 +9,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from executions import guards
-from executions.engine.advance import NodeVisit
 from executions.engine.claims import refuse_claimed
 from executions.engine.four_eyes import eligible_voters, excluded_ids
+from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import is_candidate
 from executions.models import Execution, PeopleChange, Step, StepState, Vote

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from executions.engine.advance import NodeVisit
+from executions.engine.node_visit import NodeVisit
 from executions.models import Execution
 from executions.services.decisions import StepDecision, decide, refuse_incident
 from workflows.audit.log import Action

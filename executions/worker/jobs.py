@@ -13,7 +13,8 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from executions import guards
-from executions.engine.advance import Advance, NodeVisit
+from executions.engine.advance import Advance
+from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes import behaviour, deadline, mail
 from executions.engine.nodes.tasks import GiveUp, Task, TryAgain
 from executions.models import (

@@ -6,6 +6,7 @@ import this module, so what it does for landed migrations does not change.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,8 +48,9 @@ class _BesideTraffic(Operation):
         else:
             super().database_backwards(app_label, schema_editor, from_state, to_state)
 
+    @abstractmethod
     def _apply(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        raise NotImplementedError
+        """Apply the operation on PostgreSQL."""
 
     def _undo(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         super().database_backwards(app_label, schema_editor, from_state, to_state)

@@ -35,7 +35,7 @@ class Running:
         advance = Advance(self.execution, self.entity, now=NOW)
         run = advance.add_run(self.execution, self.open_steps)
         step = next(step for step in run.open_steps if step.node_id == node)
-        advance.submit(advance.visit_step(run, step), data)
+        advance.visit_step(run, step).submit(data)
         self._finish(advance)
 
     def skip(self, node: str) -> None:
