@@ -19,268 +19,29 @@ import http.client
 import json
 import os
 import shutil
-import signal
 import ssl
 import sys
 import tempfile
-import threading
 import time
-import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from benchmarks import databases
-from benchmarks.installation import CONNECTIONS, Database, Installation, missing_programs
+from benchmarks.breakages import FAULTS, Fault
+from benchmarks.fault_load import Answers, Client, prepare
+from benchmarks.installation import Database, Installation, missing_programs
 from benchmarks.kill_workers import Counting
 from benchmarks.processes import until
 
 POOLERS = ("", "session", "transaction")
 NAMES = ("none", "session", "transaction")
-BROKEN = 4.0
 CALM = 2.0
 HEALED_WITHIN = 60.0
 MEGABYTES = 400
-
-
-@dataclass
-class Answers:
-    """The responses since the last fault, and the executions that were started."""
-
-    statuses: Counter[str] = field(default_factory=Counter)
-    without_retry: Counter[str] = field(default_factory=Counter)
-    succeeded: list[tuple[float, float]] = field(default_factory=list)
-    started: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    problems: list[str] = field(default_factory=list)
-
-
-class Client(threading.Thread):
-    """Starts and submits executions until it must end, and finishes the last one."""
-
-    def __init__(self, port: int, token: str, body: dict[str, str], answers: Answers) -> None:
-        super().__init__(daemon=True)
-        self.port, self.body, self.answers = port, body, answers
-        self.ending = threading.Event()
-        self.headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
-        self.context = ssl.create_default_context()
-        # The certificate of the proxy is made for this run.
-        self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
-        self.connection: http.client.HTTPSConnection | None = None
-
-    def run(self) -> None:
-        while not self.ending.is_set():
-            key = str(uuid.uuid4())
-            cuid = str(self._send("executions/", self.body, key).get("cuid", ""))
-            self.answers.started[key].add(cuid)
-            path = f"executions/{cuid}/submit/"
-            self._send(path, {"node": "form", "data": {"n": "1"}}, f"{key}-submit")
-            time.sleep(0.8)
-
-    def _send(self, path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
-        """Send a request until it succeeds. Return the body of the response."""
-        while True:
-            began = time.monotonic()
-            status, retry, text = self._try(path, body, key)
-            self.answers.statuses[status] += 1
-            if status in ("200", "201"):
-                self.answers.succeeded.append((began, time.monotonic()))
-                answer: dict[str, Any] = json.loads(text)
-                return answer
-            if status[0] in "45" and not retry:
-                self.answers.without_retry[status] += 1
-                self.answers.problems.append(text[:200])
-            if status[0] == "4" and not retry:
-                # Repeating it changes nothing.
-                self.ending.set()
-                return {}
-            time.sleep(0.25)
-
-    def _try(self, path: str, body: dict[str, Any], key: str) -> tuple[str, str, str]:
-        try:
-            if self.connection is None:
-                self.connection = http.client.HTTPSConnection(
-                    "127.0.0.1", self.port, timeout=70, context=self.context
-                )
-            headers = {**self.headers, "Idempotency-Key": key}
-            self.connection.request("POST", f"/api/v1/{path}", json.dumps(body), headers)
-            response = self.connection.getresponse()
-            text = response.read().decode(errors="replace")
-            code = "" if response.status < 400 else json.loads(text)["code"]
-            status = f"{response.status} {code}".strip()
-            return status, response.headers.get("Retry-After", ""), text
-        except (OSError, http.client.HTTPException):
-            self.connection = None
-            return "no response", "", ""
-        except (ValueError, KeyError):
-            return f"{response.status} (no problem)", "", text
-
-
-Step = Callable[[Installation], Any]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A fault: how it begins and ends, and what it needs."""
-
-    title: str
-    begin: Step
-    end: Step
-    seconds: float = BROKEN
-    needs: str = ""
-
-
-def _nothing(installation: Installation) -> None:
-    """Break nothing."""
-
-
-_blocking: list[Any] = []
-
-
-def _use_all_connections(installation: Installation) -> None:
-    """Take every connection as fast as others are ended."""
-    import psycopg2
-
-    end = time.monotonic() + 3
-    while time.monotonic() < end:
-        _terminate_others(installation.database)
-        with suppress(psycopg2.Error):
-            while len(_blocking) < CONNECTIONS:
-                connection = installation.database.connect()
-                _blocking.append(connection)
-        if len(_blocking) >= CONNECTIONS - 3:
-            return
-
-
-def _terminate_others(database: Database) -> None:
-    pids = [connection.get_backend_pid() for connection in _blocking]
-    own = ",".join(map(str, pids)) or "0"
-    database.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        f" WHERE usename = 'holdfast' AND pid NOT IN ({own})"
-    )
-
-
-def _release_connections(installation: Installation) -> None:
-    while _blocking:
-        _blocking.pop().close()
-
-
-def _set_read_only(value: str) -> Step:
-    def change(installation: Installation) -> None:
-        installation.database.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
-        installation.database.execute("SELECT pg_reload_conf()")
-
-    return change
-
-
-def _lock_table(installation: Installation) -> None:
-    connection = installation.database.connect()
-    _blocking.append(connection)
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN; LOCK TABLE executions_execution IN ACCESS EXCLUSIVE MODE")
-
-
-def _fill_disk(installation: Installation) -> None:
-    with (installation.database.data / "filler").open("wb") as filler, suppress(OSError):
-        while True:
-            filler.write(b"\0" * 65536)
-            filler.flush()
-
-
-def _empty_disk(installation: Installation) -> None:
-    (installation.database.data / "filler").unlink()
-    installation.database.start()
-
-
-def _kill_server_process(installation: Installation) -> None:
-    """Kill one process of gunicorn, which replaces it."""
-    master = installation.web._process
-    assert master is not None
-    children = Path(f"/proc/{master.pid}/task/{master.pid}/children").read_text().split()
-    os.kill(int(children[0]), signal.SIGKILL)
-
-
-FAULTS: dict[str, Fault] = {
-    "nothing": Fault("Nothing", _nothing, _nothing),
-    "restart": Fault(
-        "PostgreSQL restarted",
-        lambda it: it.database.control("restart", "-m", "fast"),
-        _nothing,
-        seconds=0,
-    ),
-    "down": Fault(
-        "PostgreSQL killed",
-        lambda it: it.database.control("stop", "-m", "immediate"),
-        lambda it: it.database.start(),
-    ),
-    "read-only": Fault("PostgreSQL read-only", _set_read_only("on"), _set_read_only("off")),
-    "connections": Fault(
-        "PostgreSQL out of connections", _use_all_connections, _release_connections
-    ),
-    "lock": Fault(
-        "A table locked by another session", _lock_table, _release_connections, seconds=8
-    ),
-    "disk": Fault("Disk of PostgreSQL full", _fill_disk, _empty_disk, needs="disk"),
-    "pooler": Fault(
-        "pgbouncer restarted",
-        lambda it: it.pooler.stop(),
-        lambda it: it.pooler.start(),
-        seconds=2,
-        needs="pooler",
-    ),
-    "redis": Fault("Redis down", lambda it: it.redis.kill(), lambda it: it.redis.start()),
-    "worker": Fault(
-        "All workers killed",
-        lambda it: [each.stop(signal.SIGKILL) for each in (it.worker, it.calls, it.timers)],
-        lambda it: [each.start() for each in (it.worker, it.calls, it.timers)],
-    ),
-    "process": Fault(
-        "A process of the web server killed", _kill_server_process, _nothing, seconds=1
-    ),
-    "web": Fault("Web server restarted", lambda it: it.web.stop(), lambda it: it.web.start()),
-}
-
-
-def prepare(counting: Counting) -> tuple[str, dict[str, str]]:
-    """Create a token, the workflows and a finding. Return the token and the body of a start."""
-    from django.contrib.auth import get_user_model
-    from django.core.management import call_command
-    from knox.models import AuthToken
-
-    from executions.models import Finding
-    from workflows.editing import save_graph
-    from workflows.models import FindingType, Workflow
-
-    call_command("migrate", verbosity=0)
-    kind = FindingType.objects.create(name="Load")
-    made = {"entity_name_type": kind, "state": "active"}
-    callee = Workflow.objects.create(title="Callee", **made)
-    mark = {"id": "mark", "type": "set_field", "data": {"values": {"marked": 1}}}
-    save_graph(callee, _line(mark), based_on=1)
-    caller = Workflow.objects.create(title="Caller", **made)
-    url = f"http://127.0.0.1:{counting.port}/"
-    nodes = (
-        {"id": "form", "type": "user_action", "data": {"fields": [{"name": "n"}]}},
-        {"id": "nap", "type": "wait", "data": {"interval": "PT1S"}},
-        {"id": "tell", "type": "http_request", "data": {"method": "POST", "url": url}},
-        {"id": "call", "type": "run_workflow", "data": {"workflow": callee.cuid}},
-    )
-    save_graph(caller, _line(*nodes), based_on=1)
-    finding = Finding.objects.create(title="Load", entity_name_type=kind)
-    user = get_user_model().objects.create_superuser("load")
-    body = {"workflow": caller.cuid, "entity": finding.cuid}
-    return AuthToken.objects.create(user=user)[1], body
-
-
-def _line(*nodes: dict[str, Any]) -> dict[str, Any]:
-    whole = [{"id": "start", "type": "start"}, *nodes, {"id": "end", "type": "end"}]
-    ids = [node["id"] for node in whole]
-    edges = [{"source": source, "target": target} for source, target in pairwise(ids)]
-    return {"nodes": whole, "edges": edges}
 
 
 def late_jobs(database: Database) -> int:
