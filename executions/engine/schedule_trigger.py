@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from executions.engine import recurrence, rule_literals, rules
-from executions.engine.trigger_types import SimpleTrigger, unknown_keys
+from executions.engine import recurrence
+from executions.engine.trigger_types import RuleTrigger, unknown_keys
 from workflows.db.json_values import json_type, quoted
 from workflows.trigger_types import register
 from workflows.values import durations
@@ -29,7 +29,7 @@ _PARTS = {
 }
 
 
-class Schedule(SimpleTrigger):
+class Schedule(RuleTrigger):
     """The clock starts the workflow, for each entity of its context for which the rule holds."""
 
     name = "schedule"
@@ -49,8 +49,7 @@ class Schedule(SimpleTrigger):
             yield from self._interval_problems(data)
         else:
             yield "", _("A schedule needs 'cron', or 'every' with 'from_field'.")
-        if "rule" in data:
-            yield from rules.problems(data["rule"], "/rule")
+        yield from super().problems(data)
 
     def _cron_problems(self, cron: object) -> Iterator[tuple[str, str]]:
         if not isinstance(cron, str):
@@ -85,20 +84,13 @@ class Schedule(SimpleTrigger):
         elif every.about() < recurrence.SHORTEST:
             yield "/every", _("'every' must be at least one minute.")
 
-    def comparison_problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield each literal of the rule that cannot be compared with its field."""
-        if "rule" in data:
-            yield from rule_literals.problems(data["rule"], {}, "/rule")
-
     def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the settings with plain spaces, ISO durations, and moments in UTC."""
-        found = dict(data)
+        found = dict(super().normalize(data))
         if "cron" in found:
             found["cron"] = " ".join(found["cron"].split())
         else:
             found["every"] = durations.parse_words(found["every"]).strip()
-        if "rule" in found:
-            found["rule"] = rule_literals.normalize(found["rule"])
         return found
 
     def describe(self, data: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ def unknown_keys(data: Mapping[str, Any], known: Iterable[str]) -> Iterator[tupl
 
 
 class SimpleTrigger:
-    """A trigger without a rule and without a secret."""
+    """The base of trigger types: it has no rule and no secret."""
 
     def comparison_problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield nothing: there is no rule."""
@@ -41,6 +41,27 @@ class SimpleTrigger:
     def secrets(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield nothing: there is no secret."""
         return iter(())
+
+
+class RuleTrigger(SimpleTrigger):
+    """The base of trigger types that start a workflow only if the optional ``rule`` holds."""
+
+    def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Check the rule."""
+        if "rule" in data:
+            yield from rules.problems(data["rule"], "/rule")
+
+    def comparison_problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield each literal of the rule that cannot be compared with its field, and variables."""
+        if "rule" in data:
+            yield from rule_literals.problems(data["rule"], {}, "/rule")
+            yield from _variable_problems(data["rule"], "/rule")
+
+    def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the settings with the moments of the rule in UTC."""
+        if "rule" not in data:
+            return data
+        return {**data, "rule": rule_literals.normalize(data["rule"])}
 
 
 class Manual(SimpleTrigger):
@@ -71,7 +92,7 @@ class Created(SimpleTrigger):
         return _("Started for each new entity of the type.")
 
 
-class Changed(SimpleTrigger):
+class Changed(RuleTrigger):
     """A change of an entity's fields starts the workflow.
 
     ``fields`` and the fields of ``rule`` are watched; without both, every field is. The rule is
@@ -85,20 +106,7 @@ class Changed(SimpleTrigger):
         yield from unknown_keys(data, ("fields", "rule"))
         if "fields" in data:
             yield from self._fields_problems(data["fields"])
-        if "rule" in data:
-            yield from rules.problems(data["rule"], "/rule")
-
-    def comparison_problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield each literal of the rule that cannot be compared with its field."""
-        if "rule" in data:
-            yield from rule_literals.problems(data["rule"], {}, "/rule")
-            yield from variable_problems(data["rule"], "/rule")
-
-    def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the settings with the moments of the rule in UTC."""
-        if "rule" not in data:
-            return data
-        return {**data, "rule": rule_literals.normalize(data["rule"])}
+        yield from super().problems(data)
 
     def _fields_problems(self, fields: object) -> Iterator[tuple[str, str]]:
         if not isinstance(fields, list):
@@ -174,7 +182,7 @@ class Webhook(SimpleTrigger):
         )
 
 
-def variable_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str]]:
+def _variable_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str]]:
     """Yield the variables that the rule of a trigger names: there is no execution yet."""
     for name in rules.names(rule):
         if name.startswith(value_sources.VARIABLE):

@@ -257,6 +257,14 @@ def test_field_with_a_dollar_is_never_a_variable() -> None:
     assert fields_of(execution) == {"$x": 1}
 
 
+def test_schedule_cannot_name_a_variable() -> None:
+    workflow = saved(form())
+    workflow.trigger = Workflow.Trigger.SCHEDULE
+    workflow.trigger_data = {"cron": "0 9 * * *", "rule": {"field": "$x", "op": "gt", "value": 1}}
+    with pytest.raises(InvalidTrigger, match=r"'\$x' is a variable"):
+        workflow.save()
+
+
 def test_trigger_cannot_name_a_variable() -> None:
     workflow = saved(form())
     workflow.trigger = Workflow.Trigger.CHANGED
