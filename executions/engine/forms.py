@@ -22,6 +22,7 @@ from workflows.db.json_values import (
     InexactNumber,
     below,
     exact_float,
+    is_number,
     json_type,
     quoted,
     rounding_problem,
@@ -178,7 +179,7 @@ def _number(value: object) -> int | float:
         if len(text) > 400 or not _NUMBER.fullmatch(text):
             raise ValueError
         number = int(text) if text.lstrip("+-").isdigit() else exact_float(text)
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or storage_problem(number):
+    if not is_number(number) or storage_problem(number):
         raise ValueError
     if reason := rounding_problem(number):
         raise InexactNumber(reason)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from workflows.db.json_values import parse_json
+from workflows.db.json_values import is_number, parse_json
 
 _DEEPEST = 3
 _MOST_DECODED = 8 * 1024 * 1024
@@ -225,7 +225,7 @@ class Redaction:
             return [self.of(item) for item in value]
         if isinstance(value, dict):
             return {self.of(key): self.of(item) for key, item in value.items()}
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and self._numbers:
+        if is_number(value) and self._numbers:
             name = self._named(str(value))
             return value if name is None else _placeholder(name)
         return value

@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 
 from executions.engine import value_sources
 from executions.engine.rules import LISTS, ORDERINGS, parts_of
-from workflows.db.json_values import below, json_type, quoted
+from workflows.db.json_values import below, is_number, json_type, quoted
 from workflows.values import moments
 from workflows.values.missing import is_missing
 
@@ -27,10 +27,6 @@ FieldTypes = Mapping[str, Collection[str]]
 _MOMENT = "a date such as 2026-12-31, or a date with a time such as 2026-12-31T17:00Z"
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _is_moment(value: object) -> bool:
     return moments.parse(value) is not None
 
@@ -40,7 +36,7 @@ def _is_text(value: object) -> bool:
 
 
 _FITS: dict[str, tuple[Callable[[object], bool], str]] = {
-    "number": (_is_number, "a number"),
+    "number": (is_number, "a number"),
     "date": (_is_moment, _MOMENT),
     "datetime": (_is_moment, _MOMENT),
     "checkbox": (lambda value: isinstance(value, bool), "true or false"),
@@ -95,7 +91,7 @@ def problems(rule: Mapping[str, Any], types: FieldTypes, pointer: str = "") -> I
 
 def _unordered(name: str, op: str, value: object, known: Collection[str]) -> str | None:
     if not known:
-        if _is_number(value) or _is_moment(value):
+        if is_number(value) or _is_moment(value):
             return None
         return gettext(
             "The operator '{op}' compares with a number, or {moment}, not {value}. It compares"

@@ -25,7 +25,7 @@ from django.utils.translation import gettext
 
 from executions.engine import value_sources
 from workflows.db import clock
-from workflows.db.json_values import below, canonical, json_type, quoted
+from workflows.db.json_values import below, canonical, is_number, json_type, quoted
 from workflows.graph import Schema
 from workflows.values import moments
 from workflows.values.missing import is_missing
@@ -37,10 +37,6 @@ LISTS = ("in", "not_in")
 """The operators that compare with a list."""
 ORDERINGS = ("gt", "gte", "lt", "lte")
 """The operators that compare an order."""
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _same(left: Any, right: Any) -> bool:
@@ -62,7 +58,7 @@ def _comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
 
     Return None if they have no order. Other texts have no order with moments.
     """
-    if _is_number(left) and _is_number(right):
+    if is_number(left) and is_number(right):
         return left, right
     if not (isinstance(left, str) and isinstance(right, str)):
         return None
@@ -281,7 +277,7 @@ def _comparison_problems(rule: Mapping[str, Any], pointer: str) -> Iterator[tupl
     if op in LISTS:
         wanted = None if isinstance(value, list) and value else "a non-empty list"
     elif op in ORDERINGS:
-        wanted = None if isinstance(value, str) or _is_number(value) else "a number or text"
+        wanted = None if isinstance(value, str) or is_number(value) else "a number or text"
     elif op in ("starts_with", "ends_with"):
         wanted = None if isinstance(value, str) else "text"
     if wanted and (found := list(value_sources.problems(value, below(pointer, "value")))):

@@ -19,7 +19,14 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.engine import durations as graph_durations
 from executions.engine import form_fields, placeholders
-from workflows.db.json_values import below, json_type, quoted, rounding_problem, storage_problem
+from workflows.db.json_values import (
+    below,
+    is_number,
+    json_type,
+    quoted,
+    rounding_problem,
+    storage_problem,
+)
 from workflows.refusals import Refusal
 from workflows.values import durations, moments
 from workflows.values.missing import is_missing
@@ -115,15 +122,11 @@ def _filled(text: str, values: Mapping[str, Any]) -> str:
     return placeholders.fill(text, values, quote=counted)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _sum(first: Any, second: Any) -> Any:
     """Add two numbers, or a date or moment and a duration; missing if one of them is missing."""
     if is_missing(first) or is_missing(second):
         return None
-    if _is_number(first) and _is_number(second):
+    if is_number(first) and is_number(second):
         total = _added(first, second)
         if reason := storage_problem(total) or rounding_problem(total):
             raise InvalidValue(gettext("The sum {reason}.").format(reason=reason))
@@ -160,7 +163,7 @@ def _length(value: Any) -> int:
 
 def named(value: Any) -> str:
     """Return a value for use in a sentence: a list or an object by its type."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if is_number(value):
         return str(value)
     return quoted(value)
 
@@ -244,7 +247,7 @@ def _sum_problems(argument: Any, pointer: str) -> Iterator[tuple[str, str]]:
     for index, part in enumerate(argument):
         found = list(problems(part, below(pointer, index)))
         yield from found
-        if found or is_source(part) or _is_number(part):
+        if found or is_source(part) or is_number(part):
             continue
         if index == 0:
             if moments.parse(part) is None:

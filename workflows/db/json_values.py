@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import islice
-from typing import Any
+from typing import Any, TypeGuard
 
 MAX_DEPTH = 64
 MAX_STORAGE_PROBLEMS = 20
@@ -83,6 +83,11 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise ValueError(f"{quoted(name)} is given twice in one object")
             seen.add(name)
     return found
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return True for a JSON number. In Python, a boolean is an integer."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def storage_problem(value: object) -> str | None:
