@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine.nodes.assignees import NAMED
-from executions.engine.nodes.behaviour import TIMEOUT, TITLE, Behaviour, Visit, Vote
+from executions.engine.nodes.behaviour import TITLE, Visit, Vote
 from executions.engine.nodes.deadline import (
     DEADLINE_DEFS,
     DEADLINE_OF_PEOPLE,
+    DeadlineBehaviour,
     deadline_problems,
-    edge_problems,
     wait_until_deadline,
 )
 from workflows.graph import Problems
@@ -24,7 +24,7 @@ APPROVED, REJECTED = "approved", "rejected"
 ALL = "all"
 
 
-class Approval(Behaviour):
+class Approval(DeadlineBehaviour):
     description = _(
         "Waits for votes. It is approved when 'needed' people have approved (1 by default, or "
         "'all' for everybody who may vote), and rejected as soon as that number cannot be reached "
@@ -32,7 +32,6 @@ class Approval(Behaviour):
     )
     name = "approval"
     exits: tuple[str, ...] = (APPROVED, REJECTED)
-    optional_exits = (TIMEOUT,)
     people_at: ClassVar = ""
     schema: ClassVar = {
         "properties": {
@@ -83,12 +82,6 @@ class Approval(Behaviour):
                     len(users),
                 ).format(needed=needed, count=len(users)),
             )
-
-    def edge_problems(
-        self, data: Mapping[str, Any], exits: Collection[str | None], incoming: int
-    ) -> Problems:
-        """Yield the problems of the deadline with an edge by ``timeout``."""
-        return edge_problems(data, exits)
 
     def enter(self, visit: Visit) -> None:
         """Wait for votes."""

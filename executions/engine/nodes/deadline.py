@@ -16,7 +16,7 @@ from django.utils.translation import gettext
 from executions.engine.durations import DURATION, problem
 from executions.engine.nodes import mail
 from executions.engine.nodes.assignees import NAMED
-from executions.engine.nodes.behaviour import TIMEOUT, Visit
+from executions.engine.nodes.behaviour import TIMEOUT, Behaviour, Visit
 from workflows.graph import Node, Problems
 from workflows.models.candidate import DEADLINE, ESCALATE, GROUPS, USERS
 from workflows.values import durations
@@ -128,22 +128,29 @@ def assignee_problems(data: Mapping[str, Any], assignees: Any) -> Problems:
             )
 
 
-def edge_problems(data: Mapping[str, Any], exits: Collection[str | None]) -> Problems:
-    """Yield the problems of a deadline with the exits that have an edge."""
-    if TIMEOUT not in exits:
-        return
-    deadline = data.get(DEADLINE)
-    if deadline is None:
-        yield "", gettext("An edge leaves by 'timeout'. Set a deadline, or remove the edge.")
-    for key in ("notify", ESCALATE):
-        if isinstance(deadline, dict) and key in deadline:
-            yield (
-                f"/{DEADLINE}/{key}",
-                gettext(
-                    "The step is closed when its deadline passes, because an edge leaves by"
-                    " 'timeout'. Remove '{key}', or the edge."
-                ).format(key=key),
-            )
+class DeadlineBehaviour(Behaviour):
+    """A node type whose steps may have a deadline, and leave by ``timeout`` when it passes."""
+
+    optional_exits: tuple[str, ...] = (TIMEOUT,)
+
+    def edge_problems(
+        self, data: Mapping[str, Any], exits: Collection[str | None], incoming: int
+    ) -> Problems:
+        """Yield the problems of the deadline with an edge by ``timeout``."""
+        if TIMEOUT not in exits:
+            return
+        deadline = data.get(DEADLINE)
+        if deadline is None:
+            yield "", gettext("An edge leaves by 'timeout'. Set a deadline, or remove the edge.")
+        for key in ("notify", ESCALATE):
+            if isinstance(deadline, dict) and key in deadline:
+                yield (
+                    f"/{DEADLINE}/{key}",
+                    gettext(
+                        "The step is closed when its deadline passes, because an edge leaves by"
+                        " 'timeout'. Remove '{key}', or the edge."
+                    ).format(key=key),
+                )
 
 
 def wait_until_deadline(visit: Visit) -> None:

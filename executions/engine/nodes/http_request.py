@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote, urlsplit
@@ -13,12 +13,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine import http_client, placeholders
-from executions.engine.nodes.behaviour import ERROR, FAILED, SAVE_TO, TIMEOUT, Behaviour, Visit
+from executions.engine.nodes.behaviour import ERROR, FAILED, SAVE_TO, TIMEOUT, Visit
 from executions.engine.nodes.deadline import (
     DEADLINE_DEFS,
     DEADLINE_PROPERTY,
+    DeadlineBehaviour,
     deadline_problems,
-    edge_problems,
     schedule_deadline,
 )
 from executions.engine.nodes.tasks import GiveUp, Task, TryAgain
@@ -101,7 +101,7 @@ def _header_problems(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield below("", name), reason
 
 
-class HttpRequest(Behaviour):
+class HttpRequest(DeadlineBehaviour):
     description = _(
         "Calls 'url' in the background, with retries. The response can be saved to a field. A "
         "request that succeeded is never repeated. If a worker is killed before it has stored the "
@@ -200,12 +200,6 @@ class HttpRequest(Behaviour):
         """Yield the secrets in the headers and the body."""
         for key in ("headers", "body"):
             yield from placeholders.find_secrets(data.get(key), below("", key))
-
-    def edge_problems(
-        self, data: Mapping[str, Any], exits: Collection[str | None], incoming: int
-    ) -> Problems:
-        """Yield the problems of the deadline with an edge by ``timeout``."""
-        return edge_problems(data, exits)
 
     def enter(self, visit: Visit) -> None:
         """Let the background make the call."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions.engine import value_sources
-from executions.engine.nodes.behaviour import ERROR, FAILED, TIMEOUT, Behaviour, Visit
+from executions.engine.nodes.behaviour import ERROR, FAILED, TIMEOUT, Visit
 from executions.engine.nodes.deadline import (
     DEADLINE_DEFS,
     DEADLINE_PROPERTY,
+    DeadlineBehaviour,
     deadline_problems,
-    edge_problems,
     schedule_deadline,
 )
 from executions.engine.rule_literals import ANY
@@ -48,7 +48,7 @@ def _for_each_problems(loop: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 _NAMES = {"title": "Variable name", "$ref": "#/$defs/field_name"}
 
 
-class RunWorkflow(Behaviour):
+class RunWorkflow(DeadlineBehaviour):
     description = _(
         "Calls a workflow, and continues when the child execution has completed. If the child has "
         "failed or was cancelled, it leaves by 'failed'; without such an edge, it has an incident."
@@ -178,12 +178,6 @@ class RunWorkflow(Behaviour):
             yield below("/input", loop["as"]), detail
         if data.get("output") and "collect" not in loop:
             yield "/output", gettext("Set 'collect' in for_each: it receives the output of each.")
-
-    def edge_problems(
-        self, data: Mapping[str, Any], exits: Collection[str | None], incoming: int
-    ) -> Problems:
-        """Yield the problems of the deadline with an edge by ``timeout``."""
-        return edge_problems(data, exits)
 
     def enter(self, visit: Visit) -> None:
         """Call the workflow, or call it for each item."""

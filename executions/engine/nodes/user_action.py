@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext
@@ -11,13 +11,13 @@ from django.utils.translation import gettext_lazy as _
 from executions.engine import form_actions, form_fields, forms
 from executions.engine.form_actions import ACTIONS, ACTIONS_PROPERTY
 from executions.engine.nodes.assignees import NAMED, find_unknown_users
-from executions.engine.nodes.behaviour import TIMEOUT, TITLE, Behaviour, Person, Visit
+from executions.engine.nodes.behaviour import TITLE, Person, Visit
 from executions.engine.nodes.deadline import (
     DEADLINE_DEFS,
     DEADLINE_OF_PEOPLE,
+    DeadlineBehaviour,
     assignee_problems,
     deadline_problems,
-    edge_problems,
     wait_until_deadline,
 )
 from workflows.db.json_values import below, quoted
@@ -27,14 +27,13 @@ from workflows.refusals import Problem
 from workflows.values.missing import drop_missing
 
 
-class UserAction(Behaviour):
+class UserAction(DeadlineBehaviour):
     description = _(
         "Waits for a form. The answers are written to fields or variables. With 'actions', each "
         "button is an exit of its own."
     )
     name = "user_action"
     people_at: ClassVar = "assignees"
-    optional_exits = (TIMEOUT,)
     schema: ClassVar = {
         "properties": {
             "title": TITLE,
@@ -112,12 +111,6 @@ class UserAction(Behaviour):
             if handle in self.optional_exits:
                 detail = gettext("{exit} is reserved for the deadline.")
                 yield f"/{ACTIONS}/{index}/handle", detail.format(exit=quoted(handle))
-
-    def edge_problems(
-        self, data: Mapping[str, Any], exits: Collection[str | None], incoming: int
-    ) -> Problems:
-        """Yield the problems of the deadline with an edge by ``timeout``."""
-        return edge_problems(data, exits)
 
     def handles(self, data: Mapping[str, Any]) -> tuple[str, ...] | None:
         """Return the handle of each action, or None without actions."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
-from executions.engine.nodes.behaviour import SAVE_TO, TIMEOUT, Behaviour, Visit
+from executions.engine.nodes.behaviour import SAVE_TO, Visit
 from executions.engine.nodes.deadline import (
     DEADLINE_DEFS,
     DEADLINE_PROPERTY,
+    DeadlineBehaviour,
     deadline_problems,
-    edge_problems,
     wait_until_deadline,
 )
 from executions.engine.rule_literals import ANY
@@ -23,13 +23,12 @@ from workflows.models.candidate import DEADLINE
 WEBHOOK = "webhook"
 
 
-class Webhook(Behaviour):
+class Webhook(DeadlineBehaviour):
     description = _(
         "Waits for a POST that is signed with 'secret'. Its JSON can be saved to a field."
     )
     name = WEBHOOK
     can_be_retried = True
-    optional_exits = (TIMEOUT,)
     schema: ClassVar = {
         "properties": {
             "secret": {
@@ -58,12 +57,6 @@ class Webhook(Behaviour):
         """Yield the signing secret."""
         if isinstance(data.get("secret"), str):
             yield "/secret", data["secret"]
-
-    def edge_problems(
-        self, data: Mapping[str, Any], exits: Collection[str | None], incoming: int
-    ) -> Problems:
-        """Yield the problems of the deadline with an edge by ``timeout``."""
-        return edge_problems(data, exits)
 
     def enter(self, visit: Visit) -> None:
         """Wait for the POST."""
