@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q
 from django.utils.translation import gettext
 
 from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes import deadline, mail
-from executions.engine.nodes.assignees import candidates, eligible_users
+from executions.engine.nodes.assignees import candidates, eligible_candidates
 from executions.engine.nodes.behaviour import TIMEOUT
 from executions.models import FOR_PEOPLE, Job, JobKind, Step
 from executions.services.reassigning import assignee_names, replace_candidates
 from workflows.audit.log import Action, make_attempt
-from workflows.models import Candidate
 from workflows.models.candidate import node_key
 from workflows.refusals import Attempt
 from workflows.values import moments
@@ -91,10 +89,7 @@ def _remind(visit: NodeVisit) -> None:
 
 
 def _addresses(key: str) -> list[str]:
-    rows = Candidate.objects.filter(key=key)
-    among = Q(pk__in=rows.filter(user__isnull=False).values("user"))
-    among |= Q(groups__in=rows.filter(group__isnull=False).values("group"))
-    users = eligible_users().filter(among).exclude(email="").order_by("pk").distinct()
+    users = eligible_candidates(key).exclude(email="").order_by("pk").distinct()
     return list(dict.fromkeys(users.values_list("email", flat=True)))
 
 

@@ -80,13 +80,21 @@ def user_rows(name: str) -> QuerySet[Any]:
     return rows
 
 
-def voter_ids(key: str) -> set[int]:
-    """Return the ids of the candidates who are active and have the permission to vote."""
+def eligible_candidates(key: str) -> QuerySet[Any]:
+    """Return the candidates, and the members of their groups, who may submit forms and vote.
+
+    A user may occur several times.
+    """
     rows = Candidate.objects.filter(key=key)
     among = Q(pk__in=rows.filter(user__isnull=False).values("user")) | Q(
         groups__in=rows.filter(group__isnull=False).values("group")
     )
-    return set(eligible_users().filter(among).values_list("pk", flat=True))
+    return eligible_users().filter(among)
+
+
+def voter_ids(key: str) -> set[int]:
+    """Return the ids of the candidates who are active and have the permission to vote."""
+    return set(eligible_candidates(key).values_list("pk", flat=True))
 
 
 def may_submit(key: str, user: Person) -> bool:
