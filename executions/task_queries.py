@@ -13,6 +13,7 @@ from executions.engine.nodes.assignees import eligible_users, user_rows
 from executions.engine.unassigned_sql import IsUnassigned
 from executions.models import SUBMIT, Execution, Step
 from workflows.models import Candidate
+from workflows.models.candidate import EXCLUDES_SOMEBODY
 
 
 def executions_for(user: Any) -> QuerySet[Any, Any]:
@@ -68,7 +69,7 @@ def unassigned() -> QuerySet[Step]:
     too_few = in_force.filter(needed__gt=1).filter(
         needed__gt=Subquery(candidates.annotate(able=number).values("able"))
     )
-    excluding = in_force.filter(Q(excludes_starter=True) | Q(excludes_submitters=True))
+    excluding = in_force.filter(EXCLUDES_SOMEBODY)
     # An OR of both conditions would scan every open step; a union does not.
     by_key = Q(assignees__in=nobody.union(too_few.values("key")))
     # Few steps exclude somebody. Read beforehand, because SQLite limits the depth of a query.

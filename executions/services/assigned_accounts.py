@@ -15,6 +15,7 @@ from executions.models import LIVE, Execution, Step
 from executions.task_queries import with_able_candidates
 from workflows.guards import blocking_executions, count
 from workflows.models import Candidate
+from workflows.models.candidate import EXCLUDES_SOMEBODY
 from workflows.refusals import Blockers, Refusal, Remedy
 
 REASSIGN = _("Reassign these steps to others first.")
@@ -40,7 +41,7 @@ def refuse_people_deletion(row: Any, deleted: Collection[int]) -> None:
     without: dict[str, Collection[int]] = {"groups" if is_group else "users": deleted}
     assigned = Step.objects.for_people().filter(assignees__in=_candidates(row).values("key"))
     alone = assigned.exclude(assignees__in=with_able_candidates(**without).values("key"))
-    excluding = Candidate.objects.filter(Q(excludes_starter=True) | Q(excludes_submitters=True))
+    excluding = Candidate.objects.filter(EXCLUDES_SOMEBODY)
     # Others remain, but a step may exclude all of them.
     excluded = assigned.filter(IsUnassigned(**without), assignees__in=excluding.values("key"))
     ids = excluded.exclude(IsUnassigned()).order_by().values_list("execution_id", flat=True)

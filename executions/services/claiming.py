@@ -22,6 +22,7 @@ from workflows.audit.log import Action, make_attempt, record, recording_refusals
 from workflows.db import locks
 from workflows.guards.database_errors import translate_database_errors
 from workflows.models import Candidate
+from workflows.models.candidate import EXCLUDES_SOMEBODY
 from workflows.refusals import Refusal
 
 logger = logging.getLogger(__name__)
@@ -156,7 +157,7 @@ def release_lost_claims() -> int:
     candidates = Candidate.objects.filter(Q(user=user) | Q(group__user=user))
     is_candidate = Q(assignees="") | Exists(candidates.filter(key=OuterRef("assignees")))
     claimed = Step.objects.for_people().filter(claimed_by__isnull=False)
-    excluding = Candidate.objects.filter(Q(excludes_starter=True) | Q(excludes_submitters=True))
+    excluding = Candidate.objects.filter(EXCLUDES_SOMEBODY)
     is_excluding = Q(assignees__in=excluding.values("key"))
     able = Q(claimed_by__in=eligible_users().values("pk")) & is_candidate & ~is_excluding
     lost = claimed.exclude(able)

@@ -19,6 +19,8 @@ from workflows.graph import node_types
 GROUPS, USERS = "groups", "users"
 EXCLUDE, STARTER, SUBMITTER = "exclude", "starter", "submitter"
 DEADLINE, ESCALATE = "deadline", "escalate"
+EXCLUDES_SOMEBODY = Q(excludes_starter=True) | Q(excludes_submitters=True)
+"""The condition for candidates of an approval that excludes somebody from its vote."""
 _NODE_TYPES = node_types()  # a view: types that are registered later appear in it
 
 
@@ -81,7 +83,7 @@ class Candidate(models.Model):
             ),
             models.Index(
                 fields=["key"],
-                condition=Q(excludes_starter=True) | Q(excludes_submitters=True),
+                condition=EXCLUDES_SOMEBODY,
                 name="workflows_candidate_excludes",
             ),
         ]
