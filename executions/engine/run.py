@@ -46,6 +46,10 @@ class OpenSteps(Collection[Step]):
     def __contains__(self, step: object) -> bool:
         return id(step) in self._steps
 
+    def find(self, pk: int) -> Step | None:
+        """Return the stored step with this id, or None if it is not open."""
+        return next((step for step in self if step.pk == pk), None)
+
     def append(self, step: Step) -> None:
         """Add the step that was opened last."""
         self._steps[id(step)] = step

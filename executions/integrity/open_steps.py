@@ -12,6 +12,7 @@ from executions.integrity.row_queries import read_rows
 from executions.integrity.violation import CHUNK, Violation
 from executions.models import FOR_EACH, ITEMS, LIVE, OPEN, Execution, Job, JobKind, Step, StepState
 from workflows.graph import RUN_WORKFLOW
+from workflows.graph.comparison import list_objects
 from workflows.models import Candidate, Version
 from workflows.models.candidate import DEADLINE, find_assignee_names, node_key, step_key
 
@@ -175,20 +176,15 @@ def check_step_nodes() -> Iterator[Violation]:
                     yield _violation(step.execution, detail)
 
 
-def _nodes(source: Any) -> list[dict[str, Any]]:
-    nodes = source.get("nodes") if isinstance(source, dict) else None
-    return [node for node in (nodes if isinstance(nodes, list) else ()) if isinstance(node, dict)]
-
-
 def nodes_in(source: Any) -> set[tuple[str, str]]:
     """Return the id and the type of every node. The source may be damaged."""
-    return {(str(node.get("id")), str(node.get("type"))) for node in _nodes(source)}
+    return {(str(node.get("id")), str(node.get("type"))) for node in list_objects(source, "nodes")}
 
 
 def candidate_keys(version_id: int, source: Any) -> dict[str, str]:
     """Return the candidate key of each node (see ``Step.assignees``), blank without candidates."""
     asking = {one.node_id for one in find_assignee_names(source) if not one.escalates}
-    nodes = (str(node.get("id")) for node in _nodes(source))
+    nodes = (str(node.get("id")) for node in list_objects(source, "nodes"))
     return {node: node_key(version_id, node) if node in asking else "" for node in nodes}
 
 
@@ -230,7 +226,7 @@ def calls_without_deadline(**where: Any) -> QuerySet[Step]:
 def with_deadline(steps: Iterable[Step]) -> Iterator[Step]:
     """Yield the steps whose nodes have a deadline."""
     for step in steps:
-        nodes = _nodes(step.execution.version.source)
+        nodes = list_objects(step.execution.version.source, "nodes")
         data = next((node.get("data") for node in nodes if node.get("id") == step.node_id), None)
         if isinstance(data, dict) and data.get(DEADLINE) is not None:
             yield step

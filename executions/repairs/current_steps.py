@@ -246,7 +246,7 @@ class CurrentStepRepair:
             for step in calls_without_items(execution=execution):
                 advance = self._advance()
                 run = advance.get_run(self._current(advance, execution.pk))
-                found = next((row for row in run.open_steps if row.pk == step.pk), None)
+                found = run.open_steps.find(step.pk)
                 if found is None:
                     continue
                 advance.visit_step(run, found).continue_items()

@@ -14,8 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from executions import guards, wakeups
 from executions.models import (
@@ -30,7 +29,7 @@ from executions.models import (
     StepState,
 )
 from executions.services.cancelling import cancel
-from executions.services.moving_many import move_one
+from executions.services.moving_many import move_one, roots_of
 from executions.services.retrying import retry
 from executions.services.waking import wake
 from workflows.audit.log import record_refusal
@@ -61,8 +60,7 @@ def create_operation(
         guards.SeveralWorkflows: the roots of a move are of several workflows.
     """
     if kind == BulkKind.MOVE:
-        tops = executions.order_by().annotate(top=Coalesce(F("root_id"), F("pk")))
-        executions = Execution.objects.filter(pk__in=tops.values("top"))
+        executions = roots_of(executions)
         if executions.order_by().values("workflow").distinct().count() > 1:
             raise guards.SeveralWorkflows
     ids = list(

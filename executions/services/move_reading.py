@@ -59,8 +59,13 @@ def lock_live_tree(execution: Execution) -> LockedTree:
     entity = lock_entity(root.entity_id)
     ids = [root.pk, *(row.pk for row in children)]
     steps = Step.objects.open().filter(execution__in=ids).order_by("pk")
-    pinned = dict(root.pins.values_list("callee__cuid", "version__number"))
-    return LockedTree(root, children, entity, {row.cuid: row for row in steps}, pinned)
+    rows_by_cuid = {row.cuid: row for row in steps}
+    return LockedTree(root, children, entity, rows_by_cuid, read_pinned(root))
+
+
+def read_pinned(root: Execution) -> dict[str, int]:
+    """Return the numbers of the pinned versions by the cuid of the callee."""
+    return dict(root.pins.values_list("callee__cuid", "version__number"))
 
 
 def read_members(tree: LockedTree, destination: Destination) -> list[Member]:

@@ -25,7 +25,6 @@ from executions.models import (
     Closure,
     Execution,
     FormDraft,
-    Job,
     JobKind,
     Move,
     Step,
@@ -34,8 +33,9 @@ from executions.models import (
     get_closure,
 )
 from executions.services.claiming import write_claim
+from executions.services.decisions import reset_timers
 from executions.services.move_destination import Destination
-from executions.services.move_reading import LockedTree
+from executions.services.move_reading import LockedTree, read_pinned
 from executions.services.voting import count_votes
 from workflows.audit.log import Action, make_attempt, record
 from workflows.db import clock, locks
@@ -245,10 +245,7 @@ class _StepMove:
         """Compute the due time as if the step had been opened at its new node."""
         if self.planned.node.type in (*CALLS, START):
             return
-        jobs = (JobKind.TIMER, JobKind.DEADLINE, JobKind.OVERDUE)
-        Job.objects.filter(step=self.step.pk, kind__in=jobs).delete()
-        if self.row.notice is not None:
-            Step._base_manager.filter(pk=self.step.pk).update(notice=None)
+        reset_timers(self.row, JobKind.TIMER, JobKind.DEADLINE, JobKind.OVERDUE)
         self.step.overdue = False
         visit = _SinceOpened(self.advance, self.run, self.planned.node, self.step)
         visit.opened_at = self.row.opened_at
@@ -329,14 +326,10 @@ def _write_history(
         old["steps"] = {one.step.cuid: one.step.node_id for one in steps}
         new["steps"] = {one.step.cuid: one.node.id for one in steps}
         if row is tree.root:
-            old["pinned"], new["pinned"] = tree.pinned, _pins(row)
+            old["pinned"], new["pinned"] = tree.pinned, read_pinned(row)
         attempts.append(make_attempt(row, Action.MOVED, before=old, after=new, why=why, by=by))
     Move.objects.bulk_create(moves)
     record(attempts)
-
-
-def _pins(root: Execution) -> dict[str, int]:
-    return dict(root.pins.values_list("callee__cuid", "version__number"))
 
 
 def _describe(planned: PlannedStep) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from executions.models import Execution
 from executions.services.moving import Moved, move, plan_move
 from executions.workflow_manager import graph_of
 from workflows.db import locks
+from workflows.graph.comparison import list_objects
 from workflows.models import Version, Workflow
 from workflows.refusals import Refusal
 
@@ -25,9 +26,13 @@ def roots_of_workflow(workflow: Workflow, version: int | None = None) -> QuerySe
 
 def roots_on_version(version: Version) -> QuerySet[Execution]:
     """Return the roots of all trees with a live execution on this version, by id."""
-    live = Execution.objects.live().filter(version=version).order_by()
-    roots = live.annotate(top=Coalesce(F("root_id"), F("pk"))).values("top")
-    return Execution.objects.filter(pk__in=roots).order_by("pk")
+    return roots_of(Execution.objects.live().filter(version=version)).order_by("pk")
+
+
+def roots_of(executions: QuerySet[Execution]) -> QuerySet[Execution]:
+    """Return the roots of the trees that these executions belong to."""
+    roots = executions.order_by().annotate(top=Coalesce(F("root_id"), F("pk"))).values("top")
+    return Execution.objects.filter(pk__in=roots)
 
 
 def find_unknown_keys(mapping: Iterable[str], roots: QuerySet[Execution]) -> list[str]:
@@ -36,7 +41,7 @@ def find_unknown_keys(mapping: Iterable[str], roots: QuerySet[Execution]) -> lis
     nodes = {
         str(node.get("id"))
         for source in versions.values_list("source", flat=True)
-        for node in source.get("nodes", ())
+        for node in list_objects(source, "nodes")
     }
     return [key for key in mapping if key not in nodes and "/" not in key]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,7 +32,7 @@ from workflows.models import Workflow
 logger = logging.getLogger(__name__)
 
 BATCH = 200
-"""The number of entities that one transaction judges."""
+"""The number of entities that one transaction checks."""
 LOOK = timedelta(minutes=1)
 """The time after which the dates of entities are read again: people edit them."""
 RETENTION = timedelta(days=90)
@@ -209,12 +209,10 @@ class Window:
 
     def continue_after(self, last_entity: int) -> Window:
         """Return the same window for the entities after another one."""
-        return Window(
-            self.workflow, self.recurrence, self.rule, self.after, self.until, last_entity
-        )
+        return replace(self, last_entity=last_entity)
 
     def next_batch(self) -> Batch:
-        """Judge the next entities."""
+        """Return the starts of the next entities, up to the size of a batch."""
         entities, find_occurrence = self._due_entities()
         free = entities.exclude(pk__in=live_entities(self.workflow))
         rows = list(free.filter(pk__gt=self.last_entity).order_by("pk")[:BATCH])

@@ -131,7 +131,7 @@ def _resume_step(step: Step, result: dict[str, Any]) -> bool:
         except guards.ExecutionEnded:
             return _refuse_closed(Step.objects.get(pk=step.pk), result["sha256"])
         run = advance.get_run(current)
-        found = next((row for row in run.open_steps if row.pk == step.pk), None)
+        found = run.open_steps.find(step.pk)
         if found is None:
             return _refuse_closed(Step.objects.get(pk=step.pk), result["sha256"])
         if found.state != StepState.OPEN:

@@ -133,7 +133,6 @@ def finish_job(job: Job, result: Any = None) -> bool:
     """
 
     def advance_step(visit: NodeVisit) -> list[Attempt] | None:
-        behaviour = visit.behaviour
         if job.kind == JobKind.DEADLINE:
             return pass_deadline(visit)
         if job.kind == JobKind.OVERDUE:
@@ -141,7 +140,7 @@ def finish_job(job: Job, result: Any = None) -> bool:
         elif job.kind in PERFORMED:
             visit.resume(result)
         else:
-            behaviour.wake(visit)
+            visit.behaviour.wake(visit)
         return None
 
     return _visit_step(job, advance_step)
@@ -191,7 +190,7 @@ def retry_job_later(
         if not job.claimed().delete()[0]:
             return
         run = advance.get_run(execution)
-        found = next((row for row in run.open_steps if row.pk == step.pk), None)
+        found = run.open_steps.find(step.pk)
         if found is not None:
             sentence = f"It failed {attempt} times. The last error: {error}"
             visit = advance.visit_step(run, found)
@@ -216,7 +215,7 @@ def _visit_step(job: Job, act: Callable[[NodeVisit], list[Attempt] | None]) -> b
             return False
         Job.objects.filter(pk=job.pk).delete()
         run = advance.get_run(execution)
-        found = next((row for row in run.open_steps if row.pk == step.pk), None)
+        found = run.open_steps.find(step.pk)
         if found is None or found.state != StepState.OPEN:
             return False
         entries = act(advance.visit_step(run, found))
