@@ -122,16 +122,18 @@ def plan_steps(members: Sequence[Member], mapped: Mapped) -> MovePlan:
             plan.cancelled.add(member.cuid)
         if member.cuid in plan.cancelled:
             continue
-        found = [_Planner(member, step, mapped, root, workflows) for step in member.steps]
-        for planner in found:
+        own: list[PlannedStep] = []
+        for step in member.steps:
+            planner = _Planner(member, step, mapped, root, workflows)
             planned = planner.plan()
             plan.obstacles += planner.obstacles
             if planned is None:
                 continue
+            own.append(planned)
             (plan.kept if planned.stays else plan.mapped).append(planned)
             if planned.restart:
-                plan.cancelled.update(planner.step.children)
-        plan.obstacles += _find_shared_joins(member, plan)
+                plan.cancelled.update(step.children)
+        plan.obstacles += _find_shared_joins(member, own)
     return plan
 
 
@@ -320,13 +322,11 @@ def _may_continue(old: str, new: str) -> bool:
     return old == new or (old in FOR_PEOPLE and new in FOR_PEOPLE)
 
 
-def _find_shared_joins(member: Member, plan: MovePlan) -> Iterator[Obstacle]:
+def _find_shared_joins(member: Member, steps: Iterable[PlannedStep]) -> Iterator[Obstacle]:
     """Yield the waiting joins that would share a node: only one of them would be released."""
     waiting: dict[str, PlannedStep] = {}
-    for planned in plan.steps:
-        if planned.execution != member.cuid or planned.restart:
-            continue
-        if planned.node.type != JOIN or not planned.step.is_waiting:
+    for planned in steps:
+        if planned.restart or planned.node.type != JOIN or not planned.step.is_waiting:
             continue
         first = waiting.setdefault(planned.node.id, planned)
         if first is not planned:

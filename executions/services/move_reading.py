@@ -36,10 +36,6 @@ class LockedTree:
         """The root and its live descendants, parents first."""
         return [self.root, *self.children]
 
-    def steps_of(self, execution: Execution) -> list[Step]:
-        """Return the open steps of an execution in order."""
-        return [row for row in self.rows.values() if row.execution_id == execution.pk]
-
     def old_node(self, planned: PlannedStep) -> Node | None:
         """Return the node of a step before the move, if its graph can be read."""
         graph = self.graphs.get(planned.execution)
@@ -72,10 +68,12 @@ def read_members(tree: LockedTree, destination: Destination) -> list[Member]:
     """Return the tree as the plan takes it, with its graphs before and after the move."""
     parents = {row.pk: row.cuid for row in tree.executions}
     live = {row.pk: row.cuid for row in tree.children}
+    steps: dict[int, list[OpenStep]] = {row.pk: [] for row in tree.executions}
+    for step in tree.rows.values():
+        steps[step.execution_id].append(_open_step(step, live))
     found = []
     for row in tree.executions:
         tree.graphs[row.cuid] = _read_graph(row.version)
-        steps = [_open_step(step, live) for step in tree.steps_of(row)]
         version = destination.version_of(row.workflow_id)
         found.append(
             Member(
@@ -84,7 +82,7 @@ def read_members(tree: LockedTree, destination: Destination) -> list[Member]:
                 row.workflow.title,
                 tree.graphs[row.cuid],
                 None if version is None else graph_of(version),
-                steps,
+                steps[row.pk],
                 None if row.parent_id is None else parents.get(row.parent_id),
             )
         )

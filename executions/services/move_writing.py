@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -117,16 +118,17 @@ def _write_versions(
     except IntegrityError as error:
         # Another transaction has created the closure meanwhile.
         raise locks.TryAgain from error
+    children: list[Execution] = []
     ids: dict[int, list[int]] = {}
     for row, target in moved.items():
         if row is not root and row.version_id != target.pk:
+            children.append(row)
             ids.setdefault(target.pk, []).append(row.pk)
-    opened = [root, *(row for row in moved if row.pk in {pk for pks in ids.values() for pk in pks})]
-    with unsealed_rows(opened, why=f"move: {why}"):
+    with unsealed_rows([root, *children], why=f"move: {why}"):
         rows = Execution._base_manager.all()
         rows.filter(pk=root.pk).update(version=version, closure=closure)
-        for pk, children in ids.items():
-            rows.filter(pk__in=children).update(version=pk, updated_at=at)
+        for pk, of_version in ids.items():
+            rows.filter(pk__in=of_version).update(version=pk, updated_at=at)
     root.version, root.closure = version, closure
 
 
@@ -308,8 +310,11 @@ def _write_history(
 ) -> None:
     """Write the moves and the audit entries of all executions that were moved."""
     moves, attempts = [], []
+    planned: dict[str, list[PlannedStep]] = defaultdict(list)
+    for one in plan.steps:
+        planned[one.execution].append(one)
     for row, version in moved.items():
-        steps = [one for one in plan.steps if one.execution == row.cuid]
+        steps = planned[row.cuid]
         moves.append(
             Move(
                 execution=row,
