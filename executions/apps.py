@@ -21,62 +21,60 @@ class ExecutionsConfig(AppConfig):
         from executions.models import Secret
         from executions.running import StoredExecutions
         from workflows import guards, running
-        from workflows.db import write_once
 
         running.registered = StoredExecutions()
         guards.register_secret_lookup(Secret.existing)
 
-        write_once.protect_columns("executions_entity_sealed", "executions_entity", ("cuid",))
-        write_once.protect_columns(
-            "executions_execution_sealed",
-            "executions_execution",
-            (
-                "cuid",
-                "workflow_id",
-                "version_id",
-                "entity_id",
-                "context_key",
-                "root_id",
-                "parent_id",
-                "started_at",
-                "scheduled_for",
-            ),
-        )
-        write_once.protect_columns(
-            "executions_execution_passed",
-            "executions_execution",
-            ("passed",),
-            "OLD.passed IS NOT NULL",
-        )
-        # A repair may open a closed step again; more nodes are passed when it is closed again.
-        write_once.protect_columns(
-            "executions_step_passed",
-            "executions_step",
-            ("passed",),
-            "OLD.passed IS NOT NULL AND OLD.closed_at IS NOT NULL",
-        )
-        write_once.protect_columns(
-            "executions_move_sealed",
-            "executions_move",
-            ("execution_id", "from_version_id", "to_version_id", "at", "why", "steps"),
-        )
-        write_once.protect_columns(
-            "executions_execution_final",
-            "executions_execution",
-            ("status",),
-            "OLD.status IN ('completed', 'failed', 'cancelled')",
-        )
-        write_once.protect_columns(
-            "executions_comment_sealed",
-            "executions_comment",
-            ("cuid", "execution_id", "step", "text", "at"),
-        )
-        write_once.protect_columns(
-            "executions_comment_withdrawn",
-            "executions_comment",
-            ("withdrawn_at",),
-            "OLD.withdrawn_at IS NOT NULL",
-        )
+        _declare_triggers()
         closure_triggers.register()
         voter_triggers.register()
         post_migrate.connect(install_triggers, sender=self)
+
+
+def _declare_triggers() -> None:
+    from executions.models import Comment, Move
+    from workflows.db import write_once
+
+    write_once.protect_columns("executions_entity_sealed", "executions_entity", ("cuid",))
+    write_once.protect_columns(
+        "executions_execution_sealed",
+        "executions_execution",
+        (
+            "cuid",
+            "workflow_id",
+            "version_id",
+            "entity_id",
+            "context_key",
+            "root_id",
+            "parent_id",
+            "started_at",
+            "scheduled_for",
+        ),
+    )
+    write_once.protect_columns(
+        "executions_execution_passed",
+        "executions_execution",
+        ("passed",),
+        "OLD.passed IS NOT NULL",
+    )
+    # A repair may open a closed step again; more nodes are passed when it is closed again.
+    write_once.protect_columns(
+        "executions_step_passed",
+        "executions_step",
+        ("passed",),
+        "OLD.passed IS NOT NULL AND OLD.closed_at IS NOT NULL",
+    )
+    write_once.protect_columns("executions_move_sealed", "executions_move", Move.FROZEN)
+    write_once.protect_columns(
+        "executions_execution_final",
+        "executions_execution",
+        ("status",),
+        "OLD.status IN ('completed', 'failed', 'cancelled')",
+    )
+    write_once.protect_columns("executions_comment_sealed", "executions_comment", Comment.FROZEN)
+    write_once.protect_columns(
+        "executions_comment_withdrawn",
+        "executions_comment",
+        ("withdrawn_at",),
+        "OLD.withdrawn_at IS NOT NULL",
+    )
