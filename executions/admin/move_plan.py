@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from executions.admin.titles import execution_title
 from executions.engine.move_mapping import RESTART, mapping_key
 from executions.models import FOR_PEOPLE, Execution
-from executions.services import Moved
+from executions.services import MoveResult
 from executions.services.moving_many import plan_one
 from executions.workflow_manager import graph_of
 from workflows.admin.base.formatting import admin_url
@@ -120,7 +120,7 @@ class MovePlans:
             if moved.plan.obstacles
         ]
 
-    def _add(self, moved: Moved) -> None:
+    def _add(self, moved: MoveResult) -> None:
         if not moved.executions:
             return
         root = moved.execution.workflow.cuid

@@ -34,7 +34,7 @@ class Target:
         return {"node": self.node_id, RESTART: True} if self.restart else self.node_id
 
 
-Mapped = dict[tuple[str, str], Target]
+Targets = dict[tuple[str, str], Target]
 """Targets by the cuid of the workflow and the id of the old node."""
 
 
@@ -63,7 +63,7 @@ def find_mapping_problems(mapping: Any) -> Iterator[Problem]:
             yield Problem(below(pointer, RESTART), CODE, detail)
 
 
-def read_mapping(mapping: Mapping[str, Any], root: str, workflows: Iterable[str]) -> Mapped:
+def read_mapping(mapping: Mapping[str, Any], root: str, workflows: Iterable[str]) -> Targets:
     """Return the targets of a mapping without problems.
 
     Args:
@@ -71,7 +71,7 @@ def read_mapping(mapping: Mapping[str, Any], root: str, workflows: Iterable[str]
         workflows: the cuids of all workflows in the tree.
     """
     known = set(workflows)
-    found: Mapped = {}
+    found: Targets = {}
     for key, value in mapping.items():
         workflow, _, node = key.partition("/")
         place = (workflow, node) if node and workflow in known else (root, key)

@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.translation import gettext
 
 from executions.engine.joins import JOIN
-from executions.engine.move_mapping import Mapped, Target, mapping_key
+from executions.engine.move_mapping import Target, Targets, mapping_key
 from executions.models import FOR_EACH, FOR_PEOPLE
 from workflows.db.json_values import below
 from workflows.graph import RUN_WORKFLOW, START, Graph, Node
@@ -112,7 +112,7 @@ class MovePlan:
         return [*self.kept, *self.mapped]
 
 
-def plan_steps(members: Sequence[Member], mapped: Mapped) -> MovePlan:
+def plan_steps(members: Sequence[Member], mapped: Targets) -> MovePlan:
     """Return the plan for the live executions of a tree, parents before their children."""
     plan, root = MovePlan(), members[0].workflow
     workflows = {member.cuid: member.workflow for member in members}
@@ -137,7 +137,9 @@ def plan_steps(members: Sequence[Member], mapped: Mapped) -> MovePlan:
     return plan
 
 
-def _find_wrong_targets(members: Sequence[Member], mapped: Mapped, root: str) -> Iterator[Obstacle]:
+def _find_wrong_targets(
+    members: Sequence[Member], mapped: Targets, root: str
+) -> Iterator[Obstacle]:
     """Yield the entries of a mapping that name a node which the graph lacks."""
     for (workflow, node_id), target in mapped.items():
         key = mapping_key(workflow, node_id, root)
@@ -169,7 +171,7 @@ class _Planner:
     """The plan of one open step."""
 
     def __init__(
-        self, member: Member, step: OpenStep, mapped: Mapped, root: str, workflows: dict[str, str]
+        self, member: Member, step: OpenStep, mapped: Targets, root: str, workflows: dict[str, str]
     ) -> None:
         self.member = member
         self.step = step

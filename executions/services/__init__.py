@@ -10,7 +10,7 @@ from executions.services.bulk import purge_bulk_operations
 from executions.services.cancelling import cancel
 from executions.services.claiming import claim, unclaim
 from executions.services.commenting import comment, withdraw_comment
-from executions.services.moving import Moved, move, plan_move
+from executions.services.moving import MoveResult, move, plan_move
 from executions.services.postponing import postpone
 from executions.services.reassigning import reassign
 from executions.services.restarting import restart
@@ -42,7 +42,7 @@ from executions.services.waking import wake
 
 __all__ = [
     "AdvanceResult",
-    "Moved",
+    "MoveResult",
     "align_schedule",
     "cancel",
     "claim",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from executions.engine.move_plan import Obstacle, PlannedStep
-from executions.services.moving import Moved
+from executions.services.moving import MoveResult
 
 
-def report_move(moved: Moved) -> dict[str, Any]:
+def report_move(moved: MoveResult) -> dict[str, Any]:
     """Return a plan or its result as JSON."""
     rows = moved.executions
     return {

@@ -24,7 +24,7 @@ from workflows.guards.database_errors import translate_database_errors
 from workflows.models import Version
 from workflows.refusals import Problem, Refusal, Remedy
 
-NAMED = 3
+QUOTED = 3
 """The number of obstacles that the message of a refusal quotes."""
 
 
@@ -33,8 +33,8 @@ class MoveRefused(Refusal):
     code = "move_refused"
 
     def __init__(self, obstacles: Sequence[Obstacle]) -> None:
-        reasons = " ".join(dict.fromkeys(row.reason for row in obstacles[:NAMED]))
-        more = len(obstacles) - NAMED
+        reasons = " ".join(dict.fromkeys(row.reason for row in obstacles[:QUOTED]))
+        more = len(obstacles) - QUOTED
         if more > 0:
             reasons += " " + ngettext(
                 "And {number} more obstacle.", "And {number} more obstacles.", more
@@ -49,7 +49,7 @@ class MoveRefused(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class MoveResult:
     """The plan of a move, or its result.
 
     Attributes:
@@ -73,7 +73,7 @@ def plan_move(
     to: Version | int | None = None,
     mapping: Mapping[str, Any] | None = None,
     retime: bool = False,
-) -> Moved:
+) -> MoveResult:
     """Return the plan of a move with its obstacles; change nothing. Arguments as ``move``."""
     return _plan(execution, to, {} if mapping is None else mapping, retime)
 
@@ -82,7 +82,7 @@ def plan_move(
 @locks.retrying
 def _plan(
     execution: Execution, to: Version | int | None, mapping: Mapping[str, Any], retime: bool
-) -> Moved:
+) -> MoveResult:
     with transaction.atomic():
         return _Move(execution, to, mapping, retime).planned
 
@@ -96,7 +96,7 @@ def move(
     token: str | None = None,
     why: str,
     by: Any = None,
-) -> Moved:
+) -> MoveResult:
     """Move a root and its live descendants to other versions, in one transaction.
 
     Callees get the versions that a start of the root's version would pin now. Open steps
@@ -133,7 +133,7 @@ def _move(
     token: str | None,
     why: str,
     by: Any,
-) -> Moved:
+) -> MoveResult:
     with transaction.atomic():
         found = _Move(execution, to, mapping, retime)
         planned = found.planned
@@ -144,7 +144,7 @@ def _move(
             raise MoveRefused(obstacles)
         assert found.tree is not None and found.destination is not None
         write_move(found.tree, found.destination, planned.plan, retime=retime, why=why, by=by)
-        return Moved(
+        return MoveResult(
             found.tree.root, planned.version, planned.plan, planned.executions, is_moved=True
         )
 
@@ -161,7 +161,7 @@ class _Move:
     ) -> None:
         self.tree: LockedTree | None = None
         self.destination: Destination | None = None
-        self.planned = Moved(execution, None, MovePlan())
+        self.planned = MoveResult(execution, None, MovePlan())
         problems = list(find_mapping_problems(mapping))
         if execution.root_id is not None:
             self._note(_not_a_root(execution))
@@ -201,7 +201,7 @@ class _Move:
             (row, row.version, destination.version_of(row.workflow_id)) for row in tree.executions
         ]
         token = _fingerprint(tree.root, destination, mapping, retime)
-        self.planned = Moved(tree.root, destination.version, plan, executions, token)
+        self.planned = MoveResult(tree.root, destination.version, plan, executions, token)
 
 
 def _fingerprint(

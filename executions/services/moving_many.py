@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 
 from executions.engine.move_mapping import restrict_mapping
 from executions.models import Execution
-from executions.services.moving import Moved, move, plan_move
+from executions.services.moving import MoveResult, move, plan_move
 from executions.workflow_manager import graph_of
 from workflows.db import locks
 from workflows.graph.comparison import list_objects
@@ -46,12 +46,14 @@ def find_unknown_keys(mapping: Iterable[str], roots: QuerySet[Execution]) -> lis
     return [key for key in mapping if key not in nodes and "/" not in key]
 
 
-def plan_one(root: Execution, options: Mapping[str, Any]) -> Moved:
+def plan_one(root: Execution, options: Mapping[str, Any]) -> MoveResult:
     """Return the plan of one of many moves. ``options`` are arguments of ``plan_move``."""
     return plan_move(root, **_for_root(root, options))
 
 
-def move_one(root: Execution, options: Mapping[str, Any], *, why: str, by: Any = None) -> Moved:
+def move_one(
+    root: Execution, options: Mapping[str, Any], *, why: str, by: Any = None
+) -> MoveResult:
     """Move one of many. Raise what ``move`` raises."""
     return move(root, **_for_root(root, options), why=why, by=by)
 
@@ -75,7 +77,7 @@ def move_many(
     why: str,
     by: Any = None,
     dry_run: bool = False,
-) -> Iterator[Moved | tuple[Execution, str]]:
+) -> Iterator[MoveResult | tuple[Execution, str]]:
     """Move each root in a transaction of its own; yield each result.
 
     A tree that cannot be moved yields its plan with the obstacles, or the execution with the

@@ -8,7 +8,7 @@ import pytest
 
 from executions import services
 from executions.models import Execution
-from executions.services import Moved
+from executions.services import MoveResult
 from executions.services.moving import MoveRefused
 from tests.executions.engine.test_branches import started
 from tests.factories import line
@@ -36,7 +36,7 @@ def correct(execution: Execution, *nodes: dict[str, Any]) -> Version:
     return save(execution.workflow, line(*nodes))
 
 
-def move(execution: Execution, **options: Any) -> Moved:
+def move(execution: Execution, **options: Any) -> MoveResult:
     """Move an execution, by default to the latest version."""
     return services.move(execution, **{"why": WHY, **options})
 

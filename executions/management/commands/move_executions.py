@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 
 from executions.models import Execution
 from executions.services.move_reports import report_move
-from executions.services.moving import Moved
+from executions.services.moving import MoveResult
 from executions.services.moving_many import find_unknown_keys, move_many, roots_of_workflow
 from workflows.guards import count
 from workflows.management.command import ExampleCommand
@@ -87,7 +87,7 @@ class Command(ExampleCommand):
             raise CommandError(f"No live execution runs a version with the node “{unknown[0]}”.")
         values = {"to": options["to"], "mapping": mapping, "retime": options["retime"]}
         why = options["why"].strip() or gettext("Moved with manage.py move_executions.")
-        results: list[Moved | tuple[Execution, str]] = []
+        results: list[MoveResult | tuple[Execution, str]] = []
         try:
             with show_progress("Moving executions") as on_progress:
                 for result in move_many(roots, values, why=why, dry_run=options["dry_run"]):
@@ -103,13 +103,15 @@ class Command(ExampleCommand):
         if refused:
             raise CommandError(f"{count(refused, 'execution')} could not be moved.")
 
-    def _write(self, results: list[Moved | tuple[Execution, str]], options: dict[str, Any]) -> int:
+    def _write(
+        self, results: list[MoveResult | tuple[Execution, str]], options: dict[str, Any]
+    ) -> int:
         """Write the results; return the number of executions that could not be moved."""
-        plans = [row for row in results if isinstance(row, Moved)]
+        plans = [row for row in results if isinstance(row, MoveResult)]
         present = [row for row in plans if _is_present(row)]
         refused = [row for row in plans if row.plan.obstacles and not _is_present(row)]
         moved = [row for row in plans if not row.plan.obstacles]
-        failed = [row for row in results if not isinstance(row, Moved)]
+        failed = [row for row in results if not isinstance(row, MoveResult)]
         if options["json"]:
             data = {
                 "dry_run": options["dry_run"],
@@ -143,11 +145,11 @@ def _pairs(option: str, texts: list[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _is_present(moved: Moved) -> bool:
+def _is_present(moved: MoveResult) -> bool:
     return any(row.code == ALREADY_THERE for row in moved.plan.obstacles)
 
 
-def _moved_line(moved: Moved, verb: str) -> str:
+def _moved_line(moved: MoveResult, verb: str) -> str:
     report = report_move(moved)
     steps = ", ".join(f"{row['node']} → {row['to_node']}" for row in report["mapped"])
     tail = f" ({steps})" if steps else ""
@@ -157,7 +159,7 @@ def _moved_line(moved: Moved, verb: str) -> str:
     )
 
 
-def _refused_lines(moved: Moved) -> list[str]:
+def _refused_lines(moved: MoveResult) -> list[str]:
     cuid = moved.execution.cuid
     return [
         f"not moved: {cuid}: {row.reason}\n    What you can do: {row.remedy}"
