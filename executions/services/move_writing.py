@@ -17,7 +17,7 @@ from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes import behaviour
 from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import candidates_key
-from executions.engine.nodes.deadline import wait_until_deadline
+from executions.engine.nodes.deadline import schedule_deadline, wait_until_deadline
 from executions.engine.nodes.wait import TIMER, Wait
 from executions.engine.run import Run
 from executions.engine.store import store
@@ -197,6 +197,8 @@ class _StepMove:
         # The deadline of a call with items is that of its own step.
         if retime and not self.planned.step.is_item and self._has_other_timing():
             self._retime()
+        elif self._is_call_with_first_deadline():
+            self._retime_call()
         if self.planned.node.type in CALLS:
             self._add_fields()
         visit = self.advance.visit_step(self.run, self.step)
@@ -243,9 +245,18 @@ class _StepMove:
         old, new = self.tree.old_node(self.planned), self.planned.node
         return old is None or any(old.data.get(name) != new.data.get(name) for name in TIMING)
 
+    def _is_call_with_first_deadline(self) -> bool:
+        """Return True if a call has a deadline only at its new node: then it needs a job (I8)."""
+        old, new = self.tree.old_node(self.planned), self.planned.node
+        had_deadline = old is not None and old.data.get(DEADLINE) is not None
+        return new.type in CALLS and new.data.get(DEADLINE) is not None and not had_deadline
+
     def _retime(self) -> None:
         """Compute the due time as if the step had been opened at its new node."""
-        if self.planned.node.type in (*CALLS, START):
+        if self.planned.node.type == START:
+            return
+        if self.planned.node.type in CALLS:
+            self._retime_call()
             return
         reset_timers(self.row, JobKind.TIMER, JobKind.DEADLINE, JobKind.OVERDUE)
         self.step.overdue = False
@@ -255,6 +266,16 @@ class _StepMove:
             behaviour(Wait.name).enter(visit)
         else:
             wait_until_deadline(visit)
+        self.advance.mark_changed(self.step)
+
+    def _retime_call(self) -> None:
+        """Compute the deadline of a call as ``_retime`` does. The call itself goes on."""
+        reset_timers(self.row, JobKind.DEADLINE, JobKind.OVERDUE)
+        self.step.overdue = False
+        visit = _SinceOpened(self.advance, self.run, self.planned.node, self.step)
+        visit.opened_at = self.row.opened_at
+        visit.wait(due=visit.now)
+        schedule_deadline(visit)
         self.advance.mark_changed(self.step)
 
     def _add_fields(self) -> None:
@@ -296,6 +317,12 @@ class _NeededFields(NodeVisit):
 
     def perform(self, kind: str, fields: Iterable[str]) -> None:
         self.names = list(fields)
+
+    def wait(self, due: datetime | None = None) -> None:
+        """Keep the due time that the step has."""
+
+    def schedule_job(self, kind: str, at: datetime) -> None:
+        """Keep the jobs that the step has."""
 
 
 def _write_history(
