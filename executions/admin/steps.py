@@ -19,6 +19,7 @@ from executions.admin.inbox_filters import back_to_inbox, next_task
 from executions.admin.titles import step_title
 from executions.engine import form_actions, forms
 from executions.engine.claims import find_claimer
+from executions.engine.for_each import item_of
 from executions.engine.four_eyes import excluded_ids
 from executions.engine.nodes.assignees import candidates, current_candidates_key, may_submit
 from executions.guards import ExcludedVoter, ExecutionEnded, NotOpen
@@ -126,7 +127,8 @@ def _open_step(
     bound: dict[str, Any],
     draft: Any,
 ) -> OpenStep:
-    title = node.data.get("title") or node.label
+    own_label = node.label if item_of(step) is None else step_title(step)
+    title = node.data.get("title") or own_label
     votes = list(step.votes.all())
     key = current_candidates_key(step, execution.version_id, node)
     claimer = find_claimer(step, node, key)

@@ -23,13 +23,15 @@ def work_warnings(user: Any) -> list[str]:
     if not user.has_perm(OPERATE):
         return []
     status: WorkStatus = cache.get_or_set(CACHE_KEY, read_status, CACHE_SECONDS)  # type: ignore[assignment]
-    warnings = [status.missing_text] if status.is_worker_missing else []
-    if status.is_late:
-        text = gettext(
-            "Background work is late: the oldest has been due for %(length)s. "
-            "Start more workers: manage.py work"
-        )
-        now = clock.now()
-        since = now - timedelta(seconds=status.lag_seconds)
-        warnings.append(text % {"length": timesince(since, now)})
-    return warnings
+    if status.is_worker_missing:
+        # Work is late because nobody does it.
+        return [status.missing_text]
+    if not status.is_late:
+        return []
+    text = gettext(
+        "Background work is late: the oldest has been due for %(length)s. "
+        "Start more workers: manage.py work"
+    )
+    now = clock.now()
+    since = now - timedelta(seconds=status.lag_seconds)
+    return [text % {"length": timesince(since, now)}]

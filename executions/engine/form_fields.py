@@ -106,7 +106,7 @@ FIELD: dict[str, Any] = {
         },
         "required": {
             "title": "Required",
-            "description": "Whether an answer is required.",
+            "description": "If true, an answer is required.",
             "type": "boolean",
             "default": False,
         },

@@ -29,12 +29,12 @@ def test_pages_warn_about_missing_workers_and_late_work(
         cache.clear()
         return client.get(LIST).content.decode()
 
+    since = timezone.now() - timedelta(minutes=3)
+    monkeypatch.setattr(status, "oldest_due", lambda: since)
     page = read_page()
     assert "No worker has ever been seen. Start one: manage.py work" in page
     assert "Background work is late" not in page
     heartbeat.beat(WorkerKind.WORK)
-    since = timezone.now() - timedelta(minutes=3)
-    monkeypatch.setattr(status, "oldest_due", lambda: since)
     page = read_page()
     assert "No worker" not in page
     late = "the oldest has been due for 3\xa0minutes. Start more workers: manage.py work"
