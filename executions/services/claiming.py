@@ -133,7 +133,7 @@ def write_claim(visit: NodeVisit, user: Any) -> None:
     step.claimed_by, step.claimed_at = user, None if user is None else visit.now
     rows = Step._base_manager.filter(pk=step.pk)
     rows.update(claimed_by=user, claimed_at=step.claimed_at)
-    # A submit that has read the tree without a lock has to read it again.
+    # The execution shows the claim, so it has changed too.
     visit.advance.mark_changed(step)
 
 

@@ -24,7 +24,16 @@ from tests.executions.assignees import (
     start_with_assignees,
     vote,
 )
-from tests.factories import WorkflowFactory, accounts, call, form, save_line, user_in
+from tests.factories import (
+    FindingFactory,
+    WorkflowFactory,
+    accounts,
+    call,
+    form,
+    save_line,
+    user_in,
+    voter,
+)
 from tests.workflows.api.clients import assert_problem
 from workflows.models import AuditEntry
 
@@ -298,3 +307,14 @@ def test_group_of_claimer_can_be_deleted_when_others_remain(
     services.claim(execution, node="form", by=bob)
     Group.objects.get(name="board").delete()
     services.submit(execution, data={"note": "n"}, by=bob)
+
+
+def test_claim_in_a_child_changes_the_child() -> None:
+    callee, ada = WorkflowFactory(), voter("ada")
+    save_line(callee, form("inner"))
+    caller = WorkflowFactory(entity_name_type=callee.entity_name_type)
+    save_line(caller, call(callee))
+    finding = FindingFactory(entity_name_type=callee.entity_name_type)
+    child = services.start(caller, finding).children.get()
+    services.claim(child, node="inner", by=ada)
+    assert Execution.objects.get(pk=child.pk).updated_at > child.updated_at

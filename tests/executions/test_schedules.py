@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import DataError, IntegrityError, transaction
-from django.test import Client as AdminClient
 
 from executions import services
 from executions.models import Execution, Schedule, ScheduledStart, TriggeredStart
 from executions.services import scheduling
-from executions.worker import rounds, status
+from executions.services.triggering import serve_start
+from executions.worker import rounds
 from tests.executions.test_triggers import count_executions, last_entry
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
-    UserFactory,
     WorkflowFactory,
     call,
     form,
     save_line,
 )
-from tests.workflows.api.clients import client_of
 from workflows import editing
 from workflows.db import clock
 from workflows.models import AuditEntry, FindingType, Workflow
@@ -54,8 +50,8 @@ class Clock:
         return rounds.run_due().starts
 
 
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
+@pytest.fixture(name="time")
+def time_fixture(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
     monkeypatch.setattr(clock, "now", lambda: found.now)
     # Due rows are compared with the time of the statement.
@@ -67,8 +63,8 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return found
 
 
-@pytest.fixture
-def kind(db: None) -> FindingType:
+@pytest.fixture(name="kind")
+def kind_fixture(db: None) -> FindingType:
     row: FindingType = FindingTypeFactory(name="Model Limitation")
     return row
 
@@ -331,80 +327,32 @@ def test_occurrence_that_is_queued_again_starts_nothing(time: Clock, kind: Any) 
         record.save(force_insert=True)
 
 
+@pytest.mark.parametrize("meanwhile", ["started", "changed", "rescheduled"])
+def test_queued_start_is_judged_again_when_it_is_made(
+    time: Clock, kind: Any, meanwhile: str
+) -> None:
+    rule = {"field": "severity", "op": "gt", "value": 3}
+    workflow = create_scheduled(kind, DAILY | {"rule": rule})
+    finding = FindingFactory(entity_name_type=kind, fields={"severity": 4})
+    time.now += timedelta(days=1)
+    (start,) = scheduling.queue_batch(Schedule.objects.get().pk) or []
+    if meanwhile == "started":
+        services.start(workflow, finding)
+    elif meanwhile == "changed":
+        finding.fields = {"severity": 1}
+        finding.save()
+    else:
+        # As raw SQL does, which deletes no queued start.
+        Workflow._base_manager.filter(pk=workflow.pk).update(trigger="manual", trigger_data={})
+    before = count_executions(workflow)
+    assert serve_start(start) is False
+    assert count_executions(workflow) == before
+    assert not ScheduledStart.objects.exists()
+
+
 def test_records_of_scheduled_starts_are_purged_after_90_days(time: Clock, kind: Any) -> None:
     create_scheduled(kind, DAILY)
     FindingFactory(entity_name_type=kind)
     time.pass_time(days=1)
     ScheduledStart.objects.update(at=time.now - timedelta(days=91))
     assert services.purge_scheduled_starts() == 1
-
-
-# Preview
-
-
-def test_api_lists_the_next_ten_occurrences(time: Clock, kind: Any) -> None:
-    workflow = create_scheduled(kind, DAILY)
-    FindingFactory(entity_name_type=kind)
-    found = (
-        client_of("workflows.view_workflow", "executions.view_finding")
-        .get(f"workflows/{workflow.cuid}/occurrences/")
-        .json()
-    )
-    assert (found["time_zone"], len(found["occurrences"])) == ("UTC", 10)
-    assert found["occurrences"][0] == {"at": "2026-03-02T09:00:00Z", "entities": 1}
-
-
-def test_preview_hides_entities_that_user_may_not_view(time: Clock, kind: Any) -> None:
-    FindingFactory(entity_name_type=kind, fields={"validated_on": "2025-03-10"})
-    client = client_of("workflows.view_workflow")
-    daily, yearly = create_scheduled(kind, DAILY), create_scheduled(kind, YEARLY)
-    found = client.get(f"workflows/{daily.cuid}/occurrences/").json()
-    assert found["occurrences"][0]["entities"] is None
-    found = client.get(f"workflows/{yearly.cuid}/occurrences/").json()
-    assert found["occurrences"] == []
-    assert found["warnings"] == ["You may not view the entities whose dates decide."]
-
-
-def test_preview_of_date_field_counts_entities_for_which_rule_holds(time: Clock, kind: Any) -> None:
-    rule = {"field": "severity", "op": "eq", "value": "high"}
-    workflow = create_scheduled(kind, {**YEARLY, "rule": rule}, state="draft")
-    for day, severity in (("2025-03-10", "high"), ("2025-03-10", "low"), ("2025-04-01", "low")):
-        FindingFactory(entity_name_type=kind, fields={"validated_on": day, "severity": severity})
-    preview = services.preview_schedule(workflow, number=2)
-    assert preview is not None and preview.warnings == []
-    assert [(f"{row.at:%Y-%m-%d}", row.entities) for row in preview.occurrences] == [
-        ("2026-03-10", 1),
-        ("2027-03-10", 1),
-    ]
-
-
-def test_admin_page_shows_occurrences_and_warns_of_unknown_field(time: Clock, kind: Any) -> None:
-    workflow = create_scheduled(kind, DAILY)
-    FindingFactory(entity_name_type=kind)
-    admin = AdminClient()
-    admin.force_login(UserFactory(is_staff=True, is_superuser=True))
-    url = f"/admin/workflows/workflow/{workflow.pk}/change/"
-    page = admin.get(url).content.decode()
-    assert "At 09:00 every day, UTC" in page and "2026-03-02 09:00:00 UTC" in page
-    form = {**admin.get(url).context["adminform"].form.initial}
-    form = {name: "" if value is None else value for name, value in form.items()}
-    form |= {"trigger_data": json.dumps({"every": "P1Y", "from_field": "audited"})}
-    saved = admin.post(url, form, follow=True).content.decode()
-    assert "No entity of this type has a value in “audited” yet." in saved
-
-
-def test_command_lists_occurrences(time: Clock, kind: Any, capsys: Any) -> None:
-    workflow = create_scheduled(kind, DAILY, title="Daily check")
-    call_command("run_due", occurrences="Daily check")
-    assert capsys.readouterr().out.splitlines()[0] == "2026-03-02 09:00:00 UTC: 0 entities"
-    call_command("run_due", occurrences=workflow.cuid, json=True)
-    assert len(json.loads(capsys.readouterr().out)["occurrences"]) == 10
-    manual = WorkflowFactory(title="Manual")
-    with pytest.raises(CommandError, match="has no schedule"):
-        call_command("run_due", occurrences=manual.cuid)
-
-
-def test_status_shows_lag_of_schedules(kind: Any) -> None:
-    create_scheduled(kind, DAILY)
-    Schedule.objects.update(due_at=clock.now() - timedelta(minutes=5))
-    assert 290 <= status.read_status().lag_seconds < 400
