@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client as AdminClient
+from django.test import override_settings
 
 from executions import services
+from executions.engine.recurrence import CronRecurrence
 from executions.models import Schedule
 from executions.worker import status
 from tests.executions.test_schedules import (
@@ -29,6 +32,7 @@ from tests.factories import (
 )
 from tests.workflows.api.clients import client_of
 from workflows.db import clock
+from workflows.guards import InvalidTrigger
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
