@@ -328,7 +328,7 @@ def test_occurrence_that_is_queued_again_starts_nothing(time: Clock, kind: Any) 
 
 
 @pytest.mark.parametrize("meanwhile", ["started", "changed", "rescheduled"])
-def test_queued_start_is_judged_again_when_it_is_made(
+def test_queued_start_is_checked_again_when_it_is_made(
     time: Clock, kind: Any, meanwhile: str
 ) -> None:
     rule = {"field": "severity", "op": "gt", "value": 3}
