@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from jsonschema import Draft202012Validator
@@ -14,6 +17,7 @@ from rest_framework.test import APIClient
 
 from tests.openapi import committed, schema
 from workflows.graph import node_types
+from workflows.models import Workflow
 
 COMMAND = "manage.py spectacular --file docs/openapi.yaml"
 PROBLEMS = "application/problem+json"
@@ -128,6 +132,36 @@ def test_each_component_and_property_is_described_and_named_for_a_class() -> Non
         assert component.get("description"), name
         for key, row in component.get("properties", {}).items():
             assert row.get("description") or "const" in row or "$ref" in row, f"{name}.{key}"
+
+
+# "When a field changes" is the name of a trigger.
+OPENER = re.compile(r"(What|Whether|Who|Whose|How|Which|Why|That|It)\b")
+
+
+def test_descriptions_begin_with_a_noun_or_a_verb() -> None:
+    def texts(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if key in ("description", "summary") and isinstance(inner, str):
+                    yield inner
+                yield from texts(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from texts(inner)
+
+    assert [text for text in texts(schema()) if OPENER.match(text)] == []
+
+
+@pytest.mark.parametrize("name", [*Workflow.Trigger.values])
+def test_settings_of_each_trigger_are_described(name: str) -> None:
+    page = (Path(settings.BASE_DIR) / "docs" / "reference" / "triggers.md").read_text()
+    row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+    described = {**components()["TriggerData"], "components": schema()["components"]}
+    examples = re.findall(r"`({.*?})`", row.split("|")[2])
+    assert examples
+    for example in examples:
+        data = json.loads(example.replace("{…}", '{"field": "severity", "op": "exists"}'))
+        assert Draft202012Validator(described).is_valid(data), data
 
 
 def test_each_node_type_has_a_node_in_the_union() -> None:

@@ -79,7 +79,8 @@ SCHEMAS: dict[str, Component] = {
     },
     "TriggerData": {
         "description": "The settings of a trigger. `changed` has `fields` and `rule`, both "
-        "optional; `webhook` has `secret`; other triggers have none.",
+        "optional; `webhook` has `secret`; `schedule` has `cron`, or `every` and `from_field`, "
+        "with an optional `rule`; other triggers have none.",
         "type": "object",
         "properties": {
             "fields": {
@@ -88,13 +89,19 @@ SCHEMAS: dict[str, Component] = {
             },
             "rule": reference("Rule"),
             "secret": {**_TEXT, "description": "The name of the secret that signs requests."},
+            "cron": {**_TEXT, "description": "A cron expression of five fields."},
+            "every": {**_TEXT, "description": "The interval, for example `P1Y` or `3 months`."},
+            "from_field": {
+                **reference("FieldName"),
+                "description": "The date field at which the intervals begin.",
+            },
         },
         "additionalProperties": False,
     },
 }
 SCHEMAS[PROBLEM]["properties"] |= {
     "blockers": reference("Blockers"),
-    "remedies": {**_list(reference("Remedy")), "description": "What you can do."},
+    "remedies": {**_list(reference("Remedy")), "description": "Ways to resolve the refusal."},
 }
 
 HEADERS: dict[str, Component] = {

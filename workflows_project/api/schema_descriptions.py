@@ -190,7 +190,7 @@ SCHEMAS: dict[str, str] = {
         "of the entity."
     ),
     "Occurrence": "A time at which a schedule starts executions.",
-    "Occurrences": "The next occurrences of the schedule of a workflow.",
+    "NextOccurrences": "The next occurrences of the schedule of a workflow.",
     "Dependencies": "The callers and callees of a workflow, direct and indirect.",
     "Dependency": "A caller or callee.",
     "DrainingChange": "The pending change for which a workflow drains.",
@@ -246,10 +246,8 @@ SCHEMAS: dict[str, str] = {
     "StartRequest": "The workflow to start, and the entity.",
     "Step": "A visit of a node.",
     "SubmitRequest": "The answers to the form of an open step, and the action that was chosen.",
-    "StepHookReceipt": "Whether the delivery was accepted. False if it was received before.",
-    "WorkflowHookReceipt": (
-        "Whether the delivery was accepted, and the execution that it has started."
-    ),
+    "StepHookReceipt": "The receipt of a delivery to a waiting step.",
+    "WorkflowHookReceipt": "The receipt of a delivery, with the execution that it has started.",
     "Task": "An open step, with its execution.",
     "Token": "A token, without its value.",
     "Version": "A version without its graph.",

@@ -118,7 +118,7 @@ EXAMPLES: dict[str, Any] = {
             }
         ],
     },
-    "Occurrences": {
+    "NextOccurrences": {
         "time_zone": "Europe/Vienna",
         "occurrences": [{"at": "2027-01-01T08:00:00Z", "entities": 37}],
         "warnings": [],

@@ -15,6 +15,8 @@ RENAMED: dict[str, str] = {
     "Graph": "SaveGraph",
     "ListedExecution": "ExecutionSummary",
     "NamedEntity": "EntitySummary",
+    # A class of Python would have a variable with the name of its property.
+    "Occurrences": "NextOccurrences",
     "Obstacle": "MoveObstacle",
     "PendingMember": "PendingChangeMember",
     "Pin": "PinnedVersion",

@@ -49,7 +49,7 @@ class Approval(DeadlineBehaviour):
             },
             EXCLUDE: {
                 "title": "Exclude",
-                "description": "Who may not vote (four eyes): 'starter', the user who started the"
+                "description": "Users who may not vote (four eyes): 'starter', who started the"
                 " execution; 'submitter', everybody who submitted a form in it, in an execution"
                 " that it called, or in one that called it.",
                 "type": "array",

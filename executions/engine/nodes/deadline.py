@@ -26,7 +26,7 @@ _MORE_FOR_PEOPLE = (ESCALATE, REMIND)
 
 _AFTER: dict[str, Any] = {
     "title": "After",
-    "description": "How long the step may take.",
+    "description": "The time allowed for the step.",
     "$ref": "#/$defs/duration",
 }
 _NOTIFY: dict[str, Any] = {
@@ -47,8 +47,7 @@ _FOR_PEOPLE: dict[str, Any] = {
     },
     REMIND: {
         "title": "Remind",
-        "description": "How long before the deadline the assignees get a mail, once for each"
-        " duration.",
+        "description": "The times of reminders to the assignees, as durations before the deadline.",
         "type": "array",
         "maxItems": 10,
         "items": {"$ref": "#/$defs/duration"},
@@ -60,7 +59,7 @@ _FOR_PEOPLE: dict[str, Any] = {
 def _property(title: str, more: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": "Deadline",
-        "description": "How long the step may take. After that, it leaves by the exit 'timeout'."
+        "description": "The time allowed for the step. After that, it leaves by the exit 'timeout'."
         " Without such an edge, it is marked as overdue, and the mail is sent if there is one.",
         "anyOf": [
             {"$ref": "#/$defs/duration"},

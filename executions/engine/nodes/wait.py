@@ -51,7 +51,7 @@ class Wait(Behaviour):
         "properties": {
             "interval": {
                 "title": "Interval",
-                "description": "How long to wait.",
+                "description": "The duration of the wait.",
                 "$ref": "#/$defs/duration",
             },
             "at": {

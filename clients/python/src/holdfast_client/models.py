@@ -657,7 +657,7 @@ class Occurrence(TypedDict):
     entities: int | None
 
 
-class Occurrences(TypedDict):
+class NextOccurrences(TypedDict):
     """The next occurrences of the schedule of a workflow."""
 
     time_zone: str
@@ -1062,13 +1062,13 @@ class SubmitRequest(TypedDict):
 
 
 class StepHookReceipt(TypedDict):
-    """Whether the delivery was accepted."""
+    """The receipt of a delivery to a waiting step."""
 
     taken: bool
 
 
 class WorkflowHookReceipt(TypedDict):
-    """Whether the delivery was accepted, and the execution that it has started."""
+    """The receipt of a delivery, with the execution that it has started."""
 
     taken: bool
     execution: str
@@ -1317,6 +1317,9 @@ class TriggerData(TypedDict):
     fields: NotRequired[list[FieldName]]
     rule: NotRequired[Rule]
     secret: NotRequired[str]
+    cron: NotRequired[str]
+    every: NotRequired[str]
+    from_field: NotRequired[FieldName]
 
 
 class ActionSettings(TypedDict):
