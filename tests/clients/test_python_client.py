@@ -251,11 +251,71 @@ def test_last_attempt_raises() -> None:
         client.status()
 
 
-def test_post_without_key_is_sent_once() -> None:
-    client, requests, _ = answering(503)
-    with pytest.raises(ServerFailed):
-        client.webhooks.create({"url": "https://a.example/", "events": []})
-    assert "Idempotency-Key" not in requests[0].headers
+Call = Callable[[Holdfast], object]
+
+
+def create_webhook(client: Holdfast) -> None:
+    client.webhooks.create({"url": "https://a.example/", "events": []})
+
+
+UNGUARDED: list[Call] = [create_webhook, lambda client: client.findings.delete("c")]
+GUARDED: list[Call] = [
+    lambda client: client.findings.update("c", {"title": "t"}, etag='"e"'),
+    lambda client: client.findings.delete("c", etag='"e"'),
+]
+
+
+@pytest.mark.parametrize("call", UNGUARDED)
+@pytest.mark.parametrize("failure", [503, 500, httpx.ReadTimeout("slow"), httpx.ReadError("cut")])
+def test_unguarded_edit_is_sent_once_when_it_may_have_been_made(call: Call, failure: Any) -> None:
+    client, requests, _ = answering(failure)
+    with pytest.raises((ServerFailed, ConnectionFailed)):
+        call(client)
+    assert not {"Idempotency-Key", "If-Match"} & requests[0].headers.keys()
+
+
+@pytest.mark.parametrize("call", UNGUARDED)
+@pytest.mark.parametrize(
+    "failure",
+    [429, httpx.ConnectError("refused"), httpx.ConnectTimeout("t"), httpx.PoolTimeout("t")],
+)
+def test_unguarded_edit_is_repeated_when_it_was_not_made(call: Call, failure: Any) -> None:
+    client, requests, _ = answering(failure, 201)
+    call(client)
+    assert len(requests) == 2
+
+
+@pytest.mark.parametrize("call", GUARDED)
+def test_guarded_edit_is_repeated_without_a_response(call: Call) -> None:
+    client, requests, _ = answering(httpx.ReadTimeout("slow"), 502, 200)
+    call(client)
+    assert [request.headers["If-Match"] for request in requests] == ['"e"'] * 3
+
+
+@pytest.mark.parametrize("call", GUARDED)
+@pytest.mark.parametrize("status", [404, 412])
+@pytest.mark.parametrize("failure", [httpx.ReadTimeout("slow"), 502])
+def test_conflict_with_an_edit_that_may_be_its_own_is_no_refusal(
+    call: Call, status: int, failure: Any
+) -> None:
+    """Otherwise ``edit`` would compute its change again, from a record that has it already."""
+    client, _, _ = answering(failure, status)
+    with pytest.raises(ConnectionFailed, match="may have been made"):
+        call(client)
+    client, _, _ = answering(httpx.ConnectError("refused"), status)
+    with pytest.raises(Problem):
+        call(client)
+
+
+def test_problem_with_a_long_retry_after_is_raised_at_once() -> None:
+    client, requests, pauses = answering((429, {"Retry-After": "31"}))
+    with pytest.raises(Throttled) as problem:
+        client.status()
+    assert (problem.value.retry_after, len(requests), pauses) == (31, 1, [])
+    client, _, _ = answering((404, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}))
+    with pytest.raises(NotFound) as other:
+        client.status()
+    assert other.value.retry_after is None
 
 
 def test_next_page_is_never_read_from_another_host() -> None:

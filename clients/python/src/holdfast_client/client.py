@@ -11,7 +11,7 @@ import httpx
 from holdfast_client import models
 from holdfast_client.executions import Executions
 from holdfast_client.resources import Editable, ReadOnly
-from holdfast_client.transport import Transport
+from holdfast_client.transport import LONGEST_PAUSE, Transport
 
 Kind = TypeVar("Kind")
 New = TypeVar("New")
@@ -99,6 +99,8 @@ class Holdfast:
         token: the token of the account.
         timeout: how long to wait for a response, in seconds.
         attempts: how often to send a request that fails for the moment.
+        longest_pause: the longest pause between two attempts, in seconds. A problem whose
+            ``retry_after`` is longer is raised at once.
         http: an own ``httpx.Client``, for example with a proxy or certificates.
     """
 
@@ -109,6 +111,7 @@ class Holdfast:
         *,
         timeout: float = 30,
         attempts: int = 5,
+        longest_pause: float = LONGEST_PAUSE,
         http: httpx.Client | None = None,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
@@ -117,7 +120,7 @@ class Holdfast:
         client.headers["Authorization"] = f"Bearer {token}"
         client.headers["Accept"] = "application/json"
         more: dict[str, Any] = {"sleep": sleep} if sleep else {}
-        self.transport = Transport(client, attempts=attempts, **more)
+        self.transport = Transport(client, attempts=attempts, longest_pause=longest_pause, **more)
         self.executions = Executions(self.transport, "executions/")
         self.findings = Findings(self.transport, "findings/")
         self.finding_types: FindingTypes = _Same(self.transport, "finding-types/")
@@ -156,7 +159,7 @@ class Holdfast:
         client.headers["Authorization"] = f"Basic {credentials}"
         body = {"name": name, "scopes": None if scopes is None else list(scopes)}
         transport = Transport(client)
-        token = transport.send("POST", "tokens/", json=body, is_repeatable=False).json()["token"]
+        token = transport.send("POST", "tokens/", json=body, takes_key=False).json()["token"]
         return cls(url, token, http=client)
 
     def status(self) -> models.Status:

@@ -33,6 +33,9 @@ class Problem(HoldfastError):
         """Ways to resolve the refusal."""
         self.request_id: str = response.headers.get("X-Request-ID", "")
         """The id of the request in the log of the server."""
+        pause = response.headers.get("Retry-After", "")
+        self.retry_after: float | None = float(pause) if pause.isdecimal() else None
+        """The seconds after which the same request may succeed; None if it is unknown."""
         super().__init__(self.status, self.code, self.detail)
 
     def __str__(self) -> str:

@@ -71,7 +71,7 @@ class Editable(ReadOnly[Record, Row], Generic[Record, Row, New, Patch]):
             key: an idempotency key, if the caller repeats the call itself.
         """
         response = self._transport.send(
-            "POST", self.path, json=values, idempotency_key=key, is_repeatable=self.takes_keys
+            "POST", self.path, json=values, idempotency_key=key, takes_key=self.takes_keys
         )
         record: Record = response.json()
         return record
