@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 
-from executions.models import Closure, ClosureMember, Execution, Step, StepState, may_view_entity
+from executions.models import (
+    Closure,
+    ClosureMember,
+    Entity,
+    Execution,
+    Step,
+    StepState,
+    may_view_entity,
+)
 from executions.services import preview_schedule
 from workflows.models import Workflow
 from workflows.refusals import BlockingExecution
-from workflows.running import NodeExecutions, Relation, SchedulePreview
+from workflows.running import SEARCHED_ENTITIES, NodeExecutions, Relation, SchedulePreview
 
 
 class StoredExecutions:
@@ -85,3 +94,13 @@ class StoredExecutions:
         return preview_schedule(
             workflow, may_view_entities=may_view_entity(user, workflow.entity_name)
         )
+
+    def existing_fields(self, workflow: Any, names: Collection[str]) -> set[str]:
+        """Return those of the fields that one of the newest entities of the workflow's type has."""
+        of_type = Entity.objects.filter(
+            entity_name_type=workflow.entity_name_type_id,
+            primary_record_type=workflow.primary_record_type_id,
+        )
+        newest = of_type.order_by("-pk").values("pk")[:SEARCHED_ENTITIES]
+        rows = Entity.objects.order_by().filter(pk__in=newest)
+        return {name for name in names if rows.filter(fields__has_key=name).exists()}

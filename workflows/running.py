@@ -6,6 +6,7 @@ its implementation when it starts.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -15,6 +16,8 @@ from workflows.refusals import BlockingExecution
 
 COUNTED = 1000
 """The number up to which the entities of an occurrence are counted."""
+SEARCHED_ENTITIES = 1000
+"""The number of the newest entities in which fields are looked up."""
 
 Relation = Literal["workflow", "version"]
 """The field of an execution by which live executions are counted."""
@@ -95,6 +98,12 @@ class Running(Protocol):
         Args:
             workflow: the workflow. It need not be active.
             user: the user who may view the entities, or not.
+        """
+
+    def existing_fields(self, workflow: Any, names: Collection[str]) -> set[str]:
+        """Return those of the fields that one of the newest entities of the workflow's type has.
+
+        ``SEARCHED_ENTITIES`` of them are searched. One statement for each name.
         """
 
 

@@ -187,6 +187,13 @@ def names(source: Any) -> Iterator[str]:
             yield from sorted(placeholders.names_in(argument))
 
 
+def names_by_place(sources: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str]]:
+    """Yield the pointer of each source, and each name that it reads."""
+    for key, source in sources.items():
+        for name in names(source):
+            yield below(pointer, key), name
+
+
 def type_of(source: Mapping[str, Any]) -> str | None:
     """Return the type of form field whose answers are like the values of a source, if known."""
     [key] = source

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from workflows import running
+from workflows import editing, running
 from workflows.admin.audit import history_context
 from workflows.admin.base.formatting import admin_url, execution_model, live_count
 from workflows.admin.base.refusals import describe
@@ -102,6 +102,7 @@ def sections(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
         "draining": draining,
         "trigger": trigger_context(request, stored),
         **graph,
+        "warnings": may_view_versions and editing.graph_warnings(stored, latest.source),
         "latest_url": has_perm("workflows.view_version") and admin_url(latest, "change", latest.pk),
         "compare_url": has_perm("workflows.view_version")
         and latest.number > 1

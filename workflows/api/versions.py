@@ -33,6 +33,7 @@ from workflows.api.base.strict_fields import (
 )
 from workflows.api.base.strict_requests import takes_parameters
 from workflows.db.json_values import checksum
+from workflows.graph.warnings import INCOMPLETE_JOIN, UNWRITTEN_FIELD
 from workflows.models import Version, Workflow
 
 _NO_VERSION = _("Workflow “%(title)s” (%(cuid)s) has no version %(number)s.")
@@ -96,6 +97,34 @@ class VersionWithGraphSerializer(VersionSerializer):
     def get_edges(self, version: Version) -> Any:
         """Return the edges of the source."""
         return version.source.get("edges")
+
+
+class GraphWarningSerializer(serializers.Serializer[Any]):
+    """A warning about a graph that was saved."""
+
+    pointer = serializers.CharField(help_text="The place in the graph, as a JSON pointer.")
+    code = serializers.CharField(
+        help_text=f"The code of the warning: {UNWRITTEN_FIELD} or {INCOMPLETE_JOIN}."
+    )
+    detail = serializers.CharField(help_text="A sentence for people.")
+
+
+class SavedVersionSerializer(VersionWithGraphSerializer):
+    """A version that was saved, with the warnings about its graph."""
+
+    warnings = serializers.SerializerMethodField(
+        help_text="Places of the graph that can run, but probably not as expected."
+    )
+
+    class Meta(VersionWithGraphSerializer.Meta):
+        fields = [*VersionWithGraphSerializer.Meta.fields, "warnings"]
+        read_only_fields = fields
+
+    @extend_schema_field(GraphWarningSerializer(many=True))
+    def get_warnings(self, version: Version) -> Any:
+        """Return the warnings about the graph."""
+        found = editing.graph_warnings(version.workflow, version.source)
+        return GraphWarningSerializer(found, many=True).data
 
 
 class GraphSerializer(DryRunSerializer):
@@ -167,7 +196,8 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
 
     def get_serializer_class(self) -> Any:
         """Return the serializer; lists have no graphs."""
-        return VersionSerializer if self.action == "list" else VersionWithGraphSerializer
+        serializers_of = {"list": VersionSerializer, "save_graph": SavedVersionSerializer}
+        return serializers_of.get(str(self.action), VersionWithGraphSerializer)
 
     @extend_schema(operation_id="workflow_versions_retrieve")
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -178,7 +208,7 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
         operation_id="workflow_versions_save_graph",
         request=GraphSerializer,
         parameters=[OPTIONAL_IF_MATCH, ALLOW_UNKNOWN, *EDIT_PARAMETERS],
-        responses={200: VersionWithGraphSerializer, 201: VersionWithGraphSerializer},
+        responses={200: SavedVersionSerializer, 201: SavedVersionSerializer},
     )
     @takes_parameters("dry_run", "allow_unknown")
     @edit

@@ -29,6 +29,7 @@ from workflows.editing.graph_drafts import (
     undo,
 )
 from workflows.editing.graph_save import SavedGraph, graph_problems, save_graph
+from workflows.editing.graph_warnings import graph_warnings
 from workflows.editing.idempotency import purge_answers
 from workflows.editing.impacts import Impact, impact
 from workflows.editing.workflow_state import change_state, retire, set_state
@@ -47,6 +48,7 @@ __all__ = [
     "edit_draft",
     "find_drained_changes",
     "graph_problems",
+    "graph_warnings",
     "impact",
     "open_draft",
     "purge_answers",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from workflows.graph.comparison import (
     list_objects,
 )
 from workflows.models import EntityName, FindingType, RecordType, Workflow
+from workflows.refusals import Problem
 
 CREATED, CHANGED, UNCHANGED = "created", "changed", "unchanged"
 
@@ -77,6 +78,8 @@ class PlanItem:
     source: dict[str, Any] = field(default_factory=dict)
     version: int | None = None
     """The number of its new version; None if it keeps its latest version."""
+    warnings: Sequence[Problem] = ()
+    """The warnings about its graph, if it changes."""
 
     @property
     def title(self) -> str:

@@ -32,6 +32,7 @@ from workflows.db.vendor import DATABASE
 from workflows.editing.change_context import change_entity_context
 from workflows.editing.context_change import lock_for_edit
 from workflows.editing.graph_save import save_graph
+from workflows.editing.graph_warnings import graph_warnings
 from workflows.editing.workflow_state import set_state
 from workflows.files.file_schema import FINDING, WorkflowFile
 from workflows.files.import_plan import Plan, PlanItem, type_key
@@ -184,7 +185,10 @@ class _Import:
             self.save_settings(item, item.values)
         for item in self.plan.items:
             if item.changes_graph or item.changes_type:
-                item.version = self.reload(item).latest_version.number
+                row = self.reload(item)
+                item.version = row.latest_version.number
+                # Last: the forms of other workflows of the file may write the fields.
+                item.warnings = graph_warnings(row, item.source) if item.changes_graph else ()
 
     @contextmanager
     def step(self, *items: PlanItem) -> Iterator[None]:

@@ -97,6 +97,17 @@ class NodeType:
         """Yield the name and the type of each field that the node writes."""
         return iter(())
 
+    def written_names(self, data: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the name of each field, and of each variable with ``$``, that the node writes."""
+        return (name for name, _type in self.field_types(data))
+
+    def read_names(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield a pointer into sound ``data`` and the name of each field or variable that it reads.
+
+        Names may be repeated.
+        """
+        return iter(())
+
     def comparison_problems(
         self, data: Mapping[str, Any], fields: Mapping[str, Collection[str]]
     ) -> Problems:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from workflows import files
@@ -29,6 +30,8 @@ def format_plan(plan: Plan) -> Iterator[str]:
             yield from (f"    {line}" for line in _change_lines(item, titles))
     if unchanged := plan.list_by_status(files.UNCHANGED):
         yield f"= {count(len(unchanged), 'workflow')} unchanged"
+    for item in plan.items:
+        yield from (f"warning: “{item.title}”: {row.detail}" for row in item.warnings)
     yield from (f"note: {note}" for note in plan.notes)
 
 
@@ -101,6 +104,7 @@ def _item_data(item: PlanItem) -> dict[str, Any]:
         "title": item.title,
         "status": item.status,
         "version": item.version,
+        "warnings": [asdict(row) for row in item.warnings],
     }
     if item.status != files.CHANGED or item.stored is None:
         return data

@@ -156,6 +156,11 @@ TYPED: dict[str, dict[str, Component]] = {
         "nodes": NODES,
         "edges": EDGES,
     },
+    "SavedVersion": {
+        "source": reference("Graph"),
+        "nodes": NODES,
+        "edges": EDGES,
+    },
     "Workflow": {"trigger_data": reference("TriggerData")},
     "WorkflowRequest": {"trigger_data": reference("TriggerData")},
     "WorkflowPatchRequest": {"trigger_data": reference("TriggerData")},

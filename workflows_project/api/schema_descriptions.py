@@ -195,6 +195,8 @@ SCHEMAS: dict[str, str] = {
     "Dependency": "A caller or callee.",
     "DrainingChange": "The pending change for which a workflow drains.",
     "VersionWithGraph": "A version with its graph.",
+    "SavedVersion": "A version that was saved, with the warnings about its graph.",
+    "GraphWarning": "A warning about a graph that was saved.",
     "DryRunRequest": "A body that has only ``dry_run``.",
     "Execution": "An execution with its current steps and pinned versions.",
     "Finding": "A finding.",

@@ -105,6 +105,21 @@ EXAMPLES: dict[str, Any] = {
         "source": GRAPH,
         **GRAPH,
     },
+    "SavedVersion": {
+        **VERSION,
+        "older_live_executions": 0,
+        "source": GRAPH,
+        **GRAPH,
+        "warnings": [
+            {
+                "pointer": "/nodes/1/data/at_field",
+                "code": "unwritten_field",
+                "detail": "“Cooling-off”: Nothing writes the field 'due_om': no node of a workflow"
+                " of this type, and none of the newest 1000 entities of the type has it. Check its"
+                " name.",
+            }
+        ],
+    },
     "SaveGraphRequest": {**GRAPH, "notes": "First draft"},
     "Dependencies": {
         "dependent_workflows": [],

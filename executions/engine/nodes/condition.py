@@ -94,6 +94,12 @@ class Condition(Behaviour):
             at = below("/branches", index, "rule")
             yield from rule_literals.problems(branch["rule"], fields, at)
 
+    def read_names(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the fields and variables of the rules."""
+        for index, branch in enumerate(data["branches"]):
+            for name in rules.names(branch["rule"]):
+                yield below("/branches", index, "rule"), name
+
     def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the data with the moments of the rules in UTC."""
         branches = [

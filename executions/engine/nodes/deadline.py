@@ -132,6 +132,13 @@ class DeadlineBehaviour(Behaviour):
 
     optional_exits: tuple[str, ...] = (TIMEOUT,)
 
+    def read_names(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the fields and variables of the mail of the deadline."""
+        deadline = data.get(DEADLINE)
+        notice = deadline.get("notify") if isinstance(deadline, Mapping) else None
+        for name in sorted(mail.names_in({"to": [], **notice}) if notice else ()):
+            yield f"/{DEADLINE}/notify", name
+
     def edge_problems(
         self, data: Mapping[str, Any], exits: Collection[str | None], incoming: int
     ) -> Problems:

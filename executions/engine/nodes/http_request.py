@@ -196,6 +196,13 @@ class HttpRequest(DeadlineBehaviour):
         if name := data.get("save_to"):
             yield name, ANY
 
+    def read_names(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the fields and variables of the request, and those of the deadline."""
+        for key in ("url", "headers", "body"):
+            for name in sorted(placeholders.names_in(data.get(key))):
+                yield below("", key), name
+        yield from super().read_names(data)
+
     def secrets(self, data: Mapping[str, Any]) -> Problems:
         """Yield the secrets in the headers and the body."""
         for key in ("headers", "body"):

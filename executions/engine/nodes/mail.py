@@ -93,7 +93,7 @@ PARTS: dict[str, Callable[[Any], Problems]] = {
 
 def names_in(mail: Mapping[str, Any]) -> set[str]:
     """Return the names of the fields that a mail uses."""
-    named = placeholders.names_in([mail["subject"], mail.get("body", "")])
+    named = placeholders.names_in([mail.get("subject", ""), mail.get("body", "")])
     return named | {one["field"] for one in mail["to"] if isinstance(one, dict)}
 
 

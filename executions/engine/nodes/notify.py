@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
@@ -34,6 +35,10 @@ class Notify(Behaviour):
         ],
     }
     parts: ClassVar = mail.PARTS
+
+    def read_names(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the fields and variables of the mail."""
+        return (("", name) for name in sorted(mail.names_in(data)))
 
     def enter(self, visit: Visit) -> None:
         """Let the background send the mail."""

@@ -168,6 +168,13 @@ class RunWorkflow(DeadlineBehaviour):
             if name:
                 yield f"${name}", ANY
 
+    def read_names(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the fields and variables of the input and the items, and those of the deadline."""
+        yield from value_sources.names_by_place(data.get("input", {}), "/input")
+        loop = {"items": data[FOR_EACH]["items"]} if FOR_EACH in data else {}
+        yield from value_sources.names_by_place(loop, f"/{FOR_EACH}")
+        yield from super().read_names(data)
+
     def problems(self, data: Mapping[str, Any]) -> Problems:
         """Refuse an input that the item overwrites, and an output that nothing collects."""
         loop = data.get(FOR_EACH)

@@ -73,6 +73,10 @@ class SetField(Behaviour):
             elif not is_missing(value):
                 yield name, rule_literals.type_of(value)
 
+    def read_names(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the fields and variables that the values are computed from."""
+        return value_sources.names_by_place(data.get("values", {}), "/values")
+
     def comparison_problems(
         self, data: Mapping[str, Any], fields: Mapping[str, Collection[str]]
     ) -> Problems:

@@ -126,6 +126,10 @@ class UserAction(DeadlineBehaviour):
             if "type" in field:
                 yield form_fields.target_of(field), field["type"]
 
+    def written_names(self, data: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the fields of the form, also those without a type."""
+        return (form_fields.target_of(field) for field in data.get("fields", ()))
+
     def enter(self, visit: Visit) -> None:
         """Wait for the form."""
         wait_until_deadline(visit)

@@ -96,6 +96,11 @@ class Wait(Behaviour):
         if "delta" in data and "at_field" not in data:
             yield "/delta", gettext("Set at_field: a delta is added to the date in a field.")
 
+    def read_names(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the field with the date."""
+        if "at_field" in data:
+            yield "/at_field", data["at_field"]
+
     def normalize(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the data with its time in UTC."""
         at = data.get("at")

@@ -120,6 +120,9 @@ def graph_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Http
             # The page names the latest version, so the next save may replace it.
             "read": current.cuid if is_stale else form["read"].value() or "",
             "problems": _problems(refusal),
+            "warnings": []
+            if request.method == "POST"
+            else editing.graph_warnings(workflow, latest.source),
             "unknown_people": has_unknown_people(_problems(refusal)),
             "refused": refusal_html(refusal) if refusal and not _problems(refusal) else None,
             "is_stale": is_stale,

@@ -130,6 +130,7 @@ def page_context(
             for key, rows in by_node.items()
         ],
         "problems_total": len(problems),
+        "warnings": editing.graph_warnings(workflow, source),
         "unknown_people": has_unknown_people(problems),
         "unknown_label": UNKNOWN_LABEL,
         "unknown_help": UNKNOWN_HELP,

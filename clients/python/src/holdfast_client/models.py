@@ -413,6 +413,14 @@ class SaveGraphRequest(TypedDict):
     allow_unknown: NotRequired[bool]
 
 
+class GraphWarning(TypedDict):
+    """A warning about a graph that was saved."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
 class Impact(TypedDict):
     """The impact of a change."""
 
@@ -996,6 +1004,27 @@ class BulkItemResult(TypedDict):
     execution: Execution | None
     problem: Problem | None
     replayed: bool
+
+
+class SavedVersion(TypedDict):
+    """A version that was saved, with the warnings about its graph."""
+
+    workflow: str
+    number: int
+    notes: str
+    created_at: str
+    created_by: str | None
+    in_force: bool
+    checksum: str
+    entity_name: EntityName
+    entity_name_type: str | None
+    primary_record_type_id: str | None
+    live_executions: int
+    older_live_executions: int
+    source: Graph
+    nodes: list[Node]
+    edges: list[Edge]
+    warnings: list[GraphWarning]
 
 
 class SkipRequest(TypedDict):
