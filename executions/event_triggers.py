@@ -75,7 +75,8 @@ def _register(
 
 _EXECUTION_DATA = (
     "'execution', {row}.cuid, 'status', {row}.status, 'workflow', w.cuid,"
-    " 'version', v.number, 'entity', n.cuid, 'root', root.cuid, 'parent', parent.cuid"
+    " 'version', v.number, 'entity', n.cuid, 'root', root.cuid, 'parent', parent.cuid,"
+    " 'item', {row}.item"
 )
 _EXECUTION_JOINS = (
     "JOIN workflows_workflow w ON w.id = {row}.workflow_id"

@@ -23,7 +23,7 @@ from workflows.db import locks
 from workflows.guards.database_errors import translate_database_errors
 from workflows.models import Candidate
 from workflows.models.candidate import EXCLUDES_SOMEBODY
-from workflows.refusals import Refusal
+from workflows.refusals import Attempt, Refusal
 
 logger = logging.getLogger(__name__)
 
@@ -120,11 +120,18 @@ def _refuse_unclaim(visit: NodeVisit, by: Any, why: str) -> None:
 
 
 def _release(visit: NodeVisit, why: str, by: Any) -> None:
+    released = end_claim(visit, why, by)
+    visit.advance.finish()
+    record([released])
+
+
+def end_claim(visit: NodeVisit, why: str, by: Any) -> Attempt:
+    """Release the claim of a step; return the entry for the audit log."""
     before = _values(visit)
     write_claim(visit, None)
-    visit.advance.finish()
-    current, after = visit.run.execution, _values(visit)
-    record([make_attempt(current, Action.UNCLAIMED, before=before, after=after, why=why, by=by)])
+    after = _values(visit)
+    current = visit.run.execution
+    return make_attempt(current, Action.UNCLAIMED, before=before, after=after, why=why, by=by)
 
 
 def write_claim(visit: NodeVisit, user: Any) -> None:

@@ -16,11 +16,11 @@ from executions.engine.nodes.approval import Approval
 from executions.engine.nodes.assignees import is_candidate
 from executions.models import Execution, PeopleChange, Step, StepState, Vote
 from executions.services.advancing import lock_tree, visit_open_step
-from executions.services.claiming import release_lost_claims, write_claim
+from executions.services.claiming import end_claim, release_lost_claims
 from workflows.audit.log import Action, make_attempt, record
 from workflows.db import locks
 from workflows.guards.database_errors import translate_database_errors
-from workflows.refusals import Refusal
+from workflows.refusals import Attempt, Refusal
 
 logger = logging.getLogger(__name__)
 
@@ -52,14 +52,20 @@ def vote(
     with transaction.atomic():
         visit = visit_open_step(lock_tree(execution, by), node, step)
         earlier = None
+        released: list[Attempt] = []
         if visit.node.type == Approval.name:
             earlier = _write_vote(visit, by, approves, notes)
+            if visit.step.claimed_by_id is not None:
+                # The voter has done their part: the others can vote now.
+                released = [end_claim(visit, "", by)]
         count_votes(visit)
         visit.advance.finish()
         current = visit.run.execution
         after = {"node": visit.node.id, "approves": approves, "notes": notes}
         # A vote may be changed until the step is decided: the audit log has each of them.
-        record([make_attempt(current, Action.VOTED, before=earlier, after=after, by=by)])
+        voted = make_attempt(current, Action.VOTED, before=earlier, after=after, by=by)
+        # A claim of a step that is done ends with it.
+        record([voted, *(released if visit.step.is_open else [])])
         return current
 
 
@@ -70,9 +76,6 @@ def _write_vote(visit: NodeVisit, by: Any, approves: bool, notes: str) -> dict[s
     if by.pk in excluded_ids(visit.step, visit.node):
         raise guards.ExcludedVoter
     refuse_claimed(visit.step, visit.node, visit.candidates_key, by)
-    if visit.step.claimed_by_id is not None:
-        # The voter has done their part: the others can vote now.
-        write_claim(visit, None)
     votes = Vote.objects.filter(step=visit.step, user=by)
     row = votes.values("approves", "notes").first()
     earlier = dict(row) if row else None

@@ -15,6 +15,7 @@ from executions.models import Execution, OutgoingDelivery, Subscription
 from executions.services.merging import merge_finding_types
 from executions.webhooks import outgoing
 from tests.conftest import Scenario
+from tests.executions.assignees import start_approval
 from tests.executions.receivers import create_webhook, queued_events
 from tests.factories import (
     FindingFactory,
@@ -29,6 +30,7 @@ from tests.factories import (
 from tests.test_query_counts import statements
 from tests.test_written_statements import written
 from workflows import editing, guards
+from workflows.models import AuditEntry
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -67,6 +69,7 @@ def test_events_of_execution_are_queued_in_order(scenario: Scenario) -> None:
         "entity": scenario.finding.cuid,
         "root": None,
         "parent": None,
+        "item": None,
     }
     child = execution.children.get()
     of_child = OutgoingDelivery.objects.filter(data__execution=child.cuid).order_by("pk")
@@ -319,7 +322,34 @@ def test_events_about_a_step_name_it(scenario: Scenario) -> None:
         "entity": scenario.finding.cuid,
         "root": None,
         "parent": None,
+        "item": None,
         "node": "form",
         "step": step.cuid,
     }
     assert OutgoingDelivery.objects.filter(event="execution.skipped").count() == 1
+
+
+def test_unclaimed_event_is_sent_when_a_vote_ends_a_claim_and_the_approval_stays_open() -> None:
+    ada, bob = voter("ada"), voter("bob")
+    execution = start_approval(users=["ada", "bob"], needed=2)
+    add_webhook()
+    for user in (ada, bob):
+        running.claim(execution, node="vote", by=user)
+        running.vote(execution, approves=True, by=user)
+    # The second vote leaves the step: its claim ends with it.
+    assert queued_events() == [
+        *("execution.claimed", "execution.unclaimed", "execution.claimed"),
+        "execution.completed",
+    ]
+    (entry,) = AuditEntry.objects.filter(action="unclaimed")
+    assert (entry.before["claimed_by"], entry.after["claimed_by"]) == ("ada", None)
+
+
+def test_events_of_items_have_their_index(scenario: Scenario) -> None:
+    add_webhook()
+    loop = {"items": ["a", "b"], "as": "one"}
+    node = {**call(scenario.callee), "data": {"workflow": scenario.callee.cuid, "for_each": loop}}
+    save_line(scenario.caller, node)
+    scenario.start()
+    rows = OutgoingDelivery.objects.filter(event="execution.completed").order_by("pk")
+    assert sorted(str(row.data["item"]) for row in rows) == ["0", "1", "None"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,9 @@ SELECTED = "selected"
 _MARGIN = 14
 _LETTERS = 21
 _LABEL_LETTERS = 16
+_LETTER_WIDTH, _LABEL_HEIGHT = 6.0, 13
+_LABEL_SHIFTS = (0, _LABEL_HEIGHT, -_LABEL_HEIGHT, 2 * _LABEL_HEIGHT, -2 * _LABEL_HEIGHT)
+"""How far a label may move up or down, to leave the labels of other edges readable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +224,28 @@ def _lines(routed: Sequence[tuple[EdgeLine, Route]], named: Mapping[str, str]) -
 
 
 def _labels(routed: Sequence[tuple[EdgeLine, Route]]) -> SafeString:
-    rows = ((*_at(route), short(line.label, _LABEL_LETTERS)) for line, route in routed)
+    # By the height at which edges leave: labels of different rows are apart.
+    placed: dict[float, list[tuple[float, float, float]]] = defaultdict(list)
+    rows = []
+    for line, route in routed:
+        if text := short(line.label, _LABEL_LETTERS):
+            (x, y), half = _at(route), len(text) * _LETTER_WIDTH / 2
+            others = placed[route.points[0][1]]
+            y = next(
+                (y + shift for shift in _LABEL_SHIFTS if _is_free(x, y + shift, half, others)), y
+            )
+            others.append((x, y, half))
+            rows.append((_number(x), _number(y), text))
     return format_html_join(
-        "",
-        '<text class="edge-label" aria-hidden="true" x="{}" y="{}">{}</text>',
-        (row for row in rows if row[2]),
+        "", '<text class="edge-label" aria-hidden="true" x="{}" y="{}">{}</text>', rows
+    )
+
+
+def _is_free(x: float, y: float, half: float, others: Sequence[tuple[float, float, float]]) -> bool:
+    """Return True if a label of this half width, with its middle here, overlaps none of these."""
+    return not any(
+        abs(x - other_x) < half + other_half + _LETTER_WIDTH and abs(y - other_y) < _LABEL_HEIGHT
+        for other_x, other_y, other_half in others
     )
 
 
@@ -292,12 +313,12 @@ def _handles(route: Route, index: int, y: float, to_y: float) -> tuple[float, fl
     return (y + to_y) / 2, (y + to_y) / 2
 
 
-def _at(route: Route) -> tuple[str, str]:
+def _at(route: Route) -> tuple[float, float]:
     """Return the position of an edge's label: beside its first curve, near its source."""
     (x, y), (to_x, to_y) = route.points[0], route.points[1]
     if to_y <= y or route.direct:
-        return _number(x + (to_x - x) * 0.15), _number(y + ROW_GAP * 0.4)
-    return _number(x + (to_x - x) * 0.42), _number(y + (to_y - y) * 0.46 + 4)
+        return x + (to_x - x) * 0.15, y + ROW_GAP * 0.4
+    return x + (to_x - x) * 0.42, y + (to_y - y) * 0.46 + 4
 
 
 def _box(node: NodeBox, at: Box, anchor: str) -> SafeString:

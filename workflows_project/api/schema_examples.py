@@ -368,6 +368,7 @@ EXAMPLES: dict[str, Any] = {
                 "entity": FINDING,
                 "root": None,
                 "parent": None,
+                "item": None,
                 "path": f"/api/v1/executions/{EXECUTION}/",
             },
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from itertools import combinations
 from typing import Any
 from xml.etree import ElementTree
 
@@ -91,6 +92,21 @@ class TestDiagrams:
         source: Any
         for source in (None, [], {"nodes": 7}, {"nodes": [7], "edges": [{}]}):
             assert render_diagram(build_diagram(source), "t", "g") is None
+
+
+def test_labels_of_edges_between_the_same_nodes_do_not_overlap() -> None:
+    boxes = [NodeBox("a", "Approve", "Approval", "approval"), NodeBox("b", "End", "End", "end")]
+    exits = ["approved", "rejected", "timeout", "a", "another one"]
+    diagram = Diagram(boxes, [EdgeLine("a", "b", name) for name in exits])
+    drawn = svg(str(render_diagram(diagram, "Test", "t")), "t")
+    found = [
+        (float(row.attrib["x"]), float(row.attrib["y"]), len(row.text or "") * 5)
+        for row in drawn.iter()
+        if row.attrib.get("class") == "edge-label"
+    ]
+    assert len(found) == len(exits)
+    for one, other in combinations(found, 2):
+        assert abs(one[1] - other[1]) >= 12 or abs(one[0] - other[0]) >= (one[2] + other[2]) / 2
 
 
 class TestWorkflowPage:
